@@ -1,0 +1,63 @@
+"""The commands' root, and how every expected failure becomes one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from fetcher import __version__
+from fetcher.cli import catalogue, database, demo, doctor, refresh, run, show, state
+from fetcher.cli.screen import complain
+from fetcher.errors import FetcherError
+from fetcher.logs import configure_logging
+from fetcher.simulator.command import simulate
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Keeps a package directory fresh: GitHub statistics and PyPI versions.",
+    epilog="Settings are environment variables that begin with FETCHER_; see docs/settings.md.",
+)
+app.command("import")(catalogue.import_)
+app.command()(catalogue.add)
+app.command()(refresh.refresh)
+app.command()(show.show)
+app.command()(state.status)
+app.command()(state.queues)
+app.command()(state.failures)
+app.command()(doctor.doctor)
+app.command()(run.up)
+app.command()(simulate)
+app.command()(demo.demo)
+app.add_typer(database.app, name="db")
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001  (Typer's callback)
+    if wanted:
+        typer.echo(f"fetcher {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    # A command tells a person what went wrong in its own words; the workers' log lines only if they are asked for.
+    configure_logging(os.environ.get("FETCHER_LOG_LEVEL") or "ERROR")
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app()
+    except FetcherError as error:
+        complain(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,149 @@
+"""``fetcher demo``: the main job on five real packages, against the simulator, in a folder that goes away again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+import httpx
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from fetcher.cli.screen import err, fail, out
+from fetcher.cli.show import sparkline
+from fetcher.documents import write_document
+from fetcher.intake import Entry, read_folder
+from fetcher.model import CatalogueEntry, Source
+from fetcher.settings import read_settings
+from fetcher.store import SqlStore
+from fetcher.wiring import open_store
+
+LONGEST = 55.0
+_FETCHER = [sys.executable, "-m", "fetcher"]
+
+
+def demo() -> None:
+    """Run everything once on five real packages, against the simulator: no token, no network, nothing left behind."""
+    with tempfile.TemporaryDirectory(prefix="fetcher-demo-") as folder, _simulator() as addresses:
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("FETCHER_")},
+            **addresses,
+            "FETCHER_DATA_DIR": folder,
+            "FETCHER_PLAN_INTERVAL": "1",
+            "FETCHER_LOG_LEVEL": "WARNING",
+            "FETCHER_WORKERS": "1",
+        }
+        store, engine = open_store(read_settings(environment))
+        entries = _blank_entries()
+        store.import_entries(entries, datetime.now(UTC))
+        err.print(f"imported {len(entries)} packages, the worker's fields blank; starting Redis, workers and beat")
+        with _stack(environment):
+            complete = _watch(store, len(entries))
+        out.print(_results(store, [entry.slug for entry in entries]))
+        _tell_costs(addresses["FETCHER_GITHUB_API_URL"])
+        engine.dispose()
+    if not complete:
+        fail(f"not every package was refreshed within {LONGEST:.0f} s: the log lines above say why")
+
+
+def _blank_entries() -> list[CatalogueEntry]:
+    """The simulator's five documents without the worker's fields: what the demo shows is then what it fetched."""
+    items = read_folder(Path(str(files("fetcher.simulator") / "data")))
+    return [replace(item.entry, observed=None) for item in items if isinstance(item, Entry)]
+
+
+@contextmanager
+def _simulator() -> Iterator[Mapping[str, str]]:
+    """A simulator of its own process; yields the settings that point at it."""
+    process = subprocess.Popen(  # noqa: S603  (our own command)
+        [*_FETCHER, "simulate", "--port", "0"], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        addresses: dict[str, str] = {}
+        while len(addresses) < 3 and process.stdout is not None and (line := process.stdout.readline()):
+            name, _, value = line.strip().partition("=")
+            addresses[name] = value
+        if len(addresses) < 3:
+            fail("the simulator did not start: its own message is above")
+        yield addresses
+    finally:
+        _end(process)
+
+
+@contextmanager
+def _stack(environment: Mapping[str, str]) -> Iterator[None]:
+    """``fetcher up``, for as long as it is looked at."""
+    process = subprocess.Popen(  # noqa: S603  (our own command)
+        [*_FETCHER, "up"], env=dict(environment), stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _watch(store: SqlStore, packages: int) -> bool:
+    """Progress until every source has answered; returns whether all of them did in time."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    deadline = time.monotonic() + LONGEST
+    with Progress(*columns, console=err) as progress:
+        bars = {source: progress.add_task(f"{source:<12}", total=packages) for source in Source}
+        while time.monotonic() < deadline:
+            counts = store.counts(datetime.now(UTC))
+            for count in counts:
+                progress.update(bars[count.source], completed=count.answered)
+            if len(counts) == len(bars) and all(count.answered == packages for count in counts):
+                return True
+            time.sleep(0.25)
+    return False
+
+
+def _results(store: SqlStore, slugs: list[str]) -> Table:
+    table = Table("package", "stars", "forks", "participants", "version", "last commit", "52 weeks", title="refreshed")
+    for slug in slugs:
+        package = store.package(slug)
+        if package is None:
+            continue
+        document = write_document(package, read_settings().time_zone, datetime.now(UTC).date())
+        table.add_row(
+            slug,
+            str(document["repo_watchers"]),
+            str(document["repo_forks"]),
+            str(len(document["participants"])),
+            document["pypi_version"],
+            (document["last_updated"] or "")[:10],
+            sparkline(document["commits_over_52"]),
+        )
+    return table
+
+
+def _tell_costs(github_url: str) -> None:
+    """What the pass cost, by the simulator's own log."""
+    summary = httpx.get(f"{github_url.removesuffix('/github')}/_simulator/summary", timeout=10).json()
+    points = summary["points"]
+    tripped = sum(summary["limits_tripped"].values())
+    out.print(
+        f"{summary['requests']} requests: {points.get('graphql', 0)} GraphQL points, {points.get('core', 0)} REST points, "
+        f"{points.get('pypi', 0)} to the index; {tripped} limits tripped"
+    )

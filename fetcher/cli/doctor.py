@@ -1,0 +1,137 @@
+"""``fetcher doctor``: is everything that Fetcher stands on as it should be, and if not, what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from fetcher.cli.screen import out, print_json, span
+from fetcher.errors import FetcherError
+from fetcher.github.classify import classify, read_quota
+from fetcher.github.requests import api_at, rate_limit
+from fetcher.github_auth import Anonymous, credential_from
+from fetcher.outcome import Unauthorized
+from fetcher.pypi import simple_request
+from fetcher.settings import Settings, read_settings
+from fetcher.store import current_revision, is_current, open_engine
+from fetcher.transport import HttpTransport
+from fetcher.wire import Answer, NoAnswer, Request, Response
+from fetcher.wiring import check_redis, embedded_redis_runs, user_agent
+
+SANE_CLOCK = timedelta(seconds=30)
+"""Further apart from GitHub's clock, pauses and resets would be taken at the wrong time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. ``remedy`` says what to do where it is not ``ok``."""
+
+    name: str
+    ok: bool
+    said: str
+    remedy: str = ""
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
+    """Check the database, Redis, the token and its quota, PyPI and the clock; each failing line says what to do."""
+    settings = read_settings()
+    findings = [_database(settings), _redis(settings), *asyncio.run(_upstreams(settings))]
+    if json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            sign = "[green]ok[/]  " if finding.ok else "[bold red]fail[/]"
+            out.print(f"{sign} {finding.name}: {escape(finding.said)}")
+            if not finding.ok:
+                out.print(f"     → {escape(finding.remedy)}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _database(settings: Settings) -> Finding:
+    try:
+        engine = open_engine(settings.database)
+        try:
+            where, revision = engine.url.render_as_string(hide_password=True), current_revision(engine)
+            if revision is None and settings.embedded_database:
+                return Finding("database", True, f"{where}, made at the first use")
+            if not is_current(engine):
+                said = f"{where} is at revision {revision or 'none'}"
+                return Finding("database", False, said, "Run `fetcher db upgrade`")
+            return Finding("database", True, f"{where}, revision {revision}")
+        finally:
+            engine.dispose()
+    except FetcherError as error:
+        return Finding("database", False, error.message, error.remedy)
+
+
+def _redis(settings: Settings) -> Finding:
+    if settings.redis_url is None and not embedded_redis_runs(settings):
+        return Finding("redis", True, "embedded, starts with `fetcher up`; not running now")
+    try:
+        return Finding("redis", True, check_redis(settings))
+    except FetcherError as error:
+        return Finding("redis", False, error.message, error.remedy)
+
+
+async def _upstreams(settings: Settings) -> list[Finding]:
+    try:
+        credential = credential_from(settings)
+    except FetcherError as error:
+        return [Finding("token", False, error.message, error.remedy)]
+    roots = (settings.github_api_url, settings.pypi_url)
+    async with HttpTransport(credential, roots, user_agent=user_agent(settings)) as transport:
+        limits = await transport.send(rate_limit(api_at(settings.github_api_url)))
+        index = await transport.send(_index_request(settings))
+    anonymous = isinstance(credential, Anonymous)
+    return [_token(limits, anonymous=anonymous), _index(index, settings), _clock(limits, index)]
+
+
+def _index_request(settings: Settings) -> Request:
+    """A project that every index has or has not: either answer shows that it answers."""
+    return simple_request(settings.pypi_url, "pip")
+
+
+def _token(answer: Answer, *, anonymous: bool) -> Finding:
+    meaning = classify(answer)
+    if isinstance(meaning, Unauthorized):
+        return Finding("token", False, meaning.reason, "Set FETCHER_GITHUB_TOKEN to a token that is valid")
+    if not isinstance(meaning, Response):
+        reason = getattr(meaning, "reason", str(meaning))
+        remedy = "Check FETCHER_GITHUB_API_URL and the network"
+        return Finding("github", False, reason, remedy)
+    quota = read_quota(meaning)
+    left = f"{quota.remaining} of {quota.limit} requests left this hour" if quota else "no quota told (an Enterprise?)"
+    if anonymous:
+        said = f"none: GitHub's REST API only, {left} – about 15 packages an hour. Set FETCHER_GITHUB_TOKEN for more"
+        return Finding("token", True, said)
+    return Finding("token", True, f"valid, {left}")
+
+
+def _index(answer: Answer, settings: Settings) -> Finding:
+    name, remedy = "pypi", "Check FETCHER_PYPI_URL and the network"
+    if isinstance(answer, NoAnswer):
+        return Finding(name, False, answer.reason, remedy)
+    if answer.status >= 500:
+        return Finding(name, False, f"{settings.pypi_url} answers {answer.status}", remedy)
+    return Finding(name, True, f"{settings.pypi_url} answers")
+
+
+def _clock(*answers: Answer) -> Finding:
+    """This machine's clock against the upstreams' ``Date``."""
+    now = datetime.now(UTC)
+    for answer in answers:
+        if isinstance(answer, Response) and "date" in answer.headers:
+            try:
+                apart = abs(now - parsedate_to_datetime(answer.headers["date"]))
+            except (ValueError, TypeError):
+                continue
+            said = f"{span(apart)} apart from the upstreams'"
+            return Finding("clock", apart <= SANE_CLOCK, said, "Set the machine's clock, for instance with NTP")
+    return Finding("clock", False, "no upstream answered to compare with", "Mend the lines above first")

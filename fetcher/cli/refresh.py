@@ -1,0 +1,216 @@
+"""``fetcher refresh``: here and now, or through Celery with ``--queue``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from fetcher.cli.screen import err, fail, span
+from fetcher.errors import UnknownPackage
+from fetcher.model import Purpose, Record, Source, Upstream
+from fetcher.settings import Settings, read_settings
+from fetcher.store import SqlStore
+from fetcher.wiring import Parts, embedded_redis_runs, open_parts, open_store
+
+SLICE = 50
+"""Packages refreshed between two steps of the bar."""
+
+NOT_READY_PATIENCE = timedelta(seconds=90)
+"""How long a person waits for statistics that GitHub is still computing."""
+
+
+class Mode(StrEnum):
+    NAMED = "named"
+    DUE = "due"
+    ALL = "all"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run came to."""
+
+    done: set[int] = field(default_factory=set)
+    failed: dict[tuple[int, Source], Record] = field(default_factory=dict)
+    open: dict[int, set[Source]] = field(default_factory=dict)
+    """Sources still to be asked: the budget or GitHub's statistics made them wait."""
+    wait_until: datetime | None = None
+    unready: bool = False
+
+    def take(self, package_ids: Sequence[int], records: Sequence[Record]) -> None:
+        """Sort the records of one slice into what is done, failed and still open."""
+        for package_id in package_ids:
+            self.open.pop(package_id, None)
+        for record in records:
+            key = (record.package_id, record.source)
+            if record.answered:
+                self.failed.pop(key, None)
+            elif record.outcome is None or record.outcome in ("not_ready", "throttled"):
+                if record.lease is None or record.due_at is None or record.due_at <= record.observed_at:
+                    continue
+                self.open.setdefault(record.package_id, set()).add(record.source)
+                if record.outcome == "not_ready":
+                    self.unready = True
+                elif self.wait_until is None or record.due_at < self.wait_until:
+                    self.wait_until = record.due_at
+            else:
+                self.failed[key] = record
+        self.done.update(package_id for package_id in package_ids if package_id not in self.open)
+
+
+def refresh(
+    slugs: Annotated[list[str] | None, typer.Argument(help="Packages to refresh now.", show_default=False)] = None,
+    due: Annotated[bool, typer.Option("--due", help="Refresh whatever is due.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Refresh every package.")] = False,
+    source: Annotated[Upstream | None, typer.Option(help="Ask only this upstream.")] = None,
+    queue: Annotated[bool, typer.Option("--queue", help="Hand it to the workers and return.")] = False,
+) -> None:
+    """Refresh packages: here, with progress, or by the workers with --queue.
+
+    Examples: fetcher refresh django-vies · fetcher refresh --due --source pypi · fetcher refresh --all --queue
+    """
+    if [bool(slugs), due, all_].count(True) != 1:
+        fail("name the packages to refresh, or give one of --due and --all")
+    settings = read_settings()
+    sources = tuple(s for s in Source if source is None or s.upstream is source)
+    mode = Mode.NAMED if slugs else Mode.DUE if due else Mode.ALL
+    store, engine = open_store(settings)
+    try:
+        package_ids = _chosen(store, mode, slugs or [], sources)
+    finally:
+        engine.dispose()
+    if not package_ids:
+        err.print("nothing is due" if due else "there are no packages yet: `fetcher import` or `fetcher add` some")
+    elif queue:
+        _enqueue(package_ids, sources, mode)
+    elif not asyncio.run(_refresh_here(settings, package_ids, sources, mode)):
+        raise typer.Exit(1)
+
+
+def _chosen(store: SqlStore, mode: Mode, slugs: Sequence[str], sources: Sequence[Source]) -> list[int]:
+    if mode is Mode.NAMED:
+        found = store.package_ids(slugs)
+        missing = [slug for slug in slugs if slug not in found]
+        if missing:
+            raise UnknownPackage(f"no package is called {', '.join(missing)}", "`fetcher status` counts what there is")
+        return list(dict.fromkeys(found[slug] for slug in slugs))
+    if mode is Mode.DUE:
+        return store.due_ids(sources, datetime.now().astimezone())
+    return store.due_ids(None, None)
+
+
+def _enqueue(package_ids: Sequence[int], sources: Sequence[Source], mode: Mode) -> None:
+    from tasks.requests import ask_now  # noqa: PLC0415  (Celery takes half a second to import; only --queue needs it)
+
+    ask_now(package_ids, sources, Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND)
+    err.print(f"queued {len(package_ids)} packages; `fetcher queues` shows how they fare")
+
+
+async def _refresh_here(settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode) -> bool:
+    """Refresh in this process until everything is answered or has failed; returns whether all of it went well."""
+    shared = settings.redis_url is not None or embedded_redis_runs(settings)
+    parts = await open_parts(settings, patience=timedelta(seconds=5), shared=shared)
+    purpose = Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND
+    try:
+        tally = await _until_settled(parts, package_ids, sources, purpose)
+    finally:
+        await parts.aclose()
+    return _tell(tally, parts, package_ids)
+
+
+async def _until_settled(
+    parts: Parts, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose
+) -> Tally:
+    tally, gave_up, pause = Tally(), parts.clock.now() + NOT_READY_PATIENCE, 1.0
+    with _bar() as progress:
+        task = progress.add_task("refreshing", total=len(package_ids), failures=0, note="")
+        await _round(parts, {frozenset(sources): list(package_ids)}, purpose, tally, progress, task)
+        while tally.open and (tally.wait_until is not None or parts.clock.now() < gave_up):
+            now = parts.clock.now()
+            if tally.wait_until is not None and not tally.unready:
+                wait = max((tally.wait_until - now).total_seconds(), 0.1)
+                note = f"waiting {span(timedelta(seconds=wait))} for quota (Ctrl-C is safe)"
+            else:
+                wait, pause = pause, min(pause * 2, 15.0)
+                note = "GitHub is computing statistics"
+            progress.update(task, note=note)
+            await asyncio.sleep(wait)
+            progress.update(task, note="")
+            tally.wait_until, tally.unready = None, False
+            groups: dict[frozenset[Source], list[int]] = {}
+            for package_id, left in tally.open.items():
+                groups.setdefault(frozenset(left), []).append(package_id)
+            await _round(parts, groups, purpose, tally, progress, task)
+    return tally
+
+
+async def _round(
+    parts: Parts,
+    groups: dict[frozenset[Source], list[int]],
+    purpose: Purpose,
+    tally: Tally,
+    progress: Progress,
+    task: TaskID,
+) -> None:
+    """One pass over what is open, slice by slice."""
+    for sources, package_ids in groups.items():
+        ordered = [source for source in Source if source in sources]
+        for start in range(0, len(package_ids), SLICE):
+            part = package_ids[start : start + SLICE]
+            report = await parts.conductor.refresh_packages(part, ordered, purpose)
+            tally.take(part, report.records)
+            progress.update(task, completed=len(tally.done), failures=len(tally.failed))
+
+
+class RateColumn(ProgressColumn):
+    """Packages a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "-/s")
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("failures {task.fields[failures]}"),
+        TextColumn("[dim]{task.fields[note]}"),
+        console=err,
+    )
+
+
+def _tell(tally: Tally, parts: Parts, package_ids: Sequence[int]) -> bool:
+    slugs = parts.store.slugs(package_ids)
+    for (package_id, source), record in sorted(tally.failed.items()):
+        err.print(f"[red]{escape(slugs.get(package_id, str(package_id)))}[/]: {source}: {escape(record.message or '')}")
+    for package_id, sources in sorted(tally.open.items()):
+        names = ", ".join(sorted(sources))
+        err.print(
+            f"[yellow]{escape(slugs.get(package_id, str(package_id)))}[/]: {names}: not told yet; asked again when due"
+        )
+    failed = {package_id for package_id, _ in tally.failed} | set(tally.open)
+    err.print(f"refreshed {len(package_ids) - len(failed)} of {len(package_ids)} packages")
+    return not failed

@@ -1,0 +1,57 @@
+"""``fetcher up``: everything on one machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from fetcher.cli.screen import err, fail
+from fetcher.ops.embedded_redis import EmbeddedRedis
+from fetcher.ops.up import FolderLock, Supervisor, programs
+from fetcher.settings import read_settings
+from fetcher.wiring import check_redis, embedded_socket, open_store
+
+
+def up(
+    workers: Annotated[int | None, typer.Option(min=1, help="Background worker processes (FETCHER_WORKERS).")] = None,
+) -> None:
+    """Run everything on this machine until Ctrl-C: Redis, workers and beat.
+
+    With nothing configured it needs no service and no root: a SQLite database and a Redis of its own, both in the data
+    folder. With FETCHER_DATABASE_URL or FETCHER_REDIS_URL set, it uses those.
+    """
+    settings = read_settings()
+    lock = FolderLock(settings.data_dir)
+    lock.acquire()
+    embedded = EmbeddedRedis(embedded_socket(settings)) if settings.redis_url is None else None
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        _, engine = open_store(settings)
+        engine.dispose()
+        if embedded is not None:
+            embedded.start()
+        check_redis(settings)
+        supervisor = Supervisor(
+            programs(workers or settings.workers, settings.log_level),
+            os.environ,
+            lambda line: err.print(line, markup=False),
+        )
+        try:
+            supervisor.start()
+            err.print(f"running on {settings.data_dir}; Ctrl-C stops it")
+            healthy = supervisor.watch(stopping, embedded.is_running if embedded else lambda: True)
+        finally:
+            supervisor.stop()
+    finally:
+        if embedded is not None:
+            embedded.stop()
+        lock.release()
+    if not healthy:
+        fail("the embedded Redis ended by itself: see its log in the data folder, then start `fetcher up` again")
+    err.print("stopped; nothing is lost")

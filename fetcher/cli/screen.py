@@ -1,0 +1,54 @@
+"""Where commands write: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def fail(message: str) -> NoReturn:
+    """One line on stderr, and status 1."""
+    complain(message)
+    raise typer.Exit(1)
+
+
+def complain(message: str) -> None:
+    """One line of what went wrong, on stderr."""
+    err.print(f"[bold red]error:[/] {escape(message)}")
+
+
+def print_json(value: Any) -> None:
+    """For scripts: plain JSON on stdout."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """How long ago, in a word or two."""
+    if moment is None:
+        return "never"
+    return f"{span(now - moment)} ago" if moment <= now else f"in {span(moment - now)}"
+
+
+def span(length: timedelta) -> str:
+    """A length of time to one unit's precision."""
+    seconds = max(int(length.total_seconds()), 0)
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit} {name}"
+    return f"{seconds} s"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return str(value)

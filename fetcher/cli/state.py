@@ -1,0 +1,153 @@
+"""``fetcher status``, ``queues`` and ``failures``: how things stand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from fetcher.cli.screen import ago, err, out, print_json
+from fetcher.model import FailureRow
+from fetcher.planner import is_gone
+from fetcher.ports import Standing
+from fetcher.settings import Settings, read_settings
+from fetcher.wiring import embedded_redis_runs, open_parts, open_store
+
+Json = Annotated[bool, typer.Option("--json", help="For scripts.")]
+
+
+def status(json: Json = False) -> None:
+    """How fresh the catalogue is, what is due, what fails, and what is left of the quota."""
+    settings, now = read_settings(), datetime.now(UTC)
+    store, engine = open_store(settings)
+    try:
+        counts = store.counts(now)
+        failing = _by_kind(store.failures())
+        packages = len(store.due_ids(None, None))
+    finally:
+        engine.dispose()
+    standings = asyncio.run(_standings(settings))
+    if json:
+        print_json(
+            {
+                "at": now,
+                "packages": packages,
+                "sources": [asdict(count) for count in counts],
+                "failing": failing,
+                "quota": [asdict(standing) for standing in standings],
+            }
+        )
+        return
+    out.print(f"{packages} packages")
+    table = Table("source", "packages", "answered", "due now", "under way", "failing", "oldest answer", "next due")
+    for count in counts:
+        numbers = (count.packages, count.answered, count.due, count.leased, count.failing)
+        table.add_row(str(count.source), *map(str, numbers), ago(count.oldest_answer, now), ago(count.next_due, now))
+    out.print(table)
+    for kind, number in failing.items():
+        out.print(f"failing: {number} {kind.replace('_', ' ')}")
+    for standing in standings:
+        out.print(_standing(standing, now))
+
+
+def queues(json: Json = False) -> None:
+    """What waits in each queue, what is running, and who takes from it. A queue without a taker is shouted."""
+    from tasks.inspection import queue_states  # noqa: PLC0415  (Celery takes half a second to import)
+
+    states = queue_states(read_settings())
+    if json:
+        print_json([asdict(state) for state in states])
+    else:
+        table = Table("queue", "waiting", "taken by")
+        for state in states:
+            table.add_row(state.name, str(state.waiting), ", ".join(state.consumers) or "[red]nobody[/]")
+        out.print(table)
+        out.print(f"running or reserved: {states[0].unacknowledged}")
+    stuck = [state.name for state in states if state.waiting and not state.consumers]
+    if stuck:
+        err.print(
+            f"[bold red]NOBODY TAKES FROM {', '.join(stuck).upper()}[/]: start a worker (`fetcher up`, or the Procfile)"
+        )
+        raise typer.Exit(1)
+
+
+def failures(json: Json = False) -> None:
+    """What does not answer as it should, why, since when, and when it is asked again."""
+    settings, now = read_settings(), datetime.now(UTC)
+    store, engine = open_store(settings)
+    try:
+        rows = store.failures()
+    finally:
+        engine.dispose()
+    if json:
+        print_json([_failure(row) for row in rows])
+        return
+    if not rows:
+        out.print("nothing fails")
+        return
+    table = Table("package", "source", "outcome", "times", "since", "next try", "reason")
+    for row in rows:
+        state = row.state
+        table.add_row(
+            escape(row.slug),
+            str(state.source),
+            _kind(row),
+            str(state.failures),
+            ago(state.first_failed_at, now),
+            ago(state.due_at, now),
+            escape(state.message or ""),
+        )
+    out.print(table)
+
+
+async def _standings(settings: Settings) -> Sequence[Standing]:
+    """What the shared ledger knows; nothing if no Redis keeps one."""
+    if settings.redis_url is None and not embedded_redis_runs(settings):
+        return ()
+    parts = await open_parts(settings)
+    try:
+        return await parts.budget.standings(parts.clock.now())
+    finally:
+        await parts.aclose()
+
+
+def _standing(standing: Standing, now: datetime) -> str:
+    left = f"{standing.remaining} of {standing.limit}" if standing.limit is not None else "not told yet"
+    reset = f", resets {ago(standing.reset_at, now)}" if standing.reset_at else ""
+    paused = (
+        f", [red]paused[/] until {ago(standing.paused_until, now)}: {standing.pause_reason}"
+        if standing.paused_until
+        else ""
+    )
+    return f"quota {standing.resource} ({escape(standing.identity)}): {left}{reset}{paused}"
+
+
+def _by_kind(rows: Sequence[FailureRow]) -> dict[str, int]:
+    return dict(Counter(_kind(row) for row in rows).most_common())
+
+
+def _kind(row: FailureRow) -> str:
+    if row.state.outcome == "gone":
+        return "gone" if is_gone(row.state) else "missing"
+    return row.state.outcome or "failing"
+
+
+def _failure(row: FailureRow) -> dict[str, Any]:
+    state = row.state
+    return {
+        "slug": row.slug,
+        "source": state.source,
+        "outcome": _kind(row),
+        "message": state.message,
+        "failures": state.failures,
+        "first_failed_at": state.first_failed_at,
+        "last_failed_at": state.last_failed_at,
+        "next_try": state.due_at,
+    }

@@ -1,0 +1,39 @@
+"""Our own failures, as exceptions. Expected answers of an upstream are values: see ``fetcher.outcome``.
+
+Every error carries one line for a person: what is wrong, where, and what to do. All fields go through
+``super().__init__`` so that an error survives pickling between Celery's processes.
+"""
+
+from __future__ import annotations
+
+
+class FetcherError(Exception):
+    """Something a user or an operator can act on. ``str()`` is one line, without a secret."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message, remedy)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.remedy}" if self.remedy else self.message
+
+
+class ConfigError(FetcherError):
+    """A setting is missing or wrong."""
+
+
+class StoreError(FetcherError):
+    """The database cannot be reached, is not migrated, or refused a write."""
+
+
+class BrokerError(FetcherError):
+    """Redis cannot be reached or refused a command."""
+
+
+class UnknownPackage(FetcherError):
+    """No package has the slug that was asked for."""
+
+
+class InputError(FetcherError):
+    """What a user handed in cannot be read at all."""

@@ -1,0 +1,159 @@
+"""One question put to an upstream: reserve, send, read, settle. The only way out of the house."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
+
+from fetcher.github.classify import read_quota
+from fetcher.model import Purpose, Quota, Upstream
+from fetcher.outcome import Deferred, Malformed, Moved, Throttled, Unauthorized
+from fetcher.ports import Ask, Bill, Budget, Clock, Grant, Transport
+from fetcher.wire import Answer, Fault, NoAnswer, Request, Response
+
+R = TypeVar("R")
+
+MAX_HOPS = 3
+"""Redirects followed for one question; each is a request of its own and reserved as such."""
+
+REJECTED_PAUSE = timedelta(minutes=10)
+"""How long an identity stays silent after its credential was not accepted."""
+
+_FIRST_GUESS = 0.5
+_SMOOTHING = 0.3
+
+
+class Exchange:
+    """Puts questions within the budget.
+
+    ``patience`` is how long it may wait for leave: nothing in a task, longer where a person is looking on. Beyond it,
+    the question is ``Deferred`` and goes back to the store.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        budget: Budget,
+        clock: Clock,
+        identities: Mapping[Upstream, str],
+        *,
+        patience: timedelta = timedelta(0),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._transport = transport
+        self._budget = budget
+        self._clock = clock
+        self._identities = identities
+        self._patience = patience
+        self._sleep = sleep
+        self._seconds: dict[str, float] = {}
+
+    def identity(self, upstream: Upstream) -> str:
+        """Whose quota requests to ``upstream`` spend."""
+        return self._identities[upstream]
+
+    async def ask(self, request: Request, purpose: Purpose, read: Callable[[Answer], R]) -> R | Deferred | Malformed:
+        """What ``read`` makes of the answer; redirects on the same origin are followed, a broken line tried anew."""
+        resends = 1
+        for _ in range(MAX_HOPS + 2):
+            grant = await self._leave(request, purpose)
+            if isinstance(grant, Deferred):
+                return grant
+            answer = await self._transport.send(request)
+            outcome = read(answer)
+            await self._settle(grant, request, answer, outcome)
+            if isinstance(outcome, Moved):
+                location = urljoin(request.url, outcome.location)
+                if not _same_origin(request.url, location):
+                    return Malformed(f"redirected to another host ({urlsplit(location).hostname}): not followed")
+                request = replace(request, url=location)
+            elif isinstance(answer, NoAnswer) and answer.fault is Fault.BROKEN and resends:
+                resends -= 1
+            else:
+                return outcome
+        return Malformed(f"redirected more than {MAX_HOPS} times")
+
+    async def stream(
+        self,
+        request: Request,
+        purpose: Purpose,
+        feed: Callable[[bytes], None],
+        read: Callable[[Answer], R],
+    ) -> R | Deferred:
+        """As ``ask``, with a good answer's body fed piece by piece; no redirect is followed."""
+        grant = await self._leave(request, purpose)
+        if isinstance(grant, Deferred):
+            return grant
+        answer = await self._transport.stream(request, feed)
+        outcome = read(answer)
+        await self._settle(grant, request, answer, outcome)
+        return outcome
+
+    async def _leave(self, request: Request, purpose: Purpose) -> Grant | Deferred:
+        ask = Ask(
+            self._identities[request.upstream],
+            request.resource,
+            purpose,
+            request.points,
+            self._seconds.get(request.route, _FIRST_GUESS),
+        )
+        give_up = self._clock.now() + self._patience
+        while True:
+            now = self._clock.now()
+            verdict = await self._budget.reserve(ask, now)
+            if isinstance(verdict, Grant):
+                return verdict
+            if verdict.until > give_up:
+                return Deferred(max(verdict.until, now), verdict.reason)
+            await self._sleep(max((verdict.until - now).total_seconds(), 0.01))
+
+    async def _settle(self, grant: Grant, request: Request, answer: Answer, outcome: object) -> None:
+        bill = Bill(
+            points=_points(request, answer),
+            seconds=answer.seconds,
+            attempts=answer.attempts,
+            quota=_quota(request, answer),
+            throttled=_pause(outcome),
+        )
+        known = self._seconds.get(request.route, answer.seconds)
+        self._seconds[request.route] = known + _SMOOTHING * (answer.seconds - known)
+        await self._budget.settle(grant, bill, self._clock.now())
+
+
+def _points(request: Request, answer: Answer) -> int:
+    """What the question cost of the primary quota: nothing for a 304, or where nothing reached the upstream."""
+    if isinstance(answer, NoAnswer):
+        return 0 if answer.fault in (Fault.UNREACHABLE, Fault.FORBIDDEN_HOST) else request.points
+    return 0 if answer.status == 304 else request.points
+
+
+def _quota(request: Request, answer: Answer) -> Quota | None:
+    if request.upstream is Upstream.GITHUB and isinstance(answer, Response):
+        return read_quota(answer)
+    return None
+
+
+def _pause(outcome: object) -> Throttled | None:
+    """The silence that an outcome demands of everybody who shares the identity."""
+    if isinstance(outcome, Throttled):
+        return outcome
+    if isinstance(outcome, Unauthorized):
+        return Throttled(outcome.reason, retry_after=REJECTED_PAUSE)
+    return None
+
+
+def _same_origin(one: str, other: str) -> bool:
+    return _origin(one) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    return parts.scheme, parts.hostname, port

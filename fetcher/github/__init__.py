@@ -1,0 +1,1 @@
+"""GitHub: build a request, read a response. No client, no clock, no environment."""

@@ -1,0 +1,154 @@
+"""What an answer other than the expected one means: throttling told completely apart from refusal.
+
+Source: GitHub's "Rate limits for the REST API" and "Best practices". A limit answers 403 *or* 429; a bare 403 is not
+throttling. ``retry-after`` counts first, then a remaining quota of zero with its reset; else the pause is ours to
+choose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from fetcher.github.shapes import ErrorBody
+from fetcher.model import Quota
+from fetcher.outcome import (
+    BlockCause,
+    Blocked,
+    Failure,
+    Gone,
+    Malformed,
+    Moved,
+    NotModified,
+    NotReady,
+    Throttled,
+    Transient,
+    Unauthorized,
+)
+from fetcher.wire import Answer, Fault, NoAnswer, Response
+
+T = TypeVar("T")
+
+_TOO_LARGE = ("too large", "history or contributor list")
+_BLOCKED = ("access blocked", "has been disabled", "not accessible", "saml", "ip allow list", "suspended")
+_LIMITED = ("rate limit", "abuse", "secondary limit")
+
+NotAValue = Failure | NotModified | NotReady | Moved
+
+
+def classify(answer: Answer) -> Response | NotAValue:
+    """``answer`` itself if it is a 200 whose body is JSON, else what it means."""
+    if isinstance(answer, NoAnswer):
+        return no_answer(answer)
+    match answer.status:
+        case 200:
+            return answer if _is_json(answer.headers) else not_json(answer)
+        case 202 | 204:
+            return NotReady(f"GitHub is still computing it (status {answer.status})")
+        case 301 | 302 | 303 | 307 | 308:
+            location = answer.headers.get("location")
+            return Moved(location) if location else Malformed(f"redirect {answer.status} without a location")
+        case 304:
+            return NotModified()
+        case 401:
+            return Unauthorized(f"GitHub does not accept the credential: {message_of(answer)}")
+        case 403 | 429:
+            return _refusal(answer)
+        case 404 | 410:
+            return Gone(f"GitHub answers {answer.status}: deleted, private, or misspelt")
+        case 451:
+            return Blocked(BlockCause.LEGAL, f"blocked for legal reasons: {message_of(answer)}")
+        case status if status >= 500 or status in (408, 409):
+            return Transient(f"GitHub answers {status}: {message_of(answer)}")
+        case status:
+            return Malformed(f"unexpected status {status}: {message_of(answer)}")
+
+
+def no_answer(answer: NoAnswer) -> Transient | Malformed:
+    """What a transport's fault means for the thing asked."""
+    if answer.fault in (Fault.TOO_LARGE, Fault.FORBIDDEN_HOST):
+        return Malformed(answer.reason)
+    return Transient(answer.reason)
+
+
+def not_json(response: Response) -> Malformed:
+    kind = response.headers.get("content-type", "no content type")
+    return Malformed(f"expected JSON, got {kind}: {excerpt(response.body)}")
+
+
+def throttled(response: Response, reason: str) -> Throttled:
+    """The pause that a limit's answer asks for."""
+    after = response.headers.get("retry-after", "").strip()
+    if after.isdigit():
+        return Throttled(reason, retry_after=timedelta(seconds=int(after)))
+    quota = read_quota(response)
+    if quota is not None and quota.remaining == 0:
+        return Throttled(reason, reset_at=quota.reset_at)
+    return Throttled(reason)
+
+
+def read_quota(response: Response) -> Quota | None:
+    """What the headers say is left, on a good answer as on any other."""
+    headers = response.headers
+    try:
+        return Quota(
+            resource=headers.get("x-ratelimit-resource", ""),
+            limit=int(headers["x-ratelimit-limit"]),
+            remaining=int(headers["x-ratelimit-remaining"]),
+            reset_at=datetime.fromtimestamp(int(headers["x-ratelimit-reset"]), UTC),
+        )
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None
+
+
+def parse(adapter: TypeAdapter[T], body: bytes, what: str) -> T | Malformed:
+    """``body`` as ``adapter``'s type, or one line on where it differs."""
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        return Malformed(f"{what}: {first_fault(error)}")
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first place where a shape differs, on one line."""
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    return f"{fault['msg']} at {where}" if where else fault["msg"]
+
+
+def message_of(response: Response) -> str:
+    """GitHub's own words, cut to a line."""
+    try:
+        return excerpt(ErrorBody.model_validate_json(response.body).message.encode()) or "no message"
+    except ValidationError:
+        return excerpt(response.body) or "no message"
+
+
+def excerpt(body: bytes, length: int = 120) -> str:
+    """The beginning of a body, printable, on one line."""
+    text = body[: length * 4].decode("utf-8", "replace")
+    line = "".join(char if char.isprintable() else " " for char in text).strip()
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def _refusal(response: Response) -> Throttled | Blocked:
+    message = message_of(response)
+    lowered = message.lower()
+    if any(sign in lowered for sign in _TOO_LARGE):
+        return Blocked(BlockCause.TOO_LARGE, message)
+    limited = any(sign in lowered for sign in _LIMITED)
+    if not limited and any(sign in lowered for sign in _BLOCKED):
+        return Blocked(BlockCause.ACCESS, message)
+    quota = read_quota(response)
+    spent = quota is not None and quota.remaining == 0
+    if limited or spent or response.status == 429 or "retry-after" in response.headers:
+        return throttled(response, f"GitHub answers {response.status}: {message}")
+    return Blocked(BlockCause.ACCESS, f"GitHub answers 403: {message}")
+
+
+def _is_json(headers: Mapping[str, str]) -> bool:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")

@@ -1,0 +1,136 @@
+"""Build requests for GitHub's two APIs. Sources: GitHub's REST reference (version 2022-11-28) and GraphQL schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from fetcher.github import queries
+from fetcher.model import RepoRef, Upstream, Validators
+from fetcher.wire import Request, Resource
+
+API_VERSION = "2022-11-28"
+PUBLIC_API = "https://api.github.com"
+PUBLIC_HOST = "github.com"
+PAGE_SIZE = 100
+COMPARE_BYTES = 32 * 1024 * 1024
+"""The first page of a comparison carries every changed file's patch: it may be large, and is read no further."""
+
+_ENTERPRISE_SUFFIX = "/api/v3"
+_UNCONDITIONAL = Validators()
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Where one GitHub's APIs are."""
+
+    rest: str
+    graphql: str
+    host: str
+    """The host that repositories' addresses carry: github.com, or an Enterprise server's own."""
+
+
+def api_at(root: str) -> Api:
+    """The APIs of the GitHub whose REST root is ``root``: an Enterprise root ``…/api/v3`` has its GraphQL beside it."""
+    root = root.rstrip("/")
+    parts = urlsplit(root)
+    if parts.path.endswith(_ENTERPRISE_SUFFIX):
+        path = parts.path.removesuffix("/v3") + "/graphql"
+        return Api(root, urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.hostname or PUBLIC_HOST)
+    return Api(root, f"{root}/graphql", PUBLIC_HOST)
+
+
+def statistics_by_id(api: Api, node_ids: Sequence[str]) -> Request:
+    """Statistics of up to 100 repositories whose node ids are known: one point."""
+    return _graphql(api, "statistics", queries.BY_ID, {"ids": list(node_ids)})
+
+
+def statistics_by_name(api: Api, repos: Sequence[RepoRef]) -> Request:
+    """Statistics of up to 100 repositories by name: one point; a renamed one answers under its new name."""
+    variables = {f"o{i}": repo.owner for i, repo in enumerate(repos)} | {f"n{i}": r.name for i, r in enumerate(repos)}
+    return _graphql(api, "statistics", queries.by_name(len(repos)), variables)
+
+
+def viewer(api: Api) -> Request:
+    """Whose token it is: the account that the quota belongs to."""
+    return _graphql(api, "viewer", queries.VIEWER, {})
+
+
+def repository(api: Api, repo: RepoRef, validators: Validators) -> Request:
+    """One repository over REST: for those without a token."""
+    return _rest(f"{_repo_url(api, repo)}", "repository", validators)
+
+
+def newest_commit(api: Api, repo: RepoRef) -> Request:
+    """The head of the default branch, as a list of one."""
+    return _rest(f"{_repo_url(api, repo)}/commits?per_page=1", "newest_commit")
+
+
+def contributors(api: Api, repo: RepoRef, page: int = 1) -> Request:
+    """One page of those who contributed, most commits first; anonymous authors are left out by GitHub."""
+    suffix = f"&page={page}" if page > 1 else ""
+    return _rest(f"{_repo_url(api, repo)}/contributors?per_page={PAGE_SIZE}{suffix}", "contributors")
+
+
+def commit_activity(api: Api, repo: RepoRef) -> Request:
+    """Commits by day of 52 Sunday weeks; 202 while GitHub computes it."""
+    return _rest(f"{_repo_url(api, repo)}/stats/commit_activity", "commit_activity")
+
+
+def participation(api: Api, repo: RepoRef) -> Request:
+    """Commits by rolling week of 52; 202 while GitHub computes it."""
+    return _rest(f"{_repo_url(api, repo)}/stats/participation", "participation")
+
+
+def compare(api: Api, repo: RepoRef, base_oid: str, head: str, page: int = 1) -> Request:
+    """The commits that came to ``head`` since ``base_oid``, 100 a page."""
+    suffix = f"&page={page}" if page > 1 else ""
+    ends = f"{quote(base_oid, safe='')}...{quote(head, safe='')}"
+    url = f"{_repo_url(api, repo)}/compare/{ends}?per_page={PAGE_SIZE}{suffix}"
+    return _rest(url, "compare", max_bytes=COMPARE_BYTES)
+
+
+def moved(request: Request, location: str) -> Request:
+    """``request`` at the address that a redirect named."""
+    return Request(
+        upstream=request.upstream,
+        resource=request.resource,
+        route=request.route,
+        url=location,
+        method=request.method,
+        headers=request.headers,
+        max_bytes=request.max_bytes,
+        points=request.points,
+    )
+
+
+def rate_limit(api: Api) -> Request:
+    """What is left of every quota; free of the primary limit, for ``fetcher doctor`` only."""
+    return _rest(f"{api.rest}/rate_limit", "rate_limit")
+
+
+def _repo_url(api: Api, repo: RepoRef) -> str:
+    return f"{api.rest}/repos/{quote(repo.owner, safe='')}/{quote(repo.name, safe='')}"
+
+
+def _rest(url: str, route: str, validators: Validators = _UNCONDITIONAL, max_bytes: int = 8 * 1024 * 1024) -> Request:
+    headers = {"accept": "application/vnd.github+json", "x-github-api-version": API_VERSION}
+    if validators.etag:
+        headers["if-none-match"] = validators.etag
+    elif validators.last_modified:
+        headers["if-modified-since"] = validators.last_modified
+    return Request(Upstream.GITHUB, Resource.CORE, route, url, headers=headers, max_bytes=max_bytes)
+
+
+def _graphql(api: Api, route: str, query: str, variables: Mapping[str, object]) -> Request:
+    return Request(
+        Upstream.GITHUB,
+        Resource.GRAPHQL,
+        route,
+        api.graphql,
+        method="POST",
+        headers={"content-type": "application/json", "accept": "application/json"},
+        body=json.dumps({"query": query, "variables": variables}, separators=(",", ":")).encode(),
+    )

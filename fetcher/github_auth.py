@@ -1,0 +1,106 @@
+"""Credentials by PyGithub: a token as it is, or a GitHub App's installation token, renewed before it expires.
+
+PyGithub signs the App's JWT and exchanges it; its calls are blocking and rare (one an hour and process), so they run
+in a thread. A credential's ``identity`` names whose quota it spends and never shows the secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Protocol
+
+import github
+from github import Auth
+
+from fetcher.errors import ConfigError
+from fetcher.github.requests import PUBLIC_API
+from fetcher.settings import Settings
+
+_TIMEOUT = 15
+
+
+class GitHubCredential(Protocol):
+    @property
+    def identity(self) -> str:
+        """Whose quota is spent; ``anonymous`` without a credential."""
+        ...
+
+    async def header(self) -> str | None:
+        """The value of ``Authorization``."""
+        ...
+
+
+class Anonymous:
+    """No credential: REST only, 60 requests an hour and address."""
+
+    identity = "anonymous"
+
+    async def header(self) -> str | None:
+        return None
+
+
+class Token:
+    """A personal or fine-grained token."""
+
+    def __init__(self, auth: Auth.Token) -> None:
+        self._auth = auth
+        self.identity = f"token:{hashlib.sha256(auth.token.encode()).hexdigest()[:16]}"
+
+    def __repr__(self) -> str:
+        return f"Token({self.identity})"
+
+    async def header(self) -> str | None:
+        return f"Bearer {self._auth.token}"
+
+
+class App:
+    """A GitHub App's installation: its token lives an hour and is renewed by PyGithub."""
+
+    def __init__(self, app_id: str, private_key: str, installation_id: int, root: str) -> None:
+        self.identity = f"app:{app_id}:{installation_id}"
+        try:
+            signer = Auth.AppAuth(app_id, private_key)
+            _ = signer.token
+        except Exception as error:  # noqa: BLE001  (PyJWT and cryptography raise each their own for a bad key)
+            raise ConfigError(
+                f"the GitHub App's private key cannot be used ({type(error).__name__})",
+                "Put the PEM file's content into FETCHER_GITHUB_APP_PRIVATE_KEY or its path into …_FILE",
+            ) from None
+        self._auth = signer.get_installation_auth(installation_id)
+        self._auth.withRequester(github.Github(base_url=root, auth=signer, timeout=_TIMEOUT, retry=None).requester)
+        self._renewing = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"App({self.identity})"
+
+    async def header(self) -> str | None:
+        async with self._renewing:
+            try:
+                token = await asyncio.to_thread(lambda: self._auth.token)
+            except github.GithubException as error:
+                raise ConfigError(
+                    f"GitHub refuses the App's installation token (status {error.status})",
+                    "Check FETCHER_GITHUB_APP_ID and FETCHER_GITHUB_APP_INSTALLATION_ID, and that the App is installed",
+                ) from None
+            except OSError as error:
+                raise ConfigError(
+                    f"GitHub cannot be reached for an installation token ({type(error).__name__})",
+                    "Check FETCHER_GITHUB_API_URL and the network",
+                ) from None
+        return f"Bearer {token}"
+
+
+def credential_from(settings: Settings) -> GitHubCredential:
+    """The one credential that the settings name: an App before a token, a token before none."""
+    if settings.github_app_id:
+        key, installation = settings.app_private_key(), settings.github_app_installation_id
+        if not key or not installation:
+            raise ConfigError(
+                "FETCHER_GITHUB_APP_ID is set without its key or installation",
+                "Set FETCHER_GITHUB_APP_PRIVATE_KEY (or …_FILE) and FETCHER_GITHUB_APP_INSTALLATION_ID too",
+            )
+        return App(settings.github_app_id, key, installation, settings.github_api_url or PUBLIC_API)
+    if settings.github_token is not None:
+        return Token(Auth.Token(settings.github_token.get_secret_value()))
+    return Anonymous()

@@ -1,0 +1,24 @@
+"""Inputs of packages — files, folders, pages of a directory's API — into catalogue entries, one by one.
+
+Nothing here asks a network: pages are fetched elsewhere, ``read_page`` reads them and ``next_page`` says which may
+follow.
+"""
+
+from fetcher.intake.documents_json import Page, next_page, read_page
+from fetcher.intake.files import read_file, read_folder, read_path
+from fetcher.intake.items import Entry, Item, PassedOver, Rejected
+from fetcher.intake.partial import slugified
+
+__all__ = [
+    "read_path",
+    "read_file",
+    "read_folder",
+    "read_page",
+    "next_page",
+    "slugified",
+    "Entry",
+    "Rejected",
+    "PassedOver",
+    "Item",
+    "Page",
+]

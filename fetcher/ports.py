@@ -1,0 +1,227 @@
+"""What the conductor needs of the world, as protocols; adapters stay trivial, fakes pass the same contract tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeAlias
+
+from fetcher.model import (
+    CatalogueEntry,
+    Claim,
+    FailureRow,
+    HistoryDay,
+    Purpose,
+    Quota,
+    Record,
+    Source,
+    SourceCount,
+    StoredPackage,
+    Target,
+    Validators,
+)
+from fetcher.outcome import Throttled
+from fetcher.wire import Answer, Request, Resource
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC."""
+        ...
+
+
+class Transport(Protocol):
+    async def send(self, request: Request) -> Answer:
+        """Send once (short connection faults may be repeated, and are counted) and read at most ``max_bytes``."""
+        ...
+
+    async def stream(self, request: Request, feed: Callable[[bytes], None]) -> Answer:
+        """As ``send``, but a 200's body goes to ``feed`` piece by piece and the response's ``body`` is empty."""
+        ...
+
+
+# --- the budget -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request that somebody wants to send, as the budget sees it."""
+
+    identity: str
+    """Whose quota: an account, an App installation or an address; never a credential."""
+    resource: Resource
+    purpose: Purpose
+    points: int = 1
+    seconds: float = 1.0
+    """How long the answer is expected to take: GitHub limits the seconds of work that it does a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Leave to send one request. It must be settled; one that never is expires by itself."""
+
+    id: str
+    ask: Ask
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not now: ask again at ``until``."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a granted request came to. ``points`` is 0 for a 304 or where nothing reached the upstream."""
+
+    points: int
+    seconds: float
+    attempts: int = 1
+    quota: Quota | None = None
+    throttled: Throttled | None = None
+
+
+Verdict: TypeAlias = Grant | Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the budget knows of one identity's resource, for people and for planning."""
+
+    identity: str
+    resource: Resource
+    limit: int | None
+    remaining: int | None
+    reset_at: datetime | None
+    paused_until: datetime | None
+    pause_reason: str | None
+    in_flight: int
+
+
+class Budget(Protocol):
+    """One ledger for every worker that shares an identity. It fails closed: in doubt it answers ``Wait``."""
+
+    async def reserve(self, ask: Ask, now: datetime) -> Verdict: ...
+
+    async def settle(self, grant: Grant, bill: Bill, now: datetime) -> None: ...
+
+    async def capacity(self, ask: Ask, horizon: timedelta, now: datetime) -> int:
+        """How many requests like ``ask`` could be granted from now until ``now + horizon``."""
+        ...
+
+    async def standings(self, now: datetime) -> Sequence[Standing]: ...
+
+
+# --- the store --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What importing entries changed. ``rejected`` pairs an entry's index with what was wrong with it."""
+
+    added: int
+    updated: int
+    unchanged: int
+    rejected: tuple[tuple[int, str], ...]
+    unsupported: tuple[tuple[str, str], ...]
+    """Slug and why its repository or project will not be fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """Where one question that is asked for the whole catalogue stands (the index's root)."""
+
+    name: str
+    observed_at: datetime | None = None
+    due_at: datetime | None = None
+    validators: Validators = Validators()
+    outcome: str | None = None
+    message: str | None = None
+
+
+class Store(Protocol):
+    """The catalogue, what was observed, and who may work on what. Every method is one transaction."""
+
+    def import_entries(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported: ...
+
+    def claim(self, sources: Sequence[Source], limit: int, now: datetime, lease_for: timedelta) -> Claim | None:
+        """Lease up to ``limit`` packages of which one of ``sources`` is due and unleased, longest due first."""
+        ...
+
+    def claim_packages(
+        self, package_ids: Sequence[int], sources: Sequence[Source], now: datetime, lease_for: timedelta
+    ) -> Claim | None:
+        """Lease these packages' sources now, due or not; a lease that another holds is taken over."""
+        ...
+
+    def load(self, claim: Claim, *, details: bool = False) -> list[Target]:
+        """The claim's packages of which a lease is still held, with their state; ``details`` adds the stored lists."""
+        ...
+
+    def record(self, records: Sequence[Record]) -> None:
+        """Write a batch in one transaction; a record older than what is stored changes no value."""
+        ...
+
+    def release(self, claim: Claim) -> int:
+        """Give back what is still leased, as due as it was; returns how many rows."""
+        ...
+
+    def expire_leases(self, now: datetime) -> int: ...
+
+    def leased(self, sources: Sequence[Source], now: datetime) -> int:
+        """How many packages are claimed and not yet recorded."""
+        ...
+
+    def package_ids(self, slugs: Sequence[str]) -> Mapping[str, int]:
+        """The ids of those slugs that are known."""
+        ...
+
+    def slugs(self, package_ids: Sequence[int]) -> Mapping[int, str]:
+        """The slugs of those ids that are known."""
+        ...
+
+    def due_ids(self, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
+        """Ids of all packages, or of those of which one of ``sources`` is due at ``now``."""
+        ...
+
+    def package(self, slug: str) -> StoredPackage | None: ...
+
+    def history(self, slug: str) -> list[HistoryDay]: ...
+
+    def failures(self) -> list[FailureRow]: ...
+
+    def counts(self, now: datetime) -> list[SourceCount]: ...
+
+    def marker(self, name: str) -> Marker: ...
+
+    def save_marker(self, marker: Marker) -> None: ...
+
+    def confirm_serials(
+        self, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
+    ) -> tuple[int, int]:
+        """Hold the index's serials against the stored ones: equal is answered, another is due now.
+
+        Returns how many projects were confirmed and how many became due. Projects that the root does not name are
+        left as they are: absence is not deletion.
+        """
+        ...
+
+    def confirm_all(self, source: Source, observed_at: datetime) -> int:
+        """Every package's ``source`` that has been answered and does not fail is answered anew; returns how many."""
+        ...
+
+    def make_due(self, source: Source, *, answered_before: datetime, now: datetime) -> int:
+        """Make ``source`` due where its last answer is older than ``answered_before`` and nothing failed since."""
+        ...
+
+    def projects(self) -> Collection[str]:
+        """The canonical names of all projects that are followed."""
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Drop history of days before ``before``, but for each package's newest row; returns how many rows went."""
+        ...

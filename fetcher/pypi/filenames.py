@@ -1,0 +1,104 @@
+"""Which release a file belongs to, where only its name can tell (Simple's files carry no version).
+
+``packaging.utils`` reads wheels and sdists of valid versions; an index also holds eggs, installers, RPMs and sdists
+of versions that are no PEP 440, whose names never had a grammar. So a name is read against what is known: the
+project's name and, from Simple 1.1 on, the list of its versions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+_SUFFIXES = (
+    ".tar.gz",
+    ".tar.bz2",
+    ".tar.xz",
+    ".tar.Z",
+    ".tgz",
+    ".zip",
+    ".egg",
+    ".whl",
+    ".exe",
+    ".msi",
+    ".rpm",
+    ".deb",
+    ".dmg",
+)
+_TAIL = re.compile(r"-py\d.*|\.(?:win|linux|macosx)[-\d_.].*|(?:-\d+)?\.(?:noarch|src|i[3-6]86|x86_64)$", re.IGNORECASE)
+"""What an egg, an installer, a dumb archive or an RPM puts after the version."""
+_LONGEST_NAME = 512
+_LONGEST_VERSION = 128
+
+
+def parse_version(number: str) -> Version | None:
+    """``number`` by PEP 440; ``None`` for a legacy one."""
+    if len(number) > _LONGEST_VERSION:
+        return None
+    try:
+        return Version(number)
+    except ValueError:
+        return None
+
+
+class KnownVersions:
+    """One project's releases, to hold its files' names against; learns those that only a file tells of."""
+
+    def __init__(self, project: str, numbers: Iterable[str]) -> None:
+        self._project = canonicalize_name(project)
+        self._by_version: dict[Version, str] = {}
+        self._numbers: dict[str, None] = {}
+        for number in numbers:
+            self._learn(number)
+        self._listed = bool(self._numbers)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        return tuple(self._numbers)
+
+    def release_of(self, filename: str) -> str | None:
+        """The number of the release that ``filename`` is of, spelt as the index spells it; ``None`` for junk."""
+        rest = self._after_project(filename) if len(filename) <= _LONGEST_NAME else None
+        if not rest:
+            return None
+        if filename.endswith(".whl"):
+            rest = rest.split("-")[0].replace("_", "-")
+        for candidate in (rest, _TAIL.sub("", rest)):
+            known = self._spelt(candidate)
+            if known is not None or parse_version(candidate) is not None:
+                return known or self._learn(candidate)
+        return self._prefix(rest) or self._learn(_TAIL.sub("", rest) or rest)
+
+    def _after_project(self, filename: str) -> str | None:
+        """What follows the project's name and precedes the suffix; a dash within the name ends no name."""
+        suffix = next((s for s in _SUFFIXES if filename.endswith(s)), None)
+        if suffix is None:
+            return None
+        parts = filename.removesuffix(suffix).split("-")
+        for end in range(1, len(parts)):
+            if canonicalize_name("-".join(parts[:end])) == self._project:
+                return "-".join(parts[end:])
+        return None
+
+    def _spelt(self, text: str) -> str | None:
+        if text in self._numbers:
+            return text
+        version = parse_version(text)
+        return self._by_version.get(version) if version is not None else None
+
+    def _prefix(self, rest: str) -> str | None:
+        """The longest listed number that ``rest`` goes on from; without a list there is nothing to trust."""
+        if not self._listed:
+            return None
+        ends = [match.start() for match in re.finditer(r"[-.]", rest)]
+        return next((found for end in reversed(ends) if (found := self._spelt(rest[:end]))), None)
+
+    def _learn(self, number: str) -> str:
+        version = parse_version(number)
+        if version is not None:
+            self._by_version.setdefault(version, number)
+        self._numbers[number] = None
+        return number

@@ -1,0 +1,82 @@
+"""Build requests for a Python package index. Sources: PEP 691 (JSON form of Simple), the index's JSON API reference.
+
+The root's address is a setting; by default it comes from the library pypi-simple, so that none is written by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from packaging.utils import canonicalize_name
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+from fetcher.model import Upstream, Validators
+from fetcher.wire import Request, Resource
+
+SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
+
+PROJECT_BYTES = 32 * 1024 * 1024
+"""The largest projects (nightly builds with tens of thousands of files) answer some 20 MiB."""
+
+ROOT_BYTES = 256 * 1024 * 1024
+"""The root lists every project: some 60 MB in 2026, and growing. It is streamed, never held."""
+
+ROOT_SECONDS = 300.0
+
+_UNCONDITIONAL = Validators()
+
+
+def default_root() -> str:
+    """The public index's root, without a trailing slash."""
+    return PYPI_SIMPLE_ENDPOINT.rstrip("/").removesuffix("/simple")
+
+
+def json_request(root: str, project: str, validators: Validators = _UNCONDITIONAL) -> Request:
+    """One project by the JSON API: everything but the project's status."""
+    return Request(
+        upstream=Upstream.PYPI,
+        resource=Resource.PYPI,
+        route="pypi_json",
+        url=f"{root.rstrip('/')}/pypi/{_quoted(project)}/json",
+        headers=_headers("application/json", validators),
+        max_bytes=PROJECT_BYTES,
+    )
+
+
+def simple_request(root: str, project: str, validators: Validators = _UNCONDITIONAL) -> Request:
+    """One project by the Simple API's JSON form: files and status, but no summary, classifiers or links."""
+    return Request(
+        upstream=Upstream.PYPI,
+        resource=Resource.PYPI,
+        route="pypi_simple",
+        url=f"{root.rstrip('/')}/simple/{_quoted(project)}/",
+        headers=_headers(SIMPLE_JSON, validators),
+        max_bytes=PROJECT_BYTES,
+    )
+
+
+def root_request(root: str, validators: Validators = _UNCONDITIONAL) -> Request:
+    """Every project with its serial, in one answer: to be streamed into a ``SerialFeed``."""
+    return Request(
+        upstream=Upstream.PYPI,
+        resource=Resource.PYPI,
+        route="pypi_root",
+        url=f"{root.rstrip('/')}/simple/",
+        headers=_headers(SIMPLE_JSON, validators),
+        max_bytes=ROOT_BYTES,
+        timeout=ROOT_SECONDS,
+    )
+
+
+def _quoted(project: str) -> str:
+    return quote(canonicalize_name(project), safe="", errors="replace")
+
+
+def _headers(accept: str, validators: Validators) -> Mapping[str, str]:
+    headers = {"accept": accept}
+    if validators.etag:
+        headers["if-none-match"] = validators.etag
+    if validators.last_modified:
+        headers["if-modified-since"] = validators.last_modified
+    return headers

@@ -1,0 +1,150 @@
+"""The conductor: what was claimed is asked for, read, and recorded in one transaction a batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from fetcher.model import (
+    DETAIL_SOURCES,
+    REPOSITORY_SOURCES,
+    Claim,
+    Purpose,
+    Record,
+    Source,
+    Target,
+)
+from fetcher.ports import Clock, Store
+from fetcher.refresh.details import DetailsRefresh
+from fetcher.refresh.projects import ProjectsRefresh
+from fetcher.refresh.records import untouched
+from fetcher.refresh.statistics import StatisticsRefresh
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a claim came to: how many records by source and outcome, what went wrong, and what follows."""
+
+    records: tuple[Record, ...] = ()
+    lost: int = 0
+    """Packages whose lease was gone when the work was to begin: somebody else has them."""
+
+    @property
+    def moved(self) -> tuple[int, ...]:
+        """Packages whose contributors or commits became due by this."""
+        return tuple(sorted({r.package_id for r in self.records if r.source in DETAIL_SOURCES and _is_made_due(r)}))
+
+    @property
+    def failed(self) -> tuple[Record, ...]:
+        """Records of sources that were asked and did not answer as they should."""
+        return tuple(r for r in self.records if r.outcome is not None and not r.answered)
+
+    @property
+    def waiting(self) -> datetime | None:
+        """The latest moment until which something that was claimed has to wait for quota."""
+        return max((r.due_at for r in self.records if _is_deferred(r) and r.due_at is not None), default=None)
+
+
+@dataclass(slots=True)
+class Conductor:
+    """Refreshes what is claimed. Everything it needs is handed in; it reads no clock and no environment itself."""
+
+    store: Store
+    clock: Clock
+    statistics: StatisticsRefresh
+    details: DetailsRefresh
+    projects: ProjectsRefresh
+    lease: timedelta = field(default=timedelta(minutes=15))
+
+    async def refresh(self, claim: Claim, purpose: Purpose) -> Report:
+        """Ask for all that ``claim`` holds and record it. Safe to run twice: what was recorded is leased no more."""
+        targets = self.store.load(claim, details=any(source in DETAIL_SOURCES for source in claim.sources))
+        records = await self._records(targets, purpose)
+        self.store.record(records)
+        report = Report(tuple(records), lost=len(claim.package_ids) - len(targets))
+        self._tell(claim, report)
+        return report
+
+    async def refresh_packages(self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> Report:
+        """Claim these packages now and refresh them, down to what hangs on a moved head."""
+        reports = [await self._claimed(package_ids, [s for s in sources if s not in DETAIL_SOURCES], purpose)]
+        details = [source for source in sources if source in DETAIL_SOURCES]
+        if details:
+            reports.append(await self._claimed(_wanting(package_ids, reports[0]), details, purpose))
+        return Report(tuple(r for report in reports for r in report.records), sum(r.lost for r in reports))
+
+    async def _claimed(self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> Report:
+        if not package_ids or not sources:
+            return Report()
+        claim = self.store.claim_packages(package_ids, sources, self.clock.now(), self.lease)
+        return await self.refresh(claim, purpose) if claim is not None else Report()
+
+    async def _records(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
+        """One list of records, at least one for each claimed source."""
+        repositories = [t for t in targets if Source.GITHUB in t.claimed and t.repo is not None]
+        details = [t for t in targets if t.claimed & set(DETAIL_SOURCES)]
+        projects = [t for t in targets if Source.PYPI in t.claimed and t.project is not None]
+        lists = await asyncio.gather(
+            self.statistics.refresh(repositories, purpose),
+            self.details.refresh(details, purpose),
+            self.projects.refresh(projects, purpose),
+        )
+        records = [record for found in lists for record in found]
+        now = self.clock.now()
+        done = {(record.package_id, record.source) for record in records}
+        records += [
+            untouched(target, source, now)
+            for target in targets
+            for source in sorted(target.claimed)
+            if (target.package_id, source) not in done
+        ]
+        return records
+
+    def _tell(self, claim: Claim, report: Report) -> None:
+        """One line a batch, one a failure."""
+        answered = sum(record.answered for record in report.records)
+        log.info(
+            "batch",
+            sources=[str(source) for source in claim.sources],
+            packages=len(claim.package_ids),
+            answered=answered,
+            failed=len(report.failed),
+            moved=len(report.moved),
+            lost=report.lost,
+        )
+        for record in report.failed:
+            log.warning(
+                "failure",
+                package=record.package_id,
+                source=str(record.source),
+                outcome=record.outcome,
+                reason=record.message,
+                failures=record.failures,
+                due=record.due_at.isoformat() if record.due_at else None,
+            )
+
+
+def _is_made_due(record: Record) -> bool:
+    return record.outcome is None and record.lease is None
+
+
+def _is_deferred(record: Record) -> bool:
+    """Claimed, but given back unasked for want of quota."""
+    return (
+        record.outcome is None
+        and record.lease is not None
+        and (record.due_at or record.observed_at) > record.observed_at
+    )
+
+
+def _wanting(package_ids: Sequence[int], report: Report) -> list[int]:
+    """The packages whose details are to be asked: those that moved, and those whose repository was not asked."""
+    asked = {r.package_id for r in report.records if r.source in REPOSITORY_SOURCES}
+    moved = set(report.moved)
+    return [package_id for package_id in package_ids if package_id in moved or package_id not in asked]

@@ -1,0 +1,70 @@
+"""What to start now: as much of what is due as the budget can serve in the next minutes, and no more.
+
+Whatever is due stays in the store, where it is counted, ordered and cheap; the queue holds only what will soon run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fetcher.model import DETAIL_SOURCES, Claim, Purpose, Source, Upstream
+from fetcher.ports import Ask, Budget, Clock, Store
+from fetcher.wire import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A kind of batch: which sources it claims, how many packages at once, and what one request of it serves."""
+
+    sources: tuple[Source, ...]
+    resource: Resource
+    batch: int
+    packages_per_request: float
+
+
+GRAPHQL_LANE = Lane((Source.GITHUB,), Resource.GRAPHQL, 100, 50)
+REST_LANE = Lane((Source.GITHUB,), Resource.CORE, 10, 0.5)
+"""Without a token: a repository and its newest commit are two requests."""
+
+DETAILS_LANE = Lane(DETAIL_SOURCES, Resource.CORE, 50, 1)
+PROJECTS_LANE = Lane((Source.PYPI,), Resource.PYPI, 50, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Claims batches. What is claimed is enqueued by the caller, after the claim is committed."""
+
+    store: Store
+    budget: Budget
+    clock: Clock
+    identities: dict[Upstream, str]
+    lanes: Sequence[Lane]
+    lease: timedelta
+    horizon: timedelta
+    """How far ahead work is claimed: a few times the interval between two plans."""
+
+    async def claims(self) -> list[Claim]:
+        """Batches to start now, oldest due first within each lane."""
+        return [claim for lane in self.lanes for claim in await self._lane(lane)]
+
+    async def _lane(self, lane: Lane) -> list[Claim]:
+        now = self.clock.now()
+        upstream = Upstream.PYPI if lane.resource is Resource.PYPI else Upstream.GITHUB
+        ask = Ask(self.identities[upstream], lane.resource, Purpose.BACKGROUND)
+        requests = await self.budget.capacity(ask, self.horizon, now)
+        room = int(requests * lane.packages_per_request) - self.store.leased(lane.sources, now)
+        claims = []
+        while room > 0:
+            claim = self.store.claim(lane.sources, min(lane.batch, room), now, self.lease)
+            if claim is None:
+                break
+            claims.append(claim)
+            room -= len(claim.package_ids)
+        return claims
+
+
+def lanes_for(*, anonymous: bool) -> tuple[Lane, ...]:
+    """The lanes of a credential: without one there is no GraphQL."""
+    return (REST_LANE if anonymous else GRAPHQL_LANE, DETAILS_LANE, PROJECTS_LANE)

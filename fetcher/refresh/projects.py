@@ -1,0 +1,145 @@
+"""Versions of projects: the JSON API, conditional; Simple for the status, and where there is no JSON API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from fetcher.exchange import Exchange
+from fetcher.model import (
+    ProjectMark,
+    ProjectStatus,
+    ProjectVersions,
+    Purpose,
+    Record,
+    Source,
+    SourceState,
+    Target,
+    Validators,
+)
+from fetcher.outcome import Deferred, Fetched, Gone, Malformed, NotModified, Outcome, Transient
+from fetcher.planner import Cadence
+from fetcher.ports import Clock
+from fetcher.pypi import (
+    Partial,
+    Settled,
+    Unoffered,
+    is_stale,
+    json_request,
+    merge,
+    read_json,
+    read_simple,
+    simple_request,
+)
+from fetcher.refresh.records import Brought, deferred, record_of
+
+Answered = Settled[ProjectVersions] | Partial[ProjectVersions]
+
+
+@dataclass(slots=True)
+class ProjectsRefresh:
+    """Asks an index about projects, one request each where nothing has changed."""
+
+    exchange: Exchange
+    clock: Clock
+    root: str
+    cadence: Cadence
+    abreast: asyncio.Semaphore
+
+    async def refresh(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
+        """Records of the index source of ``targets``."""
+        return list(await asyncio.gather(*(self._one(target, purpose) for target in targets)))
+
+    async def _one(self, target: Target, purpose: Purpose) -> Record:
+        async with self.abreast:
+            asked_at = self.clock.now()
+            state, project = target.state(Source.PYPI), target.project or ""
+            answer = await self._json(project, state.validators, purpose)
+            status_known = not self._status_due(state, asked_at)
+            if isinstance(answer, Fetched | NotModified) and status_known:
+                return self._record(target, answer, asked_at, whole=False)
+            if isinstance(answer, Deferred) or not isinstance(
+                answer, Fetched | NotModified | Partial | Gone | Unoffered
+            ):
+                return self._record(target, answer, asked_at, whole=False)
+            simple = await self._simple(project, purpose)
+            outcome, whole = _together(answer, simple)
+            return self._record(target, outcome, asked_at, whole=whole)
+
+    async def _json(self, project: str, validators: Validators, purpose: Purpose) -> Answered:
+        request = json_request(self.root, project, validators)
+        return await self.exchange.ask(
+            request, purpose, lambda answer: read_json(answer, project, url=request.url, now=self.clock.now())
+        )
+
+    async def _simple(self, project: str, purpose: Purpose) -> Settled[ProjectVersions]:
+        request = simple_request(self.root, project)
+        return await self.exchange.ask(
+            request, purpose, lambda answer: read_simple(answer, project, url=request.url, now=self.clock.now())
+        )
+
+    def _status_due(self, state: SourceState, now: datetime) -> bool:
+        """Archiving and quarantine move no serial: the status is read again slowly."""
+        return state.whole_at is None or now - state.whole_at >= self.cadence.recheck
+
+    def _record(self, target: Target, answer: Answered, asked_at: datetime, *, whole: bool) -> Record:
+        state = target.state(Source.PYPI)
+        outcome = _outcome(answer)
+        if isinstance(outcome, Deferred):
+            return deferred(target, Source.PYPI, outcome.until, asked_at)
+        brought = Brought(whole=whole)
+        if isinstance(outcome, Fetched):
+            versions = outcome.value
+            if is_stale(versions, _expected(state)):
+                stale = Transient(f"a stale edge: serial {versions.serial}, expected {_expected(state)}")
+                return record_of(target, Source.PYPI, stale, asked_at, self.cadence)
+            serial = str(versions.serial) if versions.serial is not None else None
+            brought = Brought(_values(versions), serial, outcome.validators or None, whole)
+        return record_of(target, Source.PYPI, outcome, asked_at, self.cadence, brought)
+
+
+def _together(json: Answered, simple: Settled[ProjectVersions]) -> tuple[Answered, bool]:
+    """What both APIs' answers come to, and whether the status has now been read (or is not to be had)."""
+    match json, simple:
+        case Fetched(value=versions), Fetched(value=other):
+            return replace(json, value=merge(versions, other)), True
+        case Partial(value=versions, validators=validators), Fetched(value=other):
+            return Fetched(merge(versions, other), validators), True
+        case NotModified(), Fetched(value=other) if other.status is not None:
+            return Fetched(other), True
+        case NotModified() | Fetched(), Unoffered() | Gone() | Fetched():
+            return json, True
+        case NotModified() | Fetched(), _:
+            return json, False
+        case Partial(value=versions, validators=validators), Unoffered() | Gone():
+            return Fetched(versions, validators), True
+        case Gone(), Unoffered():
+            return json, False
+        case _:
+            return simple, isinstance(simple, Fetched)
+
+
+def _outcome(answer: Answered) -> Outcome[ProjectVersions]:
+    """``answer`` in the words that the planner knows."""
+    match answer:
+        case Unoffered():
+            return Malformed(answer.reason)
+        case Partial():
+            return Fetched(answer.value, answer.validators)
+        case _:
+            return answer
+
+
+def _values(versions: ProjectVersions) -> ProjectVersions | ProjectMark:
+    """What to store: a quarantined project shows no release, but those that it had are kept."""
+    if versions.status is ProjectStatus.QUARANTINED and not versions.releases:
+        return ProjectMark(ProjectStatus.QUARANTINED)
+    return versions
+
+
+def _expected(state: SourceState) -> int | None:
+    """The newest serial that was seen of a project, in its own answers or in the index's root."""
+    known = [int(text) for text in (state.revision, state.expected) if text is not None and text.isdigit()]
+    return max(known, default=None)

@@ -1,0 +1,92 @@
+"""Outcomes to records: where the planner's schedule and an answer's values become what the store writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from fetcher.model import Record, Source, Target, Validators, Values
+from fetcher.outcome import Outcome, kind
+from fetcher.planner import Cadence, schedule, slot
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What an answer brings beside its meaning; ``None`` leaves what is stored."""
+
+    values: Values | None = None
+    revision: str | None = None
+    validators: Validators | None = None
+    whole: bool = False
+
+
+NOTHING = Brought()
+
+
+def record_of(
+    target: Target,
+    source: Source,
+    outcome: Outcome[T],
+    asked_at: datetime,
+    cadence: Cadence,
+    brought: Brought = NOTHING,
+) -> Record:
+    """The record of one source that was asked at ``asked_at`` and came to ``outcome``."""
+    plan = schedule(target.package_id, target.state(source), outcome, asked_at, cadence)
+    return Record(
+        package_id=target.package_id,
+        source=source,
+        lease=target.lease if source in target.claimed else None,
+        observed_at=asked_at,
+        due_at=plan.due_at,
+        outcome=kind(outcome),
+        answered=plan.answered,
+        values=brought.values,
+        whole=brought.whole,
+        revision=brought.revision,
+        validators=brought.validators,
+        failures=plan.failures,
+        first_failed_at=plan.first_failed_at,
+        message=plan.message,
+    )
+
+
+def deferred(target: Target, source: Source, until: datetime, asked_at: datetime) -> Record:
+    """The record of a source that could not be asked: due again when the budget says, otherwise as it was."""
+    return Record(target.package_id, source, target.lease, asked_at, until)
+
+
+def confirmed(target: Target, source: Source, asked_at: datetime) -> Record:
+    """The record of a source whose stored values were shown to be right without asking for them."""
+    state = target.state(source)
+    return Record(
+        package_id=target.package_id,
+        source=source,
+        lease=target.lease if source in target.claimed else None,
+        observed_at=asked_at,
+        due_at=state.due_at,
+        outcome=state.outcome or "not_modified",
+        answered=True,
+        message=state.message,
+    )
+
+
+def made_due(target: Target, source: Source, asked_at: datetime) -> Record:
+    """The record that has a source asked next; one that is cooling down keeps its pause."""
+    state = target.state(source)
+    cooling = state.failures > 0 and state.due_at is not None and state.due_at > asked_at
+    return Record(target.package_id, source, None, asked_at, state.due_at if cooling else asked_at)
+
+
+def untouched(target: Target, source: Source, now: datetime) -> Record:
+    """The record that gives a claimed source back as it was."""
+    return Record(target.package_id, source, target.lease, now, target.state(source).due_at)
+
+
+def recheck_due(target: Target, source: Source, asked_at: datetime, cadence: Cadence, *, whole: bool) -> datetime:
+    """When a list is asked whole again though nothing moves."""
+    since = asked_at if whole else target.state(source).whole_at or asked_at
+    return slot(target.package_id, since, cadence.recheck)

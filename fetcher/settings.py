@@ -1,0 +1,141 @@
+"""The environment, read once, from a mapping; coerced here and nowhere else. Secrets are hidden in every ``repr``.
+
+The reference page of the settings is generated from the fields below (``make docs``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from platformdirs import user_data_path
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from fetcher.errors import ConfigError
+from fetcher.github.requests import PUBLIC_API
+from fetcher.pypi import default_root
+
+PREFIX = "FETCHER_"
+
+
+def _seconds(value: object) -> object:
+    """A bare number is seconds; anything else is left to pydantic ("1:30:00", "P1D")."""
+    if isinstance(value, str):
+        try:
+            return timedelta(seconds=float(value))
+        except (ValueError, OverflowError):
+            return value
+    return value
+
+
+Span = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0), le=timedelta(days=3650))]
+
+
+class Settings(BaseModel):
+    """Every setting is an environment variable: ``FETCHER_`` and the field's name in capitals."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("fetcher", appauthor=False),
+        description="Folder of the embedded database and Redis.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="SQLAlchemy address of the database; unset: a SQLite file in the data folder."
+    )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="Redis or Valkey (redis://, rediss://, unix://); unset: the one that `fetcher up` embeds.",
+    )
+    github_api_url: str = Field(
+        default=PUBLIC_API, description="Root of GitHub's REST API; an Enterprise server's ends in /api/v3."
+    )
+    github_token: SecretStr | None = Field(default=None, description="GitHub token; else GITHUB_TOKEN is read.")
+    github_app_id: str | None = Field(default=None, description="Id or client id of a GitHub App.")
+    github_app_private_key: SecretStr | None = Field(default=None, description="The App's private key (PEM).")
+    github_app_private_key_file: Path | None = Field(default=None, description="File that holds the private key.")
+    github_app_installation_id: int | None = Field(default=None, description="The App's installation.")
+    pypi_url: str = Field(
+        default_factory=default_root, description="Root of the package index: {root}/pypi/NAME/json, {root}/simple/."
+    )
+    contact: str | None = Field(default=None, description="Contact for the upstreams' operators, in the User-Agent.")
+    time_zone: ZoneInfo = Field(default_factory=lambda: ZoneInfo("UTC"), description="How documents print times.")
+    refresh_interval: Span = Field(default=timedelta(days=1), description="How often each package is refreshed.")
+    recheck_interval: Span = Field(
+        default=timedelta(days=30), description="How often lists are asked whole though nothing seems to have moved."
+    )
+    plan_interval: Span = Field(default=timedelta(minutes=1), description="How often beat plans what is due.")
+    lease: Span = Field(default=timedelta(minutes=15), description="How long a worker may hold what it claimed.")
+    history_days: int = Field(default=3 * 366, ge=1, description="How long daily figures are kept.")
+    serial_threshold: int = Field(
+        default=500, ge=1, description="Catalogues of more projects ask the index's root instead of each project."
+    )
+    window_scale: float = Field(
+        default=1.0, gt=0, le=1, description="Length of GitHub's windows; below 1 only against a simulator."
+    )
+    workers: int = Field(default=2, ge=1, le=64, description="Background worker processes of `fetcher up`.")
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="How much is logged.")
+
+    @field_validator("time_zone", mode="before")
+    @classmethod
+    def _zone(cls, value: object) -> object:
+        if isinstance(value, str):
+            try:
+                return ZoneInfo(value)
+            except (OSError, ValueError):
+                raise ValueError("not a time zone such as Europe/Berlin or UTC") from None
+        return value
+
+    @field_validator("github_api_url", "pypi_url")
+    @classmethod
+    def _root(cls, value: str) -> str:
+        if not value.startswith(("https://", "http://")) or len(value.split("/")[2]) == 0:
+            raise ValueError("not an http(s) address")
+        return value.rstrip("/")
+
+    @property
+    def database(self) -> str:
+        """The database's address, with its password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir / 'fetcher.db'}"
+
+    @property
+    def embedded_database(self) -> bool:
+        return self.database_url is None
+
+    def app_private_key(self) -> str | None:
+        """The App's key, from the setting or from the file that it names."""
+        if self.github_app_private_key is not None:
+            return self.github_app_private_key.get_secret_value()
+        if self.github_app_private_key_file is None:
+            return None
+        try:
+            return self.github_app_private_key_file.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"FETCHER_GITHUB_APP_PRIVATE_KEY_FILE cannot be read ({type(error).__name__})",
+                "Name a PEM file that this user may read",
+            ) from None
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of ``environment`` (default: the process's). An empty variable counts as unset."""
+    environment = os.environ if environment is None else environment
+    given = {
+        name: environment[PREFIX + name.upper()]
+        for name in Settings.model_fields
+        if environment.get(PREFIX + name.upper(), "").strip()
+    }
+    if "github_token" not in given and environment.get("GITHUB_TOKEN", "").strip():
+        given["github_token"] = environment["GITHUB_TOKEN"]
+    try:
+        return Settings.model_validate({name: value.strip() for name, value in given.items()})
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = PREFIX + str(fault["loc"][0]).upper()
+        raise ConfigError(f"{name}: {fault['msg']}", "Correct the variable or unset it") from None

@@ -1,0 +1,215 @@
+"""What happens upstream: pushes, renames, deletions, releases. Each function changes a world in one step."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from fetcher.simulator.history import Author, Commit, WrittenHistory, contributors, grow
+from fetcher.simulator.project import Project, ProjectStatus, Release
+from fetcher.simulator.repository import Block, Repository
+from fetcher.simulator.world import World
+
+
+class UnknownTargetError(LookupError):
+    """The change names a repository or project that the world does not have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """New commits on the default branch. Without a login the busiest contributor writes them.
+
+    ``age`` dates them back (a branch that was merged late); ``merge`` puts a merge commit of now on top.
+    """
+
+    commits: int = 1
+    login: str | None = None
+    anonymous: bool = False
+    age: timedelta = timedelta(0)
+    merge: bool = False
+
+
+def repository_of(world: World, full_name: str) -> Repository:
+    repository = world.repository(full_name)
+    if repository is None:
+        raise UnknownTargetError(f"no repository {full_name}")
+    return repository
+
+
+def project_of(world: World, name: str) -> Project:
+    project = world.project(name)
+    if project is None:
+        raise UnknownTargetError(f"no project {name}")
+    return project
+
+
+def push(world: World, full_name: str, pushed: Push | None = None) -> Repository:
+    """Commits arrive on the default branch."""
+    repository = repository_of(world, full_name)
+    now = world.clock.now().replace(microsecond=0)
+    added = _new_commits(repository, pushed or Push(), now)
+    changed = replace(repository, history=grow(repository.history, added), pushed_at=now)
+    world.put_repository(changed)
+    return changed
+
+
+def _new_commits(repository: Repository, pushed: Push, now: datetime) -> tuple[Commit, ...]:
+    author = _author(repository, pushed)
+    tip = repository.history.tip
+    parents = () if tip is None else (tip.oid,)
+    commits: list[Commit] = []
+    for number in range(pushed.commits):
+        oid = _oid(repository, now, number)
+        authored_at = now - pushed.age - timedelta(minutes=pushed.commits - number)
+        commits.append(Commit(oid, author, authored_at, now, parents))
+        parents = (oid,)
+    if pushed.merge:
+        fork_point = tip.oid if tip else _oid(repository, now, -1)
+        commits.append(Commit(_oid(repository, now, pushed.commits), author, now, now, (fork_point, *parents)))
+    return tuple(commits)
+
+
+def _oid(repository: Repository, now: datetime, number: int) -> str:
+    tip = repository.history.tip
+    text = f"{repository.database_id}/{tip and tip.oid}/{now.timestamp()}/{len(repository.abandoned)}/{number}"
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _author(repository: Repository, pushed: Push) -> Author:
+    if pushed.anonymous:
+        return Author(None, "Nameless", "nameless@example.invalid")
+    login = pushed.login
+    if login is None:
+        known, _ = contributors(repository.history.commits())
+        login = known[0].author.login if known else repository.owner
+    return Author(login, str(login).title(), f"{login}@example.invalid")
+
+
+def force_push(
+    world: World, full_name: str, *, dropped: int = 1, commits: int = 1, vanished: bool = False
+) -> Repository:
+    """The last commits are replaced by others; with ``vanished`` GitHub no longer finds the old ones."""
+    repository = repository_of(world, full_name)
+    kept = repository.history.commits()[: max(0, len(repository.history.commits()) - dropped)]
+    abandoned = () if vanished else (*repository.abandoned, repository.history)
+    world.put_repository(replace(repository, history=WrittenHistory(kept), abandoned=abandoned))
+    return push(world, full_name, Push(commits=commits))
+
+
+def empty(world: World, full_name: str) -> Repository:
+    """Every branch is deleted."""
+    changed = replace(repository_of(world, full_name), history=WrittenHistory(), abandoned=())
+    world.put_repository(changed)
+    return changed
+
+
+def rename(world: World, full_name: str, new_name: str, new_owner: str | None = None) -> Repository:
+    """A new name, or with an owner a transfer; the old name keeps leading to the repository."""
+    repository = repository_of(world, full_name)
+    changed = replace(repository, name=new_name, owner=new_owner or repository.owner)
+    world.put_repository(changed)
+    return changed
+
+
+def delete(world: World, full_name: str) -> None:
+    world.drop_repository(repository_of(world, full_name).database_id)
+
+
+def recreate(world: World, full_name: str, *, commits: int = 1, login: str = "newcomer") -> Repository:
+    """Another repository under the name of one that is deleted or moved away: same name, different id."""
+    present = world.repository(full_name)
+    if present is not None and present.full_name.lower() == full_name.lower():
+        world.drop_repository(present.database_id)
+    owner, _, name = full_name.partition("/")
+    now = world.clock.now().replace(microsecond=0)
+    database_id = world.new_repository_id()
+    world.put_repository(Repository(database_id=database_id, owner=owner, name=name, created_at=now, pushed_at=now))
+    return push(world, full_name, Push(commits=commits, login=login))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Plain facts to set on a repository; None leaves one as it is."""
+
+    archived: bool | None = None
+    disabled: bool | None = None
+    private: bool | None = None
+    contributors_too_large: bool | None = None
+    stars: int | None = None
+    forks: int | None = None
+    subscribers: int | None = None
+    description: str | None = None
+
+
+def set_facts(world: World, full_name: str, facts: Facts) -> Repository:
+    given = {name: value for name in Facts.__dataclass_fields__ if (value := getattr(facts, name)) is not None}
+    changed = replace(repository_of(world, full_name), **given)
+    world.put_repository(changed)
+    return changed
+
+
+def set_block(world: World, full_name: str, block: Block | None) -> Repository:
+    changed = replace(repository_of(world, full_name), block=block)
+    world.put_repository(changed)
+    return changed
+
+
+def release(world: World, name: str, version: str | None = None, *, requires_python: str | None = None) -> Project:
+    """A new version is uploaded; without a version, the next major of the latest final one."""
+    project = project_of(world, name)
+    if version is None:
+        latest = project.latest()
+        parsed = latest.parsed if latest else None
+        version = f"{parsed.release[0] + 1 if parsed else 1}.0"
+    new = Release(version=version, uploaded_at=world.clock.now().astimezone(UTC), requires_python=requires_python)
+    kept = tuple(one for one in project.releases if one.version != version)
+    return _put(world, replace(project, releases=(*kept, new)))
+
+
+def yank(world: World, name: str, version: str | None = None, *, reason: str | None = None) -> Project:
+    """A version is yanked; without one, the latest."""
+    project = project_of(world, name)
+    latest = project.latest()
+    target = version or (latest.version if latest else None)
+    if target not in {one.version for one in project.releases}:
+        raise UnknownTargetError(f"no version {target} of {name}")
+    releases = tuple(
+        replace(one, yanked=True, yanked_reason=reason) if one.version == target else one for one in project.releases
+    )
+    return _put(world, replace(project, releases=releases))
+
+
+def set_status(world: World, name: str, status: ProjectStatus, reason: str | None = None) -> Project:
+    """Archived, quarantined, deprecated or active again: as upstream, this does not move the serial."""
+    changed = replace(project_of(world, name), status=status, status_reason=reason)
+    world.put_project(changed)
+    return changed
+
+
+def _put(world: World, project: Project) -> Project:
+    moved = replace(project, serial=world.new_serial())
+    world.put_project(moved)
+    return moved
+
+
+@dataclass(frozen=True, slots=True)
+class Churn:
+    """What a bulk change touched."""
+
+    pushed: tuple[str, ...]
+    released: tuple[str, ...]
+
+
+def churn(world: World, *, heads: float = 0.05, releases: float = 0.02, seed: int = 0) -> Churn:
+    """Move a share of the heads and release a share of the projects: the same ones for the same seed."""
+    rng = Random(seed)  # noqa: S311 - chooses invented packages
+    ids = world.repository_ids()
+    chosen = [world.repository_by_id(known) for known in rng.sample(ids, round(len(ids) * heads))]
+    pushed = [repository.full_name for repository in chosen if repository is not None]
+    names = [name for name, _ in world.projects()]
+    released = rng.sample(names, round(len(names) * releases))
+    for full_name in pushed:
+        push(world, full_name, Push(commits=rng.randint(1, 4)))
+    for name in released:
+        release(world, name)
+    return Churn(tuple(pushed), tuple(released))

@@ -1,0 +1,74 @@
+"""One request and its answer, as the handlers see them: no socket, no framework."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+JSON = "application/json; charset=utf-8"
+
+
+class Upstream(StrEnum):
+    GITHUB = "github"
+    PYPI = "pypi"
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """A request: what was asked, by whom, when."""
+
+    upstream: Upstream
+    route: str
+    method: str
+    root: str
+    """The API root as the client addressed it: links in answers start with it."""
+    path: str
+    parameters: Mapping[str, Any]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    address: str
+    now: datetime
+    token: str | None = None
+    identity: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What to answer. ``payload`` is JSON to be; ``body`` is used where there is none."""
+
+    status: int = 200
+    payload: Any = None
+    body: bytes = b""
+    stream: Callable[[], AsyncIterator[bytes]] | None = None
+    content_type: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
+    etag: str | None = None
+    """Set by a handler that knows the validator without the body."""
+    points: int = 1
+    """What it costs of the hour's quota."""
+    packages: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict)
+    """What it is about: package → where it stands in a GraphQL answer's data."""
+    reason: str = ""
+    """Why it was refused, for the log."""
+
+    def encoded(self) -> bytes:
+        if self.payload is None:
+            return self.body
+        return json.dumps(self.payload, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+Handler = Callable[[Call], Answer]
+
+
+def message(status: int, text: str, **more: Any) -> Answer:
+    """GitHub's form of an error."""
+    documentation = "https://docs.github.com/rest"
+    return Answer(status=status, payload={"message": text, "documentation_url": documentation, **more})
+
+
+def about(package: str) -> dict[str, tuple[str | int, ...]]:
+    """``Answer.packages`` of an answer about one package."""
+    return {package: ()}

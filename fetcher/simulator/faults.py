@@ -1,0 +1,242 @@
+"""Faults on demand: rules, and what they make of an answer."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from enum import StrEnum
+from random import Random
+from typing import Any
+
+from fetcher.simulator.exchange import Answer, Call, Upstream, message
+
+OVERSIZE = 200 * 1024 * 1024
+CHUNK = b" " * 65_536
+SECONDARY = (
+    "You have exceeded a secondary rate limit. Please wait a few minutes before you try again. "
+    "If you reach out to GitHub Support for help, please include the request ID"
+)
+USUAL_TEXT: Mapping[int, str] = {
+    401: "Bad credentials",
+    403: "Resource not accessible by integration",
+    404: "Not Found",
+    409: "Git Repository is empty.",
+    451: "Repository access blocked",
+}
+
+
+class Kind(StrEnum):
+    """What can go wrong with an answer."""
+
+    STATUS = "status"
+    """Any status, with ``message`` and ``retry_after``; 401, 403, 404, 409 and 451 have GitHub's usual texts."""
+    THROTTLE = "throttle"
+    """A secondary limit: 403 (or ``status``), with ``retry_after`` or without; what asks on is held against it."""
+    HTML = "html"
+    """A web page with status 200."""
+    WRONG_SHAPE = "wrong_shape"
+    """JSON of another shape."""
+    OVERSIZE = "oversize"
+    """A JSON body of ``size`` bytes."""
+    REDIRECT_AWAY = "redirect_away"
+    """302 to ``location`` on another host."""
+    REDIRECT_LOOP = "redirect_loop"
+    """301 to the same address."""
+    RATE_LIMITED = "rate_limited"
+    """GraphQL's primary limit: 200 with an error."""
+    RESOURCE_LIMITS = "resource_limits"
+    """GraphQL's RESOURCE_LIMITS_EXCEEDED."""
+    PARTIAL_ERROR = "partial_error"
+    """One package of a GraphQL answer is null, with an error."""
+    OMIT = "omit"
+    """One package of a GraphQL answer is missing, without an error."""
+    HANG = "hang"
+    """No answer for ``seconds``, then the connection closes."""
+    RESET = "reset"
+    """The connection is reset."""
+    TRUNCATE = "truncate"
+    """The body ends in the middle and the connection closes."""
+    LATENCY = "latency"
+    """The answer comes ``seconds`` later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Which requests a fault strikes, and its details. None matches everything; ``package`` ignores case."""
+
+    kind: Kind
+    upstream: Upstream | None = None
+    route: str | None = None
+    package: str | None = None
+    skip: int = 0
+    """So many matching requests pass first."""
+    times: int | None = None
+    """It strikes so often; None is for ever."""
+    probability: float = 1.0
+    status: int = 403
+    message: str | None = None
+    retry_after: int | None = None
+    seconds: float = 60.0
+    size: int = OVERSIZE
+    location: str = "http://elsewhere.invalid/stolen"
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> "Rule":
+        """From JSON; ValueError says which field is wrong."""
+        unknown = set(given) - {one.name for one in fields(cls)}
+        if unknown:
+            raise ValueError(f"a fault has no field {', '.join(sorted(unknown))}")
+        if "kind" not in given:
+            raise ValueError(f"a fault needs a kind, one of {', '.join(Kind)}")
+        upstream = given.get("upstream")
+        return cls(**{**given, "kind": Kind(given["kind"]), "upstream": upstream and Upstream(upstream)})
+
+    def matches(self, call: Call, answer: Answer) -> bool:
+        if self.upstream not in (None, call.upstream) or self.route not in (None, call.route):
+            return False
+        wanted = self.package
+        return wanted is None or any(package.lower() == wanted.lower() for package in answer.packages)
+
+
+@dataclass(slots=True)
+class Delivery:
+    """How an answer goes out on the wire."""
+
+    delay: timedelta = timedelta(0)
+    hang: timedelta | None = None
+    reset: bool = False
+    truncate: bool = False
+
+
+@dataclass(slots=True)
+class _Armed:
+    rule: Rule
+    seen: int = 0
+    struck: int = 0
+
+
+@dataclass(slots=True)
+class Struck:
+    """An answer after the faults, the names of those that struck, and the throttling that it tells of."""
+
+    answer: Answer
+    delivery: Delivery
+    names: list[str] = field(default_factory=list)
+    throttle: Rule | None = None
+
+
+class Faults:
+    """The rules in force, with their counts; chance comes from one seeded generator."""
+
+    def __init__(self, rules: tuple[Rule, ...] = (), seed: int = 0) -> None:
+        self._rng = Random(seed)  # noqa: S311 - faults are to be repeatable
+        self._armed = [_Armed(rule) for rule in rules]
+
+    def add(self, rule: Rule) -> None:
+        self._armed.append(_Armed(rule))
+
+    def clear(self) -> None:
+        self._armed.clear()
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return [
+            {one.name: getattr(armed.rule, one.name) for one in fields(Rule)}
+            | {"seen": armed.seen, "struck": armed.struck}
+            for armed in self._armed
+        ]
+
+    def strike(self, call: Call, answer: Answer) -> Struck:
+        """Apply every rule that this request meets, in the order in which they were added."""
+        struck = Struck(answer, Delivery())
+        for armed in self._armed:
+            if self._due(armed, call, answer):
+                armed.struck += 1
+                struck.names.append(armed.rule.kind.value)
+                _apply(armed.rule, call, struck)
+        return struck
+
+    def _due(self, armed: _Armed, call: Call, answer: Answer) -> bool:
+        rule = armed.rule
+        if (rule.times is not None and armed.struck >= rule.times) or not rule.matches(call, answer):
+            return False
+        armed.seen += 1
+        return armed.seen > rule.skip and (rule.probability >= 1 or self._rng.random() < rule.probability)
+
+
+def _apply(rule: Rule, call: Call, struck: Struck) -> None:
+    match rule.kind:
+        case Kind.LATENCY:
+            struck.delivery.delay += timedelta(seconds=rule.seconds)
+        case Kind.HANG:
+            struck.delivery.hang = timedelta(seconds=rule.seconds)
+        case Kind.RESET:
+            struck.delivery.reset = True
+        case Kind.TRUNCATE:
+            struck.delivery.truncate = True
+        case Kind.PARTIAL_ERROR:
+            _lose(rule, struck.answer, told=True)
+        case Kind.OMIT:
+            _lose(rule, struck.answer, told=False)
+        case _:
+            replaced = _replacement(rule, call)
+            replaced.packages, replaced.points = struck.answer.packages, struck.answer.points
+            struck.answer = replaced
+            if rule.kind is Kind.THROTTLE:
+                struck.throttle = rule
+
+
+def _replacement(rule: Rule, call: Call) -> Answer:
+    match rule.kind:
+        case Kind.HTML:
+            return Answer(body=b"<!DOCTYPE html><title>Unicorn!</title>", content_type="text/html; charset=utf-8")
+        case Kind.WRONG_SHAPE:
+            return Answer(payload={"unexpected": [1, "two", None]} if call.method == "POST" else ["unexpected"])
+        case Kind.OVERSIZE:
+            return Answer(stream=lambda: _oversized(rule.size))
+        case Kind.REDIRECT_AWAY:
+            return Answer(status=302, headers={"location": rule.location})
+        case Kind.REDIRECT_LOOP:
+            return Answer(status=301, headers={"location": call.root + call.path})
+        case Kind.RATE_LIMITED | Kind.RESOURCE_LIMITS:
+            return _graphql_error(rule)
+        case Kind.THROTTLE:
+            answer = message(rule.status, rule.message or SECONDARY)
+        case _:
+            answer = message(rule.status, rule.message or USUAL_TEXT.get(rule.status, "Server Error"))
+    if rule.retry_after is not None:
+        answer.headers["retry-after"] = str(rule.retry_after)
+    return answer
+
+
+def _graphql_error(rule: Rule) -> Answer:
+    if rule.kind is Kind.RATE_LIMITED:
+        error = {"type": "RATE_LIMITED", "message": "API rate limit exceeded for user ID 1."}
+    else:
+        error = {"type": "RESOURCE_LIMITS_EXCEEDED", "message": "Resource limits for this query exceeded."}
+    return Answer(payload={"errors": [error]})
+
+
+async def _oversized(size: int) -> AsyncIterator[bytes]:
+    yield b'{"padding":"'
+    for _ in range(size // len(CHUNK)):
+        yield CHUNK
+    yield b'"}'
+
+
+def _lose(rule: Rule, answer: Answer, *, told: bool) -> None:
+    """Take one package out of a GraphQL answer: null with an error if told, else gone without a word."""
+    data = answer.payload.get("data") if isinstance(answer.payload, dict) else None
+    paths = {name.lower(): path for name, path in answer.packages.items() if path}
+    path = paths.get(rule.package.lower()) if rule.package else next(reversed(paths.values()), None)
+    if data is None or not path:
+        return
+    holder = data
+    for key in path[:-1]:
+        holder = holder[key]
+    if told:
+        holder[path[-1]] = None
+        text = rule.message or "Something went wrong while executing your query."
+        answer.payload.setdefault("errors", []).append(
+            {"type": "SERVICE_UNAVAILABLE", "path": list(path), "message": text}
+        )
+    else:
+        del holder[path[-1]]

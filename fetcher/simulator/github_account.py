@@ -1,0 +1,76 @@
+"""GitHub's routes about the caller: quota, user, and a GitHub App's installation tokens."""
+
+from typing import Any
+
+from fetcher.simulator import github_bodies as bodies
+from fetcher.simulator.clock import stamp
+from fetcher.simulator.credentials import Credentials
+from fetcher.simulator.exchange import Answer, Call, Handler
+from fetcher.simulator.limits import Ledger, Resource
+
+
+class GitHubAccount:
+    """Handlers of the routes that are about no repository."""
+
+    def __init__(self, credentials: Credentials, ledger: Ledger) -> None:
+        self._credentials = credentials
+        self._ledger = ledger
+
+    def routes(self) -> dict[str, tuple[str, str, Handler]]:
+        """Route name → (method, path, handler)."""
+        return {
+            "rate_limit": ("GET", "/rate_limit", self.rate_limit),
+            "user": ("GET", "/user", self.user),
+            "installation": ("GET", "/app/installations/{id:int}", self.installation),
+            "installation_token": (
+                "POST",
+                "/app/installations/{id:int}/access_tokens",
+                self.installation_token,
+            ),
+        }
+
+    def rate_limit(self, call: Call) -> Answer:
+        resources: dict[str, Any] = {}
+        for resource in Resource:
+            standing = self._ledger.standing(call.identity, resource, call.now)
+            resources[resource.value] = {
+                "limit": standing.limit,
+                "used": standing.used,
+                "remaining": standing.remaining,
+                "reset": int(standing.reset.timestamp()),
+                "resource": resource.value,
+            }
+        return Answer(payload={"resources": resources, "rate": resources[Resource.CORE.value]})
+
+    @staticmethod
+    def user(call: Call) -> Answer:
+        if call.token is None:
+            return Answer(status=401, payload={"message": "Requires authentication"})
+        return Answer(payload=bodies.account(call.root, call.identity))
+
+    @staticmethod
+    def installation(call: Call) -> Answer:
+        number = int(call.parameters["id"])
+        url = f"{call.root}/app/installations/{number}"
+        body = {
+            "id": number,
+            "account": bodies.account(call.root, "simulated-organization"),
+            "access_tokens_url": f"{url}/access_tokens",
+            "html_url": f"https://github.com/settings/installations/{number}",
+            "app_id": 1,
+            "target_type": "Organization",
+            "permissions": {"metadata": "read"},
+            "repository_selection": "all",
+            "events": [],
+        }
+        return Answer(payload=body)
+
+    def installation_token(self, call: Call) -> Answer:
+        token, expires = self._credentials.issue(int(call.parameters["id"]), call.now)
+        body = {
+            "token": token,
+            "expires_at": stamp(expires),
+            "permissions": {"metadata": "read"},
+            "repository_selection": "all",
+        }
+        return Answer(status=201, payload=body)

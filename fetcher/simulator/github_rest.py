@@ -1,0 +1,187 @@
+"""GitHub's REST API: what the repository routes answer, from the world alone."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from urllib.parse import urlencode
+
+from fetcher.simulator import github_bodies as bodies
+from fetcher.simulator.exchange import Answer, Call, Handler, about, message
+from fetcher.simulator.history import Contributor, History, commit_activity, compare, contributors, participation
+from fetcher.simulator.repository import Block, Repository
+from fetcher.simulator.statistics_jobs import EmptyAnswer, StatisticsJobs
+from fetcher.simulator.world import World
+
+MOST_PER_PAGE = 100
+USUAL_PER_PAGE = 30
+COMPARED_UNPAGED = 250
+
+RepositoryHandler = Callable[[Call, Repository], Answer]
+
+
+class GitHubRest:
+    """Handlers of the routes under ``/repos/{owner}/{name}`` and ``/repositories/{id}``."""
+
+    def __init__(self, world: World, jobs: StatisticsJobs) -> None:
+        self._world = world
+        self._jobs = jobs
+        self._contributors = lru_cache(maxsize=1024)(_contributors_of)
+
+    def routes(self) -> dict[str, tuple[str, Handler]]:
+        """Route name → (path below the repository, handler)."""
+        return {
+            "repository": ("", self._found(self.repository)),
+            "contributors": ("/contributors", self._found(self.contributors)),
+            "participation": ("/stats/participation", self._found(self.participation)),
+            "commit_activity": ("/stats/commit_activity", self._found(self.commit_activity)),
+            "commits": ("/commits", self._found(self.commits)),
+            "compare": ("/compare/{basehead:path}", self._found(self.compare)),
+        }
+
+    def _found(self, handle: RepositoryHandler) -> Handler:
+        """Look the repository up first: missing, moved and blocked ones have the same answer on every route."""
+
+        def handler(call: Call) -> Answer:
+            number = call.parameters.get("id")
+            asked = None if number is not None else f"{call.parameters['owner']}/{call.parameters['name']}"
+            found = self._world.repository(asked) if asked else self._world.repository_by_id(int(number or 0))
+            answer = self._refused(found) or self._moved(call, asked, found)
+            if answer is None and found is not None:
+                answer = handle(call, found)
+            answer = answer or message(404, "Not Found")
+            answer.packages = about(asked or (found.full_name if found else str(number)))
+            return answer
+
+        return handler
+
+    @staticmethod
+    def _refused(found: Repository | None) -> Answer | None:
+        if found is None or found.private:
+            return message(404, "Not Found")
+        if found.block is None:
+            return None
+        status = 451 if found.block is Block.LEGAL else 403
+        return message(status, "Repository access blocked", block={"reason": found.block.value})
+
+    @staticmethod
+    def _moved(call: Call, asked: str | None, found: Repository | None) -> Answer | None:
+        if asked is None or found is None or found.full_name.lower() == asked.lower():
+            return None
+        rest = call.path.removeprefix(f"/repos/{asked}")
+        location = f"{call.root}/repositories/{found.database_id}{rest}"
+        if call.query:
+            location += f"?{urlencode(call.query)}"
+        answer = message(301, "Moved Permanently", url=location)
+        answer.headers["location"] = location
+        return answer
+
+    @staticmethod
+    def repository(call: Call, repo: Repository) -> Answer:
+        return Answer(payload=bodies.repository(call.root, repo))
+
+    def contributors(self, call: Call, repo: Repository) -> Answer:
+        if repo.contributors_too_large:
+            text = "The history or contributor list is too large to list contributors for this repository via the API."
+            return message(403, text)
+        if repo.empty:
+            return Answer(status=204)
+        accounts, anonymous = self._contributors(repo.history)
+        listed = [*accounts, *anonymous] if call.query.get("anon") in ("1", "true") else accounts
+        listed = sorted(listed, key=lambda counted: -counted.contributions)
+        page = _page(call, len(listed))
+        answer = Answer(payload=[bodies.contributor(call.root, one) for one in listed[page.start : page.stop]])
+        _link(call, answer, page, len(listed))
+        return answer
+
+    def participation(self, call: Call, repo: Repository) -> Answer:
+        answer = self._not_ready("participation", call.now, repo)
+        if answer is None:
+            commits, today = repo.history.commits(), call.now.date()
+            body = bodies.participation(participation(commits, today), participation(commits, today, owner=repo.owner))
+            answer = Answer(payload=body)
+        return answer
+
+    def commit_activity(self, call: Call, repo: Repository) -> Answer:
+        answer = self._not_ready("commit_activity", call.now, repo)
+        if answer is None:
+            weeks = commit_activity(repo.history.commits(), call.now.date())
+            answer = Answer(payload=bodies.commit_activity(weeks))
+        return answer
+
+    def _not_ready(self, kind: str, now: datetime, repo: Repository) -> Answer | None:
+        tip = repo.history.tip
+        if tip is None:
+            if self._jobs.settings.empty is EmptyAnswer.ZEROS:
+                return None
+            return Answer(status=int(self._jobs.settings.empty))
+        if self._jobs.ready(repo.database_id, kind, tip.oid, repo.pushed_at, now):
+            return None
+        return Answer(status=202)
+
+    @staticmethod
+    def commits(call: Call, repo: Repository) -> Answer:
+        if repo.empty:
+            return message(409, "Git Repository is empty.")
+        listed = repo.history.commits()
+        sha = call.query.get("sha", repo.default_branch)
+        if sha != repo.default_branch:
+            at = next((at for at, one in enumerate(listed) if one.oid == sha), None)
+            if at is None:
+                return message(404, f"No commit found for SHA: {sha}")
+            listed = listed[: at + 1]
+        newest_first = listed[::-1]
+        page = _page(call, len(newest_first))
+        shown = newest_first[page.start : page.stop]
+        answer = Answer(payload=[bodies.commit(call.root, repo.full_name, one) for one in shown])
+        _link(call, answer, page, len(newest_first))
+        return answer
+
+    @staticmethod
+    def compare(call: Call, repo: Repository) -> Answer:
+        base, dots, head = str(call.parameters["basehead"]).partition("...")
+        tip = repo.history.tip
+        if not dots or tip is None:
+            return message(404, "Not Found")
+        oids = [tip.oid if ref in (repo.default_branch, "HEAD") else ref for ref in (base, head)]
+        lines = [history.commits() for history in (repo.history, *repo.abandoned)]
+        compared = compare(lines, *oids)
+        if compared is None:
+            return message(404, "Not Found")
+        total = len(compared.ahead)
+        paged = bool({"page", "per_page"} & call.query.keys())
+        page = _page(call, total) if paged else range(min(total, COMPARED_UNPAGED))
+        shown = compared.ahead[page.start : page.stop]
+        body = bodies.comparison(call.root, repo.full_name, compared, shown, with_files=page.start == 0)
+        answer = Answer(payload=body)
+        if paged:
+            _link(call, answer, page, total)
+        return answer
+
+
+def _contributors_of(history: History) -> tuple[list[Contributor], list[Contributor]]:
+    return contributors(history.commits())
+
+
+def _number(call: Call, name: str, usual: int) -> int:
+    text = call.query.get(name, "")
+    return max(1, int(text)) if text.isascii() and text.isdigit() else usual
+
+
+def _page(call: Call, total: int) -> range:
+    """The slice of a list of ``total`` that ``page`` and ``per_page`` ask for."""
+    size = min(MOST_PER_PAGE, _number(call, "per_page", USUAL_PER_PAGE))
+    start = (_number(call, "page", 1) - 1) * size
+    return range(min(start, total), min(start + size, total), 1)
+
+
+def _link(call: Call, answer: Answer, page: Sequence[int], total: int) -> None:
+    """The ``Link`` header, absent where one page holds everything."""
+    size = min(MOST_PER_PAGE, _number(call, "per_page", USUAL_PER_PAGE))
+    number, last = _number(call, "page", 1), -(-total // size)
+    others = {"prev": number - 1, "next": number + 1, "last": last, "first": 1}
+    wanted = (["next", "last"] if number < last else []) + (["prev", "first"] if number > 1 else [])
+    links = [
+        f'<{call.root}{call.path}?{urlencode({**call.query, "page": others[rel]})}>; rel="{rel}"' for rel in wanted
+    ]
+    if links:
+        answer.headers["link"] = ", ".join(links)

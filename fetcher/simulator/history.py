@@ -1,0 +1,230 @@
+"""Commits, and what GitHub's statistics say about them: pure functions, used by the handlers and as oracle.
+
+Merge commits count nowhere here: neither in the weekly counts (so GitHub's documentation) nor in the contributors
+(GitHub's is silent; leaving them out makes a contributor's count the sum of what the weekly counts could show).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal, NamedTuple, Protocol
+
+from fetcher.simulator.clock import midnight
+
+WEEK = timedelta(days=7)
+WEEKS = 52
+
+
+class Author(NamedTuple):
+    """Who wrote a commit; ``login`` is None where GitHub knows no account for the address."""
+
+    login: str | None
+    name: str
+    email: str
+
+
+class Commit(NamedTuple):
+    """One commit. Author and committer dates differ after a rebase, a cherry-pick or a merged pull request."""
+
+    oid: str
+    author: Author
+    authored_at: datetime
+    committed_at: datetime
+    parents: tuple[str, ...]
+
+    @property
+    def is_merge(self) -> bool:
+        return len(self.parents) > 1
+
+
+class Tip(NamedTuple):
+    """What the default branch's newest commit says of itself, known without reading the history."""
+
+    oid: str
+    authored_at: datetime
+    committed_at: datetime
+    parents: int
+
+
+class History(Protocol):
+    """A default branch: its tip at no cost, all its commits on demand."""
+
+    @property
+    def tip(self) -> Tip | None:
+        """The newest commit; None for an empty repository."""
+
+    def commits(self) -> tuple[Commit, ...]:
+        """Every commit, each after its parents: the order of the branch, not of the dates."""
+
+    def __hash__(self) -> int:
+        """Histories never change, so that what was counted in one may be kept."""
+
+
+def tip_of(commit: Commit) -> Tip:
+    return Tip(commit.oid, commit.authored_at, commit.committed_at, len(commit.parents))
+
+
+class WrittenHistory:
+    """Commits held in memory."""
+
+    __slots__ = ("_commits",)
+
+    def __init__(self, commits: Iterable[Commit] = ()) -> None:
+        self._commits = tuple(commits)
+
+    @property
+    def tip(self) -> Tip | None:
+        return tip_of(self._commits[-1]) if self._commits else None
+
+    def commits(self) -> tuple[Commit, ...]:
+        return self._commits
+
+
+class GrownHistory:
+    """A history with commits pushed on top: the base stays as compact as it was."""
+
+    __slots__ = ("_added", "_base")
+
+    def __init__(self, base: History, added: tuple[Commit, ...]) -> None:
+        self._base: History = base
+        self._added = added
+
+    def grown(self, added: tuple[Commit, ...]) -> "GrownHistory":
+        """One layer however often somebody pushes."""
+        return GrownHistory(self._base, (*self._added, *added))
+
+    @property
+    def tip(self) -> Tip | None:
+        return tip_of(self._added[-1])
+
+    def commits(self) -> tuple[Commit, ...]:
+        return (*self._base.commits(), *self._added)
+
+
+def grow(history: History, added: tuple[Commit, ...]) -> History:
+    """The history after a push."""
+    return history.grown(added) if isinstance(history, GrownHistory) else GrownHistory(history, added)
+
+
+@dataclass(frozen=True, slots=True)
+class Contributor:
+    author: Author
+    contributions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """One Sunday week of commit activity; ``days`` starts on Sunday."""
+
+    start: datetime
+    days: tuple[int, ...]
+
+
+def participation(commits: Iterable[Commit], today: date, owner: str | None = None) -> list[int]:
+    """Weekly sums by author date, 52 rolling weeks, oldest first; the last ends at today's UTC midnight.
+
+    With ``owner`` only that login's commits are counted.
+    """
+    start = midnight(today) - WEEKS * WEEK
+    sums = [0] * WEEKS
+    for commit in commits:
+        if commit.authored_at < start or len(commit.parents) > 1:
+            continue
+        if owner is not None and commit.author.login != owner:
+            continue
+        week = (commit.authored_at - start).days // 7
+        if week < WEEKS:
+            sums[week] += 1
+    return sums
+
+
+def commit_activity(commits: Iterable[Commit], today: date) -> list[Week]:
+    """Daily counts by author date in 52 Sunday weeks, oldest first; the last is the one in progress."""
+    sunday = today - timedelta(days=(today.weekday() + 1) % 7)
+    start = midnight(sunday) - (WEEKS - 1) * WEEK
+    days = [0] * (WEEKS * 7)
+    for commit in commits:
+        if commit.authored_at < start or len(commit.parents) > 1:
+            continue
+        day = (commit.authored_at - start).days
+        if day < len(days):
+            days[day] += 1
+    return [Week(start + week * WEEK, tuple(days[7 * week : 7 * week + 7])) for week in range(WEEKS)]
+
+
+def contributors(commits: Iterable[Commit]) -> tuple[list[Contributor], list[Contributor]]:
+    """(accounts, anonymous authors), each with most commits first; ties go to who contributed first."""
+    accounts: Counter[str] = Counter()
+    anonymous: Counter[str] = Counter()
+    authors: dict[str, Author] = {}
+    for commit in commits:
+        if len(commit.parents) > 1:
+            continue
+        author = commit.author
+        if author.login is None:
+            anonymous[author.email] += 1
+            authors.setdefault(author.email, author)
+        else:
+            accounts[author.login] += 1
+            authors.setdefault(author.login, author)
+    # most_common sorts stably, and a Counter keeps the order of first insertion: that is the tie rule.
+    return (
+        [Contributor(authors[login], count) for login, count in accounts.most_common()],
+        [Contributor(authors[email], count) for email, count in anonymous.most_common()],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What ``base...head`` shows: the commits of head since the merge base, oldest first."""
+
+    status: Literal["ahead", "behind", "diverged", "identical"]
+    ahead: tuple[Commit, ...]
+    behind_by: int
+    base: Commit
+    merge_base: Commit
+
+
+def compare(lines: Sequence[Sequence[Commit]], base: str, head: str) -> Comparison | None:
+    """Compare two commits by oid over the lines that the repository still holds, the current branch first.
+
+    None if either commit is on no line, or if they have no commit in common.
+    """
+    for line in lines:  # the common case: both on one line
+        position = {commit.oid: at for at, commit in enumerate(line)}
+        if base in position and head in position:
+            return _along(line, position[base], position[head])
+    base_line, head_line = _line_to(lines, base), _line_to(lines, head)
+    if base_line is None or head_line is None:
+        return None
+    shared = 0
+    for ours, theirs in zip(base_line, head_line, strict=False):
+        if ours.oid != theirs.oid:
+            break
+        shared += 1
+    if shared == 0:
+        return None
+    return Comparison(
+        status="diverged",
+        ahead=tuple(head_line[shared:]),
+        behind_by=len(base_line) - shared,
+        base=base_line[-1],
+        merge_base=base_line[shared - 1],
+    )
+
+
+def _along(line: Sequence[Commit], base: int, head: int) -> Comparison:
+    if head >= base:
+        status: Literal["ahead", "identical"] = "ahead" if head > base else "identical"
+        return Comparison(status, tuple(line[base + 1 : head + 1]), 0, line[base], line[base])
+    return Comparison("behind", (), base - head, line[base], line[head])
+
+
+def _line_to(lines: Sequence[Sequence[Commit]], oid: str) -> Sequence[Commit] | None:
+    """The line that holds a commit, cut after it."""
+    for line in lines:
+        for at, commit in enumerate(line):
+            if commit.oid == oid:
+                return line[: at + 1]
+    return None

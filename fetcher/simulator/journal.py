@@ -1,0 +1,85 @@
+"""What was asked and how it was answered: the log that tests and benchmarks count in."""
+
+from collections import Counter, deque
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+ENTRIES_KEPT = 500_000
+ASKED_WHILE_WAITING = "asked while told to wait"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One request. ``points`` are those of the hour's quota, ``reason`` is the limit or the fault that struck."""
+
+    at: datetime
+    upstream: str
+    route: str
+    method: str
+    status: int
+    identity: str
+    points: int
+    packages: tuple[str, ...]
+    seconds: float
+    reason: str = ""
+    fault: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"at": self.at.isoformat()}
+
+
+@dataclass(slots=True)
+class Journal:
+    """The newest requests whole, and counts of all of them."""
+
+    entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=ENTRIES_KEPT))
+    requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    points: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    in_flight: Counter[str] = field(default_factory=Counter)
+    most_in_flight: Counter[str] = field(default_factory=Counter)
+
+    def arrived(self, upstream: str) -> None:
+        self.in_flight[upstream] += 1
+        self.most_in_flight[upstream] = max(self.most_in_flight[upstream], self.in_flight[upstream])
+
+    def answered(self, entry: Entry, resource: str) -> None:
+        self.in_flight[entry.upstream] -= 1
+        self.entries.append(entry)
+        self.requests[entry.upstream, entry.route, entry.status] += 1
+        self.points[resource] += entry.points
+        if entry.reason:
+            self.reasons[entry.reason] += 1
+        if entry.fault:
+            self.faults[entry.fault] += 1
+
+    def clear(self) -> None:
+        """Start counting anew; what is in flight stays so."""
+        for counter in (self.requests, self.points, self.reasons, self.faults, self.most_in_flight):
+            counter.clear()
+        self.entries.clear()
+
+    def count(self, route: str | None = None, status: int | None = None, upstream: str | None = None) -> int:
+        """How many requests there were of a route, a status, an upstream; None is any."""
+        return sum(
+            number
+            for (one_upstream, one_route, one_status), number in self.requests.items()
+            if route in (None, one_route) and status in (None, one_status) and upstream in (None, one_upstream)
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Counts by route and status, points by quota, limits tripped, the most in flight at once."""
+        routes: dict[str, dict[str, int]] = {}
+        for (upstream, route, status), number in sorted(self.requests.items()):
+            routes.setdefault(f"{upstream} {route}", {})[str(status)] = number
+        return {
+            "requests": sum(self.requests.values()),
+            "routes": routes,
+            "points": dict(self.points),
+            "limits_tripped": dict(self.reasons),
+            "asked_while_told_to_wait": self.reasons[ASKED_WHILE_WAITING],
+            "faults": dict(self.faults),
+            "most_in_flight": dict(self.most_in_flight),
+        }

@@ -1,0 +1,51 @@
+"""The truth about one package as JSON, for tests in another process to compare with."""
+
+from datetime import date
+from typing import Any
+
+from fetcher.simulator import github_bodies as bodies
+from fetcher.simulator.clock import stamp
+from fetcher.simulator.history import commit_activity, contributors, participation
+from fetcher.simulator.project import Project
+from fetcher.simulator.repository import Repository
+
+
+def of_repository(repository: Repository, today: date) -> dict[str, Any]:
+    """What asking GitHub whole on that day would say."""
+    commits, tip = repository.history.commits(), repository.history.tip
+    accounts, anonymous = contributors(commits)
+    return {
+        "id": repository.database_id,
+        "node_id": repository.node_id,
+        "full_name": repository.full_name,
+        "description": repository.description,
+        "stars": repository.stars,
+        "forks": repository.forks,
+        "subscribers": repository.subscribers,
+        "archived": repository.archived,
+        "disabled": repository.disabled,
+        "private": repository.private,
+        "block": repository.block,
+        "head": tip.oid if tip else None,
+        "last_commit": stamp(tip.committed_at) if tip else None,
+        "commits": len(commits),
+        "contributors": [one.author.login for one in accounts],
+        "contributions": [one.contributions for one in accounts],
+        "anonymous": len(anonymous),
+        "day": today.isoformat(),
+        "participation": participation(commits, today),
+        "commit_activity": bodies.commit_activity(commit_activity(commits, today)),
+    }
+
+
+def of_project(project: Project) -> dict[str, Any]:
+    latest = project.latest()
+    return {
+        "name": project.name,
+        "serial": project.serial,
+        "latest": latest.version if latest else None,
+        "versions": [release.version for release in project.releases],
+        "yanked": [release.version for release in project.releases if release.yanked],
+        "status": project.status,
+        "status_reason": project.status_reason,
+    }

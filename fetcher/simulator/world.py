@@ -1,0 +1,115 @@
+"""The truth that the simulator serves: which repositories and projects there are, and under which names.
+
+What a world was given or what was changed is kept; a synthetic package that nobody changed is made anew when asked
+for, so that a million of them cost no memory.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from packaging.utils import canonicalize_name
+
+from fetcher.simulator.clock import Clock
+from fetcher.simulator.project import Project, ProjectStatus
+from fetcher.simulator.repository import Repository
+from fetcher.simulator.synthetic import SyntheticCatalogue
+
+FIRST_SERIAL = 30_000_000
+FIRST_DATABASE_ID = 500_000_000
+MADE_KEPT = 8192
+
+
+class World:
+    """Repositories by name and number, projects by name; every change goes through ``put_*`` and ``drop_*``.
+
+    Readers may live in another thread than writers: a state is replaced in one assignment, never altered.
+    """
+
+    def __init__(self, clock: Clock | None = None, synthetic: SyntheticCatalogue | None = None) -> None:
+        self.clock = clock or Clock()
+        self._synthetic = synthetic or SyntheticCatalogue(0, 0, self.clock.now())
+        self._repositories: dict[int, Repository | None] = {}
+        self._ids: dict[str, int] = {}
+        self._projects: dict[str, Project | None] = {}
+        self._earlier_projects: dict[str, Project] = {}
+        self._serial = FIRST_SERIAL
+        self.revision = 0
+        """Grows with every change of a project, also of one that moves no serial."""
+        self._next_id = FIRST_DATABASE_ID
+        self._made = lru_cache(maxsize=MADE_KEPT)(self._synthetic.repository)
+
+    def repository(self, full_name: str) -> Repository | None:
+        """The repository that a name leads to, following renames; case does not matter."""
+        key = full_name.lower()
+        database_id = self._ids.get(key)
+        if database_id is None:
+            database_id = self._synthetic.repository_id(key)
+        return None if database_id is None else self.repository_by_id(database_id)
+
+    def repository_by_id(self, database_id: int) -> Repository | None:
+        try:
+            return self._repositories[database_id]
+        except KeyError:
+            return self._made(database_id)
+
+    def repository_ids(self) -> list[int]:
+        """Every number there is, synthetic ones last; the deleted are left out."""
+        synthetic = self._synthetic.repository_ids()
+        written = [known for known, state in self._repositories.items() if state and known not in synthetic]
+        return written + [known for known in synthetic if self._repositories.get(known, known) is not None]
+
+    def put_repository(self, repository: Repository) -> None:
+        """Make this the state of its number. Its name now leads here; the names it had before still do."""
+        self._repositories[repository.database_id] = repository
+        self._ids[repository.full_name.lower()] = repository.database_id
+
+    def drop_repository(self, database_id: int) -> None:
+        self._repositories[database_id] = None
+
+    def new_repository_id(self) -> int:
+        self._next_id += 1
+        return self._next_id
+
+    def project(self, name: str) -> Project | None:
+        """The project of a name in any spelling."""
+        key = canonicalize_name(name)
+        try:
+            return self._projects[key]
+        except KeyError:
+            return self._synthetic.project(key)
+
+    def earlier_project(self, name: str) -> Project | None:
+        """The state before the last change: what a stale edge of the index still serves."""
+        return self._earlier_projects.get(canonicalize_name(name))
+
+    def projects(self) -> Iterator[tuple[str, int]]:
+        """(name as registered, serial) of every project that the index lists, the written ones first."""
+        for written in list(self._projects.values()):
+            if written is not None and written.status is not ProjectStatus.QUARANTINED:
+                yield written.name, written.serial
+        for name, serial in self._synthetic.project_names():
+            if name not in self._projects:
+                yield name, serial
+
+    def put_project(self, project: Project) -> None:
+        key = canonicalize_name(project.name)
+        earlier = self.project(key)
+        if earlier is not None:
+            self._earlier_projects[key] = earlier
+        self._projects[key] = project
+        self.revision += 1
+
+    def drop_project(self, name: str) -> None:
+        self._projects[canonicalize_name(name)] = None
+        self.revision += 1
+        self.new_serial()
+
+    def new_serial(self) -> int:
+        """The index's next serial, as every change of a project takes one."""
+        self._serial += 1
+        return self._serial
+
+    @property
+    def serial(self) -> int:
+        """The newest serial of the whole index."""
+        return self._serial

@@ -1,0 +1,7 @@
+"""The store: a catalogue, what was observed of it and who works on what, in SQLite or PostgreSQL."""
+
+from fetcher.store.connect import open_engine
+from fetcher.store.migrations import current_revision, is_current, upgrade
+from fetcher.store.sql_store import SqlStore
+
+__all__ = ["SqlStore", "open_engine", "upgrade", "is_current", "current_revision"]

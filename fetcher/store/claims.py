@@ -1,0 +1,173 @@
+"""Who may work on what: leases on rows of ``source_states``, taken, given back, expired and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Select,
+    and_,
+    distinct,
+    func,
+    or_,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from fetcher.model import Claim, Source
+from fetcher.store.dialects import chunks, lock_packages
+from fetcher.store.schema import packages, source_states
+
+_S = source_states.c
+_LEASED = _S.lease.is_not(None)
+
+
+def claim(
+    connection: Connection, sources: Sequence[Source], limit: int, now: datetime, lease_for: timedelta
+) -> Claim | None:
+    """Lease up to ``limit`` packages of which one of ``sources`` is due, longest due first, in one statement.
+
+    The candidates are the first ``limit`` due rows of each source, read off the index: what is claimed costs the
+    same however many are due. Rows that another claimer or a writer holds are passed over instead of waited for.
+    """
+    if not sources or limit < 1:
+        return None
+    lease, until = uuid4().hex, now + lease_for
+    chosen = _longest_due(sources, limit, now)
+    due = (
+        select(_S.package_id, _S.source)
+        .join(chosen, _S.package_id == chosen.c.package_id)
+        .where(_S.source.in_(_names(sources)), _claimable(now))
+        .order_by(_S.package_id, _S.source)
+        .with_for_update(skip_locked=True, of=source_states)
+        .cte("due_rows")
+    )
+    rows = connection.execute(_leasing(due, lease, until)).all()
+    if not rows:
+        return None
+    first: dict[int, datetime] = {}
+    for row in rows:
+        first[row.package_id] = min(row.due_at, first.get(row.package_id, row.due_at))
+    ids = sorted(first, key=lambda package_id: (first[package_id], package_id))
+    return Claim(lease, tuple(sources), tuple(ids), until)
+
+
+def claim_packages(
+    connection: Connection,
+    package_ids: Sequence[int],
+    sources: Sequence[Source],
+    now: datetime,
+    lease_for: timedelta,
+) -> Claim | None:
+    """Lease these packages' sources, due or not, whoever held them."""
+    lease, until = uuid4().hex, now + lease_for
+    lock_packages(connection, package_ids)
+    found: set[int] = set()
+    for ids in chunks(package_ids):
+        wanted = (
+            select(_S.package_id, _S.source)
+            .where(_S.package_id.in_(ids), _S.source.in_(_names(sources)))
+            .order_by(_S.package_id, _S.source)
+            .with_for_update()
+            .cte("wanted_rows")
+        )
+        found.update(row.package_id for row in connection.execute(_leasing(wanted, lease, until)))
+    if not found:
+        return None
+    ids_in_order = tuple(dict.fromkeys(i for i in package_ids if i in found))
+    return Claim(lease, tuple(sources), ids_in_order, until)
+
+
+def release(connection: Connection, claim: Claim) -> int:
+    """Give back what is still leased, as due as it was."""
+    released = 0
+    for ids in chunks(claim.package_ids):
+        rows = _locked(and_(_S.package_id.in_(ids), _S.lease == claim.lease))
+        released += _unlease(connection, rows)
+    return released
+
+
+def expire_leases(connection: Connection, now: datetime) -> int:
+    """End the leases whose time is over; rows that somebody is just writing are left to the next time."""
+    return _unlease(connection, _locked(and_(_LEASED, _S.lease_until <= now), skip_locked=True))
+
+
+def leased(connection: Connection, sources: Sequence[Source], now: datetime) -> int:
+    """How many packages are leased, from the index of leases alone."""
+    counted = select(func.count(distinct(_S.package_id))).where(
+        _LEASED, _S.source.in_(_names(sources)), _S.lease_until > now
+    )
+    return connection.execute(counted).scalar_one()
+
+
+def due_ids(connection: Connection, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
+    """Ids of all packages (``sources`` or ``now`` is ``None``), or of those of which one of ``sources`` is due."""
+    if sources is None and now is None:
+        return list(connection.execute(select(packages.c.id).order_by(packages.c.id)).scalars())
+    wanted = select(_S.package_id).distinct().order_by(_S.package_id)
+    if sources is not None:
+        wanted = wanted.where(_S.source.in_(_names(sources)))
+    if now is not None:
+        wanted = wanted.where(_S.due_at.is_not(None), _S.due_at <= now)
+    return list(connection.execute(wanted).scalars())
+
+
+def _names(sources: Sequence[Source]) -> list[str]:
+    return [source.value for source in sources]
+
+
+def _claimable(now: datetime) -> ColumnElement[bool]:
+    return and_(_S.due_at.is_not(None), _S.due_at <= now, or_(_S.lease_until.is_(None), _S.lease_until <= now))
+
+
+def _longest_due(sources: Sequence[Source], limit: int, now: datetime) -> CTE:
+    """The ``limit`` packages that are due longest: they are among the first ``limit`` rows of each source."""
+    first = [
+        select(_S.package_id, _S.due_at)
+        .where(_S.source == source.value, _claimable(now))
+        .order_by(_S.due_at, _S.package_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte(f"due_{source.value}")
+        for source in sources
+    ]
+    every = union_all(*(select(rows.c.package_id, rows.c.due_at) for rows in first)).subquery()
+    return (
+        select(every.c.package_id)
+        .group_by(every.c.package_id)
+        .order_by(func.min(every.c.due_at), every.c.package_id)
+        .limit(limit)
+        .cte("chosen")
+    )
+
+
+def _leasing(rows: CTE, lease: str, until: datetime) -> ReturningUpdate[tuple[int, datetime]]:
+    return (
+        update(source_states)
+        .where(_S.package_id == rows.c.package_id, _S.source == rows.c.source)
+        .values(lease=lease, lease_until=until)
+        .returning(_S.package_id, _S.due_at)
+    )
+
+
+def _locked(condition: ColumnElement[bool], *, skip_locked: bool = False) -> Select[tuple[int, str]]:
+    """The keys of the rows that meet ``condition``, locked in the one order that every writer keeps."""
+    rows = select(_S.package_id, _S.source).where(condition).order_by(_S.package_id, _S.source)
+    return rows.with_for_update(skip_locked=skip_locked)
+
+
+def _unlease(connection: Connection, rows: Select[tuple[int, str]]) -> int:
+    ended: CursorResult[Any] = connection.execute(
+        update(source_states).where(tuple_(_S.package_id, _S.source).in_(rows)).values(lease=None, lease_until=None)
+    )
+    return ended.rowcount

@@ -1,0 +1,96 @@
+"""Opening the database: addresses as people write them, and what each connection is told first."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from fetcher.errors import ConfigError, StoreError
+from fetcher.store.faults import shown
+
+WRITING = "fetcher_writing"
+"""The execution option of transactions that write."""
+
+BUSY_SECONDS = 30
+"""How long a statement waits for another process's lock before it gives up."""
+CONNECT_SECONDS = 10
+
+_EXPECTED = "Expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME in FETCHER_DATABASE_URL"
+_POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
+
+
+def open_engine(url: str, *, pool_size: int = 5) -> Engine:
+    """An engine for ``url``; it connects when first used. Make one per process: nothing survives a fork."""
+    address = _address(url)
+    options: dict[str, Any] = {
+        "json_serializer": partial(json.dumps, separators=(",", ":"), allow_nan=False),
+        "hide_parameters": True,
+    }
+    if address.get_backend_name() == "sqlite":
+        if address.database and address.database != ":memory:":
+            _make_folder(address)
+            options |= {"pool_size": pool_size}
+        engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS}, **options)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    options |= {"pool_size": pool_size, "pool_pre_ping": True, "pool_timeout": BUSY_SECONDS}
+    engine = create_engine(address, connect_args={"connect_timeout": CONNECT_SECONDS}, **options)
+    event.listen(engine, "connect", _prepare_postgres)
+    return engine
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+        if address.drivername in _POSTGRES:
+            address = address.set(drivername="postgresql+psycopg")
+        elif address.drivername != "sqlite":
+            raise ConfigError(f"A database of the kind {address.get_backend_name()!r} is not supported", _EXPECTED)
+        address.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise ConfigError("The database's address cannot be read", _EXPECTED) from error
+    return address
+
+
+def _make_folder(address: URL) -> None:
+    folder = Path(str(address.database)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StoreError(
+            f"The folder of the database {shown(address)} cannot be made: {reason}", "Choose another folder"
+        ) from error
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    """Readers beside one writer (WAL); transactions are begun by us, not by the driver."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the write lock at once: a reader that became a writer would be refused without waiting."""
+    writing = connection.get_execution_options().get(WRITING, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _prepare_postgres(connection: DBAPIConnection, _record: object) -> None:
+    """Moments come back in UTC; a lock that nobody gives up is an error instead of a worker that hangs."""
+    cursor = connection.cursor()
+    cursor.execute("SET TIME ZONE 'UTC'")
+    cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+    cursor.close()
+    connection.commit()

@@ -1,0 +1,56 @@
+"""The few places where SQLite and PostgreSQL must be told different things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Table, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from fetcher.store.schema import freshness
+
+T = TypeVar("T")
+
+CHUNK = 1000
+"""How many ids or names one statement is given: far below either database's limit of parameters."""
+
+IMPORTING = 7_301_948_102
+MIGRATING = 7_301_948_103
+"""Keys of PostgreSQL's advisory locks. On SQLite every writer already has the database to itself."""
+
+
+def one_at_a_time(connection: Connection, key: int) -> None:
+    """Hold a lock of the whole database until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def lock_packages(connection: Connection, package_ids: Sequence[int]) -> None:
+    """Make every other writer of these packages wait until the transaction ends.
+
+    Whoever writes what is known of a package takes this lock first, in the order of the ids: two transactions cannot
+    wait for each other, and one that waited sees all that the other wrote. On SQLite the writer is alone.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    rows = freshness.c.package_id
+    for ids in chunks(sorted(package_ids)):
+        connection.execute(select(rows).where(rows.in_(ids)).order_by(rows).with_for_update()).all()
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert ``rows``, or give the rows of the same primary key their values."""
+    if not rows:
+        return
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table)
+    keys = [column.name for column in table.primary_key]
+    values: dict[str, ColumnElement[Any]] = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), list(rows))
+
+
+def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
+    """``items`` in runs of at most ``size``."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

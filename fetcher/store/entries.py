@@ -1,0 +1,141 @@
+"""What an editor's entry is in columns of ``packages``. Pure: addresses are read by the functions that are given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias
+
+from sqlalchemy import Row
+
+from fetcher.model import CatalogueEntry, Observed, RepoRef, Unsupported
+from fetcher.store.columns import plain
+
+Columns: TypeAlias = dict[str, Any]
+ReadRepo: TypeAlias = Callable[[str | None], RepoRef | Unsupported | None]
+ReadProject: TypeAlias = Callable[[str | None], str | Unsupported | None]
+
+LARGEST_ID = 2**53
+"""No directory counts further, and every JSON reader still holds it exactly."""
+
+_STATED = ("category", "grids", "repo_url", "pypi_url", "documentation_url", "created", "modified")
+_TEXTS = ("repo_url", "pypi_url", "documentation_url")
+
+
+class Rejected(Exception):
+    """This entry cannot be stored; the others can. Never leaves the import."""
+
+    @property
+    def reason(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """What the two addresses of an entry mean."""
+
+    repo: RepoRef | Unsupported | None
+    project: str | Unsupported | None
+
+    @property
+    def repo_key(self) -> str | None:
+        """What is equal for two spellings of one repository; an unsupported address stands for itself."""
+        match self.repo:
+            case RepoRef():
+                return self.repo.key
+            case Unsupported():
+                return plain(self.repo.address.strip().lower())
+            case None:
+                return None
+
+    @property
+    def project_name(self) -> str | None:
+        return self.project if isinstance(self.project, str) else None
+
+    def columns(self) -> Columns:
+        repo = self.repo if isinstance(self.repo, RepoRef) else None
+        return {
+            "repo_host": repo and repo.host,
+            "repo_owner": repo and repo.owner,
+            "repo_name": repo and repo.name,
+            "repo_key": self.repo_key,
+            "repo_unsupported": plain(self.repo.reason) if isinstance(self.repo, Unsupported) else None,
+            "project": self.project_name,
+            "project_unsupported": plain(self.project.reason) if isinstance(self.project, Unsupported) else None,
+        }
+
+    def unsupported(self) -> list[str]:
+        """Why the repository or the project will not be fetched."""
+        return [of.reason for of in (self.repo, self.project) if isinstance(of, Unsupported)]
+
+
+def check(entry: CatalogueEntry) -> None:
+    """Reject what the store could not keep as it is."""
+    if not entry.slug.strip():
+        raise Rejected("slug: expected a name, found none")
+    if entry.id is not None and not 0 < entry.id <= LARGEST_ID:
+        raise Rejected(f"id: expected a whole number from 1 to {LARGEST_ID}, found {entry.id}")
+    for name in ("created", "modified"):
+        moment = getattr(entry, name)
+        if moment is not None and moment.tzinfo is None:
+            raise Rejected(f"{name}: expected a time with its zone, found {moment.isoformat()}")
+    try:
+        json.dumps([entry.category, entry.grids, dict(entry.extra)], allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise Rejected(f"unknown or category fields: expected JSON, {error}") from error
+
+
+def complete_columns(entry: CatalogueEntry, addresses: Addresses) -> Columns:
+    """Every editor's column as the entry states it."""
+    stated = {name: getattr(entry, name) for name in _STATED}
+    texts = {name: plain(stated[name]) for name in _TEXTS}
+    names = {"slug": plain(entry.slug), "title": plain(entry.title)}
+    return {**names, **stated, **texts, "extra": dict(entry.extra), **addresses.columns()}
+
+
+def filled_columns(stored: Mapping[str, Any], entry: CatalogueEntry, addresses: Addresses) -> Columns:
+    """The stored columns with what an incomplete entry states; its slug and title are made up from its address."""
+    columns = {name: stored[name] for name in complete_columns(entry, addresses)}
+    columns["title"] = stored["title"] or plain(entry.title)
+    columns["extra"] = {**(stored["extra"] or {}), **entry.extra}
+    stated = {name: getattr(entry, name) for name in _STATED if getattr(entry, name) is not None}
+    columns |= {name: plain(value) if name in _TEXTS else value for name, value in stated.items()}
+    parsed = addresses.columns()
+    if addresses.repo is not None:
+        columns |= {name: value for name, value in parsed.items() if name.startswith("repo_")}
+    if addresses.project is not None:
+        columns |= {"project": parsed["project"], "project_unsupported": parsed["project_unsupported"]}
+    return columns
+
+
+def same(stored: Mapping[str, Any], columns: Mapping[str, Any]) -> bool:
+    """Whether nothing differs, not even the order of a document's unknown keys."""
+    return all(_exact(stored[name]) == _exact(value) for name, value in columns.items())
+
+
+def _exact(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, dict | list | tuple | bool | int | float) else value
+
+
+def entry_of(row: Row[Any]) -> CatalogueEntry:
+    """The editors' fields of a stored package."""
+    stated = {name: getattr(row, name) for name in _STATED}
+    return CatalogueEntry(slug=row.slug, title=row.title, id=row.id, extra=row.extra or {}, **stated)
+
+
+def repo_of(row: Row[Any]) -> RepoRef | Unsupported | None:
+    if row.repo_host is not None:
+        return RepoRef(row.repo_host, row.repo_owner, row.repo_name)
+    return None if row.repo_unsupported is None else Unsupported(row.repo_url or "", row.repo_unsupported)
+
+
+def project_of(row: Row[Any]) -> str | Unsupported | None:
+    if row.project is not None:
+        return str(row.project)
+    return None if row.project_unsupported is None else Unsupported(row.pypi_url or "", row.project_unsupported)
+
+
+def says_anything(observed: Observed | None) -> bool:
+    """Whether a document carries any of the worker's fields."""
+    return observed is not None and any(getattr(observed, field.name) is not None for field in fields(observed))

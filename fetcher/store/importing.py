@@ -1,0 +1,170 @@
+"""Importing editors' entries: batch by batch, each bad one set aside, twice the same as once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, IntegrityError, StatementError
+
+from fetcher.errors import StoreError
+from fetcher.model import CatalogueEntry
+from fetcher.ports import Imported
+from fetcher.store.dialects import CHUNK, IMPORTING, chunks, one_at_a_time
+from fetcher.store.entries import (
+    Addresses,
+    ReadProject,
+    ReadRepo,
+    Rejected,
+    check,
+    complete_columns,
+    filled_columns,
+    same,
+    says_anything,
+)
+from fetcher.store.matching import Catalogue, Held
+from fetcher.store.placing import place
+from fetcher.store.transactions import Transactions
+from fetcher.store.values import imported_columns
+
+Numbered: TypeAlias = tuple[int, CatalogueEntry, Addresses]
+"""An entry with its place in what was handed in."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+    unsupported: list[tuple[str, str]] = field(default_factory=list)
+
+    def plus(self, other: _Tally) -> None:
+        self.added += other.added
+        self.updated += other.updated
+        self.unchanged += other.unchanged
+        self.rejected += other.rejected
+        self.unsupported += other.unsupported
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """Reads addresses, and stores entries in transactions of at most a thousand."""
+
+    transactions: Transactions
+    read_repo: ReadRepo
+    read_project: ReadProject
+
+    def run(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
+        tally = _Tally()
+        sound: list[Numbered] = []
+        for index, entry in enumerate(entries):
+            try:
+                check(entry)
+            except Rejected as error:
+                tally.rejected.append((index, error.reason))
+            else:
+                sound.append((index, entry, self._addresses(entry)))
+        for batch in chunks(sound, CHUNK):
+            tally.plus(self._store(batch, now))
+        return Imported(
+            tally.added,
+            tally.updated,
+            tally.unchanged,
+            tuple(sorted(tally.rejected)),
+            tuple(tally.unsupported),
+        )
+
+    def _addresses(self, entry: CatalogueEntry) -> Addresses:
+        return Addresses(self.read_repo(entry.repo_url), self.read_project(entry.pypi_url))
+
+    def _store(self, batch: Sequence[Numbered], now: datetime) -> _Tally:
+        """Store a batch; where the database refuses a value, halve it until the one bad entry is alone."""
+        try:
+            return self.transactions.write(lambda connection: _store_batch(connection, batch, now))
+        except StoreError as error:
+            if not _refused(error):
+                raise
+            if len(batch) == 1:
+                return _Tally(rejected=[(batch[0][0], f"cannot be stored: {error.message}")])
+        half = len(batch) // 2
+        tally = self._store(batch[:half], now)
+        tally.plus(self._store(batch[half:], now))
+        return tally
+
+
+def _refused(error: StoreError) -> bool:
+    """Whether a value was at fault rather than the database."""
+    cause = error.__cause__
+    return isinstance(cause, DataError | IntegrityError | OverflowError | UnicodeError) or type(cause) is StatementError
+
+
+def _store_batch(connection: Connection, batch: Sequence[Numbered], now: datetime) -> _Tally:
+    """Imports wait for each other: two that add the same slug would otherwise undo one another."""
+    one_at_a_time(connection, IMPORTING)
+    catalogue = Catalogue(connection, [(entry, addresses) for _, entry, addresses in batch])
+    tally = _Tally()
+    touched: dict[int, Held] = {}
+    for index, entry, addresses in batch:
+        try:
+            held = catalogue.find(entry, addresses)
+        except Rejected as error:
+            tally.rejected.append((index, error.reason))
+            continue
+        if held is None:
+            held = catalogue.add(entry, complete_columns(entry, addresses), addresses)
+            _observe(held, entry)
+            tally.added += 1
+            touched[held.id] = held
+        elif _edit(catalogue, held, entry, addresses) | _observe(held, entry):
+            tally.updated += 1
+            touched[held.id] = held
+        else:
+            tally.unchanged += 1
+        tally.unsupported += [(held.columns["slug"], reason) for reason in addresses.unsupported()]
+    place(connection, _in_order(touched.values()), now)
+    return tally
+
+
+def _in_order(held: Iterable[Held]) -> list[Held]:
+    return sorted(held, key=lambda one: one.id)
+
+
+def _edit(catalogue: Catalogue, held: Held, entry: CatalogueEntry, addresses: Addresses) -> bool:
+    """Give the package the entry's fields; returns whether one differed."""
+    if entry.complete:
+        columns = complete_columns(entry, addresses)
+    else:
+        columns = filled_columns(held.columns, entry, addresses)
+    if same(held.columns, columns):
+        return False
+    catalogue.edit(held, columns)
+    return True
+
+
+def _observe(held: Held, entry: CatalogueEntry) -> bool:
+    """Take a document's observations unless the store knows better; returns whether one differed."""
+    observed = entry.observed
+    if observed is None or not says_anything(observed) or not _is_newer(held, observed.last_fetched):
+        return False
+    stated = imported_columns(observed, held.value("contributors"))
+    new = {name: value for name, value in stated.items() if held.value(name) != value}
+    held.observed |= new
+    moved = observed.last_fetched is not None and observed.last_fetched != held.last_fetched
+    if moved:
+        held.last_fetched = observed.last_fetched
+    return bool(new) or moved
+
+
+def _is_newer(held: Held, last_fetched: datetime | None) -> bool:
+    """Never an older document over a newer one, nor one of unknown age over an answer."""
+    if held.last_fetched is None:
+        return not held.answered
+    return (
+        last_fetched is not None
+        and last_fetched >= held.last_fetched
+        and (last_fetched > held.last_fetched or not held.answered)
+    )

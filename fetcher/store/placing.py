@@ -1,0 +1,105 @@
+"""Writing an import's packages, and what follows for the sources: new ones, other ones, none any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, update
+
+from fetcher.model import REPOSITORY_SOURCES, RepoRef, Source, SourceState
+from fetcher.store.dialects import upsert
+from fetcher.store.entries import repo_of
+from fetcher.store.matching import IMPORTED, Held
+from fetcher.store.schema import freshness, observations, packages, source_states
+from fetcher.store.states import row_of
+from fetcher.store.values import FORGOTTEN_PROJECT, FORGOTTEN_REPOSITORY
+
+_FIRST_ASKED = (Source.GITHUB, Source.PYPI)
+"""The sources that are due at once; the repository's answer makes the others due."""
+
+
+def place(connection: Connection, held: Sequence[Held], now: datetime) -> None:
+    """Write new and changed packages, in the order of their ids."""
+    new = [one for one in held if one.stored is None]
+    kept = [(one, one.stored) for one in held if one.stored is not None]
+    if new:
+        _insert(connection, new, now)
+    if kept:
+        _update(connection, kept)
+        for one, stored in kept:
+            _follow_addresses(connection, one, stored, now)
+
+
+def _insert(connection: Connection, new: Sequence[Held], now: datetime) -> None:
+    nothing = dict.fromkeys(IMPORTED)
+    connection.execute(insert(packages), [{"id": one.id, **one.columns} for one in new])
+    connection.execute(insert(observations), [{"package_id": one.id, **nothing, **one.observed} for one in new])
+    connection.execute(insert(freshness), [{"package_id": one.id, "last_fetched": one.last_fetched} for one in new])
+    states = [
+        row_of(one.id, SourceState(source, due_at=now if source in _FIRST_ASKED else None))
+        for one in new
+        for source in _sources(one)
+    ]
+    if states:
+        connection.execute(insert(source_states), states)
+
+
+def _update(connection: Connection, kept: Sequence[tuple[Held, Row[Any]]]) -> None:
+    names = tuple(kept[0][0].columns)
+    connection.execute(
+        update(packages).where(packages.c.id == bindparam("of_package")).values({n: bindparam(n) for n in names}),
+        [{"of_package": one.id, **one.columns} for one, _ in kept],
+    )
+    observed = [
+        {"package_id": one.id, **{name: one.value(name) for name in IMPORTED}} for one, _ in kept if one.observed
+    ]
+    upsert(connection, observations, observed)
+    moved = [
+        {"package_id": one.id, "last_fetched": one.last_fetched}
+        for one, stored in kept
+        if one.last_fetched != stored.last_fetched
+    ]
+    upsert(connection, freshness, moved)
+
+
+def _follow_addresses(connection: Connection, one: Held, stored: Row[Any], now: datetime) -> None:
+    """Start the sources of another repository or project afresh; what is shown stays until they answer."""
+    columns = one.columns
+    if columns["repo_key"] != stored.repo_key and not _is_where_it_went(one, stored):
+        _start_afresh(connection, one, REPOSITORY_SOURCES, FORGOTTEN_REPOSITORY, now)
+    if columns["project"] != stored.project:
+        _start_afresh(connection, one, (Source.PYPI,), FORGOTTEN_PROJECT, now)
+
+
+def _is_where_it_went(one: Held, stored: Row[Any]) -> bool:
+    """Whether an editor has only followed a renamed repository to where it was last seen."""
+    before, host = repo_of(stored), one.columns["repo_host"]
+    if not isinstance(before, RepoRef) or host != before.host or not stored.full_name:
+        return False
+    return bool(one.columns["repo_key"] == f"{host}/{stored.full_name}".lower())
+
+
+def _start_afresh(
+    connection: Connection, one: Held, sources: Iterable[Source], forgotten: Iterable[str], now: datetime
+) -> None:
+    """``observed_at`` becomes the moment of the change: an answer about what was there before is not taken."""
+    names = [source.value for source in sources]
+    connection.execute(
+        delete(source_states).where(source_states.c.package_id == one.id, source_states.c.source.in_(names))
+    )
+    connection.execute(update(observations).where(observations.c.package_id == one.id).values(dict.fromkeys(forgotten)))
+    states = [
+        row_of(one.id, SourceState(source, observed_at=now, due_at=now if source in _FIRST_ASKED else None))
+        for source in _sources(one)
+        if source.value in names
+    ]
+    if states:
+        connection.execute(insert(source_states), states)
+
+
+def _sources(one: Held) -> list[Source]:
+    """The sources that a package has: those of a supported repository, and that of a project."""
+    sources = list(REPOSITORY_SOURCES) if one.columns["repo_host"] else []
+    return [*sources, Source.PYPI] if one.columns["project"] else sources

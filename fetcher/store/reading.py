@@ -1,0 +1,129 @@
+"""What people ask the store: one package, the failures, how each source stands, and the markers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, select, text
+
+from fetcher.model import FailureRow, Source, SourceCount, StoredPackage, Validators
+from fetcher.ports import Marker
+from fetcher.store import releasing
+from fetcher.store.dialects import chunks, upsert
+from fetcher.store.entries import entry_of, project_of, repo_of
+from fetcher.store.schema import FAILING, freshness, markers, observations, packages, source_states
+from fetcher.store.states import STATE_COLUMNS, state_of
+from fetcher.store.targets import commit_days_of
+from fetcher.store.values import observed_of, stats_of, versions_of
+
+_P, _S = packages.c, source_states.c
+
+
+def package_ids(connection: Connection, slugs: Sequence[str]) -> Mapping[str, int]:
+    """The ids of the known ones of ``slugs``."""
+    found: dict[str, int] = {}
+    for some in chunks(slugs):
+        rows = connection.execute(select(_P.slug, _P.id).where(_P.slug.in_(some)))
+        found.update((row.slug, row.id) for row in rows)
+    return found
+
+
+def slugs(connection: Connection, package_ids: Sequence[int]) -> Mapping[int, str]:
+    """The slugs of the known ones of ``package_ids``."""
+    found: dict[int, str] = {}
+    for some in chunks(package_ids):
+        rows = connection.execute(select(_P.id, _P.slug).where(_P.id.in_(some)))
+        found.update((row.id, row.slug) for row in rows)
+    return found
+
+
+def package(connection: Connection, slug: str) -> StoredPackage | None:
+    """All that is known of one package."""
+    wide = [column for column in observations.c if column.name != "package_id"]
+    row = connection.execute(
+        select(packages, *wide, freshness.c.last_fetched)
+        .join(observations, observations.c.package_id == _P.id)
+        .join(freshness, freshness.c.package_id == _P.id)
+        .where(_P.slug == slug)
+    ).one_or_none()
+    if row is None:
+        return None
+    states = connection.execute(select(*STATE_COLUMNS).where(_S.package_id == row.id).order_by(_S.source))
+    return StoredPackage(
+        entry=entry_of(row),
+        observed=observed_of(row),
+        commit_days=commit_days_of(row),
+        repo=repo_of(row),
+        project=project_of(row),
+        stats=stats_of(row),
+        versions=versions_of(row, releasing.load(connection, row.id)),
+        states={state.source: state for state in map(state_of, states)},
+    )
+
+
+def failures(connection: Connection) -> list[FailureRow]:
+    """Every source that fails or whose last answer was a refusal, by slug."""
+    rows = (
+        select(_P.slug, *STATE_COLUMNS)
+        .join(packages, _P.id == _S.package_id)
+        .where(text(FAILING))
+        .order_by(_P.slug, _S.source)
+    )
+    return [FailureRow(row.slug, state_of(row)) for row in connection.execute(rows)]
+
+
+def counts(connection: Connection, now: datetime) -> list[SourceCount]:
+    """How each source stands over the whole catalogue; sources that no package has count zero."""
+    due = and_(_S.due_at.is_not(None), _S.due_at <= now)
+    rows = select(
+        _S.source,
+        func.count().label("packages"),
+        func.count(_S.answered_at).label("answered"),
+        func.count().filter(due).label("due"),
+        func.count().filter(_S.lease_until > now).label("leased"),
+        func.count().filter(text(FAILING)).label("failing"),
+        func.min(_S.answered_at).label("oldest_answer"),
+        func.min(_S.due_at).label("next_due"),
+    ).group_by(_S.source)
+    found = {row.source: row for row in connection.execute(rows)}
+    return [_count(source, found.get(source.value)) for source in Source]
+
+
+def marker(connection: Connection, name: str) -> Marker:
+    """The marker of that name; one that was never saved says nothing."""
+    row = connection.execute(select(markers).where(markers.c.name == name)).one_or_none()
+    if row is None:
+        return Marker(name)
+    validators = Validators(row.etag, row.last_modified, row.credential)
+    return Marker(row.name, row.observed_at, row.due_at, validators, row.outcome, row.message)
+
+
+def save_marker(connection: Connection, marker: Marker) -> None:
+    row = {
+        "name": marker.name,
+        "observed_at": marker.observed_at,
+        "due_at": marker.due_at,
+        "etag": marker.validators.etag,
+        "last_modified": marker.validators.last_modified,
+        "credential": marker.validators.credential,
+        "outcome": marker.outcome,
+        "message": marker.message,
+    }
+    upsert(connection, markers, [row])
+
+
+def _count(source: Source, row: Row[Any] | None) -> SourceCount:
+    if row is None:
+        return SourceCount(source, 0, 0, 0, 0, 0, None, None)
+    return SourceCount(
+        source=source,
+        packages=row.packages,
+        answered=row.answered,
+        due=row.due,
+        leased=row.leased,
+        failing=row.failing,
+        oldest_answer=row.oldest_answer,
+        next_due=row.next_due,
+    )

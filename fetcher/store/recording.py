@@ -1,0 +1,162 @@
+"""Recording a batch of answers: states always, the wide row, releases and history only where something differs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, Select, bindparam, func, or_, select, update
+
+from fetcher.model import ProjectVersions, Record, Source, SourceState, Values
+from fetcher.store import daily, releasing
+from fetcher.store.dialects import chunks, lock_packages
+from fetcher.store.schema import freshness, observations, source_states
+from fetcher.store.states import STATE_COLUMNS, fold, row_of, state_of, takes
+from fetcher.store.values import FIGURES, columns_named, columns_of
+
+Key: TypeAlias = tuple[int, Source]
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Values that count, and whether they are their source's first answer."""
+
+    package_id: int
+    day: date
+    values: Values
+    first: bool
+
+
+def record(connection: Connection, records: Sequence[Record]) -> None:
+    """Write the batch. Records of sources that an editor has removed meanwhile, or older ones, change no value."""
+    by_package: dict[int, list[Record]] = defaultdict(list)
+    for one in records:
+        by_package[one.package_id].append(one)
+    for ids in chunks(sorted(by_package)):
+        _record_packages(connection, ids, [one for i in ids for one in by_package[i]])
+
+
+def _record_packages(connection: Connection, ids: Sequence[int], records: Sequence[Record]) -> None:
+    lock_packages(connection, ids)
+    stored = locked_states(connection, ids)
+    folded = dict(stored)
+    brought: list[Brought] = []
+    answered: set[int] = set()
+    for one in records:
+        key = (one.package_id, one.source)
+        if key not in folded:
+            continue
+        state, folded[key] = folded[key], fold(folded[key], one)
+        if takes(state, one):
+            if one.answered:
+                answered.add(one.package_id)
+            if one.values is not None:
+                first = state.answered_at is None
+                brought.append(Brought(one.package_id, one.observed_at.date(), one.values, first))
+    save_states(connection, {key: state for key, state in folded.items() if state != stored[key]})
+    if brought:
+        _save_values(connection, brought)
+    renew_freshness(connection, answered)
+
+
+def locked_states(connection: Connection, ids: Sequence[int], only: Source | None = None) -> dict[Key, SourceState]:
+    """The states of the packages' sources, locked against claimers."""
+    rows = (
+        select(*STATE_COLUMNS)
+        .where(source_states.c.package_id.in_(ids))
+        .order_by(source_states.c.package_id, source_states.c.source)
+        .with_for_update()
+    )
+    if only is not None:
+        rows = rows.where(source_states.c.source == only.value)
+    states = ((row.package_id, state_of(row)) for row in connection.execute(rows))
+    return {(package_id, state.source): state for package_id, state in states}
+
+
+def save_states(connection: Connection, states: Mapping[Key, SourceState]) -> None:
+    if not states:
+        return
+    names = [column.name for column in STATE_COLUMNS if not column.primary_key]
+    statement = (
+        update(source_states)
+        .where(
+            source_states.c.package_id == bindparam("of_package"),
+            source_states.c.source == bindparam("of_source"),
+        )
+        .values({name: bindparam(name) for name in names})
+    )
+    rows = [row_of(package_id, state) for (package_id, _), state in sorted(states.items())]
+    connection.execute(
+        statement,
+        [{"of_package": row.pop("package_id"), "of_source": row.pop("source"), **row} for row in rows],
+    )
+
+
+def renew_freshness(connection: Connection, package_ids: Iterable[int]) -> None:
+    """Move ``last_fetched`` of the packages of which every source has answered since it last moved."""
+    states = source_states.c
+    for ids in chunks(sorted(package_ids)):
+        whole = (
+            select(
+                states.package_id,
+                func.min(states.answered_at).label("oldest"),
+                func.max(states.answered_at).label("newest"),
+            )
+            .where(states.package_id.in_(ids))
+            .group_by(states.package_id)
+            .having(func.count() == func.count(states.answered_at))
+            .subquery()
+        )
+        connection.execute(
+            update(freshness)
+            .where(freshness.c.package_id == whole.c.package_id)
+            .where(or_(freshness.c.last_fetched.is_(None), freshness.c.last_fetched < whole.c.oldest))
+            .values(last_fetched=whole.c.newest)
+        )
+
+
+def _save_values(connection: Connection, brought: Sequence[Brought]) -> None:
+    """Bring the wide rows, the releases and the history to what was answered, where it says something else."""
+    rows = _observations(connection, brought)
+    changed: dict[tuple[str, ...], dict[int, dict[str, Any]]] = defaultdict(dict)
+    noted: list[daily.Noted] = []
+    for one in brought:
+        row, columns = rows[one.package_id], columns_of(one.values)
+        new = {name for name, value in columns.items() if row[name] != value}
+        row.update(columns)
+        if new:
+            changed[tuple(columns)][one.package_id] = columns
+        if one.first or not new.isdisjoint(FIGURES):
+            noted.append(daily.Noted(one.package_id, one.day, row))
+    for names, of_packages in changed.items():
+        _update_observations(connection, names, of_packages)
+    releasing.save(
+        connection, {one.package_id: one.values for one in brought if isinstance(one.values, ProjectVersions)}
+    )
+    daily.note(connection, noted)
+
+
+def _observations(connection: Connection, brought: Sequence[Brought]) -> dict[int, dict[str, Any]]:
+    """What is stored in the columns that the values are about, and the history's figures."""
+    names = {name for one in brought for name in columns_named(one.values)} | set(FIGURES)
+    columns = [observations.c[name] for name in sorted(names)]
+    statement: Select[Any] = select(observations.c.package_id, *columns).where(
+        observations.c.package_id.in_(sorted({one.package_id for one in brought}))
+    )
+    return {row["package_id"]: dict(row) for row in connection.execute(statement).mappings()}
+
+
+def _update_observations(
+    connection: Connection, names: Sequence[str], of_packages: Mapping[int, Mapping[str, Any]]
+) -> None:
+    statement = (
+        update(observations)
+        .where(observations.c.package_id == bindparam("of_package"))
+        .values({name: bindparam(name) for name in names})
+    )
+    connection.execute(
+        statement, [{"of_package": package_id, **of_packages[package_id]} for package_id in sorted(of_packages)]
+    )

@@ -1,0 +1,215 @@
+"""The tables. What editors own, what the worker observed and where each source stands are apart.
+
+So a refresh cannot touch an editor's field, and one that finds nothing new writes narrow rows only. The hot paths use
+the ``Table`` objects at the end: no ORM object is made for a row.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, ClassVar, cast
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Table, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from fetcher.store.columns import DayCounts, PackageId, UtcDateTime
+
+FAILING = "failures > 0 OR outcome IN ('gone', 'replaced', 'blocked', 'unauthorized', 'malformed')"
+"""A source that does not answer as it should, in the words of the partial index that finds it."""
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime(),
+        Any: JSON(none_as_null=True),
+    }
+
+
+def _package_id() -> Mapped[int]:
+    return mapped_column(PackageId, ForeignKey("packages.id", ondelete="CASCADE"), primary_key=True)
+
+
+class Package(Base):
+    """What editors say, and what their addresses mean. Ids are given by editors, or by the import: no sequence."""
+
+    __tablename__ = "packages"
+
+    id: Mapped[int] = mapped_column(PackageId, primary_key=True, autoincrement=False)
+    slug: Mapped[str] = mapped_column(unique=True)
+    title: Mapped[str]
+    category: Mapped[Any | None]
+    grids: Mapped[Any | None]
+    repo_url: Mapped[str | None]
+    pypi_url: Mapped[str | None]
+    documentation_url: Mapped[str | None]
+    created: Mapped[datetime | None]
+    modified: Mapped[datetime | None]
+    extra: Mapped[Any | None]
+    repo_host: Mapped[str | None]
+    repo_owner: Mapped[str | None]
+    repo_name: Mapped[str | None]
+    repo_key: Mapped[str | None] = mapped_column(index=True)
+    repo_unsupported: Mapped[str | None]
+    project: Mapped[str | None] = mapped_column(index=True)
+    project_unsupported: Mapped[str | None]
+
+
+class Observation(Base):
+    """What the worker owns: one wide row a package, written only where a value differs, with no index to keep."""
+
+    __tablename__ = "observations"
+
+    package_id: Mapped[int] = _package_id()
+    node_id: Mapped[str | None]
+    database_id: Mapped[int | None] = mapped_column(BigInteger)
+    full_name: Mapped[str | None]
+    stars: Mapped[int | None]
+    forks: Mapped[int | None]
+    watchers: Mapped[int | None]
+    description: Mapped[str | None]
+    archived: Mapped[bool | None]
+    disabled: Mapped[bool | None]
+    empty: Mapped[bool | None]
+    default_branch: Mapped[str | None]
+    head_oid: Mapped[str | None]
+    head_committed_at: Mapped[datetime | None]
+    pushed_at: Mapped[datetime | None]
+    contributors: Mapped[Any | None]
+    """``[[login, commits], …]``; an imported list does not know the commits: ``null``."""
+    days_start: Mapped[date | None]
+    day_counts: Mapped[Any | None] = mapped_column(DayCounts)
+    commits_over_52: Mapped[Any | None]
+    """As imported; what is shown until the days are known."""
+    pypi_name: Mapped[str | None]
+    pypi_latest: Mapped[str | None]
+    pypi_summary: Mapped[str | None]
+    pypi_classifiers: Mapped[Any | None]
+    pypi_licence: Mapped[str | None]
+    pypi_documentation_url: Mapped[str | None]
+    pypi_status: Mapped[str | None]
+    pypi_serial: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Freshness(Base):
+    """When a package was last answered in full. Its row is also the lock that every writer of a package takes first."""
+
+    __tablename__ = "freshness"
+    __table_args__ = ({"postgresql_with": {"fillfactor": 80}},)
+
+    package_id: Mapped[int] = _package_id()
+    last_fetched: Mapped[datetime | None]
+
+
+class SourceRow(Base):
+    """Where one source of one package stands: ``fetcher.model.SourceState``, narrow."""
+
+    __tablename__ = "source_states"
+    __table_args__ = (
+        Index(
+            "ix_source_states_due",
+            "source",
+            "due_at",
+            "package_id",
+            postgresql_where=text("due_at IS NOT NULL"),
+            sqlite_where=text("due_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_source_states_leased",
+            "source",
+            "lease_until",
+            "package_id",
+            postgresql_where=text("lease IS NOT NULL"),
+            sqlite_where=text("lease IS NOT NULL"),
+        ),
+        Index(
+            "ix_source_states_failing",
+            "package_id",
+            postgresql_where=text(FAILING),
+            sqlite_where=text(FAILING),
+        ),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+    package_id: Mapped[int] = _package_id()
+    source: Mapped[str] = mapped_column(String(16), primary_key=True)
+    answered_at: Mapped[datetime | None]
+    observed_at: Mapped[datetime | None]
+    revision: Mapped[str | None]
+    expected: Mapped[str | None]
+    etag: Mapped[str | None]
+    last_modified: Mapped[str | None]
+    credential: Mapped[str | None]
+    whole_at: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    first_failed_at: Mapped[datetime | None]
+    last_failed_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    message: Mapped[str | None]
+    due_at: Mapped[datetime | None]
+    lease: Mapped[str | None] = mapped_column(String(32))
+    lease_until: Mapped[datetime | None]
+
+
+class ReleaseRow(Base):
+    """One release of a package's project. ``position`` keeps the answer's order, which is PEP 440's."""
+
+    __tablename__ = "releases"
+
+    package_id: Mapped[int] = _package_id()
+    number: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int]
+    uploaded_at: Mapped[datetime | None]
+    yanked: Mapped[bool]
+    yanked_reason: Mapped[str | None]
+    requires_python: Mapped[str | None]
+    prerelease: Mapped[bool]
+    files: Mapped[int]
+
+
+class HistoryRow(Base):
+    """A package's figures from a day on. Written only when one differs: what is read carries them forward."""
+
+    __tablename__ = "history"
+
+    package_id: Mapped[int] = _package_id()
+    day: Mapped[date] = mapped_column(primary_key=True, index=True)
+    stars: Mapped[int | None]
+    forks: Mapped[int | None]
+    watchers: Mapped[int | None]
+    version: Mapped[str | None]
+
+
+class MarkerRow(Base):
+    """Where a question that is asked for the whole catalogue stands: ``fetcher.ports.Marker``."""
+
+    __tablename__ = "markers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    observed_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    etag: Mapped[str | None]
+    last_modified: Mapped[str | None]
+    credential: Mapped[str | None]
+    outcome: Mapped[str | None]
+    message: Mapped[str | None]
+
+
+def _table(of: type[Base]) -> Table:
+    return cast(Table, of.__table__)
+
+
+packages = _table(Package)
+observations = _table(Observation)
+freshness = _table(Freshness)
+source_states = _table(SourceRow)
+releases = _table(ReleaseRow)
+history = _table(HistoryRow)
+markers = _table(MarkerRow)

@@ -1,0 +1,158 @@
+"""Holding the index's serials against the stored ones, without a request a project and in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from packaging.utils import canonicalize_name
+from sqlalchemy import Connection, CursorResult, or_, select, update
+
+from fetcher.model import Source, SourceState
+from fetcher.store.dialects import CHUNK, lock_packages
+from fetcher.store.recording import Key, locked_states, renew_freshness, save_states
+from fetcher.store.schema import packages, source_states
+from fetcher.store.transactions import Transactions
+
+_S = source_states.c
+
+_SPREAD = 0.25
+"""Re-checks are spread over this part of their interval, by package, so that they do not come on one day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The serials of some projects, as the index's root told them at one moment."""
+
+    by_name: Mapping[str, str]
+    at: datetime
+    recheck_after: timedelta
+
+
+def confirm(
+    transactions: Transactions, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
+) -> tuple[int, int]:
+    """Confirm or make due what ``serials`` names, a thousand names a transaction."""
+    confirmed = due = 0
+    remaining = iter(serials)
+    while some := list(islice(remaining, CHUNK)):
+        by_name = {str(canonicalize_name(name)): str(serial) for name, serial in some}
+        same, other = transactions.write(partial(_hold, heard=Heard(by_name, observed_at, recheck_after)))
+        confirmed, due = confirmed + same, due + other
+    return confirmed, due
+
+
+def confirm_all(transactions: Transactions, source: Source, observed_at: datetime) -> int:
+    """Answer anew whatever was answered and does not fail, a thousand packages a transaction."""
+    confirmed, after = 0, 0
+    while ids := transactions.read(partial(_answered_ids, source=source, after=after)):
+        confirmed += transactions.write(partial(_answer_anew, ids=ids, source=source, observed_at=observed_at))
+        after = ids[-1]
+    return confirmed
+
+
+def make_due(connection: Connection, source: Source, answered_before: datetime, now: datetime) -> int:
+    """Make due what was last answered before ``answered_before``; what fails or is leased has its own time."""
+    late = (
+        select(_S.package_id)
+        .where(_S.source == source.value, _S.failures == 0, _S.lease.is_(None))
+        .where(_S.answered_at < answered_before, or_(_S.due_at.is_(None), _S.due_at > now))
+        .order_by(_S.package_id)
+        .with_for_update(skip_locked=True)
+    )
+    made: CursorResult[Any] = connection.execute(
+        update(source_states).where(_S.package_id.in_(late), _S.source == source.value).values(due_at=now)
+    )
+    return made.rowcount
+
+
+def projects(connection: Connection) -> frozenset[str]:
+    """The canonical names of all projects that are followed."""
+    names = select(packages.c.project).where(packages.c.project.is_not(None)).distinct()
+    return frozenset(connection.execute(names).scalars())
+
+
+def _hold(connection: Connection, heard: Heard) -> tuple[int, int]:
+    """Hold some serials against the stored ones; who holds a row's lease keeps it."""
+    names = _packages_of(connection, heard.by_name)
+    if not names:
+        return 0, 0
+    lock_packages(connection, list(names))
+    stored = {
+        key: state
+        for key, state in locked_states(connection, sorted(names), Source.PYPI).items()
+        if state.observed_at is None or state.observed_at <= heard.at
+    }
+    changed: dict[Key, SourceState] = {}
+    confirmed: set[int] = set()
+    for key, state in stored.items():
+        package_id = key[0]
+        serial = heard.by_name[names[package_id]]
+        if state.revision == serial:
+            confirmed.add(package_id)
+            changed[key] = _confirmed(package_id, state, heard)
+        else:
+            due_at = heard.at if state.due_at is None else min(state.due_at, heard.at)
+            changed[key] = replace(state, expected=serial, due_at=due_at)
+    save_states(connection, {key: state for key, state in changed.items() if state != stored[key]})
+    renew_freshness(connection, confirmed)
+    return len(confirmed), len(changed) - len(confirmed)
+
+
+def _confirmed(package_id: int, state: SourceState, heard: Heard) -> SourceState:
+    """What "not modified" makes of a state. It is asked again when its last whole answer is old.
+
+    Archiving moves no serial, so the re-check counts from ``whole_at``: counted from each confirmation it would never
+    come.
+    """
+    since = state.whole_at or heard.at
+    return replace(
+        state,
+        answered_at=heard.at,
+        observed_at=heard.at,
+        expected=None,
+        failures=0,
+        first_failed_at=None,
+        outcome="not_modified",
+        message=None,
+        due_at=max(since + heard.recheck_after * (1 + _SPREAD * _phase(package_id)), heard.at),
+    )
+
+
+def _answered_ids(connection: Connection, source: Source, after: int) -> list[int]:
+    """The next thousand packages whose ``source`` was answered, does not fail, and is not known to have moved."""
+    ids = (
+        select(_S.package_id)
+        .where(_S.package_id > after, _S.source == source.value)
+        .where(_S.answered_at.is_not(None), _S.failures == 0, _S.expected.is_(None))
+        .order_by(_S.package_id)
+        .limit(CHUNK)
+    )
+    return list(connection.execute(ids).scalars())
+
+
+def _answer_anew(connection: Connection, ids: Sequence[int], source: Source, observed_at: datetime) -> int:
+    lock_packages(connection, ids)
+    anew: CursorResult[Any] = connection.execute(
+        update(source_states)
+        .where(_S.package_id.in_(ids), _S.source == source.value, _S.failures == 0, _S.expected.is_(None))
+        .where(_S.observed_at <= observed_at)
+        .values(answered_at=observed_at, observed_at=observed_at, outcome="not_modified", message=None)
+    )
+    renew_freshness(connection, ids)
+    return anew.rowcount
+
+
+def _packages_of(connection: Connection, names: Iterable[str]) -> dict[int, str]:
+    """Project names by the ids of the packages that have them."""
+    rows = select(packages.c.id, packages.c.project).where(packages.c.project.in_(list(names)))
+    return {row.id: row.project for row in connection.execute(rows)}
+
+
+def _phase(package_id: int) -> float:
+    """A fraction that is a package's own for ever, evenly spread (Knuth's multiplicative hash)."""
+    return (package_id * 2_654_435_761 % 2**32) / 2**32

@@ -1,0 +1,118 @@
+"""The store on a SQL database: each method of ``fetcher.ports.Store`` is one transaction of one of the modules here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+
+from fetcher.model import (
+    CatalogueEntry,
+    Claim,
+    FailureRow,
+    HistoryDay,
+    Record,
+    Source,
+    SourceCount,
+    StoredPackage,
+    Target,
+)
+from fetcher.ports import Imported, Marker
+from fetcher.store import claims, daily, reading, recording, targets
+from fetcher.store import serials as index_serials
+from fetcher.store.entries import ReadProject, ReadRepo
+from fetcher.store.importing import Importer
+from fetcher.store.transactions import Transactions
+
+
+class SqlStore:
+    """``fetcher.ports.Store`` over SQLAlchemy. Threads may share one; a process makes its own, with its own engine.
+
+    ``read_repo`` and ``read_project`` say what editors' addresses mean; ``pause`` waits between the attempts of a
+    transaction. Every fault of the database leaves as ``StoreError``.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        read_repo: ReadRepo,
+        read_project: ReadProject,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transactions = Transactions(engine, pause)
+        self._importer = Importer(self._transactions, read_repo, read_project)
+
+    def import_entries(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
+        """Store what editors say, at most a thousand entries a transaction."""
+        return self._importer.run(entries, now)
+
+    def claim(self, sources: Sequence[Source], limit: int, now: datetime, lease_for: timedelta) -> Claim | None:
+        return self._transactions.write(lambda on: claims.claim(on, sources, limit, now, lease_for))
+
+    def claim_packages(
+        self, package_ids: Sequence[int], sources: Sequence[Source], now: datetime, lease_for: timedelta
+    ) -> Claim | None:
+        return self._transactions.write(lambda on: claims.claim_packages(on, package_ids, sources, now, lease_for))
+
+    def load(self, claim: Claim, *, details: bool = False) -> list[Target]:
+        return self._transactions.read(lambda on: targets.load(on, claim, details=details))
+
+    def record(self, records: Sequence[Record]) -> None:
+        if records:
+            self._transactions.write(lambda on: recording.record(on, records))
+
+    def release(self, claim: Claim) -> int:
+        return self._transactions.write(lambda on: claims.release(on, claim))
+
+    def expire_leases(self, now: datetime) -> int:
+        return self._transactions.write(lambda on: claims.expire_leases(on, now))
+
+    def leased(self, sources: Sequence[Source], now: datetime) -> int:
+        return self._transactions.read(lambda on: claims.leased(on, sources, now))
+
+    def package_ids(self, slugs: Sequence[str]) -> Mapping[str, int]:
+        return self._transactions.read(lambda on: reading.package_ids(on, slugs))
+
+    def slugs(self, package_ids: Sequence[int]) -> Mapping[int, str]:
+        return self._transactions.read(lambda on: reading.slugs(on, package_ids))
+
+    def due_ids(self, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
+        return self._transactions.read(lambda on: claims.due_ids(on, sources, now))
+
+    def package(self, slug: str) -> StoredPackage | None:
+        return self._transactions.read(lambda on: reading.package(on, slug))
+
+    def history(self, slug: str) -> list[HistoryDay]:
+        return self._transactions.read(lambda on: daily.read(on, slug))
+
+    def failures(self) -> list[FailureRow]:
+        return self._transactions.read(reading.failures)
+
+    def counts(self, now: datetime) -> list[SourceCount]:
+        return self._transactions.read(lambda on: reading.counts(on, now))
+
+    def marker(self, name: str) -> Marker:
+        return self._transactions.read(lambda on: reading.marker(on, name))
+
+    def save_marker(self, marker: Marker) -> None:
+        self._transactions.write(lambda on: reading.save_marker(on, marker))
+
+    def confirm_serials(
+        self, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
+    ) -> tuple[int, int]:
+        return index_serials.confirm(self._transactions, serials, observed_at, recheck_after)
+
+    def confirm_all(self, source: Source, observed_at: datetime) -> int:
+        return index_serials.confirm_all(self._transactions, source, observed_at)
+
+    def make_due(self, source: Source, *, answered_before: datetime, now: datetime) -> int:
+        return self._transactions.write(lambda on: index_serials.make_due(on, source, answered_before, now))
+
+    def projects(self) -> frozenset[str]:
+        return self._transactions.read(index_serials.projects)
+
+    def prune(self, before: datetime) -> int:
+        return self._transactions.write(lambda on: daily.prune(on, before))

@@ -1,0 +1,118 @@
+"""Rows of ``source_states`` as values, and what a record makes of one. Pure but for the names of columns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Row
+
+from fetcher.model import Record, Source, SourceState, Validators
+from fetcher.store.columns import plain
+from fetcher.store.schema import source_states
+
+STATE_COLUMNS = tuple(source_states.c)
+
+_NOT_ASKED = frozenset({"throttled", "deferred"})
+"""Outcomes that say something of our pace and nothing of the source: no failure of its own."""
+
+
+def state_of(row: Row[Any]) -> SourceState:
+    """The state in a row of ``STATE_COLUMNS``."""
+    return SourceState(
+        source=Source(row.source),
+        answered_at=row.answered_at,
+        observed_at=row.observed_at,
+        revision=row.revision,
+        expected=row.expected,
+        validators=Validators(row.etag, row.last_modified, row.credential),
+        whole_at=row.whole_at,
+        failures=row.failures,
+        first_failed_at=row.first_failed_at,
+        last_failed_at=row.last_failed_at,
+        outcome=row.outcome,
+        message=row.message,
+        due_at=row.due_at,
+        lease=row.lease,
+        lease_until=row.lease_until,
+    )
+
+
+def row_of(package_id: int, state: SourceState) -> dict[str, Any]:
+    """The row of ``state``, complete."""
+    return {
+        "package_id": package_id,
+        "source": state.source.value,
+        "answered_at": state.answered_at,
+        "observed_at": state.observed_at,
+        "revision": state.revision,
+        "expected": state.expected,
+        "etag": state.validators.etag,
+        "last_modified": state.validators.last_modified,
+        "credential": state.validators.credential,
+        "whole_at": state.whole_at,
+        "failures": state.failures,
+        "first_failed_at": state.first_failed_at,
+        "last_failed_at": state.last_failed_at,
+        "outcome": state.outcome,
+        "message": state.message,
+        "due_at": state.due_at,
+        "lease": state.lease,
+        "lease_until": state.lease_until,
+    }
+
+
+def started_afresh(state: SourceState) -> bool:
+    """Whether the source is another than it was and has not been asked since: see ``import_entries``.
+
+    Such a row's ``observed_at`` is the moment of the change, so that questions sent before it bring nothing.
+    """
+    return state.observed_at is not None and state.outcome is None
+
+
+def takes(state: SourceState, record: Record) -> bool:
+    """Whether what ``record`` observed is at least as new as what is stored, and of the same thing."""
+    if record.outcome is None:
+        return False
+    if started_afresh(state):
+        return state.lease is not None and record.lease == state.lease
+    return state.observed_at is None or state.observed_at <= record.observed_at
+
+
+def fold(state: SourceState, record: Record) -> SourceState:
+    """``state`` after ``record``; folding the same record twice is folding it once."""
+    if takes(state, record):
+        return _scheduled(_observed(state, record), record)
+    return _scheduled(state, record)
+
+
+def _observed(state: SourceState, record: Record) -> SourceState:
+    failed = not record.answered and record.failures > 0 and record.outcome not in _NOT_ASKED
+    at = record.observed_at
+    return replace(
+        state,
+        observed_at=at,
+        answered_at=at if record.answered else state.answered_at,
+        whole_at=at if record.whole else state.whole_at,
+        revision=state.revision if record.revision is None else record.revision,
+        expected=state.expected if record.revision is None else None,
+        validators=state.validators if record.validators is None else record.validators,
+        failures=0 if record.answered else record.failures,
+        first_failed_at=None if record.answered else record.first_failed_at,
+        last_failed_at=at if failed else state.last_failed_at,
+        outcome=record.outcome,
+        message=plain(record.message),
+    )
+
+
+def _scheduled(state: SourceState, record: Record) -> SourceState:
+    """Only who holds the lease ends it and says when the source is due; others may only make it due earlier."""
+    if record.lease is not None:
+        if record.lease != state.lease:
+            return state
+        return replace(state, due_at=record.due_at, lease=None, lease_until=None)
+    if record.outcome is not None:
+        return replace(state, due_at=record.due_at) if state.lease is None else state
+    if record.due_at is None or (state.due_at is not None and state.due_at <= record.due_at):
+        return state
+    return replace(state, due_at=record.due_at)

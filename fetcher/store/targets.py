@@ -1,0 +1,91 @@
+"""Loading a claim: two queries, whatever its size, and no more of the wide row than a refresh decides by."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from fetcher.model import Claim, CommitDays, Contribution, Contributors, RepoRef, Source, SourceState, Target
+from fetcher.store.dialects import chunks
+from fetcher.store.schema import observations, packages, source_states
+from fetcher.store.states import STATE_COLUMNS, state_of
+
+_P, _O = packages.c, observations.c
+_IDENTITY = (
+    _P.id,
+    _P.slug,
+    _P.repo_host,
+    _P.repo_owner,
+    _P.repo_name,
+    _P.project,
+    _O.full_name,
+    _O.node_id,
+    _O.database_id,
+    _O.head_oid,
+    _O.head_committed_at,
+    _O.default_branch,
+)
+DETAILS = (_O.contributors, _O.days_start, _O.day_counts)
+
+
+def load(connection: Connection, claim: Claim, *, details: bool) -> list[Target]:
+    """The claim's packages of which a lease is still held, in the claim's order."""
+    targets: dict[int, Target] = {}
+    columns = (*_IDENTITY, *DETAILS) if details else _IDENTITY
+    for ids in chunks(claim.package_ids):
+        states = _states(connection, ids)
+        held = [i for i in ids if any(state.lease == claim.lease for state in states[i].values())]
+        rows = select(*columns).join(observations, _O.package_id == _P.id).where(_P.id.in_(held))
+        for row in connection.execute(rows) if held else ():
+            targets[row.id] = _target(row, states[row.id], claim.lease, details=details)
+    return [targets[i] for i in claim.package_ids if i in targets]
+
+
+def last_seen(row: Row[Any]) -> RepoRef | None:
+    """Where a package's repository last answered, else what the editor's address says."""
+    if row.repo_host is None:
+        return None
+    owner, _, name = (row.full_name or "").partition("/")
+    if owner and name:
+        return RepoRef(row.repo_host, owner, name)
+    return RepoRef(row.repo_host, row.repo_owner, row.repo_name)
+
+
+def contributors_of(row: Row[Any]) -> Contributors | None:
+    """The stored contributors; an imported list knows no commits, and counts as zero."""
+    if row.contributors is None:
+        return None
+    return Contributors(tuple(Contribution(login, commits or 0) for login, commits in row.contributors))
+
+
+def commit_days_of(row: Row[Any]) -> CommitDays | None:
+    return None if row.days_start is None else CommitDays(row.days_start, row.day_counts)
+
+
+def _states(connection: Connection, ids: Any) -> dict[int, dict[Source, SourceState]]:
+    states: dict[int, dict[Source, SourceState]] = defaultdict(dict)
+    for row in connection.execute(select(*STATE_COLUMNS).where(source_states.c.package_id.in_(ids))):
+        state = state_of(row)
+        states[row.package_id][state.source] = state
+    return states
+
+
+def _target(row: Row[Any], states: dict[Source, SourceState], lease: str, *, details: bool) -> Target:
+    return Target(
+        package_id=row.id,
+        slug=row.slug,
+        lease=lease,
+        claimed=frozenset(source for source, state in states.items() if state.lease == lease),
+        repo=last_seen(row),
+        node_id=row.node_id,
+        database_id=row.database_id,
+        project=row.project,
+        states=states,
+        contributors=contributors_of(row) if details else None,
+        commit_days=commit_days_of(row) if details else None,
+        head_oid=row.head_oid,
+        head_committed_at=row.head_committed_at,
+        default_branch=row.default_branch,
+    )

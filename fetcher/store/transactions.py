@@ -1,0 +1,45 @@
+"""One transaction a method: begun the right way, run again where that can help, its faults put in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from fetcher.store.connect import WRITING
+from fetcher.store.faults import explain, may_pass
+
+T = TypeVar("T")
+
+PAUSES = (0.05, 0.2, 0.8, 2.0)
+"""Seconds between the attempts of a transaction that another one or a broken connection cut short."""
+
+
+class Transactions:
+    """Runs work in transactions of one engine. All work given to ``write`` must be safe to run twice."""
+
+    def __init__(self, engine: Engine, pause: Callable[[float], None]) -> None:
+        self._engine = engine
+        self._writing = engine.execution_options(**{WRITING: True})
+        self._pause = pause
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        return self._run(self._engine, work)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        return self._run(self._writing, work)
+
+    def _run(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        for pause in (*PAUSES, None):
+            try:
+                with engine.begin() as connection:
+                    return work(connection)
+            except SQLAlchemyError as error:
+                if pause is None or not may_pass(error):
+                    raise explain(error, engine.url) from error
+                self._pause(pause)
+            except (OverflowError, UnicodeError) as error:
+                raise explain(error, engine.url) from error
+        raise AssertionError("the last attempt returns or raises")

@@ -1,0 +1,164 @@
+"""What an answer's values are in columns of ``observations``, and back. Nothing is read or written here."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias, assert_never
+
+from sqlalchemy import Row
+
+from fetcher.model import (
+    CommitDays,
+    Contributors,
+    Observed,
+    ProjectInfo,
+    ProjectMark,
+    ProjectStatus,
+    ProjectVersions,
+    Release,
+    RepoStats,
+    Values,
+)
+from fetcher.store.columns import plain
+
+Columns: TypeAlias = dict[str, Any]
+
+STATS = (
+    "node_id",
+    "database_id",
+    "full_name",
+    "stars",
+    "forks",
+    "watchers",
+    "description",
+    "archived",
+    "disabled",
+    "empty",
+    "default_branch",
+    "head_oid",
+    "head_committed_at",
+    "pushed_at",
+)
+"""The columns that are fields of ``RepoStats``, by the same names."""
+
+PROJECT = (
+    "pypi_name",
+    "pypi_latest",
+    "pypi_summary",
+    "pypi_classifiers",
+    "pypi_licence",
+    "pypi_documentation_url",
+    "pypi_status",
+    "pypi_serial",
+)
+DETAILS = ("contributors", "days_start", "day_counts")
+FIGURES = ("stars", "forks", "watchers", "pypi_latest")
+"""What the daily history keeps."""
+
+FORGOTTEN_REPOSITORY = ("node_id", "database_id", "full_name", "head_oid", "default_branch")
+FORGOTTEN_PROJECT = ("pypi_name", "pypi_serial")
+"""What must not outlive a change of address: it tells which repository or project was answered for."""
+
+
+def columns_of(values: Values) -> Columns:
+    """The columns that ``values`` states; what it does not say is not among them."""
+    match values:
+        case RepoStats():
+            return {name: _clean(getattr(values, name)) for name in STATS}
+        case Contributors():
+            return {"contributors": [[plain(person.login), person.commits] for person in values.people]}
+        case CommitDays():
+            return {"days_start": values.start, "day_counts": values.counts}
+        case ProjectVersions():
+            return _project_columns(values)
+        case ProjectMark():
+            return {"pypi_status": values.status.value}
+    assert_never(values)
+
+
+def columns_named(values: Values) -> tuple[str, ...]:
+    """The columns that such values can state."""
+    match values:
+        case RepoStats():
+            return STATS
+        case Contributors():
+            return ("contributors",)
+        case CommitDays():
+            return ("days_start", "day_counts")
+        case ProjectVersions():
+            return PROJECT
+        case ProjectMark():
+            return ("pypi_status",)
+    assert_never(values)
+
+
+def _project_columns(values: ProjectVersions) -> Columns:
+    columns: Columns = {"pypi_name": plain(values.name)}
+    if values.latest is not None:
+        columns["pypi_latest"] = plain(values.latest)
+    if values.serial is not None:
+        columns["pypi_serial"] = values.serial
+    if values.status is not None:
+        columns["pypi_status"] = values.status.value
+    if values.info is not None:
+        columns["pypi_summary"] = plain(values.info.summary)
+        columns["pypi_classifiers"] = [plain(text) for text in values.info.classifiers]
+        columns["pypi_licence"] = plain(values.info.licence)
+        columns["pypi_documentation_url"] = plain(values.info.documentation_url)
+    return columns
+
+
+def imported_columns(observed: Observed, contributors: list[Any] | None) -> Columns:
+    """The columns of a document's worker's fields; a field that it leaves out or empty blanks nothing."""
+    stated: Columns = {
+        "stars": observed.repo_watchers,
+        "forks": observed.repo_forks,
+        "description": plain(observed.repo_description),
+        "head_committed_at": observed.last_updated,
+        "pypi_latest": plain(observed.pypi_version),
+    }
+    if observed.commits_over_52 is not None:
+        stated["commits_over_52"] = list(observed.commits_over_52)
+    if observed.participants is not None and observed.participants != logins(contributors):
+        stated["contributors"] = [[plain(login), None] for login in observed.participants]
+    return {name: value for name, value in stated.items() if value is not None}
+
+
+def logins(contributors: list[Any] | None) -> tuple[str, ...] | None:
+    return None if contributors is None else tuple(login for login, _ in contributors)
+
+
+def stats_of(row: Row[Any]) -> RepoStats | None:
+    """The last answer's statistics of the repository; ``None`` before there is one, though figures may be imported."""
+    if row.node_id is None:
+        return None
+    return RepoStats(**{name: getattr(row, name) for name in STATS})
+
+
+def versions_of(row: Row[Any], releases: tuple[Release, ...]) -> ProjectVersions | None:
+    """The last answer's description of the project; ``None`` before there is one."""
+    if row.pypi_name is None:
+        return None
+    info = None
+    if row.pypi_classifiers is not None:
+        info = ProjectInfo(row.pypi_summary, tuple(row.pypi_classifiers), row.pypi_licence, row.pypi_documentation_url)
+    status = None if row.pypi_status is None else ProjectStatus(row.pypi_status)
+    return ProjectVersions(row.pypi_name, row.pypi_latest, releases, row.pypi_serial, info, status)
+
+
+def observed_of(row: Row[Any]) -> Observed:
+    """The worker's fields as a document shows them, but for the weeks that follow from the days."""
+    weeks = row.commits_over_52
+    return Observed(
+        repo_watchers=row.stars,
+        repo_forks=row.forks,
+        repo_description=row.description,
+        participants=logins(row.contributors),
+        commits_over_52=None if weeks is None else tuple(weeks),
+        last_updated=row.head_committed_at,
+        pypi_version=row.pypi_latest,
+        last_fetched=row.last_fetched,
+    )
+
+
+def _clean(value: Any) -> Any:
+    return plain(value) if isinstance(value, str) else value

@@ -1,0 +1,71 @@
+"""A request to build, a response to read: the only shapes that pass between the pure core and the transport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from fetcher.model import Upstream
+
+
+class Resource(StrEnum):
+    """A bucket of quota: GitHub counts REST ("core") and GraphQL apart; PyPI counts nothing but asks for courtesy."""
+
+    CORE = "core"
+    GRAPHQL = "graphql"
+    PYPI = "pypi"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, complete but for the credential, which the transport adds for its upstream."""
+
+    upstream: Upstream
+    resource: Resource
+    route: str
+    """The kind of request, of a bounded set: what logs, metrics and budgets group by."""
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    max_bytes: int = 8 * 1024 * 1024
+    points: int = 1
+    timeout: float | None = None
+    """Seconds for the whole exchange; ``None``: the transport's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer. Header names are lower case. ``seconds`` is the time from sending to the last byte."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float = 0.0
+    attempts: int = 1
+    """How many requests it took: what a transport repeats is spent, too."""
+
+
+class Fault(StrEnum):
+    """Why there is no answer."""
+
+    UNREACHABLE = "unreachable"
+    TIMED_OUT = "timed_out"
+    BROKEN = "broken"
+    TOO_LARGE = "too_large"
+    FORBIDDEN_HOST = "forbidden_host"
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """The request brought no complete answer; ``reason`` is one line without a secret."""
+
+    fault: Fault
+    reason: str
+    seconds: float = 0.0
+    attempts: int = 1
+
+
+Answer: TypeAlias = Response | NoAnswer

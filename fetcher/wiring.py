@@ -1,0 +1,223 @@
+"""The parts, put together once: settings in, a ready conductor out. The only module that knows every adapter."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import redis
+import redis.asyncio
+from redis.exceptions import RedisError
+from sqlalchemy import Engine
+
+from fetcher import __version__
+from fetcher.addresses import parse_project, parse_repo_address
+from fetcher.budget.memory import MemoryBudget
+from fetcher.budget.redis_keeper import RedisBudget
+from fetcher.budget.rules import Limits
+from fetcher.errors import BrokerError, StoreError
+from fetcher.exchange import Exchange
+from fetcher.github.requests import Api, api_at
+from fetcher.github_auth import Anonymous, GitHubCredential, credential_from
+from fetcher.model import RepoRef, Unsupported, Upstream
+from fetcher.planner import Cadence
+from fetcher.ports import Budget, Clock
+from fetcher.refresh.batches import BatchSize
+from fetcher.refresh.conductor import Conductor
+from fetcher.refresh.details import DetailsRefresh
+from fetcher.refresh.plan import Planner, lanes_for
+from fetcher.refresh.projects import ProjectsRefresh
+from fetcher.refresh.serials import SerialsCheck
+from fetcher.refresh.statistics import StatisticsRefresh
+from fetcher.settings import Settings
+from fetcher.store import SqlStore, is_current, open_engine, upgrade
+from fetcher.transport import HttpTransport
+
+REPOSITORIES_ABREAST = 8
+PROJECTS_ABREAST = 6
+"""Requests at once of one process to each upstream; together they stay below the transport's own bound."""
+
+PLAN_HORIZON = 3
+"""Work is claimed for this many intervals between two plans."""
+
+_REDIS_REMEDY = "Start `fetcher up`, or set FETCHER_REDIS_URL to a server that runs (redis://host:6379/0)"
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Parts:
+    """What one process works with. Made inside the event loop that uses it."""
+
+    settings: Settings
+    clock: Clock
+    store: SqlStore
+    engine: Engine
+    credential: GitHubCredential
+    api: Api
+    budget: Budget
+    exchange: Exchange
+    conductor: Conductor
+    planner: Planner
+    serials: SerialsCheck
+    transport: HttpTransport
+    _redis: redis.asyncio.Redis | None = None
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.transport.aclose()
+        if self._redis is not None:
+            await self._redis.aclose()
+        self.engine.dispose()
+
+
+def embedded_socket(settings: Settings) -> Path:
+    """Where the embedded Redis listens: a socket that only this user can open."""
+    return settings.data_dir.absolute() / "redis" / "redis.sock"
+
+
+def redis_address(settings: Settings) -> str:
+    """The address of Redis as redis-py reads it."""
+    if settings.redis_url is not None:
+        return settings.redis_url.get_secret_value()
+    return f"unix://{embedded_socket(settings)}"
+
+
+def embedded_redis_runs(settings: Settings) -> bool:
+    """Whether ``fetcher up`` has its Redis running on this data folder."""
+    path = embedded_socket(settings)
+    if not path.exists():
+        return False
+    client = redis.Redis(unix_socket_path=str(path), socket_timeout=2)
+    try:
+        return bool(client.ping())
+    except RedisError:
+        return False
+    finally:
+        client.close()
+
+
+def check_redis(settings: Settings) -> str:
+    """What Redis says of itself, or ``BrokerError``; one that may throw queued work away is refused."""
+    try:
+        client = redis.Redis.from_url(redis_address(settings), socket_timeout=5, socket_connect_timeout=5)
+    except ValueError as error:
+        raise BrokerError(f"FETCHER_REDIS_URL is not an address of Redis ({error})", _REDIS_REMEDY) from None
+    try:
+        info: dict[str, object] = client.info()
+    except (RedisError, OSError) as error:
+        raise BrokerError(f"Redis cannot be reached ({type(error).__name__})", _REDIS_REMEDY) from None
+    finally:
+        client.close()
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise BrokerError(f"Redis may drop queued work: its maxmemory-policy is {policy}", "Set it to noeviction")
+    return f"version {info.get('valkey_version') or info.get('redis_version')}, {info.get('used_memory_human')} used"
+
+
+def broker_address(settings: Settings) -> str:
+    """The address of Redis as Celery reads it, which has its own scheme for a socket."""
+    address = redis_address(settings)
+    return address.replace("unix://", "redis+socket://", 1) if address.startswith("unix://") else address
+
+
+def open_store(settings: Settings) -> tuple[SqlStore, Engine]:
+    """The store, migrated: by itself if it is the embedded default, else it must have been."""
+    engine = open_engine(settings.database)
+    if settings.embedded_database:
+        upgrade(engine)
+    elif not is_current(engine):
+        engine.dispose()
+        raise StoreError("the database's tables are not those of this version", "Run `fetcher db upgrade`")
+    hosts = frozenset({api_at(settings.github_api_url).host})
+    index_hosts = frozenset(filter(None, [urlsplit(settings.pypi_url).hostname]))
+
+    def read_repo(text: str | None) -> RepoRef | Unsupported | None:
+        return parse_repo_address(text, hosts)
+
+    def read_project(text: str | None) -> str | Unsupported | None:
+        return parse_project(text, index_hosts)
+
+    return SqlStore(engine, read_repo=read_repo, read_project=read_project), engine
+
+
+async def open_parts(settings: Settings, *, patience: timedelta = timedelta(0), shared: bool = True) -> Parts:
+    """Everything for refreshing. ``shared``: the ledger is Redis's; else it is this process's own."""
+    clock = SystemClock()
+    store, engine = open_store(settings)
+    credential = credential_from(settings)
+    api = api_at(settings.github_api_url)
+    connection = await _connect(settings) if shared else None
+    limits = Limits().scaled(settings.window_scale)
+    budget: Budget = RedisBudget(connection, limits) if connection is not None else MemoryBudget(limits)
+    transport = HttpTransport(
+        credential,
+        (settings.github_api_url, api.graphql, settings.pypi_url),
+        user_agent=user_agent(settings),
+    )
+    identities = {
+        Upstream.GITHUB: credential.identity,
+        Upstream.PYPI: f"index:{urlsplit(settings.pypi_url).netloc.rpartition('@')[2]}",
+    }
+    exchange = Exchange(transport, budget, clock, identities, patience=patience)
+    cadence = Cadence(interval=settings.refresh_interval, recheck=settings.recheck_interval)
+    anonymous = isinstance(credential, Anonymous)
+    repositories = asyncio.Semaphore(REPOSITORIES_ABREAST)
+    conductor = Conductor(
+        store,
+        clock,
+        StatisticsRefresh(exchange, clock, api, cadence, anonymous, BatchSize()),
+        DetailsRefresh(exchange, clock, api, cadence, repositories),
+        ProjectsRefresh(exchange, clock, settings.pypi_url, cadence, asyncio.Semaphore(PROJECTS_ABREAST)),
+        settings.lease,
+    )
+    return Parts(
+        settings=settings,
+        clock=clock,
+        store=store,
+        engine=engine,
+        credential=credential,
+        api=api,
+        budget=budget,
+        exchange=exchange,
+        conductor=conductor,
+        planner=Planner(
+            store,
+            budget,
+            clock,
+            identities,
+            lanes_for(anonymous=anonymous),
+            settings.lease,
+            PLAN_HORIZON * settings.plan_interval,
+        ),
+        serials=SerialsCheck(store, exchange, clock, settings.pypi_url, cadence, settings.serial_threshold),
+        transport=transport,
+        _redis=connection,
+    )
+
+
+def user_agent(settings: Settings) -> str:
+    """A name of our own, with whom to turn to: what both upstreams ask of a client."""
+    return f"fetcher/{__version__} ({settings.contact or 'no contact given; set FETCHER_CONTACT'})"
+
+
+async def _connect(settings: Settings) -> redis.asyncio.Redis:
+    """A connection to Redis that answers."""
+    connection = redis.asyncio.Redis.from_url(redis_address(settings), socket_timeout=5, socket_connect_timeout=5)
+    try:
+        await connection.ping()
+    except (RedisError, OSError) as error:
+        await connection.aclose()
+        raise BrokerError(
+            f"Redis cannot be reached ({type(error).__name__})",
+            _REDIS_REMEDY,
+        ) from None
+    return connection

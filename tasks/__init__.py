@@ -1,0 +1,5 @@
+"""Celery's view of Fetcher: ``celery -A tasks worker`` and ``celery -A tasks beat``."""
+
+from tasks.app import app
+
+__all__ = ["app"]

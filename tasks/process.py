@@ -1,0 +1,81 @@
+"""What one worker process keeps open over its tasks: an event loop, and the parts wired to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import structlog
+from celery.signals import (
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_process_init,
+    worker_process_shutdown,
+)
+
+from fetcher.logs import configure_logging
+from fetcher.settings import read_settings
+from fetcher.wiring import Parts, open_parts
+
+R = TypeVar("R")
+
+
+class Process:
+    """The loop and the parts of this process, opened by the first task that needs them."""
+
+    def __init__(self) -> None:
+        self._runner: asyncio.Runner | None = None
+        self._parts: Parts | None = None
+
+    def run(self, work: Callable[[Parts], Awaitable[R]]) -> R:
+        """Run ``work`` to its end on this process's loop."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(self._with_parts(work))
+
+    def close(self) -> None:
+        """Close connections and the loop."""
+        if self._runner is not None and self._parts is not None:
+            self._runner.run(self._parts.aclose())
+        if self._runner is not None:
+            self._runner.close()
+        self._runner, self._parts = None, None
+
+    async def _with_parts(self, work: Callable[[Parts], Awaitable[R]]) -> R:
+        if self._parts is None:
+            self._parts = await open_parts(read_settings())
+        return await work(self._parts)
+
+
+process = Process()
+
+
+@worker_process_init.connect
+def _forget_the_parents(**_: Any) -> None:
+    """Whatever the parent had open is the parent's: a forked child opens its own."""
+    global process  # noqa: PLW0603  (one per operating-system process is the very idea)
+    process = Process()
+
+
+@worker_process_shutdown.connect
+def _close(**_: Any) -> None:
+    process.close()
+
+
+@task_prerun.connect
+def _name_the_task(task_id: str, **_: Any) -> None:
+    """Every line that a task logs carries its id."""
+    structlog.contextvars.bind_contextvars(task=task_id)
+
+
+@task_postrun.connect
+def _forget_the_task(**_: Any) -> None:
+    structlog.contextvars.unbind_contextvars("task")
+
+
+@setup_logging.connect
+def _log_as_fetcher_does(**_: Any) -> None:
+    """Celery leaves logging alone when somebody answers this signal."""
+    configure_logging(read_settings().log_level)

@@ -1,0 +1,71 @@
+"""Refreshing, as tasks: JSON ids in, one call, nothing out. Safe to run twice, for a record ends its lease."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypedDict
+
+from celery import shared_task
+
+from fetcher.model import Claim, Purpose, Source
+from fetcher.wiring import Parts
+from tasks import process as running
+from tasks.app import BACKGROUND
+
+
+class ClaimMessage(TypedDict):
+    """A claim as it travels: ids and names only."""
+
+    lease: str
+    sources: list[str]
+    package_ids: list[int]
+    until: str
+
+
+def message_of(claim: Claim) -> ClaimMessage:
+    """``claim`` in JSON's types."""
+    return {
+        "lease": claim.lease,
+        "sources": [str(source) for source in claim.sources],
+        "package_ids": list(claim.package_ids),
+        "until": claim.until.isoformat(),
+    }
+
+
+def claim_of(message: ClaimMessage) -> Claim:
+    """The claim that ``message`` tells of."""
+    return Claim(
+        message["lease"],
+        tuple(Source(name) for name in message["sources"]),
+        tuple(message["package_ids"]),
+        datetime.fromisoformat(message["until"]),
+    )
+
+
+@shared_task(name="fetcher.plan")
+def plan() -> None:
+    """Claim what is due and enqueue it. The claim is committed first: what is then lost comes back by its lease."""
+    for claim in running.process.run(lambda parts: parts.planner.claims()):
+        refresh_batch.apply_async((message_of(claim),), queue=BACKGROUND, expires=claim.until)
+
+
+@shared_task(name="fetcher.refresh_batch")
+def refresh_batch(claim: ClaimMessage) -> None:
+    """Refresh what a plan has claimed; what has to wait for quota goes back to the store."""
+
+    async def work(parts: Parts) -> None:
+        await parts.conductor.refresh(claim_of(claim), Purpose.BACKGROUND)
+
+    running.process.run(work)
+
+
+@shared_task(name="fetcher.refresh_packages")
+def refresh_packages(package_ids: Sequence[int], sources: Sequence[str], purpose: str) -> None:
+    """Refresh packages that somebody asked for by name; sent by ``tasks.requests``."""
+
+    async def work(parts: Parts) -> None:
+        wanted = [Source(name) for name in sources]
+        await parts.conductor.refresh_packages(package_ids, wanted, Purpose(purpose))
+
+    running.process.run(work)

@@ -1,0 +1,295 @@
+"""What only the shared ledger can show: exact counts under contention, lost data, outages, and its likeness to memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from redis.asyncio import Redis
+
+from fetcher.budget import Limits, MemoryBudget
+from fetcher.budget.redis_keeper import RedisBudget
+from fetcher.ports import Ask, Grant
+from tests.unit.budget.asks import (
+    GRAPHQL,
+    HOUR,
+    at,
+    background,
+    bill,
+    grant,
+    granted,
+    manual,
+    tell,
+    throttled,
+    wait,
+)
+from tests.unit.budget.histories import Settle, histories, ms
+
+FIVE_PLACES = replace(Limits(), in_flight=5, headroom=1.0, background=1.0)
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url) as client:
+        yield client
+
+
+# --- contention ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_hundred_tasks_find_exactly_five_places(redis: Redis, redis_url: str) -> None:
+    """A hundred tasks on ten connections ask at once where five may: exactly five are granted."""
+    await tell(RedisBudget(redis, FIVE_PLACES), 5_000)
+    clients = [Redis.from_url(redis_url) for _ in range(10)]
+    budgets = [RedisBudget(client, FIVE_PLACES) for client in clients]
+    verdicts = await asyncio.gather(*(budgets[i % 10].reserve(manual(), at(1)) for i in range(100)))
+    assert sum(isinstance(verdict, Grant) for verdict in verdicts) == 5
+    await asyncio.gather(*(client.aclose() for client in clients))
+
+
+def _grants_of_one_process(url: str, start: Any, found: Any) -> None:
+    async def ask() -> int:
+        async with Redis.from_url(url) as client:
+            budget = RedisBudget(client, FIVE_PLACES)
+            start.wait()
+            verdicts = await asyncio.gather(*(budget.reserve(manual(), at(1)) for _ in range(25)))
+            return sum(isinstance(verdict, Grant) for verdict in verdicts)
+
+    found.put(asyncio.run(ask()))
+
+
+async def test_four_processes_find_exactly_five_places(redis: Redis, redis_url: str) -> None:
+    """A hundred requests of four processes that start together: exactly five are granted in all."""
+    await tell(RedisBudget(redis, FIVE_PLACES), 5_000)
+    context = multiprocessing.get_context("spawn")
+    start, found = context.Barrier(4), context.Queue()
+    processes = [context.Process(target=_grants_of_one_process, args=(redis_url, start, found)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    counts = [await asyncio.to_thread(found.get, timeout=60) for _ in processes]
+    for process in processes:
+        await asyncio.to_thread(process.join)
+    assert sum(counts) == 5
+
+
+# --- likeness -----------------------------------------------------------------------------------------------------
+
+
+def test_lua_and_python_say_the_same(redis_url: str) -> None:
+    """Whatever is reserved, settled and waited for, both keepers give the same verdicts, estimates and standings."""
+    with asyncio.Runner() as runner:
+        client = Redis.from_url(redis_url)
+
+        @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(histories())
+        def same(history: list[Ask | Settle | int]) -> None:
+            runner.run(_both(client, history))
+
+        same()
+        runner.run(client.aclose())
+
+
+async def _both(client: Redis, history: list[Ask | Settle | int]) -> None:
+    await client.flushall()
+    memory, redis = MemoryBudget(Limits()), RedisBudget(client, Limits())
+    grants: list[tuple[Grant, Grant]] = []
+    now = at(0)
+    for step in history:
+        match step:
+            case int():
+                now += ms(step)
+            case Ask():
+                one, other = await memory.reserve(step, now), await redis.reserve(step, now)
+                if isinstance(one, Grant) and isinstance(other, Grant):
+                    assert one.at == other.at
+                    grants.append((one, other))
+                else:
+                    assert one == other, (one, other)
+            case Settle():
+                if grants:
+                    first, second = grants.pop(step.which % len(grants))
+                    await memory.settle(first, step.bill(now), now)
+                    await redis.settle(second, step.bill(now), now)
+    assert await memory.standings(now) == await redis.standings(now)
+    for ask in (background(), manual(GRAPHQL)):
+        horizon = timedelta(minutes=3)
+        assert await memory.capacity(ask, horizon, now) == await redis.capacity(ask, horizon, now)
+
+
+# --- lost data ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_lost_ledger_starts_with_one_request_at_a_time(redis: Redis) -> None:
+    """After FLUSHALL a worker that remembers the old ledger keeps everybody to one request at a time for a minute."""
+    budget, newcomer = RedisBudget(redis, Limits()), RedisBudget(redis, Limits())
+    await tell(budget, 4_000)
+    open_grants = await granted(budget, manual(), 1, most=20)
+    await redis.flushall()
+    probe = await grant(newcomer, manual(), 2)
+    await budget.settle(open_grants[0], bill(3_999), at(2))
+    assert "lost" in (await wait(newcomer, manual(), 3)).reason
+    await newcomer.settle(probe, bill(3_998), at(4))
+    assert len(await granted(newcomer, manual(), 5)) == 1
+    assert len(await granted(newcomer, manual(), 63)) > 10
+
+
+async def test_a_pause_survives_the_loss_of_redis_data(redis: Redis) -> None:
+    """Told to wait, a worker waits even when the ledger has forgotten it."""
+    budget = RedisBudget(redis, Limits())
+    await tell(budget, 4_000)
+    await budget.settle(await grant(budget, manual(), 1), bill(throttled=throttled(retry_after=60)), at(1))
+    await redis.flushall()
+    assert (await wait(budget, manual(), 30)).until == at(63)
+    await grant(budget, manual(), 63)
+
+
+async def test_an_exhausted_quota_survives_the_loss_of_redis_data(redis: Redis) -> None:
+    """Told that nothing is left until the reset, a worker does not probe when the ledger has forgotten it."""
+    budget = RedisBudget(redis, Limits())
+    await tell(budget, 0)
+    await wait(budget, manual(), 1)
+    await redis.flushall()
+    assert (await wait(budget, manual(), 30)).until == at(HOUR + 2)
+
+
+async def test_a_flushed_script_cache_is_no_fault(redis: Redis) -> None:
+    """NOSCRIPT, as after a restart, loads the script anew."""
+    budget = RedisBudget(redis, Limits())
+    await tell(budget, 4_000)
+    await redis.script_flush()
+    await grant(budget, manual(), 1)
+
+
+# --- outages ------------------------------------------------------------------------------------------------------
+
+
+class _Cut:
+    """A proxy before Redis that can be cut or made silent, as a network can."""
+
+    def __init__(self, target: str) -> None:
+        self.host, self.port = target.split("//")[1].split("/", maxsplit=1)[0].split(":")
+        self.up = True
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> _Cut:
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/0"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.server.close()
+        self.cut()
+        await self.server.wait_closed()
+
+    def cut(self) -> None:
+        self.up = False
+        for writer in self.writers:
+            writer.close()
+        self.writers.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.up:
+            writer.close()
+            return
+        far_reader, far_writer = await asyncio.open_connection(self.host, int(self.port))
+        self.writers += [writer, far_writer]
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+
+    @staticmethod
+    async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            return
+        finally:
+            writer.close()
+
+
+async def test_without_redis_everybody_waits_and_bills_are_owed(
+    redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While Redis is away nothing is granted; what was told meanwhile counts as soon as it is back."""
+    async with _Cut(redis_url) as line, Redis.from_url(line.url) as client:
+        budget = RedisBudget(client, Limits())
+        await tell(budget, 4_000)
+        each = await grant(budget, manual(), 1)
+        line.cut()
+        with caplog.at_level(logging.WARNING):
+            refused = await wait(budget, background(), 2)
+            await budget.settle(each, bill(throttled=throttled(retry_after=600)), at(2))
+        assert (refused.until, refused.reason) == (at(4), "the quota ledger does not answer (ConnectionError)")
+        assert "1 bills are owed" in caplog.text
+        assert await budget.capacity(background(), timedelta(minutes=1), at(2)) == 0
+        assert await budget.standings(at(2)) == []
+        line.up = True
+        assert (await wait(budget, background(), 10)).until == at(10 + 602)
+        assert (await budget.standings(at(10)))[0].in_flight == 0
+
+
+async def test_a_silent_redis_is_not_waited_for(unused_port_server: str) -> None:
+    """A server that accepts and never answers costs the patience set, then the answer is to wait."""
+    async with Redis.from_url(unused_port_server) as client:
+        budget = RedisBudget(client, Limits(), patience=timedelta(milliseconds=50))
+        assert "does not answer" in (await wait(budget, manual(), 0)).reason
+
+
+@pytest.fixture
+async def unused_port_server() -> AsyncIterator[str]:
+    release = asyncio.Event()
+
+    async def mute(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        writer.close()
+
+    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    release.set()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_full_redis_grants_nothing(redis: Redis) -> None:
+    """Out of memory with noeviction, the ledger cannot write what it grants, and so grants nothing."""
+    budget = RedisBudget(redis, Limits())
+    await tell(budget, 4_000)
+    await redis.config_set("maxmemory", "1")
+    try:
+        refused = await wait(budget, manual(), 1)
+    finally:
+        await redis.config_set("maxmemory", "0")
+    assert "does not answer (OutOfMemoryError)" in refused.reason
+    await grant(budget, manual(), 2)
+
+
+# --- what is stored -----------------------------------------------------------------------------------------------
+
+
+async def test_every_key_ends_and_none_grows(redis: Redis) -> None:
+    """Each key has a time to live, an account's keys share a hash tag, and a busy hour leaves a few kilobytes."""
+    budget = RedisBudget(redis, Limits())
+    await tell(budget, 5_000)
+    for second in range(1, 900):
+        each = await grant(budget, manual(), second)
+        await budget.settle(each, bill(5_000 - second), at(second))
+    keys = sorted([key async for key in redis.scan_iter()])
+    assert keys == [b"fetcher:budget:accounts", b"fetcher:budget:{octo}:github"]
+    for key in keys:
+        assert 0 < await redis.pttl(key) <= 3 * 3_600_000
+    assert await redis.memory_usage(keys[1]) < 8_192
+
+
+async def test_the_client_may_decode(redis_url: str) -> None:
+    """A client with ``decode_responses`` serves as well."""
+    async with Redis.from_url(redis_url, decode_responses=True) as client:
+        budget = RedisBudget(client, Limits())
+        await tell(budget, 4_000)
+        assert (await budget.standings(at(1)))[0].remaining == 4_000

@@ -1,0 +1,204 @@
+"""Claims, leases and loading, over SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from fetcher.errors import StoreError
+from fetcher.model import (
+    DETAIL_SOURCES,
+    REPOSITORY_SOURCES,
+    CommitDays,
+    Contribution,
+    Contributors,
+    Record,
+    RepoRef,
+    Source,
+    Validators,
+)
+from fetcher.ports import Marker, Store
+from fetcher.store import SqlStore, open_engine
+from tests.stores import DAY, HOST, HOUR, LEASE, NOW, Catalogue, answered, failed, stats, store_on, versions
+
+
+def test_is_a_store(store: SqlStore) -> None:
+    """The adapter has every method of the port, as mypy checks on this line."""
+    port: Store = store
+    assert port.due_ids(None, None) == []
+
+
+def test_claim_takes_the_longest_due_first(catalogue: Catalogue) -> None:
+    """Of three packages due at different times, two claims of two take the oldest two, then the last one."""
+    last, first, middle = (catalogue.add(slug, now=NOW - age)[0] for slug, age in zip("abc", (HOUR, 3 * HOUR, 2 * HOUR)))
+    assert catalogue.claim(Source.GITHUB, limit=2).package_ids == (first, middle)
+    assert catalogue.claim(Source.GITHUB, limit=2).package_ids == (last,)
+
+
+def test_claim_finds_nothing_that_is_not_due(catalogue: Catalogue) -> None:
+    """A package due in an hour is not claimed now; nor are sources without a due time; nor no sources, nor no room."""
+    catalogue.add("a", now=NOW + HOUR)
+    assert catalogue.store.claim([Source.GITHUB], 10, NOW, LEASE) is None
+    assert catalogue.store.claim(DETAIL_SOURCES, 10, NOW + DAY, LEASE) is None
+    assert catalogue.store.claim([], 10, NOW + DAY, LEASE) is None
+    assert catalogue.store.claim([Source.GITHUB], 0, NOW + DAY, LEASE) is None
+
+
+def test_claim_is_by_package(catalogue: Catalogue) -> None:
+    """A limit of one package takes all the due sources of that package that were asked for, and no others."""
+    catalogue.add("a", "b", project=True)
+    claim = catalogue.claim(Source.GITHUB, Source.PYPI, limit=1)
+    (target,) = catalogue.store.load(claim)
+    assert target.claimed == {Source.GITHUB, Source.PYPI}
+    assert len(catalogue.claim(Source.GITHUB, limit=5).package_ids) == 1
+
+
+def test_claim_orders_packages_over_all_sources(catalogue: Catalogue) -> None:
+    """A package that is due longest by its second source comes before one due by the first source."""
+    a, b = catalogue.add("a", "b", project=True)
+    catalogue.answer(b, Source.PYPI, due_at=NOW - 2 * DAY)
+    catalogue.answer(a, Source.GITHUB, stats(), due_at=NOW - DAY)
+    assert catalogue.claim(Source.GITHUB, Source.PYPI, limit=1).package_ids == (b,)
+
+
+def test_an_expired_lease_can_be_claimed_again(catalogue: Catalogue) -> None:
+    """What a dead worker held is claimed by the next one once the lease is over, even if nobody expired it."""
+    catalogue.add("a")
+    dead = catalogue.claim(Source.GITHUB)
+    assert catalogue.store.claim([Source.GITHUB], 1, NOW + LEASE / 2, LEASE) is None
+    alive = catalogue.claim(Source.GITHUB, now=NOW + LEASE)
+    assert alive.package_ids == dead.package_ids
+    assert catalogue.store.load(dead) == []
+
+
+def test_claim_packages_takes_leases_over(catalogue: Catalogue) -> None:
+    """A person's refresh gets its packages now: not due, leased by another, in the order asked; unknown ids fall out."""
+    a, b = catalogue.add("a", "b")
+    background = catalogue.claim(Source.GITHUB)
+    manual = catalogue.store.claim_packages([b, 4_000, a], REPOSITORY_SOURCES, NOW, LEASE)
+    assert manual is not None
+    assert manual.package_ids == (b, a)
+    assert catalogue.store.load(background) == []
+    assert all(target.claimed == set(REPOSITORY_SOURCES) for target in catalogue.store.load(manual))
+    assert catalogue.store.claim_packages([4_000], REPOSITORY_SOURCES, NOW, LEASE) is None
+
+
+def test_release_gives_back_as_due_as_it_was(catalogue: Catalogue) -> None:
+    """Released rows keep their due time and can be claimed at once; releasing twice gives back nothing."""
+    catalogue.add("a", "b", project=True)
+    claim = catalogue.claim(Source.GITHUB, Source.PYPI)
+    assert catalogue.store.leased([Source.GITHUB, Source.PYPI], NOW) == 2
+    assert catalogue.store.release(claim) == 4
+    assert catalogue.store.release(claim) == 0
+    assert catalogue.store.leased([Source.GITHUB, Source.PYPI], NOW) == 0
+    assert catalogue.claim(Source.GITHUB).package_ids == claim.package_ids
+
+
+def test_expire_leases_ends_only_those_that_are_over(catalogue: Catalogue) -> None:
+    """Of two leases the older is ended; how many packages are leased goes by the same moment."""
+    catalogue.add("a", "b")
+    catalogue.claim(Source.GITHUB, limit=1)
+    catalogue.claim(Source.GITHUB, limit=1, now=NOW + LEASE / 2)
+    assert catalogue.store.leased([Source.GITHUB], NOW + LEASE) == 1
+    assert catalogue.store.expire_leases(NOW + LEASE) == 1
+    assert catalogue.state("a", Source.GITHUB).lease is None
+    assert catalogue.state("b", Source.GITHUB).lease is not None
+
+
+def test_load_brings_what_deciding_needs(catalogue: Catalogue) -> None:
+    """A target tells where the repository was last seen, its ids, its head, the project and every source's state."""
+    (a,) = catalogue.add("a", project=True)
+    seen = stats(full_name="new/name", node_id="R_9", database_id=9)
+    validators = Validators('"etag"', None, "token")
+    catalogue.answer(a, Source.GITHUB, seen, due_at=NOW, revision="abc", validators=validators)
+    (target,) = catalogue.store.load(catalogue.claim(Source.GITHUB))
+    assert (target.package_id, target.slug, target.project) == (a, "a", "a")
+    assert target.repo == RepoRef(HOST, "new", "name")
+    assert (target.node_id, target.database_id, target.head_oid) == ("R_9", 9, "abc")
+    assert (target.head_committed_at, target.default_branch) == (seen.head_committed_at, "main")
+    assert set(target.states) == set(Source)
+    assert target.state(Source.GITHUB).revision == "abc"
+    assert target.state(Source.GITHUB).validators == validators
+    assert target.contributors is None
+    assert target.commit_days is None
+
+
+def test_load_gives_the_lists_when_asked_to(catalogue: Catalogue) -> None:
+    """Contributors and commits a day come only with ``details``, exactly as they were recorded."""
+    (a,) = catalogue.add("a")
+    people = Contributors((Contribution("ann", 5), Contribution("böb", 1)))
+    days = CommitDays((NOW - 400 * DAY).date(), (0, 3, 0, 1000) + (0,) * 367)
+    catalogue.store.record([answered(a, Source.CONTRIBUTORS, people), answered(a, Source.COMMITS, days)])
+    claim = catalogue.claim(Source.GITHUB)
+    assert catalogue.store.load(claim)[0].contributors is None
+    (target,) = catalogue.store.load(claim, details=True)
+    assert (target.contributors, target.commit_days) == (people, days)
+
+
+def test_due_ids(catalogue: Catalogue) -> None:
+    """All packages, or those with a due source of the given ones."""
+    a, b = catalogue.add("a", "b", project=True)
+    catalogue.answer(a, Source.GITHUB, due_at=NOW + DAY)
+    assert catalogue.store.due_ids(None, None) == [a, b]
+    assert catalogue.store.due_ids([Source.GITHUB], NOW) == [b]
+    assert catalogue.store.due_ids([Source.GITHUB, Source.PYPI], NOW) == [a, b]
+
+
+def test_counts_say_how_each_source_stands(catalogue: Catalogue) -> None:
+    """Packages, answered, due, leased, failing, the oldest answer and the next due time of each source."""
+    a, b, c = catalogue.add("a", "b", "c")
+    catalogue.answer(a, Source.GITHUB, observed_at=NOW - DAY, due_at=NOW + HOUR)
+    catalogue.store.record([failed(b, Source.GITHUB, due_at=NOW + 2 * HOUR)])
+    assert catalogue.claim(Source.GITHUB).package_ids == (c,)
+    github, contributors, _, pypi = catalogue.store.counts(NOW)
+    assert (github.packages, github.answered, github.due, github.leased, github.failing) == (3, 1, 1, 1, 1)
+    assert (github.oldest_answer, github.next_due) == (NOW - DAY, NOW)
+    assert (contributors.packages, contributors.due, contributors.next_due) == (3, 0, None)
+    assert (pypi.source, pypi.packages) == (Source.PYPI, 0)
+
+
+def test_failures_are_listed_until_an_answer(catalogue: Catalogue) -> None:
+    """Failing sources and gone ones are listed by slug with their state; an answer takes them off."""
+    a, b = catalogue.add("b", "a", project=True)
+    catalogue.store.record([failed(a, Source.PYPI, "gone", failures=3), failed(b, Source.GITHUB, message="502")])
+    rows = catalogue.store.failures()
+    assert [(row.slug, row.state.source, row.state.outcome) for row in rows] == [
+        ("a", Source.GITHUB, "transient"),
+        ("b", Source.PYPI, "gone"),
+    ]
+    assert rows[0].state.message == "502"
+    assert rows[0].state.last_failed_at == NOW
+    catalogue.answer(a, Source.PYPI, versions("1.0"), observed_at=NOW + HOUR)
+    assert [row.slug for row in catalogue.store.failures()] == ["a"]
+
+
+def test_markers(store: SqlStore) -> None:
+    """An unknown marker says nothing; a saved one is read back, and saved again it is replaced."""
+    assert store.marker("root") == Marker("root")
+    marker = Marker("root", NOW, NOW + DAY, Validators("e", "m", "c"), "fetched", "fine")
+    store.save_marker(marker)
+    assert store.marker("root") == marker
+    store.save_marker(Marker("root", NOW + DAY))
+    assert store.marker("root") == Marker("root", NOW + DAY)
+
+
+def test_package_ids_and_unknown_slugs(catalogue: Catalogue) -> None:
+    """Only known slugs have ids, and an unknown one has no package, no history."""
+    (a,) = catalogue.add("a")
+    assert catalogue.store.package_ids(["a", "nobody"]) == {"a": a}
+    assert catalogue.store.package("nobody") is None
+    assert catalogue.store.history("nobody") == []
+
+
+def test_a_database_that_is_not_migrated_says_so(empty_url: str) -> None:
+    """Every method of a store without tables ends in one line that names the remedy."""
+    engine = open_engine(empty_url)
+    store = store_on(engine)
+    with pytest.raises(StoreError, match="is not migrated. Run `fetcher db upgrade`"):
+        store.claim([Source.GITHUB], 1, NOW, timedelta(minutes=1))
+    with pytest.raises(StoreError, match="is not migrated"):
+        store.record([Record(1, Source.GITHUB, None, NOW, NOW)])
+    with pytest.raises(StoreError, match="is not migrated"):
+        store.package("a")
+    engine.dispose()

@@ -1,0 +1,294 @@
+"""Importing what editors say, over SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from fetcher.model import (
+    REPOSITORY_SOURCES,
+    CatalogueEntry,
+    CommitDays,
+    Contribution,
+    Contributors,
+    Observed,
+    RepoRef,
+    Source,
+    SourceState,
+    Unsupported,
+)
+from fetcher.ports import Imported
+from tests.stores import DAY, HOST, HOUR, LEASE, NOW, Catalogue, answered, entry, stats, versions
+
+DOCUMENT = entry(
+    "django-x",
+    id=1412,
+    title="Django X",
+    category="https://directory.example/categories/1/",
+    grids=["g/2", "g/1"],
+    pypi_url="django-x",
+    documentation_url=None,
+    created=datetime(2012, 8, 13, 12, 13, 58, 949977, tzinfo=timezone(-timedelta(hours=4))),
+    modified=NOW - 30 * DAY,
+    extra={"zeta": None, "alpha": {"b": 1.5, "a": [True, "ü"]}},
+    observed=Observed(
+        repo_watchers=1352,
+        repo_forks=219,
+        repo_description=":couple: accounts",
+        participants=("ann", "bob"),
+        commits_over_52=tuple(range(52)),
+        last_updated=NOW - 20 * DAY,
+        pypi_version="2.5.0",
+        last_fetched=NOW - 10 * DAY,
+    ),
+)
+
+
+def imported(catalogue: Catalogue, *entries: CatalogueEntry, now: datetime = NOW) -> Imported:
+    return catalogue.store.import_entries(entries, now)
+
+
+def counted(result: Imported) -> tuple[int, int, int]:
+    return result.added, result.updated, result.unchanged
+
+
+def loose(slug: str, **fields: object) -> CatalogueEntry:
+    """An entry as of a CSV line or an address: not all is stated, the slug is made up."""
+    return entry(slug, **{"complete": False, **fields})
+
+
+def test_a_document_is_kept_as_it_is(catalogue: Catalogue) -> None:
+    """Every editor's field, unknown keys in their order, and the worker's fields come back equal."""
+    assert counted(imported(catalogue, DOCUMENT)) == (1, 0, 0)
+    found = catalogue.get("django-x")
+    assert found.entry == replace(DOCUMENT, observed=None)
+    assert list(found.entry.extra) == ["zeta", "alpha"]
+    assert found.observed == DOCUMENT.observed
+    assert found.repo == RepoRef(HOST, "owner", "django-x")
+    assert found.project == "django-x"
+    assert (found.stats, found.versions, found.commit_days) == (None, None, None)
+
+
+def test_importing_twice_changes_nothing(catalogue: Catalogue) -> None:
+    """The second time every entry is counted as unchanged, whatever its kind, in one batch or in two."""
+    entries = [DOCUMENT, entry("b"), loose("c", repo_url="https://github.com/other/c"), entry("d", repo_url="ftp://x")]
+    assert counted(imported(catalogue, *entries)) == (4, 0, 0)
+    before = [catalogue.get(slug) for slug in ("django-x", "b", "c", "d")]
+    assert counted(imported(catalogue, *entries, *entries, now=NOW + DAY)) == (0, 0, 8)
+    assert [catalogue.get(slug) for slug in ("django-x", "b", "c", "d")] == before
+
+
+def test_new_packages_are_due(catalogue: Catalogue) -> None:
+    """The repository and the project are due at once; contributors and commits wait for the repository's answer."""
+    catalogue.add("a", project=True)
+    assert catalogue.get("a").states == {
+        Source.GITHUB: SourceState(Source.GITHUB, due_at=NOW),
+        Source.CONTRIBUTORS: SourceState(Source.CONTRIBUTORS),
+        Source.COMMITS: SourceState(Source.COMMITS),
+        Source.PYPI: SourceState(Source.PYPI, due_at=NOW),
+    }
+
+
+def test_unsupported_addresses_are_stored_and_reported(catalogue: Catalogue) -> None:
+    """An address of another host is kept, named with its reason, and has nothing to fetch."""
+    address = "https://elsewhere.example/o/n"
+    result = imported(catalogue, entry("a", repo_url=address, pypi_url="no project"))
+    assert result.unsupported == (("a", "not a supported host"), ("a", "not a project"))
+    found = catalogue.get("a")
+    assert found.repo == Unsupported(address, "not a supported host")
+    assert found.project == Unsupported("no project", "not a project")
+    assert found.states == {}
+
+
+def test_matching_by_id_is_a_rename(catalogue: Catalogue) -> None:
+    """A known id under another slug is the same package, renamed by its editors; the old slug is free again."""
+    imported(catalogue, DOCUMENT)
+    assert counted(imported(catalogue, replace(DOCUMENT, slug="new-name"), entry("django-x", id=7))) == (1, 1, 0)
+    assert catalogue.get("new-name").entry.id == 1412
+    assert catalogue.get("django-x").entry.id == 7
+
+
+def test_editors_may_swap_slugs(catalogue: Catalogue) -> None:
+    """Slugs that move between packages of one import end where the documents say, whatever the order."""
+    imported(catalogue, entry("a", id=1), entry("b", id=2))
+    result = imported(catalogue, entry("c", id=2), entry("b", id=1), entry("a", id=2))
+    assert result.rejected == ()
+    assert catalogue.store.package_ids(["a", "b", "c"]) == {"a": 2, "b": 1}
+
+
+def test_bad_entries_are_named_and_the_others_stored(catalogue: Catalogue) -> None:
+    """A slug of another id, an empty slug, an id out of range, a time without a zone, what is no JSON: one line each."""
+    imported(catalogue, entry("taken", id=1))
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001  (what this is about)
+    result = imported(
+        catalogue,
+        entry("good"),
+        entry("taken", id=2),
+        entry(" "),
+        entry("zero", id=0),
+        entry("naive", created=naive),
+        entry("odd", extra={"x": float("nan")}),
+        entry("fine", id=9),
+    )
+    assert result.added == 2
+    reasons = dict(result.rejected)
+    assert list(reasons) == [1, 2, 3, 4, 5]
+    assert reasons[1] == "slug: 'taken' belongs to the package with the id 1"
+    assert all("\n" not in reason for reason in reasons.values())
+    assert set(catalogue.store.package_ids(["good", "fine", "zero", "naive", "odd"])) == {"good", "fine"}
+
+
+def test_one_value_that_the_database_refuses(catalogue: Catalogue) -> None:
+    """Where only the database can tell, the batch is halved until the one bad entry is alone."""
+    huge = Observed(repo_watchers=2**80, last_fetched=NOW)
+    entries = [entry(f"p{n}") for n in range(20)]
+    entries[13] = replace(entries[13], observed=huge)
+    result = imported(catalogue, *entries)
+    assert (result.added, [index for index, _ in result.rejected]) == (19, [13])
+
+
+def test_a_loose_entry_is_the_package_of_its_repository(catalogue: Catalogue) -> None:
+    """An address finds its package by the repository, however spelt, fills what it states and renames nothing."""
+    imported(catalogue, DOCUMENT)
+    address = loose("other", repo_url=f"https://{HOST}/OWNER/Django-X", title="made up", documentation_url="https://d")
+    assert counted(imported(catalogue, address)) == (0, 1, 0)
+    found = catalogue.get("django-x")
+    assert found.entry == replace(
+        DOCUMENT, observed=None, repo_url=f"https://{HOST}/OWNER/Django-X", documentation_url="https://d"
+    )
+    assert found.project == "django-x"
+    assert found.states[Source.GITHUB].observed_at is None
+
+
+def test_a_loose_entry_without_repository_goes_by_project(catalogue: Catalogue) -> None:
+    """A bare project is the package of that project."""
+    imported(catalogue, DOCUMENT)
+    assert counted(imported(catalogue, loose("x", repo_url=None, pypi_url="Django-X"))) == (0, 1, 0)
+    assert catalogue.store.package("x") is None
+
+
+def test_two_projects_of_one_repository(catalogue: Catalogue) -> None:
+    """Lines of one repository with different projects are different packages, each found again the next time."""
+    lines = [loose("mono", pypi_url="one"), loose("mono", pypi_url="two")]
+    assert counted(imported(catalogue, *lines)) == (2, 0, 0)
+    assert counted(imported(catalogue, *reversed(lines))) == (0, 0, 2)
+    assert (catalogue.get("mono").project, catalogue.get("owner-mono").project) == ("one", "two")
+
+
+def test_made_up_slugs_are_made_unique(catalogue: Catalogue) -> None:
+    """A taken slug becomes owner-name, then owner-name-2, and a document may still come with any id."""
+    catalogue.add("name", "me-name")
+    result = imported(catalogue, loose("name", repo_url=f"https://{HOST}/Me/Name"))
+    assert counted(result) == (1, 0, 0)
+    assert catalogue.get("me-name-2").repo == RepoRef(HOST, "Me", "Name")
+    assert counted(imported(catalogue, *(entry(f"d{n}", id=n) for n in range(1, 20)))) == (19, 0, 0)
+    assert counted(imported(catalogue, entry("later"))) == (1, 0, 0)
+
+
+def test_another_repository_starts_afresh(catalogue: Catalogue) -> None:
+    """Ids, head, revision and validators are forgotten and it is due now; what is shown stays until it answers."""
+    (a,) = catalogue.add("a", project=True)
+    people = Contributors((Contribution("ann", 2),))
+    days = CommitDays(NOW.date(), (1, 2))
+    catalogue.store.record(
+        [
+            answered(a, Source.GITHUB, stats(), revision="abc"),
+            answered(a, Source.CONTRIBUTORS, people, revision="abc"),
+            answered(a, Source.COMMITS, days, revision="abc"),
+            answered(a, Source.PYPI, versions("1.0")),
+        ]
+    )
+    before = catalogue.get("a")
+    catalogue.add("a", pypi_url="a", repo_url=f"https://{HOST}/else/where", now=NOW + HOUR)
+    after = catalogue.get("a")
+    assert after.observed == before.observed
+    assert (after.stats, after.commit_days) == (None, days)
+    assert after.states[Source.PYPI] == before.states[Source.PYPI]
+    fresh = after.states[Source.GITHUB]
+    assert (fresh.answered_at, fresh.revision, fresh.due_at) == (None, None, NOW + HOUR)
+    assert after.states[Source.COMMITS].due_at is None
+    (target,) = catalogue.store.load(catalogue.claim(Source.GITHUB, now=NOW + HOUR))
+    assert (target.repo, target.node_id, target.head_oid) == (RepoRef(HOST, "else", "where"), None, None)
+
+
+def test_an_answer_about_the_old_repository_comes_too_late(catalogue: Catalogue) -> None:
+    """A worker that loaded the old address and asked after the change brings nothing; who claims anew does."""
+    (a,) = catalogue.add("a")
+    old = catalogue.claim(Source.GITHUB)
+    catalogue.add("a", repo_url=f"https://{HOST}/else/where", now=NOW + timedelta(seconds=1))
+    catalogue.answer(a, Source.GITHUB, stats(stars=666), lease=old.lease, observed_at=NOW + HOUR)
+    assert catalogue.get("a").stats is None
+    assert catalogue.state("a", Source.GITHUB).due_at == NOW + timedelta(seconds=1)
+    new = catalogue.claim(Source.GITHUB, now=NOW + LEASE)
+    catalogue.answer(a, Source.GITHUB, stats(stars=5), lease=new.lease, observed_at=NOW + LEASE)
+    assert catalogue.get("a").stats == stats(stars=5)
+
+
+def test_following_a_rename_is_no_other_repository(catalogue: Catalogue) -> None:
+    """An editor who writes where the repository was seen to have moved costs no fresh start."""
+    (a,) = catalogue.add("a")
+    catalogue.answer(a, Source.GITHUB, stats(full_name="Moved/Here"), revision="abc")
+    catalogue.add("a", repo_url=f"https://{HOST}/moved/here")
+    assert catalogue.get("a").stats == stats(full_name="Moved/Here")
+    assert catalogue.state("a", Source.GITHUB).revision == "abc"
+
+
+def test_another_project_starts_afresh(catalogue: Catalogue) -> None:
+    """The project's state is new and due; the repository's is untouched; the version shown stays."""
+    (a,) = catalogue.add("a", project=True)
+    catalogue.store.record([answered(a, Source.PYPI, versions("1.0"), revision="7"), answered(a, Source.GITHUB, stats())])
+    catalogue.add("a", pypi_url="b", now=NOW + HOUR)
+    found = catalogue.get("a")
+    assert (found.project, found.versions, found.observed.pypi_version) == ("b", None, "1.0")
+    assert (found.states[Source.PYPI].revision, found.states[Source.PYPI].due_at) == (None, NOW + HOUR)
+    assert found.states[Source.GITHUB].answered_at == NOW
+
+
+def test_an_address_that_goes_takes_its_sources(catalogue: Catalogue) -> None:
+    """Without a repository nothing of it is asked or waited for; with one again it starts anew."""
+    (a,) = catalogue.add("a", project=True)
+    catalogue.add("a", pypi_url="a", repo_url=None)
+    assert set(catalogue.get("a").states) == {Source.PYPI}
+    catalogue.answer(a, Source.PYPI, versions("1.0"))
+    assert catalogue.get("a").observed.last_fetched == NOW
+    catalogue.add("a", project=True)
+    assert set(catalogue.get("a").states) == {*REPOSITORY_SOURCES, Source.PYPI}
+
+
+@pytest.mark.parametrize(("age", "taken"), [(-HOUR, False), (timedelta(0), False), (HOUR, True)])
+def test_a_document_is_taken_only_if_it_is_newer(catalogue: Catalogue, age: timedelta, taken: bool) -> None:
+    """Over answers only a document that was fetched later than the store's last refresh counts."""
+    (a,) = catalogue.add("a", project=True)
+    for source in Source:
+        catalogue.answer(a, source, stats() if source is Source.GITHUB else None)
+    document = Observed(repo_watchers=99, repo_forks=None, last_fetched=NOW + age)
+    catalogue.add("a", project=True, observed=document)
+    found = catalogue.get("a").observed
+    assert (found.repo_watchers, found.repo_forks) == (99 if taken else 10, 2)
+    assert found.last_fetched == max(NOW, NOW + age)
+
+
+def test_a_document_never_replaces_answers_of_unknown_age(catalogue: Catalogue) -> None:
+    """While not every source has answered there is no last refresh; a document changes no answer then."""
+    (a,) = catalogue.add("a", project=True)
+    catalogue.answer(a, Source.GITHUB, stats())
+    catalogue.add("a", project=True, observed=Observed(repo_watchers=99, last_fetched=NOW + DAY))
+    assert catalogue.get("a").observed.repo_watchers == 10
+
+
+def test_imported_contributors_have_no_counts(catalogue: Catalogue) -> None:
+    """A document's participants are shown, and count zero commits where refreshing decides by them."""
+    imported(catalogue, DOCUMENT)
+    (target,) = catalogue.store.load(catalogue.claim(Source.GITHUB), details=True)
+    assert target.contributors == Contributors((Contribution("ann", 0), Contribution("bob", 0)))
+
+
+def test_a_large_import_is_many_transactions(catalogue: Catalogue) -> None:
+    """More entries than a batch holds are all stored, each with its place in the report."""
+    entries = [entry(f"p{n}", id=n) for n in range(1, 2_402)]
+    entries[2_200] = entry(" ")
+    result = imported(catalogue, *entries)
+    assert (result.added, [index for index, _ in result.rejected]) == (2_400, [2_200])
+    assert len(catalogue.store.due_ids([Source.GITHUB], NOW)) == 2_400

@@ -1,0 +1,282 @@
+"""Recording answers, over SQLite and PostgreSQL alike: what is kept, what moves, and what never does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine, event
+
+from fetcher.model import (
+    DETAIL_SOURCES,
+    CommitDays,
+    Contribution,
+    Contributors,
+    HistoryDay,
+    ProjectInfo,
+    ProjectMark,
+    ProjectStatus,
+    ProjectVersions,
+    Record,
+    Source,
+    Validators,
+)
+from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, release, stats, versions
+
+
+def test_an_answer_is_stored_whole(catalogue: Catalogue) -> None:
+    """Every value of every source is read back exactly as it was recorded, and the state says how it was got."""
+    (a,) = catalogue.add("a", project=True)
+    repository = stats(description=":couple: ünïcode", archived=True, watchers=None, database_id=2**40)
+    people = Contributors((Contribution("ann", 5), Contribution("bot[bot]", 1)))
+    days = CommitDays(NOW.date(), (1, 0, 70_000))
+    info = ProjectInfo("summary", ("A :: B", "C"), "MIT", "https://docs.example")
+    project = versions("0.9", "1.0", info=info, status=ProjectStatus.DEPRECATED, serial=2**40)
+    claim = catalogue.claim(Source.GITHUB)
+    catalogue.store.record(
+        [
+            answered(a, Source.GITHUB, repository, lease=claim.lease, revision="abc", validators=Validators("e")),
+            answered(a, Source.CONTRIBUTORS, people, whole=True),
+            answered(a, Source.COMMITS, days),
+            answered(a, Source.PYPI, project, revision="7"),
+        ]
+    )
+    found = catalogue.get("a")
+    assert (found.stats, found.commit_days, found.versions) == (repository, days, project)
+    assert found.observed.participants == ("ann", "bot[bot]")
+    assert (found.observed.repo_watchers, found.observed.pypi_version) == (10, "1.0")
+    assert found.observed.last_updated == repository.head_committed_at
+    state = found.states[Source.GITHUB]
+    assert (state.answered_at, state.observed_at, state.due_at) == (NOW, NOW, NOW + DAY)
+    assert (state.revision, state.validators, state.lease) == ("abc", Validators("e"), None)
+    assert found.states[Source.CONTRIBUTORS].whole_at == NOW
+    assert state.whole_at is None
+
+
+def test_none_leaves_revision_and_validators(catalogue: Catalogue) -> None:
+    """A record without a revision or validators, as of a 304, leaves those that are stored."""
+    (a,) = catalogue.add("a")
+    catalogue.answer(a, Source.GITHUB, stats(), revision="abc", validators=Validators("e"))
+    catalogue.answer(a, Source.GITHUB, observed_at=NOW + HOUR, outcome="not_modified")
+    state = catalogue.state("a", Source.GITHUB)
+    assert (state.revision, state.validators, state.answered_at) == ("abc", Validators("e"), NOW + HOUR)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_an_older_snapshot_never_wins(catalogue: Catalogue, order: tuple[int, int]) -> None:
+    """Of two answers the one asked later stays, in whichever order they are recorded."""
+    (a,) = catalogue.add("a")
+    both = [
+        answered(a, Source.GITHUB, stats(stars=1), revision="old"),
+        answered(a, Source.GITHUB, stats(stars=2), revision="new", observed_at=NOW + HOUR),
+    ]
+    for index in order:
+        catalogue.store.record([both[index]])
+    found = catalogue.get("a")
+    assert found.stats == stats(stars=2)
+    assert found.states[Source.GITHUB].revision == "new"
+    assert found.states[Source.GITHUB].observed_at == NOW + HOUR
+
+
+def test_both_in_one_batch(catalogue: Catalogue) -> None:
+    """Two records of one source in one batch count in their order of time too."""
+    (a,) = catalogue.add("a")
+    new = answered(a, Source.GITHUB, stats(stars=2), observed_at=NOW + HOUR)
+    catalogue.store.record([new, answered(a, Source.GITHUB, stats(stars=1))])
+    assert catalogue.get("a").stats == stats(stars=2)
+
+
+def test_a_worker_that_lost_its_lease(catalogue: Catalogue) -> None:
+    """It may still bring newer values, but it ends nobody else's lease and moves no due time."""
+    (a,) = catalogue.add("a")
+    lost = catalogue.claim(Source.GITHUB)
+    held = catalogue.claim(Source.GITHUB, now=NOW + HOUR)
+    catalogue.answer(a, Source.GITHUB, stats(), lease=lost.lease, due_at=NOW + 9 * DAY)
+    found = catalogue.get("a")
+    assert found.stats == stats()
+    assert (found.states[Source.GITHUB].lease, found.states[Source.GITHUB].due_at) == (held.lease, NOW)
+
+
+def test_recording_twice_is_recording_once(catalogue: Catalogue) -> None:
+    """A batch that is repeated, as after a connection lost at commit, changes nothing more."""
+    (a,) = catalogue.add("a", project=True)
+    claim = catalogue.claim(Source.GITHUB)
+    batch = [
+        answered(a, Source.GITHUB, stats(), lease=claim.lease),
+        Record(a, Source.COMMITS, None, NOW, NOW),
+        answered(a, Source.PYPI, versions("1.0")),
+    ]
+    catalogue.store.record(batch)
+    once = catalogue.get("a")
+    catalogue.store.record(batch)
+    assert catalogue.get("a") == once
+    assert len(catalogue.store.history("a")) == 1
+
+
+def test_rescheduling_with_the_lease(catalogue: Catalogue) -> None:
+    """What was not asked is given back for later: the due time is the record's, all else stays."""
+    (a,) = catalogue.add("a")
+    claim = catalogue.claim(Source.GITHUB)
+    catalogue.store.record([Record(a, Source.GITHUB, claim.lease, NOW, NOW + HOUR)])
+    state = catalogue.state("a", Source.GITHUB)
+    assert (state.due_at, state.lease, state.observed_at, state.answered_at) == (NOW + HOUR, None, None, None)
+
+
+def test_rescheduling_without_a_lease_only_makes_due_earlier(catalogue: Catalogue) -> None:
+    """A dependent source becomes due when it had no time or a later one; a lease on it stays."""
+    (a,) = catalogue.add("a")
+    for due, expected in ((NOW + DAY, NOW + DAY), (NOW, NOW), (NOW + DAY, NOW), (None, NOW)):
+        catalogue.store.record([Record(a, Source.COMMITS, None, NOW, due)])
+        assert catalogue.state("a", Source.COMMITS).due_at == expected
+    claim = catalogue.claim(Source.COMMITS)
+    catalogue.store.record([Record(a, Source.COMMITS, None, NOW, NOW - HOUR)])
+    state = catalogue.state("a", Source.COMMITS)
+    assert (state.due_at, state.lease) == (NOW - HOUR, claim.lease)
+
+
+def test_a_failure_blanks_nothing(catalogue: Catalogue) -> None:
+    """After a failure every value, the last answer and the validators are there; the count and the message are new."""
+    (a,) = catalogue.add("a")
+    catalogue.answer(a, Source.GITHUB, stats(), revision="abc", validators=Validators("e"))
+    before = catalogue.get("a")
+    at = NOW + HOUR
+    catalogue.store.record([failed(a, Source.GITHUB, failures=2, first_failed_at=NOW, observed_at=at, message="502")])
+    after = catalogue.get("a")
+    assert (after.stats, after.observed) == (before.stats, before.observed)
+    assert after.states[Source.GITHUB] == replace(
+        before.states[Source.GITHUB],
+        observed_at=at,
+        failures=2,
+        first_failed_at=NOW,
+        last_failed_at=at,
+        outcome="transient",
+        message="502",
+    )
+    catalogue.answer(a, Source.GITHUB, observed_at=at + HOUR)
+    state = catalogue.state("a", Source.GITHUB)
+    assert (state.failures, state.first_failed_at, state.last_failed_at, state.message) == (0, None, at, None)
+
+
+def test_last_fetched_waits_for_every_source(catalogue: Catalogue) -> None:
+    """It moves to the newest answer once all four have answered, and again only when all four have answered anew."""
+    (a,) = catalogue.add("a", project=True)
+    for hours, source in enumerate(Source):
+        assert catalogue.get("a").observed.last_fetched is None
+        catalogue.answer(a, source, observed_at=NOW + hours * HOUR)
+    assert catalogue.get("a").observed.last_fetched == NOW + 3 * HOUR
+    later = NOW + DAY
+    for source in (Source.GITHUB, *DETAIL_SOURCES):
+        catalogue.answer(a, source, observed_at=later)
+    catalogue.store.record([failed(a, Source.PYPI, observed_at=later)])
+    assert catalogue.get("a").observed.last_fetched == NOW + 3 * HOUR
+    catalogue.answer(a, Source.PYPI, observed_at=later + HOUR)
+    assert catalogue.get("a").observed.last_fetched == later + HOUR
+
+
+def test_editors_fields_never_move(catalogue: Catalogue) -> None:
+    """After answers of every source the editors' entry is what it was, ``modified`` included."""
+    (a,) = catalogue.add("a", project=True, modified=NOW - 9 * DAY, created=NOW - 99 * DAY, extra={"z": 1, "a": [2]})
+    before = catalogue.get("a").entry
+    catalogue.store.record(
+        [answered(a, Source.GITHUB, stats(full_name="new/place")), answered(a, Source.PYPI, versions("1.0"))]
+    )
+    assert catalogue.get("a").entry == before
+    assert before.modified == NOW - 9 * DAY
+
+
+def test_an_unchanged_answer_writes_narrow_rows_only(catalogue: Catalogue, engine: Engine) -> None:
+    """Statistics, releases and figures that are as stored cause no write but to the state and the freshness."""
+    (a,) = catalogue.add("a", project=True)
+    records = [answered(a, Source.GITHUB, stats()), answered(a, Source.PYPI, versions("1.0"))]
+    catalogue.store.record(records)
+    written: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if not statement.startswith(("SELECT", "BEGIN")):
+            written.append(" ".join(statement.split()[:2]))
+
+    catalogue.store.record([replace(record, observed_at=NOW + DAY) for record in records])
+    assert set(written) <= {"UPDATE source_states", "UPDATE freshness"}
+    assert written
+
+
+def test_releases_follow_the_answer(catalogue: Catalogue) -> None:
+    """Releases are added, changed and dropped as the newest answer says, in its order."""
+    (a,) = catalogue.add("a", project=True)
+    catalogue.answer(a, Source.PYPI, versions("0.9", "1.0", "1.1"))
+    changed = ProjectVersions(
+        "a", "2.0", (release("1.0", yanked=True, yanked_reason="bad"), release("0.9"), release("2.0")), 8, None, None
+    )
+    catalogue.answer(a, Source.PYPI, changed, observed_at=NOW + HOUR)
+    assert catalogue.get("a").versions == changed
+    catalogue.answer(a, Source.PYPI, versions(), observed_at=NOW + 2 * HOUR)
+    found = catalogue.get("a").versions
+    assert found is not None
+    assert (found.releases, found.latest) == ((), "2.0")
+
+
+def test_what_an_answer_does_not_say_stays(catalogue: Catalogue) -> None:
+    """The other API's answer without summary, status, serial leaves those; a mark changes the status alone."""
+    (a,) = catalogue.add("a", project=True)
+    info = ProjectInfo(None, (), None, None)
+    full = versions("1.0", info=info, status=ProjectStatus.ACTIVE)
+    catalogue.answer(a, Source.PYPI, full)
+    catalogue.answer(a, Source.PYPI, replace(full, info=None, status=None, serial=None), observed_at=NOW + HOUR)
+    assert catalogue.get("a").versions == full
+    catalogue.answer(a, Source.PYPI, ProjectMark(ProjectStatus.QUARANTINED), observed_at=NOW + 2 * HOUR)
+    assert catalogue.get("a").versions == replace(full, status=ProjectStatus.QUARANTINED)
+
+
+def test_history_has_a_row_where_a_figure_changed(catalogue: Catalogue) -> None:
+    """A first row, none for days without a change, one a day with one, kept up to date within the day."""
+    (a,) = catalogue.add("a", project=True)
+    catalogue.store.record([answered(a, Source.PYPI, versions("1.0")), answered(a, Source.GITHUB, stats())])
+    for days, stars in ((1, 10), (2, 11), (2.1, 12), (5, 12)):
+        catalogue.answer(a, Source.GITHUB, stats(stars=stars), observed_at=NOW + timedelta(days=days))
+    first = HistoryDay(NOW.date(), 10, 2, 3, "1.0")
+    assert catalogue.store.history("a") == [first, replace(first, day=first.day + 2 * DAY, stars=12)]
+
+
+def test_a_late_answer_of_another_source_rewrites_no_earlier_day(catalogue: Catalogue) -> None:
+    """A version asked before midnight and recorded after the next day's stars joins that day's row."""
+    (a,) = catalogue.add("a", project=True)
+    catalogue.answer(a, Source.GITHUB, stats(), observed_at=NOW + DAY)
+    catalogue.answer(a, Source.PYPI, versions("1.0"), observed_at=NOW)
+    assert catalogue.store.history("a") == [HistoryDay((NOW + DAY).date(), 10, 2, 3, "1.0")]
+
+
+def test_prune_keeps_each_newest_row(catalogue: Catalogue) -> None:
+    """Old days go, but the row that still holds stays however old it is."""
+    a, b = catalogue.add("a", "b")
+    catalogue.answer(b, Source.GITHUB, stats())
+    for day in range(3):
+        catalogue.answer(a, Source.GITHUB, stats(stars=day), observed_at=NOW + day * DAY)
+    assert catalogue.store.prune(NOW + 2 * DAY) == 2
+    assert [row.stars for row in catalogue.store.history("a")] == [2]
+    assert len(catalogue.store.history("b")) == 1
+
+
+def test_what_was_removed_or_never_there_is_passed_over(catalogue: Catalogue) -> None:
+    """Records of an unknown package or of a source that it no longer has do not stop the others of the batch."""
+    (a,) = catalogue.add("a")
+    catalogue.store.record(
+        [answered(99, Source.GITHUB, stats()), answered(a, Source.PYPI), answered(a, Source.GITHUB, stats(stars=4))]
+    )
+    assert catalogue.get("a").stats == stats(stars=4)
+    assert Source.PYPI not in catalogue.get("a").states
+
+
+def test_text_that_no_database_holds(catalogue: Catalogue) -> None:
+    """A NUL or half a surrogate pair in what an upstream says costs that character, not the batch."""
+    (a,) = catalogue.add("a")
+    catalogue.answer(a, Source.GITHUB, stats(description="a\0b\ud800c"), message="x\0")
+    found = catalogue.get("a")
+    assert found.stats is not None
+    assert found.stats.description == "ab?c"
+
+
+def test_an_empty_batch(catalogue: Catalogue) -> None:
+    """Nothing to record is nothing to do."""
+    catalogue.store.record([])

@@ -1,0 +1,118 @@
+"""Holding the index's serials against the stored ones, over SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fetcher.model import Source
+from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, versions
+
+MONTH = 30 * DAY
+
+
+def asked(catalogue: Catalogue, *slugs: str) -> list[int]:
+    """Packages of which the project was asked whole, at serial 7, and is due again tomorrow."""
+    ids = catalogue.add(*slugs, project=True, repo_url=None)
+    catalogue.store.record(
+        [answered(i, Source.PYPI, versions("1.0"), revision="7", whole=True, outcome="fetched") for i in ids]
+    )
+    return ids
+
+
+def test_an_equal_serial_is_an_answer(catalogue: Catalogue) -> None:
+    """It counts as heard, refreshes the package, and puts the next question off until the slow re-check."""
+    asked(catalogue, "a")
+    at = NOW + HOUR
+    assert catalogue.store.confirm_serials([("A", 7), ("unknown", 1)], at, MONTH) == (1, 0)
+    state = catalogue.state("a", Source.PYPI)
+    assert (state.answered_at, state.observed_at, state.outcome) == (at, at, "not_modified")
+    assert state.due_at is not None
+    assert NOW + MONTH <= state.due_at <= NOW + 1.25 * MONTH
+    assert catalogue.get("a").observed.last_fetched == at
+
+
+def test_the_slow_recheck_comes(catalogue: Catalogue) -> None:
+    """However often a serial is confirmed, the project is due a month after it was last asked whole."""
+    asked(catalogue, "a")
+    for day in range(40):
+        catalogue.store.confirm_serials([("a", 7)], NOW + day * DAY, MONTH)
+    due = catalogue.state("a", Source.PYPI).due_at
+    assert due is not None
+    assert due <= NOW + 39 * DAY
+
+
+def test_another_serial_is_due_now(catalogue: Catalogue) -> None:
+    """The new serial is remembered as expected and the project is due, or stays due if it already was earlier."""
+    a, b = asked(catalogue, "a", "b")
+    catalogue.answer(b, Source.PYPI, observed_at=NOW, due_at=NOW - HOUR, revision="7")
+    at = NOW + HOUR
+    assert catalogue.store.confirm_serials([("a", 8), ("b", 9)], at, MONTH) == (0, 2)
+    state = catalogue.state("a", Source.PYPI)
+    assert (state.due_at, state.expected, state.answered_at) == (at, "8", NOW)
+    assert catalogue.state("b", Source.PYPI).due_at == NOW - HOUR
+    catalogue.answer(a, Source.PYPI, versions("1.1"), revision="8", observed_at=at)
+    assert catalogue.state("a", Source.PYPI).expected is None
+
+
+def test_a_lease_stays(catalogue: Catalogue) -> None:
+    """A project that a worker is just asking keeps its lease, confirmed or not."""
+    asked(catalogue, "a", "b")
+    claim = catalogue.claim(Source.PYPI, now=NOW + DAY)
+    catalogue.store.confirm_serials([("a", 7), ("b", 8)], NOW + DAY, MONTH)
+    assert {catalogue.state(slug, Source.PYPI).lease for slug in "ab"} == {claim.lease}
+
+
+def test_an_older_root_changes_nothing(catalogue: Catalogue) -> None:
+    """A root that was asked before the project itself says nothing about it."""
+    asked(catalogue, "a")
+    before = catalogue.get("a")
+    assert catalogue.store.confirm_serials([("a", 6)], NOW - HOUR, MONTH) == (0, 0)
+    assert catalogue.get("a") == before
+
+
+def test_two_packages_of_one_project(catalogue: Catalogue) -> None:
+    """Both are confirmed by the one serial."""
+    ids = catalogue.add("a", "b", pypi_url="same")
+    catalogue.store.record([answered(i, Source.PYPI, revision="7") for i in ids])
+    assert catalogue.store.confirm_serials([("same", 7)], NOW, MONTH) == (2, 0)
+    assert catalogue.store.projects() == {"same"}
+
+
+def test_a_root_is_read_as_it_streams(catalogue: Catalogue) -> None:
+    """Of a long root no more than a thousand entries are taken before they are written; absence changes nothing."""
+    asked(catalogue, "a", "b")
+    taken = 0
+
+    def root() -> Iterator[tuple[str, int]]:
+        nonlocal taken
+        for n in range(2_500):
+            taken += 1
+            if n == 1_000:
+                assert catalogue.state("a", Source.PYPI).answered_at == NOW + HOUR
+            yield ("a", 7) if n == 0 else (f"other-{n}", n)
+
+    assert catalogue.store.confirm_serials(root(), NOW + HOUR, MONTH) == (1, 0)
+    assert taken == 2_500
+    assert catalogue.state("b", Source.PYPI).answered_at == NOW
+
+
+def test_confirm_all(catalogue: Catalogue) -> None:
+    """An unmodified root answers for all that was answered, but not for what fails or is known to have moved."""
+    a, b, c = asked(catalogue, "a", "b", "c")
+    catalogue.add("never", project=True)
+    catalogue.store.record([failed(b, Source.PYPI)])
+    catalogue.store.confirm_serials([("c", 8)], NOW, MONTH)
+    assert catalogue.store.confirm_all(Source.PYPI, NOW + DAY) == 1
+    answers = {slug: catalogue.state(slug, Source.PYPI).answered_at for slug in ("a", "b", "c", "never")}
+    assert answers == {"a": NOW + DAY, "b": NOW, "c": NOW, "never": None}
+    assert catalogue.get("a").observed.last_fetched == NOW + DAY
+
+
+def test_make_due(catalogue: Catalogue) -> None:
+    """Only what was last answered too long ago, is not due yet, does not fail and is not leased becomes due."""
+    a, b, c = asked(catalogue, "a", "b", "c")
+    catalogue.answer(b, Source.PYPI, observed_at=NOW + 2 * HOUR)
+    catalogue.store.record([failed(c, Source.PYPI)])
+    assert catalogue.store.make_due(Source.PYPI, answered_before=NOW + HOUR, now=NOW + 3 * HOUR) == 1
+    assert catalogue.store.due_ids([Source.PYPI], NOW + 3 * HOUR) == [a]
+    assert catalogue.store.make_due(Source.PYPI, answered_before=NOW + HOUR, now=NOW + 3 * HOUR) == 0

@@ -1,0 +1,164 @@
+"""Files and folders: which format a file has, and what cannot be read at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fetcher.documents import read_document
+from fetcher.errors import InputError
+from fetcher.intake import Entry, PassedOver, Rejected, read_file, read_folder, read_path
+
+SEEDS = Path(__file__).parents[2] / "data" / "seeds"
+SEED = next(iter(sorted(SEEDS.glob("*.json"))))
+
+
+def slugs(path: Path) -> list[str]:
+    return [item.entry.slug if isinstance(item, Entry) else str(item) for item in read_path(path)]
+
+
+def test_a_folder_of_documents() -> None:
+    """The five seeds, in the order of their names, each a whole document."""
+    items = list(read_path(SEEDS))
+    assert [item.entry.id for item in items if isinstance(item, Entry)] == [1412, 2192, 2223, 265, 4005]
+    assert items[0] == Entry(SEED.name, read_document(json.loads(SEED.read_bytes())))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("suffix", ["json", "jsonl", "csv", "txt", "data", ""])
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        ('{\n "slug": "x"\n}\n', ""),
+        ('{"slug": "x"}', ""),
+        ('[{"slug": "x"}]', ", [0]"),
+        ('{"objects": [{"slug": "x"}], "meta": {}}', ", objects[0]"),
+        ('\ufeff{\n"results": [\n{"slug": "x"}], "next": null}', ", results[0]"),
+    ],
+)
+def test_json_is_known_by_its_content(tmp_path: Path, suffix: str, content: str, where: str) -> None:
+    """One object, a list or a page, whatever the file is called, with a byte order mark or without."""
+    path = tmp_path / f"x.{suffix}"
+    path.write_text(content, encoding="utf-8")
+    (item,) = read_file(path)
+    assert isinstance(item, Entry)
+    assert item.entry.slug == "x"
+    assert item.where.replace(", line 1", "") == path.name + where
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "txt", "ndjson"])
+def test_json_lines_are_known_by_their_content(tmp_path: Path, suffix: str) -> None:
+    """One object a line; a bad line costs itself, and is named with its number."""
+    path = tmp_path / f"x.{suffix}"
+    path.write_bytes(b'\n{"slug": "a"}\n\n{"slug": \n7\n{"slug": "\xff"}\n{"slug": "b"}')
+    items = list(read_file(path))
+    assert [item.where for item in items] == [f"{path.name}, line {number}" for number in (2, 4, 5, 6, 7)]
+    assert [type(item) for item in items] == [Entry, Rejected, Rejected, Rejected, Entry]
+
+
+def test_json_lines_by_name_survive_a_bad_first_line(tmp_path: Path) -> None:
+    """Where the content is broken, the name decides."""
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"slug": oops}\n{"slug": "b"}\n')
+    assert [type(item) for item in read_file(path)] == [Rejected, Entry]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "txt", ""])
+def test_csv_is_known_by_its_header(tmp_path: Path, suffix: str) -> None:
+    """A first line that names a field is a header."""
+    path = tmp_path / f"x.{suffix}"
+    path.write_text("repo_url,pypi_url\nhttps://github.com/o/r,r\n")
+    assert slugs(path) == ["r"]
+
+
+@pytest.mark.parametrize("suffix", ["txt", "list"])
+def test_addresses_are_known_by_their_content(tmp_path: Path, suffix: str) -> None:
+    """Comments and blank lines may go before the first address."""
+    path = tmp_path / f"x.{suffix}"
+    path.write_text("# mine\n\nhttps://github.com/o/r\ngit@github.com:o/s.git\n")
+    assert slugs(path) == ["r", "s"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.json", b"", "is empty"),
+        ("x.txt", b"\n \n# nothing\n", "is empty"),
+        ("x.json", b"\xef\xbb\xbf", "is empty"),
+        ("x.json", '{"slug": "x"}'.encode("utf-16"), "is a binary file (or UTF-16)"),
+        ("x.png", b"\x89PNG\r\n\x1a\n\x00\x00", "is a binary file"),
+        ("x.csv", b"name,url\nx,y\n", "has no header"),
+        ("x.md", b"Packages\n========\n", "is of no known format"),
+    ],
+)
+def test_a_file_that_cannot_be_read_at_all(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    """One line says what is wrong and what to do, before anything is read."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_path(path)
+    assert message in caught.value.message
+    assert caught.value.remedy
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """Missing, empty of files, or a pipe that would never end."""
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "empty").mkdir()
+    for path, message in [
+        (tmp_path / "absent", "does not exist"),
+        (tmp_path / "absent" / "x", "does not exist"),
+        (tmp_path / "empty", "holds no file of packages"),
+        (tmp_path / "pipe.txt", "is not a file"),
+        (SEED / "x", "cannot be read"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            read_path(path)
+
+
+def test_a_folder_names_what_it_passes_over(tmp_path: Path) -> None:
+    """A bad file costs itself, another kind of file and a folder are named, a hidden file is not seen."""
+    shutil.copy(SEED, tmp_path / "b.json")
+    (tmp_path / "a.json").write_text("{")
+    (tmp_path / "c.csv").write_bytes(b"")
+    (tmp_path / "d.md").write_text("# Notes")
+    (tmp_path / "e.json").mkdir()
+    (tmp_path / ".hidden.json").write_text("{")
+    (tmp_path / "f.txt").write_text("https://github.com/o/r")
+    items = list(read_folder(tmp_path))
+    assert [(type(item), item.where.partition(",")[0]) for item in items] == [
+        (Rejected, "a.json"),
+        (Entry, "b.json"),
+        (Rejected, "c.csv"),
+        (PassedOver, "d.md"),
+        (PassedOver, "e.json"),
+        (Entry, "f.txt"),
+    ]
+
+
+def test_a_page_in_a_file_tells_that_there_is_more(tmp_path: Path) -> None:
+    """Its link is not followed, and that is said."""
+    path = tmp_path / "page.json"
+    path.write_text('{"results": [{"slug": "x"}], "next": "https://d.example/?page=2"}')
+    assert [type(item) for item in read_file(path)] == [Entry, PassedOver]
+
+
+def test_bad_json_names_its_place(tmp_path: Path) -> None:
+    """Line and column, what was expected and what stands there."""
+    path = tmp_path / "x.json"
+    path.write_text('[\n  {"slug": "x",}\n]')
+    (bad,) = read_file(path)
+    assert isinstance(bad, Rejected)
+    assert bad.field.startswith("line 2, column")
+    assert str(bad).startswith("x.json: line 2, column")
+
+
+def test_bytes_that_are_no_text_name_their_position(tmp_path: Path) -> None:
+    """The position counts from the beginning of the file, byte order mark included."""
+    path = tmp_path / "x.json"
+    path.write_bytes(b'\xef\xbb\xbf[{"slug":\n"\xe9"}]')
+    assert list(read_file(path)) == [Rejected("x.json", "encoding", "UTF-8", "byte 0xe9 at position 14")]

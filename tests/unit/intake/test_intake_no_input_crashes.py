@@ -1,0 +1,77 @@
+"""No file crashes a reader: each record ends as an entry, rejected or passed over, or the file as an ``InputError``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fetcher.errors import InputError
+from fetcher.intake import Entry, PassedOver, Rejected, next_page, read_file, read_page
+
+SEEDS = Path(__file__).parents[2] / "data" / "seeds"
+REAL = [path.read_bytes() for path in sorted(SEEDS.glob("*.json"))]
+REAL += [
+    json.dumps({"next": "/2", "results": [json.loads(body) for body in REAL]}).encode(),
+    b"\n".join(json.dumps(json.loads(body)).encode() for body in REAL),
+    b'repo_url,pypi_url,"x y"\nhttps://github.com/o/r,r,"a\nb"\n,foo,\n',
+    b"# c\nhttps://github.com/o/r\ngit@github.com:o/s.git  s # c\n",
+]
+suffixes = st.sampled_from([".json", ".jsonl", ".csv", ".txt", ""])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("inputs")
+
+
+def read_all(folder: Path, suffix: str, content: bytes) -> None:
+    path = folder / f"x{suffix}"
+    path.write_bytes(content)
+    try:
+        items = list(read_file(path))
+    except InputError:
+        return
+    for item in items:
+        assert isinstance(item, Entry | Rejected | PassedOver)
+        assert item.where.isprintable()
+        if isinstance(item, Rejected):
+            assert str(item).isprintable()
+
+
+@given(suffix=suffixes, content=st.binary(max_size=200))
+def test_random_bytes(folder: Path, suffix: str, content: bytes) -> None:
+    """Any bytes under any name."""
+    read_all(folder, suffix, content)
+
+
+@given(suffix=suffixes, text=st.text(alphabet='{}[]",;:#@/\\\n\r\t 0aeslug_-.\ufeffé\u2028', max_size=80))
+def test_random_text(folder: Path, suffix: str, text: str) -> None:
+    """Text out of what the formats are made of."""
+    read_all(folder, suffix, text.encode())
+    read_all(folder, suffix, b"slug,repo_url\n" + text.encode())
+
+
+@given(suffix=suffixes, body=st.sampled_from(REAL), data=st.data())
+@settings(max_examples=300)
+def test_mutated_files(folder: Path, suffix: str, body: bytes, data: st.DataObject) -> None:
+    """Real inputs with some bytes taken out and others put in."""
+    mutated = bytearray(body)
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(mutated)))
+        end = start + data.draw(st.integers(0, 40))
+        mutated[start:end] = data.draw(
+            st.binary(max_size=6) | st.sampled_from([b"[" * 2000, b'"', b"\n", b"9" * 5000, b"\\u0000"])
+        )
+    read_all(folder, suffix, bytes(mutated))
+    assert read_page(bytes(mutated), "p").items is not None
+
+
+@given(st.text(), st.text())
+def test_any_link(url: str, link: str) -> None:
+    """No pair of addresses fails; what may be followed is a web address."""
+    followed = next_page(url, link)
+    assert followed is None or followed.startswith(("http://", "https://"))

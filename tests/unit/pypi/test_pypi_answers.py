@@ -1,0 +1,133 @@
+"""What an index's status, headers or silence mean, alike for each of the three questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fetcher.outcome import BlockCause, Blocked, Gone, Malformed, Moved, NotModified, Throttled, Transient
+from fetcher.pypi import SerialFeed, Unoffered, read_json, read_root, read_simple
+from fetcher.wire import Answer, Fault, NoAnswer, Response
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+URL = "https://index.example/simple/x/"
+
+Reader = Callable[[Answer], object]
+READERS: list[Reader] = [
+    lambda answer: read_json(answer, "x", url=URL, now=NOW),
+    lambda answer: read_simple(answer, "x", url=URL, now=NOW),
+    lambda answer: read_root(answer, SerialFeed(), url=URL, now=NOW),
+]
+
+
+@pytest.fixture(params=READERS, ids=["json", "simple", "root"])
+def read(request: pytest.FixtureRequest) -> Reader:
+    reader: Reader = request.param
+    return reader
+
+
+def answered(status: int, body: bytes = b"", **headers: str) -> Response:
+    return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        (304, NotModified()),
+        (401, Blocked(BlockCause.ACCESS, "the index answered 401")),
+        (403, Blocked(BlockCause.ACCESS, "the index answered 403")),
+        (451, Blocked(BlockCause.LEGAL, "the index answered 451")),
+        (404, Gone("the index answered 404: it knows no such project")),
+        (410, Gone("the index answered 410: it knows no such project")),
+        (429, Throttled("the index answered 429")),
+        (503, Transient("the index answered 503")),
+        (500, Transient("the index answered 500")),
+        (408, Transient("the index answered 408")),
+    ],
+)
+def test_a_status_means_one_thing(read: Reader, status: int, meaning: object) -> None:
+    """An empty body changes nothing of what the status says (mirrors answer 404 with none)."""
+    assert read(answered(status)) == meaning
+
+
+@pytest.mark.parametrize("status", [204, 206, 300, 303, 400, 418, 999])
+def test_an_undocumented_status_is_malformed(read: Reader, status: int) -> None:
+    """What the index does not document is named, with the beginning of what came, and nothing of it is kept."""
+    outcome = read(answered(status, b"I'm a\nteapot\x1b"))
+    assert isinstance(outcome, Malformed)
+    assert str(status) in outcome.reason
+    assert outcome.reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/simple/y/", "https://index.example/simple/y/"),
+        ("../y/", "https://index.example/simple/y/"),
+        ("https://other.example/simple/x/", "https://other.example/simple/x/"),
+    ],
+)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_moved_to_an_absolute_address(read: Reader, status: int, location: str, target: str) -> None:
+    """Where it leads is resolved against what was asked; whether to follow is not the reader's to decide."""
+    assert read(answered(status, location=location)) == Moved(target)
+
+
+@pytest.mark.parametrize("location", ["", "http://[", "javascript:alert(1)", "file:///etc/passwd", "/a\x00b"])
+def test_a_redirect_to_nowhere_is_malformed(read: Reader, location: str) -> None:
+    """A location that is missing, broken or no web address is told in one printable line."""
+    outcome = read(answered(302, location=location))
+    assert isinstance(outcome, Malformed)
+    assert outcome.reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "wait"),
+    [
+        ("120", timedelta(seconds=120)),
+        ("Sat, 21 Nov 2026 12:05:00 GMT", timedelta(minutes=5)),
+        ("Sat, 21 Nov 2026 12:05:00 -0000", timedelta(minutes=5)),
+        ("Sat, 21 Nov 2026 11:00:00 GMT", timedelta()),
+        ("999999999", timedelta(days=1)),
+        ("9" * 5000, timedelta(days=1)),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_obeyed(read: Reader, status: int, value: str, wait: timedelta) -> None:
+    """Seconds or a date; a date that has passed is no wait, and more than a day is taken for a mistake."""
+    assert read(answered(status, retry_after=value)) == Throttled(f"the index answered {status}", retry_after=wait)
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "1.5", "Sat, 99 Nov 99999 12:05:00 GMT", "\x00", "٣"])
+def test_a_retry_after_that_cannot_be_read_says_nothing(read: Reader, value: str) -> None:
+    """A 429 still throttles; a 503 is then a fault like any other."""
+    assert read(answered(429, retry_after=value)) == Throttled("the index answered 429")
+    assert read(answered(503, retry_after=value)) == Transient("the index answered 503")
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_no_answer_passes_unless_it_cannot(read: Reader, fault: Fault) -> None:
+    """A broken connection is tried again; a body too large and a forbidden host will be so the next time, too."""
+    lasting = fault in {Fault.TOO_LARGE, Fault.FORBIDDEN_HOST}
+    assert read(NoAnswer(fault, "why")) == (Malformed("why") if lasting else Transient("why"))
+
+
+def test_html_where_json_was_asked(read: Reader) -> None:
+    """From Simple it says that a mirror lacks the JSON form, which is no failure; the JSON API has no other form."""
+    outcome = read(answered(200, b"<!DOCTYPE html>", content_type="text/html; charset=utf-8"))
+    assert isinstance(outcome, Malformed if read is READERS[0] else Unoffered)
+
+
+def test_not_acceptable_is_no_json_form() -> None:
+    """An index that negotiates strictly answers 406 where it lacks the JSON form."""
+    assert isinstance(READERS[1](answered(406)), Unoffered)
+    assert isinstance(READERS[2](answered(406)), Unoffered)
+
+
+def test_another_content_type_is_malformed(read: Reader) -> None:
+    """The reason says what was expected and what came."""
+    outcome = read(answered(200, b"\x89PNG", content_type="image/png"))
+    assert isinstance(outcome, Malformed)
+    assert "expected JSON, got image/png that begins" in outcome.reason

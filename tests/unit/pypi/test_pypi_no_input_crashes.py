@@ -1,0 +1,90 @@
+"""No answer crashes a reader: random bytes, random JSON and mutated real answers each end in an outcome."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fetcher import outcome
+from fetcher.pypi import Partial, SerialFeed, Unoffered, read_json, read_root, read_simple
+from fetcher.wire import Response
+
+DATA = Path(__file__).parents[2] / "data" / "pypi"
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+REAL = [(DATA / name).read_bytes() for name in ("json_project.json", "simple_project.json")]
+OUTCOMES = (*get_args(outcome.Failure), outcome.Fetched, outcome.NotModified, outcome.Moved, Partial, Unoffered)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+header_values = st.text(max_size=40) | st.sampled_from(
+    ["application/json", "text/html", "3", "Sat, 21 Nov 2026 12:05:00 GMT"]
+)
+headers = st.dictionaries(
+    st.sampled_from(["content-type", "etag", "last-modified", "retry-after", "location", "x-pypi-last-serial"]),
+    header_values,
+)
+
+
+def read_all(response: Response) -> None:
+    """Through every reader; the feed gets the body as a stream would bring it."""
+    feed = SerialFeed()
+    for start in range(0, len(response.body), 50):
+        feed.feed(response.body[start : start + 50])
+    for result in (
+        read_json(response, "lesscpy", url="https://index.example/x", now=NOW),
+        read_simple(response, "lesscpy", url="https://index.example/x", now=NOW),
+        read_root(response, feed, url="https://index.example/x", now=NOW),
+    ):
+        assert isinstance(result, OUTCOMES)
+        reason = getattr(result, "reason", "")
+        assert reason.isprintable()
+        assert len(reason) < 400
+
+
+@given(st.integers(100, 999), headers, st.binary(max_size=200))
+def test_random_bytes(status: int, fields: dict[str, str], body: bytes) -> None:
+    """Any status with any headers and any bytes."""
+    read_all(Response(status, fields, body))
+
+
+@given(json_values)
+def test_random_json(value: Any) -> None:
+    """Any JSON, NaN and lone surrogates included, in place of what is documented."""
+    read_all(Response(200, {}, json.dumps(value).encode()))
+
+
+@given(st.sampled_from(REAL), st.data())
+@settings(max_examples=300)
+def test_mutated_answers(body: bytes, data: st.DataObject) -> None:
+    """A real answer with some bytes taken out and others put in."""
+    mutated = bytearray(body)
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(mutated)))
+        end = start + data.draw(st.integers(0, 30))
+        mutated[start:end] = data.draw(
+            st.binary(max_size=6) | st.sampled_from([b"[" * 9, b"9" * 40, b"\\ud800", b"\\u0000"])
+        )
+    read_all(Response(200, {}, bytes(mutated)))
+
+
+@given(st.sampled_from(REAL), st.data())
+@settings(max_examples=300)
+def test_replaced_values(body: bytes, data: st.DataObject) -> None:
+    """A real answer with one value anywhere in it replaced by any other."""
+    value = json.loads(body)
+    parent, key = value, data.draw(st.sampled_from(sorted(value)))
+    while isinstance(parent[key], dict | list) and parent[key] and data.draw(st.booleans()):
+        parent = parent[key]
+        key = data.draw(
+            st.sampled_from(sorted(parent)) if isinstance(parent, dict) else st.integers(0, len(parent) - 1)
+        )
+    parent[key] = data.draw(json_values)
+    read_all(Response(200, {}, json.dumps(value).encode()))

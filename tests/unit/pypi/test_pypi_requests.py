@@ -1,0 +1,56 @@
+"""Requests to an index: what is asked, in which form, on which condition."""
+
+from __future__ import annotations
+
+import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+from fetcher.model import Upstream, Validators
+from fetcher.pypi import default_root, json_request, root_request, simple_request
+from fetcher.wire import Resource
+
+ROOT = "https://index.example"
+SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
+
+
+def test_default_root_is_that_of_the_library() -> None:
+    """No address is written by hand: the root comes from pypi-simple, and leads back to its endpoint."""
+    assert root_request(default_root()).url == PYPI_SIMPLE_ENDPOINT
+
+
+@pytest.mark.parametrize("root", [ROOT, ROOT + "/"])
+def test_names_are_canonical_and_quoted(root: str) -> None:
+    """A name is asked for as PEP 503 normalises it, so that no redirect is needed, and cannot leave its place."""
+    assert json_request(root, "Foo.Bar__baz").url == f"{ROOT}/pypi/foo-bar-baz/json"
+    assert simple_request(root, "Foo.Bar__baz").url == f"{ROOT}/simple/foo-bar-baz/"
+    assert json_request(root, "a/../b?c#d é").url == f"{ROOT}/pypi/a%2F-%2Fb%3Fc%23d%20%C3%A9/json"
+    assert json_request(root, "\ud800").url == f"{ROOT}/pypi/%3F/json"
+
+
+def test_simple_is_asked_for_its_json_form_only() -> None:
+    """Without this header the index answers HTML."""
+    for request in (simple_request(ROOT, "x"), root_request(ROOT)):
+        assert request.headers == {"accept": SIMPLE_JSON}
+    assert json_request(ROOT, "x").headers == {"accept": "application/json"}
+
+
+def test_validators_make_a_request_conditional() -> None:
+    """Both validators are sent; an index obeys the one it knows."""
+    validators = Validators('"abc"', "Tue, 10 Nov 2026 10:00:00 GMT")
+    for request in (
+        json_request(ROOT, "x", validators),
+        simple_request(ROOT, "x", validators),
+        root_request(ROOT, validators),
+    ):
+        assert request.headers["if-none-match"] == '"abc"'
+        assert request.headers["if-modified-since"] == "Tue, 10 Nov 2026 10:00:00 GMT"
+
+
+def test_every_request_is_bounded_and_counted_as_the_index_s() -> None:
+    """Each has a cap on its body and a route of a bounded set; the root, which is streamed, has a time of its own."""
+    requests = [json_request(ROOT, "x"), simple_request(ROOT, "x"), root_request(ROOT)]
+    assert {request.upstream for request in requests} == {Upstream.PYPI}
+    assert {request.resource for request in requests} == {Resource.PYPI}
+    assert [request.route for request in requests] == ["pypi_json", "pypi_simple", "pypi_root"]
+    assert [request.max_bytes >> 20 for request in requests] == [32, 32, 256]
+    assert requests[2].timeout is not None

@@ -1,0 +1,106 @@
+"""The root's listing, fed piece by piece."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.model import Validators
+from fetcher.outcome import Fetched, Malformed
+from fetcher.pypi import SerialFeed, Unoffered, read_root
+from fetcher.wire import Response
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+ROOT = json.dumps(
+    {
+        "meta": {"_last-serial": 9, "api-version": "1.4"},
+        "projects": [
+            {"_last-serial": 3, "name": "Foo.Bar"},
+            {"name": "baz", "_last-serial": 4, "extra": {"name": "no", "_last-serial": [8]}},
+            {"_last-serial": 5, "name": "quux"},
+        ],
+    }
+).encode()
+
+
+def fed(body: bytes, wanted: frozenset[str] | None = None, size: int = 7) -> object:
+    feed = SerialFeed(wanted)
+    for start in range(0, len(body), size):
+        feed.feed(body[start : start + size])
+    return feed.close()
+
+
+def listing(*projects: Any) -> bytes:
+    return json.dumps({"projects": projects}).encode()
+
+
+@given(st.integers(1, len(ROOT)))
+def test_pieces_may_be_cut_anywhere(size: int) -> None:
+    """Names come out canonical, each with its own serial, however the body was cut into pieces."""
+    assert fed(ROOT, size=size) == {"foo-bar": 3, "baz": 4, "quux": 5}
+
+
+def test_only_wanted_names_are_kept() -> None:
+    """What is held in memory grows with the catalogue, not with the index."""
+    assert fed(ROOT, frozenset({"foo-bar", "absent"})) == {"foo-bar": 3}
+
+
+@given(st.integers(0, len(ROOT) - 1))
+def test_nothing_is_concluded_from_a_listing_that_is_cut_off(end: int) -> None:
+    """A body that ends a single byte early is malformed: what came before it is not used."""
+    assert isinstance(fed(ROOT[:end]), Malformed)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"<!DOCTYPE html>", "breaks off"),
+        (ROOT + b"{}", "breaks off"),
+        (b'{"message": "hello"}', "expected a list of projects, got none"),
+        (b'{"projects": {"name": {"name": "a", "_last-serial": 1}}}', "expected a list of projects, got none"),
+        (b"[]", "expected a list of projects, got none"),
+        (b"[" * 1_000_000, "more than 16 levels"),
+        (b'{"projects":[' + b'{"a":' * 1_000_000, "more than 16 levels"),
+        (b'{"projects":[' + b"9" * 6000 + b"]}", "breaks off"),
+        (b'{"projects":["' + b"a" * 3_000_000 + b'"]}', "a single value of over 1 MiB"),
+        (b'{"projects":["\xff"]}', "breaks off"),
+        (b'{"projects":[{"name":"a","_last-serial":1e999999}]}', "breaks off"),
+    ],
+)
+def test_what_is_no_listing_is_malformed(body: bytes, reason: str) -> None:
+    """Nested without end, a value without end, or a number that kills the parser: one line says what is wrong."""
+    outcome = fed(body, size=65536)
+    assert isinstance(outcome, Malformed)
+    assert reason in outcome.reason
+    assert outcome.reason.isprintable()
+
+
+def test_a_project_without_a_serial_is_left_out() -> None:
+    """One odd entry costs itself alone."""
+    odd = [{"name": "a"}, {"name": 5, "_last-serial": 1}, {"name": "b", "_last-serial": 1.5}, ["name"], "x", None]
+    assert fed(listing(*odd, {"name": "good", "_last-serial": 2}, {"name": "big", "_last-serial": -1})) == {"good": 2}
+
+
+def test_an_index_without_serials_does_not_offer_them() -> None:
+    """A mirror may list names alone: to be asked project by project, which is no failure."""
+    assert isinstance(fed(listing({"name": "a"}, {"name": "b"})), Unoffered)
+
+
+def test_an_empty_index_is_no_failure() -> None:
+    """A new index lists nothing: there is nothing to conclude, and nothing is wrong."""
+    assert fed(listing()) == {}
+
+
+def test_reading_the_root_settles_the_feed() -> None:
+    """A 200 whose body went through the feed brings its serials, with what makes the next ask conditional."""
+    headers = {"content-type": "application/vnd.pypi.simple.v1+json", "etag": '"r"'}
+    feed = SerialFeed()
+    feed.feed(ROOT)
+    outcome = read_root(Response(200, headers, b""), feed, url="u", now=NOW)
+    assert outcome == Fetched({"foo-bar": 3, "baz": 4, "quux": 5}, Validators('"r"'))
+    assert isinstance(read_root(Response(200, headers, b""), SerialFeed(), url="u", now=NOW), Malformed)

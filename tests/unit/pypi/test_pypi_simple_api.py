@@ -1,0 +1,121 @@
+"""Simple's answer about one project, in its JSON form."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fetcher.model import ProjectStatus, ProjectVersions
+from fetcher.outcome import Fetched, Malformed
+from fetcher.pypi import merge, read_json, read_simple
+from fetcher.wire import Response
+
+DATA = Path(__file__).parents[2] / "data" / "pypi"
+RECORDED = (DATA / "simple_project.json").read_bytes()
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+SIMPLE_JSON = {"content-type": "application/vnd.pypi.simple.v1+json"}
+
+
+def read(body: bytes | dict[str, Any], **headers: str) -> object:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return read_simple(Response(200, SIMPLE_JSON | named, raw), "lesscpy", url="u", now=NOW)
+
+
+def versions(body: bytes | dict[str, Any], **headers: str) -> ProjectVersions:
+    outcome = read(body, **headers)
+    assert isinstance(outcome, Fetched)
+    assert isinstance(outcome.value, ProjectVersions)
+    return outcome.value
+
+
+def listing(*files: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {"name": "lesscpy", "meta": {"api-version": "1.1"}, "files": list(files)} | changes
+
+
+def test_both_apis_tell_the_same_releases() -> None:
+    """One project as recorded from both: but for information and status, Simple alone brings all that JSON does."""
+    body = (DATA / "json_project.json").read_bytes()
+    by_json = read_json(Response(200, {"content-type": "application/json"}, body), "lesscpy", url="u", now=NOW)
+    assert isinstance(by_json, Fetched)
+    by_simple = versions(RECORDED)
+    assert by_simple.releases == by_json.value.releases
+    assert by_simple.latest == by_json.value.latest == "0.15.1"
+    assert by_simple.serial == by_json.value.serial
+    assert (by_simple.info, by_simple.status) == (None, ProjectStatus.ARCHIVED)
+    merged = merge(by_json.value, by_simple)
+    assert merged.releases == by_json.value.releases
+    assert (merged.info, merged.status) == (by_json.value.info, ProjectStatus.ARCHIVED)
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "read_as"),
+    [
+        ("1.4", None, ProjectStatus.ACTIVE),
+        ("1.10", None, ProjectStatus.ACTIVE),
+        ("1.3", None, None),
+        (None, None, None),
+        ("1.4", {"status": "quarantined", "reason": "malware"}, ProjectStatus.QUARANTINED),
+        ("1.3", {"status": "deprecated"}, ProjectStatus.DEPRECATED),
+        ("1.4", {"status": "haunted"}, None),
+        ("1.4", {}, ProjectStatus.ACTIVE),
+    ],
+)
+def test_status_is_active_only_where_the_index_could_have_said_else(
+    version: str | None, status: dict[str, str] | None, read_as: ProjectStatus | None
+) -> None:
+    """Before Simple 1.4 the absence of a marker says nothing; a marker that nobody knows says nothing either."""
+    body = listing(meta={"api-version": version})
+    if status is not None:
+        body["project-status"] = status
+    assert versions(body).status is read_as
+
+
+@pytest.mark.parametrize(
+    ("yanked", "expected"),
+    [(False, (False, None)), (None, (False, None)), (True, (True, None)), ("", (True, None)), ("bad", (True, "bad"))],
+)
+def test_yanked_is_a_reason_or_a_truth(yanked: object, expected: tuple[bool, str | None]) -> None:
+    """PEP 592: a string, even an empty one, yanks."""
+    found = versions(listing({"filename": "lesscpy-1.0.tar.gz", "yanked": yanked})).releases[0]
+    assert (found.yanked, found.yanked_reason) == expected
+
+
+def test_a_quarantined_project_has_nothing_to_show() -> None:
+    """A quarantine takes every file away and leaves the project: no release, no latest, no failure."""
+    found = versions(listing(versions=[], **{"project-status": {"status": "quarantined"}}))
+    assert (found.latest, found.releases, found.status) == (None, (), ProjectStatus.QUARANTINED)
+
+
+def test_junk_among_the_files_is_left_out() -> None:
+    """A file that belongs to no release costs nothing; one of another project is no release either."""
+    names = ["lesscpy-1.0.tar.gz", "README", "", "other-2.0.tar.gz", "lesscpy.tar.gz", "-.whl", "\x00" * 9, "a" * 9999]
+    found = versions(listing(*({"filename": name} for name in names)))
+    assert [(one.number, one.files) for one in found.releases] == [("1.0", 1)]
+
+
+def test_a_serial_may_come_from_the_header_alone() -> None:
+    """An index that serves Simple without ``_last-serial`` may still send the header."""
+    assert versions(listing(), x_pypi_last_serial="12").serial == 12
+    assert versions(listing()).serial is None
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (RECORDED[:-20], "expected JSON, got"),
+        (b'{"name":"lesscpy"}', "Simple API: expected files, got none"),
+        (b'{"name":"lesscpy","files":{}}', "at files, got an object"),
+        (b'{"name":"x","files":[]}', "expected the project lesscpy, got x"),
+        (b'{"name":"lesscpy","files":[],"meta":{"api-version":"2.0"}}', "expected version 1.x, got 2.0"),
+    ],
+)
+def test_another_shape_is_malformed(body: bytes, reason: str) -> None:
+    """A listing that is cut off, lacks its files, or is of a major version to come is not guessed at (PEP 629)."""
+    outcome = read(body)
+    assert isinstance(outcome, Malformed)
+    assert reason in outcome.reason

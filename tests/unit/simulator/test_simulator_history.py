@@ -1,0 +1,117 @@
+"""The statistics of a history, against counting by hand."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.simulator.history import (
+    Author,
+    Commit,
+    WrittenHistory,
+    commit_activity,
+    compare,
+    contributors,
+    grow,
+    participation,
+)
+
+TODAY = date(2026, 3, 18)  # a Wednesday
+MIDNIGHT = datetime(2026, 3, 18, tzinfo=UTC)
+AUTHORS = [Author(login, login or "nobody", f"{login}@x.invalid") for login in ("ann", "bob", "cy[bot]", None)]
+
+moments = st.integers(min_value=-2 * 86_400, max_value=400 * 86_400).map(lambda age: MIDNIGHT - timedelta(seconds=age))
+entries = st.tuples(st.sampled_from(AUTHORS), moments, st.booleans())
+histories = st.lists(entries, max_size=60).map(
+    lambda written: tuple(
+        Commit(f"{at:040x}", author, moment, moment, ("p",) * (1 + merge))
+        for at, (author, moment, merge) in enumerate(written)
+    )
+)
+
+
+def line(*oids: str) -> tuple[Commit, ...]:
+    return tuple(Commit(oid, AUTHORS[0], MIDNIGHT, MIDNIGHT, ()) for oid in oids)
+
+
+@given(histories)
+def test_participation_is_what_counting_each_rolling_week_gives(commits: tuple[Commit, ...]) -> None:
+    """Each of the 52 sums holds the commits, merges apart, authored between its two midnights."""
+    ends = [MIDNIGHT - timedelta(weeks=51 - week) for week in range(52)]
+    by_hand = [
+        sum(end - timedelta(weeks=1) <= one.authored_at < end and not one.is_merge for one in commits) for end in ends
+    ]
+
+    assert participation(commits, TODAY) == by_hand
+
+
+@given(histories)
+def test_commit_activity_is_what_counting_each_day_gives(commits: tuple[Commit, ...]) -> None:
+    """Each day of the 52 Sunday weeks holds the commits, merges apart, authored on that date."""
+    by_hand = Counter(one.authored_at.date() for one in commits if not one.is_merge)
+    weeks = commit_activity(commits, TODAY)
+
+    assert len(weeks) == 52
+    assert weeks[-1].start.date() == date(2026, 3, 15)
+    for week in weeks:
+        for number, count in enumerate(week.days):
+            assert count == by_hand[week.start.date() + timedelta(days=number)]
+
+
+@given(histories)
+def test_rolling_weeks_follow_from_the_daily_counts(commits: tuple[Commit, ...]) -> None:
+    """All rolling weeks but the oldest can be derived from commit activity, as FACTS.md says."""
+    days: dict[date, int] = {}
+    for week in commit_activity(commits, TODAY):
+        days |= {week.start.date() + timedelta(days=number): count for number, count in enumerate(week.days)}
+    derived = [sum(days[TODAY - timedelta(days=7 * back - number)] for number in range(7)) for back in range(51, 0, -1)]
+
+    assert participation(commits, TODAY)[1:] == derived
+
+
+@given(histories)
+def test_contributors_come_with_most_commits_first_and_ties_by_first_commit(commits: tuple[Commit, ...]) -> None:
+    """Accounts and anonymous authors apart, merges not counted, the order settled to the last place."""
+    accounts, anonymous = contributors(commits)
+    written = [one.author.login for one in commits if not one.is_merge]
+    counts = Counter(login for login in written if login)
+    expected = sorted(counts, key=lambda login: (-counts[login], written.index(login)))
+
+    assert [(one.author.login, one.contributions) for one in accounts] == [(one, counts[one]) for one in expected]
+    assert sum(one.contributions for one in anonymous) == written.count(None)
+
+
+def test_compare_along_one_line() -> None:
+    """Ahead lists what came since, oldest first; behind and identical list nothing."""
+    lines = [line("a", "b", "c", "d")]
+
+    ahead = compare(lines, "b", "d")
+    assert ahead is not None
+    assert (ahead.status, [one.oid for one in ahead.ahead], ahead.merge_base.oid) == ("ahead", ["c", "d"], "b")
+    identical = compare(lines, "d", "d")
+    assert identical is not None
+    assert (identical.status, identical.ahead) == ("identical", ())
+    behind = compare(lines, "d", "a")
+    assert behind is not None
+    assert (behind.status, behind.ahead, behind.behind_by) == ("behind", (), 3)
+
+
+def test_compare_after_a_forced_push() -> None:
+    """An old head that is no longer on the branch diverges; one that GitHub forgot is not found."""
+    lines = [line("a", "b", "x", "y"), line("a", "b", "c")]
+
+    diverged = compare(lines, "c", "y")
+    assert diverged is not None
+    assert (diverged.status, diverged.behind_by, diverged.merge_base.oid) == ("diverged", 1, "b")
+    assert [one.oid for one in diverged.ahead] == ["x", "y"]
+    assert compare(lines[:1], "c", "y") is None
+
+
+def test_a_grown_history_is_its_base_and_what_was_added() -> None:
+    """Pushing twice gives one history with all commits in order and the last one as tip."""
+    grown = grow(grow(WrittenHistory(line("a")), line("b")), line("c", "d"))
+
+    assert [one.oid for one in grown.commits()] == ["a", "b", "c", "d"]
+    assert grown.tip is not None
+    assert grown.tip.oid == "d"

@@ -1,0 +1,126 @@
+"""GitHub's limits, counted exactly."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fetcher.simulator.limits import Form, Ledger, Limits, Reason, Resource, whole_seconds
+
+NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+CORE, GRAPHQL = Resource.CORE, Resource.GRAPHQL
+
+
+def ask(ledger: Ledger, now: datetime, *, resource: Resource = CORE, took: timedelta = timedelta(0)) -> Reason | None:
+    """One whole request of one point."""
+    refusal = ledger.admit("ann", resource, 1, now)
+    if refusal is None:
+        ledger.charge("ann", resource, 1, now)
+        ledger.release("ann", resource, took, now + took)
+        return None
+    return refusal.reason
+
+
+@pytest.mark.parametrize(("resource", "allowed"), [(CORE, 900), (GRAPHQL, 2_000)])
+def test_points_a_minute(resource: Resource, allowed: int) -> None:
+    """Exactly so many requests fit into any minute, and again once they are older than one."""
+    ledger = Ledger(Limits())
+
+    assert [ask(ledger, NOW, resource=resource) for _ in range(allowed)] == [None] * allowed
+    assert ask(ledger, NOW + 59 * SECOND, resource=resource) is Reason.POINTS
+    assert ask(ledger, NOW + 119 * SECOND, resource=resource) is None
+
+
+def test_the_primary_quota_and_its_reset() -> None:
+    """5,000 an hour and not one more; the hour starts with the first request and refills at its end."""
+    ledger = Ledger(Limits(rest_points_per_minute=10_000))
+
+    assert all(ask(ledger, NOW) is None for _ in range(5_000))
+    assert ledger.standing("ann", CORE, NOW).remaining == 0
+    assert ask(ledger, NOW + SECOND) is Reason.PRIMARY
+    assert ask(ledger, NOW + SECOND, resource=GRAPHQL) is None
+    assert ask(ledger, NOW + timedelta(hours=1)) is None
+    assert ledger.standing("ann", CORE, NOW + timedelta(hours=1)).used == 1
+
+
+def test_a_query_dearer_than_what_is_left_takes_nothing() -> None:
+    """The quota never goes below zero, and the refusal counts as told."""
+    ledger = Ledger(Limits(graphql_per_hour=10))
+
+    assert ledger.charge("ann", GRAPHQL, 8, NOW)
+    assert not ledger.charge("ann", GRAPHQL, 3, NOW)
+    assert ledger.standing("ann", GRAPHQL, NOW).remaining == 2
+    assert ask(ledger, NOW + SECOND, resource=GRAPHQL) is Reason.PRIMARY
+
+
+def test_requests_in_flight() -> None:
+    """100 at once, REST and GraphQL together; the 101st is refused."""
+    ledger = Ledger(Limits())
+    for number in range(100):
+        assert ledger.admit("ann", CORE if number % 2 else GRAPHQL, 1, NOW) is None
+
+    refusal = ledger.admit("ann", CORE, 1, NOW)
+    assert refusal is not None
+    assert refusal.reason is Reason.IN_FLIGHT
+    assert ledger.in_flight() == 100
+
+
+def test_response_seconds() -> None:
+    """60 seconds of GraphQL in a minute shut GraphQL, 90 of both shut everything."""
+    ledger = Ledger(Limits())
+    for number in range(61):
+        assert ask(ledger, NOW + number * timedelta(milliseconds=1), resource=GRAPHQL, took=SECOND) is None
+    assert ask(ledger, NOW + SECOND) is None
+    assert ask(ledger, NOW + SECOND, resource=GRAPHQL) is Reason.SECONDS
+
+    both = Ledger(Limits())
+    for _ in range(31):
+        assert ask(both, NOW, took=3 * SECOND) is None
+    assert ask(both, NOW + 4 * SECOND) is Reason.SECONDS
+
+
+def test_asking_while_told_to_wait() -> None:
+    """What was on its way when the refusal went out is excused; what is asked later is not."""
+    limits = Limits(rest_points_per_minute=1)
+    ledger = Ledger(limits)
+    assert ask(ledger, NOW) is None
+    told = ledger.admit("ann", CORE, 1, NOW)
+    excused = ledger.admit("ann", CORE, 1, NOW + limits.notice)
+    blamed = ledger.admit("ann", GRAPHQL, 1, NOW + SECOND)
+
+    assert [refusal and refusal.again for refusal in (told, excused, blamed)] == [False, False, True]
+    assert ledger.admit("bob", CORE, 1, NOW + SECOND) is None
+
+
+def test_a_compressed_hour_shrinks_every_window() -> None:
+    """With an hour of 36 seconds the minute lasts 0.6, the seconds in it shrink, ``retry-after`` stays whole."""
+    limits = Limits(hour=timedelta(seconds=36), rest_points_per_minute=2)
+    ledger = Ledger(limits)
+    assert [ask(ledger, NOW) for _ in range(3)] == [None, None, Reason.POINTS]
+    assert ask(ledger, NOW + timedelta(milliseconds=600)) is None
+    assert whole_seconds(NOW + limits.minute, NOW) == 1
+
+    busy = Ledger(limits)
+    assert ask(busy, NOW, took=SECOND) is None
+    assert ask(busy, NOW + SECOND) is Reason.SECONDS
+
+
+def test_without_enforcement_nothing_is_refused_or_charged() -> None:
+    """``--no-limits``: the headers still say a full quota."""
+    ledger = Ledger(Limits(core_per_hour=1, rest_points_per_minute=1, enforced=False))
+
+    assert [ask(ledger, NOW) for _ in range(10)] == [None] * 10
+    assert ledger.standing("ann", CORE, NOW).remaining == 1
+
+
+def test_refusals_take_their_forms_in_turn() -> None:
+    """Both statuses occur, with and without the seconds to wait, always in the same order."""
+    ledger = Ledger(Limits(in_flight=0))
+    refusals = [ledger.admit(f"user {number}", CORE, 1, NOW) for number in range(4)]
+
+    assert [refusal and refusal.form for refusal in refusals] == [
+        Form(403, True),
+        Form(429, True),
+        Form(403, False),
+        Form(429, False),
+    ]

@@ -1,0 +1,211 @@
+"""The GraphQL schema that the simulator serves, and that it really executes."""
+
+import gzip
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import (
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    build_schema,
+    parse,
+)
+
+from fetcher.simulator import changes
+from fetcher.simulator.catalogue import seeds, synthetic
+from fetcher.simulator.clock import Clock
+from fetcher.simulator.exchange import Call, Upstream
+from fetcher.simulator.github_graphql import GitHubGraphQL, load_schema
+from fetcher.simulator.graphql_cost import CostReader
+from fetcher.simulator.limits import Ledger, Limits, Resource
+from fetcher.simulator.repository import Block
+from fetcher.simulator.world import World
+
+PUBLISHED = Path(__file__).parents[4] / "shared" / "contract" / "github-schema.graphql.gz"
+NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+BATCH = """
+query($ids: [ID!]!) {
+  nodes(ids: $ids) {
+    ... on Repository {
+      id databaseId nameWithOwner stargazerCount forkCount description isArchived isEmpty pushedAt
+      watchers { totalCount }
+      defaultBranchRef { name target { oid ... on Commit { committedDate } } }
+    }
+  }
+  rateLimit { cost remaining used nodeCount }
+}
+"""
+
+
+def ask(world: World, text: str, *, ledger: Ledger | None = None, **variables: Any) -> dict[str, Any]:
+    body = json.dumps({"query": text, "variables": variables}).encode()
+    call = Call(
+        upstream=Upstream.GITHUB,
+        route="graphql",
+        method="POST",
+        root="",
+        path="/graphql",
+        parameters={},
+        query={},
+        headers={},
+        body=body,
+        address="",
+        now=NOW,
+        identity="ann",
+    )
+    answer = GitHubGraphQL(world, ledger or Ledger(Limits())).handle(call)
+    return dict(answer.payload)
+
+
+def world_of_seeds() -> World:
+    return seeds(Clock(NOW))
+
+
+def own_types(schema: GraphQLSchema) -> Mapping[str, GraphQLObjectType | GraphQLInterfaceType]:
+    return {
+        name: kind
+        for name, kind in schema.type_map.items()
+        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType) and not name.startswith("__")
+    }
+
+
+@pytest.mark.skipif(not PUBLISHED.exists(), reason="GitHub's published schema lies beside the checkout, not in it")
+def test_every_field_is_as_github_publishes_it() -> None:
+    """Names, arguments with their defaults, and nullability agree with the published schema."""
+    published = build_schema(gzip.decompress(PUBLISHED.read_bytes()).decode(), assume_valid=True)
+    differing = []
+    for name, kind in own_types(load_schema()).items():
+        theirs = published.type_map[name]
+        assert isinstance(theirs, GraphQLObjectType | GraphQLInterfaceType)
+        for field_name, field in kind.fields.items():
+            reference = theirs.fields[field_name]
+            arguments = {one: (str(it.type), str(it)) for one, it in field.args.items()}
+            known = {one: (str(reference.args[one].type), str(reference.args[one])) for one in field.args}
+            if str(field.type) != str(reference.type) or arguments != known:
+                differing.append(f"{name}.{field_name}")
+
+    assert differing == []
+
+
+def test_a_batch_by_node_id_gives_each_repository_its_facts() -> None:
+    """Statistics, head and quota of several repositories come from one executed query of one point."""
+    world = world_of_seeds()
+    lesscpy = world.repository("lesscpy/lesscpy")
+    assert lesscpy is not None
+
+    answer = ask(world, BATCH, ids=[lesscpy.node_id])
+
+    node = answer["data"]["nodes"][0]
+    assert (node["nameWithOwner"], node["stargazerCount"], node["forkCount"]) == ("lesscpy/lesscpy", 144, 46)
+    assert node["defaultBranchRef"]["target"]["committedDate"] == "2022-10-21T11:36:40Z"
+    assert answer["data"]["rateLimit"] == {"cost": 1, "remaining": 4_999, "used": 1, "nodeCount": 1}
+    assert "errors" not in answer
+
+
+def test_a_missing_repository_is_a_null_and_an_error_with_its_path() -> None:
+    """Neither a missing node nor a private or blocked one fails its neighbours."""
+    world = world_of_seeds()
+    ids = [repository.node_id for known in world.repository_ids() if (repository := world.repository_by_id(known))]
+    changes.set_facts(world, "lesscpy/lesscpy", changes.Facts(private=True))
+    changes.set_block(world, "codingjoe/django-vies", Block.LEGAL)
+
+    answer = ask(world, BATCH, ids=[*ids, "R_kgDOunknown"])
+
+    lost = {tuple(error["path"]): error["type"] for error in answer["errors"]}
+    places = [at for at, node in enumerate(answer["data"]["nodes"]) if node is None]
+    assert sorted(lost) == [("nodes", at) for at in places]
+    assert sorted(lost.values()) == ["FORBIDDEN", "NOT_FOUND", "NOT_FOUND"]
+    assert sum(node is not None for node in answer["data"]["nodes"]) == 3
+
+
+def test_renames_are_followed_unless_told_otherwise() -> None:
+    """The old name resolves silently; with followRenames: false it does not."""
+    world = world_of_seeds()
+    changes.rename(world, "lesscpy/lesscpy", "lessc")
+    text = '{ repository(owner: "lesscpy", name: "lesscpy"%s) { nameWithOwner } }'
+
+    assert ask(world, text % "")["data"]["repository"] == {"nameWithOwner": "lesscpy/lessc"}
+    assert ask(world, text % ", followRenames: false")["errors"][0]["type"] == "NOT_FOUND"
+
+
+def test_more_than_100_ids_are_refused() -> None:
+    """GitHub takes 100 ids in one nodes field."""
+    answer = ask(world_of_seeds(), BATCH, ids=["R_kgDOunknown"] * 101)
+
+    assert answer["errors"][0]["type"] == "ARGUMENT_LIMIT"
+    assert answer["data"] is None
+
+
+def test_an_empty_repository_has_no_branch() -> None:
+    """isEmpty is true and defaultBranchRef null."""
+    world = world_of_seeds()
+    changes.empty(world, "lesscpy/lesscpy")
+    answer = ask(world, '{ repository(owner: "lesscpy", name: "lesscpy") { isEmpty defaultBranchRef { name } } }')
+
+    assert answer["data"]["repository"] == {"isEmpty": True, "defaultBranchRef": None}
+
+
+def test_history_is_newest_first_and_cut_by_dates() -> None:
+    """totalCount counts what since and until leave, nodes are as many as asked for."""
+    world = synthetic(20, 1, Clock(NOW))
+    repository = next(
+        one for known in world.repository_ids() if (one := world.repository_by_id(known)) and not one.empty
+    )
+    commits = repository.history.commits()
+    since = commits[-1].committed_at.isoformat()
+    text = """query($id: ID!, $since: GitTimestamp) { node(id: $id) { ... on Repository { defaultBranchRef { target {
+        ... on Commit { all: history(first: 2) { totalCount nodes { oid } } new: history(since: $since) { totalCount }
+    } } } } } }"""
+
+    target = ask(world, text, id=repository.node_id, since=since)["data"]["node"]["defaultBranchRef"]["target"]
+
+    assert target["all"]["totalCount"] == len(commits)
+    assert [node["oid"] for node in target["all"]["nodes"]] == [commits[-1].oid, commits[-2].oid]
+    assert target["new"]["totalCount"] == sum(one.committed_at >= commits[-1].committed_at for one in commits)
+
+
+def test_an_unknown_field_is_an_error_of_the_query() -> None:
+    """What GitHub's schema does not have is refused, and costs nothing."""
+    ledger = Ledger(Limits())
+    answer = ask(world_of_seeds(), "{ viewer { contributors } }", ledger=ledger)
+
+    assert "contributors" in answer["errors"][0]["message"]
+    assert ledger.standing("ann", Resource.GRAPHQL, NOW).used == 0
+
+
+def test_an_exhausted_quota_is_an_error_in_a_good_answer() -> None:
+    """RATE_LIMITED comes with HTTP 200, as FACTS.md says."""
+    ledger = Ledger(Limits(graphql_per_hour=1))
+    world = world_of_seeds()
+
+    assert "errors" not in ask(world, "{ viewer { login } }", ledger=ledger)
+    assert ask(world, "{ viewer { login } }", ledger=ledger)["errors"][0]["type"] == "RATE_LIMITED"
+
+
+@pytest.mark.parametrize(
+    ("text", "requests", "points"),
+    [
+        ("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", 0, 1),
+        ("query($ids: [ID!]!) { nodes(ids: $ids) { ... on Repository { watchers { totalCount } } } }", 100, 1),
+        (
+            """query($ids: [ID!]!) { nodes(ids: $ids) { ...two } }
+            fragment two on Repository { watchers { totalCount } stargazers { totalCount } }""",
+            200,
+            2,
+        ),
+    ],
+)
+def test_the_cost_counts_each_connection_once_a_parent(text: str, requests: int, points: int) -> None:
+    """Connection requests over 100, at least one point."""
+    schema = load_schema()
+    document = parse(text)
+    operation: Any = document.definitions[0]
+
+    cost = CostReader(schema).measure(document, operation, {"ids": ["x"] * 100})
+
+    assert (cost.requests, cost.points) == (requests, points)

@@ -1,0 +1,207 @@
+"""Worlds: what they hold, what changes them, and that synthetic packages cost nothing until asked for."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from fetcher.simulator import changes
+from fetcher.simulator.catalogue import CatalogueError, documents, from_folder, seeds, synthetic, write_catalogue
+from fetcher.simulator.clock import Clock
+from fetcher.simulator.history import contributors, participation
+from fetcher.simulator.project import Project, ProjectStatus, Release
+from fetcher.simulator.repository import Repository, database_id_of, node_id
+from fetcher.simulator.world import World
+
+NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+
+
+def repositories(world: World) -> list[Repository]:
+    return [one for known in world.repository_ids() if (one := world.repository_by_id(known)) is not None]
+
+
+def logins(repository: Repository) -> list[str | None]:
+    return [one.author.login for one in contributors(repository.history.commits())[0]]
+
+
+def test_a_synthetic_package_is_the_same_each_time() -> None:
+    """Two worlds of one seed agree on every fact, another seed does not."""
+    first, second, other = (synthetic(50, seed, Clock(NOW)) for seed in (1, 1, 2))
+
+    for mine, same in zip(repositories(first), repositories(second), strict=True):
+        assert mine.history.commits() == same.history.commits()
+        assert (mine.full_name, mine.stars, mine.node_id) == (same.full_name, same.stars, same.node_id)
+    assert [one.stars for one in repositories(first)] != [one.stars for one in repositories(other)]
+
+
+def test_the_tip_known_without_the_history_is_its_newest_commit() -> None:
+    """GraphQL's cheap answer and the commits list agree on the head."""
+    for repository in repositories(synthetic(200, 3, Clock(NOW))):
+        commits, tip = repository.history.commits(), repository.history.tip
+        if tip is not None:
+            newest = commits[-1]
+            assert (tip.oid, tip.committed_at, tip.authored_at) == (
+                newest.oid,
+                newest.committed_at,
+                newest.authored_at,
+            )
+            assert tip.parents == len(newest.parents)
+
+
+def test_synthetic_spreads_are_those_of_a_directory() -> None:
+    """About two fifths are active, some lists need a second and a third page, some authors are anonymous."""
+    world = synthetic(1_000, 0, Clock(NOW))
+    counts = [contributors(one.history.commits()) for one in repositories(world)]
+    active = [sum(participation(one.history.commits(), NOW.date())) > 0 for one in repositories(world)]
+
+    assert 300 < sum(active) < 500
+    assert sum(len(accounts) > 100 for accounts, _ in counts) > 5
+    assert any(len(accounts) > 200 for accounts, _ in counts)
+    assert any(anonymous for _, anonymous in counts)
+    assert any(one.empty for one in repositories(world))
+
+
+def test_a_million_packages_are_made_one_by_one() -> None:
+    """A world of a million answers for its last package without having made the others."""
+    world = synthetic(1_000_000, 0, Clock(NOW))
+    last = world.repository_by_id(world.repository_ids()[-1])
+
+    assert last is not None
+    assert world.repository(last.full_name.upper()) == last
+    assert world.project(last.name.replace("-", "_")) is not None
+
+
+def test_a_node_id_holds_its_number() -> None:
+    """The global id is of GitHub's form and leads back to the number; nonsense leads nowhere."""
+    assert database_id_of(node_id("R", 700_000_123)) == 700_000_123
+    assert database_id_of(node_id("U", 700_000_123)) is None
+    assert database_id_of("R_nonsense") is None
+    assert database_id_of("") is None
+
+
+def test_a_renamed_and_transferred_repository_is_found_under_every_name() -> None:
+    """Old names lead to the repository as it is now, with the number it always had."""
+    world = seeds(Clock(NOW))
+    before = world.repository("lesscpy/lesscpy")
+    changes.rename(world, "lesscpy/lesscpy", "lessc")
+    after = changes.rename(world, "lesscpy/lessc", "lessc", "jazzband")
+
+    assert before is not None
+    assert after.database_id == before.database_id
+    assert world.repository("lesscpy/lesscpy") == world.repository("LESSCPY/lessc") == after
+
+
+def test_a_recreated_repository_has_the_name_but_not_the_number() -> None:
+    """Repo-jacking: the name answers again, the old number is gone."""
+    world = synthetic(3, 0, Clock(NOW))
+    before = repositories(world)[0]
+    after = changes.recreate(world, before.full_name)
+
+    assert world.repository(before.full_name) == after
+    assert after.database_id != before.database_id
+    assert world.repository_by_id(before.database_id) is None
+
+
+def test_pushes_move_the_head_and_the_counts() -> None:
+    """New commits, a new author, and a late merge whose commits are older than the newest ones."""
+    world = seeds(Clock(NOW))
+    full_name = "lesscpy/lesscpy"
+    changes.push(world, full_name, changes.Push(commits=2, login="newcomer", age=timedelta(days=10), merge=True))
+    tomorrow = (NOW + timedelta(days=1)).date()
+    repository = changes.repository_of(world, full_name)
+
+    assert repository.history.commits()[-1].is_merge
+    assert participation(repository.history.commits(), tomorrow)[-2:] == [2, 0]
+    assert "newcomer" in logins(repository)
+
+
+def test_a_forced_push_leaves_the_old_line_behind() -> None:
+    """The dropped commits are off the branch and still kept for comparing, unless they vanished."""
+    world = seeds(Clock(NOW))
+    before = changes.repository_of(world, "lesscpy/lesscpy")
+    after = changes.force_push(world, "lesscpy/lesscpy", dropped=2, commits=1)
+    vanished = changes.force_push(world, "lesscpy/lesscpy", vanished=True)
+
+    assert len(after.history.commits()) == len(before.history.commits()) - 1
+    assert after.abandoned == (before.history,)
+    assert vanished.abandoned == ()
+
+
+def test_churn_is_the_same_for_the_same_seed() -> None:
+    """Five in a hundred heads move and two in a hundred projects release, and always the same ones."""
+    first, second = synthetic(400, 1, Clock(NOW)), synthetic(400, 1, Clock(NOW))
+    churned = changes.churn(first)
+
+    assert churned == changes.churn(second)
+    assert len(churned.pushed) == 20
+    assert len(churned.released) == 8
+
+
+@pytest.mark.parametrize(
+    ("versions", "latest"),
+    [
+        (["1.9", "1.10"], "1.10"),
+        (["1.0", "2.0rc1"], "1.0"),
+        (["1.0a1", "1.0b2"], "1.0b2"),
+        (["1.0", "2.0 yanked"], "1.0"),
+        (["1.0 yanked", "2.0a1"], "2.0a1"),
+        (["2008-legacy", "0.1"], "0.1"),
+        (["1.0 yanked"], "1.0"),
+        (["not a version"], "not a version"),
+    ],
+)
+def test_the_latest_version(versions: list[str], latest: str) -> None:
+    """Newest non-yanked final, else newest non-yanked pre-release, by PEP 440's order."""
+    releases = tuple(
+        Release(version=text.removesuffix(" yanked"), uploaded_at=NOW, yanked=text.endswith(" yanked"))
+        for text in versions
+    )
+    found = Project(name="x", serial=1, releases=releases).latest()
+
+    assert found is not None
+    assert found.version == latest
+
+
+def test_releases_move_the_serial_and_a_status_does_not() -> None:
+    """As upstream: archiving is not to be seen in the serial."""
+    world = seeds(Clock(NOW))
+    released = changes.release(world, "lesscpy")
+    yanked = changes.yank(world, "lesscpy", reason="oops")
+    archived = changes.set_status(world, "lesscpy", ProjectStatus.ARCHIVED)
+    latest = yanked.latest()
+
+    assert released.serial < yanked.serial == archived.serial == world.serial
+    assert latest is not None
+    assert latest.version == "0.15.1"
+
+
+def test_what_does_not_exist_cannot_be_changed() -> None:
+    """The error names the repository, project or version."""
+    world = seeds(Clock(NOW))
+    with pytest.raises(changes.UnknownTargetError, match="no repository no/body"):
+        changes.push(world, "no/body")
+    with pytest.raises(changes.UnknownTargetError, match="no project nothing"):
+        changes.release(world, "nothing")
+    with pytest.raises(changes.UnknownTargetError, match=r"no version 9\.9"):
+        changes.yank(world, "lesscpy", "9.9")
+
+
+def test_a_catalogue_is_written_for_import(tmp_path: Path) -> None:
+    """Documents carry what editors own and nothing that a worker writes; a .txt has one address a line."""
+    world = synthetic(30, 0, Clock(NOW))
+    write_catalogue(world, tmp_path / "c.txt")
+    written = list(documents(world))
+
+    assert (tmp_path / "c.txt").read_text().splitlines() == [one["repo_url"] for one in written]
+    assert len({one["slug"] for one in written}) == 30
+    assert not {"repo_watchers", "participants", "commits_over_52", "last_fetched"} & written[0].keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("{", "Expecting"), ('{"slug": "x"}', "repo_url"), ('{"repo_url": "http://x"}', "not a repos")]
+)
+def test_a_bad_catalogue_says_what_is_wrong(tmp_path: Path, text: str, told: str) -> None:
+    """A document that cannot be served names itself and its fault."""
+    (tmp_path / "bad.json").write_text(text)
+    with pytest.raises(CatalogueError, match=told):
+        from_folder(tmp_path)
