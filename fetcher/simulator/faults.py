@@ -24,6 +24,13 @@ USUAL_TEXT: Mapping[int, str] = {
 }
 
 
+EXPECTED: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("skip", "times", "status", "retry_after", "size"), int),
+    **dict.fromkeys(("probability", "seconds"), (int, float)),
+    **dict.fromkeys(("route", "package", "message", "location"), str),
+}
+
+
 class Kind(StrEnum):
     """What can go wrong with an answer."""
 
@@ -87,6 +94,9 @@ class Rule:
             raise ValueError(f"a fault has no field {', '.join(sorted(unknown))}")
         if "kind" not in given:
             raise ValueError(f"a fault needs a kind, one of {', '.join(Kind)}")
+        for name, value in given.items():
+            if name in EXPECTED and value is not None and not isinstance(value, EXPECTED[name]):
+                raise ValueError(f"a fault's {name} cannot be {value!r}")
         upstream = given.get("upstream")
         return cls(**{**given, "kind": Kind(given["kind"]), "upstream": upstream and Upstream(upstream)})
 
@@ -145,10 +155,13 @@ class Faults:
         ]
 
     def strike(self, call: Call, answer: Answer) -> Struck:
-        """Apply every rule that this request meets, in the order in which they were added."""
+        """Apply the first rule that is due, in the order in which they were added; latency comes on top of it."""
         struck = Struck(answer, Delivery())
+        decided = False
         for armed in self._armed:
-            if self._due(armed, call, answer):
+            slow = armed.rule.kind is Kind.LATENCY
+            if (slow or not decided) and self._due(armed, call, answer):
+                decided = decided or not slow
                 armed.struck += 1
                 struck.names.append(armed.rule.kind.value)
                 _apply(armed.rule, call, struck)

@@ -60,13 +60,14 @@ class Front:
         if struck.throttle is not None:
             self.gate.throttled(call, struck.throttle)
         struck.delivery.delay += self.latency
+        entry = self._write_down(call, struck)
         try:
             await deliver(answer, struck.delivery, receive, send)
         finally:
             took = self.clock.now() - call.now
             if refused is None:
                 self.gate.release(call, took)
-            self._write_down(call, struck, took)
+            self.journal.left(entry, took)
 
     def _validate(self, call: Call, answer: Answer) -> None:
         """Give a good answer its validator, and turn it into a 304 where the client has it already."""
@@ -83,7 +84,8 @@ class Front:
         if known and etag.removeprefix("W/") in known:
             answer.status, answer.body, answer.stream = 304, b"", None
 
-    def _write_down(self, call: Call, struck: Struck, took: timedelta) -> None:
+    def _write_down(self, call: Call, struck: Struck) -> Entry:
+        """Before the answer is out: whoever has it must find it in the log."""
         entry = Entry(
             at=call.now,
             upstream=call.upstream,
@@ -93,11 +95,11 @@ class Front:
             identity=call.identity,
             points=struck.answer.points,
             packages=tuple(struck.answer.packages),
-            seconds=took.total_seconds(),
             reason=struck.answer.reason,
             fault=", ".join(struck.names),
         )
         self.journal.answered(entry, self.gate.resource(call))
+        return entry
 
 
 def _etag(call: Call, body: bytes) -> str:

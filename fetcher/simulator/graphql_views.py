@@ -18,6 +18,7 @@ View = dict[str, Any]
 Info: TypeAlias = "GraphQLResolveInfo[Any]"
 
 MOST_PER_PAGE = 100
+NO_MORE: View = {"hasNextPage": False, "hasPreviousPage": False, "endCursor": None, "startCursor": None}
 
 
 def resolve_field(source: Any, info: Info, **arguments: Any) -> Any:
@@ -39,7 +40,6 @@ def user(login: str) -> View:
 
 def repository(repo: Repository) -> View:
     pushed_at = stamp(repo.pushed_at)
-    stargazers, watchers = {"totalCount": repo.stars}, {"totalCount": repo.subscribers}
     return {
         "__typename": "Repository",
         "id": repo.node_id,
@@ -50,8 +50,8 @@ def repository(repo: Repository) -> View:
         "url": f"https://github.com/{repo.full_name}",
         "stargazerCount": repo.stars,
         "forkCount": repo.forks,
-        "watchers": lambda info, **page: _counted(watchers, page),
-        "stargazers": lambda info, **page: _counted(stargazers, page),
+        "watchers": lambda info, **page: _counted(repo.subscribers),
+        "stargazers": lambda info, **page: _counted(repo.stars),
         "description": repo.description,
         "isArchived": repo.archived,
         "archivedAt": pushed_at if repo.archived else None,
@@ -101,7 +101,7 @@ def _tip(tip: Tip, commits: Callable[[], Sequence[Commit]]) -> View:
         "committedDate": stamp(tip.committed_at),
         "authoredDate": stamp(tip.authored_at),
         "author": lambda info: _actor(commits()[-1]),
-        "parents": lambda info, **page: _counted({"totalCount": tip.parents}, page),
+        "parents": lambda info, **page: _counted(tip.parents),
         "history": lambda info, **page: _history(commits(), **page),
     }
 
@@ -116,9 +116,9 @@ def _actor(commit: Commit) -> View:
     }
 
 
-def _counted(connection: View, page: View) -> View:
-    """A connection of which only the number is known; the nodes are null, as they are to who may not see them."""
-    return connection | {"nodes": None, "pageInfo": _page_info(has_next=False, end=None)} if page else connection
+def _counted(total: int) -> View:
+    """A connection of which only the number is known; its nodes are null, as they are to who may not see them."""
+    return {"totalCount": total, "nodes": None, "pageInfo": NO_MORE}
 
 
 def _history(
@@ -144,9 +144,5 @@ def _history(
     return {
         "totalCount": len(chosen),
         "nodes": nodes,
-        "pageInfo": _page_info(has_next=stop < len(chosen), end=str(stop - 1) if nodes else None),
+        "pageInfo": NO_MORE | {"hasNextPage": stop < len(chosen), "endCursor": str(stop - 1) if nodes else None},
     }
-
-
-def _page_info(*, has_next: bool, end: str | None) -> View:
-    return {"hasNextPage": has_next, "hasPreviousPage": False, "endCursor": end, "startCursor": None}

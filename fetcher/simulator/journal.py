@@ -2,16 +2,16 @@
 
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-ENTRIES_KEPT = 500_000
+ENTRIES_KEPT = 200_000
 ASKED_WHILE_WAITING = "asked while told to wait"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Entry:
-    """One request. ``points`` are those of the hour's quota, ``reason`` is the limit or the fault that struck."""
+    """One request. ``points`` are those of the hour's quota, ``reason`` is the limit that it broke."""
 
     at: datetime
     upstream: str
@@ -21,12 +21,14 @@ class Entry:
     identity: str
     points: int
     packages: tuple[str, ...]
-    seconds: float
+    took: timedelta | None = None
+    """None while the answer is still on its way."""
     reason: str = ""
     fault: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"at": self.at.isoformat()}
+        seconds = None if self.took is None else self.took.total_seconds()
+        return asdict(self) | {"at": self.at.isoformat(), "took": seconds}
 
 
 @dataclass(slots=True)
@@ -46,7 +48,6 @@ class Journal:
         self.most_in_flight[upstream] = max(self.most_in_flight[upstream], self.in_flight[upstream])
 
     def answered(self, entry: Entry, resource: str) -> None:
-        self.in_flight[entry.upstream] -= 1
         self.entries.append(entry)
         self.requests[entry.upstream, entry.route, entry.status] += 1
         self.points[resource] += entry.points
@@ -54,6 +55,10 @@ class Journal:
             self.reasons[entry.reason] += 1
         if entry.fault:
             self.faults[entry.fault] += 1
+
+    def left(self, entry: Entry, took: timedelta) -> None:
+        entry.took = took
+        self.in_flight[entry.upstream] -= 1
 
     def clear(self) -> None:
         """Start counting anew; what is in flight stays so."""

@@ -1,0 +1,231 @@
+"""Faults on the wire, the control API and the command."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from fetcher.simulator.catalogue import seeds
+from fetcher.simulator.faults import Kind, Rule
+from fetcher.simulator.server import Simulator
+
+LESSCPY, VIES = "lesscpy/lesscpy", "codingjoe/django-vies"
+QUERY = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Repository { nameWithOwner } } }"
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(seeds()) as running:
+        yield running
+
+
+def ask(simulator: Simulator, path: str = f"/repos/{LESSCPY}", *, timeout: float = 5) -> httpx.Response:
+    headers = {"authorization": f"Bearer {simulator.token}"}
+    return httpx.get(simulator.github_url + path, headers=headers, timeout=timeout)
+
+
+def batch(simulator: Simulator) -> httpx.Response:
+    repositories = [simulator.world.repository(name) for name in (LESSCPY, VIES)]
+    body = {"query": QUERY, "variables": {"ids": [one.node_id for one in repositories if one]}}
+    return httpx.post(simulator.graphql_url, json=body, headers={"authorization": f"Bearer {simulator.token}"})
+
+
+def arm(simulator: Simulator, **rule: Any) -> None:
+    answer = httpx.post(f"{simulator.url}/_simulator/faults", json=rule)
+    assert answer.status_code == 201, answer.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (Kind.HANG, httpx.ReadTimeout),
+        (Kind.RESET, httpx.ReadError),
+        (Kind.TRUNCATE, httpx.RemoteProtocolError),
+    ],
+)
+def test_broken_connections_are_broken_on_the_wire(
+    simulator: Simulator, kind: Kind, error: type[httpx.HTTPError]
+) -> None:
+    """A hang runs into the client's timeout, a reset and a cut body are seen as such, and the next answer is good."""
+    arm(simulator, kind=kind, times=1)
+    with pytest.raises(error):
+        ask(simulator, timeout=0.5)
+
+    assert ask(simulator).status_code == 200
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 429, 451, 500, 502, 503, 504])
+def test_any_status_is_served_in_githubs_form(simulator: Simulator, status: int) -> None:
+    """The status, a message, and Retry-After if the rule has one."""
+    arm(simulator, kind="status", status=status, retry_after=7)
+    answer = ask(simulator)
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (status, "7")
+    assert answer.json()["message"]
+
+
+def test_answers_of_the_wrong_kind(simulator: Simulator) -> None:
+    """HTML with 200, JSON of another shape, a redirect to another host, a redirect to itself, a huge body."""
+    for kind in ("html", "wrong_shape", "redirect_away", "redirect_loop", "oversize"):
+        arm(simulator, kind=kind, times=1, size=3_000_000)
+    html, shape, away, loop, huge = (ask(simulator) for _ in range(5))
+
+    assert html.headers["content-type"].startswith("text/html")
+    assert isinstance(shape.json(), list)
+    assert away.headers["location"].startswith("http://elsewhere.invalid/")
+    assert loop.headers["location"] == f"{simulator.github_url}/repos/{LESSCPY}"
+    assert len(huge.content) > 2_000_000
+
+
+def test_partial_answers_of_graphql(simulator: Simulator) -> None:
+    """One package null with an error and its path; one gone without a word; the whole refused for its resources."""
+    arm(simulator, kind="partial_error", package=VIES, times=1)
+    partial = batch(simulator).json()
+    httpx.delete(f"{simulator.url}/_simulator/faults")
+    arm(simulator, kind="omit", package=VIES, times=1)
+    omitted = batch(simulator).json()
+    arm(simulator, kind="resource_limits", times=1)
+    refused = batch(simulator).json()
+
+    assert partial["data"]["nodes"] == [{"nameWithOwner": LESSCPY}, None]
+    assert partial["errors"][0]["path"] == ["nodes", 1]
+    assert omitted == {"data": {"nodes": [{"nameWithOwner": LESSCPY}]}}
+    assert refused["errors"][0]["type"] == "RESOURCE_LIMITS_EXCEEDED"
+
+
+def test_a_poisonous_package_breaks_only_the_batches_that_hold_it(simulator: Simulator) -> None:
+    """A rule for a package matches GraphQL too, so that bisecting can be tested."""
+    arm(simulator, kind="status", status=502, package=VIES.upper(), route="graphql")
+
+    assert batch(simulator).status_code == 502
+    assert ask(simulator, f"/repos/{VIES}").status_code == 200
+
+
+def test_a_throttle_is_held_against_who_asks_on(simulator: Simulator) -> None:
+    """After the fault every request of the identity is refused until the wait is over, and the late ones counted."""
+    arm(simulator, kind="throttle", status=429, retry_after=60, times=1)
+    first = ask(simulator)
+    httpx.post(f"{simulator.url}/_simulator/actions", json={"action": "advance", "seconds": 30})
+    second = ask(simulator)
+    summary = simulator.log.summary()
+    httpx.post(f"{simulator.url}/_simulator/actions", json={"action": "advance", "seconds": 31})
+
+    assert (first.status_code, second.status_code) == (429, 429)
+    assert int(second.headers["retry-after"]) <= 30
+    assert summary["asked_while_told_to_wait"] == 1
+    assert ask(simulator).status_code == 200
+
+
+def test_rules_strike_one_after_the_other(simulator: Simulator) -> None:
+    """The first rule that is due decides the answer, latency comes on top, ``skip`` lets requests pass before."""
+    arm(simulator, kind="latency", seconds=0.01)
+    arm(simulator, kind="status", status=500, skip=1, times=1)
+    arm(simulator, kind="status", status=503, times=2)
+    statuses = [ask(simulator).status_code for _ in range(4)]
+
+    assert statuses == [503, 500, 503, 200]
+    assert simulator.log.entries[1].fault == "latency, status"
+
+
+def test_chance_is_seeded() -> None:
+    """The same seed strikes the same requests."""
+    runs = []
+    for _ in range(2):
+        with Simulator(seeds()) as simulator:
+            simulator.faults.add(Rule(kind=Kind.STATUS, status=500, probability=0.5))
+            runs.append([ask(simulator).status_code for _ in range(20)])
+
+    assert runs[0] == runs[1]
+    assert set(runs[0]) == {200, 500}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "told"),
+    [
+        ("faults", {"kind": "nonsense"}, 400, "nonsense"),
+        ("faults", {"kind": "hang", "colour": "red"}, 400, "colour"),
+        ("faults", {"kind": "hang", "times": "often"}, 400, "'often'"),
+        ("actions", {"action": "explode"}, 400, "no action 'explode'"),
+        ("actions", {"action": "push", "target": "no/body"}, 404, "no repository no/body"),
+        ("actions", {"action": "push", "target": LESSCPY, "comits": 1}, 400, "comits"),
+        ("actions", {"action": "status", "target": "lesscpy", "status": "lost"}, 400, "lost"),
+    ],
+)
+def test_a_wrong_control_request_is_told_so(
+    simulator: Simulator, path: str, body: dict[str, Any], status: int, told: str
+) -> None:
+    """One line that names what is wrong, and nothing changed."""
+    answer = httpx.post(f"{simulator.url}/_simulator/{path}", json=body)
+
+    assert answer.status_code == status
+    assert told in answer.json()["error"]
+
+
+def test_the_log_has_every_request(simulator: Simulator) -> None:
+    """Who asked what, how it was answered and what it cost; narrowed by package; cleared on demand."""
+    ask(simulator)
+    batch(simulator)
+    log = f"{simulator.url}/_simulator/log"
+    entries = httpx.get(log, params={"package": LESSCPY}).json()
+    httpx.delete(log)
+
+    assert [(one["route"], one["status"], one["points"]) for one in entries] == [
+        ("repository", 200, 1),
+        ("graphql", 200, 1),
+    ]
+    assert entries[1]["packages"] == [LESSCPY, VIES]
+    assert entries[0]["identity"] == "simulated-user"
+    assert httpx.get(log).json() == []
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_says_what_to_export_and_ends_well(sign: signal.Signals) -> None:
+    """Three lines, then it serves until a signal, and exits 0."""
+    command = [sys.executable, "-m", "fetcher.simulator", "--port", "0", "--packages", "20", "--hour", "60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": "."}) as process:
+        assert process.stdout is not None
+        exported = dict(process.stdout.readline().strip().split("=", 1) for _ in range(3))
+        answer = httpx.get(f"{exported['FETCHER_PYPI_URL']}/simple/")
+        process.send_signal(sign)
+
+        assert answer.status_code == 200
+        assert exported["FETCHER_GITHUB_TOKEN"] == "simulated-token"
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--mirror", "colours"], "--mirror colours"),
+        (["--limit", "core_per_hour=many"], "--limit core_per_hour=many"),
+        (["--catalogue", "/nowhere"], "no *.json document"),
+        (["--fault", '{"kind": "nonsense"}'], "nonsense"),
+        (["--hour", "0"], "--hour 0"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_status_1(options: list[str], told: str) -> None:
+    """No traceback: the option and what was expected."""
+    command = [sys.executable, "-m", "fetcher.simulator", "--port", "0", *options]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+
+    assert ended.returncode == 1
+    assert told in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_port_in_use_is_one_line_and_status_1() -> None:
+    """It names the address and says to choose another port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "fetcher.simulator", "--port", port]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+
+    assert ended.returncode == 1
+    assert f"127.0.0.1:{port}" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
