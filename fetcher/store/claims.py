@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import (
     CTE,
     ColumnElement,
     Connection,
-    CursorResult,
     Select,
-    and_,
     distinct,
     func,
     or_,
     select,
-    tuple_,
     union_all,
     update,
 )
@@ -30,6 +26,7 @@ from fetcher.store.schema import packages, source_states
 
 _S = source_states.c
 _LEASED = _S.lease.is_not(None)
+_KEYS = select(_S.package_id, _S.source)
 
 
 def claim(
@@ -44,12 +41,12 @@ def claim(
         return None
     lease, until = uuid4().hex, now + lease_for
     chosen = _longest_due(sources, limit, now)
+    # The function keeps SQLite from walking through all that is due, by the index, for the few rows that were chosen.
     due = (
-        select(_S.package_id, _S.source)
-        .join(chosen, _S.package_id == chosen.c.package_id)
-        .where(_S.source.in_(_names(sources)), _claimable(now))
+        _KEYS.where(_S.package_id.in_(select(chosen.c.package_id)), _S.source.in_(_names(sources)))
+        .where(func.coalesce(_S.due_at, _S.due_at) <= now, _unleased(now))
         .order_by(_S.package_id, _S.source)
-        .with_for_update(skip_locked=True, of=source_states)
+        .with_for_update(skip_locked=True)
         .cte("due_rows")
     )
     rows = connection.execute(_leasing(due, lease, until)).all()
@@ -75,8 +72,7 @@ def claim_packages(
     found: set[int] = set()
     for ids in chunks(package_ids):
         wanted = (
-            select(_S.package_id, _S.source)
-            .where(_S.package_id.in_(ids), _S.source.in_(_names(sources)))
+            _KEYS.where(_S.package_id.in_(ids), _S.source.in_(_names(sources)))
             .order_by(_S.package_id, _S.source)
             .with_for_update()
             .cte("wanted_rows")
@@ -92,14 +88,14 @@ def release(connection: Connection, claim: Claim) -> int:
     """Give back what is still leased, as due as it was."""
     released = 0
     for ids in chunks(claim.package_ids):
-        rows = _locked(and_(_S.package_id.in_(ids), _S.lease == claim.lease))
-        released += _unlease(connection, rows)
+        held = _KEYS.where(_S.package_id.in_(ids), _S.lease == claim.lease)
+        released += _unlease(connection, held.order_by(*_KEYS.selected_columns).with_for_update())
     return released
 
 
 def expire_leases(connection: Connection, now: datetime) -> int:
     """End the leases whose time is over; rows that somebody is just writing are left to the next time."""
-    return _unlease(connection, _locked(and_(_LEASED, _S.lease_until <= now), skip_locked=True))
+    return _unlease(connection, _KEYS.where(_LEASED, _S.lease_until <= now).with_for_update(skip_locked=True))
 
 
 def leased(connection: Connection, sources: Sequence[Source], now: datetime) -> int:
@@ -111,7 +107,7 @@ def leased(connection: Connection, sources: Sequence[Source], now: datetime) -> 
 
 
 def due_ids(connection: Connection, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
-    """Ids of all packages (``sources`` or ``now`` is ``None``), or of those of which one of ``sources`` is due."""
+    """Ids of the packages that have one of ``sources`` (any, if ``None``) due at ``now`` (ever, if ``None``)."""
     if sources is None and now is None:
         return list(connection.execute(select(packages.c.id).order_by(packages.c.id)).scalars())
     wanted = select(_S.package_id).distinct().order_by(_S.package_id)
@@ -126,15 +122,15 @@ def _names(sources: Sequence[Source]) -> list[str]:
     return [source.value for source in sources]
 
 
-def _claimable(now: datetime) -> ColumnElement[bool]:
-    return and_(_S.due_at.is_not(None), _S.due_at <= now, or_(_S.lease_until.is_(None), _S.lease_until <= now))
+def _unleased(now: datetime) -> ColumnElement[bool]:
+    return or_(_S.lease_until.is_(None), _S.lease_until <= now)
 
 
 def _longest_due(sources: Sequence[Source], limit: int, now: datetime) -> CTE:
     """The ``limit`` packages that are due longest: they are among the first ``limit`` rows of each source."""
     first = [
         select(_S.package_id, _S.due_at)
-        .where(_S.source == source.value, _claimable(now))
+        .where(_S.source == source.value, _S.due_at.is_not(None), _S.due_at <= now, _unleased(now))
         .order_by(_S.due_at, _S.package_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -160,14 +156,12 @@ def _leasing(rows: CTE, lease: str, until: datetime) -> ReturningUpdate[tuple[in
     )
 
 
-def _locked(condition: ColumnElement[bool], *, skip_locked: bool = False) -> Select[tuple[int, str]]:
-    """The keys of the rows that meet ``condition``, locked in the one order that every writer keeps."""
-    rows = select(_S.package_id, _S.source).where(condition).order_by(_S.package_id, _S.source)
-    return rows.with_for_update(skip_locked=skip_locked)
-
-
 def _unlease(connection: Connection, rows: Select[tuple[int, str]]) -> int:
-    ended: CursorResult[Any] = connection.execute(
-        update(source_states).where(tuple_(_S.package_id, _S.source).in_(rows)).values(lease=None, lease_until=None)
+    found = rows.cte("leased_rows")
+    ended = (
+        update(source_states)
+        .where(_S.package_id == found.c.package_id, _S.source == found.c.source)
+        .values(lease=None, lease_until=None)
+        .returning(_S.package_id)
     )
-    return ended.rowcount
+    return len(connection.execute(ended).all())

@@ -94,18 +94,16 @@ def complete_columns(entry: CatalogueEntry, addresses: Addresses) -> Columns:
     return {**names, **stated, **texts, "extra": dict(entry.extra), **addresses.columns()}
 
 
-def filled_columns(stored: Mapping[str, Any], entry: CatalogueEntry, addresses: Addresses) -> Columns:
+def filled_columns(stored: Mapping[str, Any], stated: Columns) -> Columns:
     """The stored columns with what an incomplete entry states; its slug and title are made up from its address."""
-    columns = {name: stored[name] for name in complete_columns(entry, addresses)}
-    columns["title"] = stored["title"] or plain(entry.title)
-    columns["extra"] = {**(stored["extra"] or {}), **entry.extra}
-    stated = {name: getattr(entry, name) for name in _STATED if getattr(entry, name) is not None}
-    columns |= {name: plain(value) if name in _TEXTS else value for name, value in stated.items()}
-    parsed = addresses.columns()
-    if addresses.repo is not None:
-        columns |= {name: value for name, value in parsed.items() if name.startswith("repo_")}
-    if addresses.project is not None:
-        columns |= {"project": parsed["project"], "project_unsupported": parsed["project_unsupported"]}
+    columns = {name: stored[name] for name in stated}
+    columns |= {name: stated[name] for name in _STATED if stated[name] is not None}
+    columns["title"] = stored["title"] or stated["title"]
+    columns["extra"] = {**(stored["extra"] or {}), **stated["extra"]}
+    if stated["repo_key"] is not None:
+        columns |= {name: value for name, value in stated.items() if name.startswith("repo_")}
+    if stated["project"] is not None or stated["project_unsupported"] is not None:
+        columns |= {name: stated[name] for name in ("project", "project_unsupported")}
     return columns
 
 

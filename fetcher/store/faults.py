@@ -47,19 +47,36 @@ _FAULTS = (
         "is damaged",
         "Restore the file from a backup",
     ),
-    _Fault(("28",), (), "refuses this user or password", "Check FETCHER_DATABASE_URL"),
-    _Fault(("3D000",), (), "does not exist on its server", "Create it, or check FETCHER_DATABASE_URL"),
+    _Fault(
+        ("28",),
+        ("authentication failed", "fatal:  role"),
+        "refuses this user or password",
+        "Check FETCHER_DATABASE_URL",
+    ),
+    _Fault(
+        ("3D000",), ('fatal:  database "',), "does not exist on its server", "Create it, or check FETCHER_DATABASE_URL"
+    ),
     _Fault(("42501",), (), "forbids this user the access", "Grant the user rights on the tables and the schema"),
-    _Fault(("53300",), (), "has too many connections", "Raise max_connections or start fewer workers"),
+    _Fault(
+        ("53300",),
+        ("too many clients", "too many connections", "connection slots"),
+        "has too many connections",
+        "Raise max_connections or start fewer workers",
+    ),
     _Fault(("40001", "40P01"), (), "kept running into other transactions", "Try again"),
 )
 
 
-def may_pass(error: exc.SQLAlchemyError) -> bool:
-    """Whether the same transaction may be run again: a deadlock, or a connection that was cut in the middle."""
-    if not isinstance(error, exc.DBAPIError):
-        return False
-    return error.connection_invalidated or _state(error) in _RETRIED_STATES
+def was_cut(error: exc.SQLAlchemyError) -> bool:
+    """Whether a connection broke that had worked: the server restarts, or somebody ended it."""
+    return isinstance(error, exc.DBAPIError) and error.connection_invalidated
+
+
+def may_pass(error: exc.SQLAlchemyError, *, cut: bool) -> bool:
+    """Whether the same transaction may be run again: after a deadlock, or while a server that was there comes back."""
+    if cut and isinstance(error, exc.OperationalError):
+        return True
+    return isinstance(error, exc.DBAPIError) and _state(error) in _RETRIED_STATES
 
 
 def explain(error: Exception, url: URL) -> StoreError:

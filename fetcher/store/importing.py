@@ -135,10 +135,8 @@ def _in_order(held: Iterable[Held]) -> list[Held]:
 
 def _edit(catalogue: Catalogue, held: Held, entry: CatalogueEntry, addresses: Addresses) -> bool:
     """Give the package the entry's fields; returns whether one differed."""
-    if entry.complete:
-        columns = complete_columns(entry, addresses)
-    else:
-        columns = filled_columns(held.columns, entry, addresses)
+    stated = complete_columns(entry, addresses)
+    columns = stated if entry.complete else filled_columns(held.columns, stated)
     if same(held.columns, columns):
         return False
     catalogue.edit(held, columns)

@@ -123,8 +123,8 @@ class SourceRow(Base):
         ),
         Index(
             "ix_source_states_leased",
-            "source",
             "lease_until",
+            "source",
             "package_id",
             postgresql_where=text("lease IS NOT NULL"),
             sqlite_where=text("lease IS NOT NULL"),

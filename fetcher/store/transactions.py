@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from fetcher.store.connect import WRITING
-from fetcher.store.faults import explain, may_pass
+from fetcher.store.faults import explain, may_pass, was_cut
 
 T = TypeVar("T")
 
@@ -32,12 +32,14 @@ class Transactions:
         return self._run(self._writing, work)
 
     def _run(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        cut = False
         for pause in (*PAUSES, None):
             try:
                 with engine.begin() as connection:
                     return work(connection)
             except SQLAlchemyError as error:
-                if pause is None or not may_pass(error):
+                cut = cut or was_cut(error)
+                if pause is None or not may_pass(error, cut=cut):
                     raise explain(error, engine.url) from error
                 self._pause(pause)
             except (OverflowError, UnicodeError) as error:

@@ -31,7 +31,9 @@ def test_is_a_store(store: SqlStore) -> None:
 
 def test_claim_takes_the_longest_due_first(catalogue: Catalogue) -> None:
     """Of three packages due at different times, two claims of two take the oldest two, then the last one."""
-    last, first, middle = (catalogue.add(slug, now=NOW - age)[0] for slug, age in zip("abc", (HOUR, 3 * HOUR, 2 * HOUR)))
+    last, first, middle = (
+        catalogue.add(slug, now=NOW - age)[0] for slug, age in zip("abc", (HOUR, 3 * HOUR, 2 * HOUR), strict=True)
+    )
     assert catalogue.claim(Source.GITHUB, limit=2).package_ids == (first, middle)
     assert catalogue.claim(Source.GITHUB, limit=2).package_ids == (last,)
 
@@ -73,7 +75,7 @@ def test_an_expired_lease_can_be_claimed_again(catalogue: Catalogue) -> None:
 
 
 def test_claim_packages_takes_leases_over(catalogue: Catalogue) -> None:
-    """A person's refresh gets its packages now: not due, leased by another, in the order asked; unknown ids fall out."""
+    """A person's refresh gets its packages now: not due, leased by another, in the order asked, but for unknown ids."""
     a, b = catalogue.add("a", "b")
     background = catalogue.claim(Source.GITHUB)
     manual = catalogue.store.claim_packages([b, 4_000, a], REPOSITORY_SOURCES, NOW, LEASE)
@@ -137,10 +139,13 @@ def test_load_gives_the_lists_when_asked_to(catalogue: Catalogue) -> None:
 
 
 def test_due_ids(catalogue: Catalogue) -> None:
-    """All packages, or those with a due source of the given ones."""
+    """All packages, those that have a source, those of which any source is due, or one of the given ones."""
     a, b = catalogue.add("a", "b", project=True)
+    (c,) = catalogue.add("c", repo_url=None)
     catalogue.answer(a, Source.GITHUB, due_at=NOW + DAY)
-    assert catalogue.store.due_ids(None, None) == [a, b]
+    assert catalogue.store.due_ids(None, None) == [a, b, c]
+    assert catalogue.store.due_ids([Source.COMMITS], None) == [a, b]
+    assert catalogue.store.due_ids(None, NOW) == [a, b]
     assert catalogue.store.due_ids([Source.GITHUB], NOW) == [b]
     assert catalogue.store.due_ids([Source.GITHUB, Source.PYPI], NOW) == [a, b]
 
@@ -195,7 +200,7 @@ def test_a_database_that_is_not_migrated_says_so(empty_url: str) -> None:
     """Every method of a store without tables ends in one line that names the remedy."""
     engine = open_engine(empty_url)
     store = store_on(engine)
-    with pytest.raises(StoreError, match="is not migrated. Run `fetcher db upgrade`"):
+    with pytest.raises(StoreError, match=r"is not migrated\. Run `fetcher db upgrade`"):
         store.claim([Source.GITHUB], 1, NOW, timedelta(minutes=1))
     with pytest.raises(StoreError, match="is not migrated"):
         store.record([Record(1, Source.GITHUB, None, NOW, NOW)])

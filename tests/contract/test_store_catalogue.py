@@ -119,7 +119,7 @@ def test_editors_may_swap_slugs(catalogue: Catalogue) -> None:
 
 
 def test_bad_entries_are_named_and_the_others_stored(catalogue: Catalogue) -> None:
-    """A slug of another id, an empty slug, an id out of range, a time without a zone, what is no JSON: one line each."""
+    """A slug of another id, an empty slug, an id out of range, a time without a zone, no JSON: one line each."""
     imported(catalogue, entry("taken", id=1))
     naive = datetime(2026, 1, 1)  # noqa: DTZ001  (what this is about)
     result = imported(
@@ -238,7 +238,9 @@ def test_following_a_rename_is_no_other_repository(catalogue: Catalogue) -> None
 def test_another_project_starts_afresh(catalogue: Catalogue) -> None:
     """The project's state is new and due; the repository's is untouched; the version shown stays."""
     (a,) = catalogue.add("a", project=True)
-    catalogue.store.record([answered(a, Source.PYPI, versions("1.0"), revision="7"), answered(a, Source.GITHUB, stats())])
+    catalogue.store.record(
+        [answered(a, Source.PYPI, versions("1.0"), revision="7"), answered(a, Source.GITHUB, stats())]
+    )
     catalogue.add("a", pypi_url="b", now=NOW + HOUR)
     found = catalogue.get("a")
     assert (found.project, found.versions, found.observed.pypi_version) == ("b", None, "1.0")
@@ -258,7 +260,7 @@ def test_an_address_that_goes_takes_its_sources(catalogue: Catalogue) -> None:
 
 
 @pytest.mark.parametrize(("age", "taken"), [(-HOUR, False), (timedelta(0), False), (HOUR, True)])
-def test_a_document_is_taken_only_if_it_is_newer(catalogue: Catalogue, age: timedelta, taken: bool) -> None:
+def test_a_document_is_taken_only_if_it_is_newer(catalogue: Catalogue, age: timedelta, *, taken: bool) -> None:
     """Over answers only a document that was fetched later than the store's last refresh counts."""
     (a,) = catalogue.add("a", project=True)
     for source in Source:

@@ -98,7 +98,7 @@ def test_a_root_is_read_as_it_streams(catalogue: Catalogue) -> None:
 
 def test_confirm_all(catalogue: Catalogue) -> None:
     """An unmodified root answers for all that was answered, but not for what fails or is known to have moved."""
-    a, b, c = asked(catalogue, "a", "b", "c")
+    _, b, _ = asked(catalogue, "a", "b", "c")
     catalogue.add("never", project=True)
     catalogue.store.record([failed(b, Source.PYPI)])
     catalogue.store.confirm_serials([("c", 8)], NOW, MONTH)

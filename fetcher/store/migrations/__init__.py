@@ -6,12 +6,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from fetcher.errors import StoreError
 from fetcher.store.connect import WRITING
 from fetcher.store.dialects import MIGRATING, one_at_a_time
-from fetcher.store.faults import explain
+from fetcher.store.faults import explain, shown
 
 
 def upgrade(engine: Engine) -> None:
@@ -24,6 +26,10 @@ def upgrade(engine: Engine) -> None:
             command.upgrade(config, "head")
     except SQLAlchemyError as error:
         raise explain(error, engine.url) from error
+    except CommandError as error:
+        raise StoreError(
+            f"The database {shown(engine.url)} is of another version of Fetcher", "Install the newer version"
+        ) from error
 
 
 def current_revision(engine: Engine) -> str | None:

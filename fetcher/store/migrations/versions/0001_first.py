@@ -145,7 +145,7 @@ def _create_source_states() -> None:
         postgresql_with={"fillfactor": 70},
     )
     _index("ix_source_states_due", ["source", "due_at", "package_id"], "due_at IS NOT NULL")
-    _index("ix_source_states_leased", ["source", "lease_until", "package_id"], "lease IS NOT NULL")
+    _index("ix_source_states_leased", ["lease_until", "source", "package_id"], "lease IS NOT NULL")
     _index("ix_source_states_failing", ["package_id"], FAILING)
 
 

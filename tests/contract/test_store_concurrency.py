@@ -1,0 +1,95 @@
+"""Many workers on one store: nobody is given what another has, nothing deadlocks, nothing is lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from random import Random
+from threading import Barrier
+
+from sqlalchemy import Engine
+
+from fetcher.model import REPOSITORY_SOURCES, Record, Source
+from fetcher.store import SqlStore
+from tests.stores import DAY, LEASE, NOW, Catalogue, answered, failed, stats, store_on, versions
+
+THREADS = 20
+
+
+def test_no_row_is_given_twice(catalogue: Catalogue, engine: Engine) -> None:
+    """Twenty threads claim at once until nothing is left: every package comes up exactly once."""
+    ids = catalogue.add(*(f"p{n}" for n in range(600)))
+    barrier = Barrier(THREADS)
+
+    def claim_all(_: int) -> list[int]:
+        store = store_on(engine)
+        barrier.wait()
+        taken: list[int] = []
+        while (claim := store.claim([Source.GITHUB], 7, NOW, LEASE)) is not None:
+            taken += claim.package_ids
+        return taken
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        taken = [package_id for ids in pool.map(claim_all, range(THREADS)) for package_id in ids]
+    taken += _rest(catalogue.store)
+    assert Counter(taken) == Counter(ids)
+
+
+def test_everything_at_once(catalogue: Catalogue, engine: Engine) -> None:
+    """Claims, take-overs, records in any order, imports and expiry side by side: no error, and all ends answered."""
+    slugs = [f"p{n}" for n in range(40)]
+    ids = catalogue.add(*slugs, project=True)
+
+    def work(seed: int) -> None:
+        rng, store = Random(seed), store_on(engine)  # noqa: S311  (a test's choices)
+        for step in range(12):
+            at = NOW + timedelta(seconds=rng.randrange(1000))
+            some = rng.sample(ids, 15)
+            match rng.randrange(5):
+                case 0:
+                    store.claim(REPOSITORY_SOURCES, 10, at, LEASE)
+                case 1:
+                    store.claim_packages(some, list(Source), at, LEASE)
+                case 2:
+                    store.expire_leases(at)
+                case 3:
+                    store.confirm_serials([(f"p{n}", step) for n in range(40)], at, DAY)
+                case _:
+                    store.record(_records(rng, some, at))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    end = NOW + DAY
+    catalogue.store.record([answered(i, source, observed_at=end) for i in ids for source in Source])
+    assert {catalogue.get(slug).observed.last_fetched for slug in slugs} == {end}
+
+
+def test_sources_of_one_package_answered_at_once(catalogue: Catalogue, engine: Engine) -> None:
+    """Two workers that record the last two sources at the same moment do not both miss that all have answered."""
+    for round_ in range(10):
+        (a,) = catalogue.add(f"a{round_}", project=True, repo_url=f"https://github.com/o/a{round_}")
+        catalogue.store.record([answered(a, source) for source in (Source.CONTRIBUTORS, Source.COMMITS)])
+        barrier = Barrier(2)
+
+        def finish(source: Source, package_id: int = a, barrier: Barrier = barrier) -> None:
+            store = store_on(engine)
+            barrier.wait()
+            store.record([answered(package_id, source, stats() if source is Source.GITHUB else versions("1.0"))])
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(finish, (Source.GITHUB, Source.PYPI)))
+        assert catalogue.get(f"a{round_}").observed.last_fetched == NOW
+
+
+def _rest(store: SqlStore) -> list[int]:
+    """What was passed over while another claimer had it in hand, and gave it up."""
+    taken: list[int] = []
+    while (claim := store.claim([Source.GITHUB], 100, NOW, LEASE)) is not None:
+        taken += claim.package_ids
+    return taken
+
+
+def _records(rng: Random, ids: list[int], at: object) -> list[Record]:
+    make = rng.choice((answered, failed))
+    return [make(i, rng.choice(list(Source)), observed_at=at) for i in rng.sample(ids, len(ids))]

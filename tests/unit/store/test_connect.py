@@ -1,0 +1,114 @@
+"""Addresses of databases and the words for their faults, without a server."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import exc, make_url
+from sqlalchemy.exc import DataError, OperationalError, StatementError
+
+from fetcher.errors import ConfigError
+from fetcher.store.connect import open_engine
+from fetcher.store.faults import explain, may_pass, was_cut
+
+SECRET = "s3cret"
+URL = make_url(f"postgresql+psycopg://me:{SECRET}@db.example/fetcher?password={SECRET}")
+
+
+class PostgresFault(Exception):
+    """What psycopg raises, as far as it is looked at."""
+
+    def __init__(self, sqlstate: str | None) -> None:
+        super().__init__(f"server said\nsomething with {SECRET}")
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_spelling_of_postgresql(scheme: str) -> None:
+    """Hosting services write ``postgres://``; all are psycopg 3 here."""
+    engine = open_engine(f"{scheme}://me@db.example/fetcher")
+    assert engine.url.drivername == "postgresql+psycopg"
+    engine.dispose()
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", f"mysql://me:{SECRET}@h/d", "postgresql://h:port/d", "sqlite+x://"])
+def test_addresses_that_are_none(url: str) -> None:
+    """What cannot be read is one line that says what was expected, and repeats no password."""
+    with pytest.raises(ConfigError, match="Expected sqlite:///FILE or postgresql://") as caught:
+        open_engine(url)
+    assert SECRET not in str(caught.value)
+
+
+def test_sqlite_is_told_what_it_needs(tmp_path: Path) -> None:
+    """Readers beside a writer, a wait for locks, and foreign keys; the folder is made."""
+    engine = open_engine(f"sqlite:///{tmp_path}/new/folder/a.db")
+    with engine.connect() as connection:
+        settings = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "foreign_keys", "busy_timeout")
+        ]
+    engine.dispose()
+    assert settings == ["wal", 1, 30_000]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("42P01", "is not migrated"),
+        ("53100", "has no room left"),
+        ("25006", "is read-only"),
+        ("55P03", "is locked"),
+        ("28P01", "refuses this user"),
+        ("3D000", "does not exist"),
+        ("42501", "forbids"),
+        ("53300", "too many connections"),
+        ("40P01", "kept running into"),
+        ("57P03", "cannot be reached"),
+        (None, "cannot be reached"),
+    ],
+)
+def test_what_postgresql_says(state: str | None, words: str) -> None:
+    """Every fault is one line in our words, with a remedy, without SQL and without the password."""
+    said = str(explain(OperationalError(f"SELECT '{SECRET}'", {}, PostgresFault(state)), URL))
+    assert words in said
+    assert said.startswith("The database postgresql+psycopg://me:***@db.example/fetcher ")
+    assert SECRET not in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("no such table: packages", "is not migrated"),
+        ("database or disk is full", "has no room left"),
+        ("attempt to write a readonly database", "is read-only"),
+        ("database is locked", "is locked by another process"),
+        ("unable to open database file", "cannot be opened"),
+        ("disk I/O error", "is damaged"),
+    ],
+)
+def test_what_sqlite_says(message: str, words: str) -> None:
+    """The same for SQLite, which has no codes but words."""
+    said = str(explain(OperationalError("SELECT 1", {}, sqlite3.OperationalError(message)), make_url("sqlite:///a.db")))
+    assert words in said
+
+
+def test_other_faults() -> None:
+    """A pool without a free connection, a value that is refused, a value that is no value."""
+    assert "no connection free" in str(explain(exc.TimeoutError(), URL))
+    assert "refused a value (PostgresFault)" in str(explain(DataError("x", {}, PostgresFault("22003")), URL))
+    assert "failed (OverflowError)" in str(explain(OverflowError("too large"), URL))
+
+
+def test_what_is_tried_again() -> None:
+    """Deadlocks and serialization failures are, and what follows a cut; not a server that never was there."""
+    assert may_pass(OperationalError("x", {}, PostgresFault("40P01")), cut=False)
+    assert may_pass(OperationalError("x", {}, PostgresFault("40001")), cut=False)
+    assert not may_pass(OperationalError("x", {}, PostgresFault("53100")), cut=False)
+    assert not may_pass(StatementError("x", "x", {}, ValueError()), cut=False)
+    refused = OperationalError("x", {}, PostgresFault(None))
+    assert not was_cut(refused)
+    assert not may_pass(refused, cut=False)
+    assert may_pass(refused, cut=was_cut(OperationalError("x", {}, PostgresFault(None), connection_invalidated=True)))

@@ -1,0 +1,129 @@
+"""What records make of a state: properties of the pure fold that every database is written by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.model import Record, Source, SourceState
+from fetcher.store.states import fold, row_of, started_afresh, takes
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LEASES = st.sampled_from([None, "mine", "another"])
+MOMENTS = st.integers(0, 5).map(lambda hours: NOW + timedelta(hours=hours))
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Record:
+    """Anything that a worker could record: an answer, a failure, or only another due time."""
+    outcome = draw(st.sampled_from([None, "fetched", "not_modified", "transient", "gone", "throttled"]))
+    answered = outcome in {"fetched", "not_modified"}
+    return Record(
+        package_id=1,
+        source=Source.GITHUB,
+        lease=draw(LEASES),
+        observed_at=draw(MOMENTS),
+        due_at=draw(st.none() | MOMENTS),
+        outcome=outcome,
+        answered=answered,
+        revision=draw(st.sampled_from([None, "a", "b"])) if answered else None,
+        whole=answered and draw(st.booleans()),
+        failures=0 if answered or outcome is None else draw(st.integers(0, 3)),
+        message=draw(st.sampled_from([None, "why"])),
+    )
+
+
+@st.composite
+def states(draw: st.DrawFn) -> SourceState:
+    lease = draw(LEASES)
+    observed = draw(st.none() | MOMENTS)
+    return SourceState(
+        Source.GITHUB,
+        observed_at=observed,
+        answered_at=observed,
+        outcome=None if observed is None else "fetched",
+        due_at=draw(st.none() | MOMENTS),
+        lease=lease,
+        lease_until=None if lease is None else draw(MOMENTS),
+    )
+
+
+def observation(state: SourceState) -> SourceState:
+    """A state without its schedule."""
+    return replace(state, due_at=None, lease=None, lease_until=None)
+
+
+@given(states(), records())
+def test_twice_is_once(state: SourceState, record: Record) -> None:
+    """Folding a record a second time changes nothing."""
+    once = fold(state, record)
+    assert fold(once, record) == once
+
+
+@given(states(), st.lists(records(), max_size=4, unique_by=lambda record: record.observed_at))
+def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Record]) -> None:
+    """Whatever the order in which records arrive, the outcome, failures and message are the newest one's."""
+    asked = [record for record in some if takes(state, record)]
+    newest = max(asked, key=lambda record: record.observed_at, default=None)
+    for order in permutations(some):
+        end = state
+        for record in order:
+            end = fold(end, record)
+        if newest is None:
+            assert observation(end) == observation(state)
+        else:
+            assert (end.observed_at, end.outcome, end.message) == (newest.observed_at, newest.outcome, newest.message)
+            assert end.failures == newest.failures
+
+
+@given(states(), records())
+def test_nobody_ends_anothers_lease(state: SourceState, record: Record) -> None:
+    """A lease ends only by the record that holds it; a due time moves later only by who holds it or if nobody does."""
+    end = fold(state, record)
+    if state.lease is not None and record.lease != state.lease:
+        assert (end.lease, end.lease_until) == (state.lease, state.lease_until)
+        if state.due_at is not None:
+            assert end.due_at is not None
+            assert end.due_at <= state.due_at
+    if record.lease is not None and record.lease == state.lease:
+        assert (end.lease, end.due_at) == (None, record.due_at)
+
+
+@given(states(), records())
+def test_an_answer_is_never_taken_back(state: SourceState, record: Record) -> None:
+    """The last answer, its revision and its whole question move forward or stay, whatever fails afterwards."""
+    end = fold(state, record)
+    if state.answered_at is not None:
+        assert end.answered_at is not None
+        assert end.answered_at >= state.answered_at
+    if not (record.answered and takes(state, record)):
+        assert (end.answered_at, end.revision, end.whole_at) == (state.answered_at, state.revision, state.whole_at)
+
+
+def test_being_told_to_wait_is_no_failure_of_the_source() -> None:
+    """A throttled question keeps the count of failures, and is not the last failure's moment."""
+    state = SourceState(Source.GITHUB, failures=2, first_failed_at=NOW, last_failed_at=NOW, outcome="gone")
+    later = NOW + timedelta(hours=1)
+    record = Record(1, Source.GITHUB, None, later, later, "throttled", failures=2, first_failed_at=NOW)
+    assert fold(state, record).last_failed_at == NOW
+
+
+def test_after_a_change_of_address_only_a_new_claim_counts() -> None:
+    """A source started afresh takes the answer of who has claimed it since, even by a clock that is behind."""
+    fresh = SourceState(Source.GITHUB, observed_at=NOW)
+    assert started_afresh(fresh)
+    record = Record(1, Source.GITHUB, "mine", NOW - timedelta(hours=1), NOW, "fetched", answered=True)
+    assert not takes(fresh, record)
+    assert not takes(fresh, replace(record, lease=None))
+    assert takes(replace(fresh, lease="mine"), record)
+
+
+def test_a_row_names_every_field() -> None:
+    """The row of a state has the table's columns, no more and no fewer."""
+    from fetcher.store.states import STATE_COLUMNS  # noqa: PLC0415
+
+    assert list(row_of(1, SourceState(Source.PYPI))) == [column.name for column in STATE_COLUMNS]
