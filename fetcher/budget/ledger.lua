@@ -3,14 +3,16 @@
 --
 -- KEYS[1]  a hash: "account", "meter:<resource>" and "hold:<grant>", each JSON
 -- ARGV     1 "reserve" or "settle"   2 the caller's now in ms   3 terms, JSON   4 the grant's id
---          5 the epoch that the caller last saw, or ""   6 seconds to live
+--          5 ms to live   6 what the caller remembers of the last ledger, JSON: its epoch, when it was seen, and
+--          the pauses told for the whole account and for the resource, or ""
 --          reserve: 7 points   8 expected ms
 --          settle:  7 when the grant was given, in ms   8 charge, JSON
--- returns  {epoch, moment in ms, "" or the reason to wait until then, 1 if an upstream told so}
+-- returns  {epoch, moment in ms, "" or the reason to wait until then, 0 or who an upstream told so: RESOURCE, ACCOUNT}
 
 local terms = cjson.decode(ARGV[3])
 local account, meters, holds = nil, {}, {}
 local dirty = {}
+local RESOURCE, ACCOUNT = 1, 2
 
 local function load()
     local stored = redis.call('HGETALL', KEYS[1])
@@ -30,19 +32,8 @@ local function save(now)
         written[#written + 1] = cjson.encode(meters[name])
     end
     redis.call('HSET', KEYS[1], unpack(written))
-    local life = tonumber(ARGV[6]) + math.max(0, account.paused - now)
+    local life = tonumber(ARGV[5]) + math.max(0, account.paused - now)
     redis.call('PEXPIRE', KEYS[1], string.format('%.0f', life))
-end
-
--- A ledger that began anew while a caller remembers another was lost: nobody knows what the last minute saw.
-local function open(now)
-    load()
-    if not account then
-        account = {epoch = ARGV[4], seen = now, quiet = 0, paused = 0, why = '', failures = 0, throttled = 0, wish = 0}
-    end
-    if ARGV[5] ~= '' and ARGV[5] ~= account.epoch then
-        account.quiet = math.max(account.quiet, now + terms.minute)
-    end
 end
 
 local function meter_of(now)
@@ -53,6 +44,28 @@ local function meter_of(now)
         dirty[name] = true
     end
     return meters[name]
+end
+
+-- A ledger that began anew while a caller remembers another was lost: nobody knows what the last minute saw, but the
+-- caller knows what it was told.
+local function remind(memory, now)
+    account.quiet = math.max(account.quiet, memory.at + terms.minute)
+    local told, meter = memory.account, meter_of(now)
+    if told and told.moment > account.paused then account.paused, account.why = told.moment, told.why end
+    told = memory.resource
+    if told and told.moment > meter.paused then meter.paused, meter.why = told.moment, told.why end
+    dirty[terms.resource] = true
+end
+
+local function open(now)
+    load()
+    if not account then
+        account = {epoch = ARGV[4], seen = now, quiet = 0, paused = 0, why = '', failures = 0, throttled = 0, wish = 0}
+    end
+    if ARGV[6] ~= '' then
+        local memory = cjson.decode(ARGV[6])
+        if memory.epoch ~= account.epoch then remind(memory, now) end
+    end
 end
 
 local function quota_of(meter)
@@ -188,12 +201,12 @@ end
 
 local function told_to_wait(refuse, meter, points, own, now)
     if terms.barred then refuse(now + terms.hour, 'GraphQL needs a credential') end
-    refuse(account.paused, account.why, true)
-    refuse(meter.paused, meter.why, true)
+    refuse(account.paused, account.why, ACCOUNT)
+    refuse(meter.paused, meter.why, RESOURCE)
     if terms.background then refuse(account.wish, "a person's request goes first") end
     if terms.primary > 0 then
         local left = meter.remaining - own.points - points
-        local firm = meter.told and meter.remaining < points
+        local firm = meter.told and meter.remaining < points and RESOURCE
         refuse(affordable_at(left, quota_of(meter), meter.reset, now), 'primary quota', firm)
     end
 end
@@ -240,9 +253,9 @@ local function reserve(now)
     local meter, points = meter_of(now), tonumber(ARGV[7])
     local ms = math.max(tonumber(ARGV[8]), meter.slow)
     if terms.most_ms > 0 then ms = math.min(ms, terms.most_ms) end
-    local until_, why, firm = now, '', false
-    local function refuse(moment, reason, told)
-        if moment > until_ then until_, why, firm = moment, reason, told or false end
+    local until_, why, told_by = now, '', 0
+    local function refuse(moment, reason, level)
+        if moment > until_ then until_, why, told_by = moment, reason, level or 0 end
     end
     local own, all = in_flight(now)
     told_to_wait(refuse, meter, points, own, now)
@@ -250,12 +263,12 @@ local function reserve(now)
     no_room(refuse, meter, ms, own, all, now)
     if until_ > now then
         if not terms.background and not told then account.wish = until_ + 2 * terms.soon end
-        return until_, why, firm
+        return until_, why, told_by
     end
     if not terms.background then account.wish = 0 end
     local hold = {resource = terms.resource, points = points, ms = ms, at = now}
     redis.call('HSET', KEYS[1], 'hold:' .. ARGV[4], cjson.encode(hold))
-    return now, '', false
+    return now, '', 0
 end
 
 -- settle ----------------------------------------------------------------------------------------------------------
@@ -307,13 +320,13 @@ local function settle(now)
     elseif sent > account.throttled and (charge.limit >= 0 or charge.points > 0) then
         account.failures = 0
     end
-    if account.paused > now then return account.paused, account.why, true end
-    if meter.paused > now then return meter.paused, meter.why, true end
-    return now, '', false
+    if account.paused > now then return account.paused, account.why, ACCOUNT end
+    if meter.paused > now then return meter.paused, meter.why, RESOURCE end
+    return now, '', 0
 end
 
 local now = tonumber(ARGV[2])
 open(now)
-local moment, why, firm = (ARGV[1] == 'reserve' and reserve or settle)(now)
+local moment, why, told_by = (ARGV[1] == 'reserve' and reserve or settle)(now)
 save(account.seen)
-return {account.epoch, string.format('%.0f', moment), why, firm and 1 or 0}
+return {account.epoch, string.format('%.0f', moment), why, told_by}

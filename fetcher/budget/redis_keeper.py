@@ -8,7 +8,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
@@ -29,28 +29,56 @@ log = logging.getLogger(__name__)
 UNREACHABLE: Final = "the quota ledger does not answer"
 _LOST_CALLS: Final = (RedisError, OSError, TimeoutError)
 _MOST_OWED: Final = 1_000
+_RESOURCE, _ACCOUNT = 1, 2
+"""For whom an upstream told to wait, as ``ledger.lua`` says it."""
 
 _Arg: TypeAlias = str | int
 
 
 class _Reply(NamedTuple):
-    """What the script answers: who it is, and how long to wait for what; ``firm`` if an upstream told so."""
+    """What the script answers: which ledger it is, and how long to wait for what (and whom an upstream told so)."""
 
     epoch: str
     moment: int
     why: str
-    firm: bool
+    told: int
 
 
-class _Seen(NamedTuple):
-    """Which ledger this process last spoke to, when, and when it entered the account into the index."""
+class _Told(NamedTuple):
+    """A pause of which an upstream told, and when this process learnt of it."""
 
-    epoch: str
     at: int
-    enlisted: int
+    moment: int
+    why: str
 
 
-_NEVER: Final = _Seen("", 0, 0)
+@dataclass(slots=True)
+class _Memory:
+    """What this process remembers of an account, should Redis forget it."""
+
+    epoch: str = ""
+    at: int = 0
+    enlisted: int = 0
+    account: _Told | None = None
+    resources: dict[Resource, _Told] = field(default_factory=dict)
+
+    def learn(self, resource: Resource, reply: _Reply, at: int) -> None:
+        told = _Told(at, reply.moment, reply.why)
+        if reply.epoch != self.epoch:
+            self.enlisted = 0
+        self.epoch, self.at = reply.epoch, at
+        if reply.told == _ACCOUNT:
+            self.account = told
+        elif reply.told == _RESOURCE:
+            self.resources[resource] = told
+
+    def words(self, resource: Resource, at: int, skew: int) -> str:
+        """For the script: the epoch, and what was told and still holds. A clock that was set back voids it."""
+        words: dict[str, object] = {"epoch": self.epoch, "at": self.at}
+        for name, told in (("account", self.account), ("resource", self.resources.get(resource))):
+            if told is not None and told.at - skew < at < told.moment:
+                words[name] = {"moment": told.moment, "why": told.why}
+        return json.dumps(words)
 
 
 class RedisBudget:
@@ -73,8 +101,7 @@ class RedisBudget:
         self._prefix = prefix
         self._patience = patience.total_seconds()
         self._script = redis.register_script(_script_text())
-        self._seen: dict[str, _Seen] = {}
-        self._told: dict[tuple[str, Resource], tuple[int, Wait]] = {}
+        self._memories: dict[str, _Memory] = {}
         self._owed: deque[tuple[Grant, Bill]] = deque(maxlen=_MOST_OWED)
 
     async def reserve(self, ask: Ask, now: datetime) -> Verdict:
@@ -82,16 +109,13 @@ class RedisBudget:
         key = os.urandom(9).hex()
         try:
             await self._pay_debts(now)
-            told = self._still_told(ask, at)
-            if told is not None:
-                return told
             reply = await self._call("reserve", ask, key, (ask.points, seconds_ms(ask.seconds)), at)
         except _LOST_CALLS as error:
             log.warning("%s (%s): asking again in %s", UNREACHABLE, type(error).__name__, self._limits.outage)
             return Wait(now + self._limits.outage, f"{UNREACHABLE} ({type(error).__name__})")
-        if not reply.why:
-            return Grant(key, ask, from_ms(reply.moment))
-        return self._remember(ask, reply, at)
+        if reply.why:
+            return Wait(from_ms(reply.moment), reply.why)
+        return Grant(key, ask, from_ms(reply.moment))
 
     async def settle(self, grant: Grant, bill: Bill, now: datetime) -> None:
         try:
@@ -113,12 +137,14 @@ class RedisBudget:
 
     async def standings(self, now: datetime) -> Sequence[Standing]:
         """Empty while Redis does not answer."""
-        at, found = to_ms(now), list[Standing]()
+        at, index, found = to_ms(now), f"{self._prefix}accounts", list[Standing]()
         try:
             async with asyncio.timeout(self._patience):
-                names = await self._redis.zrange(f"{self._prefix}accounts", 0, -1)
-                for name in sorted(_text(name) for name in names if isinstance(name, bytes | str)):
-                    found.extend(standings(await self._read(name, at), name, self._limits, at))
+                for name in sorted(_text(name) for name in await self._redis.smembers(index)):
+                    account = await self._read(name, at)
+                    if not account.meters:
+                        await self._redis.srem(index, name)
+                    found.extend(standings(account, name, self._limits, at))
         except _LOST_CALLS as error:
             log.warning("%s (%s): no standings", UNREACHABLE, type(error).__name__)
             return []
@@ -130,9 +156,7 @@ class RedisBudget:
     async def _settle(self, grant: Grant, bill: Bill, at: int) -> None:
         ask = grant.ask
         entry = json.dumps(asdict(charge(bill, ask.resource, self._limits)))
-        reply = await self._call("settle", ask, grant.id, (to_ms(grant.at), entry), at)
-        if reply.why:
-            self._remember(ask, reply, at)
+        await self._call("settle", ask, grant.id, (to_ms(grant.at), entry), at)
 
     async def _pay_debts(self, now: datetime) -> None:
         """Settle what could not be settled; a bill that is refused again stays owed."""
@@ -146,42 +170,26 @@ class RedisBudget:
 
     async def _call(self, operation: str, ask: Ask, key: str, extra: tuple[_Arg, _Arg], at: int) -> _Reply:
         name = account_name(ask.identity, ask.resource)
-        seen = self._seen.get(name, _NEVER)
         minute, life = span_ms(self._limits.minute), 3 * span_ms(self._limits.hour)
-        epoch = seen.epoch if abs(at - seen.at) <= minute else ""
-        head = (operation, at, _terms_json(self._terms(ask)), key, epoch, life)
+        memory = self._memories.setdefault(name, _Memory())
+        words = memory.words(ask.resource, at, span_ms(self._limits.skew)) if abs(at - memory.at) < life else ""
+        head = (operation, at, _terms_json(self._terms(ask)), key, life, words)
         async with asyncio.timeout(self._patience):
             answer = await self._script(keys=[self._prefix + name], args=[*head, *extra])
-            reply = _Reply(_text(answer[0]), int(answer[1]), _text(answer[2]), bool(answer[3]))
-            enlisted = seen.enlisted
-            if reply.epoch != seen.epoch or abs(at - enlisted) > minute:
-                await self._enlist(name, at, life)
-                enlisted = at
-        self._seen[name] = _Seen(reply.epoch, at, enlisted)
+            reply = _Reply(_text(answer[0]), int(answer[1]), _text(answer[2]), int(answer[3]))
+            memory.learn(ask.resource, reply, at)
+            if abs(at - memory.enlisted) > minute:
+                await self._enlist(name, life)
+                memory.enlisted = at
         return reply
 
-    async def _enlist(self, name: str, at: int, life: int) -> None:
+    async def _enlist(self, name: str, life: int) -> None:
         """Name the account where ``standings`` looks: another key, so in a cluster no business of the script's."""
         index = f"{self._prefix}accounts"
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.zadd(index, {name: at})
-            pipe.zremrangebyscore(index, "-inf", at - life)
+            pipe.sadd(index, name)
             pipe.pexpire(index, life)
             await pipe.execute()
-
-    def _remember(self, ask: Ask, reply: _Reply, at: int) -> Wait:
-        wait = Wait(from_ms(reply.moment), reply.why)
-        if reply.firm:
-            self._told[ask.identity, ask.resource] = (at, wait)
-        return wait
-
-    def _still_told(self, ask: Ask, at: int) -> Wait | None:
-        """What an upstream told this process, for as long as it holds; a clock that was set back voids it."""
-        since, wait = self._told.get((ask.identity, ask.resource), (0, None))
-        if wait is None or (since - span_ms(self._limits.skew) < at < to_ms(wait.until)):
-            return wait
-        del self._told[ask.identity, ask.resource]
-        return None
 
     async def _read(self, name: str, at: int) -> Account:
         stored = await self._redis.hgetall(self._prefix + name)

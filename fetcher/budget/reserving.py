@@ -22,11 +22,10 @@ GUST = "response seconds at once"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """``until`` in ms. ``firm``: the upstream told so, and it holds even where the ledger has forgotten it."""
+    """Not before ``until``, in ms."""
 
     until: int
     reason: str
-    firm: bool = False
 
 
 def reserve(account: Account, terms: Terms, key: str, points: int, ms: int, now: int) -> Refusal | int:
@@ -59,9 +58,9 @@ def _told_to_wait(account: Account, terms: Terms, points: int, now: int) -> Iter
     if terms.barred:
         yield Refusal(now + terms.hour, BARRED)
     if account.paused > now:
-        yield Refusal(account.paused, account.why, firm=True)
+        yield Refusal(account.paused, account.why)
     if meter.paused > now:
-        yield Refusal(meter.paused, meter.why, firm=True)
+        yield Refusal(meter.paused, meter.why)
     if terms.background and account.wish > now:
         yield Refusal(account.wish, PERSON_FIRST)
     if terms.primary:
@@ -69,7 +68,7 @@ def _told_to_wait(account: Account, terms: Terms, points: int, now: int) -> Iter
         left = meter.remaining - held - points
         until = affordable_at(left, meter.limit or terms.primary, meter.reset, now, terms)
         if until > now:
-            yield Refusal(until, PRIMARY, firm=meter.told and meter.remaining < points)
+            yield Refusal(until, PRIMARY)
 
 
 def _no_room(account: Account, terms: Terms, ms: int, now: int) -> Iterable[Refusal]:

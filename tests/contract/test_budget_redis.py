@@ -1,4 +1,4 @@
-"""What only the shared ledger can show: exact counts under contention, lost data, outages, and its likeness to memory."""
+"""What only the shared ledger can show: exact counts under contention, lost data, outages, likeness to memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.unit.budget.asks import (
     throttled,
     wait,
 )
-from tests.unit.budget.histories import Settle, histories, ms
+from tests.unit.budget.histories import Event, Settle, histories, ms
 
 FIVE_PLACES = replace(Limits(), in_flight=5, headroom=1.0, background=1.0)
 
@@ -87,16 +87,16 @@ def test_lua_and_python_say_the_same(redis_url: str) -> None:
     with asyncio.Runner() as runner:
         client = Redis.from_url(redis_url)
 
-        @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
         @given(histories())
-        def same(history: list[Ask | Settle | int]) -> None:
+        def same(history: list[Event]) -> None:
             runner.run(_both(client, history))
 
         same()
         runner.run(client.aclose())
 
 
-async def _both(client: Redis, history: list[Ask | Settle | int]) -> None:
+async def _both(client: Redis, history: list[Event]) -> None:
     await client.flushall()
     memory, redis = MemoryBudget(Limits()), RedisBudget(client, Limits())
     grants: list[tuple[Grant, Grant]] = []
@@ -115,8 +115,8 @@ async def _both(client: Redis, history: list[Ask | Settle | int]) -> None:
             case Settle():
                 if grants:
                     first, second = grants.pop(step.which % len(grants))
-                    await memory.settle(first, step.bill(now), now)
-                    await redis.settle(second, step.bill(now), now)
+                    await memory.settle(first, step.bill(), now)
+                    await redis.settle(second, step.bill(), now)
     assert await memory.standings(now) == await redis.standings(now)
     for ask in (background(), manual(GRAPHQL)):
         horizon = timedelta(minutes=3)
@@ -284,7 +284,7 @@ async def test_every_key_ends_and_none_grows(redis: Redis) -> None:
     assert keys == [b"fetcher:budget:accounts", b"fetcher:budget:{octo}:github"]
     for key in keys:
         assert 0 < await redis.pttl(key) <= 3 * 3_600_000
-    assert await redis.memory_usage(keys[1]) < 8_192
+    assert (await redis.memory_usage(keys[1]) or 0) < 8_192
 
 
 async def test_the_client_may_decode(redis_url: str) -> None:
