@@ -21,6 +21,8 @@ from fetcher.model import DAYS_SHOWN, WEEKS_SHOWN, CommitDays
 DAYS_KEPT = DAYS_SHOWN + 7
 """Days worth keeping: what is shown, and the week in progress."""
 
+_KEPT = timedelta(days=DAYS_KEPT)
+
 
 def rolling_weeks(days: CommitDays, today: date) -> tuple[int, ...]:
     """The 52 weekly sums that participation says on ``today`` (UTC), oldest first."""
@@ -33,10 +35,11 @@ def add_commits(days: CommitDays, authored_on: Iterable[date], today: date) -> C
     """``days`` with one more commit on each of ``authored_on``; days too old to be shown again are let go.
 
     A commit may be older than the last known day (a merge brings old commits in), or dated ahead of ``today`` by a
-    wrong clock; the latter is kept, for it will be counted once its day has come.
+    wrong clock; the latter is kept, for it will be counted once its day has come. Authors date their commits as they
+    like, so one that lies a year ahead is let go: the run must stay a short one.
     """
-    first = max(days.start, today - timedelta(days=DAYS_KEPT))
-    new = [day for day in authored_on if day >= first]
+    first, last = max(days.start, today - _KEPT), today + _KEPT
+    new = [day for day in authored_on if first <= day <= last]
     length = max([(days.end - first).days, *((day - first).days + 1 for day in new)])
     counts = _window(days, first, max(length, 0))
     for day in new:

@@ -35,5 +35,9 @@ class UnknownPackage(FetcherError):
     """No package has the slug that was asked for."""
 
 
+class RetiredPackage(FetcherError):
+    """The package is not to be fetched, on an editor's word."""
+
+
 class InputError(FetcherError):
     """What a user handed in cannot be read at all."""

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from fetcher.github.classify import read_quota
 from fetcher.model import Purpose, Quota, Upstream
 from fetcher.outcome import Deferred, Malformed, Moved, Throttled, Unauthorized
 from fetcher.ports import Ask, Bill, Budget, Clock, Grant, Transport
-from fetcher.wire import Answer, Fault, NoAnswer, Request, Response
+from fetcher.wire import Answer, Fault, NoAnswer, Request, Response, origin
 
 R = TypeVar("R")
 
@@ -58,8 +58,8 @@ class Exchange:
 
     async def ask(self, request: Request, purpose: Purpose, read: Callable[[Answer], R]) -> R | Deferred | Malformed:
         """What ``read`` makes of the answer; redirects on the same origin are followed, a broken line tried anew."""
-        resends = 1
-        for _ in range(MAX_HOPS + 2):
+        hops, resends = MAX_HOPS, 1
+        while True:
             grant = await self._leave(request, purpose)
             if isinstance(grant, Deferred):
                 return grant
@@ -67,15 +67,17 @@ class Exchange:
             outcome = read(answer)
             await self._settle(grant, request, answer, outcome)
             if isinstance(outcome, Moved):
-                location = urljoin(request.url, outcome.location)
-                if not _same_origin(request.url, location):
-                    return Malformed(f"redirected to another host ({urlsplit(location).hostname}): not followed")
+                location = _location(request.url, outcome.location)
+                if location is None:
+                    return Malformed("redirected away from the upstream's own address: not followed")
+                if not hops:
+                    return Malformed(f"redirected more than {MAX_HOPS} times")
+                hops -= 1
                 request = replace(request, url=location)
             elif isinstance(answer, NoAnswer) and answer.fault is Fault.BROKEN and resends:
                 resends -= 1
             else:
                 return outcome
-        return Malformed(f"redirected more than {MAX_HOPS} times")
 
     async def stream(
         self,
@@ -146,14 +148,10 @@ def _pause(outcome: object) -> Throttled | None:
     return None
 
 
-def _same_origin(one: str, other: str) -> bool:
-    return _origin(one) == _origin(other)
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
+def _location(asked: str, named: str) -> str | None:
+    """The address that a redirect names, if it is on the same origin as what was asked."""
     try:
-        port = parts.port
+        location = urljoin(asked, named)
     except ValueError:
-        port = -1
-    return parts.scheme, parts.hostname, port
+        return None
+    return location if origin(location) == origin(asked) else None

@@ -19,12 +19,16 @@ from fetcher.commits import add_commits
 from fetcher.github.details import Compared
 from fetcher.model import DETAIL_SOURCES, CommitDays, Contribution, Contributors, NewCommit, Source, SourceState, Target
 
+COMPARISONS = 3
+"""A source that has failed so often in a row is asked whole: some comparisons are more than GitHub can compute."""
+
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """Ask what came since ``base``; both sources are of that head."""
+    """Ask what came since ``base``, the head that what is stored of these sources is of."""
 
     base: str
+    sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def question(target: Target, now: datetime) -> Question:
     due = tuple(source for source in DETAIL_SOURCES if source in target.claimed and _needed(target, source, now))
     base = _common_revision(target, due)
     if base is not None and base != target.head_oid and all(_derivable(target, source) for source in due):
-        return Compare(base)
+        return Compare(base, due)
     return AskWhole(due)
 
 
@@ -109,7 +113,9 @@ def _common_revision(target: Target, sources: Sequence[Source]) -> str | None:
 
 
 def _derivable(target: Target, source: Source) -> bool:
-    """Whether what is stored is complete enough to add to."""
+    """Whether what is stored is complete enough to add to, and comparing has not failed again and again."""
+    if target.state(source).failures >= COMPARISONS:
+        return False
     if source is Source.CONTRIBUTORS:
         return _is_complete(target.contributors)
     return target.commit_days is not None

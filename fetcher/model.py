@@ -350,6 +350,7 @@ class StoredPackage:
     stats: RepoStats | None
     versions: ProjectVersions | None
     states: Mapping[Source, SourceState]
+    retired_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
+LONGEST_PAUSE = _DAY
+"""A longer ``retry-after`` or a later reset is taken for a mistake: nothing is put off for ever by one header."""
+
 GONE_STRIKES = 3
 GONE_SPAN = timedelta(days=2)
 """A missing thing counts as gone after this many answers in a row over at least this long."""
@@ -116,8 +119,9 @@ def schedule(package_id: int, state: SourceState, outcome: Outcome[T], now: date
             pause = Pauses(cadence.rejected, 1, cadence.rejected)
             return _failed(state, outcome.reason, now, pause)
         case Throttled():
-            again = outcome.reset_at or now + (outcome.retry_after or _MINUTE)
-            return Next(max(again, now + timedelta(seconds=1)), False, *_unchanged(state))
+            again = outcome.reset_at or now + min(outcome.retry_after or _MINUTE, LONGEST_PAUSE)
+            again = min(max(again, now + timedelta(seconds=1)), now + LONGEST_PAUSE)
+            return Next(again, False, *_unchanged(state))
         case Deferred():
             return Next(outcome.until, False, *_unchanged(state))
         case _:

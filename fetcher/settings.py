@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from fetcher.errors import ConfigError
 from fetcher.github.requests import PUBLIC_API
 from fetcher.pypi import default_root
+from fetcher.wire import origin
 
 PREFIX = "FETCHER_"
 
@@ -60,7 +61,9 @@ class Settings(BaseModel):
     github_app_private_key_file: Path | None = Field(default=None, description="File that holds the private key.")
     github_app_installation_id: int | None = Field(default=None, description="The App's installation.")
     pypi_url: str = Field(
-        default_factory=default_root, description="Root of the package index: {root}/pypi/NAME/json, {root}/simple/."
+        default_factory=default_root,
+        repr=False,
+        description="Root of the package index: {root}/pypi/NAME/json, {root}/simple/.",
     )
     contact: str | None = Field(default=None, description="Contact for the upstreams' operators, in the User-Agent.")
     time_zone: ZoneInfo = Field(default_factory=lambda: ZoneInfo("UTC"), description="How documents print times.")
@@ -93,9 +96,17 @@ class Settings(BaseModel):
     @field_validator("github_api_url", "pypi_url")
     @classmethod
     def _root(cls, value: str) -> str:
-        if not value.startswith(("https://", "http://")) or len(value.split("/")[2]) == 0:
+        where = origin(value)
+        if where is None or where.scheme not in ("https", "http"):
             raise ValueError("not an http(s) address")
         return value.rstrip("/")
+
+    @field_validator("github_token", "contact", mode="before")
+    @classmethod
+    def _header(cls, value: object) -> object:
+        if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+            raise ValueError("is sent in a header and so must be printable ASCII")
+        return value
 
     @property
     def database(self) -> str:
@@ -126,16 +137,13 @@ class Settings(BaseModel):
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of ``environment`` (default: the process's). An empty variable counts as unset."""
     environment = os.environ if environment is None else environment
-    given = {
-        name: environment[PREFIX + name.upper()]
-        for name in Settings.model_fields
-        if environment.get(PREFIX + name.upper(), "").strip()
-    }
-    if "github_token" not in given and environment.get("GITHUB_TOKEN", "").strip():
-        given["github_token"] = environment["GITHUB_TOKEN"]
+    variables = {name: PREFIX + name.upper() for name in Settings.model_fields}
+    if not environment.get(variables["github_token"], "").strip():
+        variables["github_token"] = "GITHUB_TOKEN"  # noqa: S105  (the name of a variable)
+    given = {name: text for name, variable in variables.items() if (text := environment.get(variable, "").strip())}
     try:
-        return Settings.model_validate({name: value.strip() for name, value in given.items()})
+        return Settings.model_validate(given)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        name = PREFIX + str(fault["loc"][0]).upper()
-        raise ConfigError(f"{name}: {fault['msg']}", "Correct the variable or unset it") from None
+        variable = variables[str(fault["loc"][0])]
+        raise ConfigError(f"{variable}: {fault['msg']}", "Correct the variable or unset it") from None

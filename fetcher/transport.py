@@ -12,14 +12,13 @@ import time
 from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Protocol, Self
-from urllib.parse import urlsplit
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from fetcher.errors import FetcherError
 from fetcher.model import Upstream
-from fetcher.wire import Answer, Fault, NoAnswer, Request, Response
+from fetcher.wire import Answer, Fault, NoAnswer, Request, Response, origin
 
 IN_FLIGHT = 16
 """Requests at once of one client. httpx 0.28 falls off a cliff above 20 (encode/httpx#3215)."""
@@ -58,7 +57,7 @@ class HttpTransport:
             trust_env=True,
         )
         self._credential = credential
-        self._origins = frozenset(_origin(root) for root in roots)
+        self._origins = frozenset(origin(root) for root in roots)
         self._backoff = backoff
 
     async def __aenter__(self) -> Self:
@@ -83,9 +82,9 @@ class HttpTransport:
 
     async def stream(self, request: Request, feed: Callable[[bytes], None]) -> Answer:
         """See ``fetcher.ports.Transport``."""
-        if _origin(request.url) not in self._origins:
-            host = urlsplit(request.url).hostname
-            return NoAnswer(Fault.FORBIDDEN_HOST, f"{host} is not among the configured upstreams")
+        asked = origin(request.url)
+        if asked is None or asked not in self._origins:
+            return NoAnswer(Fault.FORBIDDEN_HOST, f"{asked.host if asked else 'this'} is not among the upstreams")
         started = time.monotonic()
         try:
             async with asyncio.timeout(request.timeout or WHOLE_EXCHANGE):
@@ -102,7 +101,7 @@ class HttpTransport:
             fault, reason = Fault.UNREACHABLE, str(error)
         except httpx.InvalidURL:
             fault, reason = Fault.FORBIDDEN_HOST, "not an address"
-        return NoAnswer(fault, f"{urlsplit(request.url).hostname}: {reason}", time.monotonic() - started)
+        return NoAnswer(fault, f"{asked.host}: {reason}", time.monotonic() - started)
 
     async def _exchange(self, request: Request, feed: Callable[[bytes], None], started: float) -> Answer:
         response = await self._connected(await self._build(request))
@@ -138,13 +137,3 @@ class HttpTransport:
             reraise=True,
         )
         return await retrying(self._client.send, request, stream=True)
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    default = {"https": 443, "http": 80}.get(parts.scheme)
-    return parts.scheme, (parts.hostname or "").lower(), port or default

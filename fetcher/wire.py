@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
+from urllib.parse import urlsplit
 
 from fetcher.model import Upstream
 
@@ -69,3 +70,23 @@ class NoAnswer:
 
 
 Answer: TypeAlias = Response | NoAnswer
+
+
+class Origin(NamedTuple):
+    """Where an address leads: who is trusted with a request is decided by this, never by the address's text."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+
+def origin(url: str) -> Origin | None:
+    """The origin of ``url``, its port by default that of the scheme; ``None`` where it is no address."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if not parts.hostname:
+        return None
+    return Origin(parts.scheme, parts.hostname, port or {"https": 443, "http": 80}.get(parts.scheme))

@@ -21,7 +21,8 @@ from fetcher.budget.rules import Limits
 from fetcher.errors import BrokerError, StoreError
 from fetcher.exchange import Exchange
 from fetcher.github.requests import Api, api_at
-from fetcher.github_auth import Anonymous, GitHubCredential, credential_from
+from fetcher.github_auth import Anonymous, GitHubCredential, Token, credential_from
+from fetcher.identity import account_behind
 from fetcher.model import RepoRef, Unsupported, Upstream
 from fetcher.planner import Cadence
 from fetcher.ports import Budget, Clock
@@ -149,9 +150,18 @@ def open_store(settings: Settings) -> tuple[SqlStore, Engine]:
     return SqlStore(engine, read_repo=read_repo, read_project=read_project), engine
 
 
-async def open_parts(settings: Settings, *, patience: timedelta = timedelta(0), shared: bool = True) -> Parts:
-    """Everything for refreshing. ``shared``: the ledger is Redis's; else it is this process's own."""
-    clock = SystemClock()
+async def open_parts(
+    settings: Settings,
+    *,
+    patience: timedelta = timedelta(0),
+    shared: bool = True,
+    clock: Clock | None = None,
+) -> Parts:
+    """Everything for refreshing. ``shared``: the ledger is Redis's; else it is this process's own.
+
+    ``clock`` stands in for the machine's where days have to pass faster than they do, as in the benchmarks.
+    """
+    clock = clock or SystemClock()
     store, engine = open_store(settings)
     credential = credential_from(settings)
     api = api_at(settings.github_api_url)
@@ -163,11 +173,13 @@ async def open_parts(settings: Settings, *, patience: timedelta = timedelta(0), 
         (settings.github_api_url, api.graphql, settings.pypi_url),
         user_agent=user_agent(settings),
     )
-    identities = {
+    identities: dict[Upstream, str] = {
         Upstream.GITHUB: credential.identity,
         Upstream.PYPI: f"index:{urlsplit(settings.pypi_url).netloc.rpartition('@')[2]}",
     }
     exchange = Exchange(transport, budget, clock, identities, patience=patience)
+    if isinstance(credential, Token):
+        identities[Upstream.GITHUB] = await account_behind(credential.identity, exchange, store, api, clock.now())
     cadence = Cadence(interval=settings.refresh_interval, recheck=settings.recheck_interval)
     anonymous = isinstance(credential, Anonymous)
     repositories = asyncio.Semaphore(REPOSITORIES_ABREAST)

@@ -6,7 +6,10 @@ message that is lost costs at most a lease's length.
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import Celery
+from celery.signals import beat_init
 from kombu import Exchange, Queue
 
 import schedules
@@ -64,7 +67,7 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-def beat_schedule(settings: Settings) -> dict[str, dict[str, object]]:
+def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """``schedules.entries`` in Celery's form; a tick that nobody took before the next one is dropped."""
     return {
         entry.name: {
@@ -85,3 +88,10 @@ def _read_settings_or_exit() -> Settings:
 
 
 app = make_app(_read_settings_or_exit())
+
+
+@beat_init.connect
+def _tick_at_once(**_: Any) -> None:
+    """Beat lets a whole interval pass before its first tick; nobody who has just started it should wait that long."""
+    for entry in beat_schedule(read_settings()).values():
+        app.send_task(entry["task"], **entry["options"])

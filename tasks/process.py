@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
@@ -21,6 +23,11 @@ from fetcher.wiring import Parts, open_parts
 
 R = TypeVar("R")
 
+PATIENCE = timedelta(seconds=3)
+"""How long one question waits for leave before it goes back to the store, to be planned anew: the second or two by
+which the ledger spreads requests is no reason to wait for the next plan, and a person's request has to stay to be let
+past the background."""
+
 
 class Process:
     """The loop and the parts of this process, opened by the first task that needs them."""
@@ -30,10 +37,10 @@ class Process:
         self._parts: Parts | None = None
 
     def run(self, work: Callable[[Parts], Awaitable[R]]) -> R:
-        """Run ``work`` to its end on this process's loop."""
+        """Run ``work`` to its end on this process's loop, in this task's context: a runner else keeps its first one."""
         if self._runner is None:
             self._runner = asyncio.Runner()
-        return self._runner.run(self._with_parts(work))
+        return self._runner.run(self._with_parts(work), context=contextvars.copy_context())
 
     def close(self) -> None:
         """Close connections and the loop."""
@@ -45,7 +52,7 @@ class Process:
 
     async def _with_parts(self, work: Callable[[Parts], Awaitable[R]]) -> R:
         if self._parts is None:
-            self._parts = await open_parts(read_settings())
+            self._parts = await open_parts(read_settings(), patience=PATIENCE)
         return await work(self._parts)
 
 

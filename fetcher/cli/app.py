@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fetcher import __version__
-from fetcher.cli import catalogue, database, demo, doctor, refresh, run, show, state
+from fetcher.cli import catalogue, database, demo, doctor, failures, refresh, run, show, state
 from fetcher.cli.screen import complain
 from fetcher.errors import FetcherError
 from fetcher.logs import configure_logging
@@ -28,7 +28,9 @@ app.command()(refresh.refresh)
 app.command()(show.show)
 app.command()(state.status)
 app.command()(state.queues)
-app.command()(state.failures)
+app.add_typer(failures.app, name="failures")
+app.command()(failures.retire)
+app.command()(failures.revive)
 app.command()(doctor.doctor)
 app.command()(run.up)
 app.command()(simulate)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from fetcher.addresses import parse_project, parse_repo_address
+from fetcher.addresses import parse_project, parse_repo_address, repository_name
 from fetcher.cli.screen import err, fail, out, print_json
 from fetcher.errors import InputError
 from fetcher.github.requests import api_at
@@ -79,22 +79,25 @@ def add(
     """
     settings = read_settings()
     repo = parse_repo_address(repo_url, frozenset({api_at(settings.github_api_url).host}))
-    if not isinstance(repo, RepoRef):
-        fail(f"{repo_url!r} cannot be fetched: {repo.reason if repo else 'it is empty'}")
+    name = repo.name if isinstance(repo, RepoRef) else repository_name(repo_url)
+    if name is None:
+        fail(
+            f"{repo_url!r} is no repository's address: {repo.reason if isinstance(repo, Unsupported) else 'it is empty'}"
+        )
     project = parse_project(pypi)
     if isinstance(project, Unsupported):
         fail(f"--pypi {pypi!r}: {project.reason}")
     store, engine = open_store(settings)
     try:
-        entry = CatalogueEntry(
-            slug=slugified(repo.name), title=repo.name, repo_url=repo_url, pypi_url=project, complete=False
-        )
+        entry = CatalogueEntry(slugified(name), name, repo_url=repo_url, pypi_url=project, complete=False)
         result = store.import_entries([entry], datetime.now(UTC))
     finally:
         engine.dispose()
     if result.rejected:
         fail(f"{repo_url}: {result.rejected[0][1]}")
     err.print("added" if result.added else "updated" if result.updated else "known already, nothing changed")
+    for slug, reason in result.unsupported:
+        err.print(f"[yellow]not fetched[/] {escape(slug)}: {escape(reason)}")
 
 
 def _import_one(store: SqlStore, settings: Settings, given: str, total: Sum) -> None:

@@ -19,7 +19,7 @@ import httpx
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fetcher.cli.screen import err, fail, out
+from fetcher.cli.screen import err, fail, out, plain_table
 from fetcher.cli.show import sparkline
 from fetcher.documents import write_document
 from fetcher.intake import Entry, read_folder
@@ -120,12 +120,13 @@ def _watch(store: SqlStore, packages: int) -> bool:
 
 
 def _results(store: SqlStore, slugs: list[str]) -> Table:
-    table = Table("package", "stars", "forks", "participants", "version", "last commit", "52 weeks", title="refreshed")
+    table = plain_table("package", "stars", "forks", "people", "version", "last commit", "52 weeks")
     for slug in slugs:
         package = store.package(slug)
         if package is None:
             continue
         document = write_document(package, read_settings().time_zone, datetime.now(UTC).date())
+        weeks = document["commits_over_52"]
         table.add_row(
             slug,
             str(document["repo_watchers"]),
@@ -133,7 +134,7 @@ def _results(store: SqlStore, slugs: list[str]) -> Table:
             str(len(document["participants"])),
             document["pypi_version"],
             (document["last_updated"] or "")[:10],
-            sparkline(document["commits_over_52"]),
+            sparkline([sum(weeks[i : i + 4]) for i in range(0, len(weeks), 4)]),
         )
     return table
 
@@ -143,7 +144,8 @@ def _tell_costs(github_url: str) -> None:
     summary = httpx.get(f"{github_url.removesuffix('/github')}/_simulator/summary", timeout=10).json()
     points = summary["points"]
     tripped = sum(summary["limits_tripped"].values())
+    graphql, rest, index = (points.get(name, 0) for name in ("graphql", "core", "pypi"))
     out.print(
-        f"{summary['requests']} requests: {points.get('graphql', 0)} GraphQL points, {points.get('core', 0)} REST points, "
-        f"{points.get('pypi', 0)} to the index; {tripped} limits tripped"
+        f"{summary['requests']} requests: {graphql} GraphQL points, {rest} REST points, {index} to the index; "
+        f"{tripped} limits tripped"
     )

@@ -24,8 +24,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from fetcher.cli.named import named_to_fetch
 from fetcher.cli.screen import err, fail, span
-from fetcher.errors import UnknownPackage
 from fetcher.model import Purpose, Record, Source, Upstream
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
@@ -49,6 +49,7 @@ class Tally:
     """What a run came to."""
 
     done: set[int] = field(default_factory=set)
+    asked: set[int] = field(default_factory=set)
     failed: dict[tuple[int, Source], Record] = field(default_factory=dict)
     open: dict[int, set[Source]] = field(default_factory=dict)
     """Sources still to be asked: the budget or GitHub's statistics made them wait."""
@@ -61,6 +62,7 @@ class Tally:
             self.open.pop(package_id, None)
         for record in records:
             key = (record.package_id, record.source)
+            self.asked.add(record.package_id)
             if record.answered:
                 self.failed.pop(key, None)
             elif record.outcome is None or record.outcome in ("not_ready", "throttled"):
@@ -99,7 +101,15 @@ def refresh(
         engine.dispose()
     if not package_ids:
         err.print("nothing is due" if due else "there are no packages yet: `fetcher import` or `fetcher add` some")
-    elif queue:
+    else:
+        carry_out(settings, package_ids, sources, mode, queue=queue)
+
+
+def carry_out(
+    settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode, *, queue: bool
+) -> None:
+    """Refresh here or by the workers; status 1 if not all that was asked happened."""
+    if queue:
         _enqueue(package_ids, sources, mode)
     elif not asyncio.run(_refresh_here(settings, package_ids, sources, mode)):
         raise typer.Exit(1)
@@ -107,11 +117,7 @@ def refresh(
 
 def _chosen(store: SqlStore, mode: Mode, slugs: Sequence[str], sources: Sequence[Source]) -> list[int]:
     if mode is Mode.NAMED:
-        found = store.package_ids(slugs)
-        missing = [slug for slug in slugs if slug not in found]
-        if missing:
-            raise UnknownPackage(f"no package is called {', '.join(missing)}", "`fetcher status` counts what there is")
-        return list(dict.fromkeys(found[slug] for slug in slugs))
+        return named_to_fetch(store, slugs)
     if mode is Mode.DUE:
         return store.due_ids(sources, datetime.now().astimezone())
     return store.due_ids(None, None)
@@ -131,9 +137,11 @@ async def _refresh_here(settings: Settings, package_ids: Sequence[int], sources:
     purpose = Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND
     try:
         tally = await _until_settled(parts, package_ids, sources, purpose)
+        if mode is not Mode.NAMED:  # what has nothing to ask is passed by, unless somebody asked for it by name
+            package_ids = [package_id for package_id in package_ids if package_id in tally.asked]
+        return _tell(tally, parts, package_ids)
     finally:
         await parts.aclose()
-    return _tell(tally, parts, package_ids)
 
 
 async def _until_settled(
@@ -211,6 +219,10 @@ def _tell(tally: Tally, parts: Parts, package_ids: Sequence[int]) -> bool:
         err.print(
             f"[yellow]{escape(slugs.get(package_id, str(package_id)))}[/]: {names}: not told yet; asked again when due"
         )
-    failed = {package_id for package_id, _ in tally.failed} | set(tally.open)
+    sourceless = [package_id for package_id in package_ids if package_id not in tally.asked]
+    for package_id in sourceless:
+        slug = escape(slugs.get(package_id, str(package_id)))
+        err.print(f"[red]{slug}[/]: nothing to ask: `fetcher show {slug}` says what its addresses are")
+    failed = {package_id for package_id, _ in tally.failed} | set(tally.open) | set(sourceless)
     err.print(f"refreshed {len(package_ids) - len(failed)} of {len(package_ids)} packages")
     return not failed

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -28,6 +30,22 @@ def complain(message: str) -> None:
 def print_json(value: Any) -> None:
     """For scripts: plain JSON on stdout."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def plain_table(*columns: str, title: str | None = None) -> Table:
+    """A table that fits a terminal of 80 columns: no frame, a line under its head."""
+    table = Table(
+        *columns,
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for column in table.columns:
+        column.no_wrap = True
+    return table
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

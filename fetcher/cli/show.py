@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from fetcher.cli.screen import ago, out
+from fetcher.cli.screen import ago, out, plain_table
 from fetcher.documents import dump, write_document
 from fetcher.errors import UnknownPackage
 from fetcher.model import RepoRef, Source, SourceState, StoredPackage, Unsupported
@@ -34,10 +34,11 @@ def show(
     format_: Annotated[
         Format, typer.Option("--format", help="A table, or the directory's own document.")
     ] = Format.TABLE,
+    releases: Annotated[bool, typer.Option("--releases", help="List every release instead.")] = False,
 ) -> None:
     """Print a package: its values, the 52 weeks, and where each value came from and when.
 
-    Examples: fetcher show django-vies · fetcher show django-vies --format v4 > django-vies.json
+    Examples: fetcher show django-vies · fetcher show django-vies --format v4 · fetcher show django-vies --releases
     """
     settings = read_settings()
     store, engine = open_store(settings)
@@ -50,6 +51,8 @@ def show(
     now = datetime.now(UTC)
     if format_ is Format.V4:
         typer.echo(dump(write_document(package, settings.time_zone, now.date())), nl=False)
+    elif releases:
+        out.print(_releases_table(package))
     else:
         out.print(package_table(package, settings, now))
 
@@ -63,11 +66,9 @@ def sparkline(weeks: Sequence[int]) -> str:
 def package_table(package: StoredPackage, settings: Settings, now: datetime) -> Table:
     """Every value with its source and the age of the answer that it is from."""
     document = write_document(package, settings.time_zone, now.date())
-    table = Table(title=f"[bold]{escape(package.entry.title)}[/] ({escape(package.entry.slug)})", title_justify="left")
-    table.add_column("", style="dim", no_wrap=True)
-    table.add_column("value", overflow="fold")
-    table.add_column("source")
-    table.add_column("answered", no_wrap=True)
+    table = plain_table("", "value", "source", "answered", title=f"[bold]{escape(package.entry.title)}[/]")
+    table.columns[1].no_wrap = False
+    table.columns[1].overflow = "fold"
     states = package.states
 
     def row(name: str, value: object, source: Source | None = None) -> None:
@@ -80,6 +81,8 @@ def package_table(package: StoredPackage, settings: Settings, now: datetime) -> 
         )
 
     stats, versions = package.stats, package.versions
+    if package.retired_at is not None:
+        row("retired", f"{ago(package.retired_at, now)}: not fetched until `fetcher revive {package.entry.slug}`")
     row("repository", _place(package.repo, package.entry.repo_url))
     row("stars", document["repo_watchers"], Source.GITHUB)
     row("forks", document["repo_forks"], Source.GITHUB)
@@ -102,6 +105,18 @@ def package_table(package: StoredPackage, settings: Settings, now: datetime) -> 
     for source, state in sorted(states.items()):
         if state.failures:
             table.add_row(f"[red]{source}[/]", _trouble(state, now), str(source), ago(state.answered_at, now))
+    return table
+
+
+def _releases_table(package: StoredPackage) -> Table:
+    """Every release, newest first."""
+    table = plain_table("version", "uploaded", "requires python", "remarks")
+    for release in reversed(package.versions.releases if package.versions else ()):
+        yanked = f"yanked: {release.yanked_reason}" if release.yanked_reason else "yanked" if release.yanked else ""
+        marks = ["pre-release" if release.prerelease else "", yanked, "" if release.files else "no files"]
+        uploaded = release.uploaded_at.date().isoformat() if release.uploaded_at else ""
+        remarks = ", ".join(filter(None, marks))
+        table.add_row(escape(release.number), uploaded, escape(release.requires_python or ""), escape(remarks))
     return table
 
 

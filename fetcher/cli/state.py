@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from fetcher.cli.screen import ago, err, out, print_json
-from fetcher.model import FailureRow
-from fetcher.planner import is_gone
+from fetcher.cli.failures import by_kind
+from fetcher.cli.screen import ago, err, out, plain_table, print_json
 from fetcher.ports import Standing
 from fetcher.settings import Settings, read_settings
 from fetcher.wiring import embedded_redis_runs, open_parts, open_store
@@ -29,7 +26,7 @@ def status(json: Json = False) -> None:
     store, engine = open_store(settings)
     try:
         counts = store.counts(now)
-        failing = _by_kind(store.failures())
+        failing = by_kind(store.failures())
         packages = len(store.due_ids(None, None))
     finally:
         engine.dispose()
@@ -46,7 +43,7 @@ def status(json: Json = False) -> None:
         )
         return
     out.print(f"{packages} packages")
-    table = Table("source", "packages", "answered", "due now", "under way", "failing", "oldest answer", "next due")
+    table = plain_table("source", "packages", "answered", "due", "leased", "failing", "oldest", "next due")
     for count in counts:
         numbers = (count.packages, count.answered, count.due, count.leased, count.failing)
         table.add_row(str(count.source), *map(str, numbers), ago(count.oldest_answer, now), ago(count.next_due, now))
@@ -65,7 +62,7 @@ def queues(json: Json = False) -> None:
     if json:
         print_json([asdict(state) for state in states])
     else:
-        table = Table("queue", "waiting", "taken by")
+        table = plain_table("queue", "waiting", "taken by")
         for state in states:
             table.add_row(state.name, str(state.waiting), ", ".join(state.consumers) or "[red]nobody[/]")
         out.print(table)
@@ -76,35 +73,6 @@ def queues(json: Json = False) -> None:
             f"[bold red]NOBODY TAKES FROM {', '.join(stuck).upper()}[/]: start a worker (`fetcher up`, or the Procfile)"
         )
         raise typer.Exit(1)
-
-
-def failures(json: Json = False) -> None:
-    """What does not answer as it should, why, since when, and when it is asked again."""
-    settings, now = read_settings(), datetime.now(UTC)
-    store, engine = open_store(settings)
-    try:
-        rows = store.failures()
-    finally:
-        engine.dispose()
-    if json:
-        print_json([_failure(row) for row in rows])
-        return
-    if not rows:
-        out.print("nothing fails")
-        return
-    table = Table("package", "source", "outcome", "times", "since", "next try", "reason")
-    for row in rows:
-        state = row.state
-        table.add_row(
-            escape(row.slug),
-            str(state.source),
-            _kind(row),
-            str(state.failures),
-            ago(state.first_failed_at, now),
-            ago(state.due_at, now),
-            escape(state.message or ""),
-        )
-    out.print(table)
 
 
 async def _standings(settings: Settings) -> Sequence[Standing]:
@@ -127,27 +95,3 @@ def _standing(standing: Standing, now: datetime) -> str:
         else ""
     )
     return f"quota {standing.resource} ({escape(standing.identity)}): {left}{reset}{paused}"
-
-
-def _by_kind(rows: Sequence[FailureRow]) -> dict[str, int]:
-    return dict(Counter(_kind(row) for row in rows).most_common())
-
-
-def _kind(row: FailureRow) -> str:
-    if row.state.outcome == "gone":
-        return "gone" if is_gone(row.state) else "missing"
-    return row.state.outcome or "failing"
-
-
-def _failure(row: FailureRow) -> dict[str, Any]:
-    state = row.state
-    return {
-        "slug": row.slug,
-        "source": state.source,
-        "outcome": _kind(row),
-        "message": state.message,
-        "failures": state.failures,
-        "first_failed_at": state.first_failed_at,
-        "last_failed_at": state.last_failed_at,
-        "next_try": state.due_at,
-    }

@@ -7,6 +7,7 @@ choose.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -14,7 +15,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from fetcher.github.shapes import ErrorBody
-from fetcher.model import Quota
+from fetcher.model import Quota, Validators
 from fetcher.outcome import (
     BlockCause,
     Blocked,
@@ -35,6 +36,9 @@ T = TypeVar("T")
 _TOO_LARGE = ("too large", "history or contributor list")
 _BLOCKED = ("access blocked", "has been disabled", "not accessible", "saml", "ip allow list", "suspended")
 _LIMITED = ("rate limit", "abuse", "secondary limit")
+_LONGEST_DIGITS = 9
+"""No longer run of digits is a span that anybody means: some thirty years."""
+_VALIDATOR = re.compile(r"[\x20-\x7e]{1,512}")
 
 NotAValue = Failure | NotModified | NotReady | Moved
 
@@ -82,8 +86,8 @@ def not_json(response: Response) -> Malformed:
 def throttled(response: Response, reason: str) -> Throttled:
     """The pause that a limit's answer asks for."""
     after = response.headers.get("retry-after", "").strip()
-    if after.isdigit():
-        return Throttled(reason, retry_after=timedelta(seconds=int(after)))
+    if after.isascii() and after.isdigit():
+        return Throttled(reason, retry_after=timedelta(seconds=int(after[:_LONGEST_DIGITS])))
     quota = read_quota(response)
     if quota is not None and quota.remaining == 0:
         return Throttled(reason, reset_at=quota.reset_at)
@@ -102,6 +106,14 @@ def read_quota(response: Response) -> Quota | None:
         )
     except (KeyError, ValueError, OverflowError, OSError):
         return None
+
+
+def validators_of(response: Response) -> Validators:
+    """What makes the next ask conditional; a header that could not be sent back is not kept."""
+    etag, last_modified = (response.headers.get(name, "") for name in ("etag", "last-modified"))
+    return Validators(
+        etag if _VALIDATOR.fullmatch(etag) else None, last_modified if _VALIDATOR.fullmatch(last_modified) else None
+    )
 
 
 def parse(adapter: TypeAdapter[T], body: bytes, what: str) -> T | Malformed:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from pydantic import TypeAdapter
 
 from fetcher.github.classify import NotAValue, classify, parse
 from fetcher.github.shapes import ActivityWeek, Comparison, Participation, RestCommit, RestContributor
-from fetcher.model import CommitDays, Contribution, NewCommit
+from fetcher.model import WEEKS_SHOWN, CommitDays, Contribution, NewCommit
 from fetcher.outcome import Fetched, Malformed
 from fetcher.wire import Answer, Response
 
@@ -19,7 +19,7 @@ _CONTRIBUTORS = TypeAdapter(list[RestContributor])
 _ACTIVITY = TypeAdapter(list[ActivityWeek])
 _PARTICIPATION = TypeAdapter(Participation)
 _COMPARISON = TypeAdapter(Comparison)
-_NEXT = re.compile(r"<[^>]*[?&]page=(\d+)[^>]*>\s*;[^,]*rel=\"?next\"?", re.ASCII)
+_NEXT = re.compile(r"<[^<>]*[?&]page=(\d{1,9})(?:[&#][^<>]*)?>\s*;[^,]*rel=\"?next\"?", re.ASCII)
 _WEEK = timedelta(days=7)
 
 
@@ -64,9 +64,9 @@ def read_commit_activity(answer: Answer) -> Fetched[CommitDays] | NotAValue:
     weeks = parse(_ACTIVITY, response.body, "commit activity")
     if isinstance(weeks, Malformed):
         return weeks
-    if not weeks:
-        return Malformed("commit activity: expected 52 weeks, got none")
-    starts = [_day(week.week) for week in weeks]
+    if len(weeks) != WEEKS_SHOWN:
+        return Malformed(f"commit activity: expected {WEEKS_SHOWN} weeks, got {len(weeks)}")
+    starts = [datetime.fromtimestamp(week.week, UTC).date() for week in weeks]
     if any(later - earlier != _WEEK for earlier, later in pairwise(starts)):
         return Malformed("commit activity: the weeks do not follow each other")
     return Fetched(CommitDays(starts[0], tuple(count for week in weeks for count in week.days)))
@@ -100,12 +100,4 @@ def _new_commit(commit: RestCommit) -> NewCommit | None:
     if authored is None:
         return None
     login = commit.author.login if commit.author else None
-    return NewCommit(commit.sha, login, authored.astimezone(UTC).date(), len(commit.parents) > 1)
-
-
-def _day(seconds: int) -> date:
-    """The UTC day of a unix time; one that no calendar has counts as the epoch, which no run of weeks holds."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).date()
-    except (OverflowError, OSError, ValueError):
-        return date(1970, 1, 1)
+    return NewCommit(commit.sha, login, authored.date(), len(commit.parents) > 1)

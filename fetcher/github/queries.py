@@ -23,11 +23,9 @@ STATISTICS = """fragment Statistics on Repository {
 }
 """
 
-QUOTA = "rateLimit { cost limit remaining resetAt }"
+BY_ID = f"query ById($ids: [ID!]!) {{ nodes(ids: $ids) {{ ...Statistics }} }}\n{STATISTICS}"
 
-BY_ID = f"query ById($ids: [ID!]!) {{ nodes(ids: $ids) {{ ...Statistics }} {QUOTA} }}\n{STATISTICS}"
-
-VIEWER = f"query Viewer {{ viewer {{ login databaseId }} {QUOTA} }}"
+VIEWER = "query Viewer { viewer { login databaseId } }"
 
 
 @lru_cache(maxsize=MAX_NODES)
@@ -35,4 +33,4 @@ def by_name(count: int) -> str:
     """A document for ``count`` repositories by owner and name: aliases ``r0`` …, variables ``o0``/``n0`` …"""
     variables = ", ".join(f"$o{i}: String!, $n{i}: String!" for i in range(count))
     fields = " ".join(f"r{i}: repository(owner: $o{i}, name: $n{i}) {{ ...Statistics }}" for i in range(count))
-    return f"query ByName({variables}) {{ {fields} {QUOTA} }}\n{STATISTICS}"
+    return f"query ByName({variables}) {{ {fields} }}\n{STATISTICS}"

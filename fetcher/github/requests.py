@@ -92,20 +92,6 @@ def compare(api: Api, repo: RepoRef, base_oid: str, head: str, page: int = 1) ->
     return _rest(url, "compare", max_bytes=COMPARE_BYTES)
 
 
-def moved(request: Request, location: str) -> Request:
-    """``request`` at the address that a redirect named."""
-    return Request(
-        upstream=request.upstream,
-        resource=request.resource,
-        route=request.route,
-        url=location,
-        method=request.method,
-        headers=request.headers,
-        max_bytes=request.max_bytes,
-        points=request.points,
-    )
-
-
 def rate_limit(api: Api) -> Request:
     """What is left of every quota; free of the primary limit, for ``fetcher doctor`` only."""
     return _rest(f"{api.rest}/rate_limit", "rate_limit")

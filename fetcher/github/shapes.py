@@ -5,10 +5,10 @@ Strict on types, blind to fields that are not read. Sources: the REST reference 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _without_nul(text: object) -> object:
@@ -16,7 +16,20 @@ def _without_nul(text: object) -> object:
     return text.replace("\x00", "") if isinstance(text, str) else text
 
 
+def _in_utc(moment: datetime) -> datetime:
+    """A moment at the very end of the calendar has no UTC; authors date their commits as they like."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("expected a moment within the calendar") from None
+
+
 Text = Annotated[str, BeforeValidator(_without_nul)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+"""As large as a database's plain integer: one absurd figure must not cost its neighbours' batch."""
+Id = Annotated[int, Field(gt=0, lt=2**63)]
+UnixTime = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class _Shape(BaseModel):
@@ -24,12 +37,12 @@ class _Shape(BaseModel):
 
 
 class Total(_Shape):
-    total_count: NonNegativeInt = Field(alias="totalCount")
+    total_count: Count = Field(alias="totalCount")
 
 
 class Target(_Shape):
     oid: Text
-    committed_date: AwareDatetime | None = Field(default=None, alias="committedDate")
+    committed_date: Moment | None = Field(default=None, alias="committedDate")
 
 
 class BranchRef(_Shape):
@@ -41,16 +54,16 @@ class Node(_Shape):
     """One repository in a GraphQL answer."""
 
     id: Text
-    database_id: int = Field(alias="databaseId")
+    database_id: Id = Field(alias="databaseId")
     name_with_owner: Text = Field(alias="nameWithOwner")
-    stars: NonNegativeInt = Field(alias="stargazerCount")
-    forks: NonNegativeInt = Field(alias="forkCount")
+    stars: Count = Field(alias="stargazerCount")
+    forks: Count = Field(alias="forkCount")
     watchers: Total
     description: Text | None
     archived: bool = Field(alias="isArchived")
     disabled: bool = Field(alias="isDisabled")
     empty: bool = Field(alias="isEmpty")
-    pushed_at: AwareDatetime | None = Field(alias="pushedAt")
+    pushed_at: Moment | None = Field(alias="pushedAt")
     default_branch: BranchRef | None = Field(alias="defaultBranchRef")
 
 
@@ -62,16 +75,9 @@ class GraphQLError(_Shape):
     path: list[str | int] | None = None
 
 
-class Cost(_Shape):
-    cost: NonNegativeInt
-    limit: NonNegativeInt
-    remaining: NonNegativeInt
-    reset_at: AwareDatetime = Field(alias="resetAt")
-
-
 class Viewer(_Shape):
     login: Text
-    database_id: int | None = Field(alias="databaseId")
+    database_id: Id | None = Field(alias="databaseId")
 
 
 class GraphQLBody(_Shape):
@@ -82,37 +88,37 @@ class GraphQLBody(_Shape):
 
 
 class RestRepository(_Shape):
-    id: int
+    id: Id
     node_id: Text
     full_name: Text
-    stars: NonNegativeInt = Field(alias="stargazers_count")
-    forks: NonNegativeInt = Field(alias="forks_count")
-    watchers: NonNegativeInt | None = Field(default=None, alias="subscribers_count")
+    stars: Count = Field(alias="stargazers_count")
+    forks: Count = Field(alias="forks_count")
+    watchers: Count | None = Field(default=None, alias="subscribers_count")
     description: Text | None
     archived: bool = False
     disabled: bool = False
     default_branch: Text | None = None
-    pushed_at: AwareDatetime | None = None
+    pushed_at: Moment | None = None
 
 
 class RestContributor(_Shape):
     """One entry of the contributors' list; one without ``login`` is anonymous."""
 
     login: Text | None = None
-    contributions: NonNegativeInt
+    contributions: Count
 
 
 class ActivityWeek(_Shape):
-    week: int
-    days: Annotated[list[NonNegativeInt], Field(min_length=7, max_length=7)]
+    week: UnixTime
+    days: Annotated[list[Count], Field(min_length=7, max_length=7)]
 
 
 class Participation(_Shape):
-    all: Annotated[list[NonNegativeInt], Field(min_length=52, max_length=52)]
+    all: Annotated[list[Count], Field(min_length=52, max_length=52)]
 
 
 class Signature(_Shape):
-    date: AwareDatetime | None = None
+    date: Moment | None = None
 
 
 class InnerCommit(_Shape):
@@ -145,7 +151,7 @@ class RestCommit(_Shape):
 
 class Comparison(_Shape):
     status: str
-    total_commits: NonNegativeInt
+    total_commits: Count
     commits: list[RestCommit]
 
 

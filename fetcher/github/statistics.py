@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from fetcher.github.classify import NotAValue, classify, first_fault, parse, throttled
+from fetcher.github.classify import NotAValue, classify, excerpt, first_fault, parse, throttled, validators_of
 from fetcher.github.shapes import (
-    Cost,
     GraphQLBody,
     GraphQLError,
     Node,
@@ -21,7 +20,7 @@ from fetcher.github.shapes import (
     RestRepository,
     Viewer,
 )
-from fetcher.model import Quota, RepoStats, Validators
+from fetcher.model import RepoStats
 from fetcher.outcome import (
     BlockCause,
     Blocked,
@@ -34,6 +33,7 @@ from fetcher.outcome import (
     NotReady,
     Overloaded,
     Transient,
+    Unauthorized,
 )
 from fetcher.wire import Answer, Fault, NoAnswer, Response
 
@@ -49,11 +49,10 @@ _SIZE_SIGNS = ("timeout", "timed out", "something went wrong while executing", "
 
 @dataclass(frozen=True, slots=True)
 class BatchAnswer:
-    """One outcome for each repository asked, in the order of asking, and what the query cost."""
+    """One outcome for each repository asked, in the order of asking, and how long it took to tell them."""
 
     outcomes: tuple[StatisticsOutcome, ...]
-    cost: int | None
-    quota: Quota | None
+    seconds: float
 
 
 def read_by_id(answer: Answer, node_ids: Sequence[str]) -> BatchAnswer | Failure:
@@ -68,11 +67,11 @@ def read_by_id(answer: Answer, node_ids: Sequence[str]) -> BatchAnswer | Failure
     outcomes = []
     for index, node_id in enumerate(node_ids):
         node = nodes[index] if index < len(nodes) else None
-        outcome = _read_node(node, errors.get(index), f"{node_id}")
+        outcome = _read_node(node, errors.get(index), node_id)
         if isinstance(outcome, Fetched) and outcome.value.node_id != node_id:
             outcome = Overloaded("the answer does not hold what was asked for at its place")
         outcomes.append(outcome)
-    return _batch(outcomes, body)
+    return BatchAnswer(tuple(outcomes), answer.seconds)
 
 
 def read_by_name(answer: Answer, count: int) -> BatchAnswer | Failure:
@@ -82,7 +81,7 @@ def read_by_name(answer: Answer, count: int) -> BatchAnswer | Failure:
         return body
     errors = _errors_by_key(body.errors, depth=0)
     outcomes = [_read_node((body.data or {}).get(f"r{i}"), errors.get(f"r{i}"), f"r{i}") for i in range(count)]
-    return _batch(outcomes, body)
+    return BatchAnswer(tuple(outcomes), answer.seconds)
 
 
 def read_viewer(answer: Answer) -> Fetched[Viewer] | Failure:
@@ -120,7 +119,7 @@ def read_repository(answer: Answer) -> Fetched[RepoStats] | NotAValue:
         head_committed_at=None,
         pushed_at=repo.pushed_at,
     )
-    return Fetched(stats, Validators(response.headers.get("etag"), response.headers.get("last-modified")))
+    return Fetched(stats, validators_of(response))
 
 
 def read_newest_commit(answer: Answer) -> Fetched[RestCommit | None] | NotAValue:
@@ -148,6 +147,10 @@ def _read_body(answer: Answer) -> GraphQLBody | Failure:
             return Overloaded(response.reason)
         case NotModified() | NotReady() | Moved():
             return Malformed("GraphQL answered with a redirect or without a body")
+        case Gone():
+            return Malformed(f"no GraphQL at this address: {response.reason}")
+        case Blocked():
+            return Unauthorized(response.reason)
         case _:
             return response
     body = parse(_BODY, response.body, "GraphQL answer")
@@ -155,7 +158,7 @@ def _read_body(answer: Answer) -> GraphQLBody | Failure:
         return body
     limited = next((e for e in body.errors if e.type in _RATE_TYPES or "rate limit" in e.message.lower()), None)
     if limited is not None:
-        return throttled(response, limited.message)
+        return throttled(response, _words(limited))
     if not body.data:
         return _whole_failure(body.errors) or Malformed("GraphQL answer without data and without an error")
     return body
@@ -167,8 +170,13 @@ def _whole_failure(errors: Sequence[GraphQLError]) -> Failure | None:
         return None
     error = errors[0]
     if _is_size(error):
-        return Overloaded(error.message)
-    return Malformed(f"GraphQL refuses the query: {error.message[:200]}")
+        return Overloaded(_words(error))
+    return Malformed(f"GraphQL refuses the query: {_words(error)}")
+
+
+def _words(error: GraphQLError) -> str:
+    """GitHub's own words, cut to a line."""
+    return excerpt(error.message.encode(), 200)
 
 
 def _is_size(error: GraphQLError) -> bool:
@@ -181,20 +189,19 @@ def _errors_by_key(errors: Sequence[GraphQLError], depth: int) -> dict[str | int
 
 
 def _read_node(node: object, error: GraphQLError | None, name: str) -> StatisticsOutcome:
-    if node is None:
+    """A node with an error anywhere within is not complete: the ``null`` in its place says nothing."""
+    if node is None or error is not None:
         return _read_error(error)
     try:
         return Fetched(_stats(Node.model_validate(node)))
     except ValidationError as fault:
-        if error is not None:
-            return _read_error(error)
         return Malformed(f"repository {name}: {first_fault(fault)}")
 
 
 def _read_error(error: GraphQLError | None) -> Failure:
     if error is None:
         return Overloaded("it did not come back and no error says why")
-    message = error.message[:200]
+    message = _words(error)
     if error.type == "NOT_FOUND":
         return Gone(message)
     if error.type in ("FORBIDDEN", "INSUFFICIENT_SCOPES", "SAML_FAILURE"):
@@ -223,12 +230,3 @@ def _stats(node: Node) -> RepoStats:
         head_committed_at=target.committed_date if target else None,
         pushed_at=node.pushed_at,
     )
-
-
-def _batch(outcomes: Sequence[StatisticsOutcome], body: GraphQLBody) -> BatchAnswer:
-    try:
-        cost = Cost.model_validate((body.data or {}).get("rateLimit"))
-    except ValidationError:
-        return BatchAnswer(tuple(outcomes), None, None)
-    quota = Quota("graphql", cost.limit, cost.remaining, cost.reset_at)
-    return BatchAnswer(tuple(outcomes), cost.cost, quota)

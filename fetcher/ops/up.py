@@ -144,6 +144,7 @@ class Supervisor:
             program.command,
             env=dict(self.environment),
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # where Celery says goodbye; whatever matters is in the log, on stderr
             start_new_session=True,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  (no thread yet)
         )

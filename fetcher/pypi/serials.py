@@ -13,7 +13,7 @@ from typing import Any
 import ijson  # type: ignore[import-untyped]
 from packaging.utils import canonicalize_name
 
-from fetcher.outcome import Fetched, Malformed
+from fetcher.outcome import Fetched, Gone, Malformed
 from fetcher.pypi.answers import Settled, Unoffered, good_response, not_json, validators_of
 from fetcher.pypi.simple_api import not_offered
 from fetcher.pypi.text import one_line
@@ -102,6 +102,8 @@ def read_root(answer: Answer, feed: SerialFeed, *, url: str, now: datetime) -> S
     if isinstance(answer, Response) and not_offered(answer):
         return Unoffered(f"{_API}: the index has no JSON form")
     response = good_response(answer, url=url, now=now)
+    if isinstance(response, Gone):
+        return Unoffered(f"{_API}: the index has none")
     if not isinstance(response, Response):
         return response
     serials = not_json(response, _API) or feed.close()

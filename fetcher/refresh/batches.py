@@ -7,26 +7,28 @@ repository that spoils it stands alone.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from fetcher.github.queries import MAX_NODES
 from fetcher.github.statistics import BatchAnswer, StatisticsOutcome
 from fetcher.model import Target
 from fetcher.outcome import Deferred, Failure, Malformed, Overloaded, Transient
 
-T = TypeVar("T")
-
 FIRST_SIZE = 50
+SMALLEST = 5
 QUICK_SECONDS = 2.0
 SLOW_SECONDS = 3.0
-OUTAGE = 4
-"""Queries in a row that fail whole before the upstream, not a repository, is taken for the cause."""
+OUTAGE = 8
+"""Queries in a row for more than one repository that fail before the upstream, not a repository, is the cause.
+
+The halves of what failed are asked breadth first: of two halves, one with a single bad repository fails and the other
+does not, so that a few of them never make a run as long as this, wherever they stand.
+"""
 
 BatchOutcome = StatisticsOutcome | Deferred
-Query = Callable[[Sequence[Target]], Awaitable[tuple[BatchAnswer | Failure | Deferred, float]]]
-"""Asks for some targets; returns the answer and the seconds that it took."""
+Query = Callable[[Sequence[Target]], Awaitable[BatchAnswer | Failure | Deferred]]
 
 
 @dataclass(slots=True)
@@ -36,60 +38,72 @@ class BatchSize:
     size: int = FIRST_SIZE
 
     def answered(self, asked: int, seconds: float) -> None:
-        """Learn from a whole answer to ``asked`` repositories."""
+        """Learn from an answer to ``asked`` repositories."""
         if seconds > SLOW_SECONDS:
-            self.size = max(min(self.size, asked) * 3 // 4, 1)
+            self.size = max(min(self.size, asked) * 3 // 4, SMALLEST)
         elif seconds <= QUICK_SECONDS and asked >= self.size:
-            self.size = min(self.size + max(self.size // 2, 1), MAX_NODES)
+            self.size = min(self.size + self.size // 2, MAX_NODES)
 
     def overloaded(self, asked: int) -> None:
-        """Learn from a query that was too much."""
-        self.size = max(min(self.size, asked) // 2, 1)
+        """Learn from a query that was too much; the failure of a smaller part says nothing of the size."""
+        if asked >= self.size:
+            self.size = max(self.size // 2, SMALLEST)
+
+    def gave_up(self) -> None:
+        """After an outage, or what looked like one, the next pass feels its way in small steps."""
+        self.size = SMALLEST
 
 
 async def ask_in_batches(targets: Sequence[Target], query: Query, size: BatchSize) -> dict[int, BatchOutcome]:
     """An outcome for every target, by package id."""
     outcomes: dict[int, BatchOutcome] = {}
-    waiting = [list(targets)] if targets else []
+    waiting = deque([list(targets)] if targets else [])
     failures = 0
     while waiting:
-        batch, rest = _take(waiting.pop(), size.size)
+        batch, rest = _take(waiting.popleft(), size.size)
         if rest:
-            waiting.append(rest)
-        answer, seconds = await query(batch)
+            waiting.appendleft(rest)
+        answer = await query(batch)
         if isinstance(answer, BatchAnswer):
-            failures = 0
-            size.answered(len(batch), seconds)
-            again = _sort_out(batch, answer, outcomes)
-            waiting.extend(_halves(again) if len(again) == len(batch) else [again] if again else [])
-            continue
-        failures += 1
+            missing = _sort_out(batch, answer, outcomes)
+            if len(missing) < len(batch):
+                failures = 0
+                _learn(size, len(batch), len(missing), answer.seconds)
+                waiting.extend([missing] if missing else ())
+                continue
+            answer = Overloaded("nothing of what was asked for came back")
+        failures += len(batch) > 1
+        outcomes.update({target.package_id: answer for target in batch})
         if isinstance(answer, Overloaded):
             size.overloaded(len(batch))
-        if isinstance(answer, Overloaded | Transient | Malformed) and len(batch) > 1 and failures < OUTAGE:
-            waiting.extend(_halves(batch))
-            continue
-        outcomes.update({target.package_id: answer for target in batch})
-        if len(batch) > 1 or failures >= OUTAGE or not isinstance(answer, Overloaded | Transient | Malformed):
+        if failures >= OUTAGE:
+            size.gave_up()
+        if failures >= OUTAGE or not isinstance(answer, Overloaded | Transient | Malformed):
             outcomes.update({target.package_id: answer for part in waiting for target in part})
             break
+        if len(batch) > 1:
+            waiting.extend(_halves(batch))
     return outcomes
 
 
 def _sort_out(batch: Sequence[Target], answer: BatchAnswer, outcomes: dict[int, BatchOutcome]) -> list[Target]:
-    """Note what came back; return what must be asked again because the answer was cut short."""
-    again = []
-    for target, outcome in zip(batch, answer.outcomes, strict=True):
-        outcomes[target.package_id] = outcome
-        if isinstance(outcome, Overloaded) and len(batch) > 1:
-            again.append(target)
-    return again
+    """Note what came back; return what did not, for the answer was cut short."""
+    outcomes.update({target.package_id: one for target, one in zip(batch, answer.outcomes, strict=True)})
+    return [target for target, one in zip(batch, answer.outcomes, strict=True) if isinstance(one, Overloaded)]
+
+
+def _learn(size: BatchSize, asked: int, missing: int, seconds: float) -> None:
+    """One that is missing is at fault itself; several are a sign that too much was asked for."""
+    if missing > 1:
+        size.overloaded(asked)
+    else:
+        size.answered(asked, seconds)
 
 
 def _take(batch: list[Target], size: int) -> tuple[list[Target], list[Target]]:
     return batch[:size], batch[size:]
 
 
-def _halves(batch: list[T]) -> list[list[T]]:
+def _halves(batch: list[Target]) -> tuple[list[Target], list[Target]]:
     middle = len(batch) // 2
-    return [half for half in (batch[middle:], batch[:middle]) if half]
+    return batch[:middle], batch[middle:]

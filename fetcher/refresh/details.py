@@ -18,7 +18,6 @@ from fetcher.github.details import (
     read_participation,
 )
 from fetcher.model import (
-    DETAIL_SOURCES,
     CommitDays,
     Contribution,
     Contributors,
@@ -58,30 +57,30 @@ class DetailsRefresh:
         async with self.abreast:
             asked_at = self.clock.now()
             match question(target, asked_at):
-                case Compare(base=base):
-                    return await self._compared(target, target.repo, base, purpose)
+                case Compare() as compare:
+                    return await self._compared(target, target.repo, compare, purpose)
                 case AskWhole(sources=sources):
                     return await self._whole(target, target.repo, sources, purpose)
 
-    async def _compared(self, target: Target, repo: RepoRef, base: str, purpose: Purpose) -> list[Record]:
-        """Derive from what came since ``base``; what that does not settle is asked whole."""
+    async def _compared(self, target: Target, repo: RepoRef, compare: Compare, purpose: Purpose) -> list[Record]:
+        """Derive from what came since a known head; what that does not settle is asked whole."""
         asked_at = self.clock.now()
-        request = requests.compare(self.api, repo, base, target.head_oid or "")
+        request = requests.compare(self.api, repo, compare.base, target.head_oid or "")
         answer = await self.exchange.ask(request, purpose, read_comparison)
-        claimed = [source for source in DETAIL_SOURCES if source in target.claimed]
+        due = compare.sources
         if isinstance(answer, Fetched):
             derived = derive(answer.value, target, asked_at.date())
             values = {Source.CONTRIBUTORS: derived.contributors, Source.COMMITS: derived.commit_days}
             forced = answer.value.status not in ("ahead", "identical")
-            settled = [s for s in claimed if values[s] is not None]
+            settled = [source for source in due if values[source] is not None]
             records = [self._record(target, s, Fetched(values[s]), asked_at, whole=False) for s in settled]
-            rest = tuple(source for source in claimed if source not in settled)
+            rest = tuple(source for source in due if source not in settled)
             known = replace(target, commit_days=None) if forced else target
             return [*records, *await self._whole(known, repo, rest, purpose)]
-        if isinstance(answer, Gone | Malformed):  # the old head has vanished, or the comparison is beyond reading
+        if isinstance(answer, Gone | Malformed) or _too_large(answer):  # the old head has vanished, or it is too much
             known = replace(target, commit_days=None) if isinstance(answer, Gone) else target
-            return await self._whole(known, repo, tuple(claimed), purpose)
-        return [self._record(target, source, answer, asked_at, whole=False) for source in claimed]
+            return await self._whole(known, repo, due, purpose)
+        return [self._record(target, source, answer, asked_at, whole=False) for source in due]
 
     async def _whole(self, target: Target, repo: RepoRef, sources: Sequence[Source], purpose: Purpose) -> list[Record]:
         records = []
@@ -141,3 +140,7 @@ class DetailsRefresh:
         if not record.answered:
             return record
         return replace(record, due_at=recheck_due(target, source, asked_at, self.cadence, whole=brought.whole))
+
+
+def _too_large(answer: Outcome[object]) -> bool:
+    return isinstance(answer, Blocked) and answer.cause is BlockCause.TOO_LARGE

@@ -117,8 +117,10 @@ def _together(json: Answered, simple: Settled[ProjectVersions]) -> tuple[Answere
             return Fetched(versions, validators), True
         case Gone(), Unoffered():
             return json, False
+        case _, Fetched(value=other):  # its validators are Simple's own, and mean nothing to the JSON API
+            return Fetched(other), True
         case _:
-            return simple, isinstance(simple, Fetched)
+            return simple, False
 
 
 def _outcome(answer: Answered) -> Outcome[ProjectVersions]:

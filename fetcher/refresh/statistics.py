@@ -65,23 +65,15 @@ class StatisticsRefresh:
             outcomes |= {t.package_id: _same_or_replaced(t, found[t.package_id]) for t in lost}
         return [r for t in targets for r in self._records(t, outcomes[t.package_id], asked_at)]
 
-    async def _by_id(self, batch: Sequence[Target], purpose: Purpose) -> tuple[BatchAnswer | Failure | Deferred, float]:
+    async def _by_id(self, batch: Sequence[Target], purpose: Purpose) -> BatchAnswer | Failure | Deferred:
         ids = [target.node_id or "" for target in batch]
-        started = self.clock.now()
-        answer = await self.exchange.ask(
-            requests.statistics_by_id(self.api, ids), purpose, lambda answer: read_by_id(answer, ids)
-        )
-        return answer, (self.clock.now() - started).total_seconds()
+        request = requests.statistics_by_id(self.api, ids)
+        return await self.exchange.ask(request, purpose, lambda answer: read_by_id(answer, ids))
 
-    async def _by_name(
-        self, batch: Sequence[Target], purpose: Purpose
-    ) -> tuple[BatchAnswer | Failure | Deferred, float]:
+    async def _by_name(self, batch: Sequence[Target], purpose: Purpose) -> BatchAnswer | Failure | Deferred:
         repos = [target.repo for target in batch if target.repo is not None]
-        started = self.clock.now()
-        answer = await self.exchange.ask(
-            requests.statistics_by_name(self.api, repos), purpose, lambda answer: read_by_name(answer, len(repos))
-        )
-        return answer, (self.clock.now() - started).total_seconds()
+        request = requests.statistics_by_name(self.api, repos)
+        return await self.exchange.ask(request, purpose, lambda answer: read_by_name(answer, len(repos)))
 
     async def _over_rest(self, target: Target, purpose: Purpose) -> list[Record]:
         """One repository without a token: conditional, and its head asked for only if anything about it changed."""

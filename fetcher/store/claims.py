@@ -107,9 +107,13 @@ def leased(connection: Connection, sources: Sequence[Source], now: datetime) -> 
 
 
 def due_ids(connection: Connection, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
-    """Ids of the packages that have one of ``sources`` (any, if ``None``) due at ``now`` (ever, if ``None``)."""
+    """Ids of the packages that have one of ``sources`` (any, if ``None``) due at ``now`` (ever, if ``None``).
+
+    Retired packages have no source and so are never among them.
+    """
     if sources is None and now is None:
-        return list(connection.execute(select(packages.c.id).order_by(packages.c.id)).scalars())
+        every = select(packages.c.id).where(packages.c.retired_at.is_(None)).order_by(packages.c.id)
+        return list(connection.execute(every).scalars())
     wanted = select(_S.package_id).distinct().order_by(_S.package_id)
     if sources is not None:
         wanted = wanted.where(_S.source.in_(_names(sources)))

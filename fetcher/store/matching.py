@@ -31,6 +31,10 @@ IMPORTED = (
 """The wide row's columns that a document can carry."""
 
 
+_NOT_EDITED = ("id", "retired_at")
+"""Columns of a package that no import writes again."""
+
+
 @dataclass(slots=True)
 class Held:
     """One package while a batch is imported: as it was stored (``None`` for a new one), and as it becomes."""
@@ -62,7 +66,9 @@ class Catalogue:
         self._by_repo: dict[str | None, list[Held]] = defaultdict(list)
         self._by_project: dict[str | None, list[Held]] = defaultdict(list)
         for row in _stored(connection, entries):
-            columns = {column.name: getattr(row, column.name) for column in packages.c if column.name != "id"}
+            columns = {
+                column.name: getattr(row, column.name) for column in packages.c if column.name not in _NOT_EDITED
+            }
             self._take_up(Held(row.id, row, columns, last_fetched=row.last_fetched))
 
     def find(self, entry: CatalogueEntry, addresses: Addresses) -> Held | None:

@@ -12,12 +12,10 @@ from fetcher.model import REPOSITORY_SOURCES, RepoRef, Source, SourceState
 from fetcher.store.dialects import upsert
 from fetcher.store.entries import repo_of
 from fetcher.store.matching import IMPORTED, Held
+from fetcher.store.retiring import FIRST_ASKED, sources_of
 from fetcher.store.schema import freshness, observations, packages, source_states
 from fetcher.store.states import row_of
 from fetcher.store.values import FORGOTTEN_PROJECT, FORGOTTEN_REPOSITORY
-
-_FIRST_ASKED = (Source.GITHUB, Source.PYPI)
-"""The sources that are due at once; the repository's answer makes the others due."""
 
 
 def place(connection: Connection, held: Sequence[Held], now: datetime) -> None:
@@ -38,7 +36,7 @@ def _insert(connection: Connection, new: Sequence[Held], now: datetime) -> None:
     connection.execute(insert(observations), [{"package_id": one.id, **nothing, **one.observed} for one in new])
     connection.execute(insert(freshness), [{"package_id": one.id, "last_fetched": one.last_fetched} for one in new])
     states = [
-        row_of(one.id, SourceState(source, due_at=now if source in _FIRST_ASKED else None))
+        row_of(one.id, SourceState(source, due_at=now if source in FIRST_ASKED else None))
         for one in new
         for source in _sources(one)
     ]
@@ -91,7 +89,7 @@ def _start_afresh(
     )
     connection.execute(update(observations).where(observations.c.package_id == one.id).values(dict.fromkeys(forgotten)))
     states = [
-        row_of(one.id, SourceState(source, observed_at=now, due_at=now if source in _FIRST_ASKED else None))
+        row_of(one.id, SourceState(source, observed_at=now, due_at=now if source in FIRST_ASKED else None))
         for source in _sources(one)
         if source.value in names
     ]
@@ -100,6 +98,7 @@ def _start_afresh(
 
 
 def _sources(one: Held) -> list[Source]:
-    """The sources that a package has: those of a supported repository, and that of a project."""
-    sources = list(REPOSITORY_SOURCES) if one.columns["repo_host"] else []
-    return [*sources, Source.PYPI] if one.columns["project"] else sources
+    """The sources that an import gives a package: none while an editor has it retired."""
+    if one.stored is not None and one.stored.retired_at is not None:
+        return []
+    return sources_of(one.columns["repo_host"], one.columns["project"])

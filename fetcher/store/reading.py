@@ -60,6 +60,7 @@ def package(connection: Connection, slug: str) -> StoredPackage | None:
         stats=stats_of(row),
         versions=versions_of(row, releasing.load(connection, row.id)),
         states={state.source: state for state in map(state_of, states)},
+        retired_at=row.retired_at,
     )
 
 

@@ -60,6 +60,8 @@ class Package(Base):
     repo_unsupported: Mapped[str | None]
     project: Mapped[str | None] = mapped_column(index=True)
     project_unsupported: Mapped[str | None]
+    retired_at: Mapped[datetime | None]
+    """Since when an editor wants the package fetched no more."""
 
 
 class Observation(Base):

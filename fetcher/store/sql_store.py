@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
@@ -20,7 +20,7 @@ from fetcher.model import (
     Target,
 )
 from fetcher.ports import Imported, Marker
-from fetcher.store import claims, daily, reading, recording, targets
+from fetcher.store import claims, daily, reading, recording, retiring, targets
 from fetcher.store import serials as index_serials
 from fetcher.store.entries import ReadProject, ReadRepo
 from fetcher.store.importing import Importer
@@ -81,6 +81,15 @@ class SqlStore:
 
     def due_ids(self, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
         return self._transactions.read(lambda on: claims.due_ids(on, sources, now))
+
+    def retire(self, package_ids: Sequence[int], now: datetime) -> int:
+        return self._transactions.write(lambda on: retiring.retire(on, package_ids, now))
+
+    def revive(self, package_ids: Sequence[int], now: datetime) -> int:
+        return self._transactions.write(lambda on: retiring.revive(on, package_ids, now))
+
+    def retired(self, package_ids: Sequence[int]) -> Collection[int]:
+        return self._transactions.read(lambda on: retiring.retired(on, package_ids))
 
     def package(self, slug: str) -> StoredPackage | None:
         return self._transactions.read(lambda on: reading.package(on, slug))

@@ -66,6 +66,7 @@ def _create_packages() -> None:
         sa.Column("repo_unsupported", sa.String()),
         sa.Column("project", sa.String()),
         sa.Column("project_unsupported", sa.String()),
+        sa.Column("retired_at", MOMENT),
         sa.PrimaryKeyConstraint("id", name="pk_packages"),
         sa.UniqueConstraint("slug", name="uq_packages_slug"),
     )

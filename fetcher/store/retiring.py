@@ -1,0 +1,68 @@
+"""An editor's word that a package is no longer to be fetched, and that it is again. No error ever says either.
+
+A retired package has no sources, so nothing can make one due; its values, releases and history stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from fetcher.model import REPOSITORY_SOURCES, Source, SourceState
+from fetcher.store.dialects import chunks, lock_packages
+from fetcher.store.schema import packages, source_states
+from fetcher.store.states import row_of
+
+_P = packages.c
+
+
+def retire(connection: Connection, package_ids: Sequence[int], now: datetime) -> int:
+    """Take the packages out of every schedule; returns how many were not retired before."""
+    retired = 0
+    for ids in chunks(sorted(package_ids)):
+        lock_packages(connection, ids)
+        fresh = update(packages).where(_P.id.in_(ids), _P.retired_at.is_(None)).values(retired_at=now)
+        retired += connection.execute(fresh).rowcount
+        connection.execute(delete(source_states).where(source_states.c.package_id.in_(ids)))
+    return retired
+
+
+def revive(connection: Connection, package_ids: Sequence[int], now: datetime) -> int:
+    """Give the packages their sources back, due now; returns how many were retired."""
+    revived = 0
+    for ids in chunks(sorted(package_ids)):
+        lock_packages(connection, ids)
+        rows = connection.execute(
+            select(_P.id, _P.repo_host, _P.project).where(_P.id.in_(ids), _P.retired_at.is_not(None))
+        ).all()
+        connection.execute(update(packages).where(_P.id.in_([row.id for row in rows])).values(retired_at=None))
+        states = [
+            row_of(row.id, SourceState(source, observed_at=now, due_at=now if source in FIRST_ASKED else None))
+            for row in rows
+            for source in sources_of(row.repo_host, row.project)
+        ]
+        if states:
+            connection.execute(insert(source_states), states)
+        revived += len(rows)
+    return revived
+
+
+def retired(connection: Connection, package_ids: Sequence[int]) -> Collection[int]:
+    """Those of the packages that are retired."""
+    found: set[int] = set()
+    for ids in chunks(package_ids):
+        rows = connection.execute(select(_P.id).where(_P.id.in_(ids), _P.retired_at.is_not(None)))
+        found.update(row.id for row in rows)
+    return found
+
+
+FIRST_ASKED = (Source.GITHUB, Source.PYPI)
+"""The sources that are due at once; the repository's answer makes the others due."""
+
+
+def sources_of(repo_host: str | None, project: str | None) -> list[Source]:
+    """The sources that a package has: those of a supported repository, and that of a project."""
+    sources = list(REPOSITORY_SOURCES) if repo_host else []
+    return [*sources, Source.PYPI] if project else sources

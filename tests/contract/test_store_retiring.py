@@ -1,0 +1,60 @@
+"""An editor's word: retired packages are out of every schedule, and nothing but an editor brings them back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fetcher.model import Record, Source
+from fetcher.store import SqlStore
+from tests.stores import NOW, entry
+
+LATER = NOW + timedelta(days=400)
+LEASE = timedelta(minutes=5)
+
+
+def _added(store: SqlStore, slug: str = "one") -> int:
+    store.import_entries([entry(slug)], NOW)
+    return store.package_ids([slug])[slug]
+
+
+def test_a_retired_package_is_never_claimed(store: SqlStore) -> None:
+    """Retiring takes a package out of every lane, however long it would have been due."""
+    package_id = _added(store)
+    assert store.retire([package_id], NOW) == 1
+    assert store.claim(tuple(Source), 10, LATER, LEASE) is None
+    assert store.claim_packages([package_id], tuple(Source), LATER, LEASE) is None
+    assert store.due_ids(None, None) == []
+
+
+def test_what_was_under_way_when_a_package_was_retired_does_not_revive_it(store: SqlStore) -> None:
+    """A worker that still held the package, or that makes its lists due, brings no schedule back."""
+    package_id = _added(store)
+    claim = store.claim((Source.GITHUB,), 10, NOW, LEASE)
+    assert claim is not None
+    store.retire([package_id], NOW)
+    store.record(
+        [
+            Record(package_id, Source.GITHUB, claim.lease, NOW, NOW, "fetched", True),
+            Record(package_id, Source.COMMITS, None, NOW, NOW),
+        ]
+    )
+    assert store.claim(tuple(Source), 10, LATER, LEASE) is None
+
+
+def test_importing_again_leaves_a_retired_package_retired(store: SqlStore) -> None:
+    """An import states an editor's fields, and retirement is not one of them."""
+    package_id = _added(store)
+    store.retire([package_id], NOW)
+    store.import_entries([entry("one", repo_url="https://github.com/other/place")], LATER)
+    assert store.retired([package_id]) == {package_id}
+    assert store.claim(tuple(Source), 10, LATER, LEASE) is None
+
+
+def test_a_revived_package_is_due_at_once(store: SqlStore) -> None:
+    """Reviving gives a package its sources back, due now; doing either twice changes nothing."""
+    package_id = _added(store)
+    assert (store.retire([package_id], NOW), store.retire([package_id], LATER)) == (1, 0)
+    assert (store.revive([package_id], LATER), store.revive([package_id], LATER)) == (1, 0)
+    claim = store.claim((Source.GITHUB,), 10, LATER, LEASE)
+    assert claim is not None
+    assert claim.package_ids == (package_id,)
