@@ -31,7 +31,8 @@ class Exchange:
     """Puts questions within the budget.
 
     ``patience`` is how long it may wait for leave: nothing in a task, longer where a person is looking on. Beyond it,
-    the question is ``Deferred`` and goes back to the store.
+    the question is ``Deferred`` and goes back to the store. ``rejected`` is for how long nobody asks with a credential
+    that was not accepted.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Exchange:
         identities: Mapping[Upstream, str],
         *,
         patience: timedelta = timedelta(0),
+        rejected: timedelta = REJECTED_PAUSE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._transport = transport
@@ -49,6 +51,7 @@ class Exchange:
         self._clock = clock
         self._identities = identities
         self._patience = patience
+        self._rejected = rejected
         self._sleep = sleep
         self._seconds: dict[str, float] = {}
 
@@ -119,11 +122,19 @@ class Exchange:
             seconds=answer.seconds,
             attempts=answer.attempts,
             quota=_quota(request, answer),
-            throttled=_pause(outcome),
+            throttled=self._pause(outcome),
         )
         known = self._seconds.get(request.route, answer.seconds)
         self._seconds[request.route] = known + _SMOOTHING * (answer.seconds - known)
         await self._budget.settle(grant, bill, self._clock.now())
+
+    def _pause(self, outcome: object) -> Throttled | None:
+        """The silence that an outcome demands of everybody who shares the identity."""
+        if isinstance(outcome, Throttled):
+            return outcome
+        if isinstance(outcome, Unauthorized):
+            return Throttled(outcome.reason, retry_after=self._rejected)
+        return None
 
 
 def _points(request: Request, answer: Answer) -> int:
@@ -136,15 +147,6 @@ def _points(request: Request, answer: Answer) -> int:
 def _quota(request: Request, answer: Answer) -> Quota | None:
     if request.upstream is Upstream.GITHUB and isinstance(answer, Response):
         return read_quota(answer)
-    return None
-
-
-def _pause(outcome: object) -> Throttled | None:
-    """The silence that an outcome demands of everybody who shares the identity."""
-    if isinstance(outcome, Throttled):
-        return outcome
-    if isinstance(outcome, Unauthorized):
-        return Throttled(outcome.reason, retry_after=REJECTED_PAUSE)
     return None
 
 

@@ -7,7 +7,7 @@ or late, leads back to the slot.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar, assert_never
 
@@ -56,6 +56,10 @@ class Pauses:
         grown = self.first.total_seconds() * self.factor ** min(max(failures - 1, 0), 64)
         return timedelta(seconds=min(grown, self.longest.total_seconds()))
 
+    def scaled(self, factor: float) -> Pauses:
+        """The same pauses in compressed time."""
+        return Pauses(self.first * factor, self.factor, self.longest * factor)
+
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
@@ -70,6 +74,17 @@ class Cadence:
     blocked: Pauses = field(default=Pauses(_DAY, 2, 30 * _DAY))
     rejected: timedelta = timedelta(minutes=10)
     """After the credential was not accepted: how soon to see whether it is again."""
+
+    def with_pauses_scaled(self, factor: float) -> Cadence:
+        """The same cadence with its pauses in compressed time, as the upstreams' windows are."""
+        return replace(
+            self,
+            faults=self.faults.scaled(factor),
+            not_ready=self.not_ready.scaled(factor),
+            missing=self.missing.scaled(factor),
+            blocked=self.blocked.scaled(factor),
+            rejected=self.rejected * factor,
+        )
 
 
 @dataclass(frozen=True, slots=True)

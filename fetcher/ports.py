@@ -22,6 +22,19 @@ from fetcher.model import (
     Validators,
 )
 from fetcher.outcome import Throttled
+from fetcher.overview import (
+    PATIENCE,
+    Asked,
+    Ending,
+    Event,
+    EventCount,
+    Listed,
+    Listing,
+    PackageState,
+    Patience,
+    RefreshRequest,
+    SourceAges,
+)
 from fetcher.wire import Answer, Request, Resource
 
 
@@ -236,4 +249,60 @@ class Store(Protocol):
 
     def prune(self, before: datetime) -> int:
         """Drop history of days before ``before``, but for each package's newest row; returns how many rows went."""
+        ...
+
+    # what people look at
+
+    def listing(self, wanted: Listing, stale_before: datetime) -> Listed:
+        """A stretch of the catalogue; packages last fetched before ``stale_before`` are stale."""
+        ...
+
+    def states(self, stale_before: datetime) -> Mapping[PackageState, int]:
+        """How many packages stand how; every state is named."""
+        ...
+
+    def packages(self, package_ids: Sequence[int]) -> list[StoredPackage]:
+        """What documents are printed from, in the order of the ids; without releases and states."""
+        ...
+
+    def touched_at(self, package_id: int | None = None) -> datetime | None:
+        """When this package (any, if ``None``) was last asked for or the catalogue was edited."""
+        ...
+
+    def ages(self) -> list[SourceAges]: ...
+
+    def events(self, package_id: int, limit: int) -> list[Event]:
+        """A package's latest turns, newest first."""
+        ...
+
+    def event_counts(self, start: datetime, step: timedelta, steps: int) -> list[EventCount]: ...
+
+    def prune_events(self, before: datetime, keep: int) -> int:
+        """Drop turns older than ``before`` and all but each package's newest ``keep``."""
+        ...
+
+    # refreshes that people ask for
+
+    def ask(self, package_ids: Sequence[int], now: datetime, patience: Patience = PATIENCE) -> list[Asked]:
+        """A request for each package: its own, or the one that is open or was just done. The caller enqueues it."""
+        ...
+
+    def start_requests(self, request_ids: Sequence[str], now: datetime) -> list[RefreshRequest]:
+        """Those that nobody has started yet, now running."""
+        ...
+
+    def finish_requests(self, endings: Sequence[Ending], now: datetime) -> None: ...
+
+    def request(self, request_id: str) -> RefreshRequest | None: ...
+
+    def latest_request(self, package_id: int) -> RefreshRequest | None: ...
+
+    def open_requests(self, limit: int) -> list[RefreshRequest]: ...
+
+    def lost_requests(self, now: datetime, patience: Patience = PATIENCE) -> list[str]:
+        """Fail those that waited or ran for too long; returns the ids of those to be sent again."""
+        ...
+
+    def prune_requests(self, before: datetime) -> int:
+        """Drop what was finished before ``before``."""
         ...

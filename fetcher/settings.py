@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -62,7 +62,7 @@ class Settings(BaseModel):
     github_app_installation_id: int | None = Field(default=None, description="The App's installation.")
     pypi_url: str = Field(
         default_factory=default_root,
-        repr=False,
+        repr=False,  # a mirror's may carry a password
         description="Root of the package index: {root}/pypi/NAME/json, {root}/simple/.",
     )
     contact: str | None = Field(default=None, description="Contact for the upstreams' operators, in the User-Agent.")
@@ -89,7 +89,7 @@ class Settings(BaseModel):
         if isinstance(value, str):
             try:
                 return ZoneInfo(value)
-            except (OSError, ValueError):
+            except (OSError, ValueError, ZoneInfoNotFoundError):
                 raise ValueError("not a time zone such as Europe/Berlin or UTC") from None
         return value
 
@@ -100,6 +100,17 @@ class Settings(BaseModel):
         if where is None or where.scheme not in ("https", "http"):
             raise ValueError("not an http(s) address")
         return value.rstrip("/")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        """Whoever reads the address later would quote what is wrong with it, which may be a part of the password."""
+        if value is not None:
+            where = origin(value.get_secret_value())
+            remote = where is not None and where.scheme in ("redis", "rediss")
+            if not remote and not value.get_secret_value().startswith("unix://"):
+                raise ValueError("not a redis://, rediss:// or unix:// address (special characters as %40, %2F …)")
+        return value
 
     @field_validator("github_token", "contact", mode="before")
     @classmethod

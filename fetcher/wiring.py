@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from sqlalchemy import Engine
 
 from fetcher import __version__
@@ -97,7 +100,7 @@ def embedded_redis_runs(settings: Settings) -> bool:
     path = embedded_socket(settings)
     if not path.exists():
         return False
-    client = redis.Redis(unix_socket_path=str(path), socket_timeout=2)
+    client = redis.Redis(unix_socket_path=str(path), socket_timeout=2, retry=Retry(NoBackoff(), 0))
     try:
         return bool(client.ping())
     except RedisError:
@@ -106,12 +109,19 @@ def embedded_redis_runs(settings: Settings) -> bool:
         client.close()
 
 
+def redis_client(settings: Settings) -> redis.Redis:
+    """A client that says at once what it finds, where redis-py by itself would try for seconds; or ``BrokerError``."""
+    try:
+        return redis.Redis.from_url(
+            redis_address(settings), socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0)
+        )
+    except ValueError:
+        raise BrokerError("FETCHER_REDIS_URL is not an address of Redis", _REDIS_REMEDY) from None
+
+
 def check_redis(settings: Settings) -> str:
     """What Redis says of itself, or ``BrokerError``; one that may throw queued work away is refused."""
-    try:
-        client = redis.Redis.from_url(redis_address(settings), socket_timeout=5, socket_connect_timeout=5)
-    except ValueError as error:
-        raise BrokerError(f"FETCHER_REDIS_URL is not an address of Redis ({error})", _REDIS_REMEDY) from None
+    client = redis_client(settings)
     try:
         info: dict[str, object] = client.info()
     except (RedisError, OSError) as error:
@@ -125,8 +135,13 @@ def check_redis(settings: Settings) -> str:
 
 
 def broker_address(settings: Settings) -> str:
-    """The address of Redis as Celery reads it, which has its own scheme for a socket."""
+    """The address of Redis as Celery reads it, which has its own scheme for a socket.
+
+    Over TLS, kombu verifies no certificate unless it is told to; redis-py always does.
+    """
     address = redis_address(settings)
+    if address.startswith("rediss://") and "ssl_cert_reqs=" not in address:
+        return f"{address}{'&' if '?' in address else '?'}ssl_cert_reqs=required"
     return address.replace("unix://", "redis+socket://", 1) if address.startswith("unix://") else address
 
 
@@ -165,7 +180,11 @@ async def open_parts(
     store, engine = open_store(settings)
     credential = credential_from(settings)
     api = api_at(settings.github_api_url)
-    connection = await _connect(settings) if shared else None
+    try:
+        connection = _connect(settings) if shared else None
+    except BrokerError:
+        engine.dispose()
+        raise
     limits = Limits().scaled(settings.window_scale)
     budget: Budget = RedisBudget(connection, limits) if connection is not None else MemoryBudget(limits)
     transport = HttpTransport(
@@ -177,10 +196,10 @@ async def open_parts(
         Upstream.GITHUB: credential.identity,
         Upstream.PYPI: f"index:{urlsplit(settings.pypi_url).netloc.rpartition('@')[2]}",
     }
-    exchange = Exchange(transport, budget, clock, identities, patience=patience)
+    cadence = Cadence(settings.refresh_interval, settings.recheck_interval).with_pauses_scaled(settings.window_scale)
+    exchange = Exchange(transport, budget, clock, identities, patience=patience, rejected=cadence.rejected)
     if isinstance(credential, Token):
         identities[Upstream.GITHUB] = await account_behind(credential.identity, exchange, store, api, clock.now())
-    cadence = Cadence(interval=settings.refresh_interval, recheck=settings.recheck_interval)
     anonymous = isinstance(credential, Anonymous)
     repositories = asyncio.Semaphore(REPOSITORIES_ABREAST)
     conductor = Conductor(
@@ -221,15 +240,9 @@ def user_agent(settings: Settings) -> str:
     return f"fetcher/{__version__} ({settings.contact or 'no contact given; set FETCHER_CONTACT'})"
 
 
-async def _connect(settings: Settings) -> redis.asyncio.Redis:
-    """A connection to Redis that answers."""
-    connection = redis.asyncio.Redis.from_url(redis_address(settings), socket_timeout=5, socket_connect_timeout=5)
-    try:
-        await connection.ping()
-    except (RedisError, OSError) as error:
-        await connection.aclose()
-        raise BrokerError(
-            f"Redis cannot be reached ({type(error).__name__})",
-            _REDIS_REMEDY,
-        ) from None
-    return connection
+def _connect(settings: Settings) -> redis.asyncio.Redis:
+    """A connection to Redis that answers; one that was cut in the meantime is made again, once."""
+    check_redis(settings)
+    return redis.asyncio.Redis.from_url(
+        redis_address(settings), socket_timeout=5, socket_connect_timeout=5, retry=AsyncRetry(NoBackoff(), 1)
+    )

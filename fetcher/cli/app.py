@@ -13,6 +13,7 @@ from fetcher.cli import catalogue, database, demo, doctor, failures, refresh, ru
 from fetcher.cli.screen import complain
 from fetcher.errors import FetcherError
 from fetcher.logs import configure_logging
+from fetcher.settings import read_settings
 from fetcher.simulator.command import simulate
 
 app = typer.Typer(
@@ -51,7 +52,8 @@ def _root(
     ] = False,
 ) -> None:
     # A command tells a person what went wrong in its own words; the workers' log lines only if they are asked for.
-    configure_logging(os.environ.get("FETCHER_LOG_LEVEL") or "ERROR")
+    asked = os.environ.get("FETCHER_LOG_LEVEL", "").strip()
+    configure_logging(read_settings({"FETCHER_LOG_LEVEL": asked}).log_level if asked else "ERROR")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.markup import escape
@@ -20,6 +21,7 @@ from fetcher.outcome import Unauthorized
 from fetcher.pypi import simple_request
 from fetcher.settings import Settings, read_settings
 from fetcher.store import current_revision, is_current, open_engine
+from fetcher.store.faults import shown
 from fetcher.transport import HttpTransport
 from fetcher.wire import Answer, NoAnswer, Request, Response
 from fetcher.wiring import check_redis, embedded_redis_runs, user_agent
@@ -58,7 +60,7 @@ def _database(settings: Settings) -> Finding:
     try:
         engine = open_engine(settings.database)
         try:
-            where, revision = engine.url.render_as_string(hide_password=True), current_revision(engine)
+            where, revision = shown(engine.url), current_revision(engine)
             if revision is None and settings.embedded_database:
                 return Finding("database", True, f"{where}, made at the first use")
             if not is_current(engine):
@@ -116,11 +118,13 @@ def _token(answer: Answer, *, anonymous: bool) -> Finding:
 
 def _index(answer: Answer, settings: Settings) -> Finding:
     name, remedy = "pypi", "Check FETCHER_PYPI_URL and the network"
+    where = urlsplit(settings.pypi_url)
+    address = where._replace(netloc=where.netloc.rpartition("@")[2]).geturl()  # a mirror's may carry a password
     if isinstance(answer, NoAnswer):
         return Finding(name, False, answer.reason, remedy)
     if answer.status >= 500:
-        return Finding(name, False, f"{settings.pypi_url} answers {answer.status}", remedy)
-    return Finding(name, True, f"{settings.pypi_url} answers")
+        return Finding(name, False, f"{address} answers {answer.status}", remedy)
+    return Finding(name, True, f"{address} answers")
 
 
 def _clock(*answers: Answer) -> Finding:

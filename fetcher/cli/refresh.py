@@ -25,7 +25,7 @@ from rich.progress import (
 from rich.text import Text
 
 from fetcher.cli.named import named_to_fetch
-from fetcher.cli.screen import err, fail, span
+from fetcher.cli.screen import complain, err, fail, span
 from fetcher.model import Purpose, Record, Source, Upstream
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
@@ -36,6 +36,10 @@ SLICE = 50
 
 NOT_READY_PATIENCE = timedelta(seconds=90)
 """How long a person waits for statistics that GitHub is still computing."""
+
+
+REJECTED = "GitHub does not accept the credential"
+"""How the reason of a pause begins whose end no person should wait for."""
 
 
 class Mode(StrEnum):
@@ -55,6 +59,8 @@ class Tally:
     """Sources still to be asked: the budget or GitHub's statistics made them wait."""
     wait_until: datetime | None = None
     unready: bool = False
+    rejected: str = ""
+    """Why waiting is in vain: GitHub does not accept the credential."""
 
     def take(self, package_ids: Sequence[int], records: Sequence[Record]) -> None:
         """Sort the records of one slice into what is done, failed and still open."""
@@ -153,6 +159,9 @@ async def _until_settled(
         await _round(parts, {frozenset(sources): list(package_ids)}, purpose, tally, progress, task)
         while tally.open and (tally.wait_until is not None or parts.clock.now() < gave_up):
             now = parts.clock.now()
+            tally.rejected = await _rejected(parts, now)
+            if tally.rejected:
+                break
             if tally.wait_until is not None and not tally.unready:
                 wait = max((tally.wait_until - now).total_seconds(), 0.1)
                 note = f"waiting {span(timedelta(seconds=wait))} for quota (Ctrl-C is safe)"
@@ -168,6 +177,12 @@ async def _until_settled(
                 groups.setdefault(frozenset(left), []).append(package_id)
             await _round(parts, groups, purpose, tally, progress, task)
     return tally
+
+
+async def _rejected(parts: Parts, now: datetime) -> str:
+    """What the ledger was told of a credential that is not accepted; nothing if it is."""
+    reasons = (standing.pause_reason or "" for standing in await parts.budget.standings(now))
+    return next((reason for reason in reasons if reason.startswith(REJECTED)), "")
 
 
 async def _round(
@@ -214,7 +229,9 @@ def _tell(tally: Tally, parts: Parts, package_ids: Sequence[int]) -> bool:
     slugs = parts.store.slugs(package_ids)
     for (package_id, source), record in sorted(tally.failed.items()):
         err.print(f"[red]{escape(slugs.get(package_id, str(package_id)))}[/]: {source}: {escape(record.message or '')}")
-    for package_id, sources in sorted(tally.open.items()):
+    if tally.rejected:
+        complain(f"{tally.rejected}. Set FETCHER_GITHUB_TOKEN to a token that is valid; then `fetcher refresh --due`")
+    for package_id, sources in () if tally.rejected else sorted(tally.open.items()):
         names = ", ".join(sorted(sources))
         err.print(
             f"[yellow]{escape(slugs.get(package_id, str(package_id)))}[/]: {names}: not told yet; asked again when due"

@@ -79,7 +79,7 @@ def no_answer(answer: NoAnswer) -> Transient | Malformed:
 
 
 def not_json(response: Response) -> Malformed:
-    kind = response.headers.get("content-type", "no content type")
+    kind = excerpt(response.headers.get("content-type", "no content type").encode("utf-8", "replace"))
     return Malformed(f"expected JSON, got {kind}: {excerpt(response.body)}")
 
 

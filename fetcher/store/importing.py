@@ -27,6 +27,7 @@ from fetcher.store.entries import (
 )
 from fetcher.store.matching import Catalogue, Held
 from fetcher.store.placing import place
+from fetcher.store.reading import note_edit
 from fetcher.store.transactions import Transactions
 from fetcher.store.values import imported_columns
 
@@ -126,6 +127,8 @@ def _store_batch(connection: Connection, batch: Sequence[Numbered], now: datetim
             tally.unchanged += 1
         tally.unsupported += [(held.columns["slug"], reason) for reason in addresses.unsupported()]
     place(connection, _in_order(touched.values()), now)
+    if touched:
+        note_edit(connection, now)
     return tally
 
 

@@ -20,6 +20,9 @@ from fetcher.store.values import observed_of, stats_of, versions_of
 
 _P, _S = packages.c, source_states.c
 
+CATALOGUE = "catalogue"
+"""The marker of when an editor's word last changed anything."""
+
 
 def package_ids(connection: Connection, slugs: Sequence[str]) -> Mapping[str, int]:
     """The ids of the known ones of ``slugs``."""
@@ -113,6 +116,11 @@ def save_marker(connection: Connection, marker: Marker) -> None:
         "message": marker.message,
     }
     upsert(connection, markers, [row])
+
+
+def note_edit(connection: Connection, now: datetime) -> None:
+    """Keep that an editor's word changed something: whoever has an older document asks for it again."""
+    save_marker(connection, Marker(CATALOGUE, observed_at=now))
 
 
 def _count(source: Source, row: Row[Any] | None) -> SourceCount:

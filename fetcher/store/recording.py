@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, Select, bindparam, func, or_, select, update
 
 from fetcher.model import ProjectVersions, Record, Source, SourceState, Values
-from fetcher.store import daily, releasing
+from fetcher.store import daily, events, releasing
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.schema import freshness, observations, source_states
 from fetcher.store.states import STATE_COLUMNS, fold, row_of, state_of, takes
@@ -25,6 +25,7 @@ class Brought:
     """Values that count, and whether they are their source's first answer."""
 
     package_id: int
+    source: Source
     day: date
     values: Values
     first: bool
@@ -44,6 +45,7 @@ def _record_packages(connection: Connection, ids: Sequence[int], records: Sequen
     stored = locked_states(connection, ids)
     folded = dict(stored)
     brought: list[Brought] = []
+    taken: list[tuple[SourceState, Record]] = []
     answered: set[int] = set()
     for one in records:
         key = (one.package_id, one.source)
@@ -51,14 +53,15 @@ def _record_packages(connection: Connection, ids: Sequence[int], records: Sequen
             continue
         state, folded[key] = folded[key], fold(folded[key], one)
         if takes(state, one):
+            taken.append((state, one))
             if one.answered:
                 answered.add(one.package_id)
             if one.values is not None:
                 first = state.answered_at is None
-                brought.append(Brought(one.package_id, one.observed_at.date(), one.values, first))
+                brought.append(Brought(one.package_id, one.source, one.observed_at.date(), one.values, first))
     save_states(connection, {key: state for key, state in folded.items() if state != stored[key]})
-    if brought:
-        _save_values(connection, brought)
+    changes = _save_values(connection, brought) if brought else {}
+    events.note(connection, taken, changes)
     renew_freshness(connection, answered)
 
 
@@ -118,18 +121,24 @@ def renew_freshness(connection: Connection, package_ids: Iterable[int]) -> None:
         )
 
 
-def _save_values(connection: Connection, brought: Sequence[Brought]) -> None:
-    """Bring the wide rows, the releases and the history to what was answered, where it says something else."""
+def _save_values(connection: Connection, brought: Sequence[Brought]) -> dict[Key, str]:
+    """Bring the wide rows, the releases and the history to what was answered, where it says something else.
+
+    Returns what that is, in words, by package and source.
+    """
+    told: dict[Key, str] = {}
     rows = _observations(connection, brought)
     changed: dict[tuple[str, ...], dict[int, dict[str, Any]]] = defaultdict(dict)
     noted: list[daily.Noted] = []
     for one in brought:
         row, columns = rows[one.package_id], columns_of(one.values)
-        new = {name for name, value in columns.items() if row[name] != value}
+        new = [name for name, value in columns.items() if row[name] != value]
+        if new and (change := events.describe(row, columns, new)):
+            told[one.package_id, one.source] = change
         row.update(columns)
         if new:
             changed[tuple(columns)][one.package_id] = columns
-        if one.first or not new.isdisjoint(FIGURES):
+        if one.first or any(name in FIGURES for name in new):
             noted.append(daily.Noted(one.package_id, one.day, row))
     for names, of_packages in changed.items():
         _update_observations(connection, names, of_packages)
@@ -137,6 +146,7 @@ def _save_values(connection: Connection, brought: Sequence[Brought]) -> None:
         connection, {one.package_id: one.values for one in brought if isinstance(one.values, ProjectVersions)}
     )
     daily.note(connection, noted)
+    return told
 
 
 def _observations(connection: Connection, brought: Sequence[Brought]) -> dict[int, dict[str, Any]]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from fetcher.model import REPOSITORY_SOURCES, Source, SourceState
 from fetcher.store.dialects import chunks, lock_packages
+from fetcher.store.reading import note_edit
 from fetcher.store.schema import packages, source_states
 from fetcher.store.states import row_of
 
@@ -26,6 +27,7 @@ def retire(connection: Connection, package_ids: Sequence[int], now: datetime) ->
         fresh = update(packages).where(_P.id.in_(ids), _P.retired_at.is_(None)).values(retired_at=now)
         retired += connection.execute(fresh).rowcount
         connection.execute(delete(source_states).where(source_states.c.package_id.in_(ids)))
+    note_edit(connection, now)
     return retired
 
 
@@ -46,6 +48,7 @@ def revive(connection: Connection, package_ids: Sequence[int], now: datetime) ->
         if states:
             connection.execute(insert(source_states), states)
         revived += len(rows)
+    note_edit(connection, now)
     return revived
 
 

@@ -17,6 +17,9 @@ from fetcher.store.columns import DayCounts, PackageId, UtcDateTime
 FAILING = "failures > 0 OR outcome IN ('gone', 'replaced', 'blocked', 'unauthorized', 'malformed')"
 """A source that does not answer as it should, in the words of the partial index that finds it."""
 
+OPEN_REQUEST = "state IN ('queued', 'running')"
+"""A refresh that is asked for and not finished, in the words of the partial index that keeps it the only one."""
+
 
 class Base(DeclarativeBase):
     metadata = MetaData(
@@ -189,6 +192,47 @@ class HistoryRow(Base):
     version: Mapped[str | None]
 
 
+class EventRow(Base):
+    """The timeline: ``fetcher.overview.Event``. Its key makes recording twice be recording once."""
+
+    __tablename__ = "events"
+
+    package_id: Mapped[int] = _package_id()
+    at: Mapped[datetime] = mapped_column(primary_key=True, index=True)
+    source: Mapped[str] = mapped_column(String(16), primary_key=True)
+    outcome: Mapped[str] = mapped_column(String(16))
+    message: Mapped[str | None]
+
+
+class RequestRow(Base):
+    """A refresh that a person asked for: ``fetcher.overview.RefreshRequest``. One a package while it is open."""
+
+    __tablename__ = "refresh_requests"
+    __table_args__ = (
+        Index(
+            "uq_refresh_requests_open",
+            "package_id",
+            unique=True,
+            postgresql_where=text(OPEN_REQUEST),
+            sqlite_where=text(OPEN_REQUEST),
+        ),
+        Index("ix_refresh_requests_asked", "package_id", "asked_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    package_id: Mapped[int] = mapped_column(PackageId, ForeignKey("packages.id", ondelete="CASCADE"))
+    state: Mapped[str] = mapped_column(String(16))
+    asked_at: Mapped[datetime]
+    sent_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    changes: Mapped[Any | None]
+    """``[[field, before, after], …]``"""
+    failures: Mapped[Any | None]
+    """``[[source, outcome, message], …]``"""
+    reason: Mapped[str | None]
+
+
 class MarkerRow(Base):
     """Where a question that is asked for the whole catalogue stands: ``fetcher.ports.Marker``."""
 
@@ -214,4 +258,6 @@ freshness = _table(Freshness)
 source_states = _table(SourceRow)
 releases = _table(ReleaseRow)
 history = _table(HistoryRow)
+events = _table(EventRow)
+refresh_requests = _table(RequestRow)
 markers = _table(MarkerRow)

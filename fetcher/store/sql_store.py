@@ -19,8 +19,21 @@ from fetcher.model import (
     StoredPackage,
     Target,
 )
+from fetcher.overview import (
+    PATIENCE,
+    Asked,
+    Ending,
+    Event,
+    EventCount,
+    Listed,
+    Listing,
+    PackageState,
+    Patience,
+    RefreshRequest,
+    SourceAges,
+)
 from fetcher.ports import Imported, Marker
-from fetcher.store import claims, daily, reading, recording, retiring, targets
+from fetcher.store import claims, daily, events, listing, reading, recording, requests, retiring, targets
 from fetcher.store import serials as index_serials
 from fetcher.store.entries import ReadProject, ReadRepo
 from fetcher.store.importing import Importer
@@ -125,3 +138,51 @@ class SqlStore:
 
     def prune(self, before: datetime) -> int:
         return self._transactions.write(lambda on: daily.prune(on, before))
+
+    def listing(self, wanted: Listing, stale_before: datetime) -> Listed:
+        return self._transactions.read(lambda on: listing.listing(on, wanted, stale_before))
+
+    def states(self, stale_before: datetime) -> Mapping[PackageState, int]:
+        return self._transactions.read(lambda on: listing.states(on, stale_before))
+
+    def packages(self, package_ids: Sequence[int]) -> list[StoredPackage]:
+        return self._transactions.read(lambda on: listing.packages_of(on, package_ids))
+
+    def touched_at(self, package_id: int | None = None) -> datetime | None:
+        return self._transactions.read(lambda on: listing.touched_at(on, package_id))
+
+    def ages(self) -> list[SourceAges]:
+        return self._transactions.read(listing.ages)
+
+    def events(self, package_id: int, limit: int) -> list[Event]:
+        return self._transactions.read(lambda on: events.of_package(on, package_id, limit))
+
+    def event_counts(self, start: datetime, step: timedelta, steps: int) -> list[EventCount]:
+        return self._transactions.read(lambda on: events.counts(on, start, step, steps))
+
+    def prune_events(self, before: datetime, keep: int) -> int:
+        return self._transactions.write(lambda on: events.prune(on, before, keep))
+
+    def ask(self, package_ids: Sequence[int], now: datetime, patience: Patience = PATIENCE) -> list[Asked]:
+        return self._transactions.write(lambda on: requests.ask(on, package_ids, now, patience))
+
+    def start_requests(self, request_ids: Sequence[str], now: datetime) -> list[RefreshRequest]:
+        return self._transactions.write(lambda on: requests.start(on, request_ids, now))
+
+    def finish_requests(self, endings: Sequence[Ending], now: datetime) -> None:
+        self._transactions.write(lambda on: requests.finish(on, endings, now))
+
+    def request(self, request_id: str) -> RefreshRequest | None:
+        return self._transactions.read(lambda on: requests.one(on, request_id))
+
+    def latest_request(self, package_id: int) -> RefreshRequest | None:
+        return self._transactions.read(lambda on: requests.latest(on, package_id))
+
+    def open_requests(self, limit: int) -> list[RefreshRequest]:
+        return self._transactions.read(lambda on: requests.waiting(on, limit))
+
+    def lost_requests(self, now: datetime, patience: Patience = PATIENCE) -> list[str]:
+        return self._transactions.write(lambda on: requests.lost(on, now, patience))
+
+    def prune_requests(self, before: datetime) -> int:
+        return self._transactions.write(lambda on: requests.prune(on, before))

@@ -13,7 +13,7 @@ from fetcher.store.schema import source_states
 
 STATE_COLUMNS = tuple(source_states.c)
 
-_NOT_ASKED = frozenset({"throttled", "deferred"})
+NOT_ASKED = frozenset({"throttled", "deferred"})
 """Outcomes that say something of our pace and nothing of the source: no failure of its own."""
 
 
@@ -87,7 +87,7 @@ def fold(state: SourceState, record: Record) -> SourceState:
 
 
 def _observed(state: SourceState, record: Record) -> SourceState:
-    failed = not record.answered and record.failures > 0 and record.outcome not in _NOT_ASKED
+    failed = not record.answered and record.failures > 0 and record.outcome not in NOT_ASKED
     at = record.observed_at
     return replace(
         state,

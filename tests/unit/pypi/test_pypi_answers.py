@@ -39,8 +39,6 @@ def answered(status: int, body: bytes = b"", **headers: str) -> Response:
         (401, Blocked(BlockCause.ACCESS, "the index answered 401")),
         (403, Blocked(BlockCause.ACCESS, "the index answered 403")),
         (451, Blocked(BlockCause.LEGAL, "the index answered 451")),
-        (404, Gone("the index answered 404: it knows no such project")),
-        (410, Gone("the index answered 410: it knows no such project")),
         (429, Throttled("the index answered 429")),
         (503, Transient("the index answered 503")),
         (500, Transient("the index answered 500")),
@@ -50,6 +48,15 @@ def answered(status: int, body: bytes = b"", **headers: str) -> Response:
 def test_a_status_means_one_thing(read: Reader, status: int, meaning: object) -> None:
     """An empty body changes nothing of what the status says (mirrors answer 404 with none)."""
     assert read(answered(status)) == meaning
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_what_is_not_there(read: Reader, status: int) -> None:
+    """A missing project is gone; a missing root is an index that lists nothing, which is no word on any project."""
+    gone = Gone(f"the index answered {status}: it knows no such project")
+    assert read(answered(status)) == (
+        Unoffered("Simple API's root: the index has none") if read is READERS[2] else gone
+    )
 
 
 @pytest.mark.parametrize("status", [204, 206, 300, 303, 400, 418, 999])

@@ -1,4 +1,5 @@
-"""The first schema: the catalogue, what was observed, where each source stands, releases, history and markers.
+"""The first schema: the catalogue, what was observed, where each source stands, releases, history, the timeline,
+refreshes that were asked for, and markers.
 
 Spelt out instead of taken from ``schema.py``: a migration says what the schema was when it was written.
 """
@@ -17,6 +18,18 @@ PACKAGE_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
 JSON = sa.JSON(none_as_null=True)
 FAILING = "failures > 0 OR outcome IN ('gone', 'replaced', 'blocked', 'unauthorized', 'malformed')"
+OPEN_REQUEST = "state IN ('queued', 'running')"
+TABLES = (
+    "packages",
+    "observations",
+    "freshness",
+    "source_states",
+    "releases",
+    "history",
+    "events",
+    "refresh_requests",
+    "markers",
+)
 
 
 def upgrade() -> None:
@@ -26,11 +39,13 @@ def upgrade() -> None:
     _create_source_states()
     _create_releases()
     _create_history()
+    _create_events()
+    _create_refresh_requests()
     _create_markers()
 
 
 def downgrade() -> None:
-    for name in ("markers", "history", "releases", "source_states", "freshness", "observations", "packages"):
+    for name in reversed(TABLES):
         op.drop_table(name)
 
 
@@ -180,6 +195,48 @@ def _create_history() -> None:
         sa.PrimaryKeyConstraint("package_id", "day", name="pk_history"),
     )
     op.create_index("ix_history_day", "history", ["day"])
+
+
+def _create_events() -> None:
+    op.create_table(
+        "events",
+        sa.Column("package_id", PACKAGE_ID, nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("source", sa.String(length=16), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("message", sa.String()),
+        _package_key("events"),
+        sa.PrimaryKeyConstraint("package_id", "at", "source", name="pk_events"),
+    )
+    op.create_index("ix_events_at", "events", ["at"])
+
+
+def _create_refresh_requests() -> None:
+    op.create_table(
+        "refresh_requests",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("package_id", PACKAGE_ID, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.Column("sent_at", MOMENT, nullable=False),
+        sa.Column("started_at", MOMENT),
+        sa.Column("finished_at", MOMENT),
+        sa.Column("changes", JSON),
+        sa.Column("failures", JSON),
+        sa.Column("reason", sa.String()),
+        _package_key("refresh_requests"),
+        sa.PrimaryKeyConstraint("id", name="pk_refresh_requests"),
+    )
+    op.create_index("ix_refresh_requests_asked", "refresh_requests", ["package_id", "asked_at"])
+    where = sa.text(OPEN_REQUEST)
+    op.create_index(
+        "uq_refresh_requests_open",
+        "refresh_requests",
+        ["package_id"],
+        unique=True,
+        postgresql_where=where,
+        sqlite_where=where,
+    )
 
 
 def _create_markers() -> None:

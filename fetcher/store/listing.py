@@ -1,0 +1,188 @@
+"""The catalogue as people leaf through it: searched, filtered, sorted, a stretch at a time, and how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Subquery,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+)
+
+from fetcher.model import Source, StoredPackage
+from fetcher.overview import Column, Listed, ListedPackage, Listing, PackageState, SourceAges
+from fetcher.planner import GONE_SPAN, GONE_STRIKES
+from fetcher.store.columns import plain
+from fetcher.store.dialects import apart_by
+from fetcher.store.entries import entry_of, project_of, repo_of
+from fetcher.store.reading import CATALOGUE
+from fetcher.store.schema import FAILING, freshness, markers, observations, packages, source_states
+from fetcher.store.targets import commit_days_of
+from fetcher.store.values import observed_of, stats_of, versions_of
+
+_P, _O, _F, _S = packages.c, observations.c, freshness.c, source_states.c
+
+_SORTED_BY: Mapping[Column, ColumnElement[Any]] = {
+    Column.ID: _P.id,
+    Column.SLUG: func.lower(_P.slug),
+    Column.TITLE: func.lower(_P.title),
+    Column.STARS: _O.stars,
+    Column.FORKS: _O.forks,
+    Column.VERSION: _O.pypi_latest,
+    Column.LAST_UPDATED: _O.head_committed_at,
+    Column.LAST_FETCHED: _F.last_fetched,
+    Column.CREATED: _P.created,
+    Column.MODIFIED: _P.modified,
+}
+_SEARCHED = (_P.slug, _P.title, _P.repo_url, _O.description)
+
+
+def listing(connection: Connection, wanted: Listing, stale_before: datetime) -> Listed:
+    """The stretch that is ``wanted``. Whoever was fetched before ``stale_before`` is stale."""
+    lines = _lines(connection, wanted, stale_before)
+    every = lines.subquery()
+    count = connection.execute(select(func.count()).select_from(every)).scalar_one()
+    state = lines.selected_columns["state"]
+    by = state if wanted.sort is Column.STATE else _SORTED_BY[wanted.sort]
+    ordered = lines.order_by((by.desc() if wanted.descending else by).nulls_last(), _P.id)
+    rows = connection.execute(ordered.limit(wanted.limit).offset(wanted.offset))
+    return Listed(count, tuple(_line(row) for row in rows))
+
+
+def states(connection: Connection, stale_before: datetime) -> Mapping[PackageState, int]:
+    """How many packages stand how; every state is named."""
+    lines = _lines(connection, Listing(), stale_before).subquery()
+    rows = connection.execute(select(lines.c.state, func.count().label("packages")).group_by(lines.c.state))
+    found = {row.state: row.packages for row in rows}
+    return {state: found.get(state.value, 0) for state in PackageState}
+
+
+def packages_of(connection: Connection, package_ids: Sequence[int]) -> list[StoredPackage]:
+    """What documents are printed from, in the order of the ids; releases and states, which none shows, are left out."""
+    wide = [column for column in _O if column.name != "package_id"]
+    rows = connection.execute(
+        select(packages, *wide, _F.last_fetched)
+        .join(observations, _O.package_id == _P.id)
+        .join(freshness, _F.package_id == _P.id)
+        .where(_P.id.in_(package_ids))
+    )
+    found = {row.id: _package(row) for row in rows}
+    return [found[package_id] for package_id in package_ids if package_id in found]
+
+
+def touched_at(connection: Connection, package_id: int | None) -> datetime | None:
+    """When a package (any, if ``None``) was last asked for, or the catalogue edited: no document changes without."""
+    asked = select(func.max(_S.observed_at))
+    if package_id is not None:
+        asked = asked.where(_S.package_id == package_id)
+    edited = select(markers.c.observed_at).where(markers.c.name == CATALOGUE)
+    moments = (connection.execute(asked).scalar(), connection.execute(edited).scalar())
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def ages(connection: Connection) -> list[SourceAges]:
+    """The moments of each source's answers by rank, newest first; sources that never answered are left out."""
+    place = func.row_number().over(partition_by=_S.source, order_by=_S.answered_at.desc()).label("place")
+    total = func.count().over(partition_by=_S.source).label("total")
+    ranked = select(_S.source, _S.answered_at, place, total).where(_S.answered_at.is_not(None)).subquery()
+    ranks = [(ranked.c.total * share + 99) // 100 for share in (50, 95, 100)]
+    at = [func.max(ranked.c.answered_at).filter(ranked.c.place == rank) for rank in ranks]
+    rows = {row[0]: row for row in connection.execute(select(ranked.c.source, *at).group_by(ranked.c.source))}
+    return [SourceAges(source, *rows[source.value][1:]) for source in Source if source.value in rows]
+
+
+def _lines(connection: Connection, wanted: Listing, stale_before: datetime) -> Select[Any]:
+    """The lines of all packages that are wanted, unordered."""
+    troubled = _troubled(connection)
+    state = _state(troubled, stale_before)
+    lines = (
+        select(
+            _P.id,
+            _P.slug,
+            _P.title,
+            _O.description,
+            state.label("state"),
+            _O.stars,
+            _O.forks,
+            _O.pypi_latest,
+            _O.head_committed_at,
+            _F.last_fetched,
+        )
+        .join(observations, _O.package_id == _P.id)
+        .join(freshness, _F.package_id == _P.id)
+        .outerjoin(troubled, troubled.c.package_id == _P.id)
+    )
+    for word in (plain(wanted.search) or "").split():
+        lines = lines.where(or_(*(column.icontains(word, autoescape=True) for column in _SEARCHED)))
+    if wanted.state is not None:
+        lines = lines.where(state == wanted.state.value)
+    return lines
+
+
+def _troubled(connection: Connection) -> Subquery:
+    """Packages of which a source fails, off the partial index, and whether one is gone."""
+    gone = and_(
+        _S.outcome == "gone",
+        _S.failures >= GONE_STRIKES,
+        apart_by(connection, _S.first_failed_at, _S.last_failed_at, GONE_SPAN),
+    )
+    worst = func.max(case((gone, 1), else_=0)).label("gone")
+    return select(_S.package_id, worst).where(text(FAILING)).group_by(_S.package_id).subquery("troubled")
+
+
+def _state(troubled: Subquery, stale_before: datetime) -> ColumnElement[str]:
+    """``PackageState`` in SQL: the first that is true."""
+    unsupported = or_(
+        _P.repo_unsupported.is_not(None),
+        _P.project_unsupported.is_not(None),
+        and_(_P.repo_host.is_(None), _P.project.is_(None)),
+    )
+    return case(
+        (_P.retired_at.is_not(None), literal(PackageState.RETIRED.value)),
+        (troubled.c.gone == 1, literal(PackageState.GONE.value)),
+        (troubled.c.gone == 0, literal(PackageState.FAILING.value)),
+        (unsupported, literal(PackageState.UNSUPPORTED.value)),
+        (or_(_F.last_fetched.is_(None), _F.last_fetched < stale_before), literal(PackageState.STALE.value)),
+        else_=literal(PackageState.FRESH.value),
+    )
+
+
+def _line(row: Row[Any]) -> ListedPackage:
+    return ListedPackage(
+        id=row.id,
+        slug=row.slug,
+        title=row.title,
+        description=row.description or "",
+        state=PackageState(row.state),
+        stars=row.stars,
+        forks=row.forks,
+        version=row.pypi_latest,
+        last_updated=row.head_committed_at,
+        last_fetched=row.last_fetched,
+    )
+
+
+def _package(row: Row[Any]) -> StoredPackage:
+    return StoredPackage(
+        entry=entry_of(row),
+        observed=observed_of(row),
+        commit_days=commit_days_of(row),
+        repo=repo_of(row),
+        project=project_of(row),
+        stats=stats_of(row),
+        versions=versions_of(row, ()),
+        states={},
+        retired_at=row.retired_at,
+    )

@@ -1,0 +1,503 @@
+"""One contract for every transport, on the scripted fake and on the real one before a small server on loopback.
+
+What only a real connection can do (hang, break, reset, bombs) is tested on the real one alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from fetcher.errors import ConfigError
+from fetcher.github_auth import App
+from fetcher.model import Upstream
+from fetcher.ports import Transport
+from fetcher.simulator.catalogue import synthetic
+from fetcher.simulator.server import Simulator
+from fetcher.transport import HttpTransport
+from fetcher.wire import Answer, Fault, NoAnswer, Request, Resource, Response
+from tests.fakes import ScriptedTransport
+
+BEARER = "Bearer ghp_MARKED"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the server answers on a path."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+REPLIES = {
+    "/good": Reply(b'{"a": 1}', headers={"Content-Type": "application/json", "ETag": '"x"'}),
+    "/long": Reply(b"x" * 5_000),
+    "/missing": Reply(b'{"message": "Not Found"}', 404),
+    "/long-error": Reply(b"e" * 5_000, 502),
+    "/moved": Reply(b"over there", 301, {"Location": "/good"}),
+    "/unchanged": Reply(b"", 304),
+    "/empty": Reply(b""),
+}
+GITHUB, OTHER = "https://github.invalid", "https://elsewhere.invalid"
+
+
+@dataclass
+class Desk:
+    """A transport, the root that it may ask, and what arrived there."""
+
+    transport: Transport
+    root: str
+    arrived: list[Request]
+
+    def request(self, path: str = "/good", **fields: Any) -> Request:
+        usual: dict[str, Any] = {"upstream": Upstream.GITHUB, "resource": Resource.CORE, "route": "repository"}
+        return Request(**{**usual, "url": self.root + path, **fields})
+
+    async def send(self, path: str = "/good", **fields: Any) -> Answer:
+        return await self.transport.send(self.request(path, **fields))
+
+    async def good(self, path: str = "/good", **fields: Any) -> Response:
+        found = await self.send(path, **fields)
+        assert isinstance(found, Response)
+        return found
+
+
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
+
+
+class Server:
+    """A server on loopback that speaks just enough HTTP to be read, and misbehaves on demand."""
+
+    def __init__(self, handle: Handle | None = None) -> None:
+        self.arrived: list[Request] = []
+        self.connections = 0
+        self._handle = handle or self._reply
+        self._server: asyncio.Server | None = None
+        self.root = ""
+
+    async def __aenter__(self) -> Server:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.root = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            await self._handle(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client has gone: what it thinks of that is what is tested
+        finally:
+            writer.close()
+
+    async def read(self, reader: asyncio.StreamReader) -> Request:
+        """The next request on this connection."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        method, path, _ = head[0].split(" ")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        upstream = Upstream.GITHUB
+        found = Request(upstream, Resource.CORE, "", self.root + path, method, headers, body or None)
+        self.arrived.append(found)
+        return found
+
+    async def _reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            asked = await self.read(reader)
+            write(writer, REPLIES[asked.url.removeprefix(self.root)])
+            await writer.drain()
+
+
+def write(writer: asyncio.StreamWriter, reply: Reply, length: int | None = None) -> None:
+    """A reply as it goes over the wire; ``length`` may claim more than there is."""
+    headers = {**reply.headers, "Content-Length": str(len(reply.body) if length is None else length)}
+    lines = [f"HTTP/1.1 {reply.status} Whatever", *(f"{name}: {value}" for name, value in headers.items())]
+    writer.write("\r\n".join([*lines, "", ""]).encode() + reply.body)
+
+
+class Credential:
+    """Counts how often it was asked."""
+
+    def __init__(self, value: str | None = BEARER) -> None:
+        self.value = value
+        self.asked = 0
+
+    async def header(self) -> str | None:
+        self.asked += 1
+        return self.value
+
+
+class NoCredentialToday:
+    """An App whose token cannot be renewed."""
+
+    async def header(self) -> str | None:
+        raise ConfigError("GitHub refuses the App's installation token (status 401)")
+
+
+def real(*roots: str, credential: Any = None) -> HttpTransport:
+    return HttpTransport(credential or Credential(), roots, user_agent="fetcher-test (nobody)", backoff=0)
+
+
+@pytest.fixture(params=["scripted", "httpx"])
+async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+    """The same script behind the fake and behind the real transport."""
+    if request.param == "scripted":
+
+        def script(asked: Request) -> Answer:
+            reply = REPLIES[asked.url.removeprefix(GITHUB)]
+            return Response(reply.status, {name.lower(): text for name, text in reply.headers.items()}, reply.body)
+
+        fake = ScriptedTransport(script, [GITHUB], BEARER)
+        yield Desk(fake, GITHUB, fake.requests)
+        return
+    async with Server() as server, real(server.root) as transport:
+        yield Desk(transport, server.root, server.arrived)
+
+
+# --- every transport --------------------------------------------------------------------------------------------
+
+
+async def test_a_good_answer(desk: Desk) -> None:
+    """Status, whole body, header names in lower case, and one attempt."""
+    found = await desk.good()
+    assert (found.status, found.body, found.attempts) == (200, b'{"a": 1}', 1)
+    assert (found.headers["content-type"], found.headers["etag"]) == ("application/json", '"x"')
+
+
+@pytest.mark.parametrize(("path", "status"), [("/missing", 404), ("/moved", 301), ("/unchanged", 304), ("/empty", 200)])
+async def test_any_status_is_an_answer(desk: Desk, path: str, status: int) -> None:
+    """What it means is not the transport's business; a redirect is not followed."""
+    found = await desk.good(path)
+    assert (found.status, found.body) == (status, REPLIES[path].body)
+    assert [asked.url for asked in desk.arrived] == [desk.root + path]
+
+
+async def test_what_is_sent(desk: Desk) -> None:
+    """Method, headers and body arrive as they were built."""
+    await desk.good(method="POST", headers={"accept": "application/json", "if-none-match": '"y"'}, body=b'{"q": 2}')
+    (asked,) = desk.arrived
+    assert (asked.method, asked.body) == ("POST", b'{"q": 2}')
+    assert (asked.headers["accept"], asked.headers["if-none-match"]) == ("application/json", '"y"')
+
+
+async def test_the_credential_is_githubs_alone(desk: Desk) -> None:
+    """GitHub's requests carry it, the index's do not."""
+    await desk.good()
+    await desk.good(upstream=Upstream.PYPI)
+    assert [asked.headers.get("authorization") for asked in desk.arrived] == [BEARER, None]
+
+
+@pytest.mark.parametrize("path", ["/long", "/long-error"])
+async def test_a_body_has_a_cap(desk: Desk, path: str) -> None:
+    """Beyond it there is no answer, whatever the status; exactly at it there is."""
+    found = await desk.send(path, max_bytes=4_999)
+    assert isinstance(found, NoAnswer)
+    assert found.fault is Fault.TOO_LARGE
+    assert "4999" in found.reason
+    assert len((await desk.good(path, max_bytes=5_000)).body) == 5_000
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        lambda root: f"{OTHER}/good",
+        lambda root: "http://169.254.169.254/latest/meta-data",
+        lambda root: "file:///etc/passwd",
+        lambda root: f"{root}@elsewhere.invalid/good",
+        lambda root: f"{urlsplit(root).scheme}://{urlsplit(root).hostname}:1/good",
+        lambda root: f"ftp{root.removeprefix('https').removeprefix('http')}/good",
+        lambda root: f"{root}.elsewhere.invalid/good",
+        lambda root: "https://[broken/good",
+        lambda root: "",
+    ],
+)
+async def test_only_the_configured_origins_are_asked(desk: Desk, spelt: Callable[[str], str]) -> None:
+    """No address from a document or an answer leads anywhere else, and no credential with it."""
+    found = await desk.transport.send(replace(desk.request(), url=spelt(desk.root)))
+    assert isinstance(found, NoAnswer)
+    assert found.fault is Fault.FORBIDDEN_HOST
+    assert desk.arrived == []
+
+
+async def test_a_stream_feeds_a_good_answer(desk: Desk) -> None:
+    """A 200's body goes to the feed, the response's own stays empty; within the same cap."""
+    fed = bytearray()
+    found = await desk.transport.stream(desk.request("/long"), fed.extend)
+    assert isinstance(found, Response)
+    assert (bytes(fed), found.body, found.status) == (b"x" * 5_000, b"", 200)
+    found = await desk.transport.stream(desk.request("/long", max_bytes=100), fed.extend)
+    assert isinstance(found, NoAnswer)
+    assert found.fault is Fault.TOO_LARGE
+
+
+async def test_a_stream_keeps_another_answer(desk: Desk) -> None:
+    """Of any other status nothing is fed: its body is in the response."""
+    fed = bytearray()
+    found = await desk.transport.stream(desk.request("/missing"), fed.extend)
+    assert isinstance(found, Response)
+    assert (bytes(fed), found.status, found.body) == (b"", 404, REPLIES["/missing"].body)
+
+
+# --- real connections -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+async def before(opened: AsyncExitStack, handle: Handle | None = None, **fields: Any) -> tuple[Desk, Server]:
+    """The real transport before a server that answers as ``handle`` does."""
+    server = await opened.enter_async_context(Server(handle))
+    transport = await opened.enter_async_context(real(server.root, **fields))
+    return Desk(transport, server.root, server.arrived), server
+
+
+async def fault(desk: Desk, **fields: Any) -> NoAnswer:
+    """No answer, its reason one line that names the host and holds no secret."""
+    found = await desk.send(**fields)
+    assert isinstance(found, NoAnswer)
+    assert found.reason.startswith("127.0.0.1: ")
+    assert "\n" not in found.reason
+    assert "MARKED" not in found.reason
+    return found
+
+
+async def test_one_connection_for_many_requests(opened: AsyncExitStack) -> None:
+    """The client is kept open; each request names who asks."""
+    desk, server = await before(opened)
+    for _ in range(5):
+        await desk.good()
+    assert server.connections == 1
+    assert {asked.headers["user-agent"] for asked in desk.arrived} == {"fetcher-test (nobody)"}
+
+
+async def test_without_a_credential(opened: AsyncExitStack) -> None:
+    """Anonymous requests carry no Authorization at all."""
+    desk, _ = await before(opened, credential=Credential(None))
+    await desk.good()
+    assert "authorization" not in desk.arrived[0].headers
+
+
+async def test_a_redirect_does_not_take_the_credential_along(opened: AsyncExitStack) -> None:
+    """Another server that a redirect names is never contacted, not even when it is asked for outright."""
+    elsewhere = await opened.enter_async_context(Server())
+
+    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.read(reader)
+        write(writer, Reply(b"", 302, {"Location": f"{elsewhere.root}/good"}))
+
+    desk, server = await before(opened, redirect)
+    found = await desk.good()
+    assert found.status == 302
+    again = await desk.transport.send(Request(Upstream.GITHUB, Resource.CORE, "", found.headers["location"]))
+    assert isinstance(again, NoAnswer)
+    assert (again.fault, elsewhere.connections) == (Fault.FORBIDDEN_HOST, 0)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_a_compressed_bomb_has_the_same_cap(opened: AsyncExitStack, status: int) -> None:
+    """What counts is the size that it unpacks to, of an error as of a good answer."""
+    bomb = Reply(gzip.compress(b"\0" * 20_000_000), status, {"Content-Encoding": "gzip"})
+
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.read(reader)
+        write(writer, bomb)
+        await writer.drain()
+
+    desk, server = await before(opened, reply)
+    assert len(bomb.body) < 30_000
+    found = await desk.send(max_bytes=1_000_000)
+    assert isinstance(found, NoAnswer)
+    assert found.fault is Fault.TOO_LARGE
+
+
+async def test_a_compressed_answer_is_unpacked(opened: AsyncExitStack) -> None:
+    """Ordinary compression is offered and undone."""
+
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.read(reader)
+        write(writer, Reply(gzip.compress(b'{"a": 1}'), headers={"Content-Encoding": "gzip"}))
+
+    desk, server = await before(opened, reply)
+    assert (await desk.good()).body == b'{"a": 1}'
+    assert "gzip" in desk.arrived[0].headers["accept-encoding"]
+
+
+@pytest.mark.parametrize("endless", ["body", "silence"])
+async def test_the_whole_exchange_has_a_limit(opened: AsyncExitStack, endless: str) -> None:
+    """A server that never answers and one that drips for ever are left after the request's own time."""
+    gone = asyncio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.read(reader)
+        if endless == "body":
+            write(writer, Reply(b"{"), length=100)
+            await writer.drain()
+        await reader.read()
+        gone.set()
+
+    desk, server = await before(opened, drip)
+    found = await fault(desk, timeout=0.2)
+    assert found.fault is Fault.TIMED_OUT
+    await gone.wait()
+    assert server.connections == 1
+
+
+async def test_a_body_cut_short_is_broken(opened: AsyncExitStack) -> None:
+    """Fewer bytes than were announced are no answer, and the question is not repeated here."""
+
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.read(reader)
+        write(writer, Reply(b'{"a": '), length=8)
+
+    desk, server = await before(opened, cut)
+    assert (await fault(desk)).fault is Fault.BROKEN
+    assert server.connections == 1
+
+
+async def test_a_reset_is_broken(opened: AsyncExitStack) -> None:
+    """A connection that is reset after the question was sent: it may have cost quota, so it is not repeated here."""
+
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.read(reader)
+        connection: socket.socket = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    desk, server = await before(opened, reset)
+    assert (await fault(desk)).fault is Fault.BROKEN
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
+        b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 300_000,
+        b"",
+    ],
+)
+async def test_what_is_no_http_is_broken(opened: AsyncExitStack, nonsense: bytes) -> None:
+    """Another protocol, broken framing, broken compression, an endless head, nothing at all: each a fault."""
+
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await server.read(reader)
+        writer.write(nonsense)
+        await writer.drain()
+
+    desk, server = await before(opened, reply)
+    assert (await fault(desk)).fault is Fault.BROKEN
+
+
+async def test_nobody_listens(opened: AsyncExitStack) -> None:
+    """A port without a server is unreachable, which costs no quota."""
+    async with Server() as server:
+        pass
+    transport = await opened.enter_async_context(real(server.root))
+    found = await fault(Desk(transport, server.root, []))
+    assert found.fault is Fault.UNREACHABLE
+
+
+async def test_failures_to_connect_are_repeated(opened: AsyncExitStack) -> None:
+    """A handshake that fails never was a request: it is tried three times, then the upstream is unreachable."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+
+    server = await opened.enter_async_context(Server(hang_up))
+    root = server.root.replace("http://", "https://")
+    transport = await opened.enter_async_context(real(root))
+    found = await fault(Desk(transport, root, []))
+    assert (found.fault, server.connections) == (Fault.UNREACHABLE, 3)
+
+
+async def test_a_credential_that_cannot_be_had(opened: AsyncExitStack) -> None:
+    """Nothing is sent without it: not as somebody else, and not as nobody."""
+    desk, server = await before(opened, credential=NoCredentialToday())
+    found = await fault(desk)
+    assert (found.fault, server.connections) == (Fault.UNREACHABLE, 0)
+    assert "installation token" in found.reason
+
+
+async def test_an_address_that_cannot_be_sent(opened: AsyncExitStack) -> None:
+    """A control character within an address on the right host is refused before anything is sent."""
+    desk, server = await before(opened)
+    found = await fault(desk, path="/good\x00bad")
+    assert (found.fault, server.connections) == (Fault.FORBIDDEN_HOST, 0)
+
+
+async def test_requests_at_once_are_all_answered(opened: AsyncExitStack) -> None:
+    """More than the client has connections for wait their turn."""
+    desk, server = await before(opened)
+    found = await asyncio.gather(*(desk.good() for _ in range(60)))
+    assert [one.status for one in found] == [200] * 60
+    assert server.connections <= 20
+
+
+# --- a GitHub App's token ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def app_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    ).decode()
+
+
+async def test_an_apps_token_is_fetched_once_and_used(opened: AsyncExitStack, app_key: str) -> None:
+    """Requests at once share one installation token, which the simulator accepts as the installation's."""
+    with Simulator(synthetic(1)) as simulator:
+        app = App("12", app_key, 34, simulator.github_url)
+        transport = await opened.enter_async_context(real(simulator.github_url, credential=app))
+        desk = Desk(transport, simulator.github_url, [])
+        found = await asyncio.gather(*(desk.good("/rate_limit") for _ in range(4)))
+        assert {one.status for one in found} == {200}
+        assert json.loads(found[0].body)["rate"]["limit"] == 5_000
+        assert simulator.log.count("installation_token") == 1
+        identities = {entry.identity for entry in simulator.log.entries if entry.route == "rate_limit"}
+        assert identities == {"installation 34"}
+
+
+async def test_an_app_that_is_refused(opened: AsyncExitStack, app_key: str) -> None:
+    """GitHub's refusal of the App is one line that says what to check, and no request goes out without a token."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await server.read(reader)
+            write(writer, Reply(b'{"message": "Integration not found"}', 404, {"Content-Type": "application/json"}))
+            await writer.drain()
+
+    _, server = await before(opened, refuse)
+    app = App("12", app_key, 34, server.root)
+    with pytest.raises(ConfigError, match=r"refuses the App's installation token \(status 404\)"):
+        await app.header()
+
+
+async def test_an_app_whose_github_is_unreachable(app_key: str) -> None:
+    """A network without GitHub is one line, too."""
+    async with Server() as server:
+        pass
+    with pytest.raises(ConfigError, match="cannot be reached for an installation token"):
+        await App("12", app_key, 34, server.root).header()

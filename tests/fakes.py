@@ -1,0 +1,152 @@
+"""Stand-ins for what the core is handed: a clock that is told the time, a generous budget, answers without a network.
+
+``ScriptedTransport`` passes the same contract suite as the real transport (``tests/contract/test_transport.py``);
+``SimulatorTransport`` asks the simulator's application directly, so that no socket is needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+import httpx
+
+from fetcher.model import Upstream
+from fetcher.ports import Ask, Bill, Grant, Standing, Verdict, Wait
+from fetcher.simulator.clock import Clock
+from fetcher.simulator.server import Service
+from fetcher.wire import Answer, Fault, NoAnswer, Request, Response, origin
+
+JSON = {"content-type": "application/json; charset=utf-8"}
+
+
+class StoppedClock(Clock):
+    """The simulator's clock, standing still until it is advanced: the core and the upstreams share it."""
+
+    def __init__(self, start: datetime) -> None:
+        self._now = start
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, by: timedelta) -> None:
+        self._now += by
+
+    async def sleep(self, seconds: float) -> None:
+        """What a patient exchange is handed instead of ``asyncio.sleep``."""
+        self.advance(timedelta(seconds=seconds))
+
+
+@dataclass
+class GenerousBudget:
+    """Grants everything but what ``refusals`` says first, and remembers what was asked and billed."""
+
+    refusals: deque[Wait | None] = field(default_factory=deque)
+    """What the next reservations come to; ``None`` and an empty queue grant."""
+    room: int = 1_000_000
+    asks: list[Ask] = field(default_factory=list)
+    bills: list[Bill] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    _numbers: count[int] = field(default_factory=lambda: count(1))
+
+    async def reserve(self, ask: Ask, now: datetime) -> Verdict:
+        self.asks.append(ask)
+        self.log.append("reserve")
+        refusal = self.refusals.popleft() if self.refusals else None
+        return refusal or Grant(str(next(self._numbers)), ask, now)
+
+    async def settle(self, grant: Grant, bill: Bill, now: datetime) -> None:
+        self.bills.append(bill)
+        self.log.append("settle")
+
+    async def capacity(self, ask: Ask, horizon: timedelta, now: datetime) -> int:
+        return self.room
+
+    async def standings(self, now: datetime) -> Sequence[Standing]:
+        return ()
+
+
+Script = Callable[[Request], Answer]
+
+
+class ScriptedTransport:
+    """Answers by a function of the request, within the rules of the port: origins, sizes, who gets the credential."""
+
+    def __init__(self, script: Script, roots: Collection[str], authorization: str | None = None) -> None:
+        self._script = script
+        self._origins = {origin(root) for root in roots}
+        self._authorization = authorization
+        self.requests: list[Request] = []
+
+    async def send(self, request: Request) -> Answer:
+        body = bytearray()
+        answer = await self.stream(request, body.extend)
+        if isinstance(answer, NoAnswer):
+            return answer
+        return Response(answer.status, answer.headers, answer.body or bytes(body), answer.seconds, answer.attempts)
+
+    async def stream(self, request: Request, feed: Callable[[bytes], None]) -> Answer:
+        if origin(request.url) not in self._origins:
+            return NoAnswer(Fault.FORBIDDEN_HOST, "not among the upstreams")
+        headers = dict(request.headers)
+        if request.upstream is Upstream.GITHUB and self._authorization is not None:
+            headers["authorization"] = self._authorization
+        sent = replace(request, headers=headers)
+        self.requests.append(sent)
+        answer = self._script(sent)
+        if isinstance(answer, NoAnswer):
+            return answer
+        if len(answer.body) > request.max_bytes:
+            return NoAnswer(Fault.TOO_LARGE, f"the answer is larger than {request.max_bytes} bytes", answer.seconds)
+        if answer.status != 200:
+            return answer
+        feed(answer.body)
+        return Response(answer.status, answer.headers, b"", answer.seconds, answer.attempts)
+
+
+Interference = Callable[[Request], Answer | None]
+
+
+class SimulatorTransport:
+    """The simulator's application, asked without a socket. ``interfere`` may answer in its place."""
+
+    root = "http://simulator.invalid"
+    github = f"{root}/github"
+    index = f"{root}/index"
+
+    def __init__(self, service: Service, token: str | None) -> None:
+        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app=service.app), base_url=self.root)
+        self._token = token
+        self.interfere: Interference = lambda request: None
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def send(self, request: Request) -> Answer:
+        interfered = self.interfere(request)
+        if interfered is not None:
+            return interfered
+        headers = dict(request.headers)
+        if request.upstream is Upstream.GITHUB and self._token is not None:
+            headers["authorization"] = f"Bearer {self._token}"
+        response = await self._client.request(request.method, request.url, headers=headers, content=request.body)
+        return Response(response.status_code, dict(response.headers), response.content, seconds=0.1)
+
+    async def stream(self, request: Request, feed: Callable[[bytes], None]) -> Answer:
+        answer = await self.send(request)
+        if isinstance(answer, NoAnswer) or answer.status != 200:
+            return answer
+        for start in range(0, len(answer.body), 100):
+            feed(answer.body[start : start + 100])
+        return Response(answer.status, answer.headers, b"", answer.seconds)
+
+
+def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None, seconds: float = 0.0) -> Response:
+    """A JSON answer; bytes are sent as they are."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status, {**JSON, **(headers or {})}, content, seconds)

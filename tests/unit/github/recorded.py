@@ -1,0 +1,40 @@
+"""Answers of GitHub as it documents them, in the shapes of real ones, and how to make variations of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fetcher.wire import Response
+
+DATA = Path(__file__).parents[2] / "data" / "github"
+RESET = datetime(2026, 11, 21, 13, tzinfo=UTC)
+QUOTA = {
+    "x-ratelimit-limit": "5000",
+    "x-ratelimit-remaining": "4987",
+    "x-ratelimit-reset": str(int(RESET.timestamp())),
+    "x-ratelimit-resource": "core",
+    "x-ratelimit-used": "13",
+}
+SPENT = {**QUOTA, "x-ratelimit-remaining": "0"}
+SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+
+
+def recorded(name: str) -> Any:
+    """The JSON of ``tests/data/github``."""
+    return json.loads((DATA / f"{name}.json").read_bytes())
+
+
+def response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer with GitHub's usual headers; bytes are sent as they are."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    usual = {"content-type": "application/json; charset=utf-8", **QUOTA}
+    return Response(status, {**usual, **(headers or {})}, content, 0.2)
+
+
+def refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """GitHub's form of an error."""
+    return response({"message": message, "documentation_url": "https://docs.github.com/rest"}, status, headers)

@@ -1,0 +1,235 @@
+"""Every status that GitHub documents or has been seen to send, told apart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fetcher.github.classify import classify, excerpt, message_of, read_quota, validators_of
+from fetcher.model import Quota, Validators
+from fetcher.outcome import (
+    BlockCause,
+    Blocked,
+    Gone,
+    Malformed,
+    Moved,
+    NotModified,
+    NotReady,
+    Throttled,
+    Transient,
+    Unauthorized,
+)
+from fetcher.wire import Fault, NoAnswer, Response
+from tests.unit.github.recorded import QUOTA, RESET, SECONDARY, SPENT, refusal, response
+
+
+def test_a_good_answer_passes_whatever_the_quota() -> None:
+    """A 200 with JSON is never discarded because the quota is spent, in any of JSON's media types."""
+    for kind in ("application/json", "Application/JSON; charset=utf-8", "application/vnd.github+json"):
+        good = response([], headers={**SPENT, "content-type": kind})
+        assert classify(good) is good
+
+
+@pytest.mark.parametrize("headers", [{"content-type": "text/html"}, {"content-type": ""}])
+def test_a_page_instead_of_json_is_malformed(headers: dict[str, str]) -> None:
+    """An HTML page with status 200 is named for what it is, with its beginning on one line."""
+    page = response(b"<!DOCTYPE html>\n<title>Unicorn!</title>", headers=headers)
+    outcome = classify(page)
+    assert isinstance(outcome, Malformed)
+    assert "<!DOCTYPE html> <title>Unicorn!</title>" in outcome.reason
+
+
+def test_an_absurd_content_type_is_cut_to_a_line() -> None:
+    """What a header says is told no longer than a line."""
+    outcome = classify(Response(200, {"content-type": "text/" + "x" * 5_000}, b""))
+    assert outcome == Malformed(f"expected JSON, got text/{'x' * 114}…: ")
+
+
+def test_no_content_type_is_malformed() -> None:
+    """An answer that does not say what it is, is not read."""
+    assert classify(Response(200, {}, b"[]")) == Malformed("expected JSON, got no content type: []")
+
+
+@pytest.mark.parametrize("status", [202, 204])
+def test_still_computing(status: int) -> None:
+    """202, and 204 without a body: what is stored stays."""
+    outcome = classify(response(b"", status))
+    assert isinstance(outcome, NotReady)
+    assert str(status) in outcome.reason
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_tells_where(status: int) -> None:
+    """Any redirect with a location is one; without, it is malformed."""
+    assert classify(response(b"", status, {"location": "/repositories/7"})) == Moved("/repositories/7")
+    assert classify(response(b"", status)) == Malformed(f"redirect {status} without a location")
+
+
+def test_not_modified() -> None:
+    """304 confirms what is stored."""
+    assert classify(response(b"", 304)) == NotModified()
+
+
+def test_a_rejected_credential() -> None:
+    """401 is about the credential, with GitHub's words."""
+    outcome = classify(refusal(401, "Bad credentials"))
+    assert outcome == Unauthorized("GitHub does not accept the credential: Bad credentials")
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_gone(status: int) -> None:
+    """Missing, private and deleted look alike."""
+    assert isinstance(classify(refusal(status, "Not Found")), Gone)
+
+
+def test_a_legal_block() -> None:
+    """451 is a legal block, however much quota is left."""
+    outcome = classify(refusal(451, "Repository access blocked", SPENT))
+    assert outcome == Blocked(BlockCause.LEGAL, "blocked for legal reasons: Repository access blocked")
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 599, 408, 409])
+def test_faults_that_pass(status: int) -> None:
+    """Every 5xx, a timeout and a conflict pass by themselves."""
+    assert isinstance(classify(refusal(status, "Server Error")), Transient)
+
+
+@pytest.mark.parametrize("status", [100, 201, 206, 400, 406, 418, 422])
+def test_an_unexpected_status_is_malformed(status: int) -> None:
+    """What GitHub does not document for these requests is not guessed at."""
+    assert classify(refusal(status, "Eh?")) == Malformed(f"unexpected status {status}: Eh?")
+
+
+@pytest.mark.parametrize("status", [403, 429])
+@pytest.mark.parametrize(
+    "message", [SECONDARY, "API rate limit exceeded for user ID 1.", "You have triggered an abuse detection mechanism."]
+)
+def test_throttling_in_words(status: int, message: str) -> None:
+    """Both statuses are throttling when the message says so, even with quota left and no pause named."""
+    outcome = classify(refusal(status, message))
+    assert outcome == Throttled(f"GitHub answers {status}: {message}")
+
+
+@pytest.mark.parametrize("status", [403, 429])
+def test_retry_after_counts_first(status: int) -> None:
+    """``retry-after`` goes before the quota's reset."""
+    outcome = classify(refusal(status, SECONDARY, {**SPENT, "retry-after": "30"}))
+    assert isinstance(outcome, Throttled)
+    assert (outcome.retry_after, outcome.reset_at) == (timedelta(seconds=30), None)
+
+
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_spent_quota_waits_for_its_reset(status: int) -> None:
+    """With nothing remaining the reset tells until when, whatever the message."""
+    outcome = classify(refusal(status, "Forbidden", SPENT))
+    assert isinstance(outcome, Throttled)
+    assert (outcome.retry_after, outcome.reset_at) == (None, RESET)
+
+
+def test_429_is_throttling_by_itself() -> None:
+    """429 without a word or a header is still a limit; the pause is ours to choose."""
+    outcome = classify(Response(429, {}, b""))
+    assert outcome == Throttled("GitHub answers 429: no message")
+
+
+def test_403_with_retry_after_is_throttling() -> None:
+    """A pause that is named is obeyed though the message says nothing of a limit."""
+    outcome = classify(refusal(403, "Forbidden", {"retry-after": "7"}))
+    assert isinstance(outcome, Throttled)
+    assert outcome.retry_after == timedelta(seconds=7)
+
+
+@pytest.mark.parametrize("value", ["soon", "", "-1", "1.5", "²", "Wed, 21 Oct 2026 07:28:00 GMT"])
+def test_a_pause_that_cannot_be_read_is_ours_to_choose(value: str) -> None:
+    """Anything but whole ASCII seconds falls back to the quota's reset."""
+    outcome = classify(refusal(429, SECONDARY, {**SPENT, "retry-after": value}))
+    assert isinstance(outcome, Throttled)
+    assert (outcome.retry_after, outcome.reset_at) == (None, RESET)
+
+
+def test_an_absurd_pause_is_bounded() -> None:
+    """A run of digits of any length is a span that can be added to a date."""
+    outcome = classify(refusal(429, SECONDARY, {"retry-after": "9" * 5_000}))
+    assert isinstance(outcome, Throttled)
+    assert outcome.retry_after is not None
+    assert datetime(2026, 1, 1, tzinfo=UTC) + outcome.retry_after
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The history or contributor list is too large to list contributors for this repository via the API.",
+        "This diff is too large.",
+    ],
+)
+def test_too_large_is_no_throttling(message: str) -> None:
+    """GitHub refuses large lists with a bare 403, also when the quota happens to be spent."""
+    assert classify(refusal(403, message, SPENT)) == Blocked(BlockCause.TOO_LARGE, message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Repository access blocked",
+        "Resource not accessible by integration",
+        "Resource protected by organization SAML enforcement.",
+        "Sorry. Your account was suspended.",
+        "although you appear to have the correct authorization credentials, the organization has an IP allow list",
+    ],
+)
+def test_a_blocked_repository_is_no_throttling(message: str) -> None:
+    """A refusal that names its reason is one."""
+    assert classify(refusal(403, message)) == Blocked(BlockCause.ACCESS, message)
+
+
+def test_a_bare_403_is_no_throttling() -> None:
+    """Without a sign of a limit, 403 is a refusal of access."""
+    assert classify(refusal(403, "Forbidden")) == Blocked(BlockCause.ACCESS, "GitHub answers 403: Forbidden")
+    assert classify(Response(403, {}, b"<html>")) == Blocked(BlockCause.ACCESS, "GitHub answers 403: <html>")
+
+
+@pytest.mark.parametrize("fault", [Fault.UNREACHABLE, Fault.TIMED_OUT, Fault.BROKEN])
+def test_no_answer_passes(fault: Fault) -> None:
+    """What broke on the way may work the next time."""
+    assert classify(NoAnswer(fault, "why")) == Transient("why")
+
+
+@pytest.mark.parametrize("fault", [Fault.TOO_LARGE, Fault.FORBIDDEN_HOST])
+def test_an_answer_beyond_bounds_is_malformed(fault: Fault) -> None:
+    """An oversized answer and a foreign host are no passing faults."""
+    assert classify(NoAnswer(fault, "why")) == Malformed("why")
+
+
+def test_quota_is_read_off_any_answer() -> None:
+    """The headers tell the quota, on an error as on a good answer."""
+    expected = Quota("core", 5000, 4987, RESET)
+    assert read_quota(response([])) == expected
+    assert read_quota(refusal(502, "Server Error")) == expected
+
+
+@pytest.mark.parametrize("missing", ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"])
+@pytest.mark.parametrize("value", [None, "", "many", "9" * 30, "9" * 5_000])
+def test_a_quota_that_cannot_be_read_is_none(missing: str, value: str | None) -> None:
+    """A header that is missing or absurd tells nothing, and breaks nothing."""
+    headers = {name: text for name, text in QUOTA.items() if name != missing}
+    if value is not None:
+        headers[missing] = value
+    quota = read_quota(Response(200, headers, b""))
+    assert quota is None or (value == "9" * 30 and missing != "x-ratelimit-reset")
+
+
+def test_validators_that_can_be_sent_back() -> None:
+    """Printable ASCII only: another value would break the next request."""
+    headers = {"etag": 'W/"abc"', "last-modified": "Sat, 21 Nov 2026 12:00:00 GMT"}
+    assert validators_of(Response(200, headers, b"")) == Validators('W/"abc"', "Sat, 21 Nov 2026 12:00:00 GMT")
+    assert validators_of(Response(200, {"etag": '"é"', "last-modified": "a\nb"}, b"")) == Validators()
+    assert validators_of(Response(200, {"etag": "x" * 513}, b"")) == Validators()
+
+
+def test_messages_are_cut_to_a_printable_line() -> None:
+    """GitHub's words come without control characters and no longer than a line, also out of broken bodies."""
+    assert message_of(refusal(500, "a\nb\x1b[31mc")) == "a b [31mc"
+    assert message_of(refusal(500, "x" * 500)) == "x" * 119 + "…"
+    assert message_of(Response(500, {}, b"\xff\x00oops")) == "\ufffd oops"
+    assert excerpt(b"") == ""

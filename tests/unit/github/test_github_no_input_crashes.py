@@ -1,0 +1,166 @@
+"""No answer crashes a reader: random bytes, random JSON and mutated real answers each end in an outcome."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fetcher import outcome
+from fetcher.commits import add_commits, rolling_weeks, with_earlier
+from fetcher.github.details import read_commit_activity, read_comparison, read_contributors, read_participation
+from fetcher.github.statistics import (
+    BatchAnswer,
+    read_by_id,
+    read_by_name,
+    read_newest_commit,
+    read_repository,
+    read_viewer,
+)
+from fetcher.model import RepoStats
+from fetcher.wire import Answer, Fault, NoAnswer, Response
+from tests.unit.github.recorded import DATA
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+REAL = [path.read_bytes() for path in sorted(DATA.glob("*.json"))]
+IDS = ("MDEwOlJlcG9zaXRvcnkzMDAwNDgx", "R_kgDOKbknAg")
+JSON = {"content-type": "application/json"}
+OUTCOMES = (
+    *get_args(outcome.Failure),
+    outcome.Fetched,
+    outcome.NotModified,
+    outcome.NotReady,
+    outcome.Moved,
+    BatchAnswer,
+)
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", 2**31, 2**63, -(2**70), 10**400]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+header_values = st.text(max_size=40) | st.sampled_from(
+    ["application/json", "text/html", "3", "²", "9" * 30, "9" * 5_000, "0", '<https://x/?page=2>; rel="next"']
+)
+headers = st.dictionaries(
+    st.sampled_from(
+        [
+            "content-type",
+            "etag",
+            "link",
+            "location",
+            "retry-after",
+            "x-ratelimit-limit",
+            "x-ratelimit-remaining",
+            "x-ratelimit-reset",
+        ]
+    ),
+    header_values,
+)
+statuses = st.integers(100, 999) | st.sampled_from([200, 301, 401, 403, 429])
+
+
+def read_all(answer: Answer) -> None:
+    """Through every reader; what is read can be reckoned with and is short and printable where it is for people."""
+    for result in (
+        read_by_id(answer, IDS),
+        read_by_name(answer, 2),
+        read_viewer(answer),
+        read_repository(answer),
+        read_newest_commit(answer),
+        read_contributors(answer),
+        read_participation(answer),
+        read_comparison(answer),
+        read_commit_activity(answer),
+    ):
+        assert isinstance(result, OUTCOMES)
+        assert len(getattr(result, "reason", "")) < 600
+        if isinstance(result, BatchAnswer):
+            for one in result.outcomes:
+                assert isinstance(one, OUTCOMES)
+                if isinstance(one, outcome.Fetched):
+                    can_be_stored(one.value)
+    reckon(answer)
+
+
+def can_be_stored(stats: RepoStats) -> None:
+    """Figures fit a database's integers, moments have a UTC."""
+    assert 0 <= stats.stars < 2**31
+    assert 0 <= stats.forks < 2**31
+    assert 0 < stats.database_id < 2**63
+    for moment in (stats.pushed_at, stats.head_committed_at):
+        assert moment is None or moment.tzinfo is UTC
+
+
+def reckon(answer: Answer) -> None:
+    """Whatever days were read, weeks follow from them and the run of days stays short."""
+    activity, compared = read_commit_activity(answer), read_comparison(answer)
+    if isinstance(activity, outcome.Fetched):
+        days = activity.value
+        assert len(rolling_weeks(days, NOW.date())) == 52
+        assert with_earlier(days, days) == days
+        far = [NOW.date() + timedelta(days=number) for number in (-100_000, -400, 0, 3, 1_000_000)]
+        grown = add_commits(days, far, NOW.date())
+        assert len(grown.counts) <= max(len(days.counts) + (NOW.date() - days.start).days, 0) + 800
+    if isinstance(compared, outcome.Fetched):
+        assert compared.value.total >= 0
+
+
+@given(statuses, headers, st.binary(max_size=200))
+def test_random_bytes(status: int, fields: dict[str, str], body: bytes) -> None:
+    """Any status with any headers and any bytes."""
+    read_all(Response(status, fields, body))
+
+
+@given(st.sampled_from(Fault), st.text(max_size=40))
+def test_no_answer_at_all(fault: Fault, reason: str) -> None:
+    """Every fault of the transport is an outcome of every reader."""
+    read_all(NoAnswer(fault, reason))
+
+
+@given(json_values)
+def test_random_json(value: Any) -> None:
+    """Any JSON, NaN and lone surrogates included, in place of what is documented."""
+    read_all(Response(200, JSON, json.dumps(value).encode()))
+
+
+@given(st.dictionaries(st.sampled_from(["data", "errors"]), json_values))
+def test_random_graphql(value: Any) -> None:
+    """Any data and any errors in GraphQL's own frame."""
+    read_all(Response(200, JSON, json.dumps(value).encode()))
+
+
+@given(st.sampled_from(REAL), st.data())
+@settings(max_examples=300)
+def test_mutated_answers(body: bytes, data: st.DataObject) -> None:
+    """A real answer with some bytes taken out and others put in."""
+    mutated = bytearray(body)
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(mutated)))
+        end = start + data.draw(st.integers(0, 30))
+        mutated[start:end] = data.draw(
+            st.binary(max_size=6) | st.sampled_from([b"[" * 9, b"9" * 40, b"\\ud800", b"\\u0000"])
+        )
+    read_all(Response(200, JSON, bytes(mutated)))
+
+
+@given(st.sampled_from(REAL), st.data())
+@settings(max_examples=400)
+def test_replaced_values(body: bytes, data: st.DataObject) -> None:
+    """A real answer with one value anywhere in it replaced by any other."""
+    parent: Any = {"whole": json.loads(body)}
+    whole, key = parent, "whole"
+    while isinstance(parent[key], dict | list) and parent[key] and data.draw(st.integers(0, 4)):
+        parent = parent[key]
+        keys = sorted(parent) if isinstance(parent, dict) else range(len(parent))
+        key = data.draw(st.sampled_from(keys))
+    parent[key] = data.draw(json_values)
+    read_all(Response(200, JSON, json.dumps(whole["whole"]).encode()))

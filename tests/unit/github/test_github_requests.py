@@ -1,0 +1,92 @@
+"""Requests to GitHub: where they go, what they carry, and how much they may bring."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fetcher.github import requests
+from fetcher.github.requests import PUBLIC_API, Api, api_at
+from fetcher.model import RepoRef, Validators
+from fetcher.wire import Request, Resource
+
+API = api_at(PUBLIC_API)
+REPO = RepoRef("github.com", "octo", "cat")
+
+
+@pytest.mark.parametrize(
+    ("root", "expected"),
+    [
+        ("https://api.github.com", Api("https://api.github.com", "https://api.github.com/graphql", "github.com")),
+        ("https://api.github.com/", Api("https://api.github.com", "https://api.github.com/graphql", "github.com")),
+        (
+            "https://git.example:8443/api/v3/",
+            Api("https://git.example:8443/api/v3", "https://git.example:8443/api/graphql", "git.example"),
+        ),
+        (
+            "http://127.0.0.1:9/github",
+            Api("http://127.0.0.1:9/github", "http://127.0.0.1:9/github/graphql", "github.com"),
+        ),
+    ],
+)
+def test_where_the_apis_are(root: str, expected: Api) -> None:
+    """GraphQL lies below the public root, and beside an Enterprise server's; repositories carry its host."""
+    assert api_at(root) == expected
+
+
+@pytest.mark.parametrize(
+    ("request_", "path"),
+    [
+        (requests.repository(API, REPO, Validators()), "/repos/octo/cat"),
+        (requests.newest_commit(API, REPO), "/repos/octo/cat/commits?per_page=1"),
+        (requests.contributors(API, REPO), "/repos/octo/cat/contributors?per_page=100"),
+        (requests.contributors(API, REPO, 3), "/repos/octo/cat/contributors?per_page=100&page=3"),
+        (requests.commit_activity(API, REPO), "/repos/octo/cat/stats/commit_activity"),
+        (requests.participation(API, REPO), "/repos/octo/cat/stats/participation"),
+        (requests.compare(API, REPO, "a1", "b2"), "/repos/octo/cat/compare/a1...b2?per_page=100"),
+        (requests.compare(API, REPO, "a1", "b2", 2), "/repos/octo/cat/compare/a1...b2?per_page=100&page=2"),
+        (requests.rate_limit(API), "/rate_limit"),
+    ],
+)
+def test_rest_requests(request_: Request, path: str) -> None:
+    """Every REST request is a GET of its documented path, in the pinned version of the API, for one point of core."""
+    assert request_.url == PUBLIC_API + path
+    assert (request_.method, request_.resource, request_.points) == ("GET", Resource.CORE, 1)
+    assert request_.headers["x-github-api-version"] == requests.API_VERSION
+    assert "authorization" not in request_.headers
+
+
+def test_names_cannot_leave_their_place_in_the_path() -> None:
+    """A slash, a dot-dot or a question mark in a name is quoted, and so in a ref."""
+    evil = RepoRef("github.com", "../..", "a?b#c/d")
+    assert requests.newest_commit(API, evil).url.startswith(f"{PUBLIC_API}/repos/..%2F../a%3Fb%23c%2Fd/commits?")
+    assert "/compare/a%2Fb...c%3Fd?" in requests.compare(API, REPO, "a/b", "c?d").url
+
+
+def test_conditional_requests() -> None:
+    """An entity tag goes before a date; without either the request is unconditional."""
+    both = requests.repository(API, REPO, Validators('"tag"', "yesterday")).headers
+    dated = requests.repository(API, REPO, Validators(None, "yesterday")).headers
+    assert both["if-none-match"] == '"tag"'
+    assert "if-modified-since" not in both
+    assert dated["if-modified-since"] == "yesterday"
+    assert not {"if-none-match", "if-modified-since"} & requests.repository(API, REPO, Validators()).headers.keys()
+
+
+def test_graphql_requests() -> None:
+    """Names and ids travel as variables, never in the document; the whole batch is one point of GraphQL."""
+    by_id = requests.statistics_by_id(API, ["R_1", "R_2"])
+    by_name = requests.statistics_by_name(API, [REPO, RepoRef("github.com", 'o"', "n}")])
+    viewer = requests.viewer(API)
+    for request in (by_id, by_name, viewer):
+        assert (request.method, request.url, request.resource) == ("POST", API.graphql, Resource.GRAPHQL)
+        assert request.points == 1
+    assert json.loads(by_id.body or b"")["variables"] == {"ids": ["R_1", "R_2"]}
+    assert json.loads(by_name.body or b"")["variables"] == {"o0": "octo", "n0": "cat", "o1": 'o"', "n1": "n}"}
+
+
+def test_a_comparison_may_be_large() -> None:
+    """Its first page carries every file's patch, so it may bring more than the other answers."""
+    assert requests.compare(API, REPO, "a", "b").max_bytes == requests.COMPARE_BYTES
+    assert requests.contributors(API, REPO).max_bytes < requests.COMPARE_BYTES

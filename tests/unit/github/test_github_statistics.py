@@ -1,0 +1,325 @@
+"""Statistics: of a batch from one GraphQL answer, of one repository over REST."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fetcher.github.statistics import (
+    BatchAnswer,
+    read_by_id,
+    read_by_name,
+    read_newest_commit,
+    read_repository,
+    read_viewer,
+)
+from fetcher.model import RepoStats, Validators
+from fetcher.outcome import (
+    BlockCause,
+    Blocked,
+    Fetched,
+    Gone,
+    Malformed,
+    NotModified,
+    Overloaded,
+    Throttled,
+    Transient,
+    Unauthorized,
+)
+from fetcher.wire import Answer, Fault, NoAnswer
+from tests.unit.github.recorded import RESET, SPENT, recorded, refusal, response
+
+IDS = ("MDEwOlJlcG9zaXRvcnkzMDAwNDgx", "R_kgDOKbknAg", "R_kgDOKbknAw")
+PUSHED = datetime(2026, 10, 30, 20, 5, 15, tzinfo=UTC)
+HEAD = "0f7a1b8f8c5e2b3d0a9c4d5e6f7a8b9c0d1e2f3a"
+ORGANIZATIONS = RepoStats(
+    node_id=IDS[0],
+    database_id=3000481,
+    full_name="bennylope/django-organizations",
+    stars=262,
+    forks=70,
+    watchers=14,
+    description=":couple: Multi-user accounts for Django projects",
+    archived=False,
+    disabled=False,
+    empty=False,
+    default_branch="master",
+    head_oid=HEAD,
+    head_committed_at=PUSHED - timedelta(seconds=1),
+    pushed_at=PUSHED,
+)
+
+
+def by_id(body: Any) -> BatchAnswer:
+    """What reading ``body`` for the recorded ids comes to, which must not be a failure of the whole."""
+    batch = read_by_id(response(body), IDS)
+    assert isinstance(batch, BatchAnswer)
+    return batch
+
+
+def test_a_batch_with_a_missing_repository() -> None:
+    """One missing repository is gone, its neighbours are fetched with every field, and the seconds are told."""
+    batch = by_id(recorded("graphql_by_id"))
+    first, missing, empty = batch.outcomes
+    assert first == Fetched(ORGANIZATIONS)
+    assert missing == Gone("Could not resolve to a node with the global id of 'R_kgDOKbknAg'")
+    assert isinstance(empty, Fetched)
+    assert (empty.value.empty, empty.value.archived, empty.value.description) == (True, True, "")
+    assert (empty.value.head_oid, empty.value.default_branch, empty.value.pushed_at) == (None, None, None)
+    assert batch.seconds == 0.2
+
+
+def test_a_batch_by_name() -> None:
+    """Aliases lead each repository to its place, and errors by alias to theirs."""
+    batch = read_by_name(response(recorded("graphql_by_name")), 2)
+    assert isinstance(batch, BatchAnswer)
+    missing, found = batch.outcomes
+    assert isinstance(missing, Gone)
+    assert isinstance(found, Fetched)
+    assert found.value.full_name == "bennylope/django-organizations"
+
+
+def test_null_without_an_error_is_asked_again() -> None:
+    """An answer cut short without a word leaves no verdict about the repository."""
+    body = recorded("graphql_by_id")
+    del body["errors"]
+    assert by_id(body).outcomes[1] == Overloaded("it did not come back and no error says why")
+
+
+def test_a_list_shorter_than_asked_is_asked_again() -> None:
+    """Whoever is missing at the end of the list did not come back; those before did."""
+    body = recorded("graphql_by_id")
+    del body["data"]["nodes"][1:]
+    outcomes = by_id(body).outcomes
+    assert isinstance(outcomes[0], Fetched)
+    assert isinstance(outcomes[2], Overloaded)
+
+
+def test_a_node_at_the_wrong_place_is_nobodys() -> None:
+    """A list that has lost one in its middle must not give a repository another's figures."""
+    body = recorded("graphql_by_id")
+    body["data"]["nodes"][1:] = [body["data"]["nodes"][2]]
+    del body["errors"]
+    outcomes = by_id(body).outcomes
+    assert isinstance(outcomes[0], Fetched)
+    assert outcomes[1] == Overloaded("the answer does not hold what was asked for at its place")
+    assert isinstance(outcomes[2], Overloaded)
+
+
+def test_an_alias_that_is_left_out_is_asked_again() -> None:
+    """A repository by name that did not come back has no verdict."""
+    batch = read_by_name(response(recorded("graphql_by_name")), 3)
+    assert isinstance(batch, BatchAnswer)
+    assert isinstance(batch.outcomes[2], Overloaded)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "expected"),
+    [
+        ("NOT_FOUND", "why", Gone("why")),
+        ("FORBIDDEN", "why", Blocked(BlockCause.ACCESS, "why")),
+        ("SAML_FAILURE", "why", Blocked(BlockCause.ACCESS, "why")),
+        ("INSUFFICIENT_SCOPES", "why", Blocked(BlockCause.ACCESS, "why")),
+        ("DMCA", "why", Blocked(BlockCause.LEGAL, "why")),
+        (None, "Blocked for a DMCA notice", Blocked(BlockCause.LEGAL, "Blocked for a DMCA notice")),
+        ("RESOURCE_LIMITS_EXCEEDED", "why", Overloaded("why")),
+        (None, "Timeout on validation of query", Overloaded("Timeout on validation of query")),
+        ("SERVICE_UNAVAILABLE", "why", Transient("why")),
+        (None, "why", Transient("why")),
+    ],
+)
+def test_errors_by_their_type(kind: str | None, message: str, expected: object) -> None:
+    """An error with a path is about that repository alone, and its type tells what it means."""
+    body = recorded("graphql_by_id")
+    body["errors"] = [{"path": ["nodes", 1], "message": message, **({"type": kind} if kind else {})}]
+    outcomes = by_id(body).outcomes
+    assert outcomes[1] == expected
+    assert isinstance(outcomes[0], Fetched)
+
+
+def test_an_error_within_a_repository_spoils_that_repository() -> None:
+    """A branch that is null because it could not be read is not an empty repository."""
+    body = recorded("graphql_by_id")
+    body["data"]["nodes"][0]["defaultBranchRef"] = None
+    body["errors"].append({"path": ["nodes", 0, "defaultBranchRef"], "message": "Something went wrong"})
+    assert by_id(body).outcomes[0] == Transient("Something went wrong")
+
+
+def test_of_several_errors_the_first_counts() -> None:
+    """Two errors of one repository: the first is told; errors without a usable path are nobody's."""
+    body = recorded("graphql_by_id")
+    body["errors"] = [
+        {"path": ["nodes", 1], "message": "first"},
+        {"path": ["nodes", 1, "watchers"], "message": "second"},
+        {"path": ["nodes"], "message": "too short"},
+        {"path": [], "message": "empty"},
+        {"message": "none"},
+    ]
+    assert by_id(body).outcomes[1] == Transient("first")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "where"),
+    [
+        ("stargazerCount", None, "stargazerCount"),
+        ("stargazerCount", -1, "stargazerCount"),
+        ("forkCount", 2**31, "forkCount"),
+        ("databaseId", 2**63, "databaseId"),
+        ("watchers", {}, "watchers.totalCount"),
+        ("isArchived", "perhaps", "isArchived"),
+        ("pushedAt", "yesterday", "pushedAt"),
+        ("pushedAt", "2026-10-30T20:05:15", "pushedAt"),
+        ("pushedAt", "9999-12-31T23:59:59-05:00", "pushedAt"),
+        ("defaultBranchRef", {"name": "main"}, "defaultBranchRef.target"),
+        ("nameWithOwner", 7, "nameWithOwner"),
+    ],
+)
+def test_one_wrong_shape_costs_no_neighbour(field: str, value: object, where: str) -> None:
+    """A value of another type or beyond all bounds is told with its place; the neighbours are fetched."""
+    body = recorded("graphql_by_id")
+    body["data"]["nodes"][0][field] = value
+    first, _, third = by_id(body).outcomes
+    assert isinstance(first, Malformed)
+    assert first.reason.startswith(f"repository {IDS[0]}: ")
+    assert where in first.reason
+    assert isinstance(third, Fetched)
+
+
+def test_moments_come_in_utc_and_text_without_nul() -> None:
+    """Another offset is the same moment; a NUL, which PostgreSQL cannot hold, is left out."""
+    body = recorded("graphql_by_id")
+    body["data"]["nodes"][0] |= {"pushedAt": "2026-10-30T15:05:15-05:00", "description": "a\0b"}
+    first = by_id(body).outcomes[0]
+    assert isinstance(first, Fetched)
+    assert (first.value.pushed_at, first.value.description) == (PUSHED, "ab")
+    assert first.value.pushed_at is not None
+    assert first.value.pushed_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("kind", ["RATE_LIMITED", "RATE_LIMIT"])
+def test_the_primary_limit_as_http_200(kind: str) -> None:
+    """GraphQL tells its primary limit with status 200 and a type; the headers tell the reset."""
+    body = {"errors": [{"type": kind, "message": "no more"}]}
+    assert read_by_id(response(body, headers=SPENT), IDS) == Throttled("no more", reset_at=RESET)
+
+
+def test_a_secondary_limit_as_http_200() -> None:
+    """A limit in words alone is one too, also beside data."""
+    body = {"data": {"nodes": []}, "errors": [{"message": "You have exceeded a secondary rate limit"}]}
+    outcome = read_by_name(response(body, headers={"retry-after": "9"}), 3)
+    assert outcome == Throttled("You have exceeded a secondary rate limit", timedelta(seconds=9))
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (refusal(502, "Bad gateway"), Overloaded),
+        (refusal(504, "Gateway timeout"), Overloaded),
+        (NoAnswer(Fault.TIMED_OUT, "slow"), Overloaded),
+        (refusal(500, "Oops"), Transient),
+        (refusal(503, "Oops"), Transient),
+        (NoAnswer(Fault.BROKEN, "cut"), Transient),
+        (NoAnswer(Fault.TOO_LARGE, "big"), Malformed),
+        (refusal(401, "Bad credentials"), Unauthorized),
+        (refusal(403, "You have exceeded a secondary rate limit"), Throttled),
+        (refusal(403, "Your account was suspended"), Unauthorized),
+        (refusal(451, "Blocked"), Unauthorized),
+        (refusal(404, "Not Found"), Malformed),
+        (response(b"", 301, {"location": "/elsewhere"}), Malformed),
+        (response(b"", 202), Malformed),
+        (response(b"", 304), Malformed),
+        (response(b"<html>", headers={"content-type": "text/html"}), Malformed),
+        (response(b'{"data": {"nodes": ['), Malformed),
+        (response([1]), Malformed),
+        (response({}), Malformed),
+        (response({"data": None}), Malformed),
+        (response({"data": {"viewer": None}}), Malformed),
+        (response({"data": {"nodes": "many"}}), Malformed),
+        (response({"data": None, "errors": [{"message": "Something went wrong while executing"}]}), Overloaded),
+        (response({"errors": [{"type": "MAX_NODE_LIMIT_EXCEEDED", "message": "no"}]}), Overloaded),
+        (response({"errors": [{"message": "Field 'x' doesn't exist"}]}), Malformed),
+        (response({"errors": "many"}), Malformed),
+    ],
+)
+def test_the_whole_query_fails(answer: Answer, expected: type) -> None:
+    """What is about the query is no verdict about a repository: none of them is gone or blocked by it."""
+    assert isinstance(read_by_id(answer, IDS), expected)
+
+
+def test_a_query_by_name_and_the_viewer_fail_alike() -> None:
+    """The same failures reach every GraphQL reader."""
+    assert read_by_name(refusal(401, "Bad credentials"), 1) == read_viewer(refusal(401, "Bad credentials"))
+    assert isinstance(read_by_name(refusal(404, "Not Found"), 1), Malformed)
+
+
+def test_the_viewer() -> None:
+    """The account behind a token, or where its shape differs."""
+    found = read_viewer(response(recorded("graphql_viewer")))
+    assert isinstance(found, Fetched)
+    assert (found.value.login, found.value.database_id) == ("octocat", 583231)
+    outcome = read_viewer(response({"data": {"viewer": {"login": None}}}))
+    assert isinstance(outcome, Malformed)
+    assert outcome.reason.startswith("viewer: ")
+
+
+def test_a_repository_over_rest() -> None:
+    """Stars, forks and real watchers, with the validators; its head is not told here."""
+    answer = response(recorded("rest_repository"), headers={"etag": 'W/"1"', "last-modified": "Sat, 1 Nov"})
+    outcome = read_repository(answer)
+    assert isinstance(outcome, Fetched)
+    assert outcome.validators == Validators('W/"1"', "Sat, 1 Nov")
+    stats = outcome.value
+    assert (stats.stars, stats.forks, stats.watchers) == (262, 70, 14)
+    assert (stats.node_id, stats.database_id, stats.head_oid) == (IDS[0], 3000481, None)
+    assert stats.default_branch == "master"
+
+
+def test_a_repository_over_rest_that_is_not_told() -> None:
+    """Outcomes pass through; a wrong shape and a truncated body are malformed."""
+    assert read_repository(response(b"", 304)) == NotModified()
+    assert isinstance(read_repository(refusal(404, "Not Found")), Gone)
+    assert isinstance(read_repository(response({"message": "hello"})), Malformed)
+    assert isinstance(read_repository(response(b'{"id": 1, "node_')), Malformed)
+
+
+def test_a_repository_without_description_or_watchers() -> None:
+    """A null description is none; a list's shape lacks the watchers, which then are unknown, not zero."""
+    body = recorded("rest_repository")
+    body["description"] = None
+    del body["subscribers_count"]
+    outcome = read_repository(response(body))
+    assert isinstance(outcome, Fetched)
+    assert (outcome.value.description, outcome.value.watchers) == ("", None)
+
+
+def test_the_newest_commit() -> None:
+    """The head and when it was committed; 409 and an empty list are a repository without any."""
+    outcome = read_newest_commit(response(recorded("rest_commits")))
+    assert isinstance(outcome, Fetched)
+    assert outcome.value is not None
+    assert outcome.value.sha == "aaaa3" * 8
+    assert outcome.value.committed_at == PUSHED - timedelta(seconds=1)
+    assert read_newest_commit(refusal(409, "Git Repository is empty.")) == Fetched(None)
+    assert read_newest_commit(response([])) == Fetched(None)
+
+
+def test_a_newest_commit_that_is_not_told() -> None:
+    """Failures pass through, a wrong shape is malformed, and a commit without signatures has no dates."""
+    assert isinstance(read_newest_commit(refusal(502, "Oops")), Transient)
+    assert isinstance(read_newest_commit(NoAnswer(Fault.BROKEN, "cut")), Transient)
+    assert isinstance(read_newest_commit(response([{"sha": 1}])), Malformed)
+    outcome = read_newest_commit(response([{"sha": "abc", "commit": {"author": None, "committer": None}}]))
+    assert isinstance(outcome, Fetched)
+    assert outcome.value is not None
+    assert (outcome.value.committed_at, outcome.value.authored_at) == (None, None)
+
+
+def test_words_are_cut_to_a_printable_line() -> None:
+    """What GitHub says of an error comes without line breaks and no longer than a line."""
+    body = recorded("graphql_by_id")
+    body["errors"] = [{"path": ["nodes", 1], "message": "a\nb" + "x" * 5_000}]
+    outcome = by_id(body).outcomes[1]
+    assert isinstance(outcome, Transient)
+    assert outcome.reason == "a b" + "x" * 196 + "…"

@@ -1,0 +1,209 @@
+"""The refresh as it is wired in production, but for the network and the clock: a real SQLite store, the simulator's
+application without a socket, a clock that stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fetcher.exchange import Exchange
+from fetcher.github.requests import Api
+from fetcher.model import CatalogueEntry, Purpose, Record, Source, SourceState, StoredPackage, Upstream
+from fetcher.planner import Cadence
+from fetcher.refresh.batches import BatchSize
+from fetcher.refresh.conductor import Conductor, Report
+from fetcher.refresh.details import DetailsRefresh
+from fetcher.refresh.plan import Planner, lanes_for
+from fetcher.refresh.projects import ProjectsRefresh
+from fetcher.refresh.serials import SerialsCheck
+from fetcher.refresh.statistics import StatisticsRefresh
+from fetcher.simulator.credentials import DEFAULT_TOKEN
+from fetcher.simulator.history import Author, Commit, WrittenHistory
+from fetcher.simulator.journal import Journal
+from fetcher.simulator.limits import Limits
+from fetcher.simulator.project import Project, Release
+from fetcher.simulator.pypi import Index
+from fetcher.simulator.repository import Repository
+from fetcher.simulator.server import Service, Settings
+from fetcher.simulator.statistics_jobs import Statistics
+from fetcher.simulator.world import World
+from fetcher.store import SqlStore, open_engine, upgrade
+from tests.fakes import GenerousBudget, SimulatorTransport, StoppedClock
+from tests.stores import store_on
+
+NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+LEASE = timedelta(minutes=15)
+
+
+@dataclass
+class House:
+    """Everything that takes part in a refresh, and short words for what tests do with it."""
+
+    clock: StoppedClock
+    world: World
+    service: Service
+    transport: SimulatorTransport
+    budget: GenerousBudget
+    store: SqlStore
+    conductor: Conductor
+    planner: Planner
+    serials: SerialsCheck
+
+    @property
+    def log(self) -> Journal:
+        return self.service.state.journal
+
+    def requests(self) -> dict[str, int]:
+        """How many requests there were of each route since this was last asked."""
+        counted: dict[str, int] = {}
+        for (_, route, _), number in self.log.requests.items():
+            counted[route] = counted.get(route, 0) + number
+        self.log.clear()
+        return counted
+
+    def add(self, slug: str, *, repo: bool = True, project: bool = False) -> int:
+        """Import a package whose repository is ``octo/{slug}`` and whose project is of the same name."""
+        entry = CatalogueEntry(
+            slug,
+            slug.title(),
+            repo_url=f"https://github.com/octo/{slug}" if repo else None,
+            pypi_url=slug if project else None,
+        )
+        assert not self.store.import_entries([entry], self.clock.now()).rejected
+        return self.store.package_ids([slug])[slug]
+
+    def make(self, slug: str, authors: Sequence[str] = ("ann", "ann", "bob"), *, age: int = 20) -> Repository:
+        """A repository with a commit of each of ``authors``, a day apart, the newest ``age`` days old."""
+        commits: list[Commit] = []
+        for number, login in enumerate(authors):
+            at = self.clock.now() - (age + len(authors) - 1 - number) * DAY
+            parents = (commits[-1].oid,) if commits else ()
+            commits.append(Commit(f"{slug}{number:03}".rjust(40, "0"), Author(login, login, login), at, at, parents))
+        made = Repository(
+            database_id=self.world.new_repository_id(),
+            owner="octo",
+            name=slug,
+            created_at=NOW,
+            pushed_at=NOW,
+            stars=10,
+            history=WrittenHistory(commits),
+        )
+        self.world.put_repository(made)
+        return made
+
+    def publish(self, name: str, *versions: str, **fields: Any) -> Project:
+        releases = tuple(
+            Release(version=version, uploaded_at=NOW - (len(versions) - n) * DAY) for n, version in enumerate(versions)
+        )
+        urls = {"Documentation": f"https://{name}.example/"}
+        project = Project(name=name, serial=self.world.new_serial(), releases=releases, project_urls=urls, **fields)
+        self.world.put_project(project)
+        return project
+
+    async def work(self) -> list[Report]:
+        """Plan and refresh until nothing more is due now, as beat and the workers do; no more often than is sane."""
+        reports: list[Report] = []
+        for _ in range(10):
+            claims = await self.planner.claims()
+            if not claims:
+                return reports
+            reports += [await self.conductor.refresh(claim, Purpose.BACKGROUND) for claim in claims]
+        raise AssertionError("work that never ends")
+
+    async def by_hand(self, *slugs: str, sources: Sequence[Source] = tuple(Source)) -> Report:
+        """What a person's refresh does."""
+        ids = self.store.package_ids(slugs)
+        return await self.conductor.refresh_packages([ids[slug] for slug in slugs], sources, Purpose.MANUAL)
+
+    def tomorrow(self, days: int = 1) -> None:
+        """Let days pass, to a moment when every package's slot of the last day is over."""
+        self.clock.advance(days * DAY + DAY / 2)
+
+    def get(self, slug: str) -> StoredPackage:
+        found = self.store.package(slug)
+        assert found is not None
+        return found
+
+    def state(self, slug: str, source: Source) -> SourceState:
+        return self.get(slug).states[source]
+
+
+def records(reports: Sequence[Report], source: Source) -> list[Record]:
+    """What was recorded of one source as asked or confirmed."""
+    return [record for report in reports for record in report.records if record.source is source and record.outcome]
+
+
+Build = Callable[..., Awaitable[House]]
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("migrated") / "template.db"
+    engine = open_engine(f"sqlite:///{path}")
+    upgrade(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
+    """Makes a house: with or without a token, with cold statistics, before a mirror that lacks something."""
+    async with AsyncExitStack() as opened:
+
+        async def build(
+            *,
+            token: str | None = DEFAULT_TOKEN,
+            statistics: Statistics | None = None,
+            index: Index | None = None,
+            threshold: int = 500,
+        ) -> House:
+            path = tmp_path / "store.db"
+            shutil.copy(migrated, path)
+            engine = open_engine(f"sqlite:///{path}")
+            opened.callback(engine.dispose)
+            clock = StoppedClock(NOW)
+            world = World(clock)
+            settings = Settings(
+                limits=Limits(enforced=False), statistics=statistics or Statistics(), index=index or Index()
+            )
+            service = Service(world, settings)
+            transport = SimulatorTransport(service, token)
+            opened.push_async_callback(transport.aclose)
+            budget, store, cadence = GenerousBudget(), store_on(engine), Cadence()
+            identities = {
+                Upstream.GITHUB: "anonymous" if token is None else "token:1",
+                Upstream.PYPI: "index:simulator",
+            }
+            exchange = Exchange(transport, budget, clock, identities)
+            api = Api(transport.github, f"{transport.github}/graphql", "github.com")
+            conductor = Conductor(
+                store,
+                clock,
+                StatisticsRefresh(exchange, clock, api, cadence, token is None, BatchSize()),
+                DetailsRefresh(exchange, clock, api, cadence, asyncio.Semaphore(8)),
+                ProjectsRefresh(exchange, clock, transport.index, cadence, asyncio.Semaphore(6)),
+                LEASE,
+            )
+            lanes = lanes_for(anonymous=token is None)
+            planner = Planner(store, budget, clock, identities, lanes, LEASE, 3 * LEASE)
+            serials = SerialsCheck(store, exchange, clock, transport.index, cadence, threshold)
+            return House(clock, world, service, transport, budget, store, conductor, planner, serials)
+
+        yield build
+
+
+@pytest.fixture
+async def house(build: Build) -> House:
+    """The usual one: a token, warm statistics, the whole index."""
+    return await build()

@@ -1,0 +1,97 @@
+"""What is started now: as much of what is due as the budget can serve, oldest first."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from fetcher.model import DETAIL_SOURCES, Purpose, Source
+from fetcher.refresh.plan import DETAILS_LANE, GRAPHQL_LANE, PROJECTS_LANE, REST_LANE, Lane, lanes_for
+from fetcher.wire import Resource
+from tests.unit.refresh.conftest import LEASE, NOW, Build, House
+
+
+def with_lanes(house: House, *lanes: Lane) -> House:
+    house.planner = type(house.planner)(
+        house.store, house.budget, house.clock, house.planner.identities, lanes, LEASE, LEASE
+    )
+    return house
+
+
+async def test_batches_of_what_is_due(house: House) -> None:
+    """Each lane's batches are leased before anybody works on them, and nothing is claimed twice."""
+    ids = [house.add(f"package-{number}", project=True) for number in range(7)]
+    small = Lane((Source.GITHUB,), Resource.GRAPHQL, 3, 50)
+    with_lanes(house, small, PROJECTS_LANE)
+    claims = await house.planner.claims()
+    assert [(claim.sources, len(claim.package_ids)) for claim in claims] == [
+        ((Source.GITHUB,), 3),
+        ((Source.GITHUB,), 3),
+        ((Source.GITHUB,), 1),
+        ((Source.PYPI,), 7),
+    ]
+    assert sorted(i for claim in claims[:3] for i in claim.package_ids) == ids
+    assert {claim.until for claim in claims} == {NOW + LEASE}
+    assert await house.planner.claims() == []
+
+
+@pytest.mark.parametrize(("room", "claimed"), [(0, 0), (1, 3), (2, 6), (3, 7)])
+async def test_no_more_than_the_budget_can_serve(house: House, room: int, claimed: int) -> None:
+    """What one request of the lane serves, times the requests that will be granted; the rest stays in the store."""
+    for number in range(7):
+        house.add(f"package-{number}")
+    with_lanes(house, Lane((Source.GITHUB,), Resource.GRAPHQL, 2, 3))
+    house.budget.room = room
+    claims = await house.planner.claims()
+    assert sum(len(claim.package_ids) for claim in claims) == claimed
+
+
+async def test_what_is_on_its_way_counts(house: House) -> None:
+    """Packages that are leased and not yet recorded take room, so that the queue never runs ahead of the quota."""
+    for number in range(7):
+        house.add(f"package-{number}")
+    with_lanes(house, Lane((Source.GITHUB,), Resource.GRAPHQL, 10, 1))
+    house.budget.room = 4
+    assert [len(claim.package_ids) for claim in await house.planner.claims()] == [4]
+    assert await house.planner.claims() == []
+    house.clock.advance(timedelta(hours=1))
+    assert [len(claim.package_ids) for claim in await house.planner.claims()] == [4]
+
+
+async def test_oldest_first_after_an_outage(house: House) -> None:
+    """Who has waited longest is claimed first."""
+    first = house.add("first")
+    house.clock.advance(timedelta(hours=1))
+    second = house.add("second")
+    house.clock.advance(timedelta(days=3))
+    (claim,) = await house.planner.claims()
+    assert claim.package_ids == (first, second)
+
+
+def test_lanes() -> None:
+    """Without a token the repositories go over REST; the other lanes stay."""
+    assert lanes_for(anonymous=False) == (GRAPHQL_LANE, DETAILS_LANE, PROJECTS_LANE)
+    assert lanes_for(anonymous=True) == (REST_LANE, DETAILS_LANE, PROJECTS_LANE)
+    assert DETAILS_LANE.sources == DETAIL_SOURCES
+
+
+async def test_the_budget_is_asked_for_each_lanes_own(build: Build) -> None:
+    """Capacity is that of the background, of the identity and resource that the lane spends."""
+    house = await build(token=None)
+    asked = []
+
+    class Noting(type(house.budget)):  # type: ignore[misc]
+        async def capacity(self, ask, horizon, now):  # type: ignore[no-untyped-def]
+            asked.append((ask.identity, ask.resource, ask.purpose, horizon))
+            return 0
+
+    house.planner = type(house.planner)(
+        house.store, Noting(), house.clock, house.planner.identities, house.planner.lanes, LEASE, 3 * LEASE
+    )
+    assert await house.planner.claims() == []
+    assert asked == [
+        ("anonymous", Resource.CORE, Purpose.BACKGROUND, 3 * LEASE),
+        ("anonymous", Resource.CORE, Purpose.BACKGROUND, 3 * LEASE),
+        ("index:simulator", Resource.PYPI, Purpose.BACKGROUND, 3 * LEASE),
+    ]

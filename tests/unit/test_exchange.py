@@ -1,0 +1,281 @@
+"""One question: reserved, sent, read and settled, in this order and at the right price."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fetcher.exchange import MAX_HOPS, REJECTED_PAUSE, Exchange
+from fetcher.github.classify import classify
+from fetcher.model import Purpose, Quota, Upstream
+from fetcher.outcome import Deferred, Malformed, Throttled, Transient, Unauthorized
+from fetcher.ports import Wait
+from fetcher.wire import Answer, Fault, NoAnswer, Request, Resource, Response
+from tests.fakes import GenerousBudget, ScriptedTransport, StoppedClock, answer
+
+NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+ROOT = "https://api.example"
+IDENTITIES = {Upstream.GITHUB: "token:1", Upstream.PYPI: "index:x"}
+QUOTA_HEADERS = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "7", "x-ratelimit-reset": "1800000000"}
+
+
+def asking(path: str = "/a", **fields: Any) -> Request:
+    usual: dict[str, Any] = {"upstream": Upstream.GITHUB, "resource": Resource.CORE, "route": "repository"}
+    return Request(**{**usual, "url": ROOT + path, **fields})
+
+
+class Desk:
+    """An exchange over answers given in advance, and all that it did."""
+
+    def __init__(
+        self, *answers: Answer, patience: timedelta = timedelta(0), refusals: Sequence[Wait | None] = ()
+    ) -> None:
+        self.answers = deque(answers)
+        self.budget = GenerousBudget(deque(refusals))
+        self.clock = StoppedClock(NOW)
+        self.transport = ScriptedTransport(self._next, [ROOT])
+        self.exchange = Exchange(
+            self.transport, self.budget, self.clock, IDENTITIES, patience=patience, sleep=self.clock.sleep
+        )
+
+    def _next(self, request: Request) -> Answer:
+        self.budget.log.append("send")
+        return self.answers.popleft()
+
+    async def ask(self, request: Request | None = None, purpose: Purpose = Purpose.BACKGROUND) -> Any:
+        return await self.exchange.ask(request or asking(), purpose, classify)
+
+
+async def test_reserved_before_it_is_sent_and_settled_after() -> None:
+    """The order of every request; the reservation names the identity, the resource, the purpose and the points."""
+    good = answer([], seconds=0.2)
+    desk = Desk(good)
+    assert await desk.ask(asking(points=3), Purpose.MANUAL) == good
+    assert desk.budget.log == ["reserve", "send", "settle"]
+    (ask,) = desk.budget.asks
+    assert (ask.identity, ask.resource, ask.purpose, ask.points) == ("token:1", Resource.CORE, Purpose.MANUAL, 3)
+    assert desk.exchange.identity(Upstream.PYPI) == "index:x"
+
+
+@pytest.mark.parametrize(
+    ("answered", "points"),
+    [
+        (answer([]), 3),
+        (answer({}, 404), 3),
+        (answer({}, 502), 3),
+        (answer(b"", 304), 0),
+        (NoAnswer(Fault.UNREACHABLE, "why"), 0),
+        (NoAnswer(Fault.FORBIDDEN_HOST, "why"), 0),
+        (NoAnswer(Fault.TIMED_OUT, "why"), 3),
+        (NoAnswer(Fault.TOO_LARGE, "why"), 3),
+    ],
+)
+async def test_what_a_question_costs(answered: Answer, points: int) -> None:
+    """Nothing for a 304 or where nothing reached the upstream, else its points: also where the answer was lost."""
+    desk = Desk(answered)
+    await desk.ask(asking(points=3))
+    (bill,) = desk.budget.bills
+    assert bill.points == points
+    assert bill.throttled is None
+
+
+async def test_the_bill_tells_seconds_attempts_and_quota() -> None:
+    """What the answer took and what its headers say is left, on errors too."""
+    desk = Desk(Response(502, QUOTA_HEADERS, b"", seconds=1.5, attempts=2))
+    await desk.ask()
+    (bill,) = desk.budget.bills
+    assert (bill.seconds, bill.attempts) == (1.5, 2)
+    assert bill.quota == Quota("", 5000, 7, datetime.fromtimestamp(1_800_000_000, UTC))
+
+
+async def test_an_index_tells_no_quota() -> None:
+    """Headers of that name from another upstream mean nothing."""
+    desk = Desk(Response(200, QUOTA_HEADERS, b""))
+    await desk.ask(asking(upstream=Upstream.PYPI, resource=Resource.PYPI))
+    assert desk.budget.bills[0].quota is None
+    assert desk.budget.asks[0].identity == "index:x"
+
+
+async def test_throttling_is_in_the_bill() -> None:
+    """A limit's answer pauses everybody who shares the identity."""
+    desk = Desk(answer({"message": "secondary rate limit"}, 403, {"retry-after": "30"}))
+    outcome = await desk.ask()
+    assert isinstance(outcome, Throttled)
+    assert desk.budget.bills[0].throttled == outcome
+
+
+async def test_a_rejected_credential_pauses_the_identity() -> None:
+    """Further requests with it are in vain, so none is made for a while."""
+    desk = Desk(answer({"message": "Bad credentials"}, 401))
+    outcome = await desk.ask()
+    assert isinstance(outcome, Unauthorized)
+    assert desk.budget.bills[0].throttled == Throttled(outcome.reason, retry_after=REJECTED_PAUSE)
+
+
+async def test_how_long_a_rejected_credential_pauses() -> None:
+    """Against a simulator with a compressed hour the silence is shorter."""
+    budget, clock = GenerousBudget(), StoppedClock(NOW)
+    transport = ScriptedTransport(lambda request: answer({}, 401), [ROOT])
+    exchange = Exchange(transport, budget, clock, IDENTITIES, rejected=SECOND)
+    await exchange.ask(asking(), Purpose.BACKGROUND, classify)
+    throttled = budget.bills[0].throttled
+    assert throttled is not None
+    assert throttled.retry_after == SECOND
+
+
+async def test_the_expected_seconds_follow_the_answers() -> None:
+    """The first reservation guesses; later ones of the same route expect what answers took lately, smoothed."""
+    desk = Desk(*(answer([], seconds=seconds) for seconds in (2.0, 4.0, 4.0)), answer([], seconds=9.0))
+    for _ in range(3):
+        await desk.ask()
+    await desk.ask(asking(route="other"))
+    assert [ask.seconds for ask in desk.budget.asks] == [0.5, 2.0, pytest.approx(2.6), 0.5]
+
+
+# --- redirects and broken lines ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("location", ["/b", f"{ROOT}/b", f"{ROOT}:443/b", f"{ROOT.upper()}/b", "b"])
+async def test_a_redirect_on_the_same_origin_is_followed(location: str) -> None:
+    """Relative or whole, with the port named or not: followed with all of the request, and reserved for each hop."""
+    good = answer([])
+    desk = Desk(answer(b"", 301, {"location": location}), good)
+    assert await desk.ask(asking(headers={"accept": "x"}, max_bytes=77)) == good
+    assert desk.budget.log == ["reserve", "send", "settle"] * 2
+    second = desk.transport.requests[1]
+    assert second.url.lower().removeprefix(ROOT).removeprefix(":443") == "/b"
+    assert (second.headers["accept"], second.max_bytes) == ("x", 77)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://elsewhere.example/b",
+        "http://api.example/b",
+        f"{ROOT}:444/b",
+        "//elsewhere.example/b",
+        "https://api.example@elsewhere.example/b",
+        f"{ROOT}:port/b",
+        "https://[broken",
+        "file:///etc/passwd",
+        "mailto:somebody",
+    ],
+)
+async def test_a_redirect_elsewhere_is_refused(location: str) -> None:
+    """Another host, scheme or port, or what is no address at all, is never asked."""
+    desk = Desk(answer(b"", 302, {"location": location}), answer([]))
+    outcome = await desk.ask()
+    assert outcome == Malformed("redirected away from the upstream's own address: not followed")
+    assert len(desk.transport.requests) == 1
+
+
+async def test_a_loop_of_redirects_ends() -> None:
+    """The first request and three hops are sent, each reserved and settled; the fourth redirect is the last."""
+    desk = Desk(*[answer(b"", 301, {"location": "/a"})] * 9)
+    assert await desk.ask() == Malformed(f"redirected more than {MAX_HOPS} times")
+    assert desk.budget.log == ["reserve", "send", "settle"] * (1 + MAX_HOPS)
+
+
+async def test_a_broken_line_is_tried_once_more() -> None:
+    """Under a new reservation, for whatever was received was spent."""
+    good = answer([])
+    desk = Desk(NoAnswer(Fault.BROKEN, "cut"), good)
+    assert await desk.ask() == good
+    assert desk.budget.log == ["reserve", "send", "settle"] * 2
+    assert [bill.points for bill in desk.budget.bills] == [1, 1]
+
+
+async def test_a_line_that_stays_broken_is_a_fault() -> None:
+    """The second break ends the question."""
+    desk = Desk(*[NoAnswer(Fault.BROKEN, "cut")] * 3)
+    assert await desk.ask() == Transient("cut")
+    assert len(desk.answers) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.TIMED_OUT, Fault.UNREACHABLE, Fault.TOO_LARGE, Fault.FORBIDDEN_HOST])
+async def test_other_faults_are_not_tried_again(fault: Fault) -> None:
+    """A timeout may have cost the upstream a lot, and the rest would only fail again."""
+    desk = Desk(NoAnswer(fault, "why"), answer([]))
+    await desk.ask()
+    assert len(desk.answers) == 1
+
+
+async def test_a_break_after_a_redirect_is_tried_at_the_new_place() -> None:
+    """Hops and the second try are counted apart."""
+    good = answer([])
+    moved = [answer(b"", 301, {"location": f"/{n}"}) for n in range(MAX_HOPS)]
+    desk = Desk(*moved, NoAnswer(Fault.BROKEN, "cut"), good)
+    assert await desk.ask() == good
+    assert desk.transport.requests[-1].url == desk.transport.requests[-2].url == f"{ROOT}/{MAX_HOPS - 1}"
+
+
+# --- waiting ----------------------------------------------------------------------------------------------------
+
+
+async def test_without_patience_a_wait_is_deferred() -> None:
+    """Nothing is sent and nothing slept: the question goes back with the moment that the budget named."""
+    desk = Desk(refusals=[Wait(NOW + SECOND, "quota")])
+    assert await desk.ask() == Deferred(NOW + SECOND, "quota")
+    assert desk.budget.log == ["reserve"]
+    assert desk.clock.now() == NOW
+
+
+async def test_patience_waits_for_leave() -> None:
+    """Somebody who looks on waits out what is within his patience, and is then answered."""
+    refusals = [Wait(NOW + 2 * SECOND, "pace"), Wait(NOW + 5 * SECOND, "pace")]
+    desk = Desk(answer([]), patience=10 * SECOND, refusals=refusals)
+    await desk.ask()
+    assert desk.clock.now() == NOW + 5 * SECOND
+    assert desk.budget.log == ["reserve", "reserve", "reserve", "send", "settle"]
+
+
+async def test_patience_ends() -> None:
+    """What is beyond it is deferred at once, counted from the first refusal on."""
+    refusals = [Wait(NOW + 6 * SECOND, "pace"), Wait(NOW + 12 * SECOND, "pace")]
+    desk = Desk(patience=10 * SECOND, refusals=refusals)
+    assert await desk.ask() == Deferred(NOW + 12 * SECOND, "pace")
+    assert desk.clock.now() == NOW + 6 * SECOND
+
+
+async def test_a_wait_that_is_over_ends_too() -> None:
+    """A budget that keeps naming the past is asked again a little later each time, and not for ever."""
+    desk = Desk(patience=SECOND / 50, refusals=[Wait(NOW, "late")] * 2 + [Wait(NOW + SECOND, "pace")])
+    assert await desk.ask() == Deferred(NOW + SECOND, "pace")
+    assert NOW < desk.clock.now() < NOW + SECOND
+
+
+async def test_a_redirect_needs_leave_of_its_own() -> None:
+    """With the quota spent in between, the question is deferred: the hop is not sent."""
+    desk = Desk(answer(b"", 301, {"location": "/b"}), refusals=[None, Wait(NOW + SECOND, "quota")])
+    assert await desk.ask() == Deferred(NOW + SECOND, "quota")
+    assert len(desk.transport.requests) == 1
+
+
+# --- streaming --------------------------------------------------------------------------------------------------
+
+
+async def test_a_stream_is_reserved_and_settled_alike() -> None:
+    """A good answer's body goes to the feed; the outcome is what the reader makes of the rest."""
+    desk = Desk(answer(b"[1, 2]"))
+    fed: list[bytes] = []
+    outcome = await desk.exchange.stream(asking(), Purpose.BACKGROUND, fed.append, lambda found: found)
+    assert isinstance(outcome, Response)
+    assert (b"".join(fed), outcome.body) == (b"[1, 2]", b"")
+    assert desk.budget.log == ["reserve", "send", "settle"]
+
+
+async def test_a_stream_waits_for_leave_and_follows_nothing() -> None:
+    """Deferred as any question is; a redirect is an outcome, and nothing of it is fed."""
+    desk = Desk(answer(b"away", 301, {"location": "/b"}), refusals=[Wait(NOW + SECOND, "quota"), None])
+    fed: list[bytes] = []
+    first = await desk.exchange.stream(asking(), Purpose.BACKGROUND, fed.append, classify)
+    second = await desk.exchange.stream(asking(), Purpose.BACKGROUND, fed.append, classify)
+    assert first == Deferred(NOW + SECOND, "quota")
+    assert type(second).__name__ == "Moved"
+    assert fed == []
+    assert len(desk.transport.requests) == 1
