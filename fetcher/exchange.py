@@ -23,6 +23,9 @@ MAX_HOPS = 3
 REJECTED_PAUSE = timedelta(minutes=10)
 """How long an identity stays silent after its credential was not accepted."""
 
+PEOPLE_WAIT = timedelta(seconds=2)
+"""How long what a person waits for may wait for its turn, before it goes back to the store like everything else."""
+
 _FIRST_GUESS = 0.5
 _SMOOTHING = 0.3
 
@@ -30,9 +33,9 @@ _SMOOTHING = 0.3
 class Exchange:
     """Puts questions within the budget.
 
-    ``patience`` is how long it may wait for leave: nothing in a task, longer where a person is looking on. Beyond it,
-    the question is ``Deferred`` and goes back to the store. ``rejected`` is for how long nobody asks with a credential
-    that was not accepted.
+    ``patience`` is how long it may wait for leave: nothing in a background task, two seconds for a person's request,
+    longer where that person is looking on. Beyond it, the question is ``Deferred`` and goes back to the store.
+    ``rejected`` is for how long nobody asks with a credential that was not accepted.
     """
 
     def __init__(
@@ -106,7 +109,8 @@ class Exchange:
             request.points,
             self._seconds.get(request.route, _FIRST_GUESS),
         )
-        give_up = self._clock.now() + self._patience
+        patience = max(self._patience, PEOPLE_WAIT) if purpose is Purpose.MANUAL else self._patience
+        give_up = self._clock.now() + patience
         while True:
             now = self._clock.now()
             verdict = await self._budget.reserve(ask, now)

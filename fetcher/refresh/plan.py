@@ -52,7 +52,8 @@ class Planner:
     async def _lane(self, lane: Lane) -> list[Claim]:
         now = self.clock.now()
         upstream = Upstream.PYPI if lane.resource is Resource.PYPI else Upstream.GITHUB
-        ask = Ask(self.identities[upstream], lane.resource, Purpose.BACKGROUND, seconds=0)  # as long as they took of late
+        # No guess of how long an answer takes: the ledger knows how long they took of late.
+        ask = Ask(self.identities[upstream], lane.resource, Purpose.BACKGROUND, seconds=0)
         requests = await self.budget.capacity(ask, self.horizon, now)
         room = int(requests * lane.packages_per_request) - self.store.leased(lane.sources, now)
         claims = []

@@ -35,6 +35,9 @@ from fetcher.pypi import (
 )
 from fetcher.refresh.records import Brought, deferred, record_of
 
+QUARANTINED = "quarantined"
+"""The revision of what is known of a project while its index shows nothing of it."""
+
 Answered = Settled[ProjectVersions] | Partial[ProjectVersions]
 
 
@@ -57,12 +60,9 @@ class ProjectsRefresh:
             asked_at = self.clock.now()
             state, project = target.state(Source.PYPI), target.project or ""
             answer = await self._json(project, state.validators, purpose)
-            status_known = not self._status_due(state, asked_at)
-            if isinstance(answer, Fetched | NotModified) and status_known:
-                return self._record(target, answer, asked_at, whole=False)
-            if isinstance(answer, Deferred) or not isinstance(
-                answer, Fetched | NotModified | Partial | Gone | Unoffered
-            ):
+            told = isinstance(answer, Fetched | NotModified)
+            wanting = (told and self._status_due(state, asked_at)) or isinstance(answer, Partial | Gone | Unoffered)
+            if not wanting:
                 return self._record(target, answer, asked_at, whole=False)
             simple = await self._simple(project, purpose)
             outcome, whole = _together(answer, simple)
@@ -81,8 +81,10 @@ class ProjectsRefresh:
         )
 
     def _status_due(self, state: SourceState, now: datetime) -> bool:
-        """Archiving and quarantine move no serial: the status is read again slowly."""
-        return state.whole_at is None or now - state.whole_at >= self.cadence.recheck
+        """Archiving moves no serial: the status is read again slowly, and at once when a quarantine has ended."""
+        if state.whole_at is None or state.revision == QUARANTINED:
+            return True
+        return now - state.whole_at >= self.cadence.recheck
 
     def _record(self, target: Target, answer: Answered, asked_at: datetime, *, whole: bool) -> Record:
         state = target.state(Source.PYPI)
@@ -95,8 +97,10 @@ class ProjectsRefresh:
             if is_stale(versions, _expected(state)):
                 stale = Transient(f"a stale edge: serial {versions.serial}, expected {_expected(state)}")
                 return record_of(target, Source.PYPI, stale, asked_at, self.cadence)
+            values = _values(versions)
             serial = str(versions.serial) if versions.serial is not None else None
-            brought = Brought(_values(versions), serial, outcome.validators or None, whole)
+            revision = QUARANTINED if isinstance(values, ProjectMark) else serial
+            brought = Brought(values, revision, outcome.validators or None, whole)
         return record_of(target, Source.PYPI, outcome, asked_at, self.cadence, brought)
 
 

@@ -117,7 +117,7 @@ async def test_a_quarantined_project_keeps_its_versions(house: House) -> None:
 
 
 async def test_a_project_out_of_quarantine_is_read_whole(house: House) -> None:
-    """When JSON tells of it again, new releases are taken over."""
+    """When JSON tells of it again, new releases and the status are taken over."""
     await first_pass(house)
     changes.set_status(house.world, "alpha", TheirStatus.QUARANTINED)
     house.tomorrow()
@@ -127,6 +127,7 @@ async def test_a_project_out_of_quarantine_is_read_whole(house: House) -> None:
     house.tomorrow()
     await house.work()
     assert house.get("alpha").observed.pypi_version == "4.0"
+    assert status(house) is ProjectStatus.ACTIVE
 
 
 async def test_a_missing_project(house: House) -> None:
