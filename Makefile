@@ -33,6 +33,15 @@ check: $(VENV)/.dev  ## Types, style, and the direction of every arrow
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+chaos: $(VENV)/.dev  ## Every fault, injected: what is lost (nothing), wrong (nothing), and how soon all is fresh again
+	$(BIN)/python -m tests.chaos
+
+bench: $(VENV)/.dev  ## Every figure as a table, against the simulator (about 30 minutes)
+	$(BIN)/python -m benchmarks.passes
+	$(BIN)/python -m benchmarks.limits --hour 120
+	$(BIN)/python -m benchmarks.cpu
+	$(BIN)/python -m benchmarks.yardstick
+
 docs: $(VENV)/.run  ## Write the reference pages that come from the code
 	$(BIN)/python -m fetcher.reference
 

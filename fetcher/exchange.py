@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +14,7 @@ from fetcher.github.classify import read_quota
 from fetcher.model import Purpose, Quota, Upstream
 from fetcher.outcome import Deferred, Malformed, Moved, Throttled, Unauthorized
 from fetcher.ports import Ask, Bill, Budget, Clock, Grant, Transport
-from fetcher.wire import Answer, Fault, NoAnswer, Request, Response, origin
+from fetcher.wire import Answer, Fault, NoAnswer, Request, Resource, Response, origin
 
 R = TypeVar("R")
 
@@ -57,6 +58,8 @@ class Exchange:
         self._rejected = rejected
         self._sleep = sleep
         self._seconds: dict[str, float] = {}
+        self._turns: defaultdict[tuple[Resource, Purpose], asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Who asks for leave: one at a time of a kind. Eight that wait for the same place would ask eight times."""
 
     def identity(self, upstream: Upstream) -> str:
         """Whose quota requests to ``upstream`` spend."""
@@ -111,14 +114,15 @@ class Exchange:
         )
         patience = max(self._patience, PEOPLE_WAIT) if purpose is Purpose.MANUAL else self._patience
         give_up = self._clock.now() + patience
-        while True:
-            now = self._clock.now()
-            verdict = await self._budget.reserve(ask, now)
-            if isinstance(verdict, Grant):
-                return verdict
-            if verdict.until > give_up:
-                return Deferred(max(verdict.until, now), verdict.reason)
-            await self._sleep(max((verdict.until - now).total_seconds(), 0.01))
+        async with self._turns[request.resource, purpose]:
+            while True:
+                now = self._clock.now()
+                verdict = await self._budget.reserve(ask, now)
+                if isinstance(verdict, Grant):
+                    return verdict
+                if verdict.until > give_up:
+                    return Deferred(max(verdict.until, now), verdict.reason)
+                await self._sleep(max((verdict.until - now).total_seconds(), 0.01))
 
     async def _settle(self, grant: Grant, request: Request, answer: Answer, outcome: object) -> None:
         bill = Bill(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
+from fetcher import overview
 from fetcher.model import (
     CatalogueEntry,
     Claim,
@@ -22,19 +23,6 @@ from fetcher.model import (
     Validators,
 )
 from fetcher.outcome import Throttled
-from fetcher.overview import (
-    PATIENCE,
-    Asked,
-    Ending,
-    Event,
-    EventCount,
-    Listed,
-    Listing,
-    PackageState,
-    Patience,
-    RefreshRequest,
-    SourceAges,
-)
 from fetcher.wire import Answer, Request, Resource
 
 
@@ -156,13 +144,28 @@ class Marker:
     message: str | None = None
 
 
+PLANNED = "plan"
+"""The marker of the last plan: whoever looks for beat finds it alive by it."""
+
+
 class Store(Protocol):
     """The catalogue, what was observed, and who may work on what. Every method is one transaction."""
 
     def import_entries(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported: ...
 
-    def claim(self, sources: Sequence[Source], limit: int, now: datetime, lease_for: timedelta) -> Claim | None:
-        """Lease up to ``limit`` packages of which one of ``sources`` is due and unleased, longest due first."""
+    def claim(
+        self,
+        sources: Sequence[Source],
+        limit: int,
+        now: datetime,
+        lease_for: timedelta,
+        ahead: timedelta = timedelta(0),
+    ) -> Claim | None:
+        """Lease up to ``limit`` packages of which one of ``sources`` is due and unleased, longest due first.
+
+        Once one is due, those that will be within ``ahead`` come along to fill the batch, but for those that cool
+        down after a failure: a batch costs one request however full it is.
+        """
         ...
 
     def claim_packages(
@@ -235,8 +238,11 @@ class Store(Protocol):
         """
         ...
 
-    def confirm_all(self, source: Source, observed_at: datetime) -> int:
-        """Every package's ``source`` that has been answered and does not fail is answered anew; returns how many."""
+    def confirm_all(self, observed_at: datetime, recheck_after: timedelta) -> int:
+        """The index's root has not changed: every project that was answered and does not fail is answered anew.
+
+        Returns how many. As with ``confirm_serials``, each is next asked for its slow re-check.
+        """
         ...
 
     def make_due(self, source: Source, *, answered_before: datetime, now: datetime) -> int:
@@ -253,11 +259,11 @@ class Store(Protocol):
 
     # what people look at
 
-    def listing(self, wanted: Listing, stale_before: datetime) -> Listed:
+    def listing(self, wanted: overview.Listing, stale_before: datetime) -> overview.Listed:
         """A stretch of the catalogue; packages last fetched before ``stale_before`` are stale."""
         ...
 
-    def states(self, stale_before: datetime) -> Mapping[PackageState, int]:
+    def states(self, stale_before: datetime) -> Mapping[overview.PackageState, int]:
         """How many packages stand how; every state is named."""
         ...
 
@@ -269,13 +275,13 @@ class Store(Protocol):
         """When this package (any, if ``None``) was last asked for or the catalogue was edited."""
         ...
 
-    def ages(self) -> list[SourceAges]: ...
+    def ages(self) -> list[overview.SourceAges]: ...
 
-    def events(self, package_id: int, limit: int) -> list[Event]:
+    def events(self, package_id: int, limit: int) -> list[overview.Event]:
         """A package's latest turns, newest first."""
         ...
 
-    def event_counts(self, start: datetime, step: timedelta, steps: int) -> list[EventCount]: ...
+    def event_counts(self, start: datetime, step: timedelta, steps: int) -> list[overview.EventCount]: ...
 
     def prune_events(self, before: datetime, keep: int) -> int:
         """Drop turns older than ``before`` and all but each package's newest ``keep``."""
@@ -283,23 +289,25 @@ class Store(Protocol):
 
     # refreshes that people ask for
 
-    def ask(self, package_ids: Sequence[int], now: datetime, patience: Patience = PATIENCE) -> list[Asked]:
+    def ask(
+        self, package_ids: Sequence[int], now: datetime, patience: overview.Patience = overview.PATIENCE
+    ) -> list[overview.Asked]:
         """A request for each package: its own, or the one that is open or was just done. The caller enqueues it."""
         ...
 
-    def start_requests(self, request_ids: Sequence[str], now: datetime) -> list[RefreshRequest]:
+    def start_requests(self, request_ids: Sequence[str], now: datetime) -> list[overview.RefreshRequest]:
         """Those that nobody has started yet, now running."""
         ...
 
-    def finish_requests(self, endings: Sequence[Ending], now: datetime) -> None: ...
+    def finish_requests(self, endings: Sequence[overview.Ending], now: datetime) -> None: ...
 
-    def request(self, request_id: str) -> RefreshRequest | None: ...
+    def request(self, request_id: str) -> overview.RefreshRequest | None: ...
 
-    def latest_request(self, package_id: int) -> RefreshRequest | None: ...
+    def latest_request(self, package_id: int) -> overview.RefreshRequest | None: ...
 
-    def open_requests(self, limit: int) -> list[RefreshRequest]: ...
+    def open_requests(self, limit: int) -> list[overview.RefreshRequest]: ...
 
-    def lost_requests(self, now: datetime, patience: Patience = PATIENCE) -> list[str]:
+    def lost_requests(self, now: datetime, patience: overview.Patience = overview.PATIENCE) -> list[str]:
         """Fail those that waited or ran for too long; returns the ids of those to be sent again."""
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,7 @@ from fetcher.github_auth import Anonymous, GitHubCredential, Token, credential_f
 from fetcher.identity import account_behind
 from fetcher.model import RepoRef, Unsupported, Upstream
 from fetcher.planner import Cadence
-from fetcher.ports import Budget, Clock
+from fetcher.ports import Budget, Clock, Standing
 from fetcher.refresh.batches import BatchSize
 from fetcher.refresh.conductor import Conductor
 from fetcher.refresh.details import DetailsRefresh
@@ -228,11 +229,21 @@ async def open_parts(
             lanes_for(anonymous=anonymous),
             settings.lease,
             PLAN_HORIZON * settings.plan_interval,
+            settings.refresh_interval,
         ),
         serials=SerialsCheck(store, exchange, clock, settings.pypi_url, cadence, settings.serial_threshold),
         transport=transport,
         _redis=connection,
     )
+
+
+async def ledger_standings(settings: Settings, now: datetime) -> Sequence[Standing]:
+    """What the shared ledger knows of every quota, read without opening anything else; or ``BrokerError``."""
+    connection = _connect(settings)
+    try:
+        return await RedisBudget(connection, Limits().scaled(settings.window_scale)).standings(now)
+    finally:
+        await connection.aclose()
 
 
 def user_agent(settings: Settings) -> str:

@@ -33,7 +33,7 @@ from fetcher.pypi import (
     read_simple,
     simple_request,
 )
-from fetcher.refresh.records import Brought, deferred, record_of
+from fetcher.refresh.records import Brought, deferred, recheck_due, record_of
 
 QUARANTINED = "quarantined"
 """The revision of what is known of a project while its index shows nothing of it."""
@@ -101,7 +101,12 @@ class ProjectsRefresh:
             serial = str(versions.serial) if versions.serial is not None else None
             revision = QUARANTINED if isinstance(values, ProjectMark) else serial
             brought = Brought(values, revision, outcome.validators or None, whole)
-        return record_of(target, Source.PYPI, outcome, asked_at, self.cadence, brought)
+        record = record_of(target, Source.PYPI, outcome, asked_at, self.cadence, brought)
+        if record.answered and state.expected is not None:
+            # The index's root has told of this serial and will tell of the next: only the slow re-check is left.
+            due_at = recheck_due(target, Source.PYPI, asked_at, self.cadence, whole=whole)
+            return replace(record, due_at=due_at)
+        return record
 
 
 def _together(json: Answered, simple: Settled[ProjectVersions]) -> tuple[Answered, bool]:

@@ -61,7 +61,7 @@ class SerialsCheck:
                 log.info("serials", projects=len(serials), confirmed=confirmed, due=due)
                 found = Marker(ROOT, now, again, validators, kind(answer))
             case NotModified():
-                confirmed = self.store.confirm_all(Source.PYPI, now)
+                confirmed = self.store.confirm_all(now, self.cadence.recheck)
                 log.info("serials", confirmed=confirmed, due=0)
                 found = replace(marker, observed_at=now, due_at=again, outcome=kind(answer), message=None)
             case Deferred():

@@ -30,21 +30,29 @@ _KEYS = select(_S.package_id, _S.source)
 
 
 def claim(
-    connection: Connection, sources: Sequence[Source], limit: int, now: datetime, lease_for: timedelta
+    connection: Connection,
+    sources: Sequence[Source],
+    limit: int,
+    now: datetime,
+    lease_for: timedelta,
+    ahead: timedelta = timedelta(0),
 ) -> Claim | None:
     """Lease up to ``limit`` packages of which one of ``sources`` is due, longest due first, in one statement.
+
+    Once one is due, those that will be within ``ahead`` come along, but for what cools down after a failure.
 
     The candidates are the first ``limit`` due rows of each source, read off the index: what is claimed costs the
     same however many are due. Rows that another claimer or a writer holds are passed over instead of waited for.
     """
-    if not sources or limit < 1:
+    if not sources or limit < 1 or not _any_due(connection, sources, now):
         return None
     lease, until = uuid4().hex, now + lease_for
-    chosen = _longest_due(sources, limit, now)
+    horizon = now + ahead
+    chosen = _longest_due(sources, limit, now, horizon)
     # The function keeps SQLite from walking through all that is due, by the index, for the few rows that were chosen.
     due = (
         _KEYS.where(_S.package_id.in_(select(chosen.c.package_id)), _S.source.in_(_names(sources)))
-        .where(func.coalesce(_S.due_at, _S.due_at) <= now, _unleased(now))
+        .where(func.coalesce(_S.due_at, _S.due_at) <= horizon, _ripe(now), _unleased(now))
         .order_by(_S.package_id, _S.source)
         .with_for_update(skip_locked=True)
         .cte("due_rows")
@@ -130,11 +138,23 @@ def _unleased(now: datetime) -> ColumnElement[bool]:
     return or_(_S.lease_until.is_(None), _S.lease_until <= now)
 
 
-def _longest_due(sources: Sequence[Source], limit: int, now: datetime) -> CTE:
+def _any_due(connection: Connection, sources: Sequence[Source], now: datetime) -> bool:
+    """Most plans of a day find nothing: they pay for this short question and not for the long one."""
+    due = select(_S.package_id).where(_S.source.in_(_names(sources)), _S.due_at <= now, _unleased(now)).limit(1)
+    return connection.execute(due).first() is not None
+
+
+def _ripe(now: datetime) -> ColumnElement[bool]:
+    """Due, or on its way to be and not cooling down."""
+    return or_(_S.due_at <= now, _S.failures == 0)
+
+
+def _longest_due(sources: Sequence[Source], limit: int, now: datetime, horizon: datetime) -> CTE:
     """The ``limit`` packages that are due longest: they are among the first ``limit`` rows of each source."""
     first = [
         select(_S.package_id, _S.due_at)
-        .where(_S.source == source.value, _S.due_at.is_not(None), _S.due_at <= now, _unleased(now))
+        .where(_S.source == source.value, _S.due_at.is_not(None), _S.due_at <= horizon)
+        .where(_ripe(now), _unleased(now))
         .order_by(_S.due_at, _S.package_id)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -6,15 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Select, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Select, Update, and_, bindparam, func, or_, select, update
 
 from fetcher.model import ProjectVersions, Record, Source, SourceState, Values
 from fetcher.store import daily, events, releasing
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.schema import freshness, observations, source_states
-from fetcher.store.states import STATE_COLUMNS, fold, row_of, state_of, takes
+from fetcher.store.states import STATE_COLUMNS, Changes, changes_of, fold, state_of, takes
 from fetcher.store.values import FIGURES, columns_named, columns_of
 
 Key: TypeAlias = tuple[int, Source]
@@ -59,7 +60,7 @@ def _record_packages(connection: Connection, ids: Sequence[int], records: Sequen
             if one.values is not None:
                 first = state.answered_at is None
                 brought.append(Brought(one.package_id, one.source, one.observed_at.date(), one.values, first))
-    save_states(connection, {key: state for key, state in folded.items() if state != stored[key]})
+    save_states(connection, folded, stored)
     changes = _save_values(connection, brought) if brought else {}
     events.note(connection, taken, changes)
     renew_freshness(connection, answered)
@@ -79,23 +80,31 @@ def locked_states(connection: Connection, ids: Sequence[int], only: Source | Non
     return {(package_id, state.source): state for package_id, state in states}
 
 
-def save_states(connection: Connection, states: Mapping[Key, SourceState]) -> None:
-    if not states:
-        return
-    names = [column.name for column in STATE_COLUMNS if not column.primary_key]
-    statement = (
-        update(source_states)
-        .where(
-            source_states.c.package_id == bindparam("of_package"),
-            source_states.c.source == bindparam("of_source"),
-        )
-        .values({name: bindparam(name) for name in names})
-    )
-    rows = [row_of(package_id, state) for (package_id, _), state in sorted(states.items())]
-    connection.execute(
-        statement,
-        [{"of_package": row.pop("package_id"), "of_source": row.pop("source"), **row} for row in rows],
-    )
+def save_states(connection: Connection, states: Mapping[Key, SourceState], stored: Mapping[Key, SourceState]) -> None:
+    """Write what differs from ``stored``: one statement for the states of a source that change alike.
+
+    A batch in which nothing has changed confirms two sources of each package to the same moment: two statements.
+    """
+    alike: dict[tuple[Source, Changes], list[int]] = defaultdict(list)
+    for (package_id, source), state in sorted(states.items()):
+        if changes := changes_of(stored[package_id, source], state):
+            alike[source, changes].append(package_id)
+    apart: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for (source, changes), ids in alike.items():
+        if len(ids) > 1:
+            rows = and_(source_states.c.source == source.value, source_states.c.package_id.in_(ids))
+            connection.execute(update(source_states).where(rows).values(dict(changes)))
+        else:
+            row = {"of_package": ids[0], "of_source": source.value, **dict(changes)}
+            apart[tuple(name for name, _ in changes)].append(row)
+    for names, rows_apart in apart.items():
+        connection.execute(_update_of(names), rows_apart)
+
+
+@lru_cache(maxsize=256)
+def _update_of(names: tuple[str, ...]) -> Update:
+    keys = source_states.c.package_id == bindparam("of_package"), source_states.c.source == bindparam("of_source")
+    return update(source_states).where(*keys).values({name: bindparam(name) for name in names})
 
 
 def renew_freshness(connection: Connection, package_ids: Iterable[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,10 +12,10 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from sqlalchemy import Connection, CursorResult, or_, select, update
 
-from fetcher.model import Source, SourceState
-from fetcher.store.dialects import CHUNK, lock_packages
+from fetcher.model import ProjectStatus, Source, SourceState
+from fetcher.store.dialects import CHUNK, chunks, lock_packages
 from fetcher.store.recording import Key, locked_states, renew_freshness, save_states
-from fetcher.store.schema import packages, source_states
+from fetcher.store.schema import observations, packages, source_states
 from fetcher.store.transactions import Transactions
 
 _S = source_states.c
@@ -36,21 +36,29 @@ class Heard:
 def confirm(
     transactions: Transactions, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
 ) -> tuple[int, int]:
-    """Confirm or make due what ``serials`` names, a thousand names a transaction."""
+    """Confirm or make due what ``serials`` names, a thousand names a transaction.
+
+    What is quarantined is taken from the root: while that lasts, its absence confirms it.
+    """
     confirmed = due = 0
+    named: set[str] = set()
     remaining = iter(serials)
     while some := list(islice(remaining, CHUNK)):
         by_name = {str(canonicalize_name(name)): str(serial) for name, serial in some}
+        named.update(by_name)
         same, other = transactions.write(partial(_hold, heard=Heard(by_name, observed_at, recheck_after)))
         confirmed, due = confirmed + same, due + other
+    for ids in chunks(transactions.read(partial(_quarantined_but, named=named))):
+        confirmed += transactions.write(partial(_answer_anew, ids=ids, heard=Heard({}, observed_at, recheck_after)))
     return confirmed, due
 
 
-def confirm_all(transactions: Transactions, source: Source, observed_at: datetime) -> int:
-    """Answer anew whatever was answered and does not fail, a thousand packages a transaction."""
+def confirm_all(transactions: Transactions, observed_at: datetime, recheck_after: timedelta) -> int:
+    """The root has not changed: whatever was answered and does not fail is right, a thousand packages a transaction."""
     confirmed, after = 0, 0
-    while ids := transactions.read(partial(_answered_ids, source=source, after=after)):
-        confirmed += transactions.write(partial(_answer_anew, ids=ids, source=source, observed_at=observed_at))
+    heard = Heard({}, observed_at, recheck_after)
+    while ids := transactions.read(partial(_answered_ids, after=after)):
+        confirmed += transactions.write(partial(_answer_anew, ids=ids, heard=heard))
         after = ids[-1]
     return confirmed
 
@@ -98,7 +106,7 @@ def _hold(connection: Connection, heard: Heard) -> tuple[int, int]:
         else:
             due_at = heard.at if state.due_at is None else min(state.due_at, heard.at)
             changed[key] = replace(state, expected=serial, due_at=due_at)
-    save_states(connection, {key: state for key, state in changed.items() if state != stored[key]})
+    save_states(connection, changed, stored)
     renew_freshness(connection, confirmed)
     return len(confirmed), len(changed) - len(confirmed)
 
@@ -123,11 +131,11 @@ def _confirmed(package_id: int, state: SourceState, heard: Heard) -> SourceState
     )
 
 
-def _answered_ids(connection: Connection, source: Source, after: int) -> list[int]:
-    """The next thousand packages whose ``source`` was answered, does not fail, and is not known to have moved."""
+def _answered_ids(connection: Connection, after: int) -> list[int]:
+    """The next thousand packages whose project was answered, does not fail, and is not known to have moved."""
     ids = (
         select(_S.package_id)
-        .where(_S.package_id > after, _S.source == source.value)
+        .where(_S.package_id > after, _S.source == Source.PYPI.value)
         .where(_S.answered_at.is_not(None), _S.failures == 0, _S.expected.is_(None))
         .order_by(_S.package_id)
         .limit(CHUNK)
@@ -135,16 +143,26 @@ def _answered_ids(connection: Connection, source: Source, after: int) -> list[in
     return list(connection.execute(ids).scalars())
 
 
-def _answer_anew(connection: Connection, ids: Sequence[int], source: Source, observed_at: datetime) -> int:
+def _answer_anew(connection: Connection, ids: Sequence[int], heard: Heard) -> int:
+    """Confirm these packages' projects, but for what was asked since, fails, or is known to have moved."""
     lock_packages(connection, ids)
-    anew: CursorResult[Any] = connection.execute(
-        update(source_states)
-        .where(_S.package_id.in_(ids), _S.source == source.value, _S.failures == 0, _S.expected.is_(None))
-        .where(_S.observed_at <= observed_at)
-        .values(answered_at=observed_at, observed_at=observed_at, outcome="not_modified", message=None)
-    )
-    renew_freshness(connection, ids)
-    return anew.rowcount
+    stored = locked_states(connection, ids, Source.PYPI)
+    confirmed = {
+        key: _confirmed(key[0], state, heard)
+        for key, state in stored.items()
+        if state.observed_at is not None and state.observed_at <= heard.at
+        if state.answered_at is not None and not state.failures and state.expected is None
+    }
+    save_states(connection, confirmed, stored)
+    renew_freshness(connection, [package_id for package_id, _ in confirmed])
+    return len(confirmed)
+
+
+def _quarantined_but(connection: Connection, named: Set[str]) -> list[int]:
+    """The packages whose project was quarantined and is not ``named``."""
+    rows = select(packages.c.id, packages.c.project).join(observations, observations.c.package_id == packages.c.id)
+    found = connection.execute(rows.where(observations.c.pypi_status == ProjectStatus.QUARANTINED.value))
+    return sorted(row.id for row in found if row.project not in named)
 
 
 def _packages_of(connection: Connection, names: Iterable[str]) -> dict[int, str]:

@@ -62,8 +62,15 @@ class SqlStore:
         """Store what editors say, at most a thousand entries a transaction."""
         return self._importer.run(entries, now)
 
-    def claim(self, sources: Sequence[Source], limit: int, now: datetime, lease_for: timedelta) -> Claim | None:
-        return self._transactions.write(lambda on: claims.claim(on, sources, limit, now, lease_for))
+    def claim(
+        self,
+        sources: Sequence[Source],
+        limit: int,
+        now: datetime,
+        lease_for: timedelta,
+        ahead: timedelta = timedelta(0),
+    ) -> Claim | None:
+        return self._transactions.write(lambda on: claims.claim(on, sources, limit, now, lease_for, ahead))
 
     def claim_packages(
         self, package_ids: Sequence[int], sources: Sequence[Source], now: datetime, lease_for: timedelta
@@ -127,8 +134,8 @@ class SqlStore:
     ) -> tuple[int, int]:
         return index_serials.confirm(self._transactions, serials, observed_at, recheck_after)
 
-    def confirm_all(self, source: Source, observed_at: datetime) -> int:
-        return index_serials.confirm_all(self._transactions, source, observed_at)
+    def confirm_all(self, observed_at: datetime, recheck_after: timedelta) -> int:
+        return index_serials.confirm_all(self._transactions, observed_at, recheck_after)
 
     def make_due(self, source: Source, *, answered_before: datetime, now: datetime) -> int:
         return self._transactions.write(lambda on: index_serials.make_due(on, source, answered_before, now))

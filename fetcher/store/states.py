@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Row
 
@@ -12,6 +12,9 @@ from fetcher.store.columns import plain
 from fetcher.store.schema import source_states
 
 STATE_COLUMNS = tuple(source_states.c)
+
+Changes: TypeAlias = tuple[tuple[str, Any], ...]
+"""Columns and their new values."""
 
 NOT_ASKED = frozenset({"throttled", "deferred"})
 """Outcomes that say something of our pace and nothing of the source: no failure of its own."""
@@ -60,6 +63,14 @@ def row_of(package_id: int, state: SourceState) -> dict[str, Any]:
         "lease": state.lease,
         "lease_until": state.lease_until,
     }
+
+
+def changes_of(old: SourceState, new: SourceState) -> Changes:
+    """The columns in which ``new`` differs from ``old``, with their new values."""
+    if old == new:
+        return ()
+    before, after = row_of(0, old), row_of(0, new)
+    return tuple((name, value) for name, value in after.items() if value != before[name])
 
 
 def started_afresh(state: SourceState) -> bool:

@@ -229,7 +229,7 @@ def _explain(engine: Engine, call: Callable[[], object]) -> dict[str, Any]:
 
     call()
     event.remove(engine, "before_cursor_execute", keep)
-    ((statement, parameters),) = statements
+    statement, parameters = statements[-1]
     with engine.connect() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
         connection.rollback()

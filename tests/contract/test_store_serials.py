@@ -102,7 +102,7 @@ def test_confirm_all(catalogue: Catalogue) -> None:
     catalogue.add("never", project=True)
     catalogue.store.record([failed(b, Source.PYPI)])
     catalogue.store.confirm_serials([("c", 8)], NOW, MONTH)
-    assert catalogue.store.confirm_all(Source.PYPI, NOW + DAY) == 1
+    assert catalogue.store.confirm_all(NOW + DAY, 30 * DAY) == 1
     answers = {slug: catalogue.state(slug, Source.PYPI).answered_at for slug in ("a", "b", "c", "never")}
     assert answers == {"a": NOW + DAY, "b": NOW, "c": NOW, "never": None}
     assert catalogue.get("a").observed.last_fetched == NOW + DAY

@@ -1,0 +1,40 @@
+"""The queries of a pass in which nothing has changed, by httpx alone: what is left when Fetcher is taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpx
+from sqlalchemy import select
+
+from fetcher.github.requests import statistics_by_id
+from fetcher.pypi import root_request
+from fetcher.refresh.serials import ROOT
+from fetcher.store.dialects import chunks
+from fetcher.store.schema import observations
+from fetcher.wire import Request
+from fetcher.wiring import Parts
+
+BATCH = 100
+
+
+def queries(parts: Parts) -> list[Request]:
+    """The index's root with its validators, and statistics of every repository in full batches."""
+    with parts.engine.connect() as connection:
+        ids = connection.execute(select(observations.c.node_id).order_by(observations.c.package_id)).scalars()
+        known = [one for one in ids if one]
+    root = root_request(parts.settings.pypi_url, parts.store.marker(ROOT).validators)
+    return [root, *(statistics_by_id(parts.api, batch) for batch in chunks(known, BATCH))]
+
+
+async def ask(requests: Sequence[Request], token: str) -> int:
+    """Send one after another over one kept connection, read each answer to its end, and do nothing with it."""
+    received = 0
+    async with httpx.AsyncClient(timeout=60, headers={"authorization": f"Bearer {token}"}) as client:
+        for request in requests:
+            answer = await client.request(
+                request.method, request.url, headers=dict(request.headers), content=request.body
+            )
+            assert answer.status_code in (httpx.codes.OK, httpx.codes.NOT_MODIFIED), answer.text
+            received += len(answer.content)
+    return received

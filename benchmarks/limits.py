@@ -1,0 +1,160 @@
+"""``python -m benchmarks.limits``: many workers on one identity, more work than quota: is nothing tripped, all used?
+
+Real Celery workers and a real beat share one ledger in Redis. Each run starts a first pass that needs more REST
+requests than the measured hours allow. GitHub's hours are read off the simulator's log: one begins with the first
+request after the last one's reset. Those that are over while work still waits count, the worst of them as the figure.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.engine import import_packages, settings_for, settings_of
+from benchmarks.processes import end_well, redis_server
+from benchmarks.simulated import Counted, SimulatorProcess, simulator
+from benchmarks.workers import Workers, workers
+from fetcher.wiring import open_store
+
+CORE_PER_HOUR = 5_000
+"""GitHub's primary quota of REST for a token: the limit that binds a first pass (FACTS.md, section 3)."""
+
+REQUESTS_A_PACKAGE = 2
+LEAST_USE = 0.95
+_MARGIN = 0.25
+"""Of an hour: the last one that counts is over when the next begins."""
+_STARTS_WITHIN = 180.0
+REST_ROUTES = ("contributors", "commit_activity", "compare", "repository", "participation", "user")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What some worker processes came to. ``hours``: REST points used of each whole hour of GitHub's."""
+
+    processes: int
+    hours: tuple[int, ...]
+    counted: Counted
+    most_in_flight: int
+    cpu: float
+    simulator_cpu: float
+    seconds: float
+
+    @property
+    def use(self) -> float:
+        return min(self.hours, default=0) / CORE_PER_HOUR
+
+
+def measure(processes: int, hours: int, hour: float, folder: Path) -> Run:
+    """Run until so many whole hours of GitHub's have passed."""
+    packages = (hours + 1) * CORE_PER_HOUR // REQUESTS_A_PACKAGE
+    with redis_server() as redis_url, simulator(packages, hour=hour) as upstreams:
+        environment = settings_for(upstreams, folder, redis_url)
+        _import(environment, packages, folder)
+        with workers(os.environ | environment, processes, folder) as running:
+            began, cpu = time.monotonic(), upstreams.cpu()
+            _wait(running, upstreams, (hours + _MARGIN) * hour, folder)
+            return Run(
+                processes=processes,
+                hours=tuple(hours_of(_rest_log(upstreams), timedelta(seconds=hour)))[:hours],
+                counted=upstreams.summary(),
+                most_in_flight=upstreams.most_in_flight("github"),
+                cpu=running.cpu(),
+                simulator_cpu=upstreams.cpu() - cpu,
+                seconds=time.monotonic() - began,
+            )
+
+
+def hours_of(spent: Sequence[tuple[datetime, int]], hour: timedelta) -> Iterator[int]:
+    """Points spent in each of GitHub's hours but the last, which is still running."""
+    begin, points = None, 0
+    for at, cost in spent:
+        if begin is None or at >= begin + hour:
+            if begin is not None:
+                yield points
+            begin, points = at, 0
+        points += cost
+
+
+def _import(environment: dict[str, str], packages: int, folder: Path) -> None:
+    store, database = open_store(settings_of(environment))
+    import_packages(store, datetime.now(UTC), packages, folder)
+    database.dispose()
+
+
+def _wait(running: Workers, upstreams: SimulatorProcess, seconds: float, folder: Path) -> None:
+    """From the first REST request on; the log is left alone meanwhile, for telling it takes the simulator's time."""
+    deadline = time.monotonic() + _STARTS_WITHIN
+    while not upstreams.summary().points.get("core"):
+        if not running.run() or time.monotonic() > deadline:
+            raise RuntimeError(f"the workers do not work: {(folder / 'worker.log').read_text()[-2000:]}")
+        time.sleep(0.5)
+    time.sleep(seconds)
+    if not running.run():
+        raise RuntimeError(f"the workers ended: {(folder / 'worker.log').read_text()[-2000:]}")
+
+
+def _rest_log(upstreams: SimulatorProcess) -> list[tuple[datetime, int]]:
+    entries: list[dict[str, Any]] = [entry for route in REST_ROUTES for entry in upstreams.log(route)]
+    spent = ((datetime.fromisoformat(entry["at"]), int(entry["points"])) for entry in entries)
+    return sorted(spent)
+
+
+def table(runs: Sequence[Run], hour: float) -> Table:
+    """A row a number of worker processes."""
+    found = Table(title=f"More work than quota, an hour in {hour:g} s", title_justify="left")
+    columns: dict[str, Callable[[Run], str]] = {
+        "worker\nprocesses": lambda run: str(run.processes),
+        "REST points used of 5,000\nin each whole hour": lambda run: ", ".join(f"{one:,}" for one in run.hours),
+        "use of the\nquota": lambda run: f"{run.use:.1%}",
+        f"≥ {LEAST_USE:.0%}": lambda run: "[green]yes[/]" if run.use >= LEAST_USE else "[red]NO[/]",
+        "limits\ntripped": lambda run: str(run.counted.tripped),
+        "asked while\ntold to wait": lambda run: str(run.counted.asked_while_waiting),
+        "most in\nflight": lambda run: str(run.most_in_flight),
+        "requests\na second": lambda run: f"{run.counted.requests / run.seconds:.0f}",
+        "worker CPU\nms a request": lambda run: f"{1000 * run.cpu / run.counted.requests:.2f}",
+        "CPU of workers\n+ simulator": lambda run: (
+            f"{run.cpu / run.seconds:.0%} + {run.simulator_cpu / run.seconds:.0%}"
+        ),
+    }
+    for column in columns:
+        found.add_column(column, justify="right")
+    for run in runs:
+        found.add_row(*(cell(run) for cell in columns.values()))
+    return found
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="fetcher-bench-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def main(
+    processes: Annotated[list[int] | None, typer.Option(help="Worker processes; repeatable.")] = None,
+    hours: Annotated[int, typer.Option(min=1, help="Whole hours of GitHub's to measure.")] = 2,
+    hour: Annotated[float, typer.Option(min=10, help="Seconds that GitHub's hour lasts.")] = 60,
+) -> None:
+    """Limits tripped and use of the quota, with 1, 4 and 8 worker processes that share one identity."""
+    console = Console(width=180)
+    runs = []
+    for number in processes or (1, 4, 8):
+        with _folder() as folder:
+            runs.append(measure(number, hours, hour, folder))
+        console.print(f"{number} done: {runs[-1].hours}")
+    console.print(table(runs, hour))
+
+
+if __name__ == "__main__":
+    end_well()
+    typer.run(main)

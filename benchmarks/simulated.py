@@ -1,0 +1,155 @@
+"""The simulator in a process of its own, so that its CPU is nobody else's, and what it has counted.
+
+It enforces every documented limit. ``hour`` compresses GitHub's hour, its minute and all waits alike; the engine is
+told the same factor by ``FETCHER_WINDOW_SCALE``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from benchmarks.processes import cpu_of, ended
+
+_STARTS_WITHIN = 30.0
+_LOG_WHOLE = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the simulator saw of one measured stretch."""
+
+    routes: Mapping[str, Mapping[str, int]]
+    points: Mapping[str, int]
+    tripped: int
+    asked_while_waiting: int
+
+    @classmethod
+    def of(cls, summary: Mapping[str, Any]) -> Self:
+        return cls(
+            routes=summary["routes"],
+            points=summary["points"],
+            tripped=sum(summary["limits_tripped"].values()),
+            asked_while_waiting=summary["asked_while_told_to_wait"],
+        )
+
+    def asked(self, upstream: str, *routes: str) -> int:
+        """How many requests there were to an upstream, or to some of its routes."""
+        names = {f"{upstream} {route}" for route in routes}
+        return sum(
+            sum(by_status.values())
+            for name, by_status in self.routes.items()
+            if (name in names if names else name.startswith(f"{upstream} "))
+        )
+
+    @property
+    def requests(self) -> int:
+        return self.asked("github") + self.asked("pypi")
+
+
+class SimulatorProcess:
+    """A running simulator: its addresses, and its control API."""
+
+    def __init__(self, process: subprocess.Popen[str], environment: Mapping[str, str], hour: float) -> None:
+        self.process = process
+        self.environment = dict(environment)
+        self.hour = hour
+        self.token = environment["FETCHER_GITHUB_TOKEN"]
+        self.github = environment["FETCHER_GITHUB_API_URL"]
+        self.pypi = environment["FETCHER_PYPI_URL"]
+        self._control = httpx.Client(base_url=self.github.removesuffix("/github") + "/_simulator", timeout=120)
+
+    def summary(self) -> Counted:
+        return Counted.of(self._get("/summary"))
+
+    def packages_asked(self, route: str) -> set[str]:
+        """The packages of which a route was asked since the log was cleared."""
+        return {package for entry in self.log(route) for package in entry["packages"]}
+
+    def log(self, route: str) -> list[dict[str, Any]]:
+        """Every request of a route since the log was cleared, oldest first."""
+        found: list[dict[str, Any]] = self._get(f"/log?route={route}&limit={_LOG_WHOLE}")
+        return found
+
+    def most_in_flight(self, upstream: str) -> int:
+        """The most requests that were under way at once."""
+        found: int = self._get("/summary")["most_in_flight"].get(upstream, 0)
+        return found
+
+    def forget(self) -> None:
+        """Count anew."""
+        self._control.delete("/log").raise_for_status()
+
+    def act(self, action: str, **details: object) -> dict[str, Any]:
+        answer = self._control.post("/actions", json={"action": action, **details})
+        answer.raise_for_status()
+        result: dict[str, Any] = answer.json()
+        return result
+
+    def truth(self, name: str) -> dict[str, Any] | None:
+        """What asking whole would say now of ``owner/name`` or of a project; None for what does not exist."""
+        answer = self._control.get(f"/truth/{name}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        answer.raise_for_status()
+        result: dict[str, Any] = answer.json()
+        return result
+
+    def cpu(self) -> float:
+        """CPU seconds of the simulator so far."""
+        return cpu_of(self.process.pid)
+
+    def close(self) -> None:
+        self._control.close()
+        ended(self.process)
+
+    def _get(self, path: str) -> Any:
+        answer = self._control.get(path)
+        answer.raise_for_status()
+        return answer.json()
+
+
+@contextmanager
+def simulator(packages: int, *options: str, hour: float = 3600.0) -> Iterator[SimulatorProcess]:
+    """A simulator of ``packages`` invented packages, gone afterwards."""
+    command = [sys.executable, "-m", "fetcher.simulator", "--port", "0"]
+    command += ["--packages", str(packages), "--hour", f"{hour:g}", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        environment = dict(_line(process) for _ in range(3))
+        found = SimulatorProcess(process, environment, hour)
+    except BaseException:
+        ended(process)
+        raise
+    try:
+        _wait_for(found)
+        yield found
+    finally:
+        found.close()
+
+
+def write_catalogue(packages: int, path: Path, options: Sequence[str] = ()) -> None:
+    """What an operator would import to follow the invented packages."""
+    command = [sys.executable, "-m", "fetcher.simulator", "--packages", str(packages)]
+    subprocess.run([*command, *options, "--write-catalogue", str(path)], check=True, stdout=subprocess.DEVNULL)
+
+
+def _line(process: subprocess.Popen[str]) -> tuple[str, str]:
+    assert process.stdout is not None
+    name, _, value = process.stdout.readline().strip().partition("=")
+    if not value:
+        raise RuntimeError("the simulator did not start")
+    return name, value
+
+
+def _wait_for(found: SimulatorProcess) -> None:
+    transport = httpx.HTTPTransport(retries=5)
+    with httpx.Client(transport=transport, timeout=_STARTS_WITHIN) as client:
+        client.get(found.github.removesuffix("/github") + "/_simulator/summary").raise_for_status()

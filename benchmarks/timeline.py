@@ -1,0 +1,31 @@
+"""Time that can be moved on: the engine's clock and the simulator's, by the same amount at the same moment.
+
+So a day passes in no time and nothing is faked: due times, weekly counts and the resets of quotas all see the same day.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from benchmarks.processes import own_cpu
+from benchmarks.simulated import SimulatorProcess
+
+
+class Timeline:
+    """``fetcher.ports.Clock`` with an offset that the simulator shares."""
+
+    def __init__(self, simulator: SimulatorProcess) -> None:
+        self._simulator = simulator
+        self._offset = timedelta(0)
+        self.cpu = 0.0
+        """CPU seconds that moving on has cost this process: the benchmark's, not the engine's."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._offset
+
+    def advance(self, by: timedelta) -> None:
+        """Move on. Only while nothing is in flight: a request under way would seem to take so long."""
+        before = own_cpu()
+        self._simulator.act("advance", seconds=by.total_seconds())
+        self._offset += by
+        self.cpu += own_cpu() - before
