@@ -27,6 +27,10 @@ class StoreError(FetcherError):
     """The database cannot be reached, is not migrated, or refused a write."""
 
 
+class RefusedValue(StoreError):
+    """The database takes no such value: nothing of the batch was written, and trying again is in vain."""
+
+
 class BrokerError(FetcherError):
     """Redis cannot be reached or refused a command."""
 

@@ -24,8 +24,9 @@ MAX_HOPS = 3
 REJECTED_PAUSE = timedelta(minutes=10)
 """How long an identity stays silent after its credential was not accepted."""
 
-PEOPLE_WAIT = timedelta(seconds=2)
-"""How long what a person waits for may wait for its turn, before it goes back to the store like everything else."""
+SHORT_WAIT = timedelta(seconds=3)
+"""How long what a person waits for, or what completes an answer already begun, may wait for its turn; beyond that it
+goes back to the store like everything else."""
 
 _FIRST_GUESS = 0.5
 _SMOOTHING = 0.3
@@ -34,8 +35,9 @@ _SMOOTHING = 0.3
 class Exchange:
     """Puts questions within the budget.
 
-    ``patience`` is how long it may wait for leave: nothing in a background task, two seconds for a person's request,
-    longer where that person is looking on. Beyond it, the question is ``Deferred`` and goes back to the store.
+    ``patience`` is how long it may wait for leave: nothing in a task, longer where a person is looking on. Beyond it,
+    the question is ``Deferred`` and goes back to the store. A person's request may always wait a moment, and so may
+    one that completes what has been ``begun``: the second page of a list whose first would otherwise be asked again.
     ``rejected`` is for how long nobody asks with a credential that was not accepted.
     """
 
@@ -65,13 +67,16 @@ class Exchange:
         """Whose quota requests to ``upstream`` spend."""
         return self._identities[upstream]
 
-    async def ask(self, request: Request, purpose: Purpose, read: Callable[[Answer], R]) -> R | Deferred | Malformed:
+    async def ask(
+        self, request: Request, purpose: Purpose, read: Callable[[Answer], R], *, begun: bool = False
+    ) -> R | Deferred | Malformed:
         """What ``read`` makes of the answer; redirects on the same origin are followed, a broken line tried anew."""
         hops, resends = MAX_HOPS, 1
         while True:
-            grant = await self._leave(request, purpose)
+            grant = await self._leave(request, purpose, begun=begun)
             if isinstance(grant, Deferred):
                 return grant
+            begun = True
             answer = await self._transport.send(request)
             outcome = read(answer)
             await self._settle(grant, request, answer, outcome)
@@ -104,7 +109,7 @@ class Exchange:
         await self._settle(grant, request, answer, outcome)
         return outcome
 
-    async def _leave(self, request: Request, purpose: Purpose) -> Grant | Deferred:
+    async def _leave(self, request: Request, purpose: Purpose, *, begun: bool = False) -> Grant | Deferred:
         ask = Ask(
             self._identities[request.upstream],
             request.resource,
@@ -112,7 +117,8 @@ class Exchange:
             request.points,
             self._seconds.get(request.route, _FIRST_GUESS),
         )
-        patience = max(self._patience, PEOPLE_WAIT) if purpose is Purpose.MANUAL else self._patience
+        short = SHORT_WAIT if begun or purpose is Purpose.MANUAL else timedelta(0)
+        patience = max(self._patience, short)
         give_up = self._clock.now() + patience
         async with self._turns[request.resource, purpose]:
             while True:

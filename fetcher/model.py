@@ -373,6 +373,14 @@ class FailureRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedRepository:
+    """Packages that editors gave different addresses, and that have turned out to be one repository."""
+
+    full_name: str
+    slugs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SourceCount:
     """How one source stands over the whole catalogue at one moment."""
 

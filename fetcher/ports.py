@@ -16,6 +16,7 @@ from fetcher.model import (
     Purpose,
     Quota,
     Record,
+    SharedRepository,
     Source,
     SourceCount,
     StoredPackage,
@@ -221,6 +222,10 @@ class Store(Protocol):
     def history(self, slug: str) -> list[HistoryDay]: ...
 
     def failures(self) -> list[FailureRow]: ...
+
+    def shared_repositories(self) -> list[SharedRepository]:
+        """Repositories that answer for packages of different addresses: to be told to editors, each is refreshed."""
+        ...
 
     def counts(self, now: datetime) -> list[SourceCount]: ...
 

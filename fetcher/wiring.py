@@ -74,7 +74,16 @@ class Parts:
     planner: Planner
     serials: SerialsCheck
     transport: HttpTransport
+    identities: dict[Upstream, str]
+    """Whose quota is spent; the exchange and the planner look it up here, too."""
     _redis: redis.asyncio.Redis | None = None
+
+    async def identify(self) -> None:
+        """Learn whose quota the token spends, unless it is known: two ledgers for one account would spend it twice."""
+        own = self.credential.identity
+        if isinstance(self.credential, Token) and self.identities[Upstream.GITHUB] == own:
+            account = await account_behind(own, self.exchange, self.store, self.api, self.clock.now())
+            self.identities[Upstream.GITHUB] = account
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -199,8 +208,6 @@ async def open_parts(
     }
     cadence = Cadence(settings.refresh_interval, settings.recheck_interval).with_pauses_scaled(settings.window_scale)
     exchange = Exchange(transport, budget, clock, identities, patience=patience, rejected=cadence.rejected)
-    if isinstance(credential, Token):
-        identities[Upstream.GITHUB] = await account_behind(credential.identity, exchange, store, api, clock.now())
     anonymous = isinstance(credential, Anonymous)
     repositories = asyncio.Semaphore(REPOSITORIES_ABREAST)
     conductor = Conductor(
@@ -211,7 +218,7 @@ async def open_parts(
         ProjectsRefresh(exchange, clock, settings.pypi_url, cadence, asyncio.Semaphore(PROJECTS_ABREAST)),
         settings.lease,
     )
-    return Parts(
+    parts = Parts(
         settings=settings,
         clock=clock,
         store=store,
@@ -233,8 +240,11 @@ async def open_parts(
         ),
         serials=SerialsCheck(store, exchange, clock, settings.pypi_url, cadence, settings.serial_threshold),
         transport=transport,
+        identities=identities,
         _redis=connection,
     )
+    await parts.identify()
+    return parts
 
 
 async def ledger_standings(settings: Settings, now: datetime) -> Sequence[Standing]:

@@ -8,24 +8,35 @@ from celery import shared_task
 
 from fetcher.wiring import Parts
 from tasks import process as running
+from tasks.requests import send_requests
+
+TIMELINE_KEPT, EVENTS_KEPT = timedelta(days=90), 50
+"""How long turns are kept, and how many of one package."""
+
+REQUESTS_KEPT = timedelta(days=7)
 
 
 @shared_task(name="fetcher.expire")
 def expire() -> None:
-    """Take back what dead workers held."""
+    """Take back what dead workers held, and send what people asked for again where nobody took it."""
 
-    async def work(parts: Parts) -> None:
-        parts.store.expire_leases(parts.clock.now())
+    async def work(parts: Parts) -> list[str]:
+        now = parts.clock.now()
+        parts.store.expire_leases(now)
+        return parts.store.lost_requests(now)
 
-    running.process.run(work)
+    send_requests(running.process.run(work))
 
 
 @shared_task(name="fetcher.prune")
 def prune() -> None:
-    """Drop history that is older than is kept."""
+    """Drop history that is older than is kept, and of the timeline and the requests what nobody looks at again."""
 
     async def work(parts: Parts) -> None:
-        parts.store.prune(parts.clock.now() - timedelta(days=parts.settings.history_days))
+        now = parts.clock.now()
+        parts.store.prune(now - timedelta(days=parts.settings.history_days))
+        parts.store.prune_events(now - TIMELINE_KEPT, EVENTS_KEPT)
+        parts.store.prune_requests(now - REQUESTS_KEPT)
 
     running.process.run(work)
 

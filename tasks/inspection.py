@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import redis
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from fetcher.errors import BrokerError
 from fetcher.settings import Settings
-from fetcher.wiring import redis_address
+from fetcher.wiring import redis_client
 from tasks.app import QUEUES, app
 
 PRIORITY_STEPS = (0, 3, 6, 9)
@@ -33,7 +32,7 @@ class QueueState:
 
 def queue_states(settings: Settings) -> list[QueueState]:
     """Every queue, with the workers that answered within a second."""
-    client: Any = redis.Redis.from_url(redis_address(settings), socket_timeout=5, socket_connect_timeout=5)
+    client: Any = redis_client(settings)
     try:
         waiting = {
             name: sum(client.llen(name + (f"{_SEPARATOR}{step}" if step else "")) for step in PRIORITY_STEPS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
@@ -22,11 +21,6 @@ from fetcher.settings import read_settings
 from fetcher.wiring import Parts, open_parts
 
 R = TypeVar("R")
-
-PATIENCE = timedelta(seconds=3)
-"""How long one question waits for leave before it goes back to the store, to be planned anew: the second or two by
-which the ledger spreads requests is no reason to wait for the next plan, and a person's request has to stay to be let
-past the background."""
 
 
 class Process:
@@ -52,7 +46,8 @@ class Process:
 
     async def _with_parts(self, work: Callable[[Parts], Awaitable[R]]) -> R:
         if self._parts is None:
-            self._parts = await open_parts(read_settings(), patience=PATIENCE)
+            self._parts = await open_parts(read_settings())
+        await self._parts.identify()
         return await work(self._parts)
 
 

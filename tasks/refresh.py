@@ -9,6 +9,8 @@ from typing import TypedDict
 from celery import shared_task
 
 from fetcher.model import Claim, Purpose, Source
+from fetcher.ports import PLANNED, Marker
+from fetcher.refresh.asked import AskedRefreshes
 from fetcher.wiring import Parts
 from tasks import process as running
 from tasks.app import BACKGROUND
@@ -46,7 +48,13 @@ def claim_of(message: ClaimMessage) -> Claim:
 @shared_task(name="fetcher.plan")
 def plan() -> None:
     """Claim what is due and enqueue it. The claim is committed first: what is then lost comes back by its lease."""
-    for claim in running.process.run(lambda parts: parts.planner.claims()):
+
+    async def work(parts: Parts) -> list[Claim]:
+        claims = await parts.planner.claims()
+        parts.store.save_marker(Marker(PLANNED, observed_at=parts.clock.now()))
+        return claims
+
+    for claim in running.process.run(work):
         refresh_batch.apply_async((message_of(claim),), queue=BACKGROUND, expires=claim.until)
 
 
@@ -67,5 +75,16 @@ def refresh_packages(package_ids: Sequence[int], sources: Sequence[str], purpose
     async def work(parts: Parts) -> None:
         wanted = [Source(name) for name in sources]
         await parts.conductor.refresh_packages(package_ids, wanted, Purpose(purpose))
+
+    running.process.run(work)
+
+
+@shared_task(name="fetcher.refresh_requests")
+def refresh_requests(request_ids: Sequence[str]) -> None:
+    """Carry out refreshes that people asked for and can follow; sent by ``tasks.requests``."""
+
+    async def work(parts: Parts) -> None:
+        asked = AskedRefreshes(parts.store, parts.conductor, parts.clock, parts.settings.time_zone)
+        await asked.carry_out(request_ids)
 
     running.process.run(work)

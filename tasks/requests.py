@@ -2,27 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
 
 from kombu.exceptions import OperationalError
 
-from fetcher.errors import BrokerError
+from fetcher.errors import BrokerError, FetcherError
 from fetcher.model import Purpose, Source
+from fetcher.overview import PATIENCE, Asked, Ending, RequestState
+from fetcher.ports import Store
+from fetcher.settings import read_settings
+from fetcher.wiring import check_redis
 from tasks.app import BACKGROUND, NOW
-from tasks.refresh import refresh_packages
+from tasks.refresh import refresh_packages, refresh_requests
+
+T = TypeVar("T")
+
+EXPIRES = PATIENCE.wait.total_seconds()
+"""Seconds after which a message is dropped: by then its request has failed."""
 
 PART = 25
 """Packages a message: small enough that the first are stored while the last still wait."""
 
 
 def ask_now(package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> None:
-    """Have workers refresh these packages; a person's wish goes past the background."""
+    """Have workers refresh these packages; a person's wish goes past the background.
+
+    Redis is looked at first, for Celery would go on trying to connect for a while.
+    """
     queue = NOW if purpose is Purpose.MANUAL else BACKGROUND
     names = [str(source) for source in sources]
+
+    def send(part: list[int]) -> None:
+        refresh_packages.apply_async((part, names, str(purpose)), queue=queue, retry=False)
+
+    _send_in_parts(package_ids, send)
+
+
+def request_refreshes(store: Store, package_ids: Sequence[int], now: datetime) -> list[Asked]:
+    """Ask for a refresh of each package, past the background, in a way that can be followed.
+
+    The requests are committed first, then sent: a message that is lost is sent again by ``fetcher.expire``. Where
+    Redis does not answer, the new requests have failed, so that nobody waits for them.
+    """
+    asked = store.ask(package_ids, now)
+    new = [one.request.id for one in asked if not one.joined]
     try:
-        for start in range(0, len(package_ids), PART):
-            part = list(package_ids[start : start + PART])
-            refresh_packages.apply_async((part, names, str(purpose)), queue=queue, retry=False)
+        send_requests(new)
+    except FetcherError as error:
+        store.finish_requests([Ending(one, RequestState.FAILED, reason=str(error)) for one in new], now)
+        raise
+    return asked
+
+
+def send_requests(request_ids: Sequence[str]) -> None:
+    """Enqueue requests that are stored; one that is sent twice is carried out once."""
+
+    def send(part: list[str]) -> None:
+        refresh_requests.apply_async((part,), queue=NOW, retry=False, expires=EXPIRES)
+
+    _send_in_parts(request_ids, send)
+
+
+def _send_in_parts(ids: Sequence[T], send: Callable[[list[T]], object]) -> None:
+    if ids:
+        check_redis(read_settings())
+    try:
+        for start in range(0, len(ids), PART):
+            send(list(ids[start : start + PART]))
     except OperationalError as error:
         raise BrokerError(
             f"Redis cannot be reached ({type(error.__cause__ or error).__name__})",

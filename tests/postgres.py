@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import count
@@ -69,18 +70,82 @@ class PostgresServer:
             connection.execute(statement)
 
 
+@dataclass(slots=True)
+class PostgresProcess:
+    """A server in a folder of its own. It can be ended in every way, and started again on the same data."""
+
+    folder: Path
+    settings: Mapping[str, str]
+    _binaries: Path = field(init=False)
+    _process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self._binaries = _binaries(self.folder)
+        user = _unprivileged()
+        if user is not None:
+            shutil.chown(self.folder, user)
+        subprocess.run(
+            [
+                self._binaries / "initdb",
+                "--auth=trust",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--no-sync",
+                "-D",
+                "data",
+            ],
+            check=True,
+            capture_output=True,
+            user=user,
+            cwd=self.folder,
+        )
+
+    @property
+    def server(self) -> PostgresServer:
+        return PostgresServer(f"postgresql://postgres@/postgres?host={self.folder}")
+
+    def start(self) -> None:
+        """Start, and return once it takes connections."""
+        options = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
+        self._process = subprocess.Popen(
+            [self._binaries / "postgres", "-D", "data", "-k", self.folder, *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=_unprivileged(),
+            cwd=self.folder,
+        )
+        _wait_for(self.server, self._process)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """SIGTERM waits for the clients, SIGINT cuts them off, SIGQUIT is a crash: what is not written is recovered."""
+        if self._process is None:
+            return
+        self._process.send_signal(how)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """The session's server, with a migrated template beside the empty one."""
     folder = Path(tempfile.mkdtemp(prefix="fetcher-pg-", dir="/tmp"))
     try:
-        for server in _running(folder):
+        process = PostgresProcess(folder, SETTINGS)
+        try:
+            process.start()
+            server = process.server
             url = server.create()
             engine = open_engine(url)
             upgrade(engine)
             engine.dispose()
             server.rename(url, TEMPLATE)
             yield server
+        finally:
+            process.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -127,38 +192,6 @@ def _binaries(folder: Path) -> Path:
     if libraries.exists():
         shutil.copytree(libraries, folder / libraries.name)
     return Path(shutil.copytree(newest, folder / package.name / newest.name)) / "bin"
-
-
-def _running(folder: Path) -> Iterator[PostgresServer]:
-    binaries, data, user = _binaries(folder), folder / "data", _unprivileged()
-    if user is not None:
-        shutil.chown(folder, user)
-    subprocess.run(
-        [binaries / "initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", "-D", data],
-        check=True,
-        capture_output=True,
-        user=user,
-        cwd=folder,
-    )
-    options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-    process = subprocess.Popen(
-        [binaries / "postgres", "-D", data, "-k", folder, *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        user=user,
-        cwd=folder,
-    )
-    try:
-        server = PostgresServer(f"postgresql://postgres@/postgres?host={folder}")
-        _wait_for(server, process)
-        yield server
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _unprivileged() -> str | None:

@@ -81,9 +81,8 @@ def add(
     repo = parse_repo_address(repo_url, frozenset({api_at(settings.github_api_url).host}))
     name = repo.name if isinstance(repo, RepoRef) else repository_name(repo_url)
     if name is None:
-        fail(
-            f"{repo_url!r} is no repository's address: {repo.reason if isinstance(repo, Unsupported) else 'it is empty'}"
-        )
+        reason = repo.reason if isinstance(repo, Unsupported) else "it is empty"
+        fail(f"{repo_url!r} is no repository's address: {reason}")
     project = parse_project(pypi)
     if isinstance(project, Unsupported):
         fail(f"--pypi {pypi!r}: {project.reason}")

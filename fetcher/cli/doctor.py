@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 import typer
 from rich.markup import escape
 
-from fetcher.cli.screen import out, print_json, span
+from fetcher.cli.screen import out, print_json
 from fetcher.errors import FetcherError
 from fetcher.github.classify import classify, read_quota
 from fetcher.github.requests import api_at, rate_limit
 from fetcher.github_auth import Anonymous, credential_from
 from fetcher.outcome import Unauthorized
+from fetcher.phrases import span
 from fetcher.pypi import simple_request
 from fetcher.settings import Settings, read_settings
 from fetcher.store import current_revision, is_current, open_engine

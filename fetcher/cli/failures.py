@@ -12,9 +12,9 @@ from rich.markup import escape
 
 from fetcher.cli.named import named, named_to_fetch
 from fetcher.cli.refresh import Mode, carry_out
-from fetcher.cli.screen import ago, err, out, plain_table, print_json
+from fetcher.cli.screen import err, out, plain_table, print_json
 from fetcher.model import FailureRow, Source
-from fetcher.planner import is_gone
+from fetcher.phrases import ago, failure_kind
 from fetcher.settings import read_settings
 from fetcher.wiring import open_store
 
@@ -48,7 +48,7 @@ def failures(
         table.add_row(
             escape(row.slug),
             str(state.source),
-            kind_of(row),
+            failure_kind(row.state),
             str(state.failures),
             ago(state.first_failed_at, now),
             ago(state.due_at, now),
@@ -90,14 +90,7 @@ def revive(slugs: Slugs) -> None:
 
 def by_kind(rows: Sequence[FailureRow]) -> dict[str, int]:
     """How many sources fail in which way, most first."""
-    return dict(Counter(map(kind_of, rows)).most_common())
-
-
-def kind_of(row: FailureRow) -> str:
-    """A failure's name for people: what is missing counts as gone only after several tries over days."""
-    if row.state.outcome == "gone":
-        return "gone" if is_gone(row.state) else "missing"
-    return row.state.outcome or "failing"
+    return dict(Counter(failure_kind(row.state) for row in rows).most_common())
 
 
 def _mark(slugs: Sequence[str], *, retire_them: bool) -> None:
@@ -117,7 +110,7 @@ def _failure(row: FailureRow) -> dict[str, Any]:
     return {
         "slug": row.slug,
         "source": state.source,
-        "outcome": kind_of(row),
+        "outcome": failure_kind(row.state),
         "message": state.message,
         "failures": state.failures,
         "first_failed_at": state.first_failed_at,

@@ -25,8 +25,10 @@ from rich.progress import (
 from rich.text import Text
 
 from fetcher.cli.named import named_to_fetch
-from fetcher.cli.screen import complain, err, fail, span
+from fetcher.cli.screen import complain, err, fail
 from fetcher.model import Purpose, Record, Source, Upstream
+from fetcher.overview import Asked
+from fetcher.phrases import span
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
 from fetcher.wiring import Parts, embedded_redis_runs, open_parts, open_store
@@ -40,6 +42,10 @@ NOT_READY_PATIENCE = timedelta(seconds=90)
 
 REJECTED = "GitHub does not accept the credential"
 """How the reason of a pause begins whose end no person should wait for."""
+
+
+FOLLOWED = 10
+"""Of so many queued packages it is said where to look."""
 
 
 class Mode(StrEnum):
@@ -116,7 +122,7 @@ def carry_out(
 ) -> None:
     """Refresh here or by the workers; status 1 if not all that was asked happened."""
     if queue:
-        _enqueue(package_ids, sources, mode)
+        _enqueue(settings, package_ids, sources, mode)
     elif not asyncio.run(_refresh_here(settings, package_ids, sources, mode)):
         raise typer.Exit(1)
 
@@ -129,11 +135,23 @@ def _chosen(store: SqlStore, mode: Mode, slugs: Sequence[str], sources: Sequence
     return store.due_ids(None, None)
 
 
-def _enqueue(package_ids: Sequence[int], sources: Sequence[Source], mode: Mode) -> None:
-    from tasks.requests import ask_now  # noqa: PLC0415  (Celery takes half a second to import; only --queue needs it)
+def _enqueue(settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode) -> None:
+    """Hand it to the workers. Named packages, asked whole, can be followed: each has a request of its own."""
+    from tasks.requests import ask_now, request_refreshes  # noqa: PLC0415  (only --queue needs Celery: half a second)
 
-    ask_now(package_ids, sources, Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND)
+    asked: list[Asked] = []
+    if mode is Mode.NAMED and set(sources) == set(Source):
+        store, engine = open_store(settings)
+        try:
+            asked = request_refreshes(store, package_ids, datetime.now().astimezone())
+        finally:
+            engine.dispose()
+    else:
+        ask_now(package_ids, sources, Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND)
     err.print(f"queued {len(package_ids)} packages; `fetcher queues` shows how they fare")
+    for one in asked[:FOLLOWED]:
+        if one.joined:
+            err.print(f"{escape(one.request.slug)}: asked for just before, joined that")
 
 
 async def _refresh_here(settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode) -> bool:

@@ -48,22 +48,6 @@ def plain_table(*columns: str, title: str | None = None) -> Table:
     return table
 
 
-def ago(moment: datetime | None, now: datetime) -> str:
-    """How long ago, in a word or two."""
-    if moment is None:
-        return "never"
-    return f"{span(now - moment)} ago" if moment <= now else f"in {span(moment - now)}"
-
-
-def span(length: timedelta) -> str:
-    """A length of time to one unit's precision."""
-    seconds = max(int(length.total_seconds()), 0)
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * unit:
-            return f"{seconds // unit} {name}"
-    return f"{seconds} s"
-
-
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()

@@ -11,10 +11,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from fetcher.cli.screen import ago, out, plain_table
+from fetcher.cli.screen import out, plain_table
 from fetcher.documents import dump, write_document
 from fetcher.errors import UnknownPackage
 from fetcher.model import RepoRef, Source, SourceState, StoredPackage, Unsupported
+from fetcher.phrases import ago
 from fetcher.planner import is_gone
 from fetcher.settings import Settings, read_settings
 from fetcher.wiring import open_store
@@ -101,7 +102,7 @@ def package_table(package: StoredPackage, settings: Settings, now: datetime) -> 
         row("status", versions.status, Source.PYPI)
         row("licence", versions.info.licence if versions.info else None, Source.PYPI)
     row("documentation", document["documentation_url"], None if package.entry.documentation_url else Source.PYPI)
-    row("last fetched", document["last_fetched"])
+    table.add_row("last fetched", document["last_fetched"] or "[dim]–[/]", "all of them")
     for source, state in sorted(states.items()):
         if state.failures:
             table.add_row(f"[red]{source}[/]", _trouble(state, now), str(source), ago(state.answered_at, now))

@@ -12,7 +12,8 @@ import typer
 from rich.markup import escape
 
 from fetcher.cli.failures import by_kind
-from fetcher.cli.screen import ago, err, out, plain_table, print_json
+from fetcher.cli.screen import err, out, plain_table, print_json
+from fetcher.phrases import ago
 from fetcher.ports import Standing
 from fetcher.settings import Settings, read_settings
 from fetcher.wiring import embedded_redis_runs, open_parts, open_store
@@ -27,6 +28,7 @@ def status(json: Json = False) -> None:
     try:
         counts = store.counts(now)
         failing = by_kind(store.failures())
+        shared = store.shared_repositories()
         packages = len(store.due_ids(None, None))
     finally:
         engine.dispose()
@@ -38,6 +40,7 @@ def status(json: Json = False) -> None:
                 "packages": packages,
                 "sources": [asdict(count) for count in counts],
                 "failing": failing,
+                "shared_repositories": [asdict(one) for one in shared],
                 "quota": [asdict(standing) for standing in standings],
             }
         )
@@ -50,6 +53,8 @@ def status(json: Json = False) -> None:
     out.print(table)
     for kind, number in failing.items():
         out.print(f"failing: {number} {kind.replace('_', ' ')}")
+    for one in shared:
+        out.print(f"one repository: {escape(', '.join(one.slugs))} are all {escape(one.full_name)}")
     for standing in standings:
         out.print(_standing(standing, now))
 

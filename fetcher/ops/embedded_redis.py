@@ -72,6 +72,7 @@ class EmbeddedRedis:
             return
         client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5, retry=Retry(NoBackoff(), 0))
         try:
+            client.ping()  # for shutdown() takes a server that is not there for one that has just gone
             client.shutdown()
         except RedisError:
             self.socket.unlink(missing_ok=True)

@@ -155,11 +155,12 @@ def programs(workers: int, log_level: str) -> list[Program]:
     celery = shutil.which("celery", path=str(Path(sys.executable).parent)) or "celery"
     base = [celery, "--quiet", "-A", "tasks"]
     level = ["--loglevel", log_level]
+    alone = ["--without-mingle", "--without-gossip"]  # workers have nothing to tell each other: a second saved
     background = ["--queues", "background,control", "--hostname", "background@%h", "--concurrency", str(workers)]
     now = ["--queues", "now", "--hostname", "now@%h", "--concurrency", "1"]
     return [
-        Program("worker", [*base, "worker", *background, *level], rank=1),
-        Program("now", [*base, "worker", *now, *level], rank=1),
+        Program("worker", [*base, "worker", *background, *alone, *level], rank=1),
+        Program("now", [*base, "worker", *now, *alone, *level], rank=1),
         Program("beat", [*base, "beat", *level], rank=2),
     ]
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from fetcher.errors import RefusedValue
 from fetcher.model import (
     DETAIL_SOURCES,
     REPOSITORY_SOURCES,
@@ -21,7 +22,7 @@ from fetcher.model import (
 from fetcher.ports import Clock, Store
 from fetcher.refresh.details import DetailsRefresh
 from fetcher.refresh.projects import ProjectsRefresh
-from fetcher.refresh.records import untouched
+from fetcher.refresh.records import refused, untouched
 from fetcher.refresh.statistics import StatisticsRefresh
 
 log = structlog.get_logger(__name__)
@@ -66,7 +67,7 @@ class Conductor:
         """Ask for all that ``claim`` holds and record it. Safe to run twice: what was recorded is leased no more."""
         targets = self.store.load(claim, details=any(source in DETAIL_SOURCES for source in claim.sources))
         records = await self._records(targets, purpose)
-        self.store.record(records)
+        records = self._record(targets, records)
         report = Report(tuple(records), lost=len(claim.package_ids) - len(targets))
         self._tell(claim, report)
         return report
@@ -105,6 +106,24 @@ class Conductor:
             if (target.package_id, source) not in done
         ]
         return records
+
+    def _record(self, targets: Sequence[Target], records: Sequence[Record]) -> list[Record]:
+        """Record the batch, and return what was recorded. A value that the database refuses costs no neighbour."""
+        try:
+            self.store.record(records)
+            return list(records)
+        except RefusedValue as error:
+            log.warning("batch refused", packages=len(targets), reason=str(error))
+        recorded = []
+        for target in targets:
+            own = [record for record in records if record.package_id == target.package_id]
+            try:
+                self.store.record(own)
+            except RefusedValue as error:
+                own = [refused(target, record, error.message, self.statistics.cadence) for record in own]
+                self.store.record(own)
+            recorded += own
+        return recorded
 
     def _tell(self, claim: Claim, report: Report) -> None:
         """One line a batch, one a failure."""

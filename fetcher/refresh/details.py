@@ -100,7 +100,7 @@ class DetailsRefresh:
         page: int | None = 1
         while page is not None:
             request = requests.contributors(self.api, repo, page)
-            answer = await self.exchange.ask(request, purpose, read_contributors)
+            answer = await self.exchange.ask(request, purpose, read_contributors, begun=page > 1)
             if not isinstance(answer, Fetched):
                 return answer
             for person in answer.value.people:
@@ -119,7 +119,8 @@ class DetailsRefresh:
         today = self.clock.now().date()
         days = with_earlier(answer.value, target.commit_days)
         if purpose is Purpose.MANUAL and not knows_oldest_week(days, today):
-            weeks = await self.exchange.ask(requests.participation(self.api, repo), purpose, read_participation)
+            request = requests.participation(self.api, repo)
+            weeks = await self.exchange.ask(request, purpose, read_participation, begun=True)
             if isinstance(weeks, Fetched):
                 days = with_oldest_week(days, weeks.value, today)
         return Fetched(days)

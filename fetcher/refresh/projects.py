@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fetcher.exchange import Exchange
@@ -47,7 +47,8 @@ class ProjectsRefresh:
 
     exchange: Exchange
     clock: Clock
-    root: str
+    root: str = field(repr=False)
+    """It may carry a mirror's password."""
     cadence: Cadence
     abreast: asyncio.Semaphore
 
@@ -77,7 +78,10 @@ class ProjectsRefresh:
     async def _simple(self, project: str, purpose: Purpose) -> Settled[ProjectVersions]:
         request = simple_request(self.root, project)
         return await self.exchange.ask(
-            request, purpose, lambda answer: read_simple(answer, project, url=request.url, now=self.clock.now())
+            request,
+            purpose,
+            lambda answer: read_simple(answer, project, url=request.url, now=self.clock.now()),
+            begun=True,
         )
 
     def _status_due(self, state: SourceState, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from fetcher.model import Record, Source, Target, Validators, Values
-from fetcher.outcome import Outcome, kind
+from fetcher.outcome import Malformed, Outcome, kind
 from fetcher.planner import Cadence, schedule, slot
 
 T = TypeVar("T")
@@ -52,6 +52,13 @@ def record_of(
         first_failed_at=plan.first_failed_at,
         message=plan.message,
     )
+
+
+def refused(target: Target, record: Record, reason: str, cadence: Cadence) -> Record:
+    """What becomes of a record whose values cannot be stored: a fault of the answer. One without values stays."""
+    if record.values is None:
+        return record
+    return record_of(target, record.source, Malformed(f"cannot be stored: {reason}"), record.observed_at, cadence)
 
 
 def deferred(target: Target, source: Source, until: datetime, asked_at: datetime) -> Record:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -29,7 +29,8 @@ class SerialsCheck:
     store: Store
     exchange: Exchange
     clock: Clock
-    root: str
+    root: str = field(repr=False)
+    """It may carry a mirror's password."""
     cadence: Cadence
     threshold: int
 

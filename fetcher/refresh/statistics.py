@@ -89,7 +89,8 @@ class StatisticsRefresh:
             return self._records(target, _settled(outcome), asked_at)
         if target.database_id is not None and outcome.value.database_id != target.database_id:
             return self._records(target, _replaced(target, outcome.value), asked_at)
-        head = await self.exchange.ask(requests.newest_commit(self.api, repo), purpose, read_newest_commit)
+        request = requests.newest_commit(self.api, repo)
+        head = await self.exchange.ask(request, purpose, read_newest_commit, begun=True)
         if not isinstance(head, Fetched):
             return self._records(target, _settled(head), asked_at)
         newest = head.value

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from sqlalchemy import exc
 from sqlalchemy.engine import URL
 
-from fetcher.errors import StoreError
+from fetcher.errors import RefusedValue, StoreError
 
 UPGRADE = "Run `fetcher db upgrade`"
 
 _RETRIED_STATES = frozenset({"40001", "40P01"})
 """SQLSTATEs of a serialization failure and of a deadlock: the same transaction may well pass the next time."""
+
+_REFUSED_STATES = ("22", "23", "54")
+"""Classes of SQLSTATEs that speak of the value: data exceptions, constraints, and limits such as an index row's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +92,12 @@ def explain(error: Exception, url: URL) -> StoreError:
         for fault in _FAULTS:
             if any(state.startswith(known) for known in fault.states) or any(w in words for w in fault.words):
                 return StoreError(f"{where} {fault.message}", fault.remedy)
-        if isinstance(error, exc.OperationalError) or error.connection_invalidated:
+        of_the_value = state.startswith(_REFUSED_STATES)
+        if not of_the_value and (isinstance(error, exc.OperationalError) or error.connection_invalidated):
             return StoreError(f"{where} cannot be reached", "Check that it runs and that FETCHER_DATABASE_URL is right")
-        return StoreError(f"{where} refused a value ({_name(error.orig)})", "Nothing of the batch was written")
+        return RefusedValue(f"{where} refused a value ({_name(error.orig)})", "Nothing of the batch was written")
+    if isinstance(error, OverflowError | UnicodeError):
+        return RefusedValue(f"{where} refused a value ({_name(error)})", "Nothing of the batch was written")
     return StoreError(f"{where} failed ({_name(error)})", "Nothing was written")
 
 

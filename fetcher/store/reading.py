@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, select, text
+from sqlalchemy import Connection, Row, and_, distinct, func, select, text
 
-from fetcher.model import FailureRow, Source, SourceCount, StoredPackage, Validators
+from fetcher.model import FailureRow, SharedRepository, Source, SourceCount, StoredPackage, Validators
 from fetcher.ports import Marker
 from fetcher.store import releasing
 from fetcher.store.dialects import chunks, upsert
@@ -76,6 +76,31 @@ def failures(connection: Connection) -> list[FailureRow]:
         .order_by(_P.slug, _S.source)
     )
     return [FailureRow(row.slug, state_of(row)) for row in connection.execute(rows)]
+
+
+def shared_repositories(connection: Connection) -> list[SharedRepository]:
+    """Repositories that answer for packages of different addresses; several projects of one address are none."""
+    number = observations.c.database_id
+    followed = _P.retired_at.is_(None)
+    joined = packages.join(observations, observations.c.package_id == _P.id)
+    shared = (
+        select(number)
+        .select_from(joined)
+        .where(number.is_not(None), followed)
+        .group_by(number)
+        .having(func.count(distinct(_P.repo_key)) > 1)
+    )
+    rows = (
+        select(number, observations.c.full_name, _P.slug)
+        .select_from(joined)
+        .where(number.in_(shared), followed)
+        .order_by(number, _P.slug)
+    )
+    found: dict[int, SharedRepository] = {}
+    for row in connection.execute(rows):
+        known = found.get(row.database_id, SharedRepository(row.full_name, ()))
+        found[row.database_id] = SharedRepository(known.full_name, (*known.slugs, row.slug))
+    return list(found.values())
 
 
 def counts(connection: Connection, now: datetime) -> list[SourceCount]:

@@ -14,6 +14,7 @@ from fetcher.model import (
     FailureRow,
     HistoryDay,
     Record,
+    SharedRepository,
     Source,
     SourceCount,
     StoredPackage,
@@ -119,6 +120,9 @@ class SqlStore:
 
     def failures(self) -> list[FailureRow]:
         return self._transactions.read(reading.failures)
+
+    def shared_repositories(self) -> list[SharedRepository]:
+        return self._transactions.read(reading.shared_repositories)
 
     def counts(self, now: datetime) -> list[SourceCount]:
         return self._transactions.read(lambda on: reading.counts(on, now))

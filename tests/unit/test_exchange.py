@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fetcher.exchange import MAX_HOPS, REJECTED_PAUSE, Exchange
+from fetcher.exchange import MAX_HOPS, REJECTED_PAUSE, SHORT_WAIT, Exchange
 from fetcher.github.classify import classify
 from fetcher.model import Purpose, Quota, Upstream
 from fetcher.outcome import Deferred, Malformed, Throttled, Transient, Unauthorized
@@ -251,8 +251,9 @@ async def test_a_wait_that_is_over_ends_too() -> None:
 
 async def test_a_redirect_needs_leave_of_its_own() -> None:
     """With the quota spent in between, the question is deferred: the hop is not sent."""
-    desk = Desk(answer(b"", 301, {"location": "/b"}), refusals=[None, Wait(NOW + SECOND, "quota")])
-    assert await desk.ask() == Deferred(NOW + SECOND, "quota")
+    later = NOW + SHORT_WAIT + SECOND
+    desk = Desk(answer(b"", 301, {"location": "/b"}), refusals=[None, Wait(later, "quota")])
+    assert await desk.ask() == Deferred(later, "quota")
     assert len(desk.transport.requests) == 1
 
 

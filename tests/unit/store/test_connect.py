@@ -99,7 +99,7 @@ def test_other_faults() -> None:
     """A pool without a free connection, a value that is refused, a value that is no value."""
     assert "no connection free" in str(explain(exc.TimeoutError(), URL))
     assert "refused a value (PostgresFault)" in str(explain(DataError("x", {}, PostgresFault("22003")), URL))
-    assert "failed (OverflowError)" in str(explain(OverflowError("too large"), URL))
+    assert "refused a value (OverflowError)" in str(explain(OverflowError("too large"), URL))
 
 
 def test_what_is_tried_again() -> None:

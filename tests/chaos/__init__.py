@@ -1,0 +1,1 @@
+"""Faults on purpose: processes killed, servers lost, upstreams that lie; and what must hold whatever happens."""

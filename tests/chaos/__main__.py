@@ -1,0 +1,127 @@
+"""``make chaos``: every fault, the table of what they came to, and status 1 if anything was lost or wrong.
+
+    python -m tests.chaos --seed 4 --minutes 10
+
+The seed decides whom the blows hit and when they fall; what the machine's scheduler makes of that is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from fetcher.logs import configure_logging
+from tests.chaos.harness.arena import arena
+from tests.chaos.harness.blows import Blow, strike
+from tests.chaos.harness.findings import Finding, Group, table_of
+from tests.chaos.harness.github_faults import GITHUB_FAULTS
+from tests.chaos.harness.local_faults import CLOCK_FAULTS, LOCAL_FAULTS, CannotMountError
+from tests.chaos.harness.pypi_faults import PYPI_FAULTS
+from tests.chaos.harness.scenarios import LONG_ON_POSTGRES, LONG_ON_SQLITE, TWENTY_KILLS
+from tests.chaos.harness.upstream import UpstreamFault, make_happen
+
+PACKAGES, MANY = 200, 2_000
+
+out = Console(width=140)
+err = Console(stderr=True)
+
+
+@dataclass(slots=True)
+class Run:
+    """All findings so far, and how long there is."""
+
+    seed: int
+    deadline: float
+    folder: Path
+    findings: list[Finding] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    _folders: int = 0
+
+    def take(self, name: str, happen: Callable[[], Finding]) -> None:
+        """Make one fault happen, unless the time is up; what cannot be made to happen here is said."""
+        if time.monotonic() > self.deadline:
+            self.left_out.append(name)
+            return
+        try:
+            finding = happen()
+        except CannotMountError as error:
+            self.left_out.append(f"{name} ({error})")
+            return
+        except AssertionError as error:
+            finding = Finding(Group.HARNESS, name, 1, 0, wrong=[str(error)])
+        self.findings.append(finding)
+        err.print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.group}: {finding.fault}", markup=False, highlight=False)
+        for bad in (*finding.lost, *finding.wrong):
+            err.print(f"       {bad}", markup=False, highlight=False)
+
+    def new_folder(self) -> Path:
+        self._folders += 1
+        return self.folder / str(self._folders)
+
+    def upstream(self, faults: Sequence[UpstreamFault]) -> None:
+        for fault in faults:
+            self.take(fault.name, partial(_in_simulated_days, make_happen, fault, self.new_folder()))
+
+    def local(self) -> None:
+        for make in LOCAL_FAULTS:
+            self.take(make.__name__, partial(_in_simulated_days, make, self.new_folder()))
+
+    def machine_room(self, blows: Sequence[Blow], *, count: int, postgres: bool, workers: int = 2) -> None:
+        if time.monotonic() > self.deadline:
+            self.left_out += [blow.name for blow in blows]
+            return
+        try:
+            with arena(self.new_folder(), count=count, seed=self.seed, postgres=postgres, workers=workers) as made:
+                for blow in blows:
+                    self.take(blow.name, partial(strike, made, blow))
+        except AssertionError as error:
+            self.findings.append(Finding(Group.HARNESS, f"first pass of {count}", 1, count, wrong=[str(error)]))
+
+
+def _in_simulated_days(happen: Callable[..., Awaitable[Finding]], *given: object) -> Finding:
+    async def happening() -> Finding:
+        return await happen(*given)
+
+    return asyncio.run(happening())
+
+
+@contextmanager
+def _run(seed: int, minutes: float) -> Iterator[Run]:
+    with tempfile.TemporaryDirectory(prefix="fetcher-chaos-") as folder:
+        yield Run(seed, time.monotonic() + 60 * minutes, Path(folder))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=4)
+    parser.add_argument("--minutes", type=float, default=10.0, help="no fault is begun after this")
+    options = parser.parse_args()
+    configure_logging("CRITICAL")
+    began = time.monotonic()
+    with _run(options.seed, options.minutes) as run:
+        run.machine_room([TWENTY_KILLS], count=MANY, postgres=True, workers=3)
+        run.machine_room(LONG_ON_POSTGRES, count=PACKAGES, postgres=True)
+        run.machine_room(LONG_ON_SQLITE, count=PACKAGES, postgres=False)
+        run.local()
+        run.upstream((*CLOCK_FAULTS, *GITHUB_FAULTS, *PYPI_FAULTS))
+        out.print(table_of(run.findings))
+    bad = sum(not finding.ok for finding in run.findings)
+    took = time.monotonic() - began
+    out.print(f"{len(run.findings)} faults with seed {options.seed} in {took:.0f} s: {bad} left something behind")
+    for name in run.left_out:
+        out.print(f"left out: {name}", markup=False)
+    return 1 if bad or run.left_out else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

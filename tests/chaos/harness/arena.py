@@ -1,0 +1,195 @@
+"""Fetcher as it is deployed, on loopback and in compressed time, with a catalogue that changes every "day".
+
+Workers, beat, Redis and the database are processes of their own, started as an operator starts them. The upstreams'
+hour lasts a minute, and with it every pause; a lease lasts seconds. A day does not pass: it is made to break, by
+changing everything upstream and making every package due.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sqlalchemy import Engine, Row, select, update
+
+from fetcher.model import Source
+from fetcher.simulator import changes
+from fetcher.simulator.catalogue import documents, from_documents
+from fetcher.simulator.faults import Kind, Rule
+from fetcher.simulator.limits import Limits
+from fetcher.simulator.server import Settings, Simulator
+from fetcher.store import open_engine
+from fetcher.store.schema import packages, source_states
+from tests.chaos.harness.house import invented
+from tests.chaos.harness.judge import Judge
+from tests.chaos.harness.servers import RedisProcess
+from tests.postgres import SETTINGS, PostgresProcess
+from tests.stack import ALONE, Child, Stack, simulated, stack
+
+HOUR = timedelta(minutes=1)
+LEASE = 4.0
+PATIENCE = 90.0
+"""Seconds after a fault's end until what is not fresh is taken for lost: twenty leases. A catalogue of thousands has
+three times as many."""
+PASS = 20.0
+"""Seconds of the index's answers in a pass, so that it lasts long enough to be struck in the middle."""
+MANY = 1_000
+_POLL = 0.05
+_ASKED_FIRST = (Source.GITHUB.value, Source.PYPI.value)
+
+
+@dataclass(slots=True)
+class Arena:
+    """What faults are made in."""
+
+    stack: Stack
+    simulator: Simulator
+    redis: RedisProcess
+    postgres: PostgresProcess | None
+    judge: Judge
+    engine: Engine
+    rng: Random
+    workers: dict[str, Child] = field(default_factory=dict)
+    beat: Child | None = None
+    patience: float = PATIENCE
+    day: int = 0
+    broke_at: datetime = datetime.min.replace(tzinfo=UTC)
+
+    def hire(self, name: str) -> Child:
+        """Start a worker of the background; one of the same name must have ended."""
+        self.workers[name] = self.stack.worker(name)
+        return self.workers[name]
+
+    def dismiss(self) -> None:
+        """SIGKILL all workers."""
+        for worker in self.workers.values():
+            worker.kill()
+
+    def doom(self, point: str) -> Child:
+        """Start a worker that dies at ``point``."""
+        queues = ("--queues", "background,control", "--hostname", "doomed@%h", "--concurrency", "1", *ALONE)
+        command = ("celery", "--quiet", "-A", "tests.chaos.harness.doomed", "worker", *queues)
+        before = dict(self.stack.environment)
+        root = str(Path(__file__).parents[3])
+        self.stack.environment = {**before, "CHAOS_DIES": point, "PYTHONPATH": root}
+        try:
+            return self.stack.start("doomed", *command)
+        finally:
+            self.stack.environment = before
+
+    def new_day(self) -> None:
+        """Everything changes upstream, and every package is due."""
+        self.day += 1
+        world = self.simulator.world
+        for number, (repository, project) in enumerate(self.judge.names.values()):
+            stars = 1_000 * self.day + number
+            changes.set_facts(world, repository, changes.Facts(stars=stars, description=f"Day {self.day}"))
+            if number % 5 == self.day % 5:
+                changes.push(world, repository, changes.Push(commits=2, login="ann"))
+            if number % 4 == self.day % 4:
+                changes.release(world, project, f"{self.day + 100}.0")
+        self.judge.note()
+        self.broke_at = datetime.now(UTC)
+        with self.engine.begin() as connection:
+            due = update(source_states).where(source_states.c.source.in_(_ASKED_FIRST))
+            connection.execute(due.values(due_at=self.broke_at))
+
+    def late(self) -> list[str]:
+        """Packages of which a source has not answered since the day broke, fails, or is being asked."""
+        since, now = self.broke_at, datetime.now(UTC)
+        return sorted({row.slug for row in self._rows() if not _is_settled(row, since, now)})
+
+    def until_done(self, share: float) -> bool:
+        """Wait until such a share of the packages is fresh; whether it came to that."""
+        most = round(len(self.judge.names) * (1 - share))
+        return self.until(lambda: len(self.late()) <= most)
+
+    def until_midway(self) -> None:
+        """Wait until a pass is under way: somewhere between a tenth and the half of it."""
+        assert self.until_done(self.rng.uniform(0.1, 0.5)), f"no pass is under way\n{self.stack.told()}"
+
+    def until(self, holds: Callable[[], object]) -> bool:
+        deadline = time.monotonic() + self.patience
+        while not holds():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL)
+        return True
+
+    def _rows(self) -> list[Any]:
+        wanted = select(
+            packages.c.slug, source_states.c.answered_at, source_states.c.failures, source_states.c.lease_until
+        ).join(packages, packages.c.id == source_states.c.package_id)
+        with self.engine.connect() as connection:
+            return list(connection.execute(wanted))
+
+
+def _is_settled(row: Row[Any], since: datetime, now: datetime) -> bool:
+    if row.answered_at is None or row.answered_at < since or row.failures:
+        return False
+    return row.lease_until is None or row.lease_until <= now
+
+
+@contextmanager
+def arena(
+    folder: Path, *, count: int, seed: int, postgres: bool, workers: int = 2, password: str | None = None
+) -> Iterator[Arena]:
+    """An arena after its first pass, with ``workers`` workers and a beat running."""
+    with ExitStack() as opened:
+        world = from_documents([invented(f"package-{number:04}", number) for number in range(count)])
+        slow = Rule(kind=Kind.LATENCY, route="project_json", seconds=PASS / count)
+        limits = Limits(hour=HOUR, core_per_hour=12_500, graphql_per_hour=12_500)
+        simulator = opened.enter_context(Simulator(world, Settings(limits=limits, seed=seed, faults=(slow,))))
+        redis = RedisProcess({"save": ""}, password=password)
+        opened.callback(redis.end)
+        redis.start()
+        settings: dict[str, object] = {"redis_url": redis.url, "plan_interval": 1, "lease": LEASE}
+        database = opened.enter_context(_postgres()) if postgres else None
+        if database is not None:
+            settings["database_url"] = database.server.create()
+        ours = opened.enter_context(stack(folder, **simulated(simulator), **settings))
+        if database is not None:
+            upgraded = ours.fetcher("db", "upgrade")
+            assert upgraded.returncode == 0, upgraded.stderr
+        slugs = _import(ours, list(documents(world)))
+        names = {slug: (f"octo/{slug}", slug) for slug in slugs}
+        engine = open_engine(ours.settings.database)
+        opened.callback(engine.dispose)
+        chance = Random(seed)  # noqa: S311  (blows are to be repeatable)
+        made = Arena(ours, simulator, redis, database, Judge(world, ours.store, names), engine, chance)
+        made.patience *= 3 if count > MANY else 1
+        made.judge.note()
+        for number in range(workers):
+            made.hire(f"worker-{number}")
+        made.beat = ours.beat()
+        assert made.until_done(1), f"no first pass\n{ours.told()}"
+        yield made
+
+
+def _import(ours: Stack, entries: Sequence[dict[str, Any]]) -> list[str]:
+    path = ours.folder / "catalogue.json"
+    path.write_text(json.dumps(entries), "utf-8")
+    done = ours.fetcher("import", str(path))
+    assert done.returncode == 0, done.stderr
+    return [str(entry["slug"]) for entry in entries]
+
+
+@contextmanager
+def _postgres() -> Iterator[PostgresProcess]:
+    """A server whose commits outlive its crash, and which finds a deadlock soon."""
+    safe = {**SETTINGS, "synchronous_commit": "on", "deadlock_timeout": "50ms", "max_connections": "40"}
+    with tempfile.TemporaryDirectory(prefix="fetcher-chaos-pg-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        process = PostgresProcess(Path(folder), safe)
+        process.start()
+        try:
+            yield process
+        finally:
+            process.stop()

@@ -1,0 +1,216 @@
+"""Everything that GitHub has been seen to do, as faults."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fetcher.model import Source
+from fetcher.simulator import changes
+from fetcher.simulator.exchange import Upstream
+from fetcher.simulator.faults import Kind
+from fetcher.simulator.limits import Reason, Resource
+from fetcher.simulator.repository import Block
+from tests.chaos.harness.findings import Group
+from tests.chaos.harness.house import DAY, House
+from tests.chaos.harness.upstream import VICTIM, Step, UpstreamFault, by_rules, rule
+
+REPOSITORY = f"octo/{VICTIM}"
+GITHUB = Upstream.GITHUB
+
+
+def _facts(facts: changes.Facts) -> Step:
+    async def change(ours: House) -> None:
+        changes.set_facts(ours.simulator.world, REPOSITORY, facts)
+        ours.judge.note()
+
+    return change
+
+
+def _blocked(block: Block | None) -> Step:
+    async def change(ours: House) -> None:
+        changes.set_block(ours.simulator.world, REPOSITORY, block)
+
+    return change
+
+
+def _new_author(then: Step) -> Step:
+    """Somebody new pushes, so that the lists are asked whole."""
+
+    async def change(ours: House) -> None:
+        changes.push(ours.simulator.world, REPOSITORY, changes.Push(login="a-newcomer"))
+        await then(ours)
+
+    return change
+
+
+def _forced(then: Step) -> Step:
+    """History is rewritten, so that the commits a day are asked whole."""
+
+    async def change(ours: House) -> None:
+        changes.force_push(ours.simulator.world, REPOSITORY, dropped=5)
+        await then(ours)
+
+    return change
+
+
+async def _delete(ours: House) -> None:
+    changes.delete(ours.simulator.world, REPOSITORY)
+
+
+async def _recreate(ours: House) -> None:
+    ours.judge.usurped.add(VICTIM)
+    changes.recreate(ours.simulator.world, REPOSITORY, commits=3)
+
+
+async def _put_back(ours: House) -> None:
+    """The repository of before is there again, as it last was."""
+    ours.judge.usurped.discard(VICTIM)
+    last = next(m.repository for m in reversed(ours.judge.moments[VICTIM]) if m.repository and not m.repository.empty)
+    usurper = ours.simulator.world.repository(REPOSITORY)
+    if usurper is not None and usurper.database_id != last.database_id:
+        ours.simulator.world.drop_repository(usurper.database_id)
+    ours.simulator.world.put_repository(last)
+
+
+async def _empty(ours: House) -> None:
+    changes.empty(ours.simulator.world, REPOSITORY)
+
+
+async def _revoke(ours: House) -> None:
+    ours.simulator.state.credentials.revoked.add(ours.simulator.token)
+    ours.simulator.log.clear()
+
+
+async def _restore(ours: House) -> None:
+    ours.simulator.state.credentials.revoked.clear()
+
+
+async def _hardly_asked(ours: House) -> None:
+    """Not more than once in ten minutes was GitHub asked whether the token is good again."""
+    asked = ours.simulator.log.count(upstream=GITHUB)
+    assert 0 < asked <= timedelta(hours=38) / timedelta(minutes=10), asked
+
+
+async def _reported(ours: House) -> None:
+    assert any(row.slug == VICTIM and row.state.outcome == "replaced" for row in ours.store.failures())
+
+
+def _moved_to(owner: str, name: str) -> tuple[Step, Step]:
+    async def move(ours: House) -> None:
+        changes.rename(ours.simulator.world, REPOSITORY, name, owner)
+
+    async def check(ours: House) -> None:
+        package = ours.store.package(VICTIM)
+        assert package is not None
+        assert package.stats is not None
+        assert package.stats.full_name == f"{owner}/{name}"
+
+    return move, check
+
+
+async def _no_name(ours: House) -> None:
+    await ours.reopen(github_api_url="http://nowhere.invalid/github")
+
+
+async def _no_certificate(ours: House) -> None:
+    await ours.reopen(github_api_url=ours.simulator.github_url.replace("http://", "https://"))
+
+
+async def _right_address(ours: House) -> None:
+    await ours.reopen(github_api_url=ours.simulator.github_url)
+
+
+async def _used_up(ours: House) -> None:
+    """Somebody else spends the hour's quota, again and again."""
+    for resource in Resource:
+        ours.simulator.state.ledger.set_remaining("simulated-user", resource, 0, ours.now())
+
+
+def _all(name: str, outcome: str, begin: Step, **more: object) -> UpstreamFault:
+    return UpstreamFault(group=Group.GITHUB, name=name, begin=begin, outcome=outcome, everybody=True, **more)  # type: ignore[arg-type]
+
+
+def _one(name: str, outcome: str, begin: Step, **more: object) -> UpstreamFault:
+    return UpstreamFault(group=Group.GITHUB, name=name, begin=begin, outcome=outcome, **more)  # type: ignore[arg-type]
+
+
+def _status(status: int, outcome: str, *, rare: bool = False) -> UpstreamFault:
+    return _all(f"{status}", outcome, by_rules(rule(Kind.STATUS, upstream=GITHUB, status=status)), rare=rare)
+
+
+def _everything(kind: Kind, name: str, outcome: str, *, rare: bool = False, **details: object) -> UpstreamFault:
+    return _all(name, outcome, by_rules(rule(kind, upstream=GITHUB, **details)), rare=rare)
+
+
+def _victims_list(route: str, kind: Kind, **details: object) -> Step:
+    return by_rules(rule(kind, route=route, package=REPOSITORY, **details))
+
+
+_rename, _renamed = _moved_to("octo", "another-name")
+_transfer, _transferred = _moved_to("somebody-else", VICTIM)
+_contributors = {"source": Source.CONTRIBUTORS}
+_commits = {"source": Source.COMMITS}
+
+GITHUB_FAULTS = (
+    _status(500, "transient"),
+    _status(502, "overloaded"),
+    _status(503, "transient", rare=True),
+    _status(504, "overloaded", rare=True),
+    _everything(Kind.HANG, "silence, then the line is closed", "transient", seconds=0.05),
+    _everything(Kind.RESET, "connection reset", "transient", rare=True),
+    _everything(Kind.TRUNCATE, "body cut short", "transient"),
+    _everything(Kind.HTML, "a web page", "malformed"),
+    _everything(Kind.WRONG_SHAPE, "JSON of another shape", "malformed", rare=True),
+    _everything(Kind.OVERSIZE, "a body of 200 MB", "malformed"),
+    _everything(Kind.REDIRECT_AWAY, "redirected to another host", "malformed"),
+    _all("name not found (DNS)", "transient", _no_name, end=_right_address, rare=True),
+    _all("TLS failure", "transient", _no_certificate, end=_right_address, rare=True),
+    _all("401 in mid-pass, token revoked", "unauthorized", _revoke, end=_restore, check=_hardly_asked),
+    _all("RATE_LIMITED as 200", "throttled", by_rules(rule(Kind.RATE_LIMITED, route="graphql"))),
+    _all("resource limits of GraphQL", "overloaded", by_rules(rule(Kind.RESOURCE_LIMITS, route="graphql")), rare=True),
+    _everything(Kind.THROTTLE, "403 secondary limit, retry-after", "throttled", status=403, retry_after=3_600),
+    _everything(Kind.THROTTLE, "403 secondary limit, nothing said", "throttled", rare=True, status=403),
+    _everything(Kind.THROTTLE, "429, retry-after", "throttled", rare=True, status=429, retry_after=3_600),
+    _everything(Kind.THROTTLE, "429, nothing said", "throttled", status=429),
+    _one("403 quota used up by others", "fetched", _used_up, tripped=(Reason.PRIMARY,)),
+    _one("403 access blocked", "blocked", _blocked(Block.TERMS), end=_blocked(None)),
+    _one("451", "blocked", _blocked(Block.LEGAL), end=_blocked(None), rare=True),
+    _one(
+        "403 not accessible",
+        "blocked",
+        _new_author(_victims_list("contributors", Kind.STATUS, status=403)),
+        **_contributors,
+    ),
+    _one(
+        "403 list too large",
+        "blocked",
+        _new_author(_facts(changes.Facts(contributors_too_large=True))),
+        end=_facts(changes.Facts(contributors_too_large=False)),
+        returns=46 * DAY,
+        rare=True,
+        **_contributors,
+    ),
+    _one("404, deleted", "gone", _delete, end=_put_back),
+    _one("404, made private", "gone", _facts(changes.Facts(private=True)), end=_facts(changes.Facts(private=False))),
+    _one(
+        "409, then asked whole",
+        "fetched",
+        _new_author(_victims_list("compare", Kind.STATUS, status=409)),
+        **_contributors,
+    ),
+    _one(
+        "202 for a day and a half",
+        "not_ready",
+        _forced(_victims_list("commit_activity", Kind.STATUS, status=202)),
+        **_commits,
+    ),
+    _one("204", "not_ready", _forced(_victims_list("commit_activity", Kind.STATUS, status=204)), rare=True, **_commits),
+    _one("301 loop", "malformed", _new_author(_victims_list("contributors", Kind.REDIRECT_LOOP)), **_contributors),
+    _one("GraphQL partial error", "overloaded", by_rules(rule(Kind.PARTIAL_ERROR, package=REPOSITORY))),
+    _one("GraphQL cut short without error", "overloaded", by_rules(rule(Kind.OMIT, package=REPOSITORY))),
+    _one("renamed", "fetched", _rename, check=_renamed),
+    _one("transferred", "fetched", _transfer, check=_transferred, rare=True),
+    _one("re-created with another id", "replaced", _recreate, end=_put_back, check=_reported),
+    _one("archived", "fetched", _facts(changes.Facts(archived=True)), rare=True),
+    _one("emptied", "fetched", _empty, end=_put_back),
+)

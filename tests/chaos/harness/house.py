@@ -1,0 +1,218 @@
+"""A whole Fetcher in this process: its own wiring, a real SQLite store, real HTTP to the simulator, the real pauses.
+
+Only the clock is ours. The simulator and Fetcher are told the same one, so that days pass at a word; ``skew`` sets
+Fetcher's apart, as a machine's that is stepped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from fetcher.documents import read_document
+from fetcher.errors import StoreError
+from fetcher.model import CatalogueEntry, Purpose, Source, SourceState
+from fetcher.settings import Settings, read_settings
+from fetcher.simulator import changes
+from fetcher.simulator.catalogue import documents, from_documents
+from fetcher.simulator.clock import Clock
+from fetcher.simulator.limits import Limits
+from fetcher.simulator.server import Settings as Served
+from fetcher.simulator.server import Simulator
+from fetcher.simulator.statistics_jobs import Statistics
+from fetcher.store import SqlStore
+from fetcher.store.schema import packages, source_states
+from fetcher.wiring import Parts, open_parts, open_store
+from tests.chaos.harness.judge import Judge
+from tests.stack import environment, simulated
+
+SLUGS = ("alpha", "beta", "gamma")
+DAY = timedelta(days=1)
+PATIENCE = timedelta(0)
+"""What is not granted at once goes back to the store: no wall clock is waited for."""
+_SHORTEST_STEP = timedelta(seconds=20)
+_LONGEST_STEP = timedelta(minutes=10)
+_MOST_STEPS = 3_000
+_ANSWERS_LEAVE_WITHIN = 5.0
+
+
+class Skewed:
+    """The simulator's clock, seen by a machine whose own is ``off``."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.off = timedelta(0)
+
+    def now(self) -> datetime:
+        return self._clock.now() + self.off
+
+
+def invented(slug: str, number: int) -> dict[str, Any]:
+    """A document of a package with people, a year of commits and a project, for the simulator to serve."""
+    weeks = [(number + week) % 3 for week in range(52)]
+    return {
+        "slug": slug,
+        "repo_url": f"https://github.com/octo/{slug}",
+        "pypi_url": slug,
+        "created": "2020-01-01T00:00:00+00:00",
+        "last_updated": (datetime.now(UTC) - DAY * (number + 1)).isoformat(timespec="seconds"),
+        "repo_watchers": 100 + number,
+        "repo_forks": 10 + number,
+        "repo_description": f"What {slug} is for",
+        "participants": ["ann", "bob", f"author-of-{slug}"],
+        "commits_over_52": weeks,
+        "pypi_version": f"{number + 1}.0",
+    }
+
+
+@dataclass(slots=True)
+class House:
+    """Everything that takes part, and short words for what the faults do with it."""
+
+    simulator: Simulator
+    clock: Skewed
+    settings: Settings
+    parts: Parts
+    judge: Judge
+
+    @property
+    def store(self) -> SqlStore:
+        return self.parts.store
+
+    def now(self) -> datetime:
+        """The true time, whatever Fetcher's clock says."""
+        return self.simulator.world.clock.now()
+
+    def state(self, slug: str, source: Source) -> SourceState:
+        package = self.store.package(slug)
+        assert package is not None
+        return package.states[source]
+
+    async def reopen(self, **settings: object) -> None:
+        """Start anew, with other settings, on the same database."""
+        await self.parts.aclose()
+        self.settings = read_settings({**_environment(self.settings), **environment(**settings)})
+        self.parts = await open_parts(self.settings, patience=PATIENCE, shared=False, clock=self.clock)
+        self.judge.store = self.parts.store
+
+    def move(self, step: int) -> None:
+        """Everything changes upstream: figures, heads and releases of every package that is still there."""
+        world = self.simulator.world
+        for number, (repository, project) in enumerate(self.judge.names.values()):
+            present = world.repository(repository)
+            if present is not None:
+                facts = changes.Facts(stars=present.stars + 1_000, description=f"As of step {step}")
+                changes.set_facts(world, repository, facts)
+                if number % 2 == step % 2 and not present.empty:
+                    changes.push(world, repository, changes.Push(commits=2, login="ann"))
+            if world.project(project) is not None and number % 2 != step % 2:
+                changes.release(world, project, f"{step + 10}.{number}")
+        self.judge.note()
+
+    async def work(self) -> bool:
+        """One tick of beat and what comes of it; whether there was anything to start."""
+        await self.parts.serials.check()
+        claims = await self.parts.planner.claims()
+        for claim in claims:
+            await self.parts.conductor.refresh(claim, Purpose.BACKGROUND)
+        return bool(claims)
+
+    async def until(self, moment: datetime) -> None:
+        """Let time pass until ``moment``, and do what becomes due on the way when it does.
+
+        A fault of the database ends a task as it would a worker's; its leases bring the work back.
+        """
+        idle = _SHORTEST_STEP
+        for _ in range(_MOST_STEPS):
+            try:
+                worked, following = await self.work(), self._following()
+            except StoreError:
+                worked, following = False, None
+            now = self.now()
+            ahead = (following or now) - self.clock.now()
+            if worked and ahead <= timedelta(0):
+                continue
+            if now >= moment:
+                return
+            idle = _SHORTEST_STEP if worked else min(idle * 2, _LONGEST_STEP)
+            await self.advance(min(max(ahead, idle), moment - now))
+        raise AssertionError("time that never passes")
+
+    async def until_fresh(self, since: datetime, moment: datetime) -> datetime | None:
+        """Work until every source has answered after ``since`` and all is as it is upstream.
+
+        Returns when the last one answered, or ``None`` if it has not by ``moment``.
+        """
+        while self.late(since) or self.judge.not_current():
+            if self.now() >= moment:
+                return None
+            await self.until(min(self.now() + timedelta(hours=6), moment))
+        newest: datetime = max(row.answered_at for row in self._rows())
+        return newest
+
+    async def advance(self, by: timedelta) -> None:
+        """Move the clock, once the simulator has seen its last answer off: it counts how long each took."""
+        deadline = time.monotonic() + _ANSWERS_LEAVE_WITHIN
+        while any(self.simulator.log.in_flight.values()) and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)  # the simulator counts in a thread of its own
+        self.simulator.world.clock.advance(by)
+
+    def late(self, since: datetime) -> list[str]:
+        """Slugs of packages of which a source has not answered since, or fails."""
+        rows = self._rows()
+        return sorted({row.slug for row in rows if row.answered_at is None or row.answered_at < since or row.failures})
+
+    def _rows(self) -> Sequence[Row[Any]]:
+        wanted = select(packages.c.slug, *source_states.c).join(packages, packages.c.id == source_states.c.package_id)
+        with self.parts.engine.connect() as connection:
+            return connection.execute(wanted).all()
+
+    def _following(self) -> datetime | None:
+        """The next moment at which something can be claimed."""
+        moments = [max(filter(None, (row.due_at, row.lease_until))) for row in self._rows() if row.due_at is not None]
+        return min(moments, default=None)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """The settings that a reopened house keeps."""
+    assert settings.github_token is not None
+    return environment(
+        data_dir=settings.data_dir,
+        github_api_url=settings.github_api_url,
+        pypi_url=settings.pypi_url,
+        github_token=settings.github_token.get_secret_value(),
+        serial_threshold=settings.serial_threshold,
+    )
+
+
+@asynccontextmanager
+async def house(
+    folder: Path, *, statistics: Statistics | None = None, slugs: Sequence[str] = SLUGS, **settings: object
+) -> AsyncIterator[House]:
+    """A house with the packages imported, refreshed once, and judged right."""
+    world = from_documents([invented(slug, number) for number, slug in enumerate(slugs)])
+    with Simulator(world, Served(limits=Limits(), statistics=statistics or Statistics())) as simulator:
+        wanted = read_settings(environment(**simulated(simulator), data_dir=folder, **settings))
+        clock = Skewed(world.clock)
+        store, engine = open_store(wanted)
+        entries = [entry for one in documents(world) if isinstance(entry := read_document(one), CatalogueEntry)]
+        store.import_entries(entries, clock.now())
+        engine.dispose()
+        parts = await open_parts(wanted, patience=PATIENCE, shared=False, clock=clock)
+        names = {entry.slug: (f"octo/{entry.slug}", entry.slug) for entry in entries}
+        made = House(simulator, clock, wanted, parts, Judge(world, parts.store, names))
+        try:
+            made.judge.note()
+            assert await made.until_fresh(clock.now() - DAY, clock.now() + DAY) is not None, "the first pass"
+            assert not made.judge.not_current()
+            yield made
+        finally:
+            await made.parts.aclose()

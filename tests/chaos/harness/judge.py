@@ -1,0 +1,140 @@
+"""What must hold whatever happens: nothing lost, nothing wrong, nothing blanked, no limit broken.
+
+The simulator's world is the truth. Every state that a package's repository and project ever had is kept, so that a
+stored field can be held against all of them: it may be late, it must never be anything that was not so, and it must
+never go back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fetcher.documents import write_document
+from fetcher.simulator import truth
+from fetcher.simulator.journal import Journal
+from fetcher.simulator.project import Project
+from fetcher.simulator.repository import Repository
+from fetcher.simulator.world import World
+from fetcher.store import SqlStore
+
+Facts = dict[str, Any]
+
+ZONE = ZoneInfo("UTC")
+_KEPT = 5
+"""States of a package that are remembered: more than a store can be behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A package's repository and project as they were at one moment; neither is ever altered, only replaced."""
+
+    repository: Repository | None
+    project: Project | None
+
+    def facts(self, today: date) -> Facts:
+        """What a document of that moment would say today."""
+        facts: Facts = {}
+        if self.repository is not None:
+            told = truth.of_repository(self.repository, today)
+            facts = {
+                "repo_watchers": told["stars"],
+                "repo_forks": told["forks"],
+                "repo_description": told["description"] or "",
+                "participants": told["contributors"],
+                "weeks": told["participation"][1:],  # the oldest week is a person's to ask
+                "head": told["head"],
+            }
+        if self.project is not None:
+            facts["pypi_version"] = truth.of_project(self.project)["latest"]
+        return facts
+
+
+def stored_facts(store: SqlStore, slug: str, today: date) -> Facts:
+    """What the store would print of a package today, in the same words."""
+    package = store.package(slug)
+    assert package is not None, slug
+    document = write_document(package, ZONE, today)
+    names = ("repo_watchers", "repo_forks", "repo_description", "participants", "pypi_version")
+    weeks = document["commits_over_52"]
+    return {
+        **{name: document[name] for name in names},
+        "weeks": weeks[1:] if weeks else weeks,
+        "head": package.stats.head_oid if package.stats else None,
+    }
+
+
+@dataclass(slots=True)
+class Judge:
+    """Remembers every state of every package, and what was stored when it last looked."""
+
+    world: World
+    store: SqlStore
+    names: Mapping[str, tuple[str, str]]
+    """By slug, the names of the repository and of the project."""
+    moments: dict[str, list[Moment]] = field(default_factory=dict)
+    usurped: set[str] = field(default_factory=set)
+    """Slugs whose names lead to something that is not theirs: what is there now is not a state of theirs."""
+    _seen: dict[str, Facts] = field(default_factory=dict)
+
+    def note(self) -> None:
+        """Remember how everything is upstream now."""
+        for slug, (repository, project) in self.names.items():
+            if slug in self.usurped:
+                continue
+            now = Moment(self.world.repository(repository), self.world.project(project))
+            known = self.moments.setdefault(slug, [])
+            if not known or known[-1] != now:
+                known.append(now)
+                del known[:-_KEPT]
+
+    def wrong(self, slugs: Sequence[str] | None = None) -> dict[str, str]:
+        """What is stored but never was so, went back to an older state, or was blanked; by slug, why."""
+        found: dict[str, str] = {}
+        today = self.world.clock.today()
+        for slug in slugs if slugs is not None else self.names:
+            stored = stored_facts(self.store, slug, today)
+            complaint = self._complaint(slug, stored, today)
+            if complaint is not None:
+                found[slug] = complaint
+            self._seen[slug] = stored
+        return found
+
+    def not_current(self, slugs: Sequence[str] | None = None) -> dict[str, str]:
+        """What is stored but is not what asking everything whole would say now; by slug, the field."""
+        found: dict[str, str] = {}
+        today = self.world.clock.today()
+        for slug in slugs if slugs is not None else self.names:
+            stored, told = stored_facts(self.store, slug, today), self.moments[slug][-1].facts(today)
+            different = [name for name, value in told.items() if stored[name] != value]
+            if different:
+                found[slug] = f"{different[0]}: {stored[different[0]]!r} instead of {told[different[0]]!r}"
+        return found
+
+    def _complaint(self, slug: str, stored: Facts, today: date) -> str | None:
+        past = [moment.facts(today) for moment in self.moments[slug]]
+        for name, value in stored.items():
+            before = self._seen.get(slug, {}).get(name)
+            if value in (None, "", []):
+                if before not in (None, "", []) and all(name in facts and facts[name] != value for facts in past):
+                    return f"{name} was blanked"
+                continue
+            times = [number for number, facts in enumerate(past) if facts.get(name) == value]
+            if not times:
+                return f"{name} is {value!r}, which was never so"
+            earlier = [number for number, facts in enumerate(past) if facts.get(name) == before]
+            if name == "repo_watchers" and before is not None and earlier and times[-1] < earlier[0]:
+                return f"{name} went back from {before!r} to {value!r}"
+        return None
+
+
+def violations(log: Journal, *, expected: Sequence[str] = ()) -> list[str]:
+    """Limits of the upstream that were broken, and requests sent while told to wait, by the simulator's own log."""
+    summary = log.summary()
+    found = [f"{name}: {count}" for name, count in summary["limits_tripped"].items() if name not in expected]
+    if summary["asked_while_told_to_wait"]:
+        found.append(f"asked while told to wait: {summary['asked_while_told_to_wait']}")
+    return found

@@ -1,0 +1,162 @@
+"""Everything that a package index has been seen to do, as faults."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from fetcher.model import ProjectStatus as Known
+from fetcher.model import Source
+from fetcher.simulator import changes
+from fetcher.simulator.exchange import Upstream
+from fetcher.simulator.faults import Kind
+from fetcher.simulator.project import Project, ProjectStatus, Release
+from tests.chaos.harness.findings import Group
+from tests.chaos.harness.house import DAY, House
+from tests.chaos.harness.upstream import LONG_ENOUGH, VICTIM, Step, UpstreamFault, by_rules, rule
+
+PYPI = Upstream.PYPI
+ROOT_OF_60_MB = 60 * 1024 * 1024
+
+
+def _project(ours: House) -> Project:
+    return changes.project_of(ours.simulator.world, VICTIM)
+
+
+async def _delete(ours: House) -> None:
+    ours.simulator.world.drop_project(VICTIM)
+
+
+async def _put_back(ours: House) -> None:
+    last = next(moment.project for moment in reversed(ours.judge.moments[VICTIM]) if moment.project)
+    ours.simulator.world.put_project(replace(last, serial=ours.simulator.world.new_serial()))
+
+
+def _status(status: ProjectStatus) -> Step:
+    async def change(ours: House) -> None:
+        changes.set_status(ours.simulator.world, VICTIM, status)
+
+    return change
+
+
+def _shows(status: Known) -> Step:
+    async def check(ours: House) -> None:
+        package = ours.store.package(VICTIM)
+        assert package is not None
+        assert package.versions is not None
+        assert package.versions.status is status
+        assert package.versions.releases, "the releases that were known are kept"
+
+    return check
+
+
+async def _yank(ours: House) -> None:
+    changes.yank(ours.simulator.world, VICTIM, reason="broken")
+
+
+def _releases(*versions: str) -> Step:
+    """The project has these versions only."""
+
+    async def change(ours: House) -> None:
+        world, now = ours.simulator.world, ours.now()
+        releases = tuple(
+            Release(version=version, uploaded_at=now - DAY * (len(versions) - number))
+            for number, version in enumerate(versions)
+        )
+        world.put_project(replace(_project(ours), releases=releases, serial=world.new_serial()))
+
+    return change
+
+
+async def _lag(ours: House) -> None:
+    """What is new is read once; then an edge answers with what was before, for a day."""
+    changes.release(ours.simulator.world, VICTIM, "77.0")
+    ours.judge.note()
+    began = ours.now()
+    await ours.until(began + LONG_ENOUGH)
+    assert not ours.judge.not_current([VICTIM])
+    ours.simulator.state.pypi.serve_stale(VICTIM, times=1_000)
+
+
+async def _catch_up(ours: House) -> None:
+    ours.simulator.state.pypi.serve_stale(VICTIM, times=-1_000)
+
+
+def _all(name: str, outcome: str, kind: Kind, *, rare: bool = False, **details: object) -> UpstreamFault:
+    strike = by_rules(rule(kind, upstream=PYPI, **details))
+
+    async def begin(ours: House) -> None:
+        """Every project has a release that is to be told: an answer without a body could not be cut short."""
+        for _, project in ours.judge.names.values():
+            changes.release(ours.simulator.world, project)
+        await strike(ours)
+
+    return UpstreamFault(
+        group=Group.PYPI, name=name, begin=begin, outcome=outcome, source=Source.PYPI, everybody=True, rare=rare
+    )
+
+
+def _one(name: str, begin: Step, outcome: str = "fetched", **more: object) -> UpstreamFault:
+    return UpstreamFault(
+        group=Group.PYPI,
+        name=name,
+        begin=begin,
+        outcome=outcome,
+        source=Source.PYPI,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def _root(name: str, outcome: str, kind: Kind, **details: object) -> UpstreamFault:
+    """The index's root is asked for serials, and this is what it answers: projects are asked one by one instead."""
+    return UpstreamFault(
+        group=Group.PYPI,
+        name=name,
+        begin=by_rules(rule(kind, route="simple_root", **details)),
+        source=Source.PYPI,
+        outcome=outcome,
+        everybody=True,
+        lasts=timedelta(days=4),
+        settings={"serial_threshold": 1},
+    )
+
+
+_SLOW_STATUS = {"recheck_interval": DAY.total_seconds()}
+"""Archiving and quarantine move no serial: their word is read again at the slow re-check, here a day."""
+
+PYPI_FAULTS = (
+    _all("500", "transient", Kind.STATUS, status=500),
+    _all("503", "transient", Kind.STATUS, rare=True, status=503),
+    _all("503, Retry-After", "throttled", Kind.STATUS, rare=True, status=503, retry_after=3_600),
+    _all("429, Retry-After", "throttled", Kind.STATUS, status=429, retry_after=3_600),
+    _all("429, nothing said", "throttled", Kind.STATUS, rare=True, status=429),
+    _all("connection reset", "transient", Kind.RESET, rare=True),
+    _all("body cut short", "transient", Kind.TRUNCATE),
+    _all("a web page", "malformed", Kind.HTML, rare=True),
+    _all("JSON of another shape", "malformed", Kind.WRONG_SHAPE),
+    _all("redirect loop", "malformed", Kind.REDIRECT_LOOP),
+    _all("redirected to another host", "malformed", Kind.REDIRECT_AWAY, rare=True),
+    _one("404, deleted", _delete, "gone", end=_put_back),
+    _one(
+        "quarantined",
+        _status(ProjectStatus.QUARANTINED),
+        check=_shows(Known.QUARANTINED),
+        end=_status(ProjectStatus.ACTIVE),
+        settings=_SLOW_STATUS,
+        lasts=timedelta(days=4),
+    ),
+    _one(
+        "archived",
+        _status(ProjectStatus.ARCHIVED),
+        check=_shows(Known.ARCHIVED),
+        rare=True,
+        settings=_SLOW_STATUS,
+        lasts=timedelta(days=4),
+    ),
+    _one("latest yanked", _yank),
+    _one("only pre-releases", _releases("0.1a1", "0.1rc1", "0.2.dev3")),
+    _one("versions that are no PEP 440", _releases("banana", "2004-snapshot", "1.0", "final-final_2")),
+    _one("a stale edge", _lag, "transient", end=_catch_up, lasts=2 * LONG_ENOUGH),
+    _root("the root cut off", "not_modified", Kind.TRUNCATE),
+    _root("the root, 60 MB without an end", "not_modified", Kind.OVERSIZE, size=ROOT_OF_60_MB),
+)

@@ -1,0 +1,44 @@
+"""Which blows are dealt in which arena: the short selection of ``make test``, and all of them."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.chaos.harness import blows, database_blows
+from tests.chaos.harness.blows import Blow
+from tests.chaos.harness.doomed import Point
+from tests.chaos.harness.findings import Group
+
+SHORT_ON_POSTGRES = (
+    Blow(Group.PROCESSES, "workers SIGKILLed in a pass", blows.kill_workers(3, 0.8)),
+    Blow(Group.PROCESSES, f"worker killed {Point.ENQUEUE}", blows.die_at(Point.ENQUEUE, 1)),
+    Blow(Group.PROCESSES, f"worker killed {Point.COMMIT}", blows.die_at(Point.COMMIT, 1)),
+    Blow(Group.PROCESSES, "two beats at once", blows.two_beats),
+    Blow(Group.REDIS, "FLUSHALL in a pass", blows.flush),
+    Blow(Group.DATABASE, "PostgreSQL restarted in a pass", blows.restart_postgres(signal.SIGINT, 0.3)),
+    Blow(Group.DATABASE, "connections cut, at commit too", database_blows.cut_connections(2)),
+)
+
+SHORT_ON_SQLITE = (Blow(Group.DATABASE, "SQLite locked by another process", database_blows.lock_sqlite(2)),)
+
+LONG_ON_POSTGRES = (
+    Blow(Group.PROCESSES, f"worker killed {Point.ENQUEUE}", blows.die_at(Point.ENQUEUE, 3)),
+    Blow(Group.PROCESSES, f"worker killed {Point.COMMIT}", blows.die_at(Point.COMMIT, 3)),
+    Blow(Group.PROCESSES, "worker SIGTERMed in a batch", blows.terminate_a_worker),
+    Blow(Group.PROCESSES, "beat killed", blows.kill_beat),
+    Blow(Group.PROCESSES, "two beats at once", blows.two_beats),
+    Blow(Group.REDIS, "FLUSHALL in a pass", blows.flush),
+    Blow(Group.REDIS, "killed, its data lost", blows.lose_redis),
+    Blow(Group.REDIS, "stopped for a minute", blows.stop_redis(60)),
+    Blow(Group.REDIS, "slow", blows.slow_redis(20)),
+    Blow(Group.REDIS, "out of memory, noeviction", blows.fill_redis(5)),
+    Blow(Group.DATABASE, "PostgreSQL restarted in a pass", blows.restart_postgres(signal.SIGINT)),
+    Blow(Group.DATABASE, "PostgreSQL crashes in a pass", blows.restart_postgres(signal.SIGQUIT)),
+    Blow(Group.DATABASE, "connections cut, at commit too", database_blows.cut_connections(5)),
+    Blow(Group.DATABASE, "deadlocks", database_blows.deadlock(4)),
+    Blow(Group.DATABASE, "no connection left", database_blows.exhaust_connections(4)),
+)
+
+LONG_ON_SQLITE = (Blow(Group.DATABASE, "SQLite locked for 35 s", database_blows.lock_sqlite(35)),)
+
+TWENTY_KILLS = Blow(Group.PROCESSES, "workers SIGKILLed in a pass of 2,000", blows.kill_workers(20, 2.5))

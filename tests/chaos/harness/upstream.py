@@ -1,0 +1,112 @@
+"""A fault of an upstream, made to happen to a whole Fetcher over simulated days, and what it left."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fetcher.model import Source
+from fetcher.simulator.faults import Kind, Rule
+from fetcher.simulator.limits import Reason
+from tests.chaos.harness.findings import Finding, Group
+from tests.chaos.harness.house import DAY, SLUGS, House, house
+from tests.chaos.harness.judge import violations
+
+VICTIM = SLUGS[1]
+TWO_INTERVALS = 2 * DAY
+LONG_ENOUGH = timedelta(hours=38)
+"""Every package has its slot at least once in any day and a half."""
+
+Step = Callable[[House], Awaitable[None]]
+
+
+async def nothing(_: House) -> None:
+    """Leave all as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamFault:
+    """One fault: how it begins and ends, and what must be recorded of the source that it strikes."""
+
+    group: Group
+    name: str
+    begin: Step
+    end: Step = nothing
+    source: Source = Source.GITHUB
+    outcome: str | None
+    """``None`` where nothing can be recorded, or nothing in particular."""
+    everybody: bool = False
+    """Whether it strikes all packages; else only the victim, and no other may notice."""
+    check: Step = nothing
+    """What else must hold while the fault lasts."""
+    lasts: timedelta = LONG_ENOUGH
+    returns: timedelta = TWO_INTERVALS
+    """How long after the fault's end everything must be right again."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    blind: bool = False
+    """Whether the store cannot even be read while it lasts."""
+    rare: bool = False
+    """Whether it is left to ``make chaos``: it takes long, or goes the way of another that is not."""
+    tripped: tuple[Reason, ...] = ()
+    """Limits that the fault itself is."""
+
+
+async def make_happen(fault: UpstreamFault, folder: Path) -> Finding:
+    """Days of a fault, and the days after it: whatever is broken is named in the finding, nothing is raised."""
+    async with house(folder, **fault.settings) as ours:
+        struck = set(SLUGS) if fault.everybody else {VICTIM}
+        began = ours.now()
+        ours.move(1)
+        await fault.begin(ours)
+        ours.judge.note()
+        await ours.until(began + fault.lasts)
+        await fault.check(ours)
+        wrong = [] if fault.blind else _noticed(fault, ours, struck, began)
+        injected = sum(ours.simulator.log.faults.values())
+
+        ours.simulator.faults.clear()
+        await fault.end(ours)
+        ended = ours.now()
+        ours.move(2)
+        fresh = await ours.until_fresh(ended, ended + fault.returns)
+        lost = [] if fresh else ours.late(ended)
+        wrong += [f"after: {slug}: {why}" for slug, why in {**ours.judge.wrong(), **ours.judge.not_current()}.items()]
+        wrong += violations(ours.simulator.log, expected=fault.tripped)
+        return Finding(
+            fault.group,
+            fault.name,
+            injected or len(struck),
+            len(struck),
+            lost,
+            wrong,
+            ((fresh or ended + fault.returns) - ended).total_seconds(),
+            simulated=True,
+        )
+
+
+def _noticed(fault: UpstreamFault, ours: House, struck: set[str], began: datetime) -> list[str]:
+    """What is wrong while the fault lasts: in values, in what is recorded of it, and with whom it should not touch."""
+    wrong = [f"during: {slug}: {why}" for slug, why in ours.judge.wrong().items()]
+    for slug in sorted(struck) if fault.outcome is not None else ():
+        state = ours.state(slug, fault.source)
+        if state.outcome != fault.outcome:
+            wrong.append(f"{slug}: recorded as {state.outcome} ({state.message}) instead of {fault.outcome}")
+    late = set(ours.late(began)) - struck
+    return [*wrong, *(f"{slug}: was not struck, and was not refreshed" for slug in sorted(late))]
+
+
+def by_rules(*rules: Rule) -> Step:
+    """A fault that the simulator makes up."""
+
+    async def begin(ours: House) -> None:
+        for rule in rules:
+            ours.simulator.faults.add(rule)
+
+    return begin
+
+
+def rule(kind: Kind, **details: Any) -> Rule:
+    return Rule(kind=kind, **details)

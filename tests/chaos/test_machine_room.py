@@ -1,0 +1,46 @@
+"""Processes, Redis and the database fail in the middle of a pass, and nothing is lost or wrong afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.harness.arena import Arena, arena
+from tests.chaos.harness.blows import Blow, strike
+from tests.chaos.harness.scenarios import SHORT_ON_POSTGRES, SHORT_ON_SQLITE
+
+pytestmark = pytest.mark.chaos
+
+PACKAGES = 80
+SEED = 4
+
+
+@pytest.fixture(scope="module")
+def on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    """Workers, beat, Redis and PostgreSQL that the tests of this module share."""
+    with arena(tmp_path_factory.mktemp("postgres"), count=PACKAGES, seed=SEED, postgres=True) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    """The same on SQLite."""
+    with arena(tmp_path_factory.mktemp("sqlite"), count=PACKAGES, seed=SEED, postgres=False) as made:
+        yield made
+
+
+@pytest.mark.parametrize("blow", SHORT_ON_POSTGRES, ids=lambda one: one.name)
+def test_a_blow_in_the_middle_of_a_pass(on_postgres: Arena, blow: Blow) -> None:
+    """Every package is refreshed all the same, says what is so upstream, and no limit was broken."""
+    finding = strike(on_postgres, blow)
+
+    assert finding.ok, f"{finding}\n{on_postgres.stack.told()}"
+
+
+@pytest.mark.parametrize("blow", SHORT_ON_SQLITE, ids=lambda one: one.name)
+def test_a_blow_on_sqlite(on_sqlite: Arena, blow: Blow) -> None:
+    """The same, where the database is a file."""
+    finding = strike(on_sqlite, blow)
+
+    assert finding.ok, f"{finding}\n{on_sqlite.stack.told()}"

@@ -1,0 +1,48 @@
+"""Two packages that turn out to be one repository: both are kept fresh, and editors are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fetcher.model import CatalogueEntry, SharedRepository, Source
+from fetcher.simulator import changes
+from tests.chaos.harness.house import DAY, house
+from tests.stack import simulated, stack
+
+pytestmark = pytest.mark.chaos
+
+
+async def test_two_packages_of_one_repository(tmp_path: Path) -> None:
+    """The directory lists a repository under its old name and its new one: each has all its values, and it is told."""
+    async with house(tmp_path) as ours:
+        changes.rename(ours.simulator.world, "octo/alpha", "omega")
+        again = CatalogueEntry("omega", "Omega", repo_url="https://github.com/octo/omega")
+        ours.store.import_entries([again], ours.now())
+        ours.move(1)
+        began = ours.now()
+        assert await ours.until_fresh(began, began + 2 * DAY) is not None
+        old, new = (ours.store.package(slug) for slug in ("alpha", "omega"))
+        assert old is not None
+        assert new is not None
+        shared = ours.store.shared_repositories()
+        told = stack(tmp_path / "cli", **simulated(ours.simulator), data_dir=ours.settings.data_dir)
+        with told as here:
+            status = here.fetcher("status")
+
+    assert old.stats == new.stats
+    assert new.states[Source.COMMITS].answered_at is not None
+    assert shared == [SharedRepository("octo/omega", ("alpha", "omega"))]
+    assert "one repository: alpha, omega are all octo/omega" in status.stdout
+
+
+async def test_two_projects_of_one_address_are_no_mistake(tmp_path: Path) -> None:
+    """Several projects may come from one repository on purpose: nobody is told."""
+    async with house(tmp_path) as ours:
+        entry = CatalogueEntry("alpha-extras", "Extras", repo_url="https://github.com/octo/alpha", pypi_url="beta")
+        ours.store.import_entries([entry], ours.now())
+        began = ours.now()
+        assert await ours.until_fresh(began, began + 2 * DAY) is not None
+
+        assert ours.store.shared_repositories() == []

@@ -1,0 +1,42 @@
+"""One answer that nothing can be done with costs no other package its refresh."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from string import ascii_letters
+
+import pytest
+from sqlalchemy import make_url
+
+from fetcher.model import Source
+from fetcher.simulator import changes
+from fetcher.simulator.project import Release
+from tests.chaos.harness.house import DAY, house
+
+pytestmark = pytest.mark.chaos
+
+
+async def test_a_value_that_the_database_refuses(tmp_path: Path, postgres_url: str) -> None:
+    """A version too long for PostgreSQL's index: that package fails and says why, its neighbours are recorded."""
+    async with house(tmp_path, database_url=make_url(postgres_url).render_as_string(hide_password=False)) as ours:
+        world = ours.simulator.world
+        ours.move(1)
+        project = changes.project_of(world, "beta")
+        endless = Release(version="1." + "".join(Random(1).choices(ascii_letters, k=20_000)), uploaded_at=ours.now())  # noqa: S311
+        world.put_project(
+            replace(project, releases=(*project.releases, endless), serial=world.new_serial(), summary="x")
+        )
+        began = ours.now()
+        await ours.until(began + 1.6 * DAY)
+        state, late = ours.state("beta", Source.PYPI), ours.late(began)
+        world.put_project(replace(project, serial=world.new_serial()))
+        ours.judge.note()
+        ended = ours.now()
+        fresh = await ours.until_fresh(ended, ended + 2 * DAY)
+
+    assert late == ["beta"]
+    assert state.outcome == "malformed"
+    assert "cannot be stored" in (state.message or "")
+    assert fresh is not None

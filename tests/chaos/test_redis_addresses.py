@@ -1,0 +1,92 @@
+"""Redis behind a password and behind TLS: the ledger, the queue and the worker take both from one address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fetcher.settings import read_settings
+from fetcher.simulator.catalogue import from_documents
+from fetcher.simulator.server import Simulator
+from fetcher.wiring import broker_address
+from tests.chaos.harness.house import invented
+from tests.chaos.harness.servers import RedisProcess
+from tests.chaos.harness.tls import Certificate, new_certificate, tls_in_front_of
+from tests.stack import simulated, stack
+
+pytestmark = pytest.mark.chaos
+
+PASSWORD = "p@ss/word:%42"
+QUOTED = "p%40ss%2Fword%3A%2542"
+SLUGS = ("alpha", "beta")
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisProcess]:
+    """A server that wants a password with every character that an address has a meaning for."""
+    server = RedisProcess(password=PASSWORD)
+    server.start()
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    return new_certificate(tmp_path)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(from_documents([invented(slug, number) for number, slug in enumerate(SLUGS)])) as running:
+        yield running
+
+
+def test_a_pass_over_tls_with_a_password(
+    redis: RedisProcess, certificate: Certificate, simulator: Simulator, tmp_path: Path
+) -> None:
+    """Beat, a worker and a command share a Redis whose certificate is named in its address."""
+    with tls_in_front_of(redis.port, certificate) as port:
+        url = f"rediss://:{QUOTED}@127.0.0.1:{port}/0?ssl_ca_certs={certificate.certificate}"
+        with stack(tmp_path / "stack", **simulated(simulator), redis_url=url, plan_interval=1) as ours:
+            slugs = ours.import_world(simulator.world)
+            ours.worker(concurrency=1)
+            ours.beat()
+            ours.until(lambda: ours.answered(len(slugs)), "every source of every package answers")
+            doctor, queues = ours.fetcher("doctor"), ours.fetcher("queues")
+
+    assert "fail" not in doctor.stdout, doctor.stdout
+    assert (queues.returncode, queues.stderr) == (0, "")
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    redis: RedisProcess, certificate: Certificate, tmp_path: Path
+) -> None:
+    """By the ledger's client and by Celery's, which left to itself verifies nothing."""
+    with tls_in_front_of(redis.port, certificate) as port:
+        url = f"rediss://:{QUOTED}@127.0.0.1:{port}/0"
+        with stack(tmp_path / "stack", redis_url=url) as ours:
+            doctor = ours.fetcher("doctor")
+            worker = ours.worker(concurrency=1)
+            ours.until(lambda: "Cannot connect" in worker.said() or not worker.runs(), "the worker is turned away")
+            said = worker.said()
+
+    assert "Redis cannot be reached" in doctor.stdout
+    assert "certificate verify failed" in said
+    assert "ready" not in said
+
+
+@pytest.mark.parametrize(
+    ("given", "broker"),
+    [
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("rediss://host/0", "rediss://host/0?ssl_cert_reqs=required"),
+        ("rediss://host/0?ssl_ca_certs=/ca.pem", "rediss://host/0?ssl_ca_certs=/ca.pem&ssl_cert_reqs=required"),
+        ("rediss://host/0?ssl_cert_reqs=none", "rediss://host/0?ssl_cert_reqs=none"),
+        ("unix:///run/redis.sock", "redis+socket:///run/redis.sock"),
+    ],
+)
+def test_the_brokers_address(given: str, broker: str) -> None:
+    """What Celery is told: certificates are verified unless the address says otherwise."""
+    assert broker_address(read_settings({"FETCHER_REDIS_URL": given})) == broker

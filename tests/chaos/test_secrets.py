@@ -1,0 +1,251 @@
+"""Nobody is let in: everything runs at debug level with marked secrets, and no output and no store holds them."""
+
+from __future__ import annotations
+
+import io
+import logging
+import pickle
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import structlog
+from sqlalchemy import make_url
+
+from fetcher.documents import read_document
+from fetcher.errors import FetcherError
+from fetcher.github_auth import credential_from
+from fetcher.logs import configure_logging
+from fetcher.model import CatalogueEntry
+from fetcher.settings import read_settings
+from fetcher.simulator.catalogue import documents, from_documents
+from fetcher.simulator.credentials import Credentials
+from fetcher.simulator.faults import Kind, Rule
+from fetcher.simulator.server import Settings, Simulator
+from fetcher.store import open_engine, upgrade
+from fetcher.wiring import check_redis, open_parts, open_store
+from tests.chaos.harness.house import invented
+from tests.chaos.harness.leaks import (
+    Marked,
+    everything_in_database,
+    everything_in_redis,
+    everything_written_to,
+    monitored,
+    new_app_key,
+)
+from tests.chaos.harness.servers import RedisProcess
+from tests.stack import Stack, environment, simulated, stack
+
+pytestmark = pytest.mark.chaos
+
+SLUGS = ("alpha", "beta", "gamma", "delta")
+ASKING = (("doctor",), ("refresh", "--all"))
+"""Commands that use every secret there is."""
+COMMANDS = (
+    *ASKING,
+    ("status", "--json"),
+    ("failures",),
+    ("queues",),
+    ("show", "alpha"),
+    ("refresh", "beta", "--queue"),
+)
+
+
+@pytest.fixture(scope="module")
+def marked() -> Marked:
+    return Marked(app_key=new_app_key())
+
+
+@pytest.fixture
+def simulator(marked: Marked) -> Iterator[Simulator]:
+    """Knows the marked token."""
+    world = from_documents([invented(slug, number) for number, slug in enumerate(SLUGS)])
+    with Simulator(world, Settings(credentials=Credentials.of({marked.token: "somebody"}))) as running:
+        yield running
+
+
+@pytest.fixture
+def redis(marked: Marked) -> Iterator[RedisProcess]:
+    """Wants the marked password."""
+    server = RedisProcess(password=marked.redis)
+    server.start()
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def ours(
+    tmp_path: Path, marked: Marked, simulator: Simulator, redis: RedisProcess, empty_postgres_url: str
+) -> Iterator[Stack]:
+    """Every secret in its place, everything at debug level."""
+    secret: dict[str, object] = {
+        "github_token": marked.token,
+        "database_url": make_url(empty_postgres_url)
+        .set(password=marked.database)
+        .render_as_string(hide_password=False),
+        "redis_url": redis.url,
+        "pypi_url": simulator.pypi_url.replace("://", f"://reader:{marked.index}@"),
+    }
+    settings = {**simulated(simulator), **secret, "log_level": "DEBUG", "plan_interval": 1, "window_scale": 0.01}
+    with stack(tmp_path / "stack", **settings) as made:
+        engine = open_engine(made.settings.database)
+        upgrade(engine)
+        engine.dispose()
+        found = [read_document(one) for one in documents(simulator.world)]
+        made.store.import_entries([one for one in found if isinstance(one, CatalogueEntry)], datetime.now(UTC))
+        yield made
+
+
+def test_nothing_that_runs_tells_a_secret(
+    ours: Stack, marked: Marked, simulator: Simulator, redis: RedisProcess
+) -> None:
+    """Commands, workers and beat, through good answers, bad ones, a revoked token, a lost database and a lost Redis."""
+    said: list[str] = []
+    with monitored(redis.url) as sent:
+        for name, queues in (("background", "background,control"), ("now", "now")):
+            options = ("--queues", queues, "--hostname", f"{name}@%h", "--concurrency", "1")
+            ours.start(name, "celery", "-A", "tasks", "worker", *options, "--loglevel", "DEBUG")
+        ours.start("beat", "celery", "-A", "tasks", "beat", "--loglevel", "DEBUG")
+        ours.until(lambda: ours.answered(len(SLUGS)), "every source of every package answers")
+        said += _said(ours, COMMANDS)
+        for rule in (Rule(kind=Kind.STATUS, status=500, times=4), Rule(kind=Kind.HTML, times=4), Rule(kind=Kind.RESET)):
+            simulator.faults.add(rule)
+        said += _said(ours, ASKING)
+        simulator.state.credentials.revoked.add(marked.token)
+        simulator.faults.clear()
+        said += _said(ours, ASKING)
+        stored = everything_in_database(ours.settings.database) + everything_in_redis(redis.url)
+    arguments = "\n".join(Path(f"/proc/{child.pid}/cmdline").read_text("utf-8") for child in ours.children)
+    database = make_url(ours.settings.database)
+    redis.end()
+    nowhere = database.set(query={"host": "/nowhere"}).render_as_string(hide_password=False)
+    said += _said(ours, (*ASKING, ("queues",)))
+    said += _said(ours, ASKING, database_url=nowhere)
+    ours.close()
+
+    assert sent
+    assert "somebody" not in stored
+    for text in ("\n".join(said), "\n".join(sent), stored, arguments, everything_written_to(ours.folder)):
+        assert marked.found_in(text) == []
+
+
+def test_up_tells_no_secret(ours: Stack, marked: Marked) -> None:
+    """``fetcher up`` with every secret set: what it and its children write, and what it keeps in its folder."""
+    up = ours.start("up", "fetcher", "up", workers=1)
+    ours.until(lambda: ours.answered(len(SLUGS)), "every source of every package answers")
+    up.terminate()
+
+    assert up.wait() == 0
+    assert marked.found_in(everything_written_to(ours.folder)) == []
+
+
+def test_an_apps_key_and_tokens_stay_inside(ours: Stack, marked: Marked) -> None:
+    """A GitHub App's key signs, its installation's token asks, and neither is written anywhere."""
+    app = {"github_app_id": "1", "github_app_installation_id": "7", "github_app_private_key": marked.app_key}
+    said = _said(ours, ASKING, **app)
+    said += _said(ours, ASKING, **{**app, "github_app_private_key": marked.app_key.replace("M", "N", 20)})
+    database = everything_in_database(ours.settings.database)
+
+    assert "refreshed 4 of 4 packages" in "\n".join(said)
+    assert marked.found_in("\n".join(said) + database) == []
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        {"database_url": "postgresql://user:{}@host:not-a-port/x"},
+        {"database_url": "{}"},
+        {"database_url": "mysql://user:{}@host/x"},
+        {"redis_url": "redis://:{}/x@host:1/0"},
+        {"redis_url": "{}"},
+        {"redis_url": "https://user:{}@host"},
+        {"pypi_url": "ftp://user:{}@host"},
+        {"github_token": "{}\n two lines"},
+        {"github_api_url": "{}"},
+        {"github_app_id": "1", "github_app_private_key": "{}", "github_app_installation_id": "1"},
+        {"github_app_id": "1", "github_app_private_key": "x", "github_app_installation_id": "{}"},
+    ],
+)
+def test_a_wrong_setting_is_named_and_not_quoted(tmp_path: Path, variable: dict[str, str]) -> None:
+    """A secret in the wrong place or form: not even the traceback of the complaint shows anything of its value."""
+    secret = "MarkedSecret42"
+    given = environment(data_dir=tmp_path, **{name: value.format(secret) for name, value in variable.items()})
+    try:
+        settings = read_settings(given)
+        open_store(settings)
+        credential_from(settings)
+        check_redis(settings)
+    except FetcherError:
+        said = traceback.format_exc()
+
+    assert "FetcherError" not in said.splitlines()[-1]
+    assert "Marked" not in said
+
+
+def test_celery_complains_as_shortly(tmp_path: Path) -> None:
+    """Celery imports the settings by itself: a wrong one is one line there, too."""
+    with stack(tmp_path, redis_url="redis://:MarkedSecret42/x@host:1/0") as made:
+        worker = made.start("worker", "celery", "-A", "tasks", "worker")
+        worker.wait()
+
+    assert "FETCHER_REDIS_URL" in worker.said()
+    assert "Marked" not in everything_written_to(tmp_path)
+
+
+async def test_no_repr_and_no_error_shows_a_secret(ours: Stack, marked: Marked, redis: RedisProcess) -> None:
+    """The settings, the parts and every error that they raise, printed, dumped and pickled."""
+    settings = ours.settings
+    parts = await open_parts(settings)
+    shown = [repr(settings), str(settings)]
+    shown += [repr(parts), *(repr(getattr(parts, name)) for name in parts.__slots__)]
+    await parts.aclose()
+    redis.end()
+    elsewhere = read_settings(
+        {**ours.environment, "FETCHER_DATABASE_URL": settings.database.replace("host=", "host=/x")}
+    )
+    with pytest.raises(FetcherError) as broker:
+        await open_parts(settings)
+    with pytest.raises(FetcherError) as store:
+        open_store(elsewhere)
+    for error in (broker.value, store.value):
+        shown += [repr(error), str(error), repr(pickle.dumps(error))]
+
+    assert marked.found_in("\n".join(shown)) == []
+
+
+def test_a_traceback_on_a_terminal_shows_no_variable(marked: Marked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """structlog's own choice for a terminal would print every local variable beside the traceback."""
+    terminal = _Terminal()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    monkeypatch.setattr(sys, "stderr", terminal)
+    try:
+        configure_logging("DEBUG")
+        try:
+            _fail_with(f"Bearer {marked.token}")
+        except RuntimeError:
+            structlog.get_logger("test").exception("failed")
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+    assert "RuntimeError" in terminal.getvalue()
+    assert marked.found_in(terminal.getvalue()) == []
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _fail_with(authorization: str) -> None:
+    raise RuntimeError(f"refused a header of {len(authorization)} characters")
+
+
+def _said(ours: Stack, commands: Sequence[Sequence[str]], **settings: object) -> list[str]:
+    """All that the commands print, with the workers' log lines at debug level."""
+    done = [ours.fetcher(*command, **settings) for command in commands]
+    return [one.stdout + one.stderr for one in done]

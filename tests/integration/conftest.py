@@ -1,0 +1,91 @@
+"""What integration tests share: a simulator of the five seeds, and the command run inside this process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from fetcher.cli import main
+from fetcher.simulator.catalogue import seeds
+from fetcher.simulator.limits import Limits
+from fetcher.simulator.server import Settings, Simulator
+from tests.stack import environment, simulated
+
+SEEDS = Path(__file__).parents[1] / "data" / "seeds"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command came to."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """The one line of a command that only complained: status 1, nothing on stdout, and no traceback."""
+        lines = self.err.splitlines()
+        assert (self.status, self.out, len(lines)) == (1, "", 1), self
+        assert lines[0].startswith("error: "), self
+        return lines[0].removeprefix("error: ")
+
+
+class Fetcher:
+    """The console script's entry point, called in this process: as the command, without its half second of imports."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **settings: object) -> None:
+        self.settings = settings
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str, **settings: object) -> Done:
+        """Run ``fetcher *arguments`` with these settings beside the usual ones."""
+        wanted = environment(**{**self.settings, **settings})
+        with self._monkeypatch.context() as patch:
+            for name in os.environ.keys() - wanted.keys():
+                patch.delenv(name)
+            for name, value in wanted.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["fetcher", *arguments])
+            self._capsys.readouterr()
+            try:
+                main()
+            except SystemExit as end:
+                status = end.code if isinstance(end.code, int) else 0
+            else:
+                status = 0
+        said = self._capsys.readouterr()
+        return Done(status, said.out, said.err)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """The five seeds' facts on loopback. An hour lasts a minute, so that the ledger's waits are short."""
+    with Simulator(seeds(), Settings(limits=Limits(hour=timedelta(minutes=1)))) as running:
+        yield running
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Fetcher]:
+    """The command with an empty data folder; its upstreams do not exist."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    nowhere = "http://127.0.0.1:9"
+    yield Fetcher(monkeypatch, capsys, data_dir=tmp_path / "data", github_api_url=nowhere, pypi_url=nowhere)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def fetcher(bare: Fetcher, simulator: Simulator) -> Fetcher:
+    """The command with an empty data folder and the simulator as its upstreams."""
+    bare.settings.update(simulated(simulator))
+    return bare

@@ -1,0 +1,156 @@
+"""Bad answers of the upstreams: one line for what failed, and the store as it was but for what did not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fetcher.simulator import changes
+from fetcher.simulator.faults import Kind, Rule
+from fetcher.simulator.server import Simulator
+from tests.integration.conftest import SEEDS, Done, Fetcher
+from tests.stack import Pages
+
+STRUCK, REPOSITORY, NEIGHBOUR = "lesscpy", "lesscpy/lesscpy", "jazzband/django-flatblocks"
+OLD = "0.0.9"
+STARS = 4711
+
+
+@pytest.fixture
+def stale(fetcher: Fetcher, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Fetcher:
+    """The five seeds imported; since then two repositories were starred, and one project is known by an old version."""
+    folder = tmp_path_factory.mktemp("stale")
+    for path in SEEDS.glob("*.json"):
+        document = json.loads(path.read_text("utf-8"))
+        (folder / path.name).write_text(json.dumps(document | {"pypi_version": OLD}), "utf-8")
+    assert fetcher("import", str(folder)).status == 0
+    for name in (REPOSITORY, NEIGHBOUR):
+        changes.set_facts(simulator.world, name, changes.Facts(stars=STARS))
+    return fetcher
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (Rule(kind=Kind.TRUNCATE), "127.0.0.1: connection broken"),
+        (Rule(kind=Kind.RESET), "127.0.0.1: connection broken"),
+        (Rule(kind=Kind.HTML), "text/html"),
+        (Rule(kind=Kind.WRONG_SHAPE), "input should be an object"),
+        (Rule(kind=Kind.OVERSIZE), "the answer is larger than"),
+        (Rule(kind=Kind.REDIRECT_LOOP), "redirected more than"),
+        (Rule(kind=Kind.STATUS, status=503), "503"),
+    ],
+    ids=lambda value: value.kind.value if isinstance(value, Rule) else "",
+)
+def test_a_bad_answer_of_the_index(stale: Fetcher, simulator: Simulator, rule: Rule, said: str) -> None:
+    """One project's answer is unusable: its version stays, its repository and every other package are refreshed."""
+    simulator.faults.add(_at(rule, "project_json"))
+
+    done = stale("refresh", "--all")
+
+    assert said in _failure(done, "pypi")
+    assert _shown(stale, STRUCK) == {"pypi_version": OLD, "repo_watchers": STARS}
+    assert _shown(stale, "django-flatblocks") == {"pypi_version": "1.0.0", "repo_watchers": STARS}
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (Rule(kind=Kind.TRUNCATE), "127.0.0.1: connection broken"),
+        (Rule(kind=Kind.HTML), "text/html"),
+        (Rule(kind=Kind.WRONG_SHAPE), "Input should be an object"),
+        (Rule(kind=Kind.OVERSIZE), "the answer is larger than"),
+    ],
+    ids=lambda value: value.kind.value if isinstance(value, Rule) else "",
+)
+def test_a_bad_answer_of_github(stale: Fetcher, simulator: Simulator, rule: Rule, said: str) -> None:
+    """One repository's contributors are unusable: the list stays, everything else is refreshed."""
+    simulator.faults.add(_at(rule, "contributors"))
+    before = json.loads(stale("show", STRUCK, "--format", "v4").out)["participants"]
+
+    done = stale("refresh", "--all")
+
+    assert said in _failure(done, "contributors")
+    assert json.loads(stale("show", STRUCK, "--format", "v4").out)["participants"] == before
+    assert _shown(stale, STRUCK) == {"pypi_version": "0.15.1", "repo_watchers": STARS}
+
+
+@pytest.mark.parametrize(("route", "source"), [("contributors", "contributors"), ("project_json", "pypi")])
+def test_the_token_follows_no_redirect(stale: Fetcher, simulator: Simulator, route: str, source: str) -> None:
+    """A redirect to another host is refused: that host sees no request at all."""
+    with Pages() as thief:
+        simulator.faults.add(_at(Rule(kind=Kind.REDIRECT_AWAY, location=f"{thief.url}/stolen"), route))
+        done = stale("refresh", "--all")
+
+    assert "redirected away" in _failure(done, source)
+    assert thief.requests == []
+
+
+def test_a_repository_that_is_gone(stale: Fetcher, simulator: Simulator) -> None:
+    """Its package keeps what is known of it, `failures` names it, and its project is refreshed all the same."""
+    changes.delete(simulator.world, REPOSITORY)
+
+    done = stale("refresh", "--all")
+    failures = json.loads(stale("failures", "--json").out)
+
+    assert _failure(done, "github")
+    assert [(one["slug"], one["source"], one["outcome"]) for one in failures] == [(STRUCK, "github", "missing")]
+    assert _shown(stale, STRUCK) == {"pypi_version": "0.15.1", "repo_watchers": 144}
+
+
+def test_a_token_that_is_not_accepted(stale: Fetcher) -> None:
+    """401: every repository says so and stays as it was; what needs no token is refreshed; the token is not shown."""
+    done = stale("refresh", "--all", github_token="ghp_not-a-good-one")
+
+    assert done.status == 1
+    assert (
+        "error: GitHub does not accept the credential: Bad credentials. Set FETCHER_GITHUB_TOKEN to a token that is "
+        "valid; then `fetcher refresh --due`\nrefreshed 0 of 5 packages\n"
+    ) in done.err
+    assert "ghp_not-a-good-one" not in done.err
+    assert _shown(stale, STRUCK) == {"pypi_version": "0.15.1", "repo_watchers": 144}
+
+
+def test_without_a_token(stale: Fetcher, simulator: Simulator) -> None:
+    """REST alone gives a person the same values, within the 60 requests of an hour."""
+    done = stale("refresh", STRUCK, "django-flatblocks", github_token="")
+
+    assert done.status == 0, done.err
+    assert _shown(stale, STRUCK) == {"pypi_version": "0.15.1", "repo_watchers": STARS}
+    assert simulator.log.count("graphql") == 0
+    assert simulator.log.count(upstream="github") <= 60
+
+
+def test_upstreams_that_do_not_exist(stale: Fetcher) -> None:
+    """Nobody listens: status 1, one line a package and source, everything stays."""
+    nowhere = "http://127.0.0.1:9"
+
+    done = stale("refresh", STRUCK, github_api_url=nowhere, pypi_url=nowhere)
+
+    assert done.status == 1
+    assert "cannot connect" in done.err
+    assert "Traceback" not in done.err
+    assert _shown(stale, STRUCK) == {"pypi_version": OLD, "repo_watchers": 144}
+
+
+def _at(rule: Rule, route: str) -> Rule:
+    """``rule`` for the one package's route, as often as it is asked."""
+    package = REPOSITORY if route == "contributors" else STRUCK
+    return Rule(kind=rule.kind, status=rule.status, location=rule.location, route=route, package=package)
+
+
+def _failure(done: Done, source: str) -> str:
+    """The one line that a refresh says of the package that failed; the other four went well."""
+    assert (done.status, done.out) == (1, ""), done.err
+    lines = [line for line in done.err.splitlines() if line.startswith(f"{STRUCK}: ")]
+    assert len(lines) == 1, done.err
+    assert "Traceback" not in done.err
+    assert "refreshed 4 of 5 packages" in done.err
+    assert lines[0].startswith(f"{STRUCK}: {source}: "), done.err
+    return lines[0]
+
+
+def _shown(fetcher: Fetcher, slug: str) -> dict[str, object]:
+    document = json.loads(fetcher("show", slug, "--format", "v4").out)
+    return {key: document[key] for key in ("pypi_version", "repo_watchers")}

@@ -1,0 +1,145 @@
+"""Every command where all is well: results on stdout, the rest on stderr, and JSON that parses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fetcher import __version__
+from fetcher.simulator.server import Simulator
+from tests.integration.conftest import SEEDS, Fetcher
+from tests.stack import Stack, simulated, stack
+
+COMMANDS = (
+    "import",
+    "add",
+    "refresh",
+    "show",
+    "status",
+    "queues",
+    "failures",
+    "doctor",
+    "up",
+    "simulate",
+    "demo",
+    "db",
+)
+
+
+@pytest.fixture
+def seeded(fetcher: Fetcher) -> Fetcher:
+    """The five seeds imported."""
+    assert fetcher("import", str(SEEDS)).status == 0
+    return fetcher
+
+
+def test_help_names_every_command(bare: Fetcher) -> None:
+    """`fetcher --help` and each command's own help are there."""
+    told = bare("--help")
+
+    assert told.status == 0
+    for command in COMMANDS:
+        assert command in told.out
+        assert bare(command, "--help").status == 0
+    assert bare("--version").out == f"fetcher {__version__}\n"
+
+
+def test_refresh_writes_progress_to_stderr_alone(seeded: Fetcher) -> None:
+    """A pipe gets nothing of the bar, and the last line says what came of it."""
+    done = seeded("refresh", "--all")
+
+    assert (done.status, done.out) == (0, "")
+    assert "5/5" in done.err
+    assert done.err.splitlines()[-1] == "refreshed 5 of 5 packages"
+
+
+def test_refresh_of_what_is_due(seeded: Fetcher, simulator: Simulator) -> None:
+    """Right after an import everything is; after the refresh nothing is, and nothing more is asked."""
+    first = seeded("refresh", "--due")
+    asked = simulator.log.count()
+    second = seeded("refresh", "--due")
+
+    assert first.err.splitlines()[-1] == "refreshed 5 of 5 packages"
+    assert (second.status, second.err) == (0, "nothing is due\n")
+    assert simulator.log.count() == asked
+
+
+@pytest.mark.parametrize("source", ["pypi", "github"])
+def test_refresh_of_one_upstream(seeded: Fetcher, simulator: Simulator, source: str) -> None:
+    """`--source` asks only that one, of the packages that are named."""
+    done = seeded("refresh", "lesscpy", "django-organizations", "--source", source)
+
+    asked = {package for entry in simulator.log.entries for package in entry.packages}
+    assert done.err.splitlines()[-1] == "refreshed 2 of 2 packages"
+    assert {name.rpartition("/")[2] for name in asked} == {"lesscpy", "django-organizations"}
+    assert {"project_json", "contributors"} & {entry.route for entry in simulator.log.entries} == (
+        {"project_json"} if source == "pypi" else {"contributors"}
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["lesscpy", "--all"], ["--all", "--due"]])
+def test_refresh_wants_one_choice(bare: Fetcher, arguments: list[str]) -> None:
+    """Nothing named, or two ways of choosing at once: what to give."""
+    assert "name the packages to refresh, or give one of --due and --all" in bare("refresh", *arguments).complaint
+
+
+@pytest.mark.parametrize("command", ["show nobody", "refresh nobody lesscpy", "refresh nobody --source pypi"])
+def test_an_unknown_slug(bare: Fetcher, command: str) -> None:
+    """It is named, with what to do; nothing is asked of anybody."""
+    bare("import", str(SEEDS))
+
+    assert bare(*command.split()).complaint.startswith("no package is called nobody. ")
+
+
+def test_show_as_a_table(seeded: Fetcher) -> None:
+    """Every value with where it came from; releases with what is wrong with them."""
+    seeded("refresh", "lesscpy")
+
+    table, releases = seeded("show", "lesscpy"), seeded("show", "lesscpy", "--releases")
+
+    assert (table.status, table.err) == (0, "")
+    for word in ("144", "robotis", "0.15.1", "commits", "contributors", "pypi", "editors"):
+        assert word in table.out
+    assert "yanked: uploaded by mistake" in releases.out
+
+
+def test_status_and_failures_for_scripts(seeded: Fetcher) -> None:
+    """The counts of every source, and an empty list where nothing fails; the same in words."""
+    seeded("refresh", "--all")
+
+    status, failures = json.loads(seeded("status", "--json").out), seeded("failures", "--json")
+
+    assert status["packages"] == 5
+    assert {one["source"]: one["answered"] for one in status["sources"]} == dict.fromkeys(
+        ("github", "contributors", "commits", "pypi"), 5
+    )
+    assert json.loads(failures.out) == []
+    assert seeded("status").out.startswith("5 packages\n")
+    assert seeded("failures").out == "nothing fails\n"
+
+
+@pytest.fixture
+def ours(tmp_path: Path, simulator: Simulator, redis_url: str) -> Iterator[Stack]:
+    """Commands as processes of their own, over a real Redis."""
+    with stack(tmp_path, **simulated(simulator), redis_url=redis_url) as made:
+        assert made.fetcher("import", str(SEEDS)).returncode == 0
+        yield made
+
+
+def test_queues_shout_where_nobody_takes(ours: Stack) -> None:
+    """What is queued without a worker is counted, and the status says that nobody will take it."""
+    queued = ours.fetcher("refresh", "lesscpy", "--queue")
+    queues = ours.fetcher("queues", "--json")
+
+    assert (queued.returncode, queued.stdout) == (0, "")
+    assert queued.stderr.startswith("queued 1 packages")
+    assert queues.returncode == 1
+    assert {one["name"]: one["waiting"] for one in json.loads(queues.stdout)} == {
+        "now": 1,
+        "background": 0,
+        "control": 0,
+    }
+    assert queues.stderr.startswith("NOBODY TAKES FROM NOW: start a worker")

@@ -1,0 +1,177 @@
+"""What is wrong with a machine or its settings: one line that names it and what to do, and no secret in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fetcher.simulator.server import Simulator
+from tests.integration.conftest import SEEDS, Fetcher
+from tests.stack import Stack, simulated, stack
+
+CLOSED = "127.0.0.1:9"
+SECRET = "hunter2"
+NO_DATABASE = f"postgresql://fetcher:{SECRET}@{CLOSED}/fetcher"
+NO_REDIS = f"redis://:{SECRET}@{CLOSED}/0"
+
+
+@pytest.fixture
+def ours(tmp_path: Path, simulator: Simulator) -> Iterator[Stack]:
+    """Commands as processes of their own, for those that bring in Celery, which reads its settings once."""
+    with stack(tmp_path, **simulated(simulator)) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["show lesscpy", "status", "failures", "refresh --all", f"import {SEEDS}", "add https://github.com/a/b", "up"],
+)
+def test_no_database(bare: Fetcher, command: str) -> None:
+    """A server that does not answer: what cannot be reached, without its password, and what to check."""
+    complaint = bare(*command.split(), database_url=NO_DATABASE).complaint
+
+    assert complaint == (
+        f"The database postgresql+psycopg://fetcher:***@{CLOSED}/fetcher cannot be reached. "
+        "Check that it runs and that FETCHER_DATABASE_URL is right"
+    )
+
+
+@pytest.mark.parametrize(
+    "url", [f"postgresql//u:{SECRET}@h/x", f"mysql://u:{SECRET}@h/x", f"postgresql://u:{SECRET}@h:x/"]
+)
+@pytest.mark.parametrize("command", ["status", "db upgrade"])
+def test_a_malformed_database_address(bare: Fetcher, url: str, command: str) -> None:
+    """No address, another kind of database, a port that is none: what is expected, and never the password."""
+    complaint = bare(*command.split(), database_url=url).complaint
+
+    assert complaint.endswith("Expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME in FETCHER_DATABASE_URL")
+    assert SECRET not in complaint
+
+
+def test_a_database_that_is_not_migrated(bare: Fetcher, empty_postgres_url: str) -> None:
+    """Commands say which command to run; it may run twice; then they work."""
+    bare.settings["database_url"] = empty_postgres_url
+
+    before = [bare(*command).complaint for command in (["status"], ["show", "a"], ["refresh", "--all"], ["up"])]
+    upgrades = [bare("db", "upgrade") for _ in range(2)]
+    after = bare("status", "--json")
+
+    assert all(complaint.endswith("Run `fetcher db upgrade`") for complaint in before)
+    assert [done.status for done in upgrades] == [0, 0]
+    assert "(was empty)" in upgrades[0].err
+    assert "already" in upgrades[1].err
+    assert json.loads(after.out)["packages"] == 0
+
+
+@pytest.mark.parametrize("command", ["refresh --all", "status", "up"])
+def test_no_redis(bare: Fetcher, command: str) -> None:
+    """A server that is named but does not answer: said so, without its password."""
+    bare("import", str(SEEDS))
+
+    complaint = bare(*command.split(), redis_url=NO_REDIS).complaint
+
+    assert complaint.startswith("Redis cannot be reached")
+    assert "FETCHER_REDIS_URL" in complaint
+    assert SECRET not in complaint
+
+
+@pytest.mark.parametrize("command", ["refresh --all", "status", "up"])
+def test_a_malformed_redis_address(bare: Fetcher, command: str) -> None:
+    """Not an address at all: said so, without what might be a password."""
+    bare("import", str(SEEDS))
+
+    complaint = bare(*command.split(), redis_url=f"redis//:{SECRET}@h").complaint
+
+    assert complaint.startswith("FETCHER_REDIS_URL")
+    assert "redis://" in complaint
+    assert SECRET not in complaint
+
+
+@pytest.mark.parametrize("command", ["refresh a --queue", "queues"])
+def test_no_broker(ours: Stack, bare: Fetcher, command: str) -> None:
+    """What goes through Celery says the same, in one line."""
+    bare("add", "https://github.com/a/a", data_dir=ours.settings.data_dir)
+
+    done = ours.fetcher(*command.split(), redis_url=NO_REDIS)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: Redis cannot be reached")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert SECRET not in done.stderr
+
+
+def test_a_data_folder_that_cannot_be_made(bare: Fetcher, tmp_path: Path) -> None:
+    """A file stands where the folder should be: `up` and every other command say so and what to set."""
+    (tmp_path / "file").write_text("")
+
+    for command in (["up"], ["status"], ["import", str(SEEDS)]):
+        complaint = bare(*command, data_dir=tmp_path / "file" / "data").complaint
+        assert str(tmp_path / "file") in complaint
+        assert "folder" in complaint
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("time_zone", "Mars/Olympus", "FETCHER_TIME_ZONE"),
+        ("workers", "many", "FETCHER_WORKERS"),
+        ("lease", "-1", "FETCHER_LEASE"),
+        ("github_api_url", "github", "FETCHER_GITHUB_API_URL"),
+        ("log_level", "LOUD", "FETCHER_LOG_LEVEL"),
+    ],
+)
+def test_settings_that_are_wrong(bare: Fetcher, name: str, value: str, said: str) -> None:
+    """The variable is named, and what is wrong with it."""
+    assert bare("status", **{name: value}).complaint.startswith(said)
+
+
+def test_a_port_in_use(bare: Fetcher, simulator: Simulator) -> None:
+    """The simulator does not start on a taken port, and says what to try."""
+    port = simulator.url.rpartition(":")[2]
+
+    done = bare("simulate", "--port", port)
+
+    assert (done.status, done.out) == (1, "")
+    assert len(done.err.splitlines()) == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in done.err
+    assert "try another --port" in done.err
+
+
+def test_doctor_is_content(fetcher: Fetcher) -> None:
+    """Everything that Fetcher stands on is looked at, and is well."""
+    done = fetcher("doctor", "--json")
+
+    assert done.status == 0, done.out
+    found = json.loads(done.out)
+    assert [one["name"] for one in found] == ["database", "redis", "token", "pypi", "clock"]
+    assert all(one["ok"] for one in found)
+
+
+def test_doctor_names_each_fault_and_its_remedy(fetcher: Fetcher) -> None:
+    """Database, Redis, token and index are out of order at once: each line fails with what to do, without a secret."""
+    done = fetcher(
+        "doctor",
+        "--json",
+        database_url=NO_DATABASE,
+        redis_url=NO_REDIS,
+        github_token=SECRET,
+        pypi_url=f"http://{CLOSED}",
+    )
+
+    found = {one["name"]: one for one in json.loads(done.out)}
+    assert done.status == 1
+    assert {name for name, one in found.items() if not one["ok"]} == {"database", "redis", "token", "pypi"}
+    assert all(one["ok"] or one["remedy"] for one in found.values())
+    assert SECRET not in done.out + done.err
+
+
+def test_doctor_without_any_upstream(bare: Fetcher) -> None:
+    """No network at all: what cannot be compared or reached fails, in plain lines with an arrow to the remedy."""
+    done = bare("doctor")
+
+    assert done.status == 1
+    assert done.err == ""
+    assert done.out.count("fail ") == done.out.count("→ ") == 3

@@ -1,0 +1,223 @@
+"""``fetcher import`` and ``add``: what goes in, what is refused and how it is named, and what a second time changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import SEEDS, Done, Fetcher
+from tests.stack import Pages
+
+ADDED_TWO = {"added": 2, "updated": 0, "unchanged": 0, "rejected": [], "unsupported": []}
+
+
+@pytest.fixture
+def pages() -> Iterator[Pages]:
+    """A directory's API on loopback."""
+    with Pages() as served:
+        yield served
+
+
+def test_a_folder_a_file_and_a_list_are_the_same(bare: Fetcher, tmp_path: Path) -> None:
+    """Documents as a folder, then as one file: the second changes nothing, and neither does a third time."""
+    documents = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
+    file = _file(tmp_path / "all.json", documents)
+
+    told = [_told(bare("import", given, "--json")) for given in (str(SEEDS), file, file)]
+
+    assert [(one["added"], one["updated"], one["unchanged"]) for one in told] == [(5, 0, 0), (0, 0, 5), (0, 0, 5)]
+
+
+def test_csv_and_addresses(bare: Fetcher, tmp_path: Path) -> None:
+    """A CSV of repositories and projects, and a text of addresses in every form that git takes."""
+    table = tmp_path / "packages.csv"
+    table.write_text("repo_url,pypi_url\nhttps://github.com/lesscpy/lesscpy,lesscpy\nhttps://github.com/a/b,\n")
+    text = tmp_path / "addresses.txt"
+    text.write_text("# ours\ngit@github.com:c/d.git\nssh://git@github.com/e/f\n")
+
+    first, second = (_told(bare("import", str(given), "--json")) for given in (table, text))
+    again = _told(bare("import", str(table), str(text), "--json"))
+
+    assert first == second == ADDED_TWO
+    assert again == {**ADDED_TWO, "added": 0, "unchanged": 4}
+
+
+def test_the_editors_fields_are_carried_through(bare: Fetcher, tmp_path: Path) -> None:
+    """A title that is edited is taken over; keys that nobody knows stay, in their place and as they are."""
+    document = json.loads((SEEDS / "2223-lesscpy.json").read_text("utf-8"))
+    document |= {"title": "less in Python", "usage_count": 7, "badge": {"colour": ["blue", None, 1.5]}}
+    bare("import", str(SEEDS))
+
+    told = _told(bare("import", _file(tmp_path / "edited.json", document), "--json"))
+    shown = bare("show", "lesscpy", "--format", "v4", time_zone="America/New_York")
+
+    assert (told["updated"], told["unchanged"]) == (1, 0)
+    assert list(json.loads(shown.out).items()) == list(document.items())
+
+
+def test_bad_records_are_named_and_the_good_ones_stored(bare: Fetcher, tmp_path: Path) -> None:
+    """File, position, field and what was expected, for each; status 1, and every good neighbour is imported."""
+    good = {"slug": "good", "title": "Good", "repo_url": "https://github.com/a/good"}
+    records = [good, {**good, "slug": "no spaces allowed"}, {"title": "nameless"}, 7, {**good, "slug": "also-good"}]
+
+    done = bare("import", _file(tmp_path / "mixed.json", records))
+
+    assert done.status == 1
+    assert done.out == "2 added, 0 updated, 0 unchanged, 3 rejected, 0 not to be fetched\n"
+    assert [line.partition(": expected")[0] for line in done.err.splitlines()] == [
+        "rejected mixed.json, [1]: slug",
+        "rejected mixed.json, [2]: slug",
+        "rejected mixed.json, [3]: document",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("cut.json", b'[{"slug": "a"', "rejected cut.json: line 1, column 14: expected JSON"),
+        ("latin.json", b'{"slug": "\xe9"}', "rejected latin.json: encoding: expected UTF-8, got byte 0xe9"),
+        ("picture.json", b"\x89PNG\x00\x00", "is a binary file (or UTF-16). Give v4 documents as JSON"),
+        ("empty.txt", b"\n\n", "is empty. Give v4 documents as JSON"),
+        ("packages.csv", b"a,b\n1,2\n", "has no header. Begin with a line of columns such as repo_url,pypi_url"),
+    ],
+)
+def test_files_that_are_none(bare: Fetcher, tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
+    """Cut, of another encoding, binary, empty or without a header: one line that says so, and status 1."""
+    (tmp_path / name).write_bytes(content)
+
+    done = bare("import", str(tmp_path / name))
+
+    assert done.status == 1
+    assert len(done.err.splitlines()) == 1
+    assert complaint in done.err
+
+
+def test_what_cannot_be_fetched_is_stored_and_said(bare: Fetcher, tmp_path: Path) -> None:
+    """A repository elsewhere is carried along and named, and does not count as a mistake."""
+    entry = {"slug": "far", "title": "Far", "repo_url": "https://gitlab.example/a/far"}
+
+    done = bare("import", _file(tmp_path / "far.json", entry))
+
+    assert done.status == 0
+    assert done.err.startswith("not fetched far: ")
+    assert "gitlab.example" in bare("show", "far").out
+
+
+def test_pages_are_followed_to_the_end(bare: Fetcher, pages: Pages) -> None:
+    """``objects`` and ``results``, absolute and relative links; the token goes to nobody."""
+    pages.give("/one", {"objects": [_entry("a")], "next": f"{pages.url}/two"})
+    pages.give("/two", {"results": [_entry("b")], "meta": {"next": None}})
+
+    done = bare("import", f"{pages.url}/one", "--json", github_token="secret")
+
+    assert _told(done) == ADDED_TWO
+    assert [path for path, _ in pages.requests] == ["/one", "/two"]
+    assert not any("authorization" in {name.lower() for name in headers} for _, headers in pages.requests)
+
+
+def test_pages_that_go_round_end(bare: Fetcher, pages: Pages) -> None:
+    """A chain of links that comes back to where it was is read once."""
+    pages.give("/one", {"objects": [_entry("a")], "next": "/two"})
+    pages.give("/two", {"objects": [_entry("b")], "next": "/one"})
+
+    assert _told(bare("import", f"{pages.url}/one", "--json")) == ADDED_TWO
+    assert len(pages.requests) == 2
+
+
+def test_pages_stay_on_their_host(bare: Fetcher, pages: Pages) -> None:
+    """A link to another host is not followed; what came before it is stored, and the status says so."""
+    with Pages() as other:
+        pages.give("/one", {"objects": [_entry("a")], "next": f"{other.url}/two"})
+        done = bare("import", f"{pages.url}/one")
+
+    assert done.status == 1
+    assert done.err == f"rejected {pages.url}/one names a next page on another host. Import that address by itself\n"
+    assert done.out.startswith("1 added")
+    assert other.requests == []
+
+
+def test_addresses_that_do_not_answer_as_a_directory(bare: Fetcher, pages: Pages) -> None:
+    """404, a web page, a redirect and a closed port: one line each that names the address, and status 1."""
+    web = pages.give("/web", b"<!doctype html><title>Welcome</title>")
+    pages.answers["/moved"] = (302, {"Location": "http://127.0.0.1:9/elsewhere"}, b"")
+    wanted = {
+        f"{pages.url}/nothing": "answers 404. Check the address",
+        web: "expected JSON",
+        f"{pages.url}/moved": "answers 302. Check the address",
+        "http://127.0.0.1:9/api": "does not answer (127.0.0.1: cannot connect",
+    }
+
+    for url, said in wanted.items():
+        done = bare("import", url)
+        assert (done.status, len(done.err.splitlines())) == (1, 1)
+        assert done.err.startswith(f"rejected {url}")
+        assert said in done.err
+
+
+def test_nothing_there(bare: Fetcher, tmp_path: Path) -> None:
+    """A path that does not exist and a folder without packages: what to give instead."""
+    (tmp_path / "folder").mkdir()
+
+    missing, empty = bare("import", str(tmp_path / "missing")), bare("import", str(tmp_path / "folder"))
+
+    assert missing.err.endswith("missing does not exist. Give a file, or a folder of files\n")
+    assert "holds no file of packages. Give v4 documents" in empty.err
+    assert (missing.status, empty.status) == (1, 1)
+
+
+def test_add(bare: Fetcher) -> None:
+    """By address, with a project; again changes nothing; the project can be added later."""
+    first = bare("add", "https://github.com/Lesscpy/lesscpy.git")
+    again = bare("add", "https://github.com/Lesscpy/lesscpy.git")
+    named = bare("add", "https://github.com/Lesscpy/lesscpy.git", "--pypi", "lesscpy")
+
+    assert [done.err for done in (first, again, named)] == ["added\n", "known already, nothing changed\n", "updated\n"]
+    assert [done.status for done in (first, again, named)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["not an address"], "'not an address' is no repository's address: expected an https, http, git or ssh"),
+        (["https://github.com/a/b", "--pypi", "no/name"], "--pypi 'no/name'"),
+    ],
+)
+def test_add_refuses_what_is_no_address(bare: Fetcher, arguments: list[str], complaint: str) -> None:
+    """A malformed address or name: one line, and nothing is stored."""
+    assert complaint in bare("add", *arguments).complaint
+    assert bare("refresh", "--all").err.startswith("there are no packages yet")
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("https://gitlab.example/a/far", "far: gitlab.example is not a supported host (supported: github.com)"),
+        ("https://github.com/far", "far: it names the account far, not a repository"),
+    ],
+)
+def test_add_says_what_will_not_be_fetched(bare: Fetcher, address: str, reason: str) -> None:
+    """Another host, or no repository: it is carried along all the same, and named."""
+    done = bare("add", address)
+
+    assert (done.status, done.err) == (0, f"added\nnot fetched {reason}\n")
+    assert address in bare("show", "far").out
+
+
+def _entry(slug: str) -> dict[str, Any]:
+    return {"slug": slug, "title": slug, "repo_url": f"https://github.com/owner/{slug}"}
+
+
+def _file(path: Path, value: object) -> str:
+    path.write_text(json.dumps(value), "utf-8")
+    return str(path)
+
+
+def _told(done: Done) -> dict[str, Any]:
+    """The JSON of an import that went well."""
+    assert done.status == 0, done.err
+    told: dict[str, Any] = json.loads(done.out)
+    return told

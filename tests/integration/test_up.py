@@ -1,0 +1,100 @@
+"""``fetcher up`` as a person runs it: one command, one folder, and nothing left of it afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fetcher.simulator.server import Simulator
+from tests.integration.conftest import SEEDS
+from tests.stack import Child, Stack, children_of, is_alive, simulated, stack
+
+RUNNING = "Ctrl-C stops it"
+PACKAGES = 5
+
+
+@pytest.fixture
+def ours(tmp_path: Path, simulator: Simulator) -> Iterator[Stack]:
+    """The five seeds in a data folder; nothing is set but that folder, the simulator's addresses and the pace."""
+    with stack(tmp_path, **simulated(simulator), plan_interval=1) as made:
+        assert made.fetcher("import", str(SEEDS)).returncode == 0
+        yield made
+
+
+def test_up_refreshes_until_ctrl_c(ours: Stack) -> None:
+    """All sources of all packages answer; SIGINT ends every process with status 0 and keeps what was stored."""
+    up = _up(ours)
+    ours.until(lambda: ours.answered(PACKAGES), "every source of every package answers")
+    family = children_of(up.pid)
+    up.signal(signal.SIGINT)
+
+    assert up.wait() == 0, up.said()
+    assert len(family) >= 4  # Redis, two workers and beat
+    assert [pid for pid in family if is_alive(pid)] == []
+    assert up.stdout.read_text("utf-8") == ""
+    assert up.said().splitlines()[-1] == "stopped; nothing is lost"
+    assert ours.answered(PACKAGES)
+
+
+def test_one_up_a_folder(ours: Stack) -> None:
+    """A second one refuses in one line that names the first and what to do; the first does not notice."""
+    first = _up(ours)
+    second = ours.fetcher("up")
+
+    assert (second.returncode, second.stdout) == (1, "")
+    assert second.stderr == (
+        f"error: another `fetcher up` (process {first.pid}) already runs on {ours.settings.data_dir}. "
+        "Stop it first, or set FETCHER_DATA_DIR to another folder\n"
+    )
+    assert first.runs()
+
+
+def test_up_after_a_kill(ours: Stack) -> None:
+    """SIGKILL leaves a Redis behind; the next start ends it and goes on with the same folder."""
+    killed = _up(ours)
+    family = children_of(killed.pid)
+    killed.signal(signal.SIGKILL)
+    killed.wait()
+    again = _up(ours)
+    ours.until(lambda: not any(map(is_alive, family)), "what the killed one left is gone")
+    ours.until(lambda: ours.answered(PACKAGES), "every source of every package answers")
+    again.signal(signal.SIGINT)
+
+    assert again.wait() == 0, again.said()
+
+
+def test_a_crashed_worker_is_started_again(ours: Stack) -> None:
+    """SIGKILL of one worker: it is told, another takes its place, and the work gets done."""
+    up = _up(ours)
+    found = re.search(r"^worker: started \(process (\d+)\)$", up.said(), re.MULTILINE)
+    assert found is not None, up.said()
+    os.kill(int(found[1]), signal.SIGKILL)
+    ours.until(lambda: "worker: started again" in up.said(), "the worker is started again")
+    ours.until(lambda: ours.answered(PACKAGES), "every source of every package answers")
+
+    assert "worker: ended by itself with status -9" in up.said()
+    assert up.runs()
+
+
+def test_the_demo_ends_by_itself(tmp_path: Path) -> None:
+    """Five packages are refreshed against a simulator of its own, the table is printed, and nothing is left running."""
+    with stack(tmp_path) as ours:
+        done = ours.fetcher("demo")
+
+    assert done.returncode == 0, done.stderr
+    for path in SEEDS.glob("*.json"):
+        assert path.stem.partition("-")[2] in done.stdout
+    assert "0 limits tripped" in done.stdout
+
+
+def _up(ours: Stack) -> Child:
+    """Start it, and return once it says that it runs."""
+    up = ours.start("up", "fetcher", "up", gently=True, workers=1)
+    ours.until(lambda: RUNNING in up.said() or not up.runs(), "it says that it runs")
+    assert up.runs(), up.said()
+    return up

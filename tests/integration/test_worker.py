@@ -1,0 +1,233 @@
+"""Worker and beat as they are deployed, over a real Redis and either database, against the simulator's limits.
+
+The simulator's hour lasts a minute, and so does the worker's. What was asked is counted in the simulator's log.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from redis import Redis
+
+from fetcher.documents import write_document
+from fetcher.model import Source
+from fetcher.simulator import truth
+from fetcher.simulator.catalogue import synthetic
+from fetcher.simulator.faults import Kind, Rule
+from fetcher.simulator.limits import Limits
+from fetcher.simulator.project import ProjectStatus
+from fetcher.simulator.server import Settings, Simulator
+from tests.stack import Stack, asked, repeated, simulated, stack
+
+PACKAGES = 2_000
+HOUR = timedelta(minutes=1)
+A_WHOLE_PASS = 150.0
+"""Seconds after which a whole pass is taken for stuck; it takes a fifth of that."""
+LONG = 600.0
+ROUTES = ("graphql", "contributors", "commit_activity", "project_json", "simple_project", "simple_root")
+SAMPLE = 40
+CLAIMED_FIRST = (Source.GITHUB, Source.PYPI)
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A catalogue of invented packages: imported, and served by the simulator."""
+
+    stack: Stack
+    simulator: Simulator
+    slugs: list[str]
+
+    def is_fresh(self) -> bool:
+        """Whether every source of every package has answered, and nobody holds anything."""
+        return self.stack.answered(len(self.slugs))
+
+    def asked_often(self) -> dict[str, list[str]]:
+        """By route, the packages that were asked for more than once; contributors have pages and are left out."""
+        entries = list(self.simulator.log.entries)
+        found = {route: repeated(asked(entries, route)) for route in ROUTES if route != "contributors"}
+        return {route: list(names) for route, names in found.items() if names}
+
+    def assert_within_limits(self) -> None:
+        """Nothing was refused, and nobody went on asking."""
+        summary = self.simulator.log.summary()
+        assert summary["limits_tripped"] == {}
+        assert summary["asked_while_told_to_wait"] == 0
+
+
+Serve = Callable[..., AbstractContextManager[Directory]]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, redis_url: str) -> Serve:
+    """Makes a directory of so many packages; the settings are those of its processes."""
+
+    @contextmanager
+    def serving(count: int, **settings: object) -> Iterator[Directory]:
+        limits = Limits(hour=HOUR, core_per_hour=12_500, graphql_per_hour=12_500)  # those of a GitHub App
+        with (
+            Simulator(synthetic(count), Settings(limits=limits)) as simulator,
+            stack(tmp_path / "stack", **simulated(simulator), redis_url=redis_url, plan_interval=1, **settings) as ours,
+        ):
+            yield Directory(ours, simulator, ours.import_world(simulator.world))
+
+    return serving
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_every_package_is_refreshed_once_within_the_limits(
+    serve: Serve, backend: str, request: pytest.FixtureRequest
+) -> None:
+    """A whole pass over 2,000 packages: each source asked once and answered, every request and point accounted for."""
+    settings = {} if backend == "sqlite" else {"database_url": request.getfixturevalue("postgres_url")}
+    with serve(PACKAGES, **settings) as directory:
+        directory.stack.worker()
+        directory.stack.beat()
+        directory.stack.until(directory.is_fresh, "every source of every package answers", within=A_WHOLE_PASS)
+        truths = _truths(directory.simulator)
+        _assert_values(directory, truths)
+        assert directory.stack.store.failures() == []
+
+    summary, entries = directory.simulator.log.summary(), list(directory.simulator.log.entries)
+    full = {name for name, told in truths.items() if told["head"]}
+    pages = sum(max(1, math.ceil(len(truths[name]["contributors"]) / 100)) for name in full)
+    requests = {route: directory.simulator.log.count(route) for route in ROUTES}
+    directory.assert_within_limits()
+    assert directory.asked_often() == {}
+    assert asked(entries, "graphql").keys() == truths.keys()
+    assert asked(entries, "commit_activity").keys() == asked(entries, "contributors").keys() == full
+    assert requests == {
+        "graphql": requests["graphql"],
+        "contributors": pages,
+        "commit_activity": len(full),
+        "project_json": PACKAGES,
+        "simple_project": PACKAGES,
+        "simple_root": 1,
+    }
+    assert requests["graphql"] <= PACKAGES / 20
+    assert summary["points"] == {
+        "graphql": requests["graphql"],
+        "core": pages + len(full),
+        "pypi": 2 * PACKAGES + 1,
+    }
+
+
+def test_a_person_overtakes_the_background(serve: Serve) -> None:
+    """While the one background process is busy, what a person asks for is served whole by the ``now`` worker."""
+    with serve(30) as directory:
+        ours, simulator, wanted = directory.stack, directory.simulator, directory.slugs[-1]
+        simulator.faults.add(Rule(kind=Kind.LATENCY, route="project_json", times=1, seconds=LONG))
+        background = ours.worker(concurrency=1)
+        ours.beat()
+        ours.until(lambda: simulator.log.in_flight["pypi"], "the background waits for an answer")
+        ours.worker("now", "now", concurrency=1)
+
+        queued = ours.fetcher("refresh", wanted, "--queue")
+        ours.until(lambda: ours.last_fetched(wanted), "the package that was asked for has answered")
+        answered = ours.counts()[Source.PYPI].answered
+        background.kill()
+
+    assert (queued.returncode, queued.stdout) == (0, "")
+    assert answered == 1
+
+
+def test_a_killed_workers_packages_come_back(serve: Serve) -> None:
+    """SIGKILL in the middle of a pass: the leases end, another worker goes on, and nothing is missing."""
+    with serve(120, lease=4) as directory:
+        ours = directory.stack
+        worker = ours.worker()
+        ours.beat()
+        ours.until(lambda: ours.counts()[Source.PYPI].answered > 0, "the pass is under way")
+        worker.kill()
+        held = len(directory.slugs) - ours.counts()[Source.PYPI].answered
+
+        ours.worker("another")
+        ours.until(directory.is_fresh, "every source of every package answers")
+
+    directory.assert_within_limits()
+    assert held > 0
+    assert all(len(names) <= held for names in directory.asked_often().values())
+
+
+def test_two_beats_ask_for_nothing_twice(serve: Serve) -> None:
+    """Two beats and two workers: every plan is made twice, and every package is claimed once."""
+    with serve(60) as directory:
+        ours = directory.stack
+        for name in ("one", "other"):
+            ours.worker(name)
+            ours.beat(f"{name}-beat")
+        ours.until(directory.is_fresh, "every source of every package answers")
+
+    directory.assert_within_limits()
+    assert directory.asked_often() == {}
+
+
+def test_a_message_delivered_twice_changes_nothing(serve: Serve, redis_url: str) -> None:
+    """Every batch's message is in the queue twice: the second finds its lease gone and asks for nothing."""
+    with serve(60) as directory, Redis.from_url(redis_url) as redis:
+        ours = directory.stack
+        planner, beat = ours.worker("planner", "control", concurrency=1), ours.beat()
+        ours.until(lambda: all(ours.counts()[source].leased for source in CLAIMED_FIRST), "something is planned")
+        beat.end()
+        planner.end()
+        leased = {source: ours.counts()[source].leased for source in CLAIMED_FIRST}
+        messages = redis.lrange("background", 0, -1)
+        redis.lpush("background", *messages)
+
+        ours.worker(queues="background", concurrency=1)
+        ours.until(lambda: not redis.llen("background") and not redis.hlen("unacked"), "both copies are taken")
+        answered = {source: ours.counts()[source].answered for source in CLAIMED_FIRST}
+
+    assert directory.asked_often() == {}
+    assert all(0 < answered[source] <= leased[source] for source in CLAIMED_FIRST)  # the rest waits for quota
+
+
+def test_a_worker_that_is_told_to_stop_finishes_its_batch(serve: Serve) -> None:
+    """SIGTERM while an answer is awaited: the batch is recorded before the worker ends, and is not asked for again."""
+    with serve(30) as directory:
+        ours, simulator = directory.stack, directory.simulator
+        simulator.faults.add(Rule(kind=Kind.LATENCY, route="project_json", times=1, seconds=2))
+        worker = ours.worker(concurrency=1)
+        ours.beat()
+        ours.until(lambda: simulator.log.in_flight["pypi"], "a batch is under way")
+        worker.terminate()
+        status = worker.wait()
+        answered = ours.counts()[Source.PYPI].answered
+
+        ours.worker("another")
+        ours.until(directory.is_fresh, "every source of every package answers")
+
+    directory.assert_within_limits()
+    assert status == 0
+    assert answered > 0, worker.said()
+    assert directory.asked_often() == {}
+
+
+def _truths(simulator: Simulator) -> dict[str, dict[str, Any]]:
+    """What the simulator knows of every repository, by its name."""
+    world = simulator.world
+    found = [world.repository_by_id(number) for number in world.repository_ids()]
+    return {one.full_name: truth.of_repository(one, world.clock.today()) for one in found if one is not None}
+
+
+def _assert_values(directory: Directory, truths: Mapping[str, Mapping[str, Any]]) -> None:
+    """Some packages, evenly from the whole catalogue, are told as the simulator would tell them today."""
+    today = directory.simulator.world.clock.today()
+    for slug, told in list(zip(directory.slugs, truths.values(), strict=True))[:: PACKAGES // SAMPLE]:
+        package = directory.stack.store.package(slug)
+        project = directory.simulator.world.project(slug)
+        assert package is not None
+        assert project is not None
+        document = write_document(package, ZoneInfo("UTC"), today)
+        assert (document["repo_watchers"], document["repo_forks"]) == (told["stars"], told["forks"])
+        assert document["participants"] == told["contributors"]
+        assert document["commits_over_52"][1:] == told["participation"][1:]  # the oldest week is a person's to ask
+        hidden = project.status is ProjectStatus.QUARANTINED
+        assert document["pypi_version"] == (None if hidden else truth.of_project(project)["latest"])
