@@ -24,7 +24,6 @@ from fetcher.model import Purpose
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore, open_engine, upgrade
 from fetcher.wiring import Parts, open_parts
-from tasks.process import PATIENCE
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -77,9 +76,8 @@ def settings_of(environment: dict[str, str]) -> Settings:
 
 @asynccontextmanager
 async def engine(settings: Settings, timeline: Timeline, *, shared: bool = True) -> AsyncIterator[Parts]:
-    """The parts of one worker. A task's patience shrinks with the hour, for it is a share of the waits in it."""
-    patience = PATIENCE * settings.window_scale
-    parts = await open_parts(settings, patience=patience, clock=timeline, shared=shared)
+    """The parts of one worker."""
+    parts = await open_parts(settings, clock=timeline, shared=shared)
     try:
         yield parts
     finally:
