@@ -25,8 +25,8 @@ REJECTED_PAUSE = timedelta(minutes=10)
 """How long an identity stays silent after its credential was not accepted."""
 
 SHORT_WAIT = timedelta(seconds=3)
-"""How long what a person waits for, or what completes an answer already begun, may wait for its turn; beyond that it
-goes back to the store like everything else."""
+"""How long anything may wait for its turn among the requests that are under way, and what a person waits for or what
+completes an answer already begun for the quota, too; beyond that it goes back to the store."""
 
 _FIRST_GUESS = 0.5
 _SMOOTHING = 0.3
@@ -35,9 +35,10 @@ _SMOOTHING = 0.3
 class Exchange:
     """Puts questions within the budget.
 
-    ``patience`` is how long it may wait for leave: nothing in a task, longer where a person is looking on. Beyond it,
-    the question is ``Deferred`` and goes back to the store. A person's request may always wait a moment, and so may
-    one that completes what has been ``begun``: the second page of a list whose first would otherwise be asked again.
+    ``patience`` is how long it may wait for the quota: not at all in a task, longer where a person is looking on.
+    Beyond it, the question is ``Deferred`` and goes back to the store. A person's request may always wait a moment, and
+    so may one that completes what has been ``begun``: the second page of a list whose first would otherwise be asked
+    again. So may any for a place among the requests under way, which is a matter of the next answer.
     ``rejected`` is for how long nobody asks with a credential that was not accepted.
     """
 
@@ -118,15 +119,15 @@ class Exchange:
             self._seconds.get(request.route, _FIRST_GUESS),
         )
         short = SHORT_WAIT if begun or purpose is Purpose.MANUAL else timedelta(0)
-        patience = max(self._patience, short)
-        give_up = self._clock.now() + patience
+        started = self._clock.now()
         async with self._turns[request.resource, purpose]:
             while True:
                 now = self._clock.now()
                 verdict = await self._budget.reserve(ask, now)
                 if isinstance(verdict, Grant):
                     return verdict
-                if verdict.until > give_up:
+                bearable = max(self._patience, SHORT_WAIT if verdict.crowded else short)
+                if verdict.until > started + bearable:
                     return Deferred(max(verdict.until, now), verdict.reason)
                 await self._sleep(max((verdict.until - now).total_seconds(), 0.01))
 

@@ -74,6 +74,8 @@ class Wait:
 
     until: datetime
     reason: str
+    crowded: bool = False
+    """What is in the way are other requests, and it passes as they are answered: neither the quota nor a pause."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,4 +157,5 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
         variable = variables[str(fault["loc"][0])]
-        raise ConfigError(f"{variable}: {fault['msg']}", "Correct the variable or unset it") from None
+        wrong = fault["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{variable}: {wrong}", "Correct the variable or unset it") from None

@@ -10,7 +10,7 @@ from threading import Lock
 
 from fetcher.budget.account import Account
 from fetcher.budget.outlook import capacity, standings
-from fetcher.budget.reserving import Refusal, reserve
+from fetcher.budget.reserving import CROWDED, Refusal, reserve
 from fetcher.budget.rules import (
     DOCUMENTED,
     Limits,
@@ -41,7 +41,7 @@ class MemoryBudget:
             key = str(next(self._keys))
             verdict = reserve(self._account(ask, at), self._terms(ask), key, ask.points, seconds_ms(ask.seconds), at)
         if isinstance(verdict, Refusal):
-            return Wait(from_ms(verdict.until), verdict.reason)
+            return Wait(from_ms(verdict.until), verdict.reason, verdict.reason in CROWDED)
         return Grant(key, ask, from_ms(verdict))
 
     async def settle(self, grant: Grant, bill: Bill, now: datetime) -> None:

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from fetcher.budget.account import Account, Hold, Meter, Step
 from fetcher.budget.outlook import capacity, standings
+from fetcher.budget.reserving import CROWDED
 from fetcher.budget.rules import DOCUMENTED, Limits, Terms, account_name, from_ms, seconds_ms, span_ms, terms, to_ms
 from fetcher.budget.settling import charge
 from fetcher.ports import Ask, Bill, Grant, Standing, Verdict, Wait
@@ -114,7 +115,7 @@ class RedisBudget:
             log.warning("%s (%s): asking again in %s", UNREACHABLE, type(error).__name__, self._limits.outage)
             return Wait(now + self._limits.outage, f"{UNREACHABLE} ({type(error).__name__})")
         if reply.why:
-            return Wait(from_ms(reply.moment), reply.why)
+            return Wait(from_ms(reply.moment), reply.why, reply.why in CROWDED)
         return Grant(key, ask, from_ms(reply.moment))
 
     async def settle(self, grant: Grant, bill: Bill, now: datetime) -> None:

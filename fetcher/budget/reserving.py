@@ -19,6 +19,9 @@ OWN_SECONDS = "response seconds a minute of this resource"
 ALL_SECONDS = "response seconds a minute"
 GUST = "response seconds at once"
 
+CROWDED = frozenset({LOST, UNKNOWN, PERSON_FIRST, POINTS, IN_FLIGHT, OWN_SECONDS, ALL_SECONDS, GUST})
+"""Reasons that pass as answers come in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -26,7 +26,8 @@ from rich.text import Text
 
 from fetcher.cli.named import named_to_fetch
 from fetcher.cli.screen import complain, err, fail
-from fetcher.model import Purpose, Record, Source, Upstream
+from fetcher.github_auth import Anonymous
+from fetcher.model import REPOSITORY_SOURCES, Purpose, Record, Source, Upstream
 from fetcher.overview import Asked
 from fetcher.phrases import span
 from fetcher.settings import Settings, read_settings
@@ -158,7 +159,10 @@ async def _refresh_here(settings: Settings, package_ids: Sequence[int], sources:
     """Refresh in this process until everything is answered or has failed; returns whether all of it went well."""
     shared = settings.redis_url is not None or embedded_redis_runs(settings)
     parts = await open_parts(settings, patience=timedelta(seconds=5), shared=shared)
-    purpose = Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND
+    # The pace by which the background leaves room for people is for long passes: nobody waits it out for a few.
+    purpose = Purpose.MANUAL if mode is Mode.NAMED or len(package_ids) <= SLICE else Purpose.BACKGROUND
+    if isinstance(parts.credential, Anonymous) and any(source in REPOSITORY_SOURCES for source in sources):
+        err.print("no token: GitHub allows 60 requests an hour, some 15 packages; set FETCHER_GITHUB_TOKEN for more")
     try:
         tally = await _until_settled(parts, package_ids, sources, purpose)
         if mode is not Mode.NAMED:  # what has nothing to ask is passed by, unless somebody asked for it by name

@@ -56,6 +56,7 @@ def show(
         out.print(_releases_table(package))
     else:
         out.print(package_table(package, settings, now))
+        out.print(f"52 weeks {sparkline(write_document(package, settings.time_zone, now.date())['commits_over_52'])}")
 
 
 def sparkline(weeks: Sequence[int]) -> str:
@@ -92,7 +93,7 @@ def package_table(package: StoredPackage, settings: Settings, now: datetime) -> 
     row("last commit", document["last_updated"], Source.GITHUB)
     row("flags", _flags(package), Source.GITHUB)
     weeks = document["commits_over_52"]
-    row("52 weeks", f"{sparkline(weeks)} {sum(weeks)} commits" if weeks else None, Source.COMMITS)
+    row("52 weeks", f"{sum(weeks)} commits" if weeks else None, Source.COMMITS)
     row("participants", _people(document["participants"]), Source.CONTRIBUTORS)
     row("project", _place(package.project, package.entry.pypi_url))
     row("version", document["pypi_version"], Source.PYPI)

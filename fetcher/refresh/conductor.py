@@ -27,6 +27,8 @@ from fetcher.refresh.statistics import StatisticsRefresh
 
 log = structlog.get_logger(__name__)
 
+_MADE_TO_WAIT = ("throttled", "not_ready")
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -43,8 +45,9 @@ class Report:
 
     @property
     def failed(self) -> tuple[Record, ...]:
-        """Records of sources that were asked and did not answer as they should."""
-        return tuple(r for r in self.records if r.outcome is not None and not r.answered)
+        """Records of sources that were asked and did not answer as they should; being made to wait is no failure."""
+        asked = (r for r in self.records if r.outcome is not None and not r.answered)
+        return tuple(r for r in asked if r.outcome not in _MADE_TO_WAIT)
 
     @property
     def waiting(self) -> datetime | None:
@@ -134,6 +137,7 @@ class Conductor:
             packages=len(claim.package_ids),
             answered=answered,
             failed=len(report.failed),
+            waiting=sum(r.outcome in _MADE_TO_WAIT or _is_deferred(r) for r in report.records),
             moved=len(report.moved),
             lost=report.lost,
         )

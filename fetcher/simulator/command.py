@@ -62,5 +62,5 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer want
     try:
         launch(options, typer.echo)
     except CannotLaunchError as error:
-        typer.echo(f"simulate: {error}", err=True)
+        typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

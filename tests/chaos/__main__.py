@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -86,6 +87,7 @@ class Run:
                     self.take(blow.name, partial(strike, made, blow))
         except AssertionError as error:
             self.findings.append(Finding(Group.HARNESS, f"first pass of {count}", 1, count, wrong=[str(error)]))
+            err.print(f"FAIL no first pass of {count}: {error}", markup=False, highlight=False)
 
 
 def _in_simulated_days(happen: Callable[..., Awaitable[Finding]], *given: object) -> Finding:
@@ -93,6 +95,11 @@ def _in_simulated_days(happen: Callable[..., Awaitable[Finding]], *given: object
         return await happen(*given)
 
     return asyncio.run(happening())
+
+
+def _end(_number: int, _frame: object) -> None:
+    """Told to stop, it ends what it started: every context is left in order."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 @contextmanager
@@ -107,6 +114,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="no fault is begun after this")
     options = parser.parse_args()
     configure_logging("CRITICAL")
+    signal.signal(signal.SIGTERM, _end)
     began = time.monotonic()
     with _run(options.seed, options.minutes) as run:
         run.machine_room([TWENTY_KILLS], count=MANY, postgres=True, workers=3)

@@ -29,6 +29,7 @@ from tests.stack import Stack, asked, repeated, simulated, stack
 
 PACKAGES = 2_000
 HOUR = timedelta(minutes=1)
+PACE = {"plan_interval": 0.3}
 A_WHOLE_PASS = 150.0
 """Seconds after which a whole pass is taken for stuck; it takes a fifth of that."""
 LONG = 600.0
@@ -74,7 +75,7 @@ def serve(tmp_path: Path, redis_url: str) -> Serve:
         limits = Limits(hour=HOUR, core_per_hour=12_500, graphql_per_hour=12_500)  # those of a GitHub App
         with (
             Simulator(synthetic(count), Settings(limits=limits)) as simulator,
-            stack(tmp_path / "stack", **simulated(simulator), redis_url=redis_url, plan_interval=1, **settings) as ours,
+            stack(tmp_path / "stack", **simulated(simulator), redis_url=redis_url, **PACE, **settings) as ours,
         ):
             yield Directory(ours, simulator, ours.import_world(simulator.world))
 

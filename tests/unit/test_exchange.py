@@ -225,6 +225,15 @@ async def test_without_patience_a_wait_is_deferred() -> None:
     assert desk.clock.now() == NOW
 
 
+async def test_a_place_among_requests_under_way_is_waited_for() -> None:
+    """Without patience for the quota, a question still waits for its turn where the next answers make room."""
+    crowded = Wait(NOW + SECOND, "in flight", crowded=True)
+    desk = Desk(answer([]), refusals=[crowded, None])
+    assert isinstance(await desk.ask(), Response)
+    too_long = Desk(refusals=[Wait(NOW + 10 * SECOND, "in flight", crowded=True)])
+    assert await too_long.ask() == Deferred(NOW + 10 * SECOND, "in flight")
+
+
 async def test_patience_waits_for_leave() -> None:
     """Somebody who looks on waits out what is within his patience, and is then answered."""
     refusals = [Wait(NOW + 2 * SECOND, "pace"), Wait(NOW + 5 * SECOND, "pace")]

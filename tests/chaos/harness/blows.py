@@ -40,7 +40,7 @@ def strike(arena: Arena, blow: Blow) -> Finding:
     arena.until_done(1)
     fresh_after = time.monotonic() - ended
     lost = arena.late()
-    wrong = [f"{slug}: {why}" for slug, why in {**arena.judge.wrong(), **arena.judge.not_current()}.items()]
+    wrong = [f"{slug}: {why}" for slug, why in arena.judge.amiss().items()]
     wrong += violations(arena.simulator.log)
     return Finding(blow.group, blow.name, injected, affected, lost, wrong, fresh_after)
 

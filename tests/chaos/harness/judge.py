@@ -34,9 +34,15 @@ class Moment:
 
     repository: Repository | None
     project: Project | None
+    _facts: dict[date, Facts] = field(default_factory=dict, compare=False, repr=False)
 
     def facts(self, today: date) -> Facts:
         """What a document of that moment would say today."""
+        if today not in self._facts:
+            self._facts[today] = self._told(today)
+        return self._facts[today]
+
+    def _told(self, today: date) -> Facts:
         facts: Facts = {}
         if self.repository is not None:
             told = truth.of_repository(self.repository, today)
@@ -91,33 +97,40 @@ class Judge:
                 known.append(now)
                 del known[:-_KEPT]
 
-    def wrong(self, slugs: Sequence[str] | None = None) -> dict[str, str]:
+    def wrong(self) -> dict[str, str]:
         """What is stored but never was so, went back to an older state, or was blanked; by slug, why."""
+        return {slug: why for slug, stored in self._stored().items() if (why := self._complaint(slug, stored))}
+
+    def not_current(self) -> dict[str, str]:
+        """What is stored but is not what asking everything whole would say now; by slug, the field."""
+        return {slug: why for slug, stored in self._stored().items() if (why := self._behind(slug, stored))}
+
+    def amiss(self) -> dict[str, str]:
+        """Both, where everything ought to be as it is upstream: what is, cannot be wrong."""
         found: dict[str, str] = {}
-        today = self.world.clock.today()
-        for slug in slugs if slugs is not None else self.names:
-            stored = stored_facts(self.store, slug, today)
-            complaint = self._complaint(slug, stored, today)
-            if complaint is not None:
-                found[slug] = complaint
+        for slug, stored in self._stored().items():
+            behind = self._behind(slug, stored)
+            if behind is not None:
+                found[slug] = self._complaint(slug, stored) or behind
             self._seen[slug] = stored
         return found
 
-    def not_current(self, slugs: Sequence[str] | None = None) -> dict[str, str]:
-        """What is stored but is not what asking everything whole would say now; by slug, the field."""
-        found: dict[str, str] = {}
+    def _stored(self) -> dict[str, Facts]:
         today = self.world.clock.today()
-        for slug in slugs if slugs is not None else self.names:
-            stored, told = stored_facts(self.store, slug, today), self.moments[slug][-1].facts(today)
-            different = [name for name, value in told.items() if stored[name] != value]
-            if different:
-                found[slug] = f"{different[0]}: {stored[different[0]]!r} instead of {told[different[0]]!r}"
-        return found
+        return {slug: stored_facts(self.store, slug, today) for slug in self.names}
 
-    def _complaint(self, slug: str, stored: Facts, today: date) -> str | None:
+    def _behind(self, slug: str, stored: Facts) -> str | None:
+        told = self.moments[slug][-1].facts(self.world.clock.today())
+        different = [name for name, value in told.items() if stored[name] != value]
+        return f"{different[0]}: {stored[different[0]]!r} instead of {told[different[0]]!r}" if different else None
+
+    def _complaint(self, slug: str, stored: Facts) -> str | None:
+        """And what is stored is remembered, to tell the next time whether it went back."""
+        seen, self._seen[slug] = self._seen.get(slug, {}), stored
+        today = self.world.clock.today()
         past = [moment.facts(today) for moment in self.moments[slug]]
         for name, value in stored.items():
-            before = self._seen.get(slug, {}).get(name)
+            before = seen.get(name)
             if value in (None, "", []):
                 if before not in (None, "", []) and all(name in facts and facts[name] != value for facts in past):
                     return f"{name} was blanked"

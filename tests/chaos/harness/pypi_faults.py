@@ -74,7 +74,7 @@ async def _lag(ours: House) -> None:
     ours.judge.note()
     began = ours.now()
     await ours.until(began + LONG_ENOUGH)
-    assert not ours.judge.not_current([VICTIM])
+    assert VICTIM not in ours.judge.not_current()
     ours.simulator.state.pypi.serve_stale(VICTIM, times=1_000)
 
 

@@ -73,7 +73,7 @@ async def make_happen(fault: UpstreamFault, folder: Path) -> Finding:
         ours.move(2)
         fresh = await ours.until_fresh(ended, ended + fault.returns)
         lost = [] if fresh else ours.late(ended)
-        wrong += [f"after: {slug}: {why}" for slug, why in {**ours.judge.wrong(), **ours.judge.not_current()}.items()]
+        wrong += [f"after: {slug}: {why}" for slug, why in ours.judge.amiss().items()]
         wrong += violations(ours.simulator.log, expected=fault.tripped)
         return Finding(
             fault.group,
