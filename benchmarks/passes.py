@@ -46,6 +46,11 @@ NEWCOMER_EVERY = 5
 SERIALS = 501
 """Smaller catalogues ask each project, conditionally, instead of the root: FETCHER_SERIAL_THRESHOLD."""
 
+COMPUTING = 30.0
+"""Seconds of a real hour that GitHub takes to compute cold statistics."""
+
+GITHUB_HOUR = 3600.0
+
 COLD, WARM = "first ever, cold", "first ever, warm"
 UNCHANGED, CHURNED = "nothing changed", "5 % moved, 2 % released"
 BY_THE_MINUTE = "nothing changed, by the minute"
@@ -83,7 +88,8 @@ async def passes(
     packages: int, folder: Path, *, hour: float, sample: int, cold: bool, database: str | None = None
 ) -> list[Figures]:
     """The first pass and those of the next days, over one catalogue in one simulated world."""
-    options = ["--statistics-cold"] if cold else []
+    computing = COMPUTING * hour / GITHUB_HOUR  # in the hour's own time, as the pauses between two asks are
+    options = ["--statistics-cold", "--statistics-seconds", f"{computing:.3f}"] if cold else []
     if packages > GROWTH[1]:
         options += ["--limit", f"core_per_hour={LARGEST_FIRST_PASS}"]
     with redis_server() as redis_url, simulator(packages, *options, hour=hour) as upstreams:
