@@ -1,0 +1,122 @@
+"""The timeline: a line where something turned, and nothing at all where everything is as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine, event
+
+from fetcher.model import Contribution, Contributors, Record, Source
+from fetcher.overview import EventCount
+from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, stats, versions
+
+
+@pytest.fixture
+def written(engine: Engine) -> Iterator[list[str]]:
+    """The statements that write to the timeline."""
+    statements: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def keep(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if "events" in statement:
+            statements.append(statement)
+
+    yield statements
+    event.remove(engine, "before_cursor_execute", keep)
+
+
+def test_an_unchanged_package_writes_nothing(catalogue: Catalogue, written: list[str]) -> None:
+    """Answers as before, conditional or not, deferrals and pauses touch the timeline with no statement."""
+    (a,) = catalogue.add("a", project=True)
+    catalogue.answer(a, Source.GITHUB, stats())
+    catalogue.answer(a, Source.PYPI, versions("1.0"))
+    written.clear()
+    at = NOW + HOUR
+    catalogue.store.record(
+        [
+            answered(a, Source.GITHUB, stats(pushed_at=at), observed_at=at),
+            answered(a, Source.PYPI, outcome="not_modified", observed_at=at),
+            answered(a, Source.PYPI, versions("1.0", serial=9), observed_at=at),
+            Record(a, Source.COMMITS, None, at, at),
+            failed(a, Source.GITHUB, "throttled", failures=0, first_failed_at=None, observed_at=at + HOUR),
+            answered(a, Source.GITHUB, stats(), observed_at=at + 2 * HOUR),
+        ]
+    )
+    assert written == []
+
+
+def test_what_turns_is_told(catalogue: Catalogue) -> None:
+    """The first answer, other values, a failure, another kind of failure, and that it answers again; newest first."""
+    (a,) = catalogue.add("a")
+    hours = [NOW + n * HOUR for n in range(7)]
+    catalogue.answer(a, Source.GITHUB, stats(), observed_at=hours[0])
+    catalogue.answer(a, Source.GITHUB, stats(stars=12, description="x", head_oid="new"), observed_at=hours[1])
+    catalogue.store.record([failed(a, Source.GITHUB, observed_at=hours[2])])
+    catalogue.store.record([failed(a, Source.GITHUB, failures=2, observed_at=hours[3])])
+    catalogue.store.record([failed(a, Source.GITHUB, "gone", failures=3, message="404", observed_at=hours[4])])
+    now = stats(stars=12, description="x", head_oid="new")
+    catalogue.answer(a, Source.GITHUB, now, observed_at=hours[5])
+    told = [(one.at, one.outcome, one.message) for one in catalogue.store.events(a, 10)]
+    assert told == [
+        (hours[5], "fetched", None),
+        (hours[4], "gone", "404"),
+        (hours[2], "transient", "why"),
+        (hours[1], "fetched", "stars 10 → 12, description, commits"),
+        (hours[0], "fetched", "first answer"),
+    ]
+    assert len(catalogue.store.events(a, 2)) == 2
+
+
+def test_a_pause_hides_no_turn(catalogue: Catalogue) -> None:
+    """A source that failed, was throttled and then answers has turned; one that was only throttled has not."""
+    (a,) = catalogue.add("a")
+    catalogue.answer(a, Source.GITHUB, stats())
+    catalogue.store.record([failed(a, Source.GITHUB, observed_at=NOW + HOUR)])
+    catalogue.store.record([failed(a, Source.GITHUB, "throttled", observed_at=NOW + 2 * HOUR)])
+    catalogue.answer(a, Source.GITHUB, stats(), observed_at=NOW + 3 * HOUR)
+    assert [one.outcome for one in catalogue.store.events(a, 10)] == ["fetched", "transient", "fetched"]
+
+
+def test_recording_twice_tells_once(catalogue: Catalogue) -> None:
+    """A batch that is repeated adds no line, and an older answer none either."""
+    (a,) = catalogue.add("a")
+    catalogue.answer(a, Source.GITHUB, stats())
+    batch = [answered(a, Source.GITHUB, stats(stars=11), observed_at=NOW + HOUR)]
+    catalogue.store.record(batch)
+    catalogue.store.record(batch)
+    catalogue.answer(a, Source.GITHUB, stats(stars=9), observed_at=NOW + HOUR / 2)
+    assert len(catalogue.store.events(a, 10)) == 2
+
+
+def test_sources_of_one_moment(catalogue: Catalogue) -> None:
+    """Two sources that turn at once have a line each."""
+    (a,) = catalogue.add("a")
+    people = Contributors((Contribution("x", 1),))
+    catalogue.store.record([answered(a, Source.GITHUB, stats()), answered(a, Source.CONTRIBUTORS, people)])
+    assert {one.source for one in catalogue.store.events(a, 10)} == {Source.GITHUB, Source.CONTRIBUTORS}
+
+
+def test_counting(catalogue: Catalogue) -> None:
+    """By stretches of time: a line belongs to the one that it begins or falls into."""
+    a, b = catalogue.add("a", "b")
+    step = timedelta(minutes=10)
+    catalogue.answer(a, Source.GITHUB, stats(), observed_at=NOW)
+    catalogue.store.record([failed(b, Source.GITHUB, observed_at=NOW + step)])
+    catalogue.answer(a, Source.GITHUB, stats(stars=1), observed_at=NOW + 2 * step - timedelta(microseconds=1))
+    catalogue.answer(a, Source.GITHUB, stats(stars=2), observed_at=NOW + 2 * step)
+    assert catalogue.store.event_counts(NOW, step, 2) == [EventCount(NOW, 1, 0), EventCount(NOW + step, 1, 1)]
+
+
+def test_pruning(catalogue: Catalogue) -> None:
+    """Old lines go, and of one package all but the newest."""
+    a, b = catalogue.add("a", "b")
+    for n in range(8):
+        catalogue.answer(a, Source.GITHUB, stats(stars=n), observed_at=NOW + n * HOUR)
+    catalogue.answer(b, Source.GITHUB, stats(), observed_at=NOW)
+    assert catalogue.store.prune_events(NOW, keep=8) == 0
+    assert catalogue.store.prune_events(NOW + HOUR, keep=3) == 2 + 4
+    assert [one.at for one in catalogue.store.events(a, 10)] == [NOW + n * HOUR for n in (7, 6, 5)]
+    assert catalogue.store.events(b, 10) == []
+    assert catalogue.store.prune_events(NOW + DAY, keep=3) == 3

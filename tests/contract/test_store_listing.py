@@ -1,0 +1,126 @@
+"""The listing: one order, one state a package, and ages by rank, on both databases alike."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from fetcher.model import Source
+from fetcher.overview import Column, Listing, PackageState, SourceAges
+from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, stats, versions
+
+STALE = NOW - DAY
+
+
+def _slugs(catalogue: Catalogue, **wanted: object) -> list[str]:
+    found = catalogue.store.listing(Listing(**wanted), STALE)  # type: ignore[arg-type]
+    assert found.count >= len(found.rows)
+    return [row.slug for row in found.rows]
+
+
+@pytest.mark.parametrize("column", list(Column))
+def test_any_column_both_ways(catalogue: Catalogue, column: Column) -> None:
+    """Each order is complete; what is not known comes last either way."""
+    a, b, _ = catalogue.add("a", "b", "c")
+    catalogue.answer(a, Source.GITHUB, stats(stars=1, forks=1, head_committed_at=NOW - DAY))
+    catalogue.answer(b, Source.GITHUB, stats(stars=2, forks=2, head_committed_at=NOW))
+    up, down = _slugs(catalogue, sort=column), _slugs(catalogue, sort=column, descending=True)
+    assert sorted(up) == sorted(down) == ["a", "b", "c"]
+    if column in (Column.STARS, Column.FORKS, Column.LAST_UPDATED):
+        assert (up, down) == (["a", "b", "c"], ["b", "a", "c"])
+    if column in (Column.SLUG, Column.TITLE, Column.ID):
+        assert (up, down) == (["a", "b", "c"], ["c", "b", "a"])
+
+
+def test_stretches_meet(catalogue: Catalogue) -> None:
+    """Page by page every package comes once, though all are equal in what they are sorted by."""
+    slugs = [f"p{n:02}" for n in range(25)]
+    catalogue.add(*slugs)
+    found = [s for at in range(0, 30, 10) for s in _slugs(catalogue, sort=Column.STARS, limit=10, offset=at)]
+    assert sorted(found) == slugs
+    assert catalogue.store.listing(Listing(offset=20, limit=10), STALE).count == 25
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [("ALPHA", ["alpha"]), ("owner", ["alpha", "beta"]), ("al 50%", ["alpha"]), ("_", []), ("  ", ["alpha", "beta"])],
+)
+def test_search(catalogue: Catalogue, search: str, found: list[str]) -> None:
+    """In slug, title, address and description; a pattern's signs are letters like others."""
+    a, _ = catalogue.add("alpha", "beta")
+    catalogue.answer(a, Source.GITHUB, stats(description="50% faster"))
+    assert _slugs(catalogue, search=search) == found
+
+
+def test_each_package_is_in_one_state(catalogue: Catalogue) -> None:
+    """Retired before gone before failing before unsupported before stale; the counts are those of the filter."""
+    names = ("fresh", "stale", "never", "failing", "gone", "missing", "retired")
+    ids = dict(zip(names, catalogue.add(*names), strict=True))
+    catalogue.add("unsupported", repo_url="https://elsewhere.example/x")
+    catalogue.add("bare", repo_url=None)
+    at = {"fresh": NOW, "stale": STALE - HOUR}
+    sources = (Source.GITHUB, Source.CONTRIBUTORS, Source.COMMITS)
+    catalogue.store.record([answered(ids[name], s, observed_at=moment) for name, moment in at.items() for s in sources])
+    catalogue.store.record([failed(ids["failing"], Source.COMMITS, "not_ready")])
+    first = NOW - timedelta(days=3)
+    gone = failed(ids["gone"], Source.GITHUB, "gone", failures=3, first_failed_at=first)
+    soon = failed(ids["missing"], Source.GITHUB, "gone", failures=3, first_failed_at=NOW - HOUR)
+    catalogue.store.record([gone, soon, failed(ids["retired"], Source.GITHUB)])
+    catalogue.store.retire([ids["retired"]], NOW)
+    expected = {
+        PackageState.RETIRED: ["retired"],
+        PackageState.GONE: ["gone"],
+        PackageState.FAILING: ["failing", "missing"],
+        PackageState.UNSUPPORTED: ["bare", "unsupported"],
+        PackageState.STALE: ["never", "stale"],
+        PackageState.FRESH: ["fresh"],
+    }
+    assert {state: _slugs(catalogue, state=state) for state in PackageState} == expected
+    assert catalogue.store.states(STALE) == {state: len(slugs) for state, slugs in expected.items()}
+
+
+def test_a_line_is_what_the_package_is(catalogue: Catalogue) -> None:
+    """The figures of a line are those of the document."""
+    (a,) = catalogue.add("a", project=True)
+    catalogue.answer(a, Source.GITHUB, stats(description="text"))
+    catalogue.answer(a, Source.PYPI, versions("1.0", "2.0"))
+    (row,) = catalogue.store.listing(Listing(), STALE).rows
+    assert (row.id, row.title, row.description, row.stars, row.forks, row.version) == (a, "A", "text", 10, 2, "2.0")
+    assert row.last_updated == NOW - DAY
+
+
+def test_packages_in_a_row(catalogue: Catalogue) -> None:
+    """What documents are printed from, in the order asked for, unknown ids left out."""
+    ids = catalogue.add("a", "b", "c", project=True)
+    catalogue.answer(ids[0], Source.PYPI, versions("1.0"))
+    found = catalogue.store.packages([ids[2], 5, ids[0]])
+    assert [one.entry.slug for one in found] == ["c", "a"]
+    whole = catalogue.get("a")
+    assert (found[1].entry, found[1].observed, found[1].stats) == (whole.entry, whole.observed, whole.stats)
+    assert catalogue.store.packages([]) == []
+
+
+def test_when_anything_was_touched(catalogue: Catalogue) -> None:
+    """A question that was sent, or an editor's word, moves it; an import of what is known does not."""
+    store = catalogue.store
+    assert store.touched_at() is None
+    a, b = catalogue.add("a", "b")
+    assert (store.touched_at(), store.touched_at(a)) == (NOW, NOW)
+    catalogue.answer(a, Source.GITHUB, stats(), observed_at=NOW + HOUR)
+    assert (store.touched_at(), store.touched_at(a), store.touched_at(b)) == (NOW + HOUR, NOW + HOUR, NOW)
+    catalogue.add("a", now=NOW + 2 * HOUR)
+    assert store.touched_at(b) == NOW
+    store.retire([b], NOW + 3 * HOUR)
+    assert store.touched_at(b) == NOW + 3 * HOUR
+
+
+def test_ages_by_rank(catalogue: Catalogue) -> None:
+    """The median, the 95th of a hundred and the oldest answer; a source that never answered is left out."""
+    ids = catalogue.add(*(f"p{n}" for n in range(100)))
+    catalogue.store.record([answered(i, Source.GITHUB, observed_at=NOW - n * HOUR) for n, i in enumerate(ids, 1)])
+    catalogue.answer(ids[0], Source.COMMITS)
+    assert catalogue.store.ages() == [
+        SourceAges(Source.GITHUB, NOW - 50 * HOUR, NOW - 95 * HOUR, NOW - 100 * HOUR),
+        SourceAges(Source.COMMITS, NOW, NOW, NOW),
+    ]

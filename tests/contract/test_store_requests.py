@@ -1,0 +1,129 @@
+"""Refreshes that people ask for: one a package while it is open, lost by nobody."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from fetcher.model import Source
+from fetcher.overview import PATIENCE, Change, Ending, RequestState, SourceFailure
+from fetcher.store import SqlStore
+from tests.stores import NOW, Catalogue
+
+SECOND = timedelta(seconds=1)
+
+
+def test_a_request_from_asking_to_its_end(catalogue: Catalogue) -> None:
+    """Queued, running, done; what it came to is read back as it was written."""
+    store, (a,) = catalogue.store, catalogue.add("a")
+    (asked,) = store.ask([a], NOW)
+    assert (asked.joined, asked.request.slug, asked.request.state) == (False, "a", RequestState.QUEUED)
+    (started,) = store.start_requests([asked.request.id], NOW + SECOND)
+    assert (started.state, started.started_at) == (RequestState.RUNNING, NOW + SECOND)
+    changes = (Change("repo_watchers", 1, 2), Change("participants", ["x"], ["x", "y"]))
+    failures = (SourceFailure(Source.PYPI, "transient", "503\0"),)
+    store.finish_requests([Ending(started.id, RequestState.DONE, changes, failures)], NOW + 2 * SECOND)
+    ended = store.request(started.id)
+    assert ended is not None
+    assert (ended.state, ended.changes, ended.finished_at) == (RequestState.DONE, changes, NOW + 2 * SECOND)
+    assert ended.failures == (SourceFailure(Source.PYPI, "transient", "503"),)
+    assert store.latest_request(a) == ended
+    assert store.open_requests(5) == []
+    assert (store.request("nobody's"), store.latest_request(a + 1)) == (None, None)
+
+
+def test_who_asks_meanwhile_joins(catalogue: Catalogue) -> None:
+    """While one is open, and for a few seconds after it is done, there is no other."""
+    store, (a, b) = catalogue.store, catalogue.add("a", "b")
+    first, other = store.ask([a, b, a], NOW)
+    assert [one.request for one in store.ask([b, a], NOW + SECOND)] == [other.request, first.request]
+    store.start_requests([first.request.id], NOW)
+    (joined,) = store.ask([a], NOW + timedelta(hours=1))
+    assert (joined.joined, joined.request.id) == (True, first.request.id)
+    store.finish_requests([Ending(first.request.id, RequestState.DONE)], NOW + SECOND)
+    (joined,) = store.ask([a], NOW + 4 * SECOND)
+    assert (joined.joined, joined.request.state) == (True, RequestState.DONE)
+    (new,) = store.ask([a], NOW + PATIENCE.join + SECOND)
+    assert (new.joined, new.request.id == first.request.id) == (False, False)
+
+
+def test_one_that_failed_is_joined_by_nobody(catalogue: Catalogue) -> None:
+    """Who asks again after a failure gets another try at once."""
+    store, (a,) = catalogue.store, catalogue.add("a")
+    (first,) = store.ask([a], NOW)
+    store.finish_requests([Ending(first.request.id, RequestState.FAILED, reason="why")], NOW)
+    (second,) = store.ask([a], NOW + SECOND)
+    assert (second.joined, second.request.id == first.request.id) == (False, False)
+
+
+def test_many_ask_at_once(catalogue: Catalogue) -> None:
+    """Twenty threads, one request, and exactly one of them has to send it."""
+    store, (a,) = catalogue.store, catalogue.add("a")
+    with ThreadPoolExecutor(20) as pool:
+        asked = [one for found in pool.map(lambda _: store.ask([a], NOW), range(20)) for one in found]
+    assert len({one.request.id for one in asked}) == 1
+    assert sum(not one.joined for one in asked) == 1
+
+
+def test_started_once(catalogue: Catalogue) -> None:
+    """A message that comes twice, or to two workers at once, starts nothing twice."""
+    store, (a, b) = catalogue.store, catalogue.add("a", "b")
+    ids = [one.request.id for one in store.ask([a, b], NOW)]
+    with ThreadPoolExecutor(8) as pool:
+        started = list(pool.map(lambda _: store.start_requests(ids, NOW), range(8)))
+    assert sorted(one.slug for found in started for one in found) == ["a", "b"]
+    assert store.start_requests([], NOW) == []
+
+
+def test_one_that_nobody_takes(catalogue: Catalogue) -> None:
+    """It is sent again once a minute, and after ten it has failed and says who to look for."""
+    store, (a,) = catalogue.store, catalogue.add("a")
+    (asked,) = store.ask([a], NOW)
+    assert store.lost_requests(NOW + PATIENCE.resend - SECOND) == []
+    assert store.lost_requests(NOW + PATIENCE.resend) == [asked.request.id]
+    assert store.lost_requests(NOW + PATIENCE.resend + SECOND) == []
+    assert store.lost_requests(NOW + 2 * PATIENCE.resend) == [asked.request.id]
+    assert store.lost_requests(NOW + PATIENCE.wait) == []
+    failed = store.request(asked.request.id)
+    assert failed is not None
+    assert (failed.state, failed.finished_at) == (RequestState.FAILED, NOW + PATIENCE.wait)
+    assert "fetcher queues" in str(failed.reason)
+
+
+def test_one_whose_worker_died(catalogue: Catalogue) -> None:
+    """It has failed when no task runs for so long; should the worker come back after all, its word counts."""
+    store, (a,) = catalogue.store, catalogue.add("a")
+    (asked,) = store.ask([a], NOW)
+    store.start_requests([asked.request.id], NOW)
+    store.lost_requests(NOW + PATIENCE.run)
+    lost = store.request(asked.request.id)
+    assert lost is not None
+    assert (lost.state, lost.reason) == (
+        RequestState.FAILED,
+        "the worker that had it ended without a word; ask again",
+    )
+    store.finish_requests([Ending(asked.request.id, RequestState.DONE)], NOW)
+    found = store.request(asked.request.id)
+    assert found is not None
+    assert (found.state, found.reason) == (RequestState.DONE, None)
+
+
+def test_pruning(catalogue: Catalogue) -> None:
+    """What was finished long ago goes; what is open stays, however old."""
+    store, (a, b) = catalogue.store, catalogue.add("a", "b")
+    old, waiting = (one.request.id for one in store.ask([a, b], NOW))
+    store.finish_requests([Ending(old, RequestState.DONE)], NOW)
+    assert store.prune_requests(NOW) == 0
+    assert store.prune_requests(NOW + SECOND) == 1
+    assert (store.request(old), store.request(waiting) is None) == (None, False)
+
+
+@pytest.mark.parametrize("count", [2500])
+def test_asking_for_many(store: SqlStore, catalogue: Catalogue, count: int) -> None:
+    """More packages than one statement is given parameters for, in the order in which they were named."""
+    ids = catalogue.add(*(f"p{n}" for n in range(count)))
+    asked = store.ask(ids[::-1], NOW)
+    assert [one.request.package_id for one in asked] == ids[::-1]
+    assert len(store.start_requests([one.request.id for one in asked], NOW)) == count
