@@ -32,8 +32,9 @@ from tests.chaos.harness.scenarios import LONG_ON_POSTGRES, LONG_ON_SQLITE, TWEN
 from tests.chaos.harness.upstream import UpstreamFault, make_happen
 
 PACKAGES, MANY = 200, 2_000
+_SHOWN = 3_000
 
-out = Console(width=140)
+out = Console(width=160)
 err = Console(stderr=True)
 
 
@@ -59,7 +60,7 @@ class Run:
             self.left_out.append(f"{name} ({error})")
             return
         except AssertionError as error:
-            finding = Finding(Group.HARNESS, name, 1, 0, wrong=[str(error)])
+            finding = Finding(Group.HARNESS, name, 1, 0, wrong=[str(error)[:_SHOWN]])
         self.findings.append(finding)
         err.print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.group}: {finding.fault}", markup=False, highlight=False)
         for bad in (*finding.lost, *finding.wrong):
@@ -86,7 +87,9 @@ class Run:
                 for blow in blows:
                     self.take(blow.name, partial(strike, made, blow))
         except AssertionError as error:
-            self.findings.append(Finding(Group.HARNESS, f"first pass of {count}", 1, count, wrong=[str(error)]))
+            self.findings.append(
+                Finding(Group.HARNESS, f"first pass of {count}", 1, count, wrong=[str(error)[:_SHOWN]])
+            )
             err.print(f"FAIL no first pass of {count}: {error}", markup=False, highlight=False)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sqlalchemy import Engine, Row, select, update
+from sqlalchemy import Engine, Select, func, or_, select, update
 
 from fetcher.model import Source
 from fetcher.simulator import changes
@@ -42,7 +42,7 @@ three times as many."""
 PASS = 20.0
 """Seconds of the index's answers in a pass, so that it lasts long enough to be struck in the middle."""
 MANY = 1_000
-_POLL = 0.05
+_POLL = 0.1
 _ASKED_FIRST = (Source.GITHUB.value, Source.PYPI.value)
 
 
@@ -59,6 +59,9 @@ class Arena:
     rng: Random
     workers: dict[str, Child] = field(default_factory=dict)
     beat: Child | None = None
+    on_duty: set[str] = field(default_factory=set)
+    """Workers that are to run: one that ends by itself is started again, as by any process manager."""
+    restarts: int = 0
     patience: float = PATIENCE
     day: int = 0
     broke_at: datetime = datetime.min.replace(tzinfo=UTC)
@@ -66,10 +69,12 @@ class Arena:
     def hire(self, name: str) -> Child:
         """Start a worker of the background; one of the same name must have ended."""
         self.workers[name] = self.stack.worker(name)
+        self.on_duty.add(name)
         return self.workers[name]
 
     def dismiss(self) -> None:
         """SIGKILL all workers."""
+        self.on_duty.clear()
         for worker in self.workers.values():
             worker.kill()
 
@@ -102,15 +107,35 @@ class Arena:
             due = update(source_states).where(source_states.c.source.in_(_ASKED_FIRST))
             connection.execute(due.values(due_at=self.broke_at))
 
+    def _mend(self) -> None:
+        for name in sorted(self.on_duty):
+            if not self.workers[name].runs():
+                self.hire(name)
+                self.restarts += 1
+
     def late(self) -> list[str]:
         """Packages of which a source has not answered since the day broke, fails, or is being asked."""
-        since, now = self.broke_at, datetime.now(UTC)
-        return sorted({row.slug for row in self._rows() if not _is_settled(row, since, now)})
+        with self.engine.connect() as connection:
+            return list(connection.execute(select(packages.c.slug).where(packages.c.id.in_(self._late()))).scalars())
+
+    def _how_many_late(self) -> int:
+        """Counted by the database: the simulator lives in this process, and is to answer meanwhile."""
+        with self.engine.connect() as connection:
+            return connection.execute(select(func.count()).select_from(self._late().subquery())).scalar_one()
+
+    def _late(self) -> Select[int]:
+        state = source_states.c
+        unanswered = or_(state.answered_at.is_(None), state.answered_at < self.broke_at)
+        return (
+            select(state.package_id)
+            .where(or_(unanswered, state.failures > 0, state.lease_until > datetime.now(UTC)))
+            .distinct()
+        )
 
     def until_done(self, share: float) -> bool:
         """Wait until such a share of the packages is fresh; whether it came to that."""
         most = round(len(self.judge.names) * (1 - share))
-        return self.until(lambda: len(self.late()) <= most)
+        return self.until(lambda: self._how_many_late() <= most)
 
     def until_midway(self) -> None:
         """Wait until a pass is under way: somewhere between a tenth and the half of it."""
@@ -121,21 +146,9 @@ class Arena:
         while not holds():
             if time.monotonic() > deadline:
                 return False
+            self._mend()
             time.sleep(_POLL)
         return True
-
-    def _rows(self) -> list[Any]:
-        wanted = select(
-            packages.c.slug, source_states.c.answered_at, source_states.c.failures, source_states.c.lease_until
-        ).join(packages, packages.c.id == source_states.c.package_id)
-        with self.engine.connect() as connection:
-            return list(connection.execute(wanted))
-
-
-def _is_settled(row: Row[Any], since: datetime, now: datetime) -> bool:
-    if row.answered_at is None or row.answered_at < since or row.failures:
-        return False
-    return row.lease_until is None or row.lease_until <= now
 
 
 @contextmanager

@@ -34,6 +34,7 @@ def strike(arena: Arena, blow: Blow) -> Finding:
     """A day breaks, the blow falls in the middle of its pass, and all must be fresh and right in the end."""
     arena.simulator.log.clear()
     arena.new_day()
+    restarts = arena.restarts
     injected = blow.deal(arena)
     ended = time.monotonic()
     affected = len(arena.late())
@@ -42,7 +43,9 @@ def strike(arena: Arena, blow: Blow) -> Finding:
     lost = arena.late()
     wrong = [f"{slug}: {why}" for slug, why in arena.judge.amiss().items()]
     wrong += violations(arena.simulator.log)
-    return Finding(blow.group, blow.name, injected, affected, lost, wrong, fresh_after)
+    return Finding(
+        blow.group, blow.name, injected, affected, lost, wrong, fresh_after, restarts=arena.restarts - restarts
+    )
 
 
 # --- processes --------------------------------------------------------------------------------------------------
@@ -88,6 +91,7 @@ def terminate_a_worker(arena: Arena) -> int:
     arena.until_midway()
     name = arena.rng.choice(sorted(arena.workers))
     worker = arena.workers[name]
+    arena.on_duty.discard(name)
     worker.terminate()
     began = time.monotonic()
     arena.until(lambda: not worker.runs())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from rich.table import Table
@@ -38,7 +38,8 @@ class Finding:
     """Seconds from the fault's end until everything that it touched was fresh again."""
     simulated: bool = False
     """Whether those are seconds of the clock that the test turns, with the real pauses, or of a wall's."""
-    notes: Sequence[str] = field(default=())
+    restarts: int = 0
+    """Workers that ended by themselves and were started again."""
 
     @property
     def ok(self) -> bool:
@@ -52,6 +53,7 @@ def table_of(findings: Sequence[Finding]) -> Table:
         table.add_column(name)
     for name in ("times injected", "packages affected", "lost", "wrong", "seconds until fresh again"):
         table.add_column(name, justify="right")
+    table.add_column("workers restarted", justify="right")
     for one in findings:
         table.add_row(
             one.group,
@@ -61,6 +63,7 @@ def table_of(findings: Sequence[Finding]) -> Table:
             _count(one.lost),
             _count(one.wrong),
             f"{one.fresh_after:,.0f} simulated" if one.simulated else f"{one.fresh_after:.1f}",
+            str(one.restarts or ""),
         )
     return table
 

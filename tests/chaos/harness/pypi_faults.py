@@ -96,7 +96,7 @@ def _all(name: str, outcome: str, kind: Kind, *, rare: bool = False, **details: 
     )
 
 
-def _one(name: str, begin: Step, outcome: str = "fetched", **more: object) -> UpstreamFault:
+def _one(name: str, begin: Step, outcome: str | None = "fetched", **more: object) -> UpstreamFault:
     return UpstreamFault(
         group=Group.PYPI,
         name=name,
@@ -140,6 +140,7 @@ PYPI_FAULTS = (
     _one(
         "quarantined",
         _status(ProjectStatus.QUARANTINED),
+        None,
         check=_shows(Known.QUARANTINED),
         end=_status(ProjectStatus.ACTIVE),
         settings=_SLOW_STATUS,
@@ -148,6 +149,7 @@ PYPI_FAULTS = (
     _one(
         "archived",
         _status(ProjectStatus.ARCHIVED),
+        None,
         check=_shows(Known.ARCHIVED),
         rare=True,
         settings=_SLOW_STATUS,
