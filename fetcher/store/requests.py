@@ -51,7 +51,10 @@ def ask(connection: Connection, package_ids: Sequence[int], now: datetime, patie
 
 
 def start(connection: Connection, request_ids: Sequence[str], now: datetime) -> list[RefreshRequest]:
-    """Mark those that still wait as running, and return them: a message that comes twice starts nothing twice."""
+    """Mark those that still wait as running, and return them in the order given.
+
+    A message that comes twice starts nothing twice.
+    """
     started: list[str] = []
     for ids in chunks(request_ids):
         taken = (
@@ -61,7 +64,8 @@ def start(connection: Connection, request_ids: Sequence[str], now: datetime) -> 
             .returning(_R.id)
         )
         started += connection.execute(taken).scalars()
-    return _read(connection, _R.id.in_(started)) if started else []
+    found = {request.id: request for ids in chunks(started) for request in _read(connection, _R.id.in_(ids))}
+    return [found[request_id] for request_id in request_ids if request_id in found]
 
 
 def finish(connection: Connection, endings: Sequence[Ending], now: datetime) -> None:

@@ -1,0 +1,106 @@
+"""A refresh that a person asked for: what it changed, what failed, and that it always comes to an end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, timedelta
+
+import pytest
+
+from fetcher.model import Purpose, Record, Source
+from fetcher.overview import Change, RefreshRequest, RequestState, SourceFailure
+from fetcher.refresh.asked import NO_ANSWER, NOTHING_TO_ASK, AskedRefreshes, changes, ending
+from fetcher.refresh.conductor import Report
+from fetcher.store import SqlStore
+from tests.fakes import StoppedClock
+from tests.stores import NOW, Catalogue, answered, failed, stats
+
+REQUEST = RefreshRequest("r", 1, "a", RequestState.RUNNING, NOW)
+
+
+@dataclass
+class ToldConductor:
+    """Records what it is told to, or breaks."""
+
+    store: SqlStore
+    records: Sequence[Record] = ()
+    fault: Exception | None = None
+    asked: list[tuple[list[int], Purpose]] = field(default_factory=list)
+
+    async def refresh_packages(self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> Report:
+        assert set(sources) == set(Source)
+        self.asked.append((list(package_ids), purpose))
+        if self.fault is not None:
+            raise self.fault
+        self.store.record(self.records)
+        return Report(tuple(self.records))
+
+
+@pytest.fixture
+def backend() -> str:
+    return "sqlite"
+
+
+async def test_what_changed_is_told(catalogue: Catalogue) -> None:
+    """Fields before and after, as printed; each request its own package's; carried out once."""
+    a, b = catalogue.add("a", "b")
+    catalogue.answer(a, Source.GITHUB, stats(stars=1))
+    store = catalogue.store
+    ids = [one.request.id for one in store.ask([a, b], NOW)]
+    later = NOW + timedelta(minutes=1)
+    records = [answered(a, Source.GITHUB, stats(stars=2), observed_at=later), failed(b, Source.GITHUB, "gone")]
+    conductor = ToldConductor(store, records)
+    asked = AskedRefreshes(store, conductor, StoppedClock(later), UTC)
+    await asked.carry_out(ids)
+    await asked.carry_out(ids)
+    first, second = (store.request(one) for one in ids)
+    assert first is not None
+    assert second is not None
+    assert conductor.asked == [([a, b], Purpose.MANUAL)]
+    assert (first.state, first.changes, first.failures) == (RequestState.DONE, (Change("repo_watchers", 1, 2),), ())
+    assert (second.state, second.reason) == (RequestState.FAILED, NO_ANSWER)
+    assert second.failures == (SourceFailure(Source.GITHUB, "gone", "why"),)
+
+
+async def test_a_refresh_that_breaks_off(catalogue: Catalogue) -> None:
+    """The request has failed and says so, and the task fails, too."""
+    (a,) = catalogue.add("a")
+    (one,) = catalogue.store.ask([a], NOW)
+    conductor = ToldConductor(catalogue.store, fault=RuntimeError("secret"))
+    with pytest.raises(RuntimeError):
+        await AskedRefreshes(catalogue.store, conductor, StoppedClock(NOW), UTC).carry_out([one.request.id])
+    found = catalogue.store.request(one.request.id)
+    assert found is not None
+    assert found.state is RequestState.FAILED
+    assert "RuntimeError" in str(found.reason)
+    assert "secret" not in str(found.reason)
+
+
+def test_fields_that_differ() -> None:
+    """In the document's order, without the moment that every refresh moves."""
+    before = {"title": "x", "repo_forks": 1, "last_fetched": "then", "participants": ["a"]}
+    after = {"title": "x", "repo_forks": 2, "last_fetched": "now", "participants": ["a", "b"]}
+    assert changes(before, after) == (Change("repo_forks", 1, 2), Change("participants", ["a"], ["a", "b"]))
+
+
+@pytest.mark.parametrize(
+    ("records", "state", "failures", "reason"),
+    [
+        ([], RequestState.FAILED, [], NOTHING_TO_ASK),
+        ([answered(1, Source.GITHUB)], RequestState.DONE, [], None),
+        ([answered(2, Source.GITHUB)], RequestState.FAILED, [], NOTHING_TO_ASK),
+        ([answered(1, Source.GITHUB), failed(1, Source.COMMITS, "not_ready")], RequestState.DONE, ["not_ready"], None),
+        ([failed(1, Source.GITHUB, message=None)], RequestState.FAILED, ["transient"], NO_ANSWER),
+        ([Record(1, Source.GITHUB, "l", NOW, NOW + timedelta(hours=1))], RequestState.FAILED, ["deferred"], NO_ANSWER),
+        ([Record(1, Source.COMMITS, None, NOW, NOW), answered(1, Source.PYPI)], RequestState.DONE, [], None),
+        ([Record(1, Source.COMMITS, "l", NOW, NOW), answered(1, Source.PYPI)], RequestState.DONE, [], None),
+    ],
+)
+def test_what_records_come_to(
+    records: list[Record], state: RequestState, failures: list[str], reason: str | None
+) -> None:
+    """Done if any source answered; what was only made due, or given back as it was, has not failed."""
+    came_to = ending(REQUEST, records, ())
+    assert (came_to.state, [one.outcome for one in came_to.failures], came_to.reason) == (state, failures, reason)
+    assert all(failure.message for failure in came_to.failures)
