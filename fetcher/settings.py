@@ -81,6 +81,12 @@ class Settings(BaseModel):
         default=1.0, gt=0, le=1, description="Length of GitHub's windows; below 1 only against a simulator."
     )
     workers: int = Field(default=2, ge=1, le=64, description="Background worker processes of `fetcher up`.")
+    web_host: str = Field(default="127.0.0.1", description="Where the page and the API listen; 0.0.0.0: everywhere.")
+    web_port: int = Field(default=8080, ge=0, le=65535, description="Their port; 0: any that is free.")
+    web_token: SecretStr | None = Field(
+        default=None,
+        description="The operator's token, to log in to the page and to ask for refreshes by HTTP; unset: nobody may.",
+    )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="How much is logged.")
 
     @field_validator("time_zone", mode="before")
@@ -112,7 +118,7 @@ class Settings(BaseModel):
                 raise ValueError("not a redis://, rediss:// or unix:// address (special characters as %40, %2F …)")
         return value
 
-    @field_validator("github_token", "contact", mode="before")
+    @field_validator("github_token", "web_token", "contact", mode="before")
     @classmethod
     def _header(cls, value: object) -> object:
         if isinstance(value, str) and not (value.isascii() and value.isprintable()):

@@ -88,6 +88,7 @@ def _read_settings_or_exit() -> Settings:
 
 
 app = make_app(_read_settings_or_exit())
+app.set_default()  # for every thread: a task that one of the web process's sends goes by this application
 
 
 @beat_init.connect

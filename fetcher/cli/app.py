@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fetcher import __version__
-from fetcher.cli import catalogue, database, demo, doctor, failures, refresh, run, show, state
+from fetcher.cli import catalogue, database, demo, doctor, failures, refresh, run, show, state, web
 from fetcher.cli.screen import complain
 from fetcher.errors import FetcherError
 from fetcher.logs import configure_logging
@@ -34,6 +34,7 @@ app.command()(failures.retire)
 app.command()(failures.revive)
 app.command()(doctor.doctor)
 app.command()(run.up)
+app.command()(web.web)
 app.command()(simulate)
 app.command()(demo.demo)
 app.add_typer(database.app, name="db")

@@ -40,6 +40,7 @@ def demo() -> None:
             **addresses,
             "FETCHER_DATA_DIR": folder,
             "FETCHER_PLAN_INTERVAL": "1",
+            "FETCHER_WEB_PORT": "0",
             "FETCHER_LOG_LEVEL": "WARNING",
             "FETCHER_WORKERS": "1",
         }

@@ -151,8 +151,9 @@ def _enqueue(settings: Settings, package_ids: Sequence[int], sources: Sequence[S
         ask_now(package_ids, sources, Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND)
     err.print(f"queued {len(package_ids)} packages; `fetcher queues` shows how they fare")
     for one in asked[:FOLLOWED]:
-        if one.joined:
-            err.print(f"{escape(one.request.slug)}: asked for just before, joined that")
+        where = f"http://{settings.web_host}:{settings.web_port}/api/v4/refreshes/{one.request.id}/"
+        joined = " (asked for just before)" if one.joined else ""
+        err.print(f"{escape(one.request.slug)}: {where}{joined}")
 
 
 async def _refresh_here(settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode) -> bool:

@@ -20,7 +20,7 @@ from fetcher.wiring import check_redis, embedded_socket, open_store
 def up(
     workers: Annotated[int | None, typer.Option(min=1, help="Background worker processes (FETCHER_WORKERS).")] = None,
 ) -> None:
-    """Run everything on this machine until Ctrl-C: Redis, workers and beat.
+    """Run everything on this machine until Ctrl-C: Redis, workers, beat and the page.
 
     With nothing configured it needs no service and no root: a SQLite database and a Redis of its own, both in the data
     folder. With FETCHER_DATABASE_URL or FETCHER_REDIS_URL set, it uses those.

@@ -162,6 +162,7 @@ def programs(workers: int, log_level: str) -> list[Program]:
         Program("worker", [*base, "worker", *background, *alone, *level], rank=1),
         Program("now", [*base, "worker", *now, *alone, *level], rank=1),
         Program("beat", [*base, "beat", *level], rank=2),
+        Program("web", [sys.executable, "-m", "fetcher", "web"], rank=2),
     ]
 
 

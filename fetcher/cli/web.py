@@ -1,0 +1,70 @@
+"""``fetcher web``: the page and the API, served by uvicorn."""
+
+from __future__ import annotations
+
+import socket
+from typing import Annotated
+
+import typer
+
+from fetcher.cli.screen import err
+from fetcher.errors import ConfigError
+from fetcher.settings import read_settings
+from fetcher.wiring import SystemClock, open_store
+
+BACKLOG = 512
+
+
+def web(
+    host: Annotated[str | None, typer.Option(help="Where to listen (FETCHER_WEB_HOST); 0.0.0.0: everywhere.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Its port (FETCHER_WEB_PORT); 0: any that is free.")
+    ] = None,
+) -> None:
+    """Serve the page and the API until Ctrl-C. Only this machine can reach them, unless --host says otherwise.
+
+    Examples: fetcher web · fetcher web --host 0.0.0.0 --port 80
+    """
+    import uvicorn  # noqa: PLC0415  (it and Celery take most of a second to import, which no other command needs)
+
+    from fetcher.web import Site, make_app  # noqa: PLC0415
+    from fetcher.web.session import Sessions  # noqa: PLC0415
+    from fetcher.web.site import CeleryWorkings  # noqa: PLC0415
+
+    settings = read_settings()
+    listening = bind(host or settings.web_host, settings.web_port if port is None else port)
+    store, engine = open_store(settings)
+    site = Site(settings, store, SystemClock(), CeleryWorkings(settings, store), Sessions(settings.web_token))
+    serving = uvicorn.Config(make_app(site), log_config=None, access_log=False, server_header=False)
+    try:
+        err.print(f"the page and the API: {address_of(listening)}", markup=False)
+        uvicorn.Server(serving).run(sockets=[listening])
+    finally:
+        listening.close()
+        engine.dispose()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens there, or ``ConfigError``: before anything else is opened."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(BACKLOG)
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigError(
+            f"cannot listen on {host}, port {port}: {reason}", "Choose another with --port or FETCHER_WEB_PORT"
+        ) from None
+    return listening
+
+
+def address_of(listening: socket.socket) -> str:
+    """What to open in a browser."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

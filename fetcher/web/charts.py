@@ -1,0 +1,95 @@
+"""Charts as inline SVG, made here and not in the browser. Each says in words what it shows; every text is escaped.
+
+Sizes are in the SVG's own units: the page's style sheet stretches and colours it, as the security policy wants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+
+from markupsafe import Markup
+
+HEIGHT = 64
+_BAR, _GAP = 9, 3
+_LEAST = 2
+"""A bar of nothing is this high: it is known to be nothing."""
+_WIDTH = 480
+_MARGIN = 4
+
+_FRAME = Markup(
+    '<svg class="chart {kind}" viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img"'
+    ' aria-label="{label}">{shapes}</svg>'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: its parts from the bottom up, and what it says to who points at it."""
+
+    parts: tuple[int, ...]
+    says: str
+
+    @property
+    def total(self) -> int:
+        return sum(self.parts)
+
+
+def bars(of: Sequence[Bar], label: str) -> Markup:
+    """Bars side by side, the highest filling the height."""
+    most = max((bar.total for bar in of), default=0) or 1
+    shapes = Markup("").join(_bar(bar, number * (_BAR + _GAP), most) for number, bar in enumerate(of))
+    width = max(len(of) * (_BAR + _GAP) - _GAP, 1)
+    return _FRAME.format(kind="bars", width=width, height=HEIGHT, label=label, shapes=shapes)
+
+
+def steps(points: Sequence[tuple[date, int]], until: date, label: str) -> Markup:
+    """A figure that holds from each day to the next, and from the last to ``until``."""
+    ends = [*points, (until, points[-1][1])] if points else []
+    if not ends:
+        return Markup("")
+    first, days = ends[0][0], max((until - ends[0][0]) / timedelta(days=1), 1)
+    low, high = min(value for _, value in ends), max(value for _, value in ends)
+
+    def place(day: date, value: int) -> tuple[float, float]:
+        x = _MARGIN + (_WIDTH - 2 * _MARGIN) * ((day - first) / timedelta(days=1)) / days
+        share = (value - low) / (high - low) if high > low else 0.5
+        return round(x, 1), round(HEIGHT - _MARGIN - share * (HEIGHT - 2 * _MARGIN), 1)
+
+    x, y = place(*ends[0])
+    path = [f"M{x} {y}"]
+    for (_, _), (day, value) in pairwise(ends):
+        x, y = place(day, value)
+        path.append(f"H{x}V{y}")
+    shapes = Markup('<path class="line" d="{}"/>').format("".join(path))
+    return _FRAME.format(kind="steps", width=_WIDTH, height=HEIGHT, label=label, shapes=shapes)
+
+
+def gauge(share: float, label: str) -> Markup:
+    """How much of something is left, from 0 to 1."""
+    left = round(_WIDTH * min(max(share, 0.0), 1.0), 1)
+    kind = "low" if share < 0.1 else "left"
+    shapes = Markup(
+        '<rect class="track" width="{width}" height="12" rx="6"/>'
+        '<rect class="{kind}" width="{left}" height="12" rx="6"/>'
+    ).format(width=_WIDTH, kind=kind, left=left)
+    return _FRAME.format(kind="gauge", width=_WIDTH, height=12, label=label, shapes=shapes)
+
+
+def _bar(bar: Bar, x: int, most: int) -> Markup:
+    y: float = HEIGHT
+    shapes = Markup("")
+    for number, part in enumerate(bar.parts):
+        height = (HEIGHT - _LEAST) * part / most
+        if part:
+            y -= height
+            shapes += _rectangle(f"part{number}", x, round(y, 1), round(height, 1))
+    if not bar.total:
+        shapes = _rectangle("none", x, HEIGHT - _LEAST, _LEAST)
+    return Markup("<g><title>{}</title>{}</g>").format(bar.says, shapes)
+
+
+def _rectangle(kind: str, x: int, y: float, height: float) -> Markup:
+    return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(kind, x, y, _BAR, height)

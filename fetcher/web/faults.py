@@ -1,0 +1,76 @@
+"""What goes wrong, told to whoever asked: JSON under ``/api``, a page elsewhere; what it was and what to do."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from fetcher.errors import BrokerError, FetcherError, RetiredPackage, StoreError, UnknownPackage
+from fetcher.web.rendering import render
+
+log = structlog.get_logger(__name__)
+
+
+class BadQuery(FetcherError):
+    """A parameter cannot be read."""
+
+
+class NotAllowed(FetcherError):
+    """Whoever asks has not shown the operator's token."""
+
+
+class Refused(FetcherError):
+    """Nobody may do this, whoever asks."""
+
+
+STATUSES: dict[type[FetcherError], HTTPStatus] = {
+    BadQuery: HTTPStatus.BAD_REQUEST,
+    NotAllowed: HTTPStatus.UNAUTHORIZED,
+    Refused: HTTPStatus.FORBIDDEN,
+    UnknownPackage: HTTPStatus.NOT_FOUND,
+    RetiredPackage: HTTPStatus.CONFLICT,
+    StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+    BrokerError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+REMEDIES = {
+    HTTPStatus.NOT_FOUND: "/api/schema names what there is",
+    HTTPStatus.METHOD_NOT_ALLOWED: "The header Allow names the methods",
+}
+
+
+def on_fetcher_error(request: Request, error: Exception) -> Response:
+    """Our own failures carry their own words."""
+    if not isinstance(error, FetcherError):
+        raise error
+    status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), HTTPStatus.SERVICE_UNAVAILABLE)
+    headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
+    return _told(request, status, error.message, error.remedy, headers)
+
+
+def on_http_error(request: Request, error: Exception) -> Response:
+    """What Starlette refuses by itself: an unknown path, another method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    status = HTTPStatus(error.status_code)
+    remedy = REMEDIES.get(status, "")
+    return _told(request, status, str(error.detail), remedy, dict(error.headers or {}))
+
+
+def on_crash(request: Request, error: Exception) -> Response:
+    """A mistake of ours: nothing of it leaves the house but that it happened."""
+    log.error("crash", path=request.url.path, exc_info=error)
+    return _told(
+        request, HTTPStatus.INTERNAL_SERVER_ERROR, "something broke here", "The log of the web process says what", {}
+    )
+
+
+def _told(request: Request, status: HTTPStatus, detail: str, remedy: str, headers: dict[str, str]) -> Response:
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": detail, "remedy": remedy}, status, headers)
+    context = {"status": int(status), "detail": detail, "remedy": remedy}
+    return render(request, "error.html", context, status_code=int(status), headers=headers)

@@ -1,0 +1,77 @@
+"""Whether this process lives, and whether everything behind it does, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from fetcher.errors import FetcherError
+from fetcher.phrases import span
+from fetcher.ports import PLANNED
+from fetcher.web.site import Site, site_of
+
+OK = "ok"
+BEATS_MISSED = 3
+"""Intervals between two plans after which beat counts as silent."""
+SILENT_AFTER = timedelta(seconds=30)
+"""At least so long: a plan may have to wait for the one before it."""
+
+
+def healthz(request: Request) -> Response:
+    """Alive: it answers."""
+    return JSONResponse({"alive": True})
+
+
+def readyz(request: Request) -> Response:
+    """Ready, and which part is not: 503 then."""
+    site = site_of(request)
+    parts = {name: _told(check, site) for name, check in CHECKS.items()}
+    ready = all(said == OK for said in parts.values())
+    return JSONResponse({"ready": ready, "parts": parts}, 200 if ready else 503, {"Cache-Control": "no-store"})
+
+
+def beat(site: Site) -> str:
+    """Seen by its last plan, which a worker has carried out."""
+    planned, now = site.store.marker(PLANNED).observed_at, site.clock.now()
+    if planned is None:
+        return "never seen: start `celery -A tasks beat`, and a worker on the queue `control`"
+    silent = now - planned
+    if silent > max(BEATS_MISSED * site.settings.plan_interval, SILENT_AFTER):
+        return f"nothing was planned for {span(silent)}: is beat running, and a worker on the queue `control`?"
+    return OK
+
+
+def _database(site: Site) -> str:
+    site.store.marker(PLANNED)
+    return OK
+
+
+def _redis(site: Site) -> str:
+    site.workings.queues()
+    return OK
+
+
+def _workers(site: Site) -> str:
+    queues = site.workings.queues()
+    empty = [queue.name for queue in queues if not queue.consumers]
+    if len(empty) == len(queues):
+        return "no worker answered within a second"
+    return f"no worker takes from {', '.join(empty)}" if empty else OK
+
+
+CHECKS: dict[str, Callable[[Site], str]] = {
+    "database": _database,
+    "redis": _redis,
+    "beat": beat,
+    "workers": _workers,
+}
+
+
+def _told(check: Callable[[Site], str], site: Site) -> str:
+    try:
+        return check(site)
+    except FetcherError as error:
+        return str(error)

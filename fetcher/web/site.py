@@ -1,0 +1,93 @@
+"""What the page and the API work with: handed in once, the same for every request."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar, cast
+
+from starlette.requests import Request
+
+from fetcher.overview import Asked
+from fetcher.ports import Clock, Standing, Store
+from fetcher.settings import Settings
+from fetcher.web.session import Sessions
+from fetcher.wiring import ledger_standings
+from tasks.inspection import QueueState, queue_states
+from tasks.requests import request_refreshes
+
+T = TypeVar("T")
+
+REMEMBERED = 3.0
+"""Seconds for which what the workers said is shown again: asking them takes a second, and a page is looked at often."""
+
+STALE_AFTER = 1.5
+"""Intervals after which a package is stale: a refresh that comes early is followed by the next one this late."""
+
+
+class Workings(Protocol):
+    """What is not in the store: queues, workers and quota. Each method raises ``BrokerError`` without Redis."""
+
+    def queues(self) -> Sequence[QueueState]: ...
+
+    def standings(self, now: datetime) -> Sequence[Standing]: ...
+
+    def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[Asked]:
+        """Ask for a refresh of each package, by the workers."""
+        ...
+
+
+class Remembered(Generic[T]):
+    """What a slow question answered last, for as long as it may be shown again. Threads wait for one answer."""
+
+    def __init__(self, ask: Callable[[], T], seconds: float = REMEMBERED) -> None:
+        self._ask = ask
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._answer: T | None = None
+        self._until = 0.0
+
+    def __call__(self) -> T:
+        with self._lock:
+            if self._answer is None or time.monotonic() >= self._until:
+                self._answer = self._ask()
+                self._until = time.monotonic() + self._seconds
+            return self._answer
+
+
+class CeleryWorkings:
+    """The real ones: Celery's queues and the ledger in Redis."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+        self.queues: Callable[[], Sequence[QueueState]] = Remembered(lambda: queue_states(settings))
+
+    def standings(self, now: datetime) -> Sequence[Standing]:
+        return asyncio.run(ledger_standings(self._settings, now))
+
+    def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[Asked]:
+        return request_refreshes(self._store, package_ids, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything that a request may need."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    workings: Workings
+    sessions: Sessions
+
+    def stale_before(self, now: datetime) -> datetime:
+        """Packages last fetched before this are stale."""
+        return now - STALE_AFTER * self.settings.refresh_interval
+
+
+def site_of(request: Request) -> Site:
+    return cast(Site, request.app.state.site)
