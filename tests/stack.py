@@ -219,7 +219,7 @@ class Stack:
 def stack(folder: Path, **settings: object) -> Iterator[Stack]:
     """A stack in ``folder`` with these settings; whatever it started has ended afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
-    running = Stack(folder, environment(**{"data_dir": folder / "data", **settings}))
+    running = Stack(folder, environment(**{"data_dir": folder / "data", "web_port": 0, **settings}))
     try:
         yield running
     finally:

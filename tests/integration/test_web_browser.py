@@ -1,0 +1,97 @@
+"""The page in a real browser: what an editor clicks, sees and reads, by day, by night and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from fetcher.simulator.catalogue import seeds
+from fetcher.simulator.server import Simulator
+from tests.integration.browser import Browser, browser, browser_here
+from tests.integration.web import PACKAGE, TOKEN, Web, web
+
+pytestmark = pytest.mark.timeout(700)  # the first test may have to install the browser
+
+PATHS = ("/", "/packages", f"/packages/{PACKAGE}", "/packages/django-organizations", "/failures", "/login", "/nothing")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, redis_server: str) -> Iterator[Web]:
+    """One web process with a worker for what people ask for."""
+    browser_here()
+    folder = tmp_path_factory.mktemp("web")
+    with Simulator(seeds()) as simulator, web(folder, simulator, redis_server) as running:
+        running.stack.worker("now", "now", 1)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def window(served: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile"), str(served.client.base_url)) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _afresh(window: Browser) -> None:
+    """Each test begins as somebody who is not logged in, in a wide window by day."""
+    window.driver.delete_all_cookies()
+    window.show(width=1200)
+    window.complaints()
+
+
+def _log_in(window: Browser, package: str = PACKAGE) -> None:
+    window.open(f"/packages/{package}")
+    window.click("Log in to refresh")
+    window.type("The operator", TOKEN + Keys.ENTER)
+    window.see("Refresh now")
+
+
+def test_refresh_and_see_what_changed(served: Web, window: Browser) -> None:
+    """Log in, click, and without another click the page tells the change and shows the new value."""
+    served.act("set", stars=9_876)
+    _log_in(window)
+    window.click("Refresh now")
+    window.see("repo_watchers 144 → 9876")
+    assert "9876" in window.driver.find_element(By.ID, "values").text
+    assert window.complaints() == []
+
+
+def test_without_a_script(served: Web, window: Browser) -> None:
+    """The same where nothing may run: the page asks for itself again until the refresh is done."""
+    window.command("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        served.act("set", "codingjoe/django-vies", forks=6_543)
+        _log_in(window, "django-vies")
+        window.click("Refresh now")
+        window.see("repo_forks 30 → 6543")
+        assert "6543" in window.driver.find_element(By.ID, "values").text
+    finally:
+        window.command("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_by_keyboard(window: Browser) -> None:
+    """The first key leads to the content, the search is sent by Enter, and what is found can be opened."""
+    window.open("/packages")
+    window.driver.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
+    assert window.driver.switch_to.active_element.text == "To the content"
+    window.type("Search", "lessc" + Keys.ENTER)
+    window.see("1 to 1 of 1")
+    window.driver.find_element(By.LINK_TEXT, PACKAGE).send_keys(Keys.ENTER)
+    window.see("What is known")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (1200, True), (360, False), (360, True)])
+def test_readable(window: Browser, width: int, dark: bool) -> None:  # noqa: FBT001  (a case of the test)
+    """Enough contrast everywhere, nothing wider than the window, nothing that the policy forbids, logged in or not."""
+    window.show(width=width, dark=dark)
+    for logged_in in (False, True):
+        if logged_in:
+            _log_in(window)
+        for path in PATHS:
+            window.open(path)
+            assert window.pale() == [], path
+            assert not window.overflows(width), path
+    assert [one for one in window.complaints() if "404" not in one] == []

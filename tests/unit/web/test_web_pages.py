@@ -1,0 +1,257 @@
+"""The pages: what they show, in markup that is whole without a script, and that nothing of the data is markup."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date, timedelta
+from html.parser import HTMLParser
+
+import pytest
+
+from fetcher.errors import BrokerError
+from fetcher.model import CommitDays, Contribution, Contributors, Source
+from fetcher.overview import Change, Ending, RequestState, SourceFailure
+from fetcher.ports import Standing
+from fetcher.web import make_app
+from fetcher.web.session import Sessions
+from fetcher.wire import Resource
+from tasks.inspection import QueueState
+from tests.stores import DAY, HOUR, NOW, failed, release, stats, versions
+from tests.unit.web.conftest import Browser, House
+
+EVIL = "<script>alert('x')</script>\"&"
+VOID = {"meta", "link", "input", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Checks that every element is closed in its turn, and keeps what tests ask about."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag, f"</{tag}> closes another element"
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture
+def full(house: House) -> House:
+    """A package with everything there is, one that fails, one that is retired and one that nobody asked yet."""
+    a, b, c, _ = house.catalogue.add("a", "b", "c", "d", project=True)
+    people = Contributors(tuple(Contribution(f"login{n}", 100 - n) for n in range(70)))
+    days = CommitDays(NOW.date() - timedelta(days=30), (0, 3, 1) + (0,) * 27)
+    answer = house.catalogue.answer
+    answer(a, Source.GITHUB, stats(archived=True))
+    answer(a, Source.CONTRIBUTORS, people)
+    answer(a, Source.COMMITS, days)
+    answer(a, Source.PYPI, versions("1.0", "2.0"))
+    answer(a, Source.GITHUB, stats(stars=12, archived=True), observed_at=NOW + HOUR)
+    house.store.record([failed(b, Source.GITHUB, "gone", message="it is not there")])
+    house.store.retire([c], NOW)
+    return house
+
+
+PATHS = ("/", "/packages", *(f"/packages/{slug}" for slug in "abcd"), "/failures", "/login", "/nothing")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("logged_in", [False, True])
+def test_every_page_is_whole(full: House, path: str, logged_in: bool) -> None:  # noqa: FBT001  (a case of the test)
+    """Elements nest, ids are unique, the language and one first heading are told, and every field has a label."""
+    if logged_in:
+        full.log_in()
+    page = Page(full.client.get(path).text)
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert page.all("html") == [{"lang": "en"}]
+    assert [len(page.all(tag)) for tag in ("h1", "main", "header", "footer")] == [1, 1, 1, 1]
+    labelled = {one.get("aria-labelledby") for _, one in page.elements} - {None}
+    assert labelled <= set(ids)
+    assert all(one.get("role") == "img" and one.get("aria-label") for one in page.all("svg"))
+    fields = [one for one in page.all("input") if one.get("type") != "hidden"]
+    assert len(fields) + len(page.all("select")) == len(page.all("label"))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_policy_is_kept(full: House, path: str) -> None:
+    """Nothing inline and nothing from elsewhere: the policy would forbid it, and it is told on every answer."""
+    answer = full.client.get(path)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    page = Page(answer.text)
+    assert not [one for _, one in page.elements if "style" in one or any(name.startswith("on") for name in one)]
+    loaded = [one.get("src") or one.get("href") for tag in ("script", "link", "img") for one in page.all(tag)]
+    assert loaded
+    for address in loaded:
+        assert address is not None
+        assert full.client.get(address).status_code == 200
+        assert address.startswith("/static/")
+
+
+def test_the_glance(full: House) -> None:
+    """Counts by state, ages by source, queues, quota with its reset, kinds of failures and the last hour."""
+    full.workings.states = [QueueState("now", 3, (), 0), QueueState("background", 1234, ("w@h",), 0)]
+    reset = full.clock.now() + timedelta(minutes=20)
+    full.workings.quota = [Standing("github:x", Resource.GRAPHQL, 5000, 400, reset, None, None, 0)]
+    text = full.client.get("/").text
+    assert '<a href="/failures#missing">1 missing</a>' in text
+    assert '<strong class="bad">nobody</strong>' in text
+    assert "1\u202f234" in text
+    assert re.search(r"400 of 5\u202f000 left, resets <time[^>]*>in 20 min</time>", text)
+    assert 'aria-label="400 of 5\u202f000 left"' in text
+    assert 'class="low"' in text
+    assert 'href="/packages?state=retired"' in text
+    assert "never seen: start" in text
+
+
+def test_the_glance_without_redis(full: House) -> None:
+    """What only Redis knows is said to be unknown, with what to do; the rest is there."""
+    full.workings.fault = BrokerError("Redis cannot be reached", "Start it")
+    answer = full.client.get("/")
+    assert answer.status_code == 200
+    assert "Redis cannot be reached. Start it" in answer.text
+    assert answer.text.count("Not known while Redis does not answer.") == 2
+
+
+def test_the_list(full: House) -> None:
+    """Sorted by any column either way, filtered, and every link keeps what was chosen."""
+    text = full.client.get("/packages?sort=-repo_watchers&state=failing&search=b").text
+    assert 'aria-sort="descending"' in text
+    assert "/packages?search=b&amp;state=failing&amp;sort=repo_forks" in text
+    assert "1 to 1 of 1" in text
+    for column in ("slug", "state", "repo_watchers", "repo_forks", "pypi_version", "last_updated", "last_fetched"):
+        for sign in ("", "-"):
+            assert full.client.get(f"/packages?sort={sign}{column}").status_code == 200
+    assert "No package is like this." in full.client.get("/packages?search=nobody").text
+    assert full.client.get("/packages?sort=colour").status_code == 400
+
+
+def test_pages_of_the_list(house: House) -> None:
+    """Fifty a page, with links to the ones around."""
+    house.catalogue.add(*(f"p{n:03}" for n in range(120)))
+    first, second = house.client.get("/packages").text, house.client.get("/packages?offset=50").text
+    assert ('rel="next" href="/packages?offset=50"' in first, 'rel="prev"' in first) == (True, False)
+    assert ('rel="prev" href="/packages?"' in second, "51 to 100 of 120" in second) == (True, True)
+
+
+def test_one_package(full: House) -> None:
+    """Values with source and age, the weeks, figures over time, people, releases and what happened."""
+    text = full.client.get("/packages/a").text
+    for said in (
+        "4 commits in 52 weeks; most in the week from",
+        "12 stars, since 2026-03-01 unchanged",
+        "70, most commits first",
+        "All the others",
+        "archived",
+        "stars 10 → 12",
+        "first answer",
+        "2.0",
+    ):
+        assert said in text
+    assert "Log in to refresh" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/packages/b", "it is not there"),
+        ("/packages/c", "<code>fetcher revive c</code>"),
+        ("/packages/d", "None are known."),
+    ],
+)
+def test_packages_in_other_states(full: House, path: str, said: str) -> None:
+    """What fails says why, what is retired how it comes back, what was never asked that nothing is known."""
+    assert said in full.client.get(path).text
+
+
+def test_an_id_leads_to_the_package_too(full: House) -> None:
+    assert full.client.get(f"/packages/{full.catalogue.get('a').entry.id}").status_code == 200
+    assert full.client.get("/packages/nobody").status_code == 404
+
+
+def test_nothing_of_the_data_is_markup(house: House) -> None:
+    """Descriptions, logins, messages and addresses with markup in them stay text; a script's address is no link."""
+    (a,) = house.catalogue.add("a", project=True, title=EVIL, documentation_url="javascript:alert(1)")
+    house.catalogue.answer(a, Source.GITHUB, stats(description=EVIL, default_branch=EVIL))
+    house.catalogue.answer(a, Source.CONTRIBUTORS, Contributors((Contribution(EVIL, 1),)))
+    found = replace(versions("1.0"), releases=(release("1.0", yanked=True, yanked_reason=EVIL),))
+    house.catalogue.answer(a, Source.PYPI, found)
+    house.store.record([failed(a, Source.GITHUB, message=EVIL, observed_at=NOW + HOUR)])
+    (asked,) = house.store.ask([a], NOW)
+    ending = Ending(
+        asked.request.id,
+        RequestState.DONE,
+        (Change("repo_description", "", EVIL),),
+        (SourceFailure(Source.PYPI, "transient", EVIL),),
+    )
+    house.store.finish_requests([ending], NOW)
+    for path in ("/packages/a", "/packages", "/failures", f"/packages?search={EVIL}"):
+        text = house.client.get(path).text
+        assert "<script>alert" not in text
+        assert [one.get("href") for one in Page(text).all("a") if "javascript" in str(one.get("href"))] == []
+
+
+@pytest.mark.parametrize("state", list(RequestState))
+def test_a_refresh_on_its_package(house: House, state: RequestState) -> None:
+    """Each state is told in words; while it is open the page looks again every second, without a script, too."""
+    (a,) = house.catalogue.add("a")
+    (asked,) = house.store.ask([a], NOW)
+    changes = (Change("repo_watchers", None, 5), Change("participants", [], ["x", "y"]))
+    if state is RequestState.RUNNING:
+        house.store.start_requests([asked.request.id], NOW)
+    elif not state.is_open:
+        house.store.finish_requests([Ending(asked.request.id, state, changes)], NOW)
+    text = house.client.get("/packages/a").text
+    words = {"queued": "Queued", "running": "Running", "done": "Refreshed", "failed": "Failed"}
+    assert f"<strong>{words[state]}</strong>" in text
+    assert ('http-equiv="refresh"' in text) == state.is_open
+    assert ('data-every="1"' in text) == state.is_open
+    assert ("<ins>5</ins>" in text and "0 → 2 people" in text) == (state is RequestState.DONE)
+
+
+def test_without_a_token(full: House) -> None:
+    """Nobody can log in: the pages say so instead of offering it."""
+    client = Browser(make_app(replace(full.site, sessions=Sessions(None))))
+    assert "FETCHER_WEB_TOKEN" in client.get("/packages/a").text
+    assert "FETCHER_WEB_TOKEN" in client.get("/login").text
+    assert "Log in" not in client.get("/").text
+    client.close()
+
+
+def test_a_mistake_of_ours(full: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of its own, with nothing of the traceback; JSON under /api."""
+    monkeypatch.setattr(type(full.store), "packages", _breaks)
+    monkeypatch.setattr(type(full.store), "failures", _breaks)
+    page, answer = full.client.get("/failures"), full.client.get("/api/v4/packages/")
+    assert (page.status_code, answer.status_code) == (500, 500)
+    assert "secret" not in page.text + answer.text
+    assert answer.json()["detail"] == "something broke here"
+    assert "default-src" in page.headers["content-security-policy"]
+
+
+def _breaks(*_: object) -> None:
+    raise RuntimeError("secret")
+
+
+def test_the_weeks_are_dated(full: House) -> None:
+    """Each bar tells its week; the last one ends today."""
+    text = full.client.get("/packages/a").text
+    last = re.findall(r"week from ([0-9-]+):", text)[-1]
+    assert date.fromisoformat(last) == (NOW + DAY).date() - timedelta(weeks=1)
