@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from fetcher.cli.named import named, named_to_fetch
 from fetcher.cli.refresh import Mode, carry_out
 from fetcher.cli.screen import err, out, plain_table, print_json
-from fetcher.model import FailureRow, Source
+from fetcher.model import FailureRow, Source, SourceState
 from fetcher.phrases import ago, failure_kind
 from fetcher.settings import read_settings
 from fetcher.wiring import open_store
@@ -22,11 +24,32 @@ app = typer.Typer(help="What does not answer as it should, why, since when, and 
 Slugs = Annotated[list[str], typer.Argument(help="The packages.", show_default=False)]
 
 
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """All packages of which one source fails in the same way."""
+
+    outcome: str
+    source: Source
+    packages: int
+    failures: int
+    """The longest run of failures among them."""
+    first_failed_at: datetime | None
+    last_failed_at: datetime | None
+    next_try: datetime | None
+    message: str | None
+    """What most of them were told, or one of them where each was told something else."""
+
+
 @app.callback(invoke_without_command=True)
 def failures(
-    context: typer.Context, json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False
+    context: typer.Context,
+    groups: Annotated[bool, typer.Option("--groups", help="How many fail in which way, and not each of them.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """What does not answer as it should, why, since when, and when it is asked again."""
+    """What does not answer as it should, why, since when, and when it is asked again.
+
+    Examples: fetcher failures · fetcher failures --groups · fetcher failures --json
+    """
     if context.invoked_subcommand is not None:
         return
     settings, now = read_settings(), datetime.now(UTC)
@@ -35,26 +58,15 @@ def failures(
         rows = store.failures()
     finally:
         engine.dispose()
+    grouped = grouped_by_kind(rows)
     if json:
-        print_json([_failure(row) for row in rows])
-        return
-    if not rows:
+        print_json(grouped if groups else [_failure(row) for row in rows])
+    elif not rows:
         out.print("nothing fails")
-        return
-    table = plain_table("package", "source", "outcome", "times", "since", "next try", "reason")
-    table.columns[-1].no_wrap = False
-    for row in rows:
-        state = row.state
-        table.add_row(
-            escape(row.slug),
-            str(state.source),
-            failure_kind(row.state),
-            str(state.failures),
-            ago(state.first_failed_at, now),
-            ago(state.due_at, now),
-            escape(state.message or ""),
-        )
-    out.print(table)
+    else:
+        out.print(_table_of_groups(grouped, now))
+        if not groups:
+            out.print(_table_of_rows(rows, now))
 
 
 @app.command()
@@ -91,6 +103,69 @@ def revive(slugs: Slugs) -> None:
 def by_kind(rows: Sequence[FailureRow]) -> dict[str, int]:
     """How many sources fail in which way, most first."""
     return dict(Counter(failure_kind(row.state) for row in rows).most_common())
+
+
+def grouped_by_kind(rows: Iterable[FailureRow]) -> list[FailureGroup]:
+    """Failures by their kind and source, the most frequent first."""
+    alike: dict[tuple[str, Source], list[SourceState]] = defaultdict(list)
+    for row in rows:
+        alike[failure_kind(row.state), row.state.source].append(row.state)
+    groups = [_group(kind, source, states) for (kind, source), states in alike.items()]
+    return sorted(groups, key=lambda group: (-group.packages, group.outcome, group.source))
+
+
+def _group(kind: str, source: Source, states: Sequence[SourceState]) -> FailureGroup:
+    messages = Counter(state.message for state in states if state.message)
+    return FailureGroup(
+        outcome=kind,
+        source=source,
+        packages=len(states),
+        failures=max(state.failures for state in states),
+        first_failed_at=min((state.first_failed_at for state in states if state.first_failed_at), default=None),
+        last_failed_at=max((state.last_failed_at for state in states if state.last_failed_at), default=None),
+        next_try=min((state.due_at for state in states if state.due_at), default=None),
+        message=messages.most_common(1)[0][0] if messages else None,
+    )
+
+
+def _table_of_groups(groups: Sequence[FailureGroup], now: datetime) -> Table:
+    table = _table("outcome", "source", "packages", "times", "since", "last", "next try", "reason, for example")
+    for group in groups:
+        table.add_row(
+            group.outcome,
+            str(group.source),
+            str(group.packages),
+            str(group.failures),
+            ago(group.first_failed_at, now),
+            ago(group.last_failed_at, now),
+            ago(group.next_try, now),
+            escape(group.message or ""),
+        )
+    return table
+
+
+def _table_of_rows(rows: Sequence[FailureRow], now: datetime) -> Table:
+    table = _table("package", "source", "outcome", "times", "since", "last", "next try", "reason")
+    for row in rows:
+        state = row.state
+        table.add_row(
+            escape(row.slug),
+            str(state.source),
+            failure_kind(state),
+            str(state.failures),
+            ago(state.first_failed_at, now),
+            ago(state.last_failed_at, now),
+            ago(state.due_at, now),
+            escape(state.message or ""),
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    """Reasons are as long as they are: only they are broken into lines."""
+    table = plain_table(*columns)
+    table.columns[-1].no_wrap = False
+    return table
 
 
 def _mark(slugs: Sequence[str], *, retire_them: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
@@ -49,6 +50,8 @@ def plain_table(*columns: str, title: str | None = None) -> Table:
 
 
 def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, timedelta):

@@ -1,0 +1,106 @@
+"""``fetcher failures``: what fails is kept whole, grouped, asked again at a word, and never dropped by itself."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fetcher.cli.failures import grouped_by_kind
+from fetcher.model import FailureRow, Source, SourceState
+from fetcher.simulator import changes
+from fetcher.simulator.faults import Kind, Rule
+from fetcher.simulator.server import Simulator
+from tests.integration.conftest import SEEDS, Fetcher
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+GONE, BROKEN = "lesscpy", ("django-loci", "django-vies")
+
+
+@pytest.fixture
+def failing(fetcher: Fetcher, simulator: Simulator) -> Fetcher:
+    """The five seeds, of which one repository is missing and two projects answer nonsense."""
+    assert fetcher("import", str(SEEDS)).status == 0
+    changes.delete(simulator.world, "lesscpy/lesscpy")
+    for project in BROKEN:
+        simulator.faults.add(Rule(kind=Kind.HTML, route="project_json", package=project))
+    fetcher("refresh", "--all")
+    return fetcher
+
+
+def test_every_failure_is_told_whole(failing: Fetcher) -> None:
+    """Outcome, message, first and last time, count and next try, by package and source."""
+    told = json.loads(failing("failures", "--json").out)
+
+    assert [(one["slug"], one["source"], one["outcome"]) for one in told] == [
+        (BROKEN[0], "pypi", "malformed"),
+        (BROKEN[1], "pypi", "malformed"),
+        (GONE, "github", "missing"),
+    ]
+    for one in told:
+        assert one["failures"] == 1
+        assert one["first_failed_at"] == one["last_failed_at"] < one["next_try"]
+        assert one["message"]
+
+
+def test_failures_are_grouped(failing: Fetcher) -> None:
+    """A line for each way of failing, the most frequent first; then, unless left out, a line for each package."""
+    groups = json.loads(failing("failures", "--groups", "--json").out)
+    short, whole = failing("failures", "--groups").out, failing("failures").out
+
+    assert [(one["outcome"], one["source"], one["packages"]) for one in groups] == [
+        ("malformed", "pypi", 2),
+        ("missing", "github", 1),
+    ]
+    counted = [line.split()[:3] for line in short.splitlines() if line.startswith(("malformed", "missing"))]
+    assert counted == [["malformed", "pypi", "2"], ["missing", "github", "1"]]
+    assert whole.startswith(short.rstrip())
+    assert all(f"\n{slug} " in whole and f"\n{slug} " not in short for slug in (GONE, *BROKEN))
+    for said in ("times", "since", "last", "next try", "in ", "ago", "text/html"):
+        assert said in short
+
+
+def test_a_second_failure_counts_and_an_answer_ends_them(failing: Fetcher, simulator: Simulator) -> None:
+    """``retry`` asks at once; the count goes on until something answers, and then nothing is left of it."""
+    first = json.loads(failing("failures", "--json").out)
+    failing("failures", "retry", GONE)
+    second = json.loads(failing("failures", "--json").out)
+    simulator.faults.clear()
+    failing("failures", "retry", *BROKEN)
+    third = json.loads(failing("failures", "--json").out)
+
+    assert [one["failures"] for one in second] == [1, 1, 2]
+    assert second[2]["first_failed_at"] == first[2]["first_failed_at"] < second[2]["last_failed_at"]
+    assert [one["slug"] for one in third] == [GONE]
+
+
+def test_what_a_group_says() -> None:
+    """The first of the first times, the last of the last, the next of the next tries, and what most were told."""
+    alike = [_state(1, "a", 1), _state(5, "b", 3), _state(2, "b", 2)]
+    (group,) = grouped_by_kind(FailureRow(f"p-{number}", state) for number, state in enumerate(alike))
+
+    assert (group.packages, group.failures, group.message) == (3, 5, "b")
+    assert group.first_failed_at == NOW - 3 * HOUR
+    assert group.last_failed_at == NOW - HOUR / 3
+    assert group.next_try == NOW + HOUR
+
+
+def test_a_failure_that_has_told_nothing_yet() -> None:
+    """A source that was only told to wait has no time and no reason; it is grouped all the same."""
+    (group,) = grouped_by_kind([FailureRow("a", SourceState(Source.PYPI, outcome="throttled"))])
+
+    assert (group.first_failed_at, group.last_failed_at, group.next_try, group.message) == (None, None, None, None)
+
+
+def _state(failures: int, message: str, hours: int) -> SourceState:
+    return SourceState(
+        Source.PYPI,
+        failures=failures,
+        message=message,
+        outcome="transient",
+        first_failed_at=NOW - hours * HOUR,
+        last_failed_at=NOW - HOUR / hours,
+        due_at=NOW + hours * HOUR,
+    )
