@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urljoin
 
@@ -21,15 +23,42 @@ R = TypeVar("R")
 MAX_HOPS = 3
 """Redirects followed for one question; each is a request of its own and reserved as such."""
 
-REJECTED_PAUSE = timedelta(minutes=10)
-"""How long an identity stays silent after its credential was not accepted."""
+
+@dataclass(frozen=True, slots=True)
+class Silences:
+    """How long an upstream is left alone that would only be asked in vain."""
+
+    rejected: timedelta = timedelta(minutes=10)
+    """Everybody with an identity, after its credential was not accepted."""
+    hanging: timedelta = timedelta(minutes=1)
+    """This process's background on a route that let a whole exchange's time pass without an answer: a batch whose
+    questions hung one after the other would outlast its task, and nothing of it would be recorded."""
+
+    def scaled(self, factor: float) -> Silences:
+        """The same in compressed time."""
+        return Silences(self.rejected * factor, self.hanging * factor)
+
 
 SHORT_WAIT = timedelta(seconds=3)
 """How long anything may wait for its turn among the requests that are under way, and what a person waits for or what
 completes an answer already begun for the quota, too; beyond that it goes back to the store."""
 
+_closes_at: ContextVar[datetime | None] = ContextVar("closes_at", default=None)
+
 _FIRST_GUESS = 0.5
 _SMOOTHING = 0.3
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_SILENT = NoAnswer(Fault.TIMED_OUT, "not asked: others have just waited for an answer in vain")
+
+
+@contextmanager
+def closing(at: datetime) -> Iterator[None]:
+    """Within this, nothing is begun after ``at``: what was not asked by then goes back to the store as it was."""
+    token = _closes_at.set(at)
+    try:
+        yield
+    finally:
+        _closes_at.reset(token)
 
 
 class Exchange:
@@ -39,7 +68,7 @@ class Exchange:
     Beyond it, the question is ``Deferred`` and goes back to the store. A person's request may always wait a moment, and
     so may one that completes what has been ``begun``: the second page of a list whose first would otherwise be asked
     again. So may any for a place among the requests under way, which is a matter of the next answer.
-    ``rejected`` is for how long nobody asks with a credential that was not accepted.
+    What the background would have asked on a route that hangs has failed unasked.
     """
 
     def __init__(
@@ -50,7 +79,7 @@ class Exchange:
         identities: Mapping[Upstream, str],
         *,
         patience: timedelta = timedelta(0),
-        rejected: timedelta = REJECTED_PAUSE,
+        silences: Silences = Silences(),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._transport = transport
@@ -58,7 +87,9 @@ class Exchange:
         self._clock = clock
         self._identities = identities
         self._patience = patience
-        self._rejected = rejected
+        self._silences = silences
+        self._heard: dict[str, datetime] = {}
+        self._silent_until: dict[str, datetime] = {}
         self._sleep = sleep
         self._seconds: dict[str, float] = {}
         self._turns: defaultdict[tuple[Resource, Purpose], asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -74,11 +105,14 @@ class Exchange:
         """What ``read`` makes of the answer; redirects on the same origin are followed, a broken line tried anew."""
         hops, resends = MAX_HOPS, 1
         while True:
+            if purpose is Purpose.BACKGROUND and self._is_silent(request.route):
+                return read(_SILENT)
             grant = await self._leave(request, purpose, begun=begun)
             if isinstance(grant, Deferred):
                 return grant
-            begun = True
+            begun, asked_at = True, self._clock.now()
             answer = await self._transport.send(request)
+            self._listen(request, answer, asked_at)
             outcome = read(answer)
             await self._settle(grant, request, answer, outcome)
             if isinstance(outcome, Moved):
@@ -110,7 +144,23 @@ class Exchange:
         await self._settle(grant, request, answer, outcome)
         return outcome
 
+    def _is_silent(self, route: str) -> bool:
+        """Whether a route has been found to hang; a clock that was set back since does not prolong it."""
+        left = self._silent_until.get(route, _LONG_AGO) - self._clock.now()
+        return timedelta(0) < left <= self._silences.hanging
+
+    def _listen(self, request: Request, answer: Answer, asked_at: datetime) -> None:
+        """A route hangs where a question ran out of time and none that was asked beside it had an answer."""
+        now = self._clock.now()
+        if not isinstance(answer, NoAnswer) or answer.fault is not Fault.TIMED_OUT:
+            self._heard[request.route] = now
+        elif self._heard.get(request.route, _LONG_AGO) < asked_at:
+            self._silent_until[request.route] = now + self._silences.hanging
+
     async def _leave(self, request: Request, purpose: Purpose, *, begun: bool = False) -> Grant | Deferred:
+        closes_at = _closes_at.get()
+        if closes_at is not None and not begun and self._clock.now() >= closes_at:
+            return Deferred(self._clock.now(), "its batch has had its time")
         ask = Ask(
             self._identities[request.upstream],
             request.resource,
@@ -148,7 +198,7 @@ class Exchange:
         if isinstance(outcome, Throttled):
             return outcome
         if isinstance(outcome, Unauthorized):
-            return Throttled(outcome.reason, retry_after=self._rejected)
+            return Throttled(outcome.reason, retry_after=self._silences.rejected)
         return None
 
 

@@ -23,7 +23,7 @@ from fetcher.budget.memory import MemoryBudget
 from fetcher.budget.redis_keeper import RedisBudget
 from fetcher.budget.rules import Limits
 from fetcher.errors import BrokerError, StoreError
-from fetcher.exchange import Exchange
+from fetcher.exchange import Exchange, Silences
 from fetcher.github.requests import Api, api_at
 from fetcher.github_auth import Anonymous, GitHubCredential, Token, credential_from
 from fetcher.identity import account_behind
@@ -47,6 +47,9 @@ PROJECTS_ABREAST = 6
 
 PLAN_HORIZON = 3
 """Work is claimed for this many intervals between two plans."""
+
+SLOW_TO_TELL, TOLD_LATER = timedelta(seconds=5), timedelta(minutes=5)
+"""A GitHub that took longer than this to not say whose a token is gets asked again after that."""
 
 _REDIS_REMEDY = "Start `fetcher up`, or set FETCHER_REDIS_URL to a server that runs (redis://host:6379/0)"
 
@@ -77,13 +80,21 @@ class Parts:
     identities: dict[Upstream, str]
     """Whose quota is spent; the exchange and the planner look it up here, too."""
     _redis: redis.asyncio.Redis | None = None
+    _identify_at: datetime | None = None
 
     async def identify(self) -> None:
-        """Learn whose quota the token spends, unless it is known: two ledgers for one account would spend it twice."""
-        own = self.credential.identity
-        if isinstance(self.credential, Token) and self.identities[Upstream.GITHUB] == own:
-            account = await account_behind(own, self.exchange, self.store, self.api, self.clock.now())
-            self.identities[Upstream.GITHUB] = account
+        """Learn whose quota the token spends, unless it is known: two ledgers for one account would spend it twice.
+
+        Every task begins with this, so a GitHub that hangs is not waited for by each of them.
+        """
+        own, now = self.credential.identity, self.clock.now()
+        if not isinstance(self.credential, Token) or self.identities[Upstream.GITHUB] != own:
+            return
+        if self._identify_at is not None and now < self._identify_at <= now + TOLD_LATER:
+            return
+        self.identities[Upstream.GITHUB] = await account_behind(own, self.exchange, self.store, self.api, now)
+        took = self.clock.now() - now
+        self._identify_at = now + TOLD_LATER if took > SLOW_TO_TELL else None
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -207,7 +218,8 @@ async def open_parts(
         Upstream.PYPI: f"index:{urlsplit(settings.pypi_url).netloc.rpartition('@')[2]}",
     }
     cadence = Cadence(settings.refresh_interval, settings.recheck_interval).with_pauses_scaled(settings.window_scale)
-    exchange = Exchange(transport, budget, clock, identities, patience=patience, rejected=cadence.rejected)
+    silences = Silences().scaled(settings.window_scale)
+    exchange = Exchange(transport, budget, clock, identities, patience=patience, silences=silences)
     anonymous = isinstance(credential, Anonymous)
     repositories = asyncio.Semaphore(REPOSITORIES_ABREAST)
     conductor = Conductor(

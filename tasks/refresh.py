@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict
 
 from celery import shared_task
 
+from fetcher.exchange import closing
 from fetcher.model import Claim, Purpose, Source
 from fetcher.ports import PLANNED, Marker
 from fetcher.refresh.asked import AskedRefreshes
 from fetcher.wiring import Parts
 from tasks import process as running
 from tasks.app import BACKGROUND
+
+BATCH_TIME = timedelta(seconds=10)
+"""How long a batch goes on asking. It takes a second or two; where answers are slow, what is left goes back, so that it
+ends within this and one exchange more: in the time that a worker has when it is told to stop."""
 
 
 class ClaimMessage(TypedDict):
@@ -63,7 +68,8 @@ def refresh_batch(claim: ClaimMessage) -> None:
     """Refresh what a plan has claimed; what has to wait for quota goes back to the store."""
 
     async def work(parts: Parts) -> None:
-        await parts.conductor.refresh(claim_of(claim), Purpose.BACKGROUND)
+        with closing(parts.clock.now() + BATCH_TIME):
+            await parts.conductor.refresh(claim_of(claim), Purpose.BACKGROUND)
 
     running.process.run(work)
 

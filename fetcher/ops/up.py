@@ -23,8 +23,8 @@ from typing import IO
 
 from fetcher.errors import ConfigError
 
-GRACE = 40.0
-"""Seconds that a worker has to finish what it holds: its task's soft limit is not waited for."""
+GRACE = 45.0
+"""Seconds that a worker has to finish what it holds: a batch's time, a whole exchange, and what its record takes."""
 
 LONGEST_PAUSE = 60.0
 _POLL = 0.2

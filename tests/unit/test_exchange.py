@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fetcher.exchange import MAX_HOPS, REJECTED_PAUSE, SHORT_WAIT, Exchange
+from fetcher.exchange import MAX_HOPS, SHORT_WAIT, Exchange, Silences, closing
 from fetcher.github.classify import classify
 from fetcher.model import Purpose, Quota, Upstream
 from fetcher.outcome import Deferred, Malformed, Throttled, Transient, Unauthorized
@@ -114,14 +115,14 @@ async def test_a_rejected_credential_pauses_the_identity() -> None:
     desk = Desk(answer({"message": "Bad credentials"}, 401))
     outcome = await desk.ask()
     assert isinstance(outcome, Unauthorized)
-    assert desk.budget.bills[0].throttled == Throttled(outcome.reason, retry_after=REJECTED_PAUSE)
+    assert desk.budget.bills[0].throttled == Throttled(outcome.reason, retry_after=Silences().rejected)
 
 
 async def test_how_long_a_rejected_credential_pauses() -> None:
     """Against a simulator with a compressed hour the silence is shorter."""
     budget, clock = GenerousBudget(), StoppedClock(NOW)
     transport = ScriptedTransport(lambda request: answer({}, 401), [ROOT])
-    exchange = Exchange(transport, budget, clock, IDENTITIES, rejected=SECOND)
+    exchange = Exchange(transport, budget, clock, IDENTITIES, silences=Silences(rejected=SECOND))
     await exchange.ask(asking(), Purpose.BACKGROUND, classify)
     throttled = budget.bills[0].throttled
     assert throttled is not None
@@ -264,6 +265,74 @@ async def test_a_redirect_needs_leave_of_its_own() -> None:
     desk = Desk(answer(b"", 301, {"location": "/b"}), refusals=[None, Wait(later, "quota")])
     assert await desk.ask() == Deferred(later, "quota")
     assert len(desk.transport.requests) == 1
+
+
+# --- what hangs -------------------------------------------------------------------------------------------------
+
+HANGS = NoAnswer(Fault.TIMED_OUT, "no whole answer within 30 s", 30.0)
+
+
+async def test_a_route_that_hangs_is_left_alone() -> None:
+    """After one question in vain, the background's next ones there fail unasked for a while; then it asks again."""
+    desk = Desk(HANGS, answer([]))
+    first, second = await desk.ask(), await desk.ask(asking("/b"))
+    desk.clock.advance(Silences().hanging)
+    third = await desk.ask(asking("/c"))
+    assert isinstance(first, Transient)
+    assert isinstance(second, Transient)
+    assert "not asked" in second.reason
+    assert isinstance(third, Response)
+    assert [request.url for request in desk.transport.requests] == [ROOT + "/a", ROOT + "/c"]
+    assert len(desk.budget.bills) == 2
+
+
+async def test_only_that_route_is_left_alone() -> None:
+    """What is asked elsewhere, and what a person asks for, is asked all the same."""
+    desk = Desk(HANGS, answer([]), answer([]))
+    await desk.ask()
+    assert isinstance(await desk.ask(asking(route="contributors")), Response)
+    assert isinstance(await desk.ask(purpose=Purpose.MANUAL), Response)
+
+
+async def test_one_that_hangs_among_others_that_answer() -> None:
+    """A question whose neighbour was answered meanwhile says nothing of the route."""
+    desk = Desk(answer([]), answer([]))
+    answered = asyncio.Event()
+    quick = desk.transport.send
+
+    async def send(request: Request) -> Answer:
+        desk.clock.advance(SECOND)
+        if request.url.endswith("/slow"):
+            await answered.wait()
+            return HANGS
+        answered.set()
+        return await quick(request)
+
+    desk.transport.send = send  # type: ignore[method-assign]
+    slow, beside = await asyncio.gather(desk.ask(asking("/slow")), desk.ask())
+    assert isinstance(slow, Transient)
+    assert isinstance(beside, Response)
+    assert isinstance(await desk.ask(), Response)
+
+
+async def test_a_clock_set_back_does_not_prolong_a_silence() -> None:
+    """An hour back is not an hour of silence."""
+    desk = Desk(HANGS, answer([]))
+    await desk.ask()
+    desk.clock.advance(-timedelta(hours=1))
+    assert isinstance(await desk.ask(), Response)
+
+
+async def test_a_batch_that_has_had_its_time() -> None:
+    """What is not begun by then goes back, due at once; what has been begun is brought to its end."""
+    desk = Desk(answer([]), answer(b"", 301, {"location": "/b"}), answer([]))
+    with closing(NOW + SECOND):
+        assert isinstance(await desk.ask(), Response)
+        desk.clock.advance(2 * SECOND)
+        assert await desk.ask() == Deferred(desk.clock.now(), "its batch has had its time")
+        begun = await desk.exchange.ask(asking(), Purpose.BACKGROUND, classify, begun=True)
+    assert isinstance(begun, Response)
+    assert len(desk.transport.requests) == 3
 
 
 # --- streaming --------------------------------------------------------------------------------------------------
