@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import logging
 import pickle
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 import structlog
 from sqlalchemy import make_url
@@ -88,6 +90,7 @@ def ours(
         .render_as_string(hide_password=False),
         "redis_url": redis.url,
         "pypi_url": simulator.pypi_url.replace("://", f"://reader:{marked.index}@"),
+        "web_token": marked.operator,
     }
     settings = {**simulated(simulator), **secret, "log_level": "DEBUG", "plan_interval": 1, "window_scale": 0.01}
     with stack(tmp_path / "stack", **settings) as made:
@@ -130,6 +133,63 @@ def test_nothing_that_runs_tells_a_secret(
     assert "somebody" not in stored
     for text in ("\n".join(said), "\n".join(sent), stored, arguments, everything_written_to(ours.folder)):
         assert marked.found_in(text) == []
+
+
+PATHS = (
+    "/",
+    "/packages",
+    "/packages/alpha",
+    "/failures",
+    "/login",
+    "/nowhere",
+    "/api/schema",
+    "/api/v4/packages/",
+    "/api/v4/packages/alpha/",
+    "/api/v4/packages/?limit=x",
+    "/readyz",
+    "/healthz",
+)
+
+
+def test_the_page_and_the_api_tell_no_secret(
+    ours: Stack, marked: Marked, simulator: Simulator, redis: RedisProcess
+) -> None:
+    """Every answer to a stranger and to the operator, in good days and bad, and all that the web process writes."""
+    web = ours.start("web", "fetcher", "web")
+    ours.until(lambda: re.search(r"http://\S+/", web.said()) or not web.runs(), "the web process listens")
+    address = re.search(r"http://\S+/", web.said())
+    assert address is not None, web.said()
+    ours.worker("now", "now", concurrency=1)
+    told: list[str] = []
+    bearer = {"Authorization": f"Bearer {marked.operator}"}
+    with httpx.Client(base_url=address[0]) as operator, httpx.Client(base_url=address[0]) as stranger:
+        asked = operator.post("/api/v4/packages/alpha/refresh/", headers=bearer)
+        followed = asked.headers["location"]
+        ours.until(lambda: operator.get(followed).json()["state"] == "done", "a refresh by the API")
+        logged_in = operator.post("/login", data={"token": marked.operator, "next": "/"})
+        simulator.state.credentials.revoked.add(marked.token)
+        simulator.faults.add(Rule(kind=Kind.HTML, route="project_json"))
+        ours.fetcher("refresh", "--all")
+        told += [_shown(asked), _shown(operator.get(followed)), _shown(logged_in)]
+        told += [_shown(client.get(path)) for client in (operator, stranger) for path in PATHS]
+        told += [_shown(stranger.post("/login", data={"token": marked.operator[:-1]}))]
+        told += [_shown(stranger.post("/packages/alpha/refresh", data={"token": marked.operator}))]
+        told += [_shown(stranger.post("/api/v4/packages/alpha/refresh/", headers={"Authorization": "Bearer Marked"}))]
+        stored = everything_in_database(ours.settings.database) + everything_in_redis(redis.url)
+        redis.end()
+        told += [_shown(client.get(path)) for client in (operator, stranger) for path in ("/", "/readyz")]
+        told += [_shown(operator.post("/api/v4/packages/beta/refresh/", headers=bearer))]
+    web.end()
+
+    assert (asked.status_code, logged_in.status_code) == (202, 303)
+    assert marked.found_in("\n".join(told)) == []
+    assert marked.found_in(stored) == []
+    assert marked.found_in(everything_written_to(ours.folder)) == []
+
+
+def _shown(answer: httpx.Response) -> str:
+    """What somebody who looks on sees of an answer: all but the request that it answers."""
+    return f"{answer.status_code}\n{answer.headers}\n{answer.text}"
 
 
 def test_up_tells_no_secret(ours: Stack, marked: Marked) -> None:

@@ -29,11 +29,13 @@ class Marked:
     database: str = "MarkedDatabasePassword42"
     redis: str = "MarkedRedisPassword42"
     index: str = "MarkedMirrorPassword42"
+    operator: str = "MarkedOperatorsWord42"
     app_key: str = ""
 
     def words(self) -> Mapping[str, str]:
         """What to look for, by what it is; of the key, a line out of its middle."""
         named = {"token": self.token, "database": self.database, "redis": self.redis, "index": self.index}
+        named["operator"] = self.operator
         key = {"app key": self.app_key.splitlines()[5]} if self.app_key else {}
         return {**named, **key, "installation token": ISSUED}
 
