@@ -2,52 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.debian import programs
+
 PATIENCE = 20.0
-_INSTALL_WITHIN = 300.0
 _NAMES = (("chromium", "chromium-browser", "google-chrome"), ("chromedriver",))
 
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text("utf-8")
 
 
 def browser_here() -> tuple[str, str]:
-    """The browser and its driver; skips the test, and says why, where there are none and none can be installed."""
-    found = [next(filter(None, map(shutil.which, names)), None) for names in _NAMES]
-    if None in found and (reason := _install()):
-        pytest.skip(f"no chromium with chromedriver here, and {reason}")
-    found = [next(filter(None, map(shutil.which, names)), None) for names in _NAMES]
-    if None in found:
-        pytest.skip("apt installed no chromium with chromedriver")
-    return str(found[0]), str(found[1])
-
-
-def _install() -> str:
-    """Install Debian's, and say why that was not possible."""
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        return "only root on Debian can have it installed"
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    wanted = ("install", "--yes", "--no-install-recommends", "chromium", "chromium-driver")
-    try:
-        for what in (("update",), wanted):
-            command = ["apt-get", *what]
-            subprocess.run(command, env=environment, capture_output=True, check=True, timeout=_INSTALL_WITHIN)
-    except (subprocess.SubprocessError, OSError) as error:
-        return f"apt-get could not install it ({type(error).__name__})"
-    return ""
+    """The browser and its driver."""
+    binary, driver = programs(("chromium", "chromium-driver"), *_NAMES)
+    return binary, driver
 
 
 @dataclass(frozen=True, slots=True)

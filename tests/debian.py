@@ -1,0 +1,42 @@
+"""Programs that only tests need, from Debian: installed where they are missing, if this is root on Debian."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+import pytest
+
+_INSTALL_WITHIN = 300.0
+
+
+def programs(packages: Sequence[str], *names: Sequence[str]) -> list[str]:
+    """Where each program is, by the first of its names that is found.
+
+    Skips the test, and says why, where one is missing and ``packages`` cannot be installed.
+    """
+    found = [next(filter(None, map(shutil.which, choice)), None) for choice in names]
+    wanted = " with ".join(choice[0] for choice in names)
+    if None in found and (reason := _install(packages)):
+        pytest.skip(f"no {wanted} here, and {reason}")
+    found = [next(filter(None, map(shutil.which, choice)), None) for choice in names]
+    if None in found:
+        pytest.skip(f"apt installed no {wanted}")
+    return [str(path) for path in found]
+
+
+def _install(packages: Sequence[str]) -> str:
+    """Install Debian's, and say why that was not possible."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return "only root on Debian can have it installed"
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    wanted = ("install", "--yes", "--no-install-recommends", *packages)
+    try:
+        for what in (("update",), wanted):
+            command = ["apt-get", *what]
+            subprocess.run(command, env=environment, capture_output=True, check=True, timeout=_INSTALL_WITHIN)
+    except (subprocess.SubprocessError, OSError) as error:
+        return f"apt-get could not install it ({type(error).__name__})"
+    return ""
