@@ -1,16 +1,23 @@
-"""The reference page of the settings, written from their fields: ``python -m fetcher.reference`` (``make docs``)."""
+"""The reference pages, written from the code: ``python -m fetcher.reference`` (``make docs``)."""
 
 from __future__ import annotations
 
+import html
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
+from sqlalchemy import Table
 
 from fetcher.settings import PREFIX, Settings
+from fetcher.store.schema import Base
 
-PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
+FOLDER = Path(__file__).parent.parent / "docs"
 
-_HEAD = """# Settings
+_SETTINGS = """# Settings
 
 Every setting is an environment variable, read once when a process starts. An empty one counts as unset. Spans are
 seconds, or `H:MM:SS`, or ISO 8601 (`P1D`). This page is written by `make docs` from `fetcher/settings.py`.
@@ -18,16 +25,44 @@ seconds, or `H:MM:SS`, or ISO 8601 (`P1D`). This page is written by `make docs` 
 | variable | default | what it is |
 |---|---|---|
 """
+_COMMANDS = """# Commands
+
+Results go to stdout, progress and errors to stderr; the exit status is 0 only if all that was asked happened. This page
+is what `--help` says, written by `make docs`.
+
+"""
+_TABLES = """# Tables
+
+What a database holds, for who reads it with other tools; only Fetcher should write to it. Moments are UTC. A package's
+rows go with it. This page is written by `make docs` from `fetcher/store/schema.py`.
+"""
 
 
 def settings_page() -> str:
-    """The page's text."""
-    rows = [f"| `{PREFIX}{name.upper()}` | {_default(field)} | {field.description} |" for name, field in _fields()]
-    return _HEAD + "\n".join(rows) + "\n"
+    """Every environment variable."""
+    fields = Settings.model_fields.items()
+    rows = [f"| `{PREFIX}{name.upper()}` | {_default(field)} | {field.description} |" for name, field in fields]
+    return _SETTINGS + "\n".join(rows) + "\n"
 
 
-def _fields() -> list[tuple[str, FieldInfo]]:
-    return list(Settings.model_fields.items())
+def commands_page() -> str:
+    """Every command's help, as typer writes it down."""
+    command = [sys.executable, "-m", "typer", "fetcher.cli.app", "utils", "docs", "--name", "fetcher"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603  (our own command line)
+    return _COMMANDS + html.unescape(told.partition("\n\n")[2].strip()) + "\n"
+
+
+def tables_page() -> str:
+    """Every table and its columns."""
+    parts = [part for table in Base.metadata.sorted_tables for part in _table(table)]
+    return _TABLES + "\n".join(parts) + "\n"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "commands.md": commands_page,
+    "tables.md": tables_page,
+}
 
 
 def _default(field: FieldInfo) -> str:
@@ -45,5 +80,18 @@ _COMPUTED = {
 }
 
 
+def _table(table: Table) -> Iterator[str]:
+    says = next(mapper.class_.__doc__ for mapper in Base.registry.mappers if mapper.local_table is table)
+    yield f"\n## `{table.name}`\n\n{inspect.cleandoc(says or '').replace('``', '`')}\n"
+    yield "| column | type | |\n|---|---|---|"
+    for column in table.columns:
+        remarks = [
+            "key" if column.primary_key else "" if column.nullable else "always set",
+            *(f"→ `{key.target_fullname}`" for key in column.foreign_keys),
+        ]
+        yield f"| `{column.name}` | {str(column.type).lower()} | {', '.join(filter(None, remarks))} |"
+
+
 if __name__ == "__main__":
-    PAGE.write_text(settings_page())
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page(), "utf-8")

@@ -1,0 +1,74 @@
+"""The commands in the documents, as a shell script that a test runs.
+
+A fenced block that begins with ``sh`` is run, from the top of its document to its end, in one shell of its own folder.
+What cannot be run in a test is preceded by ``<!-- not run: REASON -->``; its syntax is checked all the same. Three
+things are done to a block's lines: a setting whose value holds ``…`` gets the test's own, from ``HERE_`` and its name;
+a command that serves until Ctrl-C is started in the background and waited for, as in a reader's second terminal; and
+ports are replaced by free ones.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+_PREAMBLE = ROOT / "tests" / "documents.sh"
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+
+_BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+?) -->\n)?^```sh\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
+_PLACEHOLDER = re.compile(r"^(?:export )?(?P<name>\w+)=\S*…")
+_SERVERS = ("fetcher up", "fetcher web", "fetcher simulate", "honcho start", "celery -A tasks")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block of shell commands. ``reason``: why no test can run it."""
+
+    text: str
+    reason: str | None
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+
+def blocks_of(path: Path) -> list[Block]:
+    """The document's blocks, from its top to its end."""
+    return [Block(found["text"], found["reason"]) for found in _BLOCK.finditer(path.read_text("utf-8"))]
+
+
+def script_of(blocks: list[Block], ports: Mapping[str, str]) -> str:
+    """What a reader types, as one script that stops at the first command that fails."""
+    lines = [
+        _PREAMBLE.read_text("utf-8"),
+        *(line for block in blocks if block.reason is None for line in _typed(block)),
+    ]
+    return _elsewhere("\n".join(lines) + "\n", ports)
+
+
+def _typed(block: Block) -> Iterator[str]:
+    for line in block.lines:
+        bare = line.partition("  #")[0].strip()
+        if placeholder := _PLACEHOLDER.match(bare):
+            name = placeholder["name"]
+            yield f'export {name}="${{HERE_{name}:-${name}}}"'
+        elif bare.startswith(_SERVERS) and not _only_asks(bare):
+            port = " --port 8990" if bare.startswith("fetcher simulate") and "--port" not in bare else ""
+            yield f"serve {bare.rstrip('&')}{port}"
+        else:
+            yield line
+
+
+def _only_asks(command: str) -> bool:
+    """Whether a command that can serve ends by itself here."""
+    return bool({"--help", "--plan", "--write-catalogue", "inspect", "status", "control"} & set(shlex.split(command)))
+
+
+def _elsewhere(text: str, ports: Mapping[str, str]) -> str:
+    for usual, free in ports.items():
+        text = re.sub(rf"\b{usual}\b", free, text)
+    return text

@@ -1,0 +1,95 @@
+"""Every command that a document shows is run, as its reader would, against the simulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fetcher.intake import Entry, read_folder
+from fetcher.settings import read_settings
+from fetcher.simulator.server import Simulator
+from fetcher.wiring import open_store
+from tests.debian import programs
+from tests.documents import DOCUMENTS, ROOT, blocks_of, script_of
+from tests.integration.conftest import SEEDS
+from tests.stack import environment, simulated
+
+SHOWING = [path for path in DOCUMENTS if any(block.reason is None for block in blocks_of(path))]
+ADDED = "lesscpy"
+"""The package that documents add by hand, and that is not in the catalogue which they import."""
+LONGEST = 280
+
+pytestmark = pytest.mark.timeout(LONGEST + 20)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A reader's folder: the set-up in ``.venv``, and a catalogue that is imported and can be again."""
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    seeds = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
+    catalogue = [seed for seed in seeds if seed["slug"] != ADDED]
+    (tmp_path / "packages.json").write_text(json.dumps(catalogue), "utf-8")
+    (tmp_path / "Procfile").symlink_to(ROOT / "Procfile")
+    (tmp_path / "deploy").symlink_to(ROOT / "deploy")
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", SHOWING, ids=lambda path: path.name)
+def test_the_commands_of(path: Path, desk: Path, simulator: Simulator, empty_postgres_url: str, redis_url: str) -> None:
+    ports = dict(zip(("8080", "8990", "5555"), _free_ports(3), strict=True))
+    settings = {
+        **simulated(simulator),
+        "data_dir": desk / "data",
+        "web_port": ports["8080"],
+        "web_token": "a-token-of-the-operators",
+        "plan_interval": 1,
+        "workers": 1,
+    }
+    servers = {"HERE_FETCHER_DATABASE_URL": empty_postgres_url, "HERE_FETCHER_REDIS_URL": redis_url}
+    programs(["curl"], ["curl"])
+    script = script_of(blocks_of(path), ports)
+    store, engine = open_store(read_settings(environment(**settings)))
+    store.import_entries(
+        [one.entry for one in read_folder(SEEDS) if isinstance(one, Entry) and one.entry.slug != ADDED],
+        datetime.now(UTC),
+    )
+    engine.dispose()
+    done = subprocess.run(
+        ["bash", "-x", "-c", script],
+        cwd=desk,
+        env={
+            **environment(**settings),
+            **servers,
+            "CHECKOUT": str(ROOT),
+            "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-5000:]}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_what_is_not_run_could_be(path: Path) -> None:
+    for block in blocks_of(path):
+        subprocess.run(["bash", "-n", "-c", block.text], check=True, capture_output=True)
+
+
+def _free_ports(count: int) -> Iterator[str]:
+    with_sockets = [socket.socket() for _ in range(count)]
+    for one in with_sockets:
+        one.bind(("127.0.0.1", 0))
+    yield from [str(one.getsockname()[1]) for one in with_sockets]
+    for one in with_sockets:
+        one.close()
