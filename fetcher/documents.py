@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
-from typing import Any
+from typing import Any, TypeGuard
 
 from fetcher.commits import rolling_weeks
 from fetcher.model import WEEKS_SHOWN, CatalogueEntry, Observed, StoredPackage
@@ -51,6 +51,7 @@ _LARGEST_COUNT = 2**31 - 1
 _LARGEST_NUMBER_BITS = 1024
 _DEEPEST = 32
 _SHOWN = 60
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SLUG = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
@@ -235,9 +236,14 @@ def _count(raw: Mapping[str, Any], key: str) -> int | None:
 
 def _week_counts(raw: Mapping[str, Any], key: str) -> tuple[int, ...] | None:
     values = _list(raw, key)
-    if values is not None and len(values) != WEEKS_SHOWN:
+    if values is None:
+        return None
+    if len(values) != WEEKS_SHOWN:
         raise _Unfit(key, f"{WEEKS_SHOWN} integers", shown(values))
-    return None if values is None else tuple(_counted(f"{key}[{i}]", value) for i, value in enumerate(values))
+    for i, value in enumerate(values):
+        if not _is_count(value):
+            _counted(f"{key}[{i}]", value)
+    return tuple(values)
 
 
 def _names(raw: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
@@ -258,15 +264,19 @@ def _list(raw: Mapping[str, Any], key: str) -> list[Any] | None:
     return value
 
 
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_COUNT
+
+
 def _counted(field: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST_COUNT:
+    if not _is_count(value):
         raise _Unfit(field, f"an integer from 0 to {_LARGEST_COUNT}", shown(value))
     return value
 
 
 def _check_text(field: str, text: str) -> None:
     """PostgreSQL stores neither NUL nor half a surrogate pair. The text itself, perhaps with a secret, is not shown."""
-    fault = re.search("[\x00\ud800-\udfff]", text)
+    fault = None if text.isprintable() else _UNSTORABLE.search(text)
     if fault is not None:
         raise _Unfit(field, "a text of storable characters", f"{fault[0]!a} at character {fault.start() + 1}")
 

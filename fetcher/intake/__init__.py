@@ -5,7 +5,7 @@ follow.
 """
 
 from fetcher.intake.documents_json import Page, next_page, read_page
-from fetcher.intake.files import read_file, read_folder, read_path
+from fetcher.intake.files import read_file, read_folder, read_path, read_stream, size_of
 from fetcher.intake.items import Entry, Item, PassedOver, Rejected
 from fetcher.intake.partial import slugified
 
@@ -13,6 +13,8 @@ __all__ = [
     "read_path",
     "read_file",
     "read_folder",
+    "read_stream",
+    "size_of",
     "read_page",
     "next_page",
     "slugified",

@@ -11,8 +11,8 @@ from urllib.parse import urljoin, urlsplit
 from fetcher.documents import shown
 from fetcher.intake.items import Entry, Item, Rejected, as_item
 from fetcher.intake.lines import Line, decoded
+from fetcher.intake.long_json import PAGE_KEYS
 
-_PAGE_KEYS = ("objects", "results")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -37,7 +37,7 @@ def page_of(value: object, where: str) -> Page:
         case list():
             return Page(_listed(value, where, ""), None)
         case dict() if "slug" not in value:
-            key = next((key for key in _PAGE_KEYS if isinstance(value.get(key), list)), None)
+            key = next((key for key in PAGE_KEYS if isinstance(value.get(key), list)), None)
             if key is not None:
                 link, faults = _next_link(value, where)
                 return Page(_listed(value[key], where, key) + faults, link)

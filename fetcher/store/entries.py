@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from sqlalchemy import Row
@@ -109,11 +110,14 @@ def filled_columns(stored: Mapping[str, Any], stated: Columns) -> Columns:
 
 def same(stored: Mapping[str, Any], columns: Mapping[str, Any]) -> bool:
     """Whether nothing differs, not even the order of a document's unknown keys."""
-    return all(_exact(stored[name]) == _exact(value) for name, value in columns.items())
+    return all(_equal(stored[name], value) for name, value in columns.items())
 
 
-def _exact(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, dict | list | tuple | bool | int | float) else value
+def _equal(one: Any, other: Any) -> bool:
+    """As JSON tells values apart: ``1`` is neither ``1.0`` nor ``true``, and a list is what a tuple is."""
+    if one is None or other is None or isinstance(one, str | datetime):
+        return bool(one == other)
+    return json.dumps(one) == json.dumps(other)
 
 
 def entry_of(row: Row[Any]) -> CatalogueEntry:

@@ -83,9 +83,15 @@ class Importer:
         return Addresses(self.read_repo(entry.repo_url), self.read_project(entry.pypi_url))
 
     def _store(self, batch: Sequence[Numbered], now: datetime) -> _Tally:
-        """Store a batch; where the database refuses a value, halve it until the one bad entry is alone."""
+        """Store a batch; where the database refuses a value, halve it until the one bad entry is alone.
+
+        One that changes nothing is only read, without a lock: importing again, also after an interruption, is cheap
+        and holds nobody up.
+        """
         try:
-            return self.transactions.write(lambda connection: _store_batch(connection, batch, now))
+            return self.transactions.read(lambda connection: _as_stored(connection, batch)) or self.transactions.write(
+                lambda connection: _store_batch(connection, batch, now)
+            )
         except StoreError as error:
             if not _refused(error):
                 raise
@@ -103,10 +109,25 @@ def _refused(error: StoreError) -> bool:
     return isinstance(cause, DataError | IntegrityError | OverflowError | UnicodeError) or type(cause) is StatementError
 
 
+def _as_stored(connection: Connection, batch: Sequence[Numbered]) -> _Tally | None:
+    """What the batch comes to if every entry is stored as it is stated; ``None`` as soon as one is not."""
+    catalogue = Catalogue(connection, [(entry, addresses) for _, entry, addresses in batch], lock=False)
+    tally = _Tally(unchanged=len(batch))
+    for _, entry, addresses in batch:
+        try:
+            held = catalogue.find(entry, addresses)
+        except Rejected:
+            return None
+        if held is None or _edit(catalogue, held, entry, addresses) or _observe(held, entry):
+            return None
+        tally.unsupported += [(held.columns["slug"], reason) for reason in addresses.unsupported()]
+    return tally
+
+
 def _store_batch(connection: Connection, batch: Sequence[Numbered], now: datetime) -> _Tally:
     """Imports wait for each other: two that add the same slug would otherwise undo one another."""
     one_at_a_time(connection, IMPORTING)
-    catalogue = Catalogue(connection, [(entry, addresses) for _, entry, addresses in batch])
+    catalogue = Catalogue(connection, [(entry, addresses) for _, entry, addresses in batch], lock=True)
     tally = _Tally()
     touched: dict[int, Held] = {}
     for index, entry, addresses in batch:

@@ -56,16 +56,21 @@ class Held:
 
 
 class Catalogue:
-    """The stored packages that a batch of entries could be about, and those that it has added so far."""
+    """The stored packages that a batch of entries could be about, and those that it has added so far.
 
-    def __init__(self, connection: Connection, entries: Sequence[tuple[CatalogueEntry, Addresses]]) -> None:
+    ``lock``: nobody else is to write them until the transaction ends, for what is read decides what is written.
+    """
+
+    def __init__(
+        self, connection: Connection, entries: Sequence[tuple[CatalogueEntry, Addresses]], *, lock: bool
+    ) -> None:
         self._connection = connection
         self._next_id: int | None = None
         self.held: dict[int, Held] = {}
         self._by_slug: dict[str, Held] = {}
         self._by_repo: dict[str | None, list[Held]] = defaultdict(list)
         self._by_project: dict[str | None, list[Held]] = defaultdict(list)
-        for row in _stored(connection, entries):
+        for row in _stored(connection, entries, lock=lock):
             columns = {
                 column.name: getattr(row, column.name) for column in packages.c if column.name not in _NOT_EDITED
             }
@@ -149,8 +154,10 @@ def _distance(one: Held, entry: CatalogueEntry, addresses: Addresses) -> tuple[b
     return columns["project"] != addresses.project_name, columns["slug"] != entry.slug, one.id
 
 
-def _stored(connection: Connection, entries: Sequence[tuple[CatalogueEntry, Addresses]]) -> list[Row[Any]]:
-    """Every stored package that an entry could be about, locked before it is read."""
+def _stored(
+    connection: Connection, entries: Sequence[tuple[CatalogueEntry, Addresses]], *, lock: bool
+) -> list[Row[Any]]:
+    """Every stored package that an entry could be about; if it is to be locked, then before it is read."""
     loose = [addresses for entry, addresses in entries if entry.id is None and not entry.complete]
     wanted = or_(
         _P.id.in_([entry.id for entry, _ in entries if entry.id is not None]),
@@ -159,7 +166,8 @@ def _stored(connection: Connection, entries: Sequence[tuple[CatalogueEntry, Addr
         _P.project.in_({one.project_name for one in loose if one.project_name}),
     )
     ids = list(connection.execute(select(_P.id).where(wanted)).scalars())
-    lock_packages(connection, ids)
+    if lock:
+        lock_packages(connection, ids)
     answered = exists().where(source_states.c.package_id == _P.id, source_states.c.answered_at.is_not(None))
     columns = [_O[name] for name in (*IMPORTED, "full_name")]
     rows = (

@@ -12,7 +12,8 @@ import pytest
 from tests.integration.conftest import SEEDS, Done, Fetcher
 from tests.stack import Pages
 
-ADDED_TWO = {"added": 2, "updated": 0, "unchanged": 0, "rejected": [], "unsupported": []}
+NOTHING_WRONG = {"rejected": [], "rejected_count": 0, "unsupported": [], "unsupported_count": 0}
+ADDED_TWO = {"added": 2, "updated": 0, "unchanged": 0, **NOTHING_WRONG}
 
 
 @pytest.fixture
