@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import BinaryIO, NoReturn
 
 from fetcher.intake.items import Item, PassedOver, Rejected, as_item
-from fetcher.intake.lines import BOM
 
 LONGEST_ELEMENT = 8 * 1024 * 1024
 """Characters of one element; there is no document of such a length."""
@@ -84,13 +83,13 @@ class _Text:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+        # A byte that is no UTF-8 becomes half a surrogate pair, which no document may hold: it costs its record alone.
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape").decode
         self._decoder = json.JSONDecoder(parse_constant=_refuse)
         self._text = ""
         self._at = 0
         self._line = 1
         """The line in which the window begins, counted as it moves on."""
-        self._bytes = 0
         self._ended = False
 
     def next(self) -> str:
@@ -115,16 +114,19 @@ class _Text:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
+                ahead = error.pos - self._at
                 if not self._may_go_on():
-                    self._at = error.pos
+                    self._at += ahead
                     self.fail(f"JSON ({error.msg})")
             except RecursionError:
                 raise _NotJson(self._place(), "JSON", "values nested too deep") from None
             except ValueError as error:
                 raise _NotJson(self._place(), "JSON", " ".join(str(error).split())[:100]) from None
             else:
-                if end < len(self._text) or not self._may_go_on():  # else it may be a number that goes on
-                    self._at = end
+                # A number may go on behind what was read of it, from "1" or before the "e+" of "1e+9".
+                length = end - self._at
+                if end + 2 < len(self._text) or not self._may_go_on():
+                    self._at += length
                     return value
 
     def fail(self, expected: str) -> NoReturn:
@@ -143,12 +145,7 @@ class _Text:
             return False
         raw = self._stream.read(max(_PIECE, len(self._text) - self._at))
         self._ended = not raw
-        try:
-            piece = self._decode(raw.removeprefix(BOM) if self._bytes == 0 else raw, self._ended)
-        except UnicodeDecodeError as error:
-            at = self._bytes + error.start
-            raise _NotJson("encoding", "UTF-8", f"byte 0x{error.object[error.start]:02x} near {at}") from None
-        self._bytes += len(raw)
+        piece = self._decode(raw, self._ended)
         self._line += self._text.count("\n", 0, self._at)
         self._text = self._text[self._at :] + piece
         self._at = 0

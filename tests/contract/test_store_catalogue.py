@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from sqlalchemy import Engine, event
 
 from fetcher.model import (
     REPOSITORY_SOURCES,
@@ -69,6 +70,20 @@ def test_a_document_is_kept_as_it_is(catalogue: Catalogue) -> None:
     assert found.repo == RepoRef(HOST, "owner", "django-x")
     assert found.project == "django-x"
     assert (found.stats, found.versions, found.commit_days) == (None, None, None)
+
+
+def test_what_is_stored_already_is_only_read(catalogue: Catalogue, engine: Engine) -> None:
+    """A batch that changes nothing takes no lock and writes nothing, so that going over it again is cheap; one word
+    that differs is written."""
+    entries = [DOCUMENT, entry("b"), loose("c", repo_url="https://github.com/other/c")]
+    imported(catalogue, *entries)
+    said: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *of: said.append(of[2]))
+
+    assert counted(imported(catalogue, *entries, now=NOW + DAY)) == (0, 0, 3)
+    assert any(one.startswith("SELECT") for one in said)
+    assert [one for one in said if not one.startswith("SELECT") or "FOR UPDATE" in one] in ([], ["BEGIN"])
+    assert counted(imported(catalogue, entries[0], replace(entries[1], title="Other"), now=NOW + DAY)) == (0, 1, 1)
 
 
 def test_importing_twice_changes_nothing(catalogue: Catalogue) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,34 @@ def _told(done: Done) -> dict[str, Any]:
     assert done.status == 0, done.err
     told: dict[str, Any] = json.loads(done.out)
     return told
+
+
+def test_many_bad_records_are_bounded_on_screen(bare: Fetcher, tmp_path: Path) -> None:
+    """Fifty lines and how many more there are; all of them in the file that was asked for, and all counted."""
+    lines = [json.dumps({"slug": f"not good {n}"}) for n in range(120)] + [json.dumps(_entry("good"))]
+    (tmp_path / "many.jsonl").write_text("\n".join(lines), "utf-8")
+    every = tmp_path / "rejected.jsonl"
+
+    done = bare("import", str(tmp_path / "many.jsonl"), "--rejected", str(every), "--json")
+
+    assert done.status == 1
+    assert (len(done.err.splitlines()), done.err.splitlines()[-1]) == (51, "rejected 70 more")
+    told = json.loads(done.out)
+    assert (told["added"], told["rejected_count"], len(told["rejected"])) == (1, 120, 50)
+    written = [json.loads(line)["rejected"] for line in every.read_text("utf-8").splitlines()]
+    assert written[:50] == told["rejected"]
+    assert written[119].startswith("many.jsonl, line 120: slug: expected")
+
+
+def test_a_page_that_fails_says_where_to_go_on(bare: Fetcher, pages: Pages) -> None:
+    """What came before is stored, and the command that is named brings in the rest alone."""
+    pages.give("/one", {"objects": [_entry("a")], "next": "/two?page=2&limit=1"})
+
+    cut = bare("import", f"{pages.url}/one")
+    pages.give("/two?page=2&limit=1", {"objects": [_entry("b")], "next": None})
+    command = cut.err.partition("`fetcher ")[2].partition("`")[0]
+    rest = bare(*shlex.split(command), "--json")
+
+    assert (cut.status, cut.out.startswith("1 added")) == (1, True)
+    assert _told(rest)["added"] == 1
+    assert [path for path, _ in pages.requests].count("/one") == 1
