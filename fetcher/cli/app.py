@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fetcher import __version__
-from fetcher.cli import catalogue, database, demo, doctor, failures, refresh, run, show, state, web
+from fetcher.cli import catalogue, database, demo, doctor, export, failures, refresh, run, show, state, web
 from fetcher.cli.screen import complain
 from fetcher.errors import FetcherError
 from fetcher.logs import configure_logging
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command("import")(catalogue.import_)
 app.command()(catalogue.add)
+app.command()(export.export)
 app.command()(refresh.refresh)
 app.command()(show.show)
 app.command()(state.status)

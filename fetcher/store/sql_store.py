@@ -34,7 +34,7 @@ from fetcher.overview import (
     SourceAges,
 )
 from fetcher.ports import Imported, Marker
-from fetcher.store import claims, daily, events, listing, reading, recording, requests, retiring, targets
+from fetcher.store import claims, daily, events, exporting, listing, reading, recording, requests, retiring, targets
 from fetcher.store import serials as index_serials
 from fetcher.store.entries import ReadProject, ReadRepo
 from fetcher.store.importing import Importer
@@ -158,6 +158,12 @@ class SqlStore:
 
     def packages(self, package_ids: Sequence[int]) -> list[StoredPackage]:
         return self._transactions.read(lambda on: listing.packages_of(on, package_ids))
+
+    def size(self) -> int:
+        return self._transactions.read(exporting.size)
+
+    def packages_after(self, package_id: int, limit: int) -> list[StoredPackage]:
+        return self._transactions.read(lambda on: exporting.after(on, package_id, limit))
 
     def touched_at(self, package_id: int | None = None) -> datetime | None:
         return self._transactions.read(lambda on: listing.touched_at(on, package_id))

@@ -124,3 +124,18 @@ def test_ages_by_rank(catalogue: Catalogue) -> None:
         SourceAges(Source.GITHUB, NOW - 50 * HOUR, NOW - 95 * HOUR, NOW - 100 * HOUR),
         SourceAges(Source.COMMITS, NOW, NOW, NOW),
     ]
+
+
+def test_all_packages_in_stretches(catalogue: Catalogue) -> None:
+    """By id, each once, retired ones too, whatever is added behind; a stretch past the end is empty."""
+    ids = sorted(catalogue.add("c", "a", "b", "d", "e"))
+    catalogue.store.retire(ids[1:2], NOW)
+
+    first = catalogue.store.packages_after(0, 2)
+    catalogue.add("late")
+    rest = catalogue.store.packages_after(ids[1], 100)
+
+    assert [one.entry.id for one in [*first, *rest]][:5] == ids
+    assert rest[-1].entry.slug == "late"
+    assert catalogue.store.packages_after(rest[-1].entry.id or 0, 2) == []
+    assert catalogue.store.size() == 6

@@ -1,0 +1,108 @@
+"""``fetcher export``: every package's document, as JSON lines or Parquet.
+
+Each document is whole, as ``fetcher show --format v4`` prints it at the moment when its thousand is read; all are of
+one day, so that their weeks are the same. A package that is there from beginning to end is there once. What is added or
+refreshed meanwhile may or may not show: one snapshot of everything would be held for minutes, in which PostgreSQL could
+clear away nothing that the workers have outdated.
+
+A file appears when it is complete: it is written beside its place and then renamed. An export that was cut short leaves
+nothing, and is begun again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from fetcher.cli.parquet import write_parquet
+from fetcher.cli.progress import Work, progress
+from fetcher.cli.screen import err, fail
+from fetcher.documents import write_document
+from fetcher.errors import InputError
+from fetcher.settings import Settings, read_settings
+from fetcher.store import SqlStore
+from fetcher.wiring import open_store
+
+STRETCH = 1000
+
+
+class Form(StrEnum):
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+def export(
+    file: Annotated[Path | None, typer.Argument(help="Where to; default: stdout.", show_default=False)] = None,
+    form: Annotated[
+        Form | None, typer.Option("--format", help="Default: parquet if FILE ends so, else jsonl.", show_default=False)
+    ] = None,
+) -> None:
+    """Export every package's v4 document: JSON lines, one document a line, or a Parquet file with typed columns.
+
+    Times are printed in FETCHER_TIME_ZONE, as `fetcher show --format v4` does.
+
+    Examples: fetcher export > packages.jsonl · fetcher export packages.parquet · fetcher export | fetcher import -
+    """
+    file = None if file == Path("-") else file
+    if form is None:
+        form = Form.PARQUET if file is not None and file.suffix == ".parquet" else Form.JSONL
+    if form is Form.PARQUET and file is None:
+        fail("Parquet needs a file. Name one: fetcher export packages.parquet")
+    settings = read_settings()
+    store, engine = open_store(settings)
+    try:
+        with progress("exported", store.size()) as work, _target(file) as target:
+            documents = _documents(store, settings, work)
+            if form is Form.PARQUET:
+                write_parquet(documents, target, settings.time_zone)
+            else:
+                for document in documents:
+                    target.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
+    finally:
+        engine.dispose()
+    err.print(f"{work.packages:,} packages exported{f' to {file}' if file else ''}")
+
+
+def _documents(store: SqlStore, settings: Settings, work: Work) -> Iterator[dict[str, Any]]:
+    today = datetime.now(UTC).date()
+    last = 0
+    while packages := store.packages_after(last, STRETCH):
+        for package in packages:
+            yield write_document(package, settings.time_zone, today)
+        last = packages[-1].entry.id or last
+        work.watch(len(packages))
+        work.add(len(packages))
+
+
+@contextmanager
+def _target(file: Path | None) -> Iterator[BinaryIO]:
+    """Stdout, or a file that takes its place once all is written; what is no file (/dev/null, a pipe) as it is."""
+    if file is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        if file.exists() and not file.is_file():
+            with file.open("wb") as target:
+                yield target
+            return
+        try:
+            with beside.open("wb") as target:
+                yield target
+                target.flush()
+                os.fsync(target.fileno())
+            beside.replace(file)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{file} cannot be written ({error.strerror})", "Name another file") from None

@@ -1,0 +1,68 @@
+"""Documents as a Parquet file: a typed column for each key, whatever else an editor's document holds as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from importlib import import_module
+from itertools import islice
+from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+from fetcher.documents import KEYS
+from fetcher.errors import ConfigError
+
+GROUP = 20_000
+"""Rows of one group: what is held in memory, and what a reader may pass over."""
+
+_TIMES = ("last_updated", "last_fetched", "created", "modified")
+_JSON = ("category", "grids", "extra")
+"""What may be any JSON: a text where it is one, else JSON."""
+
+
+def write_parquet(documents: Iterable[Mapping[str, Any]], target: BinaryIO, zone: ZoneInfo) -> None:
+    """Write ``documents``, a group of rows at a time. Raises ``ConfigError`` where pyarrow is not installed."""
+    try:
+        arrow: Any = import_module("pyarrow")
+        parquet: Any = import_module("pyarrow.parquet")
+    except ImportError:
+        raise ConfigError("Parquet is written by pyarrow, which is not installed", _REMEDY) from None
+    schema = _schema(arrow, zone)
+    with parquet.ParquetWriter(target, schema, compression="zstd") as writer:
+        for rows in _groups(map(_row, documents)):
+            writer.write_table(arrow.Table.from_pylist(rows, schema))
+
+
+_REMEDY = "Install it (pip install 'fetcher[parquet]'), or export JSON lines"
+
+
+def _schema(arrow: Any, zone: ZoneInfo) -> Any:
+    """The document's keys in their order, and ``extra`` for all others."""
+    text, moment = arrow.string(), arrow.timestamp("us", tz=zone.key)
+    types = dict.fromkeys(KEYS, text) | dict.fromkeys(_TIMES, moment)
+    types |= {
+        "id": arrow.int64(),
+        "repo_forks": arrow.int32(),
+        "repo_watchers": arrow.int32(),
+        "commits_over_52": arrow.list_(arrow.int32()),
+        "participants": arrow.list_(text),
+        "extra": text,
+    }
+    return arrow.schema([arrow.field(name, kind, nullable=name not in ("id", "slug")) for name, kind in types.items()])
+
+
+def _row(document: Mapping[str, Any]) -> dict[str, Any]:
+    row = {key: document[key] for key in KEYS}
+    row["extra"] = {key: value for key, value in document.items() if key not in row} or None
+    for name in _TIMES:
+        row[name] = row[name] and datetime.fromisoformat(row[name])
+    for name in _JSON:
+        if row[name] is not None and not isinstance(row[name], str):
+            row[name] = json.dumps(row[name], ensure_ascii=False)
+    return row
+
+
+def _groups(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while group := list(islice(rows, GROUP)):
+        yield group

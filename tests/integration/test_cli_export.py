@@ -1,0 +1,134 @@
+"""``fetcher export``: what `show` prints, all of it, out and in again."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from fetcher.cli import export as command
+from fetcher.model import StoredPackage
+from fetcher.store import SqlStore
+from tests.integration.conftest import SEEDS, Fetcher
+
+ZONE = "America/New_York"
+ODD = {
+    "slug": "odd",
+    "title": "Odd ✓",
+    "repo_url": "https://gitlab.example/a/odd",
+    "grids": {"not": ["a", "list"]},
+    "badge": {"colour": ["blue", None, 1.5]},
+}
+
+
+@pytest.fixture
+def filled(fetcher: Fetcher, tmp_path: Path) -> Fetcher:
+    """The five seeds, refreshed, a package that is not fetched and keeps keys of its own, and a retired one."""
+    (tmp_path / "odd.json").write_text(json.dumps([ODD, {"slug": "old", "title": "Old"}]), "utf-8")
+    assert fetcher("import", str(SEEDS), str(tmp_path / "odd.json")).status == 0
+    assert fetcher("refresh", "--all").status == 0
+    assert fetcher("retire", "old").status == 0
+    fetcher.settings["time_zone"] = ZONE
+    return fetcher
+
+
+def test_every_document_as_it_is_shown_and_back(
+    filled: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One a line in the order of their ids, each what `show` prints; into an empty database and out: the same bytes."""
+    monkeypatch.setattr(command, "STRETCH", 3)
+    done = filled("export")
+    documents = _documents(done.out)
+    shown = [json.loads(filled("show", one["slug"], "--format", "v4").out) for one in documents]
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(done.out.encode())))
+    elsewhere = {"data_dir": tmp_path / "elsewhere"}
+    back = filled("import", "-", "--json", **elsewhere)
+    again = filled("export", **elsewhere)
+
+    assert [list(one.items()) for one in documents] == [list(one.items()) for one in shown]
+    assert [one["id"] for one in documents][:5] == [265, 1412, 2192, 2223, 4005]
+    assert [one["slug"] for one in documents][5:] == ["odd", "old"]
+    assert done.err.splitlines()[-1] == "7 packages exported"
+    assert json.loads(back.out)["added"] == 7
+    assert again.out == done.out
+
+
+def test_parquet_has_a_typed_column_for_each_key(filled: Fetcher, tmp_path: Path) -> None:
+    """Moments are moments, counts are integers, lists are lists; an editor's odd JSON is kept as such."""
+    file = tmp_path / "packages.parquet"
+    documents = _documents(filled("export").out)
+
+    done = filled("export", str(file))
+    table = parquet.read_table(file)
+
+    assert (done.status, done.out) == (0, "")
+    assert table.schema.field("last_fetched").type.tz == ZONE
+    assert [_as_document(row) for row in table.to_pylist()] == documents
+
+
+def test_parquet_without_pyarrow_says_what_to_install(
+    bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, status 1, and no file."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    done = bare("export", str(tmp_path / "x.parquet"))
+
+    assert "pip install 'fetcher[parquet]'" in done.complaint
+    assert "Parquet needs a file" in bare("export", "--format", "parquet").complaint
+    assert list(tmp_path.glob("*x.parquet*")) == []
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(
+    filled: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export that ends half-way leaves the last one as it was, and nothing beside it; what is no file stays."""
+    file = tmp_path / "out" / "packages.jsonl"
+    file.parent.mkdir()
+    file.write_text("the last one")
+    monkeypatch.setattr(command, "STRETCH", 3)
+    after = SqlStore.packages_after
+
+    def cut(store: SqlStore, package_id: int, limit: int) -> list[StoredPackage]:
+        if package_id:
+            raise KeyboardInterrupt
+        return after(store, package_id, limit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlStore, "packages_after", cut)
+        assert filled("export", str(file)).status == 130
+    assert [(one.name, one.read_text()) for one in file.parent.iterdir()] == [("packages.jsonl", "the last one")]
+
+    assert filled("export", str(file)).status == 0
+    assert len(file.read_text("utf-8").splitlines()) == 7
+    assert filled("export", "/dev/null").status == 0
+    assert Path("/dev/null").is_char_device()
+    assert "cannot be written (No such file or directory)" in filled("export", str(tmp_path / "no" / "x")).complaint
+
+
+def _documents(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _as_document(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as the document that it was: JSON parsed, moments printed, keys of its own behind the others."""
+
+    def values() -> Iterator[tuple[str, Any]]:
+        for name, value in row.items():
+            if name in ("category", "grids") and value is not None and value[:1] in "[{":
+                yield name, json.loads(value)
+            elif isinstance(value, datetime):
+                yield name, value.isoformat()
+            elif name != "extra":
+                yield name, value
+
+    return dict(values()) | json.loads(row["extra"] or "{}")
