@@ -1,12 +1,11 @@
 """When a source is asked next: cadence, cooldowns and strikes. Pure: outcome, state and now in, a schedule out.
 
-A package's slot in the day comes from a stable hash of its id, so that a day's load is flat and every refresh, early
-or late, leads back to the slot.
+A package's slot in the day follows from its id for ever, so that a day's load is flat and every refresh, early or late,
+leads back to the slot.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar, assert_never
@@ -34,6 +33,11 @@ T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+_NEIGHBOURS = 32
+_MINUTE_OF_A_DAY = 1 / 1440
+_GOLDEN = 11_400_714_819_323_198_485
+"""2**64 divided by the golden ratio (Knuth, The Art of Computer Programming, volume 3, section 6.4)."""
 
 LONGEST_PAUSE = _DAY
 """A longer ``retry-after`` or a later reset is taken for a mistake: nothing is put off for ever by one header."""
@@ -99,9 +103,16 @@ class Next:
 
 
 def phase(package_id: int) -> float:
-    """Where in every interval a package has its slot: stable, and spread evenly over [0, 1)."""
-    digest = hashlib.blake2b(package_id.to_bytes(8, "big"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
+    """Where in every interval a package has its slot: stable, and spread evenly over [0, 1).
+
+    Thirty-two neighbours share a minute of the day, and their minutes lie by the golden ratio: no other step fills a
+    circle more evenly, whatever their number. Rows of neighbours lie on the same pages, and a page is written to the
+    database's log whole when it is first touched after a checkpoint: touched once for all of them, it costs each of a
+    million packages a twentieth of what it would cost each alone.
+    """
+    block, place = divmod(package_id, _NEIGHBOURS)
+    turned = block * _GOLDEN % 2**64
+    return (turned / 2**64 + place / _NEIGHBOURS * _MINUTE_OF_A_DAY) % 1.0
 
 
 def slot(package_id: int, now: datetime, interval: timedelta) -> datetime:

@@ -68,6 +68,15 @@ def test_slots_are_flat() -> None:
     assert all(abs(count - 10_000 / 24) < 10_000 / 24 / 6 for count in hours.values())
 
 
+def test_neighbours_share_a_minute_and_nobody_crowds_it() -> None:
+    """Whatever is written together lies together: 32 ids a minute, and no minute has more than two such groups."""
+    minutes = Counter(int(phase(package_id) * 1440 + 1e-6) for package_id in range(32_000))
+    spans = [phase(first + 31) - phase(first) for first in range(0, 32_000, 32)]
+    assert all(0 < span * 1440 < 1 for span in spans if span > 0)
+    assert sum(span < 0 for span in spans) <= 1, "only the group that lies across midnight"
+    assert max(minutes.values()) <= 64
+
+
 @given(ids)
 def test_a_phase_is_stable(package_id: int) -> None:
     """The same package always has the same place in the interval."""
