@@ -1,0 +1,270 @@
+"""A catalogue as it stands after its first pass, written straight into the database: a million packages in minutes.
+
+The packages are the simulator's own invented ones, so that whoever asks for one of them is told what is stored: a pass
+over the filled catalogue finds nothing new, as on any day. Every source's next time is where the planner puts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, insert, text
+
+from fetcher.commits import DAYS_KEPT
+from fetcher.model import Source
+from fetcher.planner import phase
+from fetcher.pypi.releases import File, in_order, latest, release
+from fetcher.simulator import history as told
+from fetcher.simulator.project import Project, ProjectStatus
+from fetcher.simulator.repository import Repository
+from fetcher.simulator.synthetic import FIRST_REPOSITORY_ID, SyntheticCatalogue
+from fetcher.store import open_engine
+from fetcher.store.schema import (
+    events,
+    freshness,
+    history,
+    markers,
+    observations,
+    packages,
+    releases,
+    source_states,
+)
+from fetcher.store.serials import _SPREAD, _phase
+
+TABLES = (packages, observations, freshness, source_states, history, events, releases)
+CHUNK = 2_000
+EMPTY, QUARANTINED = "empty", "quarantined"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CREATED = datetime(2020, 1, 1, 5, tzinfo=UTC)
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What to write: so many packages, as they stand at ``now``."""
+
+    packages: int
+    now: datetime
+    interval: timedelta = timedelta(days=1)
+    recheck: timedelta = timedelta(days=30)
+    details: bool = True
+    """Contributors and commits as the simulator tells them; without, none: they take most of the time."""
+    overdue: timedelta = timedelta(0)
+    """Move every repository's next time so far back, as an outage does."""
+
+
+def fill(engine: Engine, filling: Filling, processes: int = 2) -> None:
+    """Write all rows, then let the database count them, as autovacuum would have."""
+    chunks = [range(at, min(at + CHUNK, filling.packages)) for at in range(0, filling.packages, CHUNK)]
+    if engine.dialect.name == "postgresql":
+        url = engine.url.render_as_string(hide_password=False)
+        with ProcessPoolExecutor(processes) as pool:
+            list(pool.map(partial(_copy_chunk, url, filling), chunks))
+    else:
+        for chunk in chunks:
+            with engine.begin() as connection:
+                for table, rows in _rows(filling, chunk).items():
+                    connection.execute(insert(table), rows)
+    marks = [{"name": "catalogue", "observed_at": filling.now}]
+    with engine.begin() as connection:
+        connection.execute(insert(markers), marks)
+    settle(engine)
+
+
+def settle(engine: Engine) -> None:
+    """What time and autovacuum do to a table that is not written in bulk every day."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("VACUUM ANALYZE"))
+            connection.execute(text("CHECKPOINT"))
+        else:
+            connection.execute(text("ANALYZE"))
+
+
+def _copy_chunk(url: str, filling: Filling, chunk: range) -> None:
+    engine = open_engine(url, pool_size=1)
+    with engine.begin() as connection:
+        connection.execute(text("SET LOCAL synchronous_commit = off"))
+        for table, rows in _rows(filling, chunk).items():
+            _copy(connection, table, rows)
+    engine.dispose()
+
+
+def _copy(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
+    """COPY, with each value bound as an INSERT would bind it."""
+    dialect = connection.dialect
+    binds = [(column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in table.c]
+    columns = ", ".join(f'"{name}"' for name, _ in binds)
+    cursor: Any = connection.connection.cursor()
+    with cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row([bind(row.get(name)) if bind else row.get(name) for name, bind in binds])
+
+
+def _rows(filling: Filling, chunk: range) -> Mapping[Table, list[Row]]:
+    catalogue = SyntheticCatalogue(filling.packages, 0, filling.now)
+    found: dict[Table, list[Row]] = {table: [] for table in TABLES}
+    for index in chunk:
+        for table, row in _package(filling, catalogue, index):
+            found[table].append(row)
+    return {table: rows for table, rows in found.items() if rows}
+
+
+def _package(filling: Filling, catalogue: SyntheticCatalogue, index: int) -> Iterator[tuple[Table, Row]]:
+    repository = catalogue.repository(FIRST_REPOSITORY_ID + index)
+    project = catalogue.project(catalogue.project_name(index))
+    assert repository is not None
+    assert project is not None
+    package_id = index + 1
+    yield packages, _entry(package_id, repository)
+    in_project, its_releases = _project(project)
+    row = {"package_id": package_id, **_statistics(repository), **_details(filling, repository), **in_project}
+    yield observations, row
+    states = list(_states(filling, package_id, repository, project))
+    yield freshness, {"package_id": package_id, "last_fetched": max(state["answered_at"] for state in states)}
+    day = (filling.now - filling.interval).date()
+    figures = {name: row[name] for name in ("stars", "forks", "watchers")}
+    yield history, {"package_id": package_id, "day": day, **figures, "version": row["pypi_latest"]}
+    for state in states:
+        yield source_states, state
+        first = {"source": state["source"], "outcome": "fetched", "message": "first answer"}
+        yield events, {"package_id": package_id, "at": state["answered_at"], **first}
+    for one in its_releases:
+        yield releases, {"package_id": package_id, **one}
+
+
+def _entry(package_id: int, repository: Repository) -> Row:
+    address = f"github.com/{repository.full_name}"
+    return {
+        "id": package_id,
+        "slug": repository.name,
+        "title": repository.name,
+        "category": "https://directory.example.invalid/api/v4/categories/1/",
+        "grids": [],
+        "repo_url": f"https://{address}",
+        "pypi_url": repository.name,
+        "documentation_url": None,
+        "created": _CREATED,
+        "modified": _CREATED,
+        "extra": {},
+        "repo_host": "github.com",
+        "repo_owner": repository.owner,
+        "repo_name": repository.name,
+        "repo_key": address.lower(),
+        "repo_unsupported": None,
+        "project": repository.name,
+        "project_unsupported": None,
+        "retired_at": None,
+    }
+
+
+def _statistics(repository: Repository) -> Row:
+    tip = repository.history.tip
+    return {
+        "node_id": repository.node_id,
+        "database_id": repository.database_id,
+        "full_name": repository.full_name,
+        "stars": repository.stars,
+        "forks": repository.forks,
+        "watchers": repository.subscribers,
+        "description": repository.description or "",
+        "archived": repository.archived,
+        "disabled": repository.disabled,
+        "empty": tip is None,
+        "default_branch": repository.default_branch if tip else None,
+        "head_oid": tip and tip.oid,
+        "head_committed_at": tip and tip.committed_at.replace(microsecond=0),
+        "pushed_at": repository.pushed_at.replace(microsecond=0),
+    }
+
+
+def _details(filling: Filling, repository: Repository) -> Row:
+    today = filling.now.date()
+    if not filling.details or repository.history.tip is None:
+        return {"contributors": [], "days_start": today - timedelta(days=DAYS_KEPT), "day_counts": ()}
+    commits = repository.history.commits()
+    people, _ = told.contributors(commits)
+    weeks = told.commit_activity(commits, today)
+    return {
+        "contributors": [[one.author.login, one.contributions] for one in people],
+        "days_start": weeks[0].start.date(),
+        "day_counts": tuple(count for week in weeks for count in week.days),
+    }
+
+
+def _project(project: Project) -> tuple[Row, list[Row]]:
+    if project.status is ProjectStatus.QUARANTINED:
+        return {"pypi_latest": None, "pypi_status": QUARANTINED}, []
+    found = in_order(
+        release(one.version, [File(one.uploaded_at, one.yanked, one.yanked_reason, one.requires_python)])
+        for one in project.releases
+    )
+    row = {
+        "pypi_name": project.name,
+        "pypi_latest": latest(found),
+        "pypi_summary": project.summary,
+        "pypi_classifiers": list(project.classifiers),
+        "pypi_licence": project.license,
+        "pypi_documentation_url": project.project_urls.get("Documentation"),
+        "pypi_status": str(project.status),
+        "pypi_serial": project.serial,
+    }
+    return row, [
+        {
+            "number": one.number,
+            "position": position,
+            "uploaded_at": one.uploaded_at,
+            "yanked": one.yanked,
+            "yanked_reason": one.yanked_reason,
+            "requires_python": one.requires_python,
+            "prerelease": one.prerelease,
+            "files": one.files,
+        }
+        for position, one in enumerate(found)
+    ]
+
+
+def _states(filling: Filling, package_id: int, repository: Repository, project: Project) -> Iterator[Row]:
+    """Each source as its last answer left it: repositories at their slots of the day, re-checks spread over theirs."""
+    due = _next_slot(package_id, filling.now, filling.interval)
+    answered = due - filling.interval
+    tip = repository.history.tip
+    head = tip.oid if tip else EMPTY
+    whole = _next_slot(package_id, filling.now, filling.recheck)
+    for source in (Source.GITHUB, Source.CONTRIBUTORS, Source.COMMITS):
+        own = source is Source.GITHUB
+        yield _state(
+            package_id,
+            source,
+            answered_at=answered,
+            revision=head,
+            whole_at=answered if own else whole - filling.recheck,
+            due_at=due - filling.overdue if own else whole,
+        )
+    since = filling.now - filling.recheck * phase(package_id)
+    quarantined = project.status is ProjectStatus.QUARANTINED
+    yield _state(
+        package_id,
+        Source.PYPI,
+        answered_at=filling.now - filling.interval,
+        revision=QUARANTINED if quarantined else str(project.serial),
+        whole_at=since,
+        due_at=since + filling.recheck * (1 + _SPREAD * _phase(package_id)),
+    )
+
+
+def _state(package_id: int, source: Source, *, answered_at: datetime, **columns: Any) -> Row:
+    answered = {"answered_at": answered_at, "observed_at": answered_at, "outcome": "fetched", "failures": 0}
+    return {"package_id": package_id, "source": source.value, **answered, **columns}
+
+
+def _next_slot(package_id: int, now: datetime, interval: timedelta) -> datetime:
+    """The first slot from now on, where the planner looks for one that is half an interval away."""
+    start = _EPOCH + interval * phase(package_id)
+    return start + interval * -((start - now) // interval)
