@@ -73,12 +73,25 @@ class ListedPackage:
     last_fetched: datetime | None
 
 
+class Counted(StrEnum):
+    """How well a number of packages is known, in the words before it."""
+
+    EXACT = ""
+    ABOUT = "about"
+    """The database's own estimate."""
+    MORE = "more than"
+    """Counting was ended there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A stretch of a listing, and how many packages there are in all of it."""
 
     count: int
     rows: tuple[ListedPackage, ...]
+    more: bool = False
+    """There are packages after this stretch."""
+    counted: Counted = Counted.EXACT
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,8 +278,8 @@ class Store(Protocol):
         """What documents are printed from, in the order of the ids; without releases and states."""
         ...
 
-    def touched_at(self, package_id: int | None = None) -> datetime | None:
-        """When this package (any, if ``None``) was last asked for or the catalogue was edited."""
+    def touched_at(self, package_ids: Sequence[int]) -> datetime | None:
+        """When one of these packages was last asked for or the catalogue was edited."""
         ...
 
     def ages(self) -> list[overview.SourceAges]: ...

@@ -40,6 +40,13 @@ def lock_packages(connection: Connection, package_ids: Sequence[int]) -> None:
         connection.execute(select(rows).where(rows.in_(ids)).order_by(rows).with_for_update()).all()
 
 
+def give_up_after(connection: Connection, span: timedelta) -> None:
+    """Have the database give up any statement of this transaction that takes longer. SQLite has no such word."""
+    if connection.dialect.name == "postgresql":
+        milliseconds = f"{span // timedelta(milliseconds=1)}"
+        connection.execute(select(func.set_config("statement_timeout", milliseconds, True)))
+
+
 def apart_by(
     connection: Connection, first: ColumnElement[Any], last: ColumnElement[Any], span: timedelta
 ) -> ColumnElement[bool]:

@@ -66,6 +66,7 @@ _FAULTS = (
         "has too many connections",
         "Raise max_connections or start fewer workers",
     ),
+    _Fault(("57014",), (), "gave up a question that takes too long", "Ask for less: search fewer words, sort by slug"),
     _Fault(("40001", "40P01"), (), "kept running into other transactions", "Try again"),
 )
 

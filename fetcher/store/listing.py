@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -22,10 +22,10 @@ from sqlalchemy import (
 )
 
 from fetcher.model import Source, StoredPackage
-from fetcher.overview import Column, Listed, ListedPackage, Listing, PackageState, SourceAges
+from fetcher.overview import Column, Counted, Listed, ListedPackage, Listing, PackageState, SourceAges
 from fetcher.planner import GONE_SPAN, GONE_STRIKES
 from fetcher.store.columns import plain
-from fetcher.store.dialects import apart_by
+from fetcher.store.dialects import apart_by, give_up_after
 from fetcher.store.entries import entry_of, project_of, repo_of
 from fetcher.store.reading import CATALOGUE
 from fetcher.store.schema import FAILING, freshness, markers, observations, packages, source_states
@@ -36,7 +36,7 @@ _P, _O, _F, _S = packages.c, observations.c, freshness.c, source_states.c
 
 _SORTED_BY: Mapping[Column, ColumnElement[Any]] = {
     Column.ID: _P.id,
-    Column.SLUG: func.lower(_P.slug),
+    Column.SLUG: _P.slug,
     Column.TITLE: func.lower(_P.title),
     Column.STARS: _O.stars,
     Column.FORKS: _O.forks,
@@ -46,19 +46,80 @@ _SORTED_BY: Mapping[Column, ColumnElement[Any]] = {
     Column.CREATED: _P.created,
     Column.MODIFIED: _P.modified,
 }
+_KEY_BESIDE: Mapping[Column, ColumnElement[int]] = {
+    Column.STARS: _O.package_id,
+    Column.FORKS: _O.package_id,
+    Column.VERSION: _O.package_id,
+    Column.LAST_UPDATED: _O.package_id,
+    Column.LAST_FETCHED: _F.package_id,
+}
+"""The package's id in the table of the column, where that is not the packages' own."""
+
+_BY_INDEX = frozenset({Column.ID, Column.SLUG})
+"""Columns whose unique index gives a stretch in order: nothing is sorted, however many packages there are."""
+
 _SEARCHED = (_P.slug, _P.title, _P.repo_url, _O.description)
 
 
+COUNTED = 10_000
+"""So many matches are counted one by one; of more it is said that there are more."""
+
+PATIENCE = timedelta(seconds=10)
+"""How long one statement may take for a page: searching a million descriptions takes seconds, and no page minutes."""
+
+
 def listing(connection: Connection, wanted: Listing, stale_before: datetime) -> Listed:
-    """The stretch that is ``wanted``. Whoever was fetched before ``stale_before`` is stale."""
+    """The stretch that is ``wanted``. Whoever was fetched before ``stale_before`` is stale.
+
+    First the ids, from one table where that is enough, then the lines of those alone; so a page far down the catalogue
+    costs a walk along an index and not a million joins.
+    """
+    give_up_after(connection, PATIENCE)
+    stretch = _ids(connection, wanted, stale_before).limit(wanted.limit + 1).offset(wanted.offset)
+    ids: list[int] = list(connection.execute(stretch).scalars())
+    more, ids = len(ids) > wanted.limit, ids[: wanted.limit]
+    lines = _lines(connection, Listing(), stale_before, ids).where(_P.id.in_(ids))
+    found = {row.id: _line(row) for row in connection.execute(lines)} if ids else {}
+    seen = wanted.offset + len(ids)
+    count, counted = (seen, Counted.EXACT) if ids and not more else _count(connection, wanted, stale_before)
+    rows = tuple(found[package_id] for package_id in ids if package_id in found)
+    return Listed(max(count, seen + more) if ids else count, rows, more, counted)
+
+
+def _ids(connection: Connection, wanted: Listing, stale_before: datetime) -> Select[Any]:
+    """The ids of all that is wanted, in order."""
+    if _is_whole(wanted) and wanted.sort is not Column.STATE:
+        by = _SORTED_BY[wanted.sort]
+        key = _KEY_BESIDE.get(wanted.sort, _P.id)
+        if wanted.sort in _BY_INDEX:
+            return select(key).order_by(by.desc() if wanted.descending else by)
+        return select(key).order_by((by.desc() if wanted.descending else by).nulls_last(), key)
     lines = _lines(connection, wanted, stale_before)
-    every = lines.subquery()
-    count = connection.execute(select(func.count()).select_from(every)).scalar_one()
-    state = lines.selected_columns["state"]
-    by = state if wanted.sort is Column.STATE else _SORTED_BY[wanted.sort]
-    ordered = lines.order_by((by.desc() if wanted.descending else by).nulls_last(), _P.id)
-    rows = connection.execute(ordered.limit(wanted.limit).offset(wanted.offset))
-    return Listed(count, tuple(_line(row) for row in rows))
+    by = lines.selected_columns["state"] if wanted.sort is Column.STATE else _SORTED_BY[wanted.sort]
+    chosen = lines.with_only_columns(_P.id, maintain_column_froms=True)
+    if wanted.sort in _BY_INDEX:
+        return chosen.order_by(by.desc() if wanted.descending else by)
+    return chosen.order_by((by.desc() if wanted.descending else by).nulls_last(), _P.id)
+
+
+def _is_whole(wanted: Listing) -> bool:
+    """Whether every package is wanted."""
+    return wanted.state is None and not (plain(wanted.search) or "").split()
+
+
+def _count(connection: Connection, wanted: Listing, stale_before: datetime) -> tuple[int, Counted]:
+    """How many packages are wanted, and how well that is known."""
+    if not _is_whole(wanted):
+        some = _lines(connection, wanted, stale_before).with_only_columns(_P.id, maintain_column_froms=True)
+        found = connection.execute(select(func.count()).select_from(some.limit(COUNTED + 1).subquery())).scalar_one()
+        return (found, Counted.EXACT) if found <= COUNTED else (COUNTED, Counted.MORE)
+    if connection.dialect.name == "postgresql":
+        estimate = connection.execute(
+            text("SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass('packages')")
+        ).scalar()
+        if estimate is not None and estimate > COUNTED:
+            return estimate, Counted.ABOUT
+    return connection.execute(select(func.count()).select_from(packages)).scalar_one(), Counted.EXACT
 
 
 def states(connection: Connection, stale_before: datetime) -> Mapping[PackageState, int]:
@@ -82,11 +143,9 @@ def packages_of(connection: Connection, package_ids: Sequence[int]) -> list[Stor
     return [found[package_id] for package_id in package_ids if package_id in found]
 
 
-def touched_at(connection: Connection, package_id: int | None) -> datetime | None:
-    """When a package (any, if ``None``) was last asked for, or the catalogue edited: no document changes without."""
-    asked = select(func.max(_S.observed_at))
-    if package_id is not None:
-        asked = asked.where(_S.package_id == package_id)
+def touched_at(connection: Connection, package_ids: Sequence[int]) -> datetime | None:
+    """When one of these packages was last asked for, or the catalogue edited: no document of theirs changes without."""
+    asked = select(func.max(_S.observed_at)).where(_S.package_id.in_(package_ids))
     edited = select(markers.c.observed_at).where(markers.c.name == CATALOGUE)
     moments = (connection.execute(asked).scalar(), connection.execute(edited).scalar())
     return max((moment for moment in moments if moment is not None), default=None)
@@ -103,9 +162,11 @@ def ages(connection: Connection) -> list[SourceAges]:
     return [SourceAges(source, *rows[source.value][1:]) for source in Source if source.value in rows]
 
 
-def _lines(connection: Connection, wanted: Listing, stale_before: datetime) -> Select[Any]:
-    """The lines of all packages that are wanted, unordered."""
-    troubled = _troubled(connection)
+def _lines(
+    connection: Connection, wanted: Listing, stale_before: datetime, only: Sequence[int] | None = None
+) -> Select[Any]:
+    """The lines of all packages that are wanted, unordered; the state is right for ``only`` these, if it is given."""
+    troubled = _troubled(connection, only)
     state = _state(troubled, stale_before)
     lines = (
         select(
@@ -131,15 +192,18 @@ def _lines(connection: Connection, wanted: Listing, stale_before: datetime) -> S
     return lines
 
 
-def _troubled(connection: Connection) -> Subquery:
-    """Packages of which a source fails, off the partial index, and whether one is gone."""
+def _troubled(connection: Connection, only: Sequence[int] | None) -> Subquery:
+    """Packages (``only`` these, if given) of which a source fails, off the partial index, and whether one is gone."""
     gone = and_(
         _S.outcome == "gone",
         _S.failures >= GONE_STRIKES,
         apart_by(connection, _S.first_failed_at, _S.last_failed_at, GONE_SPAN),
     )
     worst = func.max(case((gone, 1), else_=0)).label("gone")
-    return select(_S.package_id, worst).where(text(FAILING)).group_by(_S.package_id).subquery("troubled")
+    failing = select(_S.package_id, worst).where(text(FAILING)).group_by(_S.package_id)
+    if only is not None:
+        failing = failing.where(_S.package_id.in_(only))
+    return failing.subquery("troubled")
 
 
 def _state(troubled: Subquery, stale_before: datetime) -> ColumnElement[str]:

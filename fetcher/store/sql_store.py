@@ -165,8 +165,8 @@ class SqlStore:
     def packages_after(self, package_id: int, limit: int) -> list[StoredPackage]:
         return self._transactions.read(lambda on: exporting.after(on, package_id, limit))
 
-    def touched_at(self, package_id: int | None = None) -> datetime | None:
-        return self._transactions.read(lambda on: listing.touched_at(on, package_id))
+    def touched_at(self, package_ids: Sequence[int]) -> datetime | None:
+        return self._transactions.read(lambda on: listing.touched_at(on, package_ids))
 
     def ages(self) -> list[SourceAges]:
         return self._transactions.read(listing.ages)

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fetcher.documents import dump, write_document
-from fetcher.overview import Listing, RefreshRequest
+from fetcher.overview import Column, Listing, RefreshRequest
 from fetcher.web.conditional import conditional, last_modified
 from fetcher.web.faults import NotAllowed, Refused
 from fetcher.web.openapi import schema
@@ -20,6 +20,8 @@ from fetcher.web.resources import resource
 from fetcher.web.site import Site, site_of
 
 PAGE = 20
+EDITED = frozenset({Column.ID, Column.SLUG, Column.TITLE, Column.CREATED, Column.MODIFIED})
+"""Columns that editors alone write: in their order, a page's packages change by an editor's word only."""
 NO_TOKEN = "refreshing by HTTP is switched off"  # noqa: S105  (a sentence)
 NO_TOKEN_REMEDY = "Set FETCHER_WEB_TOKEN for the web process"  # noqa: S105
 
@@ -32,12 +34,15 @@ def packages(request: Request) -> Response:
     stored = site.store.packages([row.id for row in listed.rows])
     page = {
         "count": listed.count,
-        "next": _link(request, wanted, wanted.offset + wanted.limit, listed.count),
-        "previous": _link(request, wanted, max(wanted.offset - wanted.limit, 0), wanted.offset),
+        "next": _link(request, wanted, wanted.offset + wanted.limit) if listed.more else None,
+        "previous": _link(request, wanted, max(wanted.offset - wanted.limit, 0)) if wanted.offset else None,
         "results": [write_document(package, site.settings.time_zone, now.date()) for package in stored],
     }
-    # How a package stands changes by the passing of time alone, which no date tells.
-    modified = last_modified(site.store.touched_at(), now) if wanted.state is None else None
+    if listed.counted:
+        page["count_is"] = f"{listed.counted} {listed.count:,}"
+    # What refreshes, or time alone, put in another order or select anew changes without one of these being asked.
+    steady = wanted.sort in EDITED and wanted.state is None and not wanted.search
+    modified = last_modified(site.store.touched_at([row.id for row in listed.rows]), now) if steady else None
     return conditional(request, dump(page).encode(), modified)
 
 
@@ -46,7 +51,7 @@ def package(request: Request) -> Response:
     site, now = site_of(request), site_of(request).clock.now()
     found = find(site.store, request.path_params["package"])
     document = write_document(found, site.settings.time_zone, now.date())
-    modified = last_modified(site.store.touched_at(found.entry.id), now)
+    modified = last_modified(site.store.touched_at([found.entry.id or 0]), now)
     return conditional(request, dump(document).encode(), modified)
 
 
@@ -84,10 +89,8 @@ def _check_token(request: Request, site: Site) -> None:
         raise NotAllowed("the operator's token is missing or wrong", "Send `Authorization: Bearer FETCHER_WEB_TOKEN`")
 
 
-def _link(request: Request, wanted: Listing, offset: int, end: int) -> str | None:
-    """The address of the page that starts at ``offset``; none where nothing is before ``end``."""
-    if offset >= end:
-        return None
+def _link(request: Request, wanted: Listing, offset: int) -> str:
+    """The address of the page that starts at ``offset``."""
     kept = [pair for pair in request.query_params.multi_items() if pair[0] not in ("limit", "offset")]
     query = urlencode([*kept, ("limit", wanted.limit), ("offset", offset)])
     return str(request.url.replace(query=query, fragment=""))

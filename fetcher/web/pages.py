@@ -111,7 +111,7 @@ def packages(request: Request) -> Response:
         "first": min(wanted.offset + 1, shown),
         "last": shown,
         "previous": _query(wanted, offset=before) if wanted.offset else None,
-        "next": _query(wanted, offset=after) if shown < listed.count else None,
+        "next": _query(wanted, offset=after) if listed.more else None,
     }
     return render(request, "packages.html", context)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Engine, text
 
 from fetcher.model import Source
-from fetcher.overview import Column, Listing, PackageState, SourceAges
+from fetcher.overview import Column, Counted, Listing, PackageState, SourceAges
 from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, stats, versions
 
 STALE = NOW - DAY
@@ -39,7 +40,29 @@ def test_stretches_meet(catalogue: Catalogue) -> None:
     catalogue.add(*slugs)
     found = [s for at in range(0, 30, 10) for s in _slugs(catalogue, sort=Column.STARS, limit=10, offset=at)]
     assert sorted(found) == slugs
-    assert catalogue.store.listing(Listing(offset=20, limit=10), STALE).count == 25
+    last = catalogue.store.listing(Listing(offset=20, limit=10), STALE)
+    assert (last.count, last.more, len(last.rows)) == (25, False, 5)
+    whole = catalogue.store.listing(Listing(offset=15, limit=10), STALE)
+    assert (whole.count, whole.more, len(whole.rows)) == (25, False, 10)
+    beyond = catalogue.store.listing(Listing(offset=100, limit=10), STALE)
+    assert (beyond.count, beyond.more, beyond.rows) == (25, False, ())
+
+
+@pytest.mark.parametrize("search", ["", "owner"])
+def test_what_is_not_counted_to_the_end_says_so(
+    catalogue: Catalogue, engine: Engine, monkeypatch: pytest.MonkeyPatch, search: str
+) -> None:
+    """Beyond so many, matches are "more than" and the whole catalogue is "about"; there is a next page all the same."""
+    monkeypatch.setattr("fetcher.store.listing.COUNTED", 10)
+    catalogue.add(*(f"p{n:02}" for n in range(25)))
+    with engine.begin() as connection:
+        connection.execute(text("ANALYZE"))
+    found = catalogue.store.listing(Listing(search=search, limit=5), STALE)
+    sqlite = not search and engine.dialect.name == "sqlite"
+    expected = (10, Counted.MORE) if search else (25, Counted.EXACT if sqlite else Counted.ABOUT)
+    assert (found.count, found.counted, found.more) == (*expected, True)
+    last = catalogue.store.listing(Listing(search=search, limit=5, offset=20), STALE)
+    assert (last.count, last.counted, last.more) == (25, Counted.EXACT, False)
 
 
 @pytest.mark.parametrize(
@@ -104,15 +127,15 @@ def test_packages_in_a_row(catalogue: Catalogue) -> None:
 def test_when_anything_was_touched(catalogue: Catalogue) -> None:
     """A question that was sent, or an editor's word, moves it; an import of what is known does not."""
     store = catalogue.store
-    assert store.touched_at() is None
+    assert store.touched_at([]) is None
     a, b = catalogue.add("a", "b")
-    assert (store.touched_at(), store.touched_at(a)) == (NOW, NOW)
+    assert (store.touched_at([a, b]), store.touched_at([])) == (NOW, NOW)
     catalogue.answer(a, Source.GITHUB, stats(), observed_at=NOW + HOUR)
-    assert (store.touched_at(), store.touched_at(a), store.touched_at(b)) == (NOW + HOUR, NOW + HOUR, NOW)
+    assert (store.touched_at([a, b]), store.touched_at([a]), store.touched_at([b])) == (NOW + HOUR, NOW + HOUR, NOW)
     catalogue.add("a", now=NOW + 2 * HOUR)
-    assert store.touched_at(b) == NOW
+    assert store.touched_at([b]) == NOW
     store.retire([b], NOW + 3 * HOUR)
-    assert store.touched_at(b) == NOW + 3 * HOUR
+    assert store.touched_at([b]) == NOW + 3 * HOUR
 
 
 def test_ages_by_rank(catalogue: Catalogue) -> None:
