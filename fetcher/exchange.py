@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 from fetcher.github.classify import read_quota
 from fetcher.model import Purpose, Quota, Upstream
 from fetcher.outcome import Deferred, Malformed, Moved, Throttled, Unauthorized
-from fetcher.ports import Ask, Bill, Budget, Clock, Grant, Transport
+from fetcher.ports import UNWATCHED, Ask, Bill, Budget, Clock, Grant, Transport, Watch
 from fetcher.wire import Answer, Fault, NoAnswer, Request, Resource, Response, origin
 
 R = TypeVar("R")
@@ -71,7 +71,7 @@ class Exchange:
     What the background would have asked on a route that hangs has failed unasked.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what it needs of the world, each by its name)
         self,
         transport: Transport,
         budget: Budget,
@@ -81,6 +81,7 @@ class Exchange:
         patience: timedelta = timedelta(0),
         silences: Silences = Silences(),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        watch: Watch = UNWATCHED,
     ) -> None:
         self._transport = transport
         self._budget = budget
@@ -91,6 +92,7 @@ class Exchange:
         self._heard: dict[str, datetime] = {}
         self._silent_until: dict[str, datetime] = {}
         self._sleep = sleep
+        self._watch = watch
         self._seconds: dict[str, float] = {}
         self._turns: defaultdict[tuple[Resource, Purpose], asyncio.Lock] = defaultdict(asyncio.Lock)
         """Who asks for leave: one at a time of a kind. Eight that wait for the same place would ask eight times."""
@@ -182,6 +184,7 @@ class Exchange:
                 await self._sleep(max((verdict.until - now).total_seconds(), 0.01))
 
     async def _settle(self, grant: Grant, request: Request, answer: Answer, outcome: object) -> None:
+        self._watch.asked(request, answer, outcome)
         bill = Bill(
             points=_points(request, answer),
             seconds=answer.seconds,

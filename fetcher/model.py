@@ -289,6 +289,11 @@ class Record:
     first_failed_at: datetime | None = None
     message: str | None = None
 
+    @property
+    def is_deferred(self) -> bool:
+        """Claimed, but given back unasked for want of quota."""
+        return self.outcome is None and self.lease is not None and (self.due_at or self.observed_at) > self.observed_at
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:

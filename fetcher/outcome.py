@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from fetcher.model import Validators
 
@@ -127,7 +127,7 @@ def kind(outcome: Outcome[T]) -> str:
     return _KINDS[type(outcome)]
 
 
-_KINDS: dict[type, str] = {
+_KINDS: Final[dict[type, str]] = {
     Fetched: "fetched",
     NotModified: "not_modified",
     NotReady: "not_ready",
@@ -142,3 +142,5 @@ _KINDS: dict[type, str] = {
     Unauthorized: "unauthorized",
     Deferred: "deferred",
 }
+KINDS = tuple(_KINDS.values())
+"""Every outcome's name."""

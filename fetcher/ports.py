@@ -43,6 +43,31 @@ class Transport(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """Looks on, for those who count. It never raises and never waits: what it sees has happened already."""
+
+    def asked(self, request: Request, answer: Answer, outcome: object) -> None:
+        """A request was sent, and its answer read."""
+        ...
+
+    def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
+        """A batch of ``packages`` was recorded."""
+        ...
+
+
+class Unwatched:
+    """Nobody counts."""
+
+    def asked(self, request: Request, answer: Answer, outcome: object) -> None:
+        """See ``Watch``."""
+
+    def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
+        """See ``Watch``."""
+
+
+UNWATCHED = Unwatched()
+
+
 # --- the budget -------------------------------------------------------------------------------------------------
 
 

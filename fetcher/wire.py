@@ -19,14 +19,32 @@ class Resource(StrEnum):
     PYPI = "pypi"
 
 
+class Route(StrEnum):
+    """The kind of a request: what logs, metrics and expectations group by; a closed set."""
+
+    STATISTICS = "statistics"
+    VIEWER = "viewer"
+    REPOSITORY = "repository"
+    NEWEST_COMMIT = "newest_commit"
+    CONTRIBUTORS = "contributors"
+    COMMIT_ACTIVITY = "commit_activity"
+    PARTICIPATION = "participation"
+    COMPARE = "compare"
+    RATE_LIMIT = "rate_limit"
+    PYPI_JSON = "pypi_json"
+    PYPI_SIMPLE = "pypi_simple"
+    PYPI_ROOT = "pypi_root"
+    CATALOGUE = "catalogue"
+    """Another directory's pages, which `fetcher import` reads."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request, complete but for the credential, which the transport adds for its upstream."""
 
     upstream: Upstream
     resource: Resource
-    route: str
-    """The kind of request, of a bounded set: what logs, metrics and budgets group by."""
+    route: Route
     url: str
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -27,9 +27,10 @@ from fetcher.exchange import Exchange, Silences
 from fetcher.github.requests import Api, api_at
 from fetcher.github_auth import Anonymous, GitHubCredential, Token, credential_from
 from fetcher.identity import account_behind
+from fetcher.metrics import read_counters
 from fetcher.model import RepoRef, Unsupported, Upstream
 from fetcher.planner import Cadence
-from fetcher.ports import Budget, Clock, Standing
+from fetcher.ports import UNWATCHED, Budget, Clock, Standing, Watch
 from fetcher.refresh.batches import BatchSize
 from fetcher.refresh.conductor import Conductor
 from fetcher.refresh.details import DetailsRefresh
@@ -130,11 +131,14 @@ def embedded_redis_runs(settings: Settings) -> bool:
         client.close()
 
 
-def redis_client(settings: Settings) -> redis.Redis:
+def redis_client(settings: Settings, timeout: float = 5) -> redis.Redis:
     """A client that says at once what it finds, where redis-py by itself would try for seconds; or ``BrokerError``."""
     try:
         return redis.Redis.from_url(
-            redis_address(settings), socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0)
+            redis_address(settings),
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
         )
     except ValueError:
         raise BrokerError("FETCHER_REDIS_URL is not an address of Redis", _REDIS_REMEDY) from None
@@ -192,10 +196,12 @@ async def open_parts(
     patience: timedelta = timedelta(0),
     shared: bool = True,
     clock: Clock | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Parts:
     """Everything for refreshing. ``shared``: the ledger is Redis's; else it is this process's own.
 
-    ``clock`` stands in for the machine's where days have to pass faster than they do, as in the benchmarks.
+    ``clock`` stands in for the machine's where days have to pass faster than they do, as in the benchmarks. ``watch``
+    counts what is asked and refreshed.
     """
     clock = clock or SystemClock()
     store, engine = open_store(settings)
@@ -219,7 +225,7 @@ async def open_parts(
     }
     cadence = Cadence(settings.refresh_interval, settings.recheck_interval).with_pauses_scaled(settings.window_scale)
     silences = Silences().scaled(settings.window_scale)
-    exchange = Exchange(transport, budget, clock, identities, patience=patience, silences=silences)
+    exchange = Exchange(transport, budget, clock, identities, patience=patience, silences=silences, watch=watch)
     anonymous = isinstance(credential, Anonymous)
     repositories = asyncio.Semaphore(REPOSITORIES_ABREAST)
     conductor = Conductor(
@@ -229,6 +235,7 @@ async def open_parts(
         DetailsRefresh(exchange, clock, api, cadence, repositories),
         ProjectsRefresh(exchange, clock, settings.pypi_url, cadence, asyncio.Semaphore(PROJECTS_ABREAST)),
         settings.lease,
+        watch,
     )
     parts = Parts(
         settings=settings,
@@ -266,6 +273,17 @@ async def ledger_standings(settings: Settings, now: datetime) -> Sequence[Standi
         return await RedisBudget(connection, Limits().scaled(settings.window_scale)).standings(now)
     finally:
         await connection.aclose()
+
+
+def stored_counters(settings: Settings) -> dict[str, float]:
+    """What all workers have counted so far, by ``fetcher.metrics``'s fields; or ``BrokerError``."""
+    client = redis_client(settings)
+    try:
+        return read_counters(client)
+    except (RedisError, OSError) as error:
+        raise BrokerError(f"Redis cannot be reached ({type(error).__name__})", _REDIS_REMEDY) from None
+    finally:
+        client.close()
 
 
 def user_agent(settings: Settings) -> str:

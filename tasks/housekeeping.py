@@ -22,7 +22,7 @@ def expire() -> None:
 
     async def work(parts: Parts) -> list[str]:
         now = parts.clock.now()
-        parts.store.expire_leases(now)
+        running.process.tally.leases_expired(parts.store.expire_leases(now))
         return parts.store.lost_requests(now)
 
     send_requests(running.process.run(work))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -15,18 +16,27 @@ from celery.signals import (
     worker_process_init,
     worker_process_shutdown,
 )
+from celery.states import SUCCESS
 
 from fetcher.logs import configure_logging
+from fetcher.metrics import RedisCounters, Tally
+from fetcher.metrics.declared import TaskEnd
 from fetcher.settings import read_settings
-from fetcher.wiring import Parts, open_parts
+from fetcher.wiring import Parts, open_parts, redis_client
 
 R = TypeVar("R")
 
+TELLS_WITHIN = 1.0
+"""Seconds that a task may wait for Redis to take its figures; usually it takes less than a thousandth."""
+
 
 class Process:
-    """The loop and the parts of this process, opened by the first task that needs them."""
+    """The loop and the parts of this process, opened by the first task that needs them; and what it counts."""
 
     def __init__(self) -> None:
+        self.tally = Tally()
+        self._counters = RedisCounters(lambda: redis_client(read_settings(), timeout=TELLS_WITHIN))
+        self._started: dict[str, float] = {}
         self._runner: asyncio.Runner | None = None
         self._parts: Parts | None = None
 
@@ -36,8 +46,21 @@ class Process:
             self._runner = asyncio.Runner()
         return self._runner.run(self._with_parts(work), context=contextvars.copy_context())
 
+    def starts(self, task_id: str) -> None:
+        """A task begins."""
+        self._started[task_id] = time.monotonic()
+
+    def ends(self, task_id: str, task: str, end: TaskEnd) -> None:
+        """A task has ended: count it, and tell Redis all that was counted in it."""
+        began = self._started.pop(task_id, None)
+        if began is not None:
+            self.tally.task_ended(task, time.monotonic() - began, end)
+        self._counters.add(self.tally)
+
     def close(self) -> None:
         """Close connections and the loop."""
+        self._counters.add(self.tally)
+        self._counters.close()
         if self._runner is not None and self._parts is not None:
             self._runner.run(self._parts.aclose())
         if self._runner is not None:
@@ -46,7 +69,7 @@ class Process:
 
     async def _with_parts(self, work: Callable[[Parts], Awaitable[R]]) -> R:
         if self._parts is None:
-            self._parts = await open_parts(read_settings())
+            self._parts = await open_parts(read_settings(), watch=self.tally)
         await self._parts.identify()
         return await work(self._parts)
 
@@ -70,10 +93,12 @@ def _close(**_: Any) -> None:
 def _name_the_task(task_id: str, **_: Any) -> None:
     """Every line that a task logs carries its id."""
     structlog.contextvars.bind_contextvars(task=task_id)
+    process.starts(task_id)
 
 
 @task_postrun.connect
-def _forget_the_task(**_: Any) -> None:
+def _count_the_task(task_id: str, task: Any, state: str | None = None, **_: Any) -> None:
+    process.ends(task_id, task.name, TaskEnd.DONE if state == SUCCESS else TaskEnd.FAILED)
     structlog.contextvars.unbind_contextvars("task")
 
 

@@ -32,7 +32,7 @@ from fetcher.model import Upstream
 from fetcher.settings import Settings
 from fetcher.store import SqlStore
 from fetcher.transport import HttpTransport
-from fetcher.wire import NoAnswer, Request, Resource
+from fetcher.wire import NoAnswer, Request, Resource, Route
 from fetcher.wiring import user_agent
 
 PAGE_BYTES = 64 * 1024 * 1024
@@ -158,7 +158,7 @@ async def _pages(settings: Settings, url: str) -> AsyncIterator[Sequence[Item]]:
             request = Request(
                 Upstream.PYPI,  # as for an index, no credential goes with it
                 Resource.PYPI,
-                "import",
+                Route.CATALOGUE,
                 following,
                 headers={"accept": "application/json"},
                 max_bytes=PAGE_BYTES,

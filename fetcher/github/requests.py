@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from fetcher.github import queries
 from fetcher.model import RepoRef, Upstream, Validators
-from fetcher.wire import Request, Resource
+from fetcher.wire import Request, Resource, Route
 
 API_VERSION = "2022-11-28"
 PUBLIC_API = "https://api.github.com"
@@ -44,44 +44,44 @@ def api_at(root: str) -> Api:
 
 def statistics_by_id(api: Api, node_ids: Sequence[str]) -> Request:
     """Statistics of up to 100 repositories whose node ids are known: one point."""
-    return _graphql(api, "statistics", queries.BY_ID, {"ids": list(node_ids)})
+    return _graphql(api, Route.STATISTICS, queries.BY_ID, {"ids": list(node_ids)})
 
 
 def statistics_by_name(api: Api, repos: Sequence[RepoRef]) -> Request:
     """Statistics of up to 100 repositories by name: one point; a renamed one answers under its new name."""
     variables = {f"o{i}": repo.owner for i, repo in enumerate(repos)} | {f"n{i}": r.name for i, r in enumerate(repos)}
-    return _graphql(api, "statistics", queries.by_name(len(repos)), variables)
+    return _graphql(api, Route.STATISTICS, queries.by_name(len(repos)), variables)
 
 
 def viewer(api: Api) -> Request:
     """Whose token it is: the account that the quota belongs to."""
-    return _graphql(api, "viewer", queries.VIEWER, {})
+    return _graphql(api, Route.VIEWER, queries.VIEWER, {})
 
 
 def repository(api: Api, repo: RepoRef, validators: Validators) -> Request:
     """One repository over REST: for those without a token."""
-    return _rest(f"{_repo_url(api, repo)}", "repository", validators)
+    return _rest(f"{_repo_url(api, repo)}", Route.REPOSITORY, validators)
 
 
 def newest_commit(api: Api, repo: RepoRef) -> Request:
     """The head of the default branch, as a list of one."""
-    return _rest(f"{_repo_url(api, repo)}/commits?per_page=1", "newest_commit")
+    return _rest(f"{_repo_url(api, repo)}/commits?per_page=1", Route.NEWEST_COMMIT)
 
 
 def contributors(api: Api, repo: RepoRef, page: int = 1) -> Request:
     """One page of those who contributed, most commits first; anonymous authors are left out by GitHub."""
     suffix = f"&page={page}" if page > 1 else ""
-    return _rest(f"{_repo_url(api, repo)}/contributors?per_page={PAGE_SIZE}{suffix}", "contributors")
+    return _rest(f"{_repo_url(api, repo)}/contributors?per_page={PAGE_SIZE}{suffix}", Route.CONTRIBUTORS)
 
 
 def commit_activity(api: Api, repo: RepoRef) -> Request:
     """Commits by day of 52 Sunday weeks; 202 while GitHub computes it."""
-    return _rest(f"{_repo_url(api, repo)}/stats/commit_activity", "commit_activity")
+    return _rest(f"{_repo_url(api, repo)}/stats/commit_activity", Route.COMMIT_ACTIVITY)
 
 
 def participation(api: Api, repo: RepoRef) -> Request:
     """Commits by rolling week of 52; 202 while GitHub computes it."""
-    return _rest(f"{_repo_url(api, repo)}/stats/participation", "participation")
+    return _rest(f"{_repo_url(api, repo)}/stats/participation", Route.PARTICIPATION)
 
 
 def compare(api: Api, repo: RepoRef, base_oid: str, head: str, page: int = 1) -> Request:
@@ -89,19 +89,19 @@ def compare(api: Api, repo: RepoRef, base_oid: str, head: str, page: int = 1) ->
     suffix = f"&page={page}" if page > 1 else ""
     ends = f"{quote(base_oid, safe='')}...{quote(head, safe='')}"
     url = f"{_repo_url(api, repo)}/compare/{ends}?per_page={PAGE_SIZE}{suffix}"
-    return _rest(url, "compare", max_bytes=COMPARE_BYTES)
+    return _rest(url, Route.COMPARE, max_bytes=COMPARE_BYTES)
 
 
 def rate_limit(api: Api) -> Request:
     """What is left of every quota; free of the primary limit, for ``fetcher doctor`` only."""
-    return _rest(f"{api.rest}/rate_limit", "rate_limit")
+    return _rest(f"{api.rest}/rate_limit", Route.RATE_LIMIT)
 
 
 def _repo_url(api: Api, repo: RepoRef) -> str:
     return f"{api.rest}/repos/{quote(repo.owner, safe='')}/{quote(repo.name, safe='')}"
 
 
-def _rest(url: str, route: str, validators: Validators = _UNCONDITIONAL, max_bytes: int = 8 * 1024 * 1024) -> Request:
+def _rest(url: str, route: Route, validators: Validators = _UNCONDITIONAL, max_bytes: int = 8 * 1024 * 1024) -> Request:
     headers = {"accept": "application/vnd.github+json", "x-github-api-version": API_VERSION}
     if validators.etag:
         headers["if-none-match"] = validators.etag
@@ -110,7 +110,7 @@ def _rest(url: str, route: str, validators: Validators = _UNCONDITIONAL, max_byt
     return Request(Upstream.GITHUB, Resource.CORE, route, url, headers=headers, max_bytes=max_bytes)
 
 
-def _graphql(api: Api, route: str, query: str, variables: Mapping[str, object]) -> Request:
+def _graphql(api: Api, route: Route, query: str, variables: Mapping[str, object]) -> Request:
     return Request(
         Upstream.GITHUB,
         Resource.GRAPHQL,

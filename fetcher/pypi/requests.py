@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from fetcher.model import Upstream, Validators
-from fetcher.wire import Request, Resource
+from fetcher.wire import Request, Resource, Route
 
 SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
 
@@ -37,7 +37,7 @@ def json_request(root: str, project: str, validators: Validators = _UNCONDITIONA
     return Request(
         upstream=Upstream.PYPI,
         resource=Resource.PYPI,
-        route="pypi_json",
+        route=Route.PYPI_JSON,
         url=f"{root.rstrip('/')}/pypi/{_quoted(project)}/json",
         headers=_headers("application/json", validators),
         max_bytes=PROJECT_BYTES,
@@ -49,7 +49,7 @@ def simple_request(root: str, project: str, validators: Validators = _UNCONDITIO
     return Request(
         upstream=Upstream.PYPI,
         resource=Resource.PYPI,
-        route="pypi_simple",
+        route=Route.PYPI_SIMPLE,
         url=f"{root.rstrip('/')}/simple/{_quoted(project)}/",
         headers=_headers(SIMPLE_JSON, validators),
         max_bytes=PROJECT_BYTES,
@@ -61,7 +61,7 @@ def root_request(root: str, validators: Validators = _UNCONDITIONAL) -> Request:
     return Request(
         upstream=Upstream.PYPI,
         resource=Resource.PYPI,
-        route="pypi_root",
+        route=Route.PYPI_ROOT,
         url=f"{root.rstrip('/')}/simple/",
         headers=_headers(SIMPLE_JSON, validators),
         max_bytes=ROOT_BYTES,

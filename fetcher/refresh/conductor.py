@@ -19,7 +19,7 @@ from fetcher.model import (
     Source,
     Target,
 )
-from fetcher.ports import Clock, Store
+from fetcher.ports import UNWATCHED, Clock, Store, Watch
 from fetcher.refresh.details import DetailsRefresh
 from fetcher.refresh.projects import ProjectsRefresh
 from fetcher.refresh.records import refused, untouched
@@ -52,7 +52,7 @@ class Report:
     @property
     def waiting(self) -> datetime | None:
         """The latest moment until which something that was claimed has to wait for quota."""
-        return max((r.due_at for r in self.records if _is_deferred(r) and r.due_at is not None), default=None)
+        return max((r.due_at for r in self.records if r.is_deferred and r.due_at is not None), default=None)
 
 
 @dataclass(slots=True)
@@ -65,6 +65,7 @@ class Conductor:
     details: DetailsRefresh
     projects: ProjectsRefresh
     lease: timedelta = field(default=timedelta(minutes=15))
+    watch: Watch = UNWATCHED
 
     async def refresh(self, claim: Claim, purpose: Purpose) -> Report:
         """Ask for all that ``claim`` holds and record it. Safe to run twice: what was recorded is leased no more."""
@@ -73,6 +74,7 @@ class Conductor:
         records = self._record(targets, records)
         report = Report(tuple(records), lost=len(claim.package_ids) - len(targets))
         self._tell(claim, report)
+        self.watch.refreshed(purpose, len(targets), records)
         return report
 
     async def refresh_packages(self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> Report:
@@ -137,7 +139,7 @@ class Conductor:
             packages=len(claim.package_ids),
             answered=answered,
             failed=len(report.failed),
-            waiting=sum(r.outcome in _MADE_TO_WAIT or _is_deferred(r) for r in report.records),
+            waiting=sum(r.outcome in _MADE_TO_WAIT or r.is_deferred for r in report.records),
             moved=len(report.moved),
             lost=report.lost,
         )
@@ -155,15 +157,6 @@ class Conductor:
 
 def _is_made_due(record: Record) -> bool:
     return record.outcome is None and record.lease is None
-
-
-def _is_deferred(record: Record) -> bool:
-    """Claimed, but given back unasked for want of quota."""
-    return (
-        record.outcome is None
-        and record.lease is not None
-        and (record.due_at or record.observed_at) > record.observed_at
-    )
 
 
 def _wanting(package_ids: Sequence[int], report: Report) -> list[int]:

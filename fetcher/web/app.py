@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fetcher.errors import FetcherError
-from fetcher.web import actions, api, faults, health, pages
+from fetcher.web import actions, api, faults, health, metrics, pages
 from fetcher.web.site import Site
 
 STATIC = Path(__file__).parent / "static"
@@ -59,6 +59,7 @@ ROUTES: list[BaseRoute] = [
     *api.ROUTES,
     Route("/healthz", health.healthz),
     Route("/readyz", health.readyz),
+    Route("/metrics", metrics.metrics),
     Mount("/static", StaticFiles(directory=STATIC)),
 ]
 

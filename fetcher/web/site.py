@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar, cast
@@ -16,7 +16,7 @@ from fetcher.overview import Asked
 from fetcher.ports import Clock, Standing, Store
 from fetcher.settings import Settings
 from fetcher.web.session import Sessions
-from fetcher.wiring import ledger_standings
+from fetcher.wiring import ledger_standings, stored_counters
 from tasks.inspection import QueueState, queue_states
 from tasks.requests import request_refreshes
 
@@ -35,6 +35,10 @@ class Workings(Protocol):
     def queues(self) -> Sequence[QueueState]: ...
 
     def standings(self, now: datetime) -> Sequence[Standing]: ...
+
+    def counters(self) -> Mapping[str, float]:
+        """What workers have added up: see ``fetcher.metrics``."""
+        ...
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[Asked]:
         """Ask for a refresh of each package, by the workers."""
@@ -69,6 +73,9 @@ class CeleryWorkings:
 
     def standings(self, now: datetime) -> Sequence[Standing]:
         return asyncio.run(ledger_standings(self._settings, now))
+
+    def counters(self) -> Mapping[str, float]:
+        return stored_counters(self._settings)
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[Asked]:
         return request_refreshes(self._store, package_ids, now)

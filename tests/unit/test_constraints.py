@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = ("parquet", "test", "dev")
+EXTRAS = ("flower", "parquet", "test", "dev")
 OURSELVES = "fetcher"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -66,6 +66,7 @@ class ToldWorkings:
     states: list[QueueState] = field(default_factory=list)
     quota: list[Standing] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
+    counted: dict[str, float] = field(default_factory=dict)
     fault: BrokerError | None = None
 
     def queues(self) -> Sequence[QueueState]:
@@ -75,6 +76,10 @@ class ToldWorkings:
     def standings(self, now: datetime) -> Sequence[Standing]:
         self._answer()
         return self.quota
+
+    def counters(self) -> Mapping[str, float]:
+        self._answer()
+        return self.counted
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[Asked]:
         self._answer()

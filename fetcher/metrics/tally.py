@@ -1,0 +1,128 @@
+"""What one process has counted since it last told Redis: sums by field, bounded because every label is.
+
+A field is a metric's name and its labels' values. A histogram's are one for each bucket that something fell into, by
+its upper end, and one for the sum.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from fetcher.metrics.declared import (
+    BATCH_PACKAGES,
+    LEASES_EXPIRED,
+    OTHER,
+    PAUSES,
+    REFRESHES,
+    REQUEST_SECONDS,
+    REQUESTS,
+    TASK_ENDS,
+    TASK_SECONDS,
+    Counted,
+    Counter,
+    Histogram,
+    PauseCause,
+    TaskEnd,
+)
+from fetcher.model import Purpose, Record
+from fetcher.outcome import Throttled, Unauthorized
+from fetcher.wire import Answer, NoAnswer, Request
+
+SEPARATOR = "|"
+SUM, INFINITE = "sum", "+Inf"
+
+
+class Tally:
+    """A ``fetcher.ports.Watch`` that counts. One a process; whoever flushes it takes what is in it."""
+
+    def __init__(self) -> None:
+        self._sums: defaultdict[str, float] = defaultdict(float)
+
+    # what is seen
+
+    def asked(self, request: Request, answer: Answer, outcome: object) -> None:
+        """See ``fetcher.ports.Watch``."""
+        status, group = _status(answer)
+        self._add(REQUESTS, (request.upstream, request.route, status), answer.attempts)
+        self._observe(REQUEST_SECONDS, (request.upstream, request.route, group), answer.seconds)
+        cause = _cause(outcome)
+        if cause is not None:
+            self._add(PAUSES, (request.resource, cause), 1)
+
+    def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
+        """See ``fetcher.ports.Watch``."""
+        if packages:
+            self._observe(BATCH_PACKAGES, (purpose,), packages)
+        for record in records:
+            outcome = "deferred" if record.is_deferred else record.outcome
+            if outcome is not None:
+                self._add(REFRESHES, (record.source, outcome), 1)
+
+    def task_ended(self, task: str, seconds: float, end: TaskEnd) -> None:
+        self._observe(TASK_SECONDS, (task,), seconds)
+        self._add(TASK_ENDS, (task, end), 1)
+
+    def leases_expired(self, rows: int) -> None:
+        if rows:
+            self._add(LEASES_EXPIRED, (), rows)
+
+    # what becomes of it
+
+    def take(self) -> dict[str, float]:
+        """All that was counted since the last time."""
+        taken, self._sums = dict(self._sums), defaultdict(float)
+        return taken
+
+    def give_back(self, taken: Mapping[str, float]) -> None:
+        """What could not be told is told next time."""
+        for field, amount in taken.items():
+            self._sums[field] += amount
+
+    def _add(self, metric: Counted, labels: Sequence[str], amount: float, part: str = "") -> None:
+        values = (label.of(value) for label, value in zip(metric.labels, labels, strict=True))
+        self._sums[SEPARATOR.join((metric.name, *values, part))] += amount
+
+    def _observe(self, histogram: Histogram, labels: Sequence[str], value: float) -> None:
+        place = bisect_left(histogram.bounds, value)
+        self._add(histogram, labels, 1, bound_name(histogram, place))
+        self._add(histogram, labels, value, SUM)
+
+
+def bound_name(histogram: Histogram, place: int) -> str:
+    """How the bucket at ``place`` is called; the one beyond the last bound has no end."""
+    return f"{histogram.bounds[place]:g}" if place < len(histogram.bounds) else INFINITE
+
+
+def read_field(metric: Counter | Histogram, field: str) -> tuple[tuple[str, ...], str] | None:
+    """The labels' values and the part that ``field`` is of, if it is one of ``metric``'s as declared today."""
+    name, *values = field.split(SEPARATOR)
+    if name != metric.name or len(values) != len(metric.labels) + 1:
+        return None
+    *labels, part = values
+    if any(value != OTHER and value not in label.values for label, value in zip(metric.labels, labels, strict=True)):
+        return None
+    return tuple(labels), part
+
+
+def _status(answer: Answer) -> tuple[str, str]:
+    """The status, or the fault, and its class."""
+    if isinstance(answer, NoAnswer):
+        return answer.fault, "none"
+    return str(answer.status), f"{answer.status // 100}xx"
+
+
+def _cause(outcome: object) -> PauseCause | None:
+    """Whether an outcome silences everybody who shares the quota, and why."""
+    match outcome:
+        case Unauthorized():
+            return PauseCause.REJECTED
+        case Throttled(retry_after=None, reset_at=None):
+            return PauseCause.UNTOLD
+        case Throttled(retry_after=None):
+            return PauseCause.QUOTA
+        case Throttled():
+            return PauseCause.TOLD
+        case _:
+            return None

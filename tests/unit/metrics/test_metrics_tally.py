@@ -1,0 +1,202 @@
+"""What is counted, under which labels, and what becomes of it when Redis does not take it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.metrics_core import Metric
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from fetcher.metrics import COUNTED, RedisCounters, Tally
+from fetcher.metrics.declared import OTHER, TASKS, Histogram, TaskEnd
+from fetcher.metrics.families import families
+from fetcher.metrics.keeper import SILENT
+from fetcher.model import Purpose, Record, Source, Upstream
+from fetcher.outcome import NotModified, Throttled, Unauthorized
+from fetcher.wire import Answer, Fault, NoAnswer, Request, Resource, Response, Route
+from tasks.app import app
+
+NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+
+
+def asking(route: Route = Route.COMPARE) -> Request:
+    return Request(Upstream.GITHUB, Resource.CORE, route, "https://api.github.invalid/x")
+
+
+def samples(tally: Tally) -> dict[tuple[str, ...], float]:
+    """What Prometheus would read of a tally: by name and the labels' values."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in families(tally.take())
+        for sample in family.samples
+    }
+
+
+def test_requests_by_route_and_status() -> None:
+    """Each answer is counted under its status, its seconds under the status's class."""
+    tally = Tally()
+    tally.asked(asking(), Response(200, {}, b"", 0.2), None)
+    tally.asked(asking(), Response(304, {}, b"", 0.05), NotModified())
+    tally.asked(asking(), Response(200, {}, b"", 400.0), None)
+    tally.asked(asking(), NoAnswer(Fault.TIMED_OUT, "x", 30.0, attempts=2), None)
+    found = samples(tally)
+    assert found["fetcher_requests_total", "github", "compare", "200"] == 2
+    assert found["fetcher_requests_total", "github", "compare", "304"] == 1
+    assert found["fetcher_requests_total", "github", "compare", "timed_out"] == 2
+    name = "fetcher_request_duration_seconds"
+    buckets = [found[f"{name}_bucket", "github", "compare", "2xx", le] for le in ("0.1", "0.25", "120", "+Inf")]
+    assert buckets == [0, 1, 1, 2]
+    assert found[f"{name}_sum", "github", "compare", "2xx"] == pytest.approx(400.2)
+    assert found[f"{name}_bucket", "github", "compare", "3xx", "0.05"] == 1  # a bound is inclusive
+    assert found[f"{name}_count", "github", "compare", "none"] == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "cause"),
+    [
+        (Unauthorized("x"), "rejected"),
+        (Throttled("x"), "untold"),
+        (Throttled("x", retry_after=timedelta(seconds=9)), "told"),
+        (Throttled("x", reset_at=NOW), "quota"),
+    ],
+)
+def test_pauses_by_cause(outcome: object, cause: str) -> None:
+    """Whatever silences everybody is a pause."""
+    tally = Tally()
+    tally.asked(asking(), Response(403, {}, b""), outcome)
+    assert samples(tally)["fetcher_pauses_total", "core", cause] == 1
+
+
+def test_refreshes_by_source_and_outcome() -> None:
+    """What was asked, what was put off for want of quota, and nothing of what was only made due."""
+    tally = Tally()
+    records = [
+        Record(1, Source.PYPI, "lease", NOW, None, outcome="fetched", answered=True),
+        Record(2, Source.PYPI, "lease", NOW, NOW + timedelta(hours=1)),
+        Record(3, Source.COMMITS, None, NOW, NOW),
+    ]
+    tally.refreshed(Purpose.MANUAL, 3, records)
+    found = samples(tally)
+    counted = {labels[1:]: n for labels, n in found.items() if labels[0] == "fetcher_refreshes_total" and n}
+    assert counted == {("pypi", "fetched"): 1, ("pypi", "deferred"): 1}
+    assert found["fetcher_batch_packages_sum", "manual"] == 3
+
+
+def test_tasks_and_leases() -> None:
+    tally = Tally()
+    tally.task_ended("fetcher.plan", 0.3, TaskEnd.DONE)
+    tally.task_ended("fetcher.plan", 0.3, TaskEnd.FAILED)
+    tally.leases_expired(4)
+    tally.leases_expired(0)
+    found = samples(tally)
+    assert found["fetcher_tasks_total", "fetcher.plan", "failed"] == 1
+    assert found["fetcher_task_duration_seconds_count", "fetcher.plan"] == 2
+    assert found["fetcher_leases_expired_total",] == 4
+
+
+def test_every_task_has_its_label() -> None:
+    """The label's values are the tasks that there are."""
+    app.loader.import_default_modules()
+    assert sorted(name for name in app.tasks if name.startswith("fetcher.")) == sorted(TASKS)
+
+
+_TEXT = st.text(max_size=20)
+_ANSWERS = st.one_of(
+    st.builds(Response, st.integers(0, 9999), st.just({}), st.just(b""), st.floats(0, 1e6)),
+    st.builds(NoAnswer, st.sampled_from(Fault), _TEXT, st.floats(0, 1e6)),
+)
+
+
+@given(st.sampled_from(Route), _ANSWERS, _TEXT, _TEXT)
+def test_labels_come_from_closed_sets(route: Route, answer: Answer, outcome: str, task: str) -> None:
+    """Whatever upstreams answer, and whatever the database held: no label has a value that was not declared."""
+    tally = Tally()
+    tally.asked(asking(route), answer, None)
+    tally.refreshed(Purpose.MANUAL, 1, [Record(1, Source.PYPI, None, NOW, None, outcome=outcome)])
+    tally.task_ended(task, 1.0, TaskEnd.DONE)
+    declared = {label.name: label.values | {OTHER} for metric in COUNTED for label in metric.labels}
+    taken = tally.take()
+    told = [sample for family in families(taken) for sample in family.samples]
+    assert len(told) >= 4
+    for sample in told:
+        assert all(value in declared[name] for name, value in sample.labels.items() if name != "le"), sample
+    assert _amounts(families(taken)) == 4  # and nothing was lost on the way
+
+
+def _amounts(found: Any) -> float:
+    """How often anything was counted that is a counter's or a histogram's own number."""
+    names = ("fetcher_requests_total", "fetcher_refreshes_total", "fetcher_batch_packages_count", "fetcher_tasks_total")
+    return sum(sample.value for family in found for sample in family.samples if sample.name in names)
+
+
+def test_names_are_as_prometheus_asks() -> None:
+    """Base units, no unit or type twice, and a help for each."""
+    for metric in COUNTED:
+        assert re.fullmatch(r"fetcher_[a-z_]+[a-z]", metric.name)
+        assert metric.help.endswith(".")
+        assert not metric.name.endswith("_total")
+        assert ("seconds" in metric.name) == (isinstance(metric, Histogram) and "packages" not in metric.name)
+
+
+def test_what_another_version_counted() -> None:
+    """Unknown metrics and labels are left out; a bucket that is no more is counted in the next one."""
+    stored = {
+        "fetcher_gone_metric|x|": 3.0,
+        "fetcher_refreshes|pypi|fetched|": 1.0,
+        "fetcher_refreshes|pypi|invented|": 1.0,
+        "fetcher_refreshes|pypi|": 1.0,
+        "fetcher_batch_packages|manual|30": 2.0,
+        "fetcher_batch_packages|manual|sum": 60.0,
+    }
+    found = {(s.name, *s.labels.values()): s.value for family in families(stored) for s in family.samples}
+    assert {key: value for key, value in found.items() if key[0] == "fetcher_refreshes_total" and value} == {
+        ("fetcher_refreshes_total", "pypi", "fetched"): 1
+    }
+    assert found["fetcher_batch_packages_bucket", "manual", "25"] == 0
+    assert found["fetcher_batch_packages_bucket", "manual", "50"] == 2
+
+
+def test_every_metric_is_declared_even_unused() -> None:
+    """A rule that names a metric which never happened yet finds its name."""
+    found: list[Metric] = list(families({}))
+    assert [family.name for family in found] == [metric.name for metric in COUNTED]
+
+
+def test_what_rules_watch_starts_at_zero() -> None:
+    """The first refused credential counts as growth, for the series was there before."""
+    found = samples(Tally())
+    assert found["fetcher_pauses_total", "graphql", "rejected"] == found["fetcher_leases_expired_total",] == 0
+    assert found["fetcher_tasks_total", "fetcher.plan", "failed"] == 0
+    assert not [name for name, *_ in found if name == "fetcher_requests_total"]
+
+
+class Unreachable:
+    """Redis that is away until it is told to be there; it counts who tried."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    def __call__(self) -> Redis:
+        self.tries += 1
+        raise RedisConnectionError("away")
+
+
+def test_redis_away_costs_nothing_and_loses_nothing() -> None:
+    """The task goes on, the figures wait, and Redis is not tried again at once."""
+    away, now = Unreachable(), [0.0]
+    counters, tally = RedisCounters(away, lambda: now[0]), Tally()
+    tally.leases_expired(1)
+    assert not counters.add(tally)
+    tally.leases_expired(2)
+    assert not counters.add(tally)
+    assert away.tries == 1
+    now[0] = SILENT
+    assert not counters.add(tally)
+    assert away.tries == 2
+    assert tally.take() == {"fetcher_leases_expired|": 3}

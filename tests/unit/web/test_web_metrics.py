@@ -1,0 +1,104 @@
+"""``/metrics``: what is told while everything answers, and while a part does not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from fetcher import __version__
+from fetcher.errors import BrokerError
+from fetcher.metrics import COUNTED
+from fetcher.ports import PLANNED, Marker, Standing
+from fetcher.web.metrics import MOST_QUOTAS
+from fetcher.wire import Resource
+from tasks.inspection import QueueState
+from tests.unit.web.conftest import Browser, House
+
+Told = dict[tuple[str, ...], float]
+
+
+def told(client: Browser) -> Told:
+    """All samples, by name and the labels' values in the order of their names."""
+    answer = client.get("/metrics")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/plain")
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+@pytest.fixture(autouse=True)
+def _busy(house: House) -> None:
+    """A directory at work."""
+    now = house.clock.now()
+    house.store.save_marker(Marker(PLANNED, observed_at=now - timedelta(seconds=30)))
+    house.workings.states = [QueueState("now", 0, ("a@h", "b@h"), 3), QueueState("background", 7, ("b@h",), 3)]
+    house.workings.quota = [
+        Standing("account:1", Resource.GRAPHQL, 5000, 4321, now + timedelta(minutes=9), None, None, 2),
+        Standing("account:1", Resource.CORE, None, None, None, now + timedelta(seconds=90), "told to wait", 0),
+    ]
+    house.workings.counted = {"fetcher_refreshes|pypi|fetched|": 12.0}
+
+
+def test_everything_answers(house: House) -> None:
+    """Counters, queues, quotas, beat, the version and the intervals."""
+    found, now = told(house.client), house.clock.now()
+    assert found["fetcher_part_up", "database"] == found["fetcher_part_up", "redis"] == 1
+    assert found["fetcher_build_info", __version__] == 1
+    assert found["fetcher_refresh_interval_seconds",] == 86400
+    assert found["fetcher_last_plan_timestamp_seconds",] == now.timestamp() - 30
+    assert found["fetcher_refreshes_total", "fetched", "pypi"] == 12
+    assert found["fetcher_queue_messages", "background"] == 7
+    assert found["fetcher_queue_consumers", "now"] == 2
+    assert found["fetcher_workers",] == 2
+    assert found["fetcher_unacknowledged_messages",] == 3
+    assert found["fetcher_quota_limit", "account:1", "graphql"] == 5000
+    assert found["fetcher_quota_remaining", "account:1", "graphql"] == 4321
+    assert found["fetcher_quota_reset_timestamp_seconds", "account:1", "graphql"] == now.timestamp() + 540
+    assert found["fetcher_quota_reserved_requests", "account:1", "graphql"] == 2
+    assert found["fetcher_paused_seconds", "account:1", "graphql"] == 0
+    assert found["fetcher_paused_seconds", "account:1", "core"] == 90
+    assert ("fetcher_quota_limit", "account:1", "core") not in found
+
+
+def test_openmetrics_is_told_to_who_asks_for_it(client: Browser) -> None:
+    """The newer form parses by its own, stricter parser."""
+    answer = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    names = {family.name for family in read_openmetrics(answer.text)}
+    assert {metric.name for metric in COUNTED} <= names
+
+
+def test_redis_is_away(house: House) -> None:
+    """What the database knows is told all the same, and that Redis is down."""
+    house.workings.fault = BrokerError("Redis cannot be reached", "Start it")
+    found = told(house.client)
+    assert (found["fetcher_part_up", "database"], found["fetcher_part_up", "redis"]) == (1, 0)
+    assert ("fetcher_last_plan_timestamp_seconds",) in found
+    assert not [name for name, *_ in found if name.startswith(("fetcher_queue", "fetcher_refreshes"))]
+
+
+def test_the_database_is_away(unfounded: Browser) -> None:
+    """And the other way round."""
+    found = told(unfounded)
+    assert (found["fetcher_part_up", "database"], found["fetcher_part_up", "redis"]) == (0, 1)
+    assert ("fetcher_queue_messages", "background") in found
+    assert ("fetcher_last_plan_timestamp_seconds",) not in found
+
+
+def test_nothing_was_ever_planned(house: House) -> None:
+    """Beat is silent since 1970: the rule that looks for its age fires."""
+    house.store.save_marker(Marker(PLANNED))
+    assert told(house.client)["fetcher_last_plan_timestamp_seconds",] == 0
+
+
+def test_identities_are_bounded(house: House) -> None:
+    """Nothing closes their set, so no more than a few are told."""
+    house.workings.quota = [Standing(f"a:{n}", Resource.CORE, 1, 1, None, None, None, 0) for n in range(100)]
+    found = told(house.client)
+    assert len([name for name, *_ in found if name == "fetcher_quota_limit"]) == MOST_QUOTAS
