@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urljoin
 
-from fetcher.github.classify import read_quota
+from fetcher.github.classify import read_quota, signed
 from fetcher.model import Purpose, Quota, Upstream
 from fetcher.outcome import Deferred, Malformed, Moved, Throttled, Unauthorized
 from fetcher.ports import UNWATCHED, Ask, Bill, Budget, Clock, Grant, Transport, Watch
@@ -115,7 +115,7 @@ class Exchange:
             begun, asked_at = True, self._clock.now()
             answer = await self._transport.send(request)
             self._listen(request, answer, asked_at)
-            outcome = read(answer)
+            outcome = signed(read(answer), answer)
             await self._settle(grant, request, answer, outcome)
             if isinstance(outcome, Moved):
                 location = _location(request.url, outcome.location)
@@ -142,7 +142,7 @@ class Exchange:
         if isinstance(grant, Deferred):
             return grant
         answer = await self._transport.stream(request, feed)
-        outcome = read(answer)
+        outcome = signed(read(answer), answer)
         await self._settle(grant, request, answer, outcome)
         return outcome
 

@@ -14,8 +14,9 @@ from fetcher.exchange import Exchange
 from fetcher.github.requests import Api, viewer
 from fetcher.github.statistics import read_viewer
 from fetcher.model import Purpose
-from fetcher.outcome import Fetched
+from fetcher.outcome import Deferred, Fetched, Unauthorized
 from fetcher.ports import Marker, Store
+from fetcher.refresh.report import tell_rejected
 
 log = structlog.get_logger(__name__)
 
@@ -26,10 +27,18 @@ async def account_behind(fingerprint: str, exchange: Exchange, store: Store, api
     if known.message is not None:
         return known.message
     answer = await exchange.ask(viewer(api), Purpose.MANUAL, read_viewer)
-    if not isinstance(answer, Fetched):
-        log.warning("identity", reason=getattr(answer, "reason", "not told"), kept=fingerprint)
-        return fingerprint
-    account = answer.value
+    match answer:
+        case Fetched(value=account):
+            pass
+        case Unauthorized(reason=reason, request_id=request_id):
+            tell_rejected(reason, request_id)
+            return fingerprint
+        case Deferred(reason=reason):
+            log.info("identity not asked", reason=reason, kept=fingerprint)
+            return fingerprint
+        case _:
+            log.warning("identity not told", reason=getattr(answer, "reason", None), kept=fingerprint)
+            return fingerprint
     identity = f"account:{account.database_id or account.login}"
     store.save_marker(Marker(fingerprint, now, outcome="fetched", message=identity))
     return identity

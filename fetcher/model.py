@@ -288,6 +288,8 @@ class Record:
     failures: int = 0
     first_failed_at: datetime | None = None
     message: str | None = None
+    request_id: str | None = None
+    """The upstream's own name for the exchange that failed: for the log, not for the store."""
 
     @property
     def is_deferred(self) -> bool:

@@ -6,7 +6,7 @@ one into a due time, and the conductor into a record. Close every union with ``m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -45,14 +45,22 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class Refusal:
+    """What every failure may carry beside its meaning."""
+
+    request_id: str | None = field(default=None, kw_only=True, compare=False)
+    """The upstream's own name for the exchange, which its support asks for. It is logged, and says nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone(Refusal):
     """The upstream knows no such thing, or no longer, or not for this credential."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced:
+class Replaced(Refusal):
     """Another repository answers under the known name: never silently the same package."""
 
     reason: str
@@ -65,7 +73,7 @@ class BlockCause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(Refusal):
     """The upstream refuses to tell, for a reason that is not the pace of asking."""
 
     cause: BlockCause
@@ -73,7 +81,7 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
-class Throttled:
+class Throttled(Refusal):
     """The upstream asks for a slower pace: ``retry_after`` if it says so, else ``reset_at`` if it is the quota."""
 
     reason: str
@@ -82,28 +90,28 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True)
-class Overloaded:
+class Overloaded(Refusal):
     """The question was too much for the upstream: ask for less at once."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Transient:
+class Transient(Refusal):
     """A fault that passes: a 5xx, a broken connection, an answer cut short."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(Refusal):
     """An answer that is not what the upstream documents; nothing of it is kept."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Unauthorized:
+class Unauthorized(Refusal):
     """The credential is not accepted: every further request with it is in vain."""
 
     reason: str

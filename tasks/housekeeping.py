@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import structlog
 from celery import shared_task
 
 from fetcher.wiring import Parts
 from tasks import process as running
 from tasks.requests import send_requests
+
+log = structlog.get_logger(__name__)
 
 TIMELINE_KEPT, EVENTS_KEPT = timedelta(days=90), 50
 """How long turns are kept, and how many of one package."""
@@ -22,7 +25,10 @@ def expire() -> None:
 
     async def work(parts: Parts) -> list[str]:
         now = parts.clock.now()
-        running.process.tally.leases_expired(parts.store.expire_leases(now))
+        expired = parts.store.expire_leases(now)
+        running.process.tally.leases_expired(expired)
+        if expired:
+            log.warning("leases expired", sources=expired, reason="a worker was lost, or a batch outlasted its lease")
         return parts.store.lost_requests(now)
 
     send_requests(running.process.run(work))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TypedDict
 
+import structlog
 from celery import shared_task
 
 from fetcher.exchange import closing
@@ -15,6 +16,8 @@ from fetcher.refresh.asked import AskedRefreshes
 from fetcher.wiring import Parts
 from tasks import process as running
 from tasks.app import BACKGROUND
+
+log = structlog.get_logger(__name__)
 
 BATCH_TIME = timedelta(seconds=10)
 """How long a batch goes on asking. It takes a second or two; where answers are slow, what is left goes back, so that it
@@ -56,6 +59,8 @@ def plan() -> None:
 
     async def work(parts: Parts) -> list[Claim]:
         claims = await parts.planner.claims()
+        if claims:
+            log.info("plan", batches=len(claims), packages=sum(len(claim.package_ids) for claim in claims))
         parts.store.save_marker(Marker(PLANNED, observed_at=parts.clock.now()))
         return claims
 

@@ -124,7 +124,7 @@ class RedisBudget:
             await self._settle(grant, bill, to_ms(now))
         except _LOST_CALLS as error:
             self._owed.append((grant, bill))
-            log.error("%s (%s): %d bills are owed", UNREACHABLE, type(error).__name__, len(self._owed))
+            log.warning("%s (%s): %d bills are owed", UNREACHABLE, type(error).__name__, len(self._owed))
 
     async def capacity(self, ask: Ask, horizon: timedelta, now: datetime) -> int:
         at = to_ms(now)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ from fetcher.outcome import (
     Moved,
     NotModified,
     NotReady,
+    Refusal,
     Throttled,
     Transient,
     Unauthorized,
@@ -39,6 +41,7 @@ _LIMITED = ("rate limit", "abuse", "secondary limit")
 _LONGEST_DIGITS = 9
 """No longer run of digits is a span that anybody means: some thirty years."""
 _VALIDATOR = re.compile(r"[\x20-\x7e]{1,512}")
+_REQUEST_ID = re.compile(r"[0-9A-Za-z:-]{1,64}")
 
 NotAValue = Failure | NotModified | NotReady | Moved
 
@@ -106,6 +109,14 @@ def read_quota(response: Response) -> Quota | None:
         )
     except (KeyError, ValueError, OverflowError, OSError):
         return None
+
+
+def signed(outcome: T, answer: Answer) -> T:
+    """``outcome``, a failure with the id that GitHub gave to the exchange."""
+    if not isinstance(outcome, Refusal) or outcome.request_id is not None or not isinstance(answer, Response):
+        return outcome
+    given = answer.headers.get("x-github-request-id", "")
+    return replace(outcome, request_id=given) if _REQUEST_ID.fullmatch(given) else outcome
 
 
 def validators_of(response: Response) -> Validators:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from fetcher.github.classify import NotAValue, classify, excerpt, first_fault, parse, throttled, validators_of
+from fetcher.github.classify import NotAValue, classify, excerpt, first_fault, parse, signed, throttled, validators_of
 from fetcher.github.shapes import (
     GraphQLBody,
     GraphQLError,
@@ -71,7 +71,7 @@ def read_by_id(answer: Answer, node_ids: Sequence[str]) -> BatchAnswer | Failure
         if isinstance(outcome, Fetched) and outcome.value.node_id != node_id:
             outcome = Overloaded("the answer does not hold what was asked for at its place")
         outcomes.append(outcome)
-    return BatchAnswer(tuple(outcomes), answer.seconds)
+    return BatchAnswer(tuple(signed(outcome, answer) for outcome in outcomes), answer.seconds)
 
 
 def read_by_name(answer: Answer, count: int) -> BatchAnswer | Failure:
@@ -81,7 +81,7 @@ def read_by_name(answer: Answer, count: int) -> BatchAnswer | Failure:
         return body
     errors = _errors_by_key(body.errors, depth=0)
     outcomes = [_read_node((body.data or {}).get(f"r{i}"), errors.get(f"r{i}"), f"r{i}") for i in range(count)]
-    return BatchAnswer(tuple(outcomes), answer.seconds)
+    return BatchAnswer(tuple(signed(outcome, answer) for outcome in outcomes), answer.seconds)
 
 
 def read_viewer(answer: Answer) -> Fetched[Viewer] | Failure:

@@ -11,7 +11,7 @@ from fetcher.documents import write_document
 from fetcher.model import Purpose, Record, Source
 from fetcher.overview import Change, Ending, RefreshRequest, RequestState, SourceFailure
 from fetcher.ports import Clock, Store
-from fetcher.refresh.conductor import Report
+from fetcher.refresh.report import Report
 
 UNTOLD = frozenset({"last_fetched"})
 """What every refresh moves is no news."""

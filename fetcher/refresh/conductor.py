@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -23,36 +23,10 @@ from fetcher.ports import UNWATCHED, Clock, Store, Watch
 from fetcher.refresh.details import DetailsRefresh
 from fetcher.refresh.projects import ProjectsRefresh
 from fetcher.refresh.records import refused, untouched
+from fetcher.refresh.report import Report, tell
 from fetcher.refresh.statistics import StatisticsRefresh
 
 log = structlog.get_logger(__name__)
-
-_MADE_TO_WAIT = ("throttled", "not_ready")
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a claim came to: how many records by source and outcome, what went wrong, and what follows."""
-
-    records: tuple[Record, ...] = ()
-    lost: int = 0
-    """Packages whose lease was gone when the work was to begin: somebody else has them."""
-
-    @property
-    def moved(self) -> tuple[int, ...]:
-        """Packages whose contributors or commits became due by this."""
-        return tuple(sorted({r.package_id for r in self.records if r.source in DETAIL_SOURCES and _is_made_due(r)}))
-
-    @property
-    def failed(self) -> tuple[Record, ...]:
-        """Records of sources that were asked and did not answer as they should; being made to wait is no failure."""
-        asked = (r for r in self.records if r.outcome is not None and not r.answered)
-        return tuple(r for r in asked if r.outcome not in _MADE_TO_WAIT)
-
-    @property
-    def waiting(self) -> datetime | None:
-        """The latest moment until which something that was claimed has to wait for quota."""
-        return max((r.due_at for r in self.records if r.is_deferred and r.due_at is not None), default=None)
 
 
 @dataclass(slots=True)
@@ -69,11 +43,12 @@ class Conductor:
 
     async def refresh(self, claim: Claim, purpose: Purpose) -> Report:
         """Ask for all that ``claim`` holds and record it. Safe to run twice: what was recorded is leased no more."""
+        started = self.clock.now()
         targets = self.store.load(claim, details=any(source in DETAIL_SOURCES for source in claim.sources))
         records = await self._records(targets, purpose)
         records = self._record(targets, records)
         report = Report(tuple(records), lost=len(claim.package_ids) - len(targets))
-        self._tell(claim, report)
+        tell(claim, purpose, targets, report, self.clock.now() - started)
         self.watch.refreshed(purpose, len(targets), records)
         return report
 
@@ -129,34 +104,6 @@ class Conductor:
                 self.store.record(own)
             recorded += own
         return recorded
-
-    def _tell(self, claim: Claim, report: Report) -> None:
-        """One line a batch, one a failure."""
-        answered = sum(record.answered for record in report.records)
-        log.info(
-            "batch",
-            sources=[str(source) for source in claim.sources],
-            packages=len(claim.package_ids),
-            answered=answered,
-            failed=len(report.failed),
-            waiting=sum(r.outcome in _MADE_TO_WAIT or r.is_deferred for r in report.records),
-            moved=len(report.moved),
-            lost=report.lost,
-        )
-        for record in report.failed:
-            log.warning(
-                "failure",
-                package=record.package_id,
-                source=str(record.source),
-                outcome=record.outcome,
-                reason=record.message,
-                failures=record.failures,
-                due=record.due_at.isoformat() if record.due_at else None,
-            )
-
-
-def _is_made_due(record: Record) -> bool:
-    return record.outcome is None and record.lease is None
 
 
 def _wanting(package_ids: Sequence[int], report: Report) -> list[int]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from fetcher.model import Record, Source, Target, Validators, Values
-from fetcher.outcome import Malformed, Outcome, kind
+from fetcher.outcome import Malformed, Outcome, Refusal, kind
 from fetcher.planner import Cadence, schedule, slot
 
 T = TypeVar("T")
@@ -51,6 +51,7 @@ def record_of(
         failures=plan.failures,
         first_failed_at=plan.first_failed_at,
         message=plan.message,
+        request_id=outcome.request_id if isinstance(outcome, Refusal) else None,
     )
 
 

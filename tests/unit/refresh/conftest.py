@@ -20,10 +20,11 @@ from fetcher.github.requests import Api
 from fetcher.model import CatalogueEntry, Purpose, Record, Source, SourceState, StoredPackage, Upstream
 from fetcher.planner import Cadence
 from fetcher.refresh.batches import BatchSize
-from fetcher.refresh.conductor import Conductor, Report
+from fetcher.refresh.conductor import Conductor
 from fetcher.refresh.details import DetailsRefresh
 from fetcher.refresh.plan import Planner, lanes_for
 from fetcher.refresh.projects import ProjectsRefresh
+from fetcher.refresh.report import Report
 from fetcher.refresh.serials import SerialsCheck
 from fetcher.refresh.statistics import StatisticsRefresh
 from fetcher.simulator.credentials import DEFAULT_TOKEN

@@ -11,7 +11,7 @@ import pytest
 from fetcher.model import Purpose, Record, Source
 from fetcher.overview import Change, RefreshRequest, RequestState, SourceFailure
 from fetcher.refresh.asked import NO_ANSWER, NOTHING_TO_ASK, AskedRefreshes, changes, ending
-from fetcher.refresh.conductor import Report
+from fetcher.refresh.report import Report
 from fetcher.store import SqlStore
 from tests.fakes import StoppedClock
 from tests.stores import NOW, Catalogue, answered, failed, stats

@@ -11,7 +11,7 @@ from fetcher.commits import rolling_weeks
 from fetcher.exchange import Exchange
 from fetcher.model import Contribution, Contributors, Purpose, RepoRef, Source, Upstream
 from fetcher.ports import Wait
-from fetcher.refresh.conductor import Report
+from fetcher.refresh.report import Report
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Facts, Push, push
 from fetcher.simulator.history import contributors, participation

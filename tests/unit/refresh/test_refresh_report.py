@@ -1,0 +1,150 @@
+"""The log of a refresh: one line a batch, one a failure, and one for a credential that nobody accepts."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from fetcher.identity import account_behind
+from fetcher.outcome import Transient
+from fetcher.wire import Answer, Request
+from tests.fakes import answer
+from tests.unit.refresh.conftest import House
+
+REQUEST_ID = "C0FF:3A8B:1C2D3E:4F5A6B:65F82C10"
+GITHUB = {"x-github-request-id": REQUEST_ID}
+Line = MutableMapping[str, Any]
+
+
+def named(lines: list[Line], event: str) -> list[Line]:
+    return [line for line in lines if line["event"] == event]
+
+
+def interfering(house: House, told: Answer, *routes: str) -> None:
+    def interfere(request: Request) -> Answer | None:
+        return told if request.route in routes else None
+
+    house.transport.interfere = interfere
+
+
+async def test_a_batch_without_failures_is_one_line(house: House) -> None:
+    """What was claimed, what came of it and how long it took; at INFO."""
+    for slug in ("alpha", "beta"):
+        house.publish(slug, "1.0")
+        house.add(slug, repo=False, project=True)
+    with capture_logs() as lines:
+        await house.work()
+    assert lines == [
+        {
+            "event": "batch",
+            "log_level": "info",
+            "sources": ["pypi"],
+            "purpose": "background",
+            "packages": 2,
+            "answered": 2,
+            "failed": 0,
+            "waiting": 0,
+            "moved": 0,
+            "lost": 0,
+            "seconds": 0.0,
+        }
+    ]
+
+
+async def test_a_failure_is_one_line_with_githubs_name_for_it(house: House) -> None:
+    """The package by its slug, the source, the outcome, the reason, and what GitHub's support asks for."""
+    house.make("alpha")
+    house.add("alpha")
+    await house.work()
+    house.tomorrow()
+    interfering(house, answer({"message": "oh no"}, 500, GITHUB), "statistics")
+    with capture_logs() as lines:
+        await house.work()
+    (failure,) = named(lines, "failure")
+    assert len(named(lines, "batch")) == 1
+    assert failure["log_level"] == "warning"
+    assert {name: failure[name] for name in ("package", "source", "outcome", "failures", "request")} == {
+        "package": "alpha",
+        "source": "github",
+        "outcome": "transient",
+        "failures": 1,
+        "request": REQUEST_ID,
+    }
+    assert "oh no" in failure["reason"]
+
+
+async def test_one_of_a_batch_is_named_with_the_batches_request(house: House) -> None:
+    """A repository that GraphQL's answer says nothing of: the id is that of the answer."""
+    house.add("gone")
+    missing = {"type": "NOT_FOUND", "path": ["r0"], "message": "no such repository"}
+    interfering(house, answer({"data": {"r0": None}, "errors": [missing]}, headers=GITHUB), "statistics")
+    with capture_logs() as lines:
+        await house.work()
+    (failure,) = named(lines, "failure")
+    assert (failure["outcome"], failure["request"]) == ("gone", REQUEST_ID)
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", 'a"}\n{"event": "forged'])
+async def test_only_an_id_is_taken_for_one(house: House, given: str) -> None:
+    """What an upstream calls a request goes into the log only if it looks like a name."""
+    house.add("alpha")
+    interfering(house, answer({}, 500, {"x-github-request-id": given}), "statistics")
+    with capture_logs() as lines:
+        await house.work()
+    assert [failure["request"] for failure in named(lines, "failure")] == [None]
+
+
+async def test_a_failure_that_goes_on_is_no_news(house: House) -> None:
+    """The first is a warning, those after it are notes: an operator who wants only news asks for warnings."""
+    house.add("alpha")
+    interfering(house, answer({}, 500), "statistics")
+    levels = []
+    for _ in range(3):
+        with capture_logs() as lines:
+            await house.work()
+        levels += [line["log_level"] for line in named(lines, "failure")]
+        house.tomorrow()
+    assert levels == ["warning", "info", "info"]
+
+
+async def test_a_rejected_credential_is_one_error(house: House) -> None:
+    """Not one a package, for none of them is at fault; and it says what to do."""
+    for number in range(12):
+        house.add(f"p{number}")
+    interfering(house, answer({"message": "Bad credentials"}, 401, GITHUB), "statistics")
+    with capture_logs() as lines:
+        await house.work()
+    assert named(lines, "failure") == []
+    (rejected,) = named(lines, "credential rejected")
+    assert (rejected["log_level"], rejected["packages"], rejected["request"]) == ("error", 12, REQUEST_ID)
+    assert "docs/runbooks.md" in rejected["remedy"]
+    assert named(lines, "batch")[0]["failed"] == 12
+
+
+async def test_a_credential_rejected_at_the_start_is_an_error(house: House) -> None:
+    """Where nobody knows yet whose token it is, it is found out by the first question."""
+    statistics = house.conductor.statistics
+    interfering(house, answer({"message": "Bad credentials"}, 401, GITHUB), "viewer")
+    with capture_logs() as lines:
+        told = await account_behind("token:1", statistics.exchange, house.store, statistics.api, house.clock.now())
+    assert told == "token:1"
+    assert [(line["event"], line["log_level"]) for line in lines] == [("credential rejected", "error")]
+
+
+async def test_waiting_is_not_failing(house: House) -> None:
+    """Statistics that are still computed, and what the quota puts off, write no line of their own."""
+    house.make("alpha")
+    house.add("alpha")
+    interfering(house, answer(b"", 202), "commit_activity")
+    with capture_logs() as lines:
+        await house.work()
+    assert {line["event"] for line in lines} == {"batch"}
+    assert sum(line["waiting"] for line in lines) >= 1
+
+
+def test_a_request_id_makes_no_difference() -> None:
+    """Two failures of one meaning are equal, whatever the exchange was called."""
+    assert Transient("x", request_id="a") == Transient("x", request_id="b")
