@@ -21,6 +21,7 @@ class Entry:
 
 
 PLAN_EVERY = timedelta(minutes=1)
+MEASURE_EVERY = timedelta(seconds=10)
 
 
 def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:
@@ -34,5 +35,6 @@ def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:
             "in large catalogues, ask the index's root once a cycle which projects have changed",
         ),
         Entry("expire", "fetcher.expire", max(plan_every, timedelta(minutes=1)), "take back what dead workers held"),
+        Entry("measure", "fetcher.measure", MEASURE_EVERY, "count the next slices of a large catalogue"),
         Entry("prune", "fetcher.prune", timedelta(minutes=30), "drop history that is older than is kept"),
     )

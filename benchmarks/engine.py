@@ -142,5 +142,5 @@ async def refresh_by_the_minute(parts: Parts, timeline: Timeline) -> None:
 
 def _next_due(parts: Parts) -> datetime | None:
     """When the next source of any package is to be asked."""
-    counts = parts.store.counts(parts.clock.now())
-    return min((count.next_due for count in counts if count.next_due is not None), default=None)
+    figures = parts.store.figures(parts.clock.now(), parts.settings.refresh_interval)
+    return min((one.next_due for one in figures.sources.values() if one.next_due is not None), default=None)

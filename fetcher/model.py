@@ -385,17 +385,3 @@ class SharedRepository:
 
     full_name: str
     slugs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SourceCount:
-    """How one source stands over the whole catalogue at one moment."""
-
-    source: Source
-    packages: int
-    answered: int
-    due: int
-    leased: int
-    failing: int
-    oldest_answer: datetime | None
-    next_due: datetime | None

@@ -5,7 +5,6 @@ Frozen values as in ``fetcher.model``, apart from it because no refresh needs th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -92,16 +91,6 @@ class Listed:
     more: bool = False
     """There are packages after this stretch."""
     counted: Counted = Counted.EXACT
-
-
-@dataclass(frozen=True, slots=True)
-class SourceAges:
-    """The moments of one source's answers: half are newer than ``median``, 95 of 100 newer than ``p95``."""
-
-    source: Source
-    median: datetime
-    p95: datetime
-    oldest: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,5 +199,3 @@ class Patience:
 
 
 PATIENCE = Patience()
-
-StateCounts = Mapping[PackageState, int]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
 from fetcher import overview
+from fetcher.figures import Figures
 from fetcher.model import (
     CatalogueEntry,
     Claim,
@@ -18,7 +19,6 @@ from fetcher.model import (
     Record,
     SharedRepository,
     Source,
-    SourceCount,
     StoredPackage,
     Target,
     Validators,
@@ -254,7 +254,17 @@ class Store(Protocol):
         """Repositories that answer for packages of different addresses: to be told to editors, each is refreshed."""
         ...
 
-    def counts(self, now: datetime) -> list[SourceCount]: ...
+    def figures(self, now: datetime, interval: timedelta) -> Figures:
+        """How all of the catalogue stands, at the same cost however large it is.
+
+        A small one is measured at this moment; of a large one it is the sum of slices that ``measure`` went over one
+        after the other. ``interval``: between two refreshes of a package.
+        """
+        ...
+
+    def measure(self, now: datetime, interval: timedelta) -> None:
+        """Measure the next slice of a large catalogue; nothing for a small one."""
+        ...
 
     def marker(self, name: str) -> Marker: ...
 
@@ -295,10 +305,6 @@ class Store(Protocol):
         """A stretch of the catalogue; packages last fetched before ``stale_before`` are stale."""
         ...
 
-    def states(self, stale_before: datetime) -> Mapping[overview.PackageState, int]:
-        """How many packages stand how; every state is named."""
-        ...
-
     def packages(self, package_ids: Sequence[int]) -> list[StoredPackage]:
         """What documents are printed from, in the order of the ids; without releases and states."""
         ...
@@ -306,8 +312,6 @@ class Store(Protocol):
     def touched_at(self, package_ids: Sequence[int]) -> datetime | None:
         """When one of these packages was last asked for or the catalogue was edited."""
         ...
-
-    def ages(self) -> list[overview.SourceAges]: ...
 
     def events(self, package_id: int, limit: int) -> list[overview.Event]:
         """A package's latest turns, newest first."""

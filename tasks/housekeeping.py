@@ -18,6 +18,9 @@ TIMELINE_KEPT, EVENTS_KEPT = timedelta(days=90), 50
 
 REQUESTS_KEPT = timedelta(days=7)
 
+SLICES = 2
+"""Slices of the catalogue a tick: a million packages have been measured anew after little more than three minutes."""
+
 
 @shared_task(name="fetcher.expire")
 def expire() -> None:
@@ -32,6 +35,17 @@ def expire() -> None:
         return parts.store.lost_requests(now)
 
     send_requests(running.process.run(work))
+
+
+@shared_task(name="fetcher.measure")
+def measure() -> None:
+    """Measure the next slices of a large catalogue, so that its figures are minutes old at most."""
+
+    async def work(parts: Parts) -> None:
+        for _ in range(SLICES):
+            parts.store.measure(parts.clock.now(), parts.settings.refresh_interval)
+
+    running.process.run(work)
 
 
 @shared_task(name="fetcher.prune")

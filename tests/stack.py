@@ -17,12 +17,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from fetcher.model import Source, SourceCount
+from fetcher.figures import SourceFigures
+from fetcher.model import Source
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.catalogue import documents
 from fetcher.simulator.journal import Entry
@@ -179,8 +180,9 @@ class Stack:
             f"--- {child.name} (status {child.process.poll()}):\n{child.said()[-_TAIL:]}" for child in self.children
         )
 
-    def counts(self) -> dict[Source, SourceCount]:
-        return {count.source: count for count in self.store.counts(datetime.now(UTC))}
+    def counts(self) -> dict[Source, SourceFigures]:
+        figures = self.store.figures(datetime.now(UTC), timedelta(days=1))
+        return {source: figures.source(source) for source in Source}
 
     def answered(self, packages: int, sources: Iterable[Source] = tuple(Source)) -> bool:
         """Whether each source has answered for so many packages, and nothing is leased any more."""

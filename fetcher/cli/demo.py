@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def demo() -> None:
         store.import_entries(entries, datetime.now(UTC))
         err.print(f"imported {len(entries)} packages, the worker's fields blank; starting Redis, workers and beat")
         with _stack(environment):
-            complete = _watch(store, len(entries))
+            complete = _watch(store, len(entries), read_settings(environment).refresh_interval)
         out.print(_results(store, [entry.slug for entry in entries]))
         _tell_costs(addresses["FETCHER_GITHUB_API_URL"])
         engine.dispose()
@@ -104,17 +104,17 @@ def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _watch(store: SqlStore, packages: int) -> bool:
+def _watch(store: SqlStore, packages: int, interval: timedelta) -> bool:
     """Progress until every source has answered; returns whether all of them did in time."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     deadline = time.monotonic() + LONGEST
     with Progress(*columns, console=err) as progress:
         bars = {source: progress.add_task(f"{source:<12}", total=packages) for source in Source}
         while time.monotonic() < deadline:
-            counts = store.counts(datetime.now(UTC))
-            for count in counts:
-                progress.update(bars[count.source], completed=count.answered)
-            if len(counts) == len(bars) and all(count.answered == packages for count in counts):
+            figures = store.figures(datetime.now(UTC), interval)
+            for source, bar in bars.items():
+                progress.update(bar, completed=figures.source(source).answered)
+            if all(figures.source(source).answered == packages for source in bars):
                 return True
             time.sleep(0.25)
     return False

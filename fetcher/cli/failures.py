@@ -100,11 +100,6 @@ def revive(slugs: Slugs) -> None:
     _mark(slugs, retire_them=False)
 
 
-def by_kind(rows: Sequence[FailureRow]) -> dict[str, int]:
-    """How many sources fail in which way, most first."""
-    return dict(Counter(failure_kind(row.state) for row in rows).most_common())
-
-
 def grouped_by_kind(rows: Iterable[FailureRow]) -> list[FailureGroup]:
     """Failures by their kind and source, the most frequent first."""
     alike: dict[tuple[str, Source], list[SourceState]] = defaultdict(list)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from fetcher.cli.failures import by_kind
 from fetcher.cli.screen import err, out, plain_table, print_json
+from fetcher.figures import SourceFigures
+from fetcher.model import Source
 from fetcher.phrases import ago
 from fetcher.ports import Standing
 from fetcher.settings import Settings, read_settings
@@ -26,10 +27,8 @@ def status(json: Json = False) -> None:
     settings, now = read_settings(), datetime.now(UTC)
     store, engine = open_store(settings)
     try:
-        counts = store.counts(now)
-        failing = by_kind(store.failures())
+        figures = store.figures(now, settings.refresh_interval)
         shared = store.shared_repositories()
-        packages = len(store.due_ids(None, None))
     finally:
         engine.dispose()
     standings = asyncio.run(_standings(settings))
@@ -37,21 +36,21 @@ def status(json: Json = False) -> None:
         print_json(
             {
                 "at": now,
-                "packages": packages,
-                "sources": [asdict(count) for count in counts],
-                "failing": failing,
+                "packages": figures.packages,
+                "sources": [_source(figures.source(source), now, settings.refresh_interval) for source in Source],
+                "failing": figures.failures,
                 "shared_repositories": [asdict(one) for one in shared],
                 "quota": [asdict(standing) for standing in standings],
             }
         )
         return
-    out.print(f"{packages} packages")
+    out.print(f"{figures.packages} packages")
     table = plain_table("source", "packages", "answered", "due", "leased", "failing", "oldest", "next due")
-    for count in counts:
-        numbers = (count.packages, count.answered, count.due, count.leased, count.failing)
-        table.add_row(str(count.source), *map(str, numbers), ago(count.oldest_answer, now), ago(count.next_due, now))
+    for source in map(figures.source, Source):
+        numbers = (source.packages, source.answered, source.due_by(now), source.leased, source.failing)
+        table.add_row(str(source.source), *map(str, numbers), ago(source.oldest, now), ago(source.next_due, now))
     out.print(table)
-    for kind, number in failing.items():
+    for kind, number in figures.failures.items():
         out.print(f"failing: {number} {kind.replace('_', ' ')}")
     for one in shared:
         out.print(f"one repository: {escape(', '.join(one.slugs))} are all {escape(one.full_name)}")
@@ -78,6 +77,25 @@ def queues(json: Json = False) -> None:
             f"[bold red]NOBODY TAKES FROM {', '.join(stuck).upper()}[/]: start a worker (`fetcher up`, or the Procfile)"
         )
         raise typer.Exit(1)
+
+
+def _source(one: SourceFigures, now: datetime, interval: timedelta) -> dict[str, object]:
+    return {
+        "source": one.source,
+        "packages": one.packages,
+        "answered": one.answered,
+        "age_p50": one.age(0.5, now),
+        "age_p95": one.age(0.95, now),
+        "age_max": one.age(1, now),
+        "within_interval": one.within(interval, now),
+        "due": one.due_by(now),
+        "overdue": one.overdue(now, interval),
+        "next_due": one.next_due,
+        "leased": one.leased,
+        "failing": one.failing,
+        "failures": dict(one.failures),
+        "gone": one.gone,
+    }
 
 
 async def _standings(settings: Settings) -> Sequence[Standing]:

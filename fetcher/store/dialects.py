@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select, text
+from sqlalchemy import BigInteger, ColumnElement, Connection, Table, cast, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fetcher.store.schema import freshness
@@ -18,6 +18,7 @@ CHUNK = 1000
 
 IMPORTING = 7_301_948_102
 MIGRATING = 7_301_948_103
+MEASURING = 7_301_948_104
 """Keys of PostgreSQL's advisory locks. On SQLite every writer already has the database to itself."""
 
 
@@ -54,6 +55,13 @@ def apart_by(
     if connection.dialect.name == "sqlite":
         return func.julianday(last) - func.julianday(first) >= span / timedelta(days=1)
     return last - first >= span
+
+
+def unix_seconds(connection: Connection, moment: ColumnElement[Any]) -> ColumnElement[int]:
+    """Whole seconds since 1970, rounded down, as an integer of either database."""
+    if connection.dialect.name == "sqlite":
+        return cast(func.strftime("%s", moment), BigInteger)
+    return cast(func.floor(func.date_part("epoch", moment)), BigInteger)
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The catalogue as people leaf through it: searched, filtered, sorted, a stretch at a time, and how it stands."""
+"""The catalogue as people leaf through it: searched, filtered, sorted, a stretch at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from sqlalchemy import (
     Row,
     Select,
     Subquery,
-    and_,
     case,
     func,
     literal,
@@ -21,14 +20,14 @@ from sqlalchemy import (
     text,
 )
 
-from fetcher.model import Source, StoredPackage
-from fetcher.overview import Column, Counted, Listed, ListedPackage, Listing, PackageState, SourceAges
-from fetcher.planner import GONE_SPAN, GONE_STRIKES
+from fetcher.model import StoredPackage
+from fetcher.overview import Column, Counted, Listed, ListedPackage, Listing, PackageState
 from fetcher.store.columns import plain
-from fetcher.store.dialects import apart_by, give_up_after
+from fetcher.store.dialects import give_up_after
 from fetcher.store.entries import entry_of, project_of, repo_of
 from fetcher.store.reading import CATALOGUE
 from fetcher.store.schema import FAILING, freshness, markers, observations, packages, source_states
+from fetcher.store.standing import UNSUPPORTED, gone
 from fetcher.store.targets import commit_days_of
 from fetcher.store.values import observed_of, stats_of, versions_of
 
@@ -122,14 +121,6 @@ def _count(connection: Connection, wanted: Listing, stale_before: datetime) -> t
     return connection.execute(select(func.count()).select_from(packages)).scalar_one(), Counted.EXACT
 
 
-def states(connection: Connection, stale_before: datetime) -> Mapping[PackageState, int]:
-    """How many packages stand how; every state is named."""
-    lines = _lines(connection, Listing(), stale_before).subquery()
-    rows = connection.execute(select(lines.c.state, func.count().label("packages")).group_by(lines.c.state))
-    found = {row.state: row.packages for row in rows}
-    return {state: found.get(state.value, 0) for state in PackageState}
-
-
 def packages_of(connection: Connection, package_ids: Sequence[int]) -> list[StoredPackage]:
     """What documents are printed from, in the order of the ids; releases and states, which none shows, are left out."""
     wide = [column for column in _O if column.name != "package_id"]
@@ -149,17 +140,6 @@ def touched_at(connection: Connection, package_ids: Sequence[int]) -> datetime |
     edited = select(markers.c.observed_at).where(markers.c.name == CATALOGUE)
     moments = (connection.execute(asked).scalar(), connection.execute(edited).scalar())
     return max((moment for moment in moments if moment is not None), default=None)
-
-
-def ages(connection: Connection) -> list[SourceAges]:
-    """The moments of each source's answers by rank, newest first; sources that never answered are left out."""
-    place = func.row_number().over(partition_by=_S.source, order_by=_S.answered_at.desc()).label("place")
-    total = func.count().over(partition_by=_S.source).label("total")
-    ranked = select(_S.source, _S.answered_at, place, total).where(_S.answered_at.is_not(None)).subquery()
-    ranks = [(ranked.c.total * share + 99) // 100 for share in (50, 95, 100)]
-    at = [func.max(ranked.c.answered_at).filter(ranked.c.place == rank) for rank in ranks]
-    rows = {row[0]: row for row in connection.execute(select(ranked.c.source, *at).group_by(ranked.c.source))}
-    return [SourceAges(source, *rows[source.value][1:]) for source in Source if source.value in rows]
 
 
 def _lines(
@@ -194,12 +174,7 @@ def _lines(
 
 def _troubled(connection: Connection, only: Sequence[int] | None) -> Subquery:
     """Packages (``only`` these, if given) of which a source fails, off the partial index, and whether one is gone."""
-    gone = and_(
-        _S.outcome == "gone",
-        _S.failures >= GONE_STRIKES,
-        apart_by(connection, _S.first_failed_at, _S.last_failed_at, GONE_SPAN),
-    )
-    worst = func.max(case((gone, 1), else_=0)).label("gone")
+    worst = func.max(case((gone(connection), 1), else_=0)).label("gone")
     failing = select(_S.package_id, worst).where(text(FAILING)).group_by(_S.package_id)
     if only is not None:
         failing = failing.where(_S.package_id.in_(only))
@@ -208,16 +183,11 @@ def _troubled(connection: Connection, only: Sequence[int] | None) -> Subquery:
 
 def _state(troubled: Subquery, stale_before: datetime) -> ColumnElement[str]:
     """``PackageState`` in SQL: the first that is true."""
-    unsupported = or_(
-        _P.repo_unsupported.is_not(None),
-        _P.project_unsupported.is_not(None),
-        and_(_P.repo_host.is_(None), _P.project.is_(None)),
-    )
     return case(
         (_P.retired_at.is_not(None), literal(PackageState.RETIRED.value)),
         (troubled.c.gone == 1, literal(PackageState.GONE.value)),
         (troubled.c.gone == 0, literal(PackageState.FAILING.value)),
-        (unsupported, literal(PackageState.UNSUPPORTED.value)),
+        (UNSUPPORTED, literal(PackageState.UNSUPPORTED.value)),
         (or_(_F.last_fetched.is_(None), _F.last_fetched < stale_before), literal(PackageState.STALE.value)),
         else_=literal(PackageState.FRESH.value),
     )

@@ -1,14 +1,13 @@
-"""What people ask the store: one package, the failures, how each source stands, and the markers."""
+"""What people ask the store: one package, the failures, and the markers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, and_, distinct, func, select, text
+from sqlalchemy import Connection, distinct, func, select, text
 
-from fetcher.model import FailureRow, SharedRepository, Source, SourceCount, StoredPackage, Validators
+from fetcher.model import FailureRow, SharedRepository, StoredPackage, Validators
 from fetcher.ports import Marker
 from fetcher.store import releasing
 from fetcher.store.dialects import chunks, upsert
@@ -103,23 +102,6 @@ def shared_repositories(connection: Connection) -> list[SharedRepository]:
     return list(found.values())
 
 
-def counts(connection: Connection, now: datetime) -> list[SourceCount]:
-    """How each source stands over the whole catalogue; sources that no package has count zero."""
-    due = and_(_S.due_at.is_not(None), _S.due_at <= now)
-    rows = select(
-        _S.source,
-        func.count().label("packages"),
-        func.count(_S.answered_at).label("answered"),
-        func.count().filter(due).label("due"),
-        func.count().filter(_S.lease_until > now).label("leased"),
-        func.count().filter(text(FAILING)).label("failing"),
-        func.min(_S.answered_at).label("oldest_answer"),
-        func.min(_S.due_at).label("next_due"),
-    ).group_by(_S.source)
-    found = {row.source: row for row in connection.execute(rows)}
-    return [_count(source, found.get(source.value)) for source in Source]
-
-
 def marker(connection: Connection, name: str) -> Marker:
     """The marker of that name; one that was never saved says nothing."""
     row = connection.execute(select(markers).where(markers.c.name == name)).one_or_none()
@@ -146,18 +128,3 @@ def save_marker(connection: Connection, marker: Marker) -> None:
 def note_edit(connection: Connection, now: datetime) -> None:
     """Keep that an editor's word changed something: whoever has an older document asks for it again."""
     save_marker(connection, Marker(CATALOGUE, observed_at=now))
-
-
-def _count(source: Source, row: Row[Any] | None) -> SourceCount:
-    if row is None:
-        return SourceCount(source, 0, 0, 0, 0, 0, None, None)
-    return SourceCount(
-        source=source,
-        packages=row.packages,
-        answered=row.answered,
-        due=row.due,
-        leased=row.leased,
-        failing=row.failing,
-        oldest_answer=row.oldest_answer,
-        next_due=row.next_due,
-    )

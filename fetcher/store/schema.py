@@ -248,6 +248,17 @@ class MarkerRow(Base):
     message: Mapped[str | None]
 
 
+class FiguresRow(Base):
+    """``fetcher.figures.Figures`` of the packages from ``low`` on and below ``high``; of all, where they are equal."""
+
+    __tablename__ = "figures"
+
+    low: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    high: Mapped[int] = mapped_column(BigInteger)
+    measured_at: Mapped[datetime]
+    figures: Mapped[Any]
+
+
 def _table(of: type[Base]) -> Table:
     return cast(Table, of.__table__)
 
@@ -261,3 +272,4 @@ history = _table(HistoryRow)
 events = _table(EventRow)
 refresh_requests = _table(RequestRow)
 markers = _table(MarkerRow)
+figures = _table(FiguresRow)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
+from fetcher.figures import Figures
 from fetcher.model import (
     CatalogueEntry,
     Claim,
@@ -16,7 +17,6 @@ from fetcher.model import (
     Record,
     SharedRepository,
     Source,
-    SourceCount,
     StoredPackage,
     Target,
 )
@@ -28,13 +28,23 @@ from fetcher.overview import (
     EventCount,
     Listed,
     Listing,
-    PackageState,
     Patience,
     RefreshRequest,
-    SourceAges,
 )
 from fetcher.ports import Imported, Marker
-from fetcher.store import claims, daily, events, exporting, listing, reading, recording, requests, retiring, targets
+from fetcher.store import (
+    claims,
+    daily,
+    events,
+    exporting,
+    listing,
+    reading,
+    recording,
+    requests,
+    retiring,
+    slices,
+    targets,
+)
 from fetcher.store import serials as index_serials
 from fetcher.store.entries import ReadProject, ReadRepo
 from fetcher.store.importing import Importer
@@ -45,7 +55,8 @@ class SqlStore:
     """``fetcher.ports.Store`` over SQLAlchemy. Threads may share one; a process makes its own, with its own engine.
 
     ``read_repo`` and ``read_project`` say what editors' addresses mean; ``pause`` waits between the attempts of a
-    transaction. Every fault of the database leaves as ``StoreError``.
+    transaction; figures are measured ``slice_size`` packages at a time. Every fault of the database leaves as
+    ``StoreError``.
     """
 
     def __init__(
@@ -55,7 +66,9 @@ class SqlStore:
         read_repo: ReadRepo,
         read_project: ReadProject,
         pause: Callable[[float], None] = time.sleep,
+        slice_size: int = slices.SLICE,
     ) -> None:
+        self._slice = slice_size
         self._transactions = Transactions(engine, pause)
         self._importer = Importer(self._transactions, read_repo, read_project)
 
@@ -124,8 +137,11 @@ class SqlStore:
     def shared_repositories(self) -> list[SharedRepository]:
         return self._transactions.read(reading.shared_repositories)
 
-    def counts(self, now: datetime) -> list[SourceCount]:
-        return self._transactions.read(lambda on: reading.counts(on, now))
+    def figures(self, now: datetime, interval: timedelta) -> Figures:
+        return slices.read(self._transactions, now, interval, self._slice)
+
+    def measure(self, now: datetime, interval: timedelta) -> None:
+        slices.tick(self._transactions, now, interval, self._slice)
 
     def marker(self, name: str) -> Marker:
         return self._transactions.read(lambda on: reading.marker(on, name))
@@ -153,9 +169,6 @@ class SqlStore:
     def listing(self, wanted: Listing, stale_before: datetime) -> Listed:
         return self._transactions.read(lambda on: listing.listing(on, wanted, stale_before))
 
-    def states(self, stale_before: datetime) -> Mapping[PackageState, int]:
-        return self._transactions.read(lambda on: listing.states(on, stale_before))
-
     def packages(self, package_ids: Sequence[int]) -> list[StoredPackage]:
         return self._transactions.read(lambda on: listing.packages_of(on, package_ids))
 
@@ -167,9 +180,6 @@ class SqlStore:
 
     def touched_at(self, package_ids: Sequence[int]) -> datetime | None:
         return self._transactions.read(lambda on: listing.touched_at(on, package_ids))
-
-    def ages(self) -> list[SourceAges]:
-        return self._transactions.read(listing.ages)
 
     def events(self, package_id: int, limit: int) -> list[Event]:
         return self._transactions.read(lambda on: events.of_package(on, package_id, limit))

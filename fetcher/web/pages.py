@@ -15,8 +15,8 @@ from starlette.responses import Response
 
 from fetcher.documents import write_document
 from fetcher.errors import BrokerError
-from fetcher.model import FailureRow, SourceCount
-from fetcher.overview import Column, EventCount, Listing, SourceAges
+from fetcher.model import FailureRow, Source
+from fetcher.overview import Column, EventCount, Listing
 from fetcher.phrases import failure_kind
 from fetcher.ports import Standing
 from fetcher.web.charts import Bar, bars, gauge
@@ -56,14 +56,6 @@ class QuotaGauge:
 
 
 @dataclass(frozen=True, slots=True)
-class Freshness:
-    """One source: how many answered, and how long ago."""
-
-    count: SourceCount
-    ages: SourceAges | None
-
-
-@dataclass(frozen=True, slots=True)
 class Heading:
     """A column's head: where it leads, and how the listing is sorted by it now."""
 
@@ -75,22 +67,24 @@ class Heading:
 def overview(request: Request) -> Response:
     """The state of the directory at a glance."""
     site, now = site_of(request), site_of(request).clock.now()
-    ages = {found.source: found for found in site.store.ages()}
+    interval = site.settings.refresh_interval
+    figures = site.figures(now)
     queues, no_queues = _or_why(site.workings.queues)
     standings, no_standings = _or_why(lambda: site.workings.standings(now))
     hour = site.store.event_counts(now - STEP * STEPS, STEP, STEPS)
     context = {
-        "states": site.store.states(site.stale_before(now)),
-        "sources": [Freshness(count, ages.get(count.source)) for count in site.store.counts(now)],
+        "figures": figures,
+        "states": figures.states(now, interval),
+        "sources": [figures.source(source) for source in Source],
         "running": site.store.open_requests(RUNNING),
         "queues": queues,
         "gauges": [_gauge(standing) for standing in standings or ()],
         "broker_fault": no_queues or no_standings,
         "beat_fault": None if (said := beat(site)) == OK else said,
-        "kinds": {kind: len(rows) for kind, rows in _by_kind(site.store.failures()).items()},
+        "kinds": figures.failures,
         "hour": _hour_chart(hour),
         "hour_totals": (sum(one.changes for one in hour), sum(one.failures for one in hour)),
-        "interval": site.settings.refresh_interval,
+        "interval": interval,
     }
     return render(request, "overview.html", context)
 
@@ -98,15 +92,15 @@ def overview(request: Request) -> Response:
 def packages(request: Request) -> Response:
     """The catalogue: searched, filtered, sorted, a page at a time."""
     site, now = site_of(request), site_of(request).clock.now()
+    interval = site.settings.refresh_interval
     wanted = read_listing(request.query_params, sort="slug", limit=ROWS)
-    stale_before = site.stale_before(now)
-    listed = site.store.listing(wanted, stale_before)
+    listed = site.store.listing(wanted, site.stale_before(now))
     shown = wanted.offset + len(listed.rows)
     before, after = max(wanted.offset - wanted.limit, 0), wanted.offset + wanted.limit
     context = {
         "wanted": wanted,
         "listed": listed,
-        "states": site.store.states(stale_before),
+        "states": site.figures(now).states(now, interval),
         "headings": [_heading(wanted, column, title) for column, title in COLUMNS],
         "first": min(wanted.offset + 1, shown),
         "last": shown,

@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar, cast
 
 from starlette.requests import Request
 
+from fetcher.figures import Figures, stale_before
 from fetcher.overview import Asked
 from fetcher.ports import Clock, Standing, Store
 from fetcher.settings import Settings
@@ -24,9 +25,6 @@ T = TypeVar("T")
 
 REMEMBERED = 3.0
 """Seconds for which what the workers said is shown again: asking them takes a second, and a page is looked at often."""
-
-STALE_AFTER = 1.5
-"""Intervals after which a package is stale: a refresh that comes early is followed by the next one this late."""
 
 
 class Workings(Protocol):
@@ -91,9 +89,13 @@ class Site:
     workings: Workings
     sessions: Sessions
 
+    def figures(self, now: datetime) -> Figures:
+        """How the whole catalogue stands."""
+        return self.store.figures(now, self.settings.refresh_interval)
+
     def stale_before(self, now: datetime) -> datetime:
         """Packages last fetched before this are stale."""
-        return now - STALE_AFTER * self.settings.refresh_interval
+        return stale_before(now, self.settings.refresh_interval)
 
 
 def site_of(request: Request) -> Site:

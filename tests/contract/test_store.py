@@ -150,16 +150,17 @@ def test_due_ids(catalogue: Catalogue) -> None:
     assert catalogue.store.due_ids([Source.GITHUB, Source.PYPI], NOW) == [a, b]
 
 
-def test_counts_say_how_each_source_stands(catalogue: Catalogue) -> None:
+def test_figures_say_how_each_source_stands(catalogue: Catalogue) -> None:
     """Packages, answered, due, leased, failing, the oldest answer and the next due time of each source."""
     a, b, c = catalogue.add("a", "b", "c")
     catalogue.answer(a, Source.GITHUB, observed_at=NOW - DAY, due_at=NOW + HOUR)
     catalogue.store.record([failed(b, Source.GITHUB, due_at=NOW + 2 * HOUR)])
     assert catalogue.claim(Source.GITHUB).package_ids == (c,)
-    github, contributors, _, pypi = catalogue.store.counts(NOW)
-    assert (github.packages, github.answered, github.due, github.leased, github.failing) == (3, 1, 1, 1, 1)
-    assert (github.oldest_answer, github.next_due) == (NOW - DAY, NOW)
-    assert (contributors.packages, contributors.due, contributors.next_due) == (3, 0, None)
+    figures = catalogue.store.figures(NOW, DAY)
+    github, contributors, _, pypi = map(figures.source, Source)
+    assert (github.packages, github.answered, github.due_by(NOW), github.leased, github.failing) == (3, 1, 1, 1, 1)
+    assert (github.oldest, github.next_due) == (NOW - DAY, NOW)
+    assert (contributors.packages, contributors.due_by(NOW), contributors.next_due) == (3, 0, None)
     assert (pypi.source, pypi.packages) == (Source.PYPI, 0)
 
 

@@ -1,4 +1,4 @@
-"""The listing: one order, one state a package, and ages by rank, on both databases alike."""
+"""The listing: one order and one state a package, on both databases alike."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, text
 
+from fetcher.figures import STALE_AFTER
 from fetcher.model import Source
-from fetcher.overview import Column, Counted, Listing, PackageState, SourceAges
+from fetcher.overview import Column, Counted, Listing, PackageState
 from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, stats, versions
 
-STALE = NOW - DAY
+INTERVAL = 16 * HOUR
+STALE = NOW - STALE_AFTER * INTERVAL
 
 
 def _slugs(catalogue: Catalogue, **wanted: object) -> list[str]:
@@ -100,7 +102,9 @@ def test_each_package_is_in_one_state(catalogue: Catalogue) -> None:
         PackageState.FRESH: ["fresh"],
     }
     assert {state: _slugs(catalogue, state=state) for state in PackageState} == expected
-    assert catalogue.store.states(STALE) == {state: len(slugs) for state, slugs in expected.items()}
+    assert catalogue.store.figures(NOW, INTERVAL).states(NOW, INTERVAL) == {
+        state: len(slugs) for state, slugs in expected.items()
+    }
 
 
 def test_a_line_is_what_the_package_is(catalogue: Catalogue) -> None:
@@ -136,17 +140,6 @@ def test_when_anything_was_touched(catalogue: Catalogue) -> None:
     assert store.touched_at([b]) == NOW
     store.retire([b], NOW + 3 * HOUR)
     assert store.touched_at([b]) == NOW + 3 * HOUR
-
-
-def test_ages_by_rank(catalogue: Catalogue) -> None:
-    """The median, the 95th of a hundred and the oldest answer; a source that never answered is left out."""
-    ids = catalogue.add(*(f"p{n}" for n in range(100)))
-    catalogue.store.record([answered(i, Source.GITHUB, observed_at=NOW - n * HOUR) for n, i in enumerate(ids, 1)])
-    catalogue.answer(ids[0], Source.COMMITS)
-    assert catalogue.store.ages() == [
-        SourceAges(Source.GITHUB, NOW - 50 * HOUR, NOW - 95 * HOUR, NOW - 100 * HOUR),
-        SourceAges(Source.COMMITS, NOW, NOW, NOW),
-    ]
 
 
 def test_all_packages_in_stretches(catalogue: Catalogue) -> None:

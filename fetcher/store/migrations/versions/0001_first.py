@@ -1,5 +1,5 @@
 """The first schema: the catalogue, what was observed, where each source stands, releases, history, the timeline,
-refreshes that were asked for, and markers.
+refreshes that were asked for, markers, and the catalogue's figures.
 
 Spelt out instead of taken from ``schema.py``: a migration says what the schema was when it was written.
 """
@@ -29,6 +29,7 @@ TABLES = (
     "events",
     "refresh_requests",
     "markers",
+    "figures",
 )
 
 
@@ -42,6 +43,7 @@ def upgrade() -> None:
     _create_events()
     _create_refresh_requests()
     _create_markers()
+    _create_figures()
 
 
 def downgrade() -> None:
@@ -251,4 +253,15 @@ def _create_markers() -> None:
         sa.Column("outcome", sa.String()),
         sa.Column("message", sa.String()),
         sa.PrimaryKeyConstraint("name", name="pk_markers"),
+    )
+
+
+def _create_figures() -> None:
+    op.create_table(
+        "figures",
+        sa.Column("low", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("high", sa.BigInteger(), nullable=False),
+        sa.Column("measured_at", MOMENT, nullable=False),
+        sa.Column("figures", JSON, nullable=False),
+        sa.PrimaryKeyConstraint("low", name="pk_figures"),
     )

@@ -1,0 +1,193 @@
+"""One stretch of the catalogue, counted by the database: range scans of the keys, and only buckets come back."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, func, literal, select, text
+
+from fetcher.figures import OVERDUE_AFTER, Bucket, Figures, Histogram, SourceFigures, stale_before
+from fetcher.model import Source
+from fetcher.overview import PackageState
+from fetcher.store.dialects import unix_seconds
+from fetcher.store.schema import freshness, packages, source_states
+from fetcher.store.standing import FAILS, UNSUPPORTED, gone
+
+_P, _F, _S = packages.c, freshness.c, source_states.c
+
+_FINEST = 32
+"""A bucket is wider than a second when it is more than twice so many widths away from now."""
+
+_WIDEST = 24
+"""Widths are powers of two up to this one, half a year."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Packages with ids from ``low`` on and below ``high``."""
+
+    low: int
+    high: int
+
+    def holds(self, column: Column[Any]) -> ColumnElement[bool]:
+        return column.between(self.low, self.high - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Buckets:
+    """How a column's moments are counted: ``width``, ``start`` and ``side``, how many edges lie at or before them."""
+
+    columns: tuple[ColumnElement[int], ...]
+    edges: tuple[float, ...]
+
+    def bucket(self, row: Row[Any]) -> Bucket:
+        """The bucket in a row; none reaches over an edge."""
+        start, end = float(row.start), float(row.start + row.width)
+        if row.side:
+            start = max(start, self.edges[row.side - 1])
+        if row.side < len(self.edges):
+            end = min(end, self.edges[row.side])
+        return Bucket(start, max(start, end), row.moments)
+
+
+def measure(connection: Connection, stretch: Stretch, now: datetime, interval: timedelta) -> Figures:
+    """The figures of the packages of ``stretch``, for an interval of so long between two refreshes of each."""
+    settled, fetched, never = _packages(connection, stretch, now, interval)
+    return Figures(
+        measured_at=now,
+        settled=settled,
+        fetched=fetched,
+        never_fetched=never,
+        sources=_sources(connection, stretch, now, interval),
+    )
+
+
+def _packages(
+    connection: Connection, stretch: Stretch, now: datetime, interval: timedelta
+) -> tuple[Mapping[PackageState, int], Histogram, int]:
+    """The packages by how they stand; those whose standing depends on the clock by when they were fetched."""
+    worst = func.max(case((gone(connection), 1), else_=0)).label("gone")
+    failing = select(_S.package_id, worst).where(stretch.holds(_S.package_id), FAILS)
+    troubled = failing.group_by(_S.package_id).subquery("troubled")
+    state = case(
+        (_P.retired_at.is_not(None), literal(PackageState.RETIRED.value)),
+        (troubled.c.gone == 1, literal(PackageState.GONE.value)),
+        (troubled.c.gone == 0, literal(PackageState.FAILING.value)),
+        (UNSUPPORTED, literal(PackageState.UNSUPPORTED.value)),
+    )
+    edge = stale_before(now, interval)
+    buckets = _buckets(connection, _F.last_fetched, now, {edge: _F.last_fetched >= edge})
+    keys = (state.label("state"), *buckets.columns)
+    counted: Select[Any] = (
+        select(*keys, func.count().label("moments"))
+        .select_from(packages)
+        .join(freshness, _F.package_id == _P.id)
+        .outerjoin(troubled, troubled.c.package_id == _P.id)
+        .where(stretch.holds(_P.id), stretch.holds(_F.package_id))
+        .group_by(*(text(str(place)) for place in range(1, len(keys) + 1)))
+    )
+    rows = connection.execute(counted).all()
+    settled: Counter[PackageState] = Counter()
+    for row in rows:
+        if row.state is not None:
+            settled[PackageState(row.state)] += row.moments
+    moving = [row for row in rows if row.state is None]
+    fetched = _histogram(buckets, [row for row in moving if row.start is not None])
+    return dict(settled), fetched, sum(row.moments for row in moving if row.start is None)
+
+
+def _sources(
+    connection: Connection, stretch: Stretch, now: datetime, interval: timedelta
+) -> Mapping[Source, SourceFigures]:
+    old, late = now - interval, now - OVERDUE_AFTER * interval
+    answers = _histograms(connection, stretch, _S.answered_at, now, {old: _S.answered_at >= old})
+    due = _histograms(connection, stretch, _S.due_at, now, {late: _S.due_at > late, now: _S.due_at > now})
+    kinds = _kinds(connection, stretch)
+    rows = connection.execute(
+        select(
+            _S.source,
+            func.count().label("packages"),
+            func.min(_S.answered_at).label("oldest"),
+            func.min(_S.due_at).label("next_due"),
+            func.count().filter(_S.lease_until > now).label("leased"),
+        )
+        .where(stretch.holds(_S.package_id))
+        .group_by(_S.source)
+    )
+    found = {row.source: row for row in rows}
+    return {
+        source: SourceFigures(
+            source=source,
+            packages=row.packages,
+            answers=answers.get(source.value, Histogram()),
+            oldest=row.oldest,
+            due=due.get(source.value, Histogram()),
+            next_due=row.next_due,
+            leased=row.leased,
+            failures=kinds.get(source.value, {}),
+        )
+        for source in Source
+        if (row := found.get(source.value)) is not None
+    }
+
+
+def _histograms(
+    connection: Connection,
+    stretch: Stretch,
+    column: Column[datetime | None],
+    now: datetime,
+    beyond: Mapping[datetime, ColumnElement[bool]],
+) -> Mapping[str, Histogram]:
+    """The moments in a column of ``source_states``, by source."""
+    buckets = _buckets(connection, column, now, beyond)
+    keys = (_S.source, *buckets.columns)
+    counted: Select[Any] = (
+        select(*keys, func.count().label("moments"))
+        .where(stretch.holds(_S.package_id), column.is_not(None))
+        .group_by(*(text(str(place)) for place in range(1, len(keys) + 1)))
+    )
+    found: dict[str, list[Row[Any]]] = defaultdict(list)
+    for row in connection.execute(counted):
+        found[row.source].append(row)
+    return {source: _histogram(buckets, rows) for source, rows in found.items()}
+
+
+def _kinds(connection: Connection, stretch: Stretch) -> Mapping[str, Mapping[str, int]]:
+    """Failing sources by ``fetcher.phrases.failure_kind``, off the partial index."""
+    kind = case(
+        (gone(connection), "gone"), (_S.outcome == "gone", "missing"), else_=func.coalesce(_S.outcome, "failing")
+    ).label("kind")
+    rows = connection.execute(
+        select(_S.source, kind, func.count().label("sources"))
+        .where(stretch.holds(_S.package_id), FAILS)
+        .group_by(text("1"), text("2"))
+    )
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        found[row.source][row.kind] = row.sources
+    return found
+
+
+def _buckets(
+    connection: Connection,
+    column: Column[datetime | None],
+    now: datetime,
+    beyond: Mapping[datetime, ColumnElement[bool]],
+) -> _Buckets:
+    """``beyond`` says of each edge, in their order, what lies on its far side."""
+    second, here = unix_seconds(connection, column), int(now.timestamp())
+    away = func.abs(here - second)
+    width = case(*((away < _FINEST * 2 ** (k + 1), 2**k) for k in range(_WIDEST)), else_=2**_WIDEST)
+    side = sum((case((is_beyond, 1), else_=0) for is_beyond in beyond.values()), literal(0))
+    return _Buckets(
+        columns=(width.label("width"), (second - second % width).label("start"), side.label("side")),
+        edges=tuple(edge.timestamp() for edge in beyond),
+    )
+
+
+def _histogram(buckets: _Buckets, rows: Sequence[Row[Any]]) -> Histogram:
+    return Histogram(tuple(sorted(map(buckets.bucket, rows))))

@@ -1,0 +1,74 @@
+"""Figures as JSON and back: plain numbers, histograms as one flat list, for a row that is read at every look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
+
+from fetcher.figures import Bucket, Figures, Histogram, SourceFigures
+from fetcher.model import Source
+from fetcher.overview import PackageState
+
+
+def payload_of(figures: Figures) -> dict[str, Any]:
+    """Everything but ``measured_at``, which is a column."""
+    return {
+        "settled": {state.value: count for state, count in figures.settled.items()},
+        "fetched": _flat(figures.fetched),
+        "never_fetched": figures.never_fetched,
+        "parts": figures.parts,
+        "sources": {source.value: _source_payload(one) for source, one in figures.sources.items()},
+    }
+
+
+def figures_of(measured_at: datetime, payload: Mapping[str, Any]) -> Figures:
+    """What ``payload_of`` was given."""
+    return Figures(
+        measured_at=measured_at,
+        settled={PackageState(state): count for state, count in payload["settled"].items()},
+        fetched=_histogram(payload["fetched"]),
+        never_fetched=payload["never_fetched"],
+        parts=payload["parts"],
+        sources={(source := Source(name)): _source(source, one) for name, one in payload["sources"].items()},
+    )
+
+
+def _source_payload(one: SourceFigures) -> dict[str, Any]:
+    return {
+        "packages": one.packages,
+        "answers": _flat(one.answers),
+        "oldest": None if one.oldest is None else one.oldest.timestamp(),
+        "due": _flat(one.due),
+        "next_due": None if one.next_due is None else one.next_due.timestamp(),
+        "leased": one.leased,
+        "failures": dict(one.failures),
+    }
+
+
+def _source(source: Source, payload: Mapping[str, Any]) -> SourceFigures:
+    return SourceFigures(
+        source=source,
+        packages=payload["packages"],
+        answers=_histogram(payload["answers"]),
+        oldest=_moment(payload["oldest"]),
+        due=_histogram(payload["due"]),
+        next_due=_moment(payload["next_due"]),
+        leased=payload["leased"],
+        failures=payload["failures"],
+    )
+
+
+def _flat(histogram: Histogram) -> list[float]:
+    """Start, end and count of each bucket; whole seconds without their point."""
+    numbers = chain.from_iterable(histogram.buckets)
+    return [int(number) if number == int(number) else number for number in numbers]
+
+
+def _histogram(flat: Sequence[float]) -> Histogram:
+    return Histogram(tuple(map(Bucket, map(float, flat[::3]), map(float, flat[1::3]), map(int, flat[2::3]))))
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,124 @@
+"""The figures of a large catalogue, slice by slice: each tick measures one and adds all of them up.
+
+A slice is a stretch of package ids. Together they cover the line of all ids; where packages were added or taken away
+the borders move when the slice is next measured: one that has grown too large is cut and leaves a gap, one that has
+become too small takes its neighbour in. Gaps come first, then whatever was measured longest ago. Nothing is counted up
+or down in between, so nothing can drift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from sqlalchemy import Connection, delete, select
+
+from fetcher.figures import Figures, merged
+from fetcher.store.dialects import MEASURING, one_at_a_time, upsert
+from fetcher.store.measuring import Stretch, measure
+from fetcher.store.payloads import figures_of, payload_of
+from fetcher.store.schema import figures, packages
+from fetcher.store.transactions import Transactions
+
+SLICE = 25_000
+"""Packages of a slice: measured in about a tenth of a second. A catalogue of no more is measured at every look."""
+
+_EVERY = Stretch(-(2**63) + 1, 2**63 - 1)
+_WHOLE = -(2**63)
+"""The key of the row with the sum."""
+
+_F, _ID = figures.c, packages.c.id
+
+
+def read(transactions: Transactions, now: datetime, interval: timedelta, size: int) -> Figures:
+    """The figures: of this moment where one slice is all there is, else the sum as it was last made.
+
+    Where none was made yet, whoever asks first measures every slice.
+    """
+    while True:
+        found = transactions.read(lambda on: _known(on, now, interval, size))
+        if found is not None:
+            return found
+        tick(transactions, now, interval, size)
+
+
+def tick(transactions: Transactions, now: datetime, interval: timedelta, size: int) -> None:
+    """Measure the slice whose turn it is, and sum up. The rows are read outside of the transaction that writes."""
+
+    def measured(on: Connection) -> tuple[Stretch, Figures] | None:
+        if _is_small(on, size):
+            return None
+        stretch = _next(on, size)
+        return stretch, measure(on, stretch, now, interval)
+
+    found = transactions.read(measured)
+    if found is not None:
+        transactions.write(lambda on: _save(on, *found))
+
+
+def _known(on: Connection, now: datetime, interval: timedelta, size: int) -> Figures | None:
+    if _is_small(on, size):
+        return measure(on, _EVERY, now, interval)
+    row = on.execute(select(_F.measured_at, _F.figures).where(_F.low == _WHOLE)).one_or_none()
+    return None if row is None else figures_of(row.measured_at, row.figures)
+
+
+def _is_small(on: Connection, size: int) -> bool:
+    return _nth(on, _EVERY.low, size) is None
+
+
+def _nth(on: Connection, low: int, n: int) -> int | None:
+    """The id that so many packages from ``low`` on lie before, off the index of ids alone."""
+    return on.execute(select(_ID).where(low <= _ID).order_by(_ID).offset(n).limit(1)).scalar()
+
+
+def _next(on: Connection, size: int) -> Stretch:
+    """The stretch to measure next: the first gap, or the slice that was measured longest ago."""
+    rows = on.execute(select(_F.low, _F.high, _F.measured_at).where(_F.low > _WHOLE).order_by(_F.low)).all()
+    known = [Stretch(row.low, row.high) for row in rows]
+    gap = _gap(known)
+    if gap is not None:
+        cut = _nth(on, gap.low, size)
+        return gap if cut is None or cut >= gap.high else Stretch(gap.low, cut)
+    oldest = min(rows, key=lambda row: (row.measured_at, row.low))
+    return _adjusted(on, Stretch(oldest.low, oldest.high), known, size)
+
+
+def _adjusted(on: Connection, stretch: Stretch, known: Sequence[Stretch], size: int) -> Stretch:
+    """The slice as it should be: cut where it holds twice too many packages, with its neighbour where half too few."""
+    too_many = _nth(on, stretch.low, 2 * size)
+    if too_many is not None and too_many < stretch.high:
+        cut = _nth(on, stretch.low, size)
+        return stretch if cut is None else Stretch(stretch.low, cut)
+    enough = _nth(on, stretch.low, size // 2)
+    if stretch.high < _EVERY.high and (enough is None or enough >= stretch.high):
+        return Stretch(stretch.low, next(one.high for one in known if one.low == stretch.high))
+    return stretch
+
+
+def _gap(known: Sequence[Stretch]) -> Stretch | None:
+    """The first stretch of ids, by their order, that no slice covers."""
+    borders = [Stretch(_EVERY.low, _EVERY.low), *known, Stretch(_EVERY.high, _EVERY.high)]
+    return next((Stretch(a.high, b.low) for a, b in pairwise(borders) if a.high < b.low), None)
+
+
+def _save(on: Connection, stretch: Stretch, measured: Figures) -> None:
+    """Put the slice in the place of all that it overlaps, and sum up; the first sum waits for the last slice."""
+    one_at_a_time(on, MEASURING)
+    on.execute(delete(figures).where(_F.low > _WHOLE, _F.low < stretch.high, _F.high > stretch.low))
+    upsert(on, figures, [_row(stretch, measured)])
+    rows = on.execute(select(figures).where(_F.low > _WHOLE).order_by(_F.low)).all()
+    summed_before = on.execute(select(_F.low).where(_F.low == _WHOLE)).first() is not None
+    if summed_before or _gap([Stretch(row.low, row.high) for row in rows]) is None:
+        whole = merged([figures_of(row.measured_at, row.figures) for row in rows])
+        upsert(on, figures, [_row(Stretch(_WHOLE, _WHOLE), whole)])
+
+
+def _row(stretch: Stretch, measured: Figures) -> dict[str, object]:
+    return {
+        "low": stretch.low,
+        "high": stretch.high,
+        "measured_at": measured.measured_at,
+        "figures": payload_of(measured),
+    }

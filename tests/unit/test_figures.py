@@ -1,0 +1,128 @@
+"""The figures' own arithmetic: histograms, ages, shares and sums, apart from any database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.figures import Bucket, Figures, Histogram, SourceFigures, merged
+from fetcher.model import Source
+from fetcher.overview import PackageState
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+AT = NOW.timestamp()
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+def _histogram(*buckets: tuple[float, float, int]) -> Histogram:
+    return Histogram(tuple(Bucket(AT + start, AT + end, moments) for start, end, moments in buckets))
+
+
+def test_moments_are_spread_over_their_bucket() -> None:
+    """Before a bucket none of it counts, behind it all, within it as much as lies before."""
+    histogram = _histogram((-100, -60, 40), (-60, 0, 6))
+    found = [histogram.until(NOW - timedelta(seconds=back)) for back in (100, 90, 60, 30, 0, -9)]
+    assert found == [0, 10, 40, 43, 46, 46]
+    assert histogram.total == 46
+
+
+def test_a_bucket_without_width() -> None:
+    """A moment exactly on an edge can be a bucket by itself."""
+    assert _histogram((0, 0, 3)).until(NOW) == 3
+    assert _histogram((0, 0, 3)).until(NOW - MINUTE) == 0
+
+
+def test_ranks_are_counted_from_the_newest() -> None:
+    """The median of a bucket lies in its middle, all of it reaches to its start."""
+    histogram = _histogram((-200, -100, 50), (-100, 0, 50))
+    assert histogram.newest(0.25) == NOW - timedelta(seconds=49)
+    assert histogram.newest(0.5) == NOW - timedelta(seconds=99)
+    assert histogram.newest(1) == NOW - timedelta(seconds=199)
+    assert Histogram().newest(0.5) is None
+
+
+def test_ages_and_shares() -> None:
+    """Who never answered is in no age, but counts as not within; no age exceeds that of the oldest answer."""
+    one = SourceFigures(Source.PYPI, packages=10, answers=_histogram((-90, -80, 4)), oldest=NOW - 85 * MINUTE / 60)
+    assert one.age(0.95, NOW) == one.age(1, NOW) == timedelta(seconds=85)
+    assert one.within(HOUR, NOW) == 0.4
+    assert one.within(timedelta(seconds=85), NOW) == 0.2
+    assert SourceFigures(Source.PYPI).within(HOUR, NOW) is None
+    assert SourceFigures(Source.PYPI, packages=1).age(1, NOW) is None
+
+
+def test_due_and_overdue_follow_the_clock() -> None:
+    """What was not due when it was counted becomes due; overdue is what waits for an eighth of the interval."""
+    one = SourceFigures(Source.GITHUB, due=_histogram((-4 * 3600, -3 * 3600, 2), (-60, 0, 3), (0, 3600, 60)))
+    assert (one.due_by(NOW), one.overdue(NOW, DAY)) == (5, 2)
+    assert (one.due_by(NOW + 30 * MINUTE), one.overdue(NOW + 3 * HOUR, DAY)) == (35, 5)
+
+
+def test_pace_is_of_the_minutes_before() -> None:
+    """Answers a second over ten minutes, whatever came before those."""
+    one = SourceFigures(Source.GITHUB, answers=_histogram((-7200, -600, 10_000), (-600, 0, 1200)))
+    assert one.pace(NOW) == 2
+    assert one.pace(NOW, 5 * MINUTE) == 2
+
+
+def test_states_name_all() -> None:
+    """Those that the clock does not move are as counted; the others grow stale after one and a half intervals."""
+    figures = Figures(NOW, {PackageState.GONE: 3}, _histogram((-3600, 0, 8)), never_fetched=2)
+    assert figures.packages == 13
+    assert figures.states(NOW, HOUR) == {
+        PackageState.RETIRED: 0,
+        PackageState.GONE: 3,
+        PackageState.FAILING: 0,
+        PackageState.UNSUPPORTED: 0,
+        PackageState.STALE: 2,
+        PackageState.FRESH: 8,
+    }
+    assert figures.states(NOW + HOUR, HOUR)[PackageState.STALE] == 6
+
+
+def _source_figures(buckets: list[tuple[int, int]]) -> SourceFigures:
+    answers = _histogram(*((-float(start), -float(start) + 1, moments) for start, moments in buckets))
+    return SourceFigures(Source.GITHUB, sum(m for _, m in buckets), answers, failures={"gone": 1, "missing": 2})
+
+
+parts_of_a_catalogue = st.lists(
+    st.lists(st.tuples(st.integers(1, 50), st.integers(1, 9)), unique_by=lambda bucket: bucket[0]).map(
+        lambda buckets: Figures(
+            NOW - MINUTE * len(buckets),
+            {PackageState.RETIRED: 1},
+            never_fetched=1,
+            sources={Source.GITHUB: _source_figures(buckets)},
+        )
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(parts_of_a_catalogue, st.integers(0, 60))
+def test_a_sum_says_what_its_parts_say_together(parts: list[Figures], back: int) -> None:
+    """Each count of the sum is the sum of the counts, at any moment; it is as old as its oldest part."""
+    whole, moment = merged(parts), NOW - timedelta(seconds=back)
+    assert whole.measured_at == min(part.measured_at for part in parts)
+    assert whole.packages == 2 * len(parts)
+    assert whole.followed == whole.parts == len(parts)
+    assert whole.failures == {"missing": 2 * len(parts), "gone": len(parts)}
+    assert whole.source(Source.GITHUB).answers.until(moment) == sum(
+        part.source(Source.GITHUB).answers.until(moment) for part in parts
+    )
+    assert merged([merged(parts[:1]), *parts[1:]]) == whole
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_ages_are_off_by_a_share_of_themselves_at_most(share: float) -> None:
+    """Within a bucket, the answer is off by less than its width."""
+    moments = [AT - second * 60 for second in range(1, 1000)]
+    buckets = sorted({(moment // 1024 * 1024) for moment in moments})
+    histogram = Histogram(tuple(Bucket(b, b + 1024, sum(b <= m < b + 1024 for m in moments)) for b in buckets))
+    exact = sorted(moments, reverse=True)[int(len(moments) * share)]
+    found = histogram.newest(share)
+    assert found is not None
+    assert abs(found.timestamp() - exact) < 1024
