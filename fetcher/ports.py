@@ -296,7 +296,10 @@ class Store(Protocol):
         ...
 
     def prune(self, before: datetime) -> int:
-        """Drop history of days before ``before``, but for each package's newest row; returns how many rows went."""
+        """Drop history of days before ``before``, but for each package's newest row; returns how many rows went.
+
+        Each call takes the next stretch of the packages, so that none costs more the more there are.
+        """
         ...
 
     # what people look at
@@ -320,7 +323,7 @@ class Store(Protocol):
     def event_counts(self, start: datetime, step: timedelta, steps: int) -> list[overview.EventCount]: ...
 
     def prune_events(self, before: datetime, keep: int) -> int:
-        """Drop turns older than ``before`` and all but each package's newest ``keep``."""
+        """Drop turns older than ``before`` and all but each package's newest ``keep``, a stretch of packages a call."""
         ...
 
     # refreshes that people ask for

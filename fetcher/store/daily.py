@@ -11,9 +11,13 @@ from sqlalchemy import Connection, RowMapping, delete, exists, func, select
 
 from fetcher.model import HistoryDay
 from fetcher.store.dialects import chunks, upsert
+from fetcher.store.rounds import next_stretch
 from fetcher.store.schema import history, packages
 
 _H = history.c
+
+PRUNED = "pruned:history"
+"""The marker of the round of pruning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,11 @@ def read(connection: Connection, slug: str) -> list[HistoryDay]:
 
 
 def prune(connection: Connection, before: datetime) -> int:
-    """Drop rows of days before ``before``, but for each package's newest row."""
+    """Drop rows of days before ``before`` of the next stretch of packages, but for each one's newest row."""
     newer = history.alias("newer")
     has_newer = exists().where(newer.c.package_id == _H.package_id, newer.c.day > _H.day)
-    return connection.execute(delete(history).where(_H.day < before.date(), has_newer)).rowcount
+    stretch = next_stretch(connection, PRUNED).of(_H.package_id)
+    return connection.execute(delete(history).where(stretch, _H.day < before.date(), has_newer)).rowcount
 
 
 def _newest(connection: Connection, ids: Iterable[int]) -> dict[int, RowMapping]:

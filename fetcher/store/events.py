@@ -12,10 +12,14 @@ from fetcher.model import Record, Source, SourceState
 from fetcher.overview import Event, EventCount
 from fetcher.store.columns import plain
 from fetcher.store.dialects import upsert
+from fetcher.store.rounds import next_stretch
 from fetcher.store.schema import events
 from fetcher.store.states import NOT_ASKED
 
 _E = events.c
+
+PRUNED = "pruned:events"
+"""The marker of the round of pruning."""
 
 _ANSWERS = frozenset({"fetched", "not_modified"})
 """Outcomes between which nothing turns; how a source was asked is no news."""
@@ -102,14 +106,15 @@ def counts(connection: Connection, start: datetime, step: timedelta, steps: int)
 
 
 def prune(connection: Connection, before: datetime, keep: int) -> int:
-    """Drop turns older than ``before``, and all but each package's newest ``keep``."""
-    gone = connection.execute(delete(events).where(_E.at < before)).rowcount
-    crowded = select(_E.package_id).group_by(_E.package_id).having(func.count() > keep)
-    place = func.row_number().over(partition_by=_E.package_id, order_by=_E.at.desc()).label("place")
-    ranked = select(_E.package_id, _E.at, place).where(_E.package_id.in_(crowded)).subquery()
-    last = select(ranked.c.package_id, ranked.c.at.label("last")).where(ranked.c.place == keep).subquery()
-    older = select(last.c.last).where(last.c.package_id == _E.package_id).scalar_subquery()
-    return gone + connection.execute(delete(events).where(_E.at < older)).rowcount
+    """Drop turns older than ``before``, and all but each one's newest ``keep``, of the next stretch of packages."""
+    stretch = next_stretch(connection, PRUNED).of(_E.package_id)
+    gone = connection.execute(delete(events).where(stretch, _E.at < before)).rowcount
+    crowded = select(_E.package_id).where(stretch).group_by(_E.package_id).having(func.count() > keep)
+    for package_id in connection.execute(crowded).scalars().all():
+        newest = select(_E.at).where(_E.package_id == package_id).order_by(_E.at.desc())
+        last = newest.offset(keep - 1).limit(1).scalar_subquery()
+        gone += connection.execute(delete(events).where(_E.package_id == package_id, _E.at < last)).rowcount
+    return gone
 
 
 def _turned(state: SourceState, record: Record) -> bool:

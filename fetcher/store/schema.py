@@ -185,7 +185,7 @@ class HistoryRow(Base):
     __tablename__ = "history"
 
     package_id: Mapped[int] = _package_id()
-    day: Mapped[date] = mapped_column(primary_key=True, index=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
     stars: Mapped[int | None]
     forks: Mapped[int | None]
     watchers: Mapped[int | None]

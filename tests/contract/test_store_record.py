@@ -258,6 +258,18 @@ def test_prune_keeps_each_newest_row(catalogue: Catalogue) -> None:
     assert len(catalogue.store.history("b")) == 1
 
 
+def test_pruning_goes_round(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call takes the next packages only, by their ids, and after the last of them begins with the first again."""
+    monkeypatch.setattr("fetcher.store.rounds.next_stretch.__defaults__", (2,))
+    ids = catalogue.add("a", "b", "c", "d", "e")
+
+    for day in range(2):
+        at = NOW + day * DAY
+        catalogue.store.record([answered(i, Source.GITHUB, stats(stars=day), observed_at=at) for i in ids])
+    assert [catalogue.store.prune(NOW + DAY) for _ in range(4)] == [2, 2, 1, 0]
+    assert [len(catalogue.store.history(slug)) for slug in "abcde"] == [1] * 5
+
+
 def test_what_was_removed_or_never_there_is_passed_over(catalogue: Catalogue) -> None:
     """Records of an unknown package or of a source that it no longer has do not stop the others of the batch."""
     (a,) = catalogue.add("a")

@@ -196,7 +196,6 @@ def _create_history() -> None:
         _package_key("history"),
         sa.PrimaryKeyConstraint("package_id", "day", name="pk_history"),
     )
-    op.create_index("ix_history_day", "history", ["day"])
 
 
 def _create_events() -> None:
