@@ -184,6 +184,10 @@ class ProjectStatus(StrEnum):
     DEPRECATED = "deprecated"
 
 
+QUARANTINED = "quarantined"
+"""The revision of what is known of a project while its index does not list it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectInfo:
     """What only the JSON API tells of a project's latest release."""

@@ -23,6 +23,7 @@ from fetcher.model import (
     Target,
     Validators,
 )
+from fetcher.names import Names
 from fetcher.outcome import Throttled
 from fetcher.wire import Answer, Request, Resource
 
@@ -291,7 +292,7 @@ class Store(Protocol):
         """Make ``source`` due where its last answer is older than ``answered_before`` and nothing failed since."""
         ...
 
-    def projects(self) -> Collection[str]:
+    def projects(self) -> Names:
         """The canonical names of all projects that are followed."""
         ...
 

@@ -21,6 +21,10 @@ REQUESTS_KEPT = timedelta(days=7)
 SLICES = 2
 """Slices of the catalogue a tick: a million packages have been measured anew after little more than three minutes."""
 
+SERIALS_LIMIT = 540
+"""Seconds: a million projects are held against the index's root in two minutes, and Redis hands a message out again
+after ten (``tasks.app.VISIBILITY``)."""
+
 
 @shared_task(name="fetcher.expire")
 def expire() -> None:
@@ -61,7 +65,7 @@ def prune() -> None:
     running.process.run(work)
 
 
-@shared_task(name="fetcher.serials")
+@shared_task(name="fetcher.serials", soft_time_limit=SERIALS_LIMIT, time_limit=SERIALS_LIMIT + 30)
 def serials() -> None:
     """In large catalogues, ask the index's root which projects have changed."""
 

@@ -8,7 +8,7 @@ from fetcher.pypi.answers import Partial, Settled, Unoffered
 from fetcher.pypi.json_api import read_json
 from fetcher.pypi.releases import is_stale, merge
 from fetcher.pypi.requests import default_root, json_request, root_request, simple_request
-from fetcher.pypi.serials import SerialFeed, read_root
+from fetcher.pypi.serials import SerialFeed, Serials, read_root
 from fetcher.pypi.simple_api import read_simple
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "merge",
     "is_stale",
     "SerialFeed",
+    "Serials",
     "Partial",
     "Settled",
     "Unoffered",

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from fetcher.exchange import Exchange
 from fetcher.model import (
+    QUARANTINED,
     ProjectMark,
     ProjectStatus,
     ProjectVersions,
@@ -34,9 +35,6 @@ from fetcher.pypi import (
     simple_request,
 )
 from fetcher.refresh.records import Brought, deferred, recheck_due, record_of
-
-QUARANTINED = "quarantined"
-"""The revision of what is known of a project while its index shows nothing of it."""
 
 Answered = Settled[ProjectVersions] | Partial[ProjectVersions]
 
@@ -103,7 +101,7 @@ class ProjectsRefresh:
                 return record_of(target, Source.PYPI, stale, asked_at, self.cadence)
             values = _values(versions)
             serial = str(versions.serial) if versions.serial is not None else None
-            revision = QUARANTINED if isinstance(values, ProjectMark) else serial
+            revision = QUARANTINED if versions.status is ProjectStatus.QUARANTINED else serial
             brought = Brought(values, revision, outcome.validators or None, whole)
         record = record_of(target, Source.PYPI, outcome, asked_at, self.cadence, brought)
         if record.answered and state.expected is not None:

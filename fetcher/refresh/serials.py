@@ -12,7 +12,7 @@ from fetcher.model import Purpose, Source
 from fetcher.outcome import Deferred, Fetched, NotModified, kind
 from fetcher.planner import Cadence, Pauses
 from fetcher.ports import Clock, Marker, Store
-from fetcher.pypi import SerialFeed, Settled, Unoffered, read_root, root_request
+from fetcher.pypi import SerialFeed, Serials, Settled, Unoffered, read_root, root_request
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +57,8 @@ class SerialsCheck:
     def _conclude(self, marker: Marker, answer: Settled[object], now: datetime) -> None:
         again = now + self.cadence.interval
         match answer:
-            case Fetched(value=dict() as serials, validators=validators):
-                confirmed, due = self.store.confirm_serials(serials.items(), now, self.cadence.recheck)
+            case Fetched(value=Serials() as serials, validators=validators):
+                confirmed, due = self.store.confirm_serials(serials, now, self.cadence.recheck)
                 log.info("serials", projects=len(serials), confirmed=confirmed, due=due)
                 found = Marker(ROOT, now, again, validators, kind(answer))
             case NotModified():

@@ -17,6 +17,9 @@ from fetcher.store.columns import DayCounts, PackageId, UtcDateTime
 FAILING = "failures > 0 OR outcome IN ('gone', 'replaced', 'blocked', 'unauthorized', 'malformed')"
 """A source that does not answer as it should, in the words of the partial index that finds it."""
 
+QUARANTINED_STATE = "revision = 'quarantined'"
+"""``fetcher.model.QUARANTINED``, in the words of the partial index that finds what an index's root does not list."""
+
 OPEN_REQUEST = "state IN ('queued', 'running')"
 """A refresh that is asked for and not finished, in the words of the partial index that keeps it the only one."""
 
@@ -139,6 +142,12 @@ class SourceRow(Base):
             "package_id",
             postgresql_where=text(FAILING),
             sqlite_where=text(FAILING),
+        ),
+        Index(
+            "ix_source_states_quarantined",
+            "package_id",
+            postgresql_where=text(QUARANTINED_STATE),
+            sqlite_where=text(QUARANTINED_STATE),
         ),
         {"postgresql_with": {"fillfactor": 70}},
     )

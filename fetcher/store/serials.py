@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import chain, groupby, islice
 from typing import Any
 
 from packaging.utils import canonicalize_name
-from sqlalchemy import Connection, CursorResult, or_, select, update
+from sqlalchemy import Connection, CursorResult, func, select, text, update
 
-from fetcher.model import ProjectStatus, Source, SourceState
+from fetcher.model import Source, SourceState
+from fetcher.names import Names
 from fetcher.store.dialects import CHUNK, chunks, lock_packages
 from fetcher.store.recording import Key, locked_states, renew_freshness, save_states
-from fetcher.store.schema import observations, packages, source_states
+from fetcher.store.schema import QUARANTINED_STATE, packages, source_states
 from fetcher.store.transactions import Transactions
 
 _S = source_states.c
+
+AT_ONCE = 10_000
+"""How many projects become due at a time while the index's root is silent."""
 
 _SPREAD = 0.25
 """Re-checks are spread over this part of their interval, by package, so that they do not come on one day."""
@@ -41,14 +46,15 @@ def confirm(
     What is quarantined is taken from the root: while that lasts, its absence confirms it.
     """
     confirmed = due = 0
-    named: set[str] = set()
+    absent = transactions.read(_quarantined)
     remaining = iter(serials)
     while some := list(islice(remaining, CHUNK)):
         by_name = {str(canonicalize_name(name)): str(serial) for name, serial in some}
-        named.update(by_name)
+        for name in by_name:
+            absent.pop(name, None)
         same, other = transactions.write(partial(_hold, heard=Heard(by_name, observed_at, recheck_after)))
         confirmed, due = confirmed + same, due + other
-    for ids in chunks(transactions.read(partial(_quarantined_but, named=named))):
+    for ids in chunks(sorted(chain.from_iterable(absent.values()))):
         confirmed += transactions.write(partial(_answer_anew, ids=ids, heard=Heard({}, observed_at, recheck_after)))
     return confirmed, due
 
@@ -64,12 +70,16 @@ def confirm_all(transactions: Transactions, observed_at: datetime, recheck_after
 
 
 def make_due(connection: Connection, source: Source, answered_before: datetime, now: datetime) -> int:
-    """Make due what was last answered before ``answered_before``; what fails or is leased has its own time."""
+    """Make due what was last answered before ``answered_before``; what fails or is leased has its own time.
+
+    Those that would be due first, off the index, and no more at once than can be asked before the next call.
+    """
     late = (
         select(_S.package_id)
         .where(_S.source == source.value, _S.failures == 0, _S.lease.is_(None))
-        .where(_S.answered_at < answered_before, or_(_S.due_at.is_(None), _S.due_at > now))
-        .order_by(_S.package_id)
+        .where(_S.answered_at < answered_before, _S.due_at > now)
+        .order_by(_S.due_at)
+        .limit(AT_ONCE)
         .with_for_update(skip_locked=True)
     )
     made: CursorResult[Any] = connection.execute(
@@ -78,10 +88,12 @@ def make_due(connection: Connection, source: Source, answered_before: datetime, 
     return made.rowcount
 
 
-def projects(connection: Connection) -> frozenset[str]:
-    """The canonical names of all projects that are followed."""
-    names = select(packages.c.project).where(packages.c.project.is_not(None)).distinct()
-    return frozenset(connection.execute(names).scalars())
+def projects(connection: Connection) -> Names:
+    """The canonical names of all projects that are followed, read off their index piece by piece."""
+    followed = select(packages.c.project).where(packages.c.project.is_not(None))
+    count = connection.execute(select(func.count()).select_from(followed.subquery())).scalar_one()
+    streamed = connection.execution_options(yield_per=CHUNK).execute(followed.order_by(packages.c.project))
+    return Names(count, (name for name, _ in groupby(streamed.scalars())))
 
 
 def _hold(connection: Connection, heard: Heard) -> tuple[int, int]:
@@ -158,11 +170,13 @@ def _answer_anew(connection: Connection, ids: Sequence[int], heard: Heard) -> in
     return len(confirmed)
 
 
-def _quarantined_but(connection: Connection, named: Set[str]) -> list[int]:
-    """The packages whose project was quarantined and is not ``named``."""
-    rows = select(packages.c.id, packages.c.project).join(observations, observations.c.package_id == packages.c.id)
-    found = connection.execute(rows.where(observations.c.pypi_status == ProjectStatus.QUARANTINED.value))
-    return sorted(row.id for row in found if row.project not in named)
+def _quarantined(connection: Connection) -> dict[str, list[int]]:
+    """The packages of each project that was quarantined when it was asked last."""
+    rows = select(packages.c.project, packages.c.id).join(source_states, _S.package_id == packages.c.id)
+    found: dict[str, list[int]] = defaultdict(list)
+    for row in connection.execute(rows.where(_S.source == Source.PYPI.value, text(QUARANTINED_STATE))):
+        found[row.project].append(row.id)
+    return found
 
 
 def _packages_of(connection: Connection, names: Iterable[str]) -> dict[int, str]:

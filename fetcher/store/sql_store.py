@@ -20,6 +20,7 @@ from fetcher.model import (
     StoredPackage,
     Target,
 )
+from fetcher.names import Names
 from fetcher.overview import (
     PATIENCE,
     Asked,
@@ -160,7 +161,7 @@ class SqlStore:
     def make_due(self, source: Source, *, answered_before: datetime, now: datetime) -> int:
         return self._transactions.write(lambda on: index_serials.make_due(on, source, answered_before, now))
 
-    def projects(self) -> frozenset[str]:
+    def projects(self) -> Names:
         return self._transactions.read(index_serials.projects)
 
     def prune(self, before: datetime) -> int:

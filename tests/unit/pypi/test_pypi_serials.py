@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fetcher.model import Validators
 from fetcher.outcome import Fetched, Malformed
-from fetcher.pypi import SerialFeed, Unoffered, read_root
+from fetcher.pypi import SerialFeed, Serials, Unoffered, read_root
 from fetcher.wire import Response
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -32,7 +32,8 @@ def fed(body: bytes, wanted: frozenset[str] | None = None, size: int = 7) -> obj
     feed = SerialFeed(wanted)
     for start in range(0, len(body), size):
         feed.feed(body[start : start + size])
-    return feed.close()
+    found = feed.close()
+    return dict(found) if isinstance(found, Serials) else found
 
 
 def listing(*projects: Any) -> bytes:
@@ -86,6 +87,23 @@ def test_a_project_without_a_serial_is_left_out() -> None:
     assert fed(listing(*odd, {"name": "good", "_last-serial": 2}, {"name": "big", "_last-serial": -1})) == {"good": 2}
 
 
+def test_a_name_that_no_project_has_is_left_out() -> None:
+    """With a space or a line's end in it, it could be taken for two others."""
+    odd = [{"name": name, "_last-serial": 1} for name in ("a b", "a\nb 2", "")]
+    assert fed(listing(*odd, {"name": "good", "_last-serial": 2})) == {"good": 2}
+
+
+def test_serials_are_packed() -> None:
+    """Whatever was added comes back in its order, as often as it is asked for, and little is held of it."""
+    serials = Serials()
+    added = [(f"project-{n}", 20_000_000 + n) for n in range(50_000)]
+    for name, serial in added:
+        serials.add(name, serial)
+    assert list(serials) == list(serials) == added
+    assert len(serials) == 50_000
+    assert sum(map(len, serials._packed)) < 6 * 50_000
+
+
 def test_an_index_without_serials_does_not_offer_them() -> None:
     """A mirror may list names alone: to be asked project by project, which is no failure."""
     assert isinstance(fed(listing({"name": "a"}, {"name": "b"})), Unoffered)
@@ -102,5 +120,6 @@ def test_reading_the_root_settles_the_feed() -> None:
     feed = SerialFeed()
     feed.feed(ROOT)
     outcome = read_root(Response(200, headers, b""), feed, url="u", now=NOW)
-    assert outcome == Fetched({"foo-bar": 3, "baz": 4, "quux": 5}, Validators('"r"'))
+    assert isinstance(outcome, Fetched)
+    assert (dict(outcome.value), outcome.validators) == ({"foo-bar": 3, "baz": 4, "quux": 5}, Validators('"r"'))
     assert isinstance(read_root(Response(200, headers, b""), SerialFeed(), url="u", now=NOW), Malformed)

@@ -165,6 +165,7 @@ def _create_source_states() -> None:
     _index("ix_source_states_due", ["source", "due_at", "package_id"], "due_at IS NOT NULL")
     _index("ix_source_states_leased", ["lease_until", "source", "package_id"], "lease IS NOT NULL")
     _index("ix_source_states_failing", ["package_id"], FAILING)
+    _index("ix_source_states_quarantined", ["package_id"], "revision = 'quarantined'")
 
 
 def _create_releases() -> None:
