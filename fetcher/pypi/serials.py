@@ -106,7 +106,7 @@ class SerialFeed:
             self._fault = "expected a listing, got a single value of over 1 MiB"
 
     def close(self) -> Serials | Malformed | Unoffered:
-        """The serials with their canonical names once the body has ended; ``Unoffered`` where the listing has none at all."""
+        """The serials by canonical name once the body has ended; ``Unoffered`` where the listing has none at all."""
         if self._fault is None:
             self._attempt(self._parser.close)
         if self._fault is not None:
