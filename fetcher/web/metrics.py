@@ -21,6 +21,7 @@ from fetcher import __version__
 from fetcher.errors import FetcherError
 from fetcher.metrics.families import families
 from fetcher.ports import PLANNED, Standing
+from fetcher.web.directory_metrics import directory
 from fetcher.web.site import Site, site_of
 
 MOST_QUOTAS: Final = 16
@@ -80,6 +81,7 @@ def _database(site: Site, now: datetime) -> Iterator[Metric]:
     last = _gauge("fetcher_last_plan_timestamp_seconds", "When a worker last carried out a plan of beat's; 0: never.")
     last.add_metric([], planned.timestamp() if planned is not None else 0)
     yield last
+    yield from directory(site.figures(now), now, site.settings.refresh_interval)
 
 
 def _redis(site: Site, now: datetime) -> Iterator[Metric]:

@@ -11,10 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from fetcher import __version__
 from fetcher.errors import BrokerError
 from fetcher.metrics import COUNTED
+from fetcher.model import Source
 from fetcher.ports import PLANNED, Marker, Standing
 from fetcher.web.metrics import MOST_QUOTAS
 from fetcher.wire import Resource
 from tasks.inspection import QueueState
+from tests.stores import DAY, HOUR, answered, failed
 from tests.unit.web.conftest import Browser, House
 
 Told = dict[tuple[str, ...], float]
@@ -64,6 +66,48 @@ def test_everything_answers(house: House) -> None:
     assert found["fetcher_paused_seconds", "account:1", "graphql"] == 0
     assert found["fetcher_paused_seconds", "account:1", "core"] == 90
     assert ("fetcher_quota_limit", "account:1", "core") not in found
+
+
+def test_how_the_directory_stands(house: House) -> None:
+    """Ages by bucket, what is due, what fails by kind, and packages by state, at the moment of the scrape."""
+    ids = house.catalogue.add("alpha", "beta", "gamma", project=True)
+    now = house.clock.now()
+    claim = house.catalogue.claim(Source.PYPI, now=now)
+    old, young = now - timedelta(hours=20), now - timedelta(minutes=5)
+    house.store.record(
+        [
+            answered(ids[0], Source.PYPI, lease=claim.lease, observed_at=young, due_at=now + DAY),
+            answered(ids[1], Source.PYPI, lease=claim.lease, observed_at=old, due_at=now - HOUR * 9),
+            failed(ids[2], Source.PYPI, "malformed", lease=claim.lease, observed_at=young, due_at=now + DAY),
+        ]
+    )
+    found = told(house.client)
+    name = "fetcher_answer_age_seconds_bucket"
+    ages = {labels[1]: n for labels, n in found.items() if labels[0] == name and labels[2] == "pypi"}
+    assert list(ages.values()) == sorted(ages.values())
+    assert (ages["3600"], ages["64800"], ages["86400"], ages["+Inf"]) == (1, 1, 2, 2)
+    assert found["fetcher_answer_age_seconds_gsum", "pypi"] == pytest.approx(20 * 3600 + 300, rel=0.05)
+    assert found["fetcher_oldest_answer_age_seconds", "pypi"] == pytest.approx(20 * 3600, abs=1)
+    assert found["fetcher_followed_packages", "pypi"] == 3
+    assert found["fetcher_answered_packages", "pypi"] == 2
+    assert found["fetcher_due_packages", "pypi"] == found["fetcher_overdue_packages", "pypi"] == 1
+    assert found["fetcher_failing_packages", "malformed", "pypi"] == 1
+    assert found["fetcher_packages", "failing"] == 1
+    assert sum(n for labels, n in found.items() if labels[0] == "fetcher_packages") == 3
+    assert ("fetcher_oldest_answer_age_seconds", "github") not in found
+    assert found["fetcher_figures_age_seconds",] == 0
+    house.clock.advance(timedelta(hours=30))
+    assert told(house.client)["fetcher_due_packages", "pypi"] == 3
+
+
+def test_a_kind_that_nobody_declared(house: House) -> None:
+    """A database of another version may hold any outcome: no label comes of it."""
+    (package,) = house.catalogue.add("alpha", project=True)
+    house.store.record([failed(package, Source.PYPI, "invented", observed_at=house.clock.now(), lease=None)])
+    found = told(house.client)
+    assert [labels for labels in found if labels[0] == "fetcher_failing_packages"] == [
+        ("fetcher_failing_packages", "other", "pypi")
+    ]
 
 
 def test_openmetrics_is_told_to_who_asks_for_it(client: Browser) -> None:

@@ -1,0 +1,90 @@
+"""How the directory stands, for ``/metrics``: ages, what is due, what fails. Read as figures, at a flat cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from fetcher.figures import Figures, Histogram
+from fetcher.metrics.declared import OTHER
+from fetcher.model import Source
+from fetcher.outcome import KINDS
+
+AGES: Final = tuple(timedelta(hours=hours) for hours in (1, 3, 6, 12, 18, 24, 27, 30, 36, 48, 72, 168, 336, 720))
+"""The buckets of ages: fine around a day, which is how often a package is usually refreshed."""
+
+FAILURE_KINDS: Final = frozenset({*KINDS, "missing", "failing"})
+"""What ``fetcher.phrases.failure_kind`` can say."""
+
+
+def directory(figures: Figures, now: datetime, interval: timedelta) -> Iterator[Metric]:
+    """``figures`` as gauges, at ``now``."""
+    states = GaugeMetricFamily("fetcher_packages", "Packages, by how they stand.", labels=["state"])
+    for state, count in figures.states(now, interval).items():
+        states.add_metric([state], count)
+    yield states
+    yield from _sources(figures, now, interval)
+    yield _failing(figures)
+    yield GaugeMetricFamily(
+        "fetcher_figures_age_seconds",
+        "How long ago the oldest part of these figures was counted.",
+        max((now - figures.measured_at).total_seconds(), 0),
+    )
+
+
+def _sources(figures: Figures, now: datetime, interval: timedelta) -> Iterator[Metric]:
+    followed = _by_source("fetcher_followed_packages", "Packages that have the source.")
+    answered = _by_source("fetcher_answered_packages", "Packages whose source has ever answered.")
+    due = _by_source("fetcher_due_packages", "Packages whose source is to be asked now.")
+    overdue = _by_source("fetcher_overdue_packages", "Packages whose source should long have been asked.")
+    leased = _by_source("fetcher_leased_packages", "Packages whose source a worker holds or has in its queue.")
+    oldest = _by_source("fetcher_oldest_answer_age_seconds", "How long ago the oldest of the last answers came.")
+    ages = GaugeHistogramMetricFamily(
+        "fetcher_answer_age_seconds", "How long ago each source last answered.", labels=["source"]
+    )
+    for source in Source:
+        one, labels = figures.source(source), [source]
+        followed.add_metric(labels, one.packages)
+        answered.add_metric(labels, one.answered)
+        due.add_metric(labels, one.due_by(now))
+        overdue.add_metric(labels, one.overdue(now, interval))
+        leased.add_metric(labels, one.leased)
+        age = one.age(1, now)
+        if age is not None:
+            oldest.add_metric(labels, age.total_seconds())
+        ages.add_metric(labels, _younger(one.answers, now), _sum(one.answers, now))
+    yield from (followed, answered, due, overdue, leased, oldest, ages)
+
+
+def _failing(figures: Figures) -> Metric:
+    failing = GaugeMetricFamily(
+        "fetcher_failing_packages", "Packages whose source does not answer as it should.", labels=["source", "kind"]
+    )
+    for source in Source:
+        kinds = figures.source(source).failures
+        known = {kind: count for kind, count in kinds.items() if kind in FAILURE_KINDS}
+        unknown = sum(kinds.values()) - sum(known.values())
+        for kind, count in sorted({**known, **({OTHER: unknown} if unknown else {})}.items()):
+            failing.add_metric([source, kind], count)
+    return failing
+
+
+def _younger(answers: Histogram, now: datetime) -> list[tuple[str, float]]:
+    """How many answers are of each age or younger."""
+    total = answers.total
+    buckets: list[tuple[str, float]] = [(f"{age.total_seconds():g}", total - answers.until(now - age)) for age in AGES]
+    return [*buckets, ("+Inf", total)]
+
+
+def _sum(answers: Histogram, now: datetime) -> float:
+    """All ages together, each answer in the middle of its bucket."""
+    at = now.timestamp()
+    return sum(max(at - (start + end) / 2, 0) * count for start, end, count in answers.buckets)
+
+
+def _by_source(name: str, told: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, told, labels=["source"])
