@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,9 +17,12 @@ from fetcher.ops.embedded_redis import EmbeddedRedis
 from fetcher.simulator.catalogue import from_documents
 from fetcher.simulator.server import Simulator
 from tests.chaos.harness.house import invented
-from tests.stack import simulated, stack
+from tests.stack import children_of, simulated, stack
 
 pytestmark = pytest.mark.chaos
+
+LISTENS = "0A"
+"""The kernel's number of that state of a socket."""
 
 
 class _Program:
@@ -69,3 +75,39 @@ def test_the_embedded_redis_is_this_users_alone(tmp_path: Path) -> None:
 
     assert port == "0"
     assert modes == [0, 0]
+
+
+def test_only_this_machine_can_reach_what_listens(tmp_path: Path) -> None:
+    """``fetcher up`` with all its processes, ``fetcher web`` and the simulator: on loopback, unless told otherwise."""
+    with stack(tmp_path) as ours:
+        up = ours.start("up", "fetcher", "up", gently=True, workers=1)
+        web = ours.start("web", "fetcher", "web")
+        open_web = ours.start("open-web", "fetcher", "web", "--host", "0.0.0.0")  # noqa: S104
+        simulator = ours.start("simulator", "fetcher", "simulate", "--port", "0")
+        ours.until(lambda: "Ctrl-C stops it" in up.said() and any(map(listening, children_of(up.pid))), "it is up")
+        ours.until(lambda: all(listening(one.pid) for one in (web, open_web, simulator)), "they listen")
+        of_up = [address for pid in (up.pid, *children_of(up.pid)) for address in listening(pid)]
+
+        assert of_up == ["127.0.0.1"]
+        assert listening(web.pid) == listening(simulator.pid) == ["127.0.0.1"]
+        assert listening(open_web.pid) == ["0.0.0.0"]  # noqa: S104
+
+
+def listening(pid: int) -> list[str]:
+    """The addresses of the TCP ports that a process listens on, as the kernel knows them."""
+    own: set[str] = set()
+    with suppress(FileNotFoundError):  # the process has just ended
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # or has just closed this one
+                own.add(os.readlink(link))
+    found: list[str] = []
+    if not own:
+        return found
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text("ascii").splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTENS and f"socket:[{fields[9]}]" in own:
+                words = bytes.fromhex(fields[1].partition(":")[0])
+                address = b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
+                found.append(socket.inet_ntop(family, address))
+    return found

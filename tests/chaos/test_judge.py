@@ -33,6 +33,7 @@ async def ours(tmp_path: Path) -> AsyncIterator[House]:
     [
         ({"stars": 7}, "never so"),
         ({"stars": 100}, "went back"),
+        ({"description": "What alpha is for"}, "went back"),
         ({"description": None}, "blanked"),
         ({"contributors": [["mallory", 3]]}, "never so"),
         ({"contributors": []}, "blanked"),
@@ -63,7 +64,9 @@ async def test_what_is_lost_is_found(ours: House) -> None:
 
 def test_a_fault_that_never_happened_shows_nothing() -> None:
     """Nor is a finding good that lost or spoiled something."""
-    assert not Finding(Group.GITHUB, "x", 0, 0).ok
+    assert Finding(Group.GITHUB, "x", 1, 1).ok
+    assert not Finding(Group.GITHUB, "x", 0, 1).ok
+    assert not Finding(Group.GITHUB, "x", 1, 0).ok
     assert not Finding(Group.GITHUB, "x", 1, 1, lost=["a"]).ok
     assert not Finding(Group.GITHUB, "x", 1, 1, wrong=["a"]).ok
 

@@ -42,6 +42,8 @@ three times as many."""
 PASS = 20.0
 """Seconds of the index's answers in a pass, so that it lasts long enough to be struck in the middle."""
 MANY = 1_000
+LOGS = "log"
+"""The folder of PostgreSQL's own log, in its data: what it refused is counted there."""
 _POLL = 0.1
 _ASKED_FIRST = (Source.GITHUB.value, Source.PYPI.value)
 
@@ -57,6 +59,8 @@ class Arena:
     judge: Judge
     engine: Engine
     rng: Random
+    pace: Rule
+    """Makes a pass last long enough."""
     workers: dict[str, Child] = field(default_factory=dict)
     beat: Child | None = None
     on_duty: set[str] = field(default_factory=set)
@@ -65,6 +69,12 @@ class Arena:
     patience: float = PATIENCE
     day: int = 0
     broke_at: datetime = datetime.min.replace(tzinfo=UTC)
+    affected: int = 0
+    """The most packages that still were to be refreshed when a blow of this day fell."""
+
+    def falls(self) -> None:
+        """A blow falls now."""
+        self.affected = max(self.affected, self._how_many_late())
 
     def hire(self, name: str) -> Child:
         """Start a worker of the background; one of the same name must have ended."""
@@ -79,20 +89,26 @@ class Arena:
             worker.kill()
 
     def doom(self, point: str) -> Child:
-        """Start a worker that dies at ``point``."""
+        """Start a worker to which ``point`` happens: it dies there, or its connection does."""
         queues = ("--queues", "background,control", "--hostname", "doomed@%h", "--concurrency", "1", *ALONE)
         command = ("celery", "--quiet", "-A", "tests.chaos.harness.doomed", "worker", *queues)
         before = dict(self.stack.environment)
         root = str(Path(__file__).parents[3])
-        self.stack.environment = {**before, "CHAOS_DIES": point, "PYTHONPATH": root}
+        self.stack.environment = {**before, "CHAOS_DIES": point, "CHAOS_MARKS": str(self.marks), "PYTHONPATH": root}
         try:
             return self.stack.start("doomed", *command)
         finally:
             self.stack.environment = before
 
+    @property
+    def marks(self) -> Path:
+        """Where a doomed process that lives on notes each time that it was struck."""
+        return self.stack.folder / "marks"
+
     def new_day(self) -> None:
         """Everything changes upstream, and every package is due."""
         self.day += 1
+        self.affected = 0
         world = self.simulator.world
         for number, (repository, project) in enumerate(self.judge.names.values()):
             stars = 1_000 * self.day + number
@@ -138,8 +154,9 @@ class Arena:
         return self.until(lambda: self._how_many_late() <= most)
 
     def until_midway(self) -> None:
-        """Wait until a pass is under way: somewhere between a tenth and the half of it."""
+        """Wait until a pass is under way, somewhere between a tenth and the half of it, for a blow to fall."""
         assert self.until_done(self.rng.uniform(0.1, 0.5)), f"no pass is under way\n{self.stack.told()}"
+        self.falls()
 
     def until(self, holds: Callable[[], object]) -> bool:
         deadline = time.monotonic() + self.patience
@@ -177,7 +194,7 @@ def arena(
         engine = open_engine(ours.settings.database)
         opened.callback(engine.dispose)
         chance = Random(seed)  # noqa: S311  (blows are to be repeatable)
-        made = Arena(ours, simulator, redis, database, Judge(world, ours.store, names), engine, chance)
+        made = Arena(ours, simulator, redis, database, Judge(world, ours.store, names), engine, chance, slow)
         made.patience *= 3 if count > MANY else 1
         made.judge.note()
         for number in range(workers):
@@ -199,6 +216,7 @@ def _import(ours: Stack, entries: Sequence[dict[str, Any]]) -> list[str]:
 def _postgres() -> Iterator[PostgresProcess]:
     """A server whose commits outlive its crash, and which finds a deadlock soon."""
     safe = {**SETTINGS, "synchronous_commit": "on", "deadlock_timeout": "50ms", "max_connections": "40"}
+    safe |= {"logging_collector": "on", "log_directory": LOGS}
     with tempfile.TemporaryDirectory(prefix="fetcher-chaos-pg-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         process = PostgresProcess(Path(folder), safe)
         process.start()

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from fetcher.ops.up import GRACE
+from fetcher.simulator.faults import Kind, Rule
+from fetcher.transport import WHOLE_EXCHANGE
 from tests.chaos.harness.arena import Arena
 from tests.chaos.harness.doomed import Point
 from tests.chaos.harness.findings import Finding, Group
 from tests.chaos.harness.judge import violations
 from tests.stack import Child, repeated
 
-TERM_GRACE = 40.0
-"""What ``fetcher up`` gives a worker to finish."""
+LONGER_THAN_WE_WAIT = WHOLE_EXCHANGE + 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +40,53 @@ def strike(arena: Arena, blow: Blow) -> Finding:
     restarts = arena.restarts
     injected = blow.deal(arena)
     ended = time.monotonic()
-    affected = len(arena.late())
     arena.until_done(1)
     fresh_after = time.monotonic() - ended
     lost = arena.late()
     wrong = [f"{slug}: {why}" for slug, why in arena.judge.amiss().items()]
     wrong += violations(arena.simulator.log)
     return Finding(
-        blow.group, blow.name, injected, affected, lost, wrong, fresh_after, restarts=arena.restarts - restarts
+        blow.group, blow.name, injected, arena.affected, lost, wrong, fresh_after, restarts=arena.restarts - restarts
     )
 
 
 # --- processes --------------------------------------------------------------------------------------------------
 
 
-def kill_workers(times: int, longest: float) -> Callable[[Arena], int]:
-    """SIGKILL one worker with all its children, at random moments, and start another in its place."""
+def kill_workers(times: int, longest: float, points: Sequence[Point] = ()) -> Callable[[Arena], int]:
+    """SIGKILL one worker with all its children, at random moments and at exact points, and start another in its place.
+
+    For each of ``points``, one that dies there by itself works beside the others.
+    """
 
     def deal(arena: Arena) -> int:
-        for _ in range(times):
+        killed = 0
+        doomed = [arena.doom(point) for point in points]
+        for _ in range(times - len(points)):
             time.sleep(arena.rng.uniform(0.1, longest))
+            arena.falls()
             name = arena.rng.choice(sorted(arena.workers))
             arena.workers[name].kill()
             arena.hire(name)
+            killed += 1
             if not arena.late():
                 arena.new_day()
-        return times
+        for child in doomed:
+            killed += _dies_of_itself(arena, child)
+        return killed
 
     return deal
+
+
+def _dies_of_itself(arena: Arena, child: Child) -> bool:
+    """Wait until a doomed worker has come to its point; where the others were quicker all day, there is another day."""
+
+    def has_died() -> bool:
+        if not arena.late():
+            arena.new_day()
+        return not child.runs()
+
+    return arena.until(has_died)
 
 
 def die_at(point: Point, times: int) -> Callable[[Arena], int]:
@@ -72,12 +94,31 @@ def die_at(point: Point, times: int) -> Callable[[Arena], int]:
 
     def deal(arena: Arena) -> int:
         arena.dismiss()
+        arena.falls()
         died = 0
         for _ in range(times):
             died += arena.until(partial(_has_ended, arena.doom(point)))
         for name in arena.workers:
             arena.hire(name)
         return died
+
+    return deal
+
+
+def cut_at(point: Point) -> Callable[[Arena], int]:
+    """A worker does the whole pass alone, and every other record of it loses its connection at one exact point."""
+
+    def deal(arena: Arena) -> int:
+        arena.dismiss()
+        arena.falls()
+        arena.marks.write_text("")
+        worker = arena.doom(point)
+        done = arena.until_done(1)
+        worker.kill()
+        for name in arena.workers:
+            arena.hire(name)
+        assert done, f"the pass did not end\n{worker.said()[-3000:]}"
+        return len(arena.marks.read_text())
 
     return deal
 
@@ -89,6 +130,27 @@ def _has_ended(child: Child) -> bool:
 def terminate_a_worker(arena: Arena) -> int:
     """SIGTERM in the middle of a batch: it ends by itself, in time, with status 0."""
     arena.until_midway()
+    _terminate(arena)
+    return 1
+
+
+def terminate_in_silence(arena: Arena) -> int:
+    """SIGTERM while no question to the index is answered: the batch ends in time all the same, and is recorded."""
+    faults = arena.simulator.faults
+    faults.clear()
+    faults.add(Rule(kind=Kind.HANG, route="project_json", seconds=LONGER_THAN_WE_WAIT))
+    arena.until(lambda: arena.simulator.log.in_flight["pypi"])
+    arena.falls()
+    before = len(arena.stack.store.failures())
+    _terminate(arena)
+    failed = len(arena.stack.store.failures()) - before
+    faults.clear()
+    faults.add(arena.pace)
+    assert failed, "what was asked in vain is not recorded"
+    return arena.simulator.log.count("project_json")
+
+
+def _terminate(arena: Arena) -> None:
     name = arena.rng.choice(sorted(arena.workers))
     worker = arena.workers[name]
     arena.on_duty.discard(name)
@@ -97,14 +159,14 @@ def terminate_a_worker(arena: Arena) -> int:
     arena.until(lambda: not worker.runs())
     took, status = time.monotonic() - began, worker.process.poll()
     arena.hire(name)
-    assert took < TERM_GRACE, "the worker did not end in its grace time"
+    assert took < GRACE, "the worker did not end in its grace time"
     assert status == 0, f"the worker ended with status {status}\n{worker.said()}"
-    return 1
 
 
 def kill_beat(arena: Arena) -> int:
     """SIGKILL beat, and go without one for seconds."""
     assert arena.beat is not None
+    arena.falls()
     arena.beat.kill()
     time.sleep(arena.rng.uniform(2, 4))
     arena.beat = arena.stack.beat()
@@ -113,6 +175,7 @@ def kill_beat(arena: Arena) -> int:
 
 def two_beats(arena: Arena) -> int:
     """A second beat plans the same pass: nothing is asked for twice."""
+    arena.falls()
     other = arena.stack.beat("other-beat")
     done = arena.until_done(1)
     other.end()
@@ -122,6 +185,28 @@ def two_beats(arena: Arena) -> int:
     assert done, "the pass did not end"
     assert not twice, f"asked for twice: {twice}"
     return 1
+
+
+def deliver_twice(seconds: float) -> Callable[[Arena], int]:
+    """Every message that is under way is put into its queue once more, and so its task runs twice, at once or later."""
+
+    def deal(arena: Arena) -> int:
+        arena.falls()
+        known: set[str] = set()
+        deadline = time.monotonic() + seconds
+        client: Redis
+        with arena.redis.client() as client:
+            while time.monotonic() < deadline:
+                for tag, delivery in client.hgetall("unacked").items():  # type: ignore[misc]
+                    message, _exchange, queue = json.loads(delivery)
+                    if message["headers"]["task"] == "fetcher.refresh_batch" and message["headers"]["id"] not in known:
+                        known.add(message["headers"]["id"])
+                        again = {**message["properties"], "delivery_tag": f"again-{tag.decode()}"}
+                        client.lpush(queue, json.dumps({**message, "properties": again}))
+                time.sleep(0.01)
+        return len(known)
+
+    return deal
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------
@@ -159,6 +244,7 @@ def slow_redis(pulses: int) -> Callable[[Arena], int]:
     """Redis stands still most of the time."""
 
     def deal(arena: Arena) -> int:
+        arena.falls()
         for _ in range(pulses):
             arena.redis.stand_still(arena.rng.uniform(0.2, 0.5))
             time.sleep(0.05)

@@ -6,17 +6,20 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from typing import Literal
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import make_url
 
-from tests.chaos.harness.arena import Arena
+from tests.chaos.harness.arena import LOGS, Arena
 
 _VICTIMS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 _CUT_OURS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
     "AND pid <> pg_backend_pid() AND application_name <> 'stranger'"
 )
+_RIVALS_OWN_LOSSES = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 _DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
@@ -24,6 +27,7 @@ def cut_connections(seconds: float) -> Callable[[Arena], int]:
     """Connections are ended from the server's side again and again, whatever they are doing: commits, too."""
 
     def deal(arena: Arena) -> int:
+        arena.falls()
         cut, deadline = 0, time.monotonic() + seconds
         with psycopg.connect(_address(arena), autocommit=True) as rival:
             while time.monotonic() < deadline:
@@ -41,6 +45,7 @@ def deadlock(seconds: float) -> Callable[[Arena], int]:
     """A rival takes the rows that writers lock, two at a time and in the wrong order."""
 
     def deal(arena: Arena) -> int:
+        arena.falls()
         deadline = time.monotonic() + seconds
         with psycopg.connect(_address(arena)) as rival:
             ids = [one for (one,) in rival.execute("SELECT id FROM packages ORDER BY id").fetchall()]
@@ -56,6 +61,43 @@ def deadlock(seconds: float) -> Callable[[Arena], int]:
             return _deadlocks(rival) - before
 
     return deal
+
+
+def refuse_serialization(seconds: float) -> Callable[[Arena], int]:
+    """At the level of repeatable reads, a rival alters rows while writers wait for them."""
+
+    def deal(arena: Arena) -> int:
+        before = _refused(arena)
+        with psycopg.connect(_address(arena), autocommit=True) as rival:
+            ids = [one for (one,) in rival.execute("SELECT id FROM packages ORDER BY id").fetchall()]
+            _isolate(rival, "repeatable read")
+            arena.falls()
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline:
+                some = arena.rng.sample(ids, len(ids) // 4)
+                with suppress(*_RIVALS_OWN_LOSSES), rival.transaction():
+                    rival.execute("UPDATE freshness SET package_id = package_id WHERE package_id = ANY(%s)", (some,))
+                    time.sleep(0.05)  # a writer that has begun waits for these rows, and finds them altered
+                if not arena.late():
+                    arena.new_day()
+                    arena.falls()
+            _isolate(rival, "read committed")
+        return _refused(arena) - before
+
+    return deal
+
+
+def _isolate(connection: psycopg.Connection, level: Literal["repeatable read", "read committed"]) -> None:
+    """The level of every transaction that begins from now on, whoever begins it."""
+    connection.execute(sql.SQL("ALTER SYSTEM SET default_transaction_isolation = {}").format(sql.Literal(level)))
+    connection.execute("SELECT pg_reload_conf()")
+
+
+def _refused(arena: Arena) -> int:
+    """How often the server could not serialize, by its own log."""
+    assert arena.postgres is not None
+    logs = (arena.postgres.folder / "data" / LOGS).glob("*")
+    return sum(log.read_text("utf-8", "replace").count("could not serialize access") for log in logs)
 
 
 def exhaust_connections(seconds: float) -> Callable[[Arena], int]:

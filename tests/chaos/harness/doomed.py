@@ -1,7 +1,9 @@
-"""The product's Celery application in a process that dies at one exact point: ``celery -A tests.chaos.harness.doomed``.
+"""The product's Celery application in a process that is struck at one exact point.
 
-Nothing of the product knows of it: Celery tells when a message is about to be sent, SQLAlchemy when a transaction is
-about to be committed. ``CHAOS_DIES`` names the point; the whole worker dies there, as if the power failed.
+``celery -A tests.chaos.harness.doomed``: nothing of the product knows of it. Celery tells when a message is about to be
+sent, SQLAlchemy when a transaction is about to commit. ``CHAOS_DIES`` names the point. The whole worker dies there,
+as if the power failed; or the database ends its connection in every other transaction that records answers, which is
+noted in the file ``CHAOS_MARKS``.
 """
 
 from __future__ import annotations
@@ -9,10 +11,13 @@ from __future__ import annotations
 import os
 import signal
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
+import psycopg
 from celery.signals import before_task_publish
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from tasks import app
 
@@ -22,6 +27,8 @@ __all__ = ["Point", "app"]
 class Point(StrEnum):
     ENQUEUE = "between commit and enqueue"
     COMMIT = "between answer and commit"
+    CUT_BEFORE = "before COMMIT arrives"
+    CUT_AFTER = "before COMMIT is confirmed"
 
 
 _ANSWERS = "answered_at"
@@ -42,6 +49,47 @@ def _mark(connection: Connection, _cursor: object, statement: str, *_: object) -
         connection.info[_ANSWERS] = True
 
 
+class _Cutting:
+    """Commits as the driver does, but for a connection that is ended around every other record of answers."""
+
+    def __init__(self, point: Point) -> None:
+        self._point = point
+        self._records, self._spares = False, False
+        self._commit = PGDialect_psycopg.do_commit
+
+    def install(self) -> None:
+        event.listen(Engine, "before_cursor_execute", self._note)
+        cutting = self
+
+        def do_commit(dialect: PGDialect_psycopg, connection: Any) -> None:
+            cutting.commit(dialect, connection)
+
+        PGDialect_psycopg.do_commit = do_commit  # type: ignore[method-assign]
+
+    def _note(self, connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        _mark(connection, _cursor, statement)
+        if connection.info.pop(_ANSWERS, False):
+            self._records = True
+
+    def commit(self, dialect: PGDialect_psycopg, connection: Any) -> None:
+        strikes = self._records and not self._spares
+        if self._records:
+            self._records, self._spares = False, strikes
+        if strikes and self._point is Point.CUT_AFTER:
+            self._commit(dialect, connection)
+        if strikes:
+            self._cut(connection.driver_connection)
+            connection.driver_connection.execute("SELECT 1")  # and so finds out
+        self._commit(dialect, connection)
+
+    @staticmethod
+    def _cut(connection: psycopg.Connection) -> None:
+        with psycopg.connect(connection.info.dsn, autocommit=True) as rival:
+            rival.execute("SELECT pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
+        with Path(os.environ["CHAOS_MARKS"]).open("a") as marks:
+            marks.write("x")
+
+
 def _before_commit(connection: Connection) -> None:
     if connection.info.pop(_ANSWERS, False):
         _die()
@@ -50,6 +98,8 @@ def _before_commit(connection: Connection) -> None:
 match os.environ.get("CHAOS_DIES"):
     case Point.ENQUEUE:
         before_task_publish.connect(_before_publish)
+    case Point.CUT_BEFORE | Point.CUT_AFTER as point:
+        _Cutting(Point(point)).install()
     case Point.COMMIT:
         event.listen(Engine, "before_cursor_execute", _mark)
         event.listen(Engine, "commit", _before_commit)

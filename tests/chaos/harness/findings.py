@@ -43,7 +43,8 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        return self.injected > 0 and not self.lost and not self.wrong
+        """A blow that fell beside its pass, and touched nobody, shows nothing."""
+        return self.injected > 0 and self.affected > 0 and not self.lost and not self.wrong
 
 
 def table_of(findings: Sequence[Finding]) -> Table:

@@ -139,7 +139,7 @@ class Judge:
             if not times:
                 return f"{name} is {value!r}, which was never so"
             earlier = [number for number, facts in enumerate(past) if facts.get(name) == before]
-            if name == "repo_watchers" and before is not None and earlier and times[-1] < earlier[0]:
+            if before is not None and earlier and times[-1] < earlier[0]:
                 return f"{name} went back from {before!r} to {value!r}"
         return None
 

@@ -20,6 +20,9 @@ TWO_INTERVALS = 2 * DAY
 LONG_ENOUGH = timedelta(hours=38)
 """Every package has its slot at least once in any day and a half."""
 
+ANSWERED = {"fetched", "not_modified"}
+"""Who is asked twice while nothing more changes is told so the second time."""
+
 Step = Callable[[House], Awaitable[None]]
 
 
@@ -90,9 +93,11 @@ async def make_happen(fault: UpstreamFault, folder: Path) -> Finding:
 def _noticed(fault: UpstreamFault, ours: House, struck: set[str], began: datetime) -> list[str]:
     """What is wrong while the fault lasts: in values, in what is recorded of it, and with whom it should not touch."""
     wrong = [f"during: {slug}: {why}" for slug, why in ours.judge.wrong().items()]
+    behind = ours.judge.not_current() if fault.outcome in ANSWERED else {}
+    wrong += [f"during: {slug}: answered, and still {behind[slug]}" for slug in sorted(struck & behind.keys())]
     for slug in sorted(struck) if fault.outcome is not None else ():
         state = ours.state(slug, fault.source)
-        if state.outcome != fault.outcome:
+        if state.outcome != fault.outcome and not {state.outcome, fault.outcome} <= ANSWERED:
             wrong.append(f"{slug}: recorded as {state.outcome} ({state.message}) instead of {fault.outcome}")
     late = set(ours.late(began)) - struck
     return [*wrong, *(f"{slug}: was not struck, and was not refreshed" for slug in sorted(late))]
