@@ -22,7 +22,8 @@ PROJECT_BYTES = 32 * 1024 * 1024
 ROOT_BYTES = 256 * 1024 * 1024
 """The root lists every project: some 60 MB in 2026, and growing. It is streamed, never held."""
 
-ROOT_SECONDS = 300.0
+ROOT_SECONDS = 100.0
+"""Less than a task may take: one that is cut off at its own limit would note nothing, and begin it all again."""
 
 _UNCONDITIONAL = Validators()
 

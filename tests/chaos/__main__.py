@@ -33,6 +33,8 @@ from tests.chaos.harness.upstream import UpstreamFault, make_happen
 
 PACKAGES, MANY = 200, 2_000
 _SHOWN = 3_000
+_LAST = 30.0
+"""Seconds that a fault may take that was begun in time."""
 
 out = Console(width=160)
 err = Console(stderr=True)
@@ -54,6 +56,7 @@ class Run:
         if time.monotonic() > self.deadline:
             self.left_out.append(name)
             return
+        began = time.monotonic()
         try:
             finding = happen()
         except CannotMountError as error:
@@ -62,7 +65,8 @@ class Run:
         except AssertionError as error:
             finding = Finding(Group.HARNESS, name, 1, 0, wrong=[str(error)[:_SHOWN]])
         self.findings.append(finding)
-        err.print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.group}: {finding.fault}", markup=False, highlight=False)
+        told = f"{'ok  ' if finding.ok else 'FAIL'} {finding.group}: {finding.fault} ({time.monotonic() - began:.0f} s)"
+        err.print(told, markup=False, highlight=False)
         for bad in (*finding.lost, *finding.wrong):
             err.print(f"       {bad}", markup=False, highlight=False)
 
@@ -108,13 +112,13 @@ def _end(_number: int, _frame: object) -> None:
 @contextmanager
 def _run(seed: int, minutes: float) -> Iterator[Run]:
     with tempfile.TemporaryDirectory(prefix="fetcher-chaos-") as folder:
-        yield Run(seed, time.monotonic() + 60 * minutes, Path(folder))
+        yield Run(seed, time.monotonic() + 60 * minutes - _LAST, Path(folder))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=4)
-    parser.add_argument("--minutes", type=float, default=10.0, help="no fault is begun after this")
+    parser.add_argument("--minutes", type=float, default=10.0, help="no fault is begun in the last half minute of it")
     options = parser.parse_args()
     configure_logging("CRITICAL")
     signal.signal(signal.SIGTERM, _end)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fetcher.model import Source
+from fetcher.model import CatalogueEntry, SharedRepository, Source
 from fetcher.simulator import changes
 from fetcher.simulator.exchange import Upstream
 from fetcher.simulator.faults import Kind
@@ -12,7 +12,17 @@ from fetcher.simulator.limits import Reason, Resource
 from fetcher.simulator.repository import Block
 from tests.chaos.harness.findings import Group
 from tests.chaos.harness.house import DAY, House
-from tests.chaos.harness.upstream import VICTIM, Step, UpstreamFault, by_rules, rule
+from tests.chaos.harness.upstream import (
+    OUR_TIME,
+    VICTIM,
+    Step,
+    UpstreamFault,
+    both,
+    by_rules,
+    rule,
+    wait_as_usual,
+    wait_less,
+)
 
 REPOSITORY = f"octo/{VICTIM}"
 GITHUB = Upstream.GITHUB
@@ -86,9 +96,19 @@ async def _restore(ours: House) -> None:
 
 
 async def _hardly_asked(ours: House) -> None:
-    """Not more than once in ten minutes was GitHub asked whether the token is good again."""
+    """Not more than once in ten minutes was GitHub asked whether the token is good again; and every package says so."""
+    said = {row.slug: row.state.message for row in ours.store.failures() if row.state.source is Source.GITHUB}
+    assert said.keys() == ours.judge.names.keys(), said
+    assert all("does not accept the credential" in (message or "") for message in said.values()), said
     asked = ours.simulator.log.count(upstream=GITHUB)
     assert 0 < asked <= timedelta(hours=38) / timedelta(minutes=10), asked
+
+
+async def _is_archived(ours: House) -> None:
+    package = ours.store.package(VICTIM)
+    assert package is not None
+    assert package.stats is not None
+    assert package.stats.archived
 
 
 async def _reported(ours: House) -> None:
@@ -106,6 +126,20 @@ def _moved_to(owner: str, name: str) -> tuple[Step, Step]:
         assert package.stats.full_name == f"{owner}/{name}"
 
     return move, check
+
+
+async def _listed_again(ours: House) -> None:
+    """Editors list the victim's repository once more, under the name that it has been renamed to."""
+    changes.rename(ours.simulator.world, REPOSITORY, "omega")
+    ours.store.import_entries([CatalogueEntry("omega", "Omega", repo_url="https://github.com/octo/omega")], ours.now())
+
+
+async def _told_as_one(ours: House) -> None:
+    assert ours.store.shared_repositories() == [SharedRepository("octo/omega", (VICTIM, "omega"))]
+
+
+async def _retired(ours: House) -> None:
+    ours.store.retire(list(ours.store.package_ids(["omega"]).values()), ours.now())
 
 
 async def _no_name(ours: House) -> None:
@@ -156,7 +190,13 @@ GITHUB_FAULTS = (
     _status(502, "overloaded"),
     _status(503, "transient", rare=True),
     _status(504, "overloaded", rare=True),
-    _everything(Kind.HANG, "silence, then the line is closed", "transient", seconds=0.05),
+    _everything(Kind.HANG, "silence, then the line is closed", "transient", seconds=0.05, rare=True),
+    _all(
+        "silence for longer than we wait",
+        "overloaded",
+        both(wait_less, by_rules(rule(Kind.HANG, upstream=GITHUB, seconds=2 * OUR_TIME))),
+        end=wait_as_usual,
+    ),
     _everything(Kind.RESET, "connection reset", "transient", rare=True),
     _everything(Kind.TRUNCATE, "body cut short", "transient"),
     _everything(Kind.HTML, "a web page", "malformed"),
@@ -211,6 +251,7 @@ GITHUB_FAULTS = (
     _one("renamed", "fetched", _rename, check=_renamed),
     _one("transferred", "fetched", _transfer, check=_transferred, rare=True),
     _one("re-created with another id", "replaced", _recreate, end=_put_back, check=_reported),
-    _one("archived", "fetched", _facts(changes.Facts(archived=True)), rare=True),
+    _one("archived", "fetched", _facts(changes.Facts(archived=True)), rare=True, check=_is_archived),
+    _one("two packages, one repository", "fetched", _listed_again, end=_retired, check=_told_as_one, rare=True),
     _one("emptied", "fetched", _empty, end=_put_back),
 )

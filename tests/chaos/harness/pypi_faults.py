@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 from fetcher.model import ProjectStatus as Known
 from fetcher.model import Source
+from fetcher.refresh.serials import ROOT
 from fetcher.simulator import changes
 from fetcher.simulator.exchange import Upstream
 from fetcher.simulator.faults import Kind
 from fetcher.simulator.project import Project, ProjectStatus, Release
+from fetcher.simulator.world import World
 from tests.chaos.harness.findings import Group
-from tests.chaos.harness.house import DAY, House
-from tests.chaos.harness.upstream import LONG_ENOUGH, VICTIM, Step, UpstreamFault, by_rules, rule
+from tests.chaos.harness.house import DAY, SLUGS, House
+from tests.chaos.harness.upstream import (
+    ANSWERED,
+    LONG_ENOUGH,
+    OUR_TIME,
+    VICTIM,
+    Step,
+    UpstreamFault,
+    both,
+    by_rules,
+    nothing,
+    rule,
+    wait_as_usual,
+    wait_less,
+)
 
 PYPI = Upstream.PYPI
 ROOT_OF_60_MB = 60 * 1024 * 1024
@@ -82,8 +98,54 @@ async def _catch_up(ours: House) -> None:
     ours.simulator.state.pypi.serve_stale(VICTIM, times=-1_000)
 
 
-def _all(name: str, outcome: str, kind: Kind, *, rare: bool = False, **details: object) -> UpstreamFault:
-    strike = by_rules(rule(kind, upstream=PYPI, **details))
+class _Grown:
+    """The world with an index of a million projects, which are made up while they are told: some 60 MB."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._world, name)
+
+    def projects(self) -> Iterator[tuple[str, int]]:
+        yield from ((f"a-project-by-the-number-of-{number:07}", number + 1) for number in range(1_000_000))
+        yield from self._world.projects()
+
+
+async def _grow(ours: House) -> None:
+    ours.simulator.state.pypi._world = _Grown(ours.simulator.world)  # type: ignore[assignment]
+    ours.simulator.world.revision += 1  # the index's tag is another
+
+
+async def _shrink(ours: House) -> None:
+    ours.simulator.state.pypi._world = ours.simulator.world
+
+
+async def _read_whole(ours: House) -> None:
+    marker = ours.store.marker(ROOT)
+    assert marker.outcome in ANSWERED, marker
+    assert ours.simulator.log.count("simple_root", 200) > 0
+    assert ours.simulator.log.count("project_json") < 2 * len(ours.judge.names), "projects were asked one by one"
+
+
+async def _elsewhere(ours: House) -> None:
+    """The index's answer for one project is a redirect to another's, on its own host."""
+    location = f"{ours.simulator.pypi_url}/pypi/{SLUGS[0]}/json"
+    for route in ("project_json", "simple_project"):
+        ours.simulator.faults.add(rule(Kind.REDIRECT_AWAY, route=route, package=VICTIM, location=location))
+
+
+def _all(
+    name: str,
+    outcome: str,
+    kind: Kind,
+    *,
+    rare: bool = False,
+    before: Step = nothing,
+    end: Step = nothing,
+    **details: object,
+) -> UpstreamFault:
+    strike = both(before, by_rules(rule(kind, upstream=PYPI, **details)))
 
     async def begin(ours: House) -> None:
         """Every project has a release that is to be told: an answer without a body could not be cut short."""
@@ -92,7 +154,14 @@ def _all(name: str, outcome: str, kind: Kind, *, rare: bool = False, **details: 
         await strike(ours)
 
     return UpstreamFault(
-        group=Group.PYPI, name=name, begin=begin, outcome=outcome, source=Source.PYPI, everybody=True, rare=rare
+        group=Group.PYPI,
+        name=name,
+        begin=begin,
+        end=end,
+        outcome=outcome,
+        source=Source.PYPI,
+        everybody=True,
+        rare=rare,
     )
 
 
@@ -159,6 +228,28 @@ PYPI_FAULTS = (
     _one("only pre-releases", _releases("0.1a1", "0.1rc1", "0.2.dev3")),
     _one("versions that are no PEP 440", _releases("banana", "2004-snapshot", "1.0", "final-final_2")),
     _one("a stale edge", _lag, "transient", end=_catch_up, lasts=2 * LONG_ENOUGH),
+    _one("redirected to another project", _elsewhere, "malformed"),
+    _all(
+        "silence for longer than we wait",
+        "transient",
+        Kind.HANG,
+        seconds=2 * OUR_TIME,
+        before=wait_less,
+        end=wait_as_usual,
+        rare=True,
+    ),
+    UpstreamFault(
+        group=Group.PYPI,
+        name="a root of 60 MB",
+        begin=_grow,
+        end=_shrink,
+        source=Source.PYPI,
+        outcome=None,
+        everybody=True,
+        rare=True,
+        check=_read_whole,
+        settings={"serial_threshold": 1},
+    ),
     _root("the root cut off", "not_modified", Kind.TRUNCATE),
     _root("the root, 60 MB without an end", "not_modified", Kind.OVERSIZE, size=ROOT_OF_60_MB),
 )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from fetcher import transport
 from fetcher.model import Source
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.limits import Reason
@@ -111,6 +112,32 @@ def by_rules(*rules: Rule) -> Step:
             ours.simulator.faults.add(rule)
 
     return begin
+
+
+OUR_TIME = 0.3
+"""Seconds that stand for the 30 of an exchange, so that a fault of days is over soon."""
+
+
+async def wait_less(_: House) -> None:
+    """Have the transport give up soon."""
+    transport.WHOLE_EXCHANGE = OUR_TIME
+
+
+async def wait_as_usual(_: House) -> None:
+    transport.WHOLE_EXCHANGE = _USUAL
+
+
+_USUAL = transport.WHOLE_EXCHANGE
+
+
+def both(first: Step, second: Step) -> Step:
+    """One step after the other."""
+
+    async def step(ours: House) -> None:
+        await first(ours)
+        await second(ours)
+
+    return step
 
 
 def rule(kind: Kind, **details: Any) -> Rule:
