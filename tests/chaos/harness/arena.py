@@ -36,6 +36,10 @@ from tests.stack import ALONE, Child, Stack, simulated, stack
 
 HOUR = timedelta(minutes=1)
 LEASE = 4.0
+STALLS = 3
+"""What answers take is not compressed: where a minute lasts a second, half a second in which the machine does something
+else counts as 30 seconds of answering, and nobody can foresee it. So the simulator refuses at three times GitHub's
+response seconds, while the ledger keeps to GitHub's."""
 PATIENCE = 90.0
 """Seconds after a fault's end until what is not fresh is taken for lost: twenty leases. A catalogue of thousands has
 three times as many."""
@@ -176,7 +180,13 @@ def arena(
     with ExitStack() as opened:
         world = from_documents([invented(f"package-{number:04}", number) for number in range(count)])
         slow = Rule(kind=Kind.LATENCY, route="project_json", seconds=PASS / count)
-        limits = Limits(hour=HOUR, core_per_hour=12_500, graphql_per_hour=12_500)
+        limits = Limits(
+            hour=HOUR,
+            core_per_hour=12_500,
+            graphql_per_hour=12_500,
+            seconds_per_minute=STALLS * 90,
+            graphql_seconds_per_minute=STALLS * 60,
+        )
         simulator = opened.enter_context(Simulator(world, Settings(limits=limits, seed=seed, faults=(slow,))))
         redis = RedisProcess({"save": ""}, password=password)
         opened.callback(redis.end)

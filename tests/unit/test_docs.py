@@ -1,0 +1,58 @@
+"""The documentation names tests, commands and settings that exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.harness.github_faults import GITHUB_FAULTS
+from tests.chaos.harness.local_faults import CLOCK_FAULTS
+from tests.chaos.harness.pypi_faults import PYPI_FAULTS
+from tests.chaos.harness.scenarios import LONG_ON_POSTGRES, LONG_ON_SQLITE, TWENTY_KILLS
+
+ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+FILES = sorted(str(path.relative_to(TESTS)) for path in TESTS.rglob("*.py"))
+CHAOS = {one.name for one in (*GITHUB_FAULTS, *PYPI_FAULTS, *CLOCK_FAULTS, *LONG_ON_POSTGRES, *LONG_ON_SQLITE)} | {
+    TWENTY_KILLS.name
+}
+
+_FILE = re.compile(r"`(?:tests/)?((?:unit|contract|integration|chaos)/[\w/*….]*)(?:::(\w+))?`")
+_OF_CHAOS = re.compile(r"`chaos/` ((?:\"[^\"]+\"(?:, )?)+)")
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_test_that_is_named_is_there(path: Path) -> None:
+    """A file, a pattern of files, or one test in a file: a table of controls is worth what its last column is."""
+    missing = []
+    for file, test in _FILE.findall(path.read_text("utf-8")):
+        found = [one for one in FILES if one == file or fnmatch(one, file.replace("…", "*")) or one.startswith(file)]
+        if not found or (test and not any(test in _tests_in(TESTS / one) for one in found)):
+            missing.append(f"{file}::{test}" if test else file)
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_fault_that_is_named_is_made_to_happen(path: Path) -> None:
+    """Faults in quotes after ``chaos/`` are rows of its table."""
+    named = [name for names in _OF_CHAOS.findall(path.read_text("utf-8")) for name in re.findall(r'"([^"]+)"', names)]
+
+    assert [name for name in named if name not in CHAOS] == []
+
+
+def test_tests_are_named_at_all() -> None:
+    """The two pages whose worth it is are read as they are written."""
+    for name, least in (("threat-model.md", 20), ("faults.md", 5)):
+        assert len(_FILE.findall((ROOT / "docs" / name).read_text("utf-8"))) >= least
+
+
+def _tests_in(path: Path) -> set[str]:
+    """The names of the functions of a file."""
+    tree = ast.parse(path.read_text("utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
