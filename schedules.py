@@ -21,7 +21,8 @@ class Entry:
 
 
 PLAN_EVERY = timedelta(minutes=1)
-MEASURE_EVERY = timedelta(seconds=10)
+MEASURE_EVERY = timedelta(seconds=15)
+"""Two slices of 25,000 packages each time: a million has been counted anew after five minutes."""
 
 
 def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:

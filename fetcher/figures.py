@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import TypeAlias
 
 from fetcher.model import Source
 from fetcher.overview import PackageState
@@ -31,17 +31,13 @@ PACE_WINDOW = timedelta(minutes=10)
 """The pace of answers is that of the last so many minutes before they were counted."""
 
 
-class Bucket(NamedTuple):
-    """So many moments from ``start`` on and before ``end``, in seconds since 1970."""
-
-    start: float
-    end: float
-    moments: int
+Bucket: TypeAlias = tuple[float, float, int]
+"""From when, before when (in seconds since 1970), and how many moments. A plain tuple: there are very many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Moments, counted in buckets that grow with their distance from when they were counted: by a 32nd at most.
+    """Moments, counted in buckets that grow with their distance from when they were counted: a 32nd of it at most.
 
     Within a bucket moments count as evenly spread. Each histogram's edges are a few moments at which it is exact.
     """
@@ -51,21 +47,20 @@ class Histogram:
 
     @property
     def total(self) -> int:
-        return sum(bucket.moments for bucket in self.buckets)
+        return sum(moments for _, _, moments in self.buckets)
 
     def until(self, moment: datetime) -> int:
         """How many lie before ``moment``."""
         at = moment.timestamp()
-        return round(sum(_share(bucket, at) * bucket.moments for bucket in self.buckets))
+        return round(sum(_share(start, end, at) * moments for start, end, moments in self.buckets))
 
     def newest(self, share: float) -> datetime | None:
         """The moment than which so large a share are as new or newer; ``None`` where there is none at all."""
         rank = max(math.ceil(self.total * share), 1)
-        for bucket in reversed(self.buckets):
-            if rank <= bucket.moments:
-                back = (rank - 0.5) / bucket.moments * (bucket.end - bucket.start)
-                return datetime.fromtimestamp(bucket.end - back, UTC)
-            rank -= bucket.moments
+        for start, end, moments in reversed(self.buckets):
+            if rank <= moments:
+                return datetime.fromtimestamp(end - (rank - 0.5) / moments * (end - start), UTC)
+            rank -= moments
         return None
 
 
@@ -209,11 +204,11 @@ def _sum(histograms: Iterable[Histogram]) -> Histogram:
     for histogram in histograms:
         for start, end, moments in histogram.buckets:
             counts[start, end] = counts.get((start, end), 0) + moments
-    return Histogram(tuple(Bucket(start, end, count) for (start, end), count in sorted(counts.items())))
+    return Histogram(tuple((start, end, moments) for (start, end), moments in sorted(counts.items())))
 
 
-def _share(bucket: Bucket, at: float) -> float:
+def _share(start: float, end: float, at: float) -> float:
     """The share of a bucket that lies before ``at``."""
-    if bucket.end <= at:
+    if end <= at:
         return 1.0
-    return (at - bucket.start) / (bucket.end - bucket.start) if bucket.start < at else 0.0
+    return (at - start) / (end - start) if start < at else 0.0

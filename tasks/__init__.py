@@ -1,5 +1,6 @@
 """Celery's view of Fetcher: ``celery -A tasks worker`` and ``celery -A tasks beat``."""
 
+from tasks import traffic
 from tasks.app import app
 
-__all__ = ["app"]
+__all__ = ["app", "traffic"]

@@ -30,7 +30,7 @@ VISIBILITY = 600
 
 def make_app(settings: Settings) -> Celery:
     """The application for ``settings``."""
-    app = Celery("fetcher", include=["tasks.refresh", "tasks.housekeeping"])
+    app = Celery("fetcher", include=["tasks.refresh", "tasks.housekeeping", "tasks.panel"])
     app.conf.update(
         broker_url=broker_address(settings),
         broker_connection_retry_on_startup=True,

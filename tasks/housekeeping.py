@@ -18,9 +18,6 @@ TIMELINE_KEPT, EVENTS_KEPT = timedelta(days=90), 50
 
 REQUESTS_KEPT = timedelta(days=7)
 
-SLICES = 2
-"""Slices of the catalogue a tick: a million packages have been measured anew after little more than three minutes."""
-
 SERIALS_LIMIT = 540
 """Seconds: a million projects are held against the index's root in two minutes, and Redis hands a message out again
 after ten (``tasks.app.VISIBILITY``)."""
@@ -46,8 +43,7 @@ def measure() -> None:
     """Measure the next slices of a large catalogue, so that its figures are minutes old at most."""
 
     async def work(parts: Parts) -> None:
-        for _ in range(SLICES):
-            parts.store.measure(parts.clock.now(), parts.settings.refresh_interval)
+        parts.store.measure(parts.clock.now(), parts.settings.refresh_interval)
 
     running.process.run(work)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kombu.exceptions import OperationalError
@@ -12,9 +15,13 @@ from fetcher.errors import BrokerError
 from fetcher.settings import Settings
 from fetcher.wiring import redis_client
 from tasks.app import QUEUES, app
+from tasks.traffic import SENT_AT, Rates, rates
 
 PRIORITY_STEPS = (0, 3, 6, 9)
 """kombu keeps a list a priority step: ``q`` and ``q\\x06\\x163`` …; a queue's length is the sum of them."""
+
+QUESTION = "fetcher_load"
+"""``tasks.panel`` answers it; importing that here would import all of a worker."""
 
 _SEPARATOR = "\x06\x16"
 _ANSWER_WITHIN = 1.0
@@ -28,31 +35,105 @@ class QueueState:
     waiting: int
     consumers: tuple[str, ...]
     unacknowledged: int
+    reserved: int | None = None
+    """Taken by a worker and waiting for a free process of it; ``None`` where no worker answered."""
+    running: int | None = None
+    oldest_sent_at: datetime | None = None
+    """When the message was sent that has waited longest."""
+    came: float = 0.0
+    """Messages a second, over the last minutes."""
+    went: float = 0.0
+
+    @property
+    def is_stuck(self) -> bool:
+        """There is work, and nobody to take it."""
+        return bool(self.waiting) and not self.consumers
+
+    @property
+    def empty_in(self) -> timedelta | None:
+        """When nothing will wait any more if all goes on as it did; ``None``: not in sight."""
+        if not self.waiting:
+            return timedelta(0)
+        gain = self.went - self.came
+        return timedelta(seconds=self.waiting / gain) if gain > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one worker said of itself."""
+
+    queues: tuple[str, ...]
+    running: Mapping[str, int]
+    reserved: Mapping[str, int]
 
 
 def queue_states(settings: Settings) -> list[QueueState]:
     """Every queue, with the workers that answered within a second."""
     client: Any = redis_client(settings)
+    now = datetime.now(UTC)
     try:
-        waiting = {
-            name: sum(client.llen(name + (f"{_SEPARATOR}{step}" if step else "")) for step in PRIORITY_STEPS)
-            for name in QUEUES
-        }
+        lists = {name: [name + (f"{_SEPARATOR}{step}" if step else "") for step in PRIORITY_STEPS] for name in QUEUES}
+        waiting = {name: sum(client.llen(key) for key in keys) for name, keys in lists.items()}
+        oldest = {name: _oldest([client.lindex(key, -1) for key in keys]) for name, keys in lists.items()}
         unacknowledged = client.hlen("unacked")
-        takers = app.control.inspect(timeout=_ANSWER_WITHIN).active_queues() or {}
+        passing = rates(client, QUEUES, now.timestamp())
+        loads = _loads()
     except (RedisError, OSError, OperationalError) as error:
-        raise BrokerError(
-            f"Redis cannot be reached ({type(error).__name__})",
-            "Start `fetcher up`, or set FETCHER_REDIS_URL to a server that runs",
-        ) from None
+        raise _away(error) from None
     finally:
         client.close()
-    return [
-        QueueState(
-            name,
-            count,
-            tuple(sorted(worker for worker, taken in takers.items() if name in {queue["name"] for queue in taken})),
-            unacknowledged,
-        )
-        for name, count in waiting.items()
-    ]
+    return [_state(name, waiting[name], unacknowledged, oldest[name], passing[name], loads) for name in QUEUES]
+
+
+def worker_names() -> tuple[str, ...]:
+    """The workers that answer within a second; ``BrokerError`` where Redis does not."""
+    try:
+        return tuple(sorted(_loads()))
+    except (RedisError, OSError, OperationalError) as error:
+        raise _away(error) from None
+
+
+def _state(
+    name: str, waiting: int, unacknowledged: int, oldest: datetime | None, passing: Rates, loads: Mapping[str, Load]
+) -> QueueState:
+    return QueueState(
+        name=name,
+        waiting=waiting,
+        consumers=tuple(sorted(worker for worker, load in loads.items() if name in load.queues)),
+        unacknowledged=unacknowledged,
+        reserved=sum(load.reserved.get(name, 0) for load in loads.values()) if loads else None,
+        running=sum(load.running.get(name, 0) for load in loads.values()) if loads else None,
+        oldest_sent_at=oldest,
+        came=passing.came,
+        went=passing.went,
+    )
+
+
+def _loads() -> Mapping[str, Load]:
+    """What each worker says that answers in time; one of another version that does not know the question is alive."""
+    replies = app.control.broadcast(QUESTION, reply=True, timeout=_ANSWER_WITHIN) or []
+    return {worker: _load(answer) for reply in replies for worker, answer in reply.items()}
+
+
+def _load(answer: Mapping[str, Any]) -> Load:
+    return Load(tuple(answer.get("queues", ())), answer.get("running", {}), answer.get("reserved", {}))
+
+
+def _oldest(messages: Sequence[bytes | None]) -> datetime | None:
+    """The earliest moment at which one of the messages was sent; the tail of a list is what was put there first."""
+    sent = [_sent_at(message) for message in messages if message is not None]
+    return min((moment for moment in sent if moment is not None), default=None)
+
+
+def _sent_at(message: bytes) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(json.loads(message)["headers"][SENT_AT], UTC)
+    except (ValueError, KeyError, TypeError, OverflowError):  # another program's
+        return None
+
+
+def _away(error: Exception) -> BrokerError:
+    return BrokerError(
+        f"Redis cannot be reached ({type(error).__name__})",
+        "Start `fetcher up`, or set FETCHER_REDIS_URL to a server that runs",
+    )

@@ -57,6 +57,17 @@ def apart_by(
     return last - first >= span
 
 
+def plan_for_counting(connection: Connection) -> None:
+    """Until the transaction ends, plan for many rows and few groups.
+
+    PostgreSQL takes a bucket for as many groups as there are rows: it would sort them all, and compile for longer than
+    it counts.
+    """
+    if connection.dialect.name == "postgresql":
+        for setting in ("jit = off", "work_mem = '64MB'", "max_parallel_workers_per_gather = 0"):
+            connection.execute(text(f"SET LOCAL {setting}"))
+
+
 def unix_seconds(connection: Connection, moment: ColumnElement[Any]) -> ColumnElement[int]:
     """Whole seconds since 1970, rounded down, as an integer of either database."""
     if connection.dialect.name == "sqlite":

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, func, literal, select, text
@@ -13,17 +14,17 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, fun
 from fetcher.figures import OVERDUE_AFTER, Bucket, Figures, Histogram, SourceFigures, stale_before
 from fetcher.model import Source
 from fetcher.overview import PackageState
-from fetcher.store.dialects import unix_seconds
+from fetcher.store.dialects import plan_for_counting, unix_seconds
 from fetcher.store.schema import freshness, packages, source_states
 from fetcher.store.standing import FAILS, UNSUPPORTED, gone
 
 _P, _F, _S = packages.c, freshness.c, source_states.c
 
-_FINEST = 32
-"""A bucket is wider than a second when it is more than twice so many widths away from now."""
+_WIDTHS = tuple(4**k for k in range(11))
+"""Seconds of a bucket, up to twelve days. They divide each other: buckets of slices that are added up fit together."""
 
-_WIDEST = 24
-"""Widths are powers of two up to this one, half a year."""
+_FINE = 32
+"""A bucket is no wider than this part of its distance from now, but for the widest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,12 @@ class _Buckets:
             start = max(start, self.edges[row.side - 1])
         if row.side < len(self.edges):
             end = min(end, self.edges[row.side])
-        return Bucket(start, max(start, end), row.moments)
+        return start, max(start, end), row.moments
 
 
 def measure(connection: Connection, stretch: Stretch, now: datetime, interval: timedelta) -> Figures:
     """The figures of the packages of ``stretch``, for an interval of so long between two refreshes of each."""
+    plan_for_counting(connection)
     settled, fetched, never = _packages(connection, stretch, now, interval)
     return Figures(
         measured_at=now,
@@ -179,9 +181,10 @@ def _buckets(
     beyond: Mapping[datetime, ColumnElement[bool]],
 ) -> _Buckets:
     """``beyond`` says of each edge, in their order, what lies on its far side."""
-    second, here = unix_seconds(connection, column), int(now.timestamp())
-    away = func.abs(here - second)
-    width = case(*((away < _FINEST * 2 ** (k + 1), 2**k) for k in range(_WIDEST)), else_=2**_WIDEST)
+    # The bounds are compared as moments: taking a moment apart costs the databases far more than that.
+    reach = ((timedelta(seconds=_FINE * wider), width) for width, wider in pairwise(_WIDTHS))
+    width = case(*((column.between(now - far, now + far), width) for far, width in reach), else_=_WIDTHS[-1])
+    second = unix_seconds(connection, column)
     side = sum((case((is_beyond, 1), else_=0) for is_beyond in beyond.values()), literal(0))
     return _Buckets(
         columns=(width.label("width"), (second - second % width).label("start"), side.label("side")),

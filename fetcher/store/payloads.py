@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-from fetcher.figures import Bucket, Figures, Histogram, SourceFigures
+from fetcher.figures import Figures, Histogram, SourceFigures
 from fetcher.model import Source
 from fetcher.overview import PackageState
 
@@ -67,7 +67,7 @@ def _flat(histogram: Histogram) -> list[float]:
 
 
 def _histogram(flat: Sequence[float]) -> Histogram:
-    return Histogram(tuple(map(Bucket, map(float, flat[::3]), map(float, flat[1::3]), map(int, flat[2::3]))))
+    return Histogram(tuple(zip(flat[::3], flat[1::3], map(int, flat[2::3]), strict=True)))
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -1,4 +1,4 @@
-"""The figures of a large catalogue, slice by slice: each tick measures one and adds all of them up.
+"""The figures of a large catalogue, slice by slice: each tick measures a few and adds all of them up.
 
 A slice is a stretch of package ids. Together they cover the line of all ids; where packages were added or taken away
 the borders move when the slice is next measured: one that has grown too large is cut and leaves a gap, one that has
@@ -8,7 +8,7 @@ or down in between, so nothing can drift.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -23,6 +23,9 @@ from fetcher.store.transactions import Transactions
 
 SLICE = 25_000
 """Packages of a slice: measured in about a tenth of a second. A catalogue of no more is measured at every look."""
+
+TURNS = 2
+"""Slices a tick."""
 
 _EVERY = Stretch(-(2**63) + 1, 2**63 - 1)
 _WHOLE = -(2**63)
@@ -44,7 +47,7 @@ def read(transactions: Transactions, now: datetime, interval: timedelta, size: i
 
 
 def tick(transactions: Transactions, now: datetime, interval: timedelta, size: int) -> None:
-    """Measure the slice whose turn it is, and sum up. The rows are read outside of the transaction that writes."""
+    """Measure the slices whose turn it is, and sum up. What is counted is read outside of what writes."""
 
     def measured(on: Connection) -> tuple[Stretch, Figures] | None:
         if _is_small(on, size):
@@ -52,9 +55,9 @@ def tick(transactions: Transactions, now: datetime, interval: timedelta, size: i
         stretch = _next(on, size)
         return stretch, measure(on, stretch, now, interval)
 
-    found = transactions.read(measured)
-    if found is not None:
-        transactions.write(lambda on: _save(on, *found))
+    found = [one for _ in range(TURNS) if (one := _kept(transactions, measured)) is not None]
+    if found:
+        transactions.write(_sum_up)
 
 
 def _known(on: Connection, now: datetime, interval: timedelta, size: int) -> Figures | None:
@@ -103,14 +106,30 @@ def _gap(known: Sequence[Stretch]) -> Stretch | None:
     return next((Stretch(a.high, b.low) for a, b in pairwise(borders) if a.high < b.low), None)
 
 
-def _save(on: Connection, stretch: Stretch, measured: Figures) -> None:
-    """Put the slice in the place of all that it overlaps, and sum up; the first sum waits for the last slice."""
+def _kept(
+    transactions: Transactions, measured: Callable[[Connection], tuple[Stretch, Figures] | None]
+) -> Stretch | None:
+    """Measure one slice, and put it in the place of all that it overlaps."""
+    found = transactions.read(measured)
+    if found is None:
+        return None
+    stretch, what = found
+
+    def save(on: Connection) -> None:
+        one_at_a_time(on, MEASURING)
+        on.execute(delete(figures).where(_F.low > _WHOLE, _F.low < stretch.high, _F.high > stretch.low))
+        upsert(on, figures, [_row(stretch, what)])
+
+    transactions.write(save)
+    return stretch
+
+
+def _sum_up(on: Connection) -> None:
+    """Add all slices up. The first sum waits until they leave no gap; a later one goes without what is in one."""
     one_at_a_time(on, MEASURING)
-    on.execute(delete(figures).where(_F.low > _WHOLE, _F.low < stretch.high, _F.high > stretch.low))
-    upsert(on, figures, [_row(stretch, measured)])
     rows = on.execute(select(figures).where(_F.low > _WHOLE).order_by(_F.low)).all()
     summed_before = on.execute(select(_F.low).where(_F.low == _WHOLE)).first() is not None
-    if summed_before or _gap([Stretch(row.low, row.high) for row in rows]) is None:
+    if rows and (summed_before or _gap([Stretch(row.low, row.high) for row in rows]) is None):
         whole = merged([figures_of(row.measured_at, row.figures) for row in rows])
         upsert(on, figures, [_row(Stretch(_WHOLE, _WHOLE), whole)])
 

@@ -221,10 +221,9 @@ def test_slices_stay_of_a_size(sliced: Catalogue, engine: Engine) -> None:
 
 
 def test_a_tick_measures_what_was_measured_longest_ago(sliced: Catalogue, engine: Engine) -> None:
-    """One slice a tick; the sum is as old as its oldest part, and ages go on in between."""
-    sliced.add(*(f"p{n}" for n in range(30)), project=False)
+    """Two slices a tick; the sum is as old as its oldest part, and ages go on in between."""
+    sliced.add(*(f"p{n}" for n in range(30)))
     _round(sliced, engine)
-    sliced.store.measure(NOW + HOUR, DAY)
     sliced.store.measure(NOW + HOUR, DAY)
     figures = sliced.store.figures(NOW + HOUR, DAY)
     assert (figures.measured_at, figures.parts) == (NOW, 3)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.figures import Bucket, Figures, Histogram, SourceFigures, merged
+from fetcher.figures import Figures, Histogram, SourceFigures, merged
 from fetcher.model import Source
 from fetcher.overview import PackageState
 
@@ -18,7 +18,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 def _histogram(*buckets: tuple[float, float, int]) -> Histogram:
-    return Histogram(tuple(Bucket(AT + start, AT + end, moments) for start, end, moments in buckets))
+    return Histogram(tuple((AT + start, AT + end, moments) for start, end, moments in buckets))
 
 
 def test_moments_are_spread_over_their_bucket() -> None:
@@ -121,7 +121,7 @@ def test_ages_are_off_by_a_share_of_themselves_at_most(share: float) -> None:
     """Within a bucket, the answer is off by less than its width."""
     moments = [AT - second * 60 for second in range(1, 1000)]
     buckets = sorted({(moment // 1024 * 1024) for moment in moments})
-    histogram = Histogram(tuple(Bucket(b, b + 1024, sum(b <= m < b + 1024 for m in moments)) for b in buckets))
+    histogram = Histogram(tuple((b, b + 1024, sum(b <= m < b + 1024 for m in moments)) for b in buckets))
     exact = sorted(moments, reverse=True)[int(len(moments) * share)]
     found = histogram.newest(share)
     assert found is not None
