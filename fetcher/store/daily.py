@@ -62,10 +62,13 @@ def read(connection: Connection, slug: str) -> list[HistoryDay]:
 
 def prune(connection: Connection, before: datetime) -> int:
     """Drop rows of days before ``before`` of the next stretch of packages, but for each one's newest row."""
+    stretch = next_stretch(connection, PRUNED)
     newer = history.alias("newer")
-    has_newer = exists().where(newer.c.package_id == _H.package_id, newer.c.day > _H.day)
-    stretch = next_stretch(connection, PRUNED).of(_H.package_id)
-    return connection.execute(delete(history).where(stretch, _H.day < before.date(), has_newer)).rowcount
+    has_newer = exists().where(
+        newer.c.package_id == _H.package_id, newer.c.day > _H.day, stretch.of(newer.c.package_id)
+    )
+    old = delete(history).where(stretch.of(_H.package_id), _H.day < before.date(), has_newer)
+    return connection.execute(old).rowcount
 
 
 def _newest(connection: Connection, ids: Iterable[int]) -> dict[int, RowMapping]:

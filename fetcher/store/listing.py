@@ -23,7 +23,7 @@ from sqlalchemy import (
 from fetcher.model import StoredPackage
 from fetcher.overview import Column, Counted, Listed, ListedPackage, Listing, PackageState
 from fetcher.store.columns import plain
-from fetcher.store.dialects import give_up_after
+from fetcher.store.dialects import COUNTED, give_up_after, how_many
 from fetcher.store.entries import entry_of, project_of, repo_of
 from fetcher.store.reading import CATALOGUE
 from fetcher.store.schema import FAILING, freshness, markers, observations, packages, source_states
@@ -59,9 +59,6 @@ _BY_INDEX = frozenset({Column.ID, Column.SLUG})
 
 _SEARCHED = (_P.slug, _P.title, _P.repo_url, _O.description)
 
-
-COUNTED = 10_000
-"""So many matches are counted one by one; of more it is said that there are more."""
 
 PATIENCE = timedelta(seconds=10)
 """How long one statement may take for a page: searching a million descriptions takes seconds, and no page minutes."""
@@ -112,13 +109,8 @@ def _count(connection: Connection, wanted: Listing, stale_before: datetime) -> t
         some = _lines(connection, wanted, stale_before).with_only_columns(_P.id, maintain_column_froms=True)
         found = connection.execute(select(func.count()).select_from(some.limit(COUNTED + 1).subquery())).scalar_one()
         return (found, Counted.EXACT) if found <= COUNTED else (COUNTED, Counted.MORE)
-    if connection.dialect.name == "postgresql":
-        estimate = connection.execute(
-            text("SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass('packages')")
-        ).scalar()
-        if estimate is not None and estimate > COUNTED:
-            return estimate, Counted.ABOUT
-    return connection.execute(select(func.count()).select_from(packages)).scalar_one(), Counted.EXACT
+    found = how_many(connection, packages)
+    return found, Counted.EXACT if found <= COUNTED or connection.dialect.name == "sqlite" else Counted.ABOUT
 
 
 def packages_of(connection: Connection, package_ids: Sequence[int]) -> list[StoredPackage]:

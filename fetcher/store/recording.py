@@ -81,22 +81,29 @@ def locked_states(connection: Connection, ids: Sequence[int], only: Source | Non
 
 
 def save_states(connection: Connection, states: Mapping[Key, SourceState], stored: Mapping[Key, SourceState]) -> None:
-    """Write what differs from ``stored``: one statement for the states of a source that change alike.
+    """Write what differs from ``stored``: one statement for all rows that change alike.
 
-    A batch in which nothing has changed confirms two sources of each package to the same moment: two statements.
+    A batch in which nothing has changed confirms two sources of each package to the same moment and puts off the
+    third: two statements.
     """
-    alike: dict[tuple[Source, Changes], list[int]] = defaultdict(list)
+    alike: dict[Changes, dict[Source, list[int]]] = defaultdict(lambda: defaultdict(list))
     for (package_id, source), state in sorted(states.items()):
         if changes := changes_of(stored[package_id, source], state):
-            alike[source, changes].append(package_id)
+            alike[changes][source].append(package_id)
     apart: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for (source, changes), ids in alike.items():
-        if len(ids) > 1:
-            rows = and_(source_states.c.source == source.value, source_states.c.package_id.in_(ids))
-            connection.execute(update(source_states).where(rows).values(dict(changes)))
-        else:
-            row = {"of_package": ids[0], "of_source": source.value, **dict(changes)}
-            apart[tuple(name for name, _ in changes)].append(row)
+    for changes, by_source in alike.items():
+        sources_of: dict[tuple[int, ...], list[Source]] = defaultdict(list)
+        for source, of_source in by_source.items():
+            sources_of[tuple(of_source)].append(source)
+        for ids, sources in sources_of.items():
+            if len(ids) > 1:
+                named = [source.value for source in sources]
+                rows = and_(source_states.c.source.in_(named), source_states.c.package_id.in_(ids))
+                connection.execute(update(source_states).where(rows).values(dict(changes)))
+                continue
+            for source in sources:
+                row = {"of_package": ids[0], "of_source": source.value, **dict(changes)}
+                apart[tuple(name for name, _ in changes)].append(row)
     for names, rows_apart in apart.items():
         connection.execute(_update_of(names), rows_apart)
 

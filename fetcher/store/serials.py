@@ -11,11 +11,11 @@ from itertools import chain, groupby, islice
 from typing import Any
 
 from packaging.utils import canonicalize_name
-from sqlalchemy import Connection, CursorResult, func, select, text, update
+from sqlalchemy import Connection, CursorResult, select, text, update
 
 from fetcher.model import Source, SourceState
 from fetcher.names import Names
-from fetcher.store.dialects import CHUNK, chunks, lock_packages
+from fetcher.store.dialects import CHUNK, chunks, how_many, lock_packages
 from fetcher.store.recording import Key, locked_states, renew_freshness, save_states
 from fetcher.store.schema import QUARANTINED_STATE, packages, source_states
 from fetcher.store.transactions import Transactions
@@ -90,10 +90,10 @@ def make_due(connection: Connection, source: Source, answered_before: datetime, 
 
 def projects(connection: Connection) -> Names:
     """The canonical names of all projects that are followed, read off their index piece by piece."""
-    followed = select(packages.c.project).where(packages.c.project.is_not(None))
-    count = connection.execute(select(func.count()).select_from(followed.subquery())).scalar_one()
-    streamed = connection.execution_options(yield_per=CHUNK).execute(followed.order_by(packages.c.project))
-    return Names(count, (name for name, _ in groupby(streamed.scalars())))
+    followed = select(packages.c.project).where(packages.c.project.is_not(None)).order_by(packages.c.project)
+    expected = how_many(connection, packages)
+    streamed = connection.execution_options(yield_per=CHUNK).execute(followed)
+    return Names(expected, (name for name, _ in groupby(streamed.scalars())))
 
 
 def _hold(connection: Connection, heard: Heard) -> tuple[int, int]:

@@ -1,0 +1,227 @@
+"""A large catalogue on PostgreSQL: nothing that runs by itself, and no page, reads a large table from end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, text
+
+from fetcher.model import DETAIL_SOURCES, REPOSITORY_SOURCES, Record, Source
+from fetcher.overview import Column, Listing
+from fetcher.store import SqlStore, open_engine
+from tests.postgres import PostgresServer
+from tests.stores import DAY, HOUR, LEASE, NOW, Catalogue, answered, stats, store_on
+
+LARGE = {"packages", "observations", "freshness", "source_states", "releases", "history", "events"}
+WEEK = 7 * DAY
+
+
+FILL = """
+CREATE TEMP TABLE numbers AS SELECT n, timestamptz '2026-03-01 11:50+00' + (n * 7919 % 86400) * interval '1 s' AS slot
+    FROM generate_series(1, 20000) AS n;
+INSERT INTO packages (id, slug, title, repo_url, repo_host, repo_owner, repo_name, repo_key, project)
+    SELECT n, 'p' || n, 'P' || n, 'https://github.com/o/p' || n, 'github.com', 'o', 'p' || n, 'github.com/o/p' || n,
+    'p' || n FROM numbers;
+INSERT INTO observations (package_id, node_id, full_name, stars, description, head_oid)
+    SELECT n, 'R_' || n, 'o/p' || n, n % 500, repeat('word ', 20), md5(n::text) FROM numbers;
+INSERT INTO freshness (package_id, last_fetched) SELECT n, slot - interval '1 day' FROM numbers;
+INSERT INTO source_states (package_id, source, answered_at, observed_at, revision, whole_at, outcome, due_at)
+    SELECT n, s, slot - interval '1 day', slot - interval '1 day', n % 9, timestamptz '2026-03-01 12:00+00', 'fetched',
+    slot + CASE WHEN s IN ('github', 'pypi') THEN interval '0' ELSE (n % 30) * interval '1 day' END
+    FROM numbers, unnest(ARRAY['github', 'contributors', 'commits', 'pypi']) AS s;
+INSERT INTO history (package_id, day, stars)
+    SELECT n, date '2026-02-01' + d, n FROM numbers, generate_series(0, 2) AS d;
+INSERT INTO events (package_id, at, source, outcome)
+    SELECT n, slot - d * interval '1 day', 'github', 'fetched' FROM numbers, generate_series(1, 3) AS d;
+INSERT INTO releases
+    SELECT n, d::text, d, NULL, false, NULL, NULL, false, 1 FROM numbers, generate_series(1, 3) AS d;
+DROP TABLE numbers;
+"""
+
+
+@pytest.fixture(scope="module")
+def large(postgres_server: PostgresServer) -> Iterator[Engine]:
+    """A catalogue as it stands after its first pass, each package due at its own second of the day, and counted."""
+    url = postgres_server.create("fetcher_template")
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.connection.cursor().execute(FILL)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE"))
+    yield engine
+    engine.dispose()
+    postgres_server.drop(url)
+
+
+PERIODIC: dict[str, Callable[[SqlStore], object]] = {
+    "plan: statistics": lambda store: store.claim([Source.GITHUB], 100, NOW, LEASE, DAY / 8),
+    "plan: details": lambda store: store.claim(DETAIL_SOURCES, 50, NOW, LEASE),
+    "plan: projects": lambda store: store.claim([Source.PYPI], 50, NOW, LEASE),
+    "plan: what is leased": lambda store: store.leased([Source.GITHUB, Source.PYPI], NOW),
+    "expire: leases": lambda store: store.expire_leases(NOW + WEEK),
+    "expire: requests": lambda store: store.lost_requests(NOW),
+    "prune: history": lambda store: store.prune(NOW),
+    "prune: timeline": lambda store: store.prune_events(NOW, 50),
+    "prune: requests": lambda store: store.prune_requests(NOW),
+    "serials: which are followed": lambda store: store.projects(),
+    "serials: heard": lambda store: store.confirm_serials([(f"p{n}", n % 9) for n in range(1, 500)], NOW, WEEK),
+    "serials: none has moved": lambda store: store.confirm_all(NOW + DAY, WEEK),
+    "serials: no word of the root": lambda store: store.make_due(
+        Source.PYPI, answered_before=NOW - 20 * HOUR, now=NOW - HOUR
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def small_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done a thousand packages at a time is as small a part of these as a thousand are of a million."""
+    monkeypatch.setattr("fetcher.store.rounds.next_stretch.__defaults__", (1000,))
+    monkeypatch.setattr("fetcher.store.serials.CHUNK", 50)
+    monkeypatch.setattr("fetcher.store.serials.AT_ONCE", 50)
+
+
+@pytest.mark.parametrize("task", PERIODIC)
+def test_no_periodic_task_reads_a_table_from_end_to_end(large: Engine, task: str) -> None:
+    """Every statement of every task finds its rows by an index: PostgreSQL chooses so by itself."""
+    assert _scanned(large, PERIODIC[task]) == {}
+
+
+def test_a_batch_is_read_and_written_by_index(large: Engine) -> None:
+    """Loading and recording a claim, and giving one back."""
+    store = store_on(large)
+    for sources in ([Source.GITHUB], [Source.PYPI]):
+        claim = store.claim(sources, 100, NOW + 52 * WEEK, LEASE)
+        assert claim is not None
+        assert _scanned(large, lambda store: store.load(claim, details=True)) == {}  # noqa: B023
+        records = [
+            answered(i, s, stats(node_id=f"R_{i}") if s is Source.GITHUB and not i % 10 else None, lease=claim.lease)
+            for i in claim.package_ids
+            for s in sources
+        ]
+        assert _scanned(large, lambda store: store.record(records)) == {}  # noqa: B023
+        assert _scanned(large, lambda store: store.release(claim)) == {}  # noqa: B023
+
+
+@pytest.mark.parametrize("column", [Column.SLUG, Column.ID])
+@pytest.mark.parametrize("offset", [0, 10_000, 19_980])
+def test_leafing_through_the_catalogue_sorts_nothing(large: Engine, column: Column, offset: int) -> None:
+    """First, in the middle and last, either way: a walk along an index, then the lines of the stretch alone."""
+    for wanted in (Listing(sort=column, offset=offset), Listing(sort=column, offset=offset, descending=True)):
+        assert _scanned(large, lambda store: store.listing(wanted, NOW - DAY)) == {}  # noqa: B023
+
+
+def test_one_package_is_found_by_index(large: Engine) -> None:
+    """The page of a package, with its timeline, its figures and what an answer's date is told from."""
+    for question in (
+        lambda store: store.package("p77"),
+        lambda store: store.history("p77"),
+        lambda store: store.events(77, 20),
+        lambda store: store.latest_request(77),
+        lambda store: store.packages([1, 2, 3]),
+        lambda store: store.touched_at([1, 2, 3]),
+        lambda store: store.event_counts(NOW - HOUR, timedelta(minutes=5), 12),
+    ):
+        assert _scanned(large, question) == {}
+
+
+def test_a_batch_takes_few_round_trips(postgres_url: str) -> None:
+    """A hundred packages in which nothing has changed are six statements, and a hundred that all changed few more."""
+    engine = open_engine(postgres_url)
+    catalogue = Catalogue(store_on(engine))
+    ids = catalogue.add(*(f"p{n}" for n in range(100)), pypi_url=None)
+
+    def statements(at: int, star: int) -> int:
+        records = [record for i in ids for record in _pass(i, at, star)]
+        return len(_statements(engine, lambda: catalogue.store.record(records)))
+
+    assert statements(0, 0) <= 20
+    assert statements(1, 0) <= 6
+    assert statements(2, 7) <= 12
+    engine.dispose()
+
+
+def test_what_stays_is_updated_in_its_place(postgres_url: str) -> None:
+    """Where nothing has changed no row but the narrow ones is touched, and of those only the asked one's index moves.
+
+    Contributors and commits are confirmed and ``last_fetched`` moves without a single index entry. The repository's
+    own row is due at another time: its entry among the due ones moves, once a pass.
+    """
+    engine = open_engine(postgres_url)
+    catalogue = Catalogue(store_on(engine))
+    ids = catalogue.add(*(f"p{n}" for n in range(200)), pypi_url=None)
+    before: dict[str, int] = {}
+    for day in range(5):
+        catalogue.store.record([record for i in ids for record in _pass(i, day, 0)])
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM source_states, freshness"))
+        if day == 1:
+            before = _written(engine)
+    written = {name: count - before.get(name, 0) for name, count in _written(engine).items() if count > before[name]}
+    assert set(written) <= {"source_states", "source_states in place", "freshness", "freshness in place"}
+    assert written["source_states"] == 3 * 3 * 200
+    assert written["source_states in place"] >= 0.9 * 2 * 3 * 200
+    assert written["freshness in place"] >= 0.9 * written["freshness"]
+    engine.dispose()
+
+
+def _pass(package_id: int, day: int, star: int) -> list[Record]:
+    """What a pass finds of one package, ``day`` days on."""
+    at = NOW + day * DAY
+    return [
+        answered(
+            package_id,
+            source,
+            stats(node_id=f"R_{package_id}", stars=star) if source is Source.GITHUB else None,
+            observed_at=at,
+            due_at=at + DAY if source is Source.GITHUB else NOW + 30 * DAY,
+            revision="abc",
+        )
+        for source in REPOSITORY_SOURCES
+    ]
+
+
+def _scanned(engine: Engine, question: Callable[[SqlStore], object]) -> dict[str, str]:
+    """The large tables that a statement of ``question`` reads from end to end, with the statement."""
+    found = {}
+    for statement, parameters in _statements(engine, lambda: question(store_on(engine))):
+        with engine.connect() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+            connection.rollback()
+        tables = {node["Relation Name"] for node in _nodes(plan[0]["Plan"]) if node["Node Type"] == "Seq Scan"}
+        found |= dict.fromkeys(tables & LARGE, statement)
+    return found
+
+
+def _statements(engine: Engine, call: Callable[[], object]) -> list[tuple[str, Any]]:
+    """What ``call`` runs, each statement with its parameters (of many sets, the first)."""
+    statements: list[tuple[str, Any]] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def keep(_on: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
+        statements.append((statement, parameters[0] if isinstance(parameters, list) else parameters))
+
+    try:
+        call()
+    finally:
+        event.remove(engine, "before_cursor_execute", keep)
+    assert statements
+    return statements
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _written(engine: Engine) -> dict[str, int]:
+    """How many rows of each table were written so far, and how many of them in their place (HOT)."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        rows = connection.execute(
+            text("SELECT relname, n_tup_ins + n_tup_upd + n_tup_del, n_tup_hot_upd FROM pg_stat_user_tables")
+        ).all()
+    return {name: count for name, all_, hot in rows for name, count in ((name, all_), (f"{name} in place", hot))}
