@@ -109,6 +109,8 @@ class SimulatorProcess:
     def close(self) -> None:
         self._control.close()
         ended(self.process)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def _get(self, path: str) -> Any:
         answer = self._control.get(path)

@@ -9,12 +9,11 @@ from typing import Annotated
 import typer
 
 from fetcher import __version__
-from fetcher.cli import catalogue, database, demo, doctor, export, failures, refresh, run, show, state, web
+from fetcher.cli import catalogue, database, demo, doctor, export, failures, refresh, run, show, simulate, state, web
 from fetcher.cli.screen import complain
 from fetcher.errors import FetcherError
 from fetcher.logs import configure_logging
 from fetcher.settings import read_settings
-from fetcher.simulator.command import simulate
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +35,7 @@ app.command()(failures.revive)
 app.command()(doctor.doctor)
 app.command()(run.up)
 app.command()(web.web)
-app.command()(simulate)
+app.command("simulate")(simulate.simulate)
 app.command()(demo.demo)
 app.add_typer(database.app, name="db")
 

@@ -1,0 +1,190 @@
+"""``fetcher simulate``: the simulator, and with ``--plan`` only its arithmetic: what a catalogue will cost.
+
+The simulator knows nothing of Fetcher, and is to stay so; what plans with the engine's own figures is therefore here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated, Any, TypeAlias
+
+import typer
+from rich.table import Table
+
+from fetcher.budget.rules import DOCUMENTED, Limits
+from fetcher.cli.screen import out, plain_table, print_json
+from fetcher.planner import Cadence
+from fetcher.settings import Settings, read_settings
+from fetcher.simulator.command import simulate as serve
+from fetcher.sizing import (
+    MOVED,
+    RELEASED,
+    Answers,
+    Bound,
+    Catalogue,
+    Pass,
+    Policy,
+    Workers,
+    daily_pass,
+    first_pass,
+    most_packages,
+)
+from fetcher.wiring import PROJECTS_ABREAST, REPOSITORIES_ABREAST
+
+Given: TypeAlias = tuple[Catalogue, Policy, Answers, Workers]
+
+_PLANNED = 1_000_000
+_HELPS = "What helps: a longer FETCHER_RECHECK_INTERVAL or FETCHER_REFRESH_INTERVAL, another identity, more workers"
+
+
+def share(text: str) -> float:
+    """A part of the packages: 5% or 0.05."""
+    text = str(text).strip()
+    try:
+        part = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        part = -1.0
+    if not 0 <= part <= 1:
+        raise typer.BadParameter(f"{text!r} is no share of the packages: give 5% or 0.05")
+    return part
+
+
+def _simulate(
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Serve nothing: print what a pass over --packages takes and costs.")
+    ] = False,
+    moved: Annotated[
+        float, typer.Option(parser=share, metavar="SHARE", help="With --plan: packages with new commits a day.")
+    ] = MOVED,
+    released: Annotated[
+        float, typer.Option(parser=share, metavar="SHARE", help="With --plan: packages with a release a day.")
+    ] = RELEASED,
+    identities: Annotated[int, typer.Option(min=1, help="With --plan: accounts whose quota is spent.")] = 1,
+    quota: Annotated[
+        int, typer.Option(min=1, help="With --plan: points an hour of each; an App's may be 12500.")
+    ] = DOCUMENTED.primary,
+    workers: Annotated[int, typer.Option(min=1, help="With --plan: background worker processes.")] = 2,
+    json: Annotated[bool, typer.Option("--json", help="With --plan: for scripts.")] = False,
+    **serving: Any,
+) -> None:
+    """Serve GitHub's and PyPI's APIs on loopback, limits and faults included, until Ctrl-C.
+
+    With --plan, say what a catalogue costs instead: by the ledger's limits and this environment's settings.
+
+    Examples: fetcher simulate --packages 500 · fetcher simulate --plan --packages 1000000 --moved 5%
+    """
+    if not plan:
+        serve(**serving)
+        return
+    catalogue = Catalogue(serving["packages"] or _PLANNED, moved, released)
+    latency = serving["latency"]
+    answers = Answers(latency, latency, latency) if latency else Answers()
+    settings = read_settings()
+    policy = _policy(settings, identities, quota)
+    given = (catalogue, policy, answers, Workers(workers, REPOSITORIES_ABREAST, PROJECTS_ABREAST))
+    passes = [*(first_pass(*given, cold=cold) for cold in (False, True)), daily_pass(*given)]
+    most = most_packages(*given)
+    if json:
+        print_json(_as_json(given, passes, most))
+    else:
+        _print(given, passes, most)
+
+
+def _with_options_of(command: Callable[..., Any], own: Callable[..., Any]) -> Callable[..., Any]:
+    """``own`` with the options of ``command`` in the place of its ``**serving``, for Typer to read."""
+    mine = inspect.signature(own, eval_str=True)
+    theirs = inspect.signature(command, eval_str=True)
+    kept = [one for one in mine.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    own.__signature__ = mine.replace(parameters=[*theirs.parameters.values(), *kept])  # type: ignore[attr-defined]
+    own.__annotations__ = {one.name: one.annotation for one in own.__signature__.parameters.values()}  # type: ignore[attr-defined]
+    return own
+
+
+simulate = _with_options_of(serve, _simulate)
+
+
+def _policy(settings: Settings, identities: int, quota: int) -> Policy:
+    cadence = Cadence(settings.refresh_interval, settings.recheck_interval)
+    limits = Limits(primary=quota).scaled(settings.window_scale)
+    return Policy(cadence, settings.serial_threshold, identities, limits)
+
+
+def _print(given: Given, passes: list[Pass], most: int) -> None:
+    catalogue, policy, answers, asking = given
+    costs = plain_table("", *(one.name for one in passes))
+    rows: dict[str, Callable[[Pass], str]] = {
+        "GraphQL queries, a point each": lambda one: f"{one.cost.graphql:,}",
+        "GraphQL answering": lambda one: _span(timedelta(seconds=one.seconds.graphql)),
+        "REST requests, a point each": lambda one: f"{one.cost.rest:,}",
+        "PyPI requests": lambda one: f"{one.cost.pypi:,}",
+        "takes": lambda one: _span(one.takes),
+        "what binds": lambda one: _name(one.binding),
+    }
+    for name, cell in rows.items():
+        costs.add_row(name, *map(cell, passes))
+    bounds = plain_table("if it alone were to bind", *(one.name for one in passes))
+    for index, bound in enumerate(passes[0].bounds):
+        bounds.add_row(_name(bound), *(_span(one.bounds[index].takes) for one in passes))
+    interval, recheck = policy.cadence.interval, policy.cadence.recheck
+    out.print(
+        f"{catalogue.packages:,} packages each {_span(interval)}, {catalogue.moved:.1%} moved and "
+        f"{catalogue.released:.1%} released; lists asked whole each {_span(recheck)}\n"
+        f"{policy.identities} x {policy.limits.primary:,} points an hour, {asking.processes} worker processes; "
+        f"answers take {answers.graphql:g} s (GraphQL), {answers.rest:g} s (REST), {answers.pypi:g} s (PyPI)\n"
+    )
+    out.print(_right(costs), "", _right(bounds), "", sep="\n")
+    day = passes[-1]
+    verdict = "fits into" if day.takes <= interval else "does NOT fit into"
+    out.print(
+        f"{day.name}'s pass {verdict} its {_span(interval)}; a catalogue like this may have up to {most:,} packages"
+    )
+    if day.takes > interval:
+        out.print(
+            "What helps: a longer FETCHER_RECHECK_INTERVAL or FETCHER_REFRESH_INTERVAL, another identity, workers"
+        )
+
+
+def _right(table: Table) -> Table:
+    for column in table.columns[1:]:
+        column.justify = "right"
+        column.no_wrap = False
+    return table
+
+
+def _name(bound: Bound) -> str:
+    resource = {None: "", "graphql": "GraphQL ", "core": "REST ", "pypi": "PyPI "}[bound.resource]
+    return f"{resource}{bound.name}"
+
+
+def _span(span: timedelta) -> str:
+    hours = span / timedelta(hours=1)
+    if hours >= 0.1:
+        return f"{hours:,.1f} h"
+    return f"{span.total_seconds():,.0f} s"
+
+
+def _as_json(given: Given, passes: list[Pass], most: int) -> dict[str, Any]:
+    catalogue, policy, answers, asking = given
+    return {
+        "catalogue": asdict(catalogue),
+        "interval": policy.cadence.interval,
+        "recheck": policy.cadence.recheck,
+        "identities": policy.identities,
+        "workers": asdict(asking),
+        "answers_seconds": asdict(answers),
+        "passes": [
+            {
+                "name": one.name,
+                "requests": asdict(one.cost),
+                "answering_seconds": asdict(one.seconds),
+                "hours": one.takes / timedelta(hours=1),
+                "binds": _name(one.binding),
+                "bounds_hours": {_name(bound): bound.takes / timedelta(hours=1) for bound in one.bounds},
+            }
+            for one in passes
+        ],
+        "most_packages": most,
+    }

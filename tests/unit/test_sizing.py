@@ -1,0 +1,107 @@
+"""The plan on paper: each limit by itself, and what the engine's own constants make of a catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.budget.rules import DOCUMENTED
+from fetcher.planner import Cadence
+from fetcher.simulator import limits as simulated
+from fetcher.sizing import Answers, Catalogue, Pass, Policy, Workers, daily_pass, first_pass, most_packages
+from fetcher.wire import Resource
+
+HOUR = timedelta(hours=1)
+POLICY = Policy()
+MANY = Workers(processes=1_000, repositories_abreast=8, projects_abreast=6)
+PLAIN = Catalogue(1_000_000, further_pages=0)
+
+
+def bound(one: Pass, name: str, resource: Resource | None) -> float:
+    """Hours."""
+    return next(b.takes for b in one.bounds if (b.name, b.resource) == (name, resource)) / HOUR
+
+
+def test_the_ledger_and_the_simulator_go_by_the_same_figures() -> None:
+    """Each keeps its own, for the one is to find the other's mistakes; the plan holds for both."""
+    upstream = simulated.Limits()
+    assert (DOCUMENTED.primary, DOCUMENTED.primary) == (upstream.core_per_hour, upstream.graphql_per_hour)
+    assert DOCUMENTED.rest_points == upstream.rest_points_per_minute
+    assert DOCUMENTED.graphql_points == upstream.graphql_points_per_minute
+    assert DOCUMENTED.in_flight == upstream.in_flight
+    assert (DOCUMENTED.seconds, DOCUMENTED.graphql_seconds) == (
+        upstream.seconds_per_minute,
+        upstream.graphql_seconds_per_minute,
+    )
+
+
+def test_what_a_million_packages_cost() -> None:
+    """Whole batches; two lists, and a third question of cold statistics; both of an index's APIs, and its root."""
+    one = Workers(1, 8, 6)
+    warm, cold = (first_pass(PLAIN, POLICY, Answers(), one, cold=cold) for cold in (False, True))
+    assert (warm.cost.graphql, warm.cost.rest, warm.cost.pypi) == (10_002, 2_000_000, 2_000_001)
+    assert cold.cost.rest == 3_000_000
+
+    day = daily_pass(replace(PLAIN, moved=0.05, released=0.01, newcomers=0), POLICY, Answers(), one)
+    assert day.cost.graphql == 10_000
+    assert day.cost.rest == round(50_000 + 2_000_000 / 30)
+    assert day.cost.pypi == round(10_000 + 2_000_000 / 30) + 1
+
+
+def test_graphql_alone_takes_180_000_repositories_an_hour_less_our_share() -> None:
+    """Answers of 2 s: 60 seconds of answering a minute are 30 queries, of which the background takes 95 %."""
+    day = daily_pass(PLAIN, POLICY, Answers(graphql=2), MANY)
+    assert 1_000_000 / bound(day, "response seconds a minute", Resource.GRAPHQL) == pytest.approx(0.95 * 180_000)
+
+
+def test_rest_is_paced_by_the_hour() -> None:
+    """A tenth of the quota goes at once; what is more, in step with the hour, and never the last hundredth."""
+    for requests, hours in ((400, 0), (500, 0), (2_750, 0.5), (4_950, 0.99), (9_900, 1.99), (118_800, 23.99)):
+        one = daily_pass(replace(PLAIN, packages=requests, moved=1, newcomers=0), _never(), Answers(), MANY)
+        assert one.cost.rest == requests
+        assert bound(one, "points an hour", Resource.CORE) == pytest.approx(hours, abs=0.011)
+
+
+def test_another_identity_halves_what_github_allows_and_not_the_index() -> None:
+    """An index knows no identities."""
+    one, two = (daily_pass(PLAIN, replace(POLICY, identities=n), Answers(), MANY) for n in (1, 2))
+    for before, after in zip(one.bounds[2:], two.bounds[2:], strict=True):
+        of_github = before.resource is not Resource.PYPI and "worker" not in before.name
+        assert after.takes / before.takes == pytest.approx(0.5 if of_github else 1)
+
+
+def test_small_catalogues_are_asked_project_by_project_and_in_small_batches() -> None:
+    """Below the threshold there is no root; and a query holds but those whose slots it gathers."""
+    cost = daily_pass(Catalogue(500, moved=0, further_pages=0), _never(), Answers(), MANY).cost
+    assert (cost.graphql, cost.rest, cost.pypi) == (8, 0, 500)
+
+
+def test_a_few_slow_workers_bind() -> None:
+    """One process that waits two seconds for each query of a hundred cannot use two identities' quota."""
+    policy = replace(_never(), identities=2)
+    one = daily_pass(replace(PLAIN, moved=0, released=0), policy, Answers(graphql=2), Workers(1, 8, 6))
+    assert one.binding.name == "worker processes that wait for answers"
+    assert one.takes == timedelta(seconds=2 * 10_000) + timedelta(seconds=0.2 / 6)
+
+
+@given(moved=st.floats(0, 1), released=st.floats(0, 1), identities=st.integers(1, 5), seconds=st.floats(0.001, 10))
+def test_the_most_packages_fit_and_one_more_does_not(
+    moved: float, released: float, identities: int, seconds: float
+) -> None:
+    """Whatever moves and however slow answers are."""
+    policy = replace(POLICY, identities=identities)
+    rest = (policy, Answers(seconds, seconds, seconds), MANY)
+    like = Catalogue(1, moved, released)
+    most = most_packages(like, *rest)
+    day = policy.cadence.interval
+    assert daily_pass(replace(like, packages=most), *rest).takes <= day
+    assert daily_pass(replace(like, packages=most + 1), *rest).takes > day
+
+
+def _never() -> Policy:
+    """Without the slow re-checks."""
+    return Policy(Cadence(recheck=timedelta(days=900_000_000)))
