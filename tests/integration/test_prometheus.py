@@ -1,0 +1,315 @@
+"""Metrics, rules and the dashboard with the real Prometheus, which scrapes a running stack."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from fetcher.simulator.catalogue import synthetic
+from fetcher.simulator.faults import Kind, Rule
+from fetcher.simulator.limits import Limits
+from fetcher.simulator.server import Settings, Simulator
+from tests.integration.prometheus import Prometheus
+from tests.stack import Child, Stack, children_of, simulated, stack
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy" / "prometheus"
+RULES, RULE_TESTS, CONFIG = (DEPLOY / name for name in ("fetcher.rules.yml", "fetcher.test.yml", "prometheus.yml"))
+DASHBOARD = ROOT / "deploy" / "grafana" / "fetcher.json"
+RUNBOOKS = ROOT / "docs" / "runbooks.md"
+METRICS_PAGE = ROOT / "docs" / "metrics.md"
+
+PACKAGES = 60
+SCRAPES = timedelta(seconds=2)
+NAME = re.compile(r"\bfetcher_[a-z_]+[a-z]\b")
+ROUTES = {
+    "statistics": "graphql",
+    "viewer": "graphql",
+    "contributors": "contributors",
+    "commit_activity": "commit_activity",
+    "pypi_json": "project_json",
+    "pypi_simple": "simple_project",
+}
+"""Our routes in the simulator's words."""
+
+SUFFIXES = {
+    "counter": ("_total",),
+    "histogram": ("_bucket", "_count", "_sum"),
+    "gaugehistogram": ("_bucket", "_gcount", "_gsum"),
+}
+
+
+def rules() -> list[dict[str, Any]]:
+    loaded = yaml.safe_load(RULES.read_text("utf-8"))
+    return [rule for group in loaded["groups"] for rule in group["rules"]]
+
+
+def panels() -> list[dict[str, Any]]:
+    dashboard = json.loads(DASHBOARD.read_text("utf-8"))
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+def expressions() -> list[str]:
+    """The dashboard's queries, with Grafana's own variable replaced."""
+    return [target["expr"].replace("$__rate_interval", "1m") for panel in panels() for target in panel["targets"]]
+
+
+def names_in(expression: str) -> set[str]:
+    return set(NAME.findall(re.sub(r'"[^"]*"', "", expression)))
+
+
+def exposed(text: str) -> set[str]:
+    """Every name that a scrape may bring, be there a sample of it yet or not."""
+    found: set[str] = set()
+    for family in text_string_to_metric_families(text):
+        for suffix in SUFFIXES.get(family.type, ("",)):
+            found.add(family.name + suffix)
+    return found
+
+
+# the files
+
+
+def test_promtool_accepts_rules_and_configuration(prometheus: Prometheus) -> None:
+    for what in (("check", "rules", RULES), ("check", "config", CONFIG)):
+        done = prometheus.promtool(*what)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_fires_and_stays_silent_when_it_should(prometheus: Prometheus) -> None:
+    """The rules' own tests pass, and there is one of either kind for each alert."""
+    done = prometheus.promtool("test", "rules", RULE_TESTS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told: dict[str, set[bool]] = {}
+    for case in yaml.safe_load(RULE_TESTS.read_text("utf-8"))["tests"]:
+        for alert in case["alert_rule_test"]:
+            told.setdefault(alert["alertname"], set()).add(bool(alert["exp_alerts"]))
+    assert told == {rule["alert"]: {True, False} for rule in rules()}
+
+
+def test_every_alert_says_what_to_do() -> None:
+    """A summary, a severity, and a section of the runbooks that there is."""
+    headings = re.findall(r"^## (.+)$", RUNBOOKS.read_text("utf-8"), re.MULTILINE)
+    for rule in rules():
+        assert rule["labels"]["severity"] in ("page", "ticket")
+        assert rule["annotations"]["summary"]
+        page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        assert ROOT / page == RUNBOOKS
+        assert anchor in [heading.lower() for heading in headings]
+    assert {rule["alert"] for rule in rules()} <= set(headings)
+
+
+def test_the_dashboard_is_one() -> None:
+    """Each panel asks the data source that is chosen above it, and none lies on another."""
+    dashboard = json.loads(DASHBOARD.read_text("utf-8"))
+    assert [variable["type"] for variable in dashboard["templating"]["list"]] == ["datasource"]
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    taken: Counter[tuple[int, int]] = Counter()
+    for panel in dashboard["panels"]:
+        left, top, width, height = (panel["gridPos"][side] for side in "xywh")
+        assert left + width <= 24
+        taken.update((x, y) for x in range(left, left + width) for y in range(top, top + height))
+    assert max(taken.values()) == 1
+    for panel in panels():
+        assert panel["title"]
+        assert panel["targets"]
+        for target in panel["targets"]:
+            assert target["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+
+
+def test_prometheus_reads_the_dashboards_queries(prometheus: Prometheus, tmp_path: Path) -> None:
+    path = tmp_path / "queries.yml"
+    recorded = [{"record": f"dashboard:query:{n}", "expr": query} for n, query in enumerate(expressions())]
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": recorded}]}), "utf-8")
+    done = prometheus.promtool("check", "rules", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# a running stack
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A stack that Prometheus scrapes."""
+
+    stack: Stack
+    simulator: Simulator
+    slugs: Sequence[str]
+    workers: Sequence[Child]
+    web: str
+    server: str
+
+    def metrics(self) -> str:
+        return httpx.get(f"{self.web}metrics", timeout=30).text
+
+    def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """What an instant query answers."""
+        answer = httpx.get(f"{self.server}/api/v1/query", params={"query": expression}, timeout=30).json()
+        assert answer["status"] == "success", (expression, answer)
+        return [(one["metric"], float(one["value"][1])) for one in answer["data"]["result"]]
+
+    def value(self, expression: str) -> float | None:
+        """The one figure that a query comes to."""
+        found = self.query(expression)
+        return found[0][1] if found else None
+
+    def asked(self, route: str) -> int:
+        return self.simulator.log.count(route)
+
+
+@contextmanager
+def watched(folder: Path, redis_url: str, prometheus: Prometheus) -> Iterator[Watched]:
+    limits = Limits(hour=timedelta(minutes=1), core_per_hour=12_500, graphql_per_hour=12_500)
+    with (
+        Simulator(synthetic(PACKAGES), Settings(limits=limits)) as simulator,
+        stack(folder / "stack", **simulated(simulator), redis_url=redis_url, plan_interval=0.3) as ours,
+    ):
+        slugs = ours.import_world(simulator.world)
+        simulator.faults.add(Rule(kind=Kind.STATUS, status=500, route="project_json", times=1))
+        page = ours.start("web", "fetcher", "web")
+        ours.until(lambda: "the page and the API" in page.said(), "the web process listens")
+        address = re.search(r"http://\S+/", page.said())
+        assert address is not None
+        workers = [ours.worker(), ours.worker("now", "now", concurrency=1)]
+        ours.beat()
+        server = _scraping(ours, prometheus, folder, address[0])
+        ours.until(lambda: ours.answered(len(slugs)), "every source of every package answers")
+        yield Watched(ours, simulator, slugs, workers, address[0], server)
+
+
+def _scraping(ours: Stack, prometheus: Prometheus, folder: Path, address: str) -> str:
+    """Start Prometheus with the example's configuration, at a test's pace; returns its address."""
+    config = yaml.safe_load(CONFIG.read_text("utf-8"))
+    config["global"] = {"scrape_interval": f"{SCRAPES.seconds}s", "evaluation_interval": "1s"}
+    config["rule_files"] = [str(RULES)]
+    (scrape,) = config["scrape_configs"]
+    scrape["scrape_timeout"] = f"{SCRAPES.seconds}s"
+    scrape["static_configs"] = [{"targets": [address.removeprefix("http://").rstrip("/")]}]
+    path = folder / "prometheus.yml"
+    path.write_text(yaml.safe_dump(config), "utf-8")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        listening = f"127.0.0.1:{probe.getsockname()[1]}"
+    options = (f"--config.file={path}", f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address={listening}")
+    child = ours.start("prometheus", str(prometheus.server), *options)
+    ours.until(lambda: "ready to receive web requests" in child.said() or not child.runs(), "Prometheus is up")
+    assert child.runs(), child.said()
+    return f"http://{listening}"
+
+
+def test_prometheus_sees_what_happened(prometheus: Prometheus, tmp_path: Path, redis_url: str) -> None:
+    """Every request, refresh and batch of a pass is counted once, over processes that come and are killed."""
+    with watched(tmp_path, redis_url, prometheus) as ours:
+        _every_request_is_counted(ours)
+        _the_state_is_told(ours)
+        _one_line_a_batch(ours)
+        _killed_workers_take_no_count_with_them(ours)
+        _rules_and_dashboard_name_what_there_is(ours)
+
+
+def _every_request_is_counted(ours: Watched) -> None:
+    """By the simulator's log, and under the status that it answered."""
+
+    def counted() -> bool:
+        """A worker tells what it counted when its task ends, and Prometheus asks every two seconds."""
+        return all(
+            ours.value(f'sum(fetcher_requests_total{{route=~"{routes}"}})') == ours.asked(route)
+            for route, routes in {theirs: "|".join(_routes(theirs)) for theirs in ROUTES.values()}.items()
+        )
+
+    ours.stack.until(counted, "Prometheus has every request")
+    assert ours.value('sum(fetcher_requests_total{status="500"})') == 1
+    assert ours.value("sum(fetcher_request_duration_seconds_count)") == ours.value("sum(fetcher_requests_total)")
+    assert ours.value('sum(fetcher_refreshes_total{source="pypi",outcome="fetched"})') == PACKAGES
+    assert ours.value('fetcher_refreshes_total{source="pypi",outcome="transient"}') == 1
+
+
+def _routes(theirs: str) -> list[str]:
+    return [route for route, name in ROUTES.items() if name == theirs]
+
+
+def _the_state_is_told(ours: Watched) -> None:
+    """Freshness, queues, consumers, quotas and what is up, as Prometheus has them."""
+    expected = {
+        "up": 1,
+        'fetcher_part_up{part="redis"}': 1,
+        'fetcher_packages{state="fresh"}': PACKAGES,
+        'fetcher_answer_age_seconds_bucket{source="pypi",le="3600"}': PACKAGES,
+        'fetcher_overdue_packages{source="pypi"}': 0,
+        'fetcher_queue_consumers{queue="now"}': 1,
+        'fetcher_queue_messages{queue="background"}': 0,
+        "fetcher_workers": 2,
+        'fetcher_quota_limit{resource="core"}': 12_500,
+        'fetcher_tasks_total{task="fetcher.refresh_batch",end="failed"}': 0,
+    }
+    ours.stack.until(
+        lambda: {query: ours.value(query) for query in expected} == expected, "Prometheus sees that all is well"
+    )
+    assert 0 <= (ours.value("time() - fetcher_last_plan_timestamp_seconds") or 0) < 30
+    assert ours.query('ALERTS{alertstate="firing"}') == []
+
+
+def _one_line_a_batch(ours: Watched) -> None:
+    """The worker's log has a line for each batch that was planned, and one for the one failure; all with their task."""
+    lines = [json.loads(line) for line in ours.workers[0].said().splitlines() if line.startswith("{")]
+    named = {event: [line for line in lines if line["event"] == event] for event in ("batch", "failure", "plan")}
+    assert sum(line["batches"] for line in named["plan"]) == len(named["batch"])
+    assert sum(line["packages"] for line in named["plan"]) == sum(line["packages"] for line in named["batch"])
+    assert len({line["task"] for line in named["batch"]}) == len(named["batch"])
+    assert [(line["outcome"], line["level"]) for line in named["failure"]] == [("transient", "warning")]
+    assert named["failure"][0]["task"] in {line["task"] for line in named["batch"]}
+    assert ours.value('fetcher_tasks_total{task="fetcher.refresh_batch",end="done"}') == len(named["batch"])
+
+
+def _killed_workers_take_no_count_with_them(ours: Watched) -> None:
+    """SIGKILL to a worker and its children, and another in its place: the sums go on from where they were."""
+    before = ours.value("sum(fetcher_requests_total)") or 0
+    assert children_of(ours.workers[0].pid)
+    ours.workers[0].kill()
+    another = ours.stack.worker("another")
+    ours.stack.until(lambda: "ready" in another.said(), "another worker is there")
+    done = ours.stack.fetcher("refresh", ours.slugs[0], "--queue")
+    assert done.returncode == 0, done.stderr
+    ours.stack.until(lambda: (ours.value("sum(fetcher_requests_total)") or 0) > before, "its requests are added")
+    ours.stack.until(lambda: ours.value("fetcher_workers") == 2, "the dead worker is counted no more")
+    assert ours.value("resets(fetcher_leases_expired_total[10m])") == 0
+    assert ours.value("sum(resets(fetcher_requests_total[10m]))") == 0
+
+
+def _rules_and_dashboard_name_what_there_is(ours: Watched) -> None:
+    """No query names a metric or a label that is not told; every metric has a panel, and a line in the reference."""
+    told = exposed(ours.metrics())
+    alerts = {name for rule in rules() for name in names_in(rule["expr"])}
+    drawn = {name for query in expressions() for name in names_in(query)}
+    assert alerts - told == set()
+    assert drawn - told == set()
+    families = {re.sub(r"_(total|bucket|count|sum|gcount|gsum)$", "", name) for name in told}
+    assert families - {re.sub(r"_(total|bucket|count|sum|gcount|gsum)$", "", name) for name in drawn} == set()
+    reference = METRICS_PAGE.read_text("utf-8")
+    assert {name for name in families if f"`{name}" not in reference} == set()
+    silent = [query for query in expressions() if not ours.query(query)]
+    assert silent == [query for query in silent if "fetcher_failing_packages" in query or "> 0" in query]
+    answer = httpx.get(f"{ours.server}/api/v1/rules", timeout=30).json()
+    health = {rule["name"]: rule["health"] for group in answer["data"]["groups"] for rule in group["rules"]}
+    assert health == {rule["alert"]: "ok" for rule in rules()}
+
+
+@pytest.mark.parametrize("broken", ["sum(", "rate(fetcher_x)"])
+def test_the_check_of_queries_can_fail(prometheus: Prometheus, tmp_path: Path, broken: str) -> None:
+    """promtool refuses what is no query."""
+    path = tmp_path / "queries.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "x", "rules": [{"record": "a", "expr": broken}]}]}), "utf-8")
+    assert prometheus.promtool("check", "rules", path).returncode != 0
