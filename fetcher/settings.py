@@ -87,6 +87,12 @@ class Settings(BaseModel):
         default=None,
         description="The operator's token, to log in to the page and to ask for refreshes by HTTP; unset: nobody may.",
     )
+    flower_user: str = Field(
+        default="fetcher", pattern="^[!-9;-~]+$", description="Who logs in to Flower (`fetcher flower`)."
+    )
+    flower_password: SecretStr | None = Field(
+        default=None, description="Their password; unset: FETCHER_WEB_TOKEN. Without either Flower does not start."
+    )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="How much is logged.")
 
     @field_validator("time_zone", mode="before")
@@ -118,7 +124,7 @@ class Settings(BaseModel):
                 raise ValueError("not a redis://, rediss:// or unix:// address (special characters as %40, %2F …)")
         return value
 
-    @field_validator("github_token", "web_token", "contact", mode="before")
+    @field_validator("github_token", "web_token", "flower_password", "contact", mode="before")
     @classmethod
     def _header(cls, value: object) -> object:
         if isinstance(value, str) and not (value.isascii() and value.isprintable()):

@@ -23,6 +23,9 @@ BATCH_TIME = timedelta(seconds=10)
 """How long a batch goes on asking. It takes a second or two; where answers are slow, what is left goes back, so that it
 ends within this and one exchange more: in the time that a worker has when it is told to stop."""
 
+SHOWN = 10
+"""Ids of a claim that are shown."""
+
 
 class ClaimMessage(TypedDict):
     """A claim as it travels: ids and names only."""
@@ -53,6 +56,13 @@ def claim_of(message: ClaimMessage) -> Claim:
     )
 
 
+def words_of(claim: Claim) -> str:
+    """``claim`` for people who look at tasks: a list of a hundred ids is cut short, and in the middle of one."""
+    ids = ", ".join(map(str, claim.package_ids[:SHOWN]))
+    more = f" and {len(claim.package_ids) - SHOWN} more" if len(claim.package_ids) > SHOWN else ""
+    return f"{'+'.join(claim.sources)} of packages {ids}{more}"
+
+
 @shared_task(name="fetcher.plan")
 def plan() -> None:
     """Claim what is due and enqueue it. The claim is committed first: what is then lost comes back by its lease."""
@@ -65,7 +75,9 @@ def plan() -> None:
         return claims
 
     for claim in running.process.run(work):
-        refresh_batch.apply_async((message_of(claim),), queue=BACKGROUND, expires=claim.until)
+        refresh_batch.apply_async(  # type: ignore[call-arg]  # celery's types do not know argsrepr
+            (message_of(claim),), queue=BACKGROUND, expires=claim.until, argsrepr=words_of(claim)
+        )
 
 
 @shared_task(name="fetcher.refresh_batch")

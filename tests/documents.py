@@ -21,7 +21,8 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+?) -->\n)?^```sh\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
 _PLACEHOLDER = re.compile(r"^(?:export )?(?P<name>\w+)=\S*…")
-_SERVERS = ("fetcher up", "fetcher web", "fetcher simulate", "honcho start", "celery -A tasks")
+_SERVERS = ("fetcher up", "fetcher web", "fetcher simulate", "fetcher flower", "honcho start", "celery -A tasks")
+_PORTS = {"fetcher simulate": "8990", "fetcher flower": "5555"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ def _typed(block: Block) -> Iterator[str]:
             name = placeholder["name"]
             yield f'export {name}="${{HERE_{name}:-${name}}}"'
         elif bare.startswith(_SERVERS) and not _only_asks(bare):
-            port = " --port 8990" if bare.startswith("fetcher simulate") and "--port" not in bare else ""
+            usual = next((port for name, port in _PORTS.items() if bare.startswith(name) and "--port" not in bare), "")
+            port = f" --port {usual}" if usual else ""
             yield f"serve {bare.rstrip('&')}{port}"
         else:
             yield line

@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from fetcher import __version__
-from fetcher.cli import catalogue, database, demo, doctor, export, failures, refresh, run, show, simulate, state, web
+from fetcher.cli import (
+    catalogue,
+    database,
+    demo,
+    doctor,
+    export,
+    failures,
+    flower,
+    refresh,
+    run,
+    show,
+    simulate,
+    state,
+    web,
+)
 from fetcher.cli.screen import complain
 from fetcher.errors import FetcherError
 from fetcher.logs import configure_logging
@@ -35,6 +49,7 @@ app.command()(failures.revive)
 app.command()(doctor.doctor)
 app.command()(run.up)
 app.command()(web.web)
+app.command()(flower.flower)
 app.command("simulate")(simulate.simulate)
 app.command()(demo.demo)
 app.add_typer(database.app, name="db")

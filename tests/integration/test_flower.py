@@ -1,0 +1,146 @@
+"""Flower as an operator starts it: it shows our workers and tasks to who logs in, and no secret to anybody."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis import Redis
+
+from fetcher.simulator.catalogue import synthetic
+from fetcher.simulator.limits import Limits
+from fetcher.simulator.server import Settings, Simulator
+from tests.integration.conftest import Fetcher
+from tests.stack import Child, Stack, simulated, stack
+
+PACKAGES = 30
+PASSWORD = "marked-flower-password"
+REDIS_PASSWORD = "marked-redis-password"
+TASK = "fetcher.refresh_batch"
+PAGES = ("/", "/workers", "/tasks", "/broker", "/worker/background@{host}", "/task/{task}")
+API = ("/api/workers?refresh=1", "/api/tasks", "/api/task/types", "/api/queues/length", "/api/task/info/{task}")
+PROCFILE = Path(__file__).parents[2] / "Procfile"
+
+
+@pytest.fixture
+def guarded_redis(redis_url: str) -> Iterator[str]:
+    """The session's Redis, entered by a user of its own whose password is marked."""
+    user = f"flower-{secrets.token_hex(4)}"
+    with Redis.from_url(redis_url) as redis:
+        redis.acl_setuser(
+            user, enabled=True, passwords=[f"+{REDIS_PASSWORD}"], categories=["+@all"], keys=["*"], channels=["*"]
+        )
+        yield redis_url.replace("redis://", f"redis://{user}:{REDIS_PASSWORD}@")
+        redis.acl_deluser(user)
+
+
+@dataclass(frozen=True, slots=True)
+class Flower:
+    """A running Flower over a stack that has worked."""
+
+    stack: Stack
+    child: Child
+    client: httpx.Client
+    secrets: tuple[str, ...]
+
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        answer = self.client.get("/api/tasks", params={"taskname": TASK})
+        answer.raise_for_status()
+        return {name: told for name, told in answer.json().items() if told["state"] == "SUCCESS"}
+
+
+@contextmanager
+def flowering(folder: Path, redis_url: str) -> Iterator[Flower]:
+    limits = Limits(hour=timedelta(minutes=1), core_per_hour=12_500, graphql_per_hour=12_500)
+    with (
+        Simulator(synthetic(PACKAGES), Settings(limits=limits)) as simulator,
+        stack(folder / "stack", **simulated(simulator), redis_url=redis_url, plan_interval=0.3) as ours,
+    ):
+        ours.import_world(simulator.world)
+        child = ours.start("flower", "fetcher", "flower", "--port", "0", flower_password=PASSWORD)
+        ours.until(lambda: "http://" in child.said() or not child.runs(), "Flower listens")
+        address = re.search(r"http://[\d.:]+", child.said())
+        assert address is not None, child.said()
+        ours.worker()
+        ours.beat()
+        with httpx.Client(base_url=address[0], auth=("fetcher", PASSWORD), timeout=30) as client:
+            yield Flower(ours, child, client, (PASSWORD, REDIS_PASSWORD, simulator.token))
+
+
+def test_flower_shows_workers_and_tasks_and_no_secret(tmp_path: Path, guarded_redis: str) -> None:
+    """Our worker by its name, our tasks by theirs with arguments that a person can read; a password for all of it."""
+    with flowering(tmp_path, guarded_redis) as ours:
+        ours.stack.until(ours.tasks, "Flower has seen a batch")
+        name, task = next(iter(ours.tasks().items()))
+        workers = ours.client.get("/api/workers", params={"refresh": 1}).json()
+        (worker,) = workers
+        assert worker.startswith("background@")
+        assert {queue["name"] for queue in workers[worker]["active_queues"]} == {"background", "control"}
+        assert {TASK, "fetcher.plan"} <= set(workers[worker]["registered"])
+        assert re.fullmatch(r"[a-z+]+ of packages (\d+, ){9}\d+( and \d+ more)?", task["args"]), task["args"]
+        assert "fetcher.plan" in ours.client.get("/api/tasks").text
+        places = [path.format(host=worker.partition("@")[2], task=name) for path in (*PAGES, *API)]
+        for place in places:
+            answer = ours.client.get(place)
+            assert answer.status_code == 200, (place, answer.text[:500])
+            assert not [secret for secret in ours.secrets if secret in answer.text], place
+        _nobody_else_is_let_in(ours, places, worker, name)
+        said = ours.child.said() + ours.child.stdout.read_text("utf-8")
+        command = Path(f"/proc/{ours.child.pid}/cmdline").read_text("utf-8")
+        assert not [secret for secret in ours.secrets if secret in said + command]
+        ours.child.terminate()
+        assert ours.child.wait() == 0
+
+
+def _nobody_else_is_let_in(ours: Flower, places: list[str], worker: str, task: str) -> None:
+    """Without the password nothing is answered; with it nothing can be changed."""
+    for place in (*places, "/metrics", "/healthcheck"):
+        for auth in (None, ("fetcher", "wrong"), ("somebody", PASSWORD)):
+            status = ours.client.get(place, auth=auth).status_code
+            assert status == (404 if place in ("/metrics", "/healthcheck") else 401), (place, auth)
+    sent = {"json": {"args": []}}
+    for place in (f"/api/worker/shutdown/{worker}", f"/api/task/revoke/{task}", "/api/task/async-apply/fetcher.prune"):
+        assert ours.client.post(place, **sent).status_code == 403, place
+
+
+def test_no_password_no_flower(bare: Fetcher) -> None:
+    """It refuses, and says what to set."""
+    assert "FETCHER_FLOWER_PASSWORD" in bare("flower").complaint
+
+
+@pytest.mark.parametrize("given", [{"flower_password": "schön"}, {"flower_user": "a:b", "flower_password": "x"}])
+def test_what_a_browser_cannot_send(bare: Fetcher, given: dict[str, str]) -> None:
+    """A name with a colon, and letters that not every browser encodes alike."""
+    assert "FETCHER_FLOWER_" in bare("flower", **given).complaint
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    """One line says so."""
+    with socket.socket() as taken, stack(tmp_path) as ours:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = ours.fetcher("flower", "--port", str(port), flower_password=PASSWORD)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert f"port {port}" in done.stderr
+
+
+def test_the_procfiles_flower_waits_where_it_is_not_wanted(tmp_path: Path) -> None:
+    """honcho ends everything when one process ends; this one says what is missing, and stays."""
+    line = next(line for line in PROCFILE.read_text("utf-8").splitlines() if line.startswith("flower: "))
+    with stack(tmp_path) as ours:
+        child = ours.start("flower", *line.removeprefix("flower: ").split())
+        ours.until(lambda: "FETCHER_FLOWER_PASSWORD" in child.said() or not child.runs(), "it says what is missing")
+        assert child.runs()
+        child.signal(signal.SIGTERM)
+        assert child.wait() in (0, -signal.SIGTERM)
