@@ -41,6 +41,7 @@ TASKS = (
     "fetcher.serials",
     "fetcher.expire",
     "fetcher.prune",
+    "fetcher.measure",
 )
 
 STATUSES = tuple(

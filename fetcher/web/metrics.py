@@ -6,7 +6,7 @@ said to be down, so that the others are still told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -23,6 +23,7 @@ from fetcher.metrics.families import families
 from fetcher.ports import PLANNED, Standing
 from fetcher.web.directory_metrics import directory
 from fetcher.web.site import Site, site_of
+from tasks.inspection import QueueState
 
 MOST_QUOTAS: Final = 16
 """Quotas that are told: whose each is, is no closed set, though an operator has few."""
@@ -86,22 +87,29 @@ def _database(site: Site, now: datetime) -> Iterator[Metric]:
 
 def _redis(site: Site, now: datetime) -> Iterator[Metric]:
     yield from families(site.workings.counters())
-    yield from _queues(site)
+    yield from _queues(site.workings.queues(), now)
     yield from _quotas(site.workings.standings(now), now)
 
 
-def _queues(site: Site) -> Iterator[Metric]:
+def _queues(queues: Sequence[QueueState], now: datetime) -> Iterator[Metric]:
     waiting = _gauge("fetcher_queue_messages", "Messages that wait in a queue.", "queue")
+    oldest = _gauge("fetcher_queue_oldest_message_seconds", "How long the oldest of them has waited.", "queue")
+    reserved = _gauge("fetcher_queue_reserved_messages", "Messages that wait in a worker for a free process.", "queue")
+    running = _gauge("fetcher_queue_running_tasks", "Tasks from a queue that workers are at.", "queue")
     consumers = _gauge("fetcher_queue_consumers", "Workers that take from a queue.", "queue")
     unacknowledged = _gauge("fetcher_unacknowledged_messages", "Messages that workers have taken and not finished.")
     workers = _gauge("fetcher_workers", "Workers that answer.")
-    queues = site.workings.queues()
     for queue in queues:
-        waiting.add_metric([queue.name], queue.waiting)
-        consumers.add_metric([queue.name], len(queue.consumers))
+        name = [queue.name]
+        waiting.add_metric(name, queue.waiting)
+        sent = queue.oldest_sent_at or now
+        oldest.add_metric(name, max((now - sent).total_seconds(), 0))
+        reserved.add_metric(name, queue.reserved or 0)
+        running.add_metric(name, queue.running or 0)
+        consumers.add_metric(name, len(queue.consumers))
     unacknowledged.add_metric([], max((queue.unacknowledged for queue in queues), default=0))
     workers.add_metric([], len({worker for queue in queues for worker in queue.consumers}))
-    yield from (waiting, consumers, unacknowledged, workers)
+    yield from (waiting, oldest, reserved, running, consumers, unacknowledged, workers)
 
 
 def _quotas(standings: Iterable[Standing], now: datetime) -> Iterator[Metric]:

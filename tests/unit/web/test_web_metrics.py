@@ -39,7 +39,10 @@ def _busy(house: House) -> None:
     """A directory at work."""
     now = house.clock.now()
     house.store.save_marker(Marker(PLANNED, observed_at=now - timedelta(seconds=30)))
-    house.workings.states = [QueueState("now", 0, ("a@h", "b@h"), 3), QueueState("background", 7, ("b@h",), 3)]
+    house.workings.states = [
+        QueueState("now", 0, ("a@h", "b@h"), 3),
+        QueueState("background", 7, ("b@h",), 3, 2, 1, now - timedelta(seconds=45)),
+    ]
     house.workings.quota = [
         Standing("account:1", Resource.GRAPHQL, 5000, 4321, now + timedelta(minutes=9), None, None, 2),
         Standing("account:1", Resource.CORE, None, None, None, now + timedelta(seconds=90), "told to wait", 0),
@@ -57,6 +60,10 @@ def test_everything_answers(house: House) -> None:
     assert found["fetcher_refreshes_total", "fetched", "pypi"] == 12
     assert found["fetcher_queue_messages", "background"] == 7
     assert found["fetcher_queue_consumers", "now"] == 2
+    assert found["fetcher_queue_oldest_message_seconds", "background"] == 45
+    assert found["fetcher_queue_oldest_message_seconds", "now"] == 0
+    assert found["fetcher_queue_reserved_messages", "background"] == 2
+    assert found["fetcher_queue_running_tasks", "background"] == 1
     assert found["fetcher_workers",] == 2
     assert found["fetcher_unacknowledged_messages",] == 3
     assert found["fetcher_quota_limit", "account:1", "graphql"] == 5000
