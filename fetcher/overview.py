@@ -112,6 +112,15 @@ class EventCount:
     failures: int
 
 
+@dataclass(frozen=True, slots=True)
+class RequestCount:
+    """How many requests a stretch of time saw: those that were answered, and those refused or never answered."""
+
+    start: datetime
+    answered: int
+    failed: int
+
+
 class RequestState(StrEnum):
     """How far a refresh that was asked for is."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import redis
@@ -27,8 +28,9 @@ from fetcher.exchange import Exchange, Silences
 from fetcher.github.requests import Api, api_at
 from fetcher.github_auth import Anonymous, GitHubCredential, Token, credential_from
 from fetcher.identity import account_behind
-from fetcher.metrics import read_counters
+from fetcher.metrics import read_counters, read_lately
 from fetcher.model import RepoRef, Unsupported, Upstream
+from fetcher.overview import RequestCount
 from fetcher.planner import Cadence
 from fetcher.ports import UNWATCHED, Budget, Clock, Standing, Watch
 from fetcher.refresh.batches import BatchSize
@@ -41,6 +43,8 @@ from fetcher.refresh.statistics import StatisticsRefresh
 from fetcher.settings import Settings
 from fetcher.store import SqlStore, is_current, open_engine, upgrade
 from fetcher.transport import HttpTransport
+
+T = TypeVar("T")
 
 REPOSITORIES_ABREAST = 8
 PROJECTS_ABREAST = 6
@@ -277,9 +281,18 @@ async def ledger_standings(settings: Settings, now: datetime) -> Sequence[Standi
 
 def stored_counters(settings: Settings) -> dict[str, float]:
     """What all workers have counted so far, by ``fetcher.metrics``'s fields; or ``BrokerError``."""
+    return _read_redis(settings, read_counters)
+
+
+def lately_asked(settings: Settings, now: datetime) -> list[RequestCount]:
+    """The requests of the last hour; or ``BrokerError``."""
+    return _read_redis(settings, lambda client: read_lately(client, now))
+
+
+def _read_redis(settings: Settings, read: Callable[[redis.Redis], T]) -> T:
     client = redis_client(settings)
     try:
-        return read_counters(client)
+        return read(client)
     except (RedisError, OSError) as error:
         raise BrokerError(f"Redis cannot be reached ({type(error).__name__})", _REDIS_REMEDY) from None
     finally:

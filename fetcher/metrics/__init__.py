@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fetcher.metrics.declared import COUNTED, Counter, Histogram, Label
 from fetcher.metrics.keeper import RedisCounters, read_counters
+from fetcher.metrics.lately import read_lately
 from fetcher.metrics.tally import Tally
 
-__all__ = ["COUNTED", "Counter", "Histogram", "Label", "RedisCounters", "Tally", "read_counters"]
+__all__ = ["COUNTED", "Counter", "Histogram", "Label", "RedisCounters", "Tally", "read_counters", "read_lately"]

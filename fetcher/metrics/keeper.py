@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from redis import Redis
 from redis.exceptions import RedisError
 
+from fetcher.metrics.lately import add_lately
 from fetcher.metrics.tally import Tally
 
 KEY = "fetcher:metrics"
@@ -54,6 +55,7 @@ class RedisCounters:
         with self._redis.pipeline(transaction=True) as pipe:
             for field, amount in amounts.items():
                 pipe.hincrbyfloat(KEY, field, amount)
+            add_lately(pipe, amounts, time.time())
             pipe.execute()
 
 

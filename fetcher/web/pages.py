@@ -16,7 +16,7 @@ from starlette.responses import Response
 from fetcher.documents import write_document
 from fetcher.errors import BrokerError
 from fetcher.model import FailureRow, Source
-from fetcher.overview import Column, EventCount, Listing
+from fetcher.overview import Column, EventCount, Listing, RequestCount
 from fetcher.phrases import failure_kind
 from fetcher.ports import Standing
 from fetcher.web.charts import Bar, bars, gauge
@@ -72,6 +72,7 @@ def overview(request: Request) -> Response:
     queues, no_queues = _or_why(site.workings.queues)
     standings, no_standings = _or_why(lambda: site.workings.standings(now))
     hour = site.store.event_counts(now - STEP * STEPS, STEP, STEPS)
+    requests, no_requests = _or_why(lambda: site.workings.requests(now))
     context = {
         "figures": figures,
         "states": figures.states(now, interval),
@@ -79,11 +80,13 @@ def overview(request: Request) -> Response:
         "running": site.store.open_requests(RUNNING),
         "queues": queues,
         "gauges": [_gauge(standing) for standing in standings or ()],
-        "broker_fault": no_queues or no_standings,
+        "broker_fault": no_queues or no_standings or no_requests,
         "beat_fault": None if (said := beat(site)) == OK else said,
         "kinds": figures.failures,
         "hour": _hour_chart(hour),
         "hour_totals": (sum(one.changes for one in hour), sum(one.failures for one in hour)),
+        "requests": _requests_chart(requests or ()),
+        "requests_totals": (sum(one.answered for one in requests or ()), sum(one.failed for one in requests or ())),
         "interval": interval,
     }
     return render(request, "overview.html", context)
@@ -177,6 +180,15 @@ def _hour_chart(hour: Sequence[EventCount]) -> Markup:
 
 def _minutes(one: EventCount) -> Bar:
     return Bar((one.changes, one.failures), f"{_clock(one.start)} UTC: {one.changes} changes, {one.failures} failures")
+
+
+def _requests_chart(hour: Sequence[RequestCount]) -> Markup:
+    answered, failed = sum(one.answered for one in hour), sum(one.failed for one in hour)
+    shown = [
+        Bar((one.answered, one.failed), f"{_clock(one.start)} UTC: {one.answered} answered, {one.failed} not")
+        for one in hour
+    ]
+    return bars(shown, f"In the last hour {answered} requests were answered and {failed} were not")
 
 
 def _clock(moment: datetime) -> str:

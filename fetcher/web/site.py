@@ -13,11 +13,11 @@ from typing import Generic, Protocol, TypeVar, cast
 from starlette.requests import Request
 
 from fetcher.figures import Figures, stale_before
-from fetcher.overview import Asked
+from fetcher.overview import Asked, RequestCount
 from fetcher.ports import Clock, Standing, Store
 from fetcher.settings import Settings
 from fetcher.web.session import Sessions
-from fetcher.wiring import ledger_standings, stored_counters
+from fetcher.wiring import lately_asked, ledger_standings, stored_counters
 from tasks.inspection import QueueState, queue_states
 from tasks.requests import request_refreshes
 
@@ -36,6 +36,10 @@ class Workings(Protocol):
 
     def counters(self) -> Mapping[str, float]:
         """What workers have added up: see ``fetcher.metrics``."""
+        ...
+
+    def requests(self, now: datetime) -> Sequence[RequestCount]:
+        """How many requests were sent in the last hour, slot by slot."""
         ...
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[Asked]:
@@ -74,6 +78,9 @@ class CeleryWorkings:
 
     def counters(self) -> Mapping[str, float]:
         return stored_counters(self._settings)
+
+    def requests(self, now: datetime) -> Sequence[RequestCount]:
+        return lately_asked(self._settings, now)
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[Asked]:
         return request_refreshes(self._store, package_ids, now)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis
 
-from fetcher.metrics import RedisCounters, Tally, read_counters
+from fetcher.metrics import RedisCounters, Tally, read_counters, read_lately
 from fetcher.metrics.declared import TaskEnd
 from fetcher.metrics.keeper import KEY
+from fetcher.model import Upstream
+from fetcher.wire import Fault, NoAnswer, Request, Resource, Response, Route
 
 
 def _tally(seconds: float) -> Tally:
@@ -34,6 +37,32 @@ def test_processes_add_up(redis_url: str) -> None:
     assert found["fetcher_tasks|fetcher.plan|done|"] == 200
     assert found["fetcher_task_duration_seconds|fetcher.plan|0.25"] == 200
     assert found["fetcher_task_duration_seconds|fetcher.plan|sum"] == pytest.approx(25.0)
+
+
+def test_the_last_hour(redis_url: str) -> None:
+    """Requests by slot, those that were answered apart from those that were not; other figures are none."""
+    counters = RedisCounters(lambda: Redis.from_url(redis_url))
+    request = Request(Upstream.GITHUB, Resource.GRAPHQL, Route.STATISTICS, "https://api.test/graphql")
+    for answer in (
+        Response(200, {}, b""),
+        Response(304, {}, b""),
+        Response(404, {}, b""),
+        NoAnswer(Fault.TIMED_OUT, ""),
+    ):
+        tally = _tally(1.0)
+        tally.asked(request, answer, None)
+        assert counters.add(tally)
+    counters.close()
+
+    with Redis.from_url(redis_url) as redis:
+        now = datetime.now(UTC)
+        hour, before = read_lately(redis, now), read_lately(redis, now - timedelta(hours=2))
+        lives = [redis.ttl(key) for key in redis.keys("fetcher:requests:*")]
+    assert len(hour) == 30
+    assert hour[-1].start <= now < hour[-1].start + timedelta(minutes=4)
+    assert (sum(one.answered for one in hour), sum(one.failed for one in hour)) == (2, 2)
+    assert not any(one.answered or one.failed for one in before)
+    assert all(0 < life <= 3720 for life in lives)
 
 
 def test_a_connection_that_was_cut_is_made_again(redis_url: str) -> None:

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from fetcher.errors import BrokerError
-from fetcher.overview import Asked
+from fetcher.overview import Asked, RequestCount
 from fetcher.ports import Standing
 from fetcher.settings import Settings
 from fetcher.store import SqlStore, open_engine
@@ -67,6 +67,7 @@ class ToldWorkings:
     quota: list[Standing] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
     counted: dict[str, float] = field(default_factory=dict)
+    asked: list[RequestCount] = field(default_factory=list)
     fault: BrokerError | None = None
 
     def queues(self) -> Sequence[QueueState]:
@@ -80,6 +81,10 @@ class ToldWorkings:
     def counters(self) -> Mapping[str, float]:
         self._answer()
         return self.counted
+
+    def requests(self, now: datetime) -> Sequence[RequestCount]:
+        self._answer()
+        return self.asked
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[Asked]:
         self._answer()
