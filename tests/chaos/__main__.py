@@ -33,6 +33,8 @@ from tests.chaos.harness.upstream import UpstreamFault, make_happen
 
 PACKAGES, MANY = 200, 2_000
 _SHOWN = 3_000
+_TOLD = 10
+"""Packages of a finding that are named; the table counts them all."""
 _LAST = 30.0
 """Seconds that a fault may take that was begun in time."""
 
@@ -67,7 +69,7 @@ class Run:
         self.findings.append(finding)
         told = f"{'ok  ' if finding.ok else 'FAIL'} {finding.group}: {finding.fault} ({time.monotonic() - began:.0f} s)"
         err.print(told, markup=False, highlight=False)
-        for bad in (*finding.lost, *finding.wrong):
+        for bad in (*finding.lost[:_TOLD], *finding.wrong[:_TOLD]):
             err.print(f"       {bad}", markup=False, highlight=False)
 
     def new_folder(self) -> Path:

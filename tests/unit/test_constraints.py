@@ -1,8 +1,14 @@
-"""The dependencies, audited without a network: every one is pinned, and every pin is wanted and within its range."""
+"""The dependencies, audited without a network.
+
+Every one is pinned; every pin is wanted, within its range, and above the holes that were known when it was looked over;
+what is installed has not been altered since.
+"""
 
 from __future__ import annotations
 
 import tomllib
+from base64 import urlsafe_b64encode
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -13,6 +19,29 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 EXTRAS = ("flower", "parquet", "test", "dev")
 OURSELVES = "fetcher"
+HOLES = {
+    "celery": ("CVE-2021-23727", "5.2.2"),
+    "certifi": ("CVE-2024-39689", "2024.7.4"),
+    "cryptography": ("CVE-2024-12797", "44.0.1"),
+    "h11": ("CVE-2025-43859", "0.16.0"),
+    "h2": ("CVE-2025-57804", "4.3.0"),
+    "idna": ("CVE-2024-3651", "3.7"),
+    "jinja2": ("CVE-2025-27516", "3.1.6"),
+    "mako": ("CVE-2022-40023", "1.2.2"),
+    "markdown-it-py": ("CVE-2023-26303", "2.2.0"),
+    "pydantic": ("CVE-2024-3772", "2.4.0"),
+    "pygments": ("CVE-2021-27291", "2.7.4"),
+    "pyjwt": ("CVE-2022-29217", "2.4.0"),
+    "pyyaml": ("CVE-2020-14343", "5.4"),
+    "redis": ("CVE-2023-28859", "4.5.4"),
+    "requests": ("CVE-2024-47081", "2.32.4"),
+    "sqlalchemy": ("CVE-2019-7164", "1.3.0"),
+    "starlette": ("CVE-2026-48710", "1.0.1"),
+    "urllib3": ("CVE-2025-66418", "2.6.0"),
+    "uvicorn": ("CVE-2020-7694", "0.11.7"),
+    "werkzeug": ("CVE-2024-34069", "3.0.3"),
+}
+"""A hole that was known of each in November 2026, and the version that closed it: no pin goes back behind it."""
 
 
 def _pins() -> dict[str, Version]:
@@ -90,3 +119,28 @@ def test_what_is_installed_is_what_is_pinned() -> None:
             different[name] = f"{installed} instead of {version}"
 
     assert different == {}
+
+
+def test_no_pin_is_older_than_the_end_of_a_known_hole() -> None:
+    """A pin that is lowered for some other reason does not open again what was closed."""
+    pins = _pins()
+    assert sorted(HOLES.keys() - pins.keys()) == []
+    assert [f"{name}: {hole}" for name, (hole, closed) in HOLES.items() if pins[name] < Version(closed)] == []
+
+
+def test_what_is_installed_is_as_it_was_delivered() -> None:
+    """Each file has the checksum that its wheel states: nobody has patched a dependency on this machine."""
+    altered = []
+    for name in _pins():
+        try:
+            files = distribution(name).files or []
+        except PackageNotFoundError:
+            continue
+        for file in files:
+            if file.hash is None or file.hash.mode != "sha256" or file.suffix != ".py":
+                continue
+            found = urlsafe_b64encode(sha256(Path(str(file.locate())).read_bytes()).digest()).decode().rstrip("=")
+            if found != file.hash.value:
+                altered.append(str(file))
+
+    assert altered == []

@@ -104,6 +104,18 @@ class Arena:
         finally:
             self.stack.environment = before
 
+    @contextmanager
+    def instead(self, rule: Rule) -> Iterator[None]:
+        """Have the simulator keep to this rule and no other."""
+        faults = self.simulator.faults
+        faults.clear()
+        faults.add(rule)
+        try:
+            yield
+        finally:
+            faults.clear()
+            faults.add(self.pace)
+
     @property
     def marks(self) -> Path:
         """Where a doomed process that lives on notes each time that it was struck."""

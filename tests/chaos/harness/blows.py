@@ -136,28 +136,29 @@ def terminate_a_worker(arena: Arena) -> int:
 
 def terminate_in_silence(arena: Arena) -> int:
     """SIGTERM while no question to the index is answered: the batch ends in time all the same, and is recorded."""
-    faults = arena.simulator.faults
-    faults.clear()
-    faults.add(Rule(kind=Kind.HANG, route="project_json", seconds=LONGER_THAN_WE_WAIT))
-    arena.until(lambda: arena.simulator.log.in_flight["pypi"])
     arena.falls()
     before = len(arena.stack.store.failures())
-    _terminate(arena)
-    failed = len(arena.stack.store.failures()) - before
-    faults.clear()
-    faults.add(arena.pace)
+    with arena.instead(Rule(kind=Kind.HANG, route="project_json", seconds=LONGER_THAN_WE_WAIT)):
+        arena.until(lambda: arena.simulator.log.in_flight["pypi"])
+        _terminate(arena)
+        failed = len(arena.stack.store.failures()) - before
+        struck = arena.simulator.log.count("project_json")
     assert failed, "what was asked in vain is not recorded"
-    return arena.simulator.log.count("project_json")
+    return struck
 
 
 def _terminate(arena: Arena) -> None:
-    name = arena.rng.choice(sorted(arena.workers))
+    """A worker that is under way: one that is only just starting does not know the signal yet."""
+    ready = [name for name, worker in sorted(arena.workers.items()) if " ready." in worker.said()]
+    assert ready, "no worker is under way"
+    name = arena.rng.choice(ready)
     worker = arena.workers[name]
     arena.on_duty.discard(name)
     worker.terminate()
     began = time.monotonic()
     arena.until(lambda: not worker.runs())
     took, status = time.monotonic() - began, worker.process.poll()
+    worker.kill()
     arena.hire(name)
     assert took < GRACE, "the worker did not end in its grace time"
     assert status == 0, f"the worker ended with status {status}\n{worker.said()}"

@@ -19,6 +19,7 @@ from tests.chaos.harness.upstream import (
     UpstreamFault,
     both,
     by_rules,
+    people_wait,
     rule,
     wait_as_usual,
     wait_less,
@@ -176,6 +177,16 @@ def _everything(kind: Kind, name: str, outcome: str, *, rare: bool = False, **de
     return _all(name, outcome, by_rules(rule(kind, upstream=GITHUB, **details)), rare=rare)
 
 
+def _throttled(name: str, *, rare: bool = False, **details: object) -> UpstreamFault:
+    return _all(
+        name,
+        "throttled",
+        by_rules(rule(Kind.THROTTLE, upstream=GITHUB, **details)),
+        rare=rare,
+        check=people_wait(Source.GITHUB),
+    )
+
+
 def _victims_list(route: str, kind: Kind, **details: object) -> Step:
     return by_rules(rule(kind, route=route, package=REPOSITORY, **details))
 
@@ -205,13 +216,24 @@ GITHUB_FAULTS = (
     _everything(Kind.REDIRECT_AWAY, "redirected to another host", "malformed"),
     _all("name not found (DNS)", "transient", _no_name, end=_right_address, rare=True),
     _all("TLS failure", "transient", _no_certificate, end=_right_address, rare=True),
-    _all("401 in mid-pass, token revoked", "unauthorized", _revoke, end=_restore, check=_hardly_asked),
-    _all("RATE_LIMITED as 200", "throttled", by_rules(rule(Kind.RATE_LIMITED, route="graphql"))),
+    _all(
+        "401 in mid-pass, token revoked",
+        "unauthorized",
+        _revoke,
+        end=_restore,
+        check=both(_hardly_asked, people_wait(Source.GITHUB)),
+    ),
+    _all(
+        "RATE_LIMITED as 200",
+        "throttled",
+        by_rules(rule(Kind.RATE_LIMITED, route="graphql")),
+        check=people_wait(Source.GITHUB),
+    ),
     _all("resource limits of GraphQL", "overloaded", by_rules(rule(Kind.RESOURCE_LIMITS, route="graphql")), rare=True),
-    _everything(Kind.THROTTLE, "403 secondary limit, retry-after", "throttled", status=403, retry_after=3_600),
-    _everything(Kind.THROTTLE, "403 secondary limit, nothing said", "throttled", rare=True, status=403),
-    _everything(Kind.THROTTLE, "429, retry-after", "throttled", rare=True, status=429, retry_after=3_600),
-    _everything(Kind.THROTTLE, "429, nothing said", "throttled", status=429),
+    _throttled("403 secondary limit, retry-after", status=403, retry_after=3_600),
+    _throttled("403 secondary limit, nothing said", rare=True, status=403),
+    _throttled("429, retry-after", rare=True, status=429, retry_after=3_600),
+    _throttled("429, nothing said", status=429),
     _one("403 quota used up by others", "fetched", _used_up, tripped=(Reason.PRIMARY,)),
     _one("403 access blocked", "blocked", _blocked(Block.TERMS), end=_blocked(None)),
     _one("451", "blocked", _blocked(Block.LEGAL), end=_blocked(None), rare=True),

@@ -26,6 +26,7 @@ from tests.chaos.harness.upstream import (
     both,
     by_rules,
     nothing,
+    people_wait,
     rule,
     wait_as_usual,
     wait_less,
@@ -143,6 +144,7 @@ def _all(
     rare: bool = False,
     before: Step = nothing,
     end: Step = nothing,
+    check: Step = nothing,
     **details: object,
 ) -> UpstreamFault:
     strike = both(before, by_rules(rule(kind, upstream=PYPI, **details)))
@@ -158,6 +160,7 @@ def _all(
         name=name,
         begin=begin,
         end=end,
+        check=check,
         outcome=outcome,
         source=Source.PYPI,
         everybody=True,
@@ -190,15 +193,16 @@ def _root(name: str, outcome: str, kind: Kind, **details: object) -> UpstreamFau
     )
 
 
+_people_wait = people_wait(Source.PYPI)
 _SLOW_STATUS = {"recheck_interval": DAY.total_seconds()}
 """Archiving and quarantine move no serial: their word is read again at the slow re-check, here a day."""
 
 PYPI_FAULTS = (
     _all("500", "transient", Kind.STATUS, status=500),
     _all("503", "transient", Kind.STATUS, rare=True, status=503),
-    _all("503, Retry-After", "throttled", Kind.STATUS, rare=True, status=503, retry_after=3_600),
-    _all("429, Retry-After", "throttled", Kind.STATUS, status=429, retry_after=3_600),
-    _all("429, nothing said", "throttled", Kind.STATUS, rare=True, status=429),
+    _all("503, Retry-After", "throttled", Kind.STATUS, rare=True, check=_people_wait, status=503, retry_after=3_600),
+    _all("429, Retry-After", "throttled", Kind.STATUS, check=_people_wait, status=429, retry_after=3_600),
+    _all("429, nothing said", "throttled", Kind.STATUS, rare=True, check=_people_wait, status=429),
     _all("connection reset", "transient", Kind.RESET, rare=True),
     _all("body cut short", "transient", Kind.TRUNCATE),
     _all("a web page", "malformed", Kind.HTML, rare=True),

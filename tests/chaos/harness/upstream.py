@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fetcher import transport
-from fetcher.model import Source
+from fetcher.model import Purpose, Source
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.limits import Reason
 from tests.chaos.harness.findings import Finding, Group
@@ -112,6 +112,19 @@ def by_rules(*rules: Rule) -> Step:
             ours.simulator.faults.add(rule)
 
     return begin
+
+
+def people_wait(source: Source) -> Step:
+    """Who asks by name while everybody is told to wait is put off: it may be found out anew once, and not twice."""
+
+    async def check(ours: House) -> None:
+        package_ids = list(ours.store.package_ids(SLUGS).values())
+        await ours.parts.conductor.refresh_packages(package_ids, [source], Purpose.MANUAL)
+        asked = sum(ours.simulator.log.requests.values())
+        await ours.parts.conductor.refresh_packages(package_ids, [source], Purpose.MANUAL)
+        assert sum(ours.simulator.log.requests.values()) == asked, "asked while told to wait"
+
+    return check
 
 
 OUR_TIME = 0.3
