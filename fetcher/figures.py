@@ -27,9 +27,6 @@ Plans are a minute apart and a quota is given anew within the hour: what waits f
 of quota. A source that cools down after a failure is not due, and so never overdue.
 """
 
-PACE_WINDOW = timedelta(minutes=10)
-"""The pace of answers is that of the last so many minutes before they were counted."""
-
 
 Bucket: TypeAlias = tuple[float, float, int]
 """From when, before when (in seconds since 1970), and how many moments. A plain tuple: there are very many."""
@@ -114,7 +111,7 @@ class SourceFigures:
         """How many have been due for longer than ``OVERDUE_AFTER``."""
         return self.due.until(now - OVERDUE_AFTER * interval)
 
-    def pace(self, measured_at: datetime, window: timedelta = PACE_WINDOW) -> float:
+    def pace(self, measured_at: datetime, window: timedelta) -> float:
         """Answers a second in the ``window`` before they were counted; confirmed ones count as asked."""
         counted = self.answers.until(measured_at) - self.answers.until(measured_at - window)
         return max(counted, 0) / window.total_seconds()

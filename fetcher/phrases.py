@@ -7,6 +7,11 @@ from datetime import datetime, timedelta
 from fetcher.model import SourceState
 from fetcher.planner import is_gone
 
+BEATS_MISSED = 3
+"""Intervals between two plans after which beat counts as silent."""
+SILENT_AFTER = timedelta(seconds=30)
+"""At least so long: a plan may have to wait for the one before it."""
+
 
 def ago(moment: datetime | None, now: datetime) -> str:
     """How long ago, in a word or two."""
@@ -22,6 +27,16 @@ def span(length: timedelta) -> str:
         if seconds >= 2 * unit:
             return f"{seconds // unit} {name}"
     return f"{seconds} s"
+
+
+def silence(planned_at: datetime | None, now: datetime, plan_interval: timedelta) -> str | None:
+    """What is wrong with beat, by the last plan that a worker has carried out; ``None`` if it was seen lately."""
+    if planned_at is None:
+        return "never seen: start `celery -A tasks beat`, and a worker on the queue `control`"
+    silent = now - planned_at
+    if silent > max(BEATS_MISSED * plan_interval, SILENT_AFTER):
+        return f"nothing was planned for {span(silent)}: is beat running, and a worker on the queue `control`?"
+    return None
 
 
 def failure_kind(state: SourceState) -> str:

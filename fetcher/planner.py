@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import TypeVar, assert_never
 
-from fetcher.model import SourceState
+from fetcher.model import DETAIL_SOURCES, SourceState
 from fetcher.outcome import (
     BlockCause,
     Blocked,
@@ -27,6 +28,7 @@ from fetcher.outcome import (
     Throttled,
     Transient,
     Unauthorized,
+    kind,
 )
 
 T = TypeVar("T")
@@ -78,6 +80,20 @@ class Cadence:
     blocked: Pauses = field(default=Pauses(_DAY, 2, 30 * _DAY))
     rejected: timedelta = timedelta(minutes=10)
     """After the credential was not accepted: how soon to see whether it is again."""
+
+    def pauses_after(self, outcome: str) -> Pauses:
+        """The pauses after failures of this kind (``fetcher.outcome.kind``)."""
+        match outcome:
+            case "not_ready":
+                return self.not_ready
+            case "gone" | "replaced":
+                return self.missing
+            case "blocked":
+                return self.blocked
+            case "unauthorized":
+                return Pauses(self.rejected, 1, self.rejected)
+            case _:
+                return self.faults
 
     def with_pauses_scaled(self, factor: float) -> Cadence:
         """The same cadence with its pauses in compressed time, as the upstreams' windows are."""
@@ -131,19 +147,10 @@ def schedule(package_id: int, state: SourceState, outcome: Outcome[T], now: date
             return Next(slot(package_id, now, cadence.interval), True, 0, None, None)
         case Blocked(cause=BlockCause.TOO_LARGE):
             return Next(slot(package_id, now, cadence.recheck), True, 0, None, outcome.reason)
-        case NotReady():
-            return _failed(state, outcome.reason, now, cadence.not_ready)
-        case Gone() | Replaced():
-            return _failed(state, outcome.reason, now, cadence.missing)
-        case Blocked():
-            return _failed(state, outcome.reason, now, cadence.blocked)
-        case Transient() | Malformed() | Overloaded():
-            return _failed(state, outcome.reason, now, cadence.faults)
         case Moved():
-            return _failed(state, f"redirected to {outcome.location}", now, cadence.faults)
-        case Unauthorized():
-            pause = Pauses(cadence.rejected, 1, cadence.rejected)
-            return _failed(state, outcome.reason, now, pause)
+            return _failed(state, f"redirected to {outcome.location}", now, cadence.pauses_after(kind(outcome)))
+        case NotReady() | Gone() | Replaced() | Blocked() | Transient() | Malformed() | Overloaded() | Unauthorized():
+            return _failed(state, outcome.reason, now, cadence.pauses_after(kind(outcome)))
         case Throttled():
             again = outcome.reset_at or now + min(outcome.retry_after or _MINUTE, LONGEST_PAUSE)
             again = min(max(again, now + timedelta(seconds=1)), now + LONGEST_PAUSE)
@@ -161,6 +168,54 @@ def is_gone(state: SourceState) -> bool:
     if state.first_failed_at is None or state.last_failed_at is None:
         return False
     return state.last_failed_at - state.first_failed_at >= GONE_SPAN
+
+
+class DueReason(StrEnum):
+    """Why a source is due when it is."""
+
+    FOLLOWS = "follows"
+    """It has no time of its own: it is asked once its repository has told a head that it is not of."""
+    FIRST = "first"
+    """It was never asked since its address was made known."""
+    COOLING = "cooling"
+    """The pause after its last failure."""
+    QUOTA = "quota"
+    """The upstream asked for a slower pace."""
+    MOVED = "moved"
+    """Its repository has another head by now, or its project another serial, than what is stored is of."""
+    SLOT = "slot"
+    """Its package's slot in the interval."""
+    RECHECK = "recheck"
+    """The slow re-check of what seems not to have moved."""
+    OTHERWISE = "otherwise"
+    """Somebody asked for it, the ledger put it off, or another interval or pause was set then."""
+
+
+def why_due(package_id: int, state: SourceState, cadence: Cadence, head_oid: str | None = None) -> DueReason:
+    """Which rule gave ``state`` its due time: the rules themselves are asked what they would have said.
+
+    ``head_oid``: the repository's head, for a source that is of one.
+    """
+    due = state.due_at
+    if due is None:
+        return DueReason.FOLLOWS
+    if state.outcome is None:
+        return DueReason.FIRST
+    if state.outcome == "throttled":
+        return DueReason.QUOTA
+    if state.failures:
+        pause = cadence.pauses_after(state.outcome).after(state.failures)
+        cools = state.last_failed_at is not None and due == state.last_failed_at + pause
+        return DueReason.COOLING if cools else DueReason.OTHERWISE
+    answered = state.answered_at
+    if answered is not None and due == slot(package_id, answered, cadence.interval):
+        return DueReason.SLOT
+    if state.expected is not None or (state.source in DETAIL_SOURCES and head_oid not in (None, state.revision)):
+        return DueReason.MOVED
+    whole = state.whole_at or answered
+    if whole is not None and cadence.recheck / 2 <= due - whole <= 2 * cadence.recheck:
+        return DueReason.RECHECK
+    return DueReason.OTHERWISE
 
 
 def _failed(state: SourceState, reason: str, now: datetime, pauses: Pauses) -> Next:

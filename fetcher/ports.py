@@ -207,6 +207,10 @@ class Store(Protocol):
         """The claim's packages of which a lease is still held, with their state; ``details`` adds the stored lists."""
         ...
 
+    def target(self, package_id: int) -> Target | None:
+        """One package as a refresh of all its sources would find it; nothing is claimed."""
+        ...
+
     def record(self, records: Sequence[Record]) -> None:
         """Write a batch in one transaction; a record older than what is stored changes no value."""
         ...

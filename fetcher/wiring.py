@@ -227,7 +227,7 @@ async def open_parts(
         Upstream.GITHUB: credential.identity,
         Upstream.PYPI: f"index:{urlsplit(settings.pypi_url).netloc.rpartition('@')[2]}",
     }
-    cadence = Cadence(settings.refresh_interval, settings.recheck_interval).with_pauses_scaled(settings.window_scale)
+    cadence = cadence_of(settings)
     silences = Silences().scaled(settings.window_scale)
     exchange = Exchange(transport, budget, clock, identities, patience=patience, silences=silences, watch=watch)
     anonymous = isinstance(credential, Anonymous)
@@ -297,6 +297,11 @@ def _read_redis(settings: Settings, read: Callable[[redis.Redis], T]) -> T:
         raise BrokerError(f"Redis cannot be reached ({type(error).__name__})", _REDIS_REMEDY) from None
     finally:
         client.close()
+
+
+def cadence_of(settings: Settings) -> Cadence:
+    """How often things are asked; where GitHub's windows are compressed, the pauses are too."""
+    return Cadence(settings.refresh_interval, settings.recheck_interval).with_pauses_scaled(settings.window_scale)
 
 
 def user_agent(settings: Settings) -> str:

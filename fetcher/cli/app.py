@@ -14,14 +14,16 @@ from fetcher.cli import (
     database,
     demo,
     doctor,
+    explain,
     export,
     failures,
     flower,
+    queues,
     refresh,
     run,
     show,
     simulate,
-    state,
+    status,
     web,
 )
 from fetcher.cli.screen import complain
@@ -41,8 +43,9 @@ app.command()(catalogue.add)
 app.command()(export.export)
 app.command()(refresh.refresh)
 app.command()(show.show)
-app.command()(state.status)
-app.command()(state.queues)
+app.command()(explain.explain)
+app.command()(status.status)
+app.command()(queues.queues)
 app.add_typer(failures.app, name="failures")
 app.command()(failures.retire)
 app.command()(failures.revive)

@@ -56,12 +56,16 @@ def failures(
     store, engine = open_store(settings)
     try:
         rows = store.failures()
+        shared = [] if json else store.shared_repositories()
     finally:
         engine.dispose()
     grouped = grouped_by_kind(rows)
     if json:
         print_json(grouped if groups else [_failure(row) for row in rows])
-    elif not rows:
+        return
+    for one in shared:
+        out.print(f"one repository: {escape(', '.join(one.slugs))} are all {escape(one.full_name)}")
+    if not rows:
         out.print("nothing fails")
     else:
         out.print(_table_of_groups(grouped, now))

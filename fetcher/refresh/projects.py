@@ -60,7 +60,9 @@ class ProjectsRefresh:
             state, project = target.state(Source.PYPI), target.project or ""
             answer = await self._json(project, state.validators, purpose)
             told = isinstance(answer, Fetched | NotModified)
-            wanting = (told and self._status_due(state, asked_at)) or isinstance(answer, Partial | Gone | Unoffered)
+            wanting = (told and is_status_due(state, asked_at, self.cadence)) or isinstance(
+                answer, Partial | Gone | Unoffered
+            )
             if not wanting:
                 return self._record(target, answer, asked_at, whole=False)
             simple = await self._simple(project, purpose)
@@ -81,12 +83,6 @@ class ProjectsRefresh:
             lambda answer: read_simple(answer, project, url=request.url, now=self.clock.now()),
             begun=True,
         )
-
-    def _status_due(self, state: SourceState, now: datetime) -> bool:
-        """Archiving moves no serial: the status is read again slowly, and at once when a quarantine has ended."""
-        if state.whole_at is None or state.revision == QUARANTINED:
-            return True
-        return now - state.whole_at >= self.cadence.recheck
 
     def _record(self, target: Target, answer: Answered, asked_at: datetime, *, whole: bool) -> Record:
         state = target.state(Source.PYPI)
@@ -109,6 +105,13 @@ class ProjectsRefresh:
             due_at = recheck_due(target, Source.PYPI, asked_at, self.cadence, whole=whole)
             return replace(record, due_at=due_at)
         return record
+
+
+def is_status_due(state: SourceState, now: datetime, cadence: Cadence) -> bool:
+    """Archiving moves no serial: the status is read again slowly, and at once when a quarantine has ended."""
+    if state.whole_at is None or state.revision == QUARANTINED:
+        return True
+    return now - state.whole_at >= cadence.recheck
 
 
 def _together(json: Answered, simple: Settled[ProjectVersions]) -> tuple[Answered, bool]:

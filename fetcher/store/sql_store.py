@@ -95,6 +95,9 @@ class SqlStore:
     def load(self, claim: Claim, *, details: bool = False) -> list[Target]:
         return self._transactions.read(lambda on: targets.load(on, claim, details=details))
 
+    def target(self, package_id: int) -> Target | None:
+        return self._transactions.read(lambda on: targets.one(on, package_id))
+
     def record(self, records: Sequence[Record]) -> None:
         if records:
             self._transactions.write(lambda on: recording.record(on, records))

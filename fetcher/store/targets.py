@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
 from fetcher.model import Claim, CommitDays, Contribution, Contributors, RepoRef, Source, SourceState, Target
 from fetcher.store.dialects import chunks
@@ -41,6 +42,16 @@ def load(connection: Connection, claim: Claim, *, details: bool) -> list[Target]
         for row in connection.execute(rows) if held else ():
             targets[row.id] = _target(row, states[row.id], claim.lease, details=details)
     return [targets[i] for i in claim.package_ids if i in targets]
+
+
+def one(connection: Connection, package_id: int) -> Target | None:
+    """One package as a refresh of all its sources would find it, whoever holds them."""
+    states = _states(connection, [package_id])[package_id]
+    rows: Select[Any] = (
+        select(*_IDENTITY, *DETAILS).join(observations, _O.package_id == _P.id).where(_P.id == package_id)
+    )
+    row = connection.execute(rows).one_or_none()
+    return None if row is None else replace(_target(row, states, "", details=True), claimed=frozenset(states))
 
 
 def last_seen(row: Row[Any]) -> RepoRef | None:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fetcher.errors import FetcherError
-from fetcher.phrases import span
+from fetcher.phrases import silence
 from fetcher.ports import PLANNED
 from fetcher.web.site import Site, site_of
 
 OK = "ok"
-BEATS_MISSED = 3
-"""Intervals between two plans after which beat counts as silent."""
-SILENT_AFTER = timedelta(seconds=30)
-"""At least so long: a plan may have to wait for the one before it."""
 
 
 def healthz(request: Request) -> Response:
@@ -35,13 +30,8 @@ def readyz(request: Request) -> Response:
 
 def beat(site: Site) -> str:
     """Seen by its last plan, which a worker has carried out."""
-    planned, now = site.store.marker(PLANNED).observed_at, site.clock.now()
-    if planned is None:
-        return "never seen: start `celery -A tasks beat`, and a worker on the queue `control`"
-    silent = now - planned
-    if silent > max(BEATS_MISSED * site.settings.plan_interval, SILENT_AFTER):
-        return f"nothing was planned for {span(silent)}: is beat running, and a worker on the queue `control`?"
-    return OK
+    planned_at = site.store.marker(PLANNED).observed_at
+    return silence(planned_at, site.clock.now(), site.settings.plan_interval) or OK
 
 
 def _database(site: Site) -> str:

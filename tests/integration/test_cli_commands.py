@@ -117,7 +117,7 @@ def test_status_and_failures_for_scripts(seeded: Fetcher) -> None:
         ("github", "contributors", "commits", "pypi"), 5
     )
     assert json.loads(failures.out) == []
-    assert seeded("status").out.startswith("5 packages\n")
+    assert seeded("status").out.startswith("5 packages: 5 fresh\n")
     assert seeded("failures").out == "nothing fails\n"
 
 

@@ -64,7 +64,7 @@ def test_due_and_overdue_follow_the_clock() -> None:
 def test_pace_is_of_the_minutes_before() -> None:
     """Answers a second over ten minutes, whatever came before those."""
     one = SourceFigures(Source.GITHUB, answers=_histogram((-7200, -600, 10_000), (-600, 0, 1200)))
-    assert one.pace(NOW) == 2
+    assert one.pace(NOW, 10 * MINUTE) == 2
     assert one.pace(NOW, 5 * MINUTE) == 2
 
 

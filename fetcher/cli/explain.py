@@ -1,0 +1,212 @@
+"""``fetcher explain``: why a package is as it is, and what becomes of it next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from fetcher.cli.screen import out, print_json
+from fetcher.errors import UnknownPackage
+from fetcher.github_auth import Anonymous, credential_from
+from fetcher.model import RepoRef, Source, SourceState, StoredPackage, Target, Unsupported
+from fetcher.overview import RefreshRequest
+from fetcher.phrases import ago, failure_kind, span
+from fetcher.planner import Cadence, DueReason, why_due
+from fetcher.refresh.cost import Cost, costs
+from fetcher.settings import read_settings
+from fetcher.wiring import cadence_of, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """All that is said of one package, as of ``now``."""
+
+    now: datetime
+    cadence: Cadence
+    package: StoredPackage
+    target: Target
+    request: RefreshRequest | None
+    """The refresh that somebody has asked for and that is not finished."""
+    costs: tuple[Cost, ...]
+
+    def reason(self, source: Source) -> DueReason:
+        return why_due(self.target.package_id, self.target.state(source), self.cadence, self.target.head_oid)
+
+
+def explain(
+    slug: Annotated[str, typer.Argument(help="The package.", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Say why a package is as it is: what its addresses mean, what each source answered, when it is asked and why then.
+
+    Examples: fetcher explain django-vies · fetcher explain django-vies --json
+    """
+    settings = read_settings()
+    store, engine = open_store(settings)
+    try:
+        package = store.package(slug)
+        if package is None or package.entry.id is None:
+            raise UnknownPackage(
+                f"no package is called {slug}", "`fetcher add REPO_URL` or `fetcher import` brings one in"
+            )
+        target = store.target(package.entry.id)
+        request = store.latest_request(package.entry.id)
+    finally:
+        engine.dispose()
+    if target is None:
+        raise UnknownPackage(f"{slug} has just been taken away", "`fetcher import` brings it back")
+    now, cadence = datetime.now(UTC), cadence_of(settings)
+    anonymous = isinstance(credential_from(settings), Anonymous)
+    told = Explained(
+        now,
+        cadence,
+        package,
+        target,
+        request if request is not None and request.state.is_open else None,
+        tuple(costs(target, now, cadence, anonymous=anonymous)) if package.retired_at is None else (),
+    )
+    if json:
+        print_json(_json(told))
+    else:
+        for line in lines(told):
+            out.print(line)
+
+
+# --- for people -------------------------------------------------------------------------------------------------
+
+
+def lines(told: Explained) -> list[str]:
+    """The explanation, a line a fact."""
+    package, now = told.package, told.now
+    found = [f"[bold]{escape(package.entry.slug)}[/] (id {package.entry.id}): {escape(package.entry.title)}"]
+    found.append(f"repository: {_repository(told)}")
+    found.append(f"project: {_project(package)}")
+    if package.retired_at is not None:
+        found.append(f"retired {ago(package.retired_at, now)} on an editor's word: nothing is asked until `revive`")
+    fetched = package.observed.last_fetched
+    found.append(f"last fetched: {ago(fetched, now)}, when every source had answered" if fetched else "never fetched")
+    if told.request is not None:
+        found.append(f"somebody asked for a refresh {ago(told.request.asked_at, now)}: {told.request.state}")
+    for source in Source:
+        if (state := package.states.get(source)) is not None:
+            found += ["", f"[bold]{source}[/]", *(f"  {line}" for line in _source_lines(told, state))]
+    if told.costs:
+        found += ["", "[bold]asked now, it would cost[/]", *(f"  {_cost(cost)}" for cost in told.costs)]
+    return found
+
+
+def _repository(told: Explained) -> str:
+    match told.package.repo:
+        case RepoRef() as repo:
+            seen = told.target.repo
+            where = f"{repo.host}/{repo.full_name}"
+            if seen is not None and seen.key != repo.key:
+                where += f", which answers as {seen.full_name} now"
+            return escape(where)
+        case Unsupported(address=address, reason=reason):
+            return f"{escape(address)} is not fetched: {escape(reason)}"
+        case None:
+            return "none is stated"
+
+
+def _project(package: StoredPackage) -> str:
+    match package.project:
+        case Unsupported(address=address, reason=reason):
+            return f"{escape(address)} is not fetched: {escape(reason)}"
+        case None:
+            return "none is stated"
+        case name:
+            return escape(name)
+
+
+def _source_lines(told: Explained, state: SourceState) -> list[str]:
+    now = told.now
+    found = [_outcome(state, now)]
+    if state.failures:
+        since = f", since {ago(state.first_failed_at, now)}" if state.first_failed_at else ""
+        found.append(f"failed {state.failures} times in a row{since}; what was stored before stays")
+    if state.revision:
+        found.append(f"what is stored is of {escape(state.revision[:40])}")
+    if state.expected:
+        found.append(f"the index tells of serial {escape(state.expected)}: an older answer would be a stale edge's")
+    due = _due(state, now)
+    found.append(f"{due}: {_why(told.reason(state.source), told, state)}")
+    if state.lease_until is not None:
+        held = "leased to a worker" if state.lease_until > now else "a worker's lease has run out"
+        found.append(f"{held}, until {ago(state.lease_until, now)}")
+    return found
+
+
+def _outcome(state: SourceState, now: datetime) -> str:
+    answered = f"last answered {ago(state.answered_at, now)}" if state.answered_at else "never answered"
+    if state.outcome is None:
+        return f"{answered}, not asked since its address was made known"
+    if state.answered_at == state.observed_at and not state.message:
+        return f"{answered}: {state.outcome.replace('_', ' ')}"
+    asked = f"last outcome {failure_kind(state).replace('_', ' ')}, {ago(state.observed_at, now)}"
+    return f"{answered}; {asked}{f': {escape(state.message)}' if state.message else ''}"
+
+
+def _due(state: SourceState, now: datetime) -> str:
+    if state.due_at is None:
+        return "not due by itself"
+    return f"due since {ago(state.due_at, now)}" if state.due_at <= now else f"due {ago(state.due_at, now)}"
+
+
+def _why(reason: DueReason, told: Explained, state: SourceState) -> str:
+    cadence = told.cadence
+    match reason:
+        case DueReason.FOLLOWS:
+            return "asked once its repository has told a head that the stored values are not of"
+        case DueReason.FIRST:
+            return "it was not asked yet"
+        case DueReason.COOLING:
+            pauses = cadence.pauses_after(state.outcome or "")
+            longest = f", they grow to {span(pauses.longest)} at most"
+            return f"a pause of {span(pauses.after(state.failures))} after {state.failures} failures in a row{longest}"
+        case DueReason.QUOTA:
+            return "the upstream asked for a slower pace"
+        case DueReason.MOVED:
+            what = "serial" if state.source is Source.PYPI else "head"
+            return f"another {what} is known than what is stored is of, so it comes before its time"
+        case DueReason.SLOT:
+            return f"its slot in the interval of {span(cadence.interval)}"
+        case DueReason.RECHECK:
+            return f"nothing seems to move, so it waits for the slow re-check, every {span(cadence.recheck)}"
+        case DueReason.OTHERWISE:
+            return "asked for by a person, put off by the quota, or set under other settings"
+
+
+def _cost(cost: Cost) -> str:
+    requests = "no request" if not cost.requests else f"{cost.requests} request{'s' if cost.requests > 1 else ''}"
+    return f"{', '.join(cost.sources)}: {requests} ({cost.why})"
+
+
+# --- for scripts ------------------------------------------------------------------------------------------------
+
+
+def _json(told: Explained) -> dict[str, Any]:
+    package = told.package
+    return {
+        "at": told.now,
+        "slug": package.entry.slug,
+        "id": package.entry.id,
+        "repository": asdict(package.repo) if package.repo is not None else None,
+        "answers_as": told.target.repo.full_name if told.target.repo is not None else None,
+        "project": asdict(package.project) if isinstance(package.project, Unsupported) else package.project,
+        "retired_at": package.retired_at,
+        "last_fetched": package.observed.last_fetched,
+        "open_request": None if told.request is None else told.request.id,
+        "sources": [
+            {
+                **{name: value for name, value in asdict(state).items() if name != "validators"},
+                "due_because": told.reason(source),
+            }
+            for source, state in sorted(package.states.items())
+        ],
+        "costs": [asdict(cost) for cost in told.costs],
+    }

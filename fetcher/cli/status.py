@@ -1,0 +1,255 @@
+"""``fetcher status``: how fresh the catalogue is, what is due, what fails, and whether the workers keep up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from fetcher.cli.screen import out, plain_table, print_json
+from fetcher.cli.watching import check_watch, watch_until_interrupted
+from fetcher.errors import BrokerError
+from fetcher.figures import Figures
+from fetcher.model import SharedRepository, Source
+from fetcher.phrases import ago, silence, span
+from fetcher.ports import PLANNED, Standing
+from fetcher.refresh.forecast import Forecast, forecast, supply_for
+from fetcher.settings import Settings, read_settings
+from fetcher.store import SqlStore
+from fetcher.wiring import ledger_standings, open_store
+
+T = TypeVar("T")
+
+Json = Annotated[bool, typer.Option("--json", help="For scripts.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until Ctrl-C.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All that is told, as of ``now``."""
+
+    now: datetime
+    interval: timedelta
+    figures: Figures
+    forecasts: Mapping[Source, Forecast]
+    shared: Sequence[SharedRepository]
+    standings: Sequence[Standing]
+    planned_at: datetime | None
+    silence: str | None
+    workers: Sequence[str]
+    broker_fault: str | None
+    """Why nothing is known of quota and workers."""
+
+
+def status(json: Json = False, watch: Watch = False) -> None:
+    """How fresh the catalogue is, what is due and when it will be done, what fails, quota, beat and workers.
+
+    Examples: fetcher status · fetcher status --watch · fetcher status --json
+    """
+    check_watch(watch=watch, json=json)
+    settings = read_settings()
+    store, engine = open_store(settings)
+    try:
+        if watch:
+            watch_until_interrupted(lambda: _screen(look(settings, store)))
+        elif json:
+            print_json(_json(look(settings, store)))
+        else:
+            out.print(_screen(look(settings, store)))
+    finally:
+        engine.dispose()
+
+
+def look(settings: Settings, store: SqlStore) -> Status:
+    """Ask everybody at once: the workers have a second to answer."""
+    now, interval = datetime.now(UTC), settings.refresh_interval
+    standings, fault = _or_why(lambda: asyncio.run(ledger_standings(settings, now)))
+    names: Sequence[str] | None = None
+    with ThreadPoolExecutor(1) as pool:
+        answers = pool.submit(_or_why, _worker_names) if fault is None else None
+        figures = store.figures(now, interval)
+        planned_at = store.marker(PLANNED).observed_at
+        shared = store.shared_repositories() if figures.parts == 1 else []
+        if answers is not None:
+            names, fault = answers.result()
+    return Status(
+        now=now,
+        interval=interval,
+        figures=figures,
+        forecasts={
+            source: forecast(
+                figures.source(source),
+                figures.measured_at,
+                now,
+                interval,
+                supply_for(source, standings or (), settings.window_scale),
+            )
+            for source in Source
+        },
+        shared=shared,
+        standings=standings or (),
+        planned_at=planned_at,
+        silence=silence(planned_at, now, settings.plan_interval),
+        workers=names or (),
+        broker_fault=fault,
+    )
+
+
+def _worker_names() -> Sequence[str]:
+    from tasks.inspection import worker_names  # noqa: PLC0415  (Celery takes half a second to import)
+
+    return worker_names()
+
+
+def _or_why(ask: Callable[[], T]) -> tuple[T | None, str | None]:
+    try:
+        return ask(), None
+    except BrokerError as error:
+        return None, str(error)
+
+
+# --- for people -------------------------------------------------------------------------------------------------
+
+
+def _screen(told: Status) -> RenderableType:
+    figures, now = told.figures, told.now
+    lines: list[RenderableType] = [_packages(told), "", _freshness(told), "", _pass(told), ""]
+    if figures.failures:
+        kinds = (f"{number:,} {kind.replace('_', ' ')}" for kind, number in figures.failures.items())
+        lines.append(f"failing: {', '.join(kinds)} (`fetcher failures` tells which)")
+    lines += [f"one repository: {escape(', '.join(one.slugs))} are all {escape(one.full_name)}" for one in told.shared]
+    lines += [_standing(standing, now) for standing in told.standings]
+    lines.append(f"[red]beat: {told.silence}[/]" if told.silence else f"beat: planned {ago(told.planned_at, now)}")
+    lines.append(_workers(told))
+    return Group(*lines)
+
+
+def _packages(told: Status) -> str:
+    figures = told.figures
+    standing = figures.states(told.now, told.interval)
+    states = ", ".join(f"{number:,} {state}" for state, number in reversed(list(standing.items())) if number)
+    counted = f" (counted {ago(figures.measured_at, told.now)}, part by part)" if figures.parts > 1 else ""
+    return f"{figures.packages:,} packages{': ' if states else ''}{states}{counted}"
+
+
+def _freshness(told: Status) -> Table:
+    """How old what is shown is, and what does not come."""
+    table = _numbers("source", "answered", "of", "half", "95 %", "oldest", "in time", "failing", "gone")
+    for source in Source:
+        one = told.figures.source(source)
+        within = one.within(told.interval, told.now)
+        table.add_row(
+            str(source),
+            f"{one.answered:,}",
+            f"{one.packages:,}",
+            *(_age(one.age(share, told.now)) for share in (0.5, 0.95, 1)),
+            "–" if within is None else f"{int(within * 1000) / 10:.1f} %",
+            f"{one.failing:,}",
+            f"{one.gone:,}",
+        )
+    return table
+
+
+def _pass(told: Status) -> Table:
+    """What is to be asked, and how fast it is."""
+    table = _numbers("source", "due", "overdue", "leased", "a minute", "done")
+    for source in Source:
+        one, ahead = told.figures.source(source), told.forecasts[source]
+        overdue = one.overdue(told.now, told.interval)
+        table.add_row(
+            str(source),
+            f"{one.due_by(told.now):,}",
+            f"[red]{overdue:,}[/]" if overdue else "0",
+            f"{one.leased:,}",
+            f"{ahead.pace * 60:,.0f}",
+            _done(ahead, told.now) if one.packages else "–",
+        )
+    return table
+
+
+def _numbers(*columns: str) -> Table:
+    """A table of figures: all but the first column are aligned at their ends."""
+    table = plain_table(*columns)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
+
+
+def _age(age: timedelta | None) -> str:
+    return "–" if age is None else span(age)
+
+
+def _done(ahead: Forecast, now: datetime) -> str:
+    if ahead.keeps_up:
+        return "keeps up"
+    if ahead.done_at is not None:
+        return ago(ahead.done_at, now)
+    return "too slow" if ahead.pace else "[red]stands still[/]"
+
+
+def _standing(standing: Standing, now: datetime) -> str:
+    left = f"{standing.remaining:,} of {standing.limit:,} left" if standing.limit is not None else "not told yet"
+    reset = f", resets {ago(standing.reset_at, now)}" if standing.reset_at else ""
+    paused = ""
+    if standing.paused_until:
+        paused = f", [red]paused[/], goes on {ago(standing.paused_until, now)}: {escape(standing.pause_reason or '')}"
+    return f"quota {standing.resource} ({escape(standing.identity)}): {left}{reset}{paused}"
+
+
+def _workers(told: Status) -> str:
+    if told.broker_fault:
+        return f"[red]workers and quota are not known: {escape(told.broker_fault)}[/]"
+    if not told.workers:
+        return "[red]workers: none answered within a second: start one (`fetcher up`, or the Procfile)[/]"
+    return f"workers: {escape(', '.join(told.workers))}"
+
+
+# --- for scripts ------------------------------------------------------------------------------------------------
+
+
+def _json(told: Status) -> dict[str, Any]:
+    figures = told.figures
+    return {
+        "at": told.now,
+        "measured_at": figures.measured_at,
+        "packages": figures.packages,
+        "states": dict(figures.states(told.now, told.interval)),
+        "sources": [_source_json(told, source) for source in Source],
+        "failing": dict(figures.failures),
+        "shared_repositories": [asdict(one) for one in told.shared],
+        "quota": [asdict(standing) for standing in told.standings],
+        "beat": {"planned_at": told.planned_at, "fault": told.silence},
+        "workers": None if told.broker_fault else list(told.workers),
+        "redis_fault": told.broker_fault,
+    }
+
+
+def _source_json(told: Status, source: Source) -> dict[str, Any]:
+    one, ahead, now = told.figures.source(source), told.forecasts[source], told.now
+    return {
+        "source": source,
+        "packages": one.packages,
+        "answered": one.answered,
+        "age_p50": one.age(0.5, now),
+        "age_p95": one.age(0.95, now),
+        "age_max": one.age(1, now),
+        "within_interval": one.within(told.interval, now),
+        "due": one.due_by(now),
+        "overdue": one.overdue(now, told.interval),
+        "next_due": one.next_due,
+        "leased": one.leased,
+        "failing": one.failing,
+        "failures": dict(one.failures),
+        "gone": one.gone,
+        "pace": ahead.pace,
+        "keeps_up": ahead.keeps_up,
+        "done_at": ahead.done_at,
+    }
