@@ -159,8 +159,10 @@ class Stack:
         self.children.append(Child(name, process, stdout, stderr, gently))
         return self.children[-1]
 
-    def worker(self, name: str = "background", queues: str = "background,control", concurrency: int = 2) -> Child:
-        options = ("--queues", queues, "--hostname", f"{name}@%h", "--concurrency", str(concurrency), *ALONE)
+    def worker(
+        self, name: str = "background", queues: str = "background,control", concurrency: int = 2, *more: str
+    ) -> Child:
+        options = ("--queues", queues, "--hostname", f"{name}@%h", "--concurrency", str(concurrency), *ALONE, *more)
         return self.start(name, "celery", "--quiet", "-A", "tasks", "worker", *options, "--loglevel", "INFO")
 
     def beat(self, name: str = "beat") -> Child:

@@ -183,7 +183,11 @@ def watched(folder: Path, redis_url: str, prometheus: Prometheus) -> Iterator[Wa
         ours.until(lambda: "the page and the API" in page.said(), "the web process listens")
         address = re.search(r"http://\S+/", page.said())
         assert address is not None
-        workers = [ours.worker(), ours.worker("now", "now", concurrency=1)]
+        recycled = ("--max-tasks-per-child", "3")
+        workers = [
+            ours.worker("background", "background,control", 2, *recycled),
+            ours.worker("now", "now", concurrency=1),
+        ]
         ours.beat()
         server = _scraping(ours, prometheus, folder, address[0])
         ours.until(lambda: ours.answered(len(slugs)), "every source of every package answers")
@@ -211,7 +215,7 @@ def _scraping(ours: Stack, prometheus: Prometheus, folder: Path, address: str) -
 
 
 def test_prometheus_sees_what_happened(prometheus: Prometheus, tmp_path: Path, redis_url: str) -> None:
-    """Every request, refresh and batch of a pass is counted once, over processes that come and are killed."""
+    """Every request, refresh and batch of a pass is counted once, over processes that come, go and are killed."""
     with watched(tmp_path, redis_url, prometheus) as ours:
         _every_request_is_counted(ours)
         _the_state_is_told(ours)
@@ -292,6 +296,7 @@ def _killed_workers_take_no_count_with_them(ours: Watched) -> None:
 def _rules_and_dashboard_name_what_there_is(ours: Watched) -> None:
     """No query names a metric or a label that is not told; every metric has a panel, and a line in the reference."""
     told = exposed(ours.metrics())
+    assert ours.simulator.token not in ours.metrics()
     alerts = {name for rule in rules() for name in names_in(rule["expr"])}
     drawn = {name for query in expressions() for name in names_in(query)}
     assert alerts - told == set()
