@@ -35,6 +35,7 @@ from fetcher.store.schema import (
     source_states,
 )
 from fetcher.store.serials import _SPREAD, _phase
+from fetcher.store.values import PROJECT
 
 TABLES = (packages, observations, freshness, source_states, history, events, releases)
 CHUNK = 2_000
@@ -74,6 +75,46 @@ def fill(engine: Engine, filling: Filling, processes: int = 2) -> None:
     marks = [{"name": "catalogue", "observed_at": filling.now}]
     with engine.begin() as connection:
         connection.execute(insert(markers), marks)
+    settle(engine)
+
+
+_COMPRESSED = (
+    """CREATE UNLOGGED TABLE compressed AS
+    WITH turns AS (
+        SELECT *, extract(epoch FROM due_at)::float8 / real_every AS turn, real_every * :scale AS every FROM (
+            SELECT *, CASE source WHEN 'github' THEN 86400 ELSE :recheck END::float8 AS real_every FROM source_states
+        ) AS states
+    ), slots AS (
+        SELECT *, turn - :now / every - floor(turn - :now / every) AS wait FROM turns
+    ), moments AS (
+        SELECT *,
+            CASE source WHEN 'pypi' THEN :now + (extract(epoch FROM due_at)::float8 - :now) * :scale
+            ELSE :now + wait * every END AS due,
+            CASE source WHEN 'pypi' THEN :now + (extract(epoch FROM whole_at)::float8 - :now) * :scale
+            ELSE :now + (wait - 1) * every END AS whole
+        FROM slots
+    )
+    SELECT package_id, source, CASE source WHEN 'github' THEN whole ELSE :now - 86400 * :scale END AS answered,
+        whole, due, revision FROM moments""",
+    "TRUNCATE source_states",
+    "DROP INDEX ix_source_states_due",
+    """INSERT INTO source_states (package_id, source, answered_at, observed_at, whole_at, due_at, revision, outcome)
+    SELECT package_id, source, to_timestamp(answered), to_timestamp(answered), to_timestamp(whole), to_timestamp(due),
+        revision, 'fetched' FROM compressed ORDER BY package_id, source""",
+    """CREATE INDEX ix_source_states_due ON source_states (source, due_at, package_id) WHERE due_at IS NOT NULL""",
+    """UPDATE freshness SET last_fetched = to_timestamp(answered) FROM compressed
+    WHERE freshness.package_id = compressed.package_id AND source = 'github'""",
+    "DROP TABLE compressed",
+)
+
+
+def compress(engine: Engine, now: datetime, scale: float, recheck: timedelta) -> None:
+    """Make the days of a filled PostgreSQL shorter: every slot and re-check where the planner puts it in such days."""
+    given = {"now": now.timestamp(), "scale": scale, "recheck": recheck.total_seconds()}
+    with engine.begin() as connection:
+        for statement in _COMPRESSED:
+            needed = {name: value for name, value in given.items() if f":{name}" in statement}
+            connection.execute(text(statement), needed)
     settle(engine)
 
 
@@ -200,7 +241,7 @@ def _details(filling: Filling, repository: Repository) -> Row:
 
 def _project(project: Project) -> tuple[Row, list[Row]]:
     if project.status is ProjectStatus.QUARANTINED:
-        return {"pypi_latest": None, "pypi_status": QUARANTINED}, []
+        return {**dict.fromkeys(PROJECT), "pypi_status": QUARANTINED}, []
     found = in_order(
         release(one.version, [File(one.uploaded_at, one.yanked, one.yanked_reason, one.requires_python)])
         for one in project.releases

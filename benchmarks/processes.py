@@ -44,6 +44,15 @@ def cpu_of(pid: int) -> float:
     return sum(map(int, times)) / _TICKS
 
 
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has; 0 for one that is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def family(pid: int) -> list[int]:
     """A process and all of its descendants."""
     try:

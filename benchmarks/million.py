@@ -1,0 +1,262 @@
+"""``python -m benchmarks.million``: part of a day of a million packages on one token, with real workers.
+
+A catalogue that stands as after its first pass is written into PostgreSQL; 5 % of its heads have moved since and 1 % of
+its projects have a new release. Then Celery workers and beat refresh it, in compressed time: the day, GitHub's hour and
+minute, and every wait are shorter by the same factor, and so are answers. A stretch of the day is run and each of its
+parts measured by itself: what a package costs is the same in all of them, so the day is the stretch, repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import redis
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine, text
+
+from benchmarks.database import Written, filled, postgres, written
+from benchmarks.engine import settings_for, settings_of
+from benchmarks.filling import Filling, compress
+from benchmarks.processes import end_well, family, own_cpu, redis_server, resident
+from benchmarks.simulated import Counted, SimulatorProcess, simulator
+from benchmarks.workers import Workers, workers
+from fetcher.store import open_engine
+from fetcher.wiring import open_parts
+
+DAY = timedelta(days=1)
+RECHECKS = 90
+"""Days between two whole re-checks: at 30, a million packages' re-checks alone take 67,000 of the day's 120,000 REST
+requests, and with the moved heads more than there are."""
+ANSWERS_TAKE = 1.0
+"""Seconds of a real hour that an answer takes beside its computing."""
+_WARM = 0.25
+"""Of an hour, before the first part is measured: workers start, and what has moved of the index is found due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What everybody had done and had in hand at one moment."""
+
+    at: float
+    written: Written
+    cpu: float
+    largest_worker: int
+    redis: int
+    waiting: int
+    """Messages in the background's queue."""
+    late: timedelta
+    """How long the package that is due longest has been due, in the day's own time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Asking the index's root for a million serials and holding them against the stored ones, in one process."""
+
+    seconds: float
+    cpu: float
+    resident_before: int
+    resident_most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """All that was measured."""
+
+    samples: list[Sample]
+    counted: Counted
+    root: Root
+    ages: list[float]
+    """Median, 95th of a hundred and oldest answer of the repositories, in hours of the day's own time."""
+    redis_peak: int
+    most_in_flight: int
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="fetcher-bench-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def measure(url: str, packages: int, hour: float, hours: float, parts: int, processes: int, folder: Path) -> Day:
+    """Refresh for so many hours of the day's own time."""
+    scale = hour / 3600
+    options = ["--latency", f"{ANSWERS_TAKE * scale:.4f}"]
+    with redis_server() as redis_url, simulator(packages, *options, hour=hour) as upstreams:
+        day = DAY * scale
+        more: dict[str, object] = {
+            "refresh_interval": round(day.total_seconds()),
+            "recheck_interval": round((RECHECKS * day).total_seconds()),
+        }
+        environment = settings_for(upstreams, folder, redis_url, url, **more)
+        environment["FETCHER_LOG_LEVEL"] = "WARNING"
+        say = Console(stderr=True).log
+        churned = upstreams.act("churn", heads=0.05, releases=0.01)
+        say(f"{len(churned['pushed']):,} heads moved, {len(churned['released']):,} releases")
+        engine = open_engine(url)
+        compress(engine, datetime.now(UTC), scale, RECHECKS * DAY)
+        say("slots compressed")
+        root = asyncio.run(_ask_root(environment))
+        say(f"root: {root}")
+        upstreams.forget()
+        server = redis.Redis.from_url(redis_url)
+        with workers(os.environ | environment, processes, folder) as running:
+            time.sleep(_WARM * hour)
+            samples = [_sample(engine, running, server, day)]
+            for _ in range(parts):
+                time.sleep(hours * hour / parts)
+                if not running.run():
+                    raise RuntimeError(f"the workers ended: {(folder / 'worker.log').read_text()[-2000:]}")
+                samples.append(_sample(engine, running, server, day))
+                say(str(samples[-1]))
+            ages = _ages(engine, day)
+        info: Any = server.info("memory")
+        found = Day(samples, upstreams.summary(), root, ages, info["used_memory_peak"], _in_flight(upstreams))
+        engine.dispose()
+        return found
+
+
+async def _ask_root(environment: dict[str, str]) -> Root:
+    """In this process, which has imported all that a worker has: its memory is a worker's."""
+    parts = await open_parts(settings_of(environment))
+    before, cpu, began = resident(os.getpid()), own_cpu(), time.monotonic()
+    most = before
+    watching = True
+
+    async def watch() -> None:
+        nonlocal most
+        while watching:
+            most = max(most, resident(os.getpid()))
+            await asyncio.sleep(0.05)
+
+    watcher = asyncio.create_task(watch())
+    await parts.serials.check()
+    watching = False
+    await watcher
+    found = Root(time.monotonic() - began, own_cpu() - cpu, before, max(most, resident(os.getpid())))
+    await parts.aclose()
+    return found
+
+
+def _in_flight(upstreams: SimulatorProcess) -> int:
+    return upstreams.most_in_flight("github")
+
+
+def _sample(engine: Engine, running: Workers, server: redis.Redis, day: timedelta) -> Sample:
+    children = family(running.worker.pid)
+    memory: Any = server.info("memory")
+    waiting: Any = server.llen("background")
+    with engine.connect() as connection:
+        first = connection.execute(
+            text("SELECT min(due_at) FROM source_states WHERE source = 'github' AND due_at IS NOT NULL")
+        ).scalar_one()
+    return Sample(
+        at=time.monotonic(),
+        written=written(engine),
+        cpu=running.cpu(),
+        largest_worker=max(resident(pid) for pid in children),
+        redis=memory["used_memory"],
+        waiting=waiting,
+        late=max(datetime.now(UTC) - first, timedelta(0)) * (DAY / day),
+    )
+
+
+def _ages(engine: Engine, day: timedelta) -> list[float]:
+    with engine.connect() as connection:
+        ages = connection.execute(
+            text(
+                "SELECT percentile_cont(ARRAY[0.5, 0.95, 1]) WITHIN GROUP (ORDER BY extract(epoch FROM now() -"
+                " answered_at)) FROM source_states WHERE source = 'github'"
+            )
+        ).scalar_one()
+    return [age / day.total_seconds() * 24 for age in ages]
+
+
+def parts_table(found: Day, hour: float) -> Table:
+    """A row a part of the stretch: what a package cost in it."""
+    table = Table(title=f"Parts of the day, an hour in {hour:g} s", title_justify="left")
+    for column in (
+        "hours of\nthe day",
+        "packages\nrefreshed",
+        "an hour\n(41,667)",
+        "worker CPU\nms a package",
+        "written, bytes\na package",
+        "states in\ntheir place",
+        "largest\nworker MB",
+        "Redis\nMB",
+        "batches\nwaiting",
+        "longest due\nminutes",
+    ):
+        table.add_column(column, justify="right")
+    for one, other in zip(found.samples, found.samples[1:], strict=False):
+        count = other.written.refreshed - one.written.refreshed
+        hours = (other.at - one.at) / hour
+        updated = other.written.updated - one.written.updated
+        table.add_row(
+            f"{(one.at - found.samples[0].at) / hour:.2f} + {hours:.2f}",
+            f"{count:,}",
+            f"{count / hours:,.0f}",
+            f"{1000 * (other.cpu - one.cpu) / max(count, 1):.2f}",
+            f"{(other.written.log_position - one.written.log_position) / max(count, 1):,.0f}",
+            f"{(other.written.in_place - one.written.in_place) / max(updated, 1):.0%}",
+            f"{other.largest_worker / 2**20:.0f}",
+            f"{other.redis / 2**20:.1f}",
+            f"{other.waiting:,}",
+            f"{other.late / timedelta(minutes=1):.1f}",
+        )
+    return table
+
+
+def lines(found: Day, packages: int, hour: float) -> list[str]:
+    """The whole, in words."""
+    first, last = found.samples[0], found.samples[-1]
+    count, hours = last.written.refreshed - first.written.refreshed, (last.at - first.at) / hour
+    counted, root = found.counted, found.root
+    median, most, oldest = found.ages
+    log = (last.written.log_position - first.written.log_position) / max(count, 1)
+    return [
+        f"{count:,} packages in {hours:.2f} hours of the day: a million in {packages / (count / hours):.1f} hours",
+        f"points: {counted.points}; limits tripped {counted.tripped}, while told to wait {counted.asked_while_waiting}",
+        f"most requests in flight {found.most_in_flight}",
+        f"hours since the answer: median {median:.1f}, 95 of 100 below {most:.1f}, oldest {oldest:.1f}",
+        f"worker CPU {1000 * (last.cpu - first.cpu) / max(count, 1):.2f} ms a package",
+        f"PostgreSQL {last.written.size / 2**20:,.0f} MB; written {log:,.0f} bytes a package",
+        f"Redis peak {found.redis_peak / 2**20:.1f} MB",
+        f"the index's root: {root.seconds:.0f} s, {root.cpu:.0f} s of CPU",
+        f"memory meanwhile: {root.resident_before / 2**20:.0f} MB before, {root.resident_most / 2**20:.0f} MB at most",
+    ]
+
+
+def main(
+    packages: Annotated[int, typer.Option(min=1000, help="How many packages.")] = 1_000_000,
+    hour: Annotated[float, typer.Option(min=10, help="Seconds that an hour lasts.")] = 240,
+    hours: Annotated[float, typer.Option(min=0.1, help="How much of the day to run, in its own hours.")] = 2,
+    parts: Annotated[int, typer.Option(min=1, help="Parts of the stretch to measure apart.")] = 4,
+    processes: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    database: Annotated[str | None, typer.Option(help="A PostgreSQL that is filled already; it is changed.")] = None,
+) -> None:
+    """Part of a day of a million packages: what each costs, and that it costs the same throughout."""
+    console = Console(width=180)
+    with _folder() as folder:
+        if database is not None:
+            found = measure(database, packages, hour, hours, parts, processes, folder)
+        else:
+            with postgres() as server:
+                url = filled(server, Filling(packages, datetime.now(UTC), recheck=RECHECKS * DAY))
+                found = measure(url, packages, hour, hours, parts, processes, folder)
+    console.print(parts_table(found, hour), *lines(found, packages, hour), sep="\n")
+
+
+if __name__ == "__main__":
+    end_well()
+    typer.run(main)
