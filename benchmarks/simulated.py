@@ -78,6 +78,11 @@ class SimulatorProcess:
         found: list[dict[str, Any]] = self._get(f"/log?route={route}&limit={_LOG_WHOLE}")
         return found
 
+    def log_of_all(self) -> list[dict[str, Any]]:
+        """Every request that is kept of since the log was cleared."""
+        found: list[dict[str, Any]] = self._get(f"/log?limit={_LOG_WHOLE}")
+        return found
+
     def most_in_flight(self, upstream: str) -> int:
         """The most requests that were under way at once."""
         found: int = self._get("/summary")["most_in_flight"].get(upstream, 0)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from fetcher.documents import KEYS
 from fetcher.errors import ConfigError
 
-GROUP = 20_000
+GROUP = 5_000
 """Rows of one group: what is held in memory, and what a reader may pass over."""
 
 _TIMES = ("last_updated", "last_fetched", "created", "modified")

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from packaging.utils import canonicalize_name
-from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from fetcher.model import Upstream, Validators
 from fetcher.wire import Request, Resource, Route
@@ -30,6 +29,8 @@ _UNCONDITIONAL = Validators()
 
 def default_root() -> str:
     """The public index's root, without a trailing slash."""
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415  (it brings a parser of HTML: a tenth of a second)
+
     return PYPI_SIMPLE_ENDPOINT.rstrip("/").removesuffix("/simple")
 
 

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, inspect, text
 
 from fetcher.errors import StoreError
 from fetcher.model import REPOSITORY_SOURCES, Source
 from fetcher.store import current_revision, is_current, open_engine, upgrade
+from fetcher.store.migrations import HEAD
 from fetcher.store.schema import Base
 from tests.postgres import PostgresServer
 from tests.stores import LEASE, NOW, Catalogue, answered, stats, store_on
@@ -241,3 +244,10 @@ def _nodes(plan: dict[str, Any]) -> Any:
     yield plan
     for child in plan.get("Plans", ()):
         yield from _nodes(child)
+
+
+def test_the_head_that_is_looked_for_is_the_newest_migration() -> None:
+    """Every command compares with a constant, so that it need not import Alembic."""
+    config = Config()
+    config.set_main_option("script_location", "fetcher.store:migrations")
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD

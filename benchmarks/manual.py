@@ -1,0 +1,230 @@
+"""``python -m benchmarks.manual``: how long a person waits, with 10,000 packages waiting in the background.
+
+The whole stack is real: PostgreSQL, Redis, a worker, a worker of the queue ``now``, beat, the web process. All packages
+are in the queue ``background`` when the first person asks, one after the other, each for another package: over HTTP,
+and by command. From asking to stored counts; of it is taken off what the upstream took to answer for this package, by
+the simulator's own log (answers that overlap count once). The command's time runs from its start as a process.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.engine import import_packages, settings_for, settings_of
+from benchmarks.processes import end_well, ended, redis_server
+from benchmarks.simulated import SimulatorProcess, simulator
+from fetcher.overview import OPEN, RequestState
+from fetcher.store import SqlStore
+from fetcher.wiring import open_store
+from tests.postgres import PostgresProcess
+
+AT_MOST = 1.0
+"""Seconds beyond the upstream's own time, of 95 in a hundred."""
+TOKEN = "of-the-benchmark"  # noqa: S105
+_BIN = Path(sys.executable).parent
+_ROOT = Path(__file__).parent.parent
+_GIVES_UP = timedelta(seconds=60)
+_WARM = 200
+"""Sources answered before anybody asks: by then the workers are at it."""
+_CELERY = ("celery", "--quiet", "-A", "tasks")
+_PROCESSES = {
+    "worker": (*_CELERY, "worker", "--queues", "background,control", "--hostname", "background@%h"),
+    "now": (*_CELERY, "worker", "--queues", "now", "--hostname", "now@%h", "--concurrency", "2"),
+    "beat": (*_CELERY, "beat"),
+    "web": ("fetcher", "web"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One person's, from asking to stored; and by what names the simulator's log knows the package."""
+
+    names: frozenset[str]
+    began: datetime
+    asked: datetime
+    """When the request was stored: a command has its start behind it by then."""
+    stored: datetime
+    done: bool
+
+    @property
+    def whole(self) -> float:
+        return (self.stored - self.began).total_seconds()
+
+    def upstream(self, log: Sequence[Mapping[str, Any]]) -> float:
+        """Seconds in which the upstream was answering for this package, for whomever."""
+        spans = []
+        for entry in log:
+            at = datetime.fromisoformat(entry["at"])
+            if self.began <= at <= self.stored and not self.names.isdisjoint(entry["packages"]):
+                spans.append((at, min(at + timedelta(seconds=entry["took"] or 0), self.stored)))
+        return covered(spans)
+
+
+def covered(spans: Sequence[tuple[datetime, datetime]]) -> float:
+    """Seconds that lie in any of the spans."""
+    total, end = timedelta(0), datetime.min.replace(tzinfo=UTC)
+    for start, stop in sorted(spans):
+        total += max(timedelta(0), stop - max(start, end))
+        end = max(end, stop)
+    return total.total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What runs, and who asks it."""
+
+    store: SqlStore
+    environment: Mapping[str, str]
+    client: httpx.Client
+
+    def by_http(self, slug: str) -> str:
+        answer = self.client.post(f"/api/v4/packages/{slug}/refresh/")
+        answer.raise_for_status()
+        return str(answer.json()["id"])
+
+    def by_command(self, slug: str) -> str:
+        command = [str(_BIN / "fetcher"), "refresh", slug, "--queue"]
+        said = subprocess.run(command, env=dict(self.environment), check=True, capture_output=True, text=True)
+        found = re.search(r"/refreshes/(\w+)/", said.stderr)
+        assert found is not None, said.stderr
+        return found[1]
+
+    def wait(self, ask: Callable[[str], str], slug: str) -> Wait:
+        """Ask for one package, and look until what came of it is stored."""
+        package = self.store.package(slug)
+        assert package is not None
+        assert package.entry.repo_url is not None
+        names = frozenset({package.entry.slug, package.entry.repo_url.partition("github.com/")[2]})
+        began = datetime.now(UTC)
+        request_id = ask(slug)
+        while True:
+            request = self.store.request(request_id)
+            assert request is not None
+            if request.state not in OPEN:
+                stored = request.finished_at or datetime.now(UTC)
+                return Wait(names, began, request.asked_at, stored, request.state is RequestState.DONE)
+            if datetime.now(UTC) - began > _GIVES_UP:
+                return Wait(names, began, request.asked_at, datetime.now(UTC), False)
+            time.sleep(0.05)
+
+    def waiting(self) -> int:
+        """Packages whose sources have not all been answered."""
+        return sum(count.packages - count.answered for count in self.store.counts(datetime.now(UTC)))
+
+
+@contextmanager
+def house(packages: int, latency: float, folder: Path) -> Iterator[tuple[House, SimulatorProcess, list[str]]]:
+    """The stack, with every package in the queue and the workers at it."""
+    with ExitStack() as open_now:
+        database = PostgresProcess(Path(tempfile.mkdtemp(prefix="fetcher-pg-", dir="/tmp")), {"listen_addresses": ""})
+        open_now.callback(shutil.rmtree, database.folder, ignore_errors=True)
+        database.start()
+        open_now.callback(database.stop)
+        redis_url = open_now.enter_context(redis_server())
+        upstreams = open_now.enter_context(simulator(packages, "--latency", f"{latency:g}"))
+        url = database.server.create()
+        given = settings_for(upstreams, folder, redis_url, url, web_token=TOKEN, web_port=0, plan_interval=60)
+        environment = os.environ | given
+        store, engine = open_store(settings_of(given))
+        open_now.callback(engine.dispose)
+        slugs = import_packages(store, datetime.now(UTC), packages, folder)
+        for name, command in _PROCESSES.items():
+            log = open_now.enter_context((folder / f"{name}.log").open("wb"))
+            started = subprocess.Popen(
+                [str(_BIN / command[0]), *command[1:]], env=environment, cwd=_ROOT, stdout=log, stderr=subprocess.STDOUT
+            )
+            open_now.callback(ended, started)
+        address = _address(folder / "web.log")
+        client = httpx.Client(base_url=address, headers={"authorization": f"Bearer {TOKEN}"}, timeout=30)
+        found = House(store, environment, open_now.enter_context(client))
+        queue = [str(_BIN / "fetcher"), "refresh", "--all", "--queue"]
+        subprocess.run(queue, env=environment, check=True, stderr=subprocess.DEVNULL)
+        before = found.waiting()
+        while found.waiting() > before - _WARM:
+            time.sleep(0.5)
+        yield found, upstreams, slugs
+
+
+def _address(log: Path) -> str:
+    for _ in range(300):
+        listens = re.search(r"http://\S+/", log.read_text("utf-8")) if log.exists() else None
+        if listens is not None:
+            return listens[0]
+        time.sleep(0.1)
+    raise RuntimeError("the web process does not listen")
+
+
+def table(found: Mapping[str, tuple[Sequence[Wait], Sequence[float]]], latency: float) -> Table:
+    """A row a way of asking."""
+    shown = Table(title=f"An answer takes the upstream {latency:g} s", title_justify="left")
+    for column in (
+        "asked",
+        "waits",
+        "failed",
+        "whole p50",
+        "whole p95",
+        "beyond p50",
+        "beyond p95",
+        f"≤ {AT_MOST:g} s",
+    ):
+        shown.add_column(column, justify="right")
+    for how, (waits, beyond) in found.items():
+        whole = [wait.whole for wait in waits]
+        verdict = "[green]yes[/]" if _rank(beyond, 95) <= AT_MOST else "[red]NO[/]"
+        figures = [_rank(whole, 50), _rank(whole, 95), _rank(beyond, 50), _rank(beyond, 95)]
+        failed = sum(not wait.done for wait in waits)
+        shown.add_row(how, str(len(waits)), str(failed), *(f"{one:.2f} s" for one in figures), verdict)
+    return shown
+
+
+def _rank(values: Sequence[float], share: int) -> float:
+    return sorted(values)[max(0, -(-len(values) * share // 100) - 1)]
+
+
+def main(
+    packages: Annotated[int, typer.Option(min=100, help="How many wait in the background.")] = 10_000,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds that every answer takes.")] = 0.2,
+    people: Annotated[int, typer.Option(min=1, help="How many ask by HTTP; a third as many by command.")] = 60,
+    seed: Annotated[int, typer.Option(help="Of who asks for what, and when.")] = 6,
+) -> None:
+    """How long a person waits beyond the upstream's own time."""
+    console, rng = Console(width=120), random.Random(seed)  # noqa: S311
+    with (
+        tempfile.TemporaryDirectory(prefix="fetcher-bench-") as folder,
+        house(packages, latency, Path(folder)) as (asked, upstreams, slugs),
+    ):
+        console.print(f"{asked.waiting():,} sources of {packages:,} packages wait")
+        ways = {"by HTTP": (asked.by_http, people), "by command": (asked.by_command, -(-people // 3))}
+        waits: dict[str, list[Wait]] = {name: [] for name in ways}
+        for name, (ask, number) in ways.items():
+            for slug in rng.sample(slugs[packages // 2 :], number):
+                time.sleep(rng.expovariate(2))
+                waits[name].append(asked.wait(ask, slug))
+        console.print(f"{asked.waiting():,} sources wait still; limits tripped: {upstreams.summary().tripped}")
+        log = upstreams.log_of_all()
+        waits["by command, once it runs"] = [replace(one, began=one.asked) for one in waits["by command"]]
+        found = {name: (few, [one.whole - one.upstream(log) for one in few]) for name, few in waits.items()}
+        console.print(table(found, latency))
+
+
+if __name__ == "__main__":
+    end_well()
+    typer.run(main)
