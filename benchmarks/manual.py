@@ -127,7 +127,8 @@ class House:
 
     def waiting(self) -> int:
         """Packages whose sources have not all been answered."""
-        return sum(count.packages - count.answered for count in self.store.counts(datetime.now(UTC)))
+        figures = self.store.figures(datetime.now(UTC), timedelta(days=1))
+        return sum(one.packages - one.answered for one in figures.sources.values())
 
 
 @contextmanager
