@@ -22,7 +22,8 @@ from fetcher.wire import Answer, Response
 
 _API = "Simple API's root"
 _DEEPEST = 16
-_LONGEST_TOKEN = 1024 * 1024
+_LONGEST_TOKEN = 64 * 1024
+"""The parser looks through an unfinished value anew with each piece: with a long one in tiny pieces it never ends."""
 _LARGEST_SERIAL = 2**63 - 1
 _PACKED_AT_ONCE = 1000
 
@@ -84,7 +85,7 @@ class SerialFeed:
     """Takes the root's body piece by piece and keeps the serials of ``wanted`` projects (of all, if ``None``).
 
     ``feed`` never raises: a fault is remembered and told by ``close``. Nothing is concluded from a listing that is
-    cut off or broken at any place. Memory is bounded by the wanted names, one piece and a token of 1 MiB.
+    cut off or broken at any place. Memory is bounded by the wanted names, one piece and a token of 64 KiB.
     """
 
     def __init__(self, wanted: Container[str] | None = None) -> None:
@@ -103,7 +104,7 @@ class SerialFeed:
         self._attempt(lambda: self._parser.send(piece))
         self._waiting = 0 if self._listing.moved else self._waiting + len(piece)
         if self._waiting > _LONGEST_TOKEN:
-            self._fault = "expected a listing, got a single value of over 1 MiB"
+            self._fault = "expected a listing, got a single value of over 64 KiB"
 
     def close(self) -> Serials | Malformed | Unoffered:
         """The serials by canonical name once the body has ended; ``Unoffered`` where the listing has none at all."""

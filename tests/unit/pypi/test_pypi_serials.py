@@ -68,7 +68,7 @@ def test_nothing_is_concluded_from_a_listing_that_is_cut_off(end: int) -> None:
         (b"[" * 1_000_000, "more than 16 levels"),
         (b'{"projects":[' + b'{"a":' * 1_000_000, "more than 16 levels"),
         (b'{"projects":[' + b"9" * 6000 + b"]}", "breaks off"),
-        (b'{"projects":["' + b"a" * 3_000_000 + b'"]}', "a single value of over 1 MiB"),
+        (b'{"projects":["' + b"a" * 3_000_000 + b'"]}', "a single value of over 64 KiB"),
         (b'{"projects":["\xff"]}', "breaks off"),
         (b'{"projects":[{"name":"a","_last-serial":1e999999}]}', "breaks off"),
     ],
@@ -79,6 +79,17 @@ def test_what_is_no_listing_is_malformed(body: bytes, reason: str) -> None:
     assert isinstance(outcome, Malformed)
     assert reason in outcome.reason
     assert outcome.reason.isprintable()
+
+
+def test_a_value_without_end_in_tiny_pieces() -> None:
+    """It is given up long before the time that its parser would need: that grows with the square of the value."""
+    feed = SerialFeed()
+    body, size = b'{"projects":["' + b"a" * 1_000_000, 10
+    for start in range(0, len(body), size):
+        feed.feed(body[start : start + size])
+    outcome = feed.close()
+    assert isinstance(outcome, Malformed)
+    assert "a single value of over 64 KiB" in outcome.reason
 
 
 def test_a_project_without_a_serial_is_left_out() -> None:
