@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
 import signal
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from rich.console import Console
@@ -117,6 +119,34 @@ def _run(seed: int, minutes: float) -> Iterator[Run]:
         yield Run(seed, time.monotonic() + 60 * minutes - _LAST, Path(folder))
 
 
+def _days(seed: int, deadline: float, folder: Path, told: Connection) -> None:
+    """What happens over simulated days needs no processes of its own: it goes on beside the machine room."""
+    signal.signal(signal.SIGTERM, _end)
+    configure_logging("CRITICAL")
+    run = Run(seed, deadline, folder)
+    run.local()
+    run.upstream((*CLOCK_FAULTS, *GITHUB_FAULTS, *PYPI_FAULTS))
+    told.send((run.findings, run.left_out))
+
+
+@contextmanager
+def _beside(run: Run) -> Iterator[None]:
+    """``_days`` in a process of its own; what it has found is added at the end."""
+    spawning = multiprocessing.get_context("spawn")
+    told, telling = spawning.Pipe(duplex=False)
+    process = spawning.Process(target=_days, args=(run.seed, run.deadline, run.folder / "days", telling), daemon=True)
+    process.start()
+    telling.close()
+    yield
+    try:
+        findings, left_out = told.recv()
+    except EOFError:
+        raise SystemExit("the process with the simulated days has died") from None
+    run.findings += findings
+    run.left_out += left_out
+    process.join()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=4)
@@ -126,11 +156,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _end)
     began = time.monotonic()
     with _run(options.seed, options.minutes) as run:
-        run.machine_room([TWENTY_KILLS], count=MANY, postgres=True, workers=3)
-        run.machine_room(LONG_ON_POSTGRES, count=PACKAGES, postgres=True)
-        run.machine_room(LONG_ON_SQLITE, count=PACKAGES, postgres=False)
-        run.local()
-        run.upstream((*CLOCK_FAULTS, *GITHUB_FAULTS, *PYPI_FAULTS))
+        with _beside(run):
+            run.machine_room([TWENTY_KILLS], count=MANY, postgres=True, workers=3)
+            run.machine_room(LONG_ON_POSTGRES, count=PACKAGES, postgres=True)
+            run.machine_room(LONG_ON_SQLITE, count=PACKAGES, postgres=False)
         out.print(table_of(run.findings))
     bad = sum(not finding.ok for finding in run.findings)
     took = time.monotonic() - began
