@@ -8,143 +8,20 @@ The seed decides whom the blows hit and when they fall; what the machine's sched
 from __future__ import annotations
 
 import argparse
-import asyncio
-import multiprocessing
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from multiprocessing.connection import Connection
-from pathlib import Path
 
 from rich.console import Console
 
 from fetcher.logs import configure_logging
-from tests.chaos.harness.arena import arena
-from tests.chaos.harness.blows import Blow, strike
-from tests.chaos.harness.findings import Finding, Group, table_of
-from tests.chaos.harness.github_faults import GITHUB_FAULTS
-from tests.chaos.harness.local_faults import CLOCK_FAULTS, LOCAL_FAULTS, CannotMountError
-from tests.chaos.harness.pypi_faults import PYPI_FAULTS
+from tests.chaos.harness.findings import table_of
+from tests.chaos.harness.run import beside, end, running
 from tests.chaos.harness.scenarios import LONG_ON_POSTGRES, LONG_ON_SQLITE, TWENTY_KILLS
-from tests.chaos.harness.upstream import UpstreamFault, make_happen
 
 PACKAGES, MANY = 200, 2_000
-_SHOWN = 3_000
-_TOLD = 10
-"""Packages of a finding that are named; the table counts them all."""
-_LAST = 30.0
-"""Seconds that a fault may take that was begun in time."""
 
 out = Console(width=160)
-err = Console(stderr=True)
-
-
-@dataclass(slots=True)
-class Run:
-    """All findings so far, and how long there is."""
-
-    seed: int
-    deadline: float
-    folder: Path
-    findings: list[Finding] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-    _folders: int = 0
-
-    def take(self, name: str, happen: Callable[[], Finding]) -> None:
-        """Make one fault happen, unless the time is up; what cannot be made to happen here is said."""
-        if time.monotonic() > self.deadline:
-            self.left_out.append(name)
-            return
-        began = time.monotonic()
-        try:
-            finding = happen()
-        except CannotMountError as error:
-            self.left_out.append(f"{name} ({error})")
-            return
-        except AssertionError as error:
-            finding = Finding(Group.HARNESS, name, 1, 0, wrong=[str(error)[:_SHOWN]])
-        self.findings.append(finding)
-        told = f"{'ok  ' if finding.ok else 'FAIL'} {finding.group}: {finding.fault} ({time.monotonic() - began:.0f} s)"
-        err.print(told, markup=False, highlight=False)
-        for bad in (*finding.lost[:_TOLD], *finding.wrong[:_TOLD]):
-            err.print(f"       {bad}", markup=False, highlight=False)
-
-    def new_folder(self) -> Path:
-        self._folders += 1
-        return self.folder / str(self._folders)
-
-    def upstream(self, faults: Sequence[UpstreamFault]) -> None:
-        for fault in faults:
-            self.take(fault.name, partial(_in_simulated_days, make_happen, fault, self.new_folder()))
-
-    def local(self) -> None:
-        for make in LOCAL_FAULTS:
-            self.take(make.__name__, partial(_in_simulated_days, make, self.new_folder()))
-
-    def machine_room(self, blows: Sequence[Blow], *, count: int, postgres: bool, workers: int = 2) -> None:
-        if time.monotonic() > self.deadline:
-            self.left_out += [blow.name for blow in blows]
-            return
-        try:
-            with arena(self.new_folder(), count=count, seed=self.seed, postgres=postgres, workers=workers) as made:
-                for blow in blows:
-                    self.take(blow.name, partial(strike, made, blow))
-        except AssertionError as error:
-            self.findings.append(
-                Finding(Group.HARNESS, f"first pass of {count}", 1, count, wrong=[str(error)[:_SHOWN]])
-            )
-            err.print(f"FAIL no first pass of {count}: {error}", markup=False, highlight=False)
-
-
-def _in_simulated_days(happen: Callable[..., Awaitable[Finding]], *given: object) -> Finding:
-    async def happening() -> Finding:
-        return await happen(*given)
-
-    return asyncio.run(happening())
-
-
-def _end(_number: int, _frame: object) -> None:
-    """Told to stop, it ends what it started: every context is left in order."""
-    sys.exit(128 + signal.SIGTERM)
-
-
-@contextmanager
-def _run(seed: int, minutes: float) -> Iterator[Run]:
-    with tempfile.TemporaryDirectory(prefix="fetcher-chaos-") as folder:
-        yield Run(seed, time.monotonic() + 60 * minutes - _LAST, Path(folder))
-
-
-def _days(seed: int, deadline: float, folder: Path, told: Connection) -> None:
-    """What happens over simulated days needs no processes of its own: it goes on beside the machine room."""
-    signal.signal(signal.SIGTERM, _end)
-    configure_logging("CRITICAL")
-    run = Run(seed, deadline, folder)
-    run.local()
-    run.upstream((*CLOCK_FAULTS, *GITHUB_FAULTS, *PYPI_FAULTS))
-    told.send((run.findings, run.left_out))
-
-
-@contextmanager
-def _beside(run: Run) -> Iterator[None]:
-    """``_days`` in a process of its own; what it has found is added at the end."""
-    spawning = multiprocessing.get_context("spawn")
-    told, telling = spawning.Pipe(duplex=False)
-    process = spawning.Process(target=_days, args=(run.seed, run.deadline, run.folder / "days", telling), daemon=True)
-    process.start()
-    telling.close()
-    yield
-    try:
-        findings, left_out = told.recv()
-    except EOFError:
-        raise SystemExit("the process with the simulated days has died") from None
-    run.findings += findings
-    run.left_out += left_out
-    process.join()
 
 
 def main() -> int:
@@ -153,10 +30,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="no fault is begun in the last half minute of it")
     options = parser.parse_args()
     configure_logging("CRITICAL")
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, end)
     began = time.monotonic()
-    with _run(options.seed, options.minutes) as run:
-        with _beside(run):
+    with running(options.seed, options.minutes) as run:
+        with beside(run):
             run.machine_room([TWENTY_KILLS], count=MANY, postgres=True, workers=3)
             run.machine_room(LONG_ON_POSTGRES, count=PACKAGES, postgres=True)
             run.machine_room(LONG_ON_SQLITE, count=PACKAGES, postgres=False)
