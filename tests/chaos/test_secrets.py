@@ -151,6 +151,10 @@ PATHS = (
 )
 
 
+OTHERWISE = {"/nowhere": 404, "/api/v4/packages/?limit=x": 400, "/readyz": 503}
+"""What is not answered with 200: nobody plans here."""
+
+
 def test_the_page_and_the_api_tell_no_secret(
     ours: Stack, marked: Marked, simulator: Simulator, redis: RedisProcess
 ) -> None:
@@ -171,7 +175,8 @@ def test_the_page_and_the_api_tell_no_secret(
         simulator.faults.add(Rule(kind=Kind.HTML, route="project_json"))
         ours.fetcher("refresh", "--all")
         told += [_shown(asked), _shown(operator.get(followed)), _shown(logged_in)]
-        told += [_shown(client.get(path)) for client in (operator, stranger) for path in PATHS]
+        pages = [(path, client.get(path)) for client in (operator, stranger) for path in PATHS]
+        told += [_shown(page) for _, page in pages]
         told += [_shown(stranger.post("/login", data={"token": marked.operator[:-1]}))]
         told += [_shown(stranger.post("/packages/alpha/refresh", data={"token": marked.operator}))]
         told += [_shown(stranger.post("/api/v4/packages/alpha/refresh/", headers={"Authorization": "Bearer Marked"}))]
@@ -182,6 +187,7 @@ def test_the_page_and_the_api_tell_no_secret(
     web.end()
 
     assert (asked.status_code, logged_in.status_code) == (202, 303)
+    assert [page.status_code for _, page in pages] == [OTHERWISE.get(path, 200) for path, _ in pages]
     assert marked.found_in("\n".join(told)) == []
     assert marked.found_in(stored) == []
     assert marked.found_in(everything_written_to(ours.folder)) == []

@@ -213,6 +213,7 @@ async def house(
             made.judge.note()
             assert await made.until_fresh(clock.now() - DAY, clock.now() + DAY) is not None, "the first pass"
             assert not made.judge.not_current()
+            assert not made.judge.wrong()  # and what is stored is remembered: it is what a fault may blank
             yield made
         finally:
             await made.parts.aclose()
