@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -136,6 +137,20 @@ def test_load_gives_the_lists_when_asked_to(catalogue: Catalogue) -> None:
     assert catalogue.store.load(claim)[0].contributors is None
     (target,) = catalogue.store.load(claim, details=True)
     assert (target.contributors, target.commit_days) == (people, days)
+
+
+def test_a_target_without_a_claim(catalogue: Catalogue) -> None:
+    """It is what a claim of all sources loads, and nobody holds anything for it."""
+    (a,) = catalogue.add("a", project=True)
+    catalogue.store.record([answered(a, Source.GITHUB, stats()), answered(a, Source.CONTRIBUTORS, Contributors(()))])
+    target = catalogue.store.target(a)
+    assert target is not None
+    assert all(state.lease is None for state in target.states.values())
+    claim = catalogue.store.claim_packages([a], tuple(Source), NOW, LEASE)
+    assert claim is not None
+    (loaded,) = catalogue.store.load(claim, details=True)
+    assert replace(loaded, lease="", states=target.states) == target
+    assert catalogue.store.target(7) is None
 
 
 def test_due_ids(catalogue: Catalogue) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
@@ -29,7 +30,18 @@ from fetcher.outcome import (
     Unauthorized,
     kind,
 )
-from fetcher.planner import LONGEST_PAUSE, Cadence, Next, Pauses, is_gone, phase, schedule, slot
+from fetcher.planner import (
+    LONGEST_PAUSE,
+    Cadence,
+    DueReason,
+    Next,
+    Pauses,
+    is_gone,
+    phase,
+    schedule,
+    slot,
+    why_due,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=n) for n in (1, 60, 3_600, 86_400))
@@ -232,3 +244,55 @@ def test_missing_ones_take_days_to_strike_out() -> None:
     assert 3 <= state.failures <= 5
     assert state.last_failed_at is not None
     assert 2 * DAY <= state.last_failed_at - NOW <= 7 * DAY
+
+
+# --- why then ---------------------------------------------------------------------------------------------------
+
+
+def _folded(state: SourceState, what: outcome.Outcome[Any], at: datetime) -> SourceState:
+    """``state`` after ``what``, as the store keeps it."""
+    plan = schedule(7, state, what, at, CADENCE)
+    return replace(
+        state,
+        observed_at=at,
+        answered_at=at if plan.answered else state.answered_at,
+        failures=plan.failures,
+        first_failed_at=plan.first_failed_at,
+        last_failed_at=state.last_failed_at if plan.answered else at,
+        outcome=kind(what),
+        due_at=plan.due_at,
+    )
+
+
+@given(st.lists(st.sampled_from([one for one in EVERY if not isinstance(one, Deferred | Throttled)]), min_size=1))
+def test_every_due_time_that_the_planner_gave_is_explained(outcomes: list[outcome.Outcome[Any]]) -> None:
+    """After any outcomes, the last one's rule is recognised: a slot, the slow re-check, or a pause."""
+    state, at = FRESH, NOW
+    for what in outcomes:
+        state = _folded(state, what, at)
+        at += HOUR
+    last = outcomes[-1]
+    expected = DueReason.COOLING
+    if isinstance(last, Fetched | NotModified):
+        expected = DueReason.SLOT
+    elif isinstance(last, Blocked) and last.cause is BlockCause.TOO_LARGE:
+        expected = DueReason.RECHECK
+    assert why_due(7, state, CADENCE) is expected
+
+
+def test_due_times_that_no_pause_and_no_slot_gave() -> None:
+    """Never asked, without a time, throttled, moved, asked for by somebody, and put off in a pause."""
+    answered_one = _folded(replace(FRESH, source=Source.COMMITS, revision="abc"), Fetched(1), NOW)
+    soon = replace(answered_one, due_at=NOW + MINUTE)
+    cases = {
+        DueReason.FOLLOWS: (SourceState(Source.COMMITS), None),
+        DueReason.FIRST: (replace(FRESH, due_at=NOW), None),
+        DueReason.QUOTA: (_folded(FRESH, Throttled("why"), NOW), None),
+        DueReason.MOVED: (soon, "def"),
+        DueReason.OTHERWISE: (soon, "abc"),
+    }
+    for reason, (state, head) in cases.items():
+        assert why_due(7, state, CADENCE, head) is reason
+    assert why_due(7, replace(soon, source=Source.PYPI, expected="9"), CADENCE) is DueReason.MOVED
+    cooling = _folded(FAILING, Transient("why"), NOW)
+    assert why_due(7, replace(cooling, due_at=NOW), CADENCE) is DueReason.OTHERWISE

@@ -1,0 +1,157 @@
+"""What Redis and real workers tell of the queues: ages, rates, what runs, and clear words where nobody answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from fetcher.simulator.server import Simulator
+from tasks import traffic
+from tests.integration.conftest import SEEDS
+from tests.stack import _BIN, PATIENCE, Stack, simulated, stack
+
+MINUTE = 60.0
+START = 1_800_000_000.0
+"""A moment at which a minute begins."""
+
+
+@pytest.fixture
+def ours(tmp_path: Path, simulator: Simulator, redis_url: str) -> Iterator[Stack]:
+    with stack(tmp_path, **simulated(simulator), redis_url=redis_url, plan_interval=1) as made:
+        assert made.fetcher("import", str(SEEDS)).returncode == 0
+        yield made
+
+
+def _queues(ours: Stack) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in json.loads(ours.fetcher("queues", "--json").stdout)}
+
+
+def test_what_waits_is_counted_and_timed(ours: Stack) -> None:
+    """Without a worker: how many wait, since when the oldest, how many came, and that nothing is known of running."""
+    before = datetime.now(UTC)
+    for slug in ("lesscpy", "django-vies"):
+        assert ours.fetcher("refresh", slug, "--queue").returncode == 0
+    now = _queues(ours)["now"]
+    sent = datetime.fromisoformat(now["oldest_sent_at"])
+    assert before - timedelta(seconds=1) <= sent <= datetime.now(UTC)
+    assert (now["waiting"], now["is_stuck"]) == (2, True)
+    assert (now["running"], now["reserved"], now["empty_in"]) == (None, None, None)
+    assert now["came"] > 0 == now["went"]
+    told = ours.fetcher("queues")
+    assert "no worker answered within a second" in told.stdout
+    assert told.stderr.startswith("NOBODY TAKES FROM NOW")
+    status = ours.fetcher("status")
+    assert "workers: none answered within a second" in status.stdout
+    assert "beat: never seen" in status.stdout
+
+
+def test_what_a_worker_says_of_itself(ours: Stack) -> None:
+    """A worker names its queues; what it has done has gone out of them; `status` tells who lives and what is due."""
+    ours.worker("all", queues="now,background,control")
+    ours.beat()
+    ours.until(lambda: ours.answered(5), "the seeds are fresh")
+    queues = _queues(ours)
+    (worker,) = queues["now"]["consumers"]
+    assert worker.startswith("all@")
+    assert [one["consumers"] for one in queues.values()] == [[worker]] * 3
+    assert queues["background"]["went"] > 0 < queues["control"]["went"]
+    assert all(type(one[name]) is int for one in queues.values() for name in ("running", "reserved"))
+    status = json.loads(ours.fetcher("status", "--json").stdout)
+    assert (status["workers"], status["redis_fault"], status["beat"]["fault"]) == ([worker], None, None)
+    assert status["states"]["fresh"] == 5
+    assert all(one["keeps_up"] and one["due"] == 0 and one["within_interval"] == 1 for one in status["sources"])
+    assert {quota["resource"] for quota in status["quota"]} >= {"graphql", "core"}
+
+
+def test_explain_tells_of_a_package(ours: Stack) -> None:
+    """Before its first refresh and while somebody waits for it; an unknown slug is said to be one."""
+    assert ours.fetcher("refresh", "lesscpy", "--queue").returncode == 0
+    told = ours.fetcher("explain", "lesscpy")
+    assert told.returncode == 0
+    assert "somebody asked for a refresh" in told.stdout
+    assert "never answered, not asked since its address was made known" in told.stdout
+    assert "asked once its repository has told a head" in told.stdout
+    found = json.loads(ours.fetcher("explain", "lesscpy", "--json").stdout)
+    assert {one["source"]: one["due_because"] for one in found["sources"]} == {
+        "github": "first",
+        "contributors": "follows",
+        "commits": "follows",
+        "pypi": "first",
+    }
+    unknown = ours.fetcher("explain", "nosuch")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert unknown.stderr.startswith("error: no package is called nosuch")
+
+
+def test_redis_away_is_said_and_the_rest_is_told(ours: Stack) -> None:
+    """What the database knows is shown; of quota and workers it says why not. Queues are in Redis alone."""
+    status = ours.fetcher("status", redis_url="redis://127.0.0.1:9/0")
+    assert status.returncode == 0
+    assert status.stdout.startswith("5 packages: 5 stale")
+    assert "workers and quota are not known: Redis cannot be reached" in status.stdout
+    queues = ours.fetcher("queues", redis_url="redis://127.0.0.1:9/0")
+    assert (queues.returncode, queues.stdout) == (1, "")
+    assert queues.stderr.startswith("error: Redis cannot be reached")
+
+
+@pytest.mark.parametrize("command", ["status", "queues"])
+def test_watching_needs_a_terminal_and_ends_with_ctrl_c(ours: Stack, command: str) -> None:
+    """On a terminal the figures are drawn again until Ctrl-C, and status is 0; else it is refused in one line."""
+    piped, both = ours.fetcher(command, "--watch"), ours.fetcher(command, "--watch", "--json")
+    assert (piped.returncode, both.returncode, piped.stdout, both.stdout) == (1, 1, "", "")
+    assert piped.stderr.startswith("error: --watch needs a terminal")
+    assert both.stderr.startswith("error: --watch draws for people")
+    ours_end, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [_BIN / "fetcher", command, "--watch"],
+        env={**ours.environment, "TERM": "xterm", "COLUMNS": "100"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    try:
+        os.close(theirs)
+        _drawn(ours_end, b"github" if command == "status" else b"background")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours_end)
+
+
+def _drawn(terminal: int, words: bytes) -> None:
+    """Read what is drawn until ``words`` have been drawn twice."""
+    seen, deadline = b"", time.monotonic() + PATIENCE
+    while seen.count(words) < 2:
+        assert time.monotonic() < deadline, seen[-2000:]
+        if select.select([terminal], [], [], 1)[0]:
+            seen += os.read(terminal, 65536)
+
+
+def test_rates_are_of_the_last_minutes(redis_url: str) -> None:
+    """Five whole minutes and the one that runs: older ones count no more, and another queue has its own."""
+    with Redis.from_url(redis_url) as client:
+        for minute in range(10):
+            for _ in range(minute + 1):
+                traffic.count(client, "now", traffic.CAME, START + minute * MINUTE)
+        traffic.count(client, "now", traffic.WENT, START + 9 * MINUTE)
+        rates = traffic.rates(client, ["now", "control"], START + 9 * MINUTE + 30)
+        kept = [client.ttl(key) for key in client.keys("fetcher:traffic:*")]
+    assert rates["now"].came == pytest.approx((5 + 6 + 7 + 8 + 9 + 10) / 330)
+    assert rates["now"].went == pytest.approx(1 / 330)
+    assert rates["control"] == traffic.Rates(0, 0)
+    assert all(0 < seconds <= 600 for seconds in kept)

@@ -1,0 +1,95 @@
+"""When a pass will be done: by its pace, held by what the quota serves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fetcher.figures import Histogram, SourceFigures
+from fetcher.model import Source
+from fetcher.ports import Standing
+from fetcher.refresh.forecast import Supply, forecast, supply_for
+from fetcher.wire import Resource
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+AT = NOW.timestamp()
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+def _figures(due: int, answers_a_minute: int, coming: int = 0) -> SourceFigures:
+    """So much is due, so much will be within an hour, and ten minutes' answers."""
+    answers = Histogram(((AT - 600, AT, answers_a_minute * 10),))
+    return SourceFigures(Source.GITHUB, due, answers, due=Histogram(((AT - 9, AT, due), (AT, AT + 3600, coming))))
+
+
+def test_nothing_due_keeps_up() -> None:
+    """Also where nothing was asked of late, for there was nothing to ask."""
+    found = forecast(_figures(0, 0), NOW, NOW, DAY, None)
+    assert (found.keeps_up, found.pace, found.done_at) == (True, 0, None)
+
+
+def test_what_is_asked_within_minutes_keeps_up() -> None:
+    """As many due as are answered in ten minutes is how a steady day looks; one more is a backlog."""
+    assert forecast(_figures(600, 60), NOW, NOW, DAY, None).keeps_up
+    assert not forecast(_figures(601, 60), NOW, NOW, DAY, None).keeps_up
+
+
+def test_a_backlog_without_a_quota_is_done_by_its_pace() -> None:
+    """6,000 at 60 a minute take 100 minutes; what becomes due meanwhile takes longer."""
+    found = forecast(_figures(6000, 60), NOW, NOW, DAY, None)
+    assert found.done_at is not None
+    assert 100 * MINUTE <= found.done_at - NOW <= 110 * MINUTE
+    later = forecast(_figures(6000, 60, coming=1800), NOW, NOW, DAY, None)
+    assert later.done_at is not None
+    assert 130 * MINUTE <= later.done_at - NOW <= 143 * MINUTE
+
+
+def test_nothing_answers() -> None:
+    """A backlog without any answer has no end."""
+    found = forecast(_figures(100, 0), NOW, NOW, DAY, None)
+    assert (found.keeps_up, found.pace, found.done_at) == (False, 0, None)
+
+
+def test_the_quota_holds_the_pace_back() -> None:
+    """100 until the reset in half an hour, then 1,000 each hour: the last of 2,100 comes early in the second one."""
+    supply = Supply(left=100, reset_at=NOW + HOUR / 2, renewed=1000)
+    found = forecast(_figures(2100, 60), NOW, NOW, DAY, supply)
+    assert found.done_at is not None
+    assert HOUR * 1.75 <= found.done_at - NOW <= HOUR * 2
+    assert forecast(_figures(10_000_000, 600_000), NOW, NOW, DAY, supply).done_at is None
+
+
+@pytest.mark.parametrize(
+    ("span", "served"),
+    [(HOUR / 2, 100), (HOUR, 600), (1.5 * HOUR, 1100), (2 * HOUR, 1600), (timedelta(0), 0)],
+)
+def test_what_a_quota_serves(span: timedelta, served: float) -> None:
+    """Until the reset what is left, from then on a window's worth in each window, at most at the pace."""
+    supply = Supply(left=100, reset_at=NOW + HOUR / 2, renewed=1000)
+    assert supply.serves(1000 / 3600, NOW, span) == pytest.approx(served)
+
+
+def test_a_quota_whose_reset_is_past_is_whole() -> None:
+    """Nobody has asked since: the window begins with the next request."""
+    supply = Supply(left=0, reset_at=NOW - HOUR, renewed=1000)
+    assert supply.serves(1, NOW, HOUR) == 1000
+
+
+def _standing(resource: Resource, remaining: int, limit: int | None = 5000) -> Standing:
+    return Standing("me", resource, limit, remaining, NOW + HOUR, None, None, 0)
+
+
+def test_which_quota_serves_which_source() -> None:
+    """Statistics by GraphQL in batches, or by two REST requests each where there is no token; an index has none."""
+    both = [_standing(Resource.CORE, 400), _standing(Resource.GRAPHQL, 4000)]
+    graphql, rest = supply_for(Source.GITHUB, both), supply_for(Source.GITHUB, both[:1])
+    assert graphql is not None
+    assert (graphql.left, graphql.renewed) == (200_000, 250_000)
+    assert rest is not None
+    assert (rest.left, rest.renewed) == (200, 2500)
+    details = supply_for(Source.COMMITS, both, window_scale=0.5)
+    assert details is not None
+    assert (details.left, details.window) == (400, HOUR / 2)
+    assert supply_for(Source.PYPI, both) is None
+    assert supply_for(Source.GITHUB, [_standing(Resource.GRAPHQL, 0, limit=None)]) is None
