@@ -29,6 +29,11 @@ def span(length: timedelta) -> str:
     return f"{seconds} s"
 
 
+def percent(share: float | None) -> str:
+    """A share to a tenth of a percent, rounded down: only all of them are 100 %."""
+    return "–" if share is None else f"{int(share * 1000) / 10:.1f}\N{NARROW NO-BREAK SPACE}%"
+
+
 def silence(planned_at: datetime | None, now: datetime, plan_interval: timedelta) -> str | None:
     """What is wrong with beat, by the last plan that a worker has carried out; ``None`` if it was seen lately."""
     if planned_at is None:

@@ -19,7 +19,7 @@ from fetcher.cli.watching import check_watch, watch_until_interrupted
 from fetcher.errors import BrokerError
 from fetcher.figures import Figures
 from fetcher.model import SharedRepository, Source
-from fetcher.phrases import ago, silence, span
+from fetcher.phrases import ago, percent, silence, span
 from fetcher.ports import PLANNED, Standing
 from fetcher.refresh.forecast import Forecast, forecast, supply_for
 from fetcher.settings import Settings, read_settings
@@ -145,13 +145,12 @@ def _freshness(told: Status) -> Table:
     table = _numbers("source", "answered", "of", "half", "95 %", "oldest", "in time", "failing", "gone")
     for source in Source:
         one = told.figures.source(source)
-        within = one.within(told.interval, told.now)
         table.add_row(
             str(source),
             f"{one.answered:,}",
             f"{one.packages:,}",
             *(_age(one.age(share, told.now)) for share in (0.5, 0.95, 1)),
-            "–" if within is None else f"{int(within * 1000) / 10:.1f} %",
+            percent(one.within(told.interval, told.now)),
             f"{one.failing:,}",
             f"{one.gone:,}",
         )

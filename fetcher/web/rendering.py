@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from fetcher import __version__
-from fetcher.phrases import ago, failure_kind, span
+from fetcher.phrases import ago, failure_kind, percent, span
 from fetcher.web.site import site_of
 
 
@@ -46,7 +46,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"when": when, "number": number, "words": words, "span": span, "kind": failure_kind}
+    environment.filters |= {"when": when, "number": number, "percent": percent, "words": words, "span": span}
+    environment.filters["kind"] = failure_kind
     return environment
 
 

@@ -107,7 +107,11 @@ def test_the_policy_is_kept(full: House, path: str) -> None:
 
 def test_the_glance(full: House) -> None:
     """Counts by state, ages by source, queues, quota with its reset, kinds of failures and the last hour."""
-    full.workings.states = [QueueState("now", 3, (), 0), QueueState("background", 1234, ("w@h",), 0)]
+    sent = full.clock.now() - timedelta(minutes=7)
+    full.workings.states = [
+        QueueState("now", 3, (), 0, oldest_sent_at=sent),
+        QueueState("background", 1234, ("w@h",), 0),
+    ]
     reset = full.clock.now() + timedelta(minutes=20)
     full.workings.quota = [Standing("github:x", Resource.GRAPHQL, 5000, 400, reset, None, None, 0)]
     full.workings.asked = [RequestCount(reset, 40, 2), RequestCount(reset, 2, 0)]
@@ -116,6 +120,10 @@ def test_the_glance(full: House) -> None:
     assert '<a href="/failures#missing">1 missing</a>' in text
     assert '<strong class="bad">nobody</strong>' in text
     assert "1\u202f234" in text
+    assert '<td class="n">7 min</td>' in text
+    assert re.search(
+        r'<th scope="row">github</th>(\s*<td class="n">[^<]*</td>){3}\s*<td class="n">[\d.]+\u202f%</td>', text
+    )
     assert re.search(r"400 of 5\u202f000 left, resets <time[^>]*>in 20 min</time>", text)
     assert 'aria-label="400 of 5\u202f000 left"' in text
     assert 'class="low"' in text
