@@ -34,7 +34,7 @@ async def account_behind(fingerprint: str, exchange: Exchange, store: Store, api
             tell_rejected(reason, request_id)
             return fingerprint
         case Deferred(reason=reason):
-            log.info("identity not asked", reason=reason, kept=fingerprint)
+            log.debug("identity not asked", reason=reason, kept=fingerprint)
             return fingerprint
         case _:
             log.warning("identity not told", reason=getattr(answer, "reason", None), kept=fingerprint)

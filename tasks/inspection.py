@@ -85,6 +85,14 @@ def queue_states(settings: Settings) -> list[QueueState]:
     return [_state(name, waiting[name], unacknowledged, oldest[name], passing[name], loads) for name in QUEUES]
 
 
+def idle(queues: Sequence[QueueState]) -> str | None:
+    """What is wrong with the workers: that there are none, or which queues nobody takes from."""
+    empty = [queue.name for queue in queues if not queue.consumers]
+    if len(empty) == len(queues):
+        return "no worker answered within a second"
+    return f"no worker takes from {', '.join(empty)}" if empty else None
+
+
 def worker_names() -> tuple[str, ...]:
     """The workers that answer within a second; ``BrokerError`` where Redis does not."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -18,14 +19,15 @@ from fetcher.github.classify import classify, read_quota
 from fetcher.github.requests import api_at, rate_limit
 from fetcher.github_auth import Anonymous, credential_from
 from fetcher.outcome import Unauthorized
-from fetcher.phrases import span
+from fetcher.phrases import silence, span
+from fetcher.ports import PLANNED
 from fetcher.pypi import simple_request
 from fetcher.settings import Settings, read_settings
 from fetcher.store import current_revision, is_current, open_engine
 from fetcher.store.faults import shown
 from fetcher.transport import HttpTransport
 from fetcher.wire import Answer, NoAnswer, Request, Response
-from fetcher.wiring import check_redis, embedded_redis_runs, user_agent
+from fetcher.wiring import check_redis, embedded_redis_runs, open_store, user_agent
 
 SANE_CLOCK = timedelta(seconds=30)
 """Further apart from GitHub's clock, pauses and resets would be taken at the wrong time."""
@@ -42,9 +44,10 @@ class Finding:
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
-    """Check the database, Redis, the token and its quota, PyPI and the clock; each failing line says what to do."""
+    """Check the database, Redis, the token and its quota, PyPI, the clock and what runs; it says what to do."""
     settings = read_settings()
-    findings = [_database(settings), _redis(settings), *asyncio.run(_upstreams(settings))]
+    standing = [_database(settings), _redis(settings)]
+    findings = [*standing, *asyncio.run(_upstreams(settings)), *_running(settings, standing)]
     if json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -81,6 +84,50 @@ def _redis(settings: Settings) -> Finding:
         return Finding("redis", True, check_redis(settings))
     except FetcherError as error:
         return Finding("redis", False, error.message, error.remedy)
+
+
+def _running(settings: Settings, standing: Sequence[Finding]) -> list[Finding]:
+    """Beat and the workers, as ``/readyz`` sees them; on an installation that was never started they are no fault."""
+    names = ("beat", "workers")
+    if not all(finding.ok for finding in standing):
+        return [Finding(name, False, "cannot be seen", "Mend the lines above first") for name in names]
+    try:
+        planned_at = _planned_at(settings)
+        if planned_at is None or (settings.redis_url is None and not embedded_redis_runs(settings)):
+            return [Finding(name, True, "not started; `fetcher up` starts everything") for name in names]
+        return [_beat(planned_at, settings), _workers(settings)]
+    except FetcherError as error:
+        return [Finding(name, False, error.message, error.remedy) for name in names]
+
+
+def _beat(planned_at: datetime, settings: Settings) -> Finding:
+    said = silence(planned_at, datetime.now(UTC), settings.plan_interval)
+    return Finding("beat", said is None, said or "seen lately", "Start `fetcher up`, or beat: docs/runbooks.md")
+
+
+def _planned_at(settings: Settings) -> datetime | None:
+    """When a worker last carried out a plan; ``None`` also where there is no database yet."""
+    engine = open_engine(settings.database)
+    try:
+        if current_revision(engine) is None:
+            return None
+    finally:
+        engine.dispose()
+    store, engine = open_store(settings)
+    try:
+        return store.marker(PLANNED).observed_at
+    finally:
+        engine.dispose()
+
+
+def _workers(settings: Settings) -> Finding:
+    from tasks.inspection import idle, queue_states  # noqa: PLC0415  (Celery takes half a second to import)
+
+    queues = queue_states(settings)
+    said = idle(queues)
+    workers = {worker for queue in queues for worker in queue.consumers}
+    remedy = "Start `fetcher up`, or the worker that is missing: docs/runbooks.md"
+    return Finding("workers", said is None, said or f"{len(workers)} take from every queue", remedy)
 
 
 async def _upstreams(settings: Settings) -> list[Finding]:

@@ -60,8 +60,8 @@ def login_of(settings: Settings) -> Login:
     secret = settings.flower_password or settings.web_token
     if secret is None:
         raise ConfigError(
-            "Flower shows workers and tasks, and so is not started without a password",
-            "Set FETCHER_FLOWER_PASSWORD (or FETCHER_WEB_TOKEN, which it takes else)",
+            "Flower shows workers and tasks, so it needs a password",
+            "Set FETCHER_FLOWER_PASSWORD, or FETCHER_WEB_TOKEN, which it takes else",
         )
     return Login(settings.flower_user, secret.get_secret_value())
 

@@ -11,6 +11,7 @@ from fetcher.errors import FetcherError
 from fetcher.phrases import silence
 from fetcher.ports import PLANNED
 from fetcher.web.site import Site, site_of
+from tasks.inspection import idle
 
 OK = "ok"
 
@@ -45,11 +46,7 @@ def _redis(site: Site) -> str:
 
 
 def _workers(site: Site) -> str:
-    queues = site.workings.queues()
-    empty = [queue.name for queue in queues if not queue.consumers]
-    if len(empty) == len(queues):
-        return "no worker answered within a second"
-    return f"no worker takes from {', '.join(empty)}" if empty else OK
+    return idle(site.workings.queues()) or OK
 
 
 CHECKS: dict[str, Callable[[Site], str]] = {

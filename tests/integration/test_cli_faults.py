@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from fetcher.ports import PLANNED, Marker
 from fetcher.simulator.server import Simulator
 from tests.integration.conftest import SEEDS, Fetcher
 from tests.stack import Stack, simulated, stack
@@ -146,7 +148,7 @@ def test_doctor_is_content(fetcher: Fetcher) -> None:
 
     assert done.status == 0, done.out
     found = json.loads(done.out)
-    assert [one["name"] for one in found] == ["database", "redis", "token", "pypi", "clock"]
+    assert [one["name"] for one in found] == ["database", "redis", "token", "pypi", "clock", "beat", "workers"]
     assert all(one["ok"] for one in found)
 
 
@@ -163,9 +165,25 @@ def test_doctor_names_each_fault_and_its_remedy(fetcher: Fetcher) -> None:
 
     found = {one["name"]: one for one in json.loads(done.out)}
     assert done.status == 1
-    assert {name for name, one in found.items() if not one["ok"]} == {"database", "redis", "token", "pypi"}
+    failing = {name for name, one in found.items() if not one["ok"]}
+    assert failing == {"database", "redis", "token", "pypi", "beat", "workers"}
     assert all(one["ok"] or one["remedy"] for one in found.values())
     assert SECRET not in done.out + done.err
+
+
+def test_doctor_sees_that_nobody_works(ours: Stack, redis_url: str) -> None:
+    """Planned once and silent since: beat and the workers fail, as for ``/readyz``. Never started is no fault."""
+    assert ours.fetcher("doctor", redis_url=redis_url).returncode == 0
+    ours.store.save_marker(Marker(PLANNED, observed_at=datetime.now(UTC) - timedelta(hours=2)))
+
+    done = ours.fetcher("doctor", "--json", redis_url=redis_url)
+
+    found = {one["name"]: one for one in json.loads(done.stdout)}
+    assert done.returncode == 1
+    assert {name for name, one in found.items() if not one["ok"]} == {"beat", "workers"}
+    assert found["beat"]["said"].startswith("nothing was planned for 2 h")
+    assert found["workers"]["said"] == "no worker answered within a second"
+    assert "docs/runbooks.md" in found["workers"]["remedy"]
 
 
 def test_doctor_without_any_upstream(bare: Fetcher) -> None:
