@@ -13,8 +13,8 @@ import pytest
 from fetcher.exchange import MAX_HOPS, SHORT_WAIT, Exchange, Silences, closing
 from fetcher.github.classify import classify
 from fetcher.model import Purpose, Quota, Upstream
-from fetcher.outcome import Deferred, Malformed, Throttled, Transient, Unauthorized
-from fetcher.ports import Wait
+from fetcher.outcome import Deferred, Malformed, Moved, Throttled, Transient, Unauthorized
+from fetcher.ports import Unwatched, Wait
 from fetcher.wire import Answer, Fault, NoAnswer, Request, Resource, Response
 from tests.fakes import GenerousBudget, ScriptedTransport, StoppedClock, answer
 
@@ -358,3 +358,23 @@ async def test_a_stream_waits_for_leave_and_follows_nothing() -> None:
     assert type(second).__name__ == "Moved"
     assert fed == []
     assert len(desk.transport.requests) == 1
+
+
+async def test_whoever_watches_sees_every_request() -> None:
+    """Each that was sent, redirects and second tries among them, with what its answer meant; nothing that was not."""
+    seen: list[tuple[str, object]] = []
+
+    class Seeing(Unwatched):
+        def asked(self, request: Request, answer: Answer, outcome: object) -> None:
+            seen.append((request.url, outcome))
+
+    answers = deque([answer({}, 301, {"location": "/b"}), answer({}, 500, {"x-github-request-id": "C0:FF:EE"})])
+    budget, clock = GenerousBudget(), StoppedClock(NOW)
+    transport = ScriptedTransport(lambda request: answers.popleft(), [ROOT])
+    exchange = Exchange(transport, budget, clock, IDENTITIES, watch=Seeing())
+    outcome = await exchange.ask(asking(), Purpose.BACKGROUND, classify)
+    budget.refusals.append(Wait(NOW + timedelta(hours=1), "primary quota"))
+    await exchange.ask(asking(), Purpose.BACKGROUND, classify)
+    assert seen == [(f"{ROOT}/a", Moved("/b")), (f"{ROOT}/b", outcome)]
+    assert isinstance(outcome, Transient)
+    assert outcome.request_id == "C0:FF:EE"
