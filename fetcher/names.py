@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_BITS_A_NAME = 64
+_BITS_A_NAME = 16
 _LEAST = 64 * 1024
 _SECOND = 29
 """How far the second of a name's two bits is from the first in its hash: 2**29 bits are eight million names."""
 
 
 class Names:
-    """Says whether a name may be among those given: never wrongly no, and wrongly yes one time in a thousand.
+    """Says whether a name may be among those given: never wrongly no, and wrongly yes two times in a hundred.
 
-    A Bloom filter of two bits a name, eight bytes each: a million names take 8 MB, where a set of them takes 120. Good
+    A Bloom filter with sixteen bits for each name: a million take 2 MB, where a set of them takes 120. Good
     for leaving out most of what is not wanted before asking somebody who knows.
     """
 

@@ -54,11 +54,17 @@ _KEY_BESIDE: Mapping[Column, ColumnElement[int]] = {
 }
 """The package's id in the table of the column, where that is not the packages' own."""
 
+_TROUBLED = frozenset({PackageState.GONE, PackageState.FAILING})
+"""States that only a package has of which a source fails: they are found from those few."""
+
 _BY_INDEX = frozenset({Column.ID, Column.SLUG})
 """Columns whose unique index gives a stretch in order: nothing is sorted, however many packages there are."""
 
 _SEARCHED = (_P.slug, _P.title, _P.repo_url, _O.description)
 
+
+MATCHES = 1_000
+"""So many packages that match are counted; of more it is said that there are more."""
 
 PATIENCE = timedelta(seconds=10)
 """How long one statement may take for a page: searching a million descriptions takes seconds, and no page minutes."""
@@ -107,8 +113,8 @@ def _count(connection: Connection, wanted: Listing, stale_before: datetime) -> t
     """How many packages are wanted, and how well that is known."""
     if not _is_whole(wanted):
         some = _lines(connection, wanted, stale_before).with_only_columns(_P.id, maintain_column_froms=True)
-        found = connection.execute(select(func.count()).select_from(some.limit(COUNTED + 1).subquery())).scalar_one()
-        return (found, Counted.EXACT) if found <= COUNTED else (COUNTED, Counted.MORE)
+        found = connection.execute(select(func.count()).select_from(some.limit(MATCHES + 1).subquery())).scalar_one()
+        return (found, Counted.EXACT) if found <= MATCHES else (MATCHES, Counted.MORE)
     found = how_many(connection, packages)
     return found, Counted.EXACT if found <= COUNTED or connection.dialect.name == "sqlite" else Counted.ABOUT
 
@@ -155,7 +161,7 @@ def _lines(
         )
         .join(observations, _O.package_id == _P.id)
         .join(freshness, _F.package_id == _P.id)
-        .outerjoin(troubled, troubled.c.package_id == _P.id)
+        .join(troubled, troubled.c.package_id == _P.id, isouter=wanted.state not in _TROUBLED)
     )
     for word in (plain(wanted.search) or "").split():
         lines = lines.where(or_(*(column.icontains(word, autoescape=True) for column in _SEARCHED)))

@@ -55,8 +55,8 @@ def test_what_is_not_counted_to_the_end_says_so(
     catalogue: Catalogue, engine: Engine, monkeypatch: pytest.MonkeyPatch, search: str
 ) -> None:
     """Beyond so many, matches are "more than" and the whole catalogue is "about"; there is a next page all the same."""
-    for module in ("listing", "dialects"):
-        monkeypatch.setattr(f"fetcher.store.{module}.COUNTED", 10)
+    for name in ("listing.COUNTED", "listing.MATCHES", "dialects.COUNTED"):
+        monkeypatch.setattr(f"fetcher.store.{name}", 10)
     catalogue.add(*(f"p{n:02}" for n in range(25)))
     with engine.begin() as connection:
         connection.execute(text("ANALYZE"))

@@ -17,9 +17,9 @@ def test_what_was_given_is_there(names: set[str]) -> None:
 
 
 def test_most_others_are_not() -> None:
-    """A wrong yes is rare: below one in a hundred, where it costs a look."""
+    """A wrong yes is rare: below three in a hundred, where it costs a look."""
     found = Names(10_000, (f"given-{n}" for n in range(10_000)))
-    assert sum(f"other-{n}" in found for n in range(10_000)) < 100
+    assert sum(f"other-{n}" in found for n in range(10_000)) < 300
     assert 5 not in found
 
 

@@ -1,0 +1,175 @@
+"""``python -m benchmarks.scale``: packages a second by worker processes, and what a package costs in large catalogues.
+
+Real Celery workers and beat refresh some thousand packages that have fallen due, out of catalogues of different sizes
+in PostgreSQL. The simulator refuses nothing and the ledger's hour is seconds long, so that work is the only limit; on a
+machine with fewer cores than there are processes (workers, simulator, PostgreSQL, Redis) it is the cores.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine, make_url, text
+
+from benchmarks.database import filled, postgres, written
+from benchmarks.engine import settings_for
+from benchmarks.filling import Filling
+from benchmarks.processes import end_well, family, redis_server, resident
+from benchmarks.simulated import simulator
+from benchmarks.workers import workers
+from fetcher.store import open_engine
+from tests.postgres import PostgresServer
+
+SIZES = (10_000, 100_000, 1_000_000)
+PROCESSES = (1, 2, 4)
+_HOUR_SCALE = 0.001
+_ENDS_WITHIN = 600.0
+
+_FALL_DUE = text(
+    "UPDATE source_states SET due_at = due_at - interval '2 days' WHERE source = 'github' AND package_id IN (SELECT"
+    " package_id FROM source_states WHERE source = 'github' AND due_at > now() ORDER BY due_at LIMIT :count)"
+)
+_STILL_DUE = text("SELECT count(*) FROM source_states WHERE source = 'github' AND due_at <= :now")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """``refreshed`` packages of a catalogue, by so many worker processes."""
+
+    packages: int
+    processes: int
+    refreshed: int
+    seconds: float
+    cpu: float
+    simulator_cpu: float
+    log: int
+    largest_worker: int
+
+
+def measure(url: str, packages: int, processes: int, due: int, folder: Path) -> Run:
+    """From the first package that is stored to the last that was due."""
+    engine = open_engine(url)
+    with redis_server() as redis_url, simulator(packages, "--no-limits") as upstreams:
+        quick = {"window_scale": _HOUR_SCALE, "plan_interval": 1, "serial_threshold": 10**9}
+        environment = settings_for(upstreams, folder, redis_url, url, **quick)
+        with engine.begin() as connection:
+            connection.execute(_FALL_DUE, {"count": due})
+            connection.execute(text("ANALYZE source_states"))
+        now = datetime.now(UTC)
+        with workers(os.environ | environment, processes, folder) as running:
+            left = _wait_until(engine, now, lambda remaining: remaining < due)
+            began, cpu, theirs, before = time.monotonic(), running.cpu(), upstreams.cpu(), written(engine)
+            _wait_until(engine, now, lambda remaining: remaining == 0)
+            found = Run(
+                packages=packages,
+                processes=processes,
+                refreshed=left,
+                seconds=time.monotonic() - began,
+                cpu=running.cpu() - cpu,
+                simulator_cpu=upstreams.cpu() - theirs,
+                log=written(engine).log_position - before.log_position,
+                largest_worker=max(resident(pid) for pid in family(running.worker.pid)),
+            )
+    engine.dispose()
+    return found
+
+
+def _wait_until(engine: Engine, now: datetime, reached: Callable[[int], bool]) -> int:
+    """How many are still due once it is."""
+    deadline = time.monotonic() + _ENDS_WITHIN
+    while True:
+        with engine.connect() as connection:
+            remaining = int(connection.execute(_STILL_DUE, {"now": now}).scalar_one())
+        if reached(remaining):
+            return remaining
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{remaining} packages are still due")
+        time.sleep(0.1)
+
+
+def table(found: list[Run]) -> Table:
+    """A row a run."""
+    shown = Table(title="Packages that have fallen due, the upstream being no limit", title_justify="left")
+    for column in (
+        "packages",
+        "worker\nprocesses",
+        "refreshed",
+        "a second",
+        "ratio to\none process",
+        "worker CPU\nms a package",
+        "simulator CPU\nms a package",
+        "written, bytes\na package",
+        "largest\nworker MB",
+    ):
+        shown.add_column(column, justify="right")
+    for one in found:
+        alone = next((other for other in found if other.packages == one.packages and other.processes == 1), one)
+        shown.add_row(
+            f"{one.packages:,}",
+            str(one.processes),
+            f"{one.refreshed:,}",
+            f"{one.refreshed / one.seconds:,.0f}",
+            f"{one.refreshed / one.seconds / (alone.refreshed / alone.seconds):.2f}",
+            f"{1000 * one.cpu / one.refreshed:.2f}",
+            f"{1000 * one.simulator_cpu / one.refreshed:.2f}",
+            f"{one.log / one.refreshed:,.0f}",
+            f"{one.largest_worker / 2**20:.0f}",
+        )
+    return shown
+
+
+@contextmanager
+def _copied(server: PostgresServer, url: str) -> Iterator[str]:
+    """A copy of a filled database, dropped afterwards."""
+    copy = server.create(str(make_url(url).database))
+    try:
+        yield copy
+    finally:
+        server.drop(copy)
+
+
+def _measure_copies(server: PostgresServer, url: str, packages: int, numbers: list[int], due: int) -> Iterator[Run]:
+    for processes in numbers:
+        with (
+            _copied(server, url) as copy,
+            tempfile.TemporaryDirectory(prefix="fetcher-bench-", ignore_cleanup_errors=True) as folder,
+        ):
+            yield measure(copy, packages, processes, due, Path(folder))
+
+
+def main(
+    sizes: Annotated[list[int] | None, typer.Option("--packages", help="Sizes of the catalogue; repeatable.")] = None,
+    processes: Annotated[list[int] | None, typer.Option(help="Worker processes; repeatable.")] = None,
+    due: Annotated[int, typer.Option(min=1000, help="How many packages fall due.")] = 10_000,
+    database: Annotated[str | None, typer.Option(help="A PostgreSQL that is filled already, for one size.")] = None,
+) -> None:
+    """Packages a second with 1, 2 and 4 processes at 10,000, and one process at 100,000 and 1,000,000 packages."""
+    console, found = Console(width=160), []
+    numbers = processes or list(PROCESSES)
+    if database is not None:
+        server = PostgresServer(make_url(database).set(database="postgres").render_as_string(hide_password=False))
+        packages = (sizes or [10_000])[0]
+        found += list(_measure_copies(server, database, packages, numbers, due))
+    else:
+        with postgres() as server:
+            for packages in sizes or SIZES:
+                url = filled(server, Filling(packages, datetime.now(UTC), details=False))
+                some = numbers if packages == SIZES[0] or sizes or processes else [1]
+                found += list(_measure_copies(server, url, packages, some, due))
+    console.print(table(found))
+
+
+if __name__ == "__main__":
+    end_well()
+    typer.run(main)

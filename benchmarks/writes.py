@@ -1,0 +1,178 @@
+"""``python -m benchmarks.writes``: what PostgreSQL writes for a package in which nothing has changed.
+
+Batches are claimed, loaded and recorded with the answers that are stored already: no upstream is asked. Once in the
+order of their slots, as the planner has them, and once of packages from all over the catalogue, as a slot by a hash
+would have them. A checkpoint comes first, so that each page that is touched is written whole once, as it is after every
+checkpoint of a server at work.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine, event, select, text
+
+from benchmarks.database import filled, postgres, written
+from benchmarks.filling import Filling
+from benchmarks.processes import end_well, own_cpu
+from fetcher.model import Claim, Record, RepoStats, Source, Target, Validators
+from fetcher.outcome import Fetched
+from fetcher.planner import Cadence
+from fetcher.refresh.records import Brought, confirmed, record_of
+from fetcher.store import SqlStore, open_engine
+from fetcher.store.schema import observations
+from fetcher.store.values import STATS
+
+LEASE = timedelta(minutes=15)
+BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """What ``packages`` came to."""
+
+    name: str
+    packages: int
+    log: int
+    updated: int
+    in_place: int
+    statements: int
+    """Of recording alone."""
+    cpu: float
+    seconds: float
+
+
+def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]], packages: int) -> Writes:
+    """Record so many packages as unchanged."""
+    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None)
+    cadence = Cadence()
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CHECKPOINT"))
+    before, done, statements, cpu, seconds = written(engine), 0, 0, 0.0, 0.0
+    while done < packages:
+        claim, now = next(batches)
+        targets = store.load(claim)
+        records = [record for one in _unchanged(engine, targets, now, cadence) for record in one]
+        with _counted(engine) as counted:
+            used, began = own_cpu(), time.perf_counter()
+            store.record(records)
+            cpu, seconds = cpu + own_cpu() - used, seconds + time.perf_counter() - began
+        statements += counted[0]
+        done += len(targets)
+    time.sleep(1.5)  # the server's counters come a second late
+    after = written(engine)
+    return Writes(
+        name,
+        done,
+        after.log_position - before.log_position,
+        after.updated - before.updated,
+        after.in_place - before.in_place,
+        statements,
+        cpu,
+        seconds,
+    )
+
+
+def in_slots(engine: Engine, now: datetime) -> Iterator[tuple[Claim, datetime]]:
+    """Batches as the planner claims them."""
+    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None)
+    while claim := store.claim([Source.GITHUB], BATCH, now, LEASE, timedelta(days=1)):
+        yield claim, now
+
+
+def anywhere(engine: Engine, now: datetime, packages: int) -> Iterator[tuple[Claim, datetime]]:
+    """Batches of packages from all over the catalogue, none twice."""
+    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None)
+    ids = random.Random(0).sample(range(1, packages + 1), packages)  # noqa: S311 - chooses invented packages
+    for at in range(0, packages, BATCH):
+        claim = store.claim_packages(ids[at : at + BATCH], [Source.GITHUB], now, LEASE)
+        assert claim is not None
+        yield claim, now
+
+
+def _unchanged(engine: Engine, targets: list[Target], now: datetime, cadence: Cadence) -> Iterator[list[Record]]:
+    columns = [observations.c[name] for name in ("package_id", *STATS)]
+    wanted = select(*columns).where(observations.c.package_id.in_([one.package_id for one in targets]))
+    with engine.connect() as connection:
+        stored = {row.package_id: row for row in connection.execute(wanted)}
+    for target in targets:
+        row = stored[target.package_id]
+        stats = RepoStats(**{name: getattr(row, name) for name in STATS})
+        brought = Brought(stats, stats.head_oid or "empty", Validators(), whole=True)
+        own = record_of(target, Source.GITHUB, Fetched(stats), now, cadence, brought)
+        yield [own, *(confirmed(target, source, now) for source in (Source.CONTRIBUTORS, Source.COMMITS))]
+
+
+@contextmanager
+def _counted(engine: Engine) -> Iterator[list[int]]:
+    """How many statements are sent meanwhile."""
+    count = [0]
+
+    def one_more(*_: object) -> None:
+        count[0] += 1
+
+    event.listen(engine, "before_cursor_execute", one_more)
+    try:
+        yield count
+    finally:
+        event.remove(engine, "before_cursor_execute", one_more)
+
+
+def table(found: list[Writes], packages: int) -> Table:
+    """A row an order."""
+    shown = Table(title=f"{packages:,} packages, some of them recorded as unchanged", title_justify="left")
+    for column in (
+        "batches of",
+        "recorded",
+        "written, bytes\na package",
+        "states updated\na package",
+        "of them\nin place",
+        "statements\na batch",
+        "recording: CPU\nms a package",
+        "ms a package",
+    ):
+        shown.add_column(column, justify="right")
+    for one in found:
+        shown.add_row(
+            one.name,
+            f"{one.packages:,}",
+            f"{one.log / one.packages:,.0f}",
+            f"{one.updated / one.packages:.2f}",
+            f"{one.in_place / one.updated:.0%}",
+            f"{one.statements / (one.packages / BATCH):.1f}",
+            f"{1000 * one.cpu / one.packages:.3f}",
+            f"{1000 * one.seconds / one.packages:.3f}",
+        )
+    return shown
+
+
+def main(
+    packages: Annotated[int, typer.Option(min=1000, help="How many packages there are.")] = 100_000,
+    recorded: Annotated[int, typer.Option(min=100, help="How many of them to record, in each order.")] = 10_000,
+    database: Annotated[str | None, typer.Option(help="A PostgreSQL that is filled already; it is changed.")] = None,
+) -> None:
+    """Bytes of log, updates in place and statements for packages in which nothing has changed."""
+    found = []
+    with postgres() as server:
+        url = database or filled(server, Filling(packages, datetime.now(UTC), details=False))
+        engine = open_engine(url)
+        now = datetime.now(UTC)
+        found.append(measure(engine, "all over", anywhere(engine, now, packages), recorded))
+        now += timedelta(days=1)
+        found.append(measure(engine, "by slots", in_slots(engine, now), recorded))
+        engine.dispose()
+    Console(width=150).print(table(found, packages))
+
+
+if __name__ == "__main__":
+    end_well()
+    typer.run(main)
