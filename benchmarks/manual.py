@@ -27,12 +27,14 @@ import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import Engine, func, select
 
 from benchmarks.engine import import_packages, settings_for, settings_of
 from benchmarks.processes import end_well, ended, redis_server
 from benchmarks.simulated import SimulatorProcess, simulator
 from fetcher.overview import OPEN, RequestState
 from fetcher.store import SqlStore
+from fetcher.store.schema import source_states
 from fetcher.wiring import open_store
 from tests.postgres import PostgresProcess
 
@@ -92,6 +94,7 @@ class House:
     """What runs, and who asks it."""
 
     store: SqlStore
+    engine: Engine
     environment: Mapping[str, str]
     client: httpx.Client
 
@@ -126,9 +129,10 @@ class House:
             time.sleep(0.05)
 
     def waiting(self) -> int:
-        """Packages whose sources have not all been answered."""
-        figures = self.store.figures(datetime.now(UTC), timedelta(days=1))
-        return sum(one.packages - one.answered for one in figures.sources.values())
+        """Sources of packages that have never been answered."""
+        never = select(func.count()).select_from(source_states).where(source_states.c.answered_at.is_(None))
+        with self.engine.connect() as connection:
+            return connection.execute(never).scalar_one()
 
 
 @contextmanager
@@ -155,7 +159,7 @@ def house(packages: int, latency: float, folder: Path) -> Iterator[tuple[House, 
             open_now.callback(ended, started)
         address = _address(folder / "web.log")
         client = httpx.Client(base_url=address, headers={"authorization": f"Bearer {TOKEN}"}, timeout=30)
-        found = House(store, environment, open_now.enter_context(client))
+        found = House(store, engine, environment, open_now.enter_context(client))
         queue = [str(_BIN / "fetcher"), "refresh", "--all", "--queue"]
         subprocess.run(queue, env=environment, check=True, stderr=subprocess.DEVNULL)
         before = found.waiting()
