@@ -26,6 +26,7 @@ from fetcher.cli import (
     status,
     web,
 )
+from fetcher.cli.examples import with_examples
 from fetcher.cli.screen import complain
 from fetcher.errors import FetcherError
 from fetcher.logs import configure_logging
@@ -56,6 +57,7 @@ app.command()(flower.flower)
 app.command("simulate")(simulate.simulate)
 app.command()(demo.demo)
 app.add_typer(database.app, name="db")
+with_examples(app)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  (Typer's callback)

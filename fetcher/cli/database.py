@@ -19,7 +19,10 @@ def _root() -> None:
 
 @app.command()
 def upgrade() -> None:
-    """Bring the tables to this version's form. Running it again changes nothing."""
+    """Bring the tables to this version's form. Running it again changes nothing.
+
+    Example: fetcher db upgrade
+    """
     engine = open_engine(read_settings().database)
     try:
         before = current_revision(engine)

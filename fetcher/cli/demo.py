@@ -33,7 +33,10 @@ _FETCHER = [sys.executable, "-m", "fetcher"]
 
 
 def demo() -> None:
-    """Run everything once on five real packages, against the simulator: no token, no network, nothing left behind."""
+    """Run everything once on five real packages, against the simulator: no token, no network, nothing left behind.
+
+    Example: fetcher demo
+    """
     with tempfile.TemporaryDirectory(prefix="fetcher-demo-") as folder, _simulator() as addresses:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FETCHER_")},

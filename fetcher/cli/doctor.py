@@ -44,7 +44,10 @@ class Finding:
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
-    """Check the database, Redis, the token and its quota, PyPI, the clock and what runs; it says what to do."""
+    """Check the database, Redis, the token and its quota, PyPI, the clock and what runs; it says what to do.
+
+    Examples: fetcher doctor · fetcher doctor --json
+    """
     settings = read_settings()
     standing = [_database(settings), _redis(settings)]
     findings = [*standing, *asyncio.run(_upstreams(settings)), *_running(settings, standing)]

@@ -50,7 +50,8 @@ def export(
 
     Times are printed in FETCHER_TIME_ZONE, as `fetcher show --format v4` does.
 
-    Examples: fetcher export > packages.jsonl · fetcher export packages.parquet · fetcher export | fetcher import -
+    Examples: fetcher export > packages.jsonl · fetcher export packages.parquet
+    · fetcher export | FETCHER_DATA_DIR=copy fetcher import -
     """
     file = None if file == Path("-") else file
     if form is None:

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from fetcher.cli.named import named, named_to_fetch
+from fetcher.cli.named import complete, named, named_to_fetch
 from fetcher.cli.refresh import Mode, carry_out
 from fetcher.cli.screen import err, out, plain_table, print_json
 from fetcher.model import FailureRow, Source, SourceState
@@ -21,7 +21,7 @@ from fetcher.settings import read_settings
 from fetcher.wiring import open_store
 
 app = typer.Typer(help="What does not answer as it should, why, since when, and when it is asked again.")
-Slugs = Annotated[list[str], typer.Argument(help="The packages.", show_default=False)]
+Slugs = Annotated[list[str], typer.Argument(help="The packages.", show_default=False, autocompletion=complete)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,10 @@ def failures(
 
 @app.command()
 def retry(
-    slugs: Annotated[list[str] | None, typer.Argument(help="These packages; all that fail, if none is named.")] = None,
+    slugs: Annotated[
+        list[str] | None,
+        typer.Argument(help="These packages; all that fail, if none is named.", autocompletion=complete),
+    ] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Hand it to the workers and return.")] = False,
 ) -> None:
     """Ask again now, instead of when the pauses end.
@@ -95,12 +98,18 @@ def retry(
 
 
 def retire(slugs: Slugs) -> None:
-    """Fetch these packages no more, on an editor's word; what is known of them stays. `revive` undoes it."""
+    """Fetch these packages no more, on an editor's word; what is known of them stays. `revive` undoes it.
+
+    Examples: fetcher retire django-vies · fetcher retire old-one older-one
+    """
     _mark(slugs, retire_them=True)
 
 
 def revive(slugs: Slugs) -> None:
-    """Fetch retired packages again, beginning now."""
+    """Fetch retired packages again, beginning now.
+
+    Example: fetcher revive django-vies
+    """
     _mark(slugs, retire_them=False)
 
 

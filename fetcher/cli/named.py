@@ -6,6 +6,16 @@ from collections.abc import Sequence
 
 from fetcher.errors import RetiredPackage, UnknownPackage
 from fetcher.ports import Store
+from fetcher.settings import read_settings
+from fetcher.store.completing import slugs_from
+
+
+def complete(incomplete: str) -> list[str]:
+    """What a shell offers for a slug; nothing, and no word of why, where there is no catalogue to ask."""
+    try:
+        return list(slugs_from(read_settings().database, incomplete))
+    except Exception:  # noqa: BLE001  (a shell that completes is no place for complaints)
+        return []
 
 
 def named(store: Store, slugs: Sequence[str]) -> list[int]:

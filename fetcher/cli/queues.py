@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 def queues(json: Json = False, watch: Watch = False) -> None:
     """What waits in each queue and how long, what runs, how fast it goes, and who takes from it.
 
-    A queue with work that nobody takes is shouted, with status 1. Examples: fetcher queues · fetcher queues --watch
+    A queue with work that nobody takes is shouted, with status 1.
+
+    Examples: fetcher queues · fetcher queues --watch
     """
     check_watch(watch=watch, json=json)
     from tasks.inspection import queue_states  # noqa: PLC0415  (Celery takes half a second to import)

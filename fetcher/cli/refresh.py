@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from fetcher.cli.named import named_to_fetch
+from fetcher.cli.named import complete, named_to_fetch
 from fetcher.cli.screen import complain, err, fail
 from fetcher.github_auth import Anonymous
 from fetcher.model import REPOSITORY_SOURCES, Purpose, Record, Source, Upstream
@@ -92,7 +92,10 @@ class Tally:
 
 
 def refresh(
-    slugs: Annotated[list[str] | None, typer.Argument(help="Packages to refresh now.", show_default=False)] = None,
+    slugs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Packages to refresh now.", show_default=False, autocompletion=complete),
+    ] = None,
     due: Annotated[bool, typer.Option("--due", help="Refresh whatever is due.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Refresh every package.")] = False,
     source: Annotated[Upstream | None, typer.Option(help="Ask only this upstream.")] = None,
@@ -100,7 +103,8 @@ def refresh(
 ) -> None:
     """Refresh packages: here, with progress, or by the workers with --queue.
 
-    Examples: fetcher refresh django-vies · fetcher refresh --due --source pypi · fetcher refresh --all --queue
+    Examples: fetcher refresh django-vies · fetcher refresh django-vies --queue · fetcher refresh --due --source pypi
+    · fetcher refresh --all --queue
     """
     if [bool(slugs), due, all_].count(True) != 1:
         fail("name the packages to refresh, or give one of --due and --all")

@@ -24,6 +24,8 @@ def up(
 
     With nothing configured it needs no service and no root: a SQLite database and a Redis of its own, both in the data
     folder. With FETCHER_DATABASE_URL or FETCHER_REDIS_URL set, it uses those.
+
+    Examples: fetcher up · fetcher up --workers 4
     """
     settings = read_settings()
     lock = FolderLock(settings.data_dir)

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from fetcher.cli.named import complete
 from fetcher.cli.screen import out, plain_table
 from fetcher.documents import dump, write_document
 from fetcher.errors import UnknownPackage
@@ -31,7 +32,7 @@ class Format(StrEnum):
 
 
 def show(
-    slug: Annotated[str, typer.Argument(help="The package.", show_default=False)],
+    slug: Annotated[str, typer.Argument(help="The package.", show_default=False, autocompletion=complete)],
     format_: Annotated[
         Format, typer.Option("--format", help="A table, or the directory's own document.")
     ] = Format.TABLE,

@@ -75,6 +75,7 @@ def _simulate(
     With --plan, say what a catalogue costs instead: by the ledger's limits and this environment's settings.
 
     Examples: fetcher simulate --packages 500 · fetcher simulate --plan --packages 1000000 --moved 5%
+    · fetcher simulate --plan --packages 55000 --quota 12500 --json
     """
     if not plan:
         serve(**serving)

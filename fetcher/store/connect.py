@@ -25,8 +25,11 @@ _EXPECTED = "Expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME in 
 _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
 
 
-def open_engine(url: str, *, pool_size: int = 5) -> Engine:
-    """An engine for ``url``; it connects when first used. Make one per process: nothing survives a fork."""
+def open_engine(url: str, *, pool_size: int = 5, patience: int | None = None) -> Engine:
+    """An engine for ``url``; it connects when first used. Make one per process: nothing survives a fork.
+
+    ``patience``: seconds to wait for a server or for another process's lock, where that is not to be the usual.
+    """
     address = _address(url)
     options: dict[str, Any] = {
         "json_serializer": partial(json.dumps, separators=(",", ":"), allow_nan=False),
@@ -36,12 +39,12 @@ def open_engine(url: str, *, pool_size: int = 5) -> Engine:
         if address.database and address.database != ":memory:":
             _make_folder(address)
             options |= {"pool_size": pool_size}
-        engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS}, **options)
+        engine = create_engine(address, connect_args={"timeout": patience or BUSY_SECONDS}, **options)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     options |= {"pool_size": pool_size, "pool_pre_ping": True, "pool_timeout": BUSY_SECONDS}
-    engine = create_engine(address, connect_args={"connect_timeout": CONNECT_SECONDS}, **options)
+    engine = create_engine(address, connect_args={"connect_timeout": patience or CONNECT_SECONDS}, **options)
     event.listen(engine, "connect", _prepare_postgres)
     return engine
 

@@ -12,7 +12,7 @@ import pytest
 
 from fetcher.simulator.server import Simulator
 from tests.integration.conftest import Fetcher
-from tests.integration.web import PACKAGE, Web, web
+from tests.integration.web import PACKAGE, REPOSITORY, Web, web
 
 
 @pytest.fixture
@@ -36,15 +36,18 @@ def test_a_refresh_by_http(served: Web) -> None:
 
 
 def test_many_ask_and_one_is_asked(served: Web) -> None:
-    """Twenty people at once: one request, one question to the upstream."""
-    with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: served.ask(), range(20)))
+    """Fifty people at once, while workers wait for just that: one request, and each upstream is asked once."""
     served.stack.worker("now", "now", 2)
+    served.stack.until(lambda: "ready" in served.stack.children[-1].said(), "the worker takes tasks")
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: served.ask(), range(50)))
     assert {answer.status_code for answer in answers} == {202}
     (where,) = {answer.headers["location"] for answer in answers}
     assert served.follow(where)["state"] == "done"
     assert sum(not answer.json()["joined"] for answer in answers) == 1
-    assert served.simulator.log.count("project_json") == 1
+    asked = [entry.route for entry in served.simulator.log.entries if {PACKAGE, REPOSITORY} & set(entry.packages)]
+    assert {"graphql", "contributors", "commit_activity", "project_json"} <= set(asked)
+    assert len(asked) == len(set(asked))
 
 
 def test_by_command_to_the_same_place(served: Web) -> None:
