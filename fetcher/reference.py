@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +39,9 @@ rows go with it. This page is written by `make docs` from `fetcher/store/schema.
 """
 
 
+_EXAMPLES = re.compile(r"\[bold\]Examples\[/\]\n((?:\$ .*\n)+)")
+
+
 def settings_page() -> str:
     """Every environment variable."""
     fields = Settings.model_fields.items()
@@ -49,7 +53,8 @@ def commands_page() -> str:
     """Every command's help, as typer writes it down."""
     command = [sys.executable, "-m", "typer", "fetcher.cli.app", "utils", "docs", "--name", "fetcher"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603  (our own command line)
-    return _COMMANDS + html.unescape(told.partition("\n\n")[2].strip()) + "\n"
+    page = html.unescape(told.partition("\n\n")[2].strip()) + "\n"
+    return _COMMANDS + _EXAMPLES.sub(r"**Examples**:\n\n```console\n\1```\n", page)
 
 
 def tables_page() -> str:

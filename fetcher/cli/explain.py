@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from fetcher.cli.named import complete
 from fetcher.cli.screen import out, print_json
 from fetcher.errors import UnknownPackage
 from fetcher.github_auth import Anonymous, credential_from
@@ -38,7 +39,7 @@ class Explained:
 
 
 def explain(
-    slug: Annotated[str, typer.Argument(help="The package.", show_default=False)],
+    slug: Annotated[str, typer.Argument(help="The package.", show_default=False, autocompletion=complete)],
     json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
     """Say why a package is as it is: what its addresses mean, what each source answered, when it is asked and why then.
