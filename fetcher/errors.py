@@ -23,6 +23,10 @@ class ConfigError(FetcherError):
     """A setting is missing or wrong."""
 
 
+class RejectedCredential(ConfigError):
+    """The upstream does not accept what we sign with: only somebody who replaces it can help."""
+
+
 class StoreError(FetcherError):
     """The database cannot be reached, is not migrated, or refused a write."""
 

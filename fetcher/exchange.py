@@ -47,6 +47,7 @@ _closes_at: ContextVar[datetime | None] = ContextVar("closes_at", default=None)
 
 _FIRST_GUESS = 0.5
 _SMOOTHING = 0.3
+_NEVER_SENT = (Fault.UNREACHABLE, Fault.FORBIDDEN_HOST, Fault.NO_CREDENTIAL)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _SILENT = NoAnswer(Fault.TIMED_OUT, "not asked: others have just waited for an answer in vain")
 
@@ -208,7 +209,7 @@ class Exchange:
 def _points(request: Request, answer: Answer) -> int:
     """What the question cost of the primary quota: nothing for a 304, or where nothing reached the upstream."""
     if isinstance(answer, NoAnswer):
-        return 0 if answer.fault in (Fault.UNREACHABLE, Fault.FORBIDDEN_HOST) else request.points
+        return 0 if answer.fault in _NEVER_SENT else request.points
     return 0 if answer.status == 304 else request.points
 
 

@@ -11,12 +11,15 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Protocol
 
-from fetcher.errors import ConfigError
+from fetcher.errors import ConfigError, RejectedCredential
 from fetcher.github.requests import PUBLIC_API
 from fetcher.settings import Settings
 
 if TYPE_CHECKING:
     from github import Auth
+
+REFUSALS = (401, 403, 404)
+"""What GitHub answers to an App that it does not know, or that is suspended or not installed."""
 
 _TIMEOUT = 15
 
@@ -78,13 +81,14 @@ class App:
         return f"App({self.identity})"
 
     async def header(self) -> str | None:
-        from github import GithubException  # noqa: PLC0415
+        from github import GithubException, RateLimitExceededException  # noqa: PLC0415
 
         async with self._renewing:
             try:
                 token = await asyncio.to_thread(lambda: self._auth.token)
             except GithubException as error:
-                raise ConfigError(
+                final = error.status in REFUSALS and not isinstance(error, RateLimitExceededException)
+                raise (RejectedCredential if final else ConfigError)(
                     f"GitHub refuses the App's installation token (status {error.status})",
                     "Check FETCHER_GITHUB_APP_ID and FETCHER_GITHUB_APP_INSTALLATION_ID, and that the App is installed",
                 ) from None

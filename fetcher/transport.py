@@ -16,7 +16,7 @@ from typing import Protocol, Self
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from fetcher.errors import FetcherError
+from fetcher.errors import FetcherError, RejectedCredential
 from fetcher.model import Upstream
 from fetcher.wire import Answer, Fault, NoAnswer, Request, Response, origin
 
@@ -97,6 +97,8 @@ class HttpTransport:
             fault, reason = Fault.UNREACHABLE, f"cannot connect: {error}"
         except (httpx.TransportError, httpx.DecodingError) as error:
             fault, reason = Fault.BROKEN, f"connection broken: {error or type(error).__name__}"
+        except RejectedCredential as error:
+            fault, reason = Fault.NO_CREDENTIAL, str(error)
         except FetcherError as error:
             fault, reason = Fault.UNREACHABLE, str(error)
         except httpx.InvalidURL:

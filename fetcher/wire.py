@@ -75,6 +75,8 @@ class Fault(StrEnum):
     BROKEN = "broken"
     TOO_LARGE = "too_large"
     FORBIDDEN_HOST = "forbidden_host"
+    NO_CREDENTIAL = "no_credential"
+    """The upstream gives us none to ask with: an App that is not accepted. Nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)

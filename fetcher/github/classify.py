@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -74,11 +74,17 @@ def classify(answer: Answer) -> Response | NotAValue:
             return Malformed(f"unexpected status {status}: {message_of(answer)}")
 
 
-def no_answer(answer: NoAnswer) -> Transient | Malformed:
+def no_answer(answer: NoAnswer) -> Transient | Malformed | Unauthorized:
     """What a transport's fault means for the thing asked."""
-    if answer.fault in (Fault.TOO_LARGE, Fault.FORBIDDEN_HOST):
-        return Malformed(answer.reason)
-    return Transient(answer.reason)
+    match answer.fault:
+        case Fault.TOO_LARGE | Fault.FORBIDDEN_HOST:
+            return Malformed(answer.reason)
+        case Fault.NO_CREDENTIAL:
+            return Unauthorized(answer.reason)
+        case Fault.UNREACHABLE | Fault.TIMED_OUT | Fault.BROKEN:
+            return Transient(answer.reason)
+        case _:
+            assert_never(answer.fault)
 
 
 def not_json(response: Response) -> Malformed:

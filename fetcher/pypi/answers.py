@@ -96,7 +96,7 @@ def not_json(response: Response, api: str) -> Malformed | None:
 
 def _unanswered(answer: NoAnswer) -> Transient | Malformed:
     match answer.fault:
-        case Fault.UNREACHABLE | Fault.TIMED_OUT | Fault.BROKEN:
+        case Fault.UNREACHABLE | Fault.TIMED_OUT | Fault.BROKEN | Fault.NO_CREDENTIAL:
             return Transient(one_line(answer.reason))
         case Fault.TOO_LARGE | Fault.FORBIDDEN_HOST:
             return Malformed(one_line(answer.reason))

@@ -20,7 +20,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from fetcher.errors import ConfigError
+from fetcher.errors import ConfigError, RejectedCredential
 from fetcher.github_auth import App
 from fetcher.model import Upstream
 from fetcher.ports import Transport
@@ -143,11 +143,14 @@ class Credential:
         return self.value
 
 
+@dataclass
 class NoCredentialToday:
     """An App whose token cannot be renewed."""
 
+    why: ConfigError
+
     async def header(self) -> str | None:
-        raise ConfigError("GitHub refuses the App's installation token (status 401)")
+        raise self.why
 
 
 def real(*roots: str, credential: Any = None) -> HttpTransport:
@@ -432,11 +435,14 @@ async def test_failures_to_connect_are_repeated(opened: AsyncExitStack) -> None:
     assert (found.fault, server.connections) == (Fault.UNREACHABLE, 3)
 
 
-async def test_a_credential_that_cannot_be_had(opened: AsyncExitStack) -> None:
-    """Nothing is sent without it: not as somebody else, and not as nobody."""
-    desk, server = await before(opened, credential=NoCredentialToday())
+@pytest.mark.parametrize(
+    ("kind", "told"), [(ConfigError, Fault.UNREACHABLE), (RejectedCredential, Fault.NO_CREDENTIAL)]
+)
+async def test_a_credential_that_cannot_be_had(opened: AsyncExitStack, kind: type[ConfigError], told: Fault) -> None:
+    """Nothing is sent without it: not as somebody else, and not as nobody. A refusal is told from an outage."""
+    desk, server = await before(opened, credential=NoCredentialToday(kind("GitHub refuses the installation token")))
     found = await fault(desk)
-    assert (found.fault, server.connections) == (Fault.UNREACHABLE, 0)
+    assert (found.fault, server.connections) == (told, 0)
     assert "installation token" in found.reason
 
 
@@ -491,7 +497,7 @@ async def test_an_app_that_is_refused(opened: AsyncExitStack, app_key: str) -> N
 
     _, server = await before(opened, refuse)
     app = App("12", app_key, 34, server.root)
-    with pytest.raises(ConfigError, match=r"refuses the App's installation token \(status 404\)"):
+    with pytest.raises(RejectedCredential, match=r"refuses the App's installation token \(status 404\)"):
         await app.header()
 
 

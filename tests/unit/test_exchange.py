@@ -118,6 +118,15 @@ async def test_a_rejected_credential_pauses_the_identity() -> None:
     assert desk.budget.bills[0].throttled == Throttled(outcome.reason, retry_after=Silences().rejected)
 
 
+async def test_a_rejected_app_pauses_the_identity_and_costs_nothing() -> None:
+    """Its token is refused before the question is sent."""
+    desk = Desk(NoAnswer(Fault.NO_CREDENTIAL, "GitHub refuses the App"))
+    assert await desk.ask() == Unauthorized("GitHub refuses the App")
+    (bill,) = desk.budget.bills
+    assert bill.points == 0
+    assert bill.throttled == Throttled("GitHub refuses the App", retry_after=Silences().rejected)
+
+
 async def test_how_long_a_rejected_credential_pauses() -> None:
     """Against a simulator with a compressed hour the silence is shorter."""
     budget, clock = GenerousBudget(), StoppedClock(NOW)

@@ -201,6 +201,11 @@ def test_an_answer_beyond_bounds_is_malformed(fault: Fault) -> None:
     assert classify(NoAnswer(fault, "why")) == Malformed("why")
 
 
+def test_an_app_that_is_refused_is_a_credential_that_is() -> None:
+    """Not a fault that passes: everybody pauses, and the log has an error instead of a warning a package."""
+    assert classify(NoAnswer(Fault.NO_CREDENTIAL, "why")) == Unauthorized("why")
+
+
 def test_quota_is_read_off_any_answer() -> None:
     """The headers tell the quota, on an error as on a good answer."""
     expected = Quota("core", 5000, 4987, RESET)
