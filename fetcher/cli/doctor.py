@@ -154,7 +154,8 @@ def _index_request(settings: Settings) -> Request:
 def _token(answer: Answer, *, anonymous: bool) -> Finding:
     meaning = classify(answer)
     if isinstance(meaning, Unauthorized):
-        return Finding("token", False, meaning.reason, "Set FETCHER_GITHUB_TOKEN to a token that is valid")
+        remedy = "Set FETCHER_GITHUB_TOKEN to a token that is valid, or mend the settings of the App"
+        return Finding("token", False, meaning.reason, remedy)
     if not isinstance(meaning, Response):
         reason = getattr(meaning, "reason", str(meaning))
         remedy = "Check FETCHER_GITHUB_API_URL and the network"

@@ -40,7 +40,7 @@ def flower(
 ) -> None:
     """Serve Flower, Celery's own view of workers and tasks, until Ctrl-C. It needs a password and `fetcher[flower]`.
 
-    Examples: FETCHER_FLOWER_PASSWORD=… fetcher flower · fetcher flower --port 5556 --control
+    Examples: fetcher flower · fetcher flower --port 5556 --control
     """
     try:
         login = login_of(read_settings())

@@ -68,7 +68,19 @@ def test_a_database_that_is_not_migrated(bare: Fetcher, empty_postgres_url: str)
     assert json.loads(after.out)["packages"] == 0
 
 
-@pytest.mark.parametrize("command", ["refresh --all", "status", "up"])
+def test_status_without_redis(bare: Fetcher) -> None:
+    """What the database knows is told, and in one line why the rest is not; without the password."""
+    bare("import", str(SEEDS))
+
+    done = bare("status", redis_url=NO_REDIS)
+
+    assert done.status == 0
+    assert done.out.startswith("5 packages")
+    assert "Redis cannot be reached" in done.out
+    assert SECRET not in done.out + done.err
+
+
+@pytest.mark.parametrize("command", ["refresh --all", "up"])
 def test_no_redis(bare: Fetcher, command: str) -> None:
     """A server that is named but does not answer: said so, without its password."""
     bare("import", str(SEEDS))
