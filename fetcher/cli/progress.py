@@ -48,8 +48,8 @@ def _bar(verb: str, whole: int | None) -> Iterator[Work]:
         TextColumn(f"{verb} {{task.fields[packages]:,}} packages"),
         BarColumn(),
         TimeElapsedColumn(),
-        TextColumn("of"),
-        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("and still"),
+        TimeRemainingColumn(),
     )
     with Progress(*columns[: 5 if whole else 3], console=err, transient=True) as bar:
         task: TaskID = bar.add_task("", total=whole, packages=0)
