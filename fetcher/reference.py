@@ -7,6 +7,7 @@ import inspect
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -26,6 +27,7 @@ seconds, or `H:MM:SS`, or ISO 8601 (`P1D`). This page is written by `make docs` 
 | variable | default | what it is |
 |---|---|---|
 """
+_EPILOG = re.compile(r"^\[bold\]Examples\[/\]\n((?:\$ .*\n)+)", re.MULTILINE)
 _COMMANDS = """# Commands
 
 Results go to stdout, progress and errors to stderr; the exit status is 0 only if all that was asked happened. This page
@@ -39,9 +41,6 @@ rows go with it. This page is written by `make docs` from `fetcher/store/schema.
 """
 
 
-_EXAMPLES = re.compile(r"\[bold\]Examples\[/\]\n((?:\$ .*\n)+)")
-
-
 def settings_page() -> str:
     """Every environment variable."""
     fields = Settings.model_fields.items()
@@ -53,8 +52,18 @@ def commands_page() -> str:
     """Every command's help, as typer writes it down."""
     command = [sys.executable, "-m", "typer", "fetcher.cli.app", "utils", "docs", "--name", "fetcher"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603  (our own command line)
-    page = html.unescape(told.partition("\n\n")[2].strip()) + "\n"
-    return _COMMANDS + _EXAMPLES.sub(r"**Examples**:\n\n```console\n\1```\n", page)
+    text = html.unescape(told.partition("\n\n")[2].strip()) + "\n"
+    return _COMMANDS + _EPILOG.sub(_examples, "\n".join(map(_filled, text.split("\n"))))
+
+
+def _examples(epilog: re.Match[str]) -> str:
+    """What a terminal is given as examples, as Markdown has them."""
+    return f"**Examples**:\n\n```console\n{epilog[1].replace(chr(92) + '[', '[')}```\n"
+
+
+def _filled(line: str) -> str:
+    """A paragraph of prose is one line to typer, and lines of ours here."""
+    return line if line.startswith(("$", "*", "|", "`", "#")) else textwrap.fill(line, 120)
 
 
 def tables_page() -> str:
