@@ -118,7 +118,12 @@ def _as_stored(connection: Connection, batch: Sequence[Numbered]) -> _Tally | No
             held = catalogue.find(entry, addresses)
         except Rejected:
             return None
-        if held is None or _edit(catalogue, held, entry, addresses) or _observe(held, entry):
+        if (
+            held is None
+            or _has_another_id(held, entry)
+            or _edit(catalogue, held, entry, addresses)
+            or _observe(held, entry)
+        ):
             return None
         tally.unsupported += [(held.columns["slug"], reason) for reason in addresses.unsupported()]
     return tally
@@ -141,7 +146,7 @@ def _store_batch(connection: Connection, batch: Sequence[Numbered], now: datetim
             _observe(held, entry)
             tally.added += 1
             touched[held.id] = held
-        elif _edit(catalogue, held, entry, addresses) | _observe(held, entry):
+        elif _name(catalogue, held, entry) | _edit(catalogue, held, entry, addresses) | _observe(held, entry):
             tally.updated += 1
             touched[held.id] = held
         else:
@@ -155,6 +160,18 @@ def _store_batch(connection: Connection, batch: Sequence[Numbered], now: datetim
 
 def _in_order(held: Iterable[Held]) -> list[Held]:
     return sorted(held, key=lambda one: one.id)
+
+
+def _has_another_id(held: Held, entry: CatalogueEntry) -> bool:
+    return entry.id is not None and held.id != entry.id
+
+
+def _name(catalogue: Catalogue, held: Held, entry: CatalogueEntry) -> bool:
+    """Have the package go by the entry's id; returns whether it had another."""
+    if entry.id is None or held.id == entry.id:
+        return False
+    catalogue.give_id(held, entry.id)
+    return True
 
 
 def _edit(catalogue: Catalogue, held: Held, entry: CatalogueEntry, addresses: Addresses) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, or_, select
+from sqlalchemy import Connection, Row, exists, func, or_, select, update
 
 from fetcher.model import CatalogueEntry, RepoRef
 from fetcher.store.dialects import CHUNK, chunks, lock_packages
@@ -81,7 +81,12 @@ class Catalogue:
         holder = self._by_slug.get(entry.slug)
         if entry.id is not None:
             if holder is not None and holder.id != entry.id:
-                raise Rejected(f"slug: {entry.slug!r} belongs to the package with the id {holder.id}")
+                if entry.id not in self.held and holder.id >= FIRST_OWN_ID and _compatible(holder, addresses):
+                    return holder  # added here by its address, and now the directory says its id: see `give_id`
+                raise Rejected(
+                    f"slug: {entry.slug!r} belongs to the package with the id {holder.id}. "
+                    "Give this one another slug, or that one's id"
+                )
             return self.held.get(entry.id)
         if entry.complete:
             return holder
@@ -97,6 +102,14 @@ class Catalogue:
         one = Held(entry.id or self._own_id(), None, columns)
         self._take_up(one)
         return one
+
+    def give_id(self, one: Held, package_id: int) -> None:
+        """Have a package that was given an id here go by its directory's; all that is known of it follows."""
+        if one.stored is not None:
+            self._connection.execute(update(packages).where(_P.id == one.id).values(id=package_id))
+        del self.held[one.id]
+        one.id = package_id
+        self._take_up(one)
 
     def edit(self, one: Held, columns: Columns) -> None:
         """Give a package other columns; its old slug is free from now on."""

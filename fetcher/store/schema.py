@@ -40,7 +40,7 @@ class Base(DeclarativeBase):
 
 
 def _package_id() -> Mapped[int]:
-    return mapped_column(PackageId, ForeignKey("packages.id", ondelete="CASCADE"), primary_key=True)
+    return mapped_column(PackageId, ForeignKey("packages.id", ondelete="CASCADE", onupdate="CASCADE"), primary_key=True)
 
 
 class Package(Base):
@@ -229,7 +229,9 @@ class RequestRow(Base):
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    package_id: Mapped[int] = mapped_column(PackageId, ForeignKey("packages.id", ondelete="CASCADE"))
+    package_id: Mapped[int] = mapped_column(
+        PackageId, ForeignKey("packages.id", ondelete="CASCADE", onupdate="CASCADE")
+    )
     state: Mapped[str] = mapped_column(String(16))
     asked_at: Mapped[datetime]
     sent_at: Mapped[datetime]

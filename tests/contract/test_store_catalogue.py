@@ -150,7 +150,9 @@ def test_bad_entries_are_named_and_the_others_stored(catalogue: Catalogue) -> No
     assert result.added == 2
     reasons = dict(result.rejected)
     assert list(reasons) == [1, 2, 3, 4, 5]
-    assert reasons[1] == "slug: 'taken' belongs to the package with the id 1"
+    assert reasons[1] == (
+        "slug: 'taken' belongs to the package with the id 1. Give this one another slug, or that one's id"
+    )
     assert all("\n" not in reason for reason in reasons.values())
     assert set(catalogue.store.package_ids(["good", "fine", "zero", "naive", "odd"])) == {"good", "fine"}
 
@@ -309,3 +311,33 @@ def test_a_large_import_is_many_transactions(catalogue: Catalogue) -> None:
     result = imported(catalogue, *entries)
     assert (result.added, [index for index, _ in result.rejected]) == (2_400, [2_200])
     assert len(catalogue.store.due_ids([Source.GITHUB], NOW)) == 2_400
+
+
+def test_a_package_that_the_directory_gives_an_id(catalogue: Catalogue) -> None:
+    """Added by its address, then listed by the directory: one package, with its id, and all that was known of it."""
+    assert imported(catalogue, loose("lesscpy")).added == 1
+    own = catalogue.get("lesscpy").entry.id
+    assert own is not None
+    assert own >= 1_000_000_000
+    catalogue.answer(own, Source.GITHUB, stats(stars=7))
+    claim = catalogue.claim(Source.GITHUB, now=NOW + DAY)
+
+    listed = entry("lesscpy", id=2223)
+    assert imported(catalogue, listed).updated == 1
+    assert imported(catalogue, listed).unchanged == 1
+
+    package = catalogue.get("lesscpy")
+    assert (package.entry.id, package.stats and package.stats.stars) == (2223, 7)
+    assert catalogue.state("lesscpy", Source.GITHUB).outcome == "fetched"
+    assert len(catalogue.store.events(2223, 10)) == 1
+    catalogue.store.record([answered(own, Source.GITHUB, stats(stars=9), lease=claim.lease)])
+    assert len(catalogue.claim(Source.GITHUB, now=NOW + 2 * DAY).package_ids) == 1
+    assert catalogue.store.due_ids(None, None) == [2223]
+
+
+def test_another_package_under_the_slug_stays(catalogue: Catalogue) -> None:
+    """An id of our own is given up for the same repository only."""
+    imported(catalogue, loose("a"))
+    result = imported(catalogue, entry("a", id=5, repo_url=f"https://{HOST}/another/a"))
+    assert len(result.rejected) == 1
+    assert catalogue.get("a").entry.repo_url == f"https://{HOST}/owner/a"

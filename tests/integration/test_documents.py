@@ -24,7 +24,7 @@ from tests.stack import environment, simulated
 
 SHOWING = [path for path in DOCUMENTS if any(block.reason is None for block in blocks_of(path))]
 ADDED = "lesscpy"
-"""The package that documents add by hand, and that is not in the catalogue which they import."""
+"""The package that documents add by hand, before they import it with the others."""
 LONGEST = 280
 
 pytestmark = pytest.mark.timeout(LONGEST + 20)
@@ -32,10 +32,9 @@ pytestmark = pytest.mark.timeout(LONGEST + 20)
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
-    """A reader's folder: the set-up in ``.venv``, and a catalogue that is imported and can be again."""
+    """A reader's folder: the set-up in ``.venv``, and a catalogue to import."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    seeds = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
-    catalogue = [seed for seed in seeds if seed["slug"] != ADDED]
+    catalogue = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
     (tmp_path / "packages.json").write_text(json.dumps(catalogue), "utf-8")
     (tmp_path / "Procfile").symlink_to(ROOT / "Procfile")
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")

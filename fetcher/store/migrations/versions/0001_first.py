@@ -52,9 +52,9 @@ def downgrade() -> None:
 
 
 def _package_key(table: str) -> sa.ForeignKeyConstraint:
-    """Every row about a package goes with it."""
+    """Every row about a package goes with it, and follows where a directory gives it another id."""
     name = f"fk_{table}_package_id_packages"
-    return sa.ForeignKeyConstraint(["package_id"], ["packages.id"], name=name, ondelete="CASCADE")
+    return sa.ForeignKeyConstraint(["package_id"], ["packages.id"], name=name, ondelete="CASCADE", onupdate="CASCADE")
 
 
 def _index(name: str, columns: list[str], condition: str) -> None:
