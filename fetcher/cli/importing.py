@@ -51,13 +51,14 @@ class Lines:
     first: list[str] = field(default_factory=list)
     file: IO[str] | None = None
 
-    def add(self, line: str) -> None:
+    def add(self, reason: str, where: str = "") -> None:
+        line = f"{where}: {reason}" if where else reason
         self.count += 1
         if self.count <= SHOWN:
             self.first.append(line)
             err.print(f"{self.title} {escape(line)}")
         if self.file is not None:
-            self.file.write(json.dumps({"rejected": line}, ensure_ascii=False) + "\n")
+            self.file.write(json.dumps({"where": where or None, "reason": reason}, ensure_ascii=False) + "\n")
 
     def end(self) -> None:
         if self.count > SHOWN:
@@ -142,8 +143,8 @@ async def _import_url(store: SqlStore, settings: Settings, url: str, total: Sum)
             async for items in _pages(settings, url):
                 waiting += items
                 if len(waiting) >= _PART:
-                    _store(store, waiting, total, work)
-                    waiting = []
+                    full, waiting = waiting, []
+                    _store(store, full, total, work)
         finally:
             _store(store, waiting, total, work)
 
@@ -190,7 +191,7 @@ def _store(store: SqlStore, items: Sequence[Item], total: Sum, work: Work) -> No
             case Entry():
                 good.append(item)
             case Rejected():
-                total.rejected.add(str(item))
+                total.rejected.add(str(item).removeprefix(f"{item.where}: "), item.where)
             case PassedOver():
                 err.print(f"passed over {escape(item.where)}: {escape(item.reason)}")
     result = store.import_entries([item.entry for item in good], datetime.now(UTC))
@@ -198,7 +199,7 @@ def _store(store: SqlStore, items: Sequence[Item], total: Sum, work: Work) -> No
     total.updated += result.updated
     total.unchanged += result.unchanged
     for index, reason in result.rejected:
-        total.rejected.add(f"{good[index].where}: {reason}")
+        total.rejected.add(reason, good[index].where)
     for slug, reason in result.unsupported:
-        total.unsupported.add(f"{slug}: {reason}")
+        total.unsupported.add(reason, slug)
     work.add(len(items))

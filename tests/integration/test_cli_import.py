@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fetcher.cli import importing, progress
+from fetcher.model import CatalogueEntry
+from fetcher.ports import Imported
+from fetcher.store import SqlStore
 from tests.integration.conftest import SEEDS, Done, Fetcher
 from tests.stack import Pages
 
@@ -237,9 +243,45 @@ def test_many_bad_records_are_bounded_on_screen(bare: Fetcher, tmp_path: Path) -
     assert (len(done.err.splitlines()), done.err.splitlines()[-1]) == (51, "rejected 70 more")
     told = json.loads(done.out)
     assert (told["added"], told["rejected_count"], len(told["rejected"])) == (1, 120, 50)
-    written = [json.loads(line)["rejected"] for line in every.read_text("utf-8").splitlines()]
-    assert written[:50] == told["rejected"]
-    assert written[119].startswith("many.jsonl, line 120: slug: expected")
+    written = [json.loads(line) for line in every.read_text("utf-8").splitlines()]
+    assert [f"{one['where']}: {one['reason']}" for one in written][:50] == told["rejected"]
+    assert written[119]["where"] == "many.jsonl, line 120"
+    assert written[119]["reason"].startswith("slug: expected")
+
+
+def test_progress_is_told_in_lines_where_nobody_watches(
+    bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many packages, how much of the file, and how fast; on stderr, so that stdout stays the result."""
+    monkeypatch.setattr(progress, "EVERY", 0)
+    monkeypatch.setattr(importing, "_PART", 2)
+
+    done = bare("import", _file(tmp_path / "three.json", [_entry("a"), _entry("b"), _entry("c")]))
+
+    first, last = (re.sub(r"[\d,]+ a second", "N a second", line) for line in done.err.splitlines())
+    assert (first, last) == ("imported 2 packages, 100%, N a second", "imported 3 packages, 100%, N a second")
+    assert done.out.startswith("3 added")
+
+
+def test_what_was_cut_short_is_taken_up_again(bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C after some thousands: it says how many are stored, and the same command brings in the rest."""
+    given = _file(tmp_path / "many.json", [_entry(f"p-{n}") for n in range(10)])
+    store = SqlStore.import_entries
+    monkeypatch.setattr(importing, "_PART", 3)
+
+    def cut(self: SqlStore, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
+        if entries[0].slug == "p-6":
+            raise KeyboardInterrupt
+        return store(self, entries, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlStore, "import_entries", cut)
+        done = bare("import", given)
+    rest = _told(bare("import", given, "--json"))
+
+    assert (done.status, done.out) == (130, "")
+    assert done.err == "interrupted: 6 packages are stored; the same command takes it up again\n"
+    assert (rest["added"], rest["unchanged"]) == (4, 6)
 
 
 def test_a_page_that_fails_says_where_to_go_on(bare: Fetcher, pages: Pages) -> None:
