@@ -25,7 +25,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.processes import cpu_of, end_well
+from benchmarks.processes import cpu_of, end_well, ended
 from fetcher.store import open_engine, upgrade
 from tests.postgres import PostgresProcess
 
@@ -52,12 +52,15 @@ def run(what: str, environment: Mapping[str, str], *arguments: str, kill_after: 
         process = subprocess.Popen(
             [str(_BIN / "fetcher"), *arguments], env=dict(environment), stdout=out, stderr=subprocess.DEVNULL
         )
-        while process.poll() is None:
-            samples.append(_memory(process.pid))
-            cpu = max(cpu, cpu_of(process.pid))
-            if kill_after is not None and time.monotonic() - began > kill_after:
-                process.kill()
-            time.sleep(0.2)
+        try:
+            while process.poll() is None:
+                samples.append(_memory(process.pid))
+                cpu = max(cpu, cpu_of(process.pid))
+                if kill_after is not None and time.monotonic() - began > kill_after:
+                    process.kill()
+                time.sleep(0.2)
+        finally:
+            ended(process)
         out.seek(0)
         said = out.read().strip() if not process.returncode else f"ended with {process.returncode}"
         return Run(what, time.monotonic() - began, cpu, samples[len(samples) // 10], max(samples), said)
