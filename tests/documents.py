@@ -4,7 +4,7 @@ A fenced block that begins with ``sh`` is run, from the top of its document to i
 What cannot be run in a test is preceded by ``<!-- not run: REASON -->``; its syntax is checked all the same. Three
 things are done to a block's lines: a setting whose value holds ``…`` gets the test's own, from ``HERE_`` and its name;
 a command that serves until Ctrl-C is started in the background and waited for, as in a reader's second terminal; and
-ports are replaced by free ones.
+ports are replaced by free ones. A block after ``<!-- beside a running Fetcher -->`` finds one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ ROOT = Path(__file__).parent.parent
 _PREAMBLE = ROOT / "tests" / "documents.sh"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
-_BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+?) -->\n)?^```sh\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"(?:<!-- (?:not run: (?P<reason>[^>]+?)|(?P<beside>beside a running Fetcher)) -->\n)?^```sh\n(?P<text>.*?)^```",
+    re.MULTILINE | re.DOTALL,
+)
 _PLACEHOLDER = re.compile(r"^(?:export )?(?P<name>\w+)=\S*…")
 _SERVERS = ("fetcher up", "fetcher web", "fetcher simulate", "fetcher flower", "honcho start", "celery -A tasks")
 _PORTS = {"fetcher simulate": "8990", "fetcher flower": "5555"}
@@ -27,10 +30,11 @@ _PORTS = {"fetcher simulate": "8990", "fetcher flower": "5555"}
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One fenced block of shell commands. ``reason``: why no test can run it."""
+    """One fenced block of shell commands. ``reason``: why no test can run it; ``beside``: a Fetcher is to run."""
 
     text: str
     reason: str | None
+    beside: bool = False
 
     @property
     def lines(self) -> list[str]:
@@ -39,7 +43,10 @@ class Block:
 
 def blocks_of(path: Path) -> list[Block]:
     """The document's blocks, from its top to its end."""
-    return [Block(found["text"], found["reason"]) for found in _BLOCK.finditer(path.read_text("utf-8"))]
+    return [
+        Block(found["text"], found["reason"], found["beside"] is not None)
+        for found in _BLOCK.finditer(path.read_text("utf-8"))
+    ]
 
 
 def script_of(blocks: list[Block], ports: Mapping[str, str]) -> str:
@@ -52,11 +59,13 @@ def script_of(blocks: list[Block], ports: Mapping[str, str]) -> str:
 
 
 def _typed(block: Block) -> Iterator[str]:
+    if block.beside:
+        yield "serve fetcher up"
     for line in block.lines:
         bare = line.partition("  #")[0].strip()
         if placeholder := _PLACEHOLDER.match(bare):
             name = placeholder["name"]
-            yield f'export {name}="${{HERE_{name}:-${name}}}"'
+            yield f'export {name}="${{HERE_{name}:-${{{name}-}}}}"'
         elif bare.startswith(_SERVERS) and not _only_asks(bare):
             usual = next((port for name, port in _PORTS.items() if bare.startswith(name) and "--port" not in bare), "")
             port = f" --port {usual}" if usual else ""

@@ -49,6 +49,7 @@ def test_the_commands_of(path: Path, desk: Path, simulator: Simulator, empty_pos
         "data_dir": desk / "data",
         "web_port": ports["8080"],
         "web_token": "a-token-of-the-operators",
+        "flower_password": "a-password-of-the-operators",
         "plan_interval": 1,
         "workers": 1,
     }
