@@ -145,6 +145,10 @@ class Budget(Protocol):
 
     async def standings(self, now: datetime) -> Sequence[Standing]: ...
 
+    async def forget(self, identity: str) -> None:
+        """Leave out of the standings who is known by another name by now, until it is asked for again."""
+        ...
+
 
 # --- the store --------------------------------------------------------------------------------------------------
 

@@ -97,7 +97,9 @@ class Parts:
             return
         if self._identify_at is not None and now < self._identify_at <= now + TOLD_LATER:
             return
-        self.identities[Upstream.GITHUB] = await account_behind(own, self.exchange, self.store, self.api, now)
+        told = self.identities[Upstream.GITHUB] = await account_behind(own, self.exchange, self.store, self.api, now)
+        if told != own:
+            await self.budget.forget(own)
         took = self.clock.now() - now
         self._identify_at = now + TOLD_LATER if took > SLOW_TO_TELL else None
 

@@ -70,6 +70,9 @@ class GenerousBudget:
     async def standings(self, now: datetime) -> Sequence[Standing]:
         return ()
 
+    async def forget(self, identity: str) -> None:
+        return None
+
 
 Script = Callable[[Request], Answer]
 

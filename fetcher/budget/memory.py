@@ -16,6 +16,7 @@ from fetcher.budget.rules import (
     Limits,
     Terms,
     account_name,
+    account_names,
     from_ms,
     seconds_ms,
     span_ms,
@@ -65,6 +66,11 @@ class MemoryBudget:
             for name, account in sorted(copies.items())
             for standing in standings(account, name, self._limits, to_ms(now))
         ]
+
+    async def forget(self, identity: str) -> None:
+        with self._lock:
+            for name in account_names(identity):
+                self._accounts.pop(name, None)
 
     def _account(self, ask: Ask, at: int) -> Account:
         return self._accounts.setdefault(account_name(ask.identity, ask.resource), Account(seen=at))

@@ -20,7 +20,18 @@ from redis.exceptions import RedisError
 from fetcher.budget.account import Account, Hold, Meter, Step
 from fetcher.budget.outlook import capacity, standings
 from fetcher.budget.reserving import CROWDED
-from fetcher.budget.rules import DOCUMENTED, Limits, Terms, account_name, from_ms, seconds_ms, span_ms, terms, to_ms
+from fetcher.budget.rules import (
+    DOCUMENTED,
+    Limits,
+    Terms,
+    account_name,
+    account_names,
+    from_ms,
+    seconds_ms,
+    span_ms,
+    terms,
+    to_ms,
+)
 from fetcher.budget.settling import charge
 from fetcher.ports import Ask, Bill, Grant, Standing, Verdict, Wait
 from fetcher.wire import Resource
@@ -150,6 +161,18 @@ class RedisBudget:
             log.warning("%s (%s): no standings", UNREACHABLE, type(error).__name__)
             return []
         return found
+
+    async def forget(self, identity: str) -> None:
+        """Strike it off the list only: what is in flight under the name is still settled, and its ledger expires."""
+        names = account_names(identity)
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._redis.srem(f"{self._prefix}accounts", *names)
+        except _LOST_CALLS as error:
+            log.warning("%s (%s): %s stays in the standings", UNREACHABLE, type(error).__name__, identity)
+        for name in names:
+            if memory := self._memories.get(name):
+                memory.enlisted = 0
 
     def _terms(self, ask: Ask) -> Terms:
         return terms(self._limits, ask.resource, ask.purpose, ask.identity)

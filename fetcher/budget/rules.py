@@ -164,6 +164,11 @@ def account_name(identity: str, resource: Resource) -> str:
     return f"{{{identity}}}:{'pypi' if resource is Resource.PYPI else 'github'}"
 
 
+def account_names(identity: str) -> tuple[str, ...]:
+    """The names of every account that ``identity`` may have."""
+    return tuple({account_name(identity, resource): None for resource in Resource})
+
+
 def identity_of(account: str) -> str:
     """Whose account it is: the inverse of ``account_name``."""
     return account[1 : account.rindex("}")]

@@ -319,6 +319,18 @@ async def test_standings_show_what_is_known(budget: Budget) -> None:
     assert pypi.paused_until is None
 
 
+async def test_who_is_known_by_another_name_is_left_out(budget: Budget) -> None:
+    """A token asks whose it is and is then its account: people see one quota, until the token itself is used again."""
+    each = await grant(budget, manual(GRAPHQL, identity="token:1"), 0)
+    await grant(budget, manual(PYPI, identity="index:host"), 0)
+    await budget.settle(each, bill(4_999), at(1))
+    await budget.forget("token:1")
+    await budget.forget("never seen")
+    assert [standing.identity for standing in await budget.standings(at(2))] == ["index:host"]
+    await grant(budget, manual(GRAPHQL, identity="token:1"), 3)
+    assert {standing.identity for standing in await budget.standings(at(4))} == {"index:host", "token:1"}
+
+
 async def test_a_swarm_trips_nothing(budget: Budget) -> None:
     """Thirty workers with wild latencies before a brute-force upstream: no limit is tripped for four minutes."""
     swarm = Swarm(
