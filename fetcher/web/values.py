@@ -87,7 +87,8 @@ def figures(history: Sequence[HistoryDay], today: date) -> list[Figure]:
         points = [(row.day, value) for row in history if (value := getattr(row, name)) is not None]
         if points:
             (first, before), (_, now) = points[0], points[-1]
-            said = f"{now} {name}, since {first} {'unchanged' if now == before else f'{now - before:+d}'}"
+            counted = f"{now} {name.removesuffix('s') if now == 1 else name}"
+            said = f"{counted}, since {first} {'unchanged' if now == before else f'{now - before:+d}'}"
             found.append(Figure(name, now, said, steps(points, today, said)))
     return found
 
