@@ -20,6 +20,8 @@ WRITING = "fetcher_writing"
 BUSY_SECONDS = 30
 """How long a statement waits for another process's lock before it gives up."""
 CONNECT_SECONDS = 10
+POOL_SECONDS = 5
+"""How long who asks waits for a connection of this process's own, before being told that none is free."""
 
 _EXPECTED = "Expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME in FETCHER_DATABASE_URL"
 _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
@@ -28,9 +30,11 @@ _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
 def open_engine(url: str, *, pool_size: int = 5, patience: int | None = None) -> Engine:
     """An engine for ``url``; it connects when first used. Make one per process: nothing survives a fork.
 
-    ``patience``: seconds to wait for a server or for another process's lock, where that is not to be the usual.
+    ``patience``: seconds to wait for a server, for a free connection or for another process's lock, where that is not
+    to be the usual.
     """
     address = _address(url)
+    queue: dict[str, Any] = {"pool_size": pool_size, "pool_timeout": patience or POOL_SECONDS}
     options: dict[str, Any] = {
         "json_serializer": partial(json.dumps, separators=(",", ":"), allow_nan=False),
         "hide_parameters": True,
@@ -38,12 +42,12 @@ def open_engine(url: str, *, pool_size: int = 5, patience: int | None = None) ->
     if address.get_backend_name() == "sqlite":
         if address.database and address.database != ":memory:":
             _make_folder(address)
-            options |= {"pool_size": pool_size}
+            options |= queue
         engine = create_engine(address, connect_args={"timeout": patience or BUSY_SECONDS}, **options)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    options |= {"pool_size": pool_size, "pool_pre_ping": True, "pool_timeout": BUSY_SECONDS}
+    options |= {**queue, "pool_pre_ping": True}
     engine = create_engine(address, connect_args={"connect_timeout": patience or CONNECT_SECONDS}, **options)
     event.listen(engine, "connect", _prepare_postgres)
     return engine
