@@ -16,6 +16,7 @@ import schedules
 from fetcher.errors import ConfigError
 from fetcher.settings import Settings, read_settings
 from fetcher.wiring import broker_address
+from tasks.metronome import ticking
 
 BACKGROUND, NOW, CONTROL = "background", "now", "control"
 QUEUES = (NOW, BACKGROUND, CONTROL)
@@ -72,7 +73,7 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     return {
         entry.name: {
             "task": entry.task,
-            "schedule": entry.every,
+            "schedule": ticking(entry.every),
             "options": {"queue": CONTROL, "expires": max(entry.every.total_seconds(), 1)},
         }
         for entry in schedules.entries(settings.plan_interval)
