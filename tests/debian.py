@@ -1,4 +1,4 @@
-"""Programs that only tests need, from Debian: installed where they are missing, if this is root on Debian."""
+"""Programs that only tests need, from Debian: installed where they are missing, or unpacked and not installed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+UNPACKED = "unpacked"
 _INSTALL_WITHIN = 300.0
 
 
@@ -40,3 +42,27 @@ def _install(packages: Sequence[str]) -> str:
     except (subprocess.SubprocessError, OSError) as error:
         return f"apt-get could not install it ({type(error).__name__})"
     return ""
+
+
+def unpack(package: str, folder: Path) -> str:
+    """Fetch Debian's package into ``folder`` and unpack it at ``folder/unpacked``; says why that was not possible.
+
+    Nothing is installed, and no root is needed where apt has been asked before.
+    """
+    if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
+        return "only Debian's can be fetched"
+    if _run(folder, "apt-get", "download", package):
+        _run(folder, "apt-get", "update")  # a machine that has never asked knows no package; only root may
+        if _run(folder, "apt-get", "download", package):
+            return "apt-get could not download it"
+    found = next(folder.glob(f"{package}_*.deb"), None)
+    if found is None or _run(folder, "dpkg", "-x", found.name, UNPACKED):
+        return "dpkg could not unpack it"
+    return ""
+
+
+def _run(folder: Path, *command: str) -> int:
+    try:
+        return subprocess.run(command, cwd=folder, capture_output=True, timeout=_INSTALL_WITHIN, check=False).returncode
+    except (subprocess.SubprocessError, OSError):
+        return 1

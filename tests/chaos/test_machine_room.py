@@ -8,6 +8,7 @@ import pytest
 
 from tests.chaos.harness.arena import Arena, arena
 from tests.chaos.harness.blows import Blow, strike
+from tests.chaos.harness.findings import CannotHappenError
 from tests.chaos.harness.scenarios import SHORT_ON_POSTGRES, SHORT_ON_SQLITE
 
 pytestmark = pytest.mark.chaos
@@ -33,7 +34,10 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
 @pytest.mark.parametrize("blow", SHORT_ON_POSTGRES, ids=lambda one: one.name)
 def test_a_blow_in_the_middle_of_a_pass(on_postgres: Arena, blow: Blow) -> None:
     """Every package is refreshed all the same, says what is so upstream, and no limit was broken."""
-    finding = strike(on_postgres, blow)
+    try:
+        finding = strike(on_postgres, blow)
+    except CannotHappenError as error:
+        pytest.skip(str(error))
 
     assert finding.ok, f"{finding}\n{on_postgres.stack.told()}"
 

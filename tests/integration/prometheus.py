@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.debian import UNPACKED, unpack
+
 _WITHIN = 300.0
 
 
@@ -34,29 +36,8 @@ def prometheus() -> Iterator[Prometheus]:
         yield Prometheus(Path(found[0]), Path(found[1]))
         return
     with tempfile.TemporaryDirectory(prefix="fetcher-prometheus-") as folder:
-        reason = _unpack(Path(folder))
+        reason = unpack("prometheus", Path(folder))
         if reason:
             pytest.skip(f"no prometheus here, and {reason}")
-        programs = Path(folder) / "unpacked" / "usr" / "bin"
+        programs = Path(folder) / UNPACKED / "usr" / "bin"
         yield Prometheus(programs / "prometheus", programs / "promtool")
-
-
-def _unpack(folder: Path) -> str:
-    """Fetch and unpack Debian's package, and say why that was not possible."""
-    if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-        return "only Debian's can be fetched"
-    if _run(folder, "apt-get", "download", "prometheus"):
-        _run(folder, "apt-get", "update")  # a machine that has never asked knows no package; only root may
-        if _run(folder, "apt-get", "download", "prometheus"):
-            return "apt-get could not download it"
-    package = next(folder.glob("prometheus_*.deb"), None)
-    if package is None or _run(folder, "dpkg", "-x", package.name, "unpacked"):
-        return "dpkg could not unpack it"
-    return ""
-
-
-def _run(folder: Path, *command: str) -> int:
-    try:
-        return subprocess.run(command, cwd=folder, capture_output=True, timeout=_WITHIN, check=False).returncode
-    except (subprocess.SubprocessError, OSError):
-        return 1

@@ -22,6 +22,10 @@ class Group(StrEnum):
     MACHINE = "machine"
 
 
+class CannotHappenError(Exception):
+    """A fault that cannot be made on this machine: what is missing, in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One fault: how often it was made to happen, whom it touched, and what it left."""

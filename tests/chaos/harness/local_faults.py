@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fetcher.simulator.catalogue import from_documents
 from fetcher.simulator.server import Simulator
-from tests.chaos.harness.findings import Finding, Group
+from tests.chaos.harness.findings import CannotHappenError, Finding, Group
 from tests.chaos.harness.house import House, invented
 from tests.chaos.harness.upstream import Step, UpstreamFault, make_happen
 from tests.stack import simulated, stack
@@ -23,10 +23,6 @@ DISK = "4m"
 _FILLER = "filler"
 
 LocalFault = Callable[[Path], Awaitable[Finding]]
-
-
-class CannotMountError(Exception):
-    """No small disk can be made here: it takes root, and a container that lets it mount."""
 
 
 def _stepped(by: timedelta) -> Step:
@@ -98,14 +94,14 @@ async def _unasked(ours: House) -> None:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of a few megabytes at ``folder``."""
+    """A file system of a few megabytes at ``folder``: it takes root, and a container that lets it mount."""
     folder.mkdir(parents=True, exist_ok=True)
     if os.geteuid() != 0:
-        raise CannotMountError("this user may not mount")
+        raise CannotHappenError("this user may not mount")
     try:
         _run("mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", str(folder))
     except subprocess.CalledProcessError as error:
-        raise CannotMountError(error.stderr.decode().strip()) from error
+        raise CannotHappenError(error.stderr.decode().strip()) from error
     try:
         yield
     finally:

@@ -20,9 +20,9 @@ from rich.console import Console
 from fetcher.logs import configure_logging
 from tests.chaos.harness.arena import arena
 from tests.chaos.harness.blows import Blow, strike
-from tests.chaos.harness.findings import Finding, Group
+from tests.chaos.harness.findings import CannotHappenError, Finding, Group
 from tests.chaos.harness.github_faults import GITHUB_FAULTS
-from tests.chaos.harness.local_faults import CLOCK_FAULTS, LOCAL_FAULTS, CannotMountError
+from tests.chaos.harness.local_faults import CLOCK_FAULTS, LOCAL_FAULTS
 from tests.chaos.harness.pypi_faults import PYPI_FAULTS
 from tests.chaos.harness.upstream import UpstreamFault, make_happen
 
@@ -54,7 +54,7 @@ class Run:
         began = time.monotonic()
         try:
             finding = happen()
-        except CannotMountError as error:
+        except CannotHappenError as error:
             self.left_out.append(f"{name} ({error})")
             return
         except AssertionError as error:

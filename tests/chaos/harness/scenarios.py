@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 
-from tests.chaos.harness import blows, database_blows
+from tests.chaos.harness import blows, clock_blow, database_blows
 from tests.chaos.harness.blows import Blow
 from tests.chaos.harness.doomed import Point
 from tests.chaos.harness.findings import Group
+
+STEPPED_CLOCK = Blow(Group.MACHINE, "clock stepped an hour forth, and back", clock_blow.step_clock)
 
 SHORT_ON_POSTGRES = (
     Blow(Group.PROCESSES, "workers SIGKILLed in a pass", blows.kill_workers(3, 0.8)),
@@ -17,6 +19,7 @@ SHORT_ON_POSTGRES = (
     Blow(Group.REDIS, "FLUSHALL in a pass", blows.flush),
     Blow(Group.DATABASE, "PostgreSQL restarted in a pass", blows.restart_postgres(signal.SIGINT, 0.3)),
     Blow(Group.DATABASE, f"connection cut {Point.CUT_AFTER}", blows.cut_at(Point.CUT_AFTER)),
+    STEPPED_CLOCK,  # the last: it leaves the store an hour ahead
 )
 
 SHORT_ON_SQLITE = (Blow(Group.DATABASE, "SQLite locked by another process", database_blows.lock_sqlite(2)),)
@@ -42,6 +45,7 @@ LONG_ON_POSTGRES = (
     Blow(Group.DATABASE, "deadlocks", database_blows.deadlock(4)),
     Blow(Group.DATABASE, "serialization failures", database_blows.refuse_serialization(4)),
     Blow(Group.DATABASE, "no connection left", database_blows.exhaust_connections(4)),
+    STEPPED_CLOCK,
 )
 
 LONG_ON_SQLITE = (Blow(Group.DATABASE, "SQLite locked for 35 s", database_blows.lock_sqlite(35)),)

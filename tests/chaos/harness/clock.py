@@ -1,0 +1,97 @@
+"""The machine's clock, for some of its processes only: stepped in their midst, while everybody else keeps the time.
+
+libfaketime answers for the C library in whatever is started with it, at each call by what a file says. The steady
+clock is left alone, as on a machine whose time is set.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from tests.chaos.harness.findings import CannotHappenError
+from tests.debian import UNPACKED, unpack
+from tests.stack import ALONE, Child, Stack
+
+_LIBRARY = "libfaketimeMT.so.1"
+_USUAL = "/usr/lib/*/faketime"
+_SHARED = Path("/dev/shm")  # noqa: S108  (where glibc keeps shared memory and semaphores)
+
+
+@dataclass(slots=True)
+class SteppedClock:
+    """Processes of one clock, and that clock."""
+
+    stack: Stack
+    library: Path
+    file: Path
+    children: list[Child] = field(default_factory=list)
+
+    def step(self, off: timedelta) -> None:
+        """From now on the clock is ``off`` the true time."""
+        new = self.file.with_suffix(".new")
+        new.write_text(f"{off.total_seconds():+.0f}\n", "ascii")
+        new.replace(self.file)  # read at any moment, so never half written
+
+    def worker(self, name: str) -> Child:
+        queues = ("--queues", "background,control", "--hostname", f"{name}@%h", "--concurrency", "2", *ALONE)
+        return self._start(name, "worker", *queues, "--loglevel", "INFO")
+
+    def beat(self) -> Child:
+        return self._start("stepped-beat", "beat", "--loglevel", "INFO")
+
+    def kill(self) -> None:
+        """SIGKILL them all; what the library cannot clear away then would stop a later process of the same number."""
+        for child in self.children:
+            child.kill()
+            for left in (f"faketime_shm_{child.pid}", f"sem.faketime_sem_{child.pid}"):
+                (_SHARED / left).unlink(missing_ok=True)
+
+    def _start(self, name: str, *command: str) -> Child:
+        before = dict(self.stack.environment)
+        self.stack.environment = {
+            **before,
+            "LD_PRELOAD": str(self.library),
+            "FAKETIME_TIMESTAMP_FILE": str(self.file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "PYTHONPATH": str(Path(__file__).parents[3]),
+        }
+        try:
+            self.children.append(
+                self.stack.start(
+                    name, "python", "-m", "tests.chaos.harness.stepped", "--quiet", "-A", "tasks", *command
+                )
+            )
+        finally:
+            self.stack.environment = before
+        return self.children[-1]
+
+
+@contextmanager
+def stepped_clock(stack: Stack) -> Iterator[SteppedClock]:
+    """A clock that is right at first; whatever was started by it has ended afterwards."""
+    with tempfile.TemporaryDirectory(prefix="fetcher-faketime-") as folder:
+        clock = SteppedClock(stack, _library(Path(folder)), Path(folder) / "clock")
+        clock.step(timedelta(0))
+        try:
+            yield clock
+        finally:
+            clock.kill()
+
+
+def _library(folder: Path) -> Path:
+    """The installed one, else Debian's, unpacked."""
+    root = Path("/")
+    found = next(root.glob(f"{_USUAL[1:]}/{_LIBRARY}"), None)
+    if found is None:
+        if reason := unpack("libfaketime", folder):
+            raise CannotHappenError(f"no libfaketime here, and {reason}")
+        found = next((folder / UNPACKED).glob(f"{_USUAL[1:]}/{_LIBRARY}"), None)
+    if found is None:
+        raise CannotHappenError(f"Debian's libfaketime has no {_LIBRARY}")
+    return found
