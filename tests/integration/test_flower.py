@@ -53,6 +53,12 @@ class Flower:
     client: httpx.Client
     secrets: tuple[str, ...]
 
+    def workers(self) -> dict[str, dict[str, Any]]:
+        """The workers that answered all that is read below: who is busy may be late for one of Flower's questions."""
+        answer = self.client.get("/api/workers", params={"refresh": 1})
+        answer.raise_for_status()
+        return {name: told for name, told in answer.json().items() if {"active_queues", "registered"} <= set(told)}
+
     def tasks(self) -> dict[str, dict[str, Any]]:
         answer = self.client.get("/api/tasks", params={"taskname": TASK})
         answer.raise_for_status()
@@ -82,7 +88,8 @@ def test_flower_shows_workers_and_tasks_and_no_secret(tmp_path: Path, guarded_re
     with flowering(tmp_path, guarded_redis) as ours:
         ours.stack.until(ours.tasks, "Flower has seen a batch")
         name, task = next(iter(ours.tasks().items()))
-        workers = ours.client.get("/api/workers", params={"refresh": 1}).json()
+        ours.stack.until(ours.workers, "Flower has heard from a worker")
+        workers = ours.workers()
         (worker,) = workers
         assert worker.startswith("background@")
         assert {queue["name"] for queue in workers[worker]["active_queues"]} == {"background", "control"}
