@@ -65,9 +65,9 @@ def prune(connection: Connection, before: datetime) -> int:
     stretch = next_stretch(connection, PRUNED)
     newer = history.alias("newer")
     has_newer = exists().where(
-        newer.c.package_id == _H.package_id, newer.c.day > _H.day, stretch.of(newer.c.package_id)
+        newer.c.package_id == _H.package_id, newer.c.day > _H.day, stretch.holds(newer.c.package_id)
     )
-    old = delete(history).where(stretch.of(_H.package_id), _H.day < before.date(), has_newer)
+    old = delete(history).where(stretch.holds(_H.package_id), _H.day < before.date(), has_newer)
     return connection.execute(old).rowcount
 
 

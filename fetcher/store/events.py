@@ -107,7 +107,7 @@ def counts(connection: Connection, start: datetime, step: timedelta, steps: int)
 
 def prune(connection: Connection, before: datetime, keep: int) -> int:
     """Drop turns older than ``before``, and all but each one's newest ``keep``, of the next stretch of packages."""
-    stretch = next_stretch(connection, PRUNED).of(_E.package_id)
+    stretch = next_stretch(connection, PRUNED).holds(_E.package_id)
     gone = connection.execute(delete(events).where(stretch, _E.at < before)).rowcount
     crowded = select(_E.package_id).where(stretch).group_by(_E.package_id).having(func.count() > keep)
     for package_id in connection.execute(crowded).scalars().all():

@@ -17,6 +17,7 @@ from fetcher.overview import PackageState
 from fetcher.store.dialects import plan_for_counting, unix_seconds
 from fetcher.store.schema import freshness, packages, source_states
 from fetcher.store.standing import FAILS, UNSUPPORTED, gone
+from fetcher.store.stretches import Stretch
 
 _P, _F, _S = packages.c, freshness.c, source_states.c
 
@@ -25,17 +26,6 @@ _WIDTHS = tuple(4**k for k in range(11))
 
 _FINE = 32
 """A bucket is no wider than this part of its distance from now, but for the widest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Packages with ids from ``low`` on and below ``high``."""
-
-    low: int
-    high: int
-
-    def holds(self, column: Column[Any]) -> ColumnElement[bool]:
-        return column.between(self.low, self.high - 1)
 
 
 @dataclass(frozen=True, slots=True)

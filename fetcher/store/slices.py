@@ -16,9 +16,10 @@ from sqlalchemy import Connection, delete, select
 
 from fetcher.figures import Figures, merged
 from fetcher.store.dialects import MEASURING, one_at_a_time, upsert
-from fetcher.store.measuring import Stretch, measure
+from fetcher.store.measuring import measure
 from fetcher.store.payloads import figures_of, payload_of
-from fetcher.store.schema import figures, packages
+from fetcher.store.schema import figures
+from fetcher.store.stretches import EVERY, Stretch, nth
 from fetcher.store.transactions import Transactions
 
 SLICE = 25_000
@@ -27,11 +28,10 @@ SLICE = 25_000
 TURNS = 2
 """Slices a tick."""
 
-_EVERY = Stretch(-(2**63) + 1, 2**63 - 1)
 _WHOLE = -(2**63)
 """The key of the row with the sum."""
 
-_F, _ID = figures.c, packages.c.id
+_F = figures.c
 
 
 def read(transactions: Transactions, now: datetime, interval: timedelta, size: int) -> Figures:
@@ -62,18 +62,13 @@ def tick(transactions: Transactions, now: datetime, interval: timedelta, size: i
 
 def _known(on: Connection, now: datetime, interval: timedelta, size: int) -> Figures | None:
     if _is_small(on, size):
-        return measure(on, _EVERY, now, interval)
+        return measure(on, EVERY, now, interval)
     row = on.execute(select(_F.measured_at, _F.figures).where(_F.low == _WHOLE)).one_or_none()
     return None if row is None else figures_of(row.measured_at, row.figures)
 
 
 def _is_small(on: Connection, size: int) -> bool:
-    return _nth(on, _EVERY.low, size) is None
-
-
-def _nth(on: Connection, low: int, n: int) -> int | None:
-    """The id that so many packages from ``low`` on lie before, off the index of ids alone."""
-    return on.execute(select(_ID).where(low <= _ID).order_by(_ID).offset(n).limit(1)).scalar()
+    return nth(on, EVERY.low, size) is None
 
 
 def _next(on: Connection, size: int) -> Stretch:
@@ -82,7 +77,7 @@ def _next(on: Connection, size: int) -> Stretch:
     known = [Stretch(row.low, row.high) for row in rows]
     gap = _gap(known)
     if gap is not None:
-        cut = _nth(on, gap.low, size)
+        cut = nth(on, gap.low, size)
         return gap if cut is None or cut >= gap.high else Stretch(gap.low, cut)
     oldest = min(rows, key=lambda row: (row.measured_at, row.low))
     return _adjusted(on, Stretch(oldest.low, oldest.high), known, size)
@@ -90,19 +85,19 @@ def _next(on: Connection, size: int) -> Stretch:
 
 def _adjusted(on: Connection, stretch: Stretch, known: Sequence[Stretch], size: int) -> Stretch:
     """The slice as it should be: cut where it holds twice too many packages, with its neighbour where half too few."""
-    too_many = _nth(on, stretch.low, 2 * size)
+    too_many = nth(on, stretch.low, 2 * size)
     if too_many is not None and too_many < stretch.high:
-        cut = _nth(on, stretch.low, size)
+        cut = nth(on, stretch.low, size)
         return stretch if cut is None else Stretch(stretch.low, cut)
-    enough = _nth(on, stretch.low, size // 2)
-    if stretch.high < _EVERY.high and (enough is None or enough >= stretch.high):
+    enough = nth(on, stretch.low, size // 2)
+    if stretch.high < EVERY.high and (enough is None or enough >= stretch.high):
         return Stretch(stretch.low, next(one.high for one in known if one.low == stretch.high))
     return stretch
 
 
 def _gap(known: Sequence[Stretch]) -> Stretch | None:
     """The first stretch of ids, by their order, that no slice covers."""
-    borders = [Stretch(_EVERY.low, _EVERY.low), *known, Stretch(_EVERY.high, _EVERY.high)]
+    borders = [Stretch(EVERY.low, EVERY.low), *known, Stretch(EVERY.high, EVERY.high)]
     return next((Stretch(a.high, b.low) for a, b in pairwise(borders) if a.high < b.low), None)
 
 
