@@ -150,13 +150,18 @@ def redis_client(settings: Settings, timeout: float = 5) -> redis.Redis:
         raise BrokerError("FETCHER_REDIS_URL is not an address of Redis", _REDIS_REMEDY) from None
 
 
+def redis_away(error: BaseException) -> BrokerError:
+    """What somebody is told whom ``error`` kept from Redis."""
+    return BrokerError(f"Redis cannot be reached ({type(error).__name__})", _REDIS_REMEDY)
+
+
 def check_redis(settings: Settings) -> str:
     """What Redis says of itself, or ``BrokerError``; one that may throw queued work away is refused."""
     client = redis_client(settings)
     try:
         info: dict[str, object] = client.info()
     except (RedisError, OSError) as error:
-        raise BrokerError(f"Redis cannot be reached ({type(error).__name__})", _REDIS_REMEDY) from None
+        raise redis_away(error) from None
     finally:
         client.close()
     policy = info.get("maxmemory_policy", "noeviction")
@@ -296,7 +301,7 @@ def _read_redis(settings: Settings, read: Callable[[redis.Redis], T]) -> T:
     try:
         return read(client)
     except (RedisError, OSError) as error:
-        raise BrokerError(f"Redis cannot be reached ({type(error).__name__})", _REDIS_REMEDY) from None
+        raise redis_away(error) from None
     finally:
         client.close()
 

@@ -11,9 +11,8 @@ from typing import Any
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from fetcher.errors import BrokerError
 from fetcher.settings import Settings
-from fetcher.wiring import redis_client
+from fetcher.wiring import redis_away, redis_client
 from tasks.app import QUEUES, app
 from tasks.traffic import SENT_AT, Rates, rates
 
@@ -79,7 +78,7 @@ def queue_states(settings: Settings) -> list[QueueState]:
         passing = rates(client, QUEUES, now.timestamp())
         loads = _loads()
     except (RedisError, OSError, OperationalError) as error:
-        raise _away(error) from None
+        raise redis_away(error) from None
     finally:
         client.close()
     return [_state(name, waiting[name], unacknowledged, oldest[name], passing[name], loads) for name in QUEUES]
@@ -98,7 +97,7 @@ def worker_names() -> tuple[str, ...]:
     try:
         return tuple(sorted(_loads()))
     except (RedisError, OSError, OperationalError) as error:
-        raise _away(error) from None
+        raise redis_away(error) from None
 
 
 def _state(
@@ -138,10 +137,3 @@ def _sent_at(message: bytes) -> datetime | None:
         return datetime.fromtimestamp(json.loads(message)["headers"][SENT_AT], UTC)
     except (ValueError, KeyError, TypeError, OverflowError):  # another program's
         return None
-
-
-def _away(error: Exception) -> BrokerError:
-    return BrokerError(
-        f"Redis cannot be reached ({type(error).__name__})",
-        "Start `fetcher up`, or set FETCHER_REDIS_URL to a server that runs",
-    )
