@@ -20,6 +20,7 @@ from fetcher.web.resources import resource
 from fetcher.web.site import Site, site_of
 
 PAGE = 20
+LISTED_AT = "/api/v4/packages/"
 EDITED = frozenset({Column.ID, Column.SLUG, Column.TITLE, Column.CREATED, Column.MODIFIED})
 """Columns that editors alone write: in their order, a page's packages change by an editor's word only."""
 NO_TOKEN = "refreshing by HTTP is switched off"  # noqa: S105  (a sentence)
@@ -49,7 +50,7 @@ def packages(request: Request) -> Response:
 def package(request: Request) -> Response:
     """One document."""
     site, now = site_of(request), site_of(request).clock.now()
-    found = find(site.store, request.path_params["package"])
+    found = find(site.store, request.path_params["package"], LISTED_AT)
     document = write_document(found, site.settings.time_zone, now.date())
     modified = last_modified(site.store.touched_at([found.entry.id or 0]), now)
     return conditional(request, dump(document).encode(), modified)
@@ -59,7 +60,7 @@ def refresh(request: Request) -> Response:
     """Ask for a refresh: 202, and where it can be followed."""
     site = site_of(request)
     _check_token(request, site)
-    package_id = to_refresh(find(site.store, request.path_params["package"]))
+    package_id = to_refresh(find(site.store, request.path_params["package"], LISTED_AT))
     (asked,) = site.workings.refresh([package_id], site.clock.now())
     where = request.url_for("refresh", id=asked.request.id)
     body = {**_printed(request, asked.request, site), "joined": asked.joined}
@@ -121,7 +122,7 @@ def _printed(request: Request, asked: RefreshRequest, site: Site) -> dict[str, A
 
 
 ROUTES: list[Route] = [
-    resource("/api/v4/packages/", "packages", get=packages),
+    resource(LISTED_AT, "packages", get=packages),
     resource("/api/v4/packages/{package}/", "package", get=package),
     resource("/api/v4/packages/{package}/refresh/", "ask", post=refresh),
     resource("/api/v4/refreshes/{id}/", "refresh", get=refresh_request),

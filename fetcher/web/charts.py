@@ -50,6 +50,8 @@ def steps(points: Sequence[tuple[date, int]], until: date, label: str) -> Markup
     ends = [*points, (until, points[-1][1])] if points else []
     if not ends:
         return Markup("")
+    if ends[0][0] == until:  # known since today: a line, not a point that nobody sees
+        ends = [(until - timedelta(days=1), ends[0][1]), *ends]
     first, days = ends[0][0], max((until - ends[0][0]) / timedelta(days=1), 1)
     low, high = min(value for _, value in ends), max(value for _, value in ends)
 

@@ -37,10 +37,11 @@ STATUSES: dict[type[FetcherError], HTTPStatus] = {
     BrokerError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-REMEDIES = {
-    HTTPStatus.NOT_FOUND: "/api/schema names what there is",
-    HTTPStatus.METHOD_NOT_ALLOWED: "The header Allow names the methods",
+REFUSALS = {
+    HTTPStatus.NOT_FOUND: ("there is nothing at this address", "/api/schema names what there is"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("this address does not know the method", "The header Allow names those it knows"),
 }
+"""What Starlette has one word for, and what to do."""
 
 
 def on_fetcher_error(request: Request, error: Exception) -> Response:
@@ -57,8 +58,8 @@ def on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     status = HTTPStatus(error.status_code)
-    remedy = REMEDIES.get(status, "")
-    return _told(request, status, str(error.detail), remedy, dict(error.headers or {}))
+    detail, remedy = REFUSALS.get(status, (str(error.detail), ""))
+    return _told(request, status, detail, remedy, dict(error.headers or {}))
 
 
 def on_crash(request: Request, error: Exception) -> Response:

@@ -24,6 +24,7 @@ FURTHEST = 10**9
 LONGEST_SEARCH = 200
 LARGEST_FORM = 2**20
 _LARGEST_ID = 2**63 - 1
+_SHOWN = 40
 
 
 def read_listing(parameters: Mapping[str, str], *, sort: str, limit: int) -> Listing:
@@ -43,8 +44,8 @@ def read_listing(parameters: Mapping[str, str], *, sort: str, limit: int) -> Lis
     )
 
 
-def find(store: Store, id_or_slug: str) -> StoredPackage:
-    """The package of that id or slug, an id first; or ``UnknownPackage``."""
+def find(store: Store, id_or_slug: str, listed_at: str = "/packages") -> StoredPackage:
+    """The package of that id or slug, an id first; or ``UnknownPackage``, which says where all are listed."""
     names = [id_or_slug]
     if re.fullmatch(r"[0-9]{1,19}", id_or_slug) and int(id_or_slug) <= _LARGEST_ID:
         names = [*store.slugs([int(id_or_slug)]).values(), id_or_slug]
@@ -52,7 +53,7 @@ def find(store: Store, id_or_slug: str) -> StoredPackage:
         found = store.package(name) if storable(name) else None
         if found is not None:
             return found
-    raise UnknownPackage("no package has this id or slug", "/packages lists them all")
+    raise UnknownPackage("no package has this id or slug", f"{listed_at} lists them all")
 
 
 def to_refresh(package: StoredPackage) -> int:
@@ -87,7 +88,7 @@ def _one_of(kind: type[S], name: str, value: str) -> S:
     try:
         return kind(value)
     except ValueError:
-        raise BadQuery(f"{name} is not one of ours", f"One of {', '.join(kind)}") from None
+        raise BadQuery(f"{name} {_short(value)} is not one of ours", f"One of {', '.join(kind)}") from None
 
 
 def _number(parameters: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
@@ -95,5 +96,10 @@ def _number(parameters: Mapping[str, str], name: str, default: int, least: int, 
     if not text:
         return default
     if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
-        raise BadQuery(f"{name} is not a number from {least} to {most}", "Leave it out for the default")
+        raise BadQuery(f"{name} {_short(text)} is not a number from {least} to {most}", "Leave it out for the default")
     return int(text)
+
+
+def _short(text: str) -> str:
+    """What somebody sent, to be shown to them again."""
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")

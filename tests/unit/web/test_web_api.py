@@ -175,6 +175,21 @@ def test_what_is_wrong_is_said(client: Browser, path: str, status: int) -> None:
     assert all(answer.json()[name] for name in ("detail", "remedy"))
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/api/v4/nothing", "nothing at this address"),
+        (f"{LIST}nobody/", f"{LIST} lists them all"),
+        (f"{LIST}?sort=age", "sort 'age' is not one of ours"),
+        (f"{LIST}?limit=many", "limit 'many' is not a number"),
+        (f"{LIST}?limit={'9' * 90}", f"limit '{'9' * 40}…' is not"),
+    ],
+)
+def test_it_is_said_what_and_where(client: Browser, path: str, said: str) -> None:
+    """What was sent is repeated, and the way out leads to where it was asked."""
+    assert said in " ".join(client.get(path).json().values())
+
+
 def test_a_slug_of_digits(house: House, client: Browser) -> None:
     """An id goes before a slug that looks like one; the slug is found where no package has the id."""
     house.catalogue.add("1")

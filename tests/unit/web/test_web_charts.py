@@ -37,6 +37,13 @@ def test_steps_stay_within(points: list[tuple[int, int]]) -> None:
     assert all(0 <= number <= 480 for number in numbers)
 
 
+def test_a_first_day_is_a_line() -> None:
+    """What is known since today alone is level from side to side, and not a point that nobody sees."""
+    path = _parsed(steps([(DAY, 5)], DAY, "x")).find("path")
+    assert path is not None
+    assert path.get("d") == "M4.0 32.0H476.0V32.0H476.0V32.0"
+
+
 def test_no_history() -> None:
     assert steps([], DAY, "x") == ""
 

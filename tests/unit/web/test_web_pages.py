@@ -191,6 +191,16 @@ def test_packages_in_other_states(full: House, path: str, said: str) -> None:
     assert said in full.client.get(path).text
 
 
+def test_values_from_before(full: House) -> None:
+    """What is kept of a package that was retired and is asked anew is not called fetched: its age is not known."""
+    (package_id,) = full.store.package_ids(["a"]).values()
+    full.store.retire([package_id], NOW)
+    full.store.revive([package_id], NOW)
+    page = full.client.get("/packages/a").text
+    assert "github, kept from before, not asked yet" in page
+    assert "github, never" not in page
+
+
 def test_an_id_leads_to_the_package_too(full: House) -> None:
     assert full.client.get(f"/packages/{full.catalogue.get('a').entry.id}").status_code == 200
     assert full.client.get("/packages/nobody").status_code == 404
