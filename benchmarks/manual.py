@@ -40,7 +40,7 @@ from tests.postgres import PostgresProcess
 
 AT_MOST = 1.0
 """Seconds beyond the upstream's own time, of 95 in a hundred."""
-TOKEN = "of-the-benchmark"  # noqa: S105
+TOKEN = "of-the-benchmark"  # noqa: S105  (for loopback, for as long as it runs)
 _BIN = Path(sys.executable).parent
 _ROOT = Path(__file__).parent.parent
 _GIVES_UP = timedelta(seconds=60)
@@ -211,7 +211,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of who asks for what, and when.")] = 6,
 ) -> None:
     """How long a person waits beyond the upstream's own time."""
-    console, rng = Console(width=120), random.Random(seed)  # noqa: S311
+    console, rng = Console(width=120), random.Random(seed)  # noqa: S311  (no secret: the same each time)
     with (
         tempfile.TemporaryDirectory(prefix="fetcher-bench-") as folder,
         house(packages, latency, Path(folder)) as (asked, upstreams, slugs),
@@ -221,7 +221,7 @@ def main(
         waits: dict[str, list[Wait]] = {name: [] for name in ways}
         for name, (ask, number) in ways.items():
             for slug in rng.sample(slugs[packages // 2 :], number):
-                time.sleep(rng.expovariate(2))
+                time.sleep(rng.expovariate(2))  # people come when they come: twice a second on the average
                 waits[name].append(asked.wait(ask, slug))
         console.print(f"{asked.waiting():,} sources wait still; limits tripped: {upstreams.summary().tripped}")
         log = upstreams.log_of_all()

@@ -24,7 +24,7 @@ LISTED_AT = "/api/v4/packages/"
 EDITED = frozenset({Column.ID, Column.SLUG, Column.TITLE, Column.CREATED, Column.MODIFIED})
 """Columns that editors alone write: in their order, a page's packages change by an editor's word only."""
 NO_TOKEN = "refreshing by HTTP is switched off"  # noqa: S105  (a sentence)
-NO_TOKEN_REMEDY = "Set FETCHER_WEB_TOKEN for the web process"  # noqa: S105
+NO_TOKEN_REMEDY = "Set FETCHER_WEB_TOKEN for the web process"  # noqa: S105  (a sentence)
 
 
 def packages(request: Request) -> Response:

@@ -142,7 +142,7 @@ def _recount(found: Sequence[StoredPackage], now: datetime) -> dict[str, Any]:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_small_catalogue_is_counted_exactly(catalogue: Catalogue, engine: Engine, seed: int) -> None:
     """Every figure is that of a plain recount, at this moment and at a later one; nothing is kept."""
-    _fill(catalogue, Random(seed), [f"p{n}" for n in range(60)])  # noqa: S311
+    _fill(catalogue, Random(seed), [f"p{n}" for n in range(60)])  # noqa: S311  (no secret: the same each time)
     catalogue.claim(Source.PYPI, limit=7)
     found = _stored(catalogue.store, engine)
     for now in (NOW, NOW + HOUR):
@@ -190,7 +190,7 @@ def _round(catalogue: Catalogue, engine: Engine, now: datetime = NOW) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_slices_say_together_what_is_there(sliced: Catalogue, engine: Engine, seed: int) -> None:
     """Before the first round the first to ask pays for it; packages that come and go are counted by the next one."""
-    random, now = Random(seed), NOW  # noqa: S311
+    random, now = Random(seed), NOW  # noqa: S311  (no secret: the same each time)
     _fill(sliced, random, [f"p{n}" for n in range(48)])
     assert _said(sliced.store.figures(now, DAY), now) == _recount(_stored(sliced.store, engine), now)
     assert sliced.store.figures(now, DAY).parts == 5
@@ -244,7 +244,7 @@ def test_two_that_tick_at_once_do_no_harm(sliced: Catalogue, engine: Engine) -> 
 
 def test_figures_are_as_they_were_stored(sliced: Catalogue, engine: Engine) -> None:
     """Through JSON and back nothing is lost: one slice of all packages is what measuring it says."""
-    _fill(sliced, Random(7), [f"p{n}" for n in range(30)])  # noqa: S311
+    _fill(sliced, Random(7), [f"p{n}" for n in range(30)])  # noqa: S311  (no secret: the same each time)
     apart = sliced.store.figures(NOW, DAY)
     at_once = store_on(engine).figures(NOW, DAY)
     assert replace(apart, parts=1, fetched=at_once.fetched) == replace(at_once, sources=dict(apart.sources))
@@ -262,15 +262,15 @@ def _insert_many(connection: Connection, of_database: str) -> None:
     """Twenty thousand packages with three sources each, by the database itself."""
     numbers = f"generate_series(1, {_MANY}) AS n(i)"
     if of_database == "sqlite":
-        counting = f"SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < {_MANY}"  # noqa: S608
-        numbers = f"(WITH RECURSIVE n AS ({counting}) SELECT i FROM n) AS n"  # noqa: S608
+        counting = f"SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < {_MANY}"  # noqa: S608  (of our own making)
+        numbers = f"(WITH RECURSIVE n AS ({counting}) SELECT i FROM n) AS n"  # noqa: S608  (of our own making)
     at = NOW.isoformat(sep=" ").removesuffix("+00:00") + ("+00" if of_database == "postgresql" else "")
     name = "'p' || n.i"
     statements = [
-        f"INSERT INTO packages (id, slug, title, repo_host) SELECT n.i, {name}, {name}, 'h' FROM {numbers}",  # noqa: S608
-        f"INSERT INTO freshness (package_id, last_fetched) SELECT n.i, '{at}' FROM {numbers}",  # noqa: S608
+        f"INSERT INTO packages (id, slug, title, repo_host) SELECT n.i, {name}, {name}, 'h' FROM {numbers}",  # noqa: S608  (of our own making)
+        f"INSERT INTO freshness (package_id, last_fetched) SELECT n.i, '{at}' FROM {numbers}",  # noqa: S608  (of our own making)
         *(
-            "INSERT INTO source_states (package_id, source, answered_at, due_at, outcome) "  # noqa: S608
+            "INSERT INTO source_states (package_id, source, answered_at, due_at, outcome) "  # noqa: S608  (of our own making)
             f"SELECT n.i, '{source}', '{at}', '{at}', CASE WHEN n.i % 50 = 0 THEN 'gone' ELSE 'fetched' END "
             f"FROM {numbers}"
             for source in REPOSITORY_SOURCES

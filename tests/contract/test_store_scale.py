@@ -100,14 +100,14 @@ def test_a_batch_is_read_and_written_by_index(large: Engine) -> None:
     for sources in ([Source.GITHUB], [Source.PYPI]):
         claim = store.claim(sources, 100, NOW + 52 * WEEK, LEASE)
         assert claim is not None
-        assert _scanned(large, lambda store: store.load(claim, details=True)) == {}  # noqa: B023
+        assert _scanned(large, lambda store: store.load(claim, details=True)) == {}  # noqa: B023  (called at once)
         records = [
             answered(i, s, stats(node_id=f"R_{i}") if s is Source.GITHUB and not i % 10 else None, lease=claim.lease)
             for i in claim.package_ids
             for s in sources
         ]
-        assert _scanned(large, lambda store: store.record(records)) == {}  # noqa: B023
-        assert _scanned(large, lambda store: store.release(claim)) == {}  # noqa: B023
+        assert _scanned(large, lambda store: store.record(records)) == {}  # noqa: B023  (called at once)
+        assert _scanned(large, lambda store: store.release(claim)) == {}  # noqa: B023  (called at once)
 
 
 @pytest.mark.parametrize("column", [Column.SLUG, Column.ID])
@@ -115,7 +115,7 @@ def test_a_batch_is_read_and_written_by_index(large: Engine) -> None:
 def test_leafing_through_the_catalogue_sorts_nothing(large: Engine, column: Column, offset: int) -> None:
     """First, in the middle and last, either way: a walk along an index, then the lines of the stretch alone."""
     for wanted in (Listing(sort=column, offset=offset), Listing(sort=column, offset=offset, descending=True)):
-        assert _scanned(large, lambda store: store.listing(wanted, NOW - DAY)) == {}  # noqa: B023
+        assert _scanned(large, lambda store: store.listing(wanted, NOW - DAY)) == {}  # noqa: B023  (called at once)
 
 
 def test_one_package_is_found_by_index(large: Engine) -> None:

@@ -214,10 +214,10 @@ def test_a_folder_that_is_no_folder(tmp_path: Path) -> None:
 def _fill(connection: Connection, packages: int) -> None:
     """Packages whose repository sources are all due, one a second, by the database itself."""
     numbers = f"generate_series(1, {packages}) AS n"
-    connection.exec_driver_sql(f"INSERT INTO packages (id, slug, title) SELECT n, 'p' || n, '' FROM {numbers}")  # noqa: S608
+    connection.exec_driver_sql(f"INSERT INTO packages (id, slug, title) SELECT n, 'p' || n, '' FROM {numbers}")  # noqa: S608  (of our own making)
     for source in REPOSITORY_SOURCES:
         connection.exec_driver_sql(
-            "INSERT INTO source_states (package_id, source, due_at)"  # noqa: S608
+            "INSERT INTO source_states (package_id, source, due_at)"  # noqa: S608  (of our own making)
             f" SELECT n, '{source.value}', timestamptz '2025-01-01' + n * interval '1 second' FROM {numbers}"
         )
 

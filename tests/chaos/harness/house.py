@@ -161,7 +161,7 @@ class House:
     async def advance(self, by: timedelta) -> None:
         """Move the clock, once the simulator has seen its last answer off: it counts how long each took."""
         deadline = time.monotonic() + _ANSWERS_LEAVE_WITHIN
-        while any(self.simulator.log.in_flight.values()) and time.monotonic() < deadline:  # noqa: ASYNC110
+        while any(self.simulator.log.in_flight.values()) and time.monotonic() < deadline:  # noqa: ASYNC110  (no event tells)
             await asyncio.sleep(0.001)  # the simulator counts in a thread of its own
         self.simulator.world.clock.advance(by)
 
