@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -150,6 +151,25 @@ class Arena:
         """Packages of which a source has not answered since the day broke, fails, or is being asked."""
         with self.engine.connect() as connection:
             return list(connection.execute(select(packages.c.slug).where(packages.c.id.in_(self._late()))).scalars())
+
+    def lost(self) -> list[str]:
+        """What is late, a line a package, with what is stored of each of its sources."""
+        now = datetime.now(UTC)
+        found: dict[str, list[str]] = defaultdict(list)
+        with self.engine.connect() as connection:
+            rows = connection.execute(
+                select(packages.c.slug, source_states)
+                .join(source_states, source_states.c.package_id == packages.c.id)
+                .where(packages.c.id.in_(self._late()))
+                .order_by(packages.c.id, source_states.c.source)
+            )
+            for row in rows:
+                moments = ("answered_at", "observed_at", "due_at", "lease_until")
+                ages = {
+                    name: round((getattr(row, name) - now).total_seconds(), 1) for name in moments if getattr(row, name)
+                }
+                found[row.slug].append(f"{row.source} {row.outcome} {row.failures} {ages} {row.message or ''}")
+        return [f"{slug}: {'; '.join(sources)}; day {self.broke_at - now}" for slug, sources in found.items()]
 
     def _how_many_late(self) -> int:
         """Counted by the database: the simulator lives in this process, and is to answer meanwhile."""

@@ -42,7 +42,7 @@ def strike(arena: Arena, blow: Blow) -> Finding:
     ended = time.monotonic()
     arena.until_done(1)
     fresh_after = time.monotonic() - ended
-    lost = arena.late()
+    lost = arena.lost()
     wrong = [f"{slug}: {why}" for slug, why in arena.judge.amiss().items()]
     wrong += violations(arena.simulator.log)
     return Finding(

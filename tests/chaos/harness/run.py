@@ -85,6 +85,8 @@ class Run:
             with arena(self.new_folder(), count=count, seed=self.seed, postgres=postgres, workers=workers) as made:
                 for blow in blows:
                     self.take(blow.name, partial(strike, made, blow))
+                    if self.findings and not self.findings[-1].ok:
+                        err.print(made.stack.told()[-_SHOWN:], markup=False, highlight=False)
         except AssertionError as error:
             self.findings.append(
                 Finding(Group.HARNESS, f"first pass of {count}", 1, count, wrong=[str(error)[:_SHOWN]])
