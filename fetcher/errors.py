@@ -6,6 +6,11 @@ Every error carries one line for a person: what is wrong, where, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
 
 class FetcherError(Exception):
     """Something a user or an operator can act on. ``str()`` is one line, without a secret."""
@@ -49,3 +54,11 @@ class RetiredPackage(FetcherError):
 
 class InputError(FetcherError):
     """What a user handed in cannot be read at all."""
+
+
+def or_why(ask: Callable[[], T]) -> tuple[T | None, str | None]:
+    """The answer, or in words why there is none: who looks on without Redis is still shown what the database knows."""
+    try:
+        return ask(), None
+    except BrokerError as error:
+        return None, str(error)

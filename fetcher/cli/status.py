@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
@@ -16,7 +16,7 @@ from rich.table import Table
 
 from fetcher.cli.screen import out, plain_table, print_json
 from fetcher.cli.watching import check_watch, watch_until_interrupted
-from fetcher.errors import BrokerError
+from fetcher.errors import or_why
 from fetcher.figures import Figures
 from fetcher.model import SharedRepository, Source
 from fetcher.phrases import ago, percent, silence, span
@@ -25,8 +25,6 @@ from fetcher.refresh.forecast import Forecast, forecast, supply_for
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
 from fetcher.wiring import ledger_standings, open_store
-
-T = TypeVar("T")
 
 Json = Annotated[bool, typer.Option("--json", help="For scripts.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until Ctrl-C.")]
@@ -71,10 +69,10 @@ def status(json: Json = False, watch: Watch = False) -> None:
 def look(settings: Settings, store: SqlStore) -> Status:
     """Ask everybody at once: the workers have a second to answer."""
     now, interval = datetime.now(UTC), settings.refresh_interval
-    standings, fault = _or_why(lambda: asyncio.run(ledger_standings(settings, now)))
+    standings, fault = or_why(lambda: asyncio.run(ledger_standings(settings, now)))
     names: Sequence[str] | None = None
     with ThreadPoolExecutor(1) as pool:
-        answers = pool.submit(_or_why, _worker_names) if fault is None else None
+        answers = pool.submit(or_why, _worker_names) if fault is None else None
         figures = store.figures(now, interval)
         planned_at = store.marker(PLANNED).observed_at
         shared = store.shared_repositories() if figures.parts == 1 else []
@@ -107,13 +105,6 @@ def _worker_names() -> Sequence[str]:
     from tasks.inspection import worker_names  # noqa: PLC0415  (Celery takes half a second to import)
 
     return worker_names()
-
-
-def _or_why(ask: Callable[[], T]) -> tuple[T | None, str | None]:
-    try:
-        return ask(), None
-    except BrokerError as error:
-        return None, str(error)
 
 
 # --- for people -------------------------------------------------------------------------------------------------

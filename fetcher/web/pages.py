@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fetcher.documents import write_document
-from fetcher.errors import BrokerError
+from fetcher.errors import or_why
 from fetcher.model import FailureRow, Source
 from fetcher.overview import Column, EventCount, Listing, RequestCount
 from fetcher.phrases import failure_kind
@@ -26,8 +26,6 @@ from fetcher.web.rendering import number, render
 from fetcher.web.session import local_path
 from fetcher.web.site import site_of
 from fetcher.web.values import figures, troubles, values, weeks_chart
-
-T = TypeVar("T")
 
 ROWS = 50
 EVENTS, RELEASES, RUNNING = 20, 12, 10
@@ -69,10 +67,10 @@ def overview(request: Request) -> Response:
     site, now = site_of(request), site_of(request).clock.now()
     interval = site.settings.refresh_interval
     figures = site.figures(now)
-    queues, no_queues = _or_why(site.workings.queues)
-    standings, no_standings = _or_why(lambda: site.workings.standings(now))
+    queues, no_queues = or_why(site.workings.queues)
+    standings, no_standings = or_why(lambda: site.workings.standings(now))
     hour = site.store.event_counts(now - STEP * STEPS, STEP, STEPS)
-    requests, no_requests = _or_why(lambda: site.workings.requests(now))
+    requests, no_requests = or_why(lambda: site.workings.requests(now))
     context = {
         "figures": figures,
         "states": figures.states(now, interval),
@@ -155,14 +153,6 @@ def _by_kind(rows: Sequence[FailureRow]) -> dict[str, list[FailureRow]]:
     for row in rows:
         kinds[failure_kind(row.state)].append(row)
     return dict(sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0])))
-
-
-def _or_why(ask: Callable[[], T]) -> tuple[T | None, str | None]:
-    """The answer, or in words why there is none: a page without Redis still shows what the database knows."""
-    try:
-        return ask(), None
-    except BrokerError as error:
-        return None, str(error)
 
 
 def _gauge(standing: Standing) -> QuotaGauge:
