@@ -76,11 +76,13 @@ class Arena:
     day: int = 0
     broke_at: datetime = datetime.min.replace(tzinfo=UTC)
     affected: int = 0
-    """The most packages that still were to be refreshed when a blow of this day fell."""
+    """The most packages that still were to be refreshed when a blow of this fault fell."""
 
-    def falls(self) -> None:
-        """A blow falls now."""
-        self.affected = max(self.affected, self._how_many_late())
+    def falls(self) -> int:
+        """A blow falls now; returns how many packages are still to be refreshed."""
+        late = self._how_many_late()
+        self.affected = max(self.affected, late)
+        return late
 
     def hire(self, name: str) -> Child:
         """Start a worker of the background; one of the same name must have ended."""
@@ -126,7 +128,6 @@ class Arena:
     def new_day(self) -> None:
         """Everything changes upstream, and every package is due."""
         self.day += 1
-        self.affected = 0
         world = self.simulator.world
         for number, (repository, project) in enumerate(self.judge.names.values()):
             stars = 1_000 * self.day + number
@@ -194,8 +195,7 @@ class Arena:
         """Wait until a pass is under way, somewhere between a tenth and the half of it, for a blow to fall."""
         for _ in range(_DAYS_TO_STRIKE):
             assert self.until_done(self.rng.uniform(0.1, 0.5)), f"no pass is under way\n{self.stack.told()}"
-            self.falls()
-            if self.affected:
+            if self.falls():
                 return
             self.new_day()  # the last batches were recorded in between
         raise AssertionError("passes are over before they can be struck")

@@ -36,6 +36,7 @@ class Blow:
 def strike(arena: Arena, blow: Blow) -> Finding:
     """A day breaks, the blow falls in the middle of its pass, and all must be fresh and right in the end."""
     arena.simulator.log.clear()
+    arena.affected = 0
     arena.new_day()
     restarts = arena.restarts
     injected = blow.deal(arena)
