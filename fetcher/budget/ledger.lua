@@ -309,7 +309,7 @@ local function settle(now)
     local sent = hold and hold.at or math.min(tonumber(ARGV[7]), now)
     if hold then redis.call('HDEL', KEYS[1], 'hold:' .. ARGV[4]) end
     note(terms.resource, now, charge.requests, charge.ms)
-    meter.slow = math.max(charge.ms, math.floor(meter.slow * 99 / 100))
+    meter.slow = math.max(charge.ms, math.floor(meter.slow * (100 - terms.fade) / 100))
     if terms.primary > 0 and charge.limit > 0 then
         read_quota(meter, sent, charge, now)
     else

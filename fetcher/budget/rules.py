@@ -25,6 +25,9 @@ _TICKS: Final = 120
 """Into how many steps a sliding window is cut: bounds its memory; a step leaves whole, so never too early."""
 _SAME_CLOCK: Final = 10
 """A reset that lies more than this part of the window before the request was sent was told by another clock."""
+_GITHUB_FADE, _PYPI_FADE = 1, 10
+"""GitHub bills the seconds that answers take: better to expect too much. PyPI does not, and one answer that hung for 30
+seconds would have plans hold back for as many minutes."""
 _UNSCALED: Final = frozenset({"skew", "outage", "longest_pause"})
 """What belongs to our machines, not to the upstream's hour."""
 
@@ -132,6 +135,8 @@ class Terms:
     gust: int
     most_ms: int
     """No single request is expected to take longer, or one slow answer would shut the ledger."""
+    fade: int
+    """By so many parts of a hundred the slowest of late is forgotten with each answer."""
     pause: int
     pause_cap: int
     hold: int
@@ -209,6 +214,7 @@ def terms(limits: Limits, resource: Resource, purpose: Purpose, identity: str) -
         all_ms=int(every * 1000),
         gust_ms=int(every * 1000 * limits.gust_share) if background else 0,
         most_ms=int((own or every) * 1000 / 4),
+        fade=_PYPI_FADE if resource is Resource.PYPI else _GITHUB_FADE,
         other_clock=span_ms(limits.hour) // _SAME_CLOCK,
         **_spans(limits),
     )

@@ -57,7 +57,7 @@ def settle(account: Account, terms: Terms, key: str, sent: int, charge: Charge, 
     hold = account.holds.pop(key, None)
     sent = min(sent, now) if hold is None else hold.at
     note(meter, terms, now, charge.requests, charge.ms)
-    meter.slow = max(charge.ms, meter.slow * 99 // 100)
+    meter.slow = max(charge.ms, meter.slow * (100 - terms.fade) // 100)
     if terms.primary and charge.limit > 0:
         _read_quota(meter, terms, sent, charge, now)
     else:

@@ -305,6 +305,17 @@ async def test_capacity_never_blocks_progress(budget: Budget) -> None:
     assert await budget.capacity(manual(GRAPHQL, identity="anonymous"), minute, at(1)) == 0
 
 
+async def test_an_index_that_hung_once_is_soon_planned_for_again(budget: Budget) -> None:
+    """One silence of 30 s halves what is planned, and thirty quick answers later it no longer does."""
+    ask, minute = background(PYPI, identity="index"), timedelta(minutes=1)
+    usual = await budget.capacity(ask, minute, at(0))
+    await budget.settle(await grant(budget, ask, 0), bill(seconds=30), at(30))
+    assert await budget.capacity(ask, minute, at(32)) < usual / 10
+    for number in range(30):
+        await budget.settle(await grant(budget, ask, 33 + number), bill(seconds=0.1), at(33 + number))
+    assert await budget.capacity(ask, minute, at(65)) > usual / 3
+
+
 async def test_standings_show_what_is_known(budget: Budget) -> None:
     """For each identity and resource: the quota as told, what is in flight, and why nothing goes."""
     await tell(budget, 4_321)
