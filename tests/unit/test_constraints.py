@@ -12,6 +12,7 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+import certifi
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -22,26 +23,27 @@ OURSELVES = "fetcher"
 HOLES = {
     "celery": ("CVE-2021-23727", "5.2.2"),
     "certifi": ("CVE-2024-39689", "2024.7.4"),
-    "cryptography": ("CVE-2024-12797", "44.0.1"),
+    "cryptography": ("CVE-2026-69247", "50.0.0"),
     "h11": ("CVE-2025-43859", "0.16.0"),
-    "h2": ("CVE-2025-57804", "4.3.0"),
-    "idna": ("CVE-2024-3651", "3.7"),
+    "h2": ("CVE-2026-71554", "4.4.1"),
+    "idna": ("CVE-2026-45409", "3.15"),
     "jinja2": ("CVE-2025-27516", "3.1.6"),
-    "mako": ("CVE-2022-40023", "1.2.2"),
+    "mako": ("CVE-2026-102991", "1.4.2"),
     "markdown-it-py": ("CVE-2023-26303", "2.2.0"),
     "pydantic": ("CVE-2024-3772", "2.4.0"),
-    "pygments": ("CVE-2021-27291", "2.7.4"),
-    "pyjwt": ("CVE-2022-29217", "2.4.0"),
+    "pygments": ("CVE-2026-4539", "2.20.0"),
+    "pyjwt": ("CVE-2026-101918", "2.15.0"),
     "pyyaml": ("CVE-2020-14343", "5.4"),
     "redis": ("CVE-2023-28859", "4.5.4"),
-    "requests": ("CVE-2024-47081", "2.32.4"),
+    "requests": ("CVE-2026-25645", "2.33.0"),
     "sqlalchemy": ("CVE-2019-7164", "1.3.0"),
     "starlette": ("CVE-2026-54283", "1.3.1"),
-    "urllib3": ("CVE-2026-44432", "2.7.0"),
+    "urllib3": ("CVE-2026-97687", "2.8.0"),
     "uvicorn": ("CVE-2020-7694", "0.11.7"),
-    "werkzeug": ("CVE-2024-34069", "3.0.3"),
+    "werkzeug": ("CVE-2026-102598", "3.1.9"),
 }
-"""A hole that was known of each in November 2026, and the version that closed it: no pin goes back behind it."""
+"""The newest hole that was told of each in November 2026, and the version that closed it: no pin goes back behind it.
+Each was looked up in the public records of CVEs, in the advisory databases or in the project's own release notes."""
 
 
 def _pins() -> dict[str, Version]:
@@ -126,6 +128,12 @@ def test_no_pin_is_older_than_the_end_of_a_known_hole() -> None:
     pins = _pins()
     assert sorted(HOLES.keys() - pins.keys()) == []
     assert [f"{name}: {hole}" for name, (hole, closed) in HOLES.items() if pins[name] < Version(closed)] == []
+
+
+def test_no_root_whose_keys_have_leaked() -> None:
+    """The bundle that is pinned lacks the root of GHSA-6q48-6c7w-9gw2, which certifi names as closed by 2026.10.19."""
+    assert "BEGIN CERTIFICATE" in certifi.contents()
+    assert "emSign" not in certifi.contents()
 
 
 def test_what_is_installed_is_as_it_was_delivered() -> None:
