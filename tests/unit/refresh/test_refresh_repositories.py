@@ -2,63 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from fetcher.commits import rolling_weeks
-from fetcher.exchange import Exchange
-from fetcher.model import Contribution, Contributors, Purpose, RepoRef, Source, Upstream
-from fetcher.ports import Wait
-from fetcher.refresh.report import Report
+from fetcher.model import Contribution, Contributors, Purpose, RepoRef
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Facts, Push, push
-from fetcher.simulator.history import contributors, participation
 from fetcher.simulator.repository import Block
 from fetcher.simulator.statistics_jobs import Statistics
 from fetcher.wire import Answer, Fault, NoAnswer, Request
 from tests.fakes import answer
 from tests.unit.refresh.conftest import DAY, NOW, Build, House, records
-
-CONTRIBUTORS, COMMITS, GITHUB = Source.CONTRIBUTORS, Source.COMMITS, Source.GITHUB
-MINUTE = timedelta(minutes=1)
-FIRST_PASS = {"graphql": 1, "contributors": 1, "commit_activity": 1}
-
-
-def people(house: House, name: str) -> tuple[str, ...]:
-    """The truth: everybody who contributed, most commits first."""
-    repository = house.world.repository(f"octo/{name}")
-    assert repository is not None
-    return tuple(str(one.author.login) for one in contributors(repository.history.commits())[0])
-
-
-def weeks(house: House, name: str) -> list[int]:
-    """The truth: what participation says today."""
-    repository = house.world.repository(f"octo/{name}")
-    assert repository is not None
-    return participation(repository.history.commits(), house.clock.today())
-
-
-def is_true(house: House, slug: str, name: str | None = None) -> None:
-    """What is stored and shown of a package is what GitHub would say now."""
-    package, name = house.get(slug), name or slug
-    assert package.observed.participants == people(house, name)
-    assert package.commit_days is not None
-    assert list(rolling_weeks(package.commit_days, house.clock.today())) == weeks(house, name)
-
-
-def failing(route: str, with_: Answer) -> Callable[[Request], Answer | None]:
-    """Interference with one route."""
-    return lambda request: with_ if request.route == route else None
-
-
-async def first_pass(house: House, *slugs: str) -> None:
-    for slug in slugs:
-        house.make(slug)
-        house.add(slug)
-    await house.work()
-    house.requests()
+from tests.unit.refresh.truth import (
+    COMMITS,
+    CONTRIBUTORS,
+    FIRST_PASS,
+    GITHUB,
+    MINUTE,
+    failing,
+    first_pass,
+    is_true,
+    weeks,
+)
 
 
 async def test_a_first_pass(house: House) -> None:
@@ -481,270 +448,6 @@ async def test_people_twice_on_moving_pages_are_listed_once(house: House) -> Non
     house.transport.interfere = pages
     await house.work()
     assert house.get("alpha").observed.participants == ("ann", "bob")
-
-
-# --- waiting for quota ------------------------------------------------------------------------------------------
-
-
-async def test_what_is_deferred_returns_with_its_due_time(house: House) -> None:
-    """Nothing is sent; every source is due when the budget says, has no failure, and is leased no more."""
-    house.make("alpha")
-    house.add("alpha")
-    until = NOW + 7 * MINUTE
-    house.budget.refusals.append(Wait(until, "quota"))
-    (report,) = await house.work()
-    assert house.requests() == {}
-    state = house.state("alpha", GITHUB)
-    assert (state.due_at, state.failures, state.outcome, state.lease) == (until, 0, None, None)
-    assert (report.waiting, report.failed) == (until, ())
-    house.clock.advance(7 * MINUTE)
-    await house.work()
-    is_true(house, "alpha")
-
-
-async def test_details_are_deferred_alike(house: House) -> None:
-    """A comparison and whole lists that must wait go back to the store, each with its due time."""
-    await first_pass(house, "alpha")
-    house.tomorrow()
-    push(house.world, "octo/alpha", Push(login="ann"))
-    until = house.clock.now() + 7 * MINUTE
-    house.budget.refusals.extend([None, Wait(until, "quota")])
-    await house.work()
-    assert {house.state("alpha", source).due_at for source in (CONTRIBUTORS, COMMITS)} == {until}
-    assert house.state("alpha", COMMITS).failures == 0
-    house.clock.advance(7 * MINUTE)
-    await house.work()
-    is_true(house, "alpha")
-
-
-async def test_throttling_is_no_failure_of_the_package(house: House) -> None:
-    """A limit's answer puts the package off until told, and is in the bill for everybody else."""
-    house.make("alpha")
-    house.add("alpha")
-    limit = answer({"message": "You have exceeded a secondary rate limit"}, 403, {"retry-after": "90"})
-    house.transport.interfere = lambda request: limit
-    await house.work()
-    state = house.state("alpha", GITHUB)
-    assert (state.due_at, state.failures, state.outcome) == (NOW + timedelta(seconds=90), 0, "throttled")
-    assert house.budget.bills[-1].throttled is not None
-    assert house.store.failures() == []
-
-
-async def test_a_revoked_token_fails_nobody_for_long(house: House) -> None:
-    """Everybody has the outcome after one query, and is asked again ten minutes later."""
-    await first_pass(house, "alpha", "beta")
-    house.service.state.credentials.revoked.add("simulated-token")
-    house.tomorrow()
-    await house.work()
-    assert house.requests() == {"graphql": 1}
-    assert {house.state(slug, GITHUB).outcome for slug in ("alpha", "beta")} == {"unauthorized"}
-    assert house.state("alpha", GITHUB).due_at == house.clock.now() + 10 * MINUTE
-    house.service.state.credentials.revoked.clear()
-    house.clock.advance(10 * MINUTE)
-    await house.work()
-    assert house.state("alpha", GITHUB).failures == 0
-
-
-# --- by hand ----------------------------------------------------------------------------------------------------
-
-
-async def test_a_persons_refresh_is_exact_to_the_oldest_week(house: House) -> None:
-    """The background leaves up to seven days of the oldest week at zero; a person's refresh asks participation, too."""
-    house.make("alpha", ["ann"] * 40, age=340)
-    house.add("alpha")
-    await house.work()
-    days = house.get("alpha").commit_days
-    assert days is not None
-    shown, truth = list(rolling_weeks(days, house.clock.today())), weeks(house, "alpha")
-    assert shown[1:] == truth[1:]
-    assert shown[0] < truth[0]
-    house.make("beta", ["ann"] * 40, age=340)
-    house.add("beta")
-    house.requests()
-    report = await house.by_hand("beta")
-    assert house.requests() == {**FIRST_PASS, "participation": 1}
-    is_true(house, "beta")
-    assert [record.source for record in report.records if record.answered] == [GITHUB, CONTRIBUTORS, COMMITS]
-
-
-async def test_a_persons_refresh_without_participation_is_as_good_as_the_backgrounds(house: House) -> None:
-    """When participation is not ready the days are stored all the same."""
-    house.make("alpha", ["ann"] * 40, age=340)
-    house.add("alpha")
-    house.transport.interfere = failing("participation", answer(b"", 202))
-    await house.by_hand("alpha")
-    days = house.get("alpha").commit_days
-    assert days is not None
-    assert list(rolling_weeks(days, house.clock.today()))[1:] == weeks(house, "alpha")[1:]
-
-
-async def test_a_persons_refresh_of_an_unmoved_head(house: House) -> None:
-    """It asks the one query, since nothing more can have changed."""
-    await first_pass(house, "alpha")
-    report = await house.by_hand("alpha")
-    assert house.requests() == {"graphql": 1}
-    assert report.moved == ()
-    assert {record.source for record in report.records if record.answered} == {GITHUB, CONTRIBUTORS, COMMITS}
-
-
-async def test_only_the_details_by_hand(house: House) -> None:
-    """Asked for alone they go by the head that is known; those that are of it and not due stay as they are."""
-    await first_pass(house, "alpha")
-    report = await house.by_hand("alpha", sources=[CONTRIBUTORS])
-    assert house.requests() == {}
-    assert [record.source for record in report.records] == [CONTRIBUTORS]
-    state = house.state("alpha", CONTRIBUTORS)
-    assert state.lease is None
-    assert state.due_at is not None
-    assert state.due_at > NOW + 10 * DAY
-
-
-async def test_a_refresh_of_nothing(house: House) -> None:
-    """No packages, no sources, unknown ids: an empty report and no request."""
-    await first_pass(house, "alpha")
-    for ids, sources in (([], [GITHUB]), ([1], []), ([4_000], [GITHUB])):
-        report = await house.conductor.refresh_packages(ids, sources, Purpose.BACKGROUND)
-        assert report == Report()
-    assert house.requests() == {}
-
-
-async def test_a_lease_that_was_lost_is_not_worked_on(house: House) -> None:
-    """A claim that somebody else has taken over brings no request and no record, and says so."""
-    house.make("alpha")
-    package_id = house.add("alpha")
-    (claim,) = await house.planner.claims()
-    house.store.claim_packages([package_id], [GITHUB], NOW, MINUTE)
-    report = await house.conductor.refresh(claim, Purpose.BACKGROUND)
-    assert report == Report(lost=1)
-    assert house.requests() == {}
-
-
-async def test_a_claim_run_twice_leaves_what_once_leaves(house: House) -> None:
-    """The second run finds no lease and asks nothing."""
-    house.make("alpha")
-    house.add("alpha")
-    (claim,) = await house.planner.claims()
-    await house.conductor.refresh(claim, Purpose.BACKGROUND)
-    first = house.get("alpha")
-    report = await house.conductor.refresh(claim, Purpose.BACKGROUND)
-    assert (report.lost, report.records) == (1, ())
-    assert house.get("alpha") == first
-    assert house.requests() == {"graphql": 1}
-
-
-async def test_details_before_the_repository_is_known(house: House) -> None:
-    """Claimed by hand before any answer they are given back: there is no head yet to ask about."""
-    house.make("alpha")
-    house.add("alpha")
-    report = await house.by_hand("alpha", sources=[CONTRIBUTORS, COMMITS])
-    assert house.requests() == {}
-    assert [record.outcome for record in report.records] == [None, None]
-    assert house.state("alpha", COMMITS).lease is None
-
-
-# --- without a token --------------------------------------------------------------------------------------------
-
-
-async def test_without_a_token_a_first_pass(build: Build) -> None:
-    """REST alone: the repository, its newest commit, its lists."""
-    house = await build(token=None)
-    house.make("alpha")
-    house.add("alpha")
-    await house.work()
-    assert house.requests() == {"repository": 1, "commits": 1, "contributors": 1, "commit_activity": 1}
-    is_true(house, "alpha")
-    package = house.get("alpha")
-    assert package.observed.last_updated is not None
-    assert package.observed.last_fetched == NOW
-    assert house.state("alpha", GITHUB).validators.credential == "anonymous"
-
-
-async def test_without_a_token_an_unchanged_pass(build: Build) -> None:
-    """One conditional request that costs nothing confirms everything."""
-    house = await build(token=None)
-    await first_pass(house, "alpha")
-    house.tomorrow()
-    await house.work()
-    assert house.log.count("repository", 304) == 1
-    assert house.requests() == {"repository": 1}
-    assert house.budget.bills[-1].points == 0
-    is_true(house, "alpha")
-    assert house.get("alpha").observed.last_fetched == house.clock.now()
-
-
-async def test_without_a_token_a_moved_head(build: Build) -> None:
-    """The newest commit tells the head, and one comparison the rest."""
-    house = await build(token=None)
-    await first_pass(house, "alpha")
-    house.tomorrow()
-    push(house.world, "octo/alpha", Push(login="ann"))
-    await house.work()
-    assert house.requests() == {"repository": 1, "commits": 1, "compare": 1}
-    is_true(house, "alpha")
-
-
-async def test_validators_of_another_credential_are_not_used(build: Build) -> None:
-    """Entity tags differ per credential: one that another got would always be told that all has changed, or worse."""
-    house = await build(token=None)
-    await first_pass(house, "alpha")
-    another = dict.fromkeys(Upstream, "anonymous:other")
-    house.conductor.statistics.exchange = Exchange(house.transport, house.budget, house.clock, another)
-    seen: list[Request] = []
-    house.transport.interfere = seen.append
-    house.tomorrow()
-    await house.work()
-    assert "if-none-match" not in seen[0].headers
-
-
-async def test_without_a_token_a_renamed_and_a_replaced_repository(build: Build) -> None:
-    """A redirect is followed and the new name stored; another id under the known name is quarantined."""
-    house = await build(token=None)
-    await first_pass(house, "alpha", "beta")
-    changes.rename(house.world, "octo/alpha", "omega")
-    changes.delete(house.world, "octo/beta")
-    changes.recreate(house.world, "octo/beta")
-    house.tomorrow()
-    await house.work()
-    alpha = house.get("alpha").stats
-    assert alpha is not None
-    assert alpha.full_name == "octo/omega"
-    assert house.state("beta", GITHUB).outcome == "replaced"
-    assert house.get("beta").observed.participants == ("ann", "bob")
-
-
-async def test_without_a_token_an_empty_and_a_missing_repository(build: Build) -> None:
-    """409 is an empty repository, 404 a missing one."""
-    house = await build(token=None)
-    house.make("alpha", [])
-    house.add("alpha")
-    house.add("beta")
-    await house.work()
-    package = house.get("alpha")
-    assert package.stats is not None
-    assert package.stats.empty
-    assert package.observed.participants == ()
-    assert house.state("beta", GITHUB).outcome == "gone"
-    house.tomorrow()
-    await house.work()
-    assert house.state("alpha", GITHUB).outcome == "not_modified"
-
-
-@pytest.mark.parametrize("route", ["repository", "newest_commit"])
-@pytest.mark.parametrize(
-    ("told", "outcome"),
-    [(answer(b"", 202), "transient"), (answer({"message": "x"}, 502), "transient"), (answer([1]), "malformed")],
-)
-async def test_without_a_token_a_failed_question(build: Build, route: str, told: Answer, outcome: str) -> None:
-    """Either of the two questions failing fails the source, and keeps what is stored."""
-    house = await build(token=None)
-    await first_pass(house, "alpha")
-    before = house.get("alpha").observed
-    house.tomorrow()
-    push(house.world, "octo/alpha", Push(login="ann"))
-    house.transport.interfere = failing(route, told)
-    await house.work()
-    assert house.state("alpha", GITHUB).outcome == outcome
-    assert house.get("alpha").observed == before
 
 
 async def test_a_report_tells_what_happened(house: House) -> None:

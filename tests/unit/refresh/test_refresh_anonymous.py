@@ -1,0 +1,121 @@
+"""Without a token: REST alone, and validators instead of heads."""
+
+from __future__ import annotations
+
+import pytest
+
+from fetcher.exchange import Exchange
+from fetcher.model import Upstream
+from fetcher.simulator import changes
+from fetcher.simulator.changes import Push, push
+from fetcher.wire import Answer, Request
+from tests.fakes import answer
+from tests.unit.refresh.conftest import NOW, Build
+from tests.unit.refresh.truth import (
+    GITHUB,
+    failing,
+    first_pass,
+    is_true,
+)
+
+
+async def test_without_a_token_a_first_pass(build: Build) -> None:
+    """REST alone: the repository, its newest commit, its lists."""
+    house = await build(token=None)
+    house.make("alpha")
+    house.add("alpha")
+    await house.work()
+    assert house.requests() == {"repository": 1, "commits": 1, "contributors": 1, "commit_activity": 1}
+    is_true(house, "alpha")
+    package = house.get("alpha")
+    assert package.observed.last_updated is not None
+    assert package.observed.last_fetched == NOW
+    assert house.state("alpha", GITHUB).validators.credential == "anonymous"
+
+
+async def test_without_a_token_an_unchanged_pass(build: Build) -> None:
+    """One conditional request that costs nothing confirms everything."""
+    house = await build(token=None)
+    await first_pass(house, "alpha")
+    house.tomorrow()
+    await house.work()
+    assert house.log.count("repository", 304) == 1
+    assert house.requests() == {"repository": 1}
+    assert house.budget.bills[-1].points == 0
+    is_true(house, "alpha")
+    assert house.get("alpha").observed.last_fetched == house.clock.now()
+
+
+async def test_without_a_token_a_moved_head(build: Build) -> None:
+    """The newest commit tells the head, and one comparison the rest."""
+    house = await build(token=None)
+    await first_pass(house, "alpha")
+    house.tomorrow()
+    push(house.world, "octo/alpha", Push(login="ann"))
+    await house.work()
+    assert house.requests() == {"repository": 1, "commits": 1, "compare": 1}
+    is_true(house, "alpha")
+
+
+async def test_validators_of_another_credential_are_not_used(build: Build) -> None:
+    """Entity tags differ per credential: one that another got would always be told that all has changed, or worse."""
+    house = await build(token=None)
+    await first_pass(house, "alpha")
+    another = dict.fromkeys(Upstream, "anonymous:other")
+    house.conductor.statistics.exchange = Exchange(house.transport, house.budget, house.clock, another)
+    seen: list[Request] = []
+    house.transport.interfere = seen.append
+    house.tomorrow()
+    await house.work()
+    assert "if-none-match" not in seen[0].headers
+
+
+async def test_without_a_token_a_renamed_and_a_replaced_repository(build: Build) -> None:
+    """A redirect is followed and the new name stored; another id under the known name is quarantined."""
+    house = await build(token=None)
+    await first_pass(house, "alpha", "beta")
+    changes.rename(house.world, "octo/alpha", "omega")
+    changes.delete(house.world, "octo/beta")
+    changes.recreate(house.world, "octo/beta")
+    house.tomorrow()
+    await house.work()
+    alpha = house.get("alpha").stats
+    assert alpha is not None
+    assert alpha.full_name == "octo/omega"
+    assert house.state("beta", GITHUB).outcome == "replaced"
+    assert house.get("beta").observed.participants == ("ann", "bob")
+
+
+async def test_without_a_token_an_empty_and_a_missing_repository(build: Build) -> None:
+    """409 is an empty repository, 404 a missing one."""
+    house = await build(token=None)
+    house.make("alpha", [])
+    house.add("alpha")
+    house.add("beta")
+    await house.work()
+    package = house.get("alpha")
+    assert package.stats is not None
+    assert package.stats.empty
+    assert package.observed.participants == ()
+    assert house.state("beta", GITHUB).outcome == "gone"
+    house.tomorrow()
+    await house.work()
+    assert house.state("alpha", GITHUB).outcome == "not_modified"
+
+
+@pytest.mark.parametrize("route", ["repository", "newest_commit"])
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [(answer(b"", 202), "transient"), (answer({"message": "x"}, 502), "transient"), (answer([1]), "malformed")],
+)
+async def test_without_a_token_a_failed_question(build: Build, route: str, told: Answer, outcome: str) -> None:
+    """Either of the two questions failing fails the source, and keeps what is stored."""
+    house = await build(token=None)
+    await first_pass(house, "alpha")
+    before = house.get("alpha").observed
+    house.tomorrow()
+    push(house.world, "octo/alpha", Push(login="ann"))
+    house.transport.interfere = failing(route, told)
+    await house.work()
+    assert house.state("alpha", GITHUB).outcome == outcome
+    assert house.get("alpha").observed == before

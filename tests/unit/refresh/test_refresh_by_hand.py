@@ -1,0 +1,114 @@
+"""What a person asks for, and leases that were lost."""
+
+from __future__ import annotations
+
+from fetcher.commits import rolling_weeks
+from fetcher.model import Purpose
+from fetcher.refresh.report import Report
+from tests.fakes import answer
+from tests.unit.refresh.conftest import DAY, NOW, House
+from tests.unit.refresh.truth import (
+    COMMITS,
+    CONTRIBUTORS,
+    FIRST_PASS,
+    GITHUB,
+    MINUTE,
+    failing,
+    first_pass,
+    is_true,
+    weeks,
+)
+
+
+async def test_a_persons_refresh_is_exact_to_the_oldest_week(house: House) -> None:
+    """The background leaves up to seven days of the oldest week at zero; a person's refresh asks participation, too."""
+    house.make("alpha", ["ann"] * 40, age=340)
+    house.add("alpha")
+    await house.work()
+    days = house.get("alpha").commit_days
+    assert days is not None
+    shown, truth = list(rolling_weeks(days, house.clock.today())), weeks(house, "alpha")
+    assert shown[1:] == truth[1:]
+    assert shown[0] < truth[0]
+    house.make("beta", ["ann"] * 40, age=340)
+    house.add("beta")
+    house.requests()
+    report = await house.by_hand("beta")
+    assert house.requests() == {**FIRST_PASS, "participation": 1}
+    is_true(house, "beta")
+    assert [record.source for record in report.records if record.answered] == [GITHUB, CONTRIBUTORS, COMMITS]
+
+
+async def test_a_persons_refresh_without_participation_is_as_good_as_the_backgrounds(house: House) -> None:
+    """When participation is not ready the days are stored all the same."""
+    house.make("alpha", ["ann"] * 40, age=340)
+    house.add("alpha")
+    house.transport.interfere = failing("participation", answer(b"", 202))
+    await house.by_hand("alpha")
+    days = house.get("alpha").commit_days
+    assert days is not None
+    assert list(rolling_weeks(days, house.clock.today()))[1:] == weeks(house, "alpha")[1:]
+
+
+async def test_a_persons_refresh_of_an_unmoved_head(house: House) -> None:
+    """It asks the one query, since nothing more can have changed."""
+    await first_pass(house, "alpha")
+    report = await house.by_hand("alpha")
+    assert house.requests() == {"graphql": 1}
+    assert report.moved == ()
+    assert {record.source for record in report.records if record.answered} == {GITHUB, CONTRIBUTORS, COMMITS}
+
+
+async def test_only_the_details_by_hand(house: House) -> None:
+    """Asked for alone they go by the head that is known; those that are of it and not due stay as they are."""
+    await first_pass(house, "alpha")
+    report = await house.by_hand("alpha", sources=[CONTRIBUTORS])
+    assert house.requests() == {}
+    assert [record.source for record in report.records] == [CONTRIBUTORS]
+    state = house.state("alpha", CONTRIBUTORS)
+    assert state.lease is None
+    assert state.due_at is not None
+    assert state.due_at > NOW + 10 * DAY
+
+
+async def test_a_refresh_of_nothing(house: House) -> None:
+    """No packages, no sources, unknown ids: an empty report and no request."""
+    await first_pass(house, "alpha")
+    for ids, sources in (([], [GITHUB]), ([1], []), ([4_000], [GITHUB])):
+        report = await house.conductor.refresh_packages(ids, sources, Purpose.BACKGROUND)
+        assert report == Report()
+    assert house.requests() == {}
+
+
+async def test_a_lease_that_was_lost_is_not_worked_on(house: House) -> None:
+    """A claim that somebody else has taken over brings no request and no record, and says so."""
+    house.make("alpha")
+    package_id = house.add("alpha")
+    (claim,) = await house.planner.claims()
+    house.store.claim_packages([package_id], [GITHUB], NOW, MINUTE)
+    report = await house.conductor.refresh(claim, Purpose.BACKGROUND)
+    assert report == Report(lost=1)
+    assert house.requests() == {}
+
+
+async def test_a_claim_run_twice_leaves_what_once_leaves(house: House) -> None:
+    """The second run finds no lease and asks nothing."""
+    house.make("alpha")
+    house.add("alpha")
+    (claim,) = await house.planner.claims()
+    await house.conductor.refresh(claim, Purpose.BACKGROUND)
+    first = house.get("alpha")
+    report = await house.conductor.refresh(claim, Purpose.BACKGROUND)
+    assert (report.lost, report.records) == (1, ())
+    assert house.get("alpha") == first
+    assert house.requests() == {"graphql": 1}
+
+
+async def test_details_before_the_repository_is_known(house: House) -> None:
+    """Claimed by hand before any answer they are given back: there is no head yet to ask about."""
+    house.make("alpha")
+    house.add("alpha")
+    report = await house.by_hand("alpha", sources=[CONTRIBUTORS, COMMITS])
+    assert house.requests() == {}
+    assert [record.outcome for record in report.records] == [None, None]
+    assert house.state("alpha", COMMITS).lease is None

@@ -1,0 +1,77 @@
+"""What has to wait for quota, and what is told to: it goes back to the store, and is nobody's failure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fetcher.ports import Wait
+from fetcher.simulator.changes import Push, push
+from tests.fakes import answer
+from tests.unit.refresh.conftest import NOW, House
+from tests.unit.refresh.truth import (
+    COMMITS,
+    CONTRIBUTORS,
+    GITHUB,
+    MINUTE,
+    first_pass,
+    is_true,
+)
+
+
+async def test_what_is_deferred_returns_with_its_due_time(house: House) -> None:
+    """Nothing is sent; every source is due when the budget says, has no failure, and is leased no more."""
+    house.make("alpha")
+    house.add("alpha")
+    until = NOW + 7 * MINUTE
+    house.budget.refusals.append(Wait(until, "quota"))
+    (report,) = await house.work()
+    assert house.requests() == {}
+    state = house.state("alpha", GITHUB)
+    assert (state.due_at, state.failures, state.outcome, state.lease) == (until, 0, None, None)
+    assert (report.waiting, report.failed) == (until, ())
+    house.clock.advance(7 * MINUTE)
+    await house.work()
+    is_true(house, "alpha")
+
+
+async def test_details_are_deferred_alike(house: House) -> None:
+    """A comparison and whole lists that must wait go back to the store, each with its due time."""
+    await first_pass(house, "alpha")
+    house.tomorrow()
+    push(house.world, "octo/alpha", Push(login="ann"))
+    until = house.clock.now() + 7 * MINUTE
+    house.budget.refusals.extend([None, Wait(until, "quota")])
+    await house.work()
+    assert {house.state("alpha", source).due_at for source in (CONTRIBUTORS, COMMITS)} == {until}
+    assert house.state("alpha", COMMITS).failures == 0
+    house.clock.advance(7 * MINUTE)
+    await house.work()
+    is_true(house, "alpha")
+
+
+async def test_throttling_is_no_failure_of_the_package(house: House) -> None:
+    """A limit's answer puts the package off until told, and is in the bill for everybody else."""
+    house.make("alpha")
+    house.add("alpha")
+    limit = answer({"message": "You have exceeded a secondary rate limit"}, 403, {"retry-after": "90"})
+    house.transport.interfere = lambda request: limit
+    await house.work()
+    state = house.state("alpha", GITHUB)
+    assert (state.due_at, state.failures, state.outcome) == (NOW + timedelta(seconds=90), 0, "throttled")
+    assert house.budget.bills[-1].throttled is not None
+    assert house.store.failures() == []
+
+
+async def test_a_revoked_token_fails_nobody_for_long(house: House) -> None:
+    """Everybody has the outcome after one query, and is asked again ten minutes later."""
+    await first_pass(house, "alpha", "beta")
+    house.service.state.credentials.revoked.add("simulated-token")
+    house.tomorrow()
+    await house.work()
+    assert house.requests() == {"graphql": 1}
+    assert {house.state(slug, GITHUB).outcome for slug in ("alpha", "beta")} == {"unauthorized"}
+    assert house.state("alpha", GITHUB).due_at == house.clock.now() + 10 * MINUTE
+    house.service.state.credentials.revoked.clear()
+    house.clock.advance(10 * MINUTE)
+    await house.work()
+    assert house.state("alpha", GITHUB).failures == 0
