@@ -37,6 +37,11 @@ DETAILS_LANE = Lane(DETAIL_SOURCES, Resource.CORE, 50, 1)
 PROJECTS_LANE = Lane((Source.PYPI,), Resource.PYPI, 50, 1)
 
 
+MOST_IN_HAND = 10_000
+"""Packages of a lane that are on their way at most, whatever a quota allows: GitHub answers for 9,000 in three minutes.
+A claim passes over all that is leased, and a plan has to end within a minute or two."""
+
+
 @dataclass(frozen=True, slots=True)
 class Planner:
     """Claims batches. What is claimed is enqueued by the caller, after the claim is committed."""
@@ -51,6 +56,7 @@ class Planner:
     """How far ahead work is claimed: a few times the interval between two plans."""
     interval: timedelta = timedelta(days=1)
     """Between two refreshes of a package."""
+    most: int = MOST_IN_HAND
 
     async def claims(self) -> list[Claim]:
         """Batches to start now, oldest due first within each lane."""
@@ -62,7 +68,7 @@ class Planner:
         # No guess of how long an answer takes: the ledger knows how long they took of late.
         ask = Ask(self.identities[upstream], lane.resource, Purpose.BACKGROUND, seconds=0)
         requests = await self.budget.capacity(ask, self.horizon, now)
-        room = int(requests * lane.packages_per_request) - self.store.leased(lane.sources, now)
+        room = min(int(requests * lane.packages_per_request), self.most) - self.store.leased(lane.sources, now)
         claims = []
         while room > 0:
             ahead = self.interval * lane.gathers

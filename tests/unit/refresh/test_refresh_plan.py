@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -57,6 +58,16 @@ async def test_what_is_on_its_way_counts(house: House) -> None:
     assert await house.planner.claims() == []
     house.clock.advance(timedelta(hours=1))
     assert [len(claim.package_ids) for claim in await house.planner.claims()] == [4]
+
+
+async def test_there_is_an_end_to_it_whatever_the_budget_allows(house: House) -> None:
+    """A quota without limits does not have all that is due claimed in one plan."""
+    for number in range(7):
+        house.add(f"package-{number}")
+    house.planner = replace(house.planner, lanes=(Lane((Source.GITHUB,), Resource.GRAPHQL, 2, 100),), most=5)
+    house.budget.room = 1_000
+    assert [len(claim.package_ids) for claim in await house.planner.claims()] == [2, 2, 1]
+    assert await house.planner.claims() == []
 
 
 async def test_oldest_first_after_an_outage(house: House) -> None:
