@@ -40,6 +40,7 @@ bench: $(VENV)/.dev  ## Every figure as a table, against the simulator (about 30
 	$(BIN)/python -m benchmarks.passes
 	$(BIN)/python -m benchmarks.limits --hour 120
 	$(BIN)/python -m benchmarks.cpu
+	$(BIN)/python -m benchmarks.plan
 	$(BIN)/python -m benchmarks.yardstick
 
 docs: $(VENV)/.run  ## Write the reference pages that come from the code

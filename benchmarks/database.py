@@ -58,6 +58,8 @@ class Written:
     updated: int
     in_place: int
     """Rows of ``source_states`` that were updated, and how many of them without touching an index (HOT)."""
+    wide: int
+    """Rows of ``observations`` that were updated."""
     size: int
 
 
@@ -69,4 +71,5 @@ def written(engine: Engine) -> Written:
         ).one()
         rows = connection.execute(text("SELECT relname, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables")).all()
     by_name = {name: (updated, in_place) for name, updated, in_place in rows}
-    return Written(int(position), by_name["freshness"][0], *by_name["source_states"], int(size))
+    wide, _ = by_name["observations"]
+    return Written(int(position), by_name["freshness"][0], *by_name["source_states"], wide, int(size))

@@ -45,6 +45,8 @@ class Writes:
     log: int
     updated: int
     in_place: int
+    wide: int
+    """Rows of the wide table that were touched."""
     statements: int
     """Of recording alone."""
     cpu: float
@@ -76,6 +78,7 @@ def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]]
         after.log_position - before.log_position,
         after.updated - before.updated,
         after.in_place - before.in_place,
+        after.wide - before.wide,
         statements,
         cpu,
         seconds,
@@ -136,6 +139,7 @@ def table(found: list[Writes], packages: int) -> Table:
         "written, bytes\na package",
         "states updated\na package",
         "of them\nin place",
+        "wide rows\nupdated",
         "statements\na batch",
         "recording: CPU\nms a package",
         "ms a package",
@@ -148,6 +152,7 @@ def table(found: list[Writes], packages: int) -> Table:
             f"{one.log / one.packages:,.0f}",
             f"{one.updated / one.packages:.2f}",
             f"{one.in_place / one.updated:.0%}",
+            f"{one.wide:,}",
             f"{one.statements / (one.packages / BATCH):.1f}",
             f"{1000 * one.cpu / one.packages:.3f}",
             f"{1000 * one.seconds / one.packages:.3f}",
