@@ -35,6 +35,9 @@ def _seconds(value: object) -> object:
 
 Span = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0), le=timedelta(days=3650))]
 
+_WORDS = {"time_delta_parsing": "expected seconds such as 86400, or a span such as 1:30:00 or P1D"}
+"""What pydantic says to programmers, for people."""
+
 
 class Settings(BaseModel):
     """Every setting is an environment variable: ``FETCHER_`` and the field's name in capitals."""
@@ -169,5 +172,5 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
         variable = variables[str(fault["loc"][0])]
-        wrong = fault["msg"].removeprefix("Value error, ")
+        wrong = _WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
         raise ConfigError(f"{variable}: {wrong}", "Correct the variable or unset it") from None

@@ -82,6 +82,11 @@ def test_spans(text: str, span: timedelta) -> None:
     assert read_settings({"FETCHER_REFRESH_INTERVAL": text}).refresh_interval == span
 
 
+def test_what_is_no_span_is_told_how_to_write_one() -> None:
+    with pytest.raises(ConfigError, match=r"FETCHER_LEASE: expected seconds such as 86400, or a span such as"):
+        read_settings({"FETCHER_LEASE": "a while"})
+
+
 WRONG = [
     ("FETCHER_WORKERS", MARK),
     ("FETCHER_WORKERS", "0"),
