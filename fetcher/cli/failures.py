@@ -70,7 +70,7 @@ def failures(
     else:
         out.print(_table_of_groups(grouped, now))
         if not groups:
-            out.print(_table_of_rows(rows, now))
+            out.print("", _table_of_rows(rows, now))
 
 
 @app.command()
