@@ -29,6 +29,11 @@ def span(length: timedelta) -> str:
     return f"{seconds} s"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 package``, ``2,000 packages``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def percent(share: float | None) -> str:
     """A share to a tenth of a percent, rounded down: only all of them are 100 %."""
     return "–" if share is None else f"{int(share * 1000) / 10:.1f}\N{NARROW NO-BREAK SPACE}%"

@@ -15,7 +15,7 @@ from fetcher.errors import UnknownPackage
 from fetcher.github_auth import Anonymous, credential_from
 from fetcher.model import RepoRef, Source, SourceState, StoredPackage, Target, Unsupported
 from fetcher.overview import RefreshRequest
-from fetcher.phrases import ago, failure_kind, span
+from fetcher.phrases import ago, counted, failure_kind, span
 from fetcher.planner import Cadence, DueReason, why_due
 from fetcher.refresh.cost import Cost, costs
 from fetcher.settings import read_settings
@@ -177,13 +177,13 @@ def _why(reason: DueReason, told: Explained, state: SourceState) -> str:
         case DueReason.SLOT:
             return f"its slot in the interval of {span(cadence.interval)}"
         case DueReason.RECHECK:
-            return f"nothing seems to move, so it waits for the slow re-check, every {span(cadence.recheck)}"
+            return f"nothing seems to move, so it waits for the slow re-check, every {span(cadence.recheck)} or so"
         case DueReason.OTHERWISE:
             return "asked for by a person, put off by the quota, or set under other settings"
 
 
 def _cost(cost: Cost) -> str:
-    requests = "no request" if not cost.requests else f"{cost.requests} request{'s' if cost.requests > 1 else ''}"
+    requests = "no request" if not cost.requests else counted(cost.requests, "request")
     return f"{', '.join(cost.sources)}: {requests} ({cost.why})"
 
 

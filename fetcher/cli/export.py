@@ -28,6 +28,7 @@ from fetcher.cli.progress import Work, progress
 from fetcher.cli.screen import err, fail
 from fetcher.documents import write_document
 from fetcher.errors import InputError
+from fetcher.phrases import counted
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
 from fetcher.wiring import open_store
@@ -70,7 +71,7 @@ def export(
                     target.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
     finally:
         engine.dispose()
-    err.print(f"{work.packages:,} packages exported{f' to {file}' if file else ''}")
+    err.print(f"{counted(work.packages, 'package')} exported{f' to {file}' if file else ''}")
 
 
 def _documents(store: SqlStore, settings: Settings, work: Work) -> Iterator[dict[str, Any]]:

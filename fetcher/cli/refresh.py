@@ -29,7 +29,7 @@ from fetcher.cli.screen import complain, err, fail
 from fetcher.github_auth import Anonymous
 from fetcher.model import REPOSITORY_SOURCES, Purpose, Record, Source, Upstream
 from fetcher.overview import Asked
-from fetcher.phrases import span
+from fetcher.phrases import counted, span
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
 from fetcher.wiring import Parts, embedded_redis_runs, open_parts, open_store
@@ -153,7 +153,7 @@ def _enqueue(settings: Settings, package_ids: Sequence[int], sources: Sequence[S
             engine.dispose()
     else:
         ask_now(package_ids, sources, Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND)
-    err.print(f"queued {len(package_ids)} packages; `fetcher queues` shows how they fare")
+    err.print(f"queued {counted(len(package_ids), 'package')}; `fetcher queues` shows what becomes of it")
     for one in asked[:FOLLOWED]:
         where = f"http://{settings.web_host}:{settings.web_port}/api/v4/refreshes/{one.request.id}/"
         joined = " (asked for just before)" if one.joined else ""
@@ -268,5 +268,5 @@ def _tell(tally: Tally, parts: Parts, package_ids: Sequence[int]) -> bool:
         slug = escape(slugs.get(package_id, str(package_id)))
         err.print(f"[red]{slug}[/]: nothing to ask: `fetcher show {slug}` says what its addresses are")
     failed = {package_id for package_id, _ in tally.failed} | set(tally.open) | set(sourceless)
-    err.print(f"refreshed {len(package_ids) - len(failed)} of {len(package_ids)} packages")
+    err.print(f"refreshed {len(package_ids) - len(failed)} of {counted(len(package_ids), 'package')}")
     return not failed

@@ -19,7 +19,7 @@ from fetcher.cli.watching import check_watch, watch_until_interrupted
 from fetcher.errors import or_why
 from fetcher.figures import Figures
 from fetcher.model import SharedRepository, Source
-from fetcher.phrases import ago, percent, silence, span
+from fetcher.phrases import ago, counted, percent, silence, span
 from fetcher.ports import PLANNED, Standing
 from fetcher.refresh.forecast import Forecast, forecast, supply_for
 from fetcher.settings import Settings, read_settings
@@ -127,8 +127,8 @@ def _packages(told: Status) -> str:
     figures = told.figures
     standing = figures.states(told.now, told.interval)
     states = ", ".join(f"{number:,} {state}" for state, number in reversed(list(standing.items())) if number)
-    counted = f" (counted {ago(figures.measured_at, told.now)}, part by part)" if figures.parts > 1 else ""
-    return f"{figures.packages:,} packages{': ' if states else ''}{states}{counted}"
+    since = f" (counted {ago(figures.measured_at, told.now)}, part by part)" if figures.parts > 1 else ""
+    return f"{counted(figures.packages, 'package')}{': ' if states else ''}{states}{since}"
 
 
 def _freshness(told: Status) -> Table:

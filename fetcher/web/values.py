@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from fetcher.model import HistoryDay, RepoRef, Source, SourceState, StoredPackage, Unsupported
+from fetcher.phrases import counted
 from fetcher.web.charts import Bar, bars, steps
 
 
@@ -72,9 +73,12 @@ def weeks_chart(weeks: Sequence[int], today: date) -> Markup:
     if not weeks:
         return Markup("")
     starts = [today - timedelta(weeks=len(weeks) - number) for number in range(len(weeks))]
-    drawn = [Bar((count,), f"week from {start}: {_counted(count)}") for start, count in zip(starts, weeks, strict=True)]
+    drawn = [
+        Bar((count,), f"week from {start}: {counted(count, 'commit')}")
+        for start, count in zip(starts, weeks, strict=True)
+    ]
     busiest = max(range(len(weeks)), key=lambda number: weeks[number])
-    label = f"{_counted(sum(weeks))} in {len(weeks)} weeks"
+    label = f"{counted(sum(weeks), 'commit')} in {len(weeks)} weeks"
     if sum(weeks):
         label += f"; most in the week from {starts[busiest]}: {weeks[busiest]}"
     return bars(drawn, label)
@@ -87,8 +91,8 @@ def figures(history: Sequence[HistoryDay], today: date) -> list[Figure]:
         points = [(row.day, value) for row in history if (value := getattr(row, name)) is not None]
         if points:
             (first, before), (_, now) = points[0], points[-1]
-            counted = f"{now} {name.removesuffix('s') if now == 1 else name}"
-            said = f"{counted}, since {first} {'unchanged' if now == before else f'{now - before:+d}'}"
+            turn = "unchanged" if now == before else f"{now - before:+d}"
+            said = f"{counted(now, name.removesuffix('s'))}, since {first} {turn}"
             found.append(Figure(name, now, said, steps(points, today, said)))
     return found
 
@@ -129,7 +133,3 @@ def _flags(package: StoredPackage) -> str | None:
 
 def _sum(weeks: Sequence[int]) -> int | None:
     return sum(weeks) if weeks else None
-
-
-def _counted(commits: int) -> str:
-    return f"{commits} commit" + ("" if commits == 1 else "s")

@@ -135,7 +135,7 @@ def test_queues_shout_where_nobody_takes(ours: Stack) -> None:
     queues = ours.fetcher("queues", "--json")
 
     assert (queued.returncode, queued.stdout) == (0, "")
-    assert queued.stderr.startswith("queued 1 packages")
+    assert queued.stderr.startswith("queued 1 package;")
     assert queues.returncode == 1
     assert {one["name"]: one["waiting"] for one in json.loads(queues.stdout)} == {
         "now": 1,
