@@ -1,5 +1,6 @@
 # Goes before a document's commands: see documents.py.
 set -euo pipefail
+export PYTHONUNBUFFERED=1  # what a server says goes to a file, and is read while it runs
 started=()
 trap 'status=$?; for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done; wait; exit $status' EXIT
 
