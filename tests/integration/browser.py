@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
@@ -50,8 +50,11 @@ class Browser:
         target.send_keys(text)
 
     def see(self, text: str) -> None:
-        """Wait until the page says ``text``, be it this one or one that is on its way."""
-        WebDriverWait(self.driver, PATIENCE, 0.05, [StaleElementReferenceException]).until(
+        """Wait until the page says ``text``, be it this one or one that is on its way.
+
+        Who reads while the one takes the other's place is told that, by errors of several kinds: that is read again.
+        """
+        WebDriverWait(self.driver, PATIENCE, 0.05, [WebDriverException]).until(
             lambda driver: text in driver.find_element(By.TAG_NAME, "body").text, f"{text!r} is not seen"
         )
 
