@@ -143,6 +143,8 @@ def test_a_killed_workers_packages_come_back(serve: Serve) -> None:
     """SIGKILL in the middle of a pass: the leases end, another worker goes on, and nothing is missing."""
     with serve(120, lease=4) as directory:
         ours = directory.stack
+        slow = Rule(kind=Kind.LATENCY, route="project_json", seconds=0.2)
+        directory.simulator.faults.add(slow)  # else the pass may be over before it is struck
         worker = ours.worker()
         ours.beat()
         ours.until(lambda: ours.counts()[Source.PYPI].answered > 0, "the pass is under way")
