@@ -27,7 +27,7 @@ _SAME_CLOCK: Final = 10
 """A reset that lies more than this part of the window before the request was sent was told by another clock."""
 _GITHUB_FADE, _PYPI_FADE = 1, 10
 """GitHub bills the seconds that answers take: better to expect too much. PyPI does not, and one answer that hung for 30
-seconds would have plans hold back for as many minutes."""
+seconds would have plans hold back for the next few hundred."""
 _UNSCALED: Final = frozenset({"skew", "outage", "longest_pause"})
 """What belongs to our machines, not to the upstream's hour."""
 

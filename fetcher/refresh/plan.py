@@ -39,7 +39,7 @@ PROJECTS_LANE = Lane((Source.PYPI,), Resource.PYPI, 50, 1)
 
 MOST_IN_HAND = 10_000
 """Packages of a lane that are on their way at most, whatever a quota allows: GitHub answers for 9,000 in three minutes.
-A claim passes over all that is leased, and a plan has to end within a minute or two."""
+A claim passes over all that is leased, and a plan has to end within ``tasks.app.SOFT_LIMIT``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -306,7 +306,7 @@ async def test_capacity_never_blocks_progress(budget: Budget) -> None:
 
 
 async def test_an_index_that_hung_once_is_soon_planned_for_again(budget: Budget) -> None:
-    """One silence of 30 s halves what is planned, and thirty quick answers later it no longer does."""
+    """One silence of 30 s leaves a tenth of what is planned; thirty quick answers later a third is back, and more."""
     ask, minute = background(PYPI, identity="index"), timedelta(minutes=1)
     usual = await budget.capacity(ask, minute, at(0))
     await budget.settle(await grant(budget, ask, 0), bill(seconds=30), at(30))
