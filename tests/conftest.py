@@ -1,3 +1,9 @@
 """What every test may use: real servers, started once a session on free ports or sockets and stopped at its end."""
 
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = ["tests.postgres", "tests.redis_server", "tests.integration.prometheus"]
+
+# Neither a deadline nor "data generation is slow": both measure the machine, and fail on a busy one.
+settings.register_profile("fetcher", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fetcher")

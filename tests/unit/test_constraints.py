@@ -14,12 +14,14 @@ from pathlib import Path
 
 import certifi
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = ("flower", "parquet", "test", "dev")
 OURSELVES = "fetcher"
+OLDEST_PYTHON = "3.11.2"
 HOLES = {
     "celery": ("CVE-2021-23727", "5.2.2"),
     "certifi": ("CVE-2024-39689", "2024.7.4"),
@@ -36,6 +38,7 @@ HOLES = {
     "pyyaml": ("CVE-2020-14343", "5.4"),
     "redis": ("CVE-2023-28859", "4.5.4"),
     "requests": ("CVE-2026-25645", "2.33.0"),
+    "soupsieve": ("CVE-2026-86000", "2.9.0"),
     "sqlalchemy": ("CVE-2019-7164", "1.3.0"),
     "starlette": ("CVE-2026-54283", "1.3.1"),
     "urllib3": ("CVE-2026-97687", "2.8.0"),
@@ -102,6 +105,20 @@ def test_every_pin_is_within_every_range() -> None:
     ]
 
     assert broken == []
+
+
+def test_every_pin_runs_on_the_oldest_python() -> None:
+    """Each pin admits Debian 12's own Python, a patch release that some packages have left behind."""
+    refused = {}
+    for name in _pins():
+        try:
+            stated = distribution(name).metadata["Requires-Python"]
+        except PackageNotFoundError:
+            continue
+        if stated and not SpecifierSet(stated).contains(OLDEST_PYTHON):
+            refused[name] = stated
+
+    assert refused == {}
 
 
 def test_no_pin_is_of_something_unknown() -> None:
