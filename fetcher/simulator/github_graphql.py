@@ -22,6 +22,8 @@ from graphql import (
 from fetcher.simulator import graphql_views as views
 from fetcher.simulator.clock import stamp
 from fetcher.simulator.exchange import Answer, Call, message
+from fetcher.simulator.github_options import GitHubOptions
+from fetcher.simulator.graphql_commits import Info, View, typed_error, user
 from fetcher.simulator.graphql_cost import Cost, CostReader
 from fetcher.simulator.limits import Ledger, Reason, Resource
 from fetcher.simulator.repository import Repository, database_id_of
@@ -55,9 +57,10 @@ class _Prepared:
 class GitHubGraphQL:
     """The one handler of ``POST /graphql``. It charges the query itself: the cost must be known to be refused."""
 
-    def __init__(self, world: World, ledger: Ledger) -> None:
+    def __init__(self, world: World, ledger: Ledger, options: GitHubOptions | None = None) -> None:
         self._world = world
         self._ledger = ledger
+        self._options = options or GitHubOptions()
         self._schema = load_schema()
         self._costs = CostReader(self._schema)
         self._prepared = lru_cache(maxsize=DOCUMENTS_KEPT)(self._prepare)
@@ -89,7 +92,7 @@ class GitHubGraphQL:
         cost = self._costs.measure(document, operation, variables)
         if cost.nodes > MOST_NODES:
             text = f"This query requests up to {cost.nodes:,} possible nodes, above the limit of {MOST_NODES:,}."
-            return _refused(_error("MAX_NODE_LIMIT_EXCEEDED", text))
+            return _refused(typed_error("MAX_NODE_LIMIT_EXCEEDED", text))
         if not self._ledger.charge(call.identity, Resource.GRAPHQL, cost.points, call.now):
             answer = rate_limited(call.identity)
             answer.reason = Reason.PRIMARY
@@ -115,23 +118,23 @@ class GitHubGraphQL:
             "nodes": self._nodes,
             "repository": self._repository,
             "rateLimit": self._rate_limit,
-            "viewer": lambda info: views.user(info.context.call.identity),
+            "viewer": lambda info: user(info.context.call.identity),
         }
 
-    def _node(self, info: views.Info, id: str) -> views.View:  # noqa: A002 - the argument's name in the schema
+    def _node(self, info: Info, id: str) -> View:  # noqa: A002 - the argument's name in the schema
         found = self._by_node_id(info, id, tuple(info.path.as_list()))
         if isinstance(found, GraphQLError):
             raise found
         return found
 
-    def _nodes(self, info: views.Info, ids: list[str]) -> list[views.View | GraphQLError]:
+    def _nodes(self, info: Info, ids: list[str]) -> list[View | GraphQLError]:
         if len(ids) > MOST_IDS:
             text = f"You may not provide more than {MOST_IDS} node ids; you provided {len(ids)}."
-            raise _error("ARGUMENT_LIMIT", text)
+            raise typed_error("ARGUMENT_LIMIT", text)
         path = tuple(info.path.as_list())
         return [self._by_node_id(info, node, (*path, at)) for at, node in enumerate(ids)]
 
-    def _by_node_id(self, info: views.Info, node: str, path: tuple[str | int, ...]) -> views.View | GraphQLError:
+    def _by_node_id(self, info: Info, node: str, path: tuple[str | int, ...]) -> View | GraphQLError:
         number = database_id_of(node)
         found = self._world.repository_by_id(number) if number is not None else None
         missing = f"Could not resolve to a node with the global id of '{node}'"
@@ -139,11 +142,11 @@ class GitHubGraphQL:
 
     def _repository(
         self,
-        info: views.Info,
+        info: Info,
         owner: str,
         name: str,
         followRenames: bool = True,  # noqa: N803, FBT001 - the argument's name in the schema
-    ) -> views.View:
+    ) -> View:
         full_name = f"{owner}/{name}"
         found = self._world.repository(full_name)
         if found is not None and not followRenames and found.full_name.lower() != full_name.lower():
@@ -154,19 +157,18 @@ class GitHubGraphQL:
             raise shown
         return shown
 
-    @staticmethod
     def _shown_repository(
-        info: views.Info, found: Repository | None, package: str, path: tuple[str | int, ...], missing: str
-    ) -> views.View | GraphQLError:
+        self, info: Info, found: Repository | None, package: str, path: tuple[str | int, ...], missing: str
+    ) -> View | GraphQLError:
         """The view, or the error that takes its place in a list; either way the package was asked for."""
         info.context.packages[package] = path
         if found is None or found.private:
-            return _error("NOT_FOUND", missing)
+            return typed_error("NOT_FOUND", missing)
         if found.block is not None:
-            return _error("FORBIDDEN", "Repository access blocked")
-        return views.repository(found)
+            return typed_error("FORBIDDEN", "Repository access blocked")
+        return views.repository(found, self._options)
 
-    def _rate_limit(self, info: views.Info, dryRun: bool = False) -> views.View:  # noqa: N803, FBT001 - schema
+    def _rate_limit(self, info: Info, dryRun: bool = False) -> View:  # noqa: N803, FBT001 - schema
         asked: _Asked = info.context
         standing = self._ledger.standing(asked.call.identity, Resource.GRAPHQL, asked.call.now)
         return {
@@ -181,11 +183,7 @@ class GitHubGraphQL:
 
 def rate_limited(identity: str) -> Answer:
     """The primary limit as GraphQL says it: HTTP 200 with an error."""
-    return _refused(_error("RATE_LIMITED", f"API rate limit exceeded for user ID {identity}."))
-
-
-def _error(kind: str, text: str) -> GraphQLError:
-    return GraphQLError(text, extensions={"type": kind})
+    return _refused(typed_error("RATE_LIMITED", f"API rate limit exceeded for user ID {identity}."))
 
 
 def _refused(*errors: GraphQLError) -> Answer:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from fetcher.simulator import github_bodies as bodies
 from fetcher.simulator.exchange import Answer, Call, Handler, about, message
+from fetcher.simulator.git_log import git_log, holds
 from fetcher.simulator.history import Contributor, History, commit_activity, compare, contributors, participation
 from fetcher.simulator.repository import Block, Repository
 from fetcher.simulator.statistics_jobs import EmptyAnswer, StatisticsJobs
@@ -122,14 +123,13 @@ class GitHubRest:
     def commits(call: Call, repo: Repository) -> Answer:
         if repo.empty:
             return message(409, "Git Repository is empty.")
-        listed = repo.history.commits()
         sha = call.query.get("sha", repo.default_branch)
-        if sha != repo.default_branch:
-            at = next((at for at, one in enumerate(listed) if one.oid == sha), None)
-            if at is None:
-                return message(404, f"No commit found for SHA: {sha}")
-            listed = listed[: at + 1]
-        newest_first = listed[::-1]
+        tip = repo.history.tip
+        start = tip.oid if tip is not None and sha == repo.default_branch else sha
+        line = next((one for one in (repo.history, *repo.abandoned) if holds(one, start)), None)
+        if line is None:
+            return message(404, f"No commit found for SHA: {sha}")
+        newest_first = git_log(line, start)
         page = _page(call, len(newest_first))
         shown = newest_first[page.start : page.stop]
         answer = Answer(payload=[bodies.commit(call.root, repo.full_name, one) for one in shown])

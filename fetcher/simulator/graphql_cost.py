@@ -58,7 +58,12 @@ class CostReader:
     def measure(self, document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> Cost:
         fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
         cost = Cost()
-        self._walk(operation.selection_set, 1, cost, fragments, variables)
+        defaults = {
+            one.variable.name.value: int(one.default_value.value)
+            for one in operation.variable_definitions or ()
+            if isinstance(one.default_value, IntValueNode)
+        }
+        self._walk(operation.selection_set, 1, cost, fragments, {**defaults, **variables})
         return cost
 
     def _walk(

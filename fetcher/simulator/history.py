@@ -54,6 +54,10 @@ class History(Protocol):
     def tip(self) -> Tip | None:
         """The newest commit; None for an empty repository."""
 
+    @property
+    def count(self) -> int:
+        """How many commits there are, merges included."""
+
     def commits(self) -> tuple[Commit, ...]:
         """Every commit, each after its parents: the order of the branch, not of the dates."""
 
@@ -77,6 +81,10 @@ class WrittenHistory:
     def tip(self) -> Tip | None:
         return tip_of(self._commits[-1]) if self._commits else None
 
+    @property
+    def count(self) -> int:
+        return len(self._commits)
+
     def commits(self) -> tuple[Commit, ...]:
         return self._commits
 
@@ -97,6 +105,10 @@ class GrownHistory:
     @property
     def tip(self) -> Tip | None:
         return tip_of(self._added[-1])
+
+    @property
+    def count(self) -> int:
+        return self._base.count + len(self._added)
 
     def commits(self) -> tuple[Commit, ...]:
         return (*self._base.commits(), *self._added)

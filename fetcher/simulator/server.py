@@ -22,6 +22,7 @@ from fetcher.simulator.front import Front, Gate, OpenGate
 from fetcher.simulator.github_account import GitHubAccount
 from fetcher.simulator.github_gate import GRAPHQL_ROUTE, GitHubGate
 from fetcher.simulator.github_graphql import GitHubGraphQL
+from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.github_rest import GitHubRest
 from fetcher.simulator.journal import Journal
 from fetcher.simulator.limits import Ledger, Limits
@@ -45,6 +46,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     statistics: Statistics = field(default_factory=Statistics)
     index: Index = field(default_factory=Index)
+    github: GitHubOptions = field(default_factory=GitHubOptions)
     credentials: Credentials = field(default_factory=Credentials)
     faults: tuple[Rule, ...] = ()
     seed: int = 0
@@ -76,6 +78,7 @@ class Service:
             credentials=self.settings.credentials,
             jobs=StatisticsJobs(self.settings.statistics),
             pypi=PyPI(world, self.settings.index),
+            github=self.settings.github,
         )
         self._github = self._front(Upstream.GITHUB, GitHubGate(self.state.credentials, self.state.ledger))
         self._index = self._front(Upstream.PYPI, OpenGate())
@@ -93,7 +96,7 @@ class Service:
         )
 
     def _routes(self) -> list[BaseRoute]:
-        graphql = Endpoint(self._github, GRAPHQL_ROUTE, GitHubGraphQL(self.state.world, self.state.ledger).handle)
+        graphql = Endpoint(self._github, GRAPHQL_ROUTE, self._graphql().handle)
         github = self._github_routes()
         pypi = [
             Route(path, Endpoint(self._index, name, handle))
@@ -107,6 +110,9 @@ class Service:
             Mount(PYPI_ROOT, _router(*pypi)),
             Mount(CONTROL_ROOT, Control(self.state).app),
         ]
+
+    def _graphql(self) -> GitHubGraphQL:
+        return GitHubGraphQL(self.state.world, self.state.ledger, self.state.github)
 
     def _github_routes(self) -> list[BaseRoute]:
         rest = GitHubRest(self.state.world, self.state.jobs).routes()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fetcher.simulator.credentials import Credentials
 from fetcher.simulator.faults import Faults
+from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.journal import Journal
 from fetcher.simulator.limits import Ledger
 from fetcher.simulator.pypi import PyPI
@@ -20,3 +21,4 @@ class State:
     credentials: Credentials
     jobs: StatisticsJobs
     pypi: PyPI
+    github: GitHubOptions

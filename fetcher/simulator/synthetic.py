@@ -65,6 +65,10 @@ class GeneratedHistory:
         recipe = self.recipe
         return Tip(_oid(recipe.seed, recipe.index, 0), recipe.head_at, recipe.committed_at, 1)
 
+    @property
+    def count(self) -> int:
+        return len(_generate(self.recipe))
+
     def commits(self) -> tuple[Commit, ...]:
         return _generate(self.recipe)
 

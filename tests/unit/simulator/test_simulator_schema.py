@@ -1,9 +1,7 @@
 """The GraphQL schema that the simulator serves, and that it really executes."""
 
 import gzip
-import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +19,14 @@ from graphql import (
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import seeds, synthetic
 from fetcher.simulator.clock import Clock
-from fetcher.simulator.exchange import Call, Upstream
-from fetcher.simulator.github_graphql import GitHubGraphQL, load_schema
+from fetcher.simulator.github_graphql import load_schema
 from fetcher.simulator.graphql_cost import CostReader
 from fetcher.simulator.limits import Ledger, Limits, Resource
 from fetcher.simulator.repository import Block
 from fetcher.simulator.world import World
+from tests.unit.simulator.graphql_queries import NOW, ask
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "contract" / "github-schema.graphql.gz"
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 BATCH = """
 query($ids: [ID!]!) {
   nodes(ids: $ids) {
@@ -42,26 +39,6 @@ query($ids: [ID!]!) {
   rateLimit { cost remaining used nodeCount }
 }
 """
-
-
-def ask(world: World, text: str, *, ledger: Ledger | None = None, **variables: Any) -> dict[str, Any]:
-    body = json.dumps({"query": text, "variables": variables}).encode()
-    call = Call(
-        upstream=Upstream.GITHUB,
-        route="graphql",
-        method="POST",
-        root="",
-        path="/graphql",
-        parameters={},
-        query={},
-        headers={},
-        body=body,
-        address="",
-        now=NOW,
-        identity="ann",
-    )
-    answer = GitHubGraphQL(world, ledger or Ledger(Limits())).handle(call)
-    return dict(answer.payload)
 
 
 def world_of_seeds() -> World:
@@ -203,6 +180,28 @@ def test_an_exhausted_quota_is_an_error_in_a_good_answer() -> None:
             """query($ids: [ID!]!) { nodes(ids: $ids) { ...two } }
             fragment two on Repository { watchers { totalCount } stargazers { totalCount } }""",
             200,
+            2,
+        ),
+        (
+            """query($ids: [ID!]!, $s: GitTimestamp) { nodes(ids: $ids) { ... on Repository { defaultBranchRef {
+            target { ... on Commit { all: history { totalCount } new: history(since: $s) { totalCount } } } } } } }""",
+            200,
+            2,
+        ),
+        (
+            """query($i0: ID!, $h0: GitObjectID!, $a0: String, $i1: ID!, $h1: GitObjectID!, $s: GitTimestamp) {
+            r0: node(id: $i0) { ... on Repository { object(oid: $h0) { ... on Commit {
+                history(first: 100, since: $s, after: $a0) { nodes { oid parents { totalCount } } } } } } }
+            r1: node(id: $i1) { ... on Repository { object(oid: $h1) { ... on Commit {
+                history(first: 100, since: $s) { nodes { oid } } } } } } }""",
+            102,
+            1,
+        ),
+        (
+            """query($i: ID!, $n: Int = 60) { node(id: $i) { ... on Repository { object(expression: "HEAD") {
+            ... on Commit { history(first: $n) { nodes { parents(first: 2) { nodes { parents { totalCount } } } } } }
+            } } } }""",
+            181,
             2,
         ),
     ],

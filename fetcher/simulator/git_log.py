@@ -1,0 +1,70 @@
+"""The commits of a branch in the order of ``git log``.
+
+Source: git's revision walk (``revision.c``): the newest committer date first, equal dates in the order in which the
+walk reached them, a commit never before one of its children that the walk has reached.
+"""
+
+import heapq
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+
+from fetcher.simulator.history import Commit, History
+
+LOGS_KEPT = 512
+"""Walked logs kept in memory: a batch of GraphQL asks for at most 100 repositories, some of them page by page."""
+
+
+def walk(commits: Mapping[str, Commit], start: str) -> list[Commit]:
+    """Return every commit that ``start`` reaches through its parents, itself first.
+
+    Parents that ``commits`` lacks are passed over.
+    """
+    waiting = [(0.0, 0, commits[start])]
+    reached = {start}
+    walked: list[Commit] = []
+    while waiting:
+        commit = heapq.heappop(waiting)[2]
+        walked.append(commit)
+        for oid in commit.parents:
+            parent = commits.get(oid)
+            if parent is not None and oid not in reached:
+                reached.add(oid)
+                # The number of commits reached so far settles ties: first reached, first out.
+                heapq.heappush(waiting, (-parent.committed_at.timestamp(), len(reached), parent))
+    return walked
+
+
+@lru_cache(maxsize=LOGS_KEPT)
+def by_oid(history: History) -> Mapping[str, Commit]:
+    """Return a history's commits by their oids."""
+    return {commit.oid: commit for commit in history.commits()}
+
+
+@lru_cache(maxsize=LOGS_KEPT)
+def git_log(history: History, oid: str) -> Sequence[Commit]:
+    """Return what ``git log <oid>`` lists. The history must hold the commit."""
+    return walk(by_oid(history), oid)
+
+
+def holds(history: History, oid: str) -> bool:
+    """Return whether a commit is reachable from the history's tip; the tip itself is known without a walk."""
+    tip = history.tip
+    return tip is not None and (tip.oid == oid or oid in by_oid(history))
+
+
+def total(history: History, oid: str) -> int:
+    """Return how many commits ``git log <oid>`` lists: for the tip without a walk."""
+    tip = history.tip
+    return history.count if tip is not None and tip.oid == oid else len(git_log(history, oid))
+
+
+def limited(log: Sequence[Commit], since: datetime | None, until: datetime | None) -> Sequence[Commit]:
+    """Return what ``git log --since --until`` leaves of a log, by committer dates.
+
+    As in git, ``since`` ends the list at the first commit that is older.
+    """
+    if since is not None:
+        end = next((at for at, commit in enumerate(log) if commit.committed_at < since), len(log))
+        log = log[:end]
+    return log if until is None else [commit for commit in log if commit.committed_at <= until]

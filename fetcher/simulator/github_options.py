@@ -1,0 +1,11 @@
+"""Details of GitHub's answers that differ between versions of GitHub or that nobody documents."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, kw_only=True)
+class GitHubOptions:
+    """The details that the control API may change while the simulator runs."""
+
+    opaque_cursors: bool = False
+    """The cursors of a commit history do not show the commit and the index that they hold."""

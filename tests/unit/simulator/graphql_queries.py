@@ -1,0 +1,39 @@
+"""GraphQL queries put to the simulator's handler, without a socket."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from fetcher.simulator.exchange import Answer, Call, Upstream
+from fetcher.simulator.github_graphql import GitHubGraphQL
+from fetcher.simulator.github_options import GitHubOptions
+from fetcher.simulator.limits import Ledger, Limits
+from fetcher.simulator.world import World
+
+NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+
+
+def answer_to(
+    world: World, text: str, *, ledger: Ledger | None = None, options: GitHubOptions | None = None, **variables: Any
+) -> Answer:
+    """Run one query for the identity ``ann`` and return the handler's answer."""
+    call = Call(
+        upstream=Upstream.GITHUB,
+        route="graphql",
+        method="POST",
+        root="",
+        path="/graphql",
+        parameters={},
+        query={},
+        headers={},
+        body=json.dumps({"query": text, "variables": variables}).encode(),
+        address="",
+        now=NOW,
+        identity="ann",
+    )
+    return GitHubGraphQL(world, ledger or Ledger(Limits()), options).handle(call)
+
+
+def ask(world: World, text: str, **given: Any) -> dict[str, Any]:
+    """Run one query and return the body of its answer."""
+    return dict(answer_to(world, text, **given).payload)
