@@ -37,5 +37,11 @@ def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:
         ),
         Entry("expire", "fetcher.expire", max(plan_every, timedelta(minutes=1)), "take back what dead workers held"),
         Entry("measure", "fetcher.measure", MEASURE_EVERY, "count the next slices of a large catalogue"),
+        Entry(
+            "verify",
+            "fetcher.verify",
+            timedelta(hours=1),
+            "after a first pass and every 30 days, compare a sample with participation: do merges count?",
+        ),
         Entry("prune", "fetcher.prune", timedelta(minutes=30), "drop history that is older than is kept"),
     )

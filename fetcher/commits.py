@@ -1,83 +1,64 @@
-"""The 52 rolling weeks, kept per day: right on every later day without a request while the head stays.
+"""The 52 rolling weeks, kept per day: exact on every later day without a request while the head stays.
 
-GitHub's participation array counts *rolling* weeks: the last runs from seven days ago at UTC midnight to today's UTC
-midnight, so today is not in it. Its commit activity counts Sunday weeks by day, the last one in progress. From the
-daily counts the rolling weeks of any later day follow, as long as the default branch's head has not moved.
-
-What one bucket is worth. Commit activity reaches back 357 days and the days since Sunday, the 52 rolling weeks 364
-days: right after a first ask, up to seven days of the *oldest* week are unknown and count as zero, which heals by
-itself within a week. Only participation knows that week's sum. A refresh that a person asked for spends the one more
-request and is exact at once (``with_oldest_week``); the background does not: half a request a package on the first
-pass, for one of 52 bars that leaves the picture within seven days.
+GitHub's participation array counts *rolling* weeks: the last one runs from seven days ago at UTC midnight to today's
+UTC midnight, so today is not in it. Commits count by author date. From the daily counts of one head, the weeks of any
+later day follow for as long as that head is the default branch's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
-from fetcher.model import DAYS_SHOWN, WEEKS_SHOWN, CommitDays
+from fetcher.model import DAYS_SHOWN, WEEKS_SHOWN, Commit, CommitDays
 
 DAYS_KEPT = DAYS_SHOWN + 7
-"""Days worth keeping: what is shown, and the week in progress."""
+"""Days worth keeping: those shown, and the week in progress."""
 
 _KEPT = timedelta(days=DAYS_KEPT)
 
 
 def rolling_weeks(days: CommitDays, today: date) -> tuple[int, ...]:
-    """The 52 weekly sums that participation says on ``today`` (UTC), oldest first."""
-    first = today - timedelta(days=DAYS_SHOWN)
-    daily = _window(days, first, DAYS_SHOWN)
+    """Return the 52 weekly sums of participation on ``today`` (UTC), oldest first."""
+    offset = (today - timedelta(days=DAYS_SHOWN) - days.start).days
+    counts = days.counts
+    daily = [counts[i] if 0 <= i < len(counts) else 0 for i in range(offset, offset + DAYS_SHOWN)]
     return tuple(sum(daily[week * 7 : week * 7 + 7]) for week in range(WEEKS_SHOWN))
 
 
-def add_commits(days: CommitDays, authored_on: Iterable[date], today: date) -> CommitDays:
-    """``days`` with one more commit on each of ``authored_on``; days too old to be shown again are let go.
+def history_start(today: date) -> datetime:
+    """Return the moment from which on commits are requested for weeks shown from ``today`` on.
 
-    A commit may be older than the last known day (a merge brings old commits in), or dated ahead of ``today`` by a
-    wrong clock; the latter is kept, for it will be counted once its day has come. Authors date their commits as they
-    like, so one that lies a year ahead is let go: the run must stay a short one.
+    GitHub selects by committer date. An author date is not later than it unless a clock was wrong.
     """
-    first, last = max(days.start, today - _KEPT), today + _KEPT
-    new = [day for day in authored_on if first <= day <= last]
-    length = max([(days.end - first).days, *((day - first).days + 1 for day in new)])
-    counts = _window(days, first, max(length, 0))
-    for day in new:
+    return datetime.combine(today - _KEPT, time(), UTC)
+
+
+def commit_days(commits: Iterable[Commit], today: date, total: int | None, *, merges: bool) -> CommitDays:
+    """Count ``commits`` by day; ``merges`` states whether merge commits count.
+
+    Days that will never be shown again are left out. A commit dated ahead of ``today`` by a wrong clock is kept and
+    counts once its day has come, unless it lies over a year ahead: the run must stay short.
+    """
+    first, last = today - _KEPT, today + _KEPT
+    days = [
+        commit.authored_on
+        for commit in commits
+        if commit.authored_on is not None and first <= commit.authored_on <= last and (merges or not commit.merge)
+    ]
+    end = max([today, *days])
+    counts = [0] * ((end - first).days + 1)
+    for day in days:
         counts[(day - first).days] += 1
-    return CommitDays(first, tuple(counts))
+    return CommitDays(first, tuple(counts), total)
 
 
-def with_oldest_week(days: CommitDays, participation: Sequence[int], today: date) -> CommitDays:
-    """``days`` with what participation knows more of the oldest rolling week.
+def participation_days(weeks: Sequence[int], today: date) -> CommitDays:
+    """Return days whose rolling weeks on ``today`` are ``weeks``: each sum on the last day of its week.
 
-    The sum cannot be told apart by day; it is put on the last unknown day, so that it is shown for as long as any of
-    those days would be.
+    The array so stays as it was answered until seven days later, when it is exact again, moved on by one week.
     """
-    first = today - timedelta(days=DAYS_SHOWN)
-    if days.start <= first:
-        return days
-    missing = participation[0] - rolling_weeks(days, today)[0]
-    unknown = (days.start - first).days
-    if missing <= 0 or unknown > 7:
-        return days
-    return CommitDays(first, (*[0] * (unknown - 1), missing, *days.counts))
-
-
-def knows_oldest_week(days: CommitDays, today: date) -> bool:
-    """Whether every day of the 52 rolling weeks is known."""
-    return days.start <= today - timedelta(days=DAYS_SHOWN)
-
-
-def with_earlier(days: CommitDays, earlier: CommitDays | None) -> CommitDays:
-    """``days`` preceded by the days that only ``earlier`` knows; for the same line of history only."""
-    if earlier is None or earlier.start >= days.start:
-        return days
-    return CommitDays(
-        earlier.start, (*_window(earlier, earlier.start, (days.start - earlier.start).days), *days.counts)
-    )
-
-
-def _window(days: CommitDays, first: date, length: int) -> list[int]:
-    """Counts of ``length`` days from ``first``; days outside the known run are zero."""
-    offset = (first - days.start).days
-    return [days.counts[i] if 0 <= i < len(days.counts) else 0 for i in range(offset, offset + length)]
+    counts = [0] * DAYS_SHOWN
+    for week, number in enumerate(weeks):
+        counts[week * 7 + 6] = number
+    return CommitDays(today - timedelta(days=DAYS_SHOWN), tuple(counts))

@@ -1,9 +1,9 @@
-"""What a moved head makes necessary to ask, and what can be derived from a comparison instead.
+"""Decide what a repository's head makes necessary to request, and derive contributors from its history.
 
-Contributors and commits a day are of one head each (their ``revision``). While it is the head, they are confirmed
-without a request. When it has moved, one comparison tells the new commits, their authors and days; the lists are asked
-whole only where that is not exact: a new author, a forced push, a gap, an order that the counts do not settle, or the
-slow re-check.
+Contributors and commits a day describe one head each (their ``revision``). While it is the head, they are confirmed
+without a request. When it has moved, its history tells the commits of the last year, from which the days are counted
+again, and the authors of the new commits, which are added to the known contributors. GitHub's own list of contributors
+may be hours old, so it confirms what the history showed and replaces it only once it has caught up.
 """
 
 from __future__ import annotations
@@ -11,152 +11,169 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import TypeAlias
 
-from fetcher.commits import add_commits
-from fetcher.github.details import Compared
-from fetcher.model import DETAIL_SOURCES, CommitDays, Contribution, Contributors, NewCommit, Source, SourceState, Target
+from fetcher.model import DETAIL_SOURCES, Commit, Contribution, Contributors, Source, SourceState, Target
 
-COMPARISONS = 3
-"""A source that has failed so often in a row is asked whole: some comparisons are more than GitHub can compute."""
+LIST_LAG = timedelta(hours=8)
+"""The list of contributors may be this old: "may return information that is a few hours old" (REST reference)."""
 
-
-@dataclass(frozen=True, slots=True)
-class Compare:
-    """Ask what came since ``base``, the head that what is stored of these sources is of."""
-
-    base: str
-    sources: tuple[Source, ...]
+SETTLES_AFTER = timedelta(days=1)
+"""A list that could not be trusted yet is requested again after this."""
 
 
 @dataclass(frozen=True, slots=True)
-class AskWhole:
-    """Ask these sources whole."""
+class History:
+    """A head and the newest commits that lead to it, newest first; ``total`` counts commits of any age."""
 
-    sources: tuple[Source, ...]
+    oid: str
+    total: int
+    commits: tuple[Commit, ...]
+    pushed_at: datetime | None
 
-
-Question: TypeAlias = Compare | AskWhole
+    def is_young(self, now: datetime) -> bool:
+        """Return whether GitHub's list of contributors may be older than this head."""
+        return self.pushed_at is None or now - self.pushed_at < LIST_LAG
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """What a comparison settles; ``None`` where the source must be asked whole."""
+    """Contributors at a head. ``settled``: members, counts and order are those that GitHub's list will show."""
 
-    contributors: Contributors | None
-    commit_days: CommitDays | None
+    contributors: Contributors
+    settled: bool
 
 
 def is_current(state: SourceState, head_oid: str | None) -> bool:
-    """Whether what is stored is of ``head_oid``, so that nothing need be asked."""
+    """Return whether the stored values describe ``head_oid``, so that nothing need be requested."""
     return head_oid is not None and state.answered_at is not None and state.revision == head_oid
 
 
-def question(target: Target, now: datetime) -> Question:
-    """What to ask of a repository whose contributors or commits were claimed."""
-    due = tuple(source for source in DETAIL_SOURCES if source in target.claimed and _needed(target, source, now))
-    base = _common_revision(target, due)
-    if base is not None and base != target.head_oid and all(_derivable(target, source) for source in due):
-        return Compare(base, due)
-    return AskWhole(due)
+def is_list_refused(state: SourceState) -> bool:
+    """Return whether GitHub refuses a list for its size: that holds until the slow re-check, whatever is pushed."""
+    return state.outcome == "blocked" and state.answered_at is not None and state.failures == 0
 
 
 def follow_ups(target: Target, head_oid: str | None) -> tuple[Source, ...]:
-    """The sources that a repository's answer leaves open: those that are not of its head.
-
-    A list that GitHub refuses to tell for its size is not asked again for each push, but on its slow re-check.
-    """
+    """Return the sources that a repository's answer with this head leaves open."""
     return tuple(
         source
         for source in DETAIL_SOURCES
-        if not is_current(target.state(source), head_oid) and not _refused(target.state(source))
+        if not is_current(target.state(source), head_oid) and not is_list_refused(target.state(source))
     )
 
 
-def derive(compared: Compared, target: Target, today: date) -> Derived:
-    """What the new commits make of the stored lists, exactly as asking whole would say it."""
-    if compared.status == "identical":
-        return Derived(target.contributors, target.commit_days)
-    commits = compared.commits
-    if compared.status != "ahead" or commits is None or len(commits) != compared.total:
-        return Derived(None, None)
-    days = None
-    if target.commit_days is not None:
-        days = add_commits(target.commit_days, [c.authored_on for c in commits if not c.merge], today)
-    people = None
-    if target.contributors is not None:
-        people = _with_commits(target.contributors.people, commits)
-    return Derived(people, days)
-
-
-def _needed(target: Target, source: Source, now: datetime) -> bool:
-    """Whether a claimed source is not of the head, or is due all the same: its slow re-check."""
+def to_request(target: Target, source: Source, now: datetime) -> bool:
+    """Return whether a claimed source is not of the head, or is due all the same."""
     state = target.state(source)
-    if is_current(state, target.head_oid) or _refused(state):
+    if is_current(state, target.head_oid) or is_list_refused(state):
         return state.due_at is not None and state.due_at <= now
     return True
 
 
-def _refused(state: SourceState) -> bool:
-    return state.outcome == "blocked" and state.answered_at is not None and state.failures == 0
+def needs_list(target: Target, now: datetime) -> bool:
+    """Return whether GitHub's list of contributors is to be requested: history alone does not replace it."""
+    state = target.state(Source.CONTRIBUTORS)
+    if state.answered_at is None or (state.due_at is not None and state.due_at <= now):
+        return True
+    return not is_list_refused(state) and not _is_complete(target.contributors)
 
 
-def _common_revision(target: Target, sources: Sequence[Source]) -> str | None:
-    """The one head that what is stored of ``sources`` is of, all having been answered."""
-    states = [target.state(source) for source in sources]
-    if any(state.answered_at is None for state in states):
+def derive(target: Target, history: History) -> Derived | None:
+    """Return the stored contributors brought to ``history``; ``None`` where no list was answered before.
+
+    The new commits are known exactly where the total grew by K and the former head stands at place K of the history.
+    Elsewhere (a forced push, an old branch merged) everybody known is kept, and authors not seen before are added.
+    """
+    state, known = target.state(Source.CONTRIBUTORS), target.contributors
+    if known is None or state.answered_at is None or not _is_complete(known):
         return None
-    revisions = {state.revision for state in states}
-    return revisions.pop() if len(revisions) == 1 else None
+    if state.revision == history.oid:
+        return Derived(known, settled=True)
+    new = _new_commits(target, history)
+    if new is None:
+        return Derived(_with_strangers(known, history.commits), settled=False)
+    people = _add(known.people, Counter(commit.login for commit in new if commit.login))
+    return Derived(Contributors(people), settled=_is_order_certain(people, known.people))
 
 
-def _derivable(target: Target, source: Source) -> bool:
-    """Whether what is stored is complete enough to add to, and comparing has not failed again and again."""
-    if target.state(source).failures >= COMPARISONS:
-        return False
-    if source is Source.CONTRIBUTORS:
-        return _is_complete(target.contributors)
-    return target.commit_days is not None
+def settle(listed: Contributors, known: Contributors | None, history: History, now: datetime) -> Derived:
+    """Return what GitHub's list and the history together state.
+
+    A list of an older head is taken as it is. One of a young head may be hours old: it is settled where it is what
+    the history says of the head, or of one some commits before it. Else everybody that the history shows is kept.
+    """
+    if not history.is_young(now):
+        return Derived(listed, settled=True)
+    if known is None:
+        return Derived(_with_strangers(listed, history.commits), settled=False)
+    if _is_of_history(listed, known, history):
+        place = {person.login: index for index, person in enumerate(listed.people)}
+        people = _ordered(sorted(known.people, key=lambda person: place.get(person.login, len(place))))
+        return Derived(Contributors(people), settled=_is_order_certain(people, listed.people))
+    logins = {person.login for person in listed.people}
+    missing = [person for person in known.people if person.login not in logins]
+    return Derived(Contributors(_ordered([*listed.people, *missing])), settled=False)
+
+
+def _is_of_history(listed: Contributors, known: Contributors, history: History) -> bool:
+    """Return whether ``listed`` has the counts of ``known`` at the head or at a commit shortly before it."""
+    ahead = Counter({person.login: person.commits for person in known.people})
+    ahead.subtract({person.login: person.commits for person in listed.people})
+    differing = sum(1 for number in ahead.values() if number)
+    for commit in history.commits:
+        if not differing:
+            return True
+        if commit.login:
+            differing -= ahead[commit.login] == 1
+            differing += ahead[commit.login] == 0
+            ahead[commit.login] -= 1
+    return not differing
+
+
+def _new_commits(target: Target, history: History) -> Sequence[Commit] | None:
+    """Return the commits that came since the stored contributors' head, or ``None`` where they are not certain."""
+    days = target.commit_days
+    revision = target.state(Source.CONTRIBUTORS).revision
+    if days is None or days.total is None or revision is None or target.state(Source.COMMITS).revision != revision:
+        return None
+    grown = history.total - days.total
+    if not 0 < grown < len(history.commits) or history.commits[grown].oid != revision:
+        return None
+    return history.commits[:grown]
 
 
 def _is_complete(contributors: Contributors | None) -> bool:
-    """Whether counts are known: those of an imported document are not, and count as zero."""
+    """Return whether counts are known: those of an imported document are not, and count as zero."""
     return contributors is not None and all(person.commits > 0 for person in contributors.people)
 
 
-def _with_commits(people: Sequence[Contribution], commits: Sequence[NewCommit]) -> Contributors | None:
-    """The contributors after ``commits``, or ``None`` where only GitHub can tell.
-
-    Whether a merge counts for its author is not documented, so both readings must give the same order.
-    """
-    plain = Counter(commit.login for commit in commits if commit.login and not commit.merge)
-    merges = Counter(commit.login for commit in commits if commit.login and commit.merge)
-    without = _reordered(people, plain)
-    if without is None or not merges:
-        return None if without is None else Contributors(without)
-    counted = _reordered(people, plain + merges)
-    if counted is None or _logins(counted) != _logins(without):
-        return None
-    return Contributors(without)
+def _with_strangers(known: Contributors, commits: Iterable[Commit]) -> Contributors:
+    """Return ``known`` and the authors of ``commits`` who are not among them."""
+    logins = {person.login for person in known.people}
+    return Contributors(_add(known.people, Counter(c.login for c in commits if c.login and c.login not in logins)))
 
 
-def _reordered(people: Sequence[Contribution], new: Counter[str]) -> tuple[Contribution, ...] | None:
-    """``people`` with the new counts, in their order; ``None`` for a new author or an order that is a toss-up.
-
-    GitHub does not say how it orders equal counts. Who had the same rank before keeps it, but one who has just drawn
-    level with somebody ahead could stand on either side of them.
-    """
-    if new.keys() - {person.login for person in people}:
-        return None
+def _add(people: Sequence[Contribution], new: Counter[str]) -> tuple[Contribution, ...]:
+    """Return ``people`` with ``new`` commits added, most commits first; equal counts keep their order."""
+    logins = {person.login for person in people}
     counted = [Contribution(person.login, person.commits + new[person.login]) for person in people]
-    ordered = sorted(counted, key=lambda person: -person.commits)
-    for ahead, behind in pairwise(ordered):
-        if ahead.commits == behind.commits and (new[ahead.login] or new[behind.login]):
-            return None
-    return tuple(ordered)
+    return _ordered([*counted, *(Contribution(login, new[login]) for login in new if login not in logins)])
 
 
-def _logins(people: Iterable[Contribution]) -> list[str]:
-    return [person.login for person in people]
+def _ordered(people: Iterable[Contribution]) -> tuple[Contribution, ...]:
+    return tuple(sorted(people, key=lambda person: -person.commits))
+
+
+def _is_order_certain(people: Sequence[Contribution], known: Sequence[Contribution]) -> bool:
+    """Return whether GitHub would list ``people`` in this order.
+
+    GitHub does not document how it orders equal counts. Two that stood in this order with equal counts in ``known``
+    keep it; anybody who has just drawn level with another could stand on either side.
+    """
+    counts = {person.login: person.commits for person in known}
+    return not any(
+        ahead.commits == behind.commits and counts.get(ahead.login, 0) != counts.get(behind.login, -1)
+        for ahead, behind in pairwise(people)
+    )

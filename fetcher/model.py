@@ -42,7 +42,7 @@ class Source(StrEnum):
 
 REPOSITORY_SOURCES = (Source.GITHUB, Source.CONTRIBUTORS, Source.COMMITS)
 DETAIL_SOURCES = (Source.CONTRIBUTORS, Source.COMMITS)
-"""What is asked over REST, and only when a repository's head has moved."""
+"""The sources that describe one head of a repository, and are requested only when it has moved."""
 
 
 class Purpose(StrEnum):
@@ -105,7 +105,8 @@ class RepoStats:
     """One repository as GitHub describes it, from one answer."""
 
     node_id: str
-    database_id: int
+    database_id: int | None
+    """The repository's identity. ``None`` where GraphQL cannot state it: the number does not fit 32 bits."""
     full_name: str
     stars: int
     forks: int
@@ -137,14 +138,16 @@ class Contributors:
 
 @dataclass(frozen=True, slots=True)
 class CommitDays:
-    """Commits a day (UTC, by author date, merges left out) of a contiguous run of days.
+    """Commits a day (UTC, by author date) of a contiguous run of days.
 
-    ``start`` is the first day known. Days after the run are without commits for as long as ``head_oid`` is the
+    ``start`` is the first day known. Days after the run are without commits for as long as the revision is the
     head of the default branch; days before it are unknown and count as zero.
     """
 
     start: date
     counts: tuple[int, ...]
+    total: int | None = None
+    """Commits reachable from the revision, of any age; ``None`` where the upstream does not state it."""
 
     @property
     def end(self) -> date:
@@ -153,13 +156,16 @@ class CommitDays:
 
 
 @dataclass(frozen=True, slots=True)
-class NewCommit:
-    """One commit that came since a known head."""
+class Commit:
+    """One commit of a default branch's history."""
 
     oid: str
     login: str | None
-    authored_on: date
-    merge: bool
+    """The author's account; ``None`` where GitHub knows none for the address."""
+    authored_on: date | None
+    """The day (UTC) of the author date; ``None`` where the date cannot be read."""
+    merge: bool = False
+    """Whether it has two or more parents; always false where parents were not requested."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,6 +237,10 @@ class Store(Protocol):
         """The slugs of those ids that are known."""
         ...
 
+    def recently_committed(self, before: datetime, limit: int) -> list[int]:
+        """Return ids of followed packages whose newest commit is older than ``before``, newest first."""
+        ...
+
     def due_ids(self, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
         """Ids of all packages, or of those of which one of ``sources`` is due at ``now``."""
         ...

@@ -36,10 +36,12 @@ from fetcher.ports import UNWATCHED, Budget, Clock, Standing, Watch
 from fetcher.refresh.batches import BatchSize
 from fetcher.refresh.conductor import Conductor
 from fetcher.refresh.details import DetailsRefresh
+from fetcher.refresh.histories import FIRST_SIZE, Histories
 from fetcher.refresh.plan import Planner, lanes_for
 from fetcher.refresh.projects import ProjectsRefresh
 from fetcher.refresh.serials import SerialsCheck
 from fetcher.refresh.statistics import StatisticsRefresh
+from fetcher.refresh.verify import MergesCheck
 from fetcher.settings import Settings
 from fetcher.store import SqlStore, is_current, open_engine, upgrade
 from fetcher.transport import HttpTransport
@@ -81,6 +83,7 @@ class Parts:
     conductor: Conductor
     planner: Planner
     serials: SerialsCheck
+    merges: MergesCheck
     transport: HttpTransport
     identities: dict[Upstream, str]
     """Whose quota is spent; the exchange and the planner look it up here, too."""
@@ -239,11 +242,12 @@ async def open_parts(
     exchange = Exchange(transport, budget, clock, identities, patience=patience, silences=silences, watch=watch)
     anonymous = isinstance(credential, Anonymous)
     repositories = asyncio.Semaphore(REPOSITORIES_ABREAST)
+    histories = Histories(exchange, api, BatchSize(FIRST_SIZE))
     conductor = Conductor(
         store,
         clock,
         StatisticsRefresh(exchange, clock, api, cadence, anonymous, BatchSize()),
-        DetailsRefresh(exchange, clock, api, cadence, repositories),
+        DetailsRefresh(exchange, clock, api, cadence, anonymous, histories, repositories),
         ProjectsRefresh(exchange, clock, settings.pypi_url, cadence, asyncio.Semaphore(PROJECTS_ABREAST)),
         settings.lease,
         watch,
@@ -269,6 +273,7 @@ async def open_parts(
             settings.refresh_interval,
         ),
         serials=SerialsCheck(store, exchange, clock, settings.pypi_url, cadence, settings.serial_threshold),
+        merges=MergesCheck(store, exchange, clock, api, histories),
         transport=transport,
         identities=identities,
         _redis=connection,

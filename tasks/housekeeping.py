@@ -7,6 +7,7 @@ from datetime import timedelta
 import structlog
 from celery import shared_task
 
+from fetcher.github_auth import Anonymous
 from fetcher.wiring import Parts
 from tasks import process as running
 from tasks.requests import send_requests
@@ -57,6 +58,17 @@ def prune() -> None:
         parts.store.prune(now - timedelta(days=parts.settings.history_days))
         parts.store.prune_events(now - TIMELINE_KEPT, EVENTS_KEPT)
         parts.store.prune_requests(now - REQUESTS_KEPT)
+
+    running.process.run(work)
+
+
+@shared_task(name="fetcher.verify")
+def verify() -> None:
+    """Compare a sample of packages with GitHub's participation, when a check is due."""
+
+    async def work(parts: Parts) -> None:
+        if not isinstance(parts.credential, Anonymous):
+            await parts.merges.check_if_due(parts.settings.refresh_interval)
 
     running.process.run(work)
 

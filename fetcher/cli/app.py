@@ -24,6 +24,7 @@ from fetcher.cli import (
     show,
     simulate,
     status,
+    verify,
     web,
 )
 from fetcher.cli.examples import with_examples
@@ -51,6 +52,7 @@ app.add_typer(failures.app, name="failures")
 app.command()(failures.retire)
 app.command()(failures.revive)
 app.command()(doctor.doctor)
+app.command()(verify.verify)
 app.command()(run.up)
 app.command()(web.web)
 app.command()(flower.flower)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from fetcher.github import queries
@@ -15,9 +16,6 @@ API_VERSION = "2022-11-28"
 PUBLIC_API = "https://api.github.com"
 PUBLIC_HOST = "github.com"
 PAGE_SIZE = 100
-COMPARE_BYTES = 32 * 1024 * 1024
-"""The first page of a comparison carries every changed file's patch: it may be large, and is read no further."""
-
 _ENTERPRISE_SUFFIX = "/api/v3"
 _UNCONDITIONAL = Validators()
 
@@ -53,6 +51,29 @@ def statistics_by_name(api: Api, repos: Sequence[RepoRef]) -> Request:
     return _graphql(api, Route.STATISTICS, queries.by_name(len(repos)), variables)
 
 
+@dataclass(frozen=True, slots=True)
+class PageRef:
+    """A further page of one commit's history: the commit, and the cursor before the page."""
+
+    node_id: str
+    head_oid: str
+    after: str
+
+
+def heads(api: Api, node_ids: Sequence[str], since: datetime, *, parents: bool) -> Request:
+    """Build the query for heads of up to 100 repositories, with the newest commits since ``since`` of each."""
+    variables = {"ids": list(node_ids), "since": _timestamp(since)}
+    return _graphql(api, Route.HISTORY, queries.heads(parents=parents), variables)
+
+
+def history_pages(api: Api, pages: Sequence[PageRef], since: datetime, *, parents: bool) -> Request:
+    """Build the query for further pages of histories, of one repository or of many."""
+    variables: dict[str, object] = {"since": _timestamp(since)}
+    for index, page in enumerate(pages):
+        variables |= {f"i{index}": page.node_id, f"h{index}": page.head_oid, f"a{index}": page.after}
+    return _graphql(api, Route.HISTORY, queries.pages(len(pages), parents=parents), variables)
+
+
 def viewer(api: Api) -> Request:
     """Whose token it is: the account that the quota belongs to."""
     return _graphql(api, Route.VIEWER, queries.VIEWER, {})
@@ -74,22 +95,9 @@ def contributors(api: Api, repo: RepoRef, page: int = 1) -> Request:
     return _rest(f"{_repo_url(api, repo)}/contributors?per_page={PAGE_SIZE}{suffix}", Route.CONTRIBUTORS)
 
 
-def commit_activity(api: Api, repo: RepoRef) -> Request:
-    """Commits by day of 52 Sunday weeks; 202 while GitHub computes it."""
-    return _rest(f"{_repo_url(api, repo)}/stats/commit_activity", Route.COMMIT_ACTIVITY)
-
-
 def participation(api: Api, repo: RepoRef) -> Request:
     """Commits by rolling week of 52; 202 while GitHub computes it."""
     return _rest(f"{_repo_url(api, repo)}/stats/participation", Route.PARTICIPATION)
-
-
-def compare(api: Api, repo: RepoRef, base_oid: str, head: str, page: int = 1) -> Request:
-    """The commits that came to ``head`` since ``base_oid``, 100 a page."""
-    suffix = f"&page={page}" if page > 1 else ""
-    ends = f"{quote(base_oid, safe='')}...{quote(head, safe='')}"
-    url = f"{_repo_url(api, repo)}/compare/{ends}?per_page={PAGE_SIZE}{suffix}"
-    return _rest(url, Route.COMPARE, max_bytes=COMPARE_BYTES)
 
 
 def rate_limit(api: Api) -> Request:
@@ -97,17 +105,21 @@ def rate_limit(api: Api) -> Request:
     return _rest(f"{api.rest}/rate_limit", Route.RATE_LIMIT)
 
 
+def _timestamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _repo_url(api: Api, repo: RepoRef) -> str:
     return f"{api.rest}/repos/{quote(repo.owner, safe='')}/{quote(repo.name, safe='')}"
 
 
-def _rest(url: str, route: Route, validators: Validators = _UNCONDITIONAL, max_bytes: int = 8 * 1024 * 1024) -> Request:
+def _rest(url: str, route: Route, validators: Validators = _UNCONDITIONAL) -> Request:
     headers = {"accept": "application/vnd.github+json", "x-github-api-version": API_VERSION}
     if validators.etag:
         headers["if-none-match"] = validators.etag
     elif validators.last_modified:
         headers["if-modified-since"] = validators.last_modified
-    return Request(Upstream.GITHUB, Resource.CORE, route, url, headers=headers, max_bytes=max_bytes)
+    return Request(Upstream.GITHUB, Resource.CORE, route, url, headers=headers)
 
 
 def _graphql(api: Api, route: Route, query: str, variables: Mapping[str, object]) -> Request:

@@ -6,9 +6,19 @@ Strict on types, blind to fields that are not read. Sources: the REST reference 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 
 def _without_nul(text: object) -> object:
@@ -24,12 +34,21 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("expected a moment within the calendar") from None
 
 
+def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
+    """Read a moment, or ``None`` where it lies outside the calendar: one commit must not cost a whole history."""
+    try:
+        moment: datetime | None = read(value)
+    except ValidationError:
+        return None
+    return moment
+
+
 Text = Annotated[str, BeforeValidator(_without_nul)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+LenientMoment = Annotated[Moment | None, WrapValidator(_or_none)]
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 """As large as a database's plain integer: one absurd figure must not cost its neighbours' batch."""
 Id = Annotated[int, Field(gt=0, lt=2**63)]
-UnixTime = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class _Shape(BaseModel):
@@ -54,7 +73,7 @@ class Node(_Shape):
     """One repository in a GraphQL answer."""
 
     id: Text
-    database_id: Id = Field(alias="databaseId")
+    database_id: Id | None = Field(alias="databaseId")
     name_with_owner: Text = Field(alias="nameWithOwner")
     stars: Count = Field(alias="stargazerCount")
     forks: Count = Field(alias="forkCount")
@@ -65,6 +84,69 @@ class Node(_Shape):
     empty: bool = Field(alias="isEmpty")
     pushed_at: Moment | None = Field(alias="pushedAt")
     default_branch: BranchRef | None = Field(alias="defaultBranchRef")
+
+
+class User(_Shape):
+    login: Text
+
+
+class GitActor(_Shape):
+    """A commit's author; ``user`` is absent where GitHub knows no account for the address."""
+
+    name: Text | None = None
+    user: User | None = None
+
+
+class HistoryCommit(_Shape):
+    oid: Text
+    authored_at: LenientMoment = Field(alias="authoredDate")
+    author: GitActor | None = None
+    parents: Total | None = None
+
+
+class PageInfo(_Shape):
+    has_next: bool = Field(alias="hasNextPage")
+    end_cursor: Text | None = Field(alias="endCursor")
+
+
+class HistoryPage(_Shape):
+    """One page of a commit's history; ``total_count`` counts what ``since`` selects."""
+
+    total_count: Count = Field(alias="totalCount")
+    page_info: PageInfo = Field(alias="pageInfo")
+    nodes: list[HistoryCommit | None]
+
+
+class HeadCommit(_Shape):
+    """The tip of the default branch; ``history`` is absent where the tip is no commit."""
+
+    oid: Text
+    all: Total | None = None
+    history: HistoryPage | None = None
+
+
+class HeadRef(_Shape):
+    target: HeadCommit | None
+
+
+class HeadNode(_Shape):
+    """One repository in an answer about heads."""
+
+    id: Text
+    database_id: Id | None = Field(alias="databaseId")
+    empty: bool = Field(alias="isEmpty")
+    pushed_at: Moment | None = Field(alias="pushedAt")
+    default_branch: HeadRef | None = Field(alias="defaultBranchRef")
+
+
+class PageCommit(_Shape):
+    history: HistoryPage
+
+
+class PageNode(_Shape):
+    """One repository in an answer about further pages; ``object`` is ``null`` where the commit is gone."""
+
+    object: PageCommit | None
 
 
 class GraphQLError(_Shape):
@@ -108,11 +190,6 @@ class RestContributor(_Shape):
     contributions: Count
 
 
-class ActivityWeek(_Shape):
-    week: UnixTime
-    days: Annotated[list[Count], Field(min_length=7, max_length=7)]
-
-
 class Participation(_Shape):
     all: Annotated[list[Count], Field(min_length=52, max_length=52)]
 
@@ -122,37 +199,16 @@ class Signature(_Shape):
 
 
 class InnerCommit(_Shape):
-    author: Signature | None = None
     committer: Signature | None = None
-
-
-class Account(_Shape):
-    login: Text | None = None
-
-
-class Parent(_Shape):
-    sha: str
 
 
 class RestCommit(_Shape):
     sha: Text
     commit: InnerCommit
-    author: Account | None = None
-    parents: list[Parent] = []
-
-    @property
-    def authored_at(self) -> datetime | None:
-        return self.commit.author.date if self.commit.author else None
 
     @property
     def committed_at(self) -> datetime | None:
         return self.commit.committer.date if self.commit.committer else None
-
-
-class Comparison(_Shape):
-    status: str
-    total_commits: Count
-    commits: list[RestCommit]
 
 
 class ErrorBody(_Shape):

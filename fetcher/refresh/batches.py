@@ -1,8 +1,8 @@
-"""Statistics of many repositories at once: batches that adapt, and a bad repository that costs no neighbour.
+"""GraphQL queries about many repositories at once, in batches that adapt to the time that answers take.
 
 GitHub answers a query that is too much for it with 502, 504 or an error of its resource limits, and docks points for
-it. So a batch starts near 50, grows while answers come quickly, halves when they do not, and is bisected until the
-repository that spoils it stands alone.
+it. A batch therefore starts small, grows while answers come quickly, halves when they do not, and is bisected until the
+repository that causes the failure is alone.
 """
 
 from __future__ import annotations
@@ -10,13 +10,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
 
+from fetcher.github.graphql import BatchAnswer
 from fetcher.github.queries import MAX_NODES
-from fetcher.github.statistics import BatchAnswer, StatisticsOutcome
-from fetcher.model import Target
-from fetcher.outcome import Deferred, Failure, Malformed, Overloaded, Transient
+from fetcher.outcome import Deferred, Failure, Fetched, Malformed, Overloaded, Transient
+
+Item = TypeVar("Item")
+T = TypeVar("T")
+
+BatchOutcome: TypeAlias = Fetched[T] | Failure | Deferred
+"""The outcome of one item of a batch."""
 
 FIRST_SIZE = 50
+"""Repositories in the first query of a process about statistics."""
+
 SMALLEST = 5
 QUICK_SECONDS = 2.0
 SLOW_SECONDS = 3.0
@@ -26,9 +34,6 @@ OUTAGE = 8
 The halves of what failed are asked breadth first: of two halves, one with a single bad repository fails and the other
 does not, so that a few of them never make a run as long as this, wherever they stand.
 """
-
-BatchOutcome = StatisticsOutcome | Deferred
-Query = Callable[[Sequence[Target]], Awaitable[BatchAnswer | Failure | Deferred]]
 
 
 @dataclass(slots=True)
@@ -54,56 +59,52 @@ class BatchSize:
         self.size = SMALLEST
 
 
-async def ask_in_batches(targets: Sequence[Target], query: Query, size: BatchSize) -> dict[int, BatchOutcome]:
-    """An outcome for every target, by package id."""
-    outcomes: dict[int, BatchOutcome] = {}
-    waiting = deque([list(targets)] if targets else [])
+async def request_in_batches(
+    items: Sequence[Item],
+    send: Callable[[Sequence[Item]], Awaitable[BatchAnswer[T] | Failure | Deferred]],
+    size: BatchSize,
+) -> list[BatchOutcome[T]]:
+    """Send queries until every item has an outcome; returns them in the order of ``items``."""
+    outcomes: dict[int, BatchOutcome[T]] = {}
+    waiting = deque([list(range(len(items)))] if items else [])
     failures = 0
     while waiting:
-        batch, rest = _take(waiting.popleft(), size.size)
+        whole = waiting.popleft()
+        batch, rest = whole[: size.size], whole[size.size :]
         if rest:
             waiting.appendleft(rest)
-        answer = await query(batch)
+        answer = await send([items[place] for place in batch])
         if isinstance(answer, BatchAnswer):
-            missing = _sort_out(batch, answer, outcomes)
+            outcomes.update(zip(batch, answer.outcomes, strict=True))
+            missing = [place for place in batch if isinstance(outcomes[place], Overloaded)]
             if len(missing) < len(batch):
                 failures = 0
                 _learn(size, len(batch), len(missing), answer.seconds)
                 waiting.extend([missing] if missing else ())
                 continue
-            answer = Overloaded("nothing of what was asked for came back")
+            answer = Overloaded("nothing of what was requested came back")
         failures += len(batch) > 1
-        outcomes.update({target.package_id: answer for target in batch})
+        outcomes.update(dict.fromkeys(batch, answer))
         if isinstance(answer, Overloaded):
             size.overloaded(len(batch))
         if failures >= OUTAGE:
             size.gave_up()
         if failures >= OUTAGE or not isinstance(answer, Overloaded | Transient | Malformed):
-            outcomes.update({target.package_id: answer for part in waiting for target in part})
+            outcomes.update({place: answer for part in waiting for place in part})
             break
         if len(batch) > 1:
             waiting.extend(_halves(batch))
-    return outcomes
-
-
-def _sort_out(batch: Sequence[Target], answer: BatchAnswer, outcomes: dict[int, BatchOutcome]) -> list[Target]:
-    """Note what came back; return what did not, for the answer was cut short."""
-    outcomes.update({target.package_id: one for target, one in zip(batch, answer.outcomes, strict=True)})
-    return [target for target, one in zip(batch, answer.outcomes, strict=True) if isinstance(one, Overloaded)]
+    return [outcomes[place] for place in range(len(items))]
 
 
 def _learn(size: BatchSize, asked: int, missing: int, seconds: float) -> None:
-    """One that is missing is at fault itself; several are a sign that too much was asked for."""
+    """Adapt to an answer: one missing item is at fault itself, several are a sign of too large a query."""
     if missing > 1:
         size.overloaded(asked)
     else:
         size.answered(asked, seconds)
 
 
-def _take(batch: list[Target], size: int) -> tuple[list[Target], list[Target]]:
-    return batch[:size], batch[size:]
-
-
-def _halves(batch: list[Target]) -> tuple[list[Target], list[Target]]:
+def _halves(batch: list[int]) -> tuple[list[int], list[int]]:
     middle = len(batch) // 2
     return batch[:middle], batch[middle:]

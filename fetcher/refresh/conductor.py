@@ -10,6 +10,7 @@ from datetime import timedelta
 import structlog
 
 from fetcher.errors import RefusedValue
+from fetcher.merges import MERGES, counts_merges
 from fetcher.model import (
     DETAIL_SOURCES,
     REPOSITORY_SOURCES,
@@ -71,9 +72,10 @@ class Conductor:
         repositories = [t for t in targets if Source.GITHUB in t.claimed and t.repo is not None]
         details = [t for t in targets if t.claimed & set(DETAIL_SOURCES)]
         projects = [t for t in targets if Source.PYPI in t.claimed and t.project is not None]
+        merges = not details or counts_merges(self.store.marker(MERGES))
         lists = await asyncio.gather(
             self.statistics.refresh(repositories, purpose),
-            self.details.refresh(details, purpose),
+            self.details.refresh(details, purpose, merges=merges),
             self.projects.refresh(projects, purpose),
         )
         records = [record for found in lists for record in found]

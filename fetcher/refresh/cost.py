@@ -1,24 +1,23 @@
-"""What refreshing one package would cost now, by the rules that decide what is asked. Pure."""
+"""What refreshing one package would cost now, by the rules that decide what is requested. Pure."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from fetcher.gate import AskWhole, Compare, question
+from fetcher.gate import needs_list, to_request
 from fetcher.model import DETAIL_SOURCES, Source, Target
 from fetcher.planner import Cadence
 from fetcher.refresh.projects import is_status_due
 
-_ANOTHER_HEAD = "another head"
 _PAGE = 100
 """Contributors a page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Requests that asking these sources takes."""
+    """Requests that these sources take."""
 
     sources: tuple[Source, ...]
     requests: int
@@ -26,11 +25,11 @@ class Cost:
 
 
 def costs(target: Target, now: datetime, cadence: Cadence, *, anonymous: bool) -> list[Cost]:
-    """What a refresh of all sources would ask now; what answers it could get is not known, so the usual ones count."""
+    """Return what a refresh of all sources would request now, assuming the usual answers."""
     found = []
     if target.repo is not None and Source.GITHUB in target.claimed:
         found.append(_statistics(anonymous=anonymous))
-        found += _details(target, now)
+        found += _details(target, now, anonymous=anonymous)
     if target.project is not None and Source.PYPI in target.claimed:
         found.append(_project(target, now, cadence))
     return found
@@ -39,32 +38,29 @@ def costs(target: Target, now: datetime, cadence: Cadence, *, anonymous: bool) -
 def _statistics(*, anonymous: bool) -> Cost:
     if anonymous:
         return Cost((Source.GITHUB,), 2, "without a token: the repository and its newest commit")
-    return Cost((Source.GITHUB,), 1, "one GraphQL point, which up to a hundred packages share")
+    return Cost((Source.GITHUB,), 1, "one GraphQL query, which up to a hundred packages share")
 
 
-def _details(target: Target, now: datetime) -> list[Cost]:
-    """What is open of the head that is known, and what a new head would cost."""
+def _details(target: Target, now: datetime, *, anonymous: bool) -> list[Cost]:
+    """Return what is open at the known head, and what a new head would cost."""
+    due = tuple(source for source in DETAIL_SOURCES if to_request(target, source, now))
+    pages = max(math.ceil(len(target.contributors.people) / _PAGE), 1) if target.contributors is not None else 1
+    if anonymous:
+        if due:
+            requests = (Source.COMMITS in due) + pages * (Source.CONTRIBUTORS in due)
+            return [Cost(due, requests, "participation, and contributors a hundred a page")]
+        unmoved = "both describe the head: nothing is requested while it stays"
+        moved = "if the head has moved: participation, and contributors a hundred a page"
+        return [Cost(DETAIL_SOURCES, 0, unmoved), Cost(DETAIL_SOURCES, 1 + pages, moved)]
     found = []
-    open_now = question(target, now)
-    if open_now.sources:
-        found.append(_asking(target, open_now, ""))
+    if due:
+        found.append(Cost((Source.COMMITS,), 1, "the history of the head, in a GraphQL query that many packages share"))
     elif target.head_oid is not None:
-        found.append(Cost(DETAIL_SOURCES, 0, "both are of the head: nothing is asked while it stays"))
-    moved = replace(target, head_oid=_ANOTHER_HEAD)
-    if not open_now.sources:
-        found.append(_asking(moved, question(moved, now), "if the head has moved: "))
+        found.append(Cost(DETAIL_SOURCES, 0, "both describe the head: nothing is requested while it stays"))
+        found.append(Cost(DETAIL_SOURCES, 1, "if the head has moved: its history, in a GraphQL query that many share"))
+    if Source.CONTRIBUTORS in due and needs_list(target, now):
+        found.append(Cost((Source.CONTRIBUTORS,), pages, "GitHub's list of contributors, a hundred a page"))
     return found
-
-
-def _asking(target: Target, what: Compare | AskWhole, when: str) -> Cost:
-    if isinstance(what, Compare):
-        return Cost(what.sources, 1, f"{when}one comparison since {what.base[:10]}, if all can be derived from it")
-    pages = 0
-    if Source.CONTRIBUTORS in what.sources:
-        people = len(target.contributors.people) if target.contributors is not None else 0
-        pages = max(math.ceil(people / _PAGE), 1)
-    days = 1 if Source.COMMITS in what.sources else 0
-    return Cost(what.sources, pages + days, f"{when}asked whole, contributors a hundred a page")
 
 
 def _project(target: Target, now: datetime, cadence: Cadence) -> Cost:

@@ -1,22 +1,22 @@
-"""Contributors and commits a day of repositories whose head has moved: derived where exact, else asked whole."""
+"""Contributors and commits a day of repositories whose head has moved, or whose list is due.
+
+With a credential, both come from the history of the head, in batches over GraphQL; GitHub's list of contributors is
+requested where it was never answered or has to confirm the history. Without one, both come from REST.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, time, timedelta
 
-from fetcher.commits import knows_oldest_week, with_earlier, with_oldest_week
+from fetcher.commits import commit_days, history_start, participation_days
 from fetcher.exchange import Exchange
-from fetcher.gate import AskWhole, Compare, derive, question
+from fetcher.gate import SETTLES_AFTER, History, derive, needs_list, settle, to_request
 from fetcher.github import requests
-from fetcher.github.details import (
-    read_commit_activity,
-    read_comparison,
-    read_contributors,
-    read_participation,
-)
+from fetcher.github.details import read_contributors, read_participation
+from fetcher.github.history import Head
 from fetcher.model import (
     CommitDays,
     Contribution,
@@ -27,75 +27,156 @@ from fetcher.model import (
     Source,
     Target,
 )
-from fetcher.outcome import BlockCause, Blocked, Deferred, Fetched, Gone, Malformed, Outcome
+from fetcher.outcome import BlockCause, Blocked, Deferred, Failure, Fetched, Malformed, Outcome
 from fetcher.planner import Cadence
 from fetcher.ports import Clock
-from fetcher.refresh.records import Brought, deferred, recheck_due, record_of
+from fetcher.refresh.batches import BatchOutcome
+from fetcher.refresh.histories import MOST_PAGES, Histories, HistoryQuery, history_of
+from fetcher.refresh.records import Brought, deferred, nothing_in, recheck_due, record_of, replaced
 
 MAX_PAGES = 50
 """GitHub names at most 500 authors' addresses; this is ten times that, and an end to a list that never ends."""
 
+HISTORY_FAILURES = 3
+"""After so many failures in a row a repository's weeks come from participation: its history is too much to read."""
+
+WHOLE_WEEK = timedelta(days=7)
+"""Participation answers in weeks: they are exact again, moved on by one, after this."""
+
 
 @dataclass(slots=True)
 class DetailsRefresh:
-    """Asks for what hangs on a repository's head."""
+    """Refreshes the sources that describe a repository's head."""
 
     exchange: Exchange
     clock: Clock
     api: requests.Api
     cadence: Cadence
+    anonymous: bool
+    histories: Histories
     abreast: asyncio.Semaphore
 
-    async def refresh(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
-        """Records of the claimed detail sources of ``targets``."""
-        lists = await asyncio.gather(*(self._one(target, purpose) for target in targets))
-        return [record for records in lists for record in records]
+    async def refresh(self, targets: Sequence[Target], purpose: Purpose, *, merges: bool) -> list[Record]:
+        """Return records of the claimed detail sources of ``targets``; ``merges`` states whether merges count."""
+        ready = [target for target in targets if target.repo is not None and target.head_oid is not None]
+        if self.anonymous:
+            lists = await asyncio.gather(*(self._over_rest(target, purpose) for target in ready))
+            return [record for records in lists for record in records]
+        return await self._from_history([t for t in ready if self._due(t)], purpose, merges=merges)
 
-    async def _one(self, target: Target, purpose: Purpose) -> list[Record]:
-        if target.repo is None or target.head_oid is None:
-            return []
+    def _due(self, target: Target) -> tuple[Source, ...]:
+        now = self.clock.now()
+        claimed = [source for source in (Source.COMMITS, Source.CONTRIBUTORS) if source in target.claimed]
+        return tuple(source for source in claimed if to_request(target, source, now))
+
+    # with a credential
+
+    async def _from_history(self, targets: Sequence[Target], purpose: Purpose, *, merges: bool) -> list[Record]:
+        now = self.clock.now()
+        query = HistoryQuery(history_start(now.date()), not merges, purpose)
+        answers = await self.histories.heads([t for t in targets if t.node_id], query)
+        heads: dict[int, Head] = {}
+        records: list[Record] = []
+        known = {target.package_id: target for target in targets if target.node_id}
+        for package_id, answer in answers.items():
+            target = known[package_id]
+            if not isinstance(answer, Fetched):
+                records += self._failed(target, answer, now)
+            elif (other := replaced(target, answer.value.database_id)) is not None:
+                records += self._failed(target, other, now)
+            elif answer.value.oid is None:
+                records += [nothing_in(target, source, now) for source in (Source.COMMITS, Source.CONTRIBUTORS)]
+            else:
+                heads[package_id] = answer.value
+        read = await self._complete({p: h for p, h in heads.items() if self._commits_wanted(known[p], h)}, query)
+        lists = await asyncio.gather(*(self._one(known[p], head, read.get(p), query, now) for p, head in heads.items()))
+        return [*records, *(record for found in lists for record in found)]
+
+    def _failed(self, target: Target, outcome: Failure | Deferred, now: datetime) -> list[Record]:
+        return [self._record(target, source, outcome, now) for source in self._due(target)]
+
+    def _commits_wanted(self, target: Target, head: Head) -> bool:
+        """Return whether the weeks are to be counted: they are due, or the head is not the stored one."""
+        return Source.COMMITS in self._due(target) or target.state(Source.COMMITS).revision != head.oid
+
+    async def _complete(self, heads: Mapping[int, Head], query: HistoryQuery) -> dict[int, BatchOutcome[History]]:
+        bearable = {p: h for p, h in heads.items() if h.first_page.selected <= MOST_PAGES * requests.PAGE_SIZE}
+        return await self.histories.complete(bearable, query)
+
+    async def _one(
+        self,
+        target: Target,
+        head: Head,
+        read: BatchOutcome[History] | None,
+        query: HistoryQuery,
+        now: datetime,
+    ) -> list[Record]:
+        """Return the records of one repository whose head was answered; ``read`` is its history, if all was read."""
+        history = read.value if isinstance(read, Fetched) else history_of(head)
+        records = []
+        if self._commits_wanted(target, head):
+            weeks = await self._weeks(target, head, read, query, now)
+            if Source.COMMITS in target.claimed or isinstance(weeks, Fetched):
+                records.append(self._record(target, Source.COMMITS, weeks, now, revision=head.oid))
+        if target.repo and Source.CONTRIBUTORS in target.claimed and needs_list(target, now):
+            records.append(await self._listed(target, target.repo, history, query.purpose))
+        elif (derived := derive(target, history)) is not None:
+            people = Fetched(derived.contributors)
+            record = self._record(target, Source.CONTRIBUTORS, people, now, revision=head.oid, whole=False)
+            records.append(_derived(record, target, settled=derived.settled))
+        return records
+
+    async def _weeks(
+        self,
+        target: Target,
+        head: Head,
+        read: BatchOutcome[History] | None,
+        query: HistoryQuery,
+        now: datetime,
+    ) -> Outcome[CommitDays]:
+        """Return the commits a day from the history, or from participation where the history is too much to read."""
+        if isinstance(read, Fetched):
+            return Fetched(commit_days(read.value.commits, now.date(), head.total, merges=not query.parents))
+        failing = target.state(Source.COMMITS).failures >= HISTORY_FAILURES
+        if target.repo is not None and (read is None or (failing and not isinstance(read, Deferred))):
+            return await self._participation(target.repo, query.purpose, head.total)
+        return read or Malformed("history: not read")
+
+    async def _listed(self, target: Target, repo: RepoRef, history: History, purpose: Purpose) -> Record:
+        """Return the record of a contributors' list that was requested at ``history``."""
         async with self.abreast:
             asked_at = self.clock.now()
-            match question(target, asked_at):
-                case Compare() as compare:
-                    return await self._compared(target, target.repo, compare, purpose)
-                case AskWhole(sources=sources):
-                    return await self._whole(target, target.repo, sources, purpose)
+            outcome = await self._contributors(repo, purpose)
+        if not isinstance(outcome, Fetched):
+            return self._record(target, Source.CONTRIBUTORS, outcome, asked_at, revision=history.oid)
+        derived = derive(target, history)
+        settled = settle(outcome.value, derived.contributors if derived else None, history, asked_at)
+        answer = Fetched(settled.contributors)
+        record = self._record(target, Source.CONTRIBUTORS, answer, asked_at, revision=history.oid)
+        return record if settled.settled else replace(record, due_at=asked_at + SETTLES_AFTER)
 
-    async def _compared(self, target: Target, repo: RepoRef, compare: Compare, purpose: Purpose) -> list[Record]:
-        """Derive from what came since a known head; what that does not settle is asked whole."""
-        asked_at = self.clock.now()
-        request = requests.compare(self.api, repo, compare.base, target.head_oid or "")
-        answer = await self.exchange.ask(request, purpose, read_comparison)
-        due = compare.sources
-        if isinstance(answer, Fetched):
-            derived = derive(answer.value, target, asked_at.date())
-            values = {Source.CONTRIBUTORS: derived.contributors, Source.COMMITS: derived.commit_days}
-            forced = answer.value.status not in ("ahead", "identical")
-            settled = [source for source in due if values[source] is not None]
-            records = [self._record(target, s, Fetched(values[s]), asked_at, whole=False) for s in settled]
-            rest = tuple(source for source in due if source not in settled)
-            known = replace(target, commit_days=None) if forced else target
-            return [*records, *await self._whole(known, repo, rest, purpose)]
-        if isinstance(answer, Gone | Malformed) or _too_large(answer):  # the old head has vanished, or it is too much
-            known = replace(target, commit_days=None) if isinstance(answer, Gone) else target
-            return await self._whole(known, repo, due, purpose)
-        return [self._record(target, source, answer, asked_at, whole=False) for source in due]
+    # without a credential
 
-    async def _whole(self, target: Target, repo: RepoRef, sources: Sequence[Source], purpose: Purpose) -> list[Record]:
+    async def _over_rest(self, target: Target, purpose: Purpose) -> list[Record]:
+        """Request one repository's details; nothing is derived, for there is no history without a credential."""
+        if target.repo is None:
+            return []
         records = []
-        for source in sources:
-            asked_at = self.clock.now()
-            outcome: Outcome[Contributors] | Outcome[CommitDays]
-            if source is Source.CONTRIBUTORS:
-                outcome = await self._contributors(repo, purpose)
-            else:
-                outcome = await self._commit_days(target, repo, purpose)
-            records.append(self._record(target, source, outcome, asked_at, whole=True))
+        async with self.abreast:
+            for source in self._due(target):
+                asked_at = self.clock.now()
+                if source is Source.CONTRIBUTORS:
+                    people = await self._contributors(target.repo, purpose)
+                    records.append(self._record(target, source, people, asked_at, revision=target.head_oid))
+                    continue
+                weeks = await self._participation(target.repo, purpose)
+                record = self._record(target, source, weeks, asked_at, revision=target.head_oid)
+                due_at = _participation_due(target, record) if isinstance(weeks, Fetched) else record.due_at
+                records.append(replace(record, due_at=due_at))
         return records
 
     async def _contributors(self, repo: RepoRef, purpose: Purpose) -> Outcome[Contributors]:
-        """Every page, or nothing: a list cut short would drop people."""
+        """Request every page, or return nothing: a list cut short would drop people."""
         people: dict[str, Contribution] = {}
         page: int | None = 1
         while page is not None:
@@ -111,30 +192,29 @@ class DetailsRefresh:
             page = following
         return Fetched(Contributors(tuple(people.values())))
 
-    async def _commit_days(self, target: Target, repo: RepoRef, purpose: Purpose) -> Outcome[CommitDays]:
-        """The daily counts; for a person who looks on, exact to the oldest week at one more request."""
-        answer = await self.exchange.ask(requests.commit_activity(self.api, repo), purpose, read_commit_activity)
+    async def _participation(self, repo: RepoRef, purpose: Purpose, total: int | None = None) -> Outcome[CommitDays]:
+        answer = await self.exchange.ask(requests.participation(self.api, repo), purpose, read_participation)
         if not isinstance(answer, Fetched):
             return answer
-        today = self.clock.now().date()
-        days = with_earlier(answer.value, target.commit_days)
-        if purpose is Purpose.MANUAL and not knows_oldest_week(days, today):
-            request = requests.participation(self.api, repo)
-            weeks = await self.exchange.ask(request, purpose, read_participation, begun=True)
-            if isinstance(weeks, Fetched):
-                days = with_oldest_week(days, weeks.value, today)
-        return Fetched(days)
+        return Fetched(replace(participation_days(answer.value, self.clock.now().date()), total=total))
 
     def _record(
-        self, target: Target, source: Source, outcome: Outcome[object], asked_at: datetime, *, whole: bool
+        self,
+        target: Target,
+        source: Source,
+        outcome: Outcome[Contributors] | Outcome[CommitDays],
+        asked_at: datetime,
+        *,
+        revision: str | None = None,
+        whole: bool = True,
     ) -> Record:
         match outcome:
             case Deferred():
                 return deferred(target, source, outcome.until, asked_at)
             case Fetched(value=Contributors() | CommitDays() as values):
-                brought = Brought(values, target.head_oid, whole=whole)
+                brought = Brought(values, revision, whole=whole)
             case Blocked(cause=BlockCause.TOO_LARGE):
-                brought = Brought(revision=target.head_oid, whole=True)
+                brought = Brought(revision=revision, whole=True)
             case _:
                 brought = Brought()
         record = record_of(target, source, outcome, asked_at, self.cadence, brought)
@@ -143,5 +223,19 @@ class DetailsRefresh:
         return replace(record, due_at=recheck_due(target, source, asked_at, self.cadence, whole=brought.whole))
 
 
-def _too_large(answer: Outcome[object]) -> bool:
-    return isinstance(answer, Blocked) and answer.cause is BlockCause.TOO_LARGE
+def _derived(record: Record, target: Target, *, settled: bool) -> Record:
+    """Return ``record`` due when its list was going to be requested anyway, or when GitHub's list has caught up."""
+    planned = target.state(record.source).due_at or record.due_at or record.observed_at
+    return replace(record, due_at=planned if settled else min(planned, record.observed_at + SETTLES_AFTER))
+
+
+def _participation_due(target: Target, record: Record) -> datetime:
+    """Return when participation is to be requested again though the head stays.
+
+    It leaves out today's commits, which only the next day's answer counts; and it answers in weeks.
+    """
+    at = record.observed_at
+    midnight = datetime.combine(at.date(), time(), at.tzinfo)
+    if target.head_committed_at is not None and target.head_committed_at >= midnight:
+        return midnight + timedelta(days=1)
+    return at + WHOLE_WEEK

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fetcher.figures import SourceFigures
-from fetcher.model import DETAIL_SOURCES, Source
+from fetcher.model import Source
 from fetcher.ports import Standing
-from fetcher.refresh.plan import DETAILS_LANE, GRAPHQL_LANE, REST_LANE
+from fetcher.refresh.plan import lanes_for
 from fetcher.wire import Resource
 
 PACE_WINDOWS = (timedelta(minutes=2), timedelta(minutes=10))
@@ -78,7 +78,8 @@ def supply_for(source: Source, standings: Sequence[Standing], window_scale: floa
     known = {one.resource: one for one in standings if one.limit is not None and one.reset_at is not None}
     if source is Source.PYPI:
         return None
-    lane = DETAILS_LANE if source in DETAIL_SOURCES else GRAPHQL_LANE if Resource.GRAPHQL in known else REST_LANE
+    lanes = lanes_for(anonymous=Resource.GRAPHQL not in known)
+    lane = next(lane for lane in lanes if source in lane.sources)
     standing = known.get(lane.resource)
     if standing is None or standing.reset_at is None:
         return None

@@ -33,7 +33,15 @@ point that a hundred cost; so the first that is due takes along all those of the
 REST_LANE = Lane((Source.GITHUB,), Resource.CORE, 10, 0.5)
 """Without a token: a repository and its newest commit are two requests."""
 
-DETAILS_LANE = Lane(DETAIL_SOURCES, Resource.CORE, 50, 1)
+HISTORY_LANE = Lane((Source.COMMITS,), Resource.GRAPHQL, 100, 20)
+"""Heads that have moved: their histories bring commits and, derived, contributors. A query holds fewer of them."""
+
+LISTS_LANE = Lane((Source.CONTRIBUTORS,), Resource.CORE, 50, 1)
+"""GitHub's lists of contributors: the first, those that confirm what a history could not settle, the re-check."""
+
+DETAILS_LANE = Lane(DETAIL_SOURCES, Resource.CORE, 25, 0.5)
+"""Without a token: contributors and participation are two requests."""
+
 PROJECTS_LANE = Lane((Source.PYPI,), Resource.PYPI, 50, 1)
 
 
@@ -81,5 +89,7 @@ class Planner:
 
 
 def lanes_for(*, anonymous: bool) -> tuple[Lane, ...]:
-    """The lanes of a credential: without one there is no GraphQL."""
-    return (REST_LANE if anonymous else GRAPHQL_LANE, DETAILS_LANE, PROJECTS_LANE)
+    """Return the lanes of a credential: without one there is no GraphQL."""
+    if anonymous:
+        return (REST_LANE, DETAILS_LANE, PROJECTS_LANE)
+    return (GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE, PROJECTS_LANE)

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from fetcher.model import Record, Source, Target, Validators, Values
-from fetcher.outcome import Malformed, Outcome, Refusal, kind
+from fetcher.commits import commit_days
+from fetcher.model import Contributors, Record, Source, Target, Validators, Values
+from fetcher.outcome import Malformed, Outcome, Refusal, Replaced, kind
 from fetcher.planner import Cadence, schedule, slot
 
 T = TypeVar("T")
+
+EMPTY_REVISION = "empty"
+"""The revision of what is known of a repository without any commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,45 @@ def made_due(target: Target, source: Source, asked_at: datetime) -> Record:
     state = target.state(source)
     cooling = state.failures > 0 and state.due_at is not None and state.due_at > asked_at
     return Record(target.package_id, source, None, asked_at, state.due_at if cooling else asked_at)
+
+
+def nothing_in(target: Target, source: Source, asked_at: datetime) -> Record:
+    """Return the record of an empty repository's contributors or commits: there are none, and none are requested."""
+    nothing = Contributors(()) if source is Source.CONTRIBUTORS else commit_days((), asked_at.date(), 0, merges=True)
+    return Record(
+        package_id=target.package_id,
+        source=source,
+        lease=target.lease if source in target.claimed else None,
+        observed_at=asked_at,
+        due_at=target.state(source).due_at,
+        outcome="fetched",
+        answered=True,
+        values=nothing,
+        revision=EMPTY_REVISION,
+    )
+
+
+def replaced(
+    target: Target, database_id: int | None, *, node_id: str | None = None, full_name: str | None = None
+) -> Replaced | None:
+    """Return why an answer is about another repository than the one that is known, if it is.
+
+    The number is a repository's identity: GitHub has two forms of node ids for one repository. ``node_id`` is given
+    where the answer was requested by name; it decides only where one of the numbers is not known.
+    """
+    if target.database_id is not None and database_id is not None:
+        was, now, same = str(target.database_id), str(database_id), target.database_id == database_id
+    elif target.node_id is not None and node_id is not None:
+        was, now, same = target.node_id, node_id, target.node_id == node_id
+    else:
+        return None
+    if same:
+        return None
+    name = full_name or (target.repo.full_name if target.repo else target.slug)
+    return Replaced(
+        f"{name} is now another repository (id {now}, was {was}): "
+        "nothing of it is taken over until an editor confirms the address"
+    )
 
 
 def untouched(target: Target, source: Source, now: datetime) -> Record:

@@ -1,26 +1,18 @@
-"""The cheap question for a batch of repositories, and what follows from the answers."""
+"""Statistics of a batch of repositories, and what follows from the answers for contributors and commits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from fetcher.commits import DAYS_KEPT
 from fetcher.exchange import Exchange
 from fetcher.gate import follow_ups
 from fetcher.github import requests
-from fetcher.github.statistics import (
-    BatchAnswer,
-    read_by_id,
-    read_by_name,
-    read_newest_commit,
-    read_repository,
-)
+from fetcher.github.graphql import BatchAnswer
+from fetcher.github.statistics import read_by_id, read_by_name, read_newest_commit, read_repository
 from fetcher.model import (
     DETAIL_SOURCES,
-    CommitDays,
-    Contributors,
     Purpose,
     Record,
     RepoStats,
@@ -29,14 +21,20 @@ from fetcher.model import (
     Upstream,
     Validators,
 )
-from fetcher.outcome import Deferred, Failure, Fetched, Gone, NotModified, NotReady, Outcome, Replaced, Transient
+from fetcher.outcome import Deferred, Failure, Fetched, Gone, NotModified, NotReady, Outcome, Transient
 from fetcher.planner import Cadence
 from fetcher.ports import Clock
-from fetcher.refresh.batches import BatchOutcome, BatchSize, ask_in_batches
-from fetcher.refresh.records import Brought, confirmed, deferred, made_due, record_of
-
-EMPTY_REVISION = "empty"
-"""The revision of what is known of a repository without any commit."""
+from fetcher.refresh.batches import BatchOutcome, BatchSize, request_in_batches
+from fetcher.refresh.records import (
+    EMPTY_REVISION,
+    Brought,
+    confirmed,
+    deferred,
+    made_due,
+    nothing_in,
+    record_of,
+    replaced,
+)
 
 
 @dataclass(slots=True)
@@ -57,20 +55,35 @@ class StatisticsRefresh:
             return [record for target in targets for record in await self._over_rest(target, purpose)]
         known = [target for target in targets if target.node_id]
         unknown = [target for target in targets if not target.node_id]
-        outcomes = await ask_in_batches(known, lambda batch: self._by_id(batch, purpose), self.size)
+        outcomes = await self._batched(known, self._by_id, purpose)
         lost = [target for target in known if isinstance(outcomes[target.package_id], Gone)]
-        outcomes |= await ask_in_batches(unknown, lambda batch: self._by_name(batch, purpose), self.size)
-        if lost:
-            found = await ask_in_batches(lost, lambda batch: self._by_name(batch, purpose), self.size)
-            outcomes |= {t.package_id: _same_or_replaced(t, found[t.package_id]) for t in lost}
-        return [r for t in targets for r in self._records(t, outcomes[t.package_id], asked_at)]
+        outcomes |= await self._batched([*unknown, *lost], self._by_name, purpose)
+        by_name = {target.package_id for target in lost}
+        return [
+            record
+            for target in targets
+            for record in self._records(
+                target,
+                _identified(target, outcomes[target.package_id], by_name=target.package_id in by_name),
+                asked_at,
+            )
+        ]
 
-    async def _by_id(self, batch: Sequence[Target], purpose: Purpose) -> BatchAnswer | Failure | Deferred:
+    async def _batched(
+        self,
+        targets: Sequence[Target],
+        send: Callable[[Sequence[Target], Purpose], Awaitable[BatchAnswer[RepoStats] | Failure | Deferred]],
+        purpose: Purpose,
+    ) -> dict[int, BatchOutcome[RepoStats]]:
+        outcomes = await request_in_batches(targets, lambda batch: send(batch, purpose), self.size)
+        return {target.package_id: outcome for target, outcome in zip(targets, outcomes, strict=True)}
+
+    async def _by_id(self, batch: Sequence[Target], purpose: Purpose) -> BatchAnswer[RepoStats] | Failure | Deferred:
         ids = [target.node_id or "" for target in batch]
         request = requests.statistics_by_id(self.api, ids)
         return await self.exchange.ask(request, purpose, lambda answer: read_by_id(answer, ids))
 
-    async def _by_name(self, batch: Sequence[Target], purpose: Purpose) -> BatchAnswer | Failure | Deferred:
+    async def _by_name(self, batch: Sequence[Target], purpose: Purpose) -> BatchAnswer[RepoStats] | Failure | Deferred:
         repos = [target.repo for target in batch if target.repo is not None]
         request = requests.statistics_by_name(self.api, repos)
         return await self.exchange.ask(request, purpose, lambda answer: read_by_name(answer, len(repos)))
@@ -87,8 +100,9 @@ class StatisticsRefresh:
         outcome = await self.exchange.ask(request, purpose, read_repository)
         if not isinstance(outcome, Fetched):
             return self._records(target, _settled(outcome), asked_at)
-        if target.database_id is not None and outcome.value.database_id != target.database_id:
-            return self._records(target, _replaced(target, outcome.value), asked_at)
+        same = _identified(target, outcome, by_name=True)
+        if not isinstance(same, Fetched):
+            return self._records(target, same, asked_at)
         request = requests.newest_commit(self.api, repo)
         head = await self.exchange.ask(request, purpose, read_newest_commit, begun=True)
         if not isinstance(head, Fetched):
@@ -103,64 +117,66 @@ class StatisticsRefresh:
         validators = replace(outcome.validators, credential=identity)
         return self._records(target, Fetched(stats, validators), asked_at)
 
-    def _records(self, target: Target, outcome: BatchOutcome | Outcome[RepoStats], asked_at: datetime) -> list[Record]:
+    def _records(
+        self, target: Target, outcome: BatchOutcome[RepoStats] | Outcome[RepoStats], asked_at: datetime
+    ) -> list[Record]:
         match outcome:
             case Deferred():
                 return [deferred(target, Source.GITHUB, outcome.until, asked_at)]
+            case Fetched(value=stats) if stats.head_oid is None and not stats.empty:
+                # The default branch names no commit at the moment, though there are some: the known head stays.
+                brought = Brought(_with_known_head(stats, target), None, outcome.validators, whole=True)
+                own = record_of(target, Source.GITHUB, outcome, asked_at, self.cadence, brought)
+                return [own, *self._dependents(target, target.head_oid, asked_at)] if target.head_oid else [own]
             case Fetched(value=stats):
                 brought = Brought(stats, stats.head_oid or EMPTY_REVISION, outcome.validators, whole=True)
                 own = record_of(target, Source.GITHUB, outcome, asked_at, self.cadence, brought)
-                return [own, *_dependents(target, stats.head_oid, asked_at)]
+                return [own, *self._dependents(target, stats.head_oid, asked_at)]
             case NotModified():
                 own = record_of(target, Source.GITHUB, outcome, asked_at, self.cadence)
-                return [own, *_dependents(target, target.head_oid, asked_at)]
+                return [own, *self._dependents(target, target.head_oid, asked_at)]
             case _:
                 return [record_of(target, Source.GITHUB, outcome, asked_at, self.cadence)]
 
+    def _dependents(self, target: Target, head_oid: str | None, asked_at: datetime) -> list[Record]:
+        """Return what an answer with this head makes of contributors and commits: confirmed, known to be none, or due.
 
-def _dependents(target: Target, head_oid: str | None, asked_at: datetime) -> list[Record]:
-    """What an answer with this head makes of contributors and commits: confirmed, known to be none, or due."""
-    if head_oid is None:
-        return [_nothing_in(target, source, asked_at) for source in DETAIL_SOURCES]
-    left_open = follow_ups(target, head_oid)
-    return [
-        made_due(target, source, asked_at) if source in left_open else confirmed(target, source, asked_at)
-        for source in DETAIL_SOURCES
-        if source in left_open or target.state(source).failures == 0
-    ]
-
-
-def _nothing_in(target: Target, source: Source, asked_at: datetime) -> Record:
-    """An empty repository has neither contributors nor commits, and need not be asked for them."""
-    nothing = Contributors(()) if source is Source.CONTRIBUTORS else _no_commits(asked_at)
-    return Record(
-        package_id=target.package_id,
-        source=source,
-        lease=target.lease if source in target.claimed else None,
-        observed_at=asked_at,
-        due_at=target.state(source).due_at,
-        outcome="fetched",
-        answered=True,
-        values=nothing,
-        revision=EMPTY_REVISION,
-    )
+        Contributors that were answered before follow from the new head's history, if there is a credential to read it.
+        """
+        if head_oid is None:
+            return [nothing_in(target, source, asked_at) for source in DETAIL_SOURCES]
+        records = []
+        left_open = follow_ups(target, head_oid)
+        for source in DETAIL_SOURCES:
+            state = target.state(source)
+            if source not in left_open:
+                if state.failures == 0:
+                    records.append(confirmed(target, source, asked_at))
+            elif source is Source.COMMITS or state.answered_at is None or self.anonymous:
+                records.append(made_due(target, source, asked_at))
+        return records
 
 
-def _no_commits(now: datetime) -> CommitDays:
-    return CommitDays((now - timedelta(days=DAYS_KEPT)).date(), ())
+def _identified(target: Target, outcome: BatchOutcome[RepoStats], *, by_name: bool) -> BatchOutcome[RepoStats]:
+    """Return ``outcome``, unless it is about another repository than the one that is known.
+
+    What answers to a known node id is that repository, whatever form the answer gives the id.
+    """
+    if not isinstance(outcome, Fetched):
+        return outcome
+    stats = outcome.value
+    other = replaced(target, stats.database_id, node_id=stats.node_id if by_name else None, full_name=stats.full_name)
+    if other is not None or stats.database_id is not None:
+        return other or outcome
+    return replace(outcome, value=replace(stats, database_id=target.database_id))
 
 
-def _same_or_replaced(target: Target, outcome: BatchOutcome) -> BatchOutcome:
-    """What a repository's name answers once its id does not."""
-    if isinstance(outcome, Fetched) and outcome.value.node_id != target.node_id:
-        return _replaced(target, outcome.value)
-    return outcome
-
-
-def _replaced(target: Target, stats: RepoStats) -> Replaced:
-    return Replaced(
-        f"{stats.full_name} is now another repository (id {stats.database_id}, was {target.database_id}): "
-        "nothing of it is taken over until an editor confirms the address"
+def _with_known_head(stats: RepoStats, target: Target) -> RepoStats:
+    return replace(
+        stats,
+        default_branch=target.default_branch,
+        head_oid=target.head_oid,
+        head_committed_at=target.head_committed_at,
     )
 
 

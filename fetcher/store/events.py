@@ -39,7 +39,9 @@ _WORDS = {
 }
 """Columns as people call them, where that is another word."""
 
-_SILENT = frozenset({"node_id", "database_id", "head_committed_at", "pushed_at", "days_start", "pypi_serial"})
+_SILENT = frozenset(
+    {"node_id", "database_id", "head_committed_at", "pushed_at", "days_start", "commit_count", "pypi_serial"}
+)
 """Columns that move with others or mean nothing to people."""
 
 _SHOWN = frozenset({"stars", "forks", "watchers", "pypi_latest", "full_name", "pypi_status"})

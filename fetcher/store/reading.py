@@ -41,6 +41,19 @@ def slugs(connection: Connection, package_ids: Sequence[int]) -> Mapping[int, st
     return found
 
 
+def recently_committed(connection: Connection, before: datetime, limit: int) -> list[int]:
+    """Return ids of followed packages whose newest commit is older than ``before``, newest first."""
+    committed = observations.c.head_committed_at
+    rows = (
+        select(_P.id)
+        .join(observations, observations.c.package_id == _P.id)
+        .where(committed < before, _P.retired_at.is_(None), _P.repo_key.is_not(None))
+        .order_by(committed.desc(), _P.id)
+        .limit(limit)
+    )
+    return list(connection.execute(rows).scalars())
+
+
 def package(connection: Connection, slug: str) -> StoredPackage | None:
     """All that is known of one package."""
     wide = [column for column in observations.c if column.name != "package_id"]

@@ -94,6 +94,8 @@ class Observation(Base):
     """``[[login, commits], …]``; an imported list does not know the commits: ``null``."""
     days_start: Mapped[date | None]
     day_counts: Mapped[Any | None] = mapped_column(DayCounts)
+    commit_count: Mapped[int | None]
+    """Commits of any age at the revision of the commits source."""
     commits_over_52: Mapped[Any | None]
     """As imported; what is shown until the days are known."""
     pypi_name: Mapped[str | None]

@@ -117,6 +117,9 @@ class SqlStore:
     def slugs(self, package_ids: Sequence[int]) -> Mapping[int, str]:
         return self._transactions.read(lambda on: reading.slugs(on, package_ids))
 
+    def recently_committed(self, before: datetime, limit: int) -> list[int]:
+        return self._transactions.read(lambda on: reading.recently_committed(on, before, limit))
+
     def due_ids(self, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
         return self._transactions.read(lambda on: claims.due_ids(on, sources, now))
 

@@ -28,7 +28,7 @@ _IDENTITY = (
     _O.head_committed_at,
     _O.default_branch,
 )
-DETAILS = (_O.contributors, _O.days_start, _O.day_counts)
+DETAILS = (_O.contributors, _O.days_start, _O.day_counts, _O.commit_count)
 
 
 def load(connection: Connection, claim: Claim, *, details: bool) -> list[Target]:
@@ -72,7 +72,7 @@ def contributors_of(row: Row[Any]) -> Contributors | None:
 
 
 def commit_days_of(row: Row[Any]) -> CommitDays | None:
-    return None if row.days_start is None else CommitDays(row.days_start, row.day_counts)
+    return None if row.days_start is None else CommitDays(row.days_start, row.day_counts, row.commit_count)
 
 
 def _states(connection: Connection, ids: Any) -> dict[int, dict[Source, SourceState]]:

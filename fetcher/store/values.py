@@ -50,7 +50,7 @@ PROJECT = (
     "pypi_status",
     "pypi_serial",
 )
-DETAILS = ("contributors", "days_start", "day_counts")
+DETAILS = ("contributors", "days_start", "day_counts", "commit_count")
 FIGURES = ("stars", "forks", "watchers", "pypi_latest")
 """What the daily history keeps."""
 
@@ -67,7 +67,7 @@ def columns_of(values: Values) -> Columns:
         case Contributors():
             return {"contributors": [[plain(person.login), person.commits] for person in values.people]}
         case CommitDays():
-            return {"days_start": values.start, "day_counts": values.counts}
+            return {"days_start": values.start, "day_counts": values.counts, "commit_count": values.total}
         case ProjectVersions():
             return _project_columns(values)
         case ProjectMark():
@@ -83,7 +83,7 @@ def columns_named(values: Values) -> tuple[str, ...]:
         case Contributors():
             return ("contributors",)
         case CommitDays():
-            return ("days_start", "day_counts")
+            return ("days_start", "day_counts", "commit_count")
         case ProjectVersions():
             return PROJECT
         case ProjectMark():

@@ -22,11 +22,13 @@ from fetcher.planner import Cadence
 from fetcher.refresh.batches import BatchSize
 from fetcher.refresh.conductor import Conductor
 from fetcher.refresh.details import DetailsRefresh
+from fetcher.refresh.histories import FIRST_SIZE, Histories
 from fetcher.refresh.plan import Planner, lanes_for
 from fetcher.refresh.projects import ProjectsRefresh
 from fetcher.refresh.report import Report
 from fetcher.refresh.serials import SerialsCheck
 from fetcher.refresh.statistics import StatisticsRefresh
+from fetcher.refresh.verify import MergesCheck
 from fetcher.simulator.credentials import DEFAULT_TOKEN
 from fetcher.simulator.history import Author, Commit, WrittenHistory
 from fetcher.simulator.journal import Journal
@@ -59,6 +61,7 @@ class House:
     conductor: Conductor
     planner: Planner
     serials: SerialsCheck
+    merges: MergesCheck
 
     @property
     def log(self) -> Journal:
@@ -188,18 +191,20 @@ async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
             }
             exchange = Exchange(transport, budget, clock, identities)
             api = Api(transport.github, f"{transport.github}/graphql", "github.com")
+            histories = Histories(exchange, api, BatchSize(FIRST_SIZE))
+            merges = MergesCheck(store, exchange, clock, api, histories, clock.sleep)
             conductor = Conductor(
                 store,
                 clock,
                 StatisticsRefresh(exchange, clock, api, cadence, token is None, BatchSize()),
-                DetailsRefresh(exchange, clock, api, cadence, asyncio.Semaphore(8)),
+                DetailsRefresh(exchange, clock, api, cadence, token is None, histories, asyncio.Semaphore(8)),
                 ProjectsRefresh(exchange, clock, transport.index, cadence, asyncio.Semaphore(6)),
                 LEASE,
             )
             lanes = lanes_for(anonymous=token is None)
             planner = Planner(store, budget, clock, identities, lanes, LEASE, 3 * LEASE)
             serials = SerialsCheck(store, exchange, clock, transport.index, cadence, threshold)
-            return House(clock, world, service, transport, budget, store, conductor, planner, serials)
+            return House(clock, world, service, transport, budget, store, conductor, planner, serials, merges)
 
         yield build
 

@@ -1,0 +1,99 @@
+"""``fetcher verify``: whether the weeks are counted as GitHub counts them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from fetcher.cli.named import complete, named_to_fetch
+from fetcher.cli.screen import err, fail, out, plain_table, print_json
+from fetcher.github_auth import Anonymous
+from fetcher.merges import SAMPLE, Merges
+from fetcher.model import Purpose
+from fetcher.phrases import counted
+from fetcher.refresh.verify import Check
+from fetcher.settings import Settings, read_settings
+from fetcher.wiring import embedded_redis_runs, open_parts
+
+PATIENCE = timedelta(seconds=90)
+"""How long to wait for figures that GitHub is still computing."""
+
+_MEANING = {
+    Merges.WITH: "participation counts merges: weeks are counted with them",
+    Merges.WITHOUT: "participation leaves merges out: weeks are counted without them",
+    Merges.UNDECIDED: "not decided",
+}
+
+
+def verify(
+    slugs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Packages to compare.", show_default=False, autocompletion=complete),
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, max=50, help="Compare this many packages, chosen by their activity.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Compare weekly commits with GitHub's participation, with and without merges; from now on, count as GitHub does.
+
+    Examples: fetcher verify · fetcher verify --sample 10 · fetcher verify django-vies lesscpy --json
+    """
+    if slugs and sample is not None:
+        fail("name packages, or give --sample, not both")
+    settings = read_settings()
+    check = asyncio.run(_check(settings, slugs or [], sample or SAMPLE))
+    if json:
+        print_json(_json(check))
+    else:
+        _print(check)
+    for slug, reason in check.unanswered:
+        err.print(f"[red]{escape(slug)}[/]: {escape(reason)}")
+    if check.unanswered:
+        raise typer.Exit(1)
+    if not check.comparisons:
+        fail("no package to compare: it takes an active repository whose head has stayed for a day; name packages")
+
+
+async def _check(settings: Settings, slugs: list[str], sample: int) -> Check:
+    shared = settings.redis_url is not None or embedded_redis_runs(settings)
+    parts = await open_parts(settings, patience=timedelta(seconds=5), shared=shared)
+    try:
+        if isinstance(parts.credential, Anonymous):
+            fail("without a token there is no history to compare with: set FETCHER_GITHUB_TOKEN")
+        if slugs:
+            named = named_to_fetch(parts.store, slugs)
+            return await parts.merges.check(named, Purpose.MANUAL, PATIENCE)
+        return await parts.merges.check(parts.merges.candidates(), Purpose.MANUAL, PATIENCE, most=sample)
+    finally:
+        await parts.aclose()
+
+
+def _print(check: Check) -> None:
+    table = plain_table("package", "participation", "with merges", "without", "found")
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for one in check.comparisons:
+        found = f"{one.found}{f': {one.reason}' if one.reason else ''}"
+        sums = (f"{number:,}" for number in (one.stated, one.with_merges, one.without_merges))
+        table.add_row(escape(one.slug), *sums, found)
+    if check.comparisons:
+        out.print(table)
+    out.print(f"{_MEANING[check.finding]} ({counted(len(check.comparisons), 'package')} compared)")
+    if check.finding is Merges.UNDECIDED:
+        counting = "without" if check.in_force is Merges.WITHOUT else "with"
+        out.print(f"weeks are counted {counting} merges, as before")
+
+
+def _json(check: Check) -> dict[str, Any]:
+    return {
+        "finding": check.finding,
+        "in_force": check.in_force,
+        "packages": [asdict(one) for one in check.comparisons],
+        "unanswered": [{"slug": slug, "reason": reason} for slug, reason in check.unanswered],
+    }
