@@ -13,7 +13,7 @@ from datetime import datetime, time, timedelta
 
 from fetcher.commits import commit_days, history_start, participation_days
 from fetcher.exchange import Exchange
-from fetcher.gate import SETTLES_AFTER, History, derive, needs_list, settle, to_request
+from fetcher.gate import LIST_LAG, SETTLES_AFTER, History, derive, needs_list, settle, to_request
 from fetcher.github import requests
 from fetcher.github.details import read_contributors, read_participation
 from fetcher.github.history import Head
@@ -167,7 +167,8 @@ class DetailsRefresh:
                 asked_at = self.clock.now()
                 if source is Source.CONTRIBUTORS:
                     people = await self._contributors(target.repo, purpose)
-                    records.append(self._record(target, source, people, asked_at, revision=target.head_oid))
+                    record = self._record(target, source, people, asked_at, revision=target.head_oid)
+                    records.append(_confirmed_later(record, target) if isinstance(people, Fetched) else record)
                     continue
                 weeks = await self._participation(target.repo, purpose)
                 record = self._record(target, source, weeks, asked_at, revision=target.head_oid)
@@ -227,6 +228,14 @@ def _derived(record: Record, target: Target, *, settled: bool) -> Record:
     """Return ``record`` due when its list was going to be requested anyway, or when GitHub's list has caught up."""
     planned = target.state(record.source).due_at or record.due_at or record.observed_at
     return replace(record, due_at=planned if settled else min(planned, record.observed_at + SETTLES_AFTER))
+
+
+def _confirmed_later(record: Record, target: Target) -> Record:
+    """Return ``record`` due in a day where its head is so young that GitHub's list may not know it yet."""
+    committed_at = target.head_committed_at
+    if committed_at is None or record.observed_at - committed_at >= LIST_LAG:
+        return record
+    return replace(record, due_at=record.observed_at + SETTLES_AFTER)
 
 
 def _participation_due(target: Target, record: Record) -> datetime:

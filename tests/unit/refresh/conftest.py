@@ -98,7 +98,7 @@ class House:
             owner="octo",
             name=slug,
             created_at=NOW,
-            pushed_at=NOW,
+            pushed_at=commits[-1].committed_at if commits else NOW,
             stars=10,
             history=WrittenHistory(commits),
         )

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import pytest
 
+from fetcher.commits import rolling_weeks
 from fetcher.exchange import Exchange
 from fetcher.model import Upstream
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Push, push
 from fetcher.wire import Answer, Request
 from tests.fakes import answer
-from tests.unit.refresh.conftest import NOW, Build
+from tests.unit.refresh.conftest import DAY, NOW, Build
 from tests.unit.refresh.truth import (
+    COMMITS,
+    CONTRIBUTORS,
     GITHUB,
     failing,
     first_pass,
     is_true,
+    weeks,
 )
 
 
@@ -25,7 +29,7 @@ async def test_without_a_token_a_first_pass(build: Build) -> None:
     house.make("alpha")
     house.add("alpha")
     await house.work()
-    assert house.requests() == {"repository": 1, "commits": 1, "contributors": 1, "commit_activity": 1}
+    assert house.requests() == {"repository": 1, "commits": 1, "contributors": 1, "participation": 1}
     is_true(house, "alpha")
     package = house.get("alpha")
     assert package.observed.last_updated is not None
@@ -42,18 +46,51 @@ async def test_without_a_token_an_unchanged_pass(build: Build) -> None:
     assert house.log.count("repository", 304) == 1
     assert house.requests() == {"repository": 1}
     assert house.budget.bills[-1].points == 0
-    is_true(house, "alpha")
+    assert house.get("alpha").observed.participants == ("ann", "bob")
     assert house.get("alpha").observed.last_fetched == house.clock.now()
 
 
 async def test_without_a_token_a_moved_head(build: Build) -> None:
-    """The newest commit tells the head, and one comparison the rest."""
+    """Both lists are requested again; the commits of the day count once it is over."""
     house = await build(token=None)
     await first_pass(house, "alpha")
     house.tomorrow()
     push(house.world, "octo/alpha", Push(login="ann"))
     await house.work()
-    assert house.requests() == {"repository": 1, "commits": 1, "compare": 1}
+    assert house.requests() == {"repository": 1, "commits": 1, "contributors": 1, "participation": 1}
+    is_true(house, "alpha")
+    due = house.state("alpha", COMMITS).due_at
+    assert due is not None
+    house.clock.advance(due - house.clock.now())
+    assert house.clock.now().hour == 0
+    await house.work()
+    assert house.requests()["participation"] == 1
+    is_true(house, "alpha")
+    assert weeks(house, "alpha")[-1] == 1
+    due = house.state("alpha", CONTRIBUTORS).due_at
+    assert due is not None
+    house.clock.advance(due - house.clock.now())
+    await house.work()
+    assert house.requests()["contributors"] == 1
+
+
+async def test_without_a_token_weeks_are_exact_again_after_seven_days(build: Build) -> None:
+    """Participation answers in weeks: they are shown as answered, and are requested again when a week is over."""
+    house = await build(token=None)
+    house.make("alpha", ["ann"] * 200, age=20)
+    house.add("alpha")
+    await house.work()
+    answered = weeks(house, "alpha")
+    house.requests()
+    for _ in range(6):
+        house.clock.advance(DAY)
+        days = house.get("alpha").commit_days
+        assert days is not None
+        assert list(rolling_weeks(days, house.clock.today())) == answered
+    house.clock.advance(DAY)
+    is_true(house, "alpha")
+    await house.work()
+    assert house.requests()["participation"] == 1
     is_true(house, "alpha")
 
 

@@ -2,52 +2,38 @@
 
 from __future__ import annotations
 
-from fetcher.commits import rolling_weeks
 from fetcher.model import Purpose
 from fetcher.refresh.report import Report
-from tests.fakes import answer
+from fetcher.simulator.changes import Push, push
 from tests.unit.refresh.conftest import DAY, NOW, House
 from tests.unit.refresh.truth import (
     COMMITS,
     CONTRIBUTORS,
-    FIRST_PASS,
     GITHUB,
     MINUTE,
-    failing,
     first_pass,
     is_true,
-    weeks,
 )
 
 
-async def test_a_persons_refresh_is_exact_to_the_oldest_week(house: House) -> None:
-    """The background leaves up to seven days of the oldest week at zero; a person's refresh asks participation, too."""
+async def test_a_first_refresh_by_hand(house: House) -> None:
+    """Three requests bring everything: the statistics, the history and the list of contributors."""
     house.make("alpha", ["ann"] * 40, age=340)
     house.add("alpha")
-    await house.work()
-    days = house.get("alpha").commit_days
-    assert days is not None
-    shown, truth = list(rolling_weeks(days, house.clock.today())), weeks(house, "alpha")
-    assert shown[1:] == truth[1:]
-    assert shown[0] < truth[0]
-    house.make("beta", ["ann"] * 40, age=340)
-    house.add("beta")
-    house.requests()
-    report = await house.by_hand("beta")
-    assert house.requests() == {**FIRST_PASS, "participation": 1}
-    is_true(house, "beta")
-    assert [record.source for record in report.records if record.answered] == [GITHUB, CONTRIBUTORS, COMMITS]
+    report = await house.by_hand("alpha")
+    assert house.requests() == {"graphql": 2, "contributors": 1}
+    is_true(house, "alpha")
+    assert [record.source for record in report.records if record.answered] == [GITHUB, COMMITS, CONTRIBUTORS]
 
 
-async def test_a_persons_refresh_without_participation_is_as_good_as_the_backgrounds(house: House) -> None:
-    """When participation is not ready the days are stored all the same."""
-    house.make("alpha", ["ann"] * 40, age=340)
-    house.add("alpha")
-    house.transport.interfere = failing("participation", answer(b"", 202))
-    await house.by_hand("alpha")
-    days = house.get("alpha").commit_days
-    assert days is not None
-    assert list(rolling_weeks(days, house.clock.today()))[1:] == weeks(house, "alpha")[1:]
+async def test_a_moved_head_by_hand(house: House) -> None:
+    """A push is stored with two queries, newcomers included."""
+    await first_pass(house, "alpha")
+    push(house.world, "octo/alpha", Push(login="newcomer"))
+    report = await house.by_hand("alpha")
+    assert house.requests() == {"graphql": 2}
+    assert house.get("alpha").observed.participants == ("ann", "bob", "newcomer")
+    assert {record.source for record in report.records if record.answered} == {GITHUB, CONTRIBUTORS, COMMITS}
 
 
 async def test_a_persons_refresh_of_an_unmoved_head(house: House) -> None:

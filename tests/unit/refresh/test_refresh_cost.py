@@ -34,12 +34,12 @@ def _certain(said: Sequence[Cost]) -> list[Cost]:
 
 
 async def test_a_package_never_asked(house: House) -> None:
-    """Everything whole: the statistics, both lists, and both of the index's APIs."""
+    """Everything is requested: the statistics, the history, the list, and both of the index's APIs."""
     house.make("alpha")
     house.publish("alpha", "1.0")
     house.add("alpha", project=True)
     said = _said(house, "alpha")
-    assert [cost.requests for cost in said] == [1, 2, 2]
+    assert [cost.requests for cost in said] == [1, 1, 1, 2]
     assert await _asked(house, "alpha") == _requests(said) == 5
 
 
@@ -61,7 +61,7 @@ async def test_a_package_whose_head_stays(house: House) -> None:
 
 
 async def test_a_package_whose_head_has_moved(house: House) -> None:
-    """One comparison more, which says all of a push by known authors."""
+    """One query more, the history."""
     house.make("alpha")
     house.add("alpha")
     await _asked(house, "alpha")
@@ -72,13 +72,17 @@ async def test_a_package_whose_head_has_moved(house: House) -> None:
 
 
 async def test_a_crowd_has_pages(house: House) -> None:
-    """Contributors come a hundred a page: at the slow re-check 250 of them are three requests."""
+    """Contributors come a hundred a page: at the slow re-check 250 of them are three requests, beside the history."""
     house.make("alpha", [f"author-{n:03}" for n in range(250)])
     house.add("alpha")
     await _asked(house, "alpha")
     house.tomorrow(60)
     said = _said(house, "alpha")
-    assert [(cost.sources, cost.requests) for cost in said] == [((Source.GITHUB,), 1), (DETAIL_SOURCES, 4)]
+    assert [(cost.sources, cost.requests) for cost in said] == [
+        ((Source.GITHUB,), 1),
+        ((Source.COMMITS,), 1),
+        ((Source.CONTRIBUTORS,), 3),
+    ]
 
 
 async def test_without_a_token(build: Build) -> None:

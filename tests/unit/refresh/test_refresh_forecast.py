@@ -88,8 +88,10 @@ def test_which_quota_serves_which_source() -> None:
     assert (graphql.left, graphql.renewed) == (200_000, 250_000)
     assert rest is not None
     assert (rest.left, rest.renewed) == (200, 2500)
-    details = supply_for(Source.COMMITS, both, window_scale=0.5)
-    assert details is not None
-    assert (details.left, details.window) == (400, HOUR / 2)
+    history, lists = supply_for(Source.COMMITS, both), supply_for(Source.CONTRIBUTORS, both, window_scale=0.5)
+    assert history is not None
+    assert history.left == 80_000
+    assert lists is not None
+    assert (lists.left, lists.window) == (400, HOUR / 2)
     assert supply_for(Source.PYPI, both) is None
     assert supply_for(Source.GITHUB, [_standing(Resource.GRAPHQL, 0, limit=None)]) is None

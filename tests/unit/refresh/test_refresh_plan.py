@@ -8,7 +8,16 @@ from datetime import timedelta
 import pytest
 
 from fetcher.model import DETAIL_SOURCES, Purpose, Source
-from fetcher.refresh.plan import DETAILS_LANE, GRAPHQL_LANE, PROJECTS_LANE, REST_LANE, Lane, lanes_for
+from fetcher.refresh.plan import (
+    DETAILS_LANE,
+    GRAPHQL_LANE,
+    HISTORY_LANE,
+    LISTS_LANE,
+    PROJECTS_LANE,
+    REST_LANE,
+    Lane,
+    lanes_for,
+)
 from fetcher.wire import Resource
 from tests.unit.refresh.conftest import LEASE, NOW, Build, House
 
@@ -81,10 +90,12 @@ async def test_oldest_first_after_an_outage(house: House) -> None:
 
 
 def test_lanes() -> None:
-    """Without a token the repositories go over REST; the other lanes stay."""
-    assert lanes_for(anonymous=False) == (GRAPHQL_LANE, DETAILS_LANE, PROJECTS_LANE)
+    """Without a token everything of a repository goes over REST; with one, histories do not wait for lists."""
+    assert lanes_for(anonymous=False) == (GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE, PROJECTS_LANE)
     assert lanes_for(anonymous=True) == (REST_LANE, DETAILS_LANE, PROJECTS_LANE)
     assert DETAILS_LANE.sources == DETAIL_SOURCES
+    assert HISTORY_LANE.resource is Resource.GRAPHQL
+    assert LISTS_LANE.resource is Resource.CORE
 
 
 async def test_the_budget_is_asked_for_each_lanes_own(build: Build) -> None:

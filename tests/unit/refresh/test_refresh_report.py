@@ -12,7 +12,7 @@ from fetcher.identity import account_behind
 from fetcher.outcome import Transient
 from fetcher.wire import Answer, Request
 from tests.fakes import answer
-from tests.unit.refresh.conftest import House
+from tests.unit.refresh.conftest import Build, House
 
 REQUEST_ID = "C0FF:3A8B:1C2D3E:4F5A6B:65F82C10"
 GITHUB = {"x-github-request-id": REQUEST_ID}
@@ -134,11 +134,12 @@ async def test_a_credential_rejected_at_the_start_is_an_error(house: House) -> N
     assert [(line["event"], line["log_level"]) for line in lines] == [("credential rejected", "error")]
 
 
-async def test_waiting_is_not_failing(house: House) -> None:
-    """Statistics that are still computed, and what the quota puts off, write no line of their own."""
+async def test_waiting_is_not_failing(build: Build) -> None:
+    """Statistics that are still computed write no line of their own."""
+    house = await build(token=None)
     house.make("alpha")
     house.add("alpha")
-    interfering(house, answer(b"", 202), "commit_activity")
+    interfering(house, answer(b"", 202), "participation")
     with capture_logs() as lines:
         await house.work()
     assert {line["event"] for line in lines} == {"batch"}

@@ -7,14 +7,14 @@ from datetime import timedelta
 import pytest
 
 from fetcher.commits import rolling_weeks
-from fetcher.model import Contribution, Contributors, Purpose, RepoRef
+from fetcher.gate import SETTLES_AFTER
+from fetcher.model import Contribution, Contributors, RepoRef
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Facts, Push, push
 from fetcher.simulator.repository import Block
-from fetcher.simulator.statistics_jobs import Statistics
-from fetcher.wire import Answer, Fault, NoAnswer, Request
+from fetcher.wire import Answer, Request
 from tests.fakes import answer
-from tests.unit.refresh.conftest import DAY, NOW, Build, House, records
+from tests.unit.refresh.conftest import DAY, NOW, House, records
 from tests.unit.refresh.truth import (
     COMMITS,
     CONTRIBUTORS,
@@ -29,19 +29,21 @@ from tests.unit.refresh.truth import (
 
 
 async def test_a_first_pass(house: House) -> None:
-    """One query for all, then two requests a package; everything is stored and the package counts as fetched."""
+    """A query for all statistics, one for all histories, and a list a package; the package counts as fetched."""
     house.make("alpha", ["ann", "bob", "ann", "dependabot[bot]"])
     house.make("beta", ["cho"])
     house.add("alpha")
     house.add("beta")
     await house.work()
-    assert house.requests() == {"graphql": 1, "contributors": 2, "commit_activity": 2}
+    assert house.requests() == {"graphql": 3, "contributors": 2}
     is_true(house, "alpha")
     is_true(house, "beta")
     package = house.get("alpha")
     assert (package.observed.repo_watchers, package.observed.participants) == (10, ("ann", "bob", "dependabot[bot]"))
     assert package.observed.last_fetched == NOW
     assert package.stats is not None
+    assert package.commit_days is not None
+    assert package.commit_days.total == 4
     assert {state.revision for source, state in package.states.items()} == {package.stats.head_oid}
     assert all(state.due_at and state.due_at > NOW and state.lease is None for state in package.states.values())
 
@@ -60,61 +62,144 @@ async def test_an_unchanged_pass(house: House) -> None:
         assert [report.moved for report in reports] == [()]
 
 
-async def test_a_moved_head_costs_one_comparison(house: House) -> None:
-    """A push by known authors is told by one request, also with an old branch merged."""
+async def test_a_moved_head_costs_no_rest_request(house: House) -> None:
+    """A push by known authors is read from the history, also with an old branch merged."""
     await first_pass(house, "alpha")
     house.tomorrow()
     push(house.world, "octo/alpha", Push(commits=2, login="ann", age=30 * DAY))
     push(house.world, "octo/alpha", Push(commits=1, login="ann"))
     reports = await house.work()
-    assert house.requests() == {"graphql": 1, "compare": 1}
+    assert house.requests() == {"graphql": 2}
     is_true(house, "alpha")
     assert house.get("alpha").observed.last_fetched == house.clock.now()
     assert house.state("alpha", CONTRIBUTORS).whole_at == NOW
     assert reports[0].moved == (house.store.package_ids(["alpha"])["alpha"],)
 
 
-async def test_a_new_author_is_asked_whole(house: House) -> None:
-    """The comparison settles the days; the contributors are then asked for, since only GitHub knows their order."""
-    await first_pass(house, "alpha")
+async def test_a_new_author_is_added_at_once_and_confirmed_a_day_later(house: House) -> None:
+    """The newcomer is listed with the push; only the order among equals waits for GitHub's list."""
+    house.make("alpha", ["ann", "ann", "bob"])
+    house.add("alpha")
+    await house.work()
+    house.requests()
     house.tomorrow()
     push(house.world, "octo/alpha", Push(login="newcomer"))
     await house.work()
-    assert house.requests() == {"graphql": 1, "compare": 1, "contributors": 1}
+    assert house.requests() == {"graphql": 2}
+    assert house.get("alpha").observed.participants == ("ann", "bob", "newcomer")
+    assert house.get("alpha").observed.last_fetched == house.clock.now()
+    assert house.state("alpha", CONTRIBUTORS).due_at == house.clock.now() + SETTLES_AFTER
+    house.clock.advance(SETTLES_AFTER)
+    await house.work()
+    assert house.requests()["contributors"] == 1
     is_true(house, "alpha")
-    assert house.state("alpha", CONTRIBUTORS).whole_at == house.clock.now()
-    assert house.state("alpha", COMMITS).whole_at == NOW
+    house.tomorrow()
+    await house.work()
+    assert house.requests() == {"graphql": 1}
+
+
+async def test_a_new_author_with_a_place_of_their_own_needs_no_list(house: House) -> None:
+    """Where nobody has as many commits, the order is certain."""
+    house.make("alpha", ["ann", "ann", "ann", "bob", "bob"])
+    house.add("alpha")
+    await house.work()
+    house.tomorrow()
+    push(house.world, "octo/alpha", Push(login="newcomer"))
+    await house.work()
+    house.requests()
+    is_true(house, "alpha")
+    house.tomorrow(3)
+    await house.work()
+    assert house.requests() == {"graphql": 1}
 
 
 @pytest.mark.parametrize("vanished", [False, True])
-async def test_a_forced_push_is_asked_whole(house: House, vanished: bool) -> None:  # noqa: FBT001
-    """Whether GitHub still finds the old head or not, both lists come anew."""
-    await first_pass(house, "alpha")
-    house.tomorrow()
-    changes.force_push(house.world, "octo/alpha", dropped=2, vanished=vanished)
-    await house.work()
-    assert house.requests() == {"graphql": 1, "compare": 1, "contributors": 1, "commit_activity": 1}
-    is_true(house, "alpha")
-
-
-@pytest.mark.parametrize("dropped", [29, 30])
-async def test_days_of_a_line_that_was_left_are_forgotten(house: House, dropped: int) -> None:
-    """After a forced push the days that only the old line knew are not kept: its commits are no more."""
-    house.make("alpha", ["ann"] * 30, age=335)
+async def test_a_forced_push_keeps_everybody_for_a_day(house: House, vanished: bool) -> None:  # noqa: FBT001
+    """Weeks are exact at once; people whose commits were dropped are listed until GitHub's list has caught up."""
+    house.make("alpha", ["ann", "ann", "bob"])
     house.add("alpha")
-    await house.by_hand("alpha")
-    is_true(house, "alpha")
-    house.clock.advance(MINUTE)
-    changes.force_push(house.world, "octo/alpha", dropped=dropped)
-    await house.conductor.refresh_packages(house.store.due_ids(None, None), [GITHUB], Purpose.BACKGROUND)
     await house.work()
-    days, truth = house.get("alpha").commit_days, weeks(house, "alpha")
-    assert days is not None
-    assert sum(rolling_weeks(days, house.clock.today())) <= sum(truth) == 30 - dropped
+    house.requests()
+    house.tomorrow()
+    changes.force_push(house.world, "octo/alpha", dropped=1, commits=1, vanished=vanished)
+    await house.work()
+    assert house.requests() == {"graphql": 2}
+    stored = house.get("alpha")
+    assert stored.observed.participants == ("ann", "bob")
+    assert stored.commit_days is not None
+    assert list(rolling_weeks(stored.commit_days, house.clock.today())) == weeks(house, "alpha")
+    house.clock.advance(SETTLES_AFTER)
+    await house.work()
+    assert house.requests()["contributors"] == 1
+    is_true(house, "alpha")
+    assert house.get("alpha").observed.participants == ("ann",)
+
+
+async def test_a_list_of_a_young_head_is_confirmed_a_day_later(house: House) -> None:
+    """GitHub's list may be hours old: a first list that lacks somebody whom the history shows removes nobody."""
+    made = house.make("alpha", ["ann", "ann", "bob"])
+    house.add("alpha")
+    push(house.world, "octo/alpha", Push(login="newcomer"))
+    stale = [{"login": "ann", "contributions": 2}, {"login": "bob", "contributions": 1}]
+    house.transport.interfere = failing("contributors", answer(stale))
+    assert made.database_id
+    await house.work()
+    assert house.get("alpha").observed.participants == ("ann", "bob", "newcomer")
+    house.transport.interfere = lambda request: None
+    house.requests()
+    house.clock.advance(SETTLES_AFTER)
+    await house.work()
+    assert house.requests()["contributors"] == 1
+    is_true(house, "alpha")
+    house.tomorrow(3)
+    await house.work()
+    assert house.requests() == {"graphql": 1}
+
+
+async def test_a_head_that_moved_while_its_list_waited_is_counted_once(house: House) -> None:
+    """The head is read beside the list: a push in the hours between does not count twice with the next one."""
+    house.make("alpha", ["ann", "ann", "ann", "bob"])
+    house.add("alpha")
+    await house.by_hand("alpha", sources=[GITHUB])
+    house.clock.advance(6 * 60 * MINUTE)
+    push(house.world, "octo/alpha", Push(commits=2, login="bob"))
+    await house.work()
+    house.tomorrow()
+    push(house.world, "octo/alpha", Push(login="ann"))
+    await house.work()
+    target = house.store.target(house.store.package_ids(["alpha"])["alpha"])
+    assert target is not None
+    assert target.contributors == Contributors((Contribution("ann", 4), Contribution("bob", 3)))
+    is_true(house, "alpha")
+
+
+async def test_merges_count(house: House) -> None:
+    """A merge commit counts in its author's contributions and in its week."""
+    house.make("alpha", ["ann", "ann", "ann", "bob"])
+    house.add("alpha")
+    await house.work()
+    house.tomorrow()
+    push(house.world, "octo/alpha", Push(login="bob", merge=True, age=3 * DAY))
+    await house.work()
+    house.tomorrow()
+    target = house.store.target(house.store.package_ids(["alpha"])["alpha"])
+    assert target is not None
+    assert target.contributors == Contributors((Contribution("ann", 3), Contribution("bob", 3)))
+    assert target.commit_days is not None
+    assert sum(rolling_weeks(target.commit_days, house.clock.today())) == 6
+
+
+async def test_a_year_of_many_commits_is_read_page_by_page(house: House) -> None:
+    """More commits than a page holds: every page is read, in one more query, and the weeks are exact."""
+    house.make("alpha", ["ann"] * 330, age=0)
+    house.add("alpha")
+    await house.work()
+    assert house.requests() == {"graphql": 4, "contributors": 1}
+    is_true(house, "alpha")
 
 
 async def test_the_slow_recheck(house: House) -> None:
-    """Though nothing moves, the lists are asked whole within one and a half times thirty days, and then rest again."""
+    """Though nothing moves, both are requested again within one and a half times thirty days, and then rest."""
     await first_pass(house, "alpha")
     house.tomorrow(45)
     await house.work()
@@ -124,102 +209,61 @@ async def test_the_slow_recheck(house: House) -> None:
     assert house.requests() == {"graphql": 1}
 
 
-async def test_a_202_keeps_what_is_stored(build: Build) -> None:
-    """While GitHub computes, the stored days stay and roll; the pause grows, and no task waits for it."""
-    house = await build(statistics=Statistics(cold=True, ready_after=10 * MINUTE, asks=2))
-    await first_pass(house, "alpha")
-    assert house.get("alpha").commit_days is None
-    assert house.state("alpha", COMMITS).due_at == NOW + MINUTE
-    assert house.get("alpha").observed.last_fetched is None
-    for pause in (1, 2):
-        house.clock.advance(pause * MINUTE)
-        await house.work()
-        assert house.requests() == {"commit_activity": 1}
-    assert house.state("alpha", COMMITS).failures == 3
-    assert house.state("alpha", COMMITS).outcome == "not_ready"
-    house.clock.advance(10 * MINUTE)
+async def test_a_push_while_the_commits_cool_down_keeps_their_pause(house: House) -> None:
+    """What has just failed is not requested sooner because of another pass."""
+    house.make("alpha")
+    house.add("alpha")
+    house.transport.interfere = failing("history", answer({"message": "Server Error"}, 500))
     await house.work()
-    is_true(house, "alpha")
-    stored = house.get("alpha").commit_days
-    house.tomorrow()
-    changes.force_push(house.world, "octo/alpha")
-    await house.work()
-    assert house.state("alpha", COMMITS).outcome == "not_ready"
-    assert house.get("alpha").commit_days == stored
-
-
-async def test_a_push_while_a_list_cools_down_keeps_its_pause(build: Build) -> None:
-    """What GitHub is still computing is not asked for sooner because of another pass."""
-    house = await build(statistics=Statistics(cold=True, ready_after=10 * MINUTE))
-    await first_pass(house, "alpha")
     push(house.world, "octo/alpha", Push(login="ann"))
     await house.by_hand("alpha", sources=[GITHUB])
-    assert house.state("alpha", COMMITS).due_at == NOW + MINUTE
-    assert house.state("alpha", CONTRIBUTORS).due_at == NOW
+    assert house.state("alpha", COMMITS).due_at == NOW + 2 * MINUTE
+    assert house.state("alpha", COMMITS).failures == 1
 
 
-async def test_one_current_list_is_not_added_to_again(house: House) -> None:
-    """With contributors of the new head and days of the old one, a person's refresh counts no commit twice."""
-    await first_pass(house, "alpha")
-    package_id = house.store.package_ids(["alpha"])["alpha"]
-    house.tomorrow()
-    push(house.world, "octo/alpha", Push(commits=3, login="ann"))
-    push(house.world, "octo/alpha", Push(commits=1, login="newcomer"))
-    held = {
-        "compare": answer({"status": "ahead", "total_commits": 999, "commits": []}),
-        "commit_activity": answer(b"", 202),
-    }
-    house.transport.interfere = lambda request: held.get(request.route)
-    await house.work()
-    assert house.state("alpha", CONTRIBUTORS).revision != house.state("alpha", COMMITS).revision
-    house.transport.interfere = lambda request: None
-    house.requests()
-    await house.by_hand("alpha", sources=[GITHUB, CONTRIBUTORS, COMMITS])
-    assert house.requests() == {"graphql": 1, "compare": 1}
-    claim = house.store.claim_packages([package_id], [COMMITS], house.clock.now(), MINUTE)
-    assert claim is not None
-    (target,) = house.store.load(claim, details=True)
-    assert target.contributors == Contributors(
-        (Contribution("ann", 5), Contribution("bob", 1), Contribution("newcomer", 1))
-    )
-    is_true(house, "alpha")
-
-
-async def test_a_comparison_that_fails_again_and_again_is_given_up(house: House) -> None:
-    """After three failures both lists are asked whole instead, so that nothing stays stale for ever."""
+async def test_a_history_that_fails_again_and_again_gives_way_to_participation(house: House) -> None:
+    """After three failures GitHub's own weeks are requested instead, so that nothing stays stale for ever."""
     await first_pass(house, "alpha")
     house.tomorrow()
-    push(house.world, "octo/alpha", Push(login="ann"))
-    house.transport.interfere = failing("compare", answer({"message": "taking too long"}, 500))
+    push(house.world, "octo/alpha", Push(login="ann", age=9 * DAY))
+    real = house.transport.interfere
+
+    def without_pages(request: Request) -> Answer | None:
+        if request.route != "history":
+            return None
+        node = {
+            "id": "R_x",
+            "databaseId": None,
+            "isEmpty": False,
+            "pushedAt": "2026-03-19T12:00:00Z",
+            "defaultBranchRef": {
+                "target": {
+                    "oid": house.get("alpha").stats.head_oid,  # type: ignore[union-attr]
+                    "all": {"totalCount": 4},
+                    "history": {
+                        "totalCount": 4,
+                        "pageInfo": {"hasNextPage": False, "endCursor": None},
+                        "nodes": [],
+                    },
+                }
+            },
+        }
+        return answer({"data": {"nodes": [node]}})
+
+    house.transport.interfere = without_pages
     for failures in (1, 2, 3):
         await house.work()
         assert house.state("alpha", COMMITS).failures == failures
+        assert "4 were announced" in (house.state("alpha", COMMITS).message or "")
         house.clock.advance(30 * MINUTE)
     house.requests()
     await house.work()
-    assert house.requests() == {"contributors": 1, "commit_activity": 1}
-    is_true(house, "alpha")
+    assert house.requests() == {"participation": 1}
     assert house.state("alpha", COMMITS).failures == 0
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        answer({"message": "Not Found"}, 404),
-        answer({"message": "This diff is too large."}, 403),
-        answer({"unexpected": True}),
-        NoAnswer(Fault.TOO_LARGE, "the answer is larger than 1 bytes"),
-    ],
-)
-async def test_a_comparison_that_cannot_be_had_is_asked_whole_at_once(house: House, told: Answer) -> None:
-    """A vanished head, a refusal for its size, another shape: the lists tell what it would have."""
-    await first_pass(house, "alpha")
-    house.tomorrow()
-    push(house.world, "octo/alpha", Push(login="ann"))
-    house.transport.interfere = failing("compare", told)
-    await house.work()
-    assert house.requests() == FIRST_PASS
-    is_true(house, "alpha")
+    stored = house.get("alpha").commit_days
+    assert stored is not None
+    assert list(rolling_weeks(stored, house.clock.today())) == weeks(house, "alpha")
+    house.transport.interfere = real
 
 
 async def test_a_missing_repository(house: House) -> None:
@@ -281,7 +325,7 @@ async def test_a_renamed_repository_is_noticed(house: House) -> None:
     assert package.stats.full_name == "other/omega"
     assert package.entry.repo_url == "https://github.com/octo/alpha"
     assert package.repo == RepoRef("github.com", "octo", "alpha")
-    assert house.requests() == {"graphql": 1, "compare": 1, "contributors": 1}
+    assert house.requests() == {"graphql": 2}
     assert {name for entry in house.log.entries for name in entry.packages} <= {"other/omega"}
 
 
@@ -311,6 +355,45 @@ async def test_a_repository_that_was_emptied(house: House) -> None:
     await house.work()
     assert house.requests() == {"graphql": 1}
     assert house.get("alpha").observed.participants == ()
+
+
+async def test_a_default_branch_that_is_missing_empties_nothing(house: House) -> None:
+    """A repository with commits whose default branch names none for a while keeps what is known of its head."""
+    await first_pass(house, "alpha")
+    before = house.get("alpha")
+    house.tomorrow()
+    changes.set_facts(house.world, "octo/alpha", Facts(stars=12, default_branch_missing=True))
+    await house.work()
+    after = house.get("alpha")
+    assert after.observed.repo_watchers == 12
+    assert after.observed.participants == before.observed.participants
+    assert after.observed.last_updated == before.observed.last_updated
+    assert after.commit_days == before.commit_days
+    assert after.stats is not None
+    assert before.stats is not None
+    assert after.stats.head_oid == before.stats.head_oid
+    assert after.observed.last_fetched == house.clock.now()
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+async def test_node_ids_of_another_form_are_the_same_repository(house: House, by: str) -> None:
+    """The day that GitHub answers with ids of another form, nothing fails, and the new ids are stored."""
+    house.service.state.options.node_ids = NodeIds.LEGACY
+    await first_pass(house, "alpha", "beta")
+    known = house.get("alpha").stats
+    assert known is not None
+    house.service.state.options.node_ids = NodeIds.NEW
+    house.tomorrow()
+    if by == "name":
+        changes.rename(house.world, "octo/alpha", "omega")
+    push(house.world, "octo/alpha", Push(login="ann"))
+    await house.work()
+    assert house.requests() == {"graphql": 2}
+    now = house.get("alpha").stats
+    assert now is not None
+    assert (now.database_id, now.node_id != known.node_id) == (known.database_id, True)
+    assert {house.state(slug, GITHUB).outcome for slug in ("alpha", "beta")} == {"fetched"}
+    is_true(house, "alpha", "omega" if by == "name" else "alpha")
 
 
 async def test_a_branch_that_could_not_be_read_empties_nothing(house: House) -> None:
@@ -353,7 +436,7 @@ async def test_a_list_too_large_is_not_asked_for_each_push(house: House) -> None
         house.tomorrow()
         push(house.world, "octo/alpha", Push(login="newcomer"))
         await house.work()
-        assert house.requests() == {"graphql": 1, "compare": 1}
+        assert house.requests() == {"graphql": 2}
         assert house.get("alpha").observed.last_fetched == house.clock.now()
         assert "too large" in (house.state("alpha", CONTRIBUTORS).message or "")
     changes.set_facts(house.world, "octo/alpha", Facts(contributors_too_large=False))
@@ -363,27 +446,45 @@ async def test_a_list_too_large_is_not_asked_for_each_push(house: House) -> None
 
 
 async def test_a_failed_source_blanks_no_other(house: House) -> None:
-    """Without contributors the days and statistics are taken over, the stored list stays, and the package is not
-    fetched until that source has answered, too.
+    """Without a history the statistics are taken over, what is stored stays, and the package is not fetched until
+    the history has answered, too.
     """
     await first_pass(house, "alpha")
     before = house.get("alpha")
     house.tomorrow()
     push(house.world, "octo/alpha", Push(login="newcomer"))
     changes.set_facts(house.world, "octo/alpha", Facts(stars=11))
-    house.transport.interfere = failing("contributors", answer({"message": "Server Error"}, 502))
+    house.transport.interfere = failing("history", answer({"message": "Server Error"}, 500))
     await house.work()
     after = house.get("alpha")
     assert after.observed.participants == before.observed.participants
     assert after.observed.repo_watchers == 11
-    assert after.commit_days != before.commit_days
+    assert after.commit_days == before.commit_days
     assert after.observed.last_fetched == before.observed.last_fetched
-    assert (after.states[CONTRIBUTORS].outcome, after.states[COMMITS].outcome) == ("transient", "fetched")
+    assert after.states[COMMITS].outcome == "transient"
     house.transport.interfere = lambda request: None
     house.clock.advance(3 * MINUTE)
     await house.work()
     is_true(house, "alpha")
     assert house.get("alpha").observed.last_fetched == house.clock.now()
+
+
+async def test_a_list_that_fails_leaves_what_the_history_showed(house: House) -> None:
+    """The list that was to confirm a newcomer fails and is requested again; everybody stays."""
+    await first_pass(house, "alpha")
+    house.tomorrow()
+    push(house.world, "octo/alpha", Push(login="newcomer"))
+    await house.work()
+    house.transport.interfere = failing("contributors", answer({"message": "Server Error"}, 502))
+    house.clock.advance(SETTLES_AFTER)
+    await house.work()
+    state = house.state("alpha", CONTRIBUTORS)
+    assert (state.outcome, state.failures, state.due_at) == ("transient", 1, house.clock.now() + 2 * MINUTE)
+    assert house.get("alpha").observed.participants == ("ann", "bob", "newcomer")
+    house.transport.interfere = lambda request: None
+    house.clock.advance(2 * MINUTE)
+    await house.work()
+    is_true(house, "alpha")
 
 
 async def test_a_bad_repository_costs_no_neighbour(house: House) -> None:
@@ -401,7 +502,7 @@ async def test_every_page_of_contributors(house: House) -> None:
     house.make("alpha", [f"person-{number:03}" for number in range(230)])
     house.add("alpha")
     await house.work()
-    assert house.requests() == {"graphql": 1, "contributors": 3, "commit_activity": 1}
+    assert house.requests() == {"graphql": 4, "contributors": 3}
     assert len(house.get("alpha").observed.participants or ()) == 230
     is_true(house, "alpha")
 

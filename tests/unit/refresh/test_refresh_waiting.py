@@ -34,16 +34,31 @@ async def test_what_is_deferred_returns_with_its_due_time(house: House) -> None:
     is_true(house, "alpha")
 
 
-async def test_details_are_deferred_alike(house: House) -> None:
-    """A comparison and whole lists that must wait go back to the store, each with its due time."""
+async def test_a_history_is_deferred_alike(house: House) -> None:
+    """A history that must wait goes back to the store with its due time."""
     await first_pass(house, "alpha")
     house.tomorrow()
     push(house.world, "octo/alpha", Push(login="ann"))
     until = house.clock.now() + 7 * MINUTE
     house.budget.refusals.extend([None, Wait(until, "quota")])
     await house.work()
-    assert {house.state("alpha", source).due_at for source in (CONTRIBUTORS, COMMITS)} == {until}
-    assert house.state("alpha", COMMITS).failures == 0
+    state = house.state("alpha", COMMITS)
+    assert (state.due_at, state.failures) == (until, 0)
+    house.clock.advance(7 * MINUTE)
+    await house.work()
+    is_true(house, "alpha")
+
+
+async def test_a_list_is_deferred_alike(house: House) -> None:
+    """A list that must wait goes back; the history that was read beside it is not lost."""
+    house.make("alpha")
+    house.add("alpha")
+    until = house.clock.now() + 7 * MINUTE
+    house.budget.refusals.extend([None, None, None, Wait(until, "quota")])
+    await house.work()
+    state = house.state("alpha", CONTRIBUTORS)
+    assert (state.due_at, state.failures, state.outcome) == (until, 0, None)
+    assert house.state("alpha", COMMITS).answered_at == NOW
     house.clock.advance(7 * MINUTE)
     await house.work()
     is_true(house, "alpha")
