@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -25,6 +25,10 @@ OLD_ENOUGH = timedelta(days=400)
 """The bulk of a document's history lies further back than any weekly statistic reaches."""
 ACTIVE_CONTRIBUTORS = 3
 """How many of the busiest contributors share the commits of the last year."""
+LATEST_YEAR = timedelta(days=350)
+"""A head committed within it is newer than every date from which a client may read the last 52 weeks."""
+FIRST_MERGE = 3
+"""The first commit that can be a merge: before it stand a fork point and a commit on each side."""
 
 
 class CatalogueError(Exception):
@@ -59,10 +63,10 @@ def from_folder(folder: Path, clock: Clock | None = None) -> World:
 
 
 def from_documents(documents: Iterable[Document], clock: Clock | None = None) -> World:
-    """A world in which asking for each package gives the facts of its document.
+    """Return a world in which asking for each package gives the facts of its document.
 
     Weekly counts are placed relative to the clock's today; ``last_updated`` is kept as it stands, so the head's
-    committer date may be older than some author dates.
+    committer date may be older than some author dates, and that of an old document older than its parents'.
     """
     world = World(clock)
     for document in documents:
@@ -102,29 +106,42 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _commits(document: Document, head_at: datetime, clock: Clock) -> Iterator[Commit]:
-    """Old commits for the contributors' order, then one for each commit of the weekly counts.
+    """Yield old commits for the contributors' order, then one for each commit of the weekly counts.
 
-    The merge commit in between belongs to nobody who contributed: counting merges would show.
+    Two of them are merge commits, so that a client that leaves merges out is seen to be wrong: the only commit of the
+    last participant, and one commit of the last year. Committer dates never pass the head's, unless the document is so
+    old that its head lies before the year of its weekly counts: then the head is an old commit of nobody's.
     """
     participants: Sequence[str] = document.get("participants") or ()
     weeks: Sequence[int] = document.get("commits_over_52") or ()
     today = midnight(clock.today())
     writing = _old_authors(participants)
     old_until = min(head_at, today - OLD_ENOUGH)
-    dated = [(author, old_until - timedelta(hours=len(writing) - at)) for at, author in enumerate(writing)]
+    written = [(author, old_until - timedelta(hours=len(writing) - at)) for at, author in enumerate(writing)]
     busiest = [_account(login) for login in participants[:ACTIVE_CONTRIBUTORS]] or [_nameless()]
     recent = [(busiest[at % len(busiest)], moment) for at, moment in enumerate(_recent_dates(weeks, today))]
-    merge = (_account("a-merging-robot"), today - timedelta(days=30))
-    entries = [(author, moment, False) for author, moment in dated]
-    if recent:
-        entries += [(*merge, True)]
-        entries += [(author, moment, False) for author, moment in recent]
-    parents: tuple[str, ...] = ()
-    for at, (author, moment, merged) in enumerate(entries):
-        oid = hashlib.sha1(f"{document['repo_url']}/{at}".encode(), usedforsecurity=False).hexdigest()
-        committed_at = head_at if at == len(entries) - 1 else min(moment, head_at)
-        yield Commit(oid, author, moment, committed_at, (*parents, oid[::-1]) if merged else parents)
-        parents = (oid,)
+    merges = {len(participants) - 1} | ({len(written) + len(recent) // 2} if recent else set())
+    written += recent
+    stale = bool(recent) and head_at < today - LATEST_YEAR
+    if stale:
+        written.append((_nameless(), old_until))
+    parents = _parents(len(written), {at for at in merges if at >= FIRST_MERGE})
+    for at, (author, moment) in enumerate(written):
+        newest = at == len(written) - 1
+        committed_at = head_at if newest else moment if stale else min(moment, head_at)
+        yield Commit(_oid(document, at), author, moment, committed_at, tuple(_oid(document, n) for n in parents[at]))
+
+
+def _parents(count: int, merges: Set[int]) -> list[tuple[int, ...]]:
+    """Return the numbers of each commit's parents: a line, with a side branch of one commit before each merge."""
+    parents: list[tuple[int, ...]] = [(at - 1,) if at else () for at in range(count)]
+    for at in merges:
+        parents[at - 1], parents[at] = (at - 3,), (at - 1, at - 2)
+    return parents
+
+
+def _oid(document: Document, at: int) -> str:
+    return hashlib.sha1(f"{document['repo_url']}/{at}".encode(), usedforsecurity=False).hexdigest()
 
 
 def _old_authors(participants: Sequence[str]) -> list[Author]:

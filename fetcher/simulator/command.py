@@ -26,6 +26,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer want
     statistics_empty: Annotated[
         str, typer.Option(help="Statistics of an empty repository: zeros, 204, 202.")
     ] = "zeros",
+    participation: Annotated[
+        str, typer.Option(help="Weekly counts hold merge commits: with, without, or wrong (counts fit neither).")
+    ] = "with",
     mirror: Annotated[
         list[str] | None,
         typer.Option(help="The index lacks: etags, serials, json-api, simple-json. Repeatable."),
@@ -54,6 +57,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer want
         cold=statistics_cold,
         ready_after=statistics_seconds,
         empty=statistics_empty,
+        participation=participation,
         lacking=tuple(mirror or ()),
         faults=tuple(fault or ()),
         write_catalogue=write_catalogue,

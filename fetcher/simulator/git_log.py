@@ -59,12 +59,17 @@ def total(history: History, oid: str) -> int:
     return history.count if tip is not None and tip.oid == oid else len(git_log(history, oid))
 
 
-def limited(log: Sequence[Commit], since: datetime | None, until: datetime | None) -> Sequence[Commit]:
-    """Return what ``git log --since --until`` leaves of a log, by committer dates.
+def limited(
+    log: Sequence[Commit], since: datetime | None, until: datetime | None, *, stops: bool = False
+) -> Sequence[Commit]:
+    """Return the commits of a log whose committer dates lie between ``since`` and ``until``, both included.
 
-    As in git, ``since`` ends the list at the first commit that is older.
+    With ``stops`` the list ends at the first commit older than ``since``, as that of ``git log --since`` does; without
+    it, younger commits behind that one are listed, too (``--since-as-filter``).
     """
-    if since is not None:
+    if since is not None and stops:
         end = next((at for at, commit in enumerate(log) if commit.committed_at < since), len(log))
         log = log[:end]
+    elif since is not None:
+        log = [commit for commit in log if commit.committed_at >= since]
     return log if until is None else [commit for commit in log if commit.committed_at <= until]

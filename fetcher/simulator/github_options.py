@@ -9,3 +9,5 @@ class GitHubOptions:
 
     opaque_cursors: bool = False
     """The cursors of a commit history do not show the commit and the index that they hold."""
+    since_stops: bool = False
+    """``since`` ends a history at its first older commit, as ``git log --since`` does. GitHub documents neither."""

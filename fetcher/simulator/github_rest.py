@@ -1,7 +1,7 @@
 """GitHub's REST API: what the repository routes answer, from the world alone."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from urllib.parse import urlencode
 
@@ -10,7 +10,7 @@ from fetcher.simulator.exchange import Answer, Call, Handler, about, message
 from fetcher.simulator.git_log import git_log, holds
 from fetcher.simulator.history import Contributor, History, commit_activity, compare, contributors, participation
 from fetcher.simulator.repository import Block, Repository
-from fetcher.simulator.statistics_jobs import EmptyAnswer, StatisticsJobs
+from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, StatisticsJobs
 from fetcher.simulator.world import World
 
 MOST_PER_PAGE = 100
@@ -97,10 +97,18 @@ class GitHubRest:
     def participation(self, call: Call, repo: Repository) -> Answer:
         answer = self._not_ready("participation", call.now, repo)
         if answer is None:
-            commits, today = repo.history.commits(), call.now.date()
-            body = bodies.participation(participation(commits, today), participation(commits, today, owner=repo.owner))
+            body = bodies.participation(
+                self._weeks(repo, call.now.date()), self._weeks(repo, call.now.date(), repo.owner)
+            )
             answer = Answer(payload=body)
         return answer
+
+    def _weeks(self, repo: Repository, today: date, owner: str | None = None) -> list[int]:
+        """Return the weekly counts as the settings want them."""
+        counting = self._jobs.settings.participation
+        merges = counting is not Participation.WITHOUT_MERGES
+        weeks = participation(repo.history.commits(), today, owner, merges=merges)
+        return [count + 1 for count in weeks] if counting is Participation.WRONG else weeks
 
     def commit_activity(self, call: Call, repo: Repository) -> Answer:
         answer = self._not_ready("commit_activity", call.now, repo)

@@ -126,7 +126,7 @@ class Commits:
             raise typed_error("EXCESSIVE_PAGINATION", text)
         if first is None and not (since or until):
             return {"totalCount": total(history, oid), "nodes": _unbounded, "pageInfo": _unbounded}
-        log = limited(git_log(history, oid), _moment(since), _moment(until))
+        log = limited(git_log(history, oid), _moment(since), _moment(until), stops=self.options.since_stops)
         if first is None:
             return {"totalCount": len(log), "nodes": _unbounded, "pageInfo": _unbounded}
         start = 0 if after is None else cursor_index(after, oid) + 1

@@ -1,7 +1,7 @@
 """Commits, and what GitHub's statistics say about them: pure functions, used by the handlers and as oracle.
 
-Merge commits count nowhere here: neither in the weekly counts (so GitHub's documentation) nor in the contributors
-(GitHub's is silent; leaving them out makes a contributor's count the sum of what the weekly counts could show).
+Recorded answers held against the git histories of their repositories show that merge commits count in
+``participation`` and in ``contributors``, and that they do not count in ``commit_activity``.
 """
 
 from collections import Counter
@@ -133,15 +133,17 @@ class Week:
     days: tuple[int, ...]
 
 
-def participation(commits: Iterable[Commit], today: date, owner: str | None = None) -> list[int]:
-    """Weekly sums by author date, 52 rolling weeks, oldest first; the last ends at today's UTC midnight.
+def participation(
+    commits: Iterable[Commit], today: date, owner: str | None = None, *, merges: bool = True
+) -> list[int]:
+    """Return weekly sums by author date: 52 rolling weeks, oldest first; the last ends at today's UTC midnight.
 
     With ``owner`` only that login's commits are counted.
     """
     start = midnight(today) - WEEKS * WEEK
     sums = [0] * WEEKS
     for commit in commits:
-        if commit.authored_at < start or len(commit.parents) > 1:
+        if commit.authored_at < start or (len(commit.parents) > 1 and not merges):
             continue
         if owner is not None and commit.author.login != owner:
             continue
@@ -152,7 +154,7 @@ def participation(commits: Iterable[Commit], today: date, owner: str | None = No
 
 
 def commit_activity(commits: Iterable[Commit], today: date) -> list[Week]:
-    """Daily counts by author date in 52 Sunday weeks, oldest first; the last is the one in progress."""
+    """Return daily counts by author date, merges left out: 52 Sunday weeks, oldest first, the last in progress."""
     sunday = today - timedelta(days=(today.weekday() + 1) % 7)
     start = midnight(sunday) - (WEEKS - 1) * WEEK
     days = [0] * (WEEKS * 7)
@@ -166,13 +168,14 @@ def commit_activity(commits: Iterable[Commit], today: date) -> list[Week]:
 
 
 def contributors(commits: Iterable[Commit]) -> tuple[list[Contributor], list[Contributor]]:
-    """(accounts, anonymous authors), each with most commits first; ties go to who contributed first."""
+    """Return (accounts, anonymous authors), each with most commits first; ties go to who contributed first.
+
+    Merge commits count.
+    """
     accounts: Counter[str] = Counter()
     anonymous: Counter[str] = Counter()
     authors: dict[str, Author] = {}
     for commit in commits:
-        if len(commit.parents) > 1:
-            continue
         author = commit.author
         if author.login is None:
             anonymous[author.email] += 1

@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from fetcher.simulator.catalogue import CatalogueError, from_folder, seeds, synthetic, write_catalogue
 from fetcher.simulator.credentials import DEFAULT_IDENTITY, Credentials
@@ -12,8 +14,10 @@ from fetcher.simulator.faults import Rule
 from fetcher.simulator.limits import Limits
 from fetcher.simulator.pypi import Index
 from fetcher.simulator.server import GITHUB_ROOT, PYPI_ROOT, Service, Settings, address_of, listen, serve
-from fetcher.simulator.statistics_jobs import EmptyAnswer, Statistics
+from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, Statistics
 from fetcher.simulator.world import World
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 LEAST_HOUR = 1.0
 FIGURES = tuple(one.name for one in fields(Limits) if one.type is int)
@@ -40,6 +44,7 @@ class Options:
     cold: bool
     ready_after: float
     empty: str
+    participation: str
     lacking: tuple[str, ...]
     faults: tuple[str, ...]
     write_catalogue: Path | None
@@ -84,21 +89,30 @@ def _written(world: World, path: Path) -> int:
 
 
 def _settings(options: Options) -> Settings:
-    if options.empty not in list(EmptyAnswer):
-        raise CannotLaunchError(f"--statistics-empty {options.empty}: expected one of {', '.join(EmptyAnswer)}")
     return Settings(
         limits=_limits(options),
-        statistics=Statistics(
-            cold=options.cold,
-            ready_after=timedelta(seconds=options.ready_after),
-            empty=EmptyAnswer(options.empty),
-        ),
+        statistics=_statistics(options),
         index=_index(options.lacking),
         credentials=Credentials.of(_identities(options.tokens)) if options.tokens else Credentials(),
         faults=tuple(_rule(text) for text in options.faults),
         seed=options.seed,
         latency=timedelta(seconds=options.latency),
     )
+
+
+def _statistics(options: Options) -> Statistics:
+    return Statistics(
+        cold=options.cold,
+        ready_after=timedelta(seconds=options.ready_after),
+        empty=_one_of(EmptyAnswer, "--statistics-empty", options.empty),
+        participation=_one_of(Participation, "--participation", options.participation),
+    )
+
+
+def _one_of(kind: type[Choice], option: str, text: str) -> Choice:
+    if text not in list(kind):
+        raise CannotLaunchError(f"{option} {text}: expected one of {', '.join(kind)}")
+    return kind(text)
 
 
 def _limits(options: Options) -> Limits:

@@ -13,14 +13,28 @@ class EmptyAnswer(StrEnum):
     ACCEPTED = "202"
 
 
+class Participation(StrEnum):
+    """What the weekly counts of ``participation`` hold.
+
+    Recorded answers hold merge commits; GitHub's documentation says that statistics leave them out.
+    """
+
+    WITH_MERGES = "with"
+    WITHOUT_MERGES = "without"
+    WRONG = "wrong"
+    """Counts that fit neither way: one more in each week than with merges."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """How statistics become ready: cold ones after ``ready_after`` and after ``asks`` asks that got a 202."""
+    """How statistics become ready (cold ones after ``ready_after`` and after ``asks`` requests that got a 202), and
+    what they count."""
 
     cold: bool = False
     ready_after: timedelta = timedelta(seconds=2)
     asks: int = 1
     empty: EmptyAnswer = EmptyAnswer.ZEROS
+    participation: Participation = Participation.WITH_MERGES
 
 
 @dataclass(slots=True)

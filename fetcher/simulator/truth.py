@@ -11,7 +11,7 @@ from fetcher.simulator.repository import Repository
 
 
 def of_repository(repository: Repository, today: date) -> dict[str, Any]:
-    """What asking GitHub whole on that day would say."""
+    """Return what asking GitHub for everything on that day would say."""
     commits, tip = repository.history.commits(), repository.history.tip
     accounts, anonymous = contributors(commits)
     return {
@@ -28,12 +28,13 @@ def of_repository(repository: Repository, today: date) -> dict[str, Any]:
         "block": repository.block,
         "head": tip.oid if tip else None,
         "last_commit": stamp(tip.committed_at) if tip else None,
-        "commits": len(commits),
+        "commits": repository.history.count,
         "contributors": [one.author.login for one in accounts],
         "contributions": [one.contributions for one in accounts],
         "anonymous": len(anonymous),
         "day": today.isoformat(),
         "participation": participation(commits, today),
+        "participation_without_merges": participation(commits, today, merges=False),
         "commit_activity": bodies.commit_activity(commit_activity(commits, today)),
     }
 

@@ -18,7 +18,7 @@ from fetcher.simulator.project import ProjectStatus
 from fetcher.simulator.pypi import SIMPLE_JSON, Index
 from fetcher.simulator.repository import Block
 from fetcher.simulator.server import Settings, Simulator
-from fetcher.simulator.statistics_jobs import EmptyAnswer, Statistics
+from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, Statistics
 from fetcher.simulator.synthetic import SyntheticCatalogue
 
 SEEDS: list[dict[str, Any]] = [
@@ -165,6 +165,28 @@ def test_cold_statistics_are_a_202_until_ready_and_again_after_a_push() -> None:
     assert before[0].content == b""
     assert (activity.status_code, after.status_code, warmed.status_code) == (202, 202, 200)
     assert warmed.headers["x-ratelimit-used"] == "6"
+
+
+@pytest.mark.parametrize("counting", Participation)
+def test_participation_holds_merges_or_not_or_is_wrong(counting: Participation) -> None:
+    """The setting decides what the weekly counts hold; the truth says both; commit activity has no merges."""
+    world = seeds()
+    changes.push(world, LESSCPY, changes.Push(commits=3, merge=True, age=timedelta(days=3)))
+    world.clock.advance(timedelta(days=1))
+    with (
+        Simulator(world, Settings(statistics=Statistics(participation=counting))) as simulator,
+        github_client(simulator) as github,
+    ):
+        weeks = github.get(f"/repos/{LESSCPY}/stats/participation").json()["all"]
+        activity = github.get(f"/repos/{LESSCPY}/stats/commit_activity").json()
+        truth = httpx.get(f"{simulator.url}/_simulator/truth/{LESSCPY}").json()
+    told = {Participation.WITH_MERGES: 4, Participation.WITHOUT_MERGES: 3, Participation.WRONG: 5}
+
+    assert weeks[-1] == told[counting]
+    assert (weeks[0] > 0) is (counting is Participation.WRONG)
+    assert (truth["participation"][-1], truth["participation_without_merges"][-1]) == (4, 3)
+    assert sum(week["total"] for week in activity) == 3
+    assert truth["commits"] == changes.repository_of(world, LESSCPY).history.count
 
 
 def test_compare_tells_what_came_since(simulator: Simulator, github: httpx.Client) -> None:

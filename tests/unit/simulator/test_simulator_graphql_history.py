@@ -77,7 +77,7 @@ def test_the_order_is_that_of_git_log() -> None:
 
 @pytest.mark.skipif(which("git") is None, reason="there is no git here to compare with")
 def test_the_order_is_the_one_that_git_itself_lists(tmp_path: Path) -> None:
-    """Git's own log of invented histories with merges, equal dates and clocks set back agrees, and so does --since."""
+    """Git lists invented histories with merges, equal dates and clocks set back alike, with --since and without."""
     rng = Random(7)  # noqa: S311 - invented commits
     start = datetime(2026, 1, 1, tzinfo=UTC)
     moments = [start + timedelta(seconds=60 * number + rng.randrange(-200, 200) // 40 * 40) for number in range(300)]
@@ -107,7 +107,8 @@ def test_the_order_is_the_one_that_git_itself_lists(tmp_path: Path) -> None:
 
     log = git_log(history, listed()[0])
     assert [one.oid for one in log] == listed()
-    assert [one.oid for one in limited(log, since, None)] == listed(f"--since={since.isoformat()}")
+    for stops, option in ((True, "since"), (False, "since-as-filter")):
+        assert [one.oid for one in limited(log, since, None, stops=stops)] == listed(f"--{option}={since.isoformat()}")
 
 
 def test_the_whole_history_is_counted_without_reading_it() -> None:
@@ -199,6 +200,19 @@ def test_dates_cut_the_history_and_its_count() -> None:
     assert oids(since=since) == (4, ["merge", "main-2", "side-2", "main-1"])
     assert oids(since=since, until=until) == (3, ["main-2", "side-2", "main-1"])
     assert "GitTimestamp" in ask(world, PAGE, **given, since="yesterday")["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(("stops", "left"), [(False, 2), (True, 0)])
+def test_since_may_stop_at_the_first_older_commit(*, stops: bool, left: int) -> None:
+    """A head with an old committer date hides the commits behind it only where since stops as git's does."""
+    world = seeds(Clock(NOW))
+    repository = changes.repository_of(world, LESSCPY)
+    skewed = WrittenHistory([commit("root", 0), commit("young", 5, "root"), commit("head", -60, "young")])
+    world.put_repository(replace(repository, history=skewed))
+    options = GitHubOptions(since_stops=stops)
+    answer = ask(world, PAGE, options=options, id=repository.node_id, oid="head", since=NOW.isoformat())
+
+    assert history_of(answer)["totalCount"] == left
 
 
 @pytest.mark.parametrize(

@@ -35,15 +35,14 @@ def line(*oids: str) -> tuple[Commit, ...]:
     return tuple(Commit(oid, AUTHORS[0], MIDNIGHT, MIDNIGHT, ()) for oid in oids)
 
 
-@given(histories)
-def test_participation_is_what_counting_each_rolling_week_gives(commits: tuple[Commit, ...]) -> None:
-    """Each of the 52 sums holds the commits, merges apart, authored between its two midnights."""
+@given(commits=histories, merges=st.booleans())
+def test_participation_is_what_counting_each_rolling_week_gives(*, commits: tuple[Commit, ...], merges: bool) -> None:
+    """Each of the 52 sums holds the commits authored between its two midnights, with merges or without."""
+    counted = [one for one in commits if merges or not one.is_merge]
     ends = [MIDNIGHT - timedelta(weeks=51 - week) for week in range(52)]
-    by_hand = [
-        sum(end - timedelta(weeks=1) <= one.authored_at < end and not one.is_merge for one in commits) for end in ends
-    ]
+    by_hand = [sum(end - timedelta(weeks=1) <= one.authored_at < end for one in counted) for end in ends]
 
-    assert participation(commits, TODAY) == by_hand
+    assert participation(commits, TODAY, merges=merges) == by_hand
 
 
 @given(histories)
@@ -61,20 +60,20 @@ def test_commit_activity_is_what_counting_each_day_gives(commits: tuple[Commit, 
 
 @given(histories)
 def test_rolling_weeks_follow_from_the_daily_counts(commits: tuple[Commit, ...]) -> None:
-    """All rolling weeks but the oldest can be derived from commit activity, as FACTS.md says."""
+    """All rolling weeks without merges but the oldest can be derived from commit activity."""
     days: dict[date, int] = {}
     for week in commit_activity(commits, TODAY):
         days |= {week.start.date() + timedelta(days=number): count for number, count in enumerate(week.days)}
     derived = [sum(days[TODAY - timedelta(days=7 * back - number)] for number in range(7)) for back in range(51, 0, -1)]
 
-    assert participation(commits, TODAY)[1:] == derived
+    assert participation(commits, TODAY, merges=False)[1:] == derived
 
 
 @given(histories)
 def test_contributors_come_with_most_commits_first_and_ties_by_first_commit(commits: tuple[Commit, ...]) -> None:
-    """Accounts and anonymous authors apart, merges not counted, the order settled to the last place."""
+    """Accounts and anonymous authors apart, merges counted, the order settled to the last place."""
     accounts, anonymous = contributors(commits)
-    written = [one.author.login for one in commits if not one.is_merge]
+    written = [one.author.login for one in commits]
     counts = Counter(login for login in written if login)
     expected = sorted(counts, key=lambda login: (-counts[login], written.index(login)))
 

@@ -1,6 +1,8 @@
 """Worlds: what they hold, what changes them, and that synthetic packages cost nothing until asked for."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import CatalogueError, documents, from_folder, seeds, synthetic, write_catalogue
 from fetcher.simulator.clock import Clock
+from fetcher.simulator.git_log import git_log, limited
 from fetcher.simulator.history import contributors, participation
 from fetcher.simulator.project import Project, ProjectStatus, Release
 from fetcher.simulator.repository import Repository, database_id_of, node_id
@@ -61,6 +64,31 @@ def test_synthetic_spreads_are_those_of_a_directory() -> None:
     assert any(one.empty for one in repositories(world))
 
 
+@pytest.mark.parametrize("year", [2026, 2030])
+def test_a_document_is_served_exactly_and_needs_its_merges(year: int) -> None:
+    """Each year's day gives the documents' counts and contributors; without merges, both would be wrong."""
+    now = NOW.replace(year=year)
+    world = seeds(Clock(now))
+    recent = wanting = 0
+    for text in (resources.files("fetcher.simulator") / "data").iterdir():
+        document = json.loads(text.read_text("utf-8"))
+        repository = changes.repository_of(world, document["repo_url"].removeprefix("https://github.com/"))
+        log = git_log(repository.history, repository.history.commits()[-1].oid)
+        since = now - timedelta(days=370)
+        weeks = document["commits_over_52"]
+        recent += sum(weeks) > 0
+        wanting += participation(log, now.date(), merges=False) != weeks
+
+        assert len(log) == repository.history.count
+        assert participation(limited(log, since, None), now.date()) == participation(log, now.date()) == weeks
+        assert logins(repository) == document["participants"]
+        assert log[0].committed_at == datetime.fromisoformat(document["last_updated"])
+        without = contributors(one for one in log if not one.is_merge)[0]
+        assert len(without) == len(document["participants"]) - 1
+
+    assert wanting == recent == 3
+
+
 def test_a_million_packages_are_made_one_by_one() -> None:
     """A world of a million answers for its last package without having made the others."""
     world = synthetic(1_000_000, 0, Clock(NOW))
@@ -111,7 +139,7 @@ def test_pushes_move_the_head_and_the_counts() -> None:
     repository = changes.repository_of(world, full_name)
 
     assert repository.history.commits()[-1].is_merge
-    assert participation(repository.history.commits(), tomorrow)[-2:] == [2, 0]
+    assert participation(repository.history.commits(), tomorrow)[-2:] == [2, 1]
     assert "newcomer" in logins(repository)
 
 
