@@ -103,6 +103,23 @@ def throttled(response: Response, reason: str) -> Throttled:
     return Throttled(reason)
 
 
+def stated_failure(response: Response) -> Throttled | Malformed | None:
+    """Read a body that is REST's error form whatever its status: ``None`` without a top-level ``message``.
+
+    Source: "Rate limits and query limits for the GraphQL API": a secondary limit has status 200 or 403.
+    """
+    try:
+        message = ErrorBody.model_validate_json(response.body).message
+    except ValidationError:
+        return None
+    if not message:
+        return None
+    words = excerpt(message.encode())
+    if _names_a_limit(message):
+        return throttled(response, words)
+    return Malformed(f"GitHub reports an error with status {response.status}: {words}")
+
+
 def read_quota(response: Response) -> Quota | None:
     """What the headers say is left, on a good answer as on any other."""
     headers = response.headers
@@ -168,7 +185,7 @@ def _refusal(response: Response) -> Throttled | Blocked:
     lowered = message.lower()
     if any(sign in lowered for sign in _TOO_LARGE):
         return Blocked(BlockCause.TOO_LARGE, message)
-    limited = any(sign in lowered for sign in _LIMITED)
+    limited = _names_a_limit(message)
     if not limited and any(sign in lowered for sign in _BLOCKED):
         return Blocked(BlockCause.ACCESS, message)
     quota = read_quota(response)
@@ -176,6 +193,10 @@ def _refusal(response: Response) -> Throttled | Blocked:
     if limited or spent or response.status == 429 or "retry-after" in response.headers:
         return throttled(response, f"GitHub answers {response.status}: {message}")
     return Blocked(BlockCause.ACCESS, f"GitHub answers 403: {message}")
+
+
+def _names_a_limit(message: str) -> bool:
+    return any(sign in message.lower() for sign in _LIMITED)
 
 
 def _is_json(headers: Mapping[str, str]) -> bool:

@@ -11,7 +11,17 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from fetcher.github.classify import NotAValue, classify, excerpt, first_fault, parse, signed, throttled, validators_of
+from fetcher.github.classify import (
+    NotAValue,
+    classify,
+    excerpt,
+    first_fault,
+    parse,
+    signed,
+    stated_failure,
+    throttled,
+    validators_of,
+)
 from fetcher.github.shapes import (
     GraphQLBody,
     GraphQLError,
@@ -160,7 +170,8 @@ def _read_body(answer: Answer) -> GraphQLBody | Failure:
     if limited is not None:
         return throttled(response, _words(limited))
     if not body.data:
-        return _whole_failure(body.errors) or Malformed("GraphQL answer without data and without an error")
+        failure = _whole_failure(body.errors) or stated_failure(response)
+        return failure or Malformed("GraphQL answer without data and without an error")
     return body
 
 
