@@ -38,6 +38,7 @@ T = TypeVar("T")
 _TOO_LARGE = ("too large", "history or contributor list")
 _BLOCKED = ("access blocked", "has been disabled", "not accessible", "saml", "ip allow list", "suspended")
 _LIMITED = ("rate limit", "abuse", "secondary limit")
+_SECONDARY = ("secondary", "abuse")
 _LONGEST_DIGITS = 9
 """No longer run of digits is a span that anybody means: some thirty years."""
 _VALIDATOR = re.compile(r"[\x20-\x7e]{1,512}")
@@ -92,13 +93,17 @@ def not_json(response: Response) -> Malformed:
     return Malformed(f"expected JSON, got {kind}: {excerpt(response.body)}")
 
 
-def throttled(response: Response, reason: str) -> Throttled:
-    """The pause that a limit's answer asks for."""
+def throttled(response: Response, reason: str, *, primary: bool = False) -> Throttled:
+    """Read the pause that a limit demands: ``retry-after``, else the reset if the quota is spent.
+
+    ``primary``: the response says that it is the primary limit; its reset then counts whatever remains, because a
+    GraphQL query can cost more points than are left.
+    """
     after = response.headers.get("retry-after", "").strip()
     if after.isascii() and after.isdigit():
         return Throttled(reason, retry_after=timedelta(seconds=int(after[:_LONGEST_DIGITS])))
     quota = read_quota(response)
-    if quota is not None and quota.remaining == 0:
+    if quota is not None and (primary or quota.remaining == 0):
         return Throttled(reason, reset_at=quota.reset_at)
     return Throttled(reason)
 
@@ -118,6 +123,11 @@ def stated_failure(response: Response) -> Throttled | Malformed | None:
     if _names_a_limit(message):
         return throttled(response, words)
     return Malformed(f"GitHub reports an error with status {response.status}: {words}")
+
+
+def is_secondary(message: str) -> bool:
+    """Return whether the words of a limit are those of a secondary one ("abuse" is its older name)."""
+    return any(sign in message.lower() for sign in _SECONDARY)
 
 
 def read_quota(response: Response) -> Quota | None:

@@ -16,6 +16,7 @@ from fetcher.github.classify import (
     classify,
     excerpt,
     first_fault,
+    is_secondary,
     parse,
     signed,
     stated_failure,
@@ -168,7 +169,8 @@ def _read_body(answer: Answer) -> GraphQLBody | Failure:
         return body
     limited = next((e for e in body.errors if e.type in _RATE_TYPES or "rate limit" in e.message.lower()), None)
     if limited is not None:
-        return throttled(response, _words(limited))
+        primary = limited.type in _RATE_TYPES and not is_secondary(limited.message)
+        return throttled(response, _words(limited), primary=primary)
     if not body.data:
         failure = _whole_failure(body.errors) or stated_failure(response)
         return failure or Malformed("GraphQL answer without data and without an error")

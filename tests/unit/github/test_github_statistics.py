@@ -205,6 +205,30 @@ def test_the_primary_limit_as_http_200(kind: str) -> None:
     assert read_by_id(response(body, headers=SPENT), IDS) == Throttled("no more", reset_at=RESET)
 
 
+@pytest.mark.parametrize("kind", ["RATE_LIMITED", "RATE_LIMIT"])
+@pytest.mark.parametrize("remaining", ["0", "4"])
+def test_the_primary_limit_with_points_left(kind: str, remaining: str) -> None:
+    """Wait for the reset also where points are left: a query can cost more than that."""
+    body = {"errors": [{"type": kind, "message": "API rate limit exceeded for user ID 1."}]}
+    answer = response(body, headers={"x-ratelimit-remaining": remaining, "x-ratelimit-resource": "graphql"})
+    assert read_by_id(answer, IDS) == Throttled("API rate limit exceeded for user ID 1.", reset_at=RESET)
+
+
+@pytest.mark.parametrize(
+    ("message", "headers", "expected"),
+    [
+        (SECONDARY, {"x-ratelimit-remaining": "4"}, Throttled(SECONDARY)),
+        ("abuse detection mechanism", {"x-ratelimit-remaining": "4"}, Throttled("abuse detection mechanism")),
+        ("no more", {"retry-after": "9"}, Throttled("no more", retry_after=timedelta(seconds=9))),
+        ("no more", {"x-ratelimit-reset": "soon"}, Throttled("no more")),
+    ],
+)
+def test_a_rate_limit_error_that_names_no_reset(message: str, headers: dict[str, str], expected: Throttled) -> None:
+    """Keep the rules of a secondary limit for its words, for ``retry-after``, and without a readable reset."""
+    body = {"errors": [{"type": "RATE_LIMITED", "message": message}]}
+    assert read_by_id(response(body, headers=headers), IDS) == expected
+
+
 def test_a_secondary_limit_as_http_200() -> None:
     """A limit in words alone is one too, also beside data."""
     body = {"data": {"nodes": []}, "errors": [{"message": "You have exceeded a secondary rate limit"}]}

@@ -13,10 +13,11 @@ from fetcher.github.requests import PUBLIC_API, api_at, statistics_by_id
 from fetcher.github.statistics import BatchAnswer, read_by_id
 from fetcher.model import Purpose, Target, Upstream
 from fetcher.outcome import Deferred, Failure, Throttled
+from fetcher.ports import Ask, Grant
 from fetcher.refresh.batches import BatchSize, ask_in_batches
 from fetcher.wire import Resource, Response
 from tests.fakes import ScriptedTransport, StoppedClock
-from tests.unit.github.recorded import SECONDARY, response
+from tests.unit.github.recorded import RESET, SECONDARY, response
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 API = api_at(PUBLIC_API)
@@ -63,3 +64,18 @@ async def test_a_secondary_limit_with_status_200_costs_one_request(body: object)
     assert paused[Resource.GRAPHQL] == NOW + timedelta(seconds=32)
     assert isinstance(await batches.query(TARGETS), Deferred)
     assert len(batches.transport.requests) == 1
+
+
+async def test_a_primary_limit_with_points_left_pauses_graphql_alone() -> None:
+    """Defer GraphQL until the reset that the headers name, and go on with REST."""
+    body = {"errors": [{"type": "RATE_LIMIT", "message": "API rate limit exceeded for user ID 1."}]}
+    batches = Batches(response(body, headers={"x-ratelimit-remaining": "4", "x-ratelimit-resource": "graphql"}))
+    await ask_in_batches(TARGETS, batches.query, BatchSize())
+    assert len(batches.transport.requests) == 1
+    reset = RESET + timedelta(seconds=2)
+    deferred = await batches.query(TARGETS)
+    assert isinstance(deferred, Deferred)
+    assert deferred.until == reset
+    rest = Ask("account:1", Resource.CORE, Purpose.BACKGROUND)
+    assert isinstance(await batches.budget.reserve(rest, NOW), Grant)
+    assert await batches.paused_until() == {Resource.GRAPHQL: reset, Resource.CORE: None}
