@@ -15,6 +15,7 @@ from typing import TypeVar, assert_never
 
 from pydantic import TypeAdapter, ValidationError
 
+from fetcher.github.requests import API_VERSION
 from fetcher.github.shapes import ErrorBody
 from fetcher.model import Quota, Validators
 from fetcher.outcome import (
@@ -65,8 +66,10 @@ def classify(answer: Answer) -> Response | NotAValue:
             return Unauthorized(f"GitHub does not accept the credential: {message_of(answer)}")
         case 403 | 429:
             return _refusal(answer)
-        case 404 | 410:
-            return Gone(f"GitHub answers {answer.status}: deleted, private, or misspelt")
+        case 404:
+            return Gone("GitHub answers 404: deleted, private, or misspelt")
+        case 410:
+            return Malformed(_retired(answer))
         case 451:
             return Blocked(BlockCause.LEGAL, f"blocked for legal reasons: {message_of(answer)}")
         case status if status >= 500 or status in (408, 409):
@@ -203,6 +206,15 @@ def _refusal(response: Response) -> Throttled | Blocked:
     if limited or spent or response.status == 429 or "retry-after" in response.headers:
         return throttled(response, f"GitHub answers {response.status}: {message}")
     return Blocked(BlockCause.ACCESS, f"GitHub answers 403: {message}")
+
+
+def _retired(response: Response) -> str:
+    """Explain a 410, which is how GitHub responds to a retired API version; it says nothing of a repository.
+
+    Source: GitHub's "API Versions".
+    """
+    gone = f"GitHub has retired version {API_VERSION} of its REST API (status 410): install a newer Fetcher."
+    return f"{gone} GitHub's message: {message_of(response)}"
 
 
 def _names_a_limit(message: str) -> bool:
