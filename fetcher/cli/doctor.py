@@ -16,7 +16,8 @@ from rich.markup import escape
 from fetcher.cli.screen import out, print_json
 from fetcher.errors import FetcherError
 from fetcher.github.classify import classify, read_quota
-from fetcher.github.requests import api_at, rate_limit
+from fetcher.github.requests import API_VERSION, api_at, rate_limit
+from fetcher.github.retirement import read_retirement
 from fetcher.github_auth import Anonymous, credential_from
 from fetcher.outcome import Unauthorized
 from fetcher.phrases import silence, span
@@ -31,6 +32,8 @@ from fetcher.wiring import check_redis, embedded_redis_runs, open_store, user_ag
 
 SANE_CLOCK = timedelta(seconds=30)
 """Further apart from GitHub's clock, pauses and resets would be taken at the wrong time."""
+
+_UPGRADE = "Install a newer Fetcher"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,8 @@ async def _upstreams(settings: Settings) -> list[Finding]:
         limits = await transport.send(rate_limit(api_at(settings.github_api_url)))
         index = await transport.send(_index_request(settings))
     anonymous = isinstance(credential, Anonymous)
-    return [_token(limits, anonymous=anonymous), _index(index, settings), _clock(limits, index)]
+    github = [github_finding(limits, anonymous=anonymous), *announced_end(limits, datetime.now(UTC))]
+    return [*github, _index(index, settings), _clock(limits, index)]
 
 
 def _index_request(settings: Settings) -> Request:
@@ -151,14 +155,16 @@ def _index_request(settings: Settings) -> Request:
     return simple_request(settings.pypi_url, "pip")
 
 
-def _token(answer: Answer, *, anonymous: bool) -> Finding:
+def github_finding(answer: Answer, *, anonymous: bool) -> Finding:
+    """Judge the credential and its quota by GitHub's response; ``github`` instead where there is no good one."""
     meaning = classify(answer)
     if isinstance(meaning, Unauthorized):
         remedy = "Set FETCHER_GITHUB_TOKEN to a token that is valid, or mend the settings of the App"
         return Finding("token", False, meaning.reason, remedy)
     if not isinstance(meaning, Response):
         reason = getattr(meaning, "reason", str(meaning))
-        remedy = "Check FETCHER_GITHUB_API_URL and the network"
+        retired = isinstance(answer, Response) and answer.status == 410
+        remedy = _UPGRADE if retired else "Check FETCHER_GITHUB_API_URL and the network"
         return Finding("github", False, reason, remedy)
     quota = read_quota(meaning)
     left = f"{quota.remaining} of {quota.limit} requests left this hour" if quota else "no quota told (an Enterprise?)"
@@ -166,6 +172,23 @@ def _token(answer: Answer, *, anonymous: bool) -> Finding:
         said = f"none: GitHub's REST API only, {left} – about 15 packages an hour. Set FETCHER_GITHUB_TOKEN for more"
         return Finding("token", True, said)
     return Finding("token", True, f"valid, {left}")
+
+
+def announced_end(answer: Answer, now: datetime) -> list[Finding]:
+    """Report an end that GitHub announces for the API version in use: one finding, none without an announcement.
+
+    It is ``ok`` until the announced date has passed.
+    """
+    announced = read_retirement(answer.headers) if isinstance(answer, Response) else None
+    if announced is None:
+        return []
+    name, version, end = "api", f"version {API_VERSION} of GitHub's REST API", announced.sunset_at
+    if end is None:
+        return [Finding(name, True, f"{version} is deprecated; GitHub names no date for its end")]
+    if end <= now:
+        return [Finding(name, False, f"{version} was announced to end on {end:%Y-%m-%d}", _UPGRADE)]
+    said = f"{version} is served until {end:%Y-%m-%d}, another {span(end - now)}; install a newer Fetcher before"
+    return [Finding(name, True, said)]
 
 
 def _index(answer: Answer, settings: Settings) -> Finding:

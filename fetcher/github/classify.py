@@ -15,6 +15,7 @@ from typing import TypeVar, assert_never
 
 from pydantic import TypeAdapter, ValidationError
 
+from fetcher.github.requests import API_VERSION
 from fetcher.github.shapes import ErrorBody
 from fetcher.model import Quota, Validators
 from fetcher.outcome import (
@@ -38,6 +39,7 @@ T = TypeVar("T")
 _TOO_LARGE = ("too large", "history or contributor list")
 _BLOCKED = ("access blocked", "has been disabled", "not accessible", "saml", "ip allow list", "suspended")
 _LIMITED = ("rate limit", "abuse", "secondary limit")
+_SECONDARY = ("secondary", "abuse")
 _LONGEST_DIGITS = 9
 """No longer run of digits is a span that anybody means: some thirty years."""
 _VALIDATOR = re.compile(r"[\x20-\x7e]{1,512}")
@@ -64,8 +66,10 @@ def classify(answer: Answer) -> Response | NotAValue:
             return Unauthorized(f"GitHub does not accept the credential: {message_of(answer)}")
         case 403 | 429:
             return _refusal(answer)
-        case 404 | 410:
-            return Gone(f"GitHub answers {answer.status}: deleted, private, or misspelt")
+        case 404:
+            return Gone("GitHub answers 404: deleted, private, or misspelt")
+        case 410:
+            return Malformed(_retired(answer))
         case 451:
             return Blocked(BlockCause.LEGAL, f"blocked for legal reasons: {message_of(answer)}")
         case status if status >= 500 or status in (408, 409):
@@ -92,15 +96,41 @@ def not_json(response: Response) -> Malformed:
     return Malformed(f"expected JSON, got {kind}: {excerpt(response.body)}")
 
 
-def throttled(response: Response, reason: str) -> Throttled:
-    """The pause that a limit's answer asks for."""
+def throttled(response: Response, reason: str, *, primary: bool = False) -> Throttled:
+    """Read the pause that a limit demands: ``retry-after``, else the reset if the quota is spent.
+
+    ``primary``: the response says that it is the primary limit; its reset then counts whatever remains, because a
+    GraphQL query can cost more points than are left.
+    """
     after = response.headers.get("retry-after", "").strip()
     if after.isascii() and after.isdigit():
         return Throttled(reason, retry_after=timedelta(seconds=int(after[:_LONGEST_DIGITS])))
     quota = read_quota(response)
-    if quota is not None and quota.remaining == 0:
+    if quota is not None and (primary or quota.remaining == 0):
         return Throttled(reason, reset_at=quota.reset_at)
     return Throttled(reason)
+
+
+def stated_failure(response: Response) -> Throttled | Malformed | None:
+    """Read a body that is REST's error form whatever its status: ``None`` without a top-level ``message``.
+
+    Source: "Rate limits and query limits for the GraphQL API": a secondary limit has status 200 or 403.
+    """
+    try:
+        message = ErrorBody.model_validate_json(response.body).message
+    except ValidationError:
+        return None
+    if not message:
+        return None
+    words = excerpt(message.encode())
+    if _names_a_limit(message):
+        return throttled(response, words)
+    return Malformed(f"GitHub reports an error with status {response.status}: {words}")
+
+
+def is_secondary(message: str) -> bool:
+    """Return whether the words of a limit are those of a secondary one ("abuse" is its older name)."""
+    return any(sign in message.lower() for sign in _SECONDARY)
 
 
 def read_quota(response: Response) -> Quota | None:
@@ -168,7 +198,7 @@ def _refusal(response: Response) -> Throttled | Blocked:
     lowered = message.lower()
     if any(sign in lowered for sign in _TOO_LARGE):
         return Blocked(BlockCause.TOO_LARGE, message)
-    limited = any(sign in lowered for sign in _LIMITED)
+    limited = _names_a_limit(message)
     if not limited and any(sign in lowered for sign in _BLOCKED):
         return Blocked(BlockCause.ACCESS, message)
     quota = read_quota(response)
@@ -176,6 +206,19 @@ def _refusal(response: Response) -> Throttled | Blocked:
     if limited or spent or response.status == 429 or "retry-after" in response.headers:
         return throttled(response, f"GitHub answers {response.status}: {message}")
     return Blocked(BlockCause.ACCESS, f"GitHub answers 403: {message}")
+
+
+def _retired(response: Response) -> str:
+    """Explain a 410, which is how GitHub responds to a retired API version; it says nothing of a repository.
+
+    Source: GitHub's "API Versions".
+    """
+    gone = f"GitHub has retired version {API_VERSION} of its REST API (status 410): install a newer Fetcher."
+    return f"{gone} GitHub's message: {message_of(response)}"
+
+
+def _names_a_limit(message: str) -> bool:
+    return any(sign in message.lower() for sign in _LIMITED)
 
 
 def _is_json(headers: Mapping[str, str]) -> bool:

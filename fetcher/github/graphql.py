@@ -12,7 +12,15 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from fetcher.github.classify import classify, excerpt, first_fault, parse, throttled
+from fetcher.github.classify import (
+    classify,
+    excerpt,
+    first_fault,
+    is_secondary,
+    parse,
+    stated_failure,
+    throttled,
+)
 from fetcher.github.shapes import GraphQLBody, GraphQLError
 from fetcher.outcome import (
     BlockCause,
@@ -70,9 +78,11 @@ def read_body(answer: Answer) -> GraphQLBody | Failure:
         return body
     limited = next((e for e in body.errors if e.type in _RATE_TYPES or "rate limit" in e.message.lower()), None)
     if limited is not None:
-        return throttled(response, _words(limited))
+        primary = limited.type in _RATE_TYPES and not is_secondary(limited.message)
+        return throttled(response, _words(limited), primary=primary)
     if not body.data:
-        return query_failure(body.errors) or Malformed("GraphQL answer without data and without an error")
+        failure = query_failure(body.errors) or stated_failure(response)
+        return failure or Malformed("GraphQL answer without data and without an error")
     return body
 
 

@@ -1,4 +1,4 @@
-"""Build requests for GitHub's two APIs. Sources: GitHub's REST reference (version 2022-11-28) and GraphQL schema."""
+"""Build requests for GitHub's two APIs. Sources: GitHub's REST reference, of ``API_VERSION``, and GraphQL schema."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fetcher.model import RepoRef, Upstream, Validators
 from fetcher.wire import Request, Resource, Route
 
 API_VERSION = "2022-11-28"
+"""The version of the REST API that every request names, served for at least 24 months after a newer one appears."""
 PUBLIC_API = "https://api.github.com"
 PUBLIC_HOST = "github.com"
 PAGE_SIZE = 100

@@ -104,7 +104,16 @@ class Histogram:
     bounds: tuple[float, ...]
 
 
-Counted: TypeAlias = Counter | Histogram
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """The value that any worker saw last; ``name`` ends with its unit."""
+
+    name: str
+    help: str
+    labels: tuple[Label, ...] = ()
+
+
+Counted: TypeAlias = Counter | Histogram | Gauge
 
 _REQUEST_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 120.0)
 _TASK_SECONDS = (0.05, 0.25, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -144,6 +153,16 @@ TASK_SECONDS = Histogram(
 )
 TASK_ENDS = Counter("fetcher_tasks", "Tasks that ended, by how.", (TASK, END))
 LEASES_EXPIRED = Counter("fetcher_leases_expired", "Leases that their holder never ended, and that were taken back.")
+DEPRECATED_RESPONSES = Counter(
+    "fetcher_deprecated_responses",
+    "Responses of GitHub that announced the end of its API version (Deprecation or Sunset).",
+    (ROUTE,),
+)
+SUNSET = Gauge(
+    "fetcher_sunset_timestamp_seconds",
+    "When GitHub stops serving the API version, by the last Sunset header.",
+    (ROUTE,),
+)
 
 COUNTED: Final[tuple[Counted, ...]] = (
     REQUESTS,
@@ -154,4 +173,6 @@ COUNTED: Final[tuple[Counted, ...]] = (
     TASK_SECONDS,
     TASK_ENDS,
     LEASES_EXPIRED,
+    DEPRECATED_RESPONSES,
+    SUNSET,
 )

@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from math import prod
-from typing import Final
+from typing import Final, assert_never
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from fetcher.metrics.declared import COUNTED, Counter, Histogram
+from fetcher.metrics.declared import COUNTED, Counter, Gauge, Histogram
 from fetcher.metrics.tally import INFINITE, SUM, bound_name, read_field
 
 Labels = tuple[str, ...]
@@ -25,7 +25,15 @@ def families(counters: Mapping[str, float]) -> Iterator[Metric]:
     """One family for each declared metric; fields that no metric of this version knows are left out."""
     for metric in COUNTED:
         own = [(*read, amount) for field, amount in counters.items() if (read := read_field(metric, field)) is not None]
-        yield _counter(metric, own) if isinstance(metric, Counter) else _histogram(metric, own)
+        match metric:
+            case Counter():
+                yield _counter(metric, own)
+            case Histogram():
+                yield _histogram(metric, own)
+            case Gauge():
+                yield _gauge(metric, own)
+            case _:
+                assert_never(metric)
 
 
 def _counter(metric: Counter, fields: Iterable[tuple[Labels, str, float]]) -> Metric:
@@ -33,6 +41,14 @@ def _counter(metric: Counter, fields: Iterable[tuple[Labels, str, float]]) -> Me
     amounts = dict.fromkeys(_known(metric), 0.0) | {labels: amount for labels, _, amount in fields}
     for labels, amount in sorted(amounts.items()):
         family.add_metric(labels, amount)
+    return family
+
+
+def _gauge(metric: Gauge, fields: Iterable[tuple[Labels, str, float]]) -> Metric:
+    """Expose the stored values alone: a gauge that no worker has set has no series."""
+    family = GaugeMetricFamily(metric.name, metric.help, labels=[label.name for label in metric.labels])
+    for labels, _, value in sorted(fields):
+        family.add_metric(labels, value)
     return family
 
 

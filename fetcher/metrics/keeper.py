@@ -9,7 +9,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from fetcher.metrics.lately import add_lately
-from fetcher.metrics.tally import Tally
+from fetcher.metrics.tally import Tally, holds_latest
 
 KEY = "fetcher:metrics"
 
@@ -54,7 +54,10 @@ class RedisCounters:
             self._redis = self._connect()
         with self._redis.pipeline(transaction=True) as pipe:
             for field, amount in amounts.items():
-                pipe.hincrbyfloat(KEY, field, amount)
+                if holds_latest(field):
+                    pipe.hset(KEY, field, str(amount))
+                else:
+                    pipe.hincrbyfloat(KEY, field, amount)
             add_lately(pipe, amounts, time.time())
             pipe.execute()
 

@@ -1,7 +1,7 @@
 """What one process has counted since it last told Redis: sums by field, bounded because every label is.
 
 A field is a metric's name and its labels' values. A histogram's are one for each bucket that something fell into, by
-its upper end, and one for the sum.
+its upper end, and one for the sum. A gauge's field holds a value instead of a sum.
 """
 
 from __future__ import annotations
@@ -10,28 +10,34 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from fetcher.github.retirement import read_retirement
 from fetcher.metrics.declared import (
     BATCH_PACKAGES,
+    COUNTED,
+    DEPRECATED_RESPONSES,
     LEASES_EXPIRED,
     OTHER,
     PAUSES,
     REFRESHES,
     REQUEST_SECONDS,
     REQUESTS,
+    SUNSET,
     TASK_ENDS,
     TASK_SECONDS,
     Counted,
-    Counter,
+    Gauge,
     Histogram,
     PauseCause,
     TaskEnd,
 )
-from fetcher.model import Purpose, Record
+from fetcher.model import Purpose, Record, Upstream
 from fetcher.outcome import Throttled, Unauthorized
-from fetcher.wire import Answer, NoAnswer, Request
+from fetcher.wire import Answer, NoAnswer, Request, Response
 
 SEPARATOR = "|"
 SUM, INFINITE = "sum", "+Inf"
+
+_GAUGES = frozenset(metric.name for metric in COUNTED if isinstance(metric, Gauge))
 
 
 class Tally:
@@ -39,6 +45,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._sums: defaultdict[str, float] = defaultdict(float)
+        self._latest: dict[str, float] = {}
 
     # what is seen
 
@@ -50,6 +57,7 @@ class Tally:
         cause = _cause(outcome)
         if cause is not None:
             self._add(PAUSES, (request.resource, cause), 1)
+        self._note_retirement(request, answer)
 
     def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
         """See ``fetcher.ports.Watch``."""
@@ -72,17 +80,31 @@ class Tally:
 
     def take(self) -> dict[str, float]:
         """All that was counted since the last time."""
-        taken, self._sums = dict(self._sums), defaultdict(float)
+        taken = {**self._sums, **self._latest}
+        self._sums, self._latest = defaultdict(float), {}
         return taken
 
     def give_back(self, taken: Mapping[str, float]) -> None:
         """What could not be told is told next time."""
         for field, amount in taken.items():
-            self._sums[field] += amount
+            if holds_latest(field):
+                self._latest.setdefault(field, amount)
+            else:
+                self._sums[field] += amount
+
+    def _note_retirement(self, request: Request, answer: Answer) -> None:
+        """Count a response that announces the end of GitHub's API version, and keep the date that it names."""
+        if request.upstream is not Upstream.GITHUB or not isinstance(answer, Response):
+            return
+        announced = read_retirement(answer.headers)
+        if announced is None:
+            return
+        self._add(DEPRECATED_RESPONSES, (request.route,), 1)
+        if announced.sunset_at is not None:
+            self._latest[_field(SUNSET, (request.route,))] = announced.sunset_at.timestamp()
 
     def _add(self, metric: Counted, labels: Sequence[str], amount: float, part: str = "") -> None:
-        values = (label.of(value) for label, value in zip(metric.labels, labels, strict=True))
-        self._sums[SEPARATOR.join((metric.name, *values, part))] += amount
+        self._sums[_field(metric, labels, part)] += amount
 
     def _observe(self, histogram: Histogram, labels: Sequence[str], value: float) -> None:
         place = bisect_left(histogram.bounds, value)
@@ -90,12 +112,22 @@ class Tally:
         self._add(histogram, labels, value, SUM)
 
 
+def holds_latest(field: str) -> bool:
+    """Return whether a field is a gauge's: its value replaces the stored one, where a sum is added to it."""
+    return field.partition(SEPARATOR)[0] in _GAUGES
+
+
+def _field(metric: Counted, labels: Sequence[str], part: str = "") -> str:
+    values = (label.of(value) for label, value in zip(metric.labels, labels, strict=True))
+    return SEPARATOR.join((metric.name, *values, part))
+
+
 def bound_name(histogram: Histogram, place: int) -> str:
     """How the bucket at ``place`` is called; the one beyond the last bound has no end."""
     return f"{histogram.bounds[place]:g}" if place < len(histogram.bounds) else INFINITE
 
 
-def read_field(metric: Counter | Histogram, field: str) -> tuple[tuple[str, ...], str] | None:
+def read_field(metric: Counted, field: str) -> tuple[tuple[str, ...], str] | None:
     """The labels' values and the part that ``field`` is of, if it is one of ``metric``'s as declared today."""
     name, *values = field.split(SEPARATOR)
     if name != metric.name or len(values) != len(metric.labels) + 1:

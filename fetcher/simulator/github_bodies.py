@@ -1,4 +1,4 @@
-"""The JSON of GitHub's REST answers, in the shapes of its documentation (API version 2022-11-28)."""
+"""The JSON of GitHub's REST answers, in the shapes of its documentation."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -226,6 +226,21 @@ async def test_an_exhausted_quota_holds_its_resource(budget: Budget) -> None:
     await grant(budget, manual(), HOUR + 2)
 
 
+async def test_a_limit_with_points_left_holds_its_resource(budget: Budget) -> None:
+    """Wait for the named reset though four points are left, also after a later response of the same window."""
+    await tell(budget, 5_000)
+    await tell(budget, 5_000, resource=GRAPHQL)
+    first, second = [await grant(budget, manual(GRAPHQL), 1) for _ in range(2)]
+    await budget.settle(first, bill(4, resource=GRAPHQL, throttled=throttled(reset=HOUR)), at(1))
+    await budget.settle(second, bill(4, resource=GRAPHQL), at(2))
+    for ask in (manual(GRAPHQL), background(GRAPHQL)):
+        refused = await wait(budget, ask, 3)
+        assert (since_start(refused.until), refused.reason) == (HOUR + 2, "slow down")
+    await grant(budget, manual(), 3)
+    await grant(budget, background(), 3)
+    await grant(budget, manual(GRAPHQL), HOUR + 2)
+
+
 async def test_the_back_off_grows_to_an_hour_and_ends_with_a_success(budget: Budget) -> None:
     """Without a word how long: a minute, doubled each time, an hour at most; a good answer starts from a minute."""
     await tell(budget, 5_000)

@@ -39,6 +39,21 @@ def test_processes_add_up(redis_url: str) -> None:
     assert found["fetcher_task_duration_seconds|fetcher.plan|sum"] == pytest.approx(25.0)
 
 
+def test_a_gauge_is_replaced_and_not_added_to(redis_url: str) -> None:
+    """Store the last announced date, whichever process saw it, while the responses add up."""
+    request = Request(Upstream.GITHUB, Resource.CORE, Route.CONTRIBUTORS, "https://api.test/x")
+    counters = RedisCounters(lambda: Redis.from_url(redis_url))
+    for sunset in ("@1836259200", "@1836259200", "Sat, 11 Mar 2028 00:00:00 GMT"):
+        tally = Tally()
+        tally.asked(request, Response(200, {"sunset": sunset}, b""), None)
+        assert counters.add(tally)
+    counters.close()
+    with Redis.from_url(redis_url) as redis:
+        found = read_counters(redis)
+    assert found["fetcher_sunset_timestamp_seconds|contributors|"] == 1836345600
+    assert found["fetcher_deprecated_responses|contributors|"] == 3
+
+
 def test_the_last_hour(redis_url: str) -> None:
     """Requests by slot, those that were answered apart from those that were not; other figures are none."""
     counters = RedisCounters(lambda: Redis.from_url(redis_url))

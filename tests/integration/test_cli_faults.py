@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -196,6 +199,45 @@ def test_doctor_sees_that_nobody_works(ours: Stack, redis_url: str) -> None:
     assert found["beat"]["said"].startswith("nothing was planned for 2 h")
     assert found["workers"]["said"] == "no worker answered within a second"
     assert "docs/runbooks.md" in found["workers"]["remedy"]
+
+
+@pytest.mark.parametrize(("sunset", "status"), [("@4102444800", 0), ("Mon, 10 Mar 2025 00:00:00 GMT", 1)])
+def test_doctor_reports_an_announced_end(fetcher: Fetcher, sunset: str, status: int) -> None:
+    """Read ``Sunset`` off GitHub's own response: in order until the date, a failure with a remedy from then on."""
+    with _ending(sunset) as root:
+        done = fetcher("doctor", "--json", github_api_url=root)
+
+    found = {one["name"]: one for one in json.loads(done.out)}
+    assert done.status == status
+    assert found["token"]["ok"]
+    assert found["api"]["ok"] == (status == 0)
+    assert ("2100-01-01" if status == 0 else "2025-03-10") in found["api"]["said"]
+    assert found["api"]["remedy"] == ("" if status == 0 else "Install a newer Fetcher")
+
+
+@contextmanager
+def _ending(sunset: str) -> Iterator[str]:
+    """Serve a GitHub whose every response announces the end of its API version; yield its root."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            for name, value in {"Content-Type": "application/json", "Content-Length": "2", "Sunset": sunset}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *arguments: object) -> None:
+            """Print nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_doctor_without_any_upstream(bare: Fetcher) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+import fetcher
 from fetcher.github.classify import classify, excerpt, message_of, read_quota, validators_of
+from fetcher.github.requests import API_VERSION
 from fetcher.model import Quota, Validators
 from fetcher.outcome import (
     BlockCause,
@@ -77,10 +80,26 @@ def test_a_rejected_credential() -> None:
     assert outcome == Unauthorized("GitHub does not accept the credential: Bad credentials")
 
 
-@pytest.mark.parametrize("status", [404, 410])
-def test_gone(status: int) -> None:
+def test_gone() -> None:
     """Missing, private and deleted look alike."""
-    assert isinstance(classify(refusal(status, "Not Found")), Gone)
+    assert isinstance(classify(refusal(404, "Not Found")), Gone)
+
+
+def test_a_retired_api_version_is_no_deleted_repository() -> None:
+    """Name the version and the remedy on a 410: the fault is ours, whatever was requested."""
+    outcome = classify(refusal(410, "This version is no longer supported"))
+    assert outcome == Malformed(
+        f"GitHub has retired version {API_VERSION} of its REST API (status 410): install a newer Fetcher. "
+        "GitHub's message: This version is no longer supported"
+    )
+
+
+def test_the_api_version_is_written_once() -> None:
+    """Find the pinned version in one file of the package, so that a change of it is a change of one line."""
+    package = Path(fetcher.__file__).parent
+    holding = [path.relative_to(package) for path in package.rglob("*.py") if API_VERSION in path.read_text("utf-8")]
+    assert holding == [Path("github/requests.py")]
+    assert (package / holding[0]).read_text("utf-8").count(API_VERSION) == 1
 
 
 def test_a_legal_block() -> None:

@@ -132,9 +132,9 @@ def test_random_json(value: Any) -> None:
     read_all(Response(200, JSON, json.dumps(value).encode()))
 
 
-@given(st.dictionaries(st.sampled_from(["data", "errors"]), json_values))
+@given(st.dictionaries(st.sampled_from(["data", "errors", "message"]), json_values))
 def test_random_graphql(value: Any) -> None:
-    """Any data and any errors in GraphQL's own frame."""
+    """Accept any data, errors and message in GraphQL's own frame."""
     read_all(Response(200, JSON, json.dumps(value).encode()))
 
 

@@ -29,7 +29,7 @@ from fetcher.outcome import (
     Unauthorized,
 )
 from fetcher.wire import Answer, Fault, NoAnswer
-from tests.unit.github.recorded import RESET, SPENT, recorded, refusal, response
+from tests.unit.github.recorded import RESET, SECONDARY, SPENT, recorded, refusal, response
 
 IDS = ("MDEwOlJlcG9zaXRvcnkzMDAwNDgx", "R_kgDOKbknAg", "R_kgDOKbknAw")
 PUSHED = datetime(2026, 10, 30, 20, 5, 15, tzinfo=UTC)
@@ -205,11 +205,72 @@ def test_the_primary_limit_as_http_200(kind: str) -> None:
     assert read_by_id(response(body, headers=SPENT), IDS) == Throttled("no more", reset_at=RESET)
 
 
+@pytest.mark.parametrize("kind", ["RATE_LIMITED", "RATE_LIMIT"])
+@pytest.mark.parametrize("remaining", ["0", "4"])
+def test_the_primary_limit_with_points_left(kind: str, remaining: str) -> None:
+    """Wait for the reset also where points are left: a query can cost more than that."""
+    body = {"errors": [{"type": kind, "message": "API rate limit exceeded for user ID 1."}]}
+    answer = response(body, headers={"x-ratelimit-remaining": remaining, "x-ratelimit-resource": "graphql"})
+    assert read_by_id(answer, IDS) == Throttled("API rate limit exceeded for user ID 1.", reset_at=RESET)
+
+
+@pytest.mark.parametrize(
+    ("message", "headers", "expected"),
+    [
+        (SECONDARY, {"x-ratelimit-remaining": "4"}, Throttled(SECONDARY)),
+        ("abuse detection mechanism", {"x-ratelimit-remaining": "4"}, Throttled("abuse detection mechanism")),
+        ("no more", {"retry-after": "9"}, Throttled("no more", retry_after=timedelta(seconds=9))),
+        ("no more", {"x-ratelimit-reset": "soon"}, Throttled("no more")),
+    ],
+)
+def test_a_rate_limit_error_that_names_no_reset(message: str, headers: dict[str, str], expected: Throttled) -> None:
+    """Keep the rules of a secondary limit for its words, for ``retry-after``, and without a readable reset."""
+    body = {"errors": [{"type": "RATE_LIMITED", "message": message}]}
+    assert read_by_id(response(body, headers=headers), IDS) == expected
+
+
 def test_a_secondary_limit_as_http_200() -> None:
     """A limit in words alone is one too, also beside data."""
     body = {"data": {"nodes": []}, "errors": [{"message": "You have exceeded a secondary rate limit"}]}
     outcome = read_by_name(response(body, headers={"retry-after": "9"}), 3)
     assert outcome == Throttled("You have exceeded a secondary rate limit", timedelta(seconds=9))
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause"),
+    [
+        ({"retry-after": "30"}, {"retry_after": timedelta(seconds=30)}),
+        ({**SPENT, "retry-after": "30"}, {"retry_after": timedelta(seconds=30)}),
+        (SPENT, {"reset_at": RESET}),
+        ({}, {}),
+    ],
+)
+@pytest.mark.parametrize("message", [SECONDARY, "You have triggered an abuse detection mechanism."])
+def test_a_secondary_limit_as_a_top_level_message(headers: dict[str, str], pause: dict[str, Any], message: str) -> None:
+    """Read a status of 200 with REST's error form as a limit: ``retry-after``, then the reset, then no named pause."""
+    answer = refusal(200, message, headers)
+    assert read_by_id(answer, IDS) == read_by_name(answer, 3) == read_viewer(answer) == Throttled(message, **pause)
+
+
+@pytest.mark.parametrize("message", ["Problems parsing JSON", "x" * 5_000])
+def test_another_top_level_message_is_malformed(message: str) -> None:
+    """Report GitHub's own words, cut to a line, where a status of 200 carries REST's error form."""
+    outcome = read_by_id(refusal(200, message), IDS)
+    assert isinstance(outcome, Malformed)
+    assert outcome.reason.startswith(f"GitHub reports an error with status 200: {message[:119]}")
+    assert len(outcome.reason) < 170
+
+
+@pytest.mark.parametrize("message", [None, 5, "", [SECONDARY], {"a": SECONDARY}])
+def test_a_top_level_message_that_is_no_text(message: object) -> None:
+    """Fall back to the general reason where ``message`` has another type or no text."""
+    outcome = read_by_id(response({"message": message}), IDS)
+    assert outcome == Malformed("GraphQL answer without data and without an error")
+
+
+def test_a_top_level_message_beside_data_is_not_read() -> None:
+    """Read the repositories of a body with data, whatever fields stand beside it."""
+    assert by_id({**recorded("graphql_by_id"), "message": SECONDARY}).outcomes[0] == Fetched(ORGANIZATIONS)
 
 
 @pytest.mark.parametrize(

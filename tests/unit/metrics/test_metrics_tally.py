@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from fetcher.metrics import COUNTED, RedisCounters, Tally
-from fetcher.metrics.declared import OTHER, TASKS, Histogram, TaskEnd
+from fetcher.metrics.declared import OTHER, TASKS, Gauge, Histogram, TaskEnd
 from fetcher.metrics.families import families
 from fetcher.metrics.keeper import SILENT
 from fetcher.model import Purpose, Record, Source, Upstream
@@ -71,6 +71,46 @@ def test_pauses_by_cause(outcome: object, cause: str) -> None:
     tally = Tally()
     tally.asked(asking(), Response(403, {}, b""), outcome)
     assert samples(tally)["fetcher_pauses_total", "core", cause] == 1
+
+
+def test_an_announced_end_of_the_api_version() -> None:
+    """Count the responses that announce an end, by route, and keep the latest date as a Unix time."""
+    tally = Tally()
+    tally.asked(asking(), Response(200, {"deprecation": "true", "sunset": "@1836259200"}, b""), None)
+    tally.asked(asking(), Response(410, {"sunset": "Sat, 11 Mar 2028 00:00:00 GMT"}, b""), None)
+    tally.asked(asking(), Response(304, {"deprecation": "@1773100800"}, b""), NotModified())
+    tally.asked(asking(), Response(200, {}, b""), None)
+    tally.asked(asking(), NoAnswer(Fault.TIMED_OUT, "x"), None)
+    tally.asked(asking(Route.VIEWER), Response(200, {"sunset": "soon"}, b""), None)
+    found = samples(tally)
+    assert found["fetcher_deprecated_responses_total", "compare"] == 3
+    assert found["fetcher_deprecated_responses_total", "viewer"] == 1
+    assert found["fetcher_sunset_timestamp_seconds", "compare"] == 1836345600
+    assert ("fetcher_sunset_timestamp_seconds", "viewer") not in found
+
+
+def test_only_github_s_announcements_count() -> None:
+    """Ignore the headers of an index: its API version is another one."""
+    tally = Tally()
+    request = Request(Upstream.PYPI, Resource.PYPI, Route.PYPI_JSON, "https://index.invalid/x")
+    tally.asked(request, Response(200, {"sunset": "@1836259200"}, b""), None)
+    found = samples(tally)
+    assert found["fetcher_deprecated_responses_total", "pypi_json"] == 0
+    assert not [name for name, *_ in found if name == "fetcher_sunset_timestamp_seconds"]
+
+
+def test_a_date_that_could_not_be_reported_yields_to_a_newer_one() -> None:
+    """Keep the later of two values of a gauge when figures are given back, and add up the sums."""
+    tally = Tally()
+    tally.asked(asking(), Response(200, {"sunset": "@100"}, b""), None)
+    taken = tally.take()
+    tally.asked(asking(), Response(200, {"sunset": "@200"}, b""), None)
+    tally.give_back(taken)
+    assert samples(tally)["fetcher_sunset_timestamp_seconds", "compare"] == 200
+    tally.give_back(taken)
+    found = samples(tally)
+    assert found["fetcher_sunset_timestamp_seconds", "compare"] == 100
+    assert found["fetcher_deprecated_responses_total", "compare"] == 1
 
 
 def test_refreshes_by_source_and_outcome() -> None:
@@ -141,7 +181,8 @@ def test_names_are_as_prometheus_asks() -> None:
         assert re.fullmatch(r"fetcher_[a-z_]+[a-z]", metric.name)
         assert metric.help.endswith(".")
         assert not metric.name.endswith("_total")
-        assert ("seconds" in metric.name) == (isinstance(metric, Histogram) and "packages" not in metric.name)
+        timed = isinstance(metric, Gauge) or (isinstance(metric, Histogram) and "packages" not in metric.name)
+        assert ("seconds" in metric.name) == timed
 
 
 def test_what_another_version_counted() -> None:

@@ -1,0 +1,81 @@
+"""Statistics batches that GitHub throttles, through the real exchange and the real ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fetcher.budget import MemoryBudget
+from fetcher.exchange import Exchange
+from fetcher.github.requests import PUBLIC_API, api_at, statistics_by_id
+from fetcher.github.statistics import BatchAnswer, read_by_id
+from fetcher.model import Purpose, Target, Upstream
+from fetcher.outcome import Deferred, Failure, Throttled
+from fetcher.ports import Ask, Grant
+from fetcher.refresh.batches import BatchSize, ask_in_batches
+from fetcher.wire import Resource, Response
+from tests.fakes import ScriptedTransport, StoppedClock
+from tests.unit.github.recorded import RESET, SECONDARY, response
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+API = api_at(PUBLIC_API)
+TARGETS = [
+    Target(n, str(n), "lease", frozenset(), repo=None, node_id=f"R_{n}", database_id=n, project=None)
+    for n in range(1, 11)
+]
+
+
+class Batches:
+    """Ten packages, a ledger in memory, and a GitHub that returns one response to every query."""
+
+    def __init__(self, response: Response) -> None:
+        self.budget = MemoryBudget()
+        self.transport = ScriptedTransport(lambda request: response, [PUBLIC_API])
+        self.exchange = Exchange(self.transport, self.budget, StoppedClock(NOW), {Upstream.GITHUB: "account:1"})
+
+    async def query(self, batch: Sequence[Target]) -> BatchAnswer | Failure | Deferred:
+        """Request the statistics of ``batch`` by node id."""
+        ids = [target.node_id or "" for target in batch]
+        request = statistics_by_id(API, ids)
+        return await self.exchange.ask(request, Purpose.BACKGROUND, lambda answer: read_by_id(answer, ids))
+
+    async def paused_until(self) -> dict[Resource, datetime | None]:
+        """Return the end of each resource's pause, as the ledger reports it."""
+        return {each.resource: each.paused_until for each in await self.budget.standings(NOW)}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": SECONDARY, "documentation_url": "https://docs.github.com/graphql"},
+        {"data": None, "message": SECONDARY},
+        {"errors": [{"message": SECONDARY}]},
+    ],
+)
+async def test_a_secondary_limit_with_status_200_costs_one_request(body: object) -> None:
+    """Send one query, not one for each half and package, and pause the account as ``retry-after`` demands."""
+    batches = Batches(response(body, headers={"retry-after": "30", "x-ratelimit-resource": "graphql"}))
+    outcomes = await ask_in_batches(TARGETS, batches.query, BatchSize())
+    assert len(batches.transport.requests) == 1
+    assert set(outcomes.values()) == {Throttled(SECONDARY, retry_after=timedelta(seconds=30))}
+    paused = await batches.paused_until()
+    assert paused[Resource.GRAPHQL] == NOW + timedelta(seconds=32)
+    assert isinstance(await batches.query(TARGETS), Deferred)
+    assert len(batches.transport.requests) == 1
+
+
+async def test_a_primary_limit_with_points_left_pauses_graphql_alone() -> None:
+    """Defer GraphQL until the reset that the headers name, and go on with REST."""
+    body = {"errors": [{"type": "RATE_LIMIT", "message": "API rate limit exceeded for user ID 1."}]}
+    batches = Batches(response(body, headers={"x-ratelimit-remaining": "4", "x-ratelimit-resource": "graphql"}))
+    await ask_in_batches(TARGETS, batches.query, BatchSize())
+    assert len(batches.transport.requests) == 1
+    reset = RESET + timedelta(seconds=2)
+    deferred = await batches.query(TARGETS)
+    assert isinstance(deferred, Deferred)
+    assert deferred.until == reset
+    rest = Ask("account:1", Resource.CORE, Purpose.BACKGROUND)
+    assert isinstance(await batches.budget.reserve(rest, NOW), Grant)
+    assert await batches.paused_until() == {Resource.GRAPHQL: reset, Resource.CORE: None}

@@ -1,0 +1,55 @@
+"""What ``fetcher doctor`` reports of an announced end of GitHub's API version."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from fetcher.cli.doctor import Finding, announced_end, github_finding
+from fetcher.github.requests import API_VERSION
+from fetcher.wire import Answer, Fault, NoAnswer, Response
+from tests.unit.github.recorded import refusal, response
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+DEPRECATED = "Tue, 10 Mar 2026 00:00:00 GMT"
+VERSION = f"version {API_VERSION} of GitHub's REST API"
+
+
+@pytest.mark.parametrize("answer", [response({}), Response(200, {}, b"{}"), NoAnswer(Fault.TIMED_OUT, "late")])
+def test_no_end_is_announced(answer: Answer) -> None:
+    """Report nothing where GitHub announces nothing or does not answer."""
+    assert announced_end(answer, NOW) == []
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_an_end_to_come(status: int) -> None:
+    """Report the date and the days left, as a finding that is in order."""
+    answer = response({}, status, {"deprecation": DEPRECATED, "sunset": "Fri, 10 Mar 2028 00:00:00 GMT"})
+    (finding,) = announced_end(answer, NOW)
+    assert finding == Finding(
+        "api", True, f"{VERSION} is served until 2028-03-10, another 474 d; install a newer Fetcher before"
+    )
+
+
+@pytest.mark.parametrize("sunset", ["@1795262400", "Sat, 21 Nov 2026 12:00:00 GMT", "2026-11-20"])
+def test_an_end_that_has_passed(sunset: str) -> None:
+    """Fail from the announced moment on, with the remedy."""
+    (finding,) = announced_end(response({}, headers={"sunset": sunset}), NOW)
+    assert not finding.ok
+    assert finding.said.startswith(f"{VERSION} was announced to end on 2026-11-2")
+    assert finding.remedy == "Install a newer Fetcher"
+
+
+@pytest.mark.parametrize("headers", [{"deprecation": "true"}, {"deprecation": DEPRECATED, "sunset": "soon"}])
+def test_an_end_without_a_date(headers: dict[str, str]) -> None:
+    """Report the deprecation alone: no date has passed."""
+    (finding,) = announced_end(response({}, headers=headers), NOW)
+    assert finding == Finding("api", True, f"{VERSION} is deprecated; GitHub names no date for its end")
+
+
+def test_a_retired_version() -> None:
+    """Name the remedy of a 410, which is not the network."""
+    finding = github_finding(refusal(410, "Gone"), anonymous=False)
+    assert (finding.name, finding.ok, finding.remedy) == ("github", False, "Install a newer Fetcher")
+    assert API_VERSION in finding.said
