@@ -102,7 +102,7 @@ def settle(listed: Contributors, known: Contributors | None, history: History, n
     """Return what GitHub's list and the history together state.
 
     A list of an older head is taken as it is. One of a young head may be hours old: it is settled where it is what
-    the history says of the head, or of one some commits before it. Else everybody that the history shows is kept.
+    the history says of the head, or of one some commits before it. Else the authors in the history are kept.
     """
     if not history.is_young(now):
         return Derived(listed, settled=True)
@@ -112,8 +112,8 @@ def settle(listed: Contributors, known: Contributors | None, history: History, n
         place = {person.login: index for index, person in enumerate(listed.people)}
         people = _ordered(sorted(known.people, key=lambda person: place.get(person.login, len(place))))
         return Derived(Contributors(people), settled=_is_order_certain(people, listed.people))
-    logins = {person.login for person in listed.people}
-    missing = [person for person in known.people if person.login not in logins]
+    unlisted = {commit.login for commit in history.commits} - {person.login for person in listed.people}
+    missing = [person for person in known.people if person.login in unlisted]
     return Derived(Contributors(_ordered([*listed.people, *missing])), settled=False)
 
 
