@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher import outcome
-from fetcher.model import Source, SourceState
+from fetcher.model import DueReason, Source, SourceState
 from fetcher.outcome import (
     BlockCause,
     Blocked,
@@ -33,14 +32,12 @@ from fetcher.outcome import (
 from fetcher.planner import (
     LONGEST_PAUSE,
     Cadence,
-    DueReason,
     Next,
     Pauses,
     is_gone,
     phase,
     schedule,
     slot,
-    why_due,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -160,13 +157,13 @@ def test_every_outcome_is_tried() -> None:
 @pytest.mark.parametrize("what", [Fetched("value"), NotModified()], ids=kind)
 def test_an_answer_resets_everything(what: outcome.Outcome[Any]) -> None:
     """A success forgets the failures before it and leads to the package's slot."""
-    assert planned(what, FAILING) == Next(slot(7, NOW, DAY), True, 0, None, None)
+    assert planned(what, FAILING) == Next(slot(7, NOW, DAY), DueReason.SLOT, True, 0, None, None)
 
 
 def test_a_list_too_large_counts_as_an_answer() -> None:
     """It is asked again at the slow re-check, and its reason is kept."""
     plan = planned(Blocked(BlockCause.TOO_LARGE, "too large"), FAILING)
-    assert plan == Next(slot(7, NOW, CADENCE.recheck), True, 0, None, "too large")
+    assert plan == Next(slot(7, NOW, CADENCE.recheck), DueReason.RECHECK, True, 0, None, "too large")
 
 
 @pytest.mark.parametrize(
@@ -188,8 +185,8 @@ def test_failures_count_and_pause(what: outcome.Outcome[Any], pauses: Pauses) ->
     """Each failure counts one more, keeps when the first was, tells why, and waits its own growing pause."""
     first, fourth = planned(what), planned(what, FAILING)
     message = "redirected to there" if isinstance(what, Moved) else "why"
-    assert first == Next(NOW + pauses.after(1), False, 1, NOW, message)
-    assert fourth == Next(NOW + pauses.after(4), False, 4, NOW - DAY, message)
+    assert first == Next(NOW + pauses.after(1), DueReason.COOLING, False, 1, NOW, message)
+    assert fourth == Next(NOW + pauses.after(4), DueReason.COOLING, False, 4, NOW - DAY, message)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +205,7 @@ def test_failures_count_and_pause(what: outcome.Outcome[Any], pauses: Pauses) ->
 def test_waiting_is_no_failure(what: outcome.Outcome[Any], due_at: datetime) -> None:
     """What had to wait is due when told, at most a day later, and stands as it stood before."""
     plan = planned(what, FAILING)
-    assert plan == Next(due_at, False, 3, NOW - DAY, "before")
+    assert plan == Next(due_at, DueReason.QUOTA, False, 3, NOW - DAY, "before")
 
 
 @pytest.mark.parametrize(
@@ -244,55 +241,3 @@ def test_missing_ones_take_days_to_strike_out() -> None:
     assert 3 <= state.failures <= 5
     assert state.last_failed_at is not None
     assert 2 * DAY <= state.last_failed_at - NOW <= 7 * DAY
-
-
-# --- why then ---------------------------------------------------------------------------------------------------
-
-
-def _folded(state: SourceState, what: outcome.Outcome[Any], at: datetime) -> SourceState:
-    """``state`` after ``what``, as the store keeps it."""
-    plan = schedule(7, state, what, at, CADENCE)
-    return replace(
-        state,
-        observed_at=at,
-        answered_at=at if plan.answered else state.answered_at,
-        failures=plan.failures,
-        first_failed_at=plan.first_failed_at,
-        last_failed_at=state.last_failed_at if plan.answered else at,
-        outcome=kind(what),
-        due_at=plan.due_at,
-    )
-
-
-@given(st.lists(st.sampled_from([one for one in EVERY if not isinstance(one, Deferred | Throttled)]), min_size=1))
-def test_every_due_time_that_the_planner_gave_is_explained(outcomes: list[outcome.Outcome[Any]]) -> None:
-    """After any outcomes, the last one's rule is recognised: a slot, the slow re-check, or a pause."""
-    state, at = FRESH, NOW
-    for what in outcomes:
-        state = _folded(state, what, at)
-        at += HOUR
-    last = outcomes[-1]
-    expected = DueReason.COOLING
-    if isinstance(last, Fetched | NotModified):
-        expected = DueReason.SLOT
-    elif isinstance(last, Blocked) and last.cause is BlockCause.TOO_LARGE:
-        expected = DueReason.RECHECK
-    assert why_due(7, state, CADENCE) is expected
-
-
-def test_due_times_that_no_pause_and_no_slot_gave() -> None:
-    """Never asked, without a time, throttled, moved, asked for by somebody, and put off in a pause."""
-    answered_one = _folded(replace(FRESH, source=Source.COMMITS, revision="abc"), Fetched(1), NOW)
-    soon = replace(answered_one, due_at=NOW + MINUTE)
-    cases = {
-        DueReason.FOLLOWS: (SourceState(Source.COMMITS), None),
-        DueReason.FIRST: (replace(FRESH, due_at=NOW), None),
-        DueReason.QUOTA: (_folded(FRESH, Throttled("why"), NOW), None),
-        DueReason.MOVED: (soon, "def"),
-        DueReason.OTHERWISE: (soon, "abc"),
-    }
-    for reason, (state, head) in cases.items():
-        assert why_due(7, state, CADENCE, head) is reason
-    assert why_due(7, replace(soon, source=Source.PYPI, expected="9"), CADENCE) is DueReason.MOVED
-    cooling = _folded(FAILING, Transient("why"), NOW)
-    assert why_due(7, replace(cooling, due_at=NOW), CADENCE) is DueReason.OTHERWISE

@@ -116,7 +116,7 @@ def test_after_a_change_of_address_only_a_new_claim_counts() -> None:
     """A source started afresh takes the answer of who has claimed it since, even by a clock that is behind."""
     fresh = SourceState(Source.GITHUB, observed_at=NOW)
     assert started_afresh(fresh)
-    record = Record(1, Source.GITHUB, "mine", NOW - timedelta(hours=1), NOW, "fetched", answered=True)
+    record = Record(1, Source.GITHUB, "mine", NOW - timedelta(hours=1), NOW, outcome="fetched", answered=True)
     assert not takes(fresh, record)
     assert not takes(fresh, replace(record, lease=None))
     assert takes(replace(fresh, lease="mine"), record)
