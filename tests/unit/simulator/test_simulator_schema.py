@@ -187,6 +187,17 @@ def test_an_exhausted_quota_is_an_error_in_a_good_answer() -> None:
     assert ask(world, "{ viewer { login } }", ledger=ledger)["errors"][0]["type"] == "RATE_LIMITED"
 
 
+def test_a_query_dearer_than_the_rest_of_the_quota_has_another_type_of_error() -> None:
+    """RATE_LIMIT while points are left: nothing is charged, and the quota is as it was."""
+    ledger = Ledger(Limits(graphql_per_hour=3))
+    text = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Repository { %s } } }"
+    four = " ".join(f"n{number}: watchers {{ totalCount }}" for number in range(4))
+    answer = ask(world_of_seeds(), text % four, ledger=ledger, ids=["R_kgDOunknown"] * 100)
+
+    assert answer["errors"][0]["type"] == "RATE_LIMIT"
+    assert ledger.standing("ann", Resource.GRAPHQL, NOW).remaining == 3
+
+
 @pytest.mark.parametrize(
     ("text", "requests", "points"),
     [
