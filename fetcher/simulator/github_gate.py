@@ -7,6 +7,7 @@ from fetcher.simulator.credentials import Credentials, token_of
 from fetcher.simulator.exchange import Answer, Call, message
 from fetcher.simulator.faults import SECONDARY, Rule, secondary_status
 from fetcher.simulator.github_graphql import rate_limited
+from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.journal import ASKED_WHILE_WAITING
 from fetcher.simulator.limits import ANONYMOUS, Form, Ledger, Reason, Refusal, Resource, whole_seconds
 
@@ -20,7 +21,8 @@ APP_IDENTITY = "app"
 class GitHubGate:
     """The gate of every GitHub route."""
 
-    def __init__(self, credentials: Credentials, ledger: Ledger) -> None:
+    def __init__(self, credentials: Credentials, ledger: Ledger, options: GitHubOptions) -> None:
+        self._options = options
         self._credentials = credentials
         self._ledger = ledger
 
@@ -69,6 +71,9 @@ class GitHubGate:
             self._ledger.charge(call.identity, Resource.CORE, answer.points, call.now)
         headers = answer.headers
         headers["x-github-request-id"] = secrets.token_hex(8).upper()
+        for name, text in (("deprecation", self._options.deprecation), ("sunset", self._options.sunset)):
+            if text is not None:
+                headers[name] = text
         if not call.identity:
             return
         resource = _resource(call)
