@@ -121,6 +121,23 @@ def test_a_renamed_repository_redirects_to_its_number(simulator: Simulator, gith
     assert len(followed.json()) == 3
 
 
+def test_node_ids_change_their_form_while_it_runs(simulator: Simulator, github: httpx.Client) -> None:
+    """From the action on, REST, the actions and the truth give the other form; the number stays."""
+    control = f"{simulator.url}/_simulator"
+    before = github.get(f"/repos/{LESSCPY}").json()
+    httpx.post(f"{control}/actions", json={"action": "node_ids", "target": "legacy"})
+    after = github.get(f"/repos/{LESSCPY}").json()
+    pushed = httpx.post(f"{control}/actions", json={"action": "push", "target": LESSCPY}).json()
+    truth = httpx.get(f"{control}/truth/{LESSCPY}").json()
+    refused = httpx.post(f"{control}/actions", json={"action": "node_ids", "target": "old"})
+
+    assert (before["node_id"][:2], after["node_id"][:4]) == ("R_", "MDEw")
+    assert before["id"] == after["id"]
+    assert after["owner"]["node_id"] != before["owner"]["node_id"]
+    assert pushed["node_id"] == truth["node_id"] == after["node_id"]
+    assert refused.status_code == 400
+
+
 def test_missing_private_and_blocked_repositories(simulator: Simulator, github: httpx.Client) -> None:
     """404 for what is gone or private, 403 and 451 for what is blocked, on every route."""
     names = ["codingjoe/django-vies", "jazzband/django-flatblocks", "openwisp/django-loci"]
@@ -187,6 +204,48 @@ def test_participation_holds_merges_or_not_or_is_wrong(counting: Participation) 
     assert (truth["participation"][-1], truth["participation_without_merges"][-1]) == (4, 3)
     assert sum(week["total"] for week in activity) == 3
     assert truth["commits"] == changes.repository_of(world, LESSCPY).history.count
+
+
+def test_a_missing_default_branch_has_no_commits(simulator: Simulator, github: httpx.Client) -> None:
+    """404 for the branch and for comparing with it; a commit is still found by its oid."""
+    oid = github.get(f"/repos/{LESSCPY}/commits").json()[0]["sha"]
+    action = {"action": "set", "target": LESSCPY, "default_branch_missing": True}
+    httpx.post(f"{simulator.url}/_simulator/actions", json=action)
+    paths = (
+        "commits",
+        f"commits?sha={oid}",
+        f"compare/{oid}...main",
+        f"compare/{oid}...HEAD",
+        f"compare/{oid}...{oid}",
+    )
+
+    assert [github.get(f"/repos/{LESSCPY}/{path}").status_code for path in paths] == [404, 200, 404, 404, 200]
+
+
+def test_the_end_of_a_version_is_announced_and_comes(simulator: Simulator, github: httpx.Client) -> None:
+    """Deprecation and Sunset stand in every answer until they are cleared; a retired version's requests get 410."""
+    control = f"{simulator.url}/_simulator/actions"
+    announced = {"deprecation": "@1773792000", "sunset": "Thu, 01 Oct 2026 00:00:00 GMT"}
+    url = f"/repos/{LESSCPY}"
+    wrong = httpx.post(control, json={"action": "deprecate", "sunset": 5})
+    httpx.post(control, json={"action": "deprecate", **announced})
+    graphql = httpx.post(
+        simulator.graphql_url,
+        json={"query": "{ viewer { login } }"},
+        headers={"authorization": "token simulated-token"},
+    )
+    for answer in (github.get(url), github.get("/rate_limit"), graphql):
+        assert {name: answer.headers[name] for name in announced} == announced
+    httpx.post(control, json={"action": "deprecate", "deprecation": None, "sunset": None})
+    httpx.post(control, json={"action": "retire_version", "target": "2022-11-28"})
+    old, new = (github.get(url, headers={"x-github-api-version": one}) for one in ("2022-11-28", "2026-03-10"))
+    httpx.post(control, json={"action": "retire_version", "target": "2022-11-28", "retired": False})
+    again = github.get(url, headers={"x-github-api-version": "2022-11-28"})
+
+    assert wrong.status_code == 400
+    assert (old.status_code, new.status_code, again.status_code) == (410, 200, 200)
+    assert "2022-11-28" in old.json()["message"]
+    assert not announced.keys() & new.headers.keys()
 
 
 def test_contributors_may_be_hours_old() -> None:

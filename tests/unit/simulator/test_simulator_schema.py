@@ -20,9 +20,10 @@ from fetcher.simulator import changes
 from fetcher.simulator.catalogue import seeds, synthetic
 from fetcher.simulator.clock import Clock
 from fetcher.simulator.github_graphql import load_schema
+from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.graphql_cost import CostReader
 from fetcher.simulator.limits import Ledger, Limits, Resource
-from fetcher.simulator.repository import Block
+from fetcher.simulator.repository import Block, NodeIds, database_id_of, node_id
 from fetcher.simulator.world import World
 from tests.unit.simulator.graphql_queries import NOW, ask
 
@@ -107,6 +108,21 @@ def test_a_missing_repository_is_a_null_and_an_error_with_its_path() -> None:
     assert sum(node is not None for node in answer["data"]["nodes"]) == 3
 
 
+@pytest.mark.parametrize("form", NodeIds)
+def test_either_form_of_node_id_is_taken_and_the_one_in_force_is_given(form: NodeIds) -> None:
+    """Repositories are found by both forms; every id of the answer has the form in force."""
+    world = world_of_seeds()
+    repository = changes.repository_of(world, "lesscpy/lesscpy")
+    ids = [node_id("Repository", repository.database_id, one) for one in NodeIds]
+    text = "query($ids: [ID!]!) { nodes(ids: $ids) { id ... on Repository { owner { id } } } viewer { id } }"
+    data = ask(world, text, options=GitHubOptions(node_ids=form), ids=ids)["data"]
+
+    given = node_id("Repository", repository.database_id, form)
+    assert [node["id"] for node in data["nodes"]] == [given, given]
+    assert database_id_of(data["nodes"][0]["owner"]["id"], "User") is not None
+    assert data["viewer"]["id"].startswith("U_") is (form is NodeIds.NEW)
+
+
 def test_renames_are_followed_unless_told_otherwise() -> None:
     """The old name resolves silently; with followRenames: false it does not."""
     world = world_of_seeds()
@@ -132,6 +148,23 @@ def test_an_empty_repository_has_no_branch() -> None:
     answer = ask(world, '{ repository(owner: "lesscpy", name: "lesscpy") { isEmpty defaultBranchRef { name } } }')
 
     assert answer["data"]["repository"] == {"isEmpty": True, "defaultBranchRef": None}
+
+
+def test_a_default_branch_may_be_missing_from_a_repository_with_commits() -> None:
+    """defaultBranchRef is null while isEmpty is false, HEAD leads nowhere, and an oid is still found."""
+    world = world_of_seeds()
+    repository = changes.set_facts(world, "lesscpy/lesscpy", changes.Facts(default_branch_missing=True))
+    oid = repository.history.commits()[-1].oid
+    text = """query($oid: GitObjectID!) { repository(owner: "lesscpy", name: "lesscpy") {
+        isEmpty defaultBranchRef { name } head: object(expression: "HEAD") { oid } commit: object(oid: $oid) { oid }
+    } }"""
+
+    assert ask(world, text, oid=oid)["data"]["repository"] == {
+        "isEmpty": False,
+        "defaultBranchRef": None,
+        "head": None,
+        "commit": {"oid": oid},
+    }
 
 
 def test_history_is_newest_first_and_cut_by_dates() -> None:
@@ -169,6 +202,17 @@ def test_an_exhausted_quota_is_an_error_in_a_good_answer() -> None:
 
     assert "errors" not in ask(world, "{ viewer { login } }", ledger=ledger)
     assert ask(world, "{ viewer { login } }", ledger=ledger)["errors"][0]["type"] == "RATE_LIMITED"
+
+
+def test_a_query_dearer_than_the_rest_of_the_quota_has_another_type_of_error() -> None:
+    """RATE_LIMIT while points are left: nothing is charged, and the quota is as it was."""
+    ledger = Ledger(Limits(graphql_per_hour=3))
+    text = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Repository { %s } } }"
+    four = " ".join(f"n{number}: watchers {{ totalCount }}" for number in range(4))
+    answer = ask(world_of_seeds(), text % four, ledger=ledger, ids=["R_kgDOunknown"] * 100)
+
+    assert answer["errors"][0]["type"] == "RATE_LIMIT"
+    assert ledger.standing("ann", Resource.GRAPHQL, NOW).remaining == 3
 
 
 @pytest.mark.parametrize(
