@@ -14,6 +14,7 @@ from fetcher.model import (
     CommitDays,
     Contribution,
     Contributors,
+    DueReason,
     Observed,
     RepoRef,
     Source,
@@ -99,10 +100,10 @@ def test_new_packages_are_due(catalogue: Catalogue) -> None:
     """The repository and the project are due at once; contributors and commits wait for the repository's answer."""
     catalogue.add("a", project=True)
     assert catalogue.get("a").states == {
-        Source.GITHUB: SourceState(Source.GITHUB, due_at=NOW),
+        Source.GITHUB: SourceState(Source.GITHUB, due_at=NOW, due_reason=DueReason.FIRST),
         Source.CONTRIBUTORS: SourceState(Source.CONTRIBUTORS),
         Source.COMMITS: SourceState(Source.COMMITS),
-        Source.PYPI: SourceState(Source.PYPI, due_at=NOW),
+        Source.PYPI: SourceState(Source.PYPI, due_at=NOW, due_reason=DueReason.FIRST),
     }
 
 

@@ -34,7 +34,7 @@ def test_what_was_under_way_when_a_package_was_retired_does_not_revive_it(store:
     store.retire([package_id], NOW)
     store.record(
         [
-            Record(package_id, Source.GITHUB, claim.lease, NOW, NOW, "fetched", True),
+            Record(package_id, Source.GITHUB, claim.lease, NOW, NOW, outcome="fetched", answered=True),
             Record(package_id, Source.COMMITS, None, NOW, NOW),
         ]
     )

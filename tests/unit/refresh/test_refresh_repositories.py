@@ -11,7 +11,7 @@ from fetcher.gate import SETTLES_AFTER
 from fetcher.model import Contribution, Contributors, RepoRef
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Facts, Push, push
-from fetcher.simulator.repository import Block
+from fetcher.simulator.repository import Block, NodeIds
 from fetcher.wire import Answer, Request
 from tests.fakes import answer
 from tests.unit.refresh.conftest import DAY, NOW, House, records
@@ -378,11 +378,11 @@ async def test_a_default_branch_that_is_missing_empties_nothing(house: House) ->
 @pytest.mark.parametrize("by", ["id", "name"])
 async def test_node_ids_of_another_form_are_the_same_repository(house: House, by: str) -> None:
     """The day that GitHub answers with ids of another form, nothing fails, and the new ids are stored."""
-    house.service.state.options.node_ids = NodeIds.LEGACY
+    house.service.state.github.node_ids = NodeIds.LEGACY
     await first_pass(house, "alpha", "beta")
     known = house.get("alpha").stats
     assert known is not None
-    house.service.state.options.node_ids = NodeIds.NEW
+    house.service.state.github.node_ids = NodeIds.NEW
     house.tomorrow()
     if by == "name":
         changes.rename(house.world, "octo/alpha", "omega")
