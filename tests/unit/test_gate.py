@@ -211,7 +211,7 @@ class Upstream:
         kept = {one.oid for one in walk({one.oid: one for one in commits}, line[0].oid)} if line else set()
         history = WrittenHistory(one for one in commits if one.oid in kept)
         self.world.put_repository(replace(self.repository, history=history))
-        changes.push(self.world, NAME, forced.then)
+        changes.push(self.world, NAME, forced.then if line else replace(forced.then, merge=False))
 
 
 counts = st.lists(st.integers(1, 12), min_size=4, max_size=4)
