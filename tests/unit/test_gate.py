@@ -1,80 +1,123 @@
-"""The change gate: what a moved head makes necessary to ask, and that what is derived is what asking whole would say.
+"""The change gate: what a moved head makes necessary to request, and what follows from its history.
 
-The oracle is the simulator's truth: its histories, its contributors and participation, and its own comparison bodies.
+The oracle is the simulator's world: its commits in the order of ``git log``, counted by login.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fetcher.commits import rolling_weeks
-from fetcher.gate import COMPARISONS, AskWhole, Compare, Derived, derive, follow_ups, is_current, question
-from fetcher.github.details import Compared, read_comparison
-from fetcher.model import (
-    DETAIL_SOURCES,
-    CommitDays,
-    Contribution,
-    Contributors,
-    NewCommit,
-    RepoRef,
-    Source,
-    SourceState,
-    Target,
+from fetcher import model
+from fetcher.commits import commit_days, history_start
+from fetcher.gate import (
+    Derived,
+    History,
+    derive,
+    follow_ups,
+    is_current,
+    is_list_refused,
+    needs_list,
+    to_request,
 )
-from fetcher.outcome import Fetched, Gone
-from fetcher.simulator.changes import Push, force_push, push
-from fetcher.simulator.exchange import Call, Upstream
-from fetcher.simulator.github_rest import GitHubRest
-from fetcher.simulator.history import Author, Commit, WrittenHistory, commit_activity, contributors, participation
+from fetcher.model import DETAIL_SOURCES, Contribution, Contributors, RepoRef, Source, SourceState, Target
+from fetcher.simulator import changes
+from fetcher.simulator.changes import Push
+from fetcher.simulator.git_log import git_log, limited, total, walk
+from fetcher.simulator.history import Author, Commit, WrittenHistory, grow
 from fetcher.simulator.repository import Repository
-from fetcher.simulator.statistics_jobs import Statistics, StatisticsJobs
 from fetcher.simulator.world import World
-from fetcher.wire import Response
 from tests.fakes import StoppedClock
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
-DAY = timedelta(days=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NAME = "owner/repo"
 KNOWN = ("ann", "bob", "cho", "dan")
+NEW = ("eve", "fay")
 BOTH = frozenset(DETAIL_SOURCES)
 
 
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A branch that was left ``back`` commits ago, committed ``days`` ago, and is merged now by ``merger``."""
+
+    back: int
+    login: str | None
+    commits: int
+    days: int
+    merger: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forced:
+    """A push that takes the newest ``dropped`` commits of the first-parent line away; one of each is an amendment."""
+
+    dropped: int
+    then: Push
+
+
+Step: TypeAlias = Push | Branch | Forced
+
+
+def author(login: str | None) -> Author:
+    """Return the author of a login, and an anonymous one for ``None``."""
+    return Author(login, str(login), f"{login}@example.invalid")
+
+
+def counted(commits: Sequence[Commit]) -> Contributors:
+    """Return the truth: each login's commits of any kind, equal counts in the order of the first commit."""
+    counts = Counter(commit.author.login for commit in commits if commit.author.login)
+    return Contributors(tuple(Contribution(login, number) for login, number in counts.most_common()))
+
+
+def logins(contributors: Contributors) -> list[str]:
+    """Return the logins in their order."""
+    return [person.login for person in contributors.people]
+
+
+def people(text: str) -> Contributors:
+    """Return contributors written as ``ann:3 bob:2``."""
+    pairs = (entry.split(":") for entry in text.split())
+    return Contributors(tuple(Contribution(login, int(number)) for login, number in pairs))
+
+
 @dataclass
-class Upstreams:
-    """One repository in the simulator's world, and everything that GitHub would say of it."""
+class Upstream:
+    """One repository in the simulator's world, its history as GraphQL states it, and the lists that it had."""
 
     clock: StoppedClock
     world: World
+    lists: list[tuple[datetime, Contributors]] = field(default_factory=list)
+    """What the list of contributors was from each moment on."""
 
     @classmethod
-    def started(cls, counts: list[int], ages: list[int]) -> Upstreams:
-        """A history in which each of ``KNOWN`` has so many commits, at those ages in days."""
+    def started(cls, counts: Sequence[int], ages: Sequence[int] = (5,)) -> Upstream:
+        """Start with a line of commits: so many of each of ``KNOWN``, the newest a day old, ``ages`` days apart."""
         clock = StoppedClock(NOW)
-        authors = [login for login, count in zip(KNOWN, counts, strict=True) for _ in range(count)]
-        commits: list[Commit] = []
-        for number, login in enumerate(authors):
-            at = NOW - ages[number % len(ages)] * DAY
+        names = [login for login, count in zip(KNOWN, counts, strict=False) for _ in range(count)]
+        moment, commits = NOW - DAY, list[Commit]()
+        moments = []
+        for number in range(len(names)):
+            moments.append(moment)
+            moment -= ages[number % len(ages)] * DAY + timedelta(minutes=1)
+        for number, (login, at) in enumerate(zip(names, reversed(moments), strict=True)):
             parents = (commits[-1].oid,) if commits else ()
-            commits.append(Commit(f"{number:040x}", Author(login, login, login), at, at, parents))
+            commits.append(Commit(f"{number:040x}", author(login), at, at, parents))
         world = World(clock)
+        history = WrittenHistory(commits)
         world.put_repository(
-            Repository(
-                database_id=1,
-                owner="owner",
-                name="repo",
-                created_at=NOW,
-                pushed_at=NOW,
-                history=WrittenHistory(commits),
-            )
+            Repository(database_id=1, owner="owner", name="repo", created_at=NOW, pushed_at=NOW - DAY, history=history)
         )
-        return cls(clock, world)
+        upstream = cls(clock, world)
+        upstream.lists.append((NOW - DAY, upstream.truth))
+        return upstream
 
     @property
     def repository(self) -> Repository:
@@ -89,26 +132,26 @@ class Upstreams:
         return tip.oid
 
     @property
-    def today(self) -> date:
-        return self.clock.today()
+    def truth(self) -> Contributors:
+        return counted(self.repository.history.commits())
 
-    def commits(self) -> tuple[Commit, ...]:
-        return self.repository.history.commits()
+    def list_of(self, age: timedelta) -> Contributors:
+        """Return the list of contributors as it was this long ago."""
+        then = self.clock.now() - age
+        return next(listed for at, listed in reversed(self.lists) if at <= then)
 
-    def people(self) -> Contributors:
-        """What asking for every contributor would say."""
-        accounts, _ = contributors(self.commits())
-        return Contributors(tuple(Contribution(str(one.author.login), one.contributions) for one in accounts))
+    def history(self) -> History:
+        """Return the history of the head as it is read: the total, and the commits of a year in git's order."""
+        repository, oid = self.repository, self.head
+        log = limited(git_log(repository.history, oid), history_start(self.clock.today()), None)
+        commits = [model.Commit(one.oid, one.author.login, one.authored_at.date(), len(one.parents) > 1) for one in log]
+        return History(oid, total(repository.history, oid), tuple(commits), repository.pushed_at)
 
-    def days(self) -> CommitDays:
-        """What asking for commit activity would say."""
-        weeks = commit_activity(self.commits(), self.today)
-        return CommitDays(weeks[0].start.date(), tuple(count for week in weeks for count in week.days))
-
-    def whole(self) -> Target:
-        """The package right after asking everything whole."""
+    def target(self, contributors: Contributors | None = None) -> Target:
+        """Return the package with the list and the days of the present head stored."""
+        history, now = self.history(), self.clock.now()
         states = {
-            source: SourceState(source, answered_at=NOW, revision=self.head, whole_at=NOW, due_at=NOW + 30 * DAY)
+            source: SourceState(source, answered_at=now, revision=history.oid, due_at=now + 30 * DAY)
             for source in DETAIL_SOURCES
         }
         return Target(
@@ -121,254 +164,303 @@ class Upstreams:
             database_id=1,
             project=None,
             states=states,
-            contributors=self.people(),
-            commit_days=self.days(),
-            head_oid=self.head,
+            contributors=contributors or self.truth,
+            commit_days=commit_days(history.commits, now.date(), history.total, merges=True),
+            head_oid=history.oid,
         )
 
-    def compared(self, base: str) -> Fetched[Compared] | Gone:
-        """The REST body of ``base...head``, 100 a page, read by the real reader."""
-        call = Call(
-            upstream=Upstream.GITHUB,
-            route="compare",
-            method="GET",
-            root="https://api.example",
-            path=f"/repos/{NAME}/compare",
-            parameters={"basehead": f"{base}...{self.head}"},
-            query={"per_page": "100"},
-            headers={},
-            body=b"",
-            address="",
-            now=self.clock.now(),
-        )
-        answer = GitHubRest(self.world, StatisticsJobs(Statistics())).compare(call, self.repository)
-        found = read_comparison(Response(answer.status, {"content-type": answer.content_type}, answer.encoded()))
-        assert isinstance(found, Fetched | Gone)
-        return found
+    def take(self, steps: Sequence[tuple[Step, timedelta]]) -> None:
+        """Let each step happen, and so much time pass after it."""
+        for step, pause in steps:
+            match step:
+                case Push():
+                    changes.push(self.world, NAME, step)
+                case Branch():
+                    self._merge(step)
+                case Forced():
+                    self._force(step)
+            self.lists.append((self.clock.now(), self.truth))
+            self.clock.advance(pause)
 
-    def derived(self, target: Target) -> Derived:
-        answer = self.compared(target.state(Source.COMMITS).revision or "")
-        return derive(answer.value, target, self.today) if isinstance(answer, Fetched) else Derived(None, None)
+    def _first_parents(self) -> list[Commit]:
+        """Return the branch's own line, newest first."""
+        commits = {commit.oid: commit for commit in self.repository.history.commits()}
+        line = [commits[self.head]]
+        while line[-1].parents:
+            line.append(commits[line[-1].parents[0]])
+        return line
 
-    def shows(self, days: CommitDays, then: date) -> list[int]:
-        """What participation says on ``then`` of the commits of the days that are known."""
-        return participation([one for one in self.commits() if one.authored_at.date() >= days.start], then)
+    def _merge(self, branch: Branch) -> None:
+        now, line = self.clock.now(), self._first_parents()
+        fork = line[min(branch.back, len(line) - 1)]
+        at = max(now - branch.days * DAY, fork.committed_at)
+        added: list[Commit] = []
+        parent = fork.oid
+        for number in range(branch.commits):
+            oid = f"{len(self.lists):03}{number:03}".rjust(40, "b")
+            at = min(at + timedelta(minutes=1), now)
+            added.append(Commit(oid, author(branch.login), at, at, (parent,)))
+            parent = oid
+        merge = Commit(f"{len(self.lists):03}".rjust(40, "f"), author(branch.merger), now, now, (self.head, parent))
+        history = grow(self.repository.history, (*added, merge))
+        self.world.put_repository(replace(self.repository, history=history, pushed_at=now))
+
+    def _force(self, forced: Forced) -> None:
+        commits = self.repository.history.commits()
+        line = self._first_parents()[forced.dropped :]
+        kept = {one.oid for one in walk({one.oid: one for one in commits}, line[0].oid)} if line else set()
+        history = WrittenHistory(one for one in commits if one.oid in kept)
+        self.world.put_repository(replace(self.repository, history=history))
+        changes.push(self.world, NAME, forced.then if line else replace(forced.then, merge=False))
 
 
 counts = st.lists(st.integers(1, 12), min_size=4, max_size=4)
-ages = st.lists(st.integers(0, 500), min_size=1, max_size=8)
-known_pushes = st.builds(
+ages = st.lists(st.integers(0, 60), min_size=1, max_size=8)
+someone = st.sampled_from([*KNOWN, *NEW])
+pushes = st.builds(
     Push,
-    commits=st.integers(1, 6),
-    login=st.sampled_from(KNOWN),
-    age=st.timedeltas(timedelta(0), 400 * DAY),
-)
-any_pushes = st.builds(
-    Push,
-    commits=st.integers(1, 6),
-    login=st.sampled_from([*KNOWN, "eve", None]),
-    anonymous=st.booleans(),
+    commits=st.integers(1, 5),
+    login=someone,
+    anonymous=st.integers(0, 4).map(lambda one: one == 0),
     age=st.timedeltas(timedelta(0), 400 * DAY),
     merge=st.booleans(),
 )
-waits = st.timedeltas(timedelta(hours=1), 20 * DAY)
+branches = st.builds(
+    Branch,
+    back=st.integers(0, 12),
+    login=someone | st.none(),
+    commits=st.integers(1, 4),
+    days=st.integers(0, 500),
+    merger=someone,
+)
+forced_pushes = st.builds(Forced, dropped=st.integers(1, 9), then=pushes)
+amendments = st.builds(Forced, dropped=st.just(1), then=st.builds(Push, login=someone))
+pauses = st.timedeltas(timedelta(minutes=1), 3 * DAY) | st.just(timedelta(minutes=1))
 
 
-@given(counts, ages, st.lists(st.tuples(waits, st.lists(any_pushes, min_size=1, max_size=4)), max_size=5))
-@settings(max_examples=200)
-def test_what_is_derived_is_what_asking_whole_would_say(
-    starting: list[int], old: list[int], rounds: list[tuple[timedelta, list[Push]]]
+def some(*kinds: st.SearchStrategy[Any], least: int = 1) -> st.SearchStrategy[list[tuple[Step, timedelta]]]:
+    """Return a strategy for steps of these kinds, each with the time that passes after it."""
+    return st.lists(st.tuples(st.one_of(kinds), pauses), min_size=least, max_size=5)
+
+
+# --- contributors from the history --------------------------------------------------------------------------------
+
+
+def keeps_everybody(derived: Derived, known: Contributors, history: History) -> None:
+    """Check that nobody known and nobody in the history is missing, nobody stands twice, and counts fall."""
+    found = logins(derived.contributors)
+    assert set(found) >= {*logins(known), *(commit.login for commit in history.commits if commit.login)}
+    assert len(found) == len(set(found))
+    numbers = [person.commits for person in derived.contributors.people]
+    assert numbers == sorted(numbers, reverse=True)
+
+
+@given(counts, ages, some(pushes, branches, forced_pushes, amendments))
+@settings(max_examples=300)
+def test_what_is_settled_is_true(starting: list[int], old: list[int], steps: list[tuple[Step, timedelta]]) -> None:
+    """After any pushes the derived contributors are the true ones, or unsettled and complete."""
+    upstream = Upstream.started(starting, old)
+    target = upstream.target()
+    upstream.take(steps)
+    history = upstream.history()
+    derived = derive(target, history)
+    assert derived is not None
+    if derived.settled:
+        assert derived.contributors == upstream.truth
+    else:
+        assert target.contributors is not None
+        keeps_everybody(derived, target.contributors, history)
+
+
+@given(counts, some(pushes, least=2))
+def test_plain_pushes_are_settled(starting: list[int], steps: list[tuple[Step, timedelta]]) -> None:
+    """Pushes on top of the head settle everything, but for equal counts that were not equal before."""
+    upstream = Upstream.started(starting)
+    target = upstream.target()
+    upstream.take(steps)
+    numbers = [person.commits for person in upstream.truth.people]
+    assume(len(numbers) == len(set(numbers)))
+    assert derive(target, upstream.history()) == Derived(upstream.truth, settled=True)
+
+
+@given(counts, some(pushes, least=1), some(pushes, least=1))
+def test_what_was_derived_can_be_derived_from(
+    starting: list[int], first: list[tuple[Step, timedelta]], second: list[tuple[Step, timedelta]]
 ) -> None:
-    """Whatever was pushed, each derived list has the order and counts of the whole one, each derived day is right.
-
-    Round upon round, on top of what was derived before; what cannot be derived is then asked whole.
-    """
-    upstream = Upstreams.started(starting, old)
-    target = upstream.whole()
-    for wait, pushes in rounds:
-        upstream.clock.advance(wait)
-        for pushed in pushes:
-            push(upstream.world, NAME, pushed)
-        derived = upstream.derived(target)
-        if derived.contributors is not None:
-            assert derived.contributors == upstream.people()
-        assert derived.commit_days is not None
-        for later in (0, 1, 8, 100, 400):
-            then = upstream.today + later * DAY
-            assert list(rolling_weeks(derived.commit_days, then)) == upstream.shows(derived.commit_days, then)
-        target = replace(
-            upstream.whole(),
-            contributors=derived.contributors or upstream.people(),
-            commit_days=derived.commit_days,
-        )
+    """Settled contributors of one head are as good a start for the next head as GitHub's list."""
+    upstream = Upstream.started(starting)
+    target = upstream.target()
+    upstream.take(first)
+    derived = derive(target, upstream.history())
+    assert derived is not None
+    assume(derived.settled)
+    target = upstream.target(derived.contributors)
+    upstream.take(second)
+    again = derive(target, upstream.history())
+    assert again is not None
+    assert again.contributors == upstream.truth or not again.settled
 
 
-@given(counts, ages, st.lists(known_pushes, min_size=1, max_size=4))
-@settings(max_examples=200)
-def test_ordinary_pushes_are_derived(starting: list[int], old: list[int], pushes: list[Push]) -> None:
-    """A push by known authors that makes no tie settles both lists with the one comparison."""
-    upstream = Upstreams.started(starting, old)
-    target = upstream.whole()
-    upstream.clock.advance(DAY)
-    for pushed in pushes:
-        push(upstream.world, NAME, pushed)
-    pushers = {pushed.login for pushed in pushes}
-    after = upstream.people().people
-    ranks = Counter(person.commits for person in after)
-    assume(all(ranks[person.commits] == 1 for person in after if person.login in pushers))
-    assert upstream.derived(target).contributors == upstream.people()
-
-
-@given(counts, ages, st.lists(any_pushes, max_size=3), st.integers(1, 3), st.booleans())
-def test_after_a_forced_push_nothing_is_derived(
-    starting: list[int],
-    old: list[int],
-    pushes: list[Push],
-    dropped: int,
-    vanished: bool,  # noqa: FBT001
+@given(counts, some(pushes, least=0), st.one_of(forced_pushes, amendments), some(pushes, least=0))
+def test_a_forced_push_settles_nothing(
+    starting: list[int], before: list[tuple[Step, timedelta]], forced: Forced, after: list[tuple[Step, timedelta]]
 ) -> None:
-    """Commits that were taken away are in no comparison: both lists are asked whole."""
-    upstream = Upstreams.started(starting, old)
-    target = upstream.whole()
+    """Commits that were taken away cannot be subtracted: everybody is kept until GitHub's list is requested."""
+    upstream = Upstream.started(starting)
+    upstream.take(before)
+    target = upstream.target()
+    upstream.take([(forced, DAY), *after])
+    history = upstream.history()
+    derived = derive(target, history)
+    assert derived is not None
+    assert not derived.settled
+    assert target.contributors is not None
+    keeps_everybody(derived, target.contributors, history)
+
+
+def test_an_old_branch_settles_nothing() -> None:
+    """A merged branch with commits older than the former head leaves open which commits are new."""
+    upstream = Upstream.started([5, 3])
+    target = upstream.target()
+    upstream.take([(Branch(back=2, login="eve", commits=2, days=100, merger="ann"), HOUR)])
+    derived = derive(target, upstream.history())
+    assert derived == Derived(people("ann:5 bob:3 eve:2"), settled=False)
+
+
+def test_a_young_branch_is_settled() -> None:
+    """A merged branch whose commits are all younger than the former head is counted, and so is the merge."""
+    upstream = Upstream.started([5, 3])
+    target = upstream.target()
     upstream.clock.advance(DAY)
-    force_push(upstream.world, NAME, dropped=dropped, vanished=vanished)
-    for pushed in pushes:
-        push(upstream.world, NAME, pushed)
-    assert upstream.derived(target) == Derived(None, None)
-
-
-@given(counts, ages)
-def test_an_unmoved_head_rolls_on(starting: list[int], old: list[int]) -> None:
-    """With an unmoved head the weeks are participation's on each of the next 60 days, without a request."""
-    upstream = Upstreams.started(starting, old)
-    days = upstream.days()
-    for _ in range(60):
-        upstream.clock.advance(DAY)
-        assert list(rolling_weeks(days, upstream.today)) == upstream.shows(days, upstream.today)
-    assert list(rolling_weeks(days, upstream.today)) == participation(upstream.commits(), upstream.today)
-
-
-def test_the_same_head_confirms_both() -> None:
-    """Comparing a head with itself leaves what is stored."""
-    upstream = Upstreams.started([3, 2, 1, 1], [5])
-    target = upstream.whole()
-    assert upstream.derived(target) == Derived(target.contributors, target.commit_days)
-
-
-@pytest.mark.parametrize("login", ["eve", "ann"])
-def test_more_commits_than_a_page_are_asked_whole(login: str) -> None:
-    """A comparison of which only the first hundred commits are known settles nothing."""
-    upstream = Upstreams.started([3, 2, 1, 1], [5])
-    target = upstream.whole()
-    push(upstream.world, NAME, Push(commits=100, login="ann"))
-    assert upstream.derived(target).commit_days is not None
-    push(upstream.world, NAME, Push(commits=1, login=login))
-    assert upstream.derived(target) == Derived(None, None)
-
-
-def new(login: str | None, *, merge: bool = False) -> NewCommit:
-    return NewCommit("abc", login, NOW.date(), merge)
-
-
-PEOPLE = Contributors((Contribution("ann", 9), Contribution("bob", 5), Contribution("cho", 5), Contribution("dan", 4)))
+    upstream.take([(Branch(back=2, login="eve", commits=2, days=0, merger="ann"), HOUR)])
+    assert derive(target, upstream.history()) == Derived(people("ann:6 bob:3 eve:2"), settled=True)
 
 
 @pytest.mark.parametrize(
-    ("commits", "order"),
+    ("pushed", "expected", "settled"),
     [
-        ([new("ann")], "ann bob cho dan"),
-        ([new(None)], "ann bob cho dan"),
-        ([new("cho")], "ann cho bob dan"),
-        ([new("dan")], None),
-        ([new("dan"), new("dan")], "ann dan bob cho"),
-        ([new("eve")], None),
-        ([new("ann", merge=True)], "ann bob cho dan"),
-        ([new("cho", merge=True)], None),
-        ([new("dan", merge=True)], None),
-        ([new("eve", merge=True)], None),
-        ([new("bob"), new("bob", merge=True)], "ann bob cho dan"),
+        ("ann", "ann:10 bob:5 cho:5 dan:4", True),
+        ("", "ann:9 bob:5 cho:5 dan:4", True),
+        ("cho", "ann:9 cho:6 bob:5 dan:4", True),
+        ("bob cho", "ann:9 bob:6 cho:6 dan:4", True),
+        ("dan", "ann:9 bob:5 cho:5 dan:5", False),
+        ("dan dan", "ann:9 dan:6 bob:5 cho:5", True),
+        ("eve", "ann:9 bob:5 cho:5 dan:4 eve:1", True),
+        ("eve fay", "ann:9 bob:5 cho:5 dan:4 eve:1 fay:1", False),
+        ("eve eve fay", "ann:9 bob:5 cho:5 dan:4 eve:2 fay:1", True),
+        ("eve eve eve eve", "ann:9 bob:5 cho:5 dan:4 eve:4", False),
+        ("bob bob bob bob", "ann:9 bob:9 cho:5 dan:4", False),
+        ("bob bob cho", "ann:9 bob:7 cho:6 dan:4", True),
+        ("dan dan bob", "ann:9 bob:6 dan:6 cho:5", False),
     ],
 )
-def test_who_stands_where(commits: list[NewCommit], order: str | None) -> None:
-    """Known authors move up; a new author, a tie, or a merge that could move somebody is for GitHub to say."""
-    target = replace(Upstreams.started([1, 1, 1, 1], [5]).whole(), contributors=PEOPLE)
-    people = derive(Compared("ahead", len(commits), tuple(commits)), target, NOW.date()).contributors
-    assert (people and " ".join(person.login for person in people.people)) == order
+def test_the_order_of_equal_counts(pushed: str, expected: str, settled: bool) -> None:  # noqa: FBT001
+    """Two with equal counts keep their order if their counts were equal before, and else it is not settled."""
+    upstream = Upstream.started([9, 5, 5, 4])
+    target = upstream.target()
+    upstream.clock.advance(DAY)
+    upstream.take([(Push(login=login), HOUR) for login in reversed(pushed.split())] or [(Push(anonymous=True), HOUR)])
+    derived = derive(target, upstream.history())
+    assert derived is not None
+    assert derived.settled is settled
+    expected_people = people(expected)
+    if settled:
+        assert derived.contributors == expected_people
+    else:
+        assert set(derived.contributors.people) == set(expected_people.people)
+
+
+def test_the_same_head_confirms_the_stored_contributors() -> None:
+    """With an unmoved head the stored contributors stay, whatever the rest of the history shows."""
+    upstream = Upstream.started([3, 2, 1, 1])
+    stored = people("ann:3 bob:2")
+    assert derive(upstream.target(stored), upstream.history()) == Derived(stored, settled=True)
 
 
 @pytest.mark.parametrize(
-    "compared",
+    "unknown",
     [
-        Compared("diverged", 1, (new("ann"),)),
-        Compared("behind", 0, ()),
-        Compared("ahead", 2, (new("ann"),)),
-        Compared("ahead", 1, None),
-        Compared("sideways", 1, (new("ann"),)),
+        {"contributors": None},
+        {"contributors": people("ann:0 bob:0")},
+        {"contributors": people("ann:3 bob:0")},
+        {"states": {}},
     ],
 )
-def test_a_comparison_that_settles_nothing(compared: Compared) -> None:
-    """Only a complete list of commits ahead is derived from."""
-    target = replace(Upstreams.started([1, 1, 1, 1], [5]).whole(), contributors=PEOPLE)
-    assert derive(compared, target, NOW.date()) == Derived(None, None)
+def test_nothing_is_derived_without_a_list(unknown: dict[str, Any]) -> None:
+    """Logins of an imported document have no counts to add to; without any answer there is nothing at all."""
+    upstream = Upstream.started([3, 2])
+    target = replace(upstream.target(), **unknown)
+    upstream.take([(Push(login="ann"), HOUR)])
+    assert derive(target, upstream.history()) is None
 
 
-def test_what_was_never_had_is_not_derived() -> None:
-    """Without a stored list there is nothing to add to."""
-    target = replace(Upstreams.started([1, 1, 1, 1], [5]).whole(), contributors=None, commit_days=None)
-    assert derive(Compared("ahead", 1, (new("ann"),)), target, NOW.date()) == Derived(None, None)
+def test_an_empty_repository_is_a_start() -> None:
+    """People of the first push into a repository that was known to be empty are found in its history."""
+    upstream = Upstream.started([2, 1])
+    state = SourceState(Source.CONTRIBUTORS, answered_at=NOW, revision="empty")
+    target = replace(upstream.target(), contributors=Contributors(()), states={Source.CONTRIBUTORS: state})
+    derived = derive(target, upstream.history())
+    assert derived is not None
+    assert derived.contributors == people("ann:2 bob:1")
 
 
-# --- what to ask ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("lost", ["days", "total", "revision", "other head", "one more", "one less"])
+def test_new_commits_are_certain_only_from_the_same_head(lost: str) -> None:
+    """Where the stored total and list are not known to describe one head, only strangers are added."""
+    upstream = Upstream.started([5, 3])
+    target = upstream.target()
+    days = target.commit_days
+    assert days is not None
+    assert days.total == 8
+    states = dict(target.states)
+    match lost:
+        case "days":
+            target = replace(target, commit_days=None)
+        case "total":
+            target = replace(target, commit_days=replace(days, total=None))
+        case "one more":
+            target = replace(target, commit_days=replace(days, total=9))
+        case "one less":
+            target = replace(target, commit_days=replace(days, total=7))
+        case "revision":
+            states[Source.CONTRIBUTORS] = replace(states[Source.CONTRIBUTORS], revision=None)
+        case "other head":
+            states[Source.COMMITS] = replace(states[Source.COMMITS], revision="0" * 40)
+    upstream.take([(Push(login="ann"), HOUR), (Push(login="eve"), HOUR)])
+    derived = derive(replace(target, states=states), upstream.history())
+    assert derived == Derived(people("ann:5 bob:3 eve:1"), settled=False)
 
 
-def state(source: Source, **fields: Any) -> SourceState:
-    usual = {"answered_at": NOW - DAY, "revision": "old", "due_at": NOW - DAY, "whole_at": NOW - DAY}
-    return SourceState(source, **{**usual, **fields})
+def test_a_page_that_ends_before_the_former_head_settles_nothing() -> None:
+    """Of more new commits than were read, the authors of those that were read are added."""
+    upstream = Upstream.started([5, 3])
+    target = upstream.target()
+    upstream.take([(Push(commits=3, login="ann"), HOUR), (Push(commits=2, login="eve"), HOUR)])
+    history = upstream.history()
+    for shown in (2, 5):
+        cut = replace(history, commits=history.commits[:shown])
+        assert derive(target, cut) == Derived(people("ann:5 bob:3 eve:2"), settled=False)
+    cut = replace(history, commits=history.commits[:6])
+    assert derive(target, cut) == Derived(people("ann:8 bob:3 eve:2"), settled=True)
 
 
-def claimed(
-    contributors_: dict[str, Any] | None = None, commits: dict[str, Any] | None = None, **fields: Any
-) -> Target:
-    """A package of which both lists were had of the head ``old``, and whose head is now ``new``."""
+# --- what to request ----------------------------------------------------------------------------------------------
+
+
+def claimed(list_: dict[str, Any] | None = None, days: dict[str, Any] | None = None, **fields: Any) -> Target:
+    """Return a package with both sources stored of the head ``old`` and due later, whose head is now ``new``."""
+    usual: dict[str, Any] = {"answered_at": NOW - DAY, "revision": "old", "due_at": NOW + DAY}
     states = {
-        Source.CONTRIBUTORS: state(Source.CONTRIBUTORS, **(contributors_ or {})),
-        Source.COMMITS: state(Source.COMMITS, **(commits or {})),
+        Source.CONTRIBUTORS: SourceState(Source.CONTRIBUTORS, **{**usual, **(list_ or {})}),
+        Source.COMMITS: SourceState(Source.COMMITS, **{**usual, **(days or {})}),
     }
-    target = Upstreams.started([1, 1, 1, 1], [5]).whole()
+    target = Upstream.started([2, 1]).target()
     return replace(target, **{"states": states, "head_oid": "new", **fields})
 
 
-LATER = {"due_at": NOW + DAY}
-CURRENT = {"revision": "new", **LATER}
-REFUSED = {"outcome": "blocked", **LATER}
-
-
-@pytest.mark.parametrize(
-    ("target", "expected"),
-    [
-        (claimed(), Compare("old", DETAIL_SOURCES)),
-        (claimed(CURRENT), Compare("old", (Source.COMMITS,))),
-        (claimed(commits=CURRENT), Compare("old", (Source.CONTRIBUTORS,))),
-        (claimed(CURRENT, CURRENT), AskWhole(())),
-        (claimed({**CURRENT, "due_at": NOW}, CURRENT), AskWhole((Source.CONTRIBUTORS,))),
-        (claimed(REFUSED), Compare("old", (Source.COMMITS,))),
-        (claimed({**REFUSED, "due_at": NOW}), Compare("old", DETAIL_SOURCES)),
-        (claimed({**REFUSED, "failures": 1}), Compare("old", DETAIL_SOURCES)),
-        (claimed({"answered_at": None}), AskWhole(DETAIL_SOURCES)),
-        (claimed({"revision": "older"}), AskWhole(DETAIL_SOURCES)),
-        (claimed({"revision": None}, {"revision": None}), AskWhole(DETAIL_SOURCES)),
-        (claimed({"failures": COMPARISONS - 1}), Compare("old", DETAIL_SOURCES)),
-        (claimed({"failures": COMPARISONS}), AskWhole(DETAIL_SOURCES)),
-        (claimed(contributors=None), AskWhole(DETAIL_SOURCES)),
-        (claimed(contributors=Contributors((Contribution("ann", 0),))), AskWhole(DETAIL_SOURCES)),
-        (claimed(commit_days=None), AskWhole(DETAIL_SOURCES)),
-        (claimed(claimed=frozenset({Source.COMMITS}), contributors=None), Compare("old", (Source.COMMITS,))),
-        (claimed(claimed=frozenset({Source.CONTRIBUTORS})), Compare("old", (Source.CONTRIBUTORS,))),
-    ],
-)
-def test_what_to_ask(target: Target, expected: Compare | AskWhole) -> None:
-    """One comparison for what is of one known head; whole for what was never had, failed again and again, or is due."""
-    assert question(target, NOW) == expected
+CURRENT = {"revision": "new"}
+REFUSED = {"outcome": "blocked"}
+NEVER = {"answered_at": None, "revision": None, "due_at": None}
 
 
 @pytest.mark.parametrize(
@@ -381,8 +473,23 @@ def test_what_to_ask(target: Target, expected: Compare | AskWhole) -> None:
     ],
 )
 def test_what_is_current(fields: dict[str, Any], head: str | None, current: bool) -> None:  # noqa: FBT001
-    """Only an answer of this very head needs no asking."""
-    assert is_current(state(Source.COMMITS, **fields), head) is current
+    """Only values that were answered for this very head are current."""
+    state = SourceState(Source.COMMITS, **{"answered_at": NOW, **fields})
+    assert is_current(state, head) is current
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        (REFUSED, True),
+        ({"outcome": "fetched"}, False),
+        ({**REFUSED, "failures": 1}, False),
+        ({**REFUSED, "answered_at": None}, False),
+    ],
+)
+def test_a_list_that_is_refused_for_its_size(fields: dict[str, Any], refused: bool) -> None:  # noqa: FBT001
+    """A refusal that counts as an answer holds; one that counts as a failure is requested again."""
+    assert is_list_refused(SourceState(Source.CONTRIBUTORS, **{"answered_at": NOW, **fields})) is refused
 
 
 @pytest.mark.parametrize(
@@ -390,11 +497,55 @@ def test_what_is_current(fields: dict[str, Any], head: str | None, current: bool
     [
         (claimed(CURRENT, CURRENT), ()),
         (claimed(CURRENT), (Source.COMMITS,)),
+        (claimed(None, CURRENT), (Source.CONTRIBUTORS,)),
         (claimed(), DETAIL_SOURCES),
         (claimed(REFUSED), (Source.COMMITS,)),
         (claimed({**REFUSED, "answered_at": None}), DETAIL_SOURCES),
     ],
 )
-def test_what_an_answer_leaves_open(target: Target, expected: tuple[Source, ...]) -> None:
-    """A moved head opens both lists, but not one that GitHub refuses to tell for its size."""
+def test_what_a_head_leaves_open(target: Target, expected: tuple[Source, ...]) -> None:
+    """A moved head leaves both sources open, but not a list that GitHub refuses for its size."""
     assert follow_ups(target, "new") == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, True),
+        ({"due_at": NOW - HOUR}, True),
+        (NEVER, True),
+        (CURRENT, False),
+        ({**CURRENT, "due_at": NOW}, True),
+        ({**CURRENT, "due_at": NOW + timedelta(seconds=1)}, False),
+        ({**CURRENT, "due_at": None}, False),
+        (REFUSED, False),
+        ({**REFUSED, "due_at": NOW}, True),
+        ({**REFUSED, "due_at": None}, False),
+        ({**REFUSED, "failures": 1}, True),
+    ],
+)
+def test_what_is_requested_of_a_claimed_source(fields: dict[str, Any], expected: bool) -> None:  # noqa: FBT001
+    """A source of the present head, or one that is refused, is requested only when it is due."""
+    assert to_request(claimed(fields), Source.CONTRIBUTORS, NOW) is expected
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (claimed(), False),
+        (claimed(CURRENT), False),
+        (claimed({"due_at": NOW}), True),
+        (claimed({**CURRENT, "due_at": NOW}), True),
+        (claimed({"due_at": None}), False),
+        (claimed(NEVER), True),
+        (claimed(contributors=None), True),
+        (claimed(contributors=people("ann:2 bob:0")), True),
+        (claimed(contributors=Contributors(())), False),
+        (claimed(REFUSED), False),
+        (claimed(REFUSED, contributors=None), False),
+        (claimed({**REFUSED, "due_at": NOW}), True),
+    ],
+)
+def test_when_the_list_is_requested(target: Target, expected: bool) -> None:  # noqa: FBT001
+    """GitHub's list is requested where it is due, was never answered, or is not known with its counts."""
+    assert needs_list(target, NOW) is expected
