@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, assert_never
 
 import typer
 from rich.markup import escape
@@ -27,7 +27,18 @@ from rich.text import Text
 from fetcher.cli.named import complete, named_to_fetch
 from fetcher.cli.screen import complain, err, fail
 from fetcher.github_auth import Anonymous
-from fetcher.model import REPOSITORY_SOURCES, Purpose, Record, Source, Upstream
+from fetcher.model import (
+    REPOSITORY_SOURCES,
+    Deferral,
+    GivenBack,
+    MadeDue,
+    Observed,
+    OutcomeKind,
+    Purpose,
+    Record,
+    Source,
+    Upstream,
+)
 from fetcher.overview import Asked
 from fetcher.phrases import counted, span
 from fetcher.settings import Settings, read_settings
@@ -61,7 +72,7 @@ class Tally:
 
     done: set[int] = field(default_factory=set)
     asked: set[int] = field(default_factory=set)
-    failed: dict[tuple[int, Source], Record] = field(default_factory=dict)
+    failed: dict[tuple[int, Source], Observed] = field(default_factory=dict)
     open: dict[int, set[Source]] = field(default_factory=dict)
     """Sources still to be asked: the budget or GitHub's statistics made them wait."""
     wait_until: datetime | None = None
@@ -74,21 +85,34 @@ class Tally:
         for package_id in package_ids:
             self.open.pop(package_id, None)
         for record in records:
-            key = (record.package_id, record.source)
             self.asked.add(record.package_id)
-            if record.answered:
-                self.failed.pop(key, None)
-            elif record.outcome is None or record.outcome in ("not_ready", "throttled"):
-                if record.lease is None or record.due_at is None or record.due_at <= record.observed_at:
-                    continue
-                self.open.setdefault(record.package_id, set()).add(record.source)
-                if record.outcome == "not_ready":
-                    self.unready = True
-                elif self.wait_until is None or record.due_at < self.wait_until:
-                    self.wait_until = record.due_at
-            else:
-                self.failed[key] = record
+            match record:
+                case Observed():
+                    self._observe(record)
+                case Deferral():
+                    self._wait(record)
+                case GivenBack() | MadeDue():
+                    pass
+                case _:
+                    assert_never(record)
         self.done.update(package_id for package_id in package_ids if package_id not in self.open)
+
+    def _observe(self, record: Observed) -> None:
+        key = (record.package_id, record.source)
+        if record.answered:
+            self.failed.pop(key, None)
+        elif record.outcome is OutcomeKind.THROTTLED:
+            self._wait(record)
+        elif record.outcome is OutcomeKind.NOT_READY:
+            self.open.setdefault(record.package_id, set()).add(record.source)
+            self.unready = True
+        else:
+            self.failed[key] = record
+
+    def _wait(self, record: Observed | Deferral) -> None:
+        self.open.setdefault(record.package_id, set()).add(record.source)
+        if record.due_at is not None and (self.wait_until is None or record.due_at < self.wait_until):
+            self.wait_until = record.due_at
 
 
 def refresh(

@@ -17,7 +17,7 @@ import pytest
 
 from fetcher.exchange import Exchange
 from fetcher.github.requests import Api
-from fetcher.model import CatalogueEntry, Purpose, Record, Source, SourceState, StoredPackage, Upstream
+from fetcher.model import CatalogueEntry, Observed, Purpose, Source, SourceState, StoredPackage, Upstream
 from fetcher.planner import Cadence
 from fetcher.refresh.batches import BatchSize
 from fetcher.refresh.conductor import Conductor
@@ -142,9 +142,15 @@ class House:
         return self.get(slug).states[source]
 
 
-def records(reports: Sequence[Report], source: Source) -> list[Record]:
+def records(reports: Sequence[Report], source: Source) -> list[Observed]:
     """What was recorded of one source as asked or confirmed."""
-    return [record for report in reports for record in report.records if record.source is source and record.outcome]
+    observed = (record for report in reports for record in report.records if isinstance(record, Observed))
+    return [record for record in observed if record.source is source]
+
+
+def answered(report: Report) -> list[Source]:
+    """Return the sources that answered or were confirmed."""
+    return [record.source for record in report.records if isinstance(record, Observed) and record.answered]
 
 
 Build = Callable[..., Awaitable[House]]
