@@ -277,7 +277,7 @@ def test_compare_tells_what_came_since(simulator: Simulator, github: httpx.Clien
         github.get(f"/repos/{LESSCPY}/compare/{old.oid}...main", params={"per_page": 3, "page": page}).json()
         for page in (1, 2)
     )
-    changes.force_push(simulator.world, LESSCPY, dropped=5)
+    changes.force_push(simulator.world, LESSCPY, dropped=5)  # the merge and four commits of before
     diverged = github.get(f"/repos/{LESSCPY}/compare/{old.oid}...main").json()
     changes.force_push(simulator.world, LESSCPY, dropped=1, vanished=True)
     vanished = github.get(f"/repos/{LESSCPY}/compare/{old.oid}...main")
@@ -287,7 +287,7 @@ def test_compare_tells_what_came_since(simulator: Simulator, github: httpx.Clien
     assert first["files"][0]["patch"]
     assert second["files"] == []
     assert len(second["commits"][0]["parents"]) == 2
-    assert (diverged["status"], diverged["behind_by"]) == ("diverged", 1)
+    assert (diverged["status"], diverged["behind_by"]) == ("diverged", 4)
     assert vanished.status_code == 404
 
 

@@ -151,6 +151,49 @@ def test_pushes_move_the_head_and_the_counts() -> None:
     assert "newcomer" in logins(repository)
 
 
+def test_an_old_branch_merged_late_stands_behind_the_head_of_before() -> None:
+    """Its commits have old committer dates and an old fork point; only the merge is new in git's order."""
+    world = seeds(Clock(NOW))
+    full_name = "codingjoe/django-vies"
+    before = changes.repository_of(world, full_name).history
+    late = changes.Push(commits=3, login="newcomer", committed_age=timedelta(days=90))
+    after = changes.push(world, full_name, late).history
+    assert before.tip is not None
+    assert after.tip is not None
+    log = git_log(after, after.tip.oid)
+    new = [at for at, commit in enumerate(log) if commit.author.login == "newcomer"]
+    fork_point = next(one for one in log if one.oid in log[new[-1]].parents)
+
+    assert len(new) == 4
+    assert (new[0], log[1].oid, after.tip.parents) == (0, before.tip.oid, 2)
+    assert all(at > 5 for at in new[1:])
+    assert (
+        fork_point.committed_at <= log[new[-1]].committed_at == after.tip.committed_at - timedelta(days=90, minutes=3)
+    )
+    assert [one.committed_at for one in log] == sorted((one.committed_at for one in log), reverse=True)
+    assert after.count == before.count + 4 == len(log)
+
+
+def test_a_branch_older_than_the_repository_leaves_its_first_commit() -> None:
+    """There is no earlier commit to leave; nothing is lost."""
+    world = synthetic(3, 0, Clock(NOW))
+    full_name = changes.recreate(world, repositories(world)[0].full_name, commits=2).full_name
+    after = changes.push(world, full_name, changes.Push(committed_age=timedelta(days=90))).history
+
+    assert [len(one.parents) for one in after.commits()] == [0, 1, 1, 2]
+    assert after.commits()[2].parents == (after.commits()[0].oid,)
+
+
+def test_a_forced_push_drops_what_only_the_dropped_commits_merged() -> None:
+    """As git reset does: back along the first parents."""
+    world = seeds(Clock(NOW))
+    before = changes.repository_of(world, "lesscpy/lesscpy").history
+    changes.push(world, "lesscpy/lesscpy", changes.Push(commits=3, merge=True))
+    after = changes.force_push(world, "lesscpy/lesscpy", dropped=1, commits=1)
+
+    assert after.history.commits()[:-1] == before.commits()
+
+
 def test_a_forced_push_leaves_the_old_line_behind() -> None:
     """The dropped commits are off the branch and still kept for comparing, unless they vanished."""
     world = seeds(Clock(NOW))
