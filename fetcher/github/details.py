@@ -73,12 +73,17 @@ def read_commit_activity(answer: Answer) -> Fetched[CommitDays] | NotAValue:
 
 
 def read_participation(answer: Answer) -> Fetched[tuple[int, ...]] | NotAValue:
-    """The 52 rolling weeks, oldest first."""
+    """Read the 52 rolling weeks, oldest first; an empty repository has no list, and so 52 zeros."""
     response = classify(answer)
     if not isinstance(response, Response):
         return response
     parsed = parse(_PARTICIPATION, response.body, "participation")
-    return parsed if isinstance(parsed, Malformed) else Fetched(tuple(parsed.all))
+    if isinstance(parsed, Malformed):
+        return parsed
+    weeks = parsed.all or [0] * WEEKS_SHOWN
+    if len(weeks) != WEEKS_SHOWN:
+        return Malformed(f"participation: expected {WEEKS_SHOWN} weeks, got {len(weeks)}")
+    return Fetched(tuple(weeks))
 
 
 def read_comparison(answer: Answer) -> Fetched[Compared] | NotAValue:
