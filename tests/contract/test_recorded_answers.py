@@ -17,8 +17,9 @@ from packaging.version import InvalidVersion, Version
 
 from fetcher.github.classify import classify
 from fetcher.github.details import read_contributors, read_participation
+from fetcher.github.graphql import read_body
 from fetcher.github.shapes import GraphQLBody
-from fetcher.github.statistics import _read_body, read_newest_commit, read_repository
+from fetcher.github.statistics import read_newest_commit, read_repository
 from fetcher.outcome import Fetched
 from fetcher.pypi import read_json, read_simple
 from fetcher.wire import Response
@@ -82,7 +83,7 @@ def commits(response: Response, _: Found) -> Found:
 
 
 def graphql(response: Response, expected: Found) -> Found:
-    body = _read_body(response)
+    body = read_body(response)
     if isinstance(body, GraphQLBody):
         return {"kind": "data", "errors": len(body.errors)}
     return {"kind": kind_of(body), "errors": expected["errors"]}

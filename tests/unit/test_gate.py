@@ -34,6 +34,7 @@ from fetcher.model import (
     Contribution,
     Contributors,
     DueReason,
+    OutcomeKind,
     RepoRef,
     Source,
     SourceState,
@@ -676,7 +677,7 @@ def claimed(list_: dict[str, Any] | None = None, days: dict[str, Any] | None = N
 
 
 CURRENT = {"revision": "new"}
-REFUSED = {"outcome": "blocked"}
+REFUSED = {"outcome": OutcomeKind.BLOCKED}
 NEVER = {"answered_at": None, "revision": None, "due_at": None}
 
 
