@@ -49,13 +49,29 @@ def state_of(row: Row[Any]) -> SourceState:
         failures=row.failures,
         first_failed_at=row.first_failed_at,
         last_failed_at=row.last_failed_at,
-        outcome=None if row.outcome is None else OutcomeKind(row.outcome),
+        outcome=_outcome_of(row.outcome),
         message=row.message,
         due_at=row.due_at,
-        due_reason=None if row.due_reason is None else DueReason(row.due_reason),
+        due_reason=_due_reason_of(row.due_reason),
         lease=row.lease,
         lease_until=row.lease_until,
     )
+
+
+def _outcome_of(stored: str | None) -> OutcomeKind | None:
+    """Return the kind of a stored outcome; one that another version wrote counts as a passing failure."""
+    try:
+        return None if stored is None else OutcomeKind(stored)
+    except ValueError:
+        return OutcomeKind.TRANSIENT
+
+
+def _due_reason_of(stored: str | None) -> DueReason | None:
+    """Return a stored reason; one that another version wrote is not known."""
+    try:
+        return None if stored is None else DueReason(stored)
+    except ValueError:
+        return None
 
 
 def row_of(package_id: int, state: SourceState) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
@@ -11,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from fetcher import __version__
 from fetcher.errors import BrokerError
 from fetcher.metrics import COUNTED
-from fetcher.model import Source
+from fetcher.model import OutcomeKind, Source
 from fetcher.ports import PLANNED, Marker, Standing
 from fetcher.web.metrics import MOST_QUOTAS
 from fetcher.wire import Resource
@@ -107,10 +109,15 @@ def test_how_the_directory_stands(house: House) -> None:
     assert told(house.client)["fetcher_due_packages", "pypi"] == 3
 
 
-def test_a_kind_that_nobody_declared(house: House) -> None:
-    """A database of another version may hold any outcome: no label comes of it."""
+def test_a_kind_that_nobody_declared(house: House, tmp_path: Path) -> None:
+    """A database of another version may hold any outcome: it can be read, and no label comes of it."""
     (package,) = house.catalogue.add("alpha", project=True)
-    house.store.record([failed(package, Source.PYPI, "invented", observed_at=house.clock.now(), lease=None)])
+    house.store.record([failed(package, Source.PYPI, observed_at=house.clock.now(), lease=None)])
+    with sqlite3.connect(tmp_path / "web.db") as connection:
+        connection.execute("UPDATE source_states SET outcome = 'invented', due_reason = 'strange' WHERE failures > 0")
+    connection.close()
+    state = house.catalogue.state("alpha", Source.PYPI)
+    assert (state.outcome, state.due_reason) == (OutcomeKind.TRANSIENT, None)
     found = told(house.client)
     assert [labels for labels in found if labels[0] == "fetcher_failing_packages"] == [
         ("fetcher_failing_packages", "other", "pypi")
