@@ -65,7 +65,7 @@ def _new_commits(repository: Repository, pushed: Push, now: datetime) -> tuple[C
     author = _author(repository, pushed)
     tip, late = repository.history.tip, pushed.committed_age
     written_at = [now - timedelta(minutes=pushed.commits - number) for number in range(pushed.commits)]
-    parents = () if tip is None else (tip.oid,)
+    parents: tuple[str, ...] = () if tip is None else (tip.oid,)
     if late and written_at:
         parents = _fork_point(repository.history, written_at[0] - late)
     commits: list[Commit] = []
