@@ -13,6 +13,7 @@ import pytest
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import project_name, seeds, synthetic
 from fetcher.simulator.clock import Clock
+from fetcher.simulator.history import contributors
 from fetcher.simulator.limits import Limits
 from fetcher.simulator.project import ProjectStatus
 from fetcher.simulator.pypi import SIMPLE_JSON, Index
@@ -77,7 +78,7 @@ def test_every_page_of_contributors_is_linked() -> None:
     world = synthetic(300, 0)
     repository = max(
         (one for known in world.repository_ids() if (one := world.repository_by_id(known))),
-        key=lambda one: len(one.history.commits()),
+        key=lambda one: len(contributors(one.history.commits())[0]),
     )
     with Simulator(world) as simulator, github_client(simulator) as github:
         truth = httpx.get(f"{simulator.url}/_simulator/truth/{repository.full_name}").json()

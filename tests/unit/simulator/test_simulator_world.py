@@ -4,13 +4,14 @@ import json
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
+from statistics import median, quantiles
 
 import pytest
 
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import CatalogueError, documents, from_folder, seeds, synthetic, write_catalogue
 from fetcher.simulator.clock import Clock
-from fetcher.simulator.git_log import git_log, limited
+from fetcher.simulator.git_log import by_oid, git_log, limited
 from fetcher.simulator.history import contributors, participation
 from fetcher.simulator.project import Project, ProjectStatus, Release
 from fetcher.simulator.repository import NodeIds, Repository, database_id_of, node_id
@@ -54,14 +55,59 @@ def test_the_tip_known_without_the_history_is_its_newest_commit() -> None:
 def test_synthetic_spreads_are_those_of_a_directory() -> None:
     """About two fifths are active, some lists need a second and a third page, some authors are anonymous."""
     world = synthetic(1_000, 0, Clock(NOW))
-    counts = [contributors(one.history.commits()) for one in repositories(world)]
-    active = [sum(participation(one.history.commits(), NOW.date())) > 0 for one in repositories(world)]
+    counts, active = [], []
+    for one in repositories(world):
+        commits = one.history.commits()
+        counts.append(contributors(commits))
+        active.append(sum(participation(commits, NOW.date())) > 0)
 
     assert 300 < sum(active) < 500
     assert sum(len(accounts) > 100 for accounts, _ in counts) > 5
     assert any(len(accounts) > 200 for accounts, _ in counts)
     assert any(anonymous for _, anonymous in counts)
     assert any(one.empty for one in repositories(world))
+
+
+def test_synthetic_commits_a_year_are_log_normal() -> None:
+    """Of packages with a head of the last year: median 10, 90th percentile 150, some thousands, 5,000 at most."""
+    histories = [one.history for one in repositories(synthetic(3_000, 0, Clock(NOW)))]
+    year_ago = NOW - timedelta(weeks=52)
+    active = [one for one in histories if one.tip is not None and one.tip.committed_at > year_ago]
+    counts = [sum(commit.committed_at > year_ago for commit in one.commits()) for one in active]
+    centiles = quantiles(counts, n=100)
+
+    assert 0.37 < len(active) / len(histories) < 0.43
+    assert 8 <= centiles[49] <= 12
+    assert 115 <= centiles[89] <= 190
+    assert max(counts) <= 5_000
+    assert sum(count > 1_000 for count in counts) > 5
+    assert median(one.count / count for one, count in zip(active, counts, strict=True)) > 3
+    assert sum(one.count > count for one, count in zip(active, counts, strict=True)) > 0.95 * len(active)
+
+
+def test_synthetic_branches_are_real() -> None:
+    """Merges join commits that the history has; all are reachable, counted beforehand, and dated in their order."""
+    merges = commits = merged_heads = 0
+    for one in repositories(synthetic(300, 2, Clock(NOW))):
+        history, tip = one.history, one.history.tip
+        if tip is None:
+            continue
+        log = git_log(history, tip.oid)
+        dates = [commit.committed_at for commit in history.commits()]
+        roots = [commit for commit in log if not commit.parents]
+
+        assert {commit.oid for commit in log} == {commit.oid for commit in history.commits()}
+        assert len(log) == history.count
+        assert len(roots) == 1
+        assert all(parent in by_oid(history) for commit in log for parent in commit.parents)
+        assert dates == sorted(dates)
+        assert all(commit.authored_at <= commit.committed_at for commit in log)
+        commits += len(log)
+        merges += sum(commit.is_merge for commit in log)
+        merged_heads += tip.parents > 1
+
+    assert 0.06 < merges / commits < 0.1
+    assert 60 < merged_heads < 120
 
 
 @pytest.mark.parametrize("year", [2026, 2030])
