@@ -246,9 +246,18 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+OPERATIONS = {"ById": "statistics", "ByName": "statistics", "Heads": "heads", "Pages": "pages", "Viewer": "viewer"}
+"""What the product's GraphQL operations request: a history is the answer to ``Heads`` and to ``Pages``."""
+
+
+def route_of(entry: Entry) -> str:
+    """Return the route of a request in the simulator's log; queries of GraphQL are told apart by their operation."""
+    return OPERATIONS[entry.operation] if entry.route == "graphql" else entry.route
+
+
 def asked(entries: Iterable[Entry], route: str) -> Counter[str]:
-    """How often each package was asked for on a route, by the simulator's log."""
-    return Counter(package for entry in entries if entry.route == route for package in entry.packages)
+    """Count in how many requests of a route (``route_of``) each package was named, by the simulator's log."""
+    return Counter(package for entry in entries if route_of(entry) == route for package in entry.packages)
 
 
 class Pages:
