@@ -27,16 +27,31 @@ from fetcher.model import Source
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.catalogue import documents
 from fetcher.simulator.journal import Entry
+from fetcher.simulator.limits import Limits
 from fetcher.simulator.server import Simulator
 from fetcher.simulator.world import World
 from fetcher.store import SqlStore
 from fetcher.wiring import open_store
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until something that was waited for is taken for lost. No test passes by how long anything takes."""
 ENDS_WITHIN = 30.0
 ALONE = ("--without-mingle", "--without-gossip")
 """Workers have nothing to tell each other, and need not wait a second for it at their start."""
+STALLS = 10
+"""The simulator refuses at ten times GitHub's response seconds, while the ledger keeps to GitHub's.
+
+What answers take is not compressed: where a minute lasts a second, half a second in which the machine does something
+else counts as 30 seconds of answering, and the ledger cannot foresee it.
+"""
+APP_LIMITS = Limits(
+    hour=timedelta(minutes=1),
+    core_per_hour=12_500,
+    graphql_per_hour=12_500,
+    seconds_per_minute=STALLS * 90,
+    graphql_seconds_per_minute=STALLS * 60,
+)
+"""The limits of a GitHub App, whose hour lasts a minute."""
 _POLL = 0.1
 _TAIL = 6000
 """Characters of a process's stderr that a failure shows."""
