@@ -63,7 +63,7 @@ class Tally:
     asked: set[int] = field(default_factory=set)
     failed: dict[tuple[int, Source], Record] = field(default_factory=dict)
     open: dict[int, set[Source]] = field(default_factory=dict)
-    """Sources still to be asked: the budget or GitHub's statistics made them wait."""
+    """Sources still to be asked: the quota or GitHub's statistics made them wait."""
     wait_until: datetime | None = None
     unready: bool = False
     rejected: str = ""
@@ -208,7 +208,7 @@ async def _until_settled(
 
 async def _rejected(parts: Parts, now: datetime) -> str:
     """What the ledger was told of a credential that is not accepted; nothing if it is."""
-    reasons = (standing.pause_reason or "" for standing in await parts.budget.standings(now))
+    reasons = (status.pause_reason or "" for status in await parts.quota.quota_status(now))
     return next((reason for reason in reasons if reason.startswith(REJECTED)), "")
 
 

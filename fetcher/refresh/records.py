@@ -68,7 +68,7 @@ def refused(target: Target, record: Record, reason: str, cadence: Cadence) -> Re
 
 
 def deferred(target: Target, source: Source, until: datetime, asked_at: datetime) -> Record:
-    """The record of a source that could not be asked: due again when the budget says, otherwise as it was."""
+    """The record of a source that could not be asked: due again when the quota allows it, otherwise as it was."""
     return Record(target.package_id, source, target.lease, asked_at, until, DueReason.QUOTA)
 
 
