@@ -91,7 +91,7 @@ class Validators:
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
+class ReportedQuota:
     """What an upstream's headers said is left of one resource."""
 
     resource: str

@@ -119,7 +119,7 @@ class Unauthorized(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Not asked at all: the budget says not before ``until``. Not an answer and not a failure."""
+    """Not asked at all: the quota allows it not before ``until``. Not an answer and not a failure."""
 
     until: datetime
     reason: str

@@ -40,7 +40,7 @@ from fetcher.simulator.server import Service, Settings
 from fetcher.simulator.statistics_jobs import Statistics
 from fetcher.simulator.world import World
 from fetcher.store import SqlStore, open_engine, upgrade
-from tests.fakes import GenerousBudget, SimulatorTransport, StoppedClock
+from tests.fakes import GenerousQuota, SimulatorTransport, StoppedClock
 from tests.stores import store_on
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
@@ -56,7 +56,7 @@ class House:
     world: World
     service: Service
     transport: SimulatorTransport
-    budget: GenerousBudget
+    quota: GenerousQuota
     store: SqlStore
     conductor: Conductor
     planner: Planner
@@ -190,12 +190,12 @@ async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
             service = Service(world, settings)
             transport = SimulatorTransport(service, token)
             opened.push_async_callback(transport.aclose)
-            budget, store, cadence = GenerousBudget(), store_on(engine), Cadence()
+            quota, store, cadence = GenerousQuota(), store_on(engine), Cadence()
             identities = {
                 Upstream.GITHUB: "anonymous" if token is None else "token:1",
                 Upstream.PYPI: "index:simulator",
             }
-            exchange = Exchange(transport, budget, clock, identities)
+            exchange = Exchange(transport, quota, clock, identities)
             api = Api(transport.github, f"{transport.github}/graphql", "github.com")
             histories = Histories(exchange, api, BatchSize(FIRST_SIZE))
             merges = MergesCheck(store, exchange, clock, api, histories, clock.sleep)
@@ -208,9 +208,9 @@ async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
                 LEASE,
             )
             lanes = lanes_for(anonymous=token is None)
-            planner = Planner(store, budget, clock, identities, lanes, LEASE, 3 * LEASE)
+            planner = Planner(store, quota, clock, identities, lanes, LEASE, 3 * LEASE)
             serials = SerialsCheck(store, exchange, clock, transport.index, cadence, threshold)
-            return House(clock, world, service, transport, budget, store, conductor, planner, serials, merges)
+            return House(clock, world, service, transport, quota, store, conductor, planner, serials, merges)
 
         yield build
 
