@@ -29,6 +29,9 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer want
     participation: Annotated[
         str, typer.Option(help="Weekly counts hold merge commits: with, without, or wrong (counts fit neither).")
     ] = "with",
+    contributors_lag: Annotated[
+        float, typer.Option(min=0, help="Seconds by which lists of contributors are behind.")
+    ] = 0,
     mirror: Annotated[
         list[str] | None,
         typer.Option(help="The index lacks: etags, serials, json-api, simple-json. Repeatable."),
@@ -58,6 +61,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer want
         ready_after=statistics_seconds,
         empty=statistics_empty,
         participation=participation,
+        contributors_lag=contributors_lag,
         lacking=tuple(mirror or ()),
         faults=tuple(fault or ()),
         write_catalogue=write_catalogue,

@@ -86,9 +86,10 @@ class GitHubRest:
             return message(403, text)
         if repo.empty:
             return Answer(status=204)
-        accounts, anonymous = self._contributors(repo.history)
+        counted = self._world.history_at(repo, call.now - self._jobs.settings.contributors_lag)
+        accounts, anonymous = self._contributors(counted)
         listed = [*accounts, *anonymous] if call.query.get("anon") in ("1", "true") else accounts
-        listed = sorted(listed, key=lambda counted: -counted.contributions)
+        listed = sorted(listed, key=lambda one: -one.contributions)
         page = _page(call, len(listed))
         answer = Answer(payload=[bodies.contributor(call.root, one) for one in listed[page.start : page.stop]])
         _link(call, answer, page, len(listed))

@@ -45,6 +45,7 @@ class Options:
     ready_after: float
     empty: str
     participation: str
+    contributors_lag: float
     lacking: tuple[str, ...]
     faults: tuple[str, ...]
     write_catalogue: Path | None
@@ -106,6 +107,7 @@ def _statistics(options: Options) -> Statistics:
         ready_after=timedelta(seconds=options.ready_after),
         empty=_one_of(EmptyAnswer, "--statistics-empty", options.empty),
         participation=_one_of(Participation, "--participation", options.participation),
+        contributors_lag=timedelta(seconds=options.contributors_lag),
     )
 
 

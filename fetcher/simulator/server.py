@@ -70,6 +70,7 @@ class Service:
 
     def __init__(self, world: World, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
+        world.remembered = self.settings.statistics.contributors_lag
         self.state = State(
             world=world,
             journal=Journal(),

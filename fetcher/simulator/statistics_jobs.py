@@ -35,6 +35,8 @@ class Statistics:
     asks: int = 1
     empty: EmptyAnswer = EmptyAnswer.ZEROS
     participation: Participation = Participation.WITH_MERGES
+    contributors_lag: timedelta = timedelta(0)
+    """How old the history is that ``contributors`` counts: GitHub documents "a few hours"."""
 
 
 @dataclass(slots=True)

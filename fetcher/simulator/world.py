@@ -5,11 +5,14 @@ for, so that a million of them cost no memory.
 """
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
 
 from fetcher.simulator.clock import Clock
+from fetcher.simulator.history import History
 from fetcher.simulator.project import Project, ProjectStatus
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.synthetic import SyntheticCatalogue
@@ -17,6 +20,13 @@ from fetcher.simulator.synthetic import SyntheticCatalogue
 FIRST_SERIAL = 30_000_000
 FIRST_DATABASE_ID = 500_000_000
 MADE_KEPT = 8192
+
+
+class Replaced(NamedTuple):
+    """A history that another one took the place of, and when."""
+
+    at: datetime
+    history: History
 
 
 class World:
@@ -32,6 +42,9 @@ class World:
         self._ids: dict[str, int] = {}
         self._projects: dict[str, Project | None] = {}
         self._earlier_projects: dict[str, Project] = {}
+        self._earlier_histories: dict[int, tuple[Replaced, ...]] = {}
+        self.remembered = timedelta(0)
+        """How long a history is kept after it was replaced."""
         self._serial = FIRST_SERIAL
         self.revision = 0
         """Grows with every change of a project, also of one that moves no serial."""
@@ -60,11 +73,30 @@ class World:
 
     def put_repository(self, repository: Repository) -> None:
         """Make this the state of its number. Its name now leads here; the names it had before still do."""
+        if self.remembered:
+            self._remember(repository)
         self._repositories[repository.database_id] = repository
         self._ids[repository.full_name.lower()] = repository.database_id
 
+    def _remember(self, new: Repository) -> None:
+        old, now = self.repository_by_id(new.database_id), self.clock.now()
+        if old is None or old.history is new.history:
+            return
+        kept = tuple(one for one in self._earlier_histories.get(new.database_id, ()) if one.at > now - self.remembered)
+        self._earlier_histories[new.database_id] = (*kept, Replaced(now, old.history))
+
+    def history_at(self, repository: Repository, moment: datetime) -> History:
+        """Return the history that a repository had at a moment, or the oldest that is known.
+
+        Only histories replaced within ``remembered`` are known, and empty ones are passed over.
+        """
+        replaced = self._earlier_histories.get(repository.database_id, ())
+        earlier = (one.history for one in replaced if one.at > moment and one.history.tip is not None)
+        return next(earlier, repository.history)
+
     def drop_repository(self, database_id: int) -> None:
         self._repositories[database_id] = None
+        self._earlier_histories.pop(database_id, None)
 
     def new_repository_id(self) -> int:
         self._next_id += 1

@@ -189,6 +189,25 @@ def test_participation_holds_merges_or_not_or_is_wrong(counting: Participation) 
     assert truth["commits"] == changes.repository_of(world, LESSCPY).history.count
 
 
+def test_contributors_may_be_hours_old() -> None:
+    """A newcomer stands in the list once the push is older than the lag; everything else is fresh at once."""
+    settings = Settings(statistics=Statistics(contributors_lag=timedelta(hours=6)))
+    url = f"/repos/{LESSCPY}/contributors?per_page=100"
+    with Simulator(seeds(), settings) as simulator, github_client(simulator) as github:
+        before = github.get(url)
+        head = changes.push(simulator.world, LESSCPY, changes.Push(login="newcomer")).history.tip
+        newest = github.get(f"/repos/{LESSCPY}/commits").json()[0]["sha"]
+        listed = []
+        for hours in (0, 5, 2):
+            simulator.world.clock.advance(timedelta(hours=hours))
+            listed.append(github.get(url, headers={"if-none-match": before.headers["etag"]}))
+
+    assert head is not None
+    assert newest == head.oid
+    assert [one.status_code for one in listed] == [304, 304, 200]
+    assert listed[-1].json()[-1]["login"] == "newcomer"
+
+
 def test_compare_tells_what_came_since(simulator: Simulator, github: httpx.Client) -> None:
     """New commits with author, date and parents, page by page; files only on the first page; diverged; 404."""
     old = changes.repository_of(simulator.world, LESSCPY).history.tip

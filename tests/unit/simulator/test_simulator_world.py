@@ -155,6 +155,35 @@ def test_a_forced_push_leaves_the_old_line_behind() -> None:
     assert vanished.abandoned == ()
 
 
+def test_a_replaced_history_is_remembered_for_as_long_as_it_is_needed() -> None:
+    """The history of a moment, the oldest known one before that, and nothing that nobody can ask for any more."""
+    world = seeds(Clock(NOW))
+    world.remembered = timedelta(hours=2)
+    first = changes.repository_of(world, "lesscpy/lesscpy").history
+    pushed_at = world.clock.now()
+    changes.push(world, "lesscpy/lesscpy")
+    world.clock.advance(timedelta(hours=1))
+    changes.set_facts(world, "lesscpy/lesscpy", changes.Facts(stars=1))
+    last = changes.push(world, "lesscpy/lesscpy")
+    second = world.history_at(last, world.clock.now() - timedelta(minutes=30))
+
+    assert world.history_at(last, pushed_at - timedelta(days=1)) is first
+    assert second.count == first.count + 1
+    assert world.history_at(last, world.clock.now()) is last.history
+    world.clock.advance(timedelta(hours=1, minutes=30))
+    last = changes.push(world, "lesscpy/lesscpy")
+    assert world.history_at(last, pushed_at - timedelta(days=1)) is second
+
+
+def test_a_new_repository_has_no_earlier_history() -> None:
+    """Contributors of a repository younger than the lag are those of its first commits."""
+    world = seeds(Clock(NOW))
+    world.remembered = timedelta(hours=2)
+    repository = changes.recreate(world, "lesscpy/lesscpy")
+
+    assert world.history_at(repository, NOW - timedelta(hours=2)) is repository.history
+
+
 def test_churn_is_the_same_for_the_same_seed() -> None:
     """Five in a hundred heads move and two in a hundred projects release, and always the same ones."""
     first, second = synthetic(400, 1, Clock(NOW)), synthetic(400, 1, Clock(NOW))
