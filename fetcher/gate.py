@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from fetcher.model import DETAIL_SOURCES, Commit, Contribution, Contributors, Source, SourceState, Target
+from fetcher.model import DETAIL_SOURCES, Commit, Contribution, Contributors, DueReason, Source, SourceState, Target
 
 LIST_LAG = timedelta(hours=8)
 """The list of contributors may be this old: "may return information that is a few hours old" (REST reference)."""
@@ -39,10 +39,10 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """Contributors at a head. ``settled``: members, counts and order are those that GitHub's list will show."""
+    """Contributors at a head, and what GitHub's list has still to confirm of them: nothing, their order, or all."""
 
     contributors: Contributors
-    settled: bool
+    open: DueReason | None
 
 
 def is_current(state: SourceState, head_oid: str | None) -> bool:
@@ -89,32 +89,34 @@ def derive(target: Target, history: History) -> Derived | None:
     state, known = target.state(Source.CONTRIBUTORS), target.contributors
     if known is None or state.answered_at is None or not _is_complete(known):
         return None
+    still_open = state.due_reason if state.due_reason in (DueReason.ORDER, DueReason.SETTLING) else None
     if state.revision == history.oid:
-        return Derived(known, settled=True)
+        return Derived(known, still_open)
     new = _new_commits(target, history)
     if new is None:
-        return Derived(_with_strangers(known, history.commits), settled=False)
+        return Derived(_with_strangers(known, history.commits), DueReason.SETTLING)
     people = _add(known.people, Counter(commit.login for commit in new if commit.login))
-    return Derived(Contributors(people), settled=_is_order_certain(people, known.people))
+    return Derived(Contributors(people), still_open or _open_order(people, known.people))
 
 
-def settle(listed: Contributors, known: Contributors | None, history: History, now: datetime) -> Derived:
+def settle(listed: Contributors, derived: Derived | None, history: History, now: datetime) -> Derived:
     """Return what GitHub's list and the history together state.
 
-    A list of an older head is taken as it is. One of a young head may be hours old: it is settled where it is what
-    the history says of the head, or of one some commits before it. Else everybody that the history shows is kept.
+    A list of an older head is taken as it is. One of a young head may be hours old: it confirms what was derived
+    where it has the counts of the head, or of one some commits before it. Else the authors in the history are kept.
     """
     if not history.is_young(now):
-        return Derived(listed, settled=True)
-    if known is None:
-        return Derived(_with_strangers(listed, history.commits), settled=False)
-    if _is_of_history(listed, known, history):
+        return Derived(listed, None)
+    if derived is None:
+        return Derived(_with_strangers(listed, history.commits), DueReason.SETTLING)
+    known = derived.contributors
+    if derived.open is not DueReason.SETTLING and _is_of_history(listed, known, history):
         place = {person.login: index for index, person in enumerate(listed.people)}
         people = _ordered(sorted(known.people, key=lambda person: place.get(person.login, len(place))))
-        return Derived(Contributors(people), settled=_is_order_certain(people, listed.people))
-    logins = {person.login for person in listed.people}
-    missing = [person for person in known.people if person.login not in logins]
-    return Derived(Contributors(_ordered([*listed.people, *missing])), settled=False)
+        return Derived(Contributors(people), _open_order(people, listed.people))
+    unlisted = {commit.login for commit in history.commits} - {person.login for person in listed.people}
+    missing = [person for person in known.people if person.login in unlisted]
+    return Derived(Contributors(_ordered([*listed.people, *missing])), DueReason.SETTLING)
 
 
 def _is_of_history(listed: Contributors, known: Contributors, history: History) -> bool:
@@ -166,14 +168,15 @@ def _ordered(people: Iterable[Contribution]) -> tuple[Contribution, ...]:
     return tuple(sorted(people, key=lambda person: -person.commits))
 
 
-def _is_order_certain(people: Sequence[Contribution], known: Sequence[Contribution]) -> bool:
-    """Return whether GitHub would list ``people`` in this order.
+def _open_order(people: Sequence[Contribution], known: Sequence[Contribution]) -> DueReason | None:
+    """Return that the order of ``people`` is open, unless GitHub would list them so.
 
     GitHub does not document how it orders equal counts. Two that stood in this order with equal counts in ``known``
     keep it; anybody who has just drawn level with another could stand on either side.
     """
     counts = {person.login: person.commits for person in known}
-    return not any(
+    is_open = any(
         ahead.commits == behind.commits and counts.get(ahead.login, 0) != counts.get(behind.login, -1)
         for ahead, behind in pairwise(people)
     )
+    return DueReason.ORDER if is_open else None

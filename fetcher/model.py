@@ -216,6 +216,31 @@ class ProjectVersions:
     status: ProjectStatus | None
 
 
+class DueReason(StrEnum):
+    """Why a source is due when it is; a source without a due time follows its repository's next answer."""
+
+    FIRST = "first"
+    """Never requested since its address was made known."""
+    SLOT = "slot"
+    """Its package's slot in the interval."""
+    MOVED = "moved"
+    """The upstream has a newer revision than the stored one."""
+    RECHECK = "recheck"
+    """The slow re-check of what seems not to have moved."""
+    ORDER = "order"
+    """Contributors drew level: GitHub's list decides their order, once it has caught up."""
+    SETTLING = "settling"
+    """Contributors that only GitHub's list can confirm, once it has caught up."""
+    WEEKS = "weeks"
+    """Weeks that come from participation, and are to be moved on."""
+    COOLING = "cooling"
+    """The pause after a failure."""
+    QUOTA = "quota"
+    """The quota, or an upstream that demanded a slower pace."""
+    OUT_OF_TURN = "out_of_turn"
+    """Made due for a whole catalogue: the index is silent, or weeks are counted another way."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceState:
     """Where one source of one package stands. ``revision`` is the head oid or the serial the stored values are of."""
@@ -235,6 +260,7 @@ class SourceState:
     outcome: str | None = None
     message: str | None = None
     due_at: datetime | None = None
+    due_reason: DueReason | None = None
     lease: str | None = None
     lease_until: datetime | None = None
 
@@ -288,6 +314,7 @@ class Record:
     observed_at: datetime
     """When the question was sent: an older snapshot never overwrites a newer one."""
     due_at: datetime | None
+    due_reason: DueReason | None = None
     outcome: str | None = None
     answered: bool = False
     values: Values | None = None

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import TypeVar, assert_never
 
-from fetcher.model import DETAIL_SOURCES, SourceState
+from fetcher.model import DueReason, SourceState
 from fetcher.outcome import (
     BlockCause,
     Blocked,
@@ -112,6 +111,7 @@ class Next:
     """What becomes of a source's schedule. ``answered``: it counts as heard."""
 
     due_at: datetime
+    due_reason: DueReason
     answered: bool
     failures: int
     first_failed_at: datetime | None
@@ -144,9 +144,9 @@ def schedule(package_id: int, state: SourceState, outcome: Outcome[T], now: date
     """When to ask again after ``outcome``, and whether it counts as an answer."""
     match outcome:
         case Fetched() | NotModified():
-            return Next(slot(package_id, now, cadence.interval), True, 0, None, None)
+            return Next(slot(package_id, now, cadence.interval), DueReason.SLOT, True, 0, None, None)
         case Blocked(cause=BlockCause.TOO_LARGE):
-            return Next(slot(package_id, now, cadence.recheck), True, 0, None, outcome.reason)
+            return Next(slot(package_id, now, cadence.recheck), DueReason.RECHECK, True, 0, None, outcome.reason)
         case Moved():
             return _failed(state, f"redirected to {outcome.location}", now, cadence.pauses_after(kind(outcome)))
         case NotReady() | Gone() | Replaced() | Blocked() | Transient() | Malformed() | Overloaded() | Unauthorized():
@@ -154,9 +154,9 @@ def schedule(package_id: int, state: SourceState, outcome: Outcome[T], now: date
         case Throttled():
             again = outcome.reset_at or now + min(outcome.retry_after or _MINUTE, LONGEST_PAUSE)
             again = min(max(again, now + timedelta(seconds=1)), now + LONGEST_PAUSE)
-            return Next(again, False, *_unchanged(state))
+            return Next(again, DueReason.QUOTA, False, *_unchanged(state))
         case Deferred():
-            return Next(outcome.until, False, *_unchanged(state))
+            return Next(outcome.until, DueReason.QUOTA, False, *_unchanged(state))
         case _:
             assert_never(outcome)
 
@@ -170,57 +170,10 @@ def is_gone(state: SourceState) -> bool:
     return state.last_failed_at - state.first_failed_at >= GONE_SPAN
 
 
-class DueReason(StrEnum):
-    """Why a source is due when it is."""
-
-    FOLLOWS = "follows"
-    """It has no time of its own: it is asked once its repository has told a head that it is not of."""
-    FIRST = "first"
-    """It was never asked since its address was made known."""
-    COOLING = "cooling"
-    """The pause after its last failure."""
-    QUOTA = "quota"
-    """The upstream asked for a slower pace."""
-    MOVED = "moved"
-    """Its repository has another head by now, or its project another serial, than what is stored is of."""
-    SLOT = "slot"
-    """Its package's slot in the interval."""
-    RECHECK = "recheck"
-    """The slow re-check of what seems not to have moved."""
-    OTHERWISE = "otherwise"
-    """Somebody asked for it, the ledger put it off, or another interval or pause was set then."""
-
-
-def why_due(package_id: int, state: SourceState, cadence: Cadence, head_oid: str | None = None) -> DueReason:
-    """Which rule gave ``state`` its due time: the rules themselves are asked what they would have said.
-
-    ``head_oid``: the repository's head, for a source that is of one.
-    """
-    due = state.due_at
-    if due is None:
-        return DueReason.FOLLOWS
-    if state.outcome is None:
-        return DueReason.FIRST
-    if state.outcome == "throttled":
-        return DueReason.QUOTA
-    if state.failures:
-        pause = cadence.pauses_after(state.outcome).after(state.failures)
-        cools = state.last_failed_at is not None and due == state.last_failed_at + pause
-        return DueReason.COOLING if cools else DueReason.OTHERWISE
-    answered = state.answered_at
-    if answered is not None and due == slot(package_id, answered, cadence.interval):
-        return DueReason.SLOT
-    if state.expected is not None or (state.source in DETAIL_SOURCES and head_oid not in (None, state.revision)):
-        return DueReason.MOVED
-    whole = state.whole_at or answered
-    if whole is not None and cadence.recheck / 2 <= due - whole <= 2 * cadence.recheck:
-        return DueReason.RECHECK
-    return DueReason.OTHERWISE
-
-
 def _failed(state: SourceState, reason: str, now: datetime, pauses: Pauses) -> Next:
     failures = state.failures + 1
-    return Next(now + pauses.after(failures), False, failures, state.first_failed_at or now, reason)
+    first_failed_at = state.first_failed_at or now
+    return Next(now + pauses.after(failures), DueReason.COOLING, False, failures, first_failed_at, reason)
 
 
 def _unchanged(state: SourceState) -> tuple[int, datetime | None, str | None]:

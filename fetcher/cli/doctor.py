@@ -19,9 +19,10 @@ from fetcher.github.classify import classify, read_quota
 from fetcher.github.requests import API_VERSION, api_at, rate_limit
 from fetcher.github.retirement import read_retirement
 from fetcher.github_auth import Anonymous, credential_from
+from fetcher.merges import MERGES, counts_merges
 from fetcher.outcome import Unauthorized
-from fetcher.phrases import silence, span
-from fetcher.ports import PLANNED
+from fetcher.phrases import ago, silence, span
+from fetcher.ports import PLANNED, Marker
 from fetcher.pypi import simple_request
 from fetcher.settings import Settings, read_settings
 from fetcher.store import current_revision, is_current, open_engine
@@ -54,6 +55,8 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="For scripts.")] = 
     settings = read_settings()
     standing = [_database(settings), _redis(settings)]
     findings = [*standing, *asyncio.run(_upstreams(settings)), *_running(settings, standing)]
+    if standing[0].ok:
+        findings.append(_merges(settings))
     if json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -98,7 +101,8 @@ def _running(settings: Settings, standing: Sequence[Finding]) -> list[Finding]:
     if not all(finding.ok for finding in standing):
         return [Finding(name, False, "cannot be seen", "Mend the lines above first") for name in names]
     try:
-        planned_at = _planned_at(settings)
+        planned = _marker(settings, PLANNED)
+        planned_at = None if planned is None else planned.observed_at
         if planned_at is None or (settings.redis_url is None and not embedded_redis_runs(settings)):
             return [Finding(name, True, "not started; `fetcher up` starts everything") for name in names]
         return [_beat(planned_at, settings), _workers(settings)]
@@ -111,8 +115,26 @@ def _beat(planned_at: datetime, settings: Settings) -> Finding:
     return Finding("beat", said is None, said or "seen lately", "Start `fetcher up`, or beat: docs/runbooks.md")
 
 
-def _planned_at(settings: Settings) -> datetime | None:
-    """When a worker last carried out a plan; ``None`` also where there is no database yet."""
+def _merges(settings: Settings) -> Finding:
+    """Report whether weeks are counted as GitHub counts them, as far as it was compared."""
+    name = "merges"
+    try:
+        found = _marker(settings, MERGES)
+    except FetcherError as error:
+        return Finding(name, False, error.message, error.remedy)
+    if found is None or found.outcome is None:
+        said = "count in weekly commits; not compared with GitHub's figures yet (`fetcher verify` does)"
+        return Finding(name, True, said)
+    counted = "count" if counts_merges(found) else "do not count"
+    return Finding(
+        name,
+        True,
+        f"{counted} in weekly commits; compared {ago(found.observed_at, datetime.now(UTC))}: {found.message}",
+    )
+
+
+def _marker(settings: Settings, name: str) -> Marker | None:
+    """Return a marker of the store; ``None`` where there is no database yet."""
     engine = open_engine(settings.database)
     try:
         if current_revision(engine) is None:
@@ -121,7 +143,7 @@ def _planned_at(settings: Settings) -> datetime | None:
         engine.dispose()
     store, engine = open_store(settings)
     try:
-        return store.marker(PLANNED).observed_at
+        return store.marker(name)
     finally:
         engine.dispose()
 

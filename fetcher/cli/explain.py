@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, assert_never
 
 import typer
 from rich.markup import escape
@@ -13,10 +13,10 @@ from fetcher.cli.named import complete
 from fetcher.cli.screen import out, print_json
 from fetcher.errors import UnknownPackage
 from fetcher.github_auth import Anonymous, credential_from
-from fetcher.model import RepoRef, Source, SourceState, StoredPackage, Target, Unsupported
+from fetcher.model import DueReason, RepoRef, Source, SourceState, StoredPackage, Target, Unsupported
 from fetcher.overview import RefreshRequest
 from fetcher.phrases import ago, counted, failure_kind, span
-from fetcher.planner import Cadence, DueReason, why_due
+from fetcher.planner import Cadence
 from fetcher.refresh.cost import Cost, costs
 from fetcher.settings import read_settings
 from fetcher.wiring import cadence_of, open_store
@@ -33,9 +33,6 @@ class Explained:
     request: RefreshRequest | None
     """The refresh that somebody has asked for and that is not finished."""
     costs: tuple[Cost, ...]
-
-    def reason(self, source: Source) -> DueReason:
-        return why_due(self.target.package_id, self.target.state(source), self.cadence, self.target.head_oid)
 
 
 def explain(
@@ -135,7 +132,7 @@ def _source_lines(told: Explained, state: SourceState) -> list[str]:
     if state.expected:
         found.append(f"the index tells of serial {escape(state.expected)}: an older answer would be a stale edge's")
     due = _due(state, now)
-    found.append(f"{due}: {_why(told.reason(state.source), told, state)}")
+    found.append(f"{due}: {_why(told, state)}")
     if state.lease_until is not None:
         held = "leased to a worker" if state.lease_until > now else "a worker's lease has run out"
         found.append(f"{held}, until {ago(state.lease_until, now)}")
@@ -158,28 +155,36 @@ def _due(state: SourceState, now: datetime) -> str:
     return f"due since {ago(state.due_at, now)}" if state.due_at <= now else f"due {ago(state.due_at, now)}"
 
 
-def _why(reason: DueReason, told: Explained, state: SourceState) -> str:
+def _why(told: Explained, state: SourceState) -> str:
     cadence = told.cadence
-    match reason:
-        case DueReason.FOLLOWS:
-            return "asked once its repository has told a head that the stored values are not of"
+    match state.due_reason:
+        case None:
+            return "it follows its repository's next answer" if state.due_at is None else "set by an earlier version"
         case DueReason.FIRST:
-            return "it was not asked yet"
+            return "it was not requested yet"
         case DueReason.COOLING:
             pauses = cadence.pauses_after(state.outcome or "")
-            longest = f", they grow to {span(pauses.longest)} at most"
+            longest = f", which grows to {span(pauses.longest)} at most"
             return f"a pause of {span(pauses.after(state.failures))} after {state.failures} failures in a row{longest}"
         case DueReason.QUOTA:
-            return "the upstream asked for a slower pace"
+            return "put off by the quota, or the upstream demanded a slower pace"
         case DueReason.MOVED:
             what = "serial" if state.source is Source.PYPI else "head"
-            return f"another {what} is known than what is stored is of, so it comes before its time"
+            return f"the upstream has a newer {what} than the stored one"
         case DueReason.SLOT:
             return f"its slot in the interval of {span(cadence.interval)}"
         case DueReason.RECHECK:
-            return f"nothing seems to move, so it waits for the slow re-check, every {span(cadence.recheck)} or so"
-        case DueReason.OTHERWISE:
-            return "asked for by a person, put off by the quota, or set under other settings"
+            return f"nothing seems to move: the slow re-check, every {span(cadence.recheck)} or so"
+        case DueReason.ORDER:
+            return "contributors with equal counts: GitHub's list, which may be hours old, decides their order"
+        case DueReason.SETTLING:
+            return "GitHub's list of contributors may be hours old: it confirms what the history showed a day later"
+        case DueReason.WEEKS:
+            return "participation answers in whole weeks, which have to be moved on"
+        case DueReason.OUT_OF_TURN:
+            return "made due for the whole catalogue: the index is silent, or weeks are counted another way"
+        case _:
+            assert_never(state.due_reason)
 
 
 def _cost(cost: Cost) -> str:
@@ -204,10 +209,10 @@ def _json(told: Explained) -> dict[str, Any]:
         "open_request": None if told.request is None else told.request.id,
         "sources": [
             {
-                **{name: value for name, value in asdict(state).items() if name != "validators"},
-                "due_because": told.reason(source),
+                **{name: value for name, value in asdict(state).items() if name not in ("validators", "due_reason")},
+                "due_because": state.due_reason or "follows",
             }
-            for source, state in sorted(package.states.items())
+            for _, state in sorted(package.states.items())
         ],
         "costs": [asdict(cost) for cost in told.costs],
     }

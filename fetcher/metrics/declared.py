@@ -39,6 +39,7 @@ TASKS = (
     "fetcher.refresh_packages",
     "fetcher.refresh_requests",
     "fetcher.serials",
+    "fetcher.verify",
     "fetcher.expire",
     "fetcher.prune",
     "fetcher.measure",

@@ -21,6 +21,7 @@ from fetcher.model import (
     CommitDays,
     Contribution,
     Contributors,
+    DueReason,
     Purpose,
     Record,
     RepoRef,
@@ -32,7 +33,7 @@ from fetcher.planner import Cadence
 from fetcher.ports import Clock
 from fetcher.refresh.batches import BatchOutcome
 from fetcher.refresh.histories import MOST_PAGES, Histories, HistoryQuery, history_of
-from fetcher.refresh.records import Brought, deferred, nothing_in, recheck_due, record_of, replaced
+from fetcher.refresh.records import Brought, at_recheck, deferred, nothing_in, record_of, replaced
 
 MAX_PAGES = 50
 """GitHub names at most 500 authors' addresses; this is ten times that, and an end to a list that never ends."""
@@ -123,7 +124,7 @@ class DetailsRefresh:
         elif (derived := derive(target, history)) is not None:
             people = Fetched(derived.contributors)
             record = self._record(target, Source.CONTRIBUTORS, people, now, revision=head.oid, whole=False)
-            records.append(_derived(record, target, settled=derived.settled))
+            records.append(_derived(record, target, derived.open))
         return records
 
     async def _weeks(
@@ -149,11 +150,10 @@ class DetailsRefresh:
             outcome = await self._contributors(repo, purpose)
         if not isinstance(outcome, Fetched):
             return self._record(target, Source.CONTRIBUTORS, outcome, asked_at, revision=history.oid)
-        derived = derive(target, history)
-        settled = settle(outcome.value, derived.contributors if derived else None, history, asked_at)
+        settled = settle(outcome.value, derive(target, history), history, asked_at)
         answer = Fetched(settled.contributors)
         record = self._record(target, Source.CONTRIBUTORS, answer, asked_at, revision=history.oid)
-        return record if settled.settled else replace(record, due_at=asked_at + SETTLES_AFTER)
+        return _confirmed_later(record, settled.open) if settled.open else record
 
     # without a credential
 
@@ -168,12 +168,12 @@ class DetailsRefresh:
                 if source is Source.CONTRIBUTORS:
                     people = await self._contributors(target.repo, purpose)
                     record = self._record(target, source, people, asked_at, revision=target.head_oid)
-                    records.append(_confirmed_later(record, target) if isinstance(people, Fetched) else record)
+                    young = isinstance(people, Fetched) and _is_young(target, asked_at)
+                    records.append(_confirmed_later(record, DueReason.SETTLING) if young else record)
                     continue
                 weeks = await self._participation(target.repo, purpose)
                 record = self._record(target, source, weeks, asked_at, revision=target.head_oid)
-                due_at = _participation_due(target, record) if isinstance(weeks, Fetched) else record.due_at
-                records.append(replace(record, due_at=due_at))
+                records.append(_moved_on(record, target) if isinstance(weeks, Fetched) else record)
         return records
 
     async def _contributors(self, repo: RepoRef, purpose: Purpose) -> Outcome[Contributors]:
@@ -221,30 +221,37 @@ class DetailsRefresh:
         record = record_of(target, source, outcome, asked_at, self.cadence, brought)
         if not record.answered:
             return record
-        return replace(record, due_at=recheck_due(target, source, asked_at, self.cadence, whole=brought.whole))
+        return at_recheck(record, target, self.cadence)
 
 
-def _derived(record: Record, target: Target, *, settled: bool) -> Record:
+def _derived(record: Record, target: Target, open_: DueReason | None) -> Record:
     """Return ``record`` due when its list was going to be requested anyway, or when GitHub's list has caught up."""
-    planned = target.state(record.source).due_at or record.due_at or record.observed_at
-    return replace(record, due_at=planned if settled else min(planned, record.observed_at + SETTLES_AFTER))
+    state = target.state(record.source)
+    planned = replace(record, due_at=state.due_at, due_reason=state.due_reason) if state.due_at else record
+    if open_ is None:
+        return planned
+    later = _confirmed_later(record, open_)
+    if planned.due_at is not None and later.due_at is not None and planned.due_at < later.due_at:
+        return replace(planned, due_reason=open_)
+    return later
 
 
-def _confirmed_later(record: Record, target: Target) -> Record:
-    """Return ``record`` due in a day where its head is so young that GitHub's list may not know it yet."""
-    committed_at = target.head_committed_at
-    if committed_at is None or record.observed_at - committed_at >= LIST_LAG:
-        return record
-    return replace(record, due_at=record.observed_at + SETTLES_AFTER)
+def _confirmed_later(record: Record, reason: DueReason) -> Record:
+    return replace(record, due_at=record.observed_at + SETTLES_AFTER, due_reason=reason)
 
 
-def _participation_due(target: Target, record: Record) -> datetime:
-    """Return when participation is to be requested again though the head stays.
+def _is_young(target: Target, now: datetime) -> bool:
+    """Return whether GitHub's list may not know the head yet, as far as is known without its history."""
+    return target.head_committed_at is not None and now - target.head_committed_at < LIST_LAG
 
-    It leaves out today's commits, which only the next day's answer counts; and it answers in weeks.
+
+def _moved_on(record: Record, target: Target) -> Record:
+    """Return a record of participation due when its weeks are to be moved on though the head stays.
+
+    Participation leaves out today's commits, which only the next day's answer counts; and it answers in weeks.
     """
     at = record.observed_at
     midnight = datetime.combine(at.date(), time(), at.tzinfo)
-    if target.head_committed_at is not None and target.head_committed_at >= midnight:
-        return midnight + timedelta(days=1)
-    return at + WHOLE_WEEK
+    is_of_today = target.head_committed_at is not None and target.head_committed_at >= midnight
+    due_at = midnight + timedelta(days=1) if is_of_today else at + WHOLE_WEEK
+    return replace(record, due_at=due_at, due_reason=DueReason.WEEKS)

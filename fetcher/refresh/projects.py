@@ -34,7 +34,7 @@ from fetcher.pypi import (
     read_simple,
     simple_request,
 )
-from fetcher.refresh.records import Brought, deferred, recheck_due, record_of
+from fetcher.refresh.records import Brought, at_recheck, deferred, record_of
 
 Answered = Settled[ProjectVersions] | Partial[ProjectVersions]
 
@@ -102,8 +102,7 @@ class ProjectsRefresh:
         record = record_of(target, Source.PYPI, outcome, asked_at, self.cadence, brought)
         if record.answered and state.expected is not None:
             # The index's root has told of this serial and will tell of the next: only the slow re-check is left.
-            due_at = recheck_due(target, Source.PYPI, asked_at, self.cadence, whole=whole)
-            return replace(record, due_at=due_at)
+            return at_recheck(record, target, self.cadence)
         return record
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
 from fetcher.commits import commit_days
-from fetcher.model import Contributors, Record, Source, Target, Validators, Values
+from fetcher.model import Contributors, DueReason, Record, Source, Target, Validators, Values
 from fetcher.outcome import Malformed, Outcome, Refusal, Replaced, kind
 from fetcher.planner import Cadence, schedule, slot
 
@@ -46,6 +46,7 @@ def record_of(
         lease=target.lease if source in target.claimed else None,
         observed_at=asked_at,
         due_at=plan.due_at,
+        due_reason=plan.due_reason,
         outcome=kind(outcome),
         answered=plan.answered,
         values=brought.values,
@@ -68,7 +69,7 @@ def refused(target: Target, record: Record, reason: str, cadence: Cadence) -> Re
 
 def deferred(target: Target, source: Source, until: datetime, asked_at: datetime) -> Record:
     """The record of a source that could not be asked: due again when the budget says, otherwise as it was."""
-    return Record(target.package_id, source, target.lease, asked_at, until)
+    return Record(target.package_id, source, target.lease, asked_at, until, DueReason.QUOTA)
 
 
 def confirmed(target: Target, source: Source, asked_at: datetime) -> Record:
@@ -80,6 +81,7 @@ def confirmed(target: Target, source: Source, asked_at: datetime) -> Record:
         lease=target.lease if source in target.claimed else None,
         observed_at=asked_at,
         due_at=state.due_at,
+        due_reason=state.due_reason,
         outcome=state.outcome or "not_modified",
         answered=True,
         message=state.message,
@@ -90,7 +92,10 @@ def made_due(target: Target, source: Source, asked_at: datetime) -> Record:
     """The record that has a source asked next; one that is cooling down keeps its pause."""
     state = target.state(source)
     cooling = state.failures > 0 and state.due_at is not None and state.due_at > asked_at
-    return Record(target.package_id, source, None, asked_at, state.due_at if cooling else asked_at)
+    if cooling:
+        return Record(target.package_id, source, None, asked_at, state.due_at, state.due_reason)
+    reason = DueReason.FIRST if state.answered_at is None else DueReason.MOVED
+    return Record(target.package_id, source, None, asked_at, asked_at, reason)
 
 
 def nothing_in(target: Target, source: Source, asked_at: datetime) -> Record:
@@ -102,6 +107,7 @@ def nothing_in(target: Target, source: Source, asked_at: datetime) -> Record:
         lease=target.lease if source in target.claimed else None,
         observed_at=asked_at,
         due_at=target.state(source).due_at,
+        due_reason=target.state(source).due_reason,
         outcome="fetched",
         answered=True,
         values=nothing,
@@ -134,10 +140,11 @@ def replaced(
 
 def untouched(target: Target, source: Source, now: datetime) -> Record:
     """The record that gives a claimed source back as it was."""
-    return Record(target.package_id, source, target.lease, now, target.state(source).due_at)
+    state = target.state(source)
+    return Record(target.package_id, source, target.lease, now, state.due_at, state.due_reason)
 
 
-def recheck_due(target: Target, source: Source, asked_at: datetime, cadence: Cadence, *, whole: bool) -> datetime:
-    """When a list is asked whole again though nothing moves."""
-    since = asked_at if whole else target.state(source).whole_at or asked_at
-    return slot(target.package_id, since, cadence.recheck)
+def at_recheck(record: Record, target: Target, cadence: Cadence) -> Record:
+    """Return ``record`` due when its source is to be requested in full again though nothing moves."""
+    since = record.observed_at if record.whole else target.state(record.source).whole_at or record.observed_at
+    return replace(record, due_at=slot(target.package_id, since, cadence.recheck), due_reason=DueReason.RECHECK)

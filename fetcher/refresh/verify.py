@@ -111,8 +111,9 @@ class MergesCheck:
         marker = self.store.marker(MERGES)
         if marker.due_at is not None and marker.due_at > now:
             return None
-        commits = self.store.figures(now, interval).source(Source.COMMITS)
-        if not commits.answered or commits.due_by(now) > FIRST_PASS_DONE * commits.packages:
+        figures = self.store.figures(now, interval)
+        sources = [figures.source(source) for source in (Source.GITHUB, Source.COMMITS)]
+        if not all(one.answered and one.due_by(now) <= FIRST_PASS_DONE * one.packages for one in sources):
             return None
         return await self.check(self.candidates(), Purpose.BACKGROUND, timedelta(0), most=SAMPLE)
 
@@ -172,7 +173,8 @@ class MergesCheck:
         after = Marker(MERGES, now, now + again, outcome=valid.value, message=describe(comparisons))
         self.store.save_marker(after)
         if counts_merges(before) != counts_merges(after):
-            while self.store.make_due(Source.COMMITS, answered_before=now, now=now):
-                pass
+            until_now = now + timedelta(microseconds=1)
+            while self.store.make_due(Source.COMMITS, answered_before=until_now, now=now):
+                log.info("merges", reason="weeks are counted another way from now on: commits are due")
         log.info("merges", finding=str(concluded), in_force=str(valid), packages=len(comparisons))
         return Check(comparisons, unanswered, concluded, valid)

@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, update
 
-from fetcher.model import REPOSITORY_SOURCES, RepoRef, Source, SourceState
+from fetcher.model import REPOSITORY_SOURCES, RepoRef, Source
 from fetcher.store.dialects import upsert
 from fetcher.store.entries import repo_of
 from fetcher.store.matching import IMPORTED, Held
-from fetcher.store.retiring import FIRST_ASKED, sources_of
+from fetcher.store.retiring import sources_of
 from fetcher.store.schema import freshness, observations, packages, source_states
-from fetcher.store.states import row_of
+from fetcher.store.states import first_state, row_of
 from fetcher.store.values import FORGOTTEN_PROJECT, FORGOTTEN_REPOSITORY
 
 
@@ -36,7 +36,10 @@ def _insert(connection: Connection, new: Sequence[Held], now: datetime) -> None:
     connection.execute(insert(observations), [{"package_id": one.id, **nothing, **one.observed} for one in new])
     connection.execute(insert(freshness), [{"package_id": one.id, "last_fetched": one.last_fetched} for one in new])
     states = [
-        row_of(one.id, SourceState(source, due_at=now if source in FIRST_ASKED else None))
+        row_of(
+            one.id,
+            first_state(source, now),
+        )
         for one in new
         for source in _sources(one)
     ]
@@ -89,7 +92,10 @@ def _start_afresh(
     )
     connection.execute(update(observations).where(observations.c.package_id == one.id).values(dict.fromkeys(forgotten)))
     states = [
-        row_of(one.id, SourceState(source, observed_at=now, due_at=now if source in FIRST_ASKED else None))
+        row_of(
+            one.id,
+            first_state(source, now, observed_at=now),
+        )
         for source in _sources(one)
         if source.value in names
     ]

@@ -10,11 +10,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from fetcher.model import REPOSITORY_SOURCES, Source, SourceState
+from fetcher.model import REPOSITORY_SOURCES, Source
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.reading import note_edit
 from fetcher.store.schema import packages, source_states
-from fetcher.store.states import row_of
+from fetcher.store.states import first_state, row_of
 
 _P = packages.c
 
@@ -41,7 +41,10 @@ def revive(connection: Connection, package_ids: Sequence[int], now: datetime) ->
         ).all()
         connection.execute(update(packages).where(_P.id.in_([row.id for row in rows])).values(retired_at=None))
         states = [
-            row_of(row.id, SourceState(source, observed_at=now, due_at=now if source in FIRST_ASKED else None))
+            row_of(
+                row.id,
+                first_state(source, now, observed_at=now),
+            )
             for row in rows
             for source in sources_of(row.repo_host, row.project)
         ]
@@ -59,10 +62,6 @@ def retired(connection: Connection, package_ids: Sequence[int]) -> Collection[in
         rows = connection.execute(select(_P.id).where(_P.id.in_(ids), _P.retired_at.is_not(None)))
         found.update(row.id for row in rows)
     return found
-
-
-FIRST_ASKED = (Source.GITHUB, Source.PYPI)
-"""The sources that are due at once; the repository's answer makes the others due."""
 
 
 def sources_of(repo_host: str | None, project: str | None) -> list[Source]:

@@ -170,6 +170,8 @@ class SourceRow(Base):
     outcome: Mapped[str | None] = mapped_column(String(16))
     message: Mapped[str | None]
     due_at: Mapped[datetime | None]
+    due_reason: Mapped[str | None] = mapped_column(String(16))
+    """``fetcher.model.DueReason``."""
     lease: Mapped[str | None] = mapped_column(String(32))
     lease_until: Mapped[datetime | None]
 

@@ -13,7 +13,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from sqlalchemy import Connection, CursorResult, select, text, update
 
-from fetcher.model import Source, SourceState
+from fetcher.model import DueReason, Source, SourceState
 from fetcher.names import Names
 from fetcher.store.dialects import CHUNK, chunks, how_many, lock_packages
 from fetcher.store.recording import Key, locked_states, renew_freshness, save_states
@@ -83,7 +83,9 @@ def make_due(connection: Connection, source: Source, answered_before: datetime, 
         .with_for_update(skip_locked=True)
     )
     made: CursorResult[Any] = connection.execute(
-        update(source_states).where(_S.package_id.in_(late), _S.source == source.value).values(due_at=now)
+        update(source_states)
+        .where(_S.package_id.in_(late), _S.source == source.value)
+        .values(due_at=now, due_reason=DueReason.OUT_OF_TURN.value)
     )
     return made.rowcount
 
@@ -117,7 +119,7 @@ def _hold(connection: Connection, heard: Heard) -> tuple[int, int]:
             changed[key] = _confirmed(package_id, state, heard)
         else:
             due_at = heard.at if state.due_at is None else min(state.due_at, heard.at)
-            changed[key] = replace(state, expected=serial, due_at=due_at)
+            changed[key] = replace(state, expected=serial, due_at=due_at, due_reason=DueReason.MOVED)
     save_states(connection, changed, stored)
     renew_freshness(connection, confirmed)
     return len(confirmed), len(changed) - len(confirmed)
@@ -140,6 +142,7 @@ def _confirmed(package_id: int, state: SourceState, heard: Heard) -> SourceState
         outcome="not_modified",
         message=None,
         due_at=max(since + heard.recheck_after * (1 + _SPREAD * _phase(package_id)), heard.at),
+        due_reason=DueReason.RECHECK,
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from sqlalchemy import Row
 
-from fetcher.model import Record, Source, SourceState, Validators
+from fetcher.model import DueReason, Record, Source, SourceState, Validators
 from fetcher.store.columns import plain
 from fetcher.store.schema import source_states
 
@@ -18,6 +19,10 @@ Changes: TypeAlias = tuple[tuple[str, Any], ...]
 
 NOT_ASKED = frozenset({"throttled", "deferred"})
 """Outcomes that say something of our pace and nothing of the source: no failure of its own."""
+
+
+FIRST_REQUESTED = (Source.GITHUB, Source.PYPI)
+"""The sources that are due at once; the repository's answer makes the others due."""
 
 
 def state_of(row: Row[Any]) -> SourceState:
@@ -36,6 +41,7 @@ def state_of(row: Row[Any]) -> SourceState:
         outcome=row.outcome,
         message=row.message,
         due_at=row.due_at,
+        due_reason=None if row.due_reason is None else DueReason(row.due_reason),
         lease=row.lease,
         lease_until=row.lease_until,
     )
@@ -60,9 +66,17 @@ def row_of(package_id: int, state: SourceState) -> dict[str, Any]:
         "outcome": state.outcome,
         "message": state.message,
         "due_at": state.due_at,
+        "due_reason": None if state.due_reason is None else state.due_reason.value,
         "lease": state.lease,
         "lease_until": state.lease_until,
     }
+
+
+def first_state(source: Source, now: datetime, observed_at: datetime | None = None) -> SourceState:
+    """Return the state of a source that was never requested: due now, or with its repository's first answer."""
+    if source in FIRST_REQUESTED:
+        return SourceState(source, observed_at=observed_at, due_at=now, due_reason=DueReason.FIRST)
+    return SourceState(source, observed_at=observed_at)
 
 
 def changes_of(old: SourceState, new: SourceState) -> Changes:
@@ -118,12 +132,13 @@ def _observed(state: SourceState, record: Record) -> SourceState:
 
 def _scheduled(state: SourceState, record: Record) -> SourceState:
     """Only who holds the lease ends it and says when the source is due; others may only make it due earlier."""
+    due = replace(state, due_at=record.due_at, due_reason=record.due_reason)
     if record.lease is not None:
         if record.lease != state.lease:
             return state
-        return replace(state, due_at=record.due_at, lease=None, lease_until=None)
+        return replace(due, lease=None, lease_until=None)
     if record.outcome is not None:
-        return replace(state, due_at=record.due_at) if state.lease is None else state
+        return due if state.lease is None else state
     if record.due_at is None or (state.due_at is not None and state.due_at <= record.due_at):
         return state
-    return replace(state, due_at=record.due_at)
+    return due

@@ -163,7 +163,7 @@ def test_doctor_is_content(fetcher: Fetcher) -> None:
 
     assert done.status == 0, done.out
     found = json.loads(done.out)
-    assert [one["name"] for one in found] == ["database", "redis", "token", "pypi", "clock", "beat", "workers"]
+    assert [one["name"] for one in found] == ["database", "redis", "token", "pypi", "clock", "beat", "workers", "merges"]
     assert all(one["ok"] for one in found)
 
 

@@ -1,18 +1,20 @@
-"""Requests to GitHub: where they go, what they carry, and how much they may bring."""
+"""Requests to GitHub: their addresses, their headers and their variables."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
-from fetcher.github import requests
-from fetcher.github.requests import PUBLIC_API, Api, api_at
+from fetcher.github import queries, requests
+from fetcher.github.requests import PUBLIC_API, Api, PageRef, api_at
 from fetcher.model import RepoRef, Validators
-from fetcher.wire import Request, Resource
+from fetcher.wire import Request, Resource, Route
 
 API = api_at(PUBLIC_API)
 REPO = RepoRef("github.com", "octo", "cat")
+SINCE = datetime(2025, 11, 15, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -42,10 +44,7 @@ def test_where_the_apis_are(root: str, expected: Api) -> None:
         (requests.newest_commit(API, REPO), "/repos/octo/cat/commits?per_page=1"),
         (requests.contributors(API, REPO), "/repos/octo/cat/contributors?per_page=100"),
         (requests.contributors(API, REPO, 3), "/repos/octo/cat/contributors?per_page=100&page=3"),
-        (requests.commit_activity(API, REPO), "/repos/octo/cat/stats/commit_activity"),
         (requests.participation(API, REPO), "/repos/octo/cat/stats/participation"),
-        (requests.compare(API, REPO, "a1", "b2"), "/repos/octo/cat/compare/a1...b2?per_page=100"),
-        (requests.compare(API, REPO, "a1", "b2", 2), "/repos/octo/cat/compare/a1...b2?per_page=100&page=2"),
         (requests.rate_limit(API), "/rate_limit"),
     ],
 )
@@ -58,10 +57,9 @@ def test_rest_requests(request_: Request, path: str) -> None:
 
 
 def test_names_cannot_leave_their_place_in_the_path() -> None:
-    """A slash, a dot-dot or a question mark in a name is quoted, and so in a ref."""
+    """A slash, a dot-dot or a question mark in a name is quoted."""
     evil = RepoRef("github.com", "../..", "a?b#c/d")
     assert requests.newest_commit(API, evil).url.startswith(f"{PUBLIC_API}/repos/..%2F../a%3Fb%23c%2Fd/commits?")
-    assert "/compare/a%2Fb...c%3Fd?" in requests.compare(API, REPO, "a/b", "c?d").url
 
 
 def test_conditional_requests() -> None:
@@ -86,7 +84,36 @@ def test_graphql_requests() -> None:
     assert json.loads(by_name.body or b"")["variables"] == {"o0": "octo", "n0": "cat", "o1": 'o"', "n1": "n}"}
 
 
-def test_a_comparison_may_be_large() -> None:
-    """Its first page carries every file's patch, so it may bring more than the other answers."""
-    assert requests.compare(API, REPO, "a", "b").max_bytes == requests.COMPARE_BYTES
-    assert requests.contributors(API, REPO).max_bytes < requests.COMPARE_BYTES
+def test_heads_of_many_repositories() -> None:
+    """One query requests every head, with its ids and the moment as variables, and parents only on demand."""
+    request = requests.heads(API, ["R_1", "R_2"], SINCE, parents=False)
+    assert (request.method, request.url, request.resource) == ("POST", API.graphql, Resource.GRAPHQL)
+    assert request.route is Route.HISTORY
+    sent = json.loads(request.body or b"")
+    assert sent == {
+        "query": queries.heads(parents=False),
+        "variables": {"ids": ["R_1", "R_2"], "since": "2025-11-15T00:00:00Z"},
+    }
+    with_parents = json.loads(requests.heads(API, ["R_1"], SINCE, parents=True).body or b"")
+    assert with_parents["query"] == queries.heads(parents=True)
+
+
+def test_pages_of_several_histories() -> None:
+    """One query requests pages of several repositories, each with its node id, its head and its cursor."""
+    pages = [PageRef("R_1", "aa", "aa 99"), PageRef("R_2", "bb", 'b"}')]
+    request = requests.history_pages(API, pages, SINCE, parents=False)
+    assert (request.method, request.url, request.resource) == ("POST", API.graphql, Resource.GRAPHQL)
+    assert request.route is Route.HISTORY
+    sent = json.loads(request.body or b"")
+    assert sent["query"] == queries.pages(2, parents=False)
+    assert sent["variables"] == {
+        "since": "2025-11-15T00:00:00Z",
+        "i0": "R_1",
+        "h0": "aa",
+        "a0": "aa 99",
+        "i1": "R_2",
+        "h1": "bb",
+        "a1": 'b"}',
+    }
+    with_parents = json.loads(requests.history_pages(API, pages, SINCE, parents=True).body or b"")
+    assert with_parents["query"] == queries.pages(2, parents=True)

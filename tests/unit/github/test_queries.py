@@ -1,10 +1,10 @@
-"""The GraphQL documents are valid: against the simulator's part of the schema, and the published whole where it is."""
+"""GraphQL documents against the simulator's part of the schema, and against the published one where it is present."""
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
 
@@ -19,6 +19,12 @@ DOCUMENTS = {
     "by one name": queries.by_name(1),
     "by 100 names": queries.by_name(queries.MAX_NODES),
     "viewer": queries.VIEWER,
+    "heads": queries.heads(parents=False),
+    "heads with parents": queries.heads(parents=True),
+    "one page": queries.pages(1, parents=False),
+    "one page with parents": queries.pages(1, parents=True),
+    "100 pages": queries.pages(queries.MAX_NODES, parents=False),
+    "100 pages with parents": queries.pages(queries.MAX_NODES, parents=True),
 }
 
 
@@ -54,3 +60,19 @@ def test_the_validation_can_fail() -> None:
     """A field that GitHub does not have (there are no contributors in GraphQL) is found."""
     wrong = queries.BY_ID.replace("forkCount", "contributors")
     assert "Cannot query field 'contributors'" in next(faults(served_schema(), wrong))
+
+
+@pytest.mark.parametrize("document", [queries.heads, partial(queries.pages, 2)])
+def test_parents_are_requested_only_where_merges_matter(document: Callable[..., str]) -> None:
+    """Parents, which cost a connection a commit, are in the document that is to recognise merges and in no other."""
+    assert "parents { totalCount }" in document(parents=True)
+    assert "parents" not in document(parents=False)
+
+
+def test_every_page_has_variables_of_its_own() -> None:
+    """Each alias of a document for several pages names its own repository, head and cursor."""
+    document = queries.pages(3, parents=False)
+    for number in range(3):
+        field = f"r{number}: node(id: $i{number}) {{ ... on Repository {{ object(oid: $h{number})"
+        assert document.count(field) == 1
+        assert document.count(f"after: $a{number})") == 1

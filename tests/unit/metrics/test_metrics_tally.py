@@ -25,7 +25,7 @@ from tasks.app import app
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 
 
-def asking(route: Route = Route.COMPARE) -> Request:
+def asking(route: Route = Route.CONTRIBUTORS) -> Request:
     return Request(Upstream.GITHUB, Resource.CORE, route, "https://api.github.invalid/x")
 
 
@@ -46,15 +46,15 @@ def test_requests_by_route_and_status() -> None:
     tally.asked(asking(), Response(200, {}, b"", 400.0), None)
     tally.asked(asking(), NoAnswer(Fault.TIMED_OUT, "x", 30.0, attempts=2), None)
     found = samples(tally)
-    assert found["fetcher_requests_total", "github", "compare", "200"] == 2
-    assert found["fetcher_requests_total", "github", "compare", "304"] == 1
-    assert found["fetcher_requests_total", "github", "compare", "timed_out"] == 2
+    assert found["fetcher_requests_total", "github", "contributors", "200"] == 2
+    assert found["fetcher_requests_total", "github", "contributors", "304"] == 1
+    assert found["fetcher_requests_total", "github", "contributors", "timed_out"] == 2
     name = "fetcher_request_duration_seconds"
-    buckets = [found[f"{name}_bucket", "github", "compare", "2xx", le] for le in ("0.1", "0.25", "120", "+Inf")]
+    buckets = [found[f"{name}_bucket", "github", "contributors", "2xx", le] for le in ("0.1", "0.25", "120", "+Inf")]
     assert buckets == [0, 1, 1, 2]
-    assert found[f"{name}_sum", "github", "compare", "2xx"] == pytest.approx(400.2)
-    assert found[f"{name}_bucket", "github", "compare", "3xx", "0.05"] == 1  # a bound is inclusive
-    assert found[f"{name}_count", "github", "compare", "none"] == 1
+    assert found[f"{name}_sum", "github", "contributors", "2xx"] == pytest.approx(400.2)
+    assert found[f"{name}_bucket", "github", "contributors", "3xx", "0.05"] == 1  # a bound is inclusive
+    assert found[f"{name}_count", "github", "contributors", "none"] == 1
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_an_announced_end_of_the_api_version() -> None:
     tally.asked(asking(), NoAnswer(Fault.TIMED_OUT, "x"), None)
     tally.asked(asking(Route.VIEWER), Response(200, {"sunset": "soon"}, b""), None)
     found = samples(tally)
-    assert found["fetcher_deprecated_responses_total", "compare"] == 3
+    assert found["fetcher_deprecated_responses_total", "contributors"] == 3
     assert found["fetcher_deprecated_responses_total", "viewer"] == 1
-    assert found["fetcher_sunset_timestamp_seconds", "compare"] == 1836345600
+    assert found["fetcher_sunset_timestamp_seconds", "contributors"] == 1836345600
     assert ("fetcher_sunset_timestamp_seconds", "viewer") not in found
 
 
@@ -106,11 +106,11 @@ def test_a_date_that_could_not_be_reported_yields_to_a_newer_one() -> None:
     taken = tally.take()
     tally.asked(asking(), Response(200, {"sunset": "@200"}, b""), None)
     tally.give_back(taken)
-    assert samples(tally)["fetcher_sunset_timestamp_seconds", "compare"] == 200
+    assert samples(tally)["fetcher_sunset_timestamp_seconds", "contributors"] == 200
     tally.give_back(taken)
     found = samples(tally)
-    assert found["fetcher_sunset_timestamp_seconds", "compare"] == 100
-    assert found["fetcher_deprecated_responses_total", "compare"] == 1
+    assert found["fetcher_sunset_timestamp_seconds", "contributors"] == 100
+    assert found["fetcher_deprecated_responses_total", "contributors"] == 1
 
 
 def test_refreshes_by_source_and_outcome() -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from fetcher.budget import MemoryBudget
 from fetcher.exchange import Exchange
+from fetcher.github.graphql import BatchAnswer
 from fetcher.github.requests import PUBLIC_API, api_at, statistics_by_id
-from fetcher.github.statistics import BatchAnswer, read_by_id
-from fetcher.model import Purpose, Target, Upstream
+from fetcher.github.statistics import read_by_id
+from fetcher.model import Purpose, RepoStats, Target, Upstream
 from fetcher.outcome import Deferred, Failure, Throttled
 from fetcher.ports import Ask, Grant
-from fetcher.refresh.batches import BatchSize, ask_in_batches
+from fetcher.refresh.batches import BatchSize, request_in_batches
 from fetcher.wire import Resource, Response
 from tests.fakes import ScriptedTransport, StoppedClock
 from tests.unit.github.recorded import RESET, SECONDARY, response
@@ -35,7 +36,7 @@ class Batches:
         self.transport = ScriptedTransport(lambda request: response, [PUBLIC_API])
         self.exchange = Exchange(self.transport, self.budget, StoppedClock(NOW), {Upstream.GITHUB: "account:1"})
 
-    async def query(self, batch: Sequence[Target]) -> BatchAnswer | Failure | Deferred:
+    async def query(self, batch: Sequence[Target]) -> BatchAnswer[RepoStats] | Failure | Deferred:
         """Request the statistics of ``batch`` by node id."""
         ids = [target.node_id or "" for target in batch]
         request = statistics_by_id(API, ids)
@@ -57,9 +58,9 @@ class Batches:
 async def test_a_secondary_limit_with_status_200_costs_one_request(body: object) -> None:
     """Send one query, not one for each half and package, and pause the account as ``retry-after`` demands."""
     batches = Batches(response(body, headers={"retry-after": "30", "x-ratelimit-resource": "graphql"}))
-    outcomes = await ask_in_batches(TARGETS, batches.query, BatchSize())
+    outcomes = await request_in_batches(TARGETS, batches.query, BatchSize())
     assert len(batches.transport.requests) == 1
-    assert set(outcomes.values()) == {Throttled(SECONDARY, retry_after=timedelta(seconds=30))}
+    assert set(outcomes) == {Throttled(SECONDARY, retry_after=timedelta(seconds=30))}
     paused = await batches.paused_until()
     assert paused[Resource.GRAPHQL] == NOW + timedelta(seconds=32)
     assert isinstance(await batches.query(TARGETS), Deferred)
@@ -70,7 +71,7 @@ async def test_a_primary_limit_with_points_left_pauses_graphql_alone() -> None:
     """Defer GraphQL until the reset that the headers name, and go on with REST."""
     body = {"errors": [{"type": "RATE_LIMIT", "message": "API rate limit exceeded for user ID 1."}]}
     batches = Batches(response(body, headers={"x-ratelimit-remaining": "4", "x-ratelimit-resource": "graphql"}))
-    await ask_in_batches(TARGETS, batches.query, BatchSize())
+    await request_in_batches(TARGETS, batches.query, BatchSize())
     assert len(batches.transport.requests) == 1
     reset = RESET + timedelta(seconds=2)
     deferred = await batches.query(TARGETS)

@@ -1,4 +1,4 @@
-"""Add the number of commits, and count every repository's weeks again: merges count from this version on."""
+"""Add the number of commits and the reason of a due time; count weeks again: merges count from this version on."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("observations", sa.Column("commit_count", sa.Integer()))
+    op.add_column("source_states", sa.Column("due_reason", sa.String(16)))
     op.execute(
-        "UPDATE source_states SET due_at = answered_at "
+        "UPDATE source_states SET due_at = answered_at, due_reason = 'out_of_turn' "
         "WHERE source = 'commits' AND answered_at IS NOT NULL AND failures = 0"
     )
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("observations") as table:
-        table.drop_column("commit_count")
+    op.drop_column("observations", "commit_count")
+    op.drop_column("source_states", "due_reason")
