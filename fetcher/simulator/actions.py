@@ -8,7 +8,7 @@ from typing import Any
 from fetcher.simulator import changes
 from fetcher.simulator.limits import Resource
 from fetcher.simulator.project import Project, ProjectStatus
-from fetcher.simulator.repository import Block, Repository
+from fetcher.simulator.repository import Block, NodeIds, Repository, node_id
 from fetcher.simulator.state import State
 
 Details = Mapping[str, Any]
@@ -33,12 +33,12 @@ def act(state: State, request: Mapping[str, Any]) -> Result:
         raise BadActionError(f"{name} {target}: {error}") from error
 
 
-def _repository(repository: Repository) -> Result:
+def _repository(state: State, repository: Repository) -> Result:
     tip = repository.history.tip
     return {
         "full_name": repository.full_name,
         "id": repository.database_id,
-        "node_id": repository.node_id,
+        "node_id": node_id("Repository", repository.database_id, state.github.node_ids),
         "head": tip.oid if tip else None,
     }
 
@@ -51,24 +51,24 @@ def _project(project: Project) -> Result:
 def _push(state: State, target: str, details: Details) -> Result:
     given = dict(details)
     age = timedelta(days=float(given.pop("age_days", 0)))
-    return _repository(changes.push(state.world, target, changes.Push(**given, age=age)))
+    return _repository(state, changes.push(state.world, target, changes.Push(**given, age=age)))
 
 
 def _force_push(state: State, target: str, details: Details) -> Result:
-    return _repository(changes.force_push(state.world, target, **details))
+    return _repository(state, changes.force_push(state.world, target, **details))
 
 
 def _empty(state: State, target: str, details: Details) -> Result:
-    return _repository(changes.empty(state.world, target, **details))
+    return _repository(state, changes.empty(state.world, target, **details))
 
 
 def _rename(state: State, target: str, details: Details) -> Result:
-    return _repository(changes.rename(state.world, target, str(details["name"])))
+    return _repository(state, changes.rename(state.world, target, str(details["name"])))
 
 
 def _transfer(state: State, target: str, details: Details) -> Result:
     name = details.get("name") or changes.repository_of(state.world, target).name
-    return _repository(changes.rename(state.world, target, str(name), str(details["owner"])))
+    return _repository(state, changes.rename(state.world, target, str(name), str(details["owner"])))
 
 
 def _delete(state: State, target: str, details: Details) -> Result:
@@ -77,16 +77,16 @@ def _delete(state: State, target: str, details: Details) -> Result:
 
 
 def _recreate(state: State, target: str, details: Details) -> Result:
-    return _repository(changes.recreate(state.world, target, **details))
+    return _repository(state, changes.recreate(state.world, target, **details))
 
 
 def _set(state: State, target: str, details: Details) -> Result:
-    return _repository(changes.set_facts(state.world, target, changes.Facts(**details)))
+    return _repository(state, changes.set_facts(state.world, target, changes.Facts(**details)))
 
 
 def _block(state: State, target: str, details: Details) -> Result:
     reason = details.get("reason")
-    return _repository(changes.set_block(state.world, target, Block(reason) if reason else None))
+    return _repository(state, changes.set_block(state.world, target, Block(reason) if reason else None))
 
 
 def _release(state: State, target: str, details: Details) -> Result:
@@ -142,6 +142,11 @@ def _advance(state: State, _target: str, details: Details) -> Result:
     return {"now": state.world.clock.now().isoformat()}
 
 
+def _node_ids(state: State, target: str, _details: Details) -> Result:
+    state.github.node_ids = NodeIds(target)
+    return {"node_ids": target}
+
+
 def _churn(state: State, _target: str, details: Details) -> Result:
     churned = changes.churn(state.world, **details)
     return {one.name: getattr(churned, one.name) for one in fields(churned)}
@@ -168,4 +173,5 @@ ACTIONS: Mapping[str, Action] = {
     "warm": _warm,
     "advance": _advance,
     "churn": _churn,
+    "node_ids": _node_ids,
 }

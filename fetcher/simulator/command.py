@@ -36,6 +36,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer want
         list[str] | None,
         typer.Option(help="The index lacks: etags, serials, json-api, simple-json. Repeatable."),
     ] = None,
+    github: Annotated[
+        list[str] | None,
+        typer.Option(help="GitHub's answers have: legacy-node-ids, opaque-cursors, since-stops. Repeatable."),
+    ] = None,
     fault: Annotated[list[str] | None, typer.Option(help="A fault as JSON, see docs/simulator.md. Repeatable.")] = None,
     write_catalogue: Annotated[
         Path | None, typer.Option(help="Write what to import (.json documents, .txt addresses) and end.")
@@ -63,6 +67,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer want
         participation=participation,
         contributors_lag=contributors_lag,
         lacking=tuple(mirror or ()),
+        github=tuple(github or ()),
         faults=tuple(fault or ()),
         write_catalogue=write_catalogue,
         access_log=access_log,

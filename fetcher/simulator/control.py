@@ -89,7 +89,7 @@ class Control:
             raise UnknownTargetError(f"no repository {full_name}")
         day = request.query_params.get("day")
         today = date.fromisoformat(day) if day else self._state.world.clock.today()
-        return JSONResponse(truth.of_repository(repository, today))
+        return JSONResponse(truth.of_repository(repository, today, self._state.github.node_ids))
 
     async def project_truth(self, request: Request) -> Response:
         project = self._state.world.project(request.path_params["project"])

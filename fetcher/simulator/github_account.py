@@ -2,17 +2,19 @@
 
 from typing import Any
 
-from fetcher.simulator import github_bodies as bodies
 from fetcher.simulator.clock import stamp
 from fetcher.simulator.credentials import Credentials
 from fetcher.simulator.exchange import Answer, Call, Handler
+from fetcher.simulator.github_bodies import Bodies
+from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.limits import Ledger, Resource
 
 
 class GitHubAccount:
     """Handlers of the routes that are about no repository."""
 
-    def __init__(self, credentials: Credentials, ledger: Ledger) -> None:
+    def __init__(self, credentials: Credentials, ledger: Ledger, options: GitHubOptions) -> None:
+        self._options = options
         self._credentials = credentials
         self._ledger = ledger
 
@@ -42,19 +44,20 @@ class GitHubAccount:
             }
         return Answer(payload={"resources": resources, "rate": resources[Resource.CORE.value]})
 
-    @staticmethod
-    def user(call: Call) -> Answer:
+    def _bodies(self, call: Call) -> Bodies:
+        return Bodies(call.root, self._options.node_ids)
+
+    def user(self, call: Call) -> Answer:
         if call.token is None:
             return Answer(status=401, payload={"message": "Requires authentication"})
-        return Answer(payload=bodies.account(call.root, call.identity))
+        return Answer(payload=self._bodies(call).account(call.identity))
 
-    @staticmethod
-    def installation(call: Call) -> Answer:
+    def installation(self, call: Call) -> Answer:
         number = int(call.parameters["id"])
         url = f"{call.root}/app/installations/{number}"
         body = {
             "id": number,
-            "account": bodies.account(call.root, "simulated-organization"),
+            "account": self._bodies(call).account("simulated-organization"),
             "access_tokens_url": f"{url}/access_tokens",
             "html_url": f"https://github.com/settings/installations/{number}",
             "app_id": 1,

@@ -118,7 +118,7 @@ class GitHubGraphQL:
             "nodes": self._nodes,
             "repository": self._repository,
             "rateLimit": self._rate_limit,
-            "viewer": lambda info: user(info.context.call.identity),
+            "viewer": lambda info: user(info.context.call.identity, self._options),
         }
 
     def _node(self, info: Info, id: str) -> View:  # noqa: A002 - the argument's name in the schema

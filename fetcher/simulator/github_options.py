@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from fetcher.simulator.repository import NodeIds
+
 
 @dataclass(slots=True, kw_only=True)
 class GitHubOptions:
@@ -11,3 +13,5 @@ class GitHubOptions:
     """The cursors of a commit history do not show the commit and the index that they hold."""
     since_stops: bool = False
     """``since`` ends a history at its first older commit, as ``git log --since`` does. GitHub documents neither."""
+    node_ids: NodeIds = NodeIds.NEW
+    """The form of the global ids in answers; requests may use either."""

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from fetcher.simulator import github_bodies as bodies
 from fetcher.simulator.exchange import Answer, Call, Handler, about, message
 from fetcher.simulator.git_log import git_log, holds
+from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.history import Contributor, History, commit_activity, compare, contributors, participation
 from fetcher.simulator.repository import Block, Repository
 from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, StatisticsJobs
@@ -23,8 +24,9 @@ RepositoryHandler = Callable[[Call, Repository], Answer]
 class GitHubRest:
     """Handlers of the routes under ``/repos/{owner}/{name}`` and ``/repositories/{id}``."""
 
-    def __init__(self, world: World, jobs: StatisticsJobs) -> None:
+    def __init__(self, world: World, jobs: StatisticsJobs, options: GitHubOptions) -> None:
         self._world = world
+        self._options = options
         self._jobs = jobs
         self._contributors = lru_cache(maxsize=1024)(_contributors_of)
 
@@ -76,9 +78,11 @@ class GitHubRest:
         answer.headers["location"] = location
         return answer
 
-    @staticmethod
-    def repository(call: Call, repo: Repository) -> Answer:
-        return Answer(payload=bodies.repository(call.root, repo))
+    def _bodies(self, call: Call) -> bodies.Bodies:
+        return bodies.Bodies(call.root, self._options.node_ids)
+
+    def repository(self, call: Call, repo: Repository) -> Answer:
+        return Answer(payload=self._bodies(call).repository(repo))
 
     def contributors(self, call: Call, repo: Repository) -> Answer:
         if repo.contributors_too_large:
@@ -91,7 +95,7 @@ class GitHubRest:
         listed = [*accounts, *anonymous] if call.query.get("anon") in ("1", "true") else accounts
         listed = sorted(listed, key=lambda one: -one.contributions)
         page = _page(call, len(listed))
-        answer = Answer(payload=[bodies.contributor(call.root, one) for one in listed[page.start : page.stop]])
+        answer = Answer(payload=[self._bodies(call).contributor(one) for one in listed[page.start : page.stop]])
         _link(call, answer, page, len(listed))
         return answer
 
@@ -128,8 +132,7 @@ class GitHubRest:
             return None
         return Answer(status=202)
 
-    @staticmethod
-    def commits(call: Call, repo: Repository) -> Answer:
+    def commits(self, call: Call, repo: Repository) -> Answer:
         if repo.empty:
             return message(409, "Git Repository is empty.")
         sha = call.query.get("sha", repo.default_branch)
@@ -141,12 +144,11 @@ class GitHubRest:
         newest_first = git_log(line, start)
         page = _page(call, len(newest_first))
         shown = newest_first[page.start : page.stop]
-        answer = Answer(payload=[bodies.commit(call.root, repo.full_name, one) for one in shown])
+        answer = Answer(payload=[self._bodies(call).commit(repo.full_name, one) for one in shown])
         _link(call, answer, page, len(newest_first))
         return answer
 
-    @staticmethod
-    def compare(call: Call, repo: Repository) -> Answer:
+    def compare(self, call: Call, repo: Repository) -> Answer:
         base, dots, head = str(call.parameters["basehead"]).partition("...")
         tip = repo.history.tip
         if not dots or tip is None:
@@ -160,7 +162,7 @@ class GitHubRest:
         paged = bool({"page", "per_page"} & call.query.keys())
         page = _page(call, total) if paged else range(min(total, COMPARED_UNPAGED))
         shown = compared.ahead[page.start : page.stop]
-        body = bodies.comparison(call.root, repo.full_name, compared, shown, with_files=page.start == 0)
+        body = self._bodies(call).comparison(repo.full_name, compared, shown, with_files=page.start == 0)
         answer = Answer(payload=body)
         if paged:
             _link(call, answer, page, total)

@@ -29,11 +29,11 @@ def typed_error(kind: str, text: str) -> GraphQLError:
     return GraphQLError(text, extensions={"type": kind})
 
 
-def user(login: str) -> View:
+def user(login: str, options: GitHubOptions) -> View:
     number = account_id(login)
     return {
         "__typename": "User",
-        "id": lambda info: node_id("U", number),
+        "id": lambda info: node_id("User", number, options.node_ids),
         "databaseId": number,
         "login": login,
         "url": f"https://github.com/{login}",
@@ -80,7 +80,7 @@ class Commits:
             "abbreviatedOid": oid[:7],
             "committedDate": stamp(tip.committed_at),
             "authoredDate": stamp(tip.authored_at),
-            "author": lambda info: _actor(by_oid(history)[oid]),
+            "author": lambda info: self._actor(by_oid(history)[oid]),
             "parents": lambda info, **page: self._parents(history, by_oid(history)[oid], info, **page),
             "history": partial(self._history, history, oid),
         }
@@ -93,9 +93,18 @@ class Commits:
             "abbreviatedOid": commit.oid[:7],
             "committedDate": stamp(commit.committed_at),
             "authoredDate": stamp(commit.authored_at),
-            "author": lambda info: _actor(commit),
+            "author": lambda info: self._actor(commit),
             "parents": partial(self._parents, history, commit),
             "history": partial(self._history, history, commit.oid),
+        }
+
+    def _actor(self, commit: Commit) -> View:
+        author = commit.author
+        return {
+            "name": author.name,
+            "email": author.email,
+            "date": stamp(commit.authored_at),
+            "user": user(author.login, self.options) if author.login else None,
         }
 
     def _parents(
@@ -148,16 +157,6 @@ class Commits:
             "startCursor": cursors[0],
             "endCursor": cursors[1],
         }
-
-
-def _actor(commit: Commit) -> View:
-    author = commit.author
-    return {
-        "name": author.name,
-        "email": author.email,
-        "date": stamp(commit.authored_at),
-        "user": user(author.login) if author.login else None,
-    }
 
 
 def _unbounded(_info: Info) -> View:

@@ -23,11 +23,11 @@ def repository(repo: Repository, options: GitHubOptions) -> View:
     pushed_at = stamp(repo.pushed_at)
     return {
         "__typename": "Repository",
-        "id": repo.node_id,
+        "id": node_id("Repository", repo.database_id, options.node_ids),
         "databaseId": repo.database_id,
         "name": repo.name,
         "nameWithOwner": repo.full_name,
-        "owner": lambda info: user(repo.owner),
+        "owner": lambda info: user(repo.owner, options),
         "url": f"https://github.com/{repo.full_name}",
         "stargazerCount": repo.stars,
         "forkCount": repo.forks,
@@ -50,16 +50,22 @@ def repository(repo: Repository, options: GitHubOptions) -> View:
         "updatedAt": pushed_at,
         "defaultBranchRef": lambda info: _branch(repo, commits),
         "object": lambda info, oid=None, expression=None: commits.object(oid, expression),
-        "primaryLanguage": _named("Language", "LA", repo.language),
-        "licenseInfo": _named("License", "LI", repo.license),
+        "primaryLanguage": _named("Language", repo.language, options),
+        "licenseInfo": _named("License", repo.license, options),
     }
 
 
-def _named(kind: str, prefix: str, name: str | None) -> View | None:
+def _named(kind: str, name: str | None, options: GitHubOptions) -> View | None:
     if name is None:
         return None
     number = account_id(name)
-    return {"__typename": kind, "id": node_id(prefix, number), "key": name.lower(), "name": name, "spdxId": name}
+    return {
+        "__typename": kind,
+        "id": node_id(kind, number, options.node_ids),
+        "key": name.lower(),
+        "name": name,
+        "spdxId": name,
+    }
 
 
 def _branch(repo: Repository, commits: Commits) -> View | None:

@@ -11,8 +11,10 @@ from typing import TypeVar
 from fetcher.simulator.catalogue import CatalogueError, from_folder, seeds, synthetic, write_catalogue
 from fetcher.simulator.credentials import DEFAULT_IDENTITY, Credentials
 from fetcher.simulator.faults import Rule
+from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.limits import Limits
 from fetcher.simulator.pypi import Index
+from fetcher.simulator.repository import NodeIds
 from fetcher.simulator.server import GITHUB_ROOT, PYPI_ROOT, Service, Settings, address_of, listen, serve
 from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, Statistics
 from fetcher.simulator.world import World
@@ -20,6 +22,7 @@ from fetcher.simulator.world import World
 Choice = TypeVar("Choice", bound=StrEnum)
 
 LEAST_HOUR = 1.0
+DETAILS = ("legacy-node-ids", "opaque-cursors", "since-stops")
 FIGURES = tuple(one.name for one in fields(Limits) if one.type is int)
 
 
@@ -47,6 +50,7 @@ class Options:
     participation: str
     contributors_lag: float
     lacking: tuple[str, ...]
+    github: tuple[str, ...]
     faults: tuple[str, ...]
     write_catalogue: Path | None
     access_log: bool
@@ -58,7 +62,7 @@ def launch(options: Options, say: Callable[[str], None]) -> None:
     if options.write_catalogue is not None:
         say(f"{_written(world, options.write_catalogue)} packages written to {options.write_catalogue}")
         return
-    settings = _settings(options)
+    settings = settings_of(options)
     try:
         bound = listen(options.host, options.port)
     except OSError as error:
@@ -89,11 +93,13 @@ def _written(world: World, path: Path) -> int:
         raise CannotLaunchError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _settings(options: Options) -> Settings:
+def settings_of(options: Options) -> Settings:
+    """Return the settings that the options stand for; CannotLaunchError names an option that is wrong."""
     return Settings(
         limits=_limits(options),
         statistics=_statistics(options),
         index=_index(options.lacking),
+        github=_github(options.github),
         credentials=Credentials.of(_identities(options.tokens)) if options.tokens else Credentials(),
         faults=tuple(_rule(text) for text in options.faults),
         seed=options.seed,
@@ -135,6 +141,21 @@ def _index(lacking: Sequence[str]) -> Index:
         if name not in offered:
             raise CannotLaunchError(f"--mirror {name}: expected one of {', '.join(offered)}")
     return Index(**{offered[name]: False for name in lacking})
+
+
+def _github(details: Sequence[str]) -> GitHubOptions:
+    options = GitHubOptions()
+    for name in details:
+        match name:
+            case "legacy-node-ids":
+                options.node_ids = NodeIds.LEGACY
+            case "opaque-cursors":
+                options.opaque_cursors = True
+            case "since-stops":
+                options.since_stops = True
+            case _:
+                raise CannotLaunchError(f"--github {name}: expected one of {', '.join(DETAILS)}")
+    return options
 
 
 def _identities(tokens: Sequence[str]) -> Mapping[str, str]:

@@ -50,26 +50,51 @@ class Repository:
 
     @property
     def node_id(self) -> str:
-        return node_id("R", self.database_id)
+        """The global id in its new form."""
+        return node_id("Repository", self.database_id)
 
     @property
     def empty(self) -> bool:
         return self.history.tip is None
 
 
-def node_id(prefix: str, database_id: int) -> str:
-    """GitHub's global id of today: a type prefix and the MessagePack of ``[0, database id]`` in base64."""
+class NodeIds(StrEnum):
+    """The two forms of GitHub's global ids. A client may be given either and must treat both as opaque."""
+
+    NEW = "new"
+    """A prefix for the type, and the MessagePack of ``[0, database id]`` in base64."""
+    LEGACY = "legacy"
+    """The base64 of the type's length, its name and the database id: ``010:Repository1296269``."""
+
+
+PREFIXES = {"Repository": "R", "User": "U", "Language": "LA", "License": "LI"}
+
+
+def node_id(kind: str, database_id: int, form: NodeIds = NodeIds.NEW) -> str:
+    """Return the global id of an object of a GraphQL type."""
+    if form is NodeIds.LEGACY:
+        return base64.b64encode(f"{_legacy_type(kind)}{database_id}".encode()).decode()
     packed = b"\x92\x00\xce" + database_id.to_bytes(4, "big")
-    return f"{prefix}_{base64.urlsafe_b64encode(packed).decode().rstrip('=')}"
+    return f"{PREFIXES[kind]}_{base64.urlsafe_b64encode(packed).decode().rstrip('=')}"
 
 
-def database_id_of(node: str, prefix: str = "R") -> int | None:
-    """The number inside a global id of the given type; None if it is none."""
-    kind, _, packed = node.partition("_")
-    if kind != prefix or len(packed) != 10:
-        return None
+def database_id_of(node: str, kind: str = "Repository") -> int | None:
+    """Return the number inside a global id of the given type in either form; None if it is none."""
+    prefix, _, packed = node.partition("_")
+    if prefix == PREFIXES[kind] and len(packed) == 10:
+        raw = _decoded(packed + "==")
+        return int.from_bytes(raw[3:], "big") if raw[:3] == b"\x92\x00\xce" else None
+    legacy, text = _legacy_type(kind).encode(), _decoded(node)
+    number = text[len(legacy) :]
+    return int(number) if text.startswith(legacy) and number.isdigit() else None
+
+
+def _legacy_type(kind: str) -> str:
+    return f"0{len(kind)}:{kind}"
+
+
+def _decoded(text: str) -> bytes:
     try:
-        raw = base64.urlsafe_b64decode(packed + "==")
+        return base64.urlsafe_b64decode(text)
     except ValueError:
-        return None
-    return int.from_bytes(raw[3:], "big") if raw[:3] == b"\x92\x00\xce" else None
+        return b""

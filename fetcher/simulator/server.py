@@ -116,13 +116,13 @@ class Service:
         return GitHubGraphQL(self.state.world, self.state.ledger, self.state.github)
 
     def _github_routes(self) -> list[BaseRoute]:
-        rest = GitHubRest(self.state.world, self.state.jobs).routes()
+        rest = GitHubRest(self.state.world, self.state.jobs, self.state.github).routes()
         routes: list[BaseRoute] = [
             Route(prefix + path, Endpoint(self._github, name, handle), methods=["GET"])
             for prefix in ("/repos/{owner}/{name}", "/repositories/{id:int}")
             for name, (path, handle) in rest.items()
         ]
-        account = GitHubAccount(self.state.credentials, self.state.ledger).routes()
+        account = GitHubAccount(self.state.credentials, self.state.ledger, self.state.github).routes()
         for name, (method, path, handle) in account.items():
             routes.append(Route(path, Endpoint(self._github, name, handle), methods=[method]))
         return [*routes, _rest(self._github)]

@@ -7,16 +7,16 @@ from fetcher.simulator import github_bodies as bodies
 from fetcher.simulator.clock import stamp
 from fetcher.simulator.history import commit_activity, contributors, participation
 from fetcher.simulator.project import Project
-from fetcher.simulator.repository import Repository
+from fetcher.simulator.repository import NodeIds, Repository, node_id
 
 
-def of_repository(repository: Repository, today: date) -> dict[str, Any]:
+def of_repository(repository: Repository, today: date, node_ids: NodeIds = NodeIds.NEW) -> dict[str, Any]:
     """Return what asking GitHub for everything on that day would say."""
     commits, tip = repository.history.commits(), repository.history.tip
     accounts, anonymous = contributors(commits)
     return {
         "id": repository.database_id,
-        "node_id": repository.node_id,
+        "node_id": node_id("Repository", repository.database_id, node_ids),
         "full_name": repository.full_name,
         "description": repository.description,
         "stars": repository.stars,

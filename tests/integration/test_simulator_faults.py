@@ -207,6 +207,8 @@ def test_the_command_says_what_to_export_and_ends_well(sign: signal.Signals) -> 
         (["--catalogue", "/nowhere"], "no *.json document"),
         (["--fault", '{"kind": "nonsense"}'], "nonsense"),
         (["--hour", "0"], "--hour 0"),
+        (["--participation", "maybe"], "--participation maybe"),
+        (["--github", "colours"], "--github colours"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_status_1(options: list[str], told: str) -> None:

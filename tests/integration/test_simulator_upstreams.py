@@ -121,6 +121,23 @@ def test_a_renamed_repository_redirects_to_its_number(simulator: Simulator, gith
     assert len(followed.json()) == 3
 
 
+def test_node_ids_change_their_form_while_it_runs(simulator: Simulator, github: httpx.Client) -> None:
+    """From the action on, REST, the actions and the truth give the other form; the number stays."""
+    control = f"{simulator.url}/_simulator"
+    before = github.get(f"/repos/{LESSCPY}").json()
+    httpx.post(f"{control}/actions", json={"action": "node_ids", "target": "legacy"})
+    after = github.get(f"/repos/{LESSCPY}").json()
+    pushed = httpx.post(f"{control}/actions", json={"action": "push", "target": LESSCPY}).json()
+    truth = httpx.get(f"{control}/truth/{LESSCPY}").json()
+    refused = httpx.post(f"{control}/actions", json={"action": "node_ids", "target": "old"})
+
+    assert (before["node_id"][:2], after["node_id"][:4]) == ("R_", "MDEw")
+    assert before["id"] == after["id"]
+    assert after["owner"]["node_id"] != before["owner"]["node_id"]
+    assert pushed["node_id"] == truth["node_id"] == after["node_id"]
+    assert refused.status_code == 400
+
+
 def test_missing_private_and_blocked_repositories(simulator: Simulator, github: httpx.Client) -> None:
     """404 for what is gone or private, 403 and 451 for what is blocked, on every route."""
     names = ["codingjoe/django-vies", "jazzband/django-flatblocks", "openwisp/django-loci"]

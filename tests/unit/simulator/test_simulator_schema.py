@@ -20,9 +20,10 @@ from fetcher.simulator import changes
 from fetcher.simulator.catalogue import seeds, synthetic
 from fetcher.simulator.clock import Clock
 from fetcher.simulator.github_graphql import load_schema
+from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.graphql_cost import CostReader
 from fetcher.simulator.limits import Ledger, Limits, Resource
-from fetcher.simulator.repository import Block
+from fetcher.simulator.repository import Block, NodeIds, database_id_of, node_id
 from fetcher.simulator.world import World
 from tests.unit.simulator.graphql_queries import NOW, ask
 
@@ -105,6 +106,21 @@ def test_a_missing_repository_is_a_null_and_an_error_with_its_path() -> None:
     assert sorted(lost) == [("nodes", at) for at in places]
     assert sorted(lost.values()) == ["FORBIDDEN", "NOT_FOUND", "NOT_FOUND"]
     assert sum(node is not None for node in answer["data"]["nodes"]) == 3
+
+
+@pytest.mark.parametrize("form", NodeIds)
+def test_either_form_of_node_id_is_taken_and_the_one_in_force_is_given(form: NodeIds) -> None:
+    """Repositories are found by both forms; every id of the answer has the form in force."""
+    world = world_of_seeds()
+    repository = changes.repository_of(world, "lesscpy/lesscpy")
+    ids = [node_id("Repository", repository.database_id, one) for one in NodeIds]
+    text = "query($ids: [ID!]!) { nodes(ids: $ids) { id ... on Repository { owner { id } } } viewer { id } }"
+    data = ask(world, text, options=GitHubOptions(node_ids=form), ids=ids)["data"]
+
+    given = node_id("Repository", repository.database_id, form)
+    assert [node["id"] for node in data["nodes"]] == [given, given]
+    assert database_id_of(data["nodes"][0]["owner"]["id"], "User") is not None
+    assert data["viewer"]["id"].startswith("U_") is (form is NodeIds.NEW)
 
 
 def test_renames_are_followed_unless_told_otherwise() -> None:

@@ -13,7 +13,7 @@ from fetcher.simulator.clock import Clock
 from fetcher.simulator.git_log import git_log, limited
 from fetcher.simulator.history import contributors, participation
 from fetcher.simulator.project import Project, ProjectStatus, Release
-from fetcher.simulator.repository import Repository, database_id_of, node_id
+from fetcher.simulator.repository import NodeIds, Repository, database_id_of, node_id
 from fetcher.simulator.world import World
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
@@ -99,12 +99,20 @@ def test_a_million_packages_are_made_one_by_one() -> None:
     assert world.project(last.name.replace("-", "_")) is not None
 
 
-def test_a_node_id_holds_its_number() -> None:
-    """The global id is of GitHub's form and leads back to the number; nonsense leads nowhere."""
-    assert database_id_of(node_id("R", 700_000_123)) == 700_000_123
-    assert database_id_of(node_id("U", 700_000_123)) is None
-    assert database_id_of("R_nonsense") is None
-    assert database_id_of("") is None
+@pytest.mark.parametrize(
+    ("form", "number", "expected"),
+    [
+        (NodeIds.NEW, 1_007_386_278, "R_kgDOPAt-pg"),
+        (NodeIds.LEGACY, 332_135_400, "MDEwOlJlcG9zaXRvcnkzMzIxMzU0MDA="),
+    ],
+)
+def test_a_node_id_holds_its_number(form: NodeIds, number: int, expected: str) -> None:
+    """The global id is one that GitHub gave out and leads back to the number; nonsense leads nowhere."""
+    assert node_id("Repository", number, form) == expected
+    assert database_id_of(expected) == number
+    assert database_id_of(node_id("User", 700_000_123, form)) is None
+    for nonsense in ("R_nonsense", "R_nonsense!", "MDEw", "", "é"):
+        assert database_id_of(nonsense) is None
 
 
 def test_a_renamed_and_transferred_repository_is_found_under_every_name() -> None:

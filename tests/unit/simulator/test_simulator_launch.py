@@ -1,0 +1,68 @@
+"""The command's options, read into settings."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from fetcher.simulator.github_options import GitHubOptions
+from fetcher.simulator.launch import CannotLaunchError, Options, settings_of
+from fetcher.simulator.repository import NodeIds
+from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, Statistics
+
+USUAL: dict[str, Any] = {
+    "port": 0,
+    "host": "",
+    "catalogue": None,
+    "packages": 0,
+    "seed": 0,
+    "hour": 3600,
+    "latency": 0,
+    "enforced": True,
+    "figures": (),
+    "tokens": (),
+    "cold": False,
+    "ready_after": 2,
+    "empty": "zeros",
+    "participation": "with",
+    "contributors_lag": 0,
+    "lacking": (),
+    "github": (),
+    "faults": (),
+    "write_catalogue": None,
+    "access_log": False,
+}
+
+
+def test_what_is_not_given_is_as_documented() -> None:
+    """The command's defaults are those of the settings."""
+    settings = settings_of(Options(**USUAL))
+
+    assert (settings.statistics, settings.github) == (Statistics(), GitHubOptions())
+
+
+def test_options_of_the_statistics_and_of_githubs_details() -> None:
+    """Each option arrives in the settings as what it stands for."""
+    given = {
+        "empty": "204",
+        "participation": "without",
+        "contributors_lag": 7200.0,
+        "github": ("legacy-node-ids", "opaque-cursors", "since-stops"),
+    }
+    settings = settings_of(Options(**USUAL | given))
+
+    assert settings.statistics == Statistics(
+        empty=EmptyAnswer.NO_CONTENT,
+        participation=Participation.WITHOUT_MERGES,
+        contributors_lag=timedelta(hours=2),
+    )
+    assert settings.github == GitHubOptions(node_ids=NodeIds.LEGACY, opaque_cursors=True, since_stops=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [({"participation": "maybe"}, "with, without, wrong"), ({"github": ("x",)}, "since-stops")]
+)
+def test_a_wrong_value_names_those_that_there_are(given: dict[str, Any], told: str) -> None:
+    """The one line of the error lists what was expected."""
+    with pytest.raises(CannotLaunchError, match=told):
+        settings_of(Options(**USUAL | given))
