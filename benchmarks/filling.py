@@ -15,8 +15,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, insert, text
 
-from fetcher.commits import DAYS_KEPT
-from fetcher.model import Source
+from fetcher.commits import commit_days
+from fetcher.model import Commit, DueReason, Source
 from fetcher.planner import phase
 from fetcher.pypi.releases import File, in_order, latest, release
 from fetcher.simulator import history as told
@@ -95,12 +95,13 @@ _COMPRESSED = (
         FROM slots
     )
     SELECT package_id, source, CASE source WHEN 'github' THEN whole ELSE :now - 86400 * :scale END AS answered,
-        whole, due, revision FROM moments""",
+        whole, due, due_reason, revision FROM moments""",
     "TRUNCATE source_states",
     "DROP INDEX ix_source_states_due",
-    """INSERT INTO source_states (package_id, source, answered_at, observed_at, whole_at, due_at, revision, outcome)
+    """INSERT INTO source_states
+        (package_id, source, answered_at, observed_at, whole_at, due_at, due_reason, revision, outcome)
     SELECT package_id, source, to_timestamp(answered), to_timestamp(answered), to_timestamp(whole), to_timestamp(due),
-        revision, 'fetched' FROM compressed ORDER BY package_id, source""",
+        due_reason, revision, 'fetched' FROM compressed ORDER BY package_id, source""",
     """CREATE INDEX ix_source_states_due ON source_states (source, due_at, package_id) WHERE due_at IS NOT NULL""",
     """UPDATE freshness SET last_fetched = to_timestamp(answered) FROM compressed
     WHERE freshness.package_id = compressed.package_id AND source = 'github'""",
@@ -228,14 +229,17 @@ def _statistics(repository: Repository) -> Row:
 def _details(filling: Filling, repository: Repository) -> Row:
     today = filling.now.date()
     if not filling.details or repository.history.tip is None:
-        return {"contributors": [], "days_start": today - timedelta(days=DAYS_KEPT), "day_counts": ()}
+        days = commit_days((), today, 0, merges=True)
+        return {"contributors": [], "days_start": days.start, "day_counts": days.counts, "commit_count": 0}
     commits = repository.history.commits()
     people, _ = told.contributors(commits)
-    weeks = told.commit_activity(commits, today)
+    read = (Commit(one.oid, one.author.login, one.authored_at.date(), one.is_merge) for one in commits)
+    days = commit_days(read, today, len(commits), merges=True)
     return {
         "contributors": [[one.author.login, one.contributions] for one in people],
-        "days_start": weeks[0].start.date(),
-        "day_counts": tuple(count for week in weeks for count in week.days),
+        "days_start": days.start,
+        "day_counts": days.counts,
+        "commit_count": days.total,
     }
 
 
@@ -287,6 +291,7 @@ def _states(filling: Filling, package_id: int, repository: Repository, project: 
             revision=head,
             whole_at=answered if own else whole - filling.recheck,
             due_at=due - filling.overdue if own else whole,
+            due_reason=DueReason.SLOT if own else DueReason.RECHECK,
         )
     since = filling.now - filling.recheck * phase(package_id)
     quarantined = project.status is ProjectStatus.QUARANTINED
@@ -297,6 +302,7 @@ def _states(filling: Filling, package_id: int, repository: Repository, project: 
         revision=QUARANTINED if quarantined else str(project.serial),
         whole_at=since,
         due_at=since + filling.recheck * (1 + _SPREAD * _phase(package_id)),
+        due_reason=DueReason.RECHECK,
     )
 
 
