@@ -147,6 +147,23 @@ def _node_ids(state: State, target: str, _details: Details) -> Result:
     return {"node_ids": target}
 
 
+def _deprecate(state: State, _target: str, details: Details) -> Result:
+    for name, text in details.items():
+        if name not in ("deprecation", "sunset") or not isinstance(text, str | None):
+            raise ValueError(f"expected the texts of deprecation and sunset, or null, and not {name} {text!r}")
+    for name, text in details.items():
+        setattr(state.github, name, text)
+    return {"deprecation": state.github.deprecation, "sunset": state.github.sunset}
+
+
+def _retire_version(state: State, target: str, details: Details) -> Result:
+    change = (
+        state.github.retired_versions.add if details.get("retired", True) else state.github.retired_versions.discard
+    )
+    change(target)
+    return {"retired": sorted(state.github.retired_versions)}
+
+
 def _churn(state: State, _target: str, details: Details) -> Result:
     churned = changes.churn(state.world, **details)
     return {one.name: getattr(churned, one.name) for one in fields(churned)}
@@ -174,4 +191,6 @@ ACTIONS: Mapping[str, Action] = {
     "advance": _advance,
     "churn": _churn,
     "node_ids": _node_ids,
+    "deprecate": _deprecate,
+    "retire_version": _retire_version,
 }

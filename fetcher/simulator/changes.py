@@ -135,6 +135,7 @@ class Facts:
     disabled: bool | None = None
     private: bool | None = None
     contributors_too_large: bool | None = None
+    default_branch_missing: bool | None = None
     stars: int | None = None
     forks: int | None = None
     subscribers: int | None = None

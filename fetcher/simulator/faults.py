@@ -37,7 +37,10 @@ class Kind(StrEnum):
     STATUS = "status"
     """Any status, with ``message`` and ``retry_after``; 401, 403, 404, 409 and 451 have GitHub's usual texts."""
     THROTTLE = "throttle"
-    """A secondary limit: 403 (or ``status``), with ``retry_after`` or without; what asks on is held against it."""
+    """A secondary limit: 403 (or ``status``: 429, for GraphQL 200), with ``retry_after`` or without.
+
+    Requests that follow are held against the identity.
+    """
     HTML = "html"
     """A web page with status 200."""
     WRONG_SHAPE = "wrong_shape"
@@ -212,12 +215,17 @@ def _replacement(rule: Rule, call: Call) -> Answer:
         case Kind.RATE_LIMITED | Kind.RESOURCE_LIMITS:
             return _graphql_error(rule)
         case Kind.THROTTLE:
-            answer = message(rule.status, rule.message or SECONDARY)
+            answer = message(secondary_status(rule.status, call.route), rule.message or SECONDARY)
         case _:
             answer = message(rule.status, rule.message or USUAL_TEXT.get(rule.status, "Server Error"))
     if rule.retry_after is not None:
         answer.headers["retry-after"] = str(rule.retry_after)
     return answer
+
+
+def secondary_status(status: int, route: str) -> int:
+    """Return the status of a secondary limit on a route: only GraphQL's comes with 200, another route's with 403."""
+    return 403 if status == 200 and route != "graphql" else status
 
 
 def _graphql_error(rule: Rule) -> Answer:

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from fetcher.simulator.credentials import Credentials, token_of
 from fetcher.simulator.exchange import Answer, Call, message
-from fetcher.simulator.faults import SECONDARY, Rule
+from fetcher.simulator.faults import SECONDARY, Rule, secondary_status
 from fetcher.simulator.github_graphql import rate_limited
+from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.journal import ASKED_WHILE_WAITING
 from fetcher.simulator.limits import ANONYMOUS, Form, Ledger, Reason, Refusal, Resource, whole_seconds
 
@@ -20,7 +21,8 @@ APP_IDENTITY = "app"
 class GitHubGate:
     """The gate of every GitHub route."""
 
-    def __init__(self, credentials: Credentials, ledger: Ledger) -> None:
+    def __init__(self, credentials: Credentials, ledger: Ledger, options: GitHubOptions) -> None:
+        self._options = options
         self._credentials = credentials
         self._ledger = ledger
 
@@ -52,13 +54,12 @@ class GitHubGate:
             return message(401, "This endpoint requires you to be authenticated.")
         return None
 
-    @staticmethod
-    def _refused(call: Call, refusal: Refusal) -> Answer:
+    def _refused(self, call: Call, refusal: Refusal) -> Answer:
         if refusal.reason is Reason.PRIMARY:
             if call.route == GRAPHQL_ROUTE:
-                return rate_limited(call.identity)
+                return rate_limited(call.identity, self._ledger.standing(call.identity, Resource.GRAPHQL, call.now))
             return message(refusal.form.status, f"API rate limit exceeded for {call.identity}.")
-        answer = message(refusal.form.status, SECONDARY)
+        answer = message(secondary_status(refusal.form.status, call.route), SECONDARY)
         if refusal.form.retry_after:
             answer.headers["retry-after"] = str(whole_seconds(refusal.until, call.now))
         return answer
@@ -70,6 +71,9 @@ class GitHubGate:
             self._ledger.charge(call.identity, Resource.CORE, answer.points, call.now)
         headers = answer.headers
         headers["x-github-request-id"] = secrets.token_hex(8).upper()
+        for name, text in (("deprecation", self._options.deprecation), ("sunset", self._options.sunset)):
+            if text is not None:
+                headers[name] = text
         if not call.identity:
             return
         resource = _resource(call)

@@ -25,7 +25,7 @@ from fetcher.simulator.exchange import Answer, Call, message
 from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.graphql_commits import Info, View, typed_error, user
 from fetcher.simulator.graphql_cost import Cost, CostReader
-from fetcher.simulator.limits import Ledger, Reason, Resource
+from fetcher.simulator.limits import Ledger, Reason, Resource, Standing
 from fetcher.simulator.repository import Repository, database_id_of
 from fetcher.simulator.world import World
 
@@ -94,7 +94,8 @@ class GitHubGraphQL:
             text = f"This query requests up to {cost.nodes:,} possible nodes, above the limit of {MOST_NODES:,}."
             return _refused(typed_error("MAX_NODE_LIMIT_EXCEEDED", text))
         if not self._ledger.charge(call.identity, Resource.GRAPHQL, cost.points, call.now):
-            answer = rate_limited(call.identity)
+            standing = self._ledger.standing(call.identity, Resource.GRAPHQL, call.now)
+            answer = rate_limited(call.identity, standing)
             answer.reason = Reason.PRIMARY
             return answer
         asked = _Asked(call, cost)
@@ -181,9 +182,13 @@ class GitHubGraphQL:
         }
 
 
-def rate_limited(identity: str) -> Answer:
-    """The primary limit as GraphQL says it: HTTP 200 with an error."""
-    return _refused(typed_error("RATE_LIMITED", f"API rate limit exceeded for user ID {identity}."))
+def rate_limited(identity: str, standing: Standing) -> Answer:
+    """Return the primary limit as GraphQL words it: HTTP 200 with an error.
+
+    Its type is another one if points are left, but fewer than the query costs.
+    """
+    kind = "RATE_LIMIT" if standing.remaining else "RATE_LIMITED"
+    return _refused(typed_error(kind, f"API rate limit exceeded for user ID {identity}."))
 
 
 def _refused(*errors: GraphQLError) -> Answer:

@@ -1,6 +1,6 @@
 """Details of GitHub's answers that differ between versions of GitHub or that nobody documents."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fetcher.simulator.repository import NodeIds
 
@@ -15,3 +15,8 @@ class GitHubOptions:
     """``since`` ends a history at its first older commit, as ``git log --since`` does. GitHub documents neither."""
     node_ids: NodeIds = NodeIds.NEW
     """The form of the global ids in answers; requests may use either."""
+    deprecation: str | None = None
+    sunset: str | None = None
+    """The headers of the same names on every answer, as GitHub announces the end of an API version."""
+    retired_versions: set[str] = field(default_factory=set)
+    """Versions whose REST requests (``x-github-api-version``) are answered 410."""

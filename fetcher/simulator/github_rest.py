@@ -136,8 +136,7 @@ class GitHubRest:
         if repo.empty:
             return message(409, "Git Repository is empty.")
         sha = call.query.get("sha", repo.default_branch)
-        tip = repo.history.tip
-        start = tip.oid if tip is not None and sha == repo.default_branch else sha
+        start = _oid_of(repo, sha)
         line = next((one for one in (repo.history, *repo.abandoned) if holds(one, start)), None)
         if line is None:
             return message(404, f"No commit found for SHA: {sha}")
@@ -150,10 +149,9 @@ class GitHubRest:
 
     def compare(self, call: Call, repo: Repository) -> Answer:
         base, dots, head = str(call.parameters["basehead"]).partition("...")
-        tip = repo.history.tip
-        if not dots or tip is None:
+        if not dots or repo.empty:
             return message(404, "Not Found")
-        oids = [tip.oid if ref in (repo.default_branch, "HEAD") else ref for ref in (base, head)]
+        oids = [_oid_of(repo, ref) for ref in (base, head)]
         lines = [history.commits() for history in (repo.history, *repo.abandoned)]
         compared = compare(lines, *oids)
         if compared is None:
@@ -167,6 +165,14 @@ class GitHubRest:
         if paged:
             _link(call, answer, page, total)
         return answer
+
+
+def _oid_of(repo: Repository, ref: str) -> str:
+    """Return the oid that a reference names: the default branch's newest commit, or the reference itself."""
+    tip = repo.history.tip
+    if tip is None or repo.default_branch_missing or ref not in (repo.default_branch, "HEAD"):
+        return ref
+    return tip.oid
 
 
 def _contributors_of(history: History) -> tuple[list[Contributor], list[Contributor]]:

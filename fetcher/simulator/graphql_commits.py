@@ -55,7 +55,9 @@ class Commits:
     def tip(self) -> View | None:
         """Return the default branch's newest commit without reading its history; None if there is none."""
         history = self.repository.history
-        return None if history.tip is None else self._of_tip(history, history.tip)
+        if history.tip is None or self.repository.default_branch_missing:
+            return None
+        return self._of_tip(history, history.tip)
 
     def object(self, oid: str | None, expression: str | None) -> View | None:
         """Return the commit of an oid or a revision expression, also one that a forced push left behind."""

@@ -7,13 +7,16 @@ Recorded answers held against the git histories of their repositories show that 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal, NamedTuple, Protocol
+from zoneinfo import ZoneInfo
 
 from fetcher.simulator.clock import midnight
 
 WEEK = timedelta(days=7)
 WEEKS = 52
+PACIFIC = ZoneInfo("America/Los_Angeles")
+"""The zone in which GitHub counts the weeks before a repository's first commit."""
 
 
 class Author(NamedTuple):
@@ -127,7 +130,7 @@ class Contributor:
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """One Sunday week of commit activity; ``days`` starts on Sunday."""
+    """One week of commit activity; ``days`` starts on Sunday, ``start`` is within an hour of its midnight."""
 
     start: datetime
     days: tuple[int, ...]
@@ -154,17 +157,35 @@ def participation(
 
 
 def commit_activity(commits: Iterable[Commit], today: date) -> list[Week]:
-    """Return daily counts by author date, merges left out: 52 Sunday weeks, oldest first, the last in progress."""
-    sunday = today - timedelta(days=(today.weekday() + 1) % 7)
+    """Return daily counts by author date, merges left out: 52 Sunday weeks, oldest first, the last in progress.
+
+    A week starts on Sunday at midnight UTC. The weeks before the first commit are counted back from the first commit's
+    week in Pacific time, as in recorded answers: they start an hour early or late where summer time lies between.
+    """
+    sunday = _sunday(today)
     start = midnight(sunday) - (WEEKS - 1) * WEEK
     days = [0] * (WEEKS * 7)
+    first: datetime | None = None
     for commit in commits:
-        if commit.authored_at < start or len(commit.parents) > 1:
+        if len(commit.parents) > 1:
             continue
+        if first is None or commit.authored_at < first:
+            first = commit.authored_at
         day = (commit.authored_at - start).days
-        if day < len(days):
+        if 0 <= day < len(days):
             days[day] += 1
-    return [Week(start + week * WEEK, tuple(days[7 * week : 7 * week + 7])) for week in range(WEEKS)]
+    starts = [start + week * WEEK for week in range(WEEKS)]
+    if first is not None:
+        anchor = midnight(_sunday(first.date())).astimezone(PACIFIC)
+        padded = min(WEEKS, max(0, (anchor - start) // WEEK))
+        # Arithmetic of an aware datetime is that of the wall clock: the hour in Pacific time stays.
+        starts[:padded] = [(anchor - back * WEEK).astimezone(UTC) for back in range(padded, 0, -1)]
+    return [Week(week_start, tuple(days[7 * week : 7 * week + 7])) for week, week_start in enumerate(starts)]
+
+
+def _sunday(day: date) -> date:
+    """Return the Sunday on or before a day."""
+    return day - timedelta(days=(day.weekday() + 1) % 7)
 
 
 def contributors(commits: Iterable[Commit]) -> tuple[list[Contributor], list[Contributor]]:

@@ -33,7 +33,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a refusal is worded: GitHub uses either status, and names the seconds to wait or not."""
+    """How a secondary limit is worded: GitHub uses either status, and names the seconds to wait or not.
+
+    GraphQL's may come with status 200, too: the message then stands at the top of the body.
+    """
 
     status: int
     retry_after: bool
@@ -55,6 +58,13 @@ class Limits:
     notice: timedelta = timedelta(milliseconds=250)
     """What arrives so soon after a refusal was on its way already: refused, but not held against the identity."""
     forms: tuple[Form, ...] = (Form(403, True), Form(429, True), Form(403, False), Form(429, False))
+    graphql_forms: tuple[Form, ...] = (
+        Form(403, True),
+        Form(429, True),
+        Form(403, False),
+        Form(429, False),
+        Form(200, True),
+    )
     enforced: bool = True
 
     @property
@@ -142,7 +152,7 @@ class Ledger:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._accounts: dict[str, _Account] = {}
-        self._forms = cycle(limits.forms)
+        self._forms = {Resource.CORE: cycle(limits.forms), Resource.GRAPHQL: cycle(limits.graphql_forms)}
 
     def admit(self, identity: str, resource: Resource, points: int, now: datetime) -> Refusal | None:
         """Take the request in, to be matched by one :meth:`release`, or say why not.
@@ -223,13 +233,13 @@ class Ledger:
             if standing is None or now >= standing.reset or standing.remaining > 0:
                 return None
             return self._primary_refusal(account, resource, standing, now)
-        refusal = Refusal(reason, next(self._forms), now + self.limits.minute)
+        refusal = Refusal(reason, next(self._forms[resource]), now + self.limits.minute)
         account.waits[None] = _Wait(now, refusal)
         return refusal
 
     def _primary_refusal(self, account: _Account, resource: Resource, standing: Standing, now: datetime) -> Refusal:
         """The hour's quota is used up: the reset says when to come back, never ``retry-after``."""
-        refusal = Refusal(Reason.PRIMARY, replace(next(self._forms), retry_after=False), standing.reset)
+        refusal = Refusal(Reason.PRIMARY, replace(next(self._forms[resource]), retry_after=False), standing.reset)
         account.waits[resource] = _Wait(now, refusal)
         return refusal
 

@@ -40,6 +40,8 @@ class Repository:
     language: str | None = "Python"
     license: str | None = None
     default_branch: str = "main"
+    default_branch_missing: bool = False
+    """The default branch's name leads to no commit, although the repository has commits."""
     block: Block | None = None
     contributors_too_large: bool = False
     """GitHub answers 403 "history or contributor list is too large" for such a repository."""

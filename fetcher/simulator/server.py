@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from fetcher.simulator.control import Control
 from fetcher.simulator.credentials import DEFAULT_TOKEN, Credentials
-from fetcher.simulator.exchange import Handler, Upstream, message
+from fetcher.simulator.exchange import Answer, Call, Handler, Upstream, message
 from fetcher.simulator.faults import Faults, Rule
 from fetcher.simulator.front import Front, Gate, OpenGate
 from fetcher.simulator.github_account import GitHubAccount
@@ -81,7 +81,9 @@ class Service:
             pypi=PyPI(world, self.settings.index),
             github=self.settings.github,
         )
-        self._github = self._front(Upstream.GITHUB, GitHubGate(self.state.credentials, self.state.ledger))
+        self._github = self._front(
+            Upstream.GITHUB, GitHubGate(self.state.credentials, self.state.ledger, self.state.github)
+        )
         self._index = self._front(Upstream.PYPI, OpenGate())
         self._index.etags = self.settings.index.etags
         self.app = _router(*self._routes())
@@ -118,14 +120,25 @@ class Service:
     def _github_routes(self) -> list[BaseRoute]:
         rest = GitHubRest(self.state.world, self.state.jobs, self.state.github).routes()
         routes: list[BaseRoute] = [
-            Route(prefix + path, Endpoint(self._github, name, handle), methods=["GET"])
+            Route(prefix + path, Endpoint(self._github, name, self._versioned(handle)), methods=["GET"])
             for prefix in ("/repos/{owner}/{name}", "/repositories/{id:int}")
             for name, (path, handle) in rest.items()
         ]
         account = GitHubAccount(self.state.credentials, self.state.ledger, self.state.github).routes()
         for name, (method, path, handle) in account.items():
-            routes.append(Route(path, Endpoint(self._github, name, handle), methods=[method]))
+            routes.append(Route(path, Endpoint(self._github, name, self._versioned(handle)), methods=[method]))
         return [*routes, _rest(self._github)]
+
+    def _versioned(self, handle: Handler) -> Handler:
+        """Return a REST handler that answers 410 to a request for a retired version of the API."""
+
+        def handler(call: Call) -> Answer:
+            version = call.headers.get("x-github-api-version", "")
+            if version in self.state.github.retired_versions:
+                return message(410, f"Version {version} of the API is no longer supported.")
+            return handle(call)
+
+        return handler
 
 
 def _router(*routes: BaseRoute) -> Router:

@@ -122,6 +122,19 @@ def test_a_throttle_is_held_against_who_asks_on(simulator: Simulator) -> None:
     assert ask(simulator).status_code == 200
 
 
+def test_a_secondary_limit_of_graphql_may_come_with_status_200(simulator: Simulator) -> None:
+    """The message stands at the top of a good answer's body; REST is refused with 403 meanwhile."""
+    arm(simulator, kind="throttle", status=200, retry_after=60, times=1)
+    told, again, rest = batch(simulator), batch(simulator), ask(simulator)
+
+    for answer in (told, again):
+        assert answer.status_code == 200
+        assert answer.json().keys() == {"message", "documentation_url"}
+        assert "secondary rate limit" in answer.json()["message"]
+        assert int(answer.headers["retry-after"]) <= 60
+    assert rest.status_code == 403
+
+
 def test_rules_strike_one_after_the_other(simulator: Simulator) -> None:
     """The first rule that is due decides the answer, latency comes on top, ``skip`` lets requests pass before."""
     arm(simulator, kind="latency", seconds=0.01)

@@ -206,9 +206,52 @@ def test_participation_holds_merges_or_not_or_is_wrong(counting: Participation) 
     assert truth["commits"] == changes.repository_of(world, LESSCPY).history.count
 
 
+def test_a_missing_default_branch_has_no_commits(simulator: Simulator, github: httpx.Client) -> None:
+    """404 for the branch and for comparing with it; a commit is still found by its oid."""
+    oid = github.get(f"/repos/{LESSCPY}/commits").json()[0]["sha"]
+    action = {"action": "set", "target": LESSCPY, "default_branch_missing": True}
+    httpx.post(f"{simulator.url}/_simulator/actions", json=action)
+    paths = (
+        "commits",
+        f"commits?sha={oid}",
+        f"compare/{oid}...main",
+        f"compare/{oid}...HEAD",
+        f"compare/{oid}...{oid}",
+    )
+
+    assert [github.get(f"/repos/{LESSCPY}/{path}").status_code for path in paths] == [404, 200, 404, 404, 200]
+
+
+def test_the_end_of_a_version_is_announced_and_comes(simulator: Simulator, github: httpx.Client) -> None:
+    """Deprecation and Sunset stand in every answer until they are cleared; a retired version's requests get 410."""
+    control = f"{simulator.url}/_simulator/actions"
+    announced = {"deprecation": "@1773792000", "sunset": "Thu, 01 Oct 2026 00:00:00 GMT"}
+    url = f"/repos/{LESSCPY}"
+    wrong = httpx.post(control, json={"action": "deprecate", "sunset": 5})
+    httpx.post(control, json={"action": "deprecate", **announced})
+    graphql = httpx.post(
+        simulator.graphql_url,
+        json={"query": "{ viewer { login } }"},
+        headers={"authorization": "token simulated-token"},
+    )
+    for answer in (github.get(url), github.get("/rate_limit"), graphql):
+        assert {name: answer.headers[name] for name in announced} == announced
+    httpx.post(control, json={"action": "deprecate", "deprecation": None, "sunset": None})
+    httpx.post(control, json={"action": "retire_version", "target": "2022-11-28"})
+    old, new = (github.get(url, headers={"x-github-api-version": one}) for one in ("2022-11-28", "2026-03-10"))
+    httpx.post(control, json={"action": "retire_version", "target": "2022-11-28", "retired": False})
+    again = github.get(url, headers={"x-github-api-version": "2022-11-28"})
+
+    assert wrong.status_code == 400
+    assert (old.status_code, new.status_code, again.status_code) == (410, 200, 200)
+    assert "2022-11-28" in old.json()["message"]
+    assert not announced.keys() & new.headers.keys()
+
+
 def test_contributors_may_be_hours_old() -> None:
     """A newcomer stands in the list once the push is older than the lag; everything else is fresh at once."""
-    settings = Settings(statistics=Statistics(contributors_lag=timedelta(hours=6)))
+    # Moving the clock while an answer goes out makes it last hours, which the limits would hold against its identity.
+    settings = Settings(limits=Limits(enforced=False), statistics=Statistics(contributors_lag=timedelta(hours=6)))
     url = f"/repos/{LESSCPY}/contributors?per_page=100"
     with Simulator(seeds(), settings) as simulator, github_client(simulator) as github:
         before = github.get(url)

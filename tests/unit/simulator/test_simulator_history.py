@@ -1,11 +1,15 @@
 """The statistics of a history, against counting by hand."""
 
+import json
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fetcher.simulator.github_bodies import commit_activity as commit_activity_body
 from fetcher.simulator.history import (
     Author,
     Commit,
@@ -17,6 +21,7 @@ from fetcher.simulator.history import (
     participation,
 )
 
+RECORDED = Path(__file__).parents[4] / "shared" / "recorded" / "commit_activity.json"
 TODAY = date(2026, 3, 18)  # a Wednesday
 MIDNIGHT = datetime(2026, 3, 18, tzinfo=UTC)
 AUTHORS = [Author(login, login or "nobody", f"{login}@x.invalid") for login in ("ann", "bob", "cy[bot]", None)]
@@ -53,9 +58,9 @@ def test_commit_activity_is_what_counting_each_day_gives(commits: tuple[Commit, 
 
     assert len(weeks) == 52
     assert weeks[-1].start.date() == date(2026, 3, 15)
-    for week in weeks:
+    for back, week in enumerate(reversed(weeks)):
         for number, count in enumerate(week.days):
-            assert count == by_hand[week.start.date() + timedelta(days=number)]
+            assert count == by_hand[date(2026, 3, 15) - timedelta(weeks=back) + timedelta(days=number)]
 
 
 @given(histories)
@@ -63,10 +68,49 @@ def test_rolling_weeks_follow_from_the_daily_counts(commits: tuple[Commit, ...])
     """All rolling weeks without merges but the oldest can be derived from commit activity."""
     days: dict[date, int] = {}
     for week in commit_activity(commits, TODAY):
-        days |= {week.start.date() + timedelta(days=number): count for number, count in enumerate(week.days)}
+        sunday = (week.start + timedelta(hours=12)).date()
+        days |= {sunday + timedelta(days=number): count for number, count in enumerate(week.days)}
     derived = [sum(days[TODAY - timedelta(days=7 * back - number)] for number in range(7)) for back in range(51, 0, -1)]
 
     assert participation(commits, TODAY, merges=False)[1:] == derived
+
+
+@pytest.mark.parametrize(
+    ("first", "early", "late", "even"),
+    [
+        ((2026, 3, 3), 33, 0, 19),  # its week's wall clock shows winter time: summer's weeks start an hour early
+        ((2026, 3, 17), 0, 18, 34),  # summer time: the weeks of the last winter start an hour late
+        ((2024, 5, 1), 0, 0, 52),
+    ],
+)
+def test_the_weeks_before_the_first_commit_are_padded_in_pacific_time(
+    first: tuple[int, int, int], early: int, late: int, even: int
+) -> None:
+    """Padding weeks keep the hour of the first commit's week in Pacific time; weeks since then start at midnight."""
+    moment = datetime(*first, 12, tzinfo=UTC)
+    weeks = commit_activity([Commit("a", AUTHORS[0], moment, moment, ())], TODAY)
+    offsets = Counter((week.start.weekday(), week.start.hour) for week in weeks)
+    padded = [week for week in weeks if week.start < moment - timedelta(days=7)]
+
+    assert (offsets[5, 23], offsets[6, 1], offsets[6, 0]) == (early, late, even)
+    assert all(week.start.hour == 0 for week in weeks[len(padded) :])
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded answers lie beside the checkout, not in it")
+@pytest.mark.parametrize("source", ["OskaraOskar/OskaraOskar", "holgerk/guzzle-replay"])
+def test_a_young_repositorys_recorded_activity_is_reproduced(source: str) -> None:
+    """All 52 weeks that GitHub told of a young repository come out of commits on its days."""
+    recorded = json.loads(next(one["body"] for one in json.loads(RECORDED.read_text()) if one["source"] == source))
+    commits = []
+    for week in recorded:
+        sunday = (datetime.fromtimestamp(week["week"], UTC) + timedelta(hours=12)).date()
+        for number, count in enumerate(week["days"]):
+            noon = datetime.combine(sunday + timedelta(days=number), time(12), UTC)
+            commits += [Commit("a", AUTHORS[0], noon, noon, ())] * count
+
+    body = commit_activity_body(commit_activity(commits, sunday + timedelta(days=6)))
+
+    assert json.loads(json.dumps(body)) == recorded
 
 
 @given(histories)

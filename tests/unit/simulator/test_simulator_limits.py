@@ -113,14 +113,11 @@ def test_without_enforcement_nothing_is_refused_or_charged() -> None:
     assert ledger.standing("ann", CORE, NOW).remaining == 1
 
 
-def test_refusals_take_their_forms_in_turn() -> None:
-    """Both statuses occur, with and without the seconds to wait, always in the same order."""
+@pytest.mark.parametrize(("resource", "more"), [(CORE, []), (GRAPHQL, [Form(200, True)])])
+def test_refusals_take_their_forms_in_turn(resource: Resource, more: list[Form]) -> None:
+    """Each status occurs, with and without the seconds to wait, in one order; 200 only for GraphQL."""
     ledger = Ledger(Limits(in_flight=0))
-    refusals = [ledger.admit(f"user {number}", CORE, 1, NOW) for number in range(4)]
+    forms = [Form(403, True), Form(429, True), Form(403, False), Form(429, False), *more]
+    refusals = [ledger.admit(f"user {number}", resource, 1, NOW) for number in range(len(forms) + 1)]
 
-    assert [refusal and refusal.form for refusal in refusals] == [
-        Form(403, True),
-        Form(429, True),
-        Form(403, False),
-        Form(429, False),
-    ]
+    assert [refusal and refusal.form for refusal in refusals] == [*forms, forms[0]]

@@ -150,6 +150,23 @@ def test_an_empty_repository_has_no_branch() -> None:
     assert answer["data"]["repository"] == {"isEmpty": True, "defaultBranchRef": None}
 
 
+def test_a_default_branch_may_be_missing_from_a_repository_with_commits() -> None:
+    """defaultBranchRef is null while isEmpty is false, HEAD leads nowhere, and an oid is still found."""
+    world = world_of_seeds()
+    repository = changes.set_facts(world, "lesscpy/lesscpy", changes.Facts(default_branch_missing=True))
+    oid = repository.history.commits()[-1].oid
+    text = """query($oid: GitObjectID!) { repository(owner: "lesscpy", name: "lesscpy") {
+        isEmpty defaultBranchRef { name } head: object(expression: "HEAD") { oid } commit: object(oid: $oid) { oid }
+    } }"""
+
+    assert ask(world, text, oid=oid)["data"]["repository"] == {
+        "isEmpty": False,
+        "defaultBranchRef": None,
+        "head": None,
+        "commit": {"oid": oid},
+    }
+
+
 def test_history_is_newest_first_and_cut_by_dates() -> None:
     """totalCount counts what since and until leave, nodes are as many as asked for."""
     world = synthetic(20, 1, Clock(NOW))
@@ -185,6 +202,17 @@ def test_an_exhausted_quota_is_an_error_in_a_good_answer() -> None:
 
     assert "errors" not in ask(world, "{ viewer { login } }", ledger=ledger)
     assert ask(world, "{ viewer { login } }", ledger=ledger)["errors"][0]["type"] == "RATE_LIMITED"
+
+
+def test_a_query_dearer_than_the_rest_of_the_quota_has_another_type_of_error() -> None:
+    """RATE_LIMIT while points are left: nothing is charged, and the quota is as it was."""
+    ledger = Ledger(Limits(graphql_per_hour=3))
+    text = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Repository { %s } } }"
+    four = " ".join(f"n{number}: watchers {{ totalCount }}" for number in range(4))
+    answer = ask(world_of_seeds(), text % four, ledger=ledger, ids=["R_kgDOunknown"] * 100)
+
+    assert answer["errors"][0]["type"] == "RATE_LIMIT"
+    assert ledger.standing("ann", Resource.GRAPHQL, NOW).remaining == 3
 
 
 @pytest.mark.parametrize(
