@@ -139,7 +139,7 @@ def passes_table(title: str, found: Iterable[Figures]) -> Table:
         "answered\n202",
         "GitHub's\nminutes",
         "worker CPU\nms a package",
-        "differences\n/ checked",
+        "differences, un-\nconfirmed / checked",
     ):
         table.add_column(column, justify="right")
     for one in found:
@@ -158,7 +158,7 @@ def passes_table(title: str, found: Iterable[Figures]) -> Table:
             str(counted.not_ready),
             f"{one.minutes:.1f}" if one.minutes < _DAY else "",
             f"{one.cpu_ms:.2f}",
-            f"{one.differences} / {one.verdict.checked}",
+            f"{one.differences}, {one.verdict.unconfirmed} / {one.verdict.checked}",
         )
     return table
 

@@ -102,6 +102,9 @@ _COMPRESSED = (
         (package_id, source, answered_at, observed_at, whole_at, due_at, due_reason, revision, outcome)
     SELECT package_id, source, to_timestamp(answered), to_timestamp(answered), to_timestamp(whole), to_timestamp(due),
         due_reason, revision, 'fetched' FROM compressed ORDER BY package_id, source""",
+    """UPDATE source_states SET due_reason = 'settling',
+        due_at = to_timestamp(:now + 86400 * :scale * (package_id % 997) / 997.0)
+    WHERE source = 'contributors' AND package_id % 10000 < :settling * 10000""",
     """CREATE INDEX ix_source_states_due ON source_states (source, due_at, package_id) WHERE due_at IS NOT NULL""",
     """UPDATE freshness SET last_fetched = to_timestamp(answered) FROM compressed
     WHERE freshness.package_id = compressed.package_id AND source = 'github'""",
@@ -109,9 +112,12 @@ _COMPRESSED = (
 )
 
 
-def compress(engine: Engine, now: datetime, scale: float, recheck: timedelta) -> None:
-    """Make the days of a filled PostgreSQL shorter: every slot and re-check where the planner puts it in such days."""
-    given = {"now": now.timestamp(), "scale": scale, "recheck": recheck.total_seconds()}
+def compress(engine: Engine, now: datetime, scale: float, recheck: timedelta, settling: float = 0) -> None:
+    """Make the days of a filled PostgreSQL shorter: every slot and re-check where the planner puts it in such days.
+
+    ``settling``: this share of the lists of contributors confirms yesterday's histories, at any time of the day.
+    """
+    given = {"now": now.timestamp(), "scale": scale, "recheck": recheck.total_seconds(), "settling": settling}
     with engine.begin() as connection:
         for statement in _COMPRESSED:
             needed = {name: value for name, value in given.items() if f":{name}" in statement}

@@ -33,6 +33,7 @@ from benchmarks.engine import (
 from benchmarks.figures import Figures
 from benchmarks.passes import Course
 from benchmarks.processes import end_well, redis_server
+from benchmarks.pushes import push_anywhere
 from benchmarks.simulated import simulator
 from benchmarks.timeline import Timeline
 from fetcher.github.queries import MAX_NODES, PAGE_SIZE
@@ -87,7 +88,7 @@ async def compare(packages: int, folder: Path, hour: float, *, a_day: bool = Tru
                 lines += _lines(still, daily_pass(world, *given).cost)
 
             timeline.advance(ROUND)
-            moved = await course.churned(slugs)
+            moved = await course.moved("5 % moved, 2 % released", push_anywhere(upstreams, 0))
             waiting = _waiting_lists(parts)
             after = await course.next_day("5 % moved, 2 % released, and the day after", moved)
             churned = replace(
