@@ -103,8 +103,8 @@ _COMPRESSED = (
     SELECT package_id, source, to_timestamp(answered), to_timestamp(answered), to_timestamp(whole), to_timestamp(due),
         due_reason, revision, 'fetched' FROM compressed ORDER BY package_id, source""",
     """UPDATE source_states SET due_reason = 'settling',
-        due_at = to_timestamp(:now + 86400 * :scale * (package_id % 997) / 997.0)
-    WHERE source = 'contributors' AND package_id % 10000 < :settling * 10000""",
+        due_at = to_timestamp(:now + 86400 * :scale * (package_id * 104729 % 997) / 997.0)
+    WHERE source = 'contributors' AND package_id * 7919 % 10000 < :settling * 10000""",
     """CREATE INDEX ix_source_states_due ON source_states (source, due_at, package_id) WHERE due_at IS NOT NULL""",
     """UPDATE freshness SET last_fetched = to_timestamp(answered) FROM compressed
     WHERE freshness.package_id = compressed.package_id AND source = 'github'""",

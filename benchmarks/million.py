@@ -252,6 +252,7 @@ def lines(found: Day, packages: int, hour: float) -> list[str]:
     return [
         f"{count:,} packages in {hours:.2f} hours of the day: a million in {packages / (count / hours):.1f} hours",
         f"points: {counted.points}; limits tripped {counted.tripped}, while told to wait {counted.asked_while_waiting}",
+        f"requests: {', '.join(f'{route} {sum(of.values()):,}' for route, of in counted.routes.items())}",
         f"most requests in flight {found.most_in_flight}",
         f"hours since the answer: median {median:.1f}, 95 of 100 below {most:.1f}, oldest {oldest:.1f}",
         f"worker CPU {1000 * (last.cpu - first.cpu) / max(count, 1):.2f} ms a package",
