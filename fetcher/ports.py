@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
-from fetcher import overview
-from fetcher.figures import Figures
-from fetcher.model import (
+from fetcher.domain import views as overview
+from fetcher.domain.bloom import Names
+from fetcher.domain.catalogue_stats import Figures
+from fetcher.domain.model import (
     CatalogueEntry,
     Claim,
     FailureRow,
     HistoryDay,
     Purpose,
-    Quota,
     Record,
     SharedRepository,
     Source,
@@ -23,9 +23,7 @@ from fetcher.model import (
     Target,
     Validators,
 )
-from fetcher.names import Names
-from fetcher.outcome import Throttled
-from fetcher.wire import Answer, Request, Resource
+from fetcher.http.messages import Answer, Request
 
 
 class Clock(Protocol):
@@ -44,110 +42,29 @@ class Transport(Protocol):
         ...
 
 
-class Watch(Protocol):
-    """Looks on, for those who count. It never raises and never waits: what it sees has happened already."""
+class Observer(Protocol):
+    """Receives what has happened, for metrics. It never raises and never waits."""
 
-    def asked(self, request: Request, answer: Answer, outcome: object) -> None:
-        """A request was sent, and its answer read."""
+    def responded(self, request: Request, answer: Answer, outcome: object) -> None:
+        """Receive a request that was sent, its response and the outcome that was read from it."""
         ...
 
     def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
-        """A batch of ``packages`` was recorded."""
+        """Receive the records of a batch of ``packages``."""
         ...
 
 
-class Unwatched:
-    """Nobody counts."""
+class NullObserver:
+    """An observer that does nothing."""
 
-    def asked(self, request: Request, answer: Answer, outcome: object) -> None:
-        """See ``Watch``."""
+    def responded(self, request: Request, answer: Answer, outcome: object) -> None:
+        """Do nothing."""
 
     def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
-        """See ``Watch``."""
+        """Do nothing."""
 
 
-UNWATCHED = Unwatched()
-
-
-# --- the budget -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A request that somebody wants to send, as the budget sees it."""
-
-    identity: str
-    """Whose quota: an account, an App installation or an address; never a credential."""
-    resource: Resource
-    purpose: Purpose
-    points: int = 1
-    seconds: float = 1.0
-    """How long the answer is expected to take: GitHub limits the seconds of work that it does a minute."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Leave to send one request. It must be settled; one that never is expires by itself."""
-
-    id: str
-    ask: Ask
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Not now: ask again at ``until``."""
-
-    until: datetime
-    reason: str
-    crowded: bool = False
-    """What is in the way are other requests, and it passes as they are answered: neither the quota nor a pause."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """What a granted request came to. ``points`` is 0 for a 304 or where nothing reached the upstream."""
-
-    points: int
-    seconds: float
-    attempts: int = 1
-    quota: Quota | None = None
-    throttled: Throttled | None = None
-
-
-Verdict: TypeAlias = Grant | Wait
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the budget knows of one identity's resource, for people and for planning."""
-
-    identity: str
-    resource: Resource
-    limit: int | None
-    remaining: int | None
-    reset_at: datetime | None
-    paused_until: datetime | None
-    pause_reason: str | None
-    in_flight: int
-
-
-class Budget(Protocol):
-    """One ledger for every worker that shares an identity. It fails closed: in doubt it answers ``Wait``."""
-
-    async def reserve(self, ask: Ask, now: datetime) -> Verdict: ...
-
-    async def settle(self, grant: Grant, bill: Bill, now: datetime) -> None: ...
-
-    async def capacity(self, ask: Ask, horizon: timedelta, now: datetime) -> int:
-        """How many requests like ``ask`` could be granted from now until ``now + horizon``."""
-        ...
-
-    async def standings(self, now: datetime) -> Sequence[Standing]: ...
-
-    async def forget(self, identity: str) -> None:
-        """Leave out of the standings who is known by another name by now, until it is asked for again."""
-        ...
+NULL_OBSERVER = NullObserver()
 
 
 # --- the store --------------------------------------------------------------------------------------------------

@@ -24,10 +24,11 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from fetcher.broker import embedded_redis_runs
 from fetcher.cli.named import complete, named_to_fetch
 from fetcher.cli.screen import complain, err, fail
-from fetcher.github_auth import Anonymous
-from fetcher.model import (
+from fetcher.domain.formatting import counted, span
+from fetcher.domain.model import (
     REPOSITORY_SOURCES,
     Deferral,
     GivenBack,
@@ -39,21 +40,18 @@ from fetcher.model import (
     Source,
     Upstream,
 )
-from fetcher.overview import Asked
-from fetcher.phrases import counted, span
+from fetcher.domain.views import Asked
+from fetcher.quota import PauseCause, Quota
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
-from fetcher.wiring import Parts, embedded_redis_runs, open_parts, open_store
+from fetcher.upstreams.github.auth import Anonymous, App
+from fetcher.wiring import Parts, open_parts, open_store
 
 SLICE = 50
 """Packages refreshed between two steps of the bar."""
 
 NOT_READY_PATIENCE = timedelta(seconds=90)
 """How long a person waits for statistics that GitHub is still computing."""
-
-
-REJECTED = "GitHub does not accept the credential"
-"""How the reason of a pause begins whose end no person should wait for."""
 
 
 FOLLOWED = 10
@@ -74,11 +72,11 @@ class Tally:
     asked: set[int] = field(default_factory=set)
     failed: dict[tuple[int, Source], Observed] = field(default_factory=dict)
     open: dict[int, set[Source]] = field(default_factory=dict)
-    """Sources still to be asked: the budget or GitHub's statistics made them wait."""
+    """Sources still to be asked: the quota or GitHub's statistics made them wait."""
     wait_until: datetime | None = None
     unready: bool = False
     rejected: str = ""
-    """Why waiting is in vain: GitHub does not accept the credential."""
+    """Why the credential was rejected; "" if it was not. The run ends then, since waiting does not help."""
 
     def take(self, package_ids: Sequence[int], records: Sequence[Record]) -> None:
         """Sort the records of one slice into what is done, failed and still open."""
@@ -210,7 +208,7 @@ async def _until_settled(
         await _round(parts, {frozenset(sources): list(package_ids)}, purpose, tally, progress, task)
         while tally.open and (tally.wait_until is not None or parts.clock.now() < gave_up):
             now = parts.clock.now()
-            tally.rejected = await _rejected(parts, now)
+            tally.rejected = await rejection(parts.quota, now)
             if tally.rejected:
                 break
             if tally.wait_until is not None and not tally.unready:
@@ -230,10 +228,10 @@ async def _until_settled(
     return tally
 
 
-async def _rejected(parts: Parts, now: datetime) -> str:
-    """What the ledger was told of a credential that is not accepted; nothing if it is."""
-    reasons = (standing.pause_reason or "" for standing in await parts.budget.standings(now))
-    return next((reason for reason in reasons if reason.startswith(REJECTED)), "")
+async def rejection(quota: Quota, now: datetime) -> str:
+    """Return why the credential was rejected, or "" if it was not. Waiting does not end such a pause."""
+    statuses = await quota.quota_status(now)
+    return next((one.pause_reason or "" for one in statuses if one.pause_cause is PauseCause.REJECTED), "")
 
 
 async def _round(
@@ -249,7 +247,7 @@ async def _round(
         ordered = [source for source in Source if source in sources]
         for start in range(0, len(package_ids), SLICE):
             part = package_ids[start : start + SLICE]
-            report = await parts.conductor.refresh_packages(part, ordered, purpose)
+            report = await parts.service.refresh_packages(part, ordered, purpose)
             tally.take(part, report.records)
             progress.update(task, completed=len(tally.done), failures=len(tally.failed))
 
@@ -281,7 +279,10 @@ def _tell(tally: Tally, parts: Parts, package_ids: Sequence[int]) -> bool:
     for (package_id, source), record in sorted(tally.failed.items()):
         err.print(f"[red]{escape(slugs.get(package_id, str(package_id)))}[/]: {source}: {escape(record.message or '')}")
     if tally.rejected:
-        complain(f"{tally.rejected}. Set FETCHER_GITHUB_TOKEN to a token that is valid; then `fetcher refresh --due`")
+        remedy = "Set FETCHER_GITHUB_TOKEN to a token that is valid"
+        if isinstance(parts.credential, App):
+            remedy = "Check FETCHER_GITHUB_APP_ID and FETCHER_GITHUB_APP_INSTALLATION_ID, and that the App is installed"
+        complain(f"{tally.rejected}. {remedy}; then `fetcher refresh --due`")
     for package_id, sources in () if tally.rejected else sorted(tally.open.items()):
         names = ", ".join(sorted(sources))
         err.print(

@@ -18,9 +18,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fetcher import __version__
-from fetcher.errors import FetcherError
-from fetcher.metrics.families import families
-from fetcher.ports import PLANNED, Standing
+from fetcher.domain.errors import FetcherError
+from fetcher.monitoring.families import families
+from fetcher.ports import PLANNED
+from fetcher.quota import QuotaStatus
 from fetcher.web.directory_metrics import directory
 from fetcher.web.site import Site, site_of
 from tasks.inspection import QueueState
@@ -88,7 +89,7 @@ def _database(site: Site, now: datetime) -> Iterator[Metric]:
 def _redis(site: Site, now: datetime) -> Iterator[Metric]:
     yield from families(site.workings.counters())
     yield from _queues(site.workings.queues(), now)
-    yield from _quotas(site.workings.standings(now), now)
+    yield from _quotas(site.workings.quota_status(now), now)
 
 
 def _queues(queues: Sequence[QueueState], now: datetime) -> Iterator[Metric]:
@@ -112,14 +113,14 @@ def _queues(queues: Sequence[QueueState], now: datetime) -> Iterator[Metric]:
     yield from (waiting, oldest, reserved, running, consumers, unacknowledged, workers)
 
 
-def _quotas(standings: Iterable[Standing], now: datetime) -> Iterator[Metric]:
+def _quotas(statuses: Iterable[QuotaStatus], now: datetime) -> Iterator[Metric]:
     labels = ("identity", "resource")
     limit = _gauge("fetcher_quota_limit", "Points that the upstream allows in its window.", *labels)
     remaining = _gauge("fetcher_quota_remaining", "Points that are left until the reset.", *labels)
     reset = _gauge("fetcher_quota_reset_timestamp_seconds", "When the quota is given anew.", *labels)
     reserved = _gauge("fetcher_quota_reserved_requests", "Requests that are reserved and not settled yet.", *labels)
     paused = _gauge("fetcher_paused_seconds", "How long nobody asks from now on; 0: nothing is paused.", *labels)
-    for one in list(standings)[:MOST_QUOTAS]:
+    for one in list(statuses)[:MOST_QUOTAS]:
         whose = (one.identity, one.resource)
         if one.limit is not None:
             limit.add_metric(whose, one.limit)

@@ -13,12 +13,12 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fetcher.documents import write_document
-from fetcher.errors import or_why
-from fetcher.model import FailureRow, Source
-from fetcher.overview import Column, EventCount, Listing, RequestCount
-from fetcher.phrases import failure_kind
-from fetcher.ports import Standing
+from fetcher.catalogue.documents import write_document
+from fetcher.domain.errors import or_why
+from fetcher.domain.formatting import failure_kind
+from fetcher.domain.model import FailureRow, Source
+from fetcher.domain.views import Column, EventCount, Listing, RequestCount
+from fetcher.quota import QuotaStatus
 from fetcher.web.charts import Bar, bars, gauge
 from fetcher.web.health import OK, beat
 from fetcher.web.queries import find, read_listing
@@ -49,7 +49,7 @@ COLUMNS = (
 class QuotaGauge:
     """One resource's quota, and how it is drawn."""
 
-    standing: Standing
+    status: QuotaStatus
     chart: Markup | None
 
 
@@ -68,7 +68,7 @@ def overview(request: Request) -> Response:
     interval = site.settings.refresh_interval
     figures = site.figures(now)
     queues, no_queues = or_why(site.workings.queues)
-    standings, no_standings = or_why(lambda: site.workings.standings(now))
+    quota, no_quota = or_why(lambda: site.workings.quota_status(now))
     hour = site.store.event_counts(now - STEP * STEPS, STEP, STEPS)
     requests, no_requests = or_why(lambda: site.workings.requests(now))
     context = {
@@ -77,8 +77,8 @@ def overview(request: Request) -> Response:
         "sources": [figures.source(source) for source in Source],
         "running": site.store.open_requests(RUNNING),
         "queues": queues,
-        "gauges": [_gauge(standing) for standing in standings or ()],
-        "broker_fault": no_queues or no_standings or no_requests,
+        "gauges": [_gauge(status) for status in quota or ()],
+        "broker_fault": no_queues or no_quota or no_requests,
         "beat_fault": None if (said := beat(site)) == OK else said,
         "kinds": figures.failures,
         "hour": _hour_chart(hour),
@@ -155,11 +155,11 @@ def _by_kind(rows: Sequence[FailureRow]) -> dict[str, list[FailureRow]]:
     return dict(sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-def _gauge(standing: Standing) -> QuotaGauge:
-    if not standing.limit or standing.remaining is None:
-        return QuotaGauge(standing, None)
-    label = f"{number(standing.remaining)} of {number(standing.limit)} left"
-    return QuotaGauge(standing, gauge(standing.remaining / standing.limit, label))
+def _gauge(status: QuotaStatus) -> QuotaGauge:
+    if not status.limit or status.remaining is None:
+        return QuotaGauge(status, None)
+    label = f"{number(status.remaining)} of {number(status.limit)} left"
+    return QuotaGauge(status, gauge(status.remaining / status.limit, label))
 
 
 def _hour_chart(hour: Sequence[EventCount]) -> Markup:

@@ -12,12 +12,13 @@ from typing import Generic, Protocol, TypeVar, cast
 
 from starlette.requests import Request
 
-from fetcher.figures import Figures, stale_before
-from fetcher.overview import Asked, RequestCount
-from fetcher.ports import Clock, Standing, Store
+from fetcher.domain.catalogue_stats import Figures, stale_before
+from fetcher.domain.views import Asked, RequestCount
+from fetcher.ports import Clock, Store
+from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.web.session import Sessions
-from fetcher.wiring import lately_asked, ledger_standings, stored_counters
+from fetcher.wiring import lately_asked, shared_quota_status, stored_counters
 from tasks.inspection import QueueState, queue_states
 from tasks.requests import request_refreshes
 
@@ -32,10 +33,10 @@ class Workings(Protocol):
 
     def queues(self) -> Sequence[QueueState]: ...
 
-    def standings(self, now: datetime) -> Sequence[Standing]: ...
+    def quota_status(self, now: datetime) -> Sequence[QuotaStatus]: ...
 
     def counters(self) -> Mapping[str, float]:
-        """What workers have added up: see ``fetcher.metrics``."""
+        """What workers have added up: see ``fetcher.monitoring``."""
         ...
 
     def requests(self, now: datetime) -> Sequence[RequestCount]:
@@ -73,8 +74,8 @@ class CeleryWorkings:
         self._store = store
         self.queues: Callable[[], Sequence[QueueState]] = Remembered(lambda: queue_states(settings))
 
-    def standings(self, now: datetime) -> Sequence[Standing]:
-        return asyncio.run(ledger_standings(self._settings, now))
+    def quota_status(self, now: datetime) -> Sequence[QuotaStatus]:
+        return asyncio.run(shared_quota_status(self._settings, now))
 
     def counters(self) -> Mapping[str, float]:
         return stored_counters(self._settings)

@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from redis import Redis
 
-from fetcher.commits import history_start
-from fetcher.documents import write_document
-from fetcher.model import Source
+from fetcher.catalogue.documents import write_document
+from fetcher.domain.commit_weeks import history_start
+from fetcher.domain.model import Source
 from fetcher.simulator import truth
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule

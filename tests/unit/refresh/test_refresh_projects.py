@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from fetcher.model import ProjectStatus, Source
-from fetcher.ports import Wait
+from fetcher.domain.model import ProjectStatus, Source
+from fetcher.http.messages import Answer, Request
+from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus as TheirStatus
 from fetcher.simulator.pypi import Index
-from fetcher.wire import Answer, Request
 from tests.fakes import answer
 from tests.unit.refresh.conftest import NOW, Build, House
 
@@ -69,7 +69,7 @@ async def test_an_unchanged_project_is_one_conditional_request(house: House) -> 
     assert house.log.count("project_json", 304) == 1
     assert house.requests() == CHEAP
     assert house.state("alpha", PYPI).answered_at == house.clock.now()
-    assert house.budget.bills[-1].points == 0
+    assert house.quota.usages[-1].points == 0
     assert numbers(house) == ["1.0", "2.0", "3.0rc1"]
 
 
@@ -352,7 +352,7 @@ async def test_a_failed_question_keeps_everything(house: House, told: Answer, ou
 async def test_a_project_that_is_deferred(house: House, granted: int) -> None:
     """Before the first question nothing is asked; before the second, what JSON told is kept and Simple waits."""
     until = NOW + 7 * MINUTE
-    house.budget.refusals.extend([*[None] * granted, Wait(until, "pace")])
+    house.quota.refusals.extend([*[None] * granted, RetryAt(until, "pace")])
     await first_pass(house)
     state = house.state("alpha", PYPI)
     if granted:

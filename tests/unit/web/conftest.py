@@ -18,9 +18,9 @@ import pytest
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
-from fetcher.errors import BrokerError
-from fetcher.overview import Asked, RequestCount
-from fetcher.ports import Standing
+from fetcher.domain.errors import BrokerError
+from fetcher.domain.views import Asked, RequestCount
+from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.store import SqlStore, open_engine
 from fetcher.web import Site, make_app
@@ -64,7 +64,7 @@ class ToldWorkings:
 
     store: SqlStore
     states: list[QueueState] = field(default_factory=list)
-    quota: list[Standing] = field(default_factory=list)
+    quota: list[QuotaStatus] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
     counted: dict[str, float] = field(default_factory=dict)
     asked: list[RequestCount] = field(default_factory=list)
@@ -74,7 +74,7 @@ class ToldWorkings:
         self._answer()
         return self.states
 
-    def standings(self, now: datetime) -> Sequence[Standing]:
+    def quota_status(self, now: datetime) -> Sequence[QuotaStatus]:
         self._answer()
         return self.quota
 

@@ -11,12 +11,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from fetcher import __version__
-from fetcher.errors import BrokerError
-from fetcher.metrics import COUNTED
-from fetcher.model import OutcomeKind, Source
-from fetcher.ports import PLANNED, Marker, Standing
+from fetcher.domain.errors import BrokerError
+from fetcher.domain.model import OutcomeKind, Source
+from fetcher.http.messages import Resource
+from fetcher.monitoring import COUNTED
+from fetcher.ports import PLANNED, Marker
+from fetcher.quota import QuotaStatus
 from fetcher.web.metrics import MOST_QUOTAS
-from fetcher.wire import Resource
 from tasks.inspection import QueueState
 from tests.stores import DAY, HOUR, answered, failed
 from tests.unit.web.conftest import Browser, House
@@ -46,8 +47,8 @@ def _busy(house: House) -> None:
         QueueState("background", 7, ("b@h",), 3, 2, 1, now - timedelta(seconds=45)),
     ]
     house.workings.quota = [
-        Standing("account:1", Resource.GRAPHQL, 5000, 4321, now + timedelta(minutes=9), None, None, 2),
-        Standing("account:1", Resource.CORE, None, None, None, now + timedelta(seconds=90), "told to wait", 0),
+        QuotaStatus("account:1", Resource.GRAPHQL, 5000, 4321, now + timedelta(minutes=9), None, None, 2),
+        QuotaStatus("account:1", Resource.CORE, None, None, None, now + timedelta(seconds=90), "told to wait", 0),
     ]
     house.workings.counted = {"fetcher_refreshes|pypi|fetched|": 12.0}
 
@@ -157,6 +158,6 @@ def test_nothing_was_ever_planned(house: House) -> None:
 
 def test_identities_are_bounded(house: House) -> None:
     """Nothing closes their set, so no more than a few are told."""
-    house.workings.quota = [Standing(f"a:{n}", Resource.CORE, 1, 1, None, None, None, 0) for n in range(100)]
+    house.workings.quota = [QuotaStatus(f"a:{n}", Resource.CORE, 1, 1, None, None, None, 0) for n in range(100)]
     found = told(house.client)
     assert len([name for name, *_ in found if name == "fetcher_quota_limit"]) == MOST_QUOTAS

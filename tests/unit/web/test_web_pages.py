@@ -9,13 +9,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from fetcher.errors import BrokerError
-from fetcher.model import CommitDays, Contribution, Contributors, Source
-from fetcher.overview import Change, Ending, RequestCount, RequestState, SourceFailure
-from fetcher.ports import Standing
+from fetcher.domain.errors import BrokerError
+from fetcher.domain.model import CommitDays, Contribution, Contributors, Source
+from fetcher.domain.views import Change, Ending, RequestCount, RequestState, SourceFailure
+from fetcher.http.messages import Resource
+from fetcher.quota import QuotaStatus
 from fetcher.web import make_app
 from fetcher.web.session import Sessions
-from fetcher.wire import Resource
 from tasks.inspection import QueueState
 from tests.stores import DAY, HOUR, NOW, failed, release, stats, versions
 from tests.unit.web.conftest import Browser, House
@@ -113,7 +113,7 @@ def test_the_glance(full: House) -> None:
         QueueState("background", 1234, ("w@h",), 0),
     ]
     reset = full.clock.now() + timedelta(minutes=20)
-    full.workings.quota = [Standing("github:x", Resource.GRAPHQL, 5000, 400, reset, None, None, 0)]
+    full.workings.quota = [QuotaStatus("github:x", Resource.GRAPHQL, 5000, 400, reset, None, None, 0)]
     full.workings.asked = [RequestCount(reset, 40, 2), RequestCount(reset, 2, 0)]
     text = full.client.get("/").text
     assert 'aria-label="In the last hour 42 requests were answered and 2 were not"' in text

@@ -1,0 +1,94 @@
+"""The ledger's arithmetic: limits, shares, pace and back-off."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fetcher.domain.model import Purpose
+from fetcher.http.messages import Resource
+from fetcher.quota.limits import (
+    DOCUMENTED,
+    Limits,
+    account_name,
+    affordable_at,
+    backoff,
+    effective_limits,
+    from_ms,
+    identity_of,
+    to_ms,
+)
+from tests.unit.quota.swarm import START
+
+HOUR = 3_600_000
+RESET = to_ms(START) + HOUR
+BACKGROUND = effective_limits(DOCUMENTED, Resource.CORE, Purpose.BACKGROUND, "octo")
+MANUAL = effective_limits(DOCUMENTED, Resource.CORE, Purpose.MANUAL, "octo")
+
+
+def test_the_documented_limits_and_their_shares() -> None:
+    """People get 95 % of points a minute and places in flight, the background 90 %; response seconds likewise."""
+    graphql = effective_limits(DOCUMENTED, Resource.GRAPHQL, Purpose.BACKGROUND, "octo")
+    assert (MANUAL.points, MANUAL.in_flight, MANUAL.total_ms, MANUAL.resource_ms) == (855, 95, 89_100, 0)
+    assert (BACKGROUND.points, BACKGROUND.in_flight, BACKGROUND.total_ms) == (810, 90, 85_500)
+    assert (graphql.points, graphql.resource_ms, graphql.primary) == (1_800, 57_000, 5_000)
+
+
+def test_an_hour_can_be_compressed() -> None:
+    """With a sixtieth of the time every window and pause is a sixtieth; counts and our own machines' spans stay."""
+    minute = Limits().scaled(1 / 60)
+    assert (minute.hour, minute.minute, minute.pause) == (timedelta(minutes=1), *[timedelta(seconds=1)] * 2)
+    assert (minute.seconds, minute.graphql_seconds) == (1.5, 1.0)
+    assert (minute.rest_points, minute.in_flight, minute.skew) == (900, 100, timedelta(seconds=5))
+
+
+@given(st.datetimes(timezones=st.just(START.tzinfo)))
+def test_moments_survive_the_way_through_milliseconds(moment: object) -> None:
+    """A moment in whole ms comes back as it went."""
+    ms = to_ms(moment)  # type: ignore[arg-type]  # hypothesis knows the zone, not mypy
+    assert to_ms(from_ms(ms)) == ms
+
+
+@pytest.mark.parametrize("identity", ["octo", "app/12345", "anonymous@::1", "odd{name}"])
+def test_an_account_names_its_identity(identity: str) -> None:
+    """REST and GraphQL share an account, PyPI has its own, and the identity can be read off both."""
+    assert account_name(identity, Resource.CORE) == account_name(identity, Resource.GRAPHQL)
+    assert account_name(identity, Resource.CORE) != account_name(identity, Resource.PYPI)
+    assert identity_of(account_name(identity, Resource.PYPI)) == identity
+
+
+@given(left=st.integers(-10, 5_000), elapsed=st.integers(0, HOUR))
+def test_pace_and_promise_agree(left: int, elapsed: int) -> None:
+    """The moment promised is the first at which the very same request is affordable, and it is never past the reset."""
+    now = RESET - HOUR + elapsed
+    until = affordable_at(left, 5_000, RESET, now, BACKGROUND)
+    assert until <= RESET + BACKGROUND.grace
+    if now < until <= RESET:
+        assert affordable_at(left, 5_000, RESET, until, BACKGROUND) <= until
+        assert affordable_at(left, 5_000, RESET, until - 1, BACKGROUND) > until - 1
+
+
+@given(elapsed=st.integers(0, HOUR))
+def test_the_background_always_leaves_people_something(elapsed: int) -> None:
+    """Whatever the moment, what the background may not take is at least the reserved share of what is still to come."""
+    now = RESET - HOUR + elapsed
+    kept = next(left for left in range(5_001) if affordable_at(left, 5_000, RESET, now, BACKGROUND) <= now)
+    assert kept >= 5_000 * max(0.10 * (1 - elapsed / HOUR), 0.01)
+    assert affordable_at(0, 5_000, RESET, now, MANUAL) == now
+
+
+def test_a_tenth_at_once_and_all_but_a_hundredth_by_the_reset() -> None:
+    """The window opens with a burst of 500 of 5,000 and ends with 50 left."""
+    opening = RESET - HOUR
+    assert affordable_at(4_500, 5_000, RESET, opening, BACKGROUND) <= opening
+    assert affordable_at(4_499, 5_000, RESET, opening, BACKGROUND) > opening
+    assert affordable_at(50, 5_000, RESET, RESET - 1, BACKGROUND) <= RESET - 1
+    assert affordable_at(49, 5_000, RESET, RESET - 1, BACKGROUND) == RESET + 2_000
+
+
+def test_the_back_off_doubles_to_an_hour() -> None:
+    """A minute, two, four … and never more than an hour, however often."""
+    assert [backoff(failures, BACKGROUND) // 1000 for failures in (1, 2, 3, 7, 1_000)] == [60, 120, 240, 3600, 3600]

@@ -1,0 +1,78 @@
+"""Workers that want more than the upstream gives, against limits that are checked independently of the ledger."""
+
+from __future__ import annotations
+
+import pytest
+
+from fetcher.http.messages import Resource
+from fetcher.quota import MemoryQuota
+from tests.unit.quota.swarm import Swarm, Upstream
+
+GITHUB = (Resource.CORE, Resource.GRAPHQL)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_an_hour_uses_the_quota_and_trips_nothing(seed: int) -> None:
+    """Unlimited work spends 95 % of both primary quotas in an hour, trips no limit, and people never wait for it."""
+    swarm = Swarm(
+        MemoryQuota(),
+        Upstream(),
+        GITHUB,
+        seconds=lambda rng: rng.expovariate(1 / 0.2),
+        manual_every=10.0,
+        skew=1.0,
+        seed=seed,
+    )
+    await swarm.run(3600.0)
+    assert swarm.upstream.trips == []
+    assert min(swarm.upstream.used[resource] for resource in GITHUB) >= 0.95 * 5_000
+    late = [row for row in swarm.waited if row[1] > 0]
+    assert len(swarm.waited) > 200
+    assert late == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_slow_answers_are_bounded_by_response_seconds(seed: int) -> None:
+    """Where GraphQL takes 2 s an answer the seconds bind: about nine tenths of 60 a minute are used, never more."""
+    swarm = Swarm(
+        MemoryQuota(),
+        Upstream(),
+        (Resource.GRAPHQL,),
+        seconds=lambda rng: rng.uniform(1.7, 2.3),
+        slots=8,
+        skew=0.05,
+        expected=2.0,
+        seed=seed,
+    )
+    await swarm.run(1800.0)
+    assert swarm.upstream.trips == []
+    served = sum(end - start for start, end, _ in swarm.upstream.log)
+    assert served / 1800 > 0.88
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_crowd_with_wild_latencies_trips_nothing(seed: int) -> None:
+    """160 slots, answers from 10 ms to 10 s that nobody expected, and clocks 2 s apart: no limit is tripped."""
+    swarm = Swarm(
+        MemoryQuota(),
+        Upstream(primary=15_000),
+        GITHUB,
+        seconds=lambda rng: min(10.0, rng.lognormvariate(-1, 1.2)),
+        slots=160,
+        manual_every=5.0,
+        skew=2.0,
+        seed=seed,
+    )
+    await swarm.run(600.0)
+    assert swarm.upstream.trips == []
+    assert swarm.reservations > 500
+
+
+async def test_a_nearly_empty_quota_is_found_out_by_one_probe() -> None:
+    """Workers that start together on a quota of which three points are left spend those and trip nothing."""
+    swarm = Swarm(
+        MemoryQuota(), Upstream(spent_before=4_997), (Resource.CORE,), seconds=lambda rng: rng.random(), slots=64
+    )
+    await swarm.run(1800.0)
+    assert swarm.upstream.trips == []
+    assert 1 <= swarm.reservations <= 3
