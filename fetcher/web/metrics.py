@@ -1,7 +1,7 @@
 """``/metrics``: the workers' counters, and the current state of queues, quota and catalogue.
 
 One exporter serves all metrics, because none belongs to a single process. If the database or Redis is unavailable, its
-metrics are omitted and ``fetcher_part_up`` is 0; the others are still exported.
+metrics are omitted and ``fetcher_dependency_up`` is 0; the others are still exported.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Exposition(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from _installation(self._web)
-        up = _gauge("fetcher_part_up", "1 if the database or Redis is available, 0 otherwise.", "part")
+        up = _gauge("fetcher_dependency_up", "1 if the database or Redis is available, 0 otherwise.", "dependency")
         for name, source in DEPENDENCIES.items():
             try:
                 found = list(source(self._web, self._web.clock.now()))
@@ -93,7 +93,7 @@ def _redis(web: WebContext, now: datetime) -> Iterator[Metric]:
 
 def _queues(queues: Sequence[QueueState], now: datetime) -> Iterator[Metric]:
     waiting = _gauge("fetcher_queue_messages", "Messages waiting in the queue.", "queue")
-    oldest = _gauge("fetcher_queue_oldest_message_seconds", "Waiting time of the oldest message.", "queue")
+    oldest = _gauge("fetcher_queue_oldest_message_age_seconds", "Waiting time of the oldest message.", "queue")
     reserved = _gauge("fetcher_queue_reserved_messages", "Messages waiting in a worker for a free process.", "queue")
     running = _gauge("fetcher_queue_running_tasks", "Tasks from the queue that are running.", "queue")
     consumers = _gauge("fetcher_queue_consumers", "Workers that consume the queue.", "queue")

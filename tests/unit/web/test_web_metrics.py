@@ -53,15 +53,15 @@ def _busy(harness: Harness) -> None:
 def test_all_dependencies_are_available(harness: Harness) -> None:
     """Counters, queues, quotas, beat, version and intervals are exported."""
     found, now = scrape(harness.client), harness.clock.now()
-    assert found["fetcher_part_up", "database"] == found["fetcher_dependency_up", "redis"] == 1
+    assert found["fetcher_dependency_up", "database"] == found["fetcher_dependency_up", "redis"] == 1
     assert found["fetcher_build_info", __version__] == 1
     assert found["fetcher_refresh_interval_seconds",] == 86400
     assert found["fetcher_last_plan_timestamp_seconds",] == now.timestamp() - 30
     assert found["fetcher_refreshes_total", "fetched", "pypi"] == 12
     assert found["fetcher_queue_messages", "background"] == 7
     assert found["fetcher_queue_consumers", "now"] == 2
-    assert found["fetcher_queue_oldest_message_seconds", "background"] == 45
-    assert found["fetcher_queue_oldest_message_seconds", "now"] == 0
+    assert found["fetcher_queue_oldest_message_age_seconds", "background"] == 45
+    assert found["fetcher_queue_oldest_message_age_seconds", "now"] == 0
     assert found["fetcher_queue_reserved_messages", "background"] == 2
     assert found["fetcher_queue_running_tasks", "background"] == 1
     assert found["fetcher_workers",] == 2
@@ -129,7 +129,7 @@ def test_redis_is_unavailable(harness: Harness) -> None:
     """The database's metrics are still exported, and Redis is reported as down."""
     harness.runtime.error = BrokerError("Redis cannot be reached", "Start it")
     found = scrape(harness.client)
-    assert (found["fetcher_part_up", "database"], found["fetcher_dependency_up", "redis"]) == (1, 0)
+    assert (found["fetcher_dependency_up", "database"], found["fetcher_dependency_up", "redis"]) == (1, 0)
     assert ("fetcher_last_plan_timestamp_seconds",) in found
     assert not [name for name, *_ in found if name.startswith(("fetcher_queue", "fetcher_refreshes"))]
 
@@ -137,7 +137,7 @@ def test_redis_is_unavailable(harness: Harness) -> None:
 def test_the_database_is_unavailable(client_without_database: Browser) -> None:
     """Redis's metrics are still exported, and the database is reported as down."""
     found = scrape(client_without_database)
-    assert (found["fetcher_part_up", "database"], found["fetcher_dependency_up", "redis"]) == (0, 1)
+    assert (found["fetcher_dependency_up", "database"], found["fetcher_dependency_up", "redis"]) == (0, 1)
     assert ("fetcher_queue_messages", "background") in found
     assert ("fetcher_last_plan_timestamp_seconds",) not in found
 
