@@ -17,7 +17,7 @@ PARTS = {
     "fetcher/store": "Fetcher: store",
     "fetcher/github": "Fetcher: reading GitHub",
     "fetcher/pypi": "Fetcher: reading PyPI",
-    "fetcher/budget": "Fetcher: ledger",
+    "fetcher/quota": "Fetcher: ledger",
     "fetcher/": "Fetcher: conductor, planner, transport",
     "/sqlalchemy/": "SQLAlchemy",
     "/httpx/": "httpx, httpcore, h11",

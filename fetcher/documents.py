@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, tzinfo
 from typing import Any, TypeGuard
 
 from fetcher.commits import rolling_weeks
-from fetcher.model import WEEKS_SHOWN, CatalogueEntry, Observed, StoredPackage
+from fetcher.model import WEEKS_SHOWN, CatalogueEntry, DocumentValues, StoredPackage
 
 KEYS = (
     "category",
@@ -179,8 +179,8 @@ def _entry(raw: Mapping[Any, Any]) -> CatalogueEntry:
     )
 
 
-def _observed(raw: Mapping[str, Any]) -> Observed | None:
-    observed = Observed(
+def _observed(raw: Mapping[str, Any]) -> DocumentValues | None:
+    observed = DocumentValues(
         repo_watchers=_count(raw, "repo_watchers"),
         repo_forks=_count(raw, "repo_forks"),
         repo_description=_text(raw, "repo_description") or None,
@@ -190,7 +190,7 @@ def _observed(raw: Mapping[str, Any]) -> Observed | None:
         pypi_version=_text(raw, "pypi_version") or None,
         last_fetched=_moment(raw, "last_fetched"),
     )
-    return observed if observed != Observed() else None
+    return observed if observed != DocumentValues() else None
 
 
 def _slug(value: object) -> str:

@@ -13,9 +13,10 @@ from typing import TypeVar
 from urllib.parse import urljoin
 
 from fetcher.github.classify import read_quota, signed
-from fetcher.model import Purpose, Quota, Upstream
+from fetcher.model import Purpose, ReportedQuota, Upstream
 from fetcher.outcome import Deferred, Malformed, Moved, Throttled, Unauthorized
-from fetcher.ports import UNWATCHED, Ask, Bill, Budget, Clock, Grant, Transport, Watch
+from fetcher.ports import UNWATCHED, Clock, Transport, Watch
+from fetcher.quota import Pause, PauseCause, Quota, QuotaRequest, Reservation, Usage
 from fetcher.wire import Answer, Fault, NoAnswer, Request, Resource, Response, origin
 
 R = TypeVar("R")
@@ -63,7 +64,7 @@ def closing(at: datetime) -> Iterator[None]:
 
 
 class Exchange:
-    """Puts questions within the budget.
+    """Puts questions within the quota.
 
     ``patience`` is how long it may wait for the quota: not at all in a task, longer where a person is looking on.
     Beyond it, the question is ``Deferred`` and goes back to the store. A person's request may always wait a moment, and
@@ -75,7 +76,7 @@ class Exchange:
     def __init__(  # noqa: PLR0913  (what it needs of the world, each by its name)
         self,
         transport: Transport,
-        budget: Budget,
+        quota: Quota,
         clock: Clock,
         identities: Mapping[Upstream, str],
         *,
@@ -85,7 +86,7 @@ class Exchange:
         watch: Watch = UNWATCHED,
     ) -> None:
         self._transport = transport
-        self._budget = budget
+        self._quota = quota
         self._clock = clock
         self._identities = identities
         self._patience = patience
@@ -110,14 +111,14 @@ class Exchange:
         while True:
             if purpose is Purpose.BACKGROUND and self._is_silent(request.route):
                 return read(_SILENT)
-            grant = await self._leave(request, purpose, begun=begun)
-            if isinstance(grant, Deferred):
-                return grant
+            reservation = await self._reserve(request, purpose, begun=begun)
+            if isinstance(reservation, Deferred):
+                return reservation
             begun, asked_at = True, self._clock.now()
             answer = await self._transport.send(request)
             self._listen(request, answer, asked_at)
             outcome = signed(read(answer), answer)
-            await self._settle(grant, request, answer, outcome)
+            await self._settle(reservation, request, answer, outcome)
             if isinstance(outcome, Moved):
                 location = _location(request.url, outcome.location)
                 if location is None:
@@ -139,12 +140,12 @@ class Exchange:
         read: Callable[[Answer], R],
     ) -> R | Deferred:
         """As ``ask``, with a good answer's body fed piece by piece; no redirect is followed."""
-        grant = await self._leave(request, purpose)
-        if isinstance(grant, Deferred):
-            return grant
+        reservation = await self._reserve(request, purpose)
+        if isinstance(reservation, Deferred):
+            return reservation
         answer = await self._transport.stream(request, feed)
         outcome = signed(read(answer), answer)
-        await self._settle(grant, request, answer, outcome)
+        await self._settle(reservation, request, answer, outcome)
         return outcome
 
     def _is_silent(self, route: str) -> bool:
@@ -160,11 +161,11 @@ class Exchange:
         elif self._heard.get(request.route, _LONG_AGO) < asked_at:
             self._silent_until[request.route] = now + self._silences.hanging
 
-    async def _leave(self, request: Request, purpose: Purpose, *, begun: bool = False) -> Grant | Deferred:
+    async def _reserve(self, request: Request, purpose: Purpose, *, begun: bool = False) -> Reservation | Deferred:
         closes_at = _closes_at.get()
         if closes_at is not None and not begun and self._clock.now() >= closes_at:
             return Deferred(self._clock.now(), "its batch has had its time")
-        ask = Ask(
+        wanted = QuotaRequest(
             self._identities[request.upstream],
             request.resource,
             purpose,
@@ -176,33 +177,35 @@ class Exchange:
         async with self._turns[request.resource, purpose]:
             while True:
                 now = self._clock.now()
-                verdict = await self._budget.reserve(ask, now)
-                if isinstance(verdict, Grant):
-                    return verdict
-                bearable = max(self._patience, SHORT_WAIT if verdict.crowded else short)
-                if verdict.until > started + bearable:
-                    return Deferred(max(verdict.until, now), verdict.reason)
-                await self._sleep(max((verdict.until - now).total_seconds(), 0.01))
+                found = await self._quota.reserve(wanted, now)
+                if isinstance(found, Reservation):
+                    return found
+                bearable = max(self._patience, SHORT_WAIT if found.contention else short)
+                if found.until > started + bearable:
+                    return Deferred(max(found.until, now), found.reason)
+                await self._sleep(max((found.until - now).total_seconds(), 0.01))
 
-    async def _settle(self, grant: Grant, request: Request, answer: Answer, outcome: object) -> None:
+    async def _settle(self, reservation: Reservation, request: Request, answer: Answer, outcome: object) -> None:
         self._watch.asked(request, answer, outcome)
-        bill = Bill(
+        usage = Usage(
             points=_points(request, answer),
             seconds=answer.seconds,
             attempts=answer.attempts,
             quota=_quota(request, answer),
-            throttled=self._pause(outcome),
+            pause=self._pause(outcome),
         )
         known = self._seconds.get(request.route, answer.seconds)
         self._seconds[request.route] = known + _SMOOTHING * (answer.seconds - known)
-        await self._budget.settle(grant, bill, self._clock.now())
+        await self._quota.settle(reservation, usage, self._clock.now())
 
-    def _pause(self, outcome: object) -> Throttled | None:
-        """The silence that an outcome demands of everybody who shares the identity."""
+    def _pause(self, outcome: object) -> Pause | None:
+        """Return the pause that an outcome demands of all requests with the same identity."""
         if isinstance(outcome, Throttled):
-            return outcome
+            exhausted = outcome.retry_after is None and outcome.reset_at is not None
+            cause = PauseCause.QUOTA if exhausted else PauseCause.LIMIT
+            return Pause(cause, outcome.reason, outcome.retry_after, outcome.reset_at)
         if isinstance(outcome, Unauthorized):
-            return Throttled(outcome.reason, retry_after=self._silences.rejected)
+            return Pause(PauseCause.REJECTED, outcome.reason, retry_after=self._silences.rejected)
         return None
 
 
@@ -213,7 +216,7 @@ def _points(request: Request, answer: Answer) -> int:
     return 0 if answer.status == 304 else request.points
 
 
-def _quota(request: Request, answer: Answer) -> Quota | None:
+def _quota(request: Request, answer: Answer) -> ReportedQuota | None:
     if request.upstream is Upstream.GITHUB and isinstance(answer, Response):
         return read_quota(answer)
     return None

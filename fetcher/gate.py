@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from fetcher.model import DETAIL_SOURCES, Commit, Contribution, Contributors, DueReason, Source, SourceState, Target
+from fetcher.model import (
+    DETAIL_SOURCES,
+    Commit,
+    Contribution,
+    Contributors,
+    DueReason,
+    OutcomeKind,
+    Source,
+    SourceState,
+    Target,
+)
 
 LIST_LAG = timedelta(hours=8)
 """The list of contributors may be this old: "may return information that is a few hours old" (REST reference)."""
@@ -52,7 +62,7 @@ def is_current(state: SourceState, head_oid: str | None) -> bool:
 
 def is_list_refused(state: SourceState) -> bool:
     """Return whether GitHub refuses a list for its size: that holds until the slow re-check, whatever is pushed."""
-    return state.outcome == "blocked" and state.answered_at is not None and state.failures == 0
+    return state.outcome is OutcomeKind.BLOCKED and state.answered_at is not None and state.failures == 0
 
 
 def follow_ups(target: Target, head_oid: str | None) -> tuple[Source, ...]:

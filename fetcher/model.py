@@ -91,7 +91,7 @@ class Validators:
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
+class ReportedQuota:
     """What an upstream's headers said is left of one resource."""
 
     resource: str
@@ -216,6 +216,24 @@ class ProjectVersions:
     status: ProjectStatus | None
 
 
+class OutcomeKind(StrEnum):
+    """The name of an outcome (``fetcher.outcome``), as it is stored, logged and counted."""
+
+    FETCHED = "fetched"
+    NOT_MODIFIED = "not_modified"
+    NOT_READY = "not_ready"
+    MOVED = "moved"
+    GONE = "gone"
+    REPLACED = "replaced"
+    BLOCKED = "blocked"
+    THROTTLED = "throttled"
+    OVERLOADED = "overloaded"
+    TRANSIENT = "transient"
+    MALFORMED = "malformed"
+    UNAUTHORIZED = "unauthorized"
+    DEFERRED = "deferred"
+
+
 class DueReason(StrEnum):
     """Why a source is due when it is; a source without a due time follows its repository's next answer."""
 
@@ -257,7 +275,7 @@ class SourceState:
     failures: int = 0
     first_failed_at: datetime | None = None
     last_failed_at: datetime | None = None
-    outcome: str | None = None
+    outcome: OutcomeKind | None = None
     message: str | None = None
     due_at: datetime | None = None
     due_reason: DueReason | None = None
@@ -301,25 +319,25 @@ Values: TypeAlias = RepoStats | Contributors | CommitDays | ProjectVersions | Pr
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """What asking one source of one package came to: the store writes it, and decides nothing.
+class Observed:
+    """The result of requesting one source of one package, or of confirming it without a request.
 
-    ``outcome`` is ``None`` where nothing was asked and only the due time moves. ``answered`` says that the source
-    counts as heard (``last_fetched`` waits for all of them). ``values`` is ``None`` where what is stored stays.
+    ``answered`` states that the source counts as answered (``last_fetched`` waits for all of them). Without ``values``
+    what is stored stays.
     """
 
     package_id: int
     source: Source
     lease: str | None
     observed_at: datetime
-    """When the question was sent: an older snapshot never overwrites a newer one."""
+    """When the request was sent: an older snapshot never overwrites a newer one."""
     due_at: datetime | None
     due_reason: DueReason | None = None
-    outcome: str | None = None
+    outcome: OutcomeKind = field(kw_only=True)
     answered: bool = False
     values: Values | None = None
     whole: bool = False
-    """The source was asked whole, not derived or confirmed."""
+    """The source was requested in full, not derived or confirmed."""
     revision: str | None = None
     validators: Validators | None = None
     failures: int = 0
@@ -328,10 +346,39 @@ class Record:
     request_id: str | None = None
     """The upstream's own name for the exchange that failed: for the log, not for the store."""
 
-    @property
-    def is_deferred(self) -> bool:
-        """Claimed, but given back unasked for want of quota."""
-        return self.outcome is None and self.lease is not None and (self.due_at or self.observed_at) > self.observed_at
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """A claimed source that was not requested for want of quota, and is due again at ``due_at``."""
+
+    package_id: int
+    source: Source
+    lease: str
+    observed_at: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """A claimed source that was not requested, and is as due as it was."""
+
+    package_id: int
+    source: Source
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class MadeDue:
+    """A source that another one's answer makes due, unless it is due earlier."""
+
+    package_id: int
+    source: Source
+    due_at: datetime
+    due_reason: DueReason
+
+
+Record: TypeAlias = Observed | Deferral | GivenBack | MadeDue
+"""What the store writes of one source of one package. It decides nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,13 +409,13 @@ class CatalogueEntry:
     created: datetime | None = None
     modified: datetime | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-    observed: Observed | None = None
+    observed: DocumentValues | None = None
     complete: bool = True
     """A document states every editor's field; a CSV line or an address only some: the rest stays as stored."""
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class DocumentValues:
     """The worker's fields of one package, as a document shows them."""
 
     repo_watchers: int | None = None
@@ -386,7 +433,7 @@ class StoredPackage:
     """One package as the store holds it: the editors' fields, the worker's, and where each source stands."""
 
     entry: CatalogueEntry
-    observed: Observed
+    observed: DocumentValues
     """The worker's fields; ``commits_over_52`` is as imported and gives way to ``commit_days`` once there are any."""
     commit_days: CommitDays | None
     repo: RepoRef | Unsupported | None

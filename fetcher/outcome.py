@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Generic, TypeAlias, TypeVar
 
-from fetcher.model import Validators
+from fetcher.model import OutcomeKind, Validators
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -119,7 +119,7 @@ class Unauthorized(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Not asked at all: the budget says not before ``until``. Not an answer and not a failure."""
+    """Not asked at all: the quota allows it not before ``until``. Not an answer and not a failure."""
 
     until: datetime
     reason: str
@@ -130,25 +130,23 @@ Outcome: TypeAlias = Fetched[T] | NotModified | NotReady | Moved | Failure | Def
 """All that asking for a ``T`` can come to."""
 
 
-def kind(outcome: Outcome[T]) -> str:
-    """The outcome's name as it is stored, logged and counted: ``fetched``, ``not_modified``, ``gone`` …"""
+def kind(outcome: Outcome[T]) -> OutcomeKind:
+    """Return the outcome's name as it is stored, logged and counted."""
     return _KINDS[type(outcome)]
 
 
-_KINDS: Final[dict[type, str]] = {
-    Fetched: "fetched",
-    NotModified: "not_modified",
-    NotReady: "not_ready",
-    Moved: "moved",
-    Gone: "gone",
-    Replaced: "replaced",
-    Blocked: "blocked",
-    Throttled: "throttled",
-    Overloaded: "overloaded",
-    Transient: "transient",
-    Malformed: "malformed",
-    Unauthorized: "unauthorized",
-    Deferred: "deferred",
+_KINDS: Final[dict[type, OutcomeKind]] = {
+    Fetched: OutcomeKind.FETCHED,
+    NotModified: OutcomeKind.NOT_MODIFIED,
+    NotReady: OutcomeKind.NOT_READY,
+    Moved: OutcomeKind.MOVED,
+    Gone: OutcomeKind.GONE,
+    Replaced: OutcomeKind.REPLACED,
+    Blocked: OutcomeKind.BLOCKED,
+    Throttled: OutcomeKind.THROTTLED,
+    Overloaded: OutcomeKind.OVERLOADED,
+    Transient: OutcomeKind.TRANSIENT,
+    Malformed: OutcomeKind.MALFORMED,
+    Unauthorized: OutcomeKind.UNAUTHORIZED,
+    Deferred: OutcomeKind.DEFERRED,
 }
-KINDS = tuple(_KINDS.values())
-"""Every outcome's name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from fetcher.model import SourceState
+from fetcher.model import OutcomeKind, SourceState
 from fetcher.planner import is_gone
 
 BEATS_MISSED = 3
@@ -51,6 +51,6 @@ def silence(planned_at: datetime | None, now: datetime, plan_interval: timedelta
 
 def failure_kind(state: SourceState) -> str:
     """A failure's name for people: what is missing counts as gone only after several tries over days."""
-    if state.outcome == "gone":
+    if state.outcome is OutcomeKind.GONE:
         return "gone" if is_gone(state) else "missing"
     return state.outcome or "failing"

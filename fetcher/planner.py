@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar, assert_never
 
-from fetcher.model import DueReason, SourceState
+from fetcher.model import DueReason, OutcomeKind, SourceState
 from fetcher.outcome import (
     BlockCause,
     Blocked,
@@ -80,16 +80,16 @@ class Cadence:
     rejected: timedelta = timedelta(minutes=10)
     """After the credential was not accepted: how soon to see whether it is again."""
 
-    def pauses_after(self, outcome: str) -> Pauses:
+    def pauses_after(self, outcome: OutcomeKind | None) -> Pauses:
         """The pauses after failures of this kind (``fetcher.outcome.kind``)."""
         match outcome:
-            case "not_ready":
+            case OutcomeKind.NOT_READY:
                 return self.not_ready
-            case "gone" | "replaced":
+            case OutcomeKind.GONE | OutcomeKind.REPLACED:
                 return self.missing
-            case "blocked":
+            case OutcomeKind.BLOCKED:
                 return self.blocked
-            case "unauthorized":
+            case OutcomeKind.UNAUTHORIZED:
                 return Pauses(self.rejected, 1, self.rejected)
             case _:
                 return self.faults
@@ -163,7 +163,7 @@ def schedule(package_id: int, state: SourceState, outcome: Outcome[T], now: date
 
 def is_gone(state: SourceState) -> bool:
     """Whether a missing thing has been missing often and long enough to be called gone."""
-    if state.outcome != "gone" or state.failures < GONE_STRIKES:
+    if state.outcome is not OutcomeKind.GONE or state.failures < GONE_STRIKES:
         return False
     if state.first_failed_at is None or state.last_failed_at is None:
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from fetcher import overview
 from fetcher.figures import Figures
@@ -15,7 +15,6 @@ from fetcher.model import (
     FailureRow,
     HistoryDay,
     Purpose,
-    Quota,
     Record,
     SharedRepository,
     Source,
@@ -24,8 +23,7 @@ from fetcher.model import (
     Validators,
 )
 from fetcher.names import Names
-from fetcher.outcome import Throttled
-from fetcher.wire import Answer, Request, Resource
+from fetcher.wire import Answer, Request
 
 
 class Clock(Protocol):
@@ -67,87 +65,6 @@ class Unwatched:
 
 
 UNWATCHED = Unwatched()
-
-
-# --- the budget -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A request that somebody wants to send, as the budget sees it."""
-
-    identity: str
-    """Whose quota: an account, an App installation or an address; never a credential."""
-    resource: Resource
-    purpose: Purpose
-    points: int = 1
-    seconds: float = 1.0
-    """How long the answer is expected to take: GitHub limits the seconds of work that it does a minute."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Leave to send one request. It must be settled; one that never is expires by itself."""
-
-    id: str
-    ask: Ask
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Not now: ask again at ``until``."""
-
-    until: datetime
-    reason: str
-    crowded: bool = False
-    """What is in the way are other requests, and it passes as they are answered: neither the quota nor a pause."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """What a granted request came to. ``points`` is 0 for a 304 or where nothing reached the upstream."""
-
-    points: int
-    seconds: float
-    attempts: int = 1
-    quota: Quota | None = None
-    throttled: Throttled | None = None
-
-
-Verdict: TypeAlias = Grant | Wait
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the budget knows of one identity's resource, for people and for planning."""
-
-    identity: str
-    resource: Resource
-    limit: int | None
-    remaining: int | None
-    reset_at: datetime | None
-    paused_until: datetime | None
-    pause_reason: str | None
-    in_flight: int
-
-
-class Budget(Protocol):
-    """One ledger for every worker that shares an identity. It fails closed: in doubt it answers ``Wait``."""
-
-    async def reserve(self, ask: Ask, now: datetime) -> Verdict: ...
-
-    async def settle(self, grant: Grant, bill: Bill, now: datetime) -> None: ...
-
-    async def capacity(self, ask: Ask, horizon: timedelta, now: datetime) -> int:
-        """How many requests like ``ask`` could be granted from now until ``now + horizon``."""
-        ...
-
-    async def standings(self, now: datetime) -> Sequence[Standing]: ...
-
-    async def forget(self, identity: str) -> None:
-        """Leave out of the standings who is known by another name by now, until it is asked for again."""
-        ...
 
 
 # --- the store --------------------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ import math
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from fetcher.budget.rules import DOCUMENTED, Limits, Terms, affordable_at, terms
 from fetcher.model import Purpose
 from fetcher.planner import Cadence
+from fetcher.quota.limits import DOCUMENTED, EffectiveLimits, Limits, affordable_at, effective_limits
 from fetcher.refresh.batches import QUICK_SECONDS, BatchSize
 from fetcher.refresh.plan import GRAPHQL_LANE
 from fetcher.wire import Resource
@@ -182,7 +182,8 @@ def _pass(name: str, cost: Cost, policy: Policy, answers: Answers, workers: Work
 def _github(cost: Cost, seconds: Answers, policy: Policy) -> list[Bound]:
     each = policy.identities
     graphql, core = (
-        terms(policy.limits, resource, Purpose.BACKGROUND, "") for resource in (Resource.GRAPHQL, Resource.CORE)
+        effective_limits(policy.limits, resource, Purpose.BACKGROUND, "")
+        for resource in (Resource.GRAPHQL, Resource.CORE)
     )
     asked = ((Resource.GRAPHQL, graphql, cost.graphql), (Resource.CORE, core, cost.rest))
     both = seconds.graphql + seconds.rest
@@ -195,16 +196,16 @@ def _github(cost: Cost, seconds: Answers, policy: Policy) -> list[Bound]:
         Bound(
             "response seconds a minute",
             Resource.GRAPHQL,
-            _windows(1000 * seconds.graphql / each, graphql.own_ms, graphql),
+            _windows(1000 * seconds.graphql / each, graphql.resource_ms, graphql),
         ),
-        Bound("response seconds a minute, all of GitHub", None, _windows(1000 * both / each, core.all_ms, core)),
+        Bound("response seconds a minute, all of GitHub", None, _windows(1000 * both / each, core.total_ms, core)),
         Bound("requests in flight, all of GitHub", None, timedelta(seconds=both / each / core.in_flight)),
     ]
 
 
 def _index(cost: Cost, seconds: Answers, limits: Limits) -> list[Bound]:
     """An index knows no identities: there is one quota, our own courtesy."""
-    own = terms(limits, Resource.PYPI, Purpose.BACKGROUND, "")
+    own = effective_limits(limits, Resource.PYPI, Purpose.BACKGROUND, "")
     return [
         Bound("requests a second", Resource.PYPI, _windows(cost.pypi, own.points, own)),
         Bound("requests in flight", Resource.PYPI, timedelta(seconds=seconds.pypi / own.in_flight)),
@@ -217,11 +218,11 @@ def _busy(seconds: Answers, workers: Workers) -> Bound:
     return Bound("worker processes that wait for answers", None, timedelta(seconds=waits / workers.processes))
 
 
-def _windows(amount: float, allowed: float, own: Terms) -> timedelta:
-    return timedelta(milliseconds=amount / allowed * own.span)
+def _windows(amount: float, allowed: float, own: EffectiveLimits) -> timedelta:
+    return timedelta(milliseconds=amount / allowed * own.window)
 
 
-def _hourly(points: float, own: Terms) -> timedelta:
+def _hourly(points: float, own: EffectiveLimits) -> timedelta:
     """Whole hours, each to the last point that the background takes, and as much of one more as its pace needs."""
     usable = own.primary * (1 - own.floor)
     hours = max(0, math.ceil(points / usable) - 1)

@@ -20,9 +20,6 @@ from sqlalchemy import Engine
 
 from fetcher import __version__
 from fetcher.addresses import parse_project, parse_repo_address
-from fetcher.budget.memory import MemoryBudget
-from fetcher.budget.redis_keeper import RedisBudget
-from fetcher.budget.rules import Limits
 from fetcher.errors import BrokerError, StoreError
 from fetcher.exchange import Exchange, Silences
 from fetcher.github.requests import Api, api_at
@@ -32,7 +29,11 @@ from fetcher.metrics import read_counters, read_lately
 from fetcher.model import RepoRef, Unsupported, Upstream
 from fetcher.overview import RequestCount
 from fetcher.planner import Cadence
-from fetcher.ports import UNWATCHED, Budget, Clock, Standing, Watch
+from fetcher.ports import UNWATCHED, Clock, Watch
+from fetcher.quota import Quota, QuotaStatus
+from fetcher.quota.limits import Limits
+from fetcher.quota.memory import MemoryQuota
+from fetcher.quota.redis import RedisQuota
 from fetcher.refresh.batches import BatchSize
 from fetcher.refresh.conductor import Conductor
 from fetcher.refresh.details import DetailsRefresh
@@ -78,7 +79,7 @@ class Parts:
     engine: Engine
     credential: GitHubCredential
     api: Api
-    budget: Budget
+    quota: Quota
     exchange: Exchange
     conductor: Conductor
     planner: Planner
@@ -102,7 +103,7 @@ class Parts:
             return
         told = self.identities[Upstream.GITHUB] = await account_behind(own, self.exchange, self.store, self.api, now)
         if told != own:
-            await self.budget.forget(own)
+            await self.quota.forget(own)
         took = self.clock.now() - now
         self._identify_at = now + TOLD_LATER if took > SLOW_TO_TELL else None
 
@@ -227,7 +228,7 @@ async def open_parts(
         engine.dispose()
         raise
     limits = Limits().scaled(settings.window_scale)
-    budget: Budget = RedisBudget(connection, limits) if connection is not None else MemoryBudget(limits)
+    quota: Quota = RedisQuota(connection, limits) if connection is not None else MemoryQuota(limits)
     transport = HttpTransport(
         credential,
         (settings.github_api_url, api.graphql, settings.pypi_url),
@@ -239,7 +240,7 @@ async def open_parts(
     }
     cadence = cadence_of(settings)
     silences = Silences().scaled(settings.window_scale)
-    exchange = Exchange(transport, budget, clock, identities, patience=patience, silences=silences, watch=watch)
+    exchange = Exchange(transport, quota, clock, identities, patience=patience, silences=silences, watch=watch)
     anonymous = isinstance(credential, Anonymous)
     repositories = asyncio.Semaphore(REPOSITORIES_ABREAST)
     histories = Histories(exchange, api, BatchSize(FIRST_SIZE))
@@ -259,12 +260,12 @@ async def open_parts(
         engine=engine,
         credential=credential,
         api=api,
-        budget=budget,
+        quota=quota,
         exchange=exchange,
         conductor=conductor,
         planner=Planner(
             store,
-            budget,
+            quota,
             clock,
             identities,
             lanes_for(anonymous=anonymous),
@@ -282,11 +283,11 @@ async def open_parts(
     return parts
 
 
-async def ledger_standings(settings: Settings, now: datetime) -> Sequence[Standing]:
+async def shared_quota_status(settings: Settings, now: datetime) -> Sequence[QuotaStatus]:
     """What the shared ledger knows of every quota, read without opening anything else; or ``BrokerError``."""
     connection = _connect(settings)
     try:
-        return await RedisBudget(connection, Limits().scaled(settings.window_scale)).standings(now)
+        return await RedisQuota(connection, Limits().scaled(settings.window_scale)).quota_status(now)
     finally:
         await connection.aclose()
 

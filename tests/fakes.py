@@ -1,4 +1,4 @@
-"""Stand-ins for what the core is handed: a clock that is told the time, a generous budget, answers without a network.
+"""Stand-ins for what the core is handed: a clock that is told the time, a generous quota, answers without a network.
 
 ``ScriptedTransport`` passes the same contract suite as the real transport (``tests/contract/test_transport.py``);
 ``SimulatorTransport`` asks the simulator's application directly, so that no socket is needed.
@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from fetcher.model import Upstream
-from fetcher.ports import Ask, Bill, Grant, Standing, Verdict, Wait
+from fetcher.quota import QuotaRequest, QuotaStatus, Reservation, RetryAt, Usage
 from fetcher.simulator.clock import Clock
 from fetcher.simulator.server import Service
 from fetcher.wire import Answer, Fault, NoAnswer, Request, Response, origin
@@ -43,31 +43,31 @@ class StoppedClock(Clock):
 
 
 @dataclass
-class GenerousBudget:
-    """Grants everything but what ``refusals`` says first, and remembers what was asked and billed."""
+class GenerousQuota:
+    """Grants every request after those that ``refusals`` refuses, and records requests and usages."""
 
-    refusals: deque[Wait | None] = field(default_factory=deque)
+    refusals: deque[RetryAt | None] = field(default_factory=deque)
     """What the next reservations come to; ``None`` and an empty queue grant."""
     room: int = 1_000_000
-    asks: list[Ask] = field(default_factory=list)
-    bills: list[Bill] = field(default_factory=list)
+    requests: list[QuotaRequest] = field(default_factory=list)
+    usages: list[Usage] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
-    async def reserve(self, ask: Ask, now: datetime) -> Verdict:
-        self.asks.append(ask)
+    async def reserve(self, request: QuotaRequest, now: datetime) -> Reservation | RetryAt:
+        self.requests.append(request)
         self.log.append("reserve")
         refusal = self.refusals.popleft() if self.refusals else None
-        return refusal or Grant(str(next(self._numbers)), ask, now)
+        return refusal or Reservation(str(next(self._numbers)), request, now)
 
-    async def settle(self, grant: Grant, bill: Bill, now: datetime) -> None:
-        self.bills.append(bill)
+    async def settle(self, reservation: Reservation, usage: Usage, now: datetime) -> None:
+        self.usages.append(usage)
         self.log.append("settle")
 
-    async def capacity(self, ask: Ask, horizon: timedelta, now: datetime) -> int:
+    async def capacity(self, request: QuotaRequest, horizon: timedelta, now: datetime) -> int:
         return self.room
 
-    async def standings(self, now: datetime) -> Sequence[Standing]:
+    async def quota_status(self, now: datetime) -> Sequence[QuotaStatus]:
         return ()
 
     async def forget(self, identity: str) -> None:

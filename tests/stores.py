@@ -15,8 +15,9 @@ from sqlalchemy import Engine
 from fetcher.model import (
     CatalogueEntry,
     Claim,
+    Observed,
+    OutcomeKind,
     ProjectVersions,
-    Record,
     Release,
     RepoRef,
     RepoStats,
@@ -131,7 +132,7 @@ class Catalogue:
     def state(self, slug: str, source: Source) -> SourceState:
         return self.get(slug).states[source]
 
-    def answer(self, package_id: int, source: Source, values: Values | None = None, **fields: Any) -> Record:
+    def answer(self, package_id: int, source: Source, values: Values | None = None, **fields: Any) -> Observed:
         """Record an answer, with the lease that whoever calls holds (by default none), and return the record."""
         record = answered(package_id, source, values, **fields)
         self.store.record([record])
@@ -142,19 +143,20 @@ def entry(slug: str, **fields: Any) -> CatalogueEntry:
     return CatalogueEntry(slug, **{"title": slug.title(), "repo_url": f"https://{HOST}/owner/{slug}", **fields})
 
 
-def answered(package_id: int, source: Source, values: Values | None = None, **fields: Any) -> Record:
+def answered(package_id: int, source: Source, values: Values | None = None, **fields: Any) -> Observed:
     settings: dict[str, Any] = {
         "lease": None,
         "observed_at": NOW,
         "due_at": NOW + DAY,
-        "outcome": "fetched",
+        "outcome": OutcomeKind.FETCHED,
         "answered": True,
         **fields,
     }
-    return Record(package_id=package_id, source=source, values=values, **settings)
+    settings["outcome"] = OutcomeKind(settings["outcome"])
+    return Observed(package_id=package_id, source=source, values=values, **settings)
 
 
-def failed(package_id: int, source: Source, outcome: str = "transient", **fields: Any) -> Record:
+def failed(package_id: int, source: Source, outcome: str = "transient", **fields: Any) -> Observed:
     settings = {"outcome": outcome, "answered": False, "failures": 1, "first_failed_at": NOW, "message": "why"}
     return answered(package_id, source, **{**settings, **fields})
 

@@ -163,7 +163,7 @@ def _why(told: Explained, state: SourceState) -> str:
         case DueReason.FIRST:
             return "it was not requested yet"
         case DueReason.COOLING:
-            pauses = cadence.pauses_after(state.outcome or "")
+            pauses = cadence.pauses_after(state.outcome)
             longest = f", which grows to {span(pauses.longest)} at most"
             return f"a pause of {span(pauses.after(state.failures))} after {state.failures} failures in a row{longest}"
         case DueReason.QUOTA:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, assert_never
 
 import typer
 from rich.markup import escape
@@ -26,10 +26,22 @@ from rich.text import Text
 
 from fetcher.cli.named import complete, named_to_fetch
 from fetcher.cli.screen import complain, err, fail
-from fetcher.github_auth import Anonymous
-from fetcher.model import REPOSITORY_SOURCES, Purpose, Record, Source, Upstream
+from fetcher.github_auth import Anonymous, App
+from fetcher.model import (
+    REPOSITORY_SOURCES,
+    Deferral,
+    GivenBack,
+    MadeDue,
+    Observed,
+    OutcomeKind,
+    Purpose,
+    Record,
+    Source,
+    Upstream,
+)
 from fetcher.overview import Asked
 from fetcher.phrases import counted, span
+from fetcher.quota import PauseCause, Quota
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
 from fetcher.wiring import Parts, embedded_redis_runs, open_parts, open_store
@@ -39,10 +51,6 @@ SLICE = 50
 
 NOT_READY_PATIENCE = timedelta(seconds=90)
 """How long a person waits for statistics that GitHub is still computing."""
-
-
-REJECTED = "GitHub does not accept the credential"
-"""How the reason of a pause begins whose end no person should wait for."""
 
 
 FOLLOWED = 10
@@ -61,34 +69,47 @@ class Tally:
 
     done: set[int] = field(default_factory=set)
     asked: set[int] = field(default_factory=set)
-    failed: dict[tuple[int, Source], Record] = field(default_factory=dict)
+    failed: dict[tuple[int, Source], Observed] = field(default_factory=dict)
     open: dict[int, set[Source]] = field(default_factory=dict)
-    """Sources still to be asked: the budget or GitHub's statistics made them wait."""
+    """Sources still to be asked: the quota or GitHub's statistics made them wait."""
     wait_until: datetime | None = None
     unready: bool = False
     rejected: str = ""
-    """Why waiting is in vain: GitHub does not accept the credential."""
+    """Why the credential was rejected; "" if it was not. The run ends then, since waiting does not help."""
 
     def take(self, package_ids: Sequence[int], records: Sequence[Record]) -> None:
         """Sort the records of one slice into what is done, failed and still open."""
         for package_id in package_ids:
             self.open.pop(package_id, None)
         for record in records:
-            key = (record.package_id, record.source)
             self.asked.add(record.package_id)
-            if record.answered:
-                self.failed.pop(key, None)
-            elif record.outcome is None or record.outcome in ("not_ready", "throttled"):
-                if record.lease is None or record.due_at is None or record.due_at <= record.observed_at:
-                    continue
-                self.open.setdefault(record.package_id, set()).add(record.source)
-                if record.outcome == "not_ready":
-                    self.unready = True
-                elif self.wait_until is None or record.due_at < self.wait_until:
-                    self.wait_until = record.due_at
-            else:
-                self.failed[key] = record
+            match record:
+                case Observed():
+                    self._observe(record)
+                case Deferral():
+                    self._wait(record)
+                case GivenBack() | MadeDue():
+                    pass
+                case _:
+                    assert_never(record)
         self.done.update(package_id for package_id in package_ids if package_id not in self.open)
+
+    def _observe(self, record: Observed) -> None:
+        key = (record.package_id, record.source)
+        if record.answered:
+            self.failed.pop(key, None)
+        elif record.outcome is OutcomeKind.THROTTLED:
+            self._wait(record)
+        elif record.outcome is OutcomeKind.NOT_READY:
+            self.open.setdefault(record.package_id, set()).add(record.source)
+            self.unready = True
+        else:
+            self.failed[key] = record
+
+    def _wait(self, record: Observed | Deferral) -> None:
+        self.open.setdefault(record.package_id, set()).add(record.source)
+        if record.due_at is not None and (self.wait_until is None or record.due_at < self.wait_until):
+            self.wait_until = record.due_at
 
 
 def refresh(
@@ -186,7 +207,7 @@ async def _until_settled(
         await _round(parts, {frozenset(sources): list(package_ids)}, purpose, tally, progress, task)
         while tally.open and (tally.wait_until is not None or parts.clock.now() < gave_up):
             now = parts.clock.now()
-            tally.rejected = await _rejected(parts, now)
+            tally.rejected = await rejection(parts.quota, now)
             if tally.rejected:
                 break
             if tally.wait_until is not None and not tally.unready:
@@ -206,10 +227,10 @@ async def _until_settled(
     return tally
 
 
-async def _rejected(parts: Parts, now: datetime) -> str:
-    """What the ledger was told of a credential that is not accepted; nothing if it is."""
-    reasons = (standing.pause_reason or "" for standing in await parts.budget.standings(now))
-    return next((reason for reason in reasons if reason.startswith(REJECTED)), "")
+async def rejection(quota: Quota, now: datetime) -> str:
+    """Return why the credential was rejected, or "" if it was not. Waiting does not end such a pause."""
+    statuses = await quota.quota_status(now)
+    return next((one.pause_reason or "" for one in statuses if one.pause_cause is PauseCause.REJECTED), "")
 
 
 async def _round(
@@ -257,7 +278,10 @@ def _tell(tally: Tally, parts: Parts, package_ids: Sequence[int]) -> bool:
     for (package_id, source), record in sorted(tally.failed.items()):
         err.print(f"[red]{escape(slugs.get(package_id, str(package_id)))}[/]: {source}: {escape(record.message or '')}")
     if tally.rejected:
-        complain(f"{tally.rejected}. Set FETCHER_GITHUB_TOKEN to a token that is valid; then `fetcher refresh --due`")
+        remedy = "Set FETCHER_GITHUB_TOKEN to a token that is valid"
+        if isinstance(parts.credential, App):
+            remedy = "Check FETCHER_GITHUB_APP_ID and FETCHER_GITHUB_APP_INSTALLATION_ID, and that the App is installed"
+        complain(f"{tally.rejected}. {remedy}; then `fetcher refresh --due`")
     for package_id, sources in () if tally.rejected else sorted(tally.open.items()):
         names = ", ".join(sorted(sources))
         err.print(

@@ -14,9 +14,9 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from rich.table import Table
 
-from fetcher.budget.rules import DOCUMENTED, Limits
 from fetcher.cli.screen import out, plain_table, print_json
 from fetcher.planner import Cadence
+from fetcher.quota.limits import DOCUMENTED, Limits
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.command import simulate as serve
 from fetcher.sizing import (

@@ -20,11 +20,12 @@ from fetcher.errors import or_why
 from fetcher.figures import Figures
 from fetcher.model import SharedRepository, Source
 from fetcher.phrases import ago, counted, percent, silence, span
-from fetcher.ports import PLANNED, Standing
+from fetcher.ports import PLANNED
+from fetcher.quota import QuotaStatus
 from fetcher.refresh.forecast import Forecast, forecast, supply_for
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
-from fetcher.wiring import ledger_standings, open_store
+from fetcher.wiring import open_store, shared_quota_status
 
 Json = Annotated[bool, typer.Option("--json", help="For scripts.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until Ctrl-C.")]
@@ -39,7 +40,7 @@ class Status:
     figures: Figures
     forecasts: Mapping[Source, Forecast]
     shared: Sequence[SharedRepository]
-    standings: Sequence[Standing]
+    quota: Sequence[QuotaStatus]
     planned_at: datetime | None
     silence: str | None
     workers: Sequence[str]
@@ -69,7 +70,7 @@ def status(json: Json = False, watch: Watch = False) -> None:
 def look(settings: Settings, store: SqlStore) -> Status:
     """Ask everybody at once: the workers have a second to answer."""
     now, interval = datetime.now(UTC), settings.refresh_interval
-    standings, fault = or_why(lambda: asyncio.run(ledger_standings(settings, now)))
+    quota, fault = or_why(lambda: asyncio.run(shared_quota_status(settings, now)))
     names: Sequence[str] | None = None
     with ThreadPoolExecutor(1) as pool:
         answers = pool.submit(or_why, _worker_names) if fault is None else None
@@ -88,12 +89,12 @@ def look(settings: Settings, store: SqlStore) -> Status:
                 figures.measured_at,
                 now,
                 interval,
-                supply_for(source, standings or (), settings.window_scale),
+                supply_for(source, quota or (), settings.window_scale),
             )
             for source in Source
         },
         shared=shared,
-        standings=standings or (),
+        quota=quota or (),
         planned_at=planned_at,
         silence=silence(planned_at, now, settings.plan_interval),
         workers=names or (),
@@ -117,7 +118,7 @@ def _screen(told: Status) -> RenderableType:
         kinds = (f"{number:,} {kind.replace('_', ' ')}" for kind, number in figures.failures.items())
         lines.append(f"failing: {', '.join(kinds)} (`fetcher failures` tells which)")
     lines += [f"one repository: {escape(', '.join(one.slugs))} are all {escape(one.full_name)}" for one in told.shared]
-    lines += [_standing(standing, now) for standing in told.standings]
+    lines += [_quota(status, now) for status in told.quota]
     lines.append(f"[red]beat: {told.silence}[/]" if told.silence else f"beat: planned {ago(told.planned_at, now)}")
     lines.append(_workers(told))
     return Group(*lines)
@@ -185,13 +186,13 @@ def _done(ahead: Forecast, now: datetime) -> str:
     return "too slow" if ahead.pace else "[red]stands still[/]"
 
 
-def _standing(standing: Standing, now: datetime) -> str:
-    left = f"{standing.remaining:,} of {standing.limit:,} left" if standing.limit is not None else "not told yet"
-    reset = f", resets {ago(standing.reset_at, now)}" if standing.reset_at else ""
+def _quota(status: QuotaStatus, now: datetime) -> str:
+    left = f"{status.remaining:,} of {status.limit:,} left" if status.limit is not None else "not told yet"
+    reset = f", resets {ago(status.reset_at, now)}" if status.reset_at else ""
     paused = ""
-    if standing.paused_until:
-        paused = f", [red]paused[/], goes on {ago(standing.paused_until, now)}: {escape(standing.pause_reason or '')}"
-    return f"quota {standing.resource} ({escape(standing.identity)}): {left}{reset}{paused}"
+    if status.paused_until:
+        paused = f", [red]paused[/], goes on {ago(status.paused_until, now)}: {escape(status.pause_reason or '')}"
+    return f"quota {status.resource} ({escape(status.identity)}): {left}{reset}{paused}"
 
 
 def _workers(told: Status) -> str:
@@ -215,7 +216,7 @@ def _json(told: Status) -> dict[str, Any]:
         "sources": [_source_json(told, source) for source in Source],
         "failing": dict(figures.failures),
         "shared_repositories": [asdict(one) for one in told.shared],
-        "quota": [asdict(standing) for standing in told.standings],
+        "quota": [asdict(status) for status in told.quota],
         "beat": {"planned_at": told.planned_at, "fault": told.silence},
         "workers": None if told.broker_fault else list(told.workers),
         "redis_fault": told.broker_fault,

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fetcher.github.requests import API_VERSION
 from fetcher.github.shapes import ErrorBody
-from fetcher.model import Quota, Validators
+from fetcher.model import ReportedQuota, Validators
 from fetcher.outcome import (
     BlockCause,
     Blocked,
@@ -133,11 +133,11 @@ def is_secondary(message: str) -> bool:
     return any(sign in message.lower() for sign in _SECONDARY)
 
 
-def read_quota(response: Response) -> Quota | None:
+def read_quota(response: Response) -> ReportedQuota | None:
     """What the headers say is left, on a good answer as on any other."""
     headers = response.headers
     try:
-        return Quota(
+        return ReportedQuota(
             resource=headers.get("x-ratelimit-resource", ""),
             limit=int(headers["x-ratelimit-limit"]),
             remaining=int(headers["x-ratelimit-remaining"]),

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from fetcher.github.classify import NotAValue, classify, parse
 from fetcher.github.shapes import Participation, RestContributor
-from fetcher.model import Contribution
+from fetcher.model import WEEKS_SHOWN, Contribution
 from fetcher.outcome import Fetched, Malformed
 from fetcher.wire import Answer, Response
 
@@ -42,9 +42,14 @@ def read_contributors(answer: Answer) -> Fetched[ContributorsPage] | NotAValue:
 
 
 def read_participation(answer: Answer) -> Fetched[tuple[int, ...]] | NotAValue:
-    """Read the 52 rolling weeks, oldest first."""
+    """Read the 52 rolling weeks, oldest first; an empty repository has no list, and so 52 zeros."""
     response = classify(answer)
     if not isinstance(response, Response):
         return response
     parsed = parse(_PARTICIPATION, response.body, "participation")
-    return parsed if isinstance(parsed, Malformed) else Fetched(tuple(parsed.all))
+    if isinstance(parsed, Malformed):
+        return parsed
+    weeks = parsed.all or [0] * WEEKS_SHOWN
+    if len(weeks) != WEEKS_SHOWN:
+        return Malformed(f"participation: expected {WEEKS_SHOWN} weeks, got {len(weeks)}")
+    return Fetched(tuple(weeks))

@@ -191,7 +191,7 @@ class RestContributor(_Shape):
 
 
 class Participation(_Shape):
-    all: Annotated[list[Count], Field(min_length=52, max_length=52)]
+    all: list[Count]
 
 
 class Signature(_Shape):

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from fetcher.model import Purpose, Source, Upstream
-from fetcher.outcome import KINDS
+from fetcher.model import OutcomeKind, Purpose, Source, Upstream
 from fetcher.wire import Fault, Resource, Route
 
 OTHER: Final = "other"
@@ -79,7 +78,7 @@ ROUTE = _label("route", Route)
 STATUS = _label("status", [*STATUSES, *Fault])
 CLASS = _label("status_class", CLASSES)
 SOURCE = _label("source", Source)
-OUTCOME = _label("outcome", KINDS)
+OUTCOME = _label("outcome", tuple(OutcomeKind))
 PURPOSE = _label("purpose", Purpose)
 CAUSE = _label("cause", PauseCause)
 TASK = _label("task", TASKS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 from fetcher.github.retirement import read_retirement
 from fetcher.metrics.declared import (
@@ -30,7 +31,7 @@ from fetcher.metrics.declared import (
     PauseCause,
     TaskEnd,
 )
-from fetcher.model import Purpose, Record, Upstream
+from fetcher.model import Deferral, GivenBack, MadeDue, Observed, OutcomeKind, Purpose, Record, Upstream
 from fetcher.outcome import Throttled, Unauthorized
 from fetcher.wire import Answer, NoAnswer, Request, Response
 
@@ -64,9 +65,15 @@ class Tally:
         if packages:
             self._observe(BATCH_PACKAGES, (purpose,), packages)
         for record in records:
-            outcome = "deferred" if record.is_deferred else record.outcome
-            if outcome is not None:
-                self._add(REFRESHES, (record.source, outcome), 1)
+            match record:
+                case Observed():
+                    self._add(REFRESHES, (record.source, record.outcome), 1)
+                case Deferral():
+                    self._add(REFRESHES, (record.source, OutcomeKind.DEFERRED), 1)
+                case GivenBack() | MadeDue():
+                    pass
+                case _:
+                    assert_never(record)
 
     def task_ended(self, task: str, seconds: float, end: TaskEnd) -> None:
         self._observe(TASK_SECONDS, (task,), seconds)

@@ -37,7 +37,7 @@ _UNTOLD = frozenset({"", "application/octet-stream"})
 
 @dataclass(frozen=True, slots=True)
 class Unoffered:
-    """This index does not offer what was asked (a mirror without Simple's JSON form, a root without serials).
+    """This index does not offer what was asked (a Simple API without a form that is read, a root without serials).
 
     Not a failure, and no word on the project: ask another way, and this way again only seldom.
     """
@@ -83,6 +83,11 @@ def media_type(response: Response) -> str:
 
 def is_html(response: Response) -> bool:
     return media_type(response) in _HTML
+
+
+def is_untold(response: Response) -> bool:
+    """Return whether the content type says nothing of the body."""
+    return media_type(response) in _UNTOLD
 
 
 def not_json(response: Response, api: str) -> Malformed | None:

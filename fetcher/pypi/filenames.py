@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-_SUFFIXES = (
+SUFFIXES = (
     ".tar.gz",
     ".tar.bz2",
     ".tar.xz",
@@ -74,7 +74,7 @@ class KnownVersions:
 
     def _after_project(self, filename: str) -> str | None:
         """What follows the project's name and precedes the suffix; a dash within the name ends no name."""
-        suffix = next((s for s in _SUFFIXES if filename.endswith(s)), None)
+        suffix = next((s for s in SUFFIXES if filename.endswith(s)), None)
         if suffix is None:
             return None
         parts = filename.removesuffix(suffix).split("-")

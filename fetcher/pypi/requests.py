@@ -14,6 +14,8 @@ from fetcher.model import Upstream, Validators
 from fetcher.wire import Request, Resource, Route
 
 SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
+SIMPLE_FORMS = f"{SIMPLE_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+"""JSON where an index has it, else HTML. Source: PEP 691, "Version + Format Selection"."""
 
 PROJECT_BYTES = 32 * 1024 * 1024
 """The largest projects (nightly builds with tens of thousands of files) answer some 20 MiB."""
@@ -47,13 +49,16 @@ def json_request(root: str, project: str, validators: Validators = _UNCONDITIONA
 
 
 def simple_request(root: str, project: str, validators: Validators = _UNCONDITIONAL) -> Request:
-    """One project by the Simple API's JSON form: files and status, but no summary, classifiers or links."""
+    """Request one project of the Simple API: files and status, but no summary, classifiers or links.
+
+    The JSON form is preferred, the HTML form accepted.
+    """
     return Request(
         upstream=Upstream.PYPI,
         resource=Resource.PYPI,
         route=Route.PYPI_SIMPLE,
         url=f"{root.rstrip('/')}/simple/{_quoted(project)}/",
-        headers=_headers(SIMPLE_JSON, validators),
+        headers=_headers(SIMPLE_FORMS, validators),
         max_bytes=PROJECT_BYTES,
     )
 

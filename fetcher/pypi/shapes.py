@@ -69,7 +69,7 @@ class SimpleStatus(_Shape):
 
 
 class SimpleProject(_Shape):
-    """``{root}/simple/{name}/`` in its JSON form."""
+    """``{root}/simple/{name}/`` in its JSON form, into which ``simple_html`` brings the HTML form."""
 
     name: Text
     files: list[SimpleFile]

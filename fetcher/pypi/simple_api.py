@@ -1,4 +1,4 @@
-"""Read Simple's answer about one project, in its JSON form. Sources: PEP 691, 700 (versions, times), 792 (status)."""
+"""Read Simple's response about one project. Sources: PEP 503 and 691 (forms), 700 (versions, times), 792 (status)."""
 
 from __future__ import annotations
 
@@ -10,38 +10,63 @@ from packaging.utils import canonicalize_name
 from fetcher.model import ProjectStatus, ProjectVersions
 from fetcher.outcome import Fetched, Malformed
 from fetcher.pypi import releases
-from fetcher.pypi.answers import Settled, Unoffered, good_response, is_html, not_json, validators_of
+from fetcher.pypi.answers import Settled, Unoffered, good_response, is_html, is_untold, not_json, validators_of
 from fetcher.pypi.filenames import KnownVersions
 from fetcher.pypi.json_api import moment, serial_of
 from fetcher.pypi.shapes import SimpleFile, SimpleProject, parse
-from fetcher.pypi.text import one_line
+from fetcher.pypi.text import beginning, one_line
 from fetcher.wire import Answer, Response
 
 _API = "Simple API"
 _SUPPORTED_MAJOR = 1
+_MARGIN = 100
+"""Bytes within which a page's first tag begins."""
 _TELLS_STATUS = (1, 4)
 """From this version on, a project without a status marker is active; before it, nothing is said."""
 
 
 def read_simple(answer: Answer, project: str, *, url: str, now: datetime) -> Settled[ProjectVersions]:
-    """What Simple's answer about ``project`` comes to; ``Unoffered`` where the index has only the HTML form."""
-    if isinstance(answer, Response) and not_offered(answer):
-        return Unoffered(f"{_API}: the index has no JSON form")
+    """Read the JSON form or the HTML form, whichever was sent; ``Unoffered`` where the index has neither.
+
+    The HTML form seldom has upload times, and knows releases by their files alone.
+    """
+    if isinstance(answer, Response) and answer.status == 406:
+        return Unoffered(f"{_API}: the index offers neither the JSON form nor the HTML form")
     response = good_response(answer, url=url, now=now)
     if not isinstance(response, Response):
         return response
-    body = not_json(response, _API) or parse(SimpleProject, response.body, _API)
+    html = _is_page(response)
+    body = _parse_html(response, project) if html else _parse_json(response)
     if isinstance(body, Malformed):
         return body
     if canonicalize_name(body.name) != canonicalize_name(project):
         return Malformed(one_line(f"{_API}: expected the project {project}, got {body.name}"))
     if _api_version(body)[0] != _SUPPORTED_MAJOR:
         return Malformed(one_line(f"{_API}: expected version 1.x, got {body.meta.api_version}"))
-    return Fetched(_versions(body, response), validators_of(response))
+    versions = _versions(body, response)
+    if html and not versions.releases and (body.files or body.meta.api_version is None):
+        page = f"got a page without one that begins {beginning(response.body)}"
+        return Malformed(one_line(f"{_API}: expected a listing with files of {project}, {page}"))
+    return Fetched(versions, validators_of(response))
+
+
+def _is_page(response: Response) -> bool:
+    """Return whether the body is HTML: by the content type, or by its first character where that says nothing."""
+    return is_html(response) or (is_untold(response) and response.body[:_MARGIN].lstrip().startswith(b"<"))
+
+
+def _parse_json(response: Response) -> SimpleProject | Malformed:
+    return not_json(response, _API) or parse(SimpleProject, response.body, _API)
+
+
+def _parse_html(response: Response, project: str) -> SimpleProject | Malformed:
+    from fetcher.pypi.simple_html import parse_html  # noqa: PLC0415  (it takes a tenth of a second to import)
+
+    return parse_html(response.body, project)
 
 
 def not_offered(response: Response) -> bool:
-    """Whether an index says that Simple has no JSON form here: it sends HTML all the same, or a 406."""
+    """Return whether the index lacks the JSON form of its root: it sends HTML all the same, or a 406."""
     return response.status == 406 or (response.status == 200 and is_html(response))
 
 

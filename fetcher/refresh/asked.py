@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 from fetcher.documents import write_document
-from fetcher.model import Purpose, Record, Source
+from fetcher.model import Deferral, GivenBack, MadeDue, Observed, OutcomeKind, Purpose, Record, Source
 from fetcher.overview import Change, Ending, RefreshRequest, RequestState, SourceFailure
 from fetcher.ports import Clock, Store
 from fetcher.refresh.report import Report
@@ -76,19 +76,24 @@ def ending(request: RefreshRequest, records: Sequence[Record], changed: tuple[Ch
     """What ``records`` make of ``request``: done if any source answered."""
     own = [record for record in records if record.package_id == request.package_id]
     failures = tuple(failure for record in own if (failure := _failure(record)) is not None)
-    if any(record.answered for record in own):
+    if any(isinstance(record, Observed) and record.answered for record in own):
         return Ending(request.id, RequestState.DONE, changed, failures)
     reason = NO_ANSWER if failures else NOTHING_TO_ASK
     return Ending(request.id, RequestState.FAILED, changed, failures, reason)
 
 
 def _failure(record: Record) -> SourceFailure | None:
-    """Why a source did not answer; one that was only made due, or given back as it was, has not failed."""
-    if record.answered:
-        return None
-    if record.outcome is not None:
-        return SourceFailure(record.source, record.outcome, record.message or record.outcome.replace("_", " "))
-    if record.lease is None or record.due_at is None or record.due_at <= record.observed_at:
-        return None
-    until = record.due_at.isoformat(timespec="seconds")
-    return SourceFailure(record.source, "deferred", f"waits for quota until {until}, and is then asked by itself")
+    """Return why a source did not answer; one that was only made due, or given back as it was, has not failed."""
+    match record:
+        case Observed():
+            if record.answered:
+                return None
+            return SourceFailure(record.source, record.outcome, record.message or record.outcome.replace("_", " "))
+        case Deferral():
+            until = record.due_at.isoformat(timespec="seconds")
+            reason = f"waits for quota until {until}, and is then requested by itself"
+            return SourceFailure(record.source, OutcomeKind.DEFERRED, reason)
+        case GivenBack() | MadeDue():
+            return None
+        case _:
+            assert_never(record)

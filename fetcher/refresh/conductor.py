@@ -23,7 +23,7 @@ from fetcher.model import (
 from fetcher.ports import UNWATCHED, Clock, Store, Watch
 from fetcher.refresh.details import DetailsRefresh
 from fetcher.refresh.projects import ProjectsRefresh
-from fetcher.refresh.records import refused, untouched
+from fetcher.refresh.records import given_back, refused
 from fetcher.refresh.report import Report, tell
 from fetcher.refresh.statistics import StatisticsRefresh
 
@@ -79,10 +79,9 @@ class Conductor:
             self.projects.refresh(projects, purpose),
         )
         records = [record for found in lists for record in found]
-        now = self.clock.now()
         done = {(record.package_id, record.source) for record in records}
         records += [
-            untouched(target, source, now)
+            given_back(target, source)
             for target in targets
             for source in sorted(target.claimed)
             if (target.package_id, source) not in done

@@ -21,7 +21,9 @@ from fetcher.model import (
     CommitDays,
     Contribution,
     Contributors,
+    Deferral,
     DueReason,
+    Observed,
     Purpose,
     Record,
     RepoRef,
@@ -114,7 +116,7 @@ class DetailsRefresh:
     ) -> list[Record]:
         """Return the records of one repository whose head was answered; ``read`` is its history, if all was read."""
         history = read.value if isinstance(read, Fetched) else history_of(head)
-        records = []
+        records: list[Record] = []
         if self._commits_wanted(target, head):
             weeks = await self._weeks(target, head, read, query, now)
             if Source.COMMITS in target.claimed or isinstance(weeks, Fetched):
@@ -123,7 +125,7 @@ class DetailsRefresh:
             records.append(await self._listed(target, target.repo, history, query.purpose))
         elif (derived := derive(target, history)) is not None:
             people = Fetched(derived.contributors)
-            record = self._record(target, Source.CONTRIBUTORS, people, now, revision=head.oid, whole=False)
+            record = self._observed(target, Source.CONTRIBUTORS, people, now, revision=head.oid, whole=False)
             records.append(_derived(record, target, derived.open))
         return records
 
@@ -152,7 +154,7 @@ class DetailsRefresh:
             return self._record(target, Source.CONTRIBUTORS, outcome, asked_at, revision=history.oid)
         settled = settle(outcome.value, derive(target, history), history, asked_at)
         answer = Fetched(settled.contributors)
-        record = self._record(target, Source.CONTRIBUTORS, answer, asked_at, revision=history.oid)
+        record = self._observed(target, Source.CONTRIBUTORS, answer, asked_at, revision=history.oid)
         return _confirmed_later(record, settled.open) if settled.open else record
 
     # without a credential
@@ -161,19 +163,21 @@ class DetailsRefresh:
         """Request one repository's details; nothing is derived, for there is no history without a credential."""
         if target.repo is None:
             return []
-        records = []
+        records: list[Record] = []
         async with self.abreast:
             for source in self._due(target):
                 asked_at = self.clock.now()
                 if source is Source.CONTRIBUTORS:
                     people = await self._contributors(target.repo, purpose)
                     record = self._record(target, source, people, asked_at, revision=target.head_oid)
-                    young = isinstance(people, Fetched) and _is_young(target, asked_at)
-                    records.append(_confirmed_later(record, DueReason.SETTLING) if young else record)
-                    continue
-                weeks = await self._participation(target.repo, purpose)
-                record = self._record(target, source, weeks, asked_at, revision=target.head_oid)
-                records.append(_moved_on(record, target) if isinstance(weeks, Fetched) else record)
+                    if isinstance(record, Observed) and record.values is not None and _is_young(target, asked_at):
+                        record = _confirmed_later(record, DueReason.SETTLING)
+                else:
+                    weeks = await self._participation(target.repo, purpose)
+                    record = self._record(target, source, weeks, asked_at, revision=target.head_oid)
+                    if isinstance(record, Observed) and record.values is not None:
+                        record = _moved_on(record, target)
+                records.append(record)
         return records
 
     async def _contributors(self, repo: RepoRef, purpose: Purpose) -> Outcome[Contributors]:
@@ -207,11 +211,22 @@ class DetailsRefresh:
         asked_at: datetime,
         *,
         revision: str | None = None,
+    ) -> Observed | Deferral:
+        if isinstance(outcome, Deferred):
+            return deferred(target, source, outcome.until, asked_at)
+        return self._observed(target, source, outcome, asked_at, revision=revision)
+
+    def _observed(
+        self,
+        target: Target,
+        source: Source,
+        outcome: Outcome[Contributors] | Outcome[CommitDays],
+        asked_at: datetime,
+        *,
+        revision: str | None = None,
         whole: bool = True,
-    ) -> Record:
+    ) -> Observed:
         match outcome:
-            case Deferred():
-                return deferred(target, source, outcome.until, asked_at)
             case Fetched(value=Contributors() | CommitDays() as values):
                 brought = Brought(values, revision, whole=whole)
             case Blocked(cause=BlockCause.TOO_LARGE):
@@ -219,12 +234,10 @@ class DetailsRefresh:
             case _:
                 brought = Brought()
         record = record_of(target, source, outcome, asked_at, self.cadence, brought)
-        if not record.answered:
-            return record
-        return at_recheck(record, target, self.cadence)
+        return at_recheck(record, target, self.cadence) if record.answered else record
 
 
-def _derived(record: Record, target: Target, open_: DueReason | None) -> Record:
+def _derived(record: Observed, target: Target, open_: DueReason | None) -> Observed:
     """Return ``record`` due when its list was going to be requested anyway, or when GitHub's list has caught up."""
     state = target.state(record.source)
     planned = replace(record, due_at=state.due_at, due_reason=state.due_reason) if state.due_at else record
@@ -236,7 +249,7 @@ def _derived(record: Record, target: Target, open_: DueReason | None) -> Record:
     return later
 
 
-def _confirmed_later(record: Record, reason: DueReason) -> Record:
+def _confirmed_later(record: Observed, reason: DueReason) -> Observed:
     return replace(record, due_at=record.observed_at + SETTLES_AFTER, due_reason=reason)
 
 
@@ -245,7 +258,7 @@ def _is_young(target: Target, now: datetime) -> bool:
     return target.head_committed_at is not None and now - target.head_committed_at < LIST_LAG
 
 
-def _moved_on(record: Record, target: Target) -> Record:
+def _moved_on(record: Observed, target: Target) -> Observed:
     """Return a record of participation due when its weeks are to be moved on though the head stays.
 
     Participation leaves out today's commits, which only the next day's answer counts; and it answers in weeks.

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from fetcher.figures import SourceFigures
 from fetcher.model import Source
-from fetcher.ports import Standing
+from fetcher.quota import QuotaStatus
 from fetcher.refresh.plan import lanes_for
 from fetcher.wire import Resource
 
@@ -73,15 +73,15 @@ def forecast(
     return Forecast(pace, keeps_up=False, done_at=None)
 
 
-def supply_for(source: Source, standings: Sequence[Standing], window_scale: float = 1.0) -> Supply | None:
+def supply_for(source: Source, statuses: Sequence[QuotaStatus], window_scale: float = 1.0) -> Supply | None:
     """What serves ``source``, as the ledger stands; ``None`` where no limit is known."""
-    known = {one.resource: one for one in standings if one.limit is not None and one.reset_at is not None}
+    known = {one.resource: one for one in statuses if one.limit is not None and one.reset_at is not None}
     if source is Source.PYPI:
         return None
     lanes = lanes_for(anonymous=Resource.GRAPHQL not in known)
     lane = next(lane for lane in lanes if source in lane.sources)
-    standing = known.get(lane.resource)
-    if standing is None or standing.reset_at is None:
+    status = known.get(lane.resource)
+    if status is None or status.reset_at is None:
         return None
     each, window = lane.packages_per_request, QUOTA_WINDOW * window_scale
-    return Supply((standing.remaining or 0) * each, standing.reset_at, (standing.limit or 0) * each, window)
+    return Supply((status.remaining or 0) * each, status.reset_at, (status.limit or 0) * each, window)

@@ -1,4 +1,4 @@
-"""What to start now: as much of what is due as the budget can serve in the next minutes, and no more.
+"""What to start now: as much of what is due as the quota can serve in the next minutes, and no more.
 
 Whatever is due stays in the store, where it is counted, ordered and cheap; the queue holds only what will soon run.
 """
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from fetcher.model import DETAIL_SOURCES, Claim, Purpose, Source, Upstream
-from fetcher.ports import Ask, Budget, Clock, Store
+from fetcher.ports import Clock, Store
+from fetcher.quota import Quota, QuotaRequest
 from fetcher.wire import Resource
 
 
@@ -55,7 +56,7 @@ class Planner:
     """Claims batches. What is claimed is enqueued by the caller, after the claim is committed."""
 
     store: Store
-    budget: Budget
+    quota: Quota
     clock: Clock
     identities: dict[Upstream, str]
     lanes: Sequence[Lane]
@@ -74,8 +75,8 @@ class Planner:
         now = self.clock.now()
         upstream = Upstream.PYPI if lane.resource is Resource.PYPI else Upstream.GITHUB
         # No guess of how long an answer takes: the ledger knows how long they took of late.
-        ask = Ask(self.identities[upstream], lane.resource, Purpose.BACKGROUND, seconds=0)
-        requests = await self.budget.capacity(ask, self.horizon, now)
+        request = QuotaRequest(self.identities[upstream], lane.resource, Purpose.BACKGROUND, seconds=0)
+        requests = await self.quota.capacity(request, self.horizon, now)
         room = min(int(requests * lane.packages_per_request), self.most) - self.store.leased(lane.sources, now)
         claims = []
         while room > 0:

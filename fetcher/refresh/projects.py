@@ -67,7 +67,8 @@ class ProjectsRefresh:
                 return self._record(target, answer, asked_at, whole=False)
             simple = await self._simple(project, purpose)
             outcome, whole = _together(answer, simple)
-            return self._record(target, outcome, asked_at, whole=whole)
+            unchanged = isinstance(answer, NotModified)
+            return self._record(target, outcome, asked_at, whole=whole, unchanged=unchanged)
 
     async def _json(self, project: str, validators: Validators, purpose: Purpose) -> Answered:
         request = json_request(self.root, project, validators)
@@ -84,7 +85,9 @@ class ProjectsRefresh:
             begun=True,
         )
 
-    def _record(self, target: Target, answer: Answered, asked_at: datetime, *, whole: bool) -> Record:
+    def _record(
+        self, target: Target, answer: Answered, asked_at: datetime, *, whole: bool, unchanged: bool = False
+    ) -> Record:
         state = target.state(Source.PYPI)
         outcome = _outcome(answer)
         if isinstance(outcome, Deferred):
@@ -95,7 +98,7 @@ class ProjectsRefresh:
             if is_stale(versions, _expected(state)):
                 stale = Transient(f"a stale edge: serial {versions.serial}, expected {_expected(state)}")
                 return record_of(target, Source.PYPI, stale, asked_at, self.cadence)
-            values = _values(versions)
+            values = _values(versions, unchanged=unchanged)
             serial = str(versions.serial) if versions.serial is not None else None
             revision = QUARANTINED if versions.status is ProjectStatus.QUARANTINED else serial
             brought = Brought(values, revision, outcome.validators or None, whole)
@@ -147,10 +150,17 @@ def _outcome(answer: Answered) -> Outcome[ProjectVersions]:
             return answer
 
 
-def _values(versions: ProjectVersions) -> ProjectVersions | ProjectMark:
-    """What to store: a quarantined project shows no release, but those that it had are kept."""
+def _values(versions: ProjectVersions, *, unchanged: bool) -> ProjectVersions | ProjectMark:
+    """Return what to store: the status alone where the stored releases are better than these.
+
+    A quarantined project shows no release. Simple's HTML form seldom has upload times: where the JSON API has
+    just confirmed the stored releases (``unchanged``), they keep theirs.
+    """
     if versions.status is ProjectStatus.QUARANTINED and not versions.releases:
         return ProjectMark(ProjectStatus.QUARANTINED)
+    undated = not any(release.uploaded_at for release in versions.releases)
+    if versions.status is not None and unchanged and undated:
+        return ProjectMark(versions.status)
     return versions
 
 

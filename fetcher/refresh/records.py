@@ -7,7 +7,20 @@ from datetime import datetime
 from typing import TypeVar
 
 from fetcher.commits import commit_days
-from fetcher.model import Contributors, DueReason, Record, Source, Target, Validators, Values
+from fetcher.model import (
+    Contributors,
+    Deferral,
+    DueReason,
+    GivenBack,
+    MadeDue,
+    Observed,
+    OutcomeKind,
+    Record,
+    Source,
+    Target,
+    Validators,
+    Values,
+)
 from fetcher.outcome import Malformed, Outcome, Refusal, Replaced, kind
 from fetcher.planner import Cadence, schedule, slot
 
@@ -37,10 +50,10 @@ def record_of(
     asked_at: datetime,
     cadence: Cadence,
     brought: Brought = NOTHING,
-) -> Record:
-    """The record of one source that was asked at ``asked_at`` and came to ``outcome``."""
+) -> Observed:
+    """Return the record of one source that was requested at ``asked_at`` with ``outcome``."""
     plan = schedule(target.package_id, target.state(source), outcome, asked_at, cadence)
-    return Record(
+    return Observed(
         package_id=target.package_id,
         source=source,
         lease=target.lease if source in target.claimed else None,
@@ -61,54 +74,53 @@ def record_of(
 
 
 def refused(target: Target, record: Record, reason: str, cadence: Cadence) -> Record:
-    """What becomes of a record whose values cannot be stored: a fault of the answer. One without values stays."""
-    if record.values is None:
+    """Return a failure in place of a record whose values cannot be stored; one without values stays."""
+    if not isinstance(record, Observed) or record.values is None:
         return record
     return record_of(target, record.source, Malformed(f"cannot be stored: {reason}"), record.observed_at, cadence)
 
 
-def deferred(target: Target, source: Source, until: datetime, asked_at: datetime) -> Record:
-    """The record of a source that could not be asked: due again when the budget says, otherwise as it was."""
-    return Record(target.package_id, source, target.lease, asked_at, until, DueReason.QUOTA)
+def deferred(target: Target, source: Source, until: datetime, asked_at: datetime) -> Deferral:
+    """Return the record of a claimed source that has to wait for quota."""
+    return Deferral(target.package_id, source, target.lease, asked_at, until)
 
 
-def confirmed(target: Target, source: Source, asked_at: datetime) -> Record:
-    """The record of a source whose stored values were shown to be right without asking for them."""
+def confirmed(target: Target, source: Source, asked_at: datetime) -> Observed:
+    """Return the record of a source whose stored values were shown to be right without a request."""
     state = target.state(source)
-    return Record(
+    return Observed(
         package_id=target.package_id,
         source=source,
         lease=target.lease if source in target.claimed else None,
         observed_at=asked_at,
         due_at=state.due_at,
         due_reason=state.due_reason,
-        outcome=state.outcome or "not_modified",
+        outcome=state.outcome or OutcomeKind.NOT_MODIFIED,
         answered=True,
         message=state.message,
     )
 
 
-def made_due(target: Target, source: Source, asked_at: datetime) -> Record:
-    """The record that has a source asked next; one that is cooling down keeps its pause."""
+def made_due(target: Target, source: Source, asked_at: datetime) -> MadeDue:
+    """Return the record that makes a source due now; one that cools down after a failure keeps its pause."""
     state = target.state(source)
-    cooling = state.failures > 0 and state.due_at is not None and state.due_at > asked_at
-    if cooling:
-        return Record(target.package_id, source, None, asked_at, state.due_at, state.due_reason)
+    if state.failures > 0 and state.due_at is not None and state.due_at > asked_at:
+        return MadeDue(target.package_id, source, state.due_at, DueReason.COOLING)
     reason = DueReason.FIRST if state.answered_at is None else DueReason.MOVED
-    return Record(target.package_id, source, None, asked_at, asked_at, reason)
+    return MadeDue(target.package_id, source, asked_at, reason)
 
 
-def nothing_in(target: Target, source: Source, asked_at: datetime) -> Record:
+def nothing_in(target: Target, source: Source, asked_at: datetime) -> Observed:
     """Return the record of an empty repository's contributors or commits: there are none, and none are requested."""
     nothing = Contributors(()) if source is Source.CONTRIBUTORS else commit_days((), asked_at.date(), 0, merges=True)
-    return Record(
+    return Observed(
         package_id=target.package_id,
         source=source,
         lease=target.lease if source in target.claimed else None,
         observed_at=asked_at,
         due_at=target.state(source).due_at,
         due_reason=target.state(source).due_reason,
-        outcome="fetched",
+        outcome=OutcomeKind.FETCHED,
         answered=True,
         values=nothing,
         revision=EMPTY_REVISION,
@@ -138,13 +150,12 @@ def replaced(
     )
 
 
-def untouched(target: Target, source: Source, now: datetime) -> Record:
-    """The record that gives a claimed source back as it was."""
-    state = target.state(source)
-    return Record(target.package_id, source, target.lease, now, state.due_at, state.due_reason)
+def given_back(target: Target, source: Source) -> GivenBack:
+    """Return the record that gives a claimed source back as due as it was."""
+    return GivenBack(target.package_id, source, target.lease)
 
 
-def at_recheck(record: Record, target: Target, cadence: Cadence) -> Record:
+def at_recheck(record: Observed, target: Target, cadence: Cadence) -> Observed:
     """Return ``record`` due when its source is to be requested in full again though nothing moves."""
     since = record.observed_at if record.whole else target.state(record.source).whole_at or record.observed_at
     return replace(record, due_at=slot(target.package_id, since, cadence.recheck), due_reason=DueReason.RECHECK)

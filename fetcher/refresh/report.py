@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
-from fetcher.model import DETAIL_SOURCES, Claim, Purpose, Record, Target
+from fetcher.model import Claim, Deferral, MadeDue, Observed, OutcomeKind, Purpose, Record, Target
 
 log = structlog.get_logger(__name__)
 
-MADE_TO_WAIT = ("throttled", "not_ready")
-REJECTED = "unauthorized"
-"""The one failure that is nobody's package's: until somebody acts, nothing answers."""
+MADE_TO_WAIT = (OutcomeKind.THROTTLED, OutcomeKind.NOT_READY)
+"""Outcomes that are no failure of the source: it is requested again by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +27,20 @@ class Report:
     @property
     def moved(self) -> tuple[int, ...]:
         """Packages whose contributors or commits became due by this."""
-        return tuple(sorted({r.package_id for r in self.records if r.source in DETAIL_SOURCES and _is_made_due(r)}))
+        return tuple(sorted({r.package_id for r in self.records if isinstance(r, MadeDue)}))
 
     @property
-    def failed(self) -> tuple[Record, ...]:
-        """Records of sources that were asked and did not answer as they should; being made to wait is no failure."""
-        asked = (r for r in self.records if r.outcome is not None and not r.answered)
-        return tuple(r for r in asked if r.outcome not in MADE_TO_WAIT)
+    def failed(self) -> tuple[Observed, ...]:
+        """Records of sources that were requested and did not answer as they should."""
+        observed = (record for record in self.records if isinstance(record, Observed) and not record.answered)
+        return tuple(record for record in observed if record.outcome not in MADE_TO_WAIT)
 
     @property
-    def waiting(self) -> datetime | None:
-        """The latest moment until which something that was claimed has to wait for quota."""
-        return max((r.due_at for r in self.records if r.is_deferred and r.due_at is not None), default=None)
+    def waiting(self) -> int:
+        """How many sources have to wait for quota, or for figures that the upstream is computing."""
+        observed = (record.outcome for record in self.records if isinstance(record, Observed))
+        deferrals = sum(isinstance(record, Deferral) for record in self.records)
+        return deferrals + sum(outcome in MADE_TO_WAIT for outcome in observed)
 
 
 def tell(claim: Claim, purpose: Purpose, targets: Sequence[Target], report: Report, took: timedelta) -> None:
@@ -52,19 +53,19 @@ def tell(claim: Claim, purpose: Purpose, targets: Sequence[Target], report: Repo
         sources=[str(source) for source in claim.sources],
         purpose=str(purpose),
         packages=len(claim.package_ids),
-        answered=sum(record.answered for record in report.records),
+        answered=sum(isinstance(record, Observed) and record.answered for record in report.records),
         failed=len(report.failed),
-        waiting=sum(r.outcome in MADE_TO_WAIT or r.is_deferred for r in report.records),
+        waiting=report.waiting,
         moved=len(report.moved),
         lost=report.lost,
         seconds=round(took.total_seconds(), 3),
     )
-    rejected = [record for record in report.failed if record.outcome == REJECTED]
+    rejected = [record for record in report.failed if record.outcome is OutcomeKind.UNAUTHORIZED]
     if rejected:
         tell_rejected(rejected[0].message, rejected[0].request_id, packages=len(rejected))
     slugs = {target.package_id: target.slug for target in targets}
     for record in report.failed:
-        if record.outcome != REJECTED:
+        if record.outcome is not OutcomeKind.UNAUTHORIZED:
             (log.info if record.failures > 1 else log.warning)(
                 "failure",
                 package=slugs.get(record.package_id, record.package_id),
@@ -86,7 +87,3 @@ def tell_rejected(reason: str | None, request_id: str | None, **details: object)
         request=request_id,
         **details,
     )
-
-
-def _is_made_due(record: Record) -> bool:
-    return record.outcome is None and record.lease is None

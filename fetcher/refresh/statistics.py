@@ -145,7 +145,7 @@ class StatisticsRefresh:
         """
         if head_oid is None:
             return [nothing_in(target, source, asked_at) for source in DETAIL_SOURCES]
-        records = []
+        records: list[Record] = []
         left_open = follow_ups(target, head_oid)
         for source in DETAIL_SOURCES:
             state = target.state(source)

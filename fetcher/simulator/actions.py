@@ -50,8 +50,9 @@ def _project(project: Project) -> Result:
 
 def _push(state: State, target: str, details: Details) -> Result:
     given = dict(details)
-    age = timedelta(days=float(given.pop("age_days", 0)))
-    return _repository(state, changes.push(state.world, target, changes.Push(**given, age=age)))
+    age, committed_age = (timedelta(days=float(given.pop(name, 0))) for name in ("age_days", "committed_age_days"))
+    pushed = changes.Push(**given, age=age, committed_age=committed_age)
+    return _repository(state, changes.push(state.world, target, pushed))
 
 
 def _force_push(state: State, target: str, details: Details) -> Result:

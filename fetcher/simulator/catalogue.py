@@ -119,7 +119,7 @@ def _commits(document: Document, head_at: datetime, clock: Clock) -> Iterator[Co
     old_until = min(head_at, today - OLD_ENOUGH)
     written = [(author, old_until - timedelta(hours=len(writing) - at)) for at, author in enumerate(writing)]
     busiest = [_account(login) for login in participants[:ACTIVE_CONTRIBUTORS]] or [_nameless()]
-    recent = [(busiest[at % len(busiest)], moment) for at, moment in enumerate(_recent_dates(weeks, today))]
+    recent = [(busiest[at % len(busiest)], moment) for at, moment in enumerate(sorted(_recent_dates(weeks, today)))]
     merges = {len(participants) - 1} | ({len(written) + len(recent) // 2} if recent else set())
     written += recent
     stale = bool(recent) and head_at < today - LATEST_YEAR

@@ -3,12 +3,17 @@
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from random import Random
 
-from fetcher.simulator.history import Author, Commit, WrittenHistory, contributors, grow
+from fetcher.simulator.git_log import first_parents, git_log
+from fetcher.simulator.history import Author, Commit, History, WrittenHistory, contributors, grow
 from fetcher.simulator.project import Project, ProjectStatus, Release
 from fetcher.simulator.repository import Block, Repository
 from fetcher.simulator.world import World
+
+LATE_MERGES, PROMPT_MERGES = 0.05, 0.15
+"""Shares of a churn's pushes that merge a branch of up to 30 days ago, and one of now."""
 
 
 class UnknownTargetError(LookupError):
@@ -19,13 +24,16 @@ class UnknownTargetError(LookupError):
 class Push:
     """New commits on the default branch. Without a login the busiest contributor writes them.
 
-    ``age`` dates them back (a branch that was merged late); ``merge`` puts a merge commit of now on top.
+    ``age`` dates their authoring back, as after a rebase; ``merge`` puts a merge commit of now on top of them.
+    ``committed_age`` dates the committing back, too: the commits stand on a side branch that left the default branch
+    so long ago and is merged now. In git's order they come behind what was committed on the branch since then.
     """
 
     commits: int = 1
     login: str | None = None
     anonymous: bool = False
     age: timedelta = timedelta(0)
+    committed_age: timedelta = timedelta(0)
     merge: bool = False
 
 
@@ -55,18 +63,29 @@ def push(world: World, full_name: str, pushed: Push | None = None) -> Repository
 
 def _new_commits(repository: Repository, pushed: Push, now: datetime) -> tuple[Commit, ...]:
     author = _author(repository, pushed)
-    tip = repository.history.tip
-    parents = () if tip is None else (tip.oid,)
+    tip, late = repository.history.tip, pushed.committed_age
+    written_at = [now - timedelta(minutes=pushed.commits - number) for number in range(pushed.commits)]
+    parents: tuple[str, ...] = () if tip is None else (tip.oid,)
+    if late and written_at:
+        parents = _fork_point(repository.history, written_at[0] - late)
     commits: list[Commit] = []
-    for number in range(pushed.commits):
+    for number, moment in enumerate(written_at):
         oid = _oid(repository, now, number)
-        authored_at = now - pushed.age - timedelta(minutes=pushed.commits - number)
-        commits.append(Commit(oid, author, authored_at, now, parents))
+        commits.append(Commit(oid, author, moment - max(pushed.age, late), moment - late if late else now, parents))
         parents = (oid,)
-    if pushed.merge:
-        fork_point = tip.oid if tip else _oid(repository, now, -1)
-        commits.append(Commit(_oid(repository, now, pushed.commits), author, now, now, (fork_point, *parents)))
+    if tip is not None and (pushed.merge or late):
+        commits.append(Commit(_oid(repository, now, pushed.commits), author, now, now, (tip.oid, *parents)))
     return tuple(commits)
+
+
+def _fork_point(history: History, left_at: datetime) -> tuple[str, ...]:
+    """Return what was the head of the default branch at a moment, or its first commit if it is younger."""
+    found: tuple[str, ...] = ()
+    for commit in first_parents(history):
+        found = (commit.oid,)
+        if commit.committed_at <= left_at:
+            break
+    return found
 
 
 def _oid(repository: Repository, now: datetime, number: int) -> str:
@@ -88,9 +107,14 @@ def _author(repository: Repository, pushed: Push) -> Author:
 def force_push(
     world: World, full_name: str, *, dropped: int = 1, commits: int = 1, vanished: bool = False
 ) -> Repository:
-    """The last commits are replaced by others; with ``vanished`` GitHub no longer finds the old ones."""
+    """The last ``dropped`` commits of the branch are replaced by others, with what only they merged.
+
+    With ``vanished`` GitHub no longer finds the old ones.
+    """
     repository = repository_of(world, full_name)
-    kept = repository.history.commits()[: max(0, len(repository.history.commits()) - dropped)]
+    new_tip = next(islice(first_parents(repository.history), dropped, None), None)
+    reached = {one.oid for one in git_log(repository.history, new_tip.oid)} if new_tip else set()
+    kept = [one for one in repository.history.commits() if one.oid in reached]
     abandoned = () if vanished else (*repository.abandoned, repository.history)
     world.put_repository(replace(repository, history=WrittenHistory(kept), abandoned=abandoned))
     return push(world, full_name, Push(commits=commits))
@@ -210,7 +234,9 @@ def churn(world: World, *, heads: float = 0.05, releases: float = 0.02, seed: in
     names = [name for name, _ in world.projects()]
     released = rng.sample(names, round(len(names) * releases))
     for full_name in pushed:
-        push(world, full_name, Push(commits=rng.randint(1, 4)))
+        commits, chance = rng.randint(1, 4), rng.random()
+        age = timedelta(days=rng.randint(1, 30)) if chance < LATE_MERGES else timedelta(0)
+        push(world, full_name, Push(commits=commits, committed_age=age, merge=chance < LATE_MERGES + PROMPT_MERGES))
     for name in released:
         release(world, name)
     return Churn(tuple(pushed), tuple(released))

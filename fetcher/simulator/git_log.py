@@ -5,7 +5,7 @@ walk reached them, a commit never before one of its children that the walk has r
 """
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -45,6 +45,15 @@ def by_oid(history: History) -> Mapping[str, Commit]:
 def git_log(history: History, oid: str) -> Sequence[Commit]:
     """Return what ``git log <oid>`` lists. The history must hold the commit."""
     return walk(by_oid(history), oid)
+
+
+def first_parents(history: History) -> Iterator[Commit]:
+    """Yield the tip, its first parent, that one's first parent, and so on: ``git log --first-parent``."""
+    known, tip = by_oid(history), history.tip
+    commit = None if tip is None else known[tip.oid]
+    while commit is not None:
+        yield commit
+        commit = known.get(commit.parents[0]) if commit.parents else None
 
 
 def holds(history: History, oid: str) -> bool:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fetcher.simulator.clock import stamp
-from fetcher.simulator.history import Author, Commit, Comparison, Contributor, Week
+from fetcher.simulator.comparison import Comparison
+from fetcher.simulator.history import Author, Commit, Contributor, Week
 from fetcher.simulator.repository import NodeIds, Repository, node_id
 
 FILES_SHOWN = 3

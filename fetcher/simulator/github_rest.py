@@ -6,10 +6,11 @@ from functools import lru_cache
 from urllib.parse import urlencode
 
 from fetcher.simulator import github_bodies as bodies
+from fetcher.simulator.comparison import compare
 from fetcher.simulator.exchange import Answer, Call, Handler, about, message
 from fetcher.simulator.git_log import git_log, holds
 from fetcher.simulator.github_options import GitHubOptions
-from fetcher.simulator.history import Contributor, History, commit_activity, compare, contributors, participation
+from fetcher.simulator.history import Contributor, History, commit_activity, contributors, participation
 from fetcher.simulator.repository import Block, Repository
 from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, StatisticsJobs
 from fetcher.simulator.world import World
@@ -24,9 +25,9 @@ RepositoryHandler = Callable[[Call, Repository], Answer]
 class GitHubRest:
     """Handlers of the routes under ``/repos/{owner}/{name}`` and ``/repositories/{id}``."""
 
-    def __init__(self, world: World, jobs: StatisticsJobs, options: GitHubOptions) -> None:
+    def __init__(self, world: World, jobs: StatisticsJobs, options: GitHubOptions | None = None) -> None:
         self._world = world
-        self._options = options
+        self._options = options or GitHubOptions()
         self._jobs = jobs
         self._contributors = lru_cache(maxsize=1024)(_contributors_of)
 
@@ -152,8 +153,7 @@ class GitHubRest:
         if not dots or repo.empty:
             return message(404, "Not Found")
         oids = [_oid_of(repo, ref) for ref in (base, head)]
-        lines = [history.commits() for history in (repo.history, *repo.abandoned)]
-        compared = compare(lines, *oids)
+        compared = compare((repo.history, *repo.abandoned), *oids)
         if compared is None:
             return message(404, "Not Found")
         total = len(compared.ahead)

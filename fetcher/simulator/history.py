@@ -5,10 +5,10 @@ Recorded answers held against the git histories of their repositories show that 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from fetcher.simulator.clock import midnight
@@ -62,7 +62,7 @@ class History(Protocol):
         """How many commits there are, merges included."""
 
     def commits(self) -> tuple[Commit, ...]:
-        """Every commit, each after its parents: the order of the branch, not of the dates."""
+        """Every commit that the tip reaches, each after its parents, the tip last."""
 
     def __hash__(self) -> int:
         """Histories never change, so that what was counted in one may be kept."""
@@ -209,58 +209,3 @@ def contributors(commits: Iterable[Commit]) -> tuple[list[Contributor], list[Con
         [Contributor(authors[login], count) for login, count in accounts.most_common()],
         [Contributor(authors[email], count) for email, count in anonymous.most_common()],
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What ``base...head`` shows: the commits of head since the merge base, oldest first."""
-
-    status: Literal["ahead", "behind", "diverged", "identical"]
-    ahead: tuple[Commit, ...]
-    behind_by: int
-    base: Commit
-    merge_base: Commit
-
-
-def compare(lines: Sequence[Sequence[Commit]], base: str, head: str) -> Comparison | None:
-    """Compare two commits by oid over the lines that the repository still holds, the current branch first.
-
-    None if either commit is on no line, or if they have no commit in common.
-    """
-    for line in lines:  # the common case: both on one line
-        position = {commit.oid: at for at, commit in enumerate(line)}
-        if base in position and head in position:
-            return _along(line, position[base], position[head])
-    base_line, head_line = _line_to(lines, base), _line_to(lines, head)
-    if base_line is None or head_line is None:
-        return None
-    shared = 0
-    for ours, theirs in zip(base_line, head_line, strict=False):
-        if ours.oid != theirs.oid:
-            break
-        shared += 1
-    if shared == 0:
-        return None
-    return Comparison(
-        status="diverged",
-        ahead=tuple(head_line[shared:]),
-        behind_by=len(base_line) - shared,
-        base=base_line[-1],
-        merge_base=base_line[shared - 1],
-    )
-
-
-def _along(line: Sequence[Commit], base: int, head: int) -> Comparison:
-    if head >= base:
-        status: Literal["ahead", "identical"] = "ahead" if head > base else "identical"
-        return Comparison(status, tuple(line[base + 1 : head + 1]), 0, line[base], line[base])
-    return Comparison("behind", (), base - head, line[base], line[head])
-
-
-def _line_to(lines: Sequence[Sequence[Commit]], oid: str) -> Sequence[Commit] | None:
-    """The line that holds a commit, cut after it."""
-    for line in lines:
-        for at, commit in enumerate(line):
-            if commit.oid == oid:
-                return line[: at + 1]
-    return None

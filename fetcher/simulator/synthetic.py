@@ -2,121 +2,33 @@
 
 The spreads are those of a real directory: a long tail of contributors (2 % above 100, a few above 200, so that pages
 matter), 40 % with commits in the last year, merges, anonymous authors and bots, and some of everything odd:
-empty and archived repositories, yanked, pre-release-only and unparsable versions.
+empty and archived repositories, yanked, pre-release-only and unparsable versions. :mod:`synthetic_history` says how
+many commits there are, and when.
 """
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
-from random import Random
 
 from fetcher.simulator.clock import midnight
-from fetcher.simulator.history import Author, Commit, History, Tip, WrittenHistory
+from fetcher.simulator.history import History, WrittenHistory
 from fetcher.simulator.project import Project, ProjectStatus, Release
 from fetcher.simulator.repository import Repository
+from fetcher.simulator.synthetic_history import GeneratedHistory, Recipe, commits_of_a_year
 
 FIRST_REPOSITORY_ID = 700_000_000
 FIRST_SERIAL = 20_000_000
 WORDS = ("forms", "auth", "cache", "tables", "admin", "search", "media", "rest", "tags", "tasks")
-BOTS = ("dependabot[bot]", "pre-commit-ci[bot]", "renovate[bot]")
 LANGUAGES = ("Python", "Python", "Python", "JavaScript", "HTML", None)
 LICENSES = ("MIT", "BSD-3-Clause", "Apache-2.0", None)
 MOST_CONTRIBUTORS = 300
+BUSY = 10
+"""Commits a year above which a package's head is the younger, the more there are."""
 YEAR = timedelta(days=364)
 
 
 def _digest(seed: int, index: int, part: str) -> bytes:
     return hashlib.blake2b(f"{seed}/{index}/{part}".encode(), digest_size=32).digest()
-
-
-def _oid(seed: int, index: int, behind_head: int) -> str:
-    """Counted back from the head, so that the head's is known before the number of commits is."""
-    return hashlib.sha1(f"{seed}/{index}/{behind_head}".encode(), usedforsecurity=False).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What a generated history is made from."""
-
-    seed: int
-    index: int
-    contributors: int
-    created_at: datetime
-    head_at: datetime
-    year_ago: datetime
-
-    @property
-    def committed_at(self) -> datetime:
-        return self.head_at + timedelta(minutes=self.index % 50)
-
-
-class GeneratedHistory:
-    """Commits made anew, always the same, whenever somebody reads them."""
-
-    __slots__ = ("recipe",)
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-
-    @property
-    def tip(self) -> Tip:
-        recipe = self.recipe
-        return Tip(_oid(recipe.seed, recipe.index, 0), recipe.head_at, recipe.committed_at, 1)
-
-    @property
-    def count(self) -> int:
-        return len(_generate(self.recipe))
-
-    def commits(self) -> tuple[Commit, ...]:
-        return _generate(self.recipe)
-
-
-@lru_cache(maxsize=512)
-def _generate(recipe: Recipe) -> tuple[Commit, ...]:
-    rng = Random(f"{recipe.seed}/{recipe.index}")  # noqa: S311 - invented commits, not secrets
-    authors = _authors(rng, recipe.contributors)
-    dates = _dates(rng, recipe, len(authors))
-    last = len(authors) - 1
-    commits: list[Commit] = []
-    parent: tuple[str, ...] = ()
-    for at, (author, authored_at) in enumerate(zip(authors, dates, strict=True)):
-        oid = _oid(recipe.seed, recipe.index, last - at)
-        if 0 < at < last and rng.random() < 0.08:
-            parent = (*parent, _oid(recipe.seed, recipe.index, -1 - at))
-        committed_at = recipe.committed_at if at == last else authored_at + timedelta(minutes=at % 50)
-        commits.append(Commit(oid, author, authored_at, committed_at, parent))
-        parent = (oid,)
-    return tuple(commits)
-
-
-def _authors(rng: Random, contributors: int) -> list[Author]:
-    """One author a commit, in the order of the branch; at least two commits, so that the head has a parent."""
-    busiest = rng.randint(3, 60)
-    authors: list[Author] = []
-    for rank in range(contributors):
-        login = f"coder-{rng.randrange(100_000)}"
-        if rank and rng.random() < 0.02:
-            login = rng.choice(BOTS)
-        count = max(1, int(busiest / (rank + 1) ** 1.2))
-        authors += [Author(login, login.title(), f"{login}@example.invalid")] * count
-    if not contributors or rng.random() < 0.1:
-        for number in range(rng.randint(1, 3)):
-            authors += [Author(None, f"Nameless {number}", f"nameless-{number}@example.invalid")] * rng.randint(2, 4)
-    rng.shuffle(authors)
-    return authors if len(authors) > 1 else authors * 2
-
-
-def _dates(rng: Random, recipe: Recipe, count: int) -> list[datetime]:
-    """Author dates in order, the last one the head's; about a third in the last year if the head is."""
-    life = int((recipe.head_at - recipe.created_at).total_seconds())
-    recent = int((recipe.head_at - recipe.year_ago).total_seconds())
-    ages = []
-    for _ in range(count - 1):
-        span = recent if recent > 0 and rng.random() < 0.33 else life
-        ages.append(rng.randrange(span))
-    return [recipe.head_at - timedelta(seconds=age) for age in sorted(ages, reverse=True)] + [recipe.head_at]
 
 
 class SyntheticCatalogue:
@@ -157,7 +69,9 @@ class SyntheticCatalogue:
         if not 0 <= index < self.count:
             return None
         raw = _digest(self.seed, index, "repository")
-        head_at = self._now - self._age(raw)
+        drawn = _digest(self.seed, index, "history")
+        year = commits_of_a_year(_unit(drawn[0:4])) if raw[0] < 102 else 0
+        head_at = self._now - self._age(raw, year)
         created_at = head_at - timedelta(days=200 + int.from_bytes(raw[8:10], "big") % 4000)
         stars = int(2 / _unit(raw[10:14]) ** 0.8)
         owner, _, name = self.full_name(index).partition("/")
@@ -175,22 +89,36 @@ class SyntheticCatalogue:
             language=LANGUAGES[raw[17] % len(LANGUAGES)],
             license=LICENSES[raw[18] % len(LICENSES)],
             default_branch="main" if raw[19] < 128 else "master",
-            history=self._history(index, raw, created_at, head_at),
+            history=self._history(index, raw, drawn, year, created_at, head_at),
         )
 
-    def _history(self, index: int, raw: bytes, created_at: datetime, head_at: datetime) -> History:
+    def _history(
+        self, index: int, raw: bytes, drawn: bytes, year: int, created_at: datetime, head_at: datetime
+    ) -> History:
         if raw[20:22] < b"\x00\x80":  # one in 512 is empty
             return WrittenHistory()
         count = 0 if raw[22] < 3 else min(MOST_CONTRIBUTORS, int(4 / _unit(raw[23:27]) ** 0.8))
-        recipe = Recipe(self.seed, index, count, created_at, head_at, self._now - YEAR)
+        recipe = Recipe(
+            seed=self.seed,
+            index=index,
+            contributors=count,
+            busiest=3 + drawn[4] % 58,
+            nameless=1 + drawn[6] % 3 if not count or drawn[5] < 26 else 0,
+            year=year,
+            older=int(year * (1 + 3 * _unit(drawn[7:9]))),
+            merging=drawn[9] < 77,
+            created_at=created_at,
+            head_at=head_at,
+            year_ago=self._now - YEAR,
+        )
         return GeneratedHistory(recipe)
 
     @staticmethod
-    def _age(raw: bytes) -> timedelta:
-        """How long ago the head was written: two fifths within the last year."""
+    def _age(raw: bytes, year: int) -> timedelta:
+        """Return how long ago the head was written: two fifths within the last year, the busier the later."""
         spread = int.from_bytes(raw[1:5], "big")
-        if raw[0] < 102:
-            return timedelta(seconds=60 + spread % (340 * 86_400))
+        if year:
+            return timedelta(seconds=7200 + int(spread % (340 * 86_400) / max(1, year / BUSY)))
         return timedelta(days=380, seconds=spread % (2_500 * 86_400))
 
     def project_names(self) -> Iterator[tuple[str, int]]:

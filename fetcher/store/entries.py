@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Row
 
-from fetcher.model import CatalogueEntry, Observed, RepoRef, Unsupported
+from fetcher.model import CatalogueEntry, DocumentValues, RepoRef, Unsupported
 from fetcher.store.columns import plain
 
 Columns: TypeAlias = dict[str, Any]
@@ -138,6 +138,6 @@ def project_of(row: Row[Any]) -> str | Unsupported | None:
     return None if row.project_unsupported is None else Unsupported(row.pypi_url or "", row.project_unsupported)
 
 
-def says_anything(observed: Observed | None) -> bool:
+def says_anything(observed: DocumentValues | None) -> bool:
     """Whether a document carries any of the worker's fields."""
     return observed is not None and any(getattr(observed, field.name) is not None for field in fields(observed))

@@ -8,20 +8,20 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, select
 
-from fetcher.model import Record, Source, SourceState
+from fetcher.model import Observed, OutcomeKind, Source, SourceState
 from fetcher.overview import Event, EventCount
 from fetcher.store.columns import plain
 from fetcher.store.dialects import upsert
 from fetcher.store.rounds import next_stretch
 from fetcher.store.schema import events
-from fetcher.store.states import NOT_ASKED
+from fetcher.store.states import NOT_REQUESTED
 
 _E = events.c
 
 PRUNED = "pruned:events"
 """The marker of the round of pruning."""
 
-_ANSWERS = frozenset({"fetched", "not_modified"})
+_ANSWERS = frozenset({OutcomeKind.FETCHED, OutcomeKind.NOT_MODIFIED})
 """Outcomes between which nothing turns; how a source was asked is no news."""
 
 _WORDS = {
@@ -62,7 +62,7 @@ def describe(before: Mapping[str, Any], after: Mapping[str, Any], changed: Seque
 
 def note(
     connection: Connection,
-    taken: Sequence[tuple[SourceState, Record]],
+    taken: Sequence[tuple[SourceState, Observed]],
     changes: Mapping[tuple[int, Source], str],
 ) -> None:
     """Add the turns among the records that counted, each with the state that it met."""
@@ -119,10 +119,10 @@ def prune(connection: Connection, before: datetime, keep: int) -> int:
     return gone
 
 
-def _turned(state: SourceState, record: Record) -> bool:
+def _turned(state: SourceState, record: Observed) -> bool:
     """Whether the outcome is another than the last one that said something of the source itself."""
-    if record.outcome in NOT_ASKED:
+    if record.outcome in NOT_REQUESTED:
         return False
-    if state.outcome in NOT_ASKED:
+    if state.outcome in NOT_REQUESTED:
         return (state.failures > 0) == record.answered
     return state.outcome != record.outcome and not {state.outcome, record.outcome} <= _ANSWERS

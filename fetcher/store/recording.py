@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Select, Update, and_, bindparam, func, or_, select, update
 
-from fetcher.model import ProjectVersions, Record, Source, SourceState, Values
+from fetcher.model import Observed, ProjectVersions, Record, Source, SourceState, Values
 from fetcher.store import daily, events, releasing
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.schema import freshness, observations, source_states
@@ -46,14 +46,14 @@ def _record_packages(connection: Connection, ids: Sequence[int], records: Sequen
     stored = locked_states(connection, ids)
     folded = dict(stored)
     brought: list[Brought] = []
-    taken: list[tuple[SourceState, Record]] = []
+    taken: list[tuple[SourceState, Observed]] = []
     answered: set[int] = set()
     for one in records:
         key = (one.package_id, one.source)
         if key not in folded:
             continue
         state, folded[key] = folded[key], fold(folded[key], one)
-        if takes(state, one):
+        if isinstance(one, Observed) and takes(state, one):
             taken.append((state, one))
             if one.answered:
                 answered.add(one.package_id)

@@ -13,7 +13,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from sqlalchemy import Connection, CursorResult, select, text, update
 
-from fetcher.model import DueReason, Source, SourceState
+from fetcher.model import DueReason, OutcomeKind, Source, SourceState
 from fetcher.names import Names
 from fetcher.store.dialects import CHUNK, chunks, how_many, lock_packages
 from fetcher.store.recording import Key, locked_states, renew_freshness, save_states
@@ -139,7 +139,7 @@ def _confirmed(package_id: int, state: SourceState, heard: Heard) -> SourceState
         expected=None,
         failures=0,
         first_failed_at=None,
-        outcome="not_modified",
+        outcome=OutcomeKind.NOT_MODIFIED,
         message=None,
         due_at=max(since + heard.recheck_after * (1 + _SPREAD * _phase(package_id)), heard.at),
         due_reason=DueReason.RECHECK,

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 from sqlalchemy import Row
 
-from fetcher.model import DueReason, Record, Source, SourceState, Validators
+from fetcher.model import (
+    Deferral,
+    DueReason,
+    GivenBack,
+    MadeDue,
+    Observed,
+    OutcomeKind,
+    Record,
+    Source,
+    SourceState,
+    Validators,
+)
 from fetcher.store.columns import plain
 from fetcher.store.schema import source_states
 
@@ -17,7 +28,7 @@ STATE_COLUMNS = tuple(source_states.c)
 Changes: TypeAlias = tuple[tuple[str, Any], ...]
 """Columns and their new values."""
 
-NOT_ASKED = frozenset({"throttled", "deferred"})
+NOT_REQUESTED = frozenset({OutcomeKind.THROTTLED, OutcomeKind.DEFERRED})
 """Outcomes that say something of our pace and nothing of the source: no failure of its own."""
 
 
@@ -38,13 +49,29 @@ def state_of(row: Row[Any]) -> SourceState:
         failures=row.failures,
         first_failed_at=row.first_failed_at,
         last_failed_at=row.last_failed_at,
-        outcome=row.outcome,
+        outcome=_outcome_of(row.outcome),
         message=row.message,
         due_at=row.due_at,
-        due_reason=None if row.due_reason is None else DueReason(row.due_reason),
+        due_reason=_due_reason_of(row.due_reason),
         lease=row.lease,
         lease_until=row.lease_until,
     )
+
+
+def _outcome_of(stored: str | None) -> OutcomeKind | None:
+    """Return the kind of a stored outcome; one that another version wrote counts as a passing failure."""
+    try:
+        return None if stored is None else OutcomeKind(stored)
+    except ValueError:
+        return OutcomeKind.TRANSIENT
+
+
+def _due_reason_of(stored: str | None) -> DueReason | None:
+    """Return a stored reason; one that another version wrote is not known."""
+    try:
+        return None if stored is None else DueReason(stored)
+    except ValueError:
+        return None
 
 
 def row_of(package_id: int, state: SourceState) -> dict[str, Any]:
@@ -63,7 +90,7 @@ def row_of(package_id: int, state: SourceState) -> dict[str, Any]:
         "failures": state.failures,
         "first_failed_at": state.first_failed_at,
         "last_failed_at": state.last_failed_at,
-        "outcome": state.outcome,
+        "outcome": None if state.outcome is None else state.outcome.value,
         "message": state.message,
         "due_at": state.due_at,
         "due_reason": None if state.due_reason is None else state.due_reason.value,
@@ -95,24 +122,44 @@ def started_afresh(state: SourceState) -> bool:
     return state.observed_at is not None and state.outcome is None
 
 
-def takes(state: SourceState, record: Record) -> bool:
-    """Whether what ``record`` observed is at least as new as what is stored, and of the same thing."""
-    if record.outcome is None:
-        return False
+def takes(state: SourceState, record: Observed) -> bool:
+    """Return whether what ``record`` observed is at least as new as what is stored, and of the same thing."""
     if started_afresh(state):
         return state.lease is not None and record.lease == state.lease
     return state.observed_at is None or state.observed_at <= record.observed_at
 
 
 def fold(state: SourceState, record: Record) -> SourceState:
-    """``state`` after ``record``; folding the same record twice is folding it once."""
-    if takes(state, record):
-        return _scheduled(_observed(state, record), record)
-    return _scheduled(state, record)
+    """Return ``state`` after ``record``; folding the same record twice is folding it once.
+
+    Only the holder of the lease ends it and sets the due time; other records may only make a source due earlier.
+    """
+    match record:
+        case Observed():
+            after = _observed(state, record) if takes(state, record) else state
+            due = replace(after, due_at=record.due_at, due_reason=record.due_reason)
+            if record.lease is None:
+                return due if state.lease is None else after
+            return _ended(due) if record.lease == state.lease else after
+        case Deferral():
+            due = replace(state, due_at=record.due_at, due_reason=DueReason.QUOTA)
+            return _ended(due) if record.lease == state.lease else state
+        case GivenBack():
+            return _ended(state) if record.lease == state.lease else state
+        case MadeDue():
+            if state.due_at is not None and state.due_at <= record.due_at:
+                return state
+            return replace(state, due_at=record.due_at, due_reason=record.due_reason)
+        case _:
+            assert_never(record)
 
 
-def _observed(state: SourceState, record: Record) -> SourceState:
-    failed = not record.answered and record.failures > 0 and record.outcome not in NOT_ASKED
+def _ended(state: SourceState) -> SourceState:
+    return replace(state, lease=None, lease_until=None)
+
+
+def _observed(state: SourceState, record: Observed) -> SourceState:
+    failed = not record.answered and record.failures > 0 and record.outcome not in NOT_REQUESTED
     at = record.observed_at
     return replace(
         state,
@@ -128,17 +175,3 @@ def _observed(state: SourceState, record: Record) -> SourceState:
         outcome=record.outcome,
         message=plain(record.message),
     )
-
-
-def _scheduled(state: SourceState, record: Record) -> SourceState:
-    """Only who holds the lease ends it and says when the source is due; others may only make it due earlier."""
-    due = replace(state, due_at=record.due_at, due_reason=record.due_reason)
-    if record.lease is not None:
-        if record.lease != state.lease:
-            return state
-        return replace(due, lease=None, lease_until=None)
-    if record.outcome is not None:
-        return due if state.lease is None else state
-    if record.due_at is None or (state.due_at is not None and state.due_at <= record.due_at):
-        return state
-    return due

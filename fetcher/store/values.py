@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from fetcher.model import (
     CommitDays,
     Contributors,
-    Observed,
+    DocumentValues,
     ProjectInfo,
     ProjectMark,
     ProjectStatus,
@@ -107,7 +107,7 @@ def _project_columns(values: ProjectVersions) -> Columns:
     return columns
 
 
-def imported_columns(observed: Observed, contributors: list[Any] | None) -> Columns:
+def imported_columns(observed: DocumentValues, contributors: list[Any] | None) -> Columns:
     """The columns of a document's worker's fields; a field that it leaves out or empty blanks nothing."""
     stated: Columns = {
         "stars": observed.repo_watchers,
@@ -145,10 +145,10 @@ def versions_of(row: Row[Any], releases: tuple[Release, ...]) -> ProjectVersions
     return ProjectVersions(row.pypi_name, row.pypi_latest, releases, row.pypi_serial, info, status)
 
 
-def observed_of(row: Row[Any]) -> Observed:
+def observed_of(row: Row[Any]) -> DocumentValues:
     """The worker's fields as a document shows them, but for the weeks that follow from the days."""
     weeks = row.commits_over_52
-    return Observed(
+    return DocumentValues(
         repo_watchers=row.stars,
         repo_forks=row.forks,
         repo_description=row.description,

@@ -14,10 +14,11 @@ from starlette.requests import Request
 
 from fetcher.figures import Figures, stale_before
 from fetcher.overview import Asked, RequestCount
-from fetcher.ports import Clock, Standing, Store
+from fetcher.ports import Clock, Store
+from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.web.session import Sessions
-from fetcher.wiring import lately_asked, ledger_standings, stored_counters
+from fetcher.wiring import lately_asked, shared_quota_status, stored_counters
 from tasks.inspection import QueueState, queue_states
 from tasks.requests import request_refreshes
 
@@ -32,7 +33,7 @@ class Runtime(Protocol):
 
     def queues(self) -> Sequence[QueueState]: ...
 
-    def standings(self, now: datetime) -> Sequence[Standing]: ...
+    def quota_status(self, now: datetime) -> Sequence[QuotaStatus]: ...
 
     def counters(self) -> Mapping[str, float]:
         """Return the counters that workers have stored: see ``fetcher.metrics``."""
@@ -73,8 +74,8 @@ class CeleryRuntime:
         self._store = store
         self.queues: Callable[[], Sequence[QueueState]] = TTLCache(lambda: queue_states(settings))
 
-    def standings(self, now: datetime) -> Sequence[Standing]:
-        return asyncio.run(ledger_standings(self._settings, now))
+    def quota_status(self, now: datetime) -> Sequence[QuotaStatus]:
+        return asyncio.run(shared_quota_status(self._settings, now))
 
     def counters(self) -> Mapping[str, float]:
         return stored_counters(self._settings)

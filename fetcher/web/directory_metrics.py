@@ -11,13 +11,12 @@ from prometheus_client.metrics_core import Metric
 
 from fetcher.figures import Figures, Histogram
 from fetcher.metrics.declared import OTHER
-from fetcher.model import Source
-from fetcher.outcome import KINDS
+from fetcher.model import OutcomeKind, Source
 
 AGES: Final = tuple(timedelta(hours=hours) for hours in (1, 3, 6, 12, 18, 24, 27, 30, 36, 48, 72, 168, 336, 720))
 """Upper bounds of the age buckets, dense around a day, the default refresh interval."""
 
-FAILURE_KINDS: Final = frozenset({*KINDS, "missing", "failing"})
+FAILURE_KINDS: Final = frozenset({*OutcomeKind, "missing", "failing"})
 """Label values: the results of ``fetcher.phrases.failure_kind``."""
 
 

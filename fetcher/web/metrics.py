@@ -20,7 +20,8 @@ from starlette.responses import Response
 from fetcher import __version__
 from fetcher.errors import FetcherError
 from fetcher.metrics.families import families
-from fetcher.ports import PLANNED, Standing
+from fetcher.ports import PLANNED
+from fetcher.quota import QuotaStatus
 from fetcher.web.context import WebContext, context_of
 from fetcher.web.directory_metrics import directory
 from tasks.inspection import QueueState
@@ -88,7 +89,7 @@ def _database(web: WebContext, now: datetime) -> Iterator[Metric]:
 def _redis(web: WebContext, now: datetime) -> Iterator[Metric]:
     yield from families(web.runtime.counters())
     yield from _queues(web.runtime.queues(), now)
-    yield from _quotas(web.runtime.standings(now), now)
+    yield from _quotas(web.runtime.quota_status(now), now)
 
 
 def _queues(queues: Sequence[QueueState], now: datetime) -> Iterator[Metric]:
@@ -112,14 +113,14 @@ def _queues(queues: Sequence[QueueState], now: datetime) -> Iterator[Metric]:
     yield from (waiting, oldest, reserved, running, consumers, unacknowledged, workers)
 
 
-def _quotas(standings: Iterable[Standing], now: datetime) -> Iterator[Metric]:
+def _quotas(statuses: Iterable[QuotaStatus], now: datetime) -> Iterator[Metric]:
     labels = ("identity", "resource")
     limit = _gauge("fetcher_quota_limit", "Points that the upstream allows per window.", *labels)
     remaining = _gauge("fetcher_quota_remaining", "Points left until the reset.", *labels)
     reset = _gauge("fetcher_quota_reset_timestamp_seconds", "Time of the next quota reset.", *labels)
     reserved = _gauge("fetcher_quota_reserved_requests", "Requests reserved and not yet settled.", *labels)
     paused = _gauge("fetcher_paused_seconds", "Remaining seconds of the pause; 0 if not paused.", *labels)
-    for one in list(standings)[:MOST_QUOTAS]:
+    for one in list(statuses)[:MOST_QUOTAS]:
         values = (one.identity, one.resource)
         if one.limit is not None:
             limit.add_metric(values, one.limit)

@@ -16,8 +16,8 @@ from fetcher.documents import write_document
 from fetcher.errors import or_why
 from fetcher.model import Source
 from fetcher.overview import Column, EventCount, Listing, RequestCount
-from fetcher.ports import Standing
 from fetcher.presentation import failing_sources, failures_by_kind, package_fields
+from fetcher.quota import QuotaStatus
 from fetcher.web.charts import Bar, bars, gauge
 from fetcher.web.context import context_of
 from fetcher.web.health import OK, beat
@@ -47,7 +47,7 @@ COLUMNS = (
 class QuotaGauge:
     """The quota of a resource, with its chart if the limit is known."""
 
-    standing: Standing
+    status: QuotaStatus
     chart: Markup | None
 
 
@@ -66,7 +66,7 @@ def overview(request: Request) -> Response:
     interval = web.settings.refresh_interval
     figures = web.figures(now)
     queues, no_queues = or_why(web.runtime.queues)
-    standings, no_standings = or_why(lambda: web.runtime.standings(now))
+    quota, no_quota = or_why(lambda: web.runtime.quota_status(now))
     hour = web.store.event_counts(now - STEP * STEPS, STEP, STEPS)
     requests, no_requests = or_why(lambda: web.runtime.requests(now))
     values = {
@@ -75,8 +75,8 @@ def overview(request: Request) -> Response:
         "sources": [figures.source(source) for source in Source],
         "running": web.store.open_requests(RUNNING),
         "queues": queues,
-        "gauges": [_gauge(standing) for standing in standings or ()],
-        "broker_error": no_queues or no_standings or no_requests,
+        "gauges": [_gauge(status) for status in quota or ()],
+        "broker_error": no_queues or no_quota or no_requests,
         "beat_error": None if (status := beat(web)) == OK else status,
         "kinds": figures.failures,
         "hour": _hour_chart(hour),
@@ -146,11 +146,11 @@ def login_page(request: Request, target: str, error: str = "") -> Response:
     return render(request, "login.html", {"target": target, "error": error}, status_code=403 if error else 200)
 
 
-def _gauge(standing: Standing) -> QuotaGauge:
-    if not standing.limit or standing.remaining is None:
-        return QuotaGauge(standing, None)
-    label = f"{number(standing.remaining)} of {number(standing.limit)} left"
-    return QuotaGauge(standing, gauge(standing.remaining / standing.limit, label))
+def _gauge(status: QuotaStatus) -> QuotaGauge:
+    if not status.limit or status.remaining is None:
+        return QuotaGauge(status, None)
+    label = f"{number(status.remaining)} of {number(status.limit)} left"
+    return QuotaGauge(status, gauge(status.remaining / status.limit, label))
 
 
 def _hour_chart(hour: Sequence[EventCount]) -> Markup:

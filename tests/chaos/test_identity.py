@@ -32,4 +32,4 @@ async def test_an_identity_that_was_not_told_is_asked_again(tmp_path: Path) -> N
         assert told == account
         assert ours.parts.exchange.identity(Upstream.GITHUB) == account
         assert ours.simulator.log.count("graphql") == asked
-        assert fallback not in {each.identity for each in await ours.parts.budget.standings(ours.parts.clock.now())}
+        assert fallback not in {each.identity for each in await ours.parts.quota.quota_status(ours.parts.clock.now())}

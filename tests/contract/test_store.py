@@ -14,7 +14,8 @@ from fetcher.model import (
     CommitDays,
     Contribution,
     Contributors,
-    Record,
+    DueReason,
+    MadeDue,
     RepoRef,
     Source,
     Validators,
@@ -219,7 +220,7 @@ def test_a_database_that_is_not_migrated_says_so(empty_url: str) -> None:
     with pytest.raises(StoreError, match=r"is not migrated\. Run `fetcher db upgrade`"):
         store.claim([Source.GITHUB], 1, NOW, timedelta(minutes=1))
     with pytest.raises(StoreError, match="is not migrated"):
-        store.record([Record(1, Source.GITHUB, None, NOW, NOW)])
+        store.record([MadeDue(1, Source.GITHUB, NOW, DueReason.MOVED)])
     with pytest.raises(StoreError, match="is not migrated"):
         store.package("a")
     engine.dispose()

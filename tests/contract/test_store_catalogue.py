@@ -14,8 +14,8 @@ from fetcher.model import (
     CommitDays,
     Contribution,
     Contributors,
+    DocumentValues,
     DueReason,
-    Observed,
     RepoRef,
     Source,
     SourceState,
@@ -35,7 +35,7 @@ DOCUMENT = entry(
     created=datetime(2012, 8, 13, 12, 13, 58, 949977, tzinfo=timezone(-timedelta(hours=4))),
     modified=NOW - 30 * DAY,
     extra={"zeta": None, "alpha": {"b": 1.5, "a": [True, "ü"]}},
-    observed=Observed(
+    observed=DocumentValues(
         repo_watchers=1352,
         repo_forks=219,
         repo_description=":couple: accounts",
@@ -160,7 +160,7 @@ def test_bad_entries_are_named_and_the_others_stored(catalogue: Catalogue) -> No
 
 def test_one_value_that_the_database_refuses(catalogue: Catalogue) -> None:
     """Where only the database can tell, the batch is halved until the one bad entry is alone."""
-    huge = Observed(repo_watchers=2**80, last_fetched=NOW)
+    huge = DocumentValues(repo_watchers=2**80, last_fetched=NOW)
     entries = [entry(f"p{n}") for n in range(20)]
     entries[13] = replace(entries[13], observed=huge)
     result = imported(catalogue, *entries)
@@ -283,7 +283,7 @@ def test_a_document_is_taken_only_if_it_is_newer(catalogue: Catalogue, age: time
     (a,) = catalogue.add("a", project=True)
     for source in Source:
         catalogue.answer(a, source, stats() if source is Source.GITHUB else None)
-    document = Observed(repo_watchers=99, repo_forks=None, last_fetched=NOW + age)
+    document = DocumentValues(repo_watchers=99, repo_forks=None, last_fetched=NOW + age)
     catalogue.add("a", project=True, observed=document)
     found = catalogue.get("a").observed
     assert (found.repo_watchers, found.repo_forks) == (99 if taken else 10, 2)
@@ -294,7 +294,7 @@ def test_a_document_never_replaces_answers_of_unknown_age(catalogue: Catalogue) 
     """While not every source has answered there is no last refresh; a document changes no answer then."""
     (a,) = catalogue.add("a", project=True)
     catalogue.answer(a, Source.GITHUB, stats())
-    catalogue.add("a", project=True, observed=Observed(repo_watchers=99, last_fetched=NOW + DAY))
+    catalogue.add("a", project=True, observed=DocumentValues(repo_watchers=99, last_fetched=NOW + DAY))
     assert catalogue.get("a").observed.repo_watchers == 10
 
 

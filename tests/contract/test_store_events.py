@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, event
 
-from fetcher.model import Contribution, Contributors, Record, Source
+from fetcher.model import Contribution, Contributors, DueReason, MadeDue, Source
 from fetcher.overview import EventCount
 from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, stats, versions
 
@@ -39,7 +39,7 @@ def test_an_unchanged_package_writes_nothing(catalogue: Catalogue, written: list
             answered(a, Source.GITHUB, stats(pushed_at=at), observed_at=at),
             answered(a, Source.PYPI, outcome="not_modified", observed_at=at),
             answered(a, Source.PYPI, versions("1.0", serial=9), observed_at=at),
-            Record(a, Source.COMMITS, None, at, at),
+            MadeDue(a, Source.COMMITS, at, DueReason.MOVED),
             failed(a, Source.GITHUB, "throttled", failures=0, first_failed_at=None, observed_at=at + HOUR),
             answered(a, Source.GITHUB, stats(), observed_at=at + 2 * HOUR),
         ]

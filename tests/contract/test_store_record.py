@@ -13,12 +13,14 @@ from fetcher.model import (
     CommitDays,
     Contribution,
     Contributors,
+    Deferral,
+    DueReason,
     HistoryDay,
+    MadeDue,
     ProjectInfo,
     ProjectMark,
     ProjectStatus,
     ProjectVersions,
-    Record,
     Source,
     Validators,
 )
@@ -104,7 +106,7 @@ def test_recording_twice_is_recording_once(catalogue: Catalogue) -> None:
     claim = catalogue.claim(Source.GITHUB)
     batch = [
         answered(a, Source.GITHUB, stats(), lease=claim.lease),
-        Record(a, Source.COMMITS, None, NOW, NOW),
+        MadeDue(a, Source.COMMITS, NOW, DueReason.MOVED),
         answered(a, Source.PYPI, versions("1.0")),
     ]
     catalogue.store.record(batch)
@@ -118,7 +120,7 @@ def test_rescheduling_with_the_lease(catalogue: Catalogue) -> None:
     """What was not asked is given back for later: the due time is the record's, all else stays."""
     (a,) = catalogue.add("a")
     claim = catalogue.claim(Source.GITHUB)
-    catalogue.store.record([Record(a, Source.GITHUB, claim.lease, NOW, NOW + HOUR)])
+    catalogue.store.record([Deferral(a, Source.GITHUB, claim.lease, NOW, NOW + HOUR)])
     state = catalogue.state("a", Source.GITHUB)
     assert (state.due_at, state.lease, state.observed_at, state.answered_at) == (NOW + HOUR, None, None, None)
 
@@ -126,11 +128,11 @@ def test_rescheduling_with_the_lease(catalogue: Catalogue) -> None:
 def test_rescheduling_without_a_lease_only_makes_due_earlier(catalogue: Catalogue) -> None:
     """A dependent source becomes due when it had no time or a later one; a lease on it stays."""
     (a,) = catalogue.add("a")
-    for due, expected in ((NOW + DAY, NOW + DAY), (NOW, NOW), (NOW + DAY, NOW), (None, NOW)):
-        catalogue.store.record([Record(a, Source.COMMITS, None, NOW, due)])
+    for due, expected in ((NOW + DAY, NOW + DAY), (NOW, NOW), (NOW + DAY, NOW)):
+        catalogue.store.record([MadeDue(a, Source.COMMITS, due, DueReason.MOVED)])
         assert catalogue.state("a", Source.COMMITS).due_at == expected
     claim = catalogue.claim(Source.COMMITS)
-    catalogue.store.record([Record(a, Source.COMMITS, None, NOW, NOW - HOUR)])
+    catalogue.store.record([MadeDue(a, Source.COMMITS, NOW - HOUR, DueReason.MOVED)])
     state = catalogue.state("a", Source.COMMITS)
     assert (state.due_at, state.lease) == (NOW - HOUR, claim.lease)
 

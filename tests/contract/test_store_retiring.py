@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fetcher.model import Record, Source
+from fetcher.model import DueReason, MadeDue, Observed, OutcomeKind, Source
 from fetcher.store import SqlStore
 from tests.stores import NOW, entry
 
@@ -34,8 +34,8 @@ def test_what_was_under_way_when_a_package_was_retired_does_not_revive_it(store:
     store.retire([package_id], NOW)
     store.record(
         [
-            Record(package_id, Source.GITHUB, claim.lease, NOW, NOW, outcome="fetched", answered=True),
-            Record(package_id, Source.COMMITS, None, NOW, NOW),
+            Observed(package_id, Source.GITHUB, claim.lease, NOW, NOW, outcome=OutcomeKind.FETCHED, answered=True),
+            MadeDue(package_id, Source.COMMITS, NOW, DueReason.MOVED),
         ]
     )
     assert store.claim(tuple(Source), 10, LATER, LEASE) is None

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 
-from fetcher.budget.memory import MemoryBudget
-from fetcher.model import DETAIL_SOURCES, REPOSITORY_SOURCES, Purpose, Quota, Record, Source, Upstream
+from fetcher.model import DETAIL_SOURCES, REPOSITORY_SOURCES, Purpose, Record, ReportedQuota, Source, Upstream
 from fetcher.overview import Column, Listing
-from fetcher.ports import Ask, Bill, Grant
+from fetcher.quota import QuotaRequest, Reservation, Usage
+from fetcher.quota.memory import MemoryQuota
 from fetcher.refresh.plan import GRAPHQL_LANE, Planner
 from fetcher.store import SqlStore, open_engine
 from fetcher.wire import Resource
@@ -137,19 +137,19 @@ async def test_the_queue_holds_what_can_soon_be_served(large: Engine) -> None:
 
     A batch that a plan has claimed is a message in Redis: planning again adds none until some of them are recorded.
     """
-    budget, store = MemoryBudget(), store_on(large)
+    quota, store = MemoryQuota(), store_on(large)
     now, plan_for = NOW + 100 * WEEK, timedelta(minutes=3)
-    ask = Ask("me", Resource.GRAPHQL, Purpose.BACKGROUND, seconds=2)
+    ask = QuotaRequest("me", Resource.GRAPHQL, Purpose.BACKGROUND, seconds=2)
     for spent in range(25):
-        grant = await budget.reserve(ask, now)
-        assert isinstance(grant, Grant)
+        grant = await quota.reserve(ask, now)
+        assert isinstance(grant, Reservation)
         now += timedelta(seconds=2)
-        left = Quota(str(Resource.GRAPHQL), 5000, 5000 - spent, now + HOUR)
-        await budget.settle(grant, Bill(1, 2.0, quota=left), now)
+        left = ReportedQuota(str(Resource.GRAPHQL), 5000, 5000 - spent, now + HOUR)
+        await quota.settle(grant, Usage(1, 2.0, quota=left), now)
     clock = StoppedClock(now)
-    planner = Planner(store, budget, clock, {Upstream.GITHUB: "me"}, [GRAPHQL_LANE], 2 * DAY, plan_for)
+    planner = Planner(store, quota, clock, {Upstream.GITHUB: "me"}, [GRAPHQL_LANE], 2 * DAY, plan_for)
     assert len(store.due_ids([Source.GITHUB], now)) == 20_000
-    served = await budget.capacity(ask, plan_for, now) * GRAPHQL_LANE.packages_per_request
+    served = await quota.capacity(ask, plan_for, now) * GRAPHQL_LANE.packages_per_request
     claims = await planner.claims()
     assert 0 < sum(len(claim.package_ids) for claim in claims) <= served
     assert served < 20_000 / 3

@@ -13,6 +13,7 @@ import pytest
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import project_name, seeds, synthetic
 from fetcher.simulator.clock import Clock
+from fetcher.simulator.history import contributors
 from fetcher.simulator.limits import Limits
 from fetcher.simulator.project import ProjectStatus
 from fetcher.simulator.pypi import SIMPLE_JSON, Index
@@ -77,7 +78,7 @@ def test_every_page_of_contributors_is_linked() -> None:
     world = synthetic(300, 0)
     repository = max(
         (one for known in world.repository_ids() if (one := world.repository_by_id(known))),
-        key=lambda one: len(one.history.commits()),
+        key=lambda one: len(contributors(one.history.commits())[0]),
     )
     with Simulator(world) as simulator, github_client(simulator) as github:
         truth = httpx.get(f"{simulator.url}/_simulator/truth/{repository.full_name}").json()
@@ -277,7 +278,7 @@ def test_compare_tells_what_came_since(simulator: Simulator, github: httpx.Clien
         github.get(f"/repos/{LESSCPY}/compare/{old.oid}...main", params={"per_page": 3, "page": page}).json()
         for page in (1, 2)
     )
-    changes.force_push(simulator.world, LESSCPY, dropped=5)
+    changes.force_push(simulator.world, LESSCPY, dropped=5)  # the merge and four commits of before
     diverged = github.get(f"/repos/{LESSCPY}/compare/{old.oid}...main").json()
     changes.force_push(simulator.world, LESSCPY, dropped=1, vanished=True)
     vanished = github.get(f"/repos/{LESSCPY}/compare/{old.oid}...main")
@@ -287,7 +288,7 @@ def test_compare_tells_what_came_since(simulator: Simulator, github: httpx.Clien
     assert first["files"][0]["patch"]
     assert second["files"] == []
     assert len(second["commits"][0]["parents"]) == 2
-    assert (diverged["status"], diverged["behind_by"]) == ("diverged", 1)
+    assert (diverged["status"], diverged["behind_by"]) == ("diverged", 4)
     assert vanished.status_code == 404
 
 

@@ -1,145 +1,145 @@
-"""The 52 rolling weeks from daily counts, held against the simulator's own reckoning as the oracle."""
+"""The 52 rolling weeks from commits a day, held against the simulator's own count as the oracle."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fetcher.commits import (
-    DAYS_KEPT,
-    add_commits,
-    knows_oldest_week,
-    rolling_weeks,
-    with_earlier,
-    with_oldest_week,
-)
+from fetcher import model
+from fetcher.commits import DAYS_KEPT, commit_days, history_start, participation_days, rolling_weeks
 from fetcher.model import CommitDays
-from fetcher.simulator.history import Author, Commit, commit_activity, participation
+from fetcher.simulator.history import Author, Commit, participation
 
 TODAY = date(2026, 3, 18)
 DAY = timedelta(days=1)
 AUTHOR = Author("ann", "Ann", "ann@example.invalid")
-ages = st.lists(st.integers(-3, 420), max_size=60)
+PARENTS: tuple[tuple[str, ...], ...] = ((), ("1",), ("1", "2"), ("1", "2", "3"))
 todays = st.dates(date(2024, 1, 1), date(2028, 12, 31))
+past = st.timedeltas(timedelta(0), 400 * DAY)
+skewed = st.timedeltas(-900 * DAY, 900 * DAY)
 
 
-def commits(today: date, days_ago: list[int]) -> list[Commit]:
-    """A commit at noon so many days before ``today``."""
-    noon = datetime(today.year, today.month, today.day, 12, tzinfo=UTC)
-    return [Commit(str(n), AUTHOR, noon - age * DAY, noon, ()) for n, age in enumerate(days_ago)]
+def written(moments: Sequence[tuple[datetime, int]]) -> list[Commit]:
+    """Return the simulator's commits of these author dates and numbers of parents."""
+    return [Commit(str(n), AUTHOR, at, at, PARENTS[parents]) for n, (at, parents) in enumerate(moments)]
 
 
-def told(history: list[Commit], today: date) -> CommitDays:
-    """What commit activity says on ``today``."""
-    weeks = commit_activity(history, today)
-    return CommitDays(weeks[0].start.date(), tuple(count for week in weeks for count in week.days))
+def read(commits: Sequence[Commit]) -> list[model.Commit]:
+    """Return the same commits as they are read from GraphQL."""
+    return [model.Commit(one.oid, None, one.authored_at.date(), len(one.parents) > 1) for one in commits]
 
 
-@given(todays, ages, st.integers(0, 30))
-def test_the_weeks_roll_on_without_a_request(today: date, days_ago: list[int], later: int) -> None:
-    """From one day's commit activity the weeks of every later day follow, all but the days that it did not tell."""
-    history = commits(today, [age for age in days_ago if age >= 0])
-    days, then = told(history, today), today + later * DAY
-    expected = participation([one for one in history if one.authored_at.date() >= days.start], then)
-    assert list(rolling_weeks(days, then)) == expected
+def before(today: date, ages: Sequence[tuple[timedelta, int]]) -> list[Commit]:
+    """Return commits so long before the end of ``today``."""
+    end = datetime.combine(today + DAY, time(), UTC) - timedelta(microseconds=1)
+    return written([(end - age, parents) for age, parents in ages])
 
 
-@given(todays, ages)
-def test_after_a_week_the_oldest_week_is_exact(today: date, days_ago: list[int]) -> None:
-    """What commit activity leaves out of the oldest week has left the picture seven days later."""
-    history = commits(today, [age for age in days_ago if age >= 0])
-    days, then = told(history, today), today + 7 * DAY
-    assert knows_oldest_week(days, then)
-    assert list(rolling_weeks(days, then)) == participation(history, then)
+def authored(*days: date | None, merge: bool = False) -> list[model.Commit]:
+    """Return one commit a day."""
+    return [model.Commit(str(n), None, day, merge) for n, day in enumerate(days)]
 
 
-@given(todays, ages)
-def test_a_persons_refresh_is_exact_at_once(today: date, days_ago: list[int]) -> None:
-    """With participation's oldest week the weeks are those of participation on the very day."""
-    history = commits(today, [age for age in days_ago if age >= 0])
-    weeks = participation(history, today)
-    days = with_oldest_week(told(history, today), weeks, today)
-    assert list(rolling_weeks(days, today)) == weeks
+@given(todays, st.lists(st.tuples(past, st.integers(0, 3)), max_size=60), st.integers(0, 400), st.booleans())
+@settings(max_examples=300)
+def test_weeks_are_those_of_participation(
+    today: date,
+    ages: list[tuple[timedelta, int]],
+    later: int,
+    merges: bool,  # noqa: FBT001
+) -> None:
+    """The days of one head give participation's weeks, with merges and without, on its day and every later day."""
+    commits, then = before(today, ages), today + later * DAY
+    days = commit_days(read(commits), today, len(commits), merges=merges)
+    assert list(rolling_weeks(days, then)) == participation(commits, then, merges=merges)
+    assert days.total == len(commits)
 
 
-@given(todays, ages, ages)
-def test_adding_commits_is_asking_anew(today: date, before: list[int], since: list[int]) -> None:
-    """Days to which new commits were added show the weeks that commit activity of all of them would, also later."""
-    old, new = commits(today, before), commits(today, since)
-    days = add_commits(told(old, today), [one.authored_at.date() for one in new], today)
-    activity = told(old, today)
-    known = [one for one in old if activity.start <= one.authored_at.date() < activity.end]
-    known += [one for one in new if activity.start <= one.authored_at.date()]
-    for later in (0, 3, 9):
-        then = today + later * DAY
-        assert list(rolling_weeks(days, then)) == participation(known, then)
+@given(todays, st.lists(st.tuples(skewed, st.integers(0, 3)), max_size=40), st.integers(0, 60), st.booleans())
+def test_wrong_clocks(
+    today: date,
+    ages: list[tuple[timedelta, int]],
+    later: int,
+    merges: bool,  # noqa: FBT001
+) -> None:
+    """A commit dated ahead counts from the day after its own, and neither it nor an old one makes the run long."""
+    commits, then = before(today, ages), today + later * DAY
+    days = commit_days(read(commits), today, None, merges=merges)
+    assert list(rolling_weeks(days, then)) == participation(commits, then, merges=merges)
+    assert days.start == today - DAYS_KEPT * DAY
+    assert len(days.counts) <= 2 * DAYS_KEPT + 1
 
 
-@given(todays, ages)
-def test_old_days_are_let_go(today: date, since: list[int]) -> None:
-    """A run of days does not grow for ever: what can never be shown again is dropped when commits are added."""
-    days = CommitDays(today - 1_000 * DAY, (1,) * 990)
-    grown = add_commits(days, [today - age * DAY for age in since], today)
-    assert grown.start == today - DAYS_KEPT * DAY
-    assert len(grown.counts) <= DAYS_KEPT + 4
+def test_the_bounds_of_the_run() -> None:
+    """The run holds the days that can still be shown, and those that a wrong clock dates ahead by up to as much."""
+    kept = DAYS_KEPT * DAY
+    edges = [TODAY - kept - DAY, TODAY - kept, TODAY, TODAY + kept, TODAY + kept + DAY, date.min, date.max]
+    days = commit_days(authored(*edges), TODAY, None, merges=True)
+    assert (days.start, days.end) == (TODAY - kept, TODAY + kept + DAY)
+    assert sum(days.counts) == 3
+    assert days.counts[0] == days.counts[DAYS_KEPT] == days.counts[-1] == 1
 
 
-def test_adding_to_a_run_that_ended_long_ago() -> None:
-    """Days between the run's end and a new commit are days without one; a run that is all too old becomes empty."""
-    old = CommitDays(TODAY - 900 * DAY, (5, 5))
-    assert add_commits(old, [], TODAY).counts == ()
-    grown = add_commits(old, [TODAY], TODAY)
-    assert sum(grown.counts) == 1
-    assert grown.end == TODAY + DAY
+def test_a_run_ends_today_without_commits_ahead() -> None:
+    """Days without a commit are known to be so, up to and with today."""
+    days = commit_days([], TODAY, 0, merges=True)
+    assert days == CommitDays(TODAY - DAYS_KEPT * DAY, (0,) * (DAYS_KEPT + 1), 0)
 
 
-def test_commits_dated_ahead() -> None:
-    """One dated tomorrow counts when its day has come; one dated in another century must not stretch the run."""
-    days = CommitDays(TODAY - 10 * DAY, (0,) * 10)
-    grown = add_commits(days, [TODAY + DAY, date(2099, 1, 1), date.max], TODAY)
-    assert grown.end == TODAY + 2 * DAY
-    assert rolling_weeks(grown, TODAY)[-1] == 0
-    assert rolling_weeks(grown, TODAY + 2 * DAY)[-1] == 1
+def test_commits_without_a_date_are_left_out() -> None:
+    """A date that could not be read costs its own commit, and no other."""
+    days = commit_days(authored(None, TODAY, None, TODAY - DAY), TODAY, None, merges=True)
+    assert days.counts[-2:] == (1, 1)
+    assert sum(days.counts) == 2
 
 
-def test_commits_before_the_known_days_are_left_out() -> None:
-    """Days before the run are unknown and stay so: commit activity would not have told them either."""
-    days = CommitDays(TODAY - 10 * DAY, (0,) * 10)
-    assert add_commits(days, [TODAY - 11 * DAY], TODAY) == days
+def test_merges_are_counted_on_demand() -> None:
+    """A merge counts on its own day where merges count, and nowhere else."""
+    commits = [*authored(TODAY), *authored(TODAY, TODAY - DAY, merge=True)]
+    assert commit_days(commits, TODAY, None, merges=True).counts[-2:] == (1, 2)
+    assert commit_days(commits, TODAY, None, merges=False).counts[-2:] == (0, 1)
 
 
-@pytest.mark.parametrize(
-    ("start", "oldest", "start_after", "shown"),
-    [
-        (364, 5, 364, 1),
-        (361, 5, 364, 5),
-        (361, 1, 361, 1),
-        (361, 0, 361, 1),
-        (356, 9, 356, 0),
-    ],
-)
-def test_the_oldest_week(start: int, oldest: int, start_after: int, shown: int) -> None:
-    """What participation knows more is added where a day of that week is unknown, and only then."""
-    counts = tuple(int(TODAY - (start - n) * DAY == TODAY - 358 * DAY) for n in range(start))
-    days = CommitDays(TODAY - start * DAY, counts)
-    found = with_oldest_week(days, [oldest] + [0] * 51, TODAY)
-    assert found.start == TODAY - start_after * DAY
-    assert rolling_weeks(found, TODAY)[0] == shown
+def test_todays_commits_are_not_shown_yet() -> None:
+    """The last week ends at today's midnight, so that a commit moves through 52 weeks from tomorrow on."""
+    days = commit_days(authored(TODAY), TODAY, None, merges=True)
+    shown = [rolling_weeks(days, TODAY + later * DAY) for later in range(366)]
+    assert [index for index, weeks in enumerate(shown) if any(weeks)] == list(range(1, 365))
+    assert shown[1][-1] == shown[7][-1] == shown[8][-2] == shown[364][0] == 1
 
 
-def test_the_unknown_sum_is_shown_as_long_as_any_unknown_day() -> None:
-    """It lies on the last unknown day: shown until that day leaves the weeks, in the oldest bucket all the time."""
-    days = with_oldest_week(CommitDays(TODAY - 361 * DAY, (0,) * 361), [4] + [0] * 51, TODAY)
-    assert [rolling_weeks(days, TODAY + n * DAY)[0] for n in range(4)] == [4, 4, 4, 0]
+def test_days_beyond_the_run_have_no_commits() -> None:
+    """Before and after the run nothing is shown, also where all of the run is long past or far ahead."""
+    days = CommitDays(TODAY - 10 * DAY, (1,) * 10)
+    assert rolling_weeks(days, TODAY) == (0,) * 50 + (3, 7)
+    assert rolling_weeks(days, TODAY + 5_000 * DAY) == (0,) * 52
+    assert rolling_weeks(days, TODAY - 5_000 * DAY) == (0,) * 52
 
 
-def test_earlier_days_of_the_same_line() -> None:
-    """Days that only the stored run knows are kept in front; where there are none, nothing changes."""
-    stored, new = CommitDays(TODAY - 5 * DAY, (1, 2, 3)), CommitDays(TODAY - 3 * DAY, (7, 8, 9))
-    assert with_earlier(new, stored) == CommitDays(TODAY - 5 * DAY, (1, 2, 7, 8, 9))
-    assert with_earlier(new, CommitDays(TODAY - 9 * DAY, (4,))).counts == (4, 0, 0, 0, 0, 0, 7, 8, 9)
-    assert with_earlier(stored, new) == stored
-    assert with_earlier(new, None) == new
+def test_the_history_starts_at_midnight() -> None:
+    """The history is requested from a UTC midnight on, 53 weeks back, which the oldest shown week never reaches."""
+    assert history_start(TODAY) == datetime(2025, 3, 12, tzinfo=UTC)
+    commits = written([(history_start(TODAY) + 7 * DAY, 1), (history_start(TODAY) + 7 * DAY - timedelta(seconds=1), 1)])
+    assert [sum(participation([one], TODAY)) for one in commits] == [1, 0]
+
+
+@given(todays, st.lists(st.tuples(st.timedeltas(DAY, 400 * DAY), st.integers(0, 3)), max_size=60), st.integers(0, 3))
+def test_participation_moves_on_by_whole_weeks(today: date, ages: list[tuple[timedelta, int]], weeks: int) -> None:
+    """Days from participation are exact on its day, and again exactly 7, 14 and 21 days later."""
+    commits, then = before(today, ages), today + weeks * 7 * DAY
+    days = participation_days(participation(commits, today), today)
+    assert list(rolling_weeks(days, then)) == participation(commits, then)
+
+
+@pytest.mark.parametrize("later", range(7))
+def test_participation_stays_as_answered_for_a_week(later: int) -> None:
+    """Between two exact days the weeks are those that GitHub stated."""
+    stated = tuple(range(1, 53))
+    days = participation_days(stated, TODAY)
+    assert rolling_weeks(days, TODAY + later * DAY) == stated
+    assert rolling_weeks(days, TODAY + 7 * DAY) == (*stated[1:], 0)
+    assert days.total is None

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 from fetcher.commits import rolling_weeks
 from fetcher.documents import KEYS, WORKER_KEYS, BadRecord, dump, read_document, write_document
-from fetcher.model import CatalogueEntry, CommitDays, Observed, ProjectInfo, ProjectVersions, RepoStats, StoredPackage
+from fetcher.model import (
+    CatalogueEntry,
+    CommitDays,
+    DocumentValues,
+    ProjectInfo,
+    ProjectVersions,
+    RepoStats,
+    StoredPackage,
+)
 
 SEEDS = sorted((Path(__file__).parents[1] / "data" / "seeds").glob("*.json"))
 DIRECTORY = ZoneInfo("America/New_York")
@@ -34,7 +42,7 @@ def entry(raw: object) -> CatalogueEntry:
 
 
 def stored(entry: CatalogueEntry) -> StoredPackage:
-    return StoredPackage(entry, entry.observed or Observed(), None, None, None, None, None, {})
+    return StoredPackage(entry, entry.observed or DocumentValues(), None, None, None, None, None, {})
 
 
 def written(package: StoredPackage) -> dict[str, Any]:
@@ -94,7 +102,7 @@ def test_a_blanked_document_was_never_fetched() -> None:
 
 def test_zero_is_known() -> None:
     """A repository without stars is not one that was never asked."""
-    assert entry({"slug": "x", "repo_watchers": 0}).observed == Observed(repo_watchers=0)
+    assert entry({"slug": "x", "repo_watchers": 0}).observed == DocumentValues(repo_watchers=0)
 
 
 def test_a_title_is_the_slug_where_there_is_none() -> None:

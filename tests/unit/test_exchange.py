@@ -12,11 +12,12 @@ import pytest
 
 from fetcher.exchange import MAX_HOPS, SHORT_WAIT, Exchange, Silences, closing
 from fetcher.github.classify import classify
-from fetcher.model import Purpose, Quota, Upstream
+from fetcher.model import Purpose, ReportedQuota, Upstream
 from fetcher.outcome import Deferred, Malformed, Moved, Throttled, Transient, Unauthorized
-from fetcher.ports import Unwatched, Wait
+from fetcher.ports import Unwatched
+from fetcher.quota import Pause, PauseCause, RetryAt
 from fetcher.wire import Answer, Fault, NoAnswer, Request, Resource, Response
-from tests.fakes import GenerousBudget, ScriptedTransport, StoppedClock, answer
+from tests.fakes import GenerousQuota, ScriptedTransport, StoppedClock, answer
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -34,18 +35,18 @@ class Desk:
     """An exchange over answers given in advance, and all that it did."""
 
     def __init__(
-        self, *answers: Answer, patience: timedelta = timedelta(0), refusals: Sequence[Wait | None] = ()
+        self, *answers: Answer, patience: timedelta = timedelta(0), refusals: Sequence[RetryAt | None] = ()
     ) -> None:
         self.answers = deque(answers)
-        self.budget = GenerousBudget(deque(refusals))
+        self.quota = GenerousQuota(deque(refusals))
         self.clock = StoppedClock(NOW)
         self.transport = ScriptedTransport(self._next, [ROOT])
         self.exchange = Exchange(
-            self.transport, self.budget, self.clock, IDENTITIES, patience=patience, sleep=self.clock.sleep
+            self.transport, self.quota, self.clock, IDENTITIES, patience=patience, sleep=self.clock.sleep
         )
 
     def _next(self, request: Request) -> Answer:
-        self.budget.log.append("send")
+        self.quota.log.append("send")
         return self.answers.popleft()
 
     async def ask(self, request: Request | None = None, purpose: Purpose = Purpose.BACKGROUND) -> Any:
@@ -57,8 +58,8 @@ async def test_reserved_before_it_is_sent_and_settled_after() -> None:
     good = answer([], seconds=0.2)
     desk = Desk(good)
     assert await desk.ask(asking(points=3), Purpose.MANUAL) == good
-    assert desk.budget.log == ["reserve", "send", "settle"]
-    (ask,) = desk.budget.asks
+    assert desk.quota.log == ["reserve", "send", "settle"]
+    (ask,) = desk.quota.requests
     assert (ask.identity, ask.resource, ask.purpose, ask.points) == ("token:1", Resource.CORE, Purpose.MANUAL, 3)
     assert desk.exchange.identity(Upstream.PYPI) == "index:x"
 
@@ -80,34 +81,34 @@ async def test_what_a_question_costs(answered: Answer, points: int) -> None:
     """Nothing for a 304 or where nothing reached the upstream, else its points: also where the answer was lost."""
     desk = Desk(answered)
     await desk.ask(asking(points=3))
-    (bill,) = desk.budget.bills
-    assert bill.points == points
-    assert bill.throttled is None
+    (usage,) = desk.quota.usages
+    assert usage.points == points
+    assert usage.pause is None
 
 
-async def test_the_bill_tells_seconds_attempts_and_quota() -> None:
+async def test_the_usage_has_seconds_attempts_and_quota() -> None:
     """What the answer took and what its headers say is left, on errors too."""
     desk = Desk(Response(502, QUOTA_HEADERS, b"", seconds=1.5, attempts=2))
     await desk.ask()
-    (bill,) = desk.budget.bills
-    assert (bill.seconds, bill.attempts) == (1.5, 2)
-    assert bill.quota == Quota("", 5000, 7, datetime.fromtimestamp(1_800_000_000, UTC))
+    (usage,) = desk.quota.usages
+    assert (usage.seconds, usage.attempts) == (1.5, 2)
+    assert usage.quota == ReportedQuota("", 5000, 7, datetime.fromtimestamp(1_800_000_000, UTC))
 
 
 async def test_an_index_tells_no_quota() -> None:
     """Headers of that name from another upstream mean nothing."""
     desk = Desk(Response(200, QUOTA_HEADERS, b""))
     await desk.ask(asking(upstream=Upstream.PYPI, resource=Resource.PYPI))
-    assert desk.budget.bills[0].quota is None
-    assert desk.budget.asks[0].identity == "index:x"
+    assert desk.quota.usages[0].quota is None
+    assert desk.quota.requests[0].identity == "index:x"
 
 
-async def test_throttling_is_in_the_bill() -> None:
+async def test_throttling_is_in_the_usage() -> None:
     """A limit's answer pauses everybody who shares the identity."""
     desk = Desk(answer({"message": "secondary rate limit"}, 403, {"retry-after": "30"}))
     outcome = await desk.ask()
     assert isinstance(outcome, Throttled)
-    assert desk.budget.bills[0].throttled == outcome
+    assert desk.quota.usages[0].pause == Pause(PauseCause.LIMIT, outcome.reason, retry_after=30 * SECOND)
 
 
 async def test_a_rejected_credential_pauses_the_identity() -> None:
@@ -115,27 +116,27 @@ async def test_a_rejected_credential_pauses_the_identity() -> None:
     desk = Desk(answer({"message": "Bad credentials"}, 401))
     outcome = await desk.ask()
     assert isinstance(outcome, Unauthorized)
-    assert desk.budget.bills[0].throttled == Throttled(outcome.reason, retry_after=Silences().rejected)
+    assert desk.quota.usages[0].pause == Pause(PauseCause.REJECTED, outcome.reason, Silences().rejected)
 
 
 async def test_a_rejected_app_pauses_the_identity_and_costs_nothing() -> None:
     """Its token is refused before the question is sent."""
     desk = Desk(NoAnswer(Fault.NO_CREDENTIAL, "GitHub refuses the App"))
     assert await desk.ask() == Unauthorized("GitHub refuses the App")
-    (bill,) = desk.budget.bills
-    assert bill.points == 0
-    assert bill.throttled == Throttled("GitHub refuses the App", retry_after=Silences().rejected)
+    (usage,) = desk.quota.usages
+    assert usage.points == 0
+    assert usage.pause == Pause(PauseCause.REJECTED, "GitHub refuses the App", Silences().rejected)
 
 
 async def test_how_long_a_rejected_credential_pauses() -> None:
     """Against a simulator with a compressed hour the silence is shorter."""
-    budget, clock = GenerousBudget(), StoppedClock(NOW)
+    quota, clock = GenerousQuota(), StoppedClock(NOW)
     transport = ScriptedTransport(lambda request: answer({}, 401), [ROOT])
-    exchange = Exchange(transport, budget, clock, IDENTITIES, silences=Silences(rejected=SECOND))
+    exchange = Exchange(transport, quota, clock, IDENTITIES, silences=Silences(rejected=SECOND))
     await exchange.ask(asking(), Purpose.BACKGROUND, classify)
-    throttled = budget.bills[0].throttled
-    assert throttled is not None
-    assert throttled.retry_after == SECOND
+    pause = quota.usages[0].pause
+    assert pause is not None
+    assert pause.retry_after == SECOND
 
 
 async def test_the_expected_seconds_follow_the_answers() -> None:
@@ -144,7 +145,7 @@ async def test_the_expected_seconds_follow_the_answers() -> None:
     for _ in range(3):
         await desk.ask()
     await desk.ask(asking(route="other"))
-    assert [ask.seconds for ask in desk.budget.asks] == [0.5, 2.0, pytest.approx(2.6), 0.5]
+    assert [ask.seconds for ask in desk.quota.requests] == [0.5, 2.0, pytest.approx(2.6), 0.5]
 
 
 # --- redirects and broken lines ---------------------------------------------------------------------------------
@@ -156,7 +157,7 @@ async def test_a_redirect_on_the_same_origin_is_followed(location: str) -> None:
     good = answer([])
     desk = Desk(answer(b"", 301, {"location": location}), good)
     assert await desk.ask(asking(headers={"accept": "x"}, max_bytes=77)) == good
-    assert desk.budget.log == ["reserve", "send", "settle"] * 2
+    assert desk.quota.log == ["reserve", "send", "settle"] * 2
     second = desk.transport.requests[1]
     assert second.url.lower().removeprefix(ROOT).removeprefix(":443") == "/b"
     assert (second.headers["accept"], second.max_bytes) == ("x", 77)
@@ -188,7 +189,7 @@ async def test_a_loop_of_redirects_ends() -> None:
     """The first request and three hops are sent, each reserved and settled; the fourth redirect is the last."""
     desk = Desk(*[answer(b"", 301, {"location": "/a"})] * 9)
     assert await desk.ask() == Malformed(f"redirected more than {MAX_HOPS} times")
-    assert desk.budget.log == ["reserve", "send", "settle"] * (1 + MAX_HOPS)
+    assert desk.quota.log == ["reserve", "send", "settle"] * (1 + MAX_HOPS)
 
 
 async def test_a_broken_line_is_tried_once_more() -> None:
@@ -196,8 +197,8 @@ async def test_a_broken_line_is_tried_once_more() -> None:
     good = answer([])
     desk = Desk(NoAnswer(Fault.BROKEN, "cut"), good)
     assert await desk.ask() == good
-    assert desk.budget.log == ["reserve", "send", "settle"] * 2
-    assert [bill.points for bill in desk.budget.bills] == [1, 1]
+    assert desk.quota.log == ["reserve", "send", "settle"] * 2
+    assert [usage.points for usage in desk.quota.usages] == [1, 1]
 
 
 async def test_a_line_that_stays_broken_is_a_fault() -> None:
@@ -228,42 +229,42 @@ async def test_a_break_after_a_redirect_is_tried_at_the_new_place() -> None:
 
 
 async def test_without_patience_a_wait_is_deferred() -> None:
-    """Nothing is sent and nothing slept: the question goes back with the moment that the budget named."""
-    desk = Desk(refusals=[Wait(NOW + SECOND, "quota")])
+    """Nothing is sent and nothing slept: the question goes back with the moment that the ledger named."""
+    desk = Desk(refusals=[RetryAt(NOW + SECOND, "quota")])
     assert await desk.ask() == Deferred(NOW + SECOND, "quota")
-    assert desk.budget.log == ["reserve"]
+    assert desk.quota.log == ["reserve"]
     assert desk.clock.now() == NOW
 
 
 async def test_a_place_among_requests_under_way_is_waited_for() -> None:
     """Without patience for the quota, a question still waits for its turn where the next answers make room."""
-    crowded = Wait(NOW + SECOND, "in flight", crowded=True)
+    crowded = RetryAt(NOW + SECOND, "in flight", contention=True)
     desk = Desk(answer([]), refusals=[crowded, None])
     assert isinstance(await desk.ask(), Response)
-    too_long = Desk(refusals=[Wait(NOW + 10 * SECOND, "in flight", crowded=True)])
+    too_long = Desk(refusals=[RetryAt(NOW + 10 * SECOND, "in flight", contention=True)])
     assert await too_long.ask() == Deferred(NOW + 10 * SECOND, "in flight")
 
 
 async def test_patience_waits_for_leave() -> None:
     """Somebody who looks on waits out what is within his patience, and is then answered."""
-    refusals = [Wait(NOW + 2 * SECOND, "pace"), Wait(NOW + 5 * SECOND, "pace")]
+    refusals = [RetryAt(NOW + 2 * SECOND, "pace"), RetryAt(NOW + 5 * SECOND, "pace")]
     desk = Desk(answer([]), patience=10 * SECOND, refusals=refusals)
     await desk.ask()
     assert desk.clock.now() == NOW + 5 * SECOND
-    assert desk.budget.log == ["reserve", "reserve", "reserve", "send", "settle"]
+    assert desk.quota.log == ["reserve", "reserve", "reserve", "send", "settle"]
 
 
 async def test_patience_ends() -> None:
     """What is beyond it is deferred at once, counted from the first refusal on."""
-    refusals = [Wait(NOW + 6 * SECOND, "pace"), Wait(NOW + 12 * SECOND, "pace")]
+    refusals = [RetryAt(NOW + 6 * SECOND, "pace"), RetryAt(NOW + 12 * SECOND, "pace")]
     desk = Desk(patience=10 * SECOND, refusals=refusals)
     assert await desk.ask() == Deferred(NOW + 12 * SECOND, "pace")
     assert desk.clock.now() == NOW + 6 * SECOND
 
 
 async def test_a_wait_that_is_over_ends_too() -> None:
-    """A budget that keeps naming the past is asked again a little later each time, and not for ever."""
-    desk = Desk(patience=SECOND / 50, refusals=[Wait(NOW, "late")] * 2 + [Wait(NOW + SECOND, "pace")])
+    """A ledger that keeps naming the past is asked again a little later each time, and not for ever."""
+    desk = Desk(patience=SECOND / 50, refusals=[RetryAt(NOW, "late")] * 2 + [RetryAt(NOW + SECOND, "pace")])
     assert await desk.ask() == Deferred(NOW + SECOND, "pace")
     assert NOW < desk.clock.now() < NOW + SECOND
 
@@ -271,7 +272,7 @@ async def test_a_wait_that_is_over_ends_too() -> None:
 async def test_a_redirect_needs_leave_of_its_own() -> None:
     """With the quota spent in between, the question is deferred: the hop is not sent."""
     later = NOW + SHORT_WAIT + SECOND
-    desk = Desk(answer(b"", 301, {"location": "/b"}), refusals=[None, Wait(later, "quota")])
+    desk = Desk(answer(b"", 301, {"location": "/b"}), refusals=[None, RetryAt(later, "quota")])
     assert await desk.ask() == Deferred(later, "quota")
     assert len(desk.transport.requests) == 1
 
@@ -292,7 +293,7 @@ async def test_a_route_that_hangs_is_left_alone() -> None:
     assert "not asked" in second.reason
     assert isinstance(third, Response)
     assert [request.url for request in desk.transport.requests] == [ROOT + "/a", ROOT + "/c"]
-    assert len(desk.budget.bills) == 2
+    assert len(desk.quota.usages) == 2
 
 
 async def test_only_that_route_is_left_alone() -> None:
@@ -354,12 +355,12 @@ async def test_a_stream_is_reserved_and_settled_alike() -> None:
     outcome = await desk.exchange.stream(asking(), Purpose.BACKGROUND, fed.append, lambda found: found)
     assert isinstance(outcome, Response)
     assert (b"".join(fed), outcome.body) == (b"[1, 2]", b"")
-    assert desk.budget.log == ["reserve", "send", "settle"]
+    assert desk.quota.log == ["reserve", "send", "settle"]
 
 
 async def test_a_stream_waits_for_leave_and_follows_nothing() -> None:
     """Deferred as any question is; a redirect is an outcome, and nothing of it is fed."""
-    desk = Desk(answer(b"away", 301, {"location": "/b"}), refusals=[Wait(NOW + SECOND, "quota"), None])
+    desk = Desk(answer(b"away", 301, {"location": "/b"}), refusals=[RetryAt(NOW + SECOND, "quota"), None])
     fed: list[bytes] = []
     first = await desk.exchange.stream(asking(), Purpose.BACKGROUND, fed.append, classify)
     second = await desk.exchange.stream(asking(), Purpose.BACKGROUND, fed.append, classify)
@@ -378,11 +379,11 @@ async def test_whoever_watches_sees_every_request() -> None:
             seen.append((request.url, outcome))
 
     answers = deque([answer({}, 301, {"location": "/b"}), answer({}, 500, {"x-github-request-id": "C0:FF:EE"})])
-    budget, clock = GenerousBudget(), StoppedClock(NOW)
+    quota, clock = GenerousQuota(), StoppedClock(NOW)
     transport = ScriptedTransport(lambda request: answers.popleft(), [ROOT])
-    exchange = Exchange(transport, budget, clock, IDENTITIES, watch=Seeing())
+    exchange = Exchange(transport, quota, clock, IDENTITIES, watch=Seeing())
     outcome = await exchange.ask(asking(), Purpose.BACKGROUND, classify)
-    budget.refusals.append(Wait(NOW + timedelta(hours=1), "primary quota"))
+    quota.refusals.append(RetryAt(NOW + timedelta(hours=1), "primary quota"))
     await exchange.ask(asking(), Purpose.BACKGROUND, classify)
     assert seen == [(f"{ROOT}/a", Moved("/b")), (f"{ROOT}/b", outcome)]
     assert isinstance(outcome, Transient)

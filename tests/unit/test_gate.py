@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from fetcher import model
 from fetcher.commits import commit_days, history_start
 from fetcher.gate import (
+    LIST_LAG,
     Derived,
     History,
     derive,
@@ -25,9 +26,20 @@ from fetcher.gate import (
     is_current,
     is_list_refused,
     needs_list,
+    settle,
     to_request,
 )
-from fetcher.model import DETAIL_SOURCES, Contribution, Contributors, RepoRef, Source, SourceState, Target
+from fetcher.model import (
+    DETAIL_SOURCES,
+    Contribution,
+    Contributors,
+    DueReason,
+    OutcomeKind,
+    RepoRef,
+    Source,
+    SourceState,
+    Target,
+)
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Push
 from fetcher.simulator.git_log import git_log, limited, total, walk
@@ -147,13 +159,15 @@ class Upstream:
         commits = [model.Commit(one.oid, one.author.login, one.authored_at.date(), len(one.parents) > 1) for one in log]
         return History(oid, total(repository.history, oid), tuple(commits), repository.pushed_at)
 
-    def target(self, contributors: Contributors | None = None) -> Target:
-        """Return the package with the list and the days of the present head stored."""
+    def target(self, stored: Derived | None = None) -> Target:
+        """Return the package with the days of the present head stored, and contributors: the true ones or these."""
         history, now = self.history(), self.clock.now()
         states = {
             source: SourceState(source, answered_at=now, revision=history.oid, due_at=now + 30 * DAY)
             for source in DETAIL_SOURCES
         }
+        if stored is not None:
+            states[Source.CONTRIBUTORS] = replace(states[Source.CONTRIBUTORS], due_reason=stored.open)
         return Target(
             package_id=1,
             slug="repo",
@@ -164,7 +178,7 @@ class Upstream:
             database_id=1,
             project=None,
             states=states,
-            contributors=contributors or self.truth,
+            contributors=stored.contributors if stored else self.truth,
             commit_days=commit_days(history.commits, now.date(), history.total, merges=True),
             head_oid=history.oid,
         )
@@ -235,6 +249,7 @@ branches = st.builds(
 )
 forced_pushes = st.builds(Forced, dropped=st.integers(1, 9), then=pushes)
 amendments = st.builds(Forced, dropped=st.just(1), then=st.builds(Push, login=someone))
+lags = st.timedeltas(timedelta(0), LIST_LAG - timedelta(seconds=1))
 pauses = st.timedeltas(timedelta(minutes=1), 3 * DAY) | st.just(timedelta(minutes=1))
 
 
@@ -244,6 +259,17 @@ def some(*kinds: st.SearchStrategy[Any], least: int = 1) -> st.SearchStrategy[li
 
 
 # --- contributors from the history --------------------------------------------------------------------------------
+
+
+def is_as_open_as_said(derived: Derived, truth: Contributors) -> None:
+    """Check that contributors are the true ones but for what is open: their order, or everything."""
+    match derived.open:
+        case None:
+            assert derived.contributors == truth
+        case DueReason.ORDER:
+            assert set(derived.contributors.people) == set(truth.people)
+        case _:
+            assert derived.open is DueReason.SETTLING
 
 
 def keeps_everybody(derived: Derived, known: Contributors, history: History) -> None:
@@ -257,52 +283,49 @@ def keeps_everybody(derived: Derived, known: Contributors, history: History) -> 
 
 @given(counts, ages, some(pushes, branches, forced_pushes, amendments))
 @settings(max_examples=300)
-def test_what_is_settled_is_true(starting: list[int], old: list[int], steps: list[tuple[Step, timedelta]]) -> None:
-    """After any pushes the derived contributors are the true ones, or unsettled and complete."""
+def test_what_is_not_open_is_true(starting: list[int], old: list[int], steps: list[tuple[Step, timedelta]]) -> None:
+    """After any pushes the derived contributors are the true ones, or open and complete."""
     upstream = Upstream.started(starting, old)
     target = upstream.target()
     upstream.take(steps)
     history = upstream.history()
     derived = derive(target, history)
     assert derived is not None
-    if derived.settled:
-        assert derived.contributors == upstream.truth
-    else:
-        assert target.contributors is not None
-        keeps_everybody(derived, target.contributors, history)
+    is_as_open_as_said(derived, upstream.truth)
+    assert target.contributors is not None
+    keeps_everybody(derived, target.contributors if derived.open else upstream.truth, history)
 
 
 @given(counts, some(pushes, least=2))
-def test_plain_pushes_are_settled(starting: list[int], steps: list[tuple[Step, timedelta]]) -> None:
-    """Pushes on top of the head settle everything, but for equal counts that were not equal before."""
+def test_plain_pushes_leave_nothing_open(starting: list[int], steps: list[tuple[Step, timedelta]]) -> None:
+    """Pushes on top of the head leave nothing open, but for equal counts that were not equal before."""
     upstream = Upstream.started(starting)
     target = upstream.target()
     upstream.take(steps)
     numbers = [person.commits for person in upstream.truth.people]
     assume(len(numbers) == len(set(numbers)))
-    assert derive(target, upstream.history()) == Derived(upstream.truth, settled=True)
+    assert derive(target, upstream.history()) == Derived(upstream.truth, None)
 
 
-@given(counts, some(pushes, least=1), some(pushes, least=1))
-def test_what_was_derived_can_be_derived_from(
+@given(counts, some(pushes, branches, forced_pushes), some(pushes, branches))
+def test_what_was_derived_is_derived_from(
     starting: list[int], first: list[tuple[Step, timedelta]], second: list[tuple[Step, timedelta]]
 ) -> None:
-    """Settled contributors of one head are as good a start for the next head as GitHub's list."""
+    """Derived contributors are a start for the next head, and what was open of them stays open."""
     upstream = Upstream.started(starting)
     target = upstream.target()
     upstream.take(first)
     derived = derive(target, upstream.history())
     assert derived is not None
-    assume(derived.settled)
-    target = upstream.target(derived.contributors)
+    target = upstream.target(derived)
     upstream.take(second)
     again = derive(target, upstream.history())
     assert again is not None
-    assert again.contributors == upstream.truth or not again.settled
+    is_as_open_as_said(again, upstream.truth)
 
 
 @given(counts, some(pushes, least=0), st.one_of(forced_pushes, amendments), some(pushes, least=0))
-def test_a_forced_push_settles_nothing(
+def test_a_forced_push_leaves_all_open(
     starting: list[int], before: list[tuple[Step, timedelta]], forced: Forced, after: list[tuple[Step, timedelta]]
 ) -> None:
     """Commits that were taken away cannot be subtracted: everybody is kept until GitHub's list is requested."""
@@ -313,31 +336,31 @@ def test_a_forced_push_settles_nothing(
     history = upstream.history()
     derived = derive(target, history)
     assert derived is not None
-    assert not derived.settled
+    assert derived.open is DueReason.SETTLING
     assert target.contributors is not None
     keeps_everybody(derived, target.contributors, history)
 
 
-def test_an_old_branch_settles_nothing() -> None:
+def test_an_old_branch_leaves_all_open() -> None:
     """A merged branch with commits older than the former head leaves open which commits are new."""
     upstream = Upstream.started([5, 3])
     target = upstream.target()
     upstream.take([(Branch(back=2, login="eve", commits=2, days=100, merger="ann"), HOUR)])
     derived = derive(target, upstream.history())
-    assert derived == Derived(people("ann:5 bob:3 eve:2"), settled=False)
+    assert derived == Derived(people("ann:5 bob:3 eve:2"), DueReason.SETTLING)
 
 
-def test_a_young_branch_is_settled() -> None:
+def test_a_young_branch_leaves_nothing_open() -> None:
     """A merged branch whose commits are all younger than the former head is counted, and so is the merge."""
     upstream = Upstream.started([5, 3])
     target = upstream.target()
     upstream.clock.advance(DAY)
     upstream.take([(Branch(back=2, login="eve", commits=2, days=0, merger="ann"), HOUR)])
-    assert derive(target, upstream.history()) == Derived(people("ann:6 bob:3 eve:2"), settled=True)
+    assert derive(target, upstream.history()) == Derived(people("ann:6 bob:3 eve:2"), None)
 
 
 @pytest.mark.parametrize(
-    ("pushed", "expected", "settled"),
+    ("pushed", "expected", "certain"),
     [
         ("ann", "ann:10 bob:5 cho:5 dan:4", True),
         ("", "ann:9 bob:5 cho:5 dan:4", True),
@@ -354,27 +377,36 @@ def test_a_young_branch_is_settled() -> None:
         ("dan dan bob", "ann:9 bob:6 dan:6 cho:5", False),
     ],
 )
-def test_the_order_of_equal_counts(pushed: str, expected: str, settled: bool) -> None:  # noqa: FBT001
-    """Two with equal counts keep their order if their counts were equal before, and else it is not settled."""
+def test_the_order_of_equal_counts(pushed: str, expected: str, certain: bool) -> None:  # noqa: FBT001
+    """Two with equal counts keep their order if their counts were equal before, and else their order is open."""
     upstream = Upstream.started([9, 5, 5, 4])
     target = upstream.target()
     upstream.clock.advance(DAY)
     upstream.take([(Push(login=login), HOUR) for login in reversed(pushed.split())] or [(Push(anonymous=True), HOUR)])
     derived = derive(target, upstream.history())
     assert derived is not None
-    assert derived.settled is settled
+    assert derived.open is (None if certain else DueReason.ORDER)
     expected_people = people(expected)
-    if settled:
+    if certain:
         assert derived.contributors == expected_people
-    else:
-        assert set(derived.contributors.people) == set(expected_people.people)
+    assert set(derived.contributors.people) == set(expected_people.people)
 
 
-def test_the_same_head_confirms_the_stored_contributors() -> None:
+@pytest.mark.parametrize("still_open", [None, DueReason.ORDER, DueReason.SETTLING])
+def test_the_same_head_changes_nothing(still_open: DueReason | None) -> None:
     """With an unmoved head the stored contributors stay, whatever the rest of the history shows."""
     upstream = Upstream.started([3, 2, 1, 1])
-    stored = people("ann:3 bob:2")
-    assert derive(upstream.target(stored), upstream.history()) == Derived(stored, settled=True)
+    stored = Derived(people("ann:3 bob:2"), still_open)
+    assert derive(upstream.target(stored), upstream.history()) == stored
+
+
+@pytest.mark.parametrize("reason", [DueReason.RECHECK, DueReason.SLOT, DueReason.WEEKS])
+def test_only_an_open_question_stays_open(reason: DueReason) -> None:
+    """Contributors that are due for any other reason have nothing open."""
+    upstream = Upstream.started([3, 2])
+    target = upstream.target(Derived(upstream.truth, reason))
+    upstream.take([(Push(login="ann"), HOUR)])
+    assert derive(target, upstream.history()) == Derived(people("ann:4 bob:2"), None)
 
 
 @pytest.mark.parametrize(
@@ -428,10 +460,10 @@ def test_new_commits_are_certain_only_from_the_same_head(lost: str) -> None:
             states[Source.COMMITS] = replace(states[Source.COMMITS], revision="0" * 40)
     upstream.take([(Push(login="ann"), HOUR), (Push(login="eve"), HOUR)])
     derived = derive(replace(target, states=states), upstream.history())
-    assert derived == Derived(people("ann:5 bob:3 eve:1"), settled=False)
+    assert derived == Derived(people("ann:5 bob:3 eve:1"), DueReason.SETTLING)
 
 
-def test_a_page_that_ends_before_the_former_head_settles_nothing() -> None:
+def test_a_page_that_ends_before_the_former_head_leaves_all_open() -> None:
     """Of more new commits than were read, the authors of those that were read are added."""
     upstream = Upstream.started([5, 3])
     target = upstream.target()
@@ -439,9 +471,195 @@ def test_a_page_that_ends_before_the_former_head_settles_nothing() -> None:
     history = upstream.history()
     for shown in (2, 5):
         cut = replace(history, commits=history.commits[:shown])
-        assert derive(target, cut) == Derived(people("ann:5 bob:3 eve:2"), settled=False)
+        assert derive(target, cut) == Derived(people("ann:5 bob:3 eve:2"), DueReason.SETTLING)
     cut = replace(history, commits=history.commits[:6])
-    assert derive(target, cut) == Derived(people("ann:8 bob:3 eve:2"), settled=True)
+    assert derive(target, cut) == Derived(people("ann:8 bob:3 eve:2"), None)
+
+
+# --- GitHub's list and the history --------------------------------------------------------------------------------
+
+
+@given(
+    counts,
+    ages,
+    some(pushes, branches, forced_pushes, amendments, least=0),
+    lags,
+    st.timedeltas(timedelta(0), 12 * HOUR),
+)
+@settings(max_examples=300)
+def test_a_list_hours_old(
+    starting: list[int], old: list[int], steps: list[tuple[Step, timedelta]], age: timedelta, later: timedelta
+) -> None:
+    """A list of any state of the last hours gives true counts or leaves all open, and never costs a person."""
+    upstream = Upstream.started(starting, old)
+    target = upstream.target()
+    upstream.take(steps)
+    upstream.clock.advance(later)
+    history, listed = upstream.history(), upstream.list_of(age)
+    derived = derive(target, history)
+    assert derived is not None
+    found = settle(listed, derived, history, upstream.clock.now())
+    is_as_open_as_said(found, upstream.truth)
+    if history.is_young(upstream.clock.now()):
+        keeps_everybody(found, listed, history)
+
+
+@given(counts, st.lists(st.tuples(some(pushes, branches, forced_pushes), st.none() | lags), min_size=2, max_size=4))
+@settings(max_examples=200)
+def test_lists_hours_old_of_several_heads(
+    starting: list[int], rounds: list[tuple[list[tuple[Step, timedelta]], timedelta | None]]
+) -> None:
+    """Head after head, with GitHub's list or without it, nothing that is wrong passes for confirmed."""
+    upstream = Upstream.started(starting)
+    target = upstream.target()
+    for steps, age in rounds:
+        upstream.take(steps)
+        history = upstream.history()
+        found = derive(target, history)
+        assert found is not None
+        if age is not None:
+            found = settle(upstream.list_of(age), found, history, upstream.clock.now())
+        is_as_open_as_said(found, upstream.truth)
+        assert len(logins(found.contributors)) == len(set(logins(found.contributors)))
+        target = upstream.target(found)
+
+
+@given(counts, ages, some(pushes, branches, forced_pushes), st.timedeltas(timedelta(0), 12 * HOUR))
+def test_a_first_list_hours_old(
+    starting: list[int], old: list[int], steps: list[tuple[Step, timedelta]], age: timedelta
+) -> None:
+    """Without a stored list nothing confirms a list of a young head, and nobody of its history is lost."""
+    upstream = Upstream.started(starting, old)
+    upstream.take(steps)
+    upstream.clock.advance(-steps[-1][1])
+    history, listed = upstream.history(), upstream.list_of(age)
+    found = settle(listed, None, history, upstream.clock.now())
+    assert found.open is DueReason.SETTLING
+    keeps_everybody(found, listed, history)
+    known = {person.login: person.commits for person in listed.people}
+    assert {p.login: p.commits for p in found.contributors.people if p.login in known} == known
+
+
+def settled(upstream: Upstream, target: Target, listed: Contributors) -> Derived:
+    """Settle ``listed`` against the contributors derived from the present history."""
+    history = upstream.history()
+    return settle(listed, derive(target, history), history, upstream.clock.now())
+
+
+@pytest.mark.parametrize("behind", [0, 1, 2, 3])
+def test_a_list_some_commits_behind_a_young_head(behind: int) -> None:
+    """A list of the head, or of any commit since the stored one, confirms what the history says of the head."""
+    upstream = Upstream.started([5, 3, 2])
+    target = upstream.target()
+    lists = [upstream.truth]
+    for login in ("cho", "eve", "bob"):
+        upstream.take([(Push(login=login), timedelta(minutes=5))])
+        lists.append(upstream.truth)
+    found = settled(upstream, target, lists[-1 - behind])
+    assert found == Derived(people("ann:5 bob:4 cho:3 eve:1"), None)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "ann:5 bob:4 cho:2 eve:1 dan:1",
+        "ann:5 bob:4 cho:3 eve:1",
+        "ann:5 bob:2 cho:3 eve:1 dan:1",
+        "ann:3 bob:4 cho:3 eve:1 dan:1",
+        "ann:6 bob:4 cho:3 eve:1 dan:1",
+        "ann:5 bob:4 cho:3 eve:1 dan:1 fay:1",
+        "bob:4 cho:3 eve:1 dan:1",
+    ],
+)
+def test_a_list_of_no_commit_of_the_history(listed: str) -> None:
+    """Counts that the history had at none of its commits are kept, and leave all open."""
+    upstream = Upstream.started([5, 3, 2, 1])
+    target = upstream.target()
+    upstream.take([(Push(login=login), timedelta(minutes=5)) for login in ("cho", "eve", "bob")])
+    found = settled(upstream, target, people(listed))
+    assert found.open is DueReason.SETTLING
+    assert set(found.contributors.people) >= set(people(listed).people)
+
+
+@pytest.mark.parametrize("step", [Forced(1, Push(login="ann")), Branch(1, "bob", 1, 90, "bob")])
+def test_a_list_from_before_the_push_confirms_nothing(step: Step) -> None:
+    """After a forced push or the merge of an old branch, a list from before it is not taken for that of the head."""
+    upstream = Upstream.started([5, 3])
+    target, before = upstream.target(), upstream.truth
+    upstream.take([(step, HOUR)])
+    assert upstream.truth != before
+    found = settled(upstream, target, before)
+    assert found == Derived(before, DueReason.SETTLING)
+
+
+@pytest.mark.parametrize(
+    ("age", "pushed", "trusted"),
+    [
+        (LIST_LAG, True, True),
+        (LIST_LAG - timedelta(microseconds=1), True, False),
+        (timedelta(0), True, False),
+        (100 * DAY, False, False),
+    ],
+)
+def test_a_list_of_an_old_head_is_taken_as_it_is(age: timedelta, pushed: bool, trusted: bool) -> None:  # noqa: FBT001
+    """Hours after a push the list is GitHub's verdict, also about people whom it leaves out."""
+    upstream = Upstream.started([5, 3])
+    target = upstream.target()
+    upstream.take([(Push(login="eve"), age)])
+    history, listed = upstream.history(), people("ann:9 fay:2")
+    history = history if pushed else replace(history, pushed_at=None)
+    for derived in (derive(target, history), None):
+        found = settle(listed, derived, history, upstream.clock.now())
+        assert (found == Derived(listed, None)) is trusted
+
+
+def test_a_list_that_lacks_a_newcomer() -> None:
+    """A newcomer of the last hours stays, with the counts that the list shows of everybody it has."""
+    upstream = Upstream.started([5, 3])
+    target = upstream.target()
+    upstream.take([(Push(login="eve"), HOUR)])
+    assert settled(upstream, target, people("ann:5 bob:3")) == Derived(people("ann:5 bob:3 eve:1"), None)
+    found = settled(upstream, target, people("ann:7 bob:3"))
+    assert found == Derived(people("ann:7 bob:3 eve:1"), DueReason.SETTLING)
+
+
+def test_a_list_ahead_of_the_history() -> None:
+    """A list with commits that came after the head was read is kept, and leaves all open."""
+    upstream = Upstream.started([5, 3])
+    target = upstream.target()
+    upstream.take([(Push(login="bob"), HOUR)])
+    found = settled(upstream, target, people("ann:5 bob:5 eve:1"))
+    assert found == Derived(people("ann:5 bob:5 eve:1"), DueReason.SETTLING)
+
+
+def test_the_list_decides_the_order_of_equal_counts() -> None:
+    """Equal counts stand in the list's order where they were equal in the list, and else their order is open."""
+    upstream = Upstream.started([5, 3])
+    target = upstream.target()
+    upstream.take([(Push(commits=2, login="bob"), HOUR)])
+    for listed in ("bob:5 ann:5", "ann:5 bob:5"):
+        assert settled(upstream, target, people(listed)) == Derived(people(listed), None)
+    assert settled(upstream, target, people("ann:5 bob:4")).open is DueReason.ORDER
+
+
+def test_a_list_confirms_nothing_while_all_is_open() -> None:
+    """Contributors that are open as a whole wait for the list of an older head; an open order does not."""
+    upstream = Upstream.started([5, 3])
+    targets = {reason: upstream.target(Derived(upstream.truth, reason)) for reason in DueReason}
+    upstream.take([(Push(login="ann"), HOUR)])
+    found = {reason: settled(upstream, target, upstream.truth).open for reason, target in targets.items()}
+    assert [reason for reason in found if found[reason]] == [DueReason.SETTLING]
+    assert found[DueReason.SETTLING] is DueReason.SETTLING
+
+
+def test_a_person_whom_neither_list_nor_history_shows_is_let_go() -> None:
+    """After a forced push that took a person's only commit away, a list without that person counts."""
+    upstream = Upstream.started([5, 3])
+    upstream.take([(Push(login="eve"), DAY)])
+    target = upstream.target()
+    upstream.take([(Forced(1, Push(login="fay")), HOUR)])
+    found = settled(upstream, target, people("ann:5 bob:3"))
+    assert found == Derived(people("ann:5 bob:3 fay:1"), DueReason.SETTLING)
 
 
 # --- what to request ----------------------------------------------------------------------------------------------
@@ -459,7 +677,7 @@ def claimed(list_: dict[str, Any] | None = None, days: dict[str, Any] | None = N
 
 
 CURRENT = {"revision": "new"}
-REFUSED = {"outcome": "blocked"}
+REFUSED = {"outcome": OutcomeKind.BLOCKED}
 NEVER = {"answered_at": None, "revision": None, "due_at": None}
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher import outcome
-from fetcher.model import DueReason, Source, SourceState
+from fetcher.model import DueReason, OutcomeKind, Source, SourceState
 from fetcher.outcome import (
     BlockCause,
     Blocked,
@@ -44,7 +44,9 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=n) for n in (1, 60, 3_600, 86_400))
 CADENCE = Cadence()
 FRESH = SourceState(Source.GITHUB)
-FAILING = SourceState(Source.GITHUB, failures=3, first_failed_at=NOW - DAY, message="before", outcome="transient")
+FAILING = SourceState(
+    Source.GITHUB, failures=3, first_failed_at=NOW - DAY, message="before", outcome=OutcomeKind.TRANSIENT
+)
 
 ids = st.integers(1, 2**40)
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -221,7 +223,7 @@ def test_waiting_is_no_failure(what: outcome.Outcome[Any], due_at: datetime) -> 
 )
 def test_three_strikes_over_two_days(fields: dict[str, Any], gone: bool) -> None:  # noqa: FBT001
     """Gone is what was missing three times in a row over at least two days; anything less may come back."""
-    usual = {"failures": 3, "outcome": "gone", "first_failed_at": NOW - 2 * DAY, "last_failed_at": NOW}
+    usual = {"failures": 3, "outcome": OutcomeKind.GONE, "first_failed_at": NOW - 2 * DAY, "last_failed_at": NOW}
     assert is_gone(SourceState(Source.GITHUB, **{**usual, **fields})) is gone
 
 
@@ -232,7 +234,7 @@ def test_missing_ones_take_days_to_strike_out() -> None:
         plan = schedule(7, state, Gone("404"), now, CADENCE)
         state = SourceState(
             Source.GITHUB,
-            outcome="gone",
+            outcome=OutcomeKind.GONE,
             failures=plan.failures,
             first_failed_at=plan.first_failed_at,
             last_failed_at=now,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.budget.rules import DOCUMENTED
 from fetcher.planner import Cadence
+from fetcher.quota.limits import DOCUMENTED
 from fetcher.simulator import limits as simulated
 from fetcher.sizing import Answers, Catalogue, Pass, Policy, Workers, daily_pass, first_pass, most_packages
 from fetcher.wire import Resource

@@ -10,7 +10,7 @@ import pytest
 import fetcher
 from fetcher.github.classify import classify, excerpt, message_of, read_quota, validators_of
 from fetcher.github.requests import API_VERSION
-from fetcher.model import Quota, Validators
+from fetcher.model import ReportedQuota, Validators
 from fetcher.outcome import (
     BlockCause,
     Blocked,
@@ -227,7 +227,7 @@ def test_an_app_that_is_refused_is_a_credential_that_is() -> None:
 
 def test_quota_is_read_off_any_answer() -> None:
     """The headers tell the quota, on an error as on a good answer."""
-    expected = Quota("core", 5000, 4987, RESET)
+    expected = ReportedQuota("core", 5000, 4987, RESET)
     assert read_quota(response([])) == expected
     assert read_quota(refusal(502, "Server Error")) == expected
 

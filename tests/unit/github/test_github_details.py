@@ -68,5 +68,12 @@ def test_participation() -> None:
     assert len(outcome.value) == 52
     assert outcome.value[0] == 3
     assert isinstance(read_participation(response(b"", 202)), NotReady)
-    assert isinstance(read_participation(response({"all": [1] * 51})), Malformed)
+    for count in (1, 51, 53):
+        outcome = read_participation(response({"all": [1] * count}))
+        assert outcome == Malformed(f"participation: expected 52 weeks, got {count}")
     assert isinstance(read_participation(response({"all": [-1] * 52})), Malformed)
+
+
+def test_participation_of_an_empty_repository() -> None:
+    """Read GitHub's empty lists as 52 weeks without a commit."""
+    assert read_participation(response({"all": [], "owner": []})) == Fetched((0,) * 52)

@@ -17,7 +17,7 @@ from fetcher.metrics import COUNTED, RedisCounters, Tally
 from fetcher.metrics.declared import OTHER, TASKS, Gauge, Histogram, TaskEnd
 from fetcher.metrics.families import families
 from fetcher.metrics.keeper import SILENT
-from fetcher.model import Purpose, Record, Source, Upstream
+from fetcher.model import Deferral, DueReason, MadeDue, Observed, OutcomeKind, Purpose, Source, Upstream
 from fetcher.outcome import NotModified, Throttled, Unauthorized
 from fetcher.wire import Answer, Fault, NoAnswer, Request, Resource, Response, Route
 from tasks.app import app
@@ -117,9 +117,9 @@ def test_refreshes_by_source_and_outcome() -> None:
     """What was asked, what was put off for want of quota, and nothing of what was only made due."""
     tally = Tally()
     records = [
-        Record(1, Source.PYPI, "lease", NOW, None, outcome="fetched", answered=True),
-        Record(2, Source.PYPI, "lease", NOW, NOW + timedelta(hours=1)),
-        Record(3, Source.COMMITS, None, NOW, NOW),
+        Observed(1, Source.PYPI, "lease", NOW, None, outcome=OutcomeKind.FETCHED, answered=True),
+        Deferral(2, Source.PYPI, "lease", NOW, NOW + timedelta(hours=1)),
+        MadeDue(3, Source.COMMITS, NOW, DueReason.MOVED),
     ]
     tally.refreshed(Purpose.MANUAL, 3, records)
     found = samples(tally)
@@ -158,7 +158,7 @@ def test_labels_come_from_closed_sets(route: Route, answer: Answer, outcome: str
     """Whatever upstreams answer, and whatever the database held: no label has a value that was not declared."""
     tally = Tally()
     tally.asked(asking(route), answer, None)
-    tally.refreshed(Purpose.MANUAL, 1, [Record(1, Source.PYPI, None, NOW, None, outcome=outcome)])
+    tally.refreshed(Purpose.MANUAL, 1, [Observed(1, Source.PYPI, None, NOW, None, outcome=outcome)])
     tally.task_ended(task, 1.0, TaskEnd.DONE)
     declared = {label.name: label.values | {OTHER} for metric in COUNTED for label in metric.labels}
     taken = tally.take()

@@ -122,13 +122,13 @@ def test_no_answer_passes_unless_it_cannot(read: Reader, fault: Fault) -> None:
 
 
 def test_html_where_json_was_asked(read: Reader) -> None:
-    """From Simple it says that a mirror lacks the JSON form, which is no failure; the JSON API has no other form."""
+    """Read a web page as no answer about a project, and as a root without its JSON form, which is no failure."""
     outcome = read(answered(200, b"<!DOCTYPE html>", content_type="text/html; charset=utf-8"))
-    assert isinstance(outcome, Malformed if read is READERS[0] else Unoffered)
+    assert isinstance(outcome, Unoffered if read is READERS[2] else Malformed)
 
 
-def test_not_acceptable_is_no_json_form() -> None:
-    """An index that negotiates strictly answers 406 where it lacks the JSON form."""
+def test_not_acceptable_is_no_form_at_all() -> None:
+    """An index that negotiates strictly answers 406 where it lacks every form that is accepted."""
     assert isinstance(READERS[1](answered(406)), Unoffered)
     assert isinstance(READERS[2](answered(406)), Unoffered)
 

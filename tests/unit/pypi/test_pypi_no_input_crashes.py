@@ -17,6 +17,7 @@ from fetcher.wire import Response
 DATA = Path(__file__).parents[2] / "data" / "pypi"
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 REAL = [(DATA / name).read_bytes() for name in ("json_project.json", "simple_project.json")]
+PAGE = (DATA / "simple_project.html").read_bytes()
 OUTCOMES = (*get_args(outcome.Failure), outcome.Fetched, outcome.NotModified, outcome.Moved, Partial, Unoffered)
 
 json_values = st.recursive(
@@ -31,6 +32,34 @@ headers = st.dictionaries(
     st.sampled_from(["content-type", "etag", "last-modified", "retry-after", "location", "x-pypi-last-serial"]),
     header_values,
 )
+
+
+TAGS = [
+    *(
+        b"<a href=x>",
+        b"</a>",
+        b"<a href='lesscpy-1.0.tar.gz' data-yanked>",
+        b"<a>",
+        b"<base href='http://['>",
+        b"<html>",
+    ),
+    *(b"<meta name=pypi:repository-version content=9>", b"<meta name=pypi:project-status content=x>", b"</html>"),
+    *(
+        b"<!--",
+        b"-->",
+        b"<![CDATA[",
+        b"<![x[",
+        b"<!x",
+        b"<?",
+        b"<script>",
+        b"</script",
+        b"<",
+        b">",
+        b"&#xd800;",
+        b"\x00",
+    ),
+    *(b"lesscpy-2.0.zip", b" ", b"=", b"'", b'"', b"\xff"),
+]
 
 
 def read_all(response: Response) -> None:
@@ -53,6 +82,26 @@ def read_all(response: Response) -> None:
 def test_random_bytes(status: int, fields: dict[str, str], body: bytes) -> None:
     """Any status with any headers and any bytes."""
     read_all(Response(status, fields, body))
+
+
+@given(st.lists(st.sampled_from(TAGS) | st.binary(max_size=4), max_size=40), st.sampled_from(["text/html", ""]))
+@settings(max_examples=300)
+def test_random_markup(pieces: list[bytes], kind: str) -> None:
+    """Read any run of tags, declarations and bytes as HTML."""
+    read_all(Response(200, {"content-type": kind}, b"".join(pieces)))
+
+
+@given(st.data())
+@settings(max_examples=300)
+def test_mutated_pages(data: st.DataObject) -> None:
+    """Read a real listing with some bytes taken out and others put in."""
+    mutated = bytearray(PAGE)
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(mutated)))
+        mutated[start : start + data.draw(st.integers(0, 30))] = data.draw(
+            st.binary(max_size=6) | st.sampled_from(TAGS)
+        )
+    read_all(Response(200, {"content-type": "text/html"}, bytes(mutated)))
 
 
 @given(json_values)

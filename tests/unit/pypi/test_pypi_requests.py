@@ -27,10 +27,11 @@ def test_names_are_canonical_and_quoted(root: str) -> None:
     assert json_request(root, "\ud800").url == f"{ROOT}/pypi/%3F/json"
 
 
-def test_simple_is_asked_for_its_json_form_only() -> None:
-    """Without this header the index answers HTML."""
-    for request in (simple_request(ROOT, "x"), root_request(ROOT)):
-        assert request.headers == {"accept": SIMPLE_JSON}
+def test_simple_is_asked_for_its_json_form_first() -> None:
+    """Accept HTML of a project where an index lacks the JSON form; of the root, which lists serials, only JSON."""
+    accepted = f"{SIMPLE_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+    assert simple_request(ROOT, "x").headers == {"accept": accepted}
+    assert root_request(ROOT).headers == {"accept": SIMPLE_JSON}
     assert json_request(ROOT, "x").headers == {"accept": "application/json"}
 
 

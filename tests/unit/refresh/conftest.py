@@ -17,7 +17,7 @@ import pytest
 
 from fetcher.exchange import Exchange
 from fetcher.github.requests import Api
-from fetcher.model import CatalogueEntry, Purpose, Record, Source, SourceState, StoredPackage, Upstream
+from fetcher.model import CatalogueEntry, Observed, Purpose, Source, SourceState, StoredPackage, Upstream
 from fetcher.planner import Cadence
 from fetcher.refresh.batches import BatchSize
 from fetcher.refresh.conductor import Conductor
@@ -40,7 +40,7 @@ from fetcher.simulator.server import Service, Settings
 from fetcher.simulator.statistics_jobs import Statistics
 from fetcher.simulator.world import World
 from fetcher.store import SqlStore, open_engine, upgrade
-from tests.fakes import GenerousBudget, SimulatorTransport, StoppedClock
+from tests.fakes import GenerousQuota, SimulatorTransport, StoppedClock
 from tests.stores import store_on
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
@@ -56,7 +56,7 @@ class House:
     world: World
     service: Service
     transport: SimulatorTransport
-    budget: GenerousBudget
+    quota: GenerousQuota
     store: SqlStore
     conductor: Conductor
     planner: Planner
@@ -142,9 +142,15 @@ class House:
         return self.get(slug).states[source]
 
 
-def records(reports: Sequence[Report], source: Source) -> list[Record]:
+def records(reports: Sequence[Report], source: Source) -> list[Observed]:
     """What was recorded of one source as asked or confirmed."""
-    return [record for report in reports for record in report.records if record.source is source and record.outcome]
+    observed = (record for report in reports for record in report.records if isinstance(record, Observed))
+    return [record for record in observed if record.source is source]
+
+
+def answered(report: Report) -> list[Source]:
+    """Return the sources that answered or were confirmed."""
+    return [record.source for record in report.records if isinstance(record, Observed) and record.answered]
 
 
 Build = Callable[..., Awaitable[House]]
@@ -184,12 +190,12 @@ async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
             service = Service(world, settings)
             transport = SimulatorTransport(service, token)
             opened.push_async_callback(transport.aclose)
-            budget, store, cadence = GenerousBudget(), store_on(engine), Cadence()
+            quota, store, cadence = GenerousQuota(), store_on(engine), Cadence()
             identities = {
                 Upstream.GITHUB: "anonymous" if token is None else "token:1",
                 Upstream.PYPI: "index:simulator",
             }
-            exchange = Exchange(transport, budget, clock, identities)
+            exchange = Exchange(transport, quota, clock, identities)
             api = Api(transport.github, f"{transport.github}/graphql", "github.com")
             histories = Histories(exchange, api, BatchSize(FIRST_SIZE))
             merges = MergesCheck(store, exchange, clock, api, histories, clock.sleep)
@@ -202,9 +208,9 @@ async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
                 LEASE,
             )
             lanes = lanes_for(anonymous=token is None)
-            planner = Planner(store, budget, clock, identities, lanes, LEASE, 3 * LEASE)
+            planner = Planner(store, quota, clock, identities, lanes, LEASE, 3 * LEASE)
             serials = SerialsCheck(store, exchange, clock, transport.index, cadence, threshold)
-            return House(clock, world, service, transport, budget, store, conductor, planner, serials, merges)
+            return House(clock, world, service, transport, quota, store, conductor, planner, serials, merges)
 
         yield build
 

@@ -45,7 +45,7 @@ async def test_without_a_token_an_unchanged_pass(build: Build) -> None:
     await house.work()
     assert house.log.count("repository", 304) == 1
     assert house.requests() == {"repository": 1}
-    assert house.budget.bills[-1].points == 0
+    assert house.quota.usages[-1].points == 0
     assert house.get("alpha").observed.participants == ("ann", "bob")
     assert house.get("alpha").observed.last_fetched == house.clock.now()
 
@@ -99,7 +99,7 @@ async def test_validators_of_another_credential_are_not_used(build: Build) -> No
     house = await build(token=None)
     await first_pass(house, "alpha")
     another = dict.fromkeys(Upstream, "anonymous:other")
-    house.conductor.statistics.exchange = Exchange(house.transport, house.budget, house.clock, another)
+    house.conductor.statistics.exchange = Exchange(house.transport, house.quota, house.clock, another)
     seen: list[Request] = []
     house.transport.interfere = seen.append
     house.tomorrow()

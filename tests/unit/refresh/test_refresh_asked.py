@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from fetcher.model import Purpose, Record, Source
+from fetcher.model import Deferral, DueReason, GivenBack, MadeDue, Purpose, Record, Source
 from fetcher.overview import Change, RefreshRequest, RequestState, SourceFailure
 from fetcher.refresh.asked import NO_ANSWER, NOTHING_TO_ASK, AskedRefreshes, changes, ending
 from fetcher.refresh.report import Report
@@ -92,9 +92,14 @@ def test_fields_that_differ() -> None:
         ([answered(2, Source.GITHUB)], RequestState.FAILED, [], NOTHING_TO_ASK),
         ([answered(1, Source.GITHUB), failed(1, Source.COMMITS, "not_ready")], RequestState.DONE, ["not_ready"], None),
         ([failed(1, Source.GITHUB, message=None)], RequestState.FAILED, ["transient"], NO_ANSWER),
-        ([Record(1, Source.GITHUB, "l", NOW, NOW + timedelta(hours=1))], RequestState.FAILED, ["deferred"], NO_ANSWER),
-        ([Record(1, Source.COMMITS, None, NOW, NOW), answered(1, Source.PYPI)], RequestState.DONE, [], None),
-        ([Record(1, Source.COMMITS, "l", NOW, NOW), answered(1, Source.PYPI)], RequestState.DONE, [], None),
+        (
+            [Deferral(1, Source.GITHUB, "l", NOW, NOW + timedelta(hours=1))],
+            RequestState.FAILED,
+            ["deferred"],
+            NO_ANSWER,
+        ),
+        ([MadeDue(1, Source.COMMITS, NOW, DueReason.MOVED), answered(1, Source.PYPI)], RequestState.DONE, [], None),
+        ([GivenBack(1, Source.COMMITS, "l"), answered(1, Source.PYPI)], RequestState.DONE, [], None),
     ],
 )
 def test_what_records_come_to(

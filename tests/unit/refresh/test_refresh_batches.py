@@ -1,4 +1,4 @@
-"""Batches that adapt: a bad repository costs no neighbour, an outage is not bisected to the end."""
+"""Batches that adapt: a bad item costs no neighbour, and an outage is not bisected to the end."""
 
 from __future__ import annotations
 
@@ -10,68 +10,45 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fetcher.github.graphql import BatchAnswer
 from fetcher.github.queries import MAX_NODES
-from fetcher.github.statistics import BatchAnswer, StatisticsOutcome
-from fetcher.model import RepoStats, Target
 from fetcher.outcome import Deferred, Failure, Fetched, Gone, Malformed, Overloaded, Throttled, Transient, Unauthorized
-from fetcher.refresh.batches import FIRST_SIZE, OUTAGE, SMALLEST, BatchSize, ask_in_batches
+from fetcher.refresh.batches import FIRST_SIZE, OUTAGE, SMALLEST, BatchSize, request_in_batches
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 
 
-def targets(count: int) -> list[Target]:
-    return [
-        Target(
-            number, str(number), "lease", frozenset(), repo=None, node_id=str(number), database_id=None, project=None
-        )
-        for number in range(count)
-    ]
+def fetched(item: str) -> Fetched[str]:
+    """Return the outcome that belongs to ``item`` and to no other."""
+    return Fetched(f"value of {item}")
 
 
-def fetched(target: Target) -> Fetched[RepoStats]:
-    """The statistics that are this target's own: its id is in them."""
-    return Fetched(
-        RepoStats(
-            node_id=str(target.package_id),
-            database_id=target.package_id + 1,
-            full_name="o/n",
-            stars=1,
-            forks=1,
-            watchers=1,
-            description="",
-            archived=False,
-            disabled=False,
-            empty=True,
-            default_branch=None,
-            head_oid=None,
-            head_committed_at=None,
-            pushed_at=None,
-        )
-    )
+def items(count: int) -> list[str]:
+    """Return ``count`` items, named by their places."""
+    return [f"i{number}" for number in range(count)]
 
 
 @dataclass
 class GitHub:
-    """Answers queries about numbered repositories, some of which it cannot bear."""
+    """Answers queries about named items, some of which it cannot bear."""
 
-    poison: Collection[int] = ()
+    poison: Collection[str] = ()
     failure: Failure = field(default=Overloaded("502"))
     seconds: float = 0.1
     bears: int = MAX_NODES
     """Larger queries are too much for it, whatever is in them."""
-    lost: Callable[[int, int], bool] = lambda package_id, place: False
-    """Who does not come back: by package id and place in the query."""
-    queries: list[list[int]] = field(default_factory=list)
+    lost: Callable[[str, int], bool] = lambda item, place: False
+    """Which items do not come back: by item and place in the query."""
+    queries: list[list[str]] = field(default_factory=list)
 
-    async def query(self, batch: Sequence[Target]) -> BatchAnswer | Failure | Deferred:
-        ids = [target.package_id for target in batch]
-        self.queries.append(ids)
-        assert 0 < len(ids) <= MAX_NODES
-        if len(ids) > self.bears or set(ids) & set(self.poison):
+    async def query(self, batch: Sequence[str]) -> BatchAnswer[str] | Failure | Deferred:
+        """Answer one query, which must hold an item and no more than GitHub takes."""
+        self.queries.append(list(batch))
+        assert 0 < len(batch) <= MAX_NODES
+        if len(batch) > self.bears or set(batch) & set(self.poison):
             return self.failure
-        outcomes: list[StatisticsOutcome] = [
-            Overloaded("missing") if self.lost(target.package_id, place) else fetched(target)
-            for place, target in enumerate(batch)
+        outcomes: list[Fetched[str] | Failure] = [
+            Overloaded("missing") if self.lost(item, place) else fetched(item) for place, item in enumerate(batch)
         ]
         return BatchAnswer(tuple(outcomes), self.seconds)
 
@@ -79,49 +56,46 @@ class GitHub:
 failures = st.sampled_from([Overloaded("502"), Transient("500"), Malformed("<html>")])
 
 
-@given(st.integers(1, 150), st.sets(st.integers(0, 149), max_size=3), failures)
+names = st.integers(0, 149).map("i{}".format)
+
+
+@given(st.integers(1, 150), st.sets(names, max_size=3), failures)
 @settings(max_examples=300)
-async def test_a_few_bad_repositories_cost_no_neighbour(count: int, poison: set[int], failure: Failure) -> None:
-    """Wherever up to three stand that make any query fail, all others get their own answer in the same pass."""
+async def test_a_few_bad_items_cost_no_neighbour(count: int, poison: set[str], failure: Failure) -> None:
+    """Wherever up to three stand that make any query fail, every other item gets its own outcome at its own place."""
     github = GitHub(poison, failure)
-    everybody = targets(count)
-    outcomes = await ask_in_batches(everybody, github.query, BatchSize())
-    for target in everybody:
-        expected = failure if target.package_id in poison else fetched(target)
-        assert outcomes[target.package_id] == expected
+    outcomes = await request_in_batches(items(count), github.query, BatchSize())
+    assert outcomes == [failure if item in poison else fetched(item) for item in items(count)]
     assert len(github.queries) <= 4 + 16 * (1 + len(poison))
 
 
-@given(st.integers(1, 150), st.sets(st.integers(0, 149), max_size=4), failures)
-async def test_more_bad_repositories_do_not_starve_their_neighbours(
-    count: int, poison: set[int], failure: Failure
-) -> None:
+@given(st.integers(1, 150), st.sets(names, max_size=4), failures)
+async def test_more_bad_items_do_not_starve_their_neighbours(count: int, poison: set[str], failure: Failure) -> None:
     """Where many bad ones look like an outage, the next passes take smaller steps, until only the bad are left."""
-    github, size, left = GitHub(poison, failure), BatchSize(), targets(count)
+    github, size, left = GitHub(poison, failure), BatchSize(), items(count)
     for _ in range(6):
-        outcomes = await ask_in_batches(left, github.query, size)
-        left = [target for target in left if not isinstance(outcomes[target.package_id], Fetched)]
-    assert {target.package_id for target in left} == {number for number in poison if number < count}
+        outcomes = await request_in_batches(left, github.query, size)
+        left = [item for item, outcome in zip(left, outcomes, strict=True) if not isinstance(outcome, Fetched)]
+    assert set(left) == poison & set(items(count))
 
 
 @given(st.integers(1, 1_000), failures)
 async def test_an_outage_is_not_bisected_to_the_end(count: int, failure: Failure) -> None:
-    """Where every query fails, a handful of them settles the matter, and everybody has the failure."""
-    github = GitHub(poison=range(count), failure=failure)
-    outcomes = await ask_in_batches(targets(count), github.query, BatchSize())
-    assert set(outcomes) == set(range(count))
-    assert set(outcomes.values()) == {failure}
+    """Where every query fails, a handful of them ends the pass, and every item has the failure."""
+    github = GitHub(poison=items(count), failure=failure)
+    outcomes = await request_in_batches(items(count), github.query, BatchSize())
+    assert outcomes == [failure] * count
     assert len(github.queries) <= 2 * OUTAGE
     assert sum(len(query) > 1 for query in github.queries) <= OUTAGE
 
 
 @given(st.integers(1, 300))
 async def test_an_answer_with_nothing_in_it_is_an_outage_too(count: int) -> None:
-    """Answers without an error in which nobody comes back are given up as well."""
-    github = GitHub(lost=lambda package_id, place: True)
-    outcomes = await ask_in_batches(targets(count), github.query, BatchSize())
-    assert set(outcomes) == set(range(count))
-    assert all(isinstance(outcome, Overloaded) for outcome in outcomes.values())
+    """Answers without an error in which no item comes back end the pass as well."""
+    github = GitHub(lost=lambda item, place: True)
+    outcomes = await request_in_batches(items(count), github.query, BatchSize())
+    assert len(outcomes) == count
+    assert all(isinstance(outcome, Overloaded) for outcome in outcomes)
     assert len(github.queries) <= 2 * OUTAGE
 
 
@@ -139,53 +113,70 @@ async def test_a_pass_ends_at_once_when_told_to_wait(outcome: Failure | Deferred
     """No further query is sent: what was answered stays, the rest has the outcome."""
     github = GitHub()
 
-    async def query(batch: Sequence[Target]) -> BatchAnswer | Failure | Deferred:
+    async def query(batch: Sequence[str]) -> BatchAnswer[str] | Failure | Deferred:
         answer = await github.query(batch)
         return answer if len(github.queries) <= after else outcome
 
-    outcomes = await ask_in_batches(targets(200), query, BatchSize())
+    outcomes = await request_in_batches(items(200), query, BatchSize())
     assert len(github.queries) == after + 1
-    answered = set(github.queries[0]) if after else set()
-    assert set(outcomes) == set(range(200))
-    assert all(isinstance(outcomes[n], Fetched) == (n in answered) for n in range(200))
-    assert {outcomes[n] for n in range(200) if n not in answered} == {outcome}
+    answered = github.queries[0] if after else []
+    assert outcomes == [fetched(item) if item in answered else outcome for item in items(200)]
 
 
 @given(st.integers(1, 200), st.integers(1, 60))
-async def test_silent_truncation_is_asked_again(count: int, told: int) -> None:
-    """Whoever did not come back is asked for again, until everybody has; nobody gets another's answer."""
-    github = GitHub(lost=lambda package_id, place: place >= told)
-    outcomes = await ask_in_batches(targets(count), github.query, BatchSize())
-    assert outcomes == {target.package_id: fetched(target) for target in targets(count)}
+async def test_silent_truncation_is_requested_again(count: int, shown: int) -> None:
+    """An item that did not come back is requested again, until every one has, and none gets another's outcome."""
+    github = GitHub(lost=lambda item, place: place >= shown)
+    outcomes = await request_in_batches(items(count), github.query, BatchSize())
+    assert outcomes == [fetched(item) for item in items(count)]
 
 
 async def test_one_that_never_comes_back_stands_alone() -> None:
-    """It is asked once more by itself and keeps its verdict; the others were asked once."""
-    github = GitHub(lost=lambda package_id, place: package_id == 7)
-    outcomes = await ask_in_batches(targets(50), github.query, BatchSize())
+    """It is requested once more by itself and keeps its outcome; the others were requested once."""
+    github = GitHub(lost=lambda item, place: item == "i7")
+    outcomes = await request_in_batches(items(50), github.query, BatchSize())
     assert isinstance(outcomes[7], Overloaded)
-    assert github.queries == [list(range(50)), [7]]
-    assert sum(isinstance(outcome, Fetched) for outcome in outcomes.values()) == 49
+    assert github.queries == [items(50), ["i7"]]
+    assert sum(isinstance(outcome, Fetched) for outcome in outcomes) == 49
 
 
-async def test_nobody_is_asked_for_nobody() -> None:
-    """Without targets there is no query."""
+async def test_equal_items_have_an_outcome_each() -> None:
+    """Items are told apart by their places: two packages of one repository are both answered."""
+    github = GitHub(lost=lambda item, place: place >= 2)
+    twice = ["a", "b", "a", "a"]
+    outcomes = await request_in_batches(twice, github.query, BatchSize())
+    assert outcomes == [fetched(item) for item in twice]
+
+
+async def test_without_items_nothing_is_requested() -> None:
+    """There is no query without items, and no outcome."""
     github = GitHub()
-    assert await ask_in_batches([], github.query, BatchSize()) == {}
+    assert await request_in_batches([], github.query, BatchSize()) == []
     assert github.queries == []
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_an_answer_of_another_length_is_an_error_of_ours(count: int) -> None:
+    """A reader that returns fewer or more outcomes than items would shift them, and is refused."""
+
+    async def query(batch: Sequence[str]) -> BatchAnswer[str]:
+        return BatchAnswer(tuple(fetched(str(n)) for n in range(count)), 0.1)
+
+    with pytest.raises(ValueError, match="zip"):
+        await request_in_batches(items(2), query, BatchSize())
 
 
 async def test_sizes_grow_while_answers_are_quick() -> None:
     """From near 50 by half to the most that a query takes, and no further."""
     github = GitHub()
-    await ask_in_batches(targets(500), github.query, BatchSize())
+    await request_in_batches(items(500), github.query, BatchSize())
     assert [len(query) for query in github.queries] == [50, 75, 100, 100, 100, 75]
 
 
 async def test_sizes_stay_while_answers_take_their_time() -> None:
     """Between quick and slow nothing changes."""
     github = GitHub(seconds=2.5)
-    await ask_in_batches(targets(150), github.query, BatchSize())
+    await request_in_batches(items(150), github.query, BatchSize())
     assert [len(query) for query in github.queries] == [50, 50, 50]
 
 
@@ -193,38 +184,38 @@ async def test_sizes_shrink_when_answers_are_slow() -> None:
     """By a quarter each time, and not below the smallest."""
     size = BatchSize()
     github = GitHub(seconds=4.0)
-    await ask_in_batches(targets(200), github.query, size)
+    await request_in_batches(items(200), github.query, size)
     assert [len(query) for query in github.queries][:4] == [50, 37, 27, 20]
     assert size.size == SMALLEST
 
 
 @pytest.mark.parametrize("bears", [30, 12, SMALLEST])
 async def test_sizes_halve_until_they_are_borne(bears: int) -> None:
-    """What is too much is halved, for the next query too; a process learns over batches."""
+    """A query that is too much is halved, and so is the next one; a process learns over batches."""
     github, size = GitHub(bears=bears), BatchSize()
-    outcomes = await ask_in_batches(targets(100), github.query, size)
-    assert all(isinstance(outcome, Fetched) for outcome in outcomes.values())
+    outcomes = await request_in_batches(items(100), github.query, size)
+    assert all(isinstance(outcome, Fetched) for outcome in outcomes)
     assert [len(query) for query in github.queries][:2] == [FIRST_SIZE, FIRST_SIZE // 2]
     assert size.size <= 2 * bears
 
 
 @pytest.mark.parametrize("failure", [Overloaded("502"), Transient("500")])
 async def test_after_an_outage_the_first_steps_are_small(failure: Failure) -> None:
-    """Many bad repositories may look like an outage: small queries find their healthy neighbours the next time."""
+    """Many bad items may look like an outage: small queries find their healthy neighbours the next time."""
     size = BatchSize()
-    await ask_in_batches(targets(200), GitHub(range(200), failure).query, size)
+    await request_in_batches(items(200), GitHub(items(200), failure).query, size)
     assert size.size == SMALLEST
 
 
 async def test_several_missing_are_a_sign_of_too_much() -> None:
-    """Answers that lose half of what was asked make the next query smaller."""
-    github, size = GitHub(lost=lambda package_id, place: place >= 25), BatchSize()
-    await ask_in_batches(targets(50), github.query, size)
+    """Answers that lose half of what was requested make the next query smaller."""
+    github, size = GitHub(lost=lambda item, place: place >= 25), BatchSize()
+    await request_in_batches(items(50), github.query, size)
     assert size.size <= 37
 
 
 async def test_a_part_that_fails_says_nothing_of_the_size() -> None:
-    """Isolating one bad repository halves the size once, and the answers to whole batches let it grow again."""
-    github, size = GitHub(poison={3}), BatchSize()
-    await ask_in_batches(targets(400), github.query, size)
+    """Isolating one bad item halves the size once, and the answers to full batches let it grow again."""
+    github, size = GitHub(poison={"i3"}), BatchSize()
+    await request_in_batches(items(400), github.query, size)
     assert size.size >= FIRST_SIZE

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fetcher.model import Purpose
+from fetcher.model import GivenBack, Purpose
 from fetcher.refresh.report import Report
 from fetcher.simulator.changes import Push, push
-from tests.unit.refresh.conftest import DAY, NOW, House
+from tests.unit.refresh.conftest import DAY, NOW, House, answered
 from tests.unit.refresh.truth import (
     COMMITS,
     CONTRIBUTORS,
@@ -23,7 +23,7 @@ async def test_a_first_refresh_by_hand(house: House) -> None:
     report = await house.by_hand("alpha")
     assert house.requests() == {"graphql": 2, "contributors": 1}
     is_true(house, "alpha")
-    assert [record.source for record in report.records if record.answered] == [GITHUB, COMMITS, CONTRIBUTORS]
+    assert answered(report) == [GITHUB, COMMITS, CONTRIBUTORS]
 
 
 async def test_a_moved_head_by_hand(house: House) -> None:
@@ -33,7 +33,7 @@ async def test_a_moved_head_by_hand(house: House) -> None:
     report = await house.by_hand("alpha")
     assert house.requests() == {"graphql": 2}
     assert house.get("alpha").observed.participants == ("ann", "bob", "newcomer")
-    assert {record.source for record in report.records if record.answered} == {GITHUB, CONTRIBUTORS, COMMITS}
+    assert set(answered(report)) == {GITHUB, CONTRIBUTORS, COMMITS}
 
 
 async def test_a_persons_refresh_of_an_unmoved_head(house: House) -> None:
@@ -42,7 +42,7 @@ async def test_a_persons_refresh_of_an_unmoved_head(house: House) -> None:
     report = await house.by_hand("alpha")
     assert house.requests() == {"graphql": 1}
     assert report.moved == ()
-    assert {record.source for record in report.records if record.answered} == {GITHUB, CONTRIBUTORS, COMMITS}
+    assert set(answered(report)) == {GITHUB, CONTRIBUTORS, COMMITS}
 
 
 async def test_only_the_details_by_hand(house: House) -> None:
@@ -96,5 +96,5 @@ async def test_details_before_the_repository_is_known(house: House) -> None:
     house.add("alpha")
     report = await house.by_hand("alpha", sources=[CONTRIBUTORS, COMMITS])
     assert house.requests() == {}
-    assert [record.outcome for record in report.records] == [None, None]
+    assert [type(record) for record in report.records] == [GivenBack, GivenBack]
     assert house.state("alpha", COMMITS).lease is None

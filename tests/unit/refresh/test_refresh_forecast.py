@@ -8,7 +8,7 @@ import pytest
 
 from fetcher.figures import Histogram, SourceFigures
 from fetcher.model import Source
-from fetcher.ports import Standing
+from fetcher.quota import QuotaStatus
 from fetcher.refresh.forecast import Supply, forecast, supply_for
 from fetcher.wire import Resource
 
@@ -76,8 +76,8 @@ def test_a_quota_whose_reset_is_past_is_whole() -> None:
     assert supply.serves(1, NOW, HOUR) == 1000
 
 
-def _standing(resource: Resource, remaining: int, limit: int | None = 5000) -> Standing:
-    return Standing("me", resource, limit, remaining, NOW + HOUR, None, None, 0)
+def _standing(resource: Resource, remaining: int, limit: int | None = 5000) -> QuotaStatus:
+    return QuotaStatus("me", resource, limit, remaining, NOW + HOUR, None, None, 0)
 
 
 def test_which_quota_serves_which_source() -> None:

@@ -24,7 +24,7 @@ from tests.unit.refresh.conftest import LEASE, NOW, Build, House
 
 def with_lanes(house: House, *lanes: Lane) -> House:
     house.planner = type(house.planner)(
-        house.store, house.budget, house.clock, house.planner.identities, lanes, LEASE, LEASE
+        house.store, house.quota, house.clock, house.planner.identities, lanes, LEASE, LEASE
     )
     return house
 
@@ -52,7 +52,7 @@ async def test_no_more_than_the_budget_can_serve(house: House, room: int, claime
     for number in range(7):
         house.add(f"package-{number}")
     with_lanes(house, Lane((Source.GITHUB,), Resource.GRAPHQL, 2, 3))
-    house.budget.room = room
+    house.quota.room = room
     claims = await house.planner.claims()
     assert sum(len(claim.package_ids) for claim in claims) == claimed
 
@@ -62,7 +62,7 @@ async def test_what_is_on_its_way_counts(house: House) -> None:
     for number in range(7):
         house.add(f"package-{number}")
     with_lanes(house, Lane((Source.GITHUB,), Resource.GRAPHQL, 10, 1))
-    house.budget.room = 4
+    house.quota.room = 4
     assert [len(claim.package_ids) for claim in await house.planner.claims()] == [4]
     assert await house.planner.claims() == []
     house.clock.advance(timedelta(hours=1))
@@ -74,7 +74,7 @@ async def test_there_is_an_end_to_it_whatever_the_budget_allows(house: House) ->
     for number in range(7):
         house.add(f"package-{number}")
     house.planner = replace(house.planner, lanes=(Lane((Source.GITHUB,), Resource.GRAPHQL, 2, 100),), most=5)
-    house.budget.room = 1_000
+    house.quota.room = 1_000
     assert [len(claim.package_ids) for claim in await house.planner.claims()] == [2, 2, 1]
     assert await house.planner.claims() == []
 
@@ -103,7 +103,7 @@ async def test_the_budget_is_asked_for_each_lanes_own(build: Build) -> None:
     house = await build(token=None)
     asked = []
 
-    class Noting(type(house.budget)):  # type: ignore[misc]
+    class Noting(type(house.quota)):  # type: ignore[misc]
         async def capacity(self, ask, horizon, now):  # type: ignore[no-untyped-def]
             asked.append((ask.identity, ask.resource, ask.purpose, horizon))
             return 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fetcher.model import ProjectStatus, Source
-from fetcher.ports import Wait
+from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus as TheirStatus
 from fetcher.simulator.pypi import Index
@@ -69,7 +69,7 @@ async def test_an_unchanged_project_is_one_conditional_request(house: House) -> 
     assert house.log.count("project_json", 304) == 1
     assert house.requests() == CHEAP
     assert house.state("alpha", PYPI).answered_at == house.clock.now()
-    assert house.budget.bills[-1].points == 0
+    assert house.quota.usages[-1].points == 0
     assert numbers(house) == ["1.0", "2.0", "3.0rc1"]
 
 
@@ -167,21 +167,78 @@ async def test_validators_belong_to_the_api_that_gave_them(build: Build) -> None
 
 
 async def test_a_mirror_without_simples_json_form(build: Build) -> None:
-    """The JSON API alone is enough; the status is not asked for every day."""
+    """Read versions from the JSON API and the status from the HTML form, which is not requested every day."""
     house = await build(index=Index(simple_json=False))
-    await first_pass(house)
+    await first_pass(house, status=TheirStatus.DEPRECATED)
     assert house.requests() == WHOLE
-    assert (house.get("alpha").observed.pypi_version, status(house)) == ("2.0", None)
+    assert (house.get("alpha").observed.pypi_version, status(house)) == ("2.0", ProjectStatus.DEPRECATED)
     house.tomorrow()
     await house.work()
     assert house.requests() == CHEAP
 
 
-async def test_a_mirror_with_neither(build: Build) -> None:
-    """A project that only an HTML listing knows cannot be told from one that is gone, and is reported so."""
+async def test_the_html_form_does_not_take_upload_times_away(build: Build) -> None:
+    """Keep the dated releases at the slow re-check: behind a 304 the HTML form brings its status and no more."""
+    house = await build(index=Index(simple_json=False))
+    await first_pass(house)
+    before = house.get("alpha").versions
+    changes.set_status(house.world, "alpha", TheirStatus.ARCHIVED)
+    house.tomorrow(31)
+    await house.work()
+    assert house.log.count("project_json", 304) == 1
+    after = house.get("alpha").versions
+    assert before is not None
+    assert after is not None
+    assert after.releases == before.releases
+    assert all(release.uploaded_at for release in after.releases)
+    assert after.status is ProjectStatus.ARCHIVED
+    assert house.state("alpha", PYPI).whole_at == house.clock.now()
+
+
+async def test_a_mirror_with_html_alone(build: Build) -> None:
+    """Read everything that file names and attributes state where there is neither JSON API nor JSON form."""
+    house = await build(index=Index(json_api=False, simple_json=False))
+    await first_pass(house, status=TheirStatus.ARCHIVED)
+    assert house.requests() == {"simple_project": 1, "unknown": 1}
+    assert (house.state("alpha", PYPI).outcome, house.state("alpha", PYPI).failures) == ("fetched", 0)
+    assert (house.get("alpha").observed.pypi_version, status(house)) == ("2.0", ProjectStatus.ARCHIVED)
+    assert numbers(house) == ["1.0", "2.0", "3.0rc1"]
+    assert house.get("alpha").observed.last_fetched == NOW
+    changes.release(house.world, "alpha", "4.0")
+    changes.yank(house.world, "alpha", "2.0", reason="broken")
+    house.tomorrow()
+    await house.work()
+    versions = house.get("alpha").versions
+    assert versions is not None
+    assert [(release.number, release.yanked_reason) for release in versions.releases if release.yanked] == [
+        ("2.0", "broken")
+    ]
+    assert house.get("alpha").observed.pypi_version == "4.0"
+
+
+async def test_a_project_that_html_alone_knows_is_gone_with_a_404(build: Build) -> None:
+    """Count a 404 of the only form as on any other index."""
     house = await build(index=Index(json_api=False, simple_json=False))
     await first_pass(house)
+    house.world.drop_project("alpha")
+    house.tomorrow()
+    await house.work()
     assert house.state("alpha", PYPI).outcome == "gone"
+    assert numbers(house) == ["1.0", "2.0", "3.0rc1"]
+
+
+async def test_a_login_page_in_place_of_the_listing_loses_nothing(build: Build) -> None:
+    """Report a page that is no listing as malformed: the project is neither gone nor without releases."""
+    house = await build(index=Index(json_api=False, simple_json=False))
+    await first_pass(house)
+    before = house.get("alpha")
+    page = answer(b'<!DOCTYPE html><a href="/login">Log in</a>', headers={"content-type": "text/html"})
+    house.transport.interfere = failing("pypi_simple", page)
+    house.tomorrow()
+    await house.work()
+    after = house.get("alpha")
+    assert (after.versions, after.observed) == (before.versions, before.observed)
+    assert (after.states[PYPI].outcome, after.states[PYPI].failures) == ("malformed", 1)
 
 
 async def test_a_mirror_without_validators_and_serials(build: Build) -> None:
@@ -249,8 +306,9 @@ async def test_json_without_releases_is_completed_by_simple(house: House) -> Non
 
 async def test_json_without_releases_and_without_simple(build: Build) -> None:
     """Where Simple is not offered, the latest release is what there is."""
-    house = await build(index=Index(simple_json=False))
-    house.transport.interfere = failing("pypi_json", answer(PARTIAL))
+    house = await build()
+    refused = {"pypi_json": answer(PARTIAL), "pypi_simple": answer({}, 406)}
+    house.transport.interfere = lambda request: refused.get(request.route)
     await first_pass(house)
     assert numbers(house) == ["2.0"]
     assert house.state("alpha", PYPI).outcome == "fetched"
@@ -294,7 +352,7 @@ async def test_a_failed_question_keeps_everything(house: House, told: Answer, ou
 async def test_a_project_that_is_deferred(house: House, granted: int) -> None:
     """Before the first question nothing is asked; before the second, what JSON told is kept and Simple waits."""
     until = NOW + 7 * MINUTE
-    house.budget.refusals.extend([*[None] * granted, Wait(until, "pace")])
+    house.quota.refusals.extend([*[None] * granted, RetryAt(until, "pace")])
     await first_pass(house)
     state = house.state("alpha", PYPI)
     if granted:

@@ -558,5 +558,5 @@ async def test_a_report_tells_what_happened(house: House) -> None:
     house.tomorrow()
     reports = await house.work()
     assert sorted(str(record.outcome) for record in records(reports, GITHUB)) == ["fetched", "gone"]
-    assert reports[0].waiting is None
+    assert reports[0].waiting == 0
     assert len(reports[0].failed) == 1

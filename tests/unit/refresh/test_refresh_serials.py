@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from fetcher.model import Source
-from fetcher.ports import Wait
+from fetcher.quota import RetryAt
 from fetcher.refresh.serials import ROOT
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus
@@ -113,7 +113,7 @@ def _unconditional(house: House, request: Request) -> Answer | None:
 async def test_the_root_may_have_to_wait(build: Build) -> None:
     """Deferred, it is due when the budget says, and was not asked."""
     house = await catalogue(build)
-    house.budget.refusals.append(Wait(NOW + 5 * MINUTE, "pace"))
+    house.quota.refusals.append(RetryAt(NOW + 5 * MINUTE, "pace"))
     assert not await house.serials.check()
     assert house.requests() == {}
     assert house.store.marker(ROOT).due_at == NOW + 5 * MINUTE

@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fetcher.budget import MemoryBudget
 from fetcher.exchange import Exchange
 from fetcher.github.graphql import BatchAnswer
 from fetcher.github.requests import PUBLIC_API, api_at, statistics_by_id
 from fetcher.github.statistics import read_by_id
 from fetcher.model import Purpose, RepoStats, Target, Upstream
 from fetcher.outcome import Deferred, Failure, Throttled
-from fetcher.ports import Ask, Grant
+from fetcher.quota import MemoryQuota, QuotaRequest, Reservation
 from fetcher.refresh.batches import BatchSize, request_in_batches
 from fetcher.wire import Resource, Response
 from tests.fakes import ScriptedTransport, StoppedClock
@@ -32,9 +31,9 @@ class Batches:
     """Ten packages, a ledger in memory, and a GitHub that returns one response to every query."""
 
     def __init__(self, response: Response) -> None:
-        self.budget = MemoryBudget()
+        self.quota = MemoryQuota()
         self.transport = ScriptedTransport(lambda request: response, [PUBLIC_API])
-        self.exchange = Exchange(self.transport, self.budget, StoppedClock(NOW), {Upstream.GITHUB: "account:1"})
+        self.exchange = Exchange(self.transport, self.quota, StoppedClock(NOW), {Upstream.GITHUB: "account:1"})
 
     async def query(self, batch: Sequence[Target]) -> BatchAnswer[RepoStats] | Failure | Deferred:
         """Request the statistics of ``batch`` by node id."""
@@ -44,7 +43,7 @@ class Batches:
 
     async def paused_until(self) -> dict[Resource, datetime | None]:
         """Return the end of each resource's pause, as the ledger reports it."""
-        return {each.resource: each.paused_until for each in await self.budget.standings(NOW)}
+        return {each.resource: each.paused_until for each in await self.quota.quota_status(NOW)}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +76,6 @@ async def test_a_primary_limit_with_points_left_pauses_graphql_alone() -> None:
     deferred = await batches.query(TARGETS)
     assert isinstance(deferred, Deferred)
     assert deferred.until == reset
-    rest = Ask("account:1", Resource.CORE, Purpose.BACKGROUND)
-    assert isinstance(await batches.budget.reserve(rest, NOW), Grant)
+    rest = QuotaRequest("account:1", Resource.CORE, Purpose.BACKGROUND)
+    assert isinstance(await batches.quota.reserve(rest, NOW), Reservation)
     assert await batches.paused_until() == {Resource.GRAPHQL: reset, Resource.CORE: None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fetcher.ports import Wait
+from fetcher.quota import RetryAt
 from fetcher.simulator.changes import Push, push
 from tests.fakes import answer
 from tests.unit.refresh.conftest import NOW, House
@@ -23,12 +23,12 @@ async def test_what_is_deferred_returns_with_its_due_time(house: House) -> None:
     house.make("alpha")
     house.add("alpha")
     until = NOW + 7 * MINUTE
-    house.budget.refusals.append(Wait(until, "quota"))
+    house.quota.refusals.append(RetryAt(until, "quota"))
     (report,) = await house.work()
     assert house.requests() == {}
     state = house.state("alpha", GITHUB)
     assert (state.due_at, state.failures, state.outcome, state.lease) == (until, 0, None, None)
-    assert (report.waiting, report.failed) == (until, ())
+    assert (report.waiting, report.failed) == (1, ())
     house.clock.advance(7 * MINUTE)
     await house.work()
     is_true(house, "alpha")
@@ -40,7 +40,7 @@ async def test_a_history_is_deferred_alike(house: House) -> None:
     house.tomorrow()
     push(house.world, "octo/alpha", Push(login="ann"))
     until = house.clock.now() + 7 * MINUTE
-    house.budget.refusals.extend([None, Wait(until, "quota")])
+    house.quota.refusals.extend([None, RetryAt(until, "quota")])
     await house.work()
     state = house.state("alpha", COMMITS)
     assert (state.due_at, state.failures) == (until, 0)
@@ -54,7 +54,7 @@ async def test_a_list_is_deferred_alike(house: House) -> None:
     house.make("alpha")
     house.add("alpha")
     until = house.clock.now() + 7 * MINUTE
-    house.budget.refusals.extend([None, None, None, Wait(until, "quota")])
+    house.quota.refusals.extend([None, None, None, RetryAt(until, "quota")])
     await house.work()
     state = house.state("alpha", CONTRIBUTORS)
     assert (state.due_at, state.failures, state.outcome) == (until, 0, None)
@@ -73,7 +73,7 @@ async def test_throttling_is_no_failure_of_the_package(house: House) -> None:
     await house.work()
     state = house.state("alpha", GITHUB)
     assert (state.due_at, state.failures, state.outcome) == (NOW + timedelta(seconds=90), 0, "throttled")
-    assert house.budget.bills[-1].throttled is not None
+    assert house.quota.usages[-1].pause is not None
     assert house.store.failures() == []
 
 

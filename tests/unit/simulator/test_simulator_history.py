@@ -15,7 +15,6 @@ from fetcher.simulator.history import (
     Commit,
     WrittenHistory,
     commit_activity,
-    compare,
     contributors,
     grow,
     participation,
@@ -123,32 +122,6 @@ def test_contributors_come_with_most_commits_first_and_ties_by_first_commit(comm
 
     assert [(one.author.login, one.contributions) for one in accounts] == [(one, counts[one]) for one in expected]
     assert sum(one.contributions for one in anonymous) == written.count(None)
-
-
-def test_compare_along_one_line() -> None:
-    """Ahead lists what came since, oldest first; behind and identical list nothing."""
-    lines = [line("a", "b", "c", "d")]
-
-    ahead = compare(lines, "b", "d")
-    assert ahead is not None
-    assert (ahead.status, [one.oid for one in ahead.ahead], ahead.merge_base.oid) == ("ahead", ["c", "d"], "b")
-    identical = compare(lines, "d", "d")
-    assert identical is not None
-    assert (identical.status, identical.ahead) == ("identical", ())
-    behind = compare(lines, "d", "a")
-    assert behind is not None
-    assert (behind.status, behind.ahead, behind.behind_by) == ("behind", (), 3)
-
-
-def test_compare_after_a_forced_push() -> None:
-    """An old head that is no longer on the branch diverges; one that GitHub forgot is not found."""
-    lines = [line("a", "b", "x", "y"), line("a", "b", "c")]
-
-    diverged = compare(lines, "c", "y")
-    assert diverged is not None
-    assert (diverged.status, diverged.behind_by, diverged.merge_base.oid) == ("diverged", 1, "b")
-    assert [one.oid for one in diverged.ahead] == ["x", "y"]
-    assert compare(lines[:1], "c", "y") is None
 
 
 def test_a_grown_history_is_its_base_and_what_was_added() -> None:

@@ -4,13 +4,14 @@ import json
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
+from statistics import median, quantiles
 
 import pytest
 
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import CatalogueError, documents, from_folder, seeds, synthetic, write_catalogue
 from fetcher.simulator.clock import Clock
-from fetcher.simulator.git_log import git_log, limited
+from fetcher.simulator.git_log import by_oid, git_log, limited
 from fetcher.simulator.history import contributors, participation
 from fetcher.simulator.project import Project, ProjectStatus, Release
 from fetcher.simulator.repository import NodeIds, Repository, database_id_of, node_id
@@ -54,14 +55,59 @@ def test_the_tip_known_without_the_history_is_its_newest_commit() -> None:
 def test_synthetic_spreads_are_those_of_a_directory() -> None:
     """About two fifths are active, some lists need a second and a third page, some authors are anonymous."""
     world = synthetic(1_000, 0, Clock(NOW))
-    counts = [contributors(one.history.commits()) for one in repositories(world)]
-    active = [sum(participation(one.history.commits(), NOW.date())) > 0 for one in repositories(world)]
+    counts, active = [], []
+    for one in repositories(world):
+        commits = one.history.commits()
+        counts.append(contributors(commits))
+        active.append(sum(participation(commits, NOW.date())) > 0)
 
     assert 300 < sum(active) < 500
     assert sum(len(accounts) > 100 for accounts, _ in counts) > 5
     assert any(len(accounts) > 200 for accounts, _ in counts)
     assert any(anonymous for _, anonymous in counts)
     assert any(one.empty for one in repositories(world))
+
+
+def test_synthetic_commits_a_year_are_log_normal() -> None:
+    """Of packages with a head of the last year: median 10, 90th percentile 150, some thousands, 5,000 at most."""
+    histories = [one.history for one in repositories(synthetic(3_000, 0, Clock(NOW)))]
+    year_ago = NOW - timedelta(weeks=52)
+    active = [one for one in histories if one.tip is not None and one.tip.committed_at > year_ago]
+    counts = [sum(commit.committed_at > year_ago for commit in one.commits()) for one in active]
+    centiles = quantiles(counts, n=100)
+
+    assert 0.37 < len(active) / len(histories) < 0.43
+    assert 8 <= centiles[49] <= 12
+    assert 115 <= centiles[89] <= 190
+    assert max(counts) <= 5_000
+    assert sum(count > 1_000 for count in counts) > 5
+    assert median(one.count / count for one, count in zip(active, counts, strict=True)) > 3
+    assert sum(one.count > count for one, count in zip(active, counts, strict=True)) > 0.95 * len(active)
+
+
+def test_synthetic_branches_are_real() -> None:
+    """Merges join commits that the history has; all are reachable, counted beforehand, and dated in their order."""
+    merges = commits = merged_heads = 0
+    for one in repositories(synthetic(300, 2, Clock(NOW))):
+        history, tip = one.history, one.history.tip
+        if tip is None:
+            continue
+        log = git_log(history, tip.oid)
+        dates = [commit.committed_at for commit in history.commits()]
+        roots = [commit for commit in log if not commit.parents]
+
+        assert {commit.oid for commit in log} == {commit.oid for commit in history.commits()}
+        assert len(log) == history.count
+        assert len(roots) == 1
+        assert all(parent in by_oid(history) for commit in log for parent in commit.parents)
+        assert dates == sorted(dates)
+        assert all(commit.authored_at <= commit.committed_at for commit in log)
+        commits += len(log)
+        merges += sum(commit.is_merge for commit in log)
+        merged_heads += tip.parents > 1
+
+    assert 0.06 < merges / commits < 0.1
+    assert 60 < merged_heads < 120
 
 
 @pytest.mark.parametrize("year", [2026, 2030])
@@ -149,6 +195,49 @@ def test_pushes_move_the_head_and_the_counts() -> None:
     assert repository.history.commits()[-1].is_merge
     assert participation(repository.history.commits(), tomorrow)[-2:] == [2, 1]
     assert "newcomer" in logins(repository)
+
+
+def test_an_old_branch_merged_late_stands_behind_the_head_of_before() -> None:
+    """Its commits have old committer dates and an old fork point; only the merge is new in git's order."""
+    world = seeds(Clock(NOW))
+    full_name = "codingjoe/django-vies"
+    before = changes.repository_of(world, full_name).history
+    late = changes.Push(commits=3, login="newcomer", committed_age=timedelta(days=90))
+    after = changes.push(world, full_name, late).history
+    assert before.tip is not None
+    assert after.tip is not None
+    log = git_log(after, after.tip.oid)
+    new = [at for at, commit in enumerate(log) if commit.author.login == "newcomer"]
+    fork_point = next(one for one in log if one.oid in log[new[-1]].parents)
+
+    assert len(new) == 4
+    assert (new[0], log[1].oid, after.tip.parents) == (0, before.tip.oid, 2)
+    assert all(at > 5 for at in new[1:])
+    assert (
+        fork_point.committed_at <= log[new[-1]].committed_at == after.tip.committed_at - timedelta(days=90, minutes=3)
+    )
+    assert [one.committed_at for one in log] == sorted((one.committed_at for one in log), reverse=True)
+    assert after.count == before.count + 4 == len(log)
+
+
+def test_a_branch_older_than_the_repository_leaves_its_first_commit() -> None:
+    """There is no earlier commit to leave; nothing is lost."""
+    world = synthetic(3, 0, Clock(NOW))
+    full_name = changes.recreate(world, repositories(world)[0].full_name, commits=2).full_name
+    after = changes.push(world, full_name, changes.Push(committed_age=timedelta(days=90))).history
+
+    assert [len(one.parents) for one in after.commits()] == [0, 1, 1, 2]
+    assert after.commits()[2].parents == (after.commits()[0].oid,)
+
+
+def test_a_forced_push_drops_what_only_the_dropped_commits_merged() -> None:
+    """As git reset does: back along the first parents."""
+    world = seeds(Clock(NOW))
+    before = changes.repository_of(world, "lesscpy/lesscpy").history
+    changes.push(world, "lesscpy/lesscpy", changes.Push(commits=3, merge=True))
+    after = changes.force_push(world, "lesscpy/lesscpy", dropped=1, commits=1)
+
+    assert after.history.commits()[:-1] == before.commits()
 
 
 def test_a_forced_push_leaves_the_old_line_behind() -> None:

@@ -9,7 +9,7 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.model import Record, Source, SourceState
+from fetcher.model import Deferral, DueReason, GivenBack, MadeDue, Observed, OutcomeKind, Record, Source, SourceState
 from fetcher.store.states import fold, row_of, started_afresh, takes
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -17,12 +17,22 @@ LEASES = st.sampled_from([None, "mine", "another"])
 MOMENTS = st.integers(0, 5).map(lambda hours: NOW + timedelta(hours=hours))
 
 
+KINDS = [
+    OutcomeKind.FETCHED,
+    OutcomeKind.NOT_MODIFIED,
+    OutcomeKind.TRANSIENT,
+    OutcomeKind.GONE,
+    OutcomeKind.THROTTLED,
+]
+ANSWERS = {OutcomeKind.FETCHED, OutcomeKind.NOT_MODIFIED}
+
+
 @st.composite
-def records(draw: st.DrawFn) -> Record:
-    """Anything that a worker could record: an answer, a failure, or only another due time."""
-    outcome = draw(st.sampled_from([None, "fetched", "not_modified", "transient", "gone", "throttled"]))
-    answered = outcome in {"fetched", "not_modified"}
-    return Record(
+def observations(draw: st.DrawFn) -> Observed:
+    """Any answer or failure."""
+    outcome = draw(st.sampled_from(KINDS))
+    answered = outcome in ANSWERS
+    return Observed(
         package_id=1,
         source=Source.GITHUB,
         lease=draw(LEASES),
@@ -32,8 +42,19 @@ def records(draw: st.DrawFn) -> Record:
         answered=answered,
         revision=draw(st.sampled_from([None, "a", "b"])) if answered else None,
         whole=answered and draw(st.booleans()),
-        failures=0 if answered or outcome is None else draw(st.integers(0, 3)),
+        failures=0 if answered else draw(st.integers(0, 3)),
         message=draw(st.sampled_from([None, "why"])),
+    )
+
+
+def records() -> st.SearchStrategy[Record]:
+    """Anything that a worker could record: an answer, a failure, or only what becomes of the schedule."""
+    held = st.sampled_from(["mine", "another"])
+    return st.one_of(
+        observations(),
+        st.builds(Deferral, st.just(1), st.just(Source.GITHUB), held, MOMENTS, MOMENTS),
+        st.builds(GivenBack, st.just(1), st.just(Source.GITHUB), held),
+        st.builds(MadeDue, st.just(1), st.just(Source.GITHUB), MOMENTS, st.just(DueReason.MOVED)),
     )
 
 
@@ -45,16 +66,16 @@ def states(draw: st.DrawFn) -> SourceState:
         Source.GITHUB,
         observed_at=observed,
         answered_at=observed,
-        outcome=None if observed is None else "fetched",
+        outcome=None if observed is None else OutcomeKind.FETCHED,
         due_at=draw(st.none() | MOMENTS),
         lease=lease,
         lease_until=None if lease is None else draw(MOMENTS),
     )
 
 
-def observation(state: SourceState) -> SourceState:
+def without_schedule(state: SourceState) -> SourceState:
     """A state without its schedule."""
-    return replace(state, due_at=None, lease=None, lease_until=None)
+    return replace(state, due_at=None, due_reason=None, lease=None, lease_until=None)
 
 
 @given(states(), records())
@@ -64,8 +85,8 @@ def test_twice_is_once(state: SourceState, record: Record) -> None:
     assert fold(once, record) == once
 
 
-@given(states(), st.lists(records(), max_size=4, unique_by=lambda record: record.observed_at))
-def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Record]) -> None:
+@given(states(), st.lists(observations(), max_size=4, unique_by=lambda record: record.observed_at))
+def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Observed]) -> None:
     """Whatever the order in which records arrive, the outcome, failures and message are the newest one's."""
     asked = [record for record in some if takes(state, record)]
     newest = max(asked, key=lambda record: record.observed_at, default=None)
@@ -74,7 +95,7 @@ def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Rec
         for record in order:
             end = fold(end, record)
         if newest is None:
-            assert observation(end) == observation(state)
+            assert without_schedule(end) == without_schedule(state)
         else:
             assert (end.observed_at, end.outcome, end.message) == (newest.observed_at, newest.outcome, newest.message)
             assert end.failures == newest.failures
@@ -82,15 +103,27 @@ def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Rec
 
 @given(states(), records())
 def test_nobody_ends_anothers_lease(state: SourceState, record: Record) -> None:
-    """A lease ends only by the record that holds it; a due time moves later only by who holds it or if nobody does."""
+    """A lease ends only by the record that holds it; a due time moves later only by its holder, or if it has none."""
     end = fold(state, record)
-    if state.lease is not None and record.lease != state.lease:
+    lease = None if isinstance(record, MadeDue) else record.lease
+    if state.lease is not None and lease != state.lease:
         assert (end.lease, end.lease_until) == (state.lease, state.lease_until)
         if state.due_at is not None:
             assert end.due_at is not None
             assert end.due_at <= state.due_at
-    if record.lease is not None and record.lease == state.lease:
-        assert (end.lease, end.due_at) == (None, record.due_at)
+    if lease is not None and lease == state.lease:
+        due_at = state.due_at if isinstance(record, GivenBack | MadeDue) else record.due_at
+        assert (end.lease, end.due_at) == (None, due_at)
+
+
+@given(states(), st.builds(MadeDue, st.just(1), st.just(Source.GITHUB), MOMENTS, st.just(DueReason.MOVED)))
+def test_what_is_made_due_is_due_no_later(state: SourceState, record: MadeDue) -> None:
+    """The earlier of the two times counts, with its own reason, and nothing else changes."""
+    end = fold(state, record)
+    is_earlier = state.due_at is None or record.due_at < state.due_at
+    expected = (record.due_at, record.due_reason) if is_earlier else (state.due_at, state.due_reason)
+    assert (end.due_at, end.due_reason) == expected
+    assert without_schedule(end) == without_schedule(state)
 
 
 @given(states(), records())
@@ -100,15 +133,17 @@ def test_an_answer_is_never_taken_back(state: SourceState, record: Record) -> No
     if state.answered_at is not None:
         assert end.answered_at is not None
         assert end.answered_at >= state.answered_at
-    if not (record.answered and takes(state, record)):
+    if not (isinstance(record, Observed) and record.answered and takes(state, record)):
         assert (end.answered_at, end.revision, end.whole_at) == (state.answered_at, state.revision, state.whole_at)
 
 
 def test_being_told_to_wait_is_no_failure_of_the_source() -> None:
     """A throttled question keeps the count of failures, and is not the last failure's moment."""
-    state = SourceState(Source.GITHUB, failures=2, first_failed_at=NOW, last_failed_at=NOW, outcome="gone")
+    state = SourceState(Source.GITHUB, failures=2, first_failed_at=NOW, last_failed_at=NOW, outcome=OutcomeKind.GONE)
     later = NOW + timedelta(hours=1)
-    record = Record(1, Source.GITHUB, None, later, later, "throttled", failures=2, first_failed_at=NOW)
+    record = Observed(
+        1, Source.GITHUB, None, later, later, outcome=OutcomeKind.THROTTLED, failures=2, first_failed_at=NOW
+    )
     assert fold(state, record).last_failed_at == NOW
 
 
@@ -116,7 +151,8 @@ def test_after_a_change_of_address_only_a_new_claim_counts() -> None:
     """A source started afresh takes the answer of who has claimed it since, even by a clock that is behind."""
     fresh = SourceState(Source.GITHUB, observed_at=NOW)
     assert started_afresh(fresh)
-    record = Record(1, Source.GITHUB, "mine", NOW - timedelta(hours=1), NOW, outcome="fetched", answered=True)
+    at = NOW - timedelta(hours=1)
+    record = Observed(1, Source.GITHUB, "mine", at, NOW, outcome=OutcomeKind.FETCHED, answered=True)
     assert not takes(fresh, record)
     assert not takes(fresh, replace(record, lease=None))
     assert takes(replace(fresh, lease="mine"), record)

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from fetcher.errors import BrokerError
 from fetcher.overview import Asked, RequestCount
-from fetcher.ports import Standing
+from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.store import SqlStore, open_engine
 from fetcher.web import WebContext, make_app
@@ -61,7 +61,7 @@ class FakeRuntime:
 
     store: SqlStore
     states: list[QueueState] = field(default_factory=list)
-    quota: list[Standing] = field(default_factory=list)
+    quota: list[QuotaStatus] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
     counted: dict[str, float] = field(default_factory=dict)
     asked: list[RequestCount] = field(default_factory=list)
@@ -71,7 +71,7 @@ class FakeRuntime:
         self._check()
         return self.states
 
-    def standings(self, now: datetime) -> Sequence[Standing]:
+    def quota_status(self, now: datetime) -> Sequence[QuotaStatus]:
         self._check()
         return self.quota
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
@@ -11,8 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from fetcher import __version__
 from fetcher.errors import BrokerError
 from fetcher.metrics import COUNTED
-from fetcher.model import Source
-from fetcher.ports import PLANNED, Marker, Standing
+from fetcher.model import OutcomeKind, Source
+from fetcher.ports import PLANNED, Marker
+from fetcher.quota import QuotaStatus
 from fetcher.web.metrics import MOST_QUOTAS
 from fetcher.wire import Resource
 from tasks.inspection import QueueState
@@ -44,8 +47,8 @@ def _busy(harness: Harness) -> None:
         QueueState("background", 7, ("b@h",), 3, 2, 1, now - timedelta(seconds=45)),
     ]
     harness.runtime.quota = [
-        Standing("account:1", Resource.GRAPHQL, 5000, 4321, now + timedelta(minutes=9), None, None, 2),
-        Standing("account:1", Resource.CORE, None, None, None, now + timedelta(seconds=90), "Retry-After", 0),
+        QuotaStatus("account:1", Resource.GRAPHQL, 5000, 4321, now + timedelta(minutes=9), None, None, 2),
+        QuotaStatus("account:1", Resource.CORE, None, None, None, now + timedelta(seconds=90), "Retry-After", 0),
     ]
     harness.runtime.counted = {"fetcher_refreshes|pypi|fetched|": 12.0}
 
@@ -107,10 +110,15 @@ def test_catalogue(harness: Harness) -> None:
     assert scrape(harness.client)["fetcher_due_packages", "pypi"] == 3
 
 
-def test_an_undeclared_kind(harness: Harness) -> None:
+def test_an_undeclared_kind(harness: Harness, tmp_path: Path) -> None:
     """An outcome that this version does not know, of another version's database, has the label ``other``."""
     (package,) = harness.catalogue.add("alpha", project=True)
-    harness.store.record([failed(package, Source.PYPI, "invented", observed_at=harness.clock.now(), lease=None)])
+    harness.store.record([failed(package, Source.PYPI, observed_at=harness.clock.now(), lease=None)])
+    with sqlite3.connect(tmp_path / "web.db") as connection:
+        connection.execute("UPDATE source_states SET outcome = 'invented', due_reason = 'strange' WHERE failures > 0")
+    connection.close()
+    state = harness.catalogue.state("alpha", Source.PYPI)
+    assert (state.outcome, state.due_reason) == (OutcomeKind.TRANSIENT, None)
     found = scrape(harness.client)
     assert [labels for labels in found if labels[0] == "fetcher_failing_packages"] == [
         ("fetcher_failing_packages", "other", "pypi")
@@ -150,6 +158,6 @@ def test_nothing_was_ever_planned(harness: Harness) -> None:
 
 def test_identities_are_bounded(harness: Harness) -> None:
     """At most ``MOST_QUOTAS`` identities are exported, because their set is unbounded."""
-    harness.runtime.quota = [Standing(f"a:{n}", Resource.CORE, 1, 1, None, None, None, 0) for n in range(100)]
+    harness.runtime.quota = [QuotaStatus(f"a:{n}", Resource.CORE, 1, 1, None, None, None, 0) for n in range(100)]
     found = scrape(harness.client)
     assert len([name for name, *_ in found if name == "fetcher_quota_limit"]) == MOST_QUOTAS

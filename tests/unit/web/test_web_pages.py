@@ -12,7 +12,7 @@ import pytest
 from fetcher.errors import BrokerError
 from fetcher.model import CommitDays, Contribution, Contributors, Source
 from fetcher.overview import Change, Ending, RequestCount, RequestState, SourceFailure
-from fetcher.ports import Standing
+from fetcher.quota import QuotaStatus
 from fetcher.web import make_app
 from fetcher.web.session import Sessions
 from fetcher.wire import Resource
@@ -113,7 +113,7 @@ def test_overview(full: Harness) -> None:
         QueueState("background", 1234, ("w@h",), 0),
     ]
     reset = full.clock.now() + timedelta(minutes=20)
-    full.runtime.quota = [Standing("github:x", Resource.GRAPHQL, 5000, 400, reset, None, None, 0)]
+    full.runtime.quota = [QuotaStatus("github:x", Resource.GRAPHQL, 5000, 400, reset, None, None, 0)]
     full.runtime.asked = [RequestCount(reset, 40, 2), RequestCount(reset, 2, 0)]
     text = full.client.get("/").text
     assert 'aria-label="Last hour: 42 requests succeeded and 2 failed"' in text

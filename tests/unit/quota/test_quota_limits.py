@@ -8,33 +8,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.budget.rules import (
+from fetcher.model import Purpose
+from fetcher.quota.limits import (
     DOCUMENTED,
     Limits,
     account_name,
     affordable_at,
     backoff,
+    effective_limits,
     from_ms,
     identity_of,
-    terms,
     to_ms,
 )
-from fetcher.model import Purpose
 from fetcher.wire import Resource
-from tests.unit.budget.swarm import START
+from tests.unit.quota.swarm import START
 
 HOUR = 3_600_000
 RESET = to_ms(START) + HOUR
-BACKGROUND = terms(DOCUMENTED, Resource.CORE, Purpose.BACKGROUND, "octo")
-MANUAL = terms(DOCUMENTED, Resource.CORE, Purpose.MANUAL, "octo")
+BACKGROUND = effective_limits(DOCUMENTED, Resource.CORE, Purpose.BACKGROUND, "octo")
+MANUAL = effective_limits(DOCUMENTED, Resource.CORE, Purpose.MANUAL, "octo")
 
 
 def test_the_documented_limits_and_their_shares() -> None:
     """People get 95 % of points a minute and places in flight, the background 90 %; response seconds likewise."""
-    graphql = terms(DOCUMENTED, Resource.GRAPHQL, Purpose.BACKGROUND, "octo")
-    assert (MANUAL.points, MANUAL.in_flight, MANUAL.all_ms, MANUAL.own_ms) == (855, 95, 89_100, 0)
-    assert (BACKGROUND.points, BACKGROUND.in_flight, BACKGROUND.all_ms) == (810, 90, 85_500)
-    assert (graphql.points, graphql.own_ms, graphql.primary) == (1_800, 57_000, 5_000)
+    graphql = effective_limits(DOCUMENTED, Resource.GRAPHQL, Purpose.BACKGROUND, "octo")
+    assert (MANUAL.points, MANUAL.in_flight, MANUAL.total_ms, MANUAL.resource_ms) == (855, 95, 89_100, 0)
+    assert (BACKGROUND.points, BACKGROUND.in_flight, BACKGROUND.total_ms) == (810, 90, 85_500)
+    assert (graphql.points, graphql.resource_ms, graphql.primary) == (1_800, 57_000, 5_000)
 
 
 def test_an_hour_can_be_compressed() -> None:

@@ -1,4 +1,4 @@
-"""A swarm of workers before an upstream that enforces its limits by brute force, all in virtual time."""
+"""A swarm of simulated workers and an upstream that enforces its limits by brute force, in virtual time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
 
-from fetcher.model import Purpose, Quota
-from fetcher.outcome import Throttled
-from fetcher.ports import Ask, Bill, Budget, Grant, Wait
+from fetcher.model import Purpose, ReportedQuota
+from fetcher.quota import Pause, PauseCause, Quota, QuotaRequest, Reservation, RetryAt, Usage
 from fetcher.wire import Resource
 
 START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
@@ -21,20 +20,20 @@ START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 class Upstream:
     """GitHub's documented limits, checked over the whole log at every request. Times are seconds since START.
 
-    Nothing of ``fetcher.budget`` is used: the figures are written down once more. Response seconds are charged in
-    three ways (whole at arrival, whole at the answer, and both must hold), for GitHub does not say which is its own.
+    It does not use ``fetcher.quota``; the figures are repeated here. GitHub does not document when response seconds
+    count. They are counted fully at arrival and fully at the response, and both sums must hold.
     """
 
     primary: int = 5_000
     spent_before: int = 0
-    """What another program has used up in the first window."""
+    """Points of the first window that another program has used."""
     windows: dict[Resource, tuple[float, int]] = field(default_factory=dict)
     log: list[tuple[float, float, Resource]] = field(default_factory=list)
     trips: list[str] = field(default_factory=list)
-    told_until: float = 0.0
+    paused_until: float = 0.0
     used: dict[Resource, int] = field(default_factory=dict)
 
-    def receive(self, at: float, seconds: float, resource: Resource) -> tuple[Quota, Throttled | None]:
+    def receive(self, at: float, seconds: float, resource: Resource) -> tuple[ReportedQuota, Pause | None]:
         trip = self._check(at, seconds, resource)
         ends, used = self.windows.get(resource, (0.0, 0))
         if at >= ends:
@@ -45,18 +44,18 @@ class Upstream:
         else:
             used += 1
         self.windows[resource] = (ends, used)
-        quota = Quota(resource.value, self.primary, self.primary - used, START + timedelta(seconds=ends))
+        quota = ReportedQuota(resource.value, self.primary, self.primary - used, START + timedelta(seconds=ends))
         if trip:
             self.trips.append(f"{trip} at {at:.3f}")
-            self.told_until = at + 60
-            return quota, Throttled(trip, retry_after=timedelta(seconds=60))
+            self.paused_until = at + 60
+            return quota, Pause(PauseCause.LIMIT, trip, retry_after=timedelta(seconds=60))
         self.log.append((at, at + seconds, resource))
         self.used[resource] = self.used.get(resource, 0) + 1
         return quota, None
 
     def _check(self, at: float, seconds: float, resource: Resource) -> str:
-        if at < self.told_until:
-            return "asked while told to wait"
+        if at < self.paused_until:
+            return "request during a pause"
         recent = [row for row in self.log[-6000:] if row[1] > at - 60] + [(at, at + seconds, resource)]
         if sum(1 for row in recent if row[1] > at) > 100:
             return "in flight"
@@ -78,22 +77,22 @@ class Upstream:
 
 @dataclass
 class Swarm:
-    """``slots`` requests that could be in flight at once, each asking anew as soon as it may."""
+    """``slots`` requests that could be in flight at once, each reserved again as soon as possible."""
 
-    budget: Budget
+    quota: Quota
     upstream: Upstream
     resources: tuple[Resource, ...]
     seconds: Callable[[Random], float]
     slots: int = 16
     manual_every: float = 0.0
-    """Seconds between people's requests; 0: none."""
+    """Mean seconds between manual requests; 0: none."""
     skew: float = 0.0
-    """By how much the workers' clocks differ at most."""
+    """Largest difference between the workers' clocks, in seconds."""
     expected: float = 1.0
     seed: int = 0
     waited: list[tuple[float, float, str]] = field(default_factory=list)
-    """Of people: when they asked, how long until the grant, and what was in the way."""
-    grants: int = 0
+    """Manual requests: first attempt, seconds until the reservation, and the reason of the first refusal."""
+    reservations: int = 0
 
     def __post_init__(self) -> None:
         self.rng = Random(self.seed)  # noqa: S311  # a simulation, not a secret
@@ -104,55 +103,57 @@ class Swarm:
         for slot in range(self.slots):
             resource = self.resources[slot % len(self.resources)]
             skew = self.rng.uniform(0, self.skew)
-            self._at(self.rng.random() / 10, self._asker(resource, Purpose.BACKGROUND, skew))
+            self._at(self.rng.random() / 10, self._reserver(resource, Purpose.BACKGROUND, skew))
         if self.manual_every:
-            self._at(self.manual_every, self._person)
+            self._at(self.manual_every, self._manual_request)
         while self.events and self.events[0][0] < until:
             at, _, event = heapq.heappop(self.events)
             step = event(at)
             if step is not None:
-                await step  # type: ignore[misc]  # asking and settling are coroutines, the rest plain calls
+                await step  # type: ignore[misc]  # reserving and settling are coroutines, the rest plain calls
 
     def _at(self, at: float, event: Callable[[float], object]) -> None:
         heapq.heappush(self.events, (at, next(self.order), event))
 
-    def _person(self, at: float) -> object:
-        self._at(at + self.rng.expovariate(1 / self.manual_every), self._person)
-        return self._asker(self.rng.choice(self.resources), Purpose.MANUAL, 0.0, since=at)(at)
+    def _manual_request(self, at: float) -> object:
+        self._at(at + self.rng.expovariate(1 / self.manual_every), self._manual_request)
+        return self._reserver(self.rng.choice(self.resources), Purpose.MANUAL, 0.0, since=at)(at)
 
-    def _asker(
+    def _reserver(
         self, resource: Resource, purpose: Purpose, skew: float, since: float = 0.0, why: str = ""
     ) -> Callable[[float], object]:
-        async def ask(at: float) -> None:
-            verdict = await self.budget.reserve(
-                Ask("octo", resource, purpose, seconds=self.expected), START + timedelta(seconds=at + skew)
+        async def reserve(at: float) -> None:
+            found = await self.quota.reserve(
+                QuotaRequest("octo", resource, purpose, seconds=self.expected), START + timedelta(seconds=at + skew)
             )
-            if isinstance(verdict, Wait):
-                later = max((verdict.until - START).total_seconds() - skew, at + 0.001)
-                self._at(later, self._asker(resource, purpose, skew, since, why or verdict.reason))
+            if isinstance(found, RetryAt):
+                later = max((found.until - START).total_seconds() - skew, at + 0.001)
+                self._at(later, self._reserver(resource, purpose, skew, since, why or found.reason))
                 return
-            self.grants += 1
+            self.reservations += 1
             if purpose is Purpose.MANUAL:
                 self.waited.append((since, at - since, why))
-            again = self._asker(resource, purpose, skew) if purpose is Purpose.BACKGROUND else None
-            self._at(at + self.rng.uniform(0, 0.2), self._sender(verdict, skew, again))
+            again = self._reserver(resource, purpose, skew) if purpose is Purpose.BACKGROUND else None
+            self._at(at + self.rng.uniform(0, 0.2), self._sender(found, skew, again))
 
-        return ask
+        return reserve
 
-    def _sender(self, grant: Grant, skew: float, again: Callable[[float], object] | None) -> Callable[[float], object]:
+    def _sender(
+        self, reservation: Reservation, skew: float, again: Callable[[float], object] | None
+    ) -> Callable[[float], object]:
         def send(at: float) -> None:
             seconds = self.seconds(self.rng)
-            quota, throttled = self.upstream.receive(at, seconds, grant.ask.resource)
-            bill = Bill(0 if throttled else 1, seconds, quota=quota, throttled=throttled)
-            self._at(at + seconds + self.rng.uniform(0, 0.2), self._settler(grant, bill, skew, again))
+            quota, pause = self.upstream.receive(at, seconds, reservation.request.resource)
+            usage = Usage(0 if pause else 1, seconds, quota=quota, pause=pause)
+            self._at(at + seconds + self.rng.uniform(0, 0.2), self._settler(reservation, usage, skew, again))
 
         return send
 
     def _settler(
-        self, grant: Grant, bill: Bill, skew: float, again: Callable[[float], object] | None
+        self, reservation: Reservation, usage: Usage, skew: float, again: Callable[[float], object] | None
     ) -> Callable[[float], object]:
         async def settle(at: float) -> None:
-            await self.budget.settle(grant, bill, START + timedelta(seconds=at + skew))
+            await self.quota.settle(reservation, usage, START + timedelta(seconds=at + skew))
             if again is not None:
                 self._at(at, again)
 

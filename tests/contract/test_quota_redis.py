@@ -14,23 +14,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from redis.asyncio import Redis
 
-from fetcher.budget import Limits, MemoryBudget
-from fetcher.budget.redis_keeper import RedisBudget
-from fetcher.ports import Ask, Grant
-from tests.unit.budget.asks import (
+from fetcher.quota import Limits, MemoryQuota, PauseCause, QuotaRequest, Reservation
+from fetcher.quota.redis import PREFIX, RedisQuota
+from tests.unit.quota.builders import (
     GRAPHQL,
     HOUR,
     at,
     background,
-    bill,
-    grant,
-    granted,
     manual,
-    tell,
-    throttled,
-    wait,
+    pause,
+    refusal,
+    report_quota,
+    reserve,
+    reserve_all,
+    usage,
 )
-from tests.unit.budget.histories import Event, Settle, histories, ms
+from tests.unit.quota.histories import Event, Settle, histories, ms
 
 FIVE_PLACES = replace(Limits(), in_flight=5, headroom=1.0, background=1.0)
 
@@ -46,28 +45,28 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 async def test_a_hundred_tasks_find_exactly_five_places(redis: Redis, redis_url: str) -> None:
     """A hundred tasks on ten connections ask at once where five may: exactly five are granted."""
-    await tell(RedisBudget(redis, FIVE_PLACES), 5_000)
+    await report_quota(RedisQuota(redis, FIVE_PLACES), 5_000)
     clients = [Redis.from_url(redis_url) for _ in range(10)]
-    budgets = [RedisBudget(client, FIVE_PLACES) for client in clients]
-    verdicts = await asyncio.gather(*(budgets[i % 10].reserve(manual(), at(1)) for i in range(100)))
-    assert sum(isinstance(verdict, Grant) for verdict in verdicts) == 5
+    quotas = [RedisQuota(client, FIVE_PLACES) for client in clients]
+    found = await asyncio.gather(*(quotas[i % 10].reserve(manual(), at(1)) for i in range(100)))
+    assert sum(isinstance(found, Reservation) for found in found) == 5
     await asyncio.gather(*(client.aclose() for client in clients))
 
 
 def _grants_of_one_process(url: str, start: Any, found: Any) -> None:
     async def ask() -> int:
         async with Redis.from_url(url) as client:
-            budget = RedisBudget(client, FIVE_PLACES)
+            quota = RedisQuota(client, FIVE_PLACES)
             start.wait()
-            verdicts = await asyncio.gather(*(budget.reserve(manual(), at(1)) for _ in range(25)))
-            return sum(isinstance(verdict, Grant) for verdict in verdicts)
+            found = await asyncio.gather(*(quota.reserve(manual(), at(1)) for _ in range(25)))
+            return sum(isinstance(found, Reservation) for found in found)
 
     found.put(asyncio.run(ask()))
 
 
 async def test_four_processes_find_exactly_five_places(redis: Redis, redis_url: str) -> None:
     """A hundred requests of four processes that start together: exactly five are granted in all."""
-    await tell(RedisBudget(redis, FIVE_PLACES), 5_000)
+    await report_quota(RedisQuota(redis, FIVE_PLACES), 5_000)
     context = multiprocessing.get_context("spawn")
     start, found = context.Barrier(4), context.Queue()
     processes = [context.Process(target=_grants_of_one_process, args=(redis_url, start, found)) for _ in range(4)]
@@ -98,29 +97,29 @@ def test_lua_and_python_say_the_same(redis_url: str) -> None:
 
 async def _both(client: Redis, history: list[Event]) -> None:
     await client.flushall()
-    memory, redis = MemoryBudget(Limits()), RedisBudget(client, Limits())
-    grants: list[tuple[Grant, Grant]] = []
+    memory, redis = MemoryQuota(Limits()), RedisQuota(client, Limits())
+    reservations: list[tuple[Reservation, Reservation]] = []
     now = at(0)
     for step in history:
         match step:
             case int():
                 now += ms(step)
-            case Ask():
+            case QuotaRequest():
                 one, other = await memory.reserve(step, now), await redis.reserve(step, now)
-                if isinstance(one, Grant) and isinstance(other, Grant):
+                if isinstance(one, Reservation) and isinstance(other, Reservation):
                     assert one.at == other.at
-                    grants.append((one, other))
+                    reservations.append((one, other))
                 else:
                     assert one == other, (one, other)
             case Settle():
-                if grants:
-                    first, second = grants.pop(step.which % len(grants))
-                    await memory.settle(first, step.bill(), now)
-                    await redis.settle(second, step.bill(), now)
-    assert await memory.standings(now) == await redis.standings(now)
-    for ask in (background(), manual(GRAPHQL)):
+                if reservations:
+                    first, second = reservations.pop(step.which % len(reservations))
+                    await memory.settle(first, step.usage(), now)
+                    await redis.settle(second, step.usage(), now)
+    assert await memory.quota_status(now) == await redis.quota_status(now)
+    for request in (background(), manual(GRAPHQL)):
         horizon = timedelta(minutes=3)
-        assert await memory.capacity(ask, horizon, now) == await redis.capacity(ask, horizon, now)
+        assert await memory.capacity(request, horizon, now) == await redis.capacity(request, horizon, now)
 
 
 # --- lost data ----------------------------------------------------------------------------------------------------
@@ -128,43 +127,45 @@ async def _both(client: Redis, history: list[Event]) -> None:
 
 async def test_a_lost_ledger_starts_with_one_request_at_a_time(redis: Redis) -> None:
     """After FLUSHALL a worker that remembers the old ledger keeps everybody to one request at a time for a minute."""
-    budget, newcomer = RedisBudget(redis, Limits()), RedisBudget(redis, Limits())
-    await tell(budget, 4_000)
-    open_grants = await granted(budget, manual(), 1, most=20)
+    quota, newcomer = RedisQuota(redis, Limits()), RedisQuota(redis, Limits())
+    await report_quota(quota, 4_000)
+    reservations = await reserve_all(quota, manual(), 1, most=20)
     await redis.flushall()
-    probe = await grant(newcomer, manual(), 2)
-    await budget.settle(open_grants[0], bill(3_999), at(2))
-    assert "lost" in (await wait(newcomer, manual(), 3)).reason
-    await newcomer.settle(probe, bill(3_998), at(4))
-    assert len(await granted(newcomer, manual(), 5)) == 1
-    assert len(await granted(newcomer, manual(), 63)) > 10
+    probe = await reserve(newcomer, manual(), 2)
+    await quota.settle(reservations[0], usage(3_999), at(2))
+    assert "lost" in (await refusal(newcomer, manual(), 3)).reason
+    await newcomer.settle(probe, usage(3_998), at(4))
+    assert len(await reserve_all(newcomer, manual(), 5)) == 1
+    assert len(await reserve_all(newcomer, manual(), 63)) > 10
 
 
 async def test_a_pause_survives_the_loss_of_redis_data(redis: Redis) -> None:
     """Told to wait, a worker waits even when the ledger has forgotten it."""
-    budget = RedisBudget(redis, Limits())
-    await tell(budget, 4_000)
-    await budget.settle(await grant(budget, manual(), 1), bill(throttled=throttled(retry_after=60)), at(1))
+    quota = RedisQuota(redis, Limits())
+    await report_quota(quota, 4_000)
+    rejected = pause(retry_after=60, cause=PauseCause.REJECTED)
+    await quota.settle(await reserve(quota, manual(), 1), usage(pause=rejected), at(1))
     await redis.flushall()
-    assert (await wait(budget, manual(), 30)).until == at(63)
-    await grant(budget, manual(), 63)
+    assert (await refusal(quota, manual(), 30)).until == at(63)
+    assert [status.pause_cause for status in await quota.quota_status(at(30))] == [PauseCause.REJECTED]
+    await reserve(quota, manual(), 63)
 
 
 async def test_an_exhausted_quota_survives_the_loss_of_redis_data(redis: Redis) -> None:
     """Told that nothing is left until the reset, a worker does not probe when the ledger has forgotten it."""
-    budget = RedisBudget(redis, Limits())
-    await tell(budget, 0)
-    await wait(budget, manual(), 1)
+    quota = RedisQuota(redis, Limits())
+    await report_quota(quota, 0)
+    await refusal(quota, manual(), 1)
     await redis.flushall()
-    assert (await wait(budget, manual(), 30)).until == at(HOUR + 2)
+    assert (await refusal(quota, manual(), 30)).until == at(HOUR + 2)
 
 
 async def test_a_flushed_script_cache_is_no_fault(redis: Redis) -> None:
     """NOSCRIPT, as after a restart, loads the script anew."""
-    budget = RedisBudget(redis, Limits())
-    await tell(budget, 4_000)
+    quota = RedisQuota(redis, Limits())
+    await report_quota(quota, 4_000)
     await redis.script_flush()
-    await grant(budget, manual(), 1)
+    await reserve(quota, manual(), 1)
 
 
 # --- outages ------------------------------------------------------------------------------------------------------
@@ -219,27 +220,27 @@ async def test_without_redis_everybody_waits_and_bills_are_owed(
 ) -> None:
     """While Redis is away nothing is granted; what was told meanwhile counts as soon as it is back."""
     async with _Cut(redis_url) as line, Redis.from_url(line.url) as client:
-        budget = RedisBudget(client, Limits())
-        await tell(budget, 4_000)
-        each = await grant(budget, manual(), 1)
+        quota = RedisQuota(client, Limits())
+        await report_quota(quota, 4_000)
+        each = await reserve(quota, manual(), 1)
         line.cut()
         with caplog.at_level(logging.WARNING):
-            refused = await wait(budget, background(), 2)
-            await budget.settle(each, bill(throttled=throttled(retry_after=600)), at(2))
+            refused = await refusal(quota, background(), 2)
+            await quota.settle(each, usage(pause=pause(retry_after=600)), at(2))
         assert (refused.until, refused.reason) == (at(4), "the quota ledger does not answer (ConnectionError)")
-        assert "1 bills are owed" in caplog.text
-        assert await budget.capacity(background(), timedelta(minutes=1), at(2)) == 0
-        assert await budget.standings(at(2)) == []
+        assert "1 usages to settle later" in caplog.text
+        assert await quota.capacity(background(), timedelta(minutes=1), at(2)) == 0
+        assert await quota.quota_status(at(2)) == []
         line.up = True
-        assert (await wait(budget, background(), 10)).until == at(10 + 602)
-        assert (await budget.standings(at(10)))[0].in_flight == 0
+        assert (await refusal(quota, background(), 10)).until == at(10 + 602)
+        assert (await quota.quota_status(at(10)))[0].in_flight == 0
 
 
 async def test_a_silent_redis_is_not_waited_for(unused_port_server: str) -> None:
     """A server that accepts and never answers costs the patience set, then the answer is to wait."""
     async with Redis.from_url(unused_port_server) as client:
-        budget = RedisBudget(client, Limits(), patience=timedelta(milliseconds=50))
-        assert "does not answer" in (await wait(budget, manual(), 0)).reason
+        quota = RedisQuota(client, Limits(), timeout=timedelta(milliseconds=50))
+        assert "does not answer" in (await refusal(quota, manual(), 0)).reason
 
 
 @pytest.fixture
@@ -259,15 +260,15 @@ async def unused_port_server() -> AsyncIterator[str]:
 
 async def test_a_full_redis_grants_nothing(redis: Redis) -> None:
     """Out of memory with noeviction, the ledger cannot write what it grants, and so grants nothing."""
-    budget = RedisBudget(redis, Limits())
-    await tell(budget, 4_000)
+    quota = RedisQuota(redis, Limits())
+    await report_quota(quota, 4_000)
     await redis.config_set("maxmemory", "1")
     try:
-        refused = await wait(budget, manual(), 1)
+        refused = await refusal(quota, manual(), 1)
     finally:
         await redis.config_set("maxmemory", "0")
     assert "does not answer (OutOfMemoryError)" in refused.reason
-    await grant(budget, manual(), 2)
+    await reserve(quota, manual(), 2)
 
 
 # --- what is stored -----------------------------------------------------------------------------------------------
@@ -275,13 +276,13 @@ async def test_a_full_redis_grants_nothing(redis: Redis) -> None:
 
 async def test_every_key_ends_and_none_grows(redis: Redis) -> None:
     """Each key has a time to live, an account's keys share a hash tag, and a busy hour leaves a few kilobytes."""
-    budget = RedisBudget(redis, Limits())
-    await tell(budget, 5_000)
+    quota = RedisQuota(redis, Limits())
+    await report_quota(quota, 5_000)
     for second in range(1, 900):
-        each = await grant(budget, manual(), second)
-        await budget.settle(each, bill(5_000 - second), at(second))
+        each = await reserve(quota, manual(), second)
+        await quota.settle(each, usage(5_000 - second), at(second))
     keys = sorted([key async for key in redis.scan_iter()])
-    assert keys == [b"fetcher:budget:accounts", b"fetcher:budget:{octo}:github"]
+    assert keys == [f"{PREFIX}accounts".encode(), f"{PREFIX}{{octo}}:github".encode()]
     for key in keys:
         assert 0 < await redis.pttl(key) <= 3 * 3_600_000
     assert (await redis.memory_usage(keys[1]) or 0) < 8_192
@@ -290,6 +291,6 @@ async def test_every_key_ends_and_none_grows(redis: Redis) -> None:
 async def test_the_client_may_decode(redis_url: str) -> None:
     """A client with ``decode_responses`` serves as well."""
     async with Redis.from_url(redis_url, decode_responses=True) as client:
-        budget = RedisBudget(client, Limits())
-        await tell(budget, 4_000)
-        assert (await budget.standings(at(1)))[0].remaining == 4_000
+        quota = RedisQuota(client, Limits())
+        await report_quota(quota, 4_000)
+        assert (await quota.quota_status(at(1)))[0].remaining == 4_000

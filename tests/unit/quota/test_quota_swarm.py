@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fetcher.budget import MemoryBudget
+from fetcher.quota import MemoryQuota
 from fetcher.wire import Resource
-from tests.unit.budget.swarm import Swarm, Upstream
+from tests.unit.quota.swarm import Swarm, Upstream
 
 GITHUB = (Resource.CORE, Resource.GRAPHQL)
 
@@ -15,7 +15,7 @@ GITHUB = (Resource.CORE, Resource.GRAPHQL)
 async def test_an_hour_uses_the_quota_and_trips_nothing(seed: int) -> None:
     """Unlimited work spends 95 % of both primary quotas in an hour, trips no limit, and people never wait for it."""
     swarm = Swarm(
-        MemoryBudget(),
+        MemoryQuota(),
         Upstream(),
         GITHUB,
         seconds=lambda rng: rng.expovariate(1 / 0.2),
@@ -35,7 +35,7 @@ async def test_an_hour_uses_the_quota_and_trips_nothing(seed: int) -> None:
 async def test_slow_answers_are_bounded_by_response_seconds(seed: int) -> None:
     """Where GraphQL takes 2 s an answer the seconds bind: about nine tenths of 60 a minute are used, never more."""
     swarm = Swarm(
-        MemoryBudget(),
+        MemoryQuota(),
         Upstream(),
         (Resource.GRAPHQL,),
         seconds=lambda rng: rng.uniform(1.7, 2.3),
@@ -54,7 +54,7 @@ async def test_slow_answers_are_bounded_by_response_seconds(seed: int) -> None:
 async def test_a_crowd_with_wild_latencies_trips_nothing(seed: int) -> None:
     """160 slots, answers from 10 ms to 10 s that nobody expected, and clocks 2 s apart: no limit is tripped."""
     swarm = Swarm(
-        MemoryBudget(),
+        MemoryQuota(),
         Upstream(primary=15_000),
         GITHUB,
         seconds=lambda rng: min(10.0, rng.lognormvariate(-1, 1.2)),
@@ -65,14 +65,14 @@ async def test_a_crowd_with_wild_latencies_trips_nothing(seed: int) -> None:
     )
     await swarm.run(600.0)
     assert swarm.upstream.trips == []
-    assert swarm.grants > 500
+    assert swarm.reservations > 500
 
 
 async def test_a_nearly_empty_quota_is_found_out_by_one_probe() -> None:
     """Workers that start together on a quota of which three points are left spend those and trip nothing."""
     swarm = Swarm(
-        MemoryBudget(), Upstream(spent_before=4_997), (Resource.CORE,), seconds=lambda rng: rng.random(), slots=64
+        MemoryQuota(), Upstream(spent_before=4_997), (Resource.CORE,), seconds=lambda rng: rng.random(), slots=64
     )
     await swarm.run(1800.0)
     assert swarm.upstream.trips == []
-    assert 1 <= swarm.grants <= 3
+    assert 1 <= swarm.reservations <= 3

@@ -1,0 +1,34 @@
+"""The quota ledger: every request is reserved before it is sent and settled after its response.
+
+``limits``, ``account``, ``reserve``, ``settle`` and ``estimate`` are pure. ``MemoryQuota`` and ``RedisQuota`` keep the
+same ledger in different places and pass one contract suite. Import ``RedisQuota`` from ``fetcher.quota.redis``, so that
+a process without Redis does not import the client.
+"""
+
+from __future__ import annotations
+
+from fetcher.quota.base import (
+    Pause,
+    PauseCause,
+    Quota,
+    QuotaRequest,
+    QuotaStatus,
+    Reservation,
+    RetryAt,
+    Usage,
+)
+from fetcher.quota.limits import Limits
+from fetcher.quota.memory import MemoryQuota
+
+__all__ = [
+    "Limits",
+    "MemoryQuota",
+    "Pause",
+    "PauseCause",
+    "Quota",
+    "QuotaRequest",
+    "QuotaStatus",
+    "Reservation",
+    "RetryAt",
+    "Usage",
+]

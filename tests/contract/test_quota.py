@@ -1,0 +1,399 @@
+"""What every keeper of the quota ledger does: one suite over memory and Redis."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from redis.asyncio import Redis
+
+from fetcher.quota import Limits, MemoryQuota, Pause, PauseCause, Quota
+from fetcher.quota.redis import RedisQuota
+from tests.unit.quota.builders import (
+    CORE,
+    GRAPHQL,
+    HOUR,
+    PYPI,
+    at,
+    background,
+    manual,
+    pause,
+    refusal,
+    report_quota,
+    reserve,
+    reserve_all,
+    since_start,
+    usage,
+)
+from tests.unit.quota.swarm import Swarm, Upstream
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def quota(request: pytest.FixtureRequest) -> AsyncIterator[Quota]:
+    if request.param == "memory":
+        yield MemoryQuota(Limits())
+        return
+    async with Redis.from_url(request.getfixturevalue("redis_url")) as redis:
+        yield RedisQuota(redis, Limits())
+
+
+# --- the primary quota --------------------------------------------------------------------------------------------
+
+
+async def test_one_probe_goes_before_the_quota_is_known(quota: Quota) -> None:
+    """Nobody knows what is left at a cold start: one request finds out, the others wait for its answer."""
+    probe = await reserve(quota, manual(), 0)
+    assert "unknown" in (await refusal(quota, manual(), 0.1)).reason
+    await reserve(quota, manual(GRAPHQL), 0.1)
+    await quota.settle(probe, usage(3), at(0.2))
+    assert len(await reserve_all(quota, manual(), 0.3)) == 3
+
+
+async def test_a_silent_probe_is_given_up(quota: Quota) -> None:
+    """A worker that dies with the probe does not keep the others waiting until its grant expires."""
+    await reserve(quota, manual(), 0)
+    await refusal(quota, manual(), 29)
+    await reserve(quota, manual(), 31)
+
+
+async def test_the_background_leaves_people_their_share(quota: Quota) -> None:
+    """With the pace's line reached the background waits, while a person is served to the last point."""
+    await report_quota(quota, 40)
+    refused = await refusal(quota, background(), 0)
+    assert refused.reason == "primary quota"
+    assert len(await reserve_all(quota, manual(), 0)) == 40
+    assert since_start((await refusal(quota, manual(), 0)).until) == HOUR + 2
+
+
+async def test_the_background_spreads_to_the_reset(quota: Quota) -> None:
+    """A tenth goes at once, then one point each 3600 / 4500 s; the moment told is exactly when the next may go."""
+    await report_quota(quota, 4_501)
+    first = await reserve(quota, background(), 0)
+    await quota.settle(first, usage(4_500), at(0))
+    refused = await refusal(quota, background(), 0)
+    assert since_start(refused.until) == pytest.approx(0.8, abs=0.002)
+    await refusal(quota, background(), 0.79)
+    await reserve(quota, background(), since_start(refused.until))
+
+
+async def test_answers_out_of_order_do_not_raise_what_is_left(quota: Quota) -> None:
+    """Of two figures of one window the lower is right, however the resets jitter; a later window's counts anew."""
+    await report_quota(quota, 100)
+    late, early = await reserve(quota, manual(), 1), await reserve(quota, manual(), 1)
+    await quota.settle(late, usage(7, reset=HOUR + 1), at(2))
+    await quota.settle(early, usage(99, reset=HOUR), at(2))
+    assert (await quota.quota_status(at(2)))[0].remaining == 7
+    following = await reserve(quota, manual(), 3)
+    await quota.settle(following, usage(4_999, reset=HOUR + 1800), at(3))
+    assert (await quota.quota_status(at(3)))[0].remaining == 4_999
+
+
+async def test_the_window_starts_anew_after_its_reset(quota: Quota) -> None:
+    """Past the reset (and the grace for the upstream's clock) the quota is whole, and a late answer changes nothing."""
+    await report_quota(quota, 1)
+    last = await reserve(quota, manual(), HOUR - 1)
+    await refusal(quota, manual(), HOUR + 1)
+    await reserve(quota, background(), HOUR + 2)
+    await quota.settle(last, usage(0), at(HOUR + 2.5))
+    assert (await quota.quota_status(at(HOUR + 3)))[0].remaining == 5_000
+
+
+async def test_an_answer_without_headers_is_counted_by_us(quota: Quota) -> None:
+    """Where no header tells what is left, what the bill says is taken off."""
+    await report_quota(quota, 10)
+    await quota.settle(await reserve(quota, manual(), 1), usage(points=3), at(1))
+    assert (await quota.quota_status(at(1)))[0].remaining == 7
+
+
+async def test_without_a_credential(quota: Quota) -> None:
+    """An anonymous identity has 60 requests an hour and no GraphQL at all."""
+    nobody = background(identity="anonymous@10.0.0.1")
+    probe = await reserve(quota, nobody, 0)
+    await quota.settle(probe, usage(59, limit=60), at(0))
+    assert len(await reserve_all(quota, nobody, 0)) == 5
+    refused = await refusal(quota, manual(GRAPHQL, identity="anonymous@10.0.0.1"), 0)
+    assert refused.reason == "GraphQL needs a credential"
+
+
+# --- the secondary limits -----------------------------------------------------------------------------------------
+
+
+async def test_points_a_minute_slide(quota: Quota) -> None:
+    """900 requests straddling a minute's boundary are as many as within it: the window slides, it does not tick."""
+    await report_quota(quota, 5_000)
+    sent = 1
+    for second in range(50, 70):
+        for each in await reserve_all(quota, manual(seconds=0), second, most=50):
+            sent += 1
+            await quota.settle(each, usage(5_000 - sent, seconds=0), at(second))
+    assert sent == 855 + 1
+    refused = await refusal(quota, manual(), 70)
+    assert refused.reason == "points a minute"
+    assert since_start(refused.until) == pytest.approx(110.5)
+
+
+async def test_a_304_is_a_request_all_the_same(quota: Quota) -> None:
+    """A 304 costs no primary point but counts in the minute, and so does each repeat inside the transport."""
+    await report_quota(quota, 5_000)
+    for _ in range(85):
+        each = await reserve(quota, manual(seconds=0), 1)
+        await quota.settle(each, usage(5_000, points=0, seconds=0, attempts=10), at(1))
+    assert (await quota.quota_status(at(1)))[0].remaining == 5_000
+    assert len(await reserve_all(quota, manual(seconds=0), 1)) == 855 - 850 - 1
+
+
+async def test_in_flight_counts_both_resources(quota: Quota) -> None:
+    """REST and GraphQL share 100 places, of which the background leaves some to people and all leave some free."""
+    await report_quota(quota, 5_000)
+    await report_quota(quota, 5_000, resource=GRAPHQL)
+    assert len(await reserve_all(quota, background(seconds=0), 1, most=50)) == 50
+    assert len(await reserve_all(quota, background(GRAPHQL, seconds=0), 1)) == 40
+    assert len(await reserve_all(quota, manual(seconds=0), 1)) == 5
+
+
+async def test_response_seconds_bound_graphql_and_all(quota: Quota) -> None:
+    """60 seconds of GraphQL answers fill its minute, 90 both; the seconds leave a minute after the answer."""
+    await report_quota(quota, 5_000)
+    await report_quota(quota, 5_000, resource=GRAPHQL)
+    for second in (1, 2, 3, 4, 5):
+        each = await reserve(quota, manual(GRAPHQL, seconds=11.5), second)
+        await quota.settle(each, usage(4_900, seconds=11.5, resource=GRAPHQL), at(second))
+    refused = await refusal(quota, manual(GRAPHQL, seconds=11.5), 6)
+    assert refused.reason == "response seconds a minute of this resource"
+    assert since_start(refused.until) == pytest.approx(61.5)
+    assert len(await reserve_all(quota, manual(seconds=10.0), 6)) == 3
+    assert (await refusal(quota, manual(seconds=10.0), 6)).reason == "response seconds a minute"
+
+
+async def test_the_background_does_not_take_a_minute_at_once(quota: Quota) -> None:
+    """Of the minute's response seconds a third goes in ten seconds, so that a person finds time at any moment."""
+    await report_quota(quota, 5_000)
+    assert len(await reserve_all(quota, background(seconds=2.0), 0)) == 14
+    assert (await refusal(quota, background(seconds=2.0), 0)).reason == "response seconds at once"
+
+
+async def test_a_waiting_person_goes_before_the_background(quota: Quota) -> None:
+    """A place that comes free is the person's who was refused one, not that of the first to ask."""
+    await report_quota(quota, 5_000)
+    crowd = await reserve_all(quota, manual(seconds=0), 1)
+    assert len(crowd) == 95
+    await refusal(quota, manual(seconds=0), 1)
+    for each in crowd[:20]:
+        await quota.settle(each, usage(4_900, seconds=0), at(1.1))
+    assert (await refusal(quota, background(seconds=0), 1.1)).reason == "a manual request has precedence"
+    await reserve(quota, manual(seconds=0), 1.1)
+    await reserve(quota, background(seconds=0), 1.1)
+
+
+async def test_pypi_is_asked_with_courtesy(quota: Quota) -> None:
+    """Ten requests at once and twenty a second at most, without any quota to learn first."""
+    crowd = await reserve_all(quota, manual(PYPI), 0)
+    assert len(crowd) == 10
+    for each in crowd:
+        await quota.settle(each, usage(), at(0.1))
+    crowd = await reserve_all(quota, manual(PYPI), 0.2)
+    for each in crowd:
+        await quota.settle(each, usage(), at(0.3))
+    assert (await refusal(quota, manual(PYPI), 0.3)).reason == "points a minute"
+    await reserve(quota, manual(PYPI), 1.4)
+
+
+# --- pauses -------------------------------------------------------------------------------------------------------
+
+
+async def test_retry_after_holds_the_identity(quota: Quota) -> None:
+    """Told to wait 90 s, neither REST nor GraphQL of the identity is asked; PyPI and other identities are."""
+    await report_quota(quota, 5_000)
+    each = await reserve(quota, manual(), 1)
+    await quota.settle(each, usage(4_999, pause=pause(retry_after=90)), at(1))
+    for resource in (CORE, GRAPHQL):
+        refused = await refusal(quota, manual(resource), 80)
+        assert (since_start(refused.until), refused.reason) == (93, "slow down")
+    await reserve(quota, manual(PYPI), 2)
+    await reserve(quota, manual(identity="other"), 2)
+    await reserve(quota, manual(), 93)
+
+
+async def test_an_exhausted_quota_holds_its_resource(quota: Quota) -> None:
+    """A primary limit stops its own resource until the reset, and the other goes on."""
+    await report_quota(quota, 5_000)
+    each = await reserve(quota, manual(), 1)
+    await quota.settle(each, usage(0, pause=pause(reset=HOUR)), at(1))
+    assert since_start((await refusal(quota, manual(), 2)).until) == HOUR + 2
+    await reserve(quota, manual(GRAPHQL), 2)
+    await reserve(quota, manual(), HOUR + 2)
+
+
+async def test_a_limit_with_points_left_holds_its_resource(quota: Quota) -> None:
+    """Wait for the named reset though four points are left, also after a later response of the same window."""
+    await report_quota(quota, 5_000)
+    await report_quota(quota, 5_000, resource=GRAPHQL)
+    first, second = [await reserve(quota, manual(GRAPHQL), 1) for _ in range(2)]
+    await quota.settle(first, usage(4, resource=GRAPHQL, pause=pause(reset=HOUR)), at(1))
+    await quota.settle(second, usage(4, resource=GRAPHQL), at(2))
+    for request in (manual(GRAPHQL), background(GRAPHQL)):
+        refused = await refusal(quota, request, 3)
+        assert (since_start(refused.until), refused.reason) == (HOUR + 2, "slow down")
+    await reserve(quota, manual(), 3)
+    await reserve(quota, background(), 3)
+    await reserve(quota, manual(GRAPHQL), HOUR + 2)
+
+
+async def test_the_back_off_grows_to_an_hour_and_ends_with_a_success(quota: Quota) -> None:
+    """Without a word how long: a minute, doubled each time, an hour at most; a good answer starts from a minute."""
+    await report_quota(quota, 5_000)
+    now, pauses = 1.0, []
+    for _ in range(8):
+        each = await reserve(quota, manual(), now)
+        await quota.settle(each, usage(4_000, reset=9 * HOUR, pause=pause()), at(now))
+        until = since_start((await refusal(quota, manual(), now)).until)
+        pauses.append(until - now)
+        now = until
+    assert pauses == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    await quota.settle(await reserve(quota, manual(), now), usage(4_000, reset=now + HOUR), at(now))
+    await quota.settle(await reserve(quota, manual(), now), usage(pause=pause(), points=0), at(now))
+    assert since_start((await refusal(quota, manual(), now)).until) == now + 60
+
+
+async def test_requests_told_off_together_are_one_lesson(quota: Quota) -> None:
+    """Ten requests in flight that are all refused make one pause of a minute, not one of an hour."""
+    await report_quota(quota, 5_000)
+    for each in await reserve_all(quota, manual(), 1, most=10):
+        await quota.settle(each, usage(4_000, pause=pause()), at(2))
+    assert since_start((await refusal(quota, manual(), 3)).until) == 62
+
+
+# --- reservations, clocks and estimates ---------------------------------------------------------------------------
+
+
+async def test_a_grant_never_settled_expires_as_spent(quota: Quota) -> None:
+    """A killed worker's points are lost, and its place in flight comes back after 150 s."""
+    await report_quota(quota, 100)
+    await reserve(quota, manual(points=60), 1)
+    await refusal(quota, manual(points=60), 100)
+    assert (await quota.quota_status(at(150)))[0].in_flight == 1
+    later = (await quota.quota_status(at(152)))[0]
+    assert (later.in_flight, later.remaining) == (0, 40)
+
+
+async def test_workers_clocks_may_differ_a_little(quota: Quota) -> None:
+    """A worker whose clock lags by 4 s neither shortens nor reopens a window."""
+    await report_quota(quota, 5_000, now=100)
+    for each in await reserve_all(quota, manual(seconds=0), 100, most=95):
+        await quota.settle(each, usage(4_900, seconds=0), at(100))
+    lagging = await reserve(quota, manual(), 96)
+    assert lagging.at == at(100)
+
+
+async def test_a_clock_set_back_does_not_freeze_the_ledger(quota: Quota) -> None:
+    """After a step back of an hour a pause lasts no longer than it was told, and windows keep what they saw."""
+    await report_quota(quota, 5_000, now=0)
+    each = await reserve(quota, manual(), 0)
+    await quota.settle(each, usage(4_999, pause=pause(retry_after=30)), at(0))
+    assert since_start((await refusal(quota, manual(), -HOUR)).until) == pytest.approx(32 - HOUR)
+    await reserve(quota, manual(), 33 - HOUR)
+    assert len(await reserve_all(quota, manual(seconds=0), 33 - HOUR)) == 94
+
+
+async def test_an_upstream_with_another_clock_is_believed_in_its_figures(quota: Quota) -> None:
+    """Told a reset that is long past (our clock runs an hour ahead), the ledger keeps the figure and goes on."""
+    probe = await reserve(quota, manual(), 2 * HOUR)
+    await quota.settle(probe, usage(2, reset=HOUR), at(2 * HOUR))
+    assert len(await reserve_all(quota, manual(), 2 * HOUR)) == 2
+    await reserve(quota, manual(), 3 * HOUR + 3)
+
+
+async def test_capacity_never_blocks_progress(quota: Quota) -> None:
+    """At least one, whatever is spent, unless a pause outlasts the horizon; more with a longer horizon."""
+    minute = timedelta(minutes=1)
+    assert await quota.capacity(background(), minute, at(0)) >= 1
+    await report_quota(quota, 4_500)
+    assert await quota.capacity(background(), minute, at(0)) == pytest.approx(75, abs=2)
+    assert await quota.capacity(background(), 10 * minute, at(0)) == pytest.approx(750, abs=2)
+    assert await quota.capacity(background(points=10), 10 * minute, at(0)) == pytest.approx(75, abs=1)
+    each = await reserve(quota, manual(), 1)
+    await quota.settle(each, usage(0, pause=pause(retry_after=300)), at(1))
+    assert await quota.capacity(background(), minute, at(1)) == 0
+    assert await quota.capacity(background(), 6 * minute, at(1)) == 1
+    assert await quota.capacity(manual(GRAPHQL, identity="anonymous"), minute, at(1)) == 0
+
+
+async def test_an_index_that_hung_once_is_soon_planned_for_again(quota: Quota) -> None:
+    """One silence of 30 s leaves a tenth of what is planned; thirty quick answers later a third is back, and more."""
+    request, minute = background(PYPI, identity="index"), timedelta(minutes=1)
+    usual = await quota.capacity(request, minute, at(0))
+    await quota.settle(await reserve(quota, request, 0), usage(seconds=30), at(30))
+    assert await quota.capacity(request, minute, at(32)) < usual / 10
+    for number in range(30):
+        await quota.settle(await reserve(quota, request, 33 + number), usage(seconds=0.1), at(33 + number))
+    assert await quota.capacity(request, minute, at(65)) > usual / 3
+
+
+async def test_the_status_shows_what_is_known(quota: Quota) -> None:
+    """Report the quota, the requests in flight and the pause of each identity's resources."""
+    await report_quota(quota, 4_321)
+    each = await reserve(quota, manual(), 1)
+    await reserve(quota, manual(PYPI), 1)
+    await quota.settle(each, usage(4_000, pause=pause(retry_after=60)), at(2))
+    await reserve(quota, manual(PYPI), 2)
+    core, pypi = await quota.quota_status(at(3))
+    assert (core.identity, core.resource, core.limit, core.remaining) == ("octo", CORE, 5_000, 4_000)
+    assert (core.reset_at, core.paused_until, core.pause_reason) == (at(HOUR), at(64), "slow down")
+    assert core.pause_cause is PauseCause.LIMIT
+    assert (pypi.resource, pypi.limit, pypi.remaining, pypi.in_flight) == (PYPI, None, None, 2)
+    assert (pypi.paused_until, pypi.pause_cause) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("demanded", "cause"),
+    [
+        (pause(retry_after=30), PauseCause.LIMIT),
+        (pause(), PauseCause.LIMIT),
+        (pause(reset=HOUR), PauseCause.QUOTA),
+        (pause(retry_after=600, cause=PauseCause.REJECTED), PauseCause.REJECTED),
+    ],
+)
+async def test_a_pause_has_its_cause(quota: Quota, demanded: Pause, cause: PauseCause) -> None:
+    """Report the cause of a pause as long as it lasts."""
+    await report_quota(quota, 5_000)
+    await quota.settle(await reserve(quota, manual(), 1), usage(0, pause=demanded), at(1))
+    assert [status.pause_cause for status in await quota.quota_status(at(2))] == [cause]
+    assert [status.pause_cause for status in await quota.quota_status(at(HOUR + 3))] == [None]
+
+
+async def test_the_longer_pause_has_its_cause(quota: Quota) -> None:
+    """Of an account's and a resource's pause, report the one that ends last."""
+    first, second = await reserve(quota, manual(GRAPHQL), 1), await reserve(quota, manual(), 1)
+    await quota.settle(first, usage(0, resource=GRAPHQL, pause=pause(reset=HOUR)), at(1))
+    await quota.settle(second, usage(pause=pause(retry_after=600, cause=PauseCause.REJECTED)), at(1))
+    core, graphql = await quota.quota_status(at(2))
+    assert (core.pause_cause, graphql.pause_cause) == (PauseCause.REJECTED, PauseCause.QUOTA)
+
+
+async def test_who_is_known_by_another_name_is_left_out(quota: Quota) -> None:
+    """A token asks whose it is and is then its account: people see one quota, until the token itself is used again."""
+    each = await reserve(quota, manual(GRAPHQL, identity="token:1"), 0)
+    await reserve(quota, manual(PYPI, identity="index:host"), 0)
+    await quota.settle(each, usage(4_999), at(1))
+    await quota.forget("token:1")
+    await quota.forget("never seen")
+    assert [status.identity for status in await quota.quota_status(at(2))] == ["index:host"]
+    await reserve(quota, manual(GRAPHQL, identity="token:1"), 3)
+    assert {status.identity for status in await quota.quota_status(at(4))} == {"index:host", "token:1"}
+
+
+async def test_a_swarm_trips_nothing(quota: Quota) -> None:
+    """Thirty workers with wild latencies before a brute-force upstream: no limit is tripped for four minutes."""
+    swarm = Swarm(
+        quota,
+        Upstream(),
+        (CORE, GRAPHQL),
+        seconds=lambda rng: min(10.0, rng.lognormvariate(-2, 1)),
+        slots=30,
+        manual_every=10.0,
+        skew=1.0,
+    )
+    await swarm.run(240.0)
+    assert swarm.upstream.trips == []
+    assert swarm.reservations > 500

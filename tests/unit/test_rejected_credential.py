@@ -1,0 +1,43 @@
+"""`fetcher refresh` with a rejected credential: it ends with the reason instead of waiting for the quota."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from fetcher.cli.refresh import rejection
+from fetcher.exchange import Exchange
+from fetcher.github.classify import classify
+from fetcher.model import Purpose, Upstream
+from fetcher.quota import MemoryQuota
+from fetcher.wire import Answer, Fault, NoAnswer, Request, Resource
+from tests.fakes import ScriptedTransport, StoppedClock, answer
+
+NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+ROOT = "https://api.example"
+APP = NoAnswer(Fault.NO_CREDENTIAL, "api.example: GitHub refuses the App's installation token (status 401)")
+TOKEN = answer({"message": "Bad credentials"}, 401)
+EXHAUSTED = answer({"message": "API rate limit exceeded"}, 403, {"x-ratelimit-remaining": "0"})
+
+
+async def _rejection_after(answered: Answer) -> str:
+    quota, clock = MemoryQuota(), StoppedClock(NOW)
+    exchange = Exchange(ScriptedTransport(lambda _: answered, [ROOT]), quota, clock, {Upstream.GITHUB: "app:1:2"})
+    request = Request(Upstream.GITHUB, Resource.CORE, "repository", ROOT + "/a")
+    await exchange.ask(request, Purpose.MANUAL, classify)
+    assert [status.paused_until is not None for status in await quota.quota_status(NOW)] == [True]
+    return await rejection(quota, NOW)
+
+
+@pytest.mark.parametrize(
+    ("answered", "reason"),
+    [
+        (APP, "api.example: GitHub refuses the App's installation token (status 401)"),
+        (TOKEN, "GitHub does not accept the credential: Bad credentials"),
+        (EXHAUSTED, ""),
+    ],
+)
+async def test_a_rejected_credential_is_told_from_a_used_up_quota(answered: Answer, reason: str) -> None:
+    """Return the reason of a rejected token and of a rejected App, and none for a pause that ends by itself."""
+    assert await _rejection_after(answered) == reason
