@@ -39,7 +39,7 @@ ROUTES = {
     "statistics": "graphql",
     "viewer": "graphql",
     "contributors": "contributors",
-    "commit_activity": "commit_activity",
+    "history": "graphql",
     "pypi_json": "project_json",
     "pypi_simple": "simple_project",
 }
