@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.simulated import SimulatorProcess
-from fetcher.commits import rolling_weeks
-from fetcher.model import RepoRef, StoredPackage
+from fetcher.domain.commit_weeks import rolling_weeks
+from fetcher.domain.model import RepoRef, StoredPackage
 from fetcher.wiring import Parts
 
 

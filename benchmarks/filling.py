@@ -15,10 +15,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, insert, text
 
-from fetcher.commits import DAYS_KEPT
-from fetcher.model import Source
-from fetcher.planner import phase
-from fetcher.pypi.releases import File, in_order, latest, release
+from fetcher.domain.commit_weeks import DAYS_KEPT
+from fetcher.domain.model import Source
+from fetcher.domain.scheduling import phase
 from fetcher.simulator import history as told
 from fetcher.simulator.project import Project, ProjectStatus
 from fetcher.simulator.repository import Repository
@@ -36,6 +35,7 @@ from fetcher.store.schema import (
 )
 from fetcher.store.serials import _SPREAD, _phase
 from fetcher.store.values import PROJECT
+from fetcher.upstreams.pypi.releases import File, in_order, latest, release
 
 TABLES = (packages, observations, freshness, source_states, history, events, releases)
 CHUNK = 2_000

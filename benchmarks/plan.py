@@ -33,7 +33,7 @@ from benchmarks.passes import NEWCOMER_EVERY, Course
 from benchmarks.processes import end_well, redis_server
 from benchmarks.simulated import simulator
 from benchmarks.timeline import Timeline
-from fetcher.planner import Cadence
+from fetcher.domain.scheduling import Cadence
 from fetcher.sizing import Answers, Catalogue, Cost, Pass, Policy, Workers, daily_pass, first_pass
 
 WITHIN = 0.05

@@ -11,12 +11,12 @@ import math
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from fetcher.model import Purpose
-from fetcher.planner import Cadence
+from fetcher.domain.model import Purpose
+from fetcher.domain.scheduling import Cadence
+from fetcher.http.messages import Resource
 from fetcher.quota.limits import DOCUMENTED, EffectiveLimits, Limits, affordable_at, effective_limits
-from fetcher.refresh.batches import QUICK_SECONDS, BatchSize
-from fetcher.refresh.plan import GRAPHQL_LANE
-from fetcher.wire import Resource
+from fetcher.refresh.dispatch import GRAPHQL_LANE
+from fetcher.upstreams.github.batching import QUICK_SECONDS, BatchSize
 
 MOVED = 0.05
 RELEASED = 0.01
@@ -55,8 +55,8 @@ class Workers:
     """What asks: processes, and how many requests each has under way at once."""
 
     processes: int
-    repositories_abreast: int
-    projects_abreast: int
+    repository_concurrency: int
+    project_concurrency: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +165,8 @@ def _growing() -> int:
 
 
 def _filled(packages: int) -> float:
-    """How many repositories a query of the steady state holds: those whose slots it gathers, at most a full batch."""
-    return min(GRAPHQL_LANE.batch, max(1.0, packages * GRAPHQL_LANE.gathers))
+    """Return the repositories in a query of the steady state: those due within its look-ahead, at most a full batch."""
+    return min(GRAPHQL_LANE.batch, max(1.0, packages * GRAPHQL_LANE.look_ahead))
 
 
 def _pass(name: str, cost: Cost, policy: Policy, answers: Answers, workers: Workers) -> Pass:
@@ -213,8 +213,8 @@ def _index(cost: Cost, seconds: Answers, limits: Limits) -> list[Bound]:
 
 
 def _busy(seconds: Answers, workers: Workers) -> Bound:
-    """A process has one batch in hand at a time: a query, or some repositories or projects abreast."""
-    waits = seconds.graphql + seconds.rest / workers.repositories_abreast + seconds.pypi / workers.projects_abreast
+    """A process has one batch in hand at a time: a query, or some repositories or projects concurrency."""
+    waits = seconds.graphql + seconds.rest / workers.repository_concurrency + seconds.pypi / workers.project_concurrency
     return Bound("worker processes that wait for answers", None, timedelta(seconds=waits / workers.processes))
 
 

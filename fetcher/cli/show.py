@@ -11,13 +11,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from fetcher.catalogue.documents import dump, write_document
 from fetcher.cli.named import complete
 from fetcher.cli.screen import out, plain_table
-from fetcher.documents import dump, write_document
-from fetcher.errors import UnknownPackage
-from fetcher.model import SourceState, StoredPackage
-from fetcher.phrases import ago, failure_kind
-from fetcher.presentation import failing_sources, package_fields
+from fetcher.domain.errors import UnknownPackage
+from fetcher.domain.formatting import ago, failure_kind
+from fetcher.domain.model import SourceState, StoredPackage
+from fetcher.domain.presentation import failing_sources, package_fields
 from fetcher.settings import Settings, read_settings
 from fetcher.wiring import open_store
 

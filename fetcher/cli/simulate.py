@@ -15,7 +15,7 @@ import typer
 from rich.table import Table
 
 from fetcher.cli.screen import out, plain_table, print_json
-from fetcher.planner import Cadence
+from fetcher.domain.scheduling import Cadence
 from fetcher.quota.limits import DOCUMENTED, Limits
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.command import simulate as serve
@@ -32,7 +32,7 @@ from fetcher.sizing import (
     first_pass,
     most_packages,
 )
-from fetcher.wiring import PROJECTS_ABREAST, REPOSITORIES_ABREAST
+from fetcher.wiring import PROJECT_CONCURRENCY, REPOSITORY_CONCURRENCY
 
 Given: TypeAlias = tuple[Catalogue, Policy, Answers, Workers]
 
@@ -85,7 +85,7 @@ def _simulate(
     answers = Answers(latency, latency, latency) if latency else Answers()
     settings = read_settings()
     policy = _policy(settings, identities, quota)
-    given = (catalogue, policy, answers, Workers(workers, REPOSITORIES_ABREAST, PROJECTS_ABREAST))
+    given = (catalogue, policy, answers, Workers(workers, REPOSITORY_CONCURRENCY, PROJECT_CONCURRENCY))
     passes = [*(first_pass(*given, cold=cold) for cold in (False, True)), daily_pass(*given)]
     most = most_packages(*given)
     if json:

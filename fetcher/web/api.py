@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fetcher import __version__
-from fetcher.documents import dump, write_document
-from fetcher.overview import Column, Listing
+from fetcher.catalogue.documents import dump, write_document
+from fetcher.domain.views import Column, Listing
 from fetcher.web.conditional import Conditions, conditional, last_modified
 from fetcher.web.context import context_of
 from fetcher.web.errors import Forbidden, Unauthorized, UnknownRefresh

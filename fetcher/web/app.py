@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fetcher.errors import FetcherError
+from fetcher.domain.errors import FetcherError
 from fetcher.web import actions, api, errors, health, metrics, pages
 from fetcher.web.context import WebContext
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Self
 from pydantic import AnyUrl, BaseModel, ConfigDict, Field, NonNegativeInt, PlainSerializer
 from pydantic.json_schema import SkipJsonSchema
 
-from fetcher.model import WEEKS_SHOWN, Source
-from fetcher.overview import RefreshRequest, RequestState
+from fetcher.domain.model import WEEKS_SHOWN, Source
+from fetcher.domain.views import RefreshRequest, RequestState
 
 Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.isoformat(), return_type=str)]
 

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 
 from markupsafe import Markup
 
-from fetcher.model import HistoryDay
-from fetcher.phrases import counted
+from fetcher.domain.formatting import counted
+from fetcher.domain.model import HistoryDay
 from fetcher.web.charts import Bar, bars, steps
 
 

@@ -12,11 +12,11 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fetcher.documents import write_document
-from fetcher.errors import or_why
-from fetcher.model import Source
-from fetcher.overview import Column, EventCount, Listing, RequestCount
-from fetcher.presentation import failing_sources, failures_by_kind, package_fields
+from fetcher.catalogue.documents import write_document
+from fetcher.domain.errors import or_why
+from fetcher.domain.model import Source
+from fetcher.domain.presentation import failing_sources, failures_by_kind, package_fields
+from fetcher.domain.views import Column, EventCount, Listing, RequestCount
 from fetcher.quota import QuotaStatus
 from fetcher.web.charts import Bar, bars, gauge
 from fetcher.web.context import context_of

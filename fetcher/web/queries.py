@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, model
 from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import Request
 
-from fetcher.errors import RetiredPackage, UnknownPackage
-from fetcher.model import StoredPackage
-from fetcher.overview import Column, Listing, PackageState
+from fetcher.domain.errors import RetiredPackage, UnknownPackage
+from fetcher.domain.model import StoredPackage
+from fetcher.domain.views import Column, Listing, PackageState
 from fetcher.ports import Store
 from fetcher.web.errors import BadRequest, Forbidden
 

@@ -15,21 +15,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fetcher import model
-from fetcher.commits import commit_days, history_start
-from fetcher.gate import (
-    LIST_LAG,
-    Derived,
-    History,
-    derive,
-    follow_ups,
-    is_current,
-    is_list_refused,
-    needs_list,
-    settle,
-    to_request,
-)
-from fetcher.model import (
+from fetcher.domain import model
+from fetcher.domain.commit_weeks import commit_days, history_start
+from fetcher.domain.model import (
     DETAIL_SOURCES,
     Contribution,
     Contributors,
@@ -42,10 +30,22 @@ from fetcher.model import (
 )
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Push
-from fetcher.simulator.git_log import git_log, limited, total, walk
-from fetcher.simulator.history import Author, Commit, WrittenHistory, grow
+from fetcher.simulator.git_log import git_log, limited, total
+from fetcher.simulator.history import Author, Commit, WrittenHistory
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.world import World
+from fetcher.upstreams.github.change_detection import (
+    LIST_LAG,
+    Derived,
+    History,
+    derive,
+    follow_ups,
+    is_current,
+    is_list_refused,
+    needs_list,
+    settle,
+    to_request,
+)
 from tests.fakes import StoppedClock
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
@@ -57,25 +57,14 @@ BOTH = frozenset(DETAIL_SOURCES)
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
-    """A branch that was left ``back`` commits ago, committed ``days`` ago, and is merged now by ``merger``."""
-
-    back: int
-    login: str | None
-    commits: int
-    days: int
-    merger: str
-
-
-@dataclass(frozen=True, slots=True)
 class Forced:
-    """A push that takes the newest ``dropped`` commits of the first-parent line away; one of each is an amendment."""
+    """A push that takes the newest ``dropped`` commits away and brings others; one of each is an amendment."""
 
     dropped: int
-    then: Push
+    commits: int
 
 
-Step: TypeAlias = Push | Branch | Forced
+Step: TypeAlias = Push | Forced
 
 
 def author(login: str | None) -> Author:
@@ -189,43 +178,10 @@ class Upstream:
             match step:
                 case Push():
                     changes.push(self.world, NAME, step)
-                case Branch():
-                    self._merge(step)
                 case Forced():
-                    self._force(step)
+                    changes.force_push(self.world, NAME, dropped=step.dropped, commits=step.commits)
             self.lists.append((self.clock.now(), self.truth))
             self.clock.advance(pause)
-
-    def _first_parents(self) -> list[Commit]:
-        """Return the branch's own line, newest first."""
-        commits = {commit.oid: commit for commit in self.repository.history.commits()}
-        line = [commits[self.head]]
-        while line[-1].parents:
-            line.append(commits[line[-1].parents[0]])
-        return line
-
-    def _merge(self, branch: Branch) -> None:
-        now, line = self.clock.now(), self._first_parents()
-        fork = line[min(branch.back, len(line) - 1)]
-        at = max(now - branch.days * DAY, fork.committed_at)
-        added: list[Commit] = []
-        parent = fork.oid
-        for number in range(branch.commits):
-            oid = f"{len(self.lists):03}{number:03}".rjust(40, "b")
-            at = min(at + timedelta(minutes=1), now)
-            added.append(Commit(oid, author(branch.login), at, at, (parent,)))
-            parent = oid
-        merge = Commit(f"{len(self.lists):03}".rjust(40, "f"), author(branch.merger), now, now, (self.head, parent))
-        history = grow(self.repository.history, (*added, merge))
-        self.world.put_repository(replace(self.repository, history=history, pushed_at=now))
-
-    def _force(self, forced: Forced) -> None:
-        commits = self.repository.history.commits()
-        line = self._first_parents()[forced.dropped :]
-        kept = {one.oid for one in walk({one.oid: one for one in commits}, line[0].oid)} if line else set()
-        history = WrittenHistory(one for one in commits if one.oid in kept)
-        self.world.put_repository(replace(self.repository, history=history))
-        changes.push(self.world, NAME, forced.then if line else replace(forced.then, merge=False))
 
 
 counts = st.lists(st.integers(1, 12), min_size=4, max_size=4)
@@ -240,15 +196,15 @@ pushes = st.builds(
     merge=st.booleans(),
 )
 branches = st.builds(
-    Branch,
-    back=st.integers(0, 12),
-    login=someone | st.none(),
+    Push,
     commits=st.integers(1, 4),
-    days=st.integers(0, 500),
-    merger=someone,
+    login=someone,
+    anonymous=st.integers(0, 4).map(lambda one: one == 0),
+    committed_age=st.timedeltas(timedelta(0), 500 * DAY),
+    merge=st.just(True),
 )
-forced_pushes = st.builds(Forced, dropped=st.integers(1, 9), then=pushes)
-amendments = st.builds(Forced, dropped=st.just(1), then=st.builds(Push, login=someone))
+forced_pushes = st.builds(Forced, dropped=st.integers(1, 9), commits=st.integers(1, 4))
+amendments = st.just(Forced(1, 1))
 lags = st.timedeltas(timedelta(0), LIST_LAG - timedelta(seconds=1))
 pauses = st.timedeltas(timedelta(minutes=1), 3 * DAY) | st.just(timedelta(minutes=1))
 
@@ -345,9 +301,9 @@ def test_an_old_branch_leaves_all_open() -> None:
     """A merged branch with commits older than the former head leaves open which commits are new."""
     upstream = Upstream.started([5, 3])
     target = upstream.target()
-    upstream.take([(Branch(back=2, login="eve", commits=2, days=100, merger="ann"), HOUR)])
+    upstream.take([(Push(login="eve", commits=2, committed_age=3 * DAY), HOUR)])
     derived = derive(target, upstream.history())
-    assert derived == Derived(people("ann:5 bob:3 eve:2"), DueReason.SETTLING)
+    assert derived == Derived(people("ann:5 bob:3 eve:3"), DueReason.SETTLING)
 
 
 def test_a_young_branch_leaves_nothing_open() -> None:
@@ -355,8 +311,8 @@ def test_a_young_branch_leaves_nothing_open() -> None:
     upstream = Upstream.started([5, 3])
     target = upstream.target()
     upstream.clock.advance(DAY)
-    upstream.take([(Branch(back=2, login="eve", commits=2, days=0, merger="ann"), HOUR)])
-    assert derive(target, upstream.history()) == Derived(people("ann:6 bob:3 eve:2"), None)
+    upstream.take([(Push(login="eve", commits=1, committed_age=DAY / 2), HOUR)])
+    assert derive(target, upstream.history()) == Derived(people("ann:5 bob:3 eve:2"), None)
 
 
 @pytest.mark.parametrize(
@@ -581,7 +537,7 @@ def test_a_list_of_no_commit_of_the_history(listed: str) -> None:
     assert set(found.contributors.people) >= set(people(listed).people)
 
 
-@pytest.mark.parametrize("step", [Forced(1, Push(login="ann")), Branch(1, "bob", 1, 90, "bob")])
+@pytest.mark.parametrize("step", [Forced(1, 1), Push(login="bob", committed_age=3 * DAY)])
 def test_a_list_from_before_the_push_confirms_nothing(step: Step) -> None:
     """After a forced push or the merge of an old branch, a list from before it is not taken for that of the head."""
     upstream = Upstream.started([5, 3])
@@ -657,9 +613,9 @@ def test_a_person_whom_neither_list_nor_history_shows_is_let_go() -> None:
     upstream = Upstream.started([5, 3])
     upstream.take([(Push(login="eve"), DAY)])
     target = upstream.target()
-    upstream.take([(Forced(1, Push(login="fay")), HOUR)])
-    found = settled(upstream, target, people("ann:5 bob:3"))
-    assert found == Derived(people("ann:5 bob:3 fay:1"), DueReason.SETTLING)
+    upstream.take([(Forced(1, 1), timedelta(0)), (Push(login="fay"), HOUR)])
+    found = settled(upstream, target, people("ann:6 bob:3"))
+    assert found == Derived(people("ann:6 bob:3 fay:1"), DueReason.SETTLING)
 
 
 # --- what to request ----------------------------------------------------------------------------------------------

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.planner import Cadence
+from fetcher.domain.scheduling import Cadence
+from fetcher.http.messages import Resource
 from fetcher.quota.limits import DOCUMENTED
 from fetcher.simulator import limits as simulated
 from fetcher.sizing import Answers, Catalogue, Pass, Policy, Workers, daily_pass, first_pass, most_packages
-from fetcher.wire import Resource
 
 HOUR = timedelta(hours=1)
 POLICY = Policy()
-MANY = Workers(processes=1_000, repositories_abreast=8, projects_abreast=6)
+MANY = Workers(processes=1_000, repository_concurrency=8, project_concurrency=6)
 PLAIN = Catalogue(1_000_000, further_pages=0)
 
 

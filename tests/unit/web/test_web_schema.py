@@ -16,8 +16,8 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 from starlette.types import ASGIApp
 
-from fetcher.documents import KEYS
-from fetcher.model import Source
+from fetcher.catalogue.documents import KEYS
+from fetcher.domain.model import Source
 from fetcher.settings import Settings
 from fetcher.store import open_engine
 from fetcher.web import WebContext, make_app
