@@ -39,7 +39,7 @@ ROUTES = {
     "statistics": "graphql",
     "viewer": "graphql",
     "contributors": "contributors",
-    "commit_activity": "commit_activity",
+    "history": "graphql",
     "pypi_json": "project_json",
     "pypi_simple": "simple_project",
 }
@@ -249,7 +249,7 @@ def _the_state_is_told(ours: Watched) -> None:
     """Freshness, queues, consumers, quotas and what is up, as Prometheus has them."""
     expected = {
         "up": 1,
-        'fetcher_part_up{part="redis"}': 1,
+        'fetcher_dependency_up{dependency="redis"}': 1,
         'fetcher_packages{state="fresh"}': PACKAGES,
         'fetcher_answer_age_seconds_bucket{source="pypi",le="3600"}': PACKAGES,
         'fetcher_overdue_packages{source="pypi"}': 0,
