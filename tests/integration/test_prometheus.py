@@ -20,10 +20,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.limits import Limits
 from fetcher.simulator.server import Settings, Simulator
 from tests.integration.prometheus import Prometheus
-from tests.stack import Child, Stack, children_of, simulated, stack
+from tests.stack import APP_LIMITS, Child, Stack, children_of, simulated, stack
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "prometheus"
@@ -172,9 +171,8 @@ class Watched:
 
 @contextmanager
 def watched(folder: Path, redis_url: str, prometheus: Prometheus) -> Iterator[Watched]:
-    limits = Limits(hour=timedelta(minutes=1), core_per_hour=12_500, graphql_per_hour=12_500)
     with (
-        Simulator(synthetic(PACKAGES), Settings(limits=limits)) as simulator,
+        Simulator(synthetic(PACKAGES), Settings(limits=APP_LIMITS)) as simulator,
         stack(folder / "stack", **simulated(simulator), redis_url=redis_url, plan_interval=0.3) as ours,
     ):
         slugs = ours.import_world(simulator.world)

@@ -14,6 +14,7 @@ import pytest
 from fetcher.simulator.server import Simulator
 from tests.integration.conftest import Fetcher
 from tests.integration.web import PACKAGE, REPOSITORY, Web, web
+from tests.stack import route_of
 
 
 @pytest.fixture
@@ -46,9 +47,14 @@ def test_concurrent_requests_share_a_refresh(served: Web) -> None:
     (where,) = {answer.headers["location"] for answer in answers}
     assert served.follow(where)["state"] == "done"
     assert sum(not answer.json()["joined"] for answer in answers) == 1
-    routes = [entry.route for entry in served.simulator.log.entries if {PACKAGE, REPOSITORY} & set(entry.packages)]
-    assert {"graphql", "contributors", "project_json"} <= set(routes)
-    assert Counter(routes) == {**dict.fromkeys(routes, 1), "graphql": 2}  # statistics and history
+    own = [entry for entry in served.simulator.log.entries if {PACKAGE, REPOSITORY} & set(entry.packages)]
+    assert Counter(route_of(entry) for entry in own) == {
+        "statistics": 1,
+        "heads": 1,
+        "contributors": 1,
+        "project_json": 1,
+        "simple_project": 1,
+    }
 
 
 def test_a_command_and_a_request_share_a_refresh(served: Web) -> None:
