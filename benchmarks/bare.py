@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import httpx
 from sqlalchemy import select
 
-from fetcher.github.requests import statistics_by_id
-from fetcher.pypi import root_request
-from fetcher.refresh.serials import ROOT
+from fetcher.http.messages import Request
 from fetcher.store.dialects import chunks
 from fetcher.store.schema import observations
-from fetcher.wire import Request
+from fetcher.upstreams.github.requests import statistics_by_id
+from fetcher.upstreams.pypi import root_request
+from fetcher.upstreams.pypi.serials_check import ROOT
 from fetcher.wiring import Parts
 
 BATCH = 100
@@ -24,7 +24,7 @@ def queries(parts: Parts) -> list[Request]:
         ids = connection.execute(select(observations.c.node_id).order_by(observations.c.package_id)).scalars()
         known = [one for one in ids if one]
     root = root_request(parts.settings.pypi_url, parts.store.marker(ROOT).validators)
-    return [root, *(statistics_by_id(parts.api, batch) for batch in chunks(known, BATCH))]
+    return [root, *(statistics_by_id(parts.access.api, batch) for batch in chunks(known, BATCH))]
 
 
 async def ask(requests: Sequence[Request], token: str) -> int:

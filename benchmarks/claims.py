@@ -23,7 +23,7 @@ from sqlalchemy import Engine, text
 from benchmarks.database import filled, postgres
 from benchmarks.filling import Filling, fill
 from benchmarks.processes import end_well
-from fetcher.model import Source
+from fetcher.domain.model import Source
 from fetcher.store import SqlStore, open_engine, upgrade
 
 SIZES = (10_000, 100_000, 1_000_000)

@@ -18,9 +18,9 @@ from pathlib import Path
 from benchmarks.processes import own_cpu
 from benchmarks.simulated import Counted, SimulatorProcess, write_catalogue
 from benchmarks.timeline import Timeline
-from fetcher.intake import Entry, read_path
-from fetcher.logs import configure_logging
-from fetcher.model import Purpose
+from fetcher.catalogue.intake import Entry, read_path
+from fetcher.domain.model import Purpose
+from fetcher.monitoring.logging import configure_logging
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore, open_engine, upgrade
 from fetcher.wiring import Parts, open_parts
@@ -39,11 +39,12 @@ ROUND = 36 * timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What one pass came to."""
+    """What one pass came to. ``elapsed``: on the clock that engine and simulator share, pauses passed over included."""
 
     counted: Counted
     seconds: float
     cpu: float
+    elapsed: timedelta
 
 
 def settings_for(
@@ -96,11 +97,12 @@ def import_packages(store: SqlStore, now: datetime, packages: int, folder: Path)
 async def measured(simulator: SimulatorProcess, timeline: Timeline, work: Awaitable[None]) -> Stretch:
     """Do ``work``, and count what it took."""
     simulator.forget()
-    cpu, began = own_cpu() - timeline.cpu, time.monotonic()
+    cpu, began, at = own_cpu() - timeline.cpu, time.monotonic(), timeline.now()
     await work
     return Stretch(
         cpu=own_cpu() - timeline.cpu - cpu,
         seconds=time.monotonic() - began,
+        elapsed=timeline.now() - at,
         counted=simulator.summary(),
     )
 
@@ -111,9 +113,9 @@ async def refresh_all(parts: Parts, timeline: Timeline) -> None:
     while True:
         planned = time.monotonic()
         await parts.serials.check()
-        claims = await parts.planner.claims()
+        claims = await parts.dispatcher.claims()
         for claim in claims:
-            await parts.conductor.refresh(claim, Purpose.BACKGROUND)
+            await parts.service.refresh(claim, Purpose.BACKGROUND)
         if claims:
             rest = every.total_seconds() - (time.monotonic() - planned)
             if rest > 0 and (_next_due(parts) or until) <= parts.clock.now():
@@ -136,8 +138,8 @@ async def refresh_by_the_minute(parts: Parts, timeline: Timeline) -> None:
         timeline.advance(MINUTE)
         if minute % SERIALS_EVERY == 0:
             await parts.serials.check()
-        for claim in await parts.planner.claims():
-            await parts.conductor.refresh(claim, Purpose.BACKGROUND)
+        for claim in await parts.dispatcher.claims():
+            await parts.service.refresh(claim, Purpose.BACKGROUND)
 
 
 def _next_due(parts: Parts) -> datetime | None:

@@ -32,7 +32,7 @@ from sqlalchemy import Engine, func, select
 from benchmarks.engine import import_packages, settings_for, settings_of
 from benchmarks.processes import end_well, ended, redis_server
 from benchmarks.simulated import SimulatorProcess, simulator
-from fetcher.overview import OPEN, RequestState
+from fetcher.domain.views import OPEN, RequestState
 from fetcher.store import SqlStore
 from fetcher.store.schema import source_states
 from fetcher.wiring import open_store

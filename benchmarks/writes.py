@@ -24,10 +24,10 @@ from sqlalchemy import Engine, event, select, text
 from benchmarks.database import filled, postgres, written
 from benchmarks.filling import Filling
 from benchmarks.processes import end_well, own_cpu
-from fetcher.model import Claim, Record, RepoStats, Source, Target, Validators
-from fetcher.outcome import Fetched
-from fetcher.planner import Cadence
-from fetcher.refresh.records import Brought, confirmed, record_of
+from fetcher.domain.model import Claim, Record, RepoStats, Source, Target, Validators
+from fetcher.domain.outcome import Fetched
+from fetcher.domain.records import Brought, confirmed, record_of
+from fetcher.domain.scheduling import Cadence
 from fetcher.store import SqlStore, open_engine
 from fetcher.store.schema import observations
 from fetcher.store.values import STATS

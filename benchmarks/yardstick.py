@@ -25,7 +25,7 @@ from benchmarks.engine import ROUND, Stretch, engine, import_packages, measured,
 from benchmarks.processes import end_well, redis_server
 from benchmarks.simulated import SimulatorProcess, simulator
 from benchmarks.timeline import Timeline
-from fetcher.model import RepoRef
+from fetcher.domain.model import RepoRef
 from fetcher.wiring import Parts
 
 FETCHER, PLAIN = "Fetcher", "YARDSTICK: plain PyGithub"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from fetcher import overview
-from fetcher.figures import Figures
-from fetcher.model import (
+from fetcher.domain import views as overview
+from fetcher.domain.bloom import Names
+from fetcher.domain.catalogue_stats import Figures
+from fetcher.domain.model import (
     CatalogueEntry,
     Claim,
     FailureRow,
@@ -22,8 +23,7 @@ from fetcher.model import (
     Target,
     Validators,
 )
-from fetcher.names import Names
-from fetcher.wire import Answer, Request
+from fetcher.http.messages import Answer, Request
 
 
 class Clock(Protocol):
@@ -42,29 +42,29 @@ class Transport(Protocol):
         ...
 
 
-class Watch(Protocol):
-    """Looks on, for those who count. It never raises and never waits: what it sees has happened already."""
+class Observer(Protocol):
+    """Receives what has happened, for metrics. It never raises and never waits."""
 
-    def asked(self, request: Request, answer: Answer, outcome: object) -> None:
-        """A request was sent, and its answer read."""
+    def responded(self, request: Request, answer: Answer, outcome: object) -> None:
+        """Receive a request that was sent, its response and the outcome that was read from it."""
         ...
 
     def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
-        """A batch of ``packages`` was recorded."""
+        """Receive the records of a batch of ``packages``."""
         ...
 
 
-class Unwatched:
-    """Nobody counts."""
+class NullObserver:
+    """An observer that does nothing."""
 
-    def asked(self, request: Request, answer: Answer, outcome: object) -> None:
-        """See ``Watch``."""
+    def responded(self, request: Request, answer: Answer, outcome: object) -> None:
+        """Do nothing."""
 
     def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
-        """See ``Watch``."""
+        """Do nothing."""
 
 
-UNWATCHED = Unwatched()
+NULL_OBSERVER = NullObserver()
 
 
 # --- the store --------------------------------------------------------------------------------------------------

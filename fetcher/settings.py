@@ -15,10 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from platformdirs import user_data_path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from fetcher.errors import ConfigError
-from fetcher.github.requests import PUBLIC_API
-from fetcher.pypi import default_root
-from fetcher.wire import origin
+from fetcher.domain.errors import ConfigError
+from fetcher.http.messages import origin
 
 PREFIX = "FETCHER_"
 
@@ -37,6 +35,17 @@ Span = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0), le
 
 _WORDS = {"time_delta_parsing": "expected seconds such as 86400, or a span such as 1:30:00 or P1D"}
 """What pydantic says to programmers, for people."""
+
+
+PUBLIC_API = "https://api.github.com"
+"""The root of GitHub's REST API where none is set."""
+
+
+def default_index_root() -> str:
+    """Return the public index's root, without a trailing slash; the library pypi-simple names it."""
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415  (it brings a parser of HTML: a tenth of a second)
+
+    return PYPI_SIMPLE_ENDPOINT.rstrip("/").removesuffix("/simple")
 
 
 class Settings(BaseModel):
@@ -64,7 +73,7 @@ class Settings(BaseModel):
     github_app_private_key_file: Path | None = Field(default=None, description="File that holds the private key.")
     github_app_installation_id: int | None = Field(default=None, description="The App's installation.")
     pypi_url: str = Field(
-        default_factory=default_root,
+        default_factory=default_index_root,
         repr=False,  # a mirror's may carry a password
         description="Root of the package index: {root}/pypi/NAME/json, {root}/simple/.",
     )

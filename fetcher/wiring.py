@@ -1,65 +1,62 @@
-"""The parts, put together once: settings in, a ready conductor out. The only module that knows every adapter."""
+"""Put the parts together: settings in, a ready refresh out. The only module that knows every adapter."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 from sqlalchemy import Engine
 
 from fetcher import __version__
-from fetcher.addresses import parse_project, parse_repo_address
-from fetcher.errors import BrokerError, StoreError
-from fetcher.exchange import Exchange, Silences
-from fetcher.github.requests import Api, api_at
-from fetcher.github_auth import Anonymous, GitHubCredential, Token, credential_from
-from fetcher.identity import account_behind
-from fetcher.metrics import read_counters, read_lately
-from fetcher.model import RepoRef, Unsupported, Upstream
-from fetcher.overview import RequestCount
-from fetcher.planner import Cadence
-from fetcher.ports import UNWATCHED, Clock, Watch
+from fetcher.broker import connect, redis_client, redis_unavailable
+from fetcher.catalogue.addresses import parse_project, parse_repo_address
+from fetcher.domain.errors import BrokerError, StoreError
+from fetcher.domain.model import RepoRef, Unsupported, Upstream
+from fetcher.domain.scheduling import Cadence
+from fetcher.domain.views import RequestCount
+from fetcher.http.circuit_breaker import OPEN_FOR, CircuitBreaker
+from fetcher.http.gateway import REJECTED_PAUSE, Gateway
+from fetcher.http.transport import HttpTransport
+from fetcher.monitoring import read_counters, read_lately
+from fetcher.ports import NULL_OBSERVER, Clock, Observer, Store, Transport
 from fetcher.quota import Quota, QuotaStatus
 from fetcher.quota.limits import Limits
 from fetcher.quota.memory import MemoryQuota
 from fetcher.quota.redis import RedisQuota
-from fetcher.refresh.batches import BatchSize
-from fetcher.refresh.conductor import Conductor
-from fetcher.refresh.details import DetailsRefresh
-from fetcher.refresh.histories import FIRST_SIZE, Histories
-from fetcher.refresh.plan import Planner, lanes_for
-from fetcher.refresh.projects import ProjectsRefresh
-from fetcher.refresh.serials import SerialsCheck
-from fetcher.refresh.statistics import StatisticsRefresh
-from fetcher.refresh.verify import MergesCheck
+from fetcher.refresh.dispatch import Dispatcher, lanes_for
+from fetcher.refresh.service import RefreshService
 from fetcher.settings import Settings
 from fetcher.store import SqlStore, is_current, open_engine, upgrade
-from fetcher.transport import HttpTransport
+from fetcher.upstreams.github.auth import Anonymous, GitHubCredential, Token, credential_from
+from fetcher.upstreams.github.batching import BatchSize
+from fetcher.upstreams.github.details import DetailsRefresh
+from fetcher.upstreams.github.histories import FIRST_SIZE, Histories
+from fetcher.upstreams.github.identity import account_behind
+from fetcher.upstreams.github.readers.classify import read_meta
+from fetcher.upstreams.github.requests import Api, api_at
+from fetcher.upstreams.github.statistics import StatisticsRefresh
+from fetcher.upstreams.github.verify import MergesCheck
+from fetcher.upstreams.pypi.projects import ProjectsRefresh
+from fetcher.upstreams.pypi.serials_check import SerialsCheck
 
 T = TypeVar("T")
 
-REPOSITORIES_ABREAST = 8
-PROJECTS_ABREAST = 6
-"""Requests at once of one process to each upstream; together they stay below the transport's own bound."""
+REPOSITORY_CONCURRENCY = 8
+PROJECT_CONCURRENCY = 6
+"""Concurrent requests of one process to each upstream; together they stay below the transport's own bound."""
 
 PLAN_HORIZON = 3
 """Work is claimed for this many intervals between two plans."""
 
-SLOW_TO_TELL, TOLD_LATER = timedelta(seconds=5), timedelta(minutes=5)
-"""A GitHub that took longer than this to not say whose a token is gets asked again after that."""
-
-_REDIS_REMEDY = "Start `fetcher up`, or set FETCHER_REDIS_URL to a server that runs (redis://host:6379/0)"
+SLOW_LOOKUP, RETRY_LOOKUP_AFTER = timedelta(seconds=5), timedelta(minutes=5)
+"""If an unsuccessful identity lookup took longer than the first, wait the second before the next."""
 
 
 class SystemClock:
@@ -69,43 +66,139 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often and how patiently everything is requested."""
+
+    cadence: Cadence = Cadence()
+    lease: timedelta = timedelta(minutes=15)
+    horizon: timedelta = timedelta(minutes=3)
+    """How far ahead the dispatcher claims work."""
+    interval: timedelta = timedelta(days=1)
+    serial_threshold: int = 500
+    patience: timedelta = timedelta(0)
+    window_scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where the upstreams are, and with whose identity they are requested."""
+
+    api: Api
+    index_root: str = field(repr=False)
+    """It may carry a mirror's password."""
+    identities: dict[Upstream, str]
+    anonymous: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The refresh, put together: nothing in it knows an environment or opens a connection."""
+
+    gateway: Gateway
+    service: RefreshService
+    dispatcher: Dispatcher
+    serials: SerialsCheck
+    merges: MergesCheck
+
+
+def assemble(  # noqa: PLR0913, PLR0917  (each adapter by its name)
+    store: Store,
+    transport: Transport,
+    quota: Quota,
+    clock: Clock,
+    access: Access,
+    pace: Pace,
+    observer: Observer = NULL_OBSERVER,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Assembly:
+    """Put the refresh together from its adapters; ``sleep`` is how it waits."""
+    api, cadence, anonymous = access.api, pace.cadence, access.anonymous
+    gateway = Gateway(
+        transport,
+        quota,
+        clock,
+        access.identities,
+        read_meta={Upstream.GITHUB: read_meta},
+        patience=pace.patience,
+        rejected_pause=REJECTED_PAUSE * pace.window_scale,
+        circuit_breaker=CircuitBreaker(OPEN_FOR * pace.window_scale),
+        sleep=sleep,
+        observer=observer,
+    )
+    histories = Histories(gateway, api, BatchSize(FIRST_SIZE))
+    repositories = asyncio.Semaphore(REPOSITORY_CONCURRENCY)
+    service = RefreshService(
+        store,
+        clock,
+        StatisticsRefresh(gateway, clock, api, cadence, anonymous, BatchSize()),
+        DetailsRefresh(gateway, clock, api, cadence, anonymous, histories, repositories),
+        ProjectsRefresh(gateway, clock, access.index_root, cadence, asyncio.Semaphore(PROJECT_CONCURRENCY)),
+        pace.lease,
+        observer,
+    )
+    lanes = lanes_for(anonymous=anonymous)
+    return Assembly(
+        gateway=gateway,
+        service=service,
+        dispatcher=Dispatcher(store, quota, clock, access.identities, lanes, pace.lease, pace.horizon, pace.interval),
+        serials=SerialsCheck(store, gateway, clock, access.index_root, cadence, pace.serial_threshold),
+        merges=MergesCheck(store, gateway, clock, api, histories, sleep),
+    )
+
+
 @dataclass(slots=True)
 class Parts:
-    """What one process works with. Made inside the event loop that uses it."""
+    """The objects that one process works with, made inside the event loop that uses them."""
 
     settings: Settings
     clock: Clock
     store: SqlStore
     engine: Engine
     credential: GitHubCredential
-    api: Api
+    access: Access
     quota: Quota
-    exchange: Exchange
-    conductor: Conductor
-    planner: Planner
-    serials: SerialsCheck
-    merges: MergesCheck
     transport: HttpTransport
-    identities: dict[Upstream, str]
-    """Whose quota is spent; the exchange and the planner look it up here, too."""
+    assembly: Assembly
     _redis: redis.asyncio.Redis | None = None
     _identify_at: datetime | None = None
 
-    async def identify(self) -> None:
-        """Learn whose quota the token spends, unless it is known: two ledgers for one account would spend it twice.
+    @property
+    def service(self) -> RefreshService:
+        return self.assembly.service
 
-        Every task begins with this, so a GitHub that hangs is not waited for by each of them.
+    @property
+    def gateway(self) -> Gateway:
+        return self.assembly.gateway
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        return self.assembly.dispatcher
+
+    @property
+    def serials(self) -> SerialsCheck:
+        return self.assembly.serials
+
+    @property
+    def merges(self) -> MergesCheck:
+        return self.assembly.merges
+
+    async def identify(self) -> None:
+        """Look up whose quota the token spends, unless it is known: two ledgers for one account would spend it twice.
+
+        Every task begins with this, so a slow lookup that failed is not repeated by each of them.
         """
-        own, now = self.credential.identity, self.clock.now()
-        if not isinstance(self.credential, Token) or self.identities[Upstream.GITHUB] != own:
+        own, now, identities = self.credential.identity, self.clock.now(), self.access.identities
+        if not isinstance(self.credential, Token) or identities[Upstream.GITHUB] != own:
             return
-        if self._identify_at is not None and now < self._identify_at <= now + TOLD_LATER:
+        if self._identify_at is not None and now < self._identify_at <= now + RETRY_LOOKUP_AFTER:
             return
-        told = self.identities[Upstream.GITHUB] = await account_behind(own, self.exchange, self.store, self.api, now)
-        if told != own:
+        found = await account_behind(own, self.gateway, self.store, self.access.api, now)
+        identities[Upstream.GITHUB] = found
+        if found != own:
             await self.quota.forget(own)
         took = self.clock.now() - now
-        self._identify_at = now + TOLD_LATER if took > SLOW_TO_TELL else None
+        self._identify_at = now + RETRY_LOOKUP_AFTER if took > SLOW_LOOKUP else None
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -113,76 +206,6 @@ class Parts:
         if self._redis is not None:
             await self._redis.aclose()
         self.engine.dispose()
-
-
-def embedded_socket(settings: Settings) -> Path:
-    """Where the embedded Redis listens: a socket that only this user can open."""
-    return settings.data_dir.absolute() / "redis" / "redis.sock"
-
-
-def redis_address(settings: Settings) -> str:
-    """The address of Redis as redis-py reads it."""
-    if settings.redis_url is not None:
-        return settings.redis_url.get_secret_value()
-    return f"unix://{embedded_socket(settings)}"
-
-
-def embedded_redis_runs(settings: Settings) -> bool:
-    """Whether ``fetcher up`` has its Redis running on this data folder."""
-    path = embedded_socket(settings)
-    if not path.exists():
-        return False
-    client = redis.Redis(unix_socket_path=str(path), socket_timeout=2, retry=Retry(NoBackoff(), 0))
-    try:
-        return bool(client.ping())
-    except RedisError:
-        return False
-    finally:
-        client.close()
-
-
-def redis_client(settings: Settings, timeout: float = 5) -> redis.Redis:
-    """A client that says at once what it finds, where redis-py by itself would try for seconds; or ``BrokerError``."""
-    try:
-        return redis.Redis.from_url(
-            redis_address(settings),
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError:
-        raise BrokerError("FETCHER_REDIS_URL is not an address of Redis", _REDIS_REMEDY) from None
-
-
-def redis_away(error: BaseException) -> BrokerError:
-    """What somebody is told whom ``error`` kept from Redis."""
-    return BrokerError(f"Redis cannot be reached ({type(error).__name__})", _REDIS_REMEDY)
-
-
-def check_redis(settings: Settings) -> str:
-    """What Redis says of itself, or ``BrokerError``; one that may throw queued work away is refused."""
-    client = redis_client(settings)
-    try:
-        info: dict[str, object] = client.info()
-    except (RedisError, OSError) as error:
-        raise redis_away(error) from None
-    finally:
-        client.close()
-    policy = info.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        raise BrokerError(f"Redis may drop queued work: its maxmemory-policy is {policy}", "Set it to noeviction")
-    return f"version {info.get('valkey_version') or info.get('redis_version')}, {info.get('used_memory_human')} used"
-
-
-def broker_address(settings: Settings) -> str:
-    """The address of Redis as Celery reads it, which has its own scheme for a socket.
-
-    Over TLS, kombu verifies no certificate unless it is told to; redis-py always does.
-    """
-    address = redis_address(settings)
-    if address.startswith("rediss://") and "ssl_cert_reqs=" not in address:
-        return f"{address}{'&' if '?' in address else '?'}ssl_cert_reqs=required"
-    return address.replace("unix://", "redis+socket://", 1) if address.startswith("unix://") else address
 
 
 def open_store(settings: Settings) -> tuple[SqlStore, Engine]:
@@ -211,19 +234,18 @@ async def open_parts(
     patience: timedelta = timedelta(0),
     shared: bool = True,
     clock: Clock | None = None,
-    watch: Watch = UNWATCHED,
+    observer: Observer = NULL_OBSERVER,
 ) -> Parts:
-    """Everything for refreshing. ``shared``: the ledger is Redis's; else it is this process's own.
+    """Open everything that refreshing needs. ``shared``: the ledger is in Redis, otherwise in this process.
 
-    ``clock`` stands in for the machine's where days have to pass faster than they do, as in the benchmarks. ``watch``
-    counts what is asked and refreshed.
+    ``clock`` replaces the machine's where days have to pass faster, as in the benchmarks.
     """
     clock = clock or SystemClock()
     store, engine = open_store(settings)
     credential = credential_from(settings)
     api = api_at(settings.github_api_url)
     try:
-        connection = _connect(settings) if shared else None
+        connection = connect(settings) if shared else None
     except BrokerError:
         engine.dispose()
         raise
@@ -238,54 +260,25 @@ async def open_parts(
         Upstream.GITHUB: credential.identity,
         Upstream.PYPI: f"index:{urlsplit(settings.pypi_url).netloc.rpartition('@')[2]}",
     }
-    cadence = cadence_of(settings)
-    silences = Silences().scaled(settings.window_scale)
-    exchange = Exchange(transport, quota, clock, identities, patience=patience, silences=silences, watch=watch)
-    anonymous = isinstance(credential, Anonymous)
-    repositories = asyncio.Semaphore(REPOSITORIES_ABREAST)
-    histories = Histories(exchange, api, BatchSize(FIRST_SIZE))
-    conductor = Conductor(
-        store,
-        clock,
-        StatisticsRefresh(exchange, clock, api, cadence, anonymous, BatchSize()),
-        DetailsRefresh(exchange, clock, api, cadence, anonymous, histories, repositories),
-        ProjectsRefresh(exchange, clock, settings.pypi_url, cadence, asyncio.Semaphore(PROJECTS_ABREAST)),
+    access = Access(api, settings.pypi_url, identities, isinstance(credential, Anonymous))
+    pace = Pace(
+        cadence_of(settings),
         settings.lease,
-        watch,
+        PLAN_HORIZON * settings.plan_interval,
+        settings.refresh_interval,
+        settings.serial_threshold,
+        patience,
+        settings.window_scale,
     )
-    parts = Parts(
-        settings=settings,
-        clock=clock,
-        store=store,
-        engine=engine,
-        credential=credential,
-        api=api,
-        quota=quota,
-        exchange=exchange,
-        conductor=conductor,
-        planner=Planner(
-            store,
-            quota,
-            clock,
-            identities,
-            lanes_for(anonymous=anonymous),
-            settings.lease,
-            PLAN_HORIZON * settings.plan_interval,
-            settings.refresh_interval,
-        ),
-        serials=SerialsCheck(store, exchange, clock, settings.pypi_url, cadence, settings.serial_threshold),
-        merges=MergesCheck(store, exchange, clock, api, histories),
-        transport=transport,
-        identities=identities,
-        _redis=connection,
-    )
+    assembly = assemble(store, transport, quota, clock, access, pace, observer)
+    parts = Parts(settings, clock, store, engine, credential, access, quota, transport, assembly, connection)
     await parts.identify()
     return parts
 
 
 async def shared_quota_status(settings: Settings, now: datetime) -> Sequence[QuotaStatus]:
     """What the shared ledger knows of every quota, read without opening anything else; or ``BrokerError``."""
-    connection = _connect(settings)
+    connection = connect(settings)
     try:
         return await RedisQuota(connection, Limits().scaled(settings.window_scale)).quota_status(now)
     finally:
@@ -293,7 +286,7 @@ async def shared_quota_status(settings: Settings, now: datetime) -> Sequence[Quo
 
 
 def stored_counters(settings: Settings) -> dict[str, float]:
-    """What all workers have counted so far, by ``fetcher.metrics``'s fields; or ``BrokerError``."""
+    """What all workers have counted so far, by ``fetcher.monitoring``'s fields; or ``BrokerError``."""
     return _read_redis(settings, read_counters)
 
 
@@ -307,7 +300,7 @@ def _read_redis(settings: Settings, read: Callable[[redis.Redis], T]) -> T:
     try:
         return read(client)
     except (RedisError, OSError) as error:
-        raise redis_away(error) from None
+        raise redis_unavailable(error) from None
     finally:
         client.close()
 
@@ -320,11 +313,3 @@ def cadence_of(settings: Settings) -> Cadence:
 def user_agent(settings: Settings) -> str:
     """A name of our own, with whom to turn to: what both upstreams ask of a client."""
     return f"fetcher/{__version__} ({settings.contact or 'no contact given; set FETCHER_CONTACT'})"
-
-
-def _connect(settings: Settings) -> redis.asyncio.Redis:
-    """A connection to Redis that answers; one that was cut in the meantime is made again, once."""
-    check_redis(settings)
-    return redis.asyncio.Redis.from_url(
-        redis_address(settings), socket_timeout=5, socket_connect_timeout=5, retry=AsyncRetry(NoBackoff(), 1)
-    )

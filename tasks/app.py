@@ -13,9 +13,9 @@ from celery.signals import beat_init
 from kombu import Exchange, Queue
 
 import schedules
-from fetcher.errors import ConfigError
+from fetcher.broker import broker_address
+from fetcher.domain.errors import ConfigError
 from fetcher.settings import Settings, read_settings
-from fetcher.wiring import broker_address
 from tasks.metronome import ticking
 
 BACKGROUND, NOW, CONTROL = "background", "now", "control"

@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 from celery import shared_task
 
-from fetcher.github_auth import Anonymous
+from fetcher.upstreams.github.auth import Anonymous
 from fetcher.wiring import Parts
 from tasks import process as running
 from tasks.requests import send_requests

@@ -11,8 +11,8 @@ from typing import Any
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from fetcher.broker import redis_client, redis_unavailable
 from fetcher.settings import Settings
-from fetcher.wiring import redis_away, redis_client
 from tasks.app import QUEUES, app
 from tasks.traffic import SENT_AT, Rates, rates
 
@@ -78,7 +78,7 @@ def queue_states(settings: Settings) -> list[QueueState]:
         passing = rates(client, QUEUES, now.timestamp())
         loads = _loads()
     except (RedisError, OSError, OperationalError) as error:
-        raise redis_away(error) from None
+        raise redis_unavailable(error) from None
     finally:
         client.close()
     return [_state(name, waiting[name], unacknowledged, oldest[name], passing[name], loads) for name in QUEUES]
@@ -97,7 +97,7 @@ def worker_names() -> tuple[str, ...]:
     try:
         return tuple(sorted(_loads()))
     except (RedisError, OSError, OperationalError) as error:
-        raise redis_away(error) from None
+        raise redis_unavailable(error) from None
 
 
 def _state(

@@ -18,11 +18,12 @@ from celery.signals import (
 )
 from celery.states import SUCCESS
 
-from fetcher.logs import configure_logging
-from fetcher.metrics import RedisCounters, Tally
-from fetcher.metrics.declared import TaskEnd
+from fetcher.broker import redis_client
+from fetcher.monitoring import RedisCounters, Tally
+from fetcher.monitoring.definitions import TaskEnd
+from fetcher.monitoring.logging import configure_logging
 from fetcher.settings import read_settings
-from fetcher.wiring import Parts, open_parts, redis_client
+from fetcher.wiring import Parts, open_parts
 
 R = TypeVar("R")
 
@@ -69,7 +70,7 @@ class Process:
 
     async def _with_parts(self, work: Callable[[Parts], Awaitable[R]]) -> R:
         if self._parts is None:
-            self._parts = await open_parts(read_settings(), watch=self.tally)
+            self._parts = await open_parts(read_settings(), observer=self.tally)
         await self._parts.identify()
         return await work(self._parts)
 

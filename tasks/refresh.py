@@ -9,10 +9,10 @@ from typing import TypedDict
 import structlog
 from celery import shared_task
 
-from fetcher.exchange import closing
-from fetcher.model import Claim, Purpose, Source
+from fetcher.domain.model import Claim, Purpose, Source
+from fetcher.http.gateway import deadline
 from fetcher.ports import PLANNED, Marker
-from fetcher.refresh.asked import AskedRefreshes
+from fetcher.refresh.requests import AskedRefreshes
 from fetcher.wiring import Parts
 from tasks import process as running
 from tasks.app import BACKGROUND
@@ -68,7 +68,7 @@ def plan() -> None:
     """Claim what is due and enqueue it. The claim is committed first: what is then lost comes back by its lease."""
 
     async def work(parts: Parts) -> list[Claim]:
-        claims = await parts.planner.claims()
+        claims = await parts.dispatcher.claims()
         if claims:
             log.info("plan", batches=len(claims), packages=sum(len(claim.package_ids) for claim in claims))
         parts.store.save_marker(Marker(PLANNED, observed_at=parts.clock.now()))
@@ -85,8 +85,8 @@ def refresh_batch(claim: ClaimMessage) -> None:
     """Refresh what a plan has claimed; what has to wait for quota goes back to the store."""
 
     async def work(parts: Parts) -> None:
-        with closing(parts.clock.now() + BATCH_TIME):
-            await parts.conductor.refresh(claim_of(claim), Purpose.BACKGROUND)
+        with deadline(parts.clock.now() + BATCH_TIME):
+            await parts.service.refresh(claim_of(claim), Purpose.BACKGROUND)
 
     running.process.run(work)
 
@@ -97,7 +97,7 @@ def refresh_packages(package_ids: Sequence[int], sources: Sequence[str], purpose
 
     async def work(parts: Parts) -> None:
         wanted = [Source(name) for name in sources]
-        await parts.conductor.refresh_packages(package_ids, wanted, Purpose(purpose))
+        await parts.service.refresh_packages(package_ids, wanted, Purpose(purpose))
 
     running.process.run(work)
 
@@ -107,7 +107,7 @@ def refresh_requests(request_ids: Sequence[str]) -> None:
     """Carry out refreshes that people asked for and can follow; sent by ``tasks.requests``."""
 
     async def work(parts: Parts) -> None:
-        asked = AskedRefreshes(parts.store, parts.conductor, parts.clock, parts.settings.time_zone)
+        asked = AskedRefreshes(parts.store, parts.service, parts.clock, parts.settings.time_zone)
         await asked.carry_out(request_ids)
 
     running.process.run(work)

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 from kombu.exceptions import OperationalError
 
-from fetcher.errors import FetcherError
-from fetcher.model import Purpose, Source
-from fetcher.overview import PATIENCE, Asked, Ending, RequestState
+from fetcher.broker import check_redis, redis_unavailable
+from fetcher.domain.errors import FetcherError
+from fetcher.domain.model import Purpose, Source
+from fetcher.domain.views import PATIENCE, Asked, Ending, RequestState
 from fetcher.ports import Store
 from fetcher.settings import read_settings
-from fetcher.wiring import check_redis, redis_away
 from tasks.app import BACKGROUND, NOW
 from tasks.refresh import refresh_packages, refresh_requests
 
@@ -72,4 +72,4 @@ def _send_in_parts(ids: Sequence[T], send: Callable[[list[T]], object]) -> None:
         for start in range(0, len(ids), PART):
             send(list(ids[start : start + PART]))
     except OperationalError as error:
-        raise redis_away(error.__cause__ or error) from None
+        raise redis_unavailable(error.__cause__ or error) from None

@@ -16,9 +16,9 @@ from celery.signals import after_task_publish, before_task_publish, task_postrun
 from redis import Redis
 from redis.exceptions import RedisError
 
-from fetcher.errors import FetcherError
+from fetcher.broker import redis_client
+from fetcher.domain.errors import FetcherError
 from fetcher.settings import read_settings
-from fetcher.wiring import redis_client
 
 SENT_AT = "sent_at"
 """A message's header: when it was sent, in seconds since 1970."""

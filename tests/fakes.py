@@ -16,11 +16,11 @@ from typing import Any
 
 import httpx
 
-from fetcher.model import Upstream
+from fetcher.domain.model import Upstream
+from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response, origin
 from fetcher.quota import QuotaRequest, QuotaStatus, Reservation, RetryAt, Usage
 from fetcher.simulator.clock import Clock
 from fetcher.simulator.server import Service
-from fetcher.wire import Answer, Fault, NoAnswer, Request, Response, origin
 
 JSON = {"content-type": "application/json; charset=utf-8"}
 

@@ -22,8 +22,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from fetcher.figures import SourceFigures
-from fetcher.model import Source
+from fetcher.domain.catalogue_stats import SourceFigures
+from fetcher.domain.model import Source
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.catalogue import documents
 from fetcher.simulator.journal import Entry

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from fetcher.model import (
+from fetcher.domain.model import (
     CatalogueEntry,
     Claim,
     Observed,

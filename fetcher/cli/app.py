@@ -29,8 +29,8 @@ from fetcher.cli import (
 )
 from fetcher.cli.examples import with_examples
 from fetcher.cli.screen import complain
-from fetcher.errors import FetcherError
-from fetcher.logs import configure_logging
+from fetcher.domain.errors import FetcherError
+from fetcher.monitoring.logging import configure_logging
 from fetcher.settings import read_settings
 
 app = typer.Typer(

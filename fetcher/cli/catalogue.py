@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from fetcher.addresses import parse_project, parse_repo_address, repository_name
+from fetcher.catalogue.addresses import parse_project, parse_repo_address, repository_name
+from fetcher.catalogue.intake import slugified
 from fetcher.cli.importing import Sum, every_rejected, import_all
 from fetcher.cli.screen import err, fail, out, print_json
-from fetcher.github.requests import api_at
-from fetcher.intake import slugified
-from fetcher.model import CatalogueEntry, RepoRef, Unsupported
+from fetcher.domain.model import CatalogueEntry, RepoRef, Unsupported
 from fetcher.settings import read_settings
+from fetcher.upstreams.github.requests import api_at
 from fetcher.wiring import open_store
 
 

@@ -19,11 +19,11 @@ import httpx
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from fetcher.catalogue.documents import write_document
+from fetcher.catalogue.intake import Entry, read_folder
 from fetcher.cli.screen import err, fail, out, plain_table
 from fetcher.cli.show import sparkline
-from fetcher.documents import write_document
-from fetcher.intake import Entry, read_folder
-from fetcher.model import CatalogueEntry, Source
+from fetcher.domain.model import CatalogueEntry, Source
 from fetcher.settings import read_settings
 from fetcher.store import SqlStore
 from fetcher.wiring import open_store

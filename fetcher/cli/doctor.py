@@ -13,23 +13,24 @@ from urllib.parse import urlsplit
 import typer
 from rich.markup import escape
 
+from fetcher.broker import check_redis, embedded_redis_runs
 from fetcher.cli.screen import out, print_json
-from fetcher.errors import FetcherError
-from fetcher.github.classify import classify, read_quota
-from fetcher.github.requests import API_VERSION, api_at, rate_limit
-from fetcher.github.retirement import read_retirement
-from fetcher.github_auth import Anonymous, credential_from
-from fetcher.merges import MERGES, counts_merges
-from fetcher.outcome import Unauthorized
-from fetcher.phrases import ago, silence, span
+from fetcher.domain.errors import FetcherError
+from fetcher.domain.formatting import ago, silence, span
+from fetcher.domain.outcome import Unauthorized
+from fetcher.http.messages import Answer, NoAnswer, Request, Response
+from fetcher.http.transport import HttpTransport
 from fetcher.ports import PLANNED, Marker
-from fetcher.pypi import simple_request
 from fetcher.settings import Settings, read_settings
 from fetcher.store import current_revision, is_current, open_engine
 from fetcher.store.faults import shown
-from fetcher.transport import HttpTransport
-from fetcher.wire import Answer, NoAnswer, Request, Response
-from fetcher.wiring import check_redis, embedded_redis_runs, open_store, user_agent
+from fetcher.upstreams.github.auth import Anonymous, credential_from
+from fetcher.upstreams.github.merges import MERGES, counts_merges
+from fetcher.upstreams.github.readers.classify import classify, read_quota
+from fetcher.upstreams.github.readers.retirement import read_retirement
+from fetcher.upstreams.github.requests import API_VERSION, api_at, rate_limit
+from fetcher.upstreams.pypi import simple_request
+from fetcher.wiring import open_store, user_agent
 
 SANE_CLOCK = timedelta(seconds=30)
 """Further apart from GitHub's clock, pauses and resets would be taken at the wrong time."""

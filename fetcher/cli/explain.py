@@ -11,14 +11,14 @@ from rich.markup import escape
 
 from fetcher.cli.named import complete
 from fetcher.cli.screen import out, print_json
-from fetcher.errors import UnknownPackage
-from fetcher.github_auth import Anonymous, credential_from
-from fetcher.model import DueReason, RepoRef, Source, SourceState, StoredPackage, Target, Unsupported
-from fetcher.overview import RefreshRequest
-from fetcher.phrases import ago, counted, failure_kind, span
-from fetcher.planner import Cadence
+from fetcher.domain.errors import UnknownPackage
+from fetcher.domain.formatting import ago, counted, failure_kind, span
+from fetcher.domain.model import DueReason, RepoRef, Source, SourceState, StoredPackage, Target, Unsupported
+from fetcher.domain.scheduling import Cadence
+from fetcher.domain.views import RefreshRequest
 from fetcher.refresh.cost import Cost, costs
 from fetcher.settings import read_settings
+from fetcher.upstreams.github.auth import Anonymous, credential_from
 from fetcher.wiring import cadence_of, open_store
 
 

@@ -23,12 +23,12 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
+from fetcher.catalogue.documents import write_document
 from fetcher.cli.parquet import write_parquet
 from fetcher.cli.progress import Work, progress
 from fetcher.cli.screen import err, fail
-from fetcher.documents import write_document
-from fetcher.errors import InputError
-from fetcher.phrases import counted
+from fetcher.domain.errors import InputError
+from fetcher.domain.formatting import counted
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
 from fetcher.wiring import open_store

@@ -15,8 +15,8 @@ from rich.table import Table
 from fetcher.cli.named import complete, named, named_to_fetch
 from fetcher.cli.refresh import Mode, carry_out
 from fetcher.cli.screen import err, out, plain_table, print_json
-from fetcher.model import FailureRow, Source, SourceState
-from fetcher.phrases import ago, failure_kind
+from fetcher.domain.formatting import ago, failure_kind
+from fetcher.domain.model import FailureRow, Source, SourceState
 from fetcher.settings import read_settings
 from fetcher.wiring import open_store
 

@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from fetcher.cli.screen import err
-from fetcher.errors import ConfigError
+from fetcher.domain.errors import ConfigError
 from fetcher.settings import Settings, read_settings
 
 KEPT = 5_000

@@ -23,16 +23,26 @@ from typing import IO, Any
 
 from rich.markup import escape
 
+from fetcher.catalogue.intake import (
+    Entry,
+    Item,
+    PassedOver,
+    Rejected,
+    next_page,
+    read_page,
+    read_path,
+    read_stream,
+    size_of,
+)
 from fetcher.cli.progress import Work, progress
 from fetcher.cli.screen import err
-from fetcher.errors import InputError
-from fetcher.github_auth import Anonymous
-from fetcher.intake import Entry, Item, PassedOver, Rejected, next_page, read_page, read_path, read_stream, size_of
-from fetcher.model import Upstream
+from fetcher.domain.errors import InputError
+from fetcher.domain.model import Upstream
+from fetcher.http.messages import NoAnswer, Request, Resource, Route
+from fetcher.http.transport import HttpTransport
 from fetcher.settings import Settings
 from fetcher.store import SqlStore
-from fetcher.transport import HttpTransport
-from fetcher.wire import NoAnswer, Request, Resource, Route
+from fetcher.upstreams.github.auth import Anonymous
 from fetcher.wiring import user_agent
 
 PAGE_BYTES = 64 * 1024 * 1024

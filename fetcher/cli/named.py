@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fetcher.errors import RetiredPackage, UnknownPackage
+from fetcher.domain.errors import RetiredPackage, UnknownPackage
 from fetcher.ports import Store
 from fetcher.settings import read_settings
 from fetcher.store.completing import slugs_from

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
-from fetcher.documents import KEYS
-from fetcher.errors import ConfigError
+from fetcher.catalogue.documents import KEYS
+from fetcher.domain.errors import ConfigError
 
 GROUP = 5_000
 """Rows of one group: what is held in memory, and what a reader may pass over."""

@@ -14,7 +14,7 @@ from rich.markup import escape
 from fetcher.cli.screen import err, out, plain_table, print_json
 from fetcher.cli.status import Json, Watch
 from fetcher.cli.watching import check_watch, watch_until_interrupted
-from fetcher.phrases import span
+from fetcher.domain.formatting import span
 from fetcher.settings import read_settings
 
 if TYPE_CHECKING:

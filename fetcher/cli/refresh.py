@@ -24,10 +24,11 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from fetcher.broker import embedded_redis_runs
 from fetcher.cli.named import complete, named_to_fetch
 from fetcher.cli.screen import complain, err, fail
-from fetcher.github_auth import Anonymous, App
-from fetcher.model import (
+from fetcher.domain.formatting import counted, span
+from fetcher.domain.model import (
     REPOSITORY_SOURCES,
     Deferral,
     GivenBack,
@@ -39,12 +40,12 @@ from fetcher.model import (
     Source,
     Upstream,
 )
-from fetcher.overview import Asked
-from fetcher.phrases import counted, span
+from fetcher.domain.views import Asked
 from fetcher.quota import PauseCause, Quota
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
-from fetcher.wiring import Parts, embedded_redis_runs, open_parts, open_store
+from fetcher.upstreams.github.auth import Anonymous, App
+from fetcher.wiring import Parts, open_parts, open_store
 
 SLICE = 50
 """Packages refreshed between two steps of the bar."""
@@ -246,7 +247,7 @@ async def _round(
         ordered = [source for source in Source if source in sources]
         for start in range(0, len(package_ids), SLICE):
             part = package_ids[start : start + SLICE]
-            report = await parts.conductor.refresh_packages(part, ordered, purpose)
+            report = await parts.service.refresh_packages(part, ordered, purpose)
             tally.take(part, report.records)
             progress.update(task, completed=len(tally.done), failures=len(tally.failed))
 

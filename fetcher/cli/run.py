@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
+from fetcher.broker import check_redis, embedded_socket
 from fetcher.cli.screen import err, fail
 from fetcher.ops.embedded_redis import EmbeddedRedis
 from fetcher.ops.up import FolderLock, Supervisor, programs
 from fetcher.settings import read_settings
-from fetcher.wiring import check_redis, embedded_socket, open_store
+from fetcher.wiring import open_store
 
 
 def up(

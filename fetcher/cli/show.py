@@ -11,13 +11,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from fetcher.catalogue.documents import dump, write_document
 from fetcher.cli.named import complete
 from fetcher.cli.screen import out, plain_table
-from fetcher.documents import dump, write_document
-from fetcher.errors import UnknownPackage
-from fetcher.model import RepoRef, Source, SourceState, StoredPackage, Unsupported
-from fetcher.phrases import ago
-from fetcher.planner import is_gone
+from fetcher.domain.errors import UnknownPackage
+from fetcher.domain.formatting import ago
+from fetcher.domain.model import RepoRef, Source, SourceState, StoredPackage, Unsupported
+from fetcher.domain.scheduling import is_gone
 from fetcher.settings import Settings, read_settings
 from fetcher.wiring import open_store
 

@@ -16,10 +16,10 @@ from rich.table import Table
 
 from fetcher.cli.screen import out, plain_table, print_json
 from fetcher.cli.watching import check_watch, watch_until_interrupted
-from fetcher.errors import or_why
-from fetcher.figures import Figures
-from fetcher.model import SharedRepository, Source
-from fetcher.phrases import ago, counted, percent, silence, span
+from fetcher.domain.catalogue_stats import Figures
+from fetcher.domain.errors import or_why
+from fetcher.domain.formatting import ago, counted, percent, silence, span
+from fetcher.domain.model import SharedRepository, Source
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.forecast import Forecast, forecast, supply_for

@@ -10,15 +10,16 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from fetcher.broker import embedded_redis_runs
 from fetcher.cli.named import complete, named_to_fetch
 from fetcher.cli.screen import err, fail, out, plain_table, print_json
-from fetcher.github_auth import Anonymous
-from fetcher.merges import SAMPLE, Merges
-from fetcher.model import Purpose
-from fetcher.phrases import counted
-from fetcher.refresh.verify import Check
+from fetcher.domain.formatting import counted
+from fetcher.domain.model import Purpose
 from fetcher.settings import Settings, read_settings
-from fetcher.wiring import embedded_redis_runs, open_parts
+from fetcher.upstreams.github.auth import Anonymous
+from fetcher.upstreams.github.merges import SAMPLE, Merges
+from fetcher.upstreams.github.verify import Check
+from fetcher.wiring import open_parts
 
 PATIENCE = timedelta(seconds=90)
 """How long to wait for figures that GitHub is still computing."""

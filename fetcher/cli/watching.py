@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from fetcher.cli.screen import fail, out
-from fetcher.errors import FetcherError
+from fetcher.domain.errors import FetcherError
 
 EVERY = 2.0
 """Seconds between two looks."""

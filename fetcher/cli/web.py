@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fetcher.cli.screen import err
-from fetcher.errors import ConfigError
+from fetcher.domain.errors import ConfigError
 from fetcher.settings import read_settings
 from fetcher.wiring import SystemClock, open_store
 

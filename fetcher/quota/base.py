@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from fetcher.model import Purpose, ReportedQuota
-from fetcher.wire import Resource
+from fetcher.domain.model import Purpose, ReportedQuota
+from fetcher.http.messages import Resource
 
 
 class PauseCause(StrEnum):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fetcher.model import Purpose
+from fetcher.domain.model import Purpose
+from fetcher.http.messages import Resource
 from fetcher.quota.account import Account, Meter
 from fetcher.quota.base import PauseCause, QuotaStatus
 from fetcher.quota.limits import EffectiveLimits, Limits, effective_limits, from_ms, identity_of
 from fetcher.quota.reserve import expected_ms
-from fetcher.wire import Resource
 
 
 def capacity(account: Account, limits: EffectiveLimits, points: int, ms: int, horizon: int, now: int) -> int:

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from fetcher.model import Purpose
-from fetcher.wire import Resource
+from fetcher.domain.model import Purpose
+from fetcher.http.messages import Resource
 
 ANONYMOUS: Final = "anonymous"
 """Prefix of identities without a credential."""

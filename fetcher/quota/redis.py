@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from fetcher.http.messages import Resource
 from fetcher.quota.account import Account, Meter, ReservationMs, Step
 from fetcher.quota.base import QuotaRequest, QuotaStatus, Reservation, RetryAt, Usage
 from fetcher.quota.estimate import capacity, quota_status
@@ -34,7 +35,6 @@ from fetcher.quota.limits import (
 )
 from fetcher.quota.reserve import CONTENTION
 from fetcher.quota.settle import usage_ms
-from fetcher.wire import Resource
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from fetcher.http.messages import Resource
 from fetcher.quota.account import Account, Meter, note
 from fetcher.quota.base import Usage
 from fetcher.quota.limits import EffectiveLimits, Limits, backoff, seconds_ms, span_ms, to_ms
-from fetcher.wire import Resource
 
 _REASON_LENGTH = 200
 """Characters of a pause's reason that are stored."""

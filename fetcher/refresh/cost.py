@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-from fetcher.gate import needs_list, to_request
-from fetcher.model import DETAIL_SOURCES, Source, Target
-from fetcher.planner import Cadence
-from fetcher.refresh.projects import is_status_due
+from fetcher.domain.model import DETAIL_SOURCES, Source, Target
+from fetcher.domain.scheduling import Cadence
+from fetcher.upstreams.github.change_detection import needs_list, to_request
+from fetcher.upstreams.pypi.projects import is_status_due
 
 _PAGE = 100
 """Contributors a page."""

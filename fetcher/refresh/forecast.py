@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from fetcher.figures import SourceFigures
-from fetcher.model import Source
+from fetcher.domain.catalogue_stats import SourceFigures
+from fetcher.domain.model import Source
+from fetcher.http.messages import Resource
 from fetcher.quota import QuotaStatus
-from fetcher.refresh.plan import lanes_for
-from fetcher.wire import Resource
+from fetcher.refresh.dispatch import lanes_for
 
 PACE_WINDOWS = (timedelta(minutes=2), timedelta(minutes=10))
 """The pace is the better of these: what has just begun is as fast as of late, what comes in gusts as on the whole."""

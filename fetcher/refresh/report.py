@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import structlog
 
-from fetcher.model import Claim, Deferral, MadeDue, Observed, OutcomeKind, Purpose, Record, Target
+from fetcher.domain.model import Claim, Deferral, MadeDue, Observed, OutcomeKind, Purpose, Record, Target
+from fetcher.http.rejection import log_rejected
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,7 @@ def tell(claim: Claim, purpose: Purpose, targets: Sequence[Target], report: Repo
     )
     rejected = [record for record in report.failed if record.outcome is OutcomeKind.UNAUTHORIZED]
     if rejected:
-        tell_rejected(rejected[0].message, rejected[0].request_id, packages=len(rejected))
+        log_rejected(rejected[0].message, rejected[0].request_id, packages=len(rejected))
     slugs = {target.package_id: target.slug for target in targets}
     for record in report.failed:
         if record.outcome is not OutcomeKind.UNAUTHORIZED:
@@ -76,14 +77,3 @@ def tell(claim: Claim, purpose: Purpose, targets: Sequence[Target], report: Repo
                 due=record.due_at.isoformat() if record.due_at else None,
                 request=record.request_id,
             )
-
-
-def tell_rejected(reason: str | None, request_id: str | None, **details: object) -> None:
-    """The line that somebody has to act on."""
-    log.error(
-        "credential rejected",
-        reason=reason,
-        remedy="Replace the token or the App's key and start the workers again: docs/runbooks.md",
-        request=request_id,
-        **details,
-    )

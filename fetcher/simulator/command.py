@@ -9,40 +9,48 @@ DEFAULT_PORT = 8990
 
 
 def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer wants it
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = DEFAULT_PORT,
-    host: Annotated[str, typer.Option(help="Address to listen on. Whoever reaches it controls it.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = DEFAULT_PORT,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; every client that reaches it can control the simulator.")
+    ] = "127.0.0.1",
     catalogue: Annotated[Path | None, typer.Option(help="Folder of package documents to serve.")] = None,
-    packages: Annotated[int, typer.Option(min=0, help="Serve so many invented packages instead.")] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of the invented packages and of the faults' chance.")] = 0,
-    hour: Annotated[float, typer.Option(help="Seconds that GitHub's hour lasts; its minute shrinks alike.")] = 3600,
-    latency: Annotated[float, typer.Option(min=0, help="Seconds that every answer takes longer.")] = 0,
-    no_limits: Annotated[bool, typer.Option("--no-limits", help="Refuse nothing.")] = False,
-    limit: Annotated[list[str] | None, typer.Option(help="Change a figure: core_per_hour=12500. Repeatable.")] = None,
+    packages: Annotated[
+        int, typer.Option(min=0, help="Number of invented packages to serve instead of the five documents.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the invented packages and of faults with a probability.")] = 0,
+    hour: Annotated[
+        float, typer.Option(help="Seconds in the hour of GitHub's limits; their minute shrinks in proportion.")
+    ] = 3600,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds added to each response.")] = 0,
+    no_limits: Annotated[bool, typer.Option("--no-limits", help="Enforce no rate limit.")] = False,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="Change a limit, for example core_per_hour=12500. Repeatable.")
+    ] = None,
     token: Annotated[list[str] | None, typer.Option(help="Accept TOKEN or TOKEN=IDENTITY. Repeatable.")] = None,
     statistics_cold: Annotated[
-        bool, typer.Option("--statistics-cold/--statistics-warm", help="Answer 202 first after each push.")
+        bool, typer.Option("--statistics-cold/--statistics-warm", help="Respond with 202 first after each push.")
     ] = False,
-    statistics_seconds: Annotated[float, typer.Option(min=0, help="How long cold statistics take.")] = 2,
+    statistics_seconds: Annotated[float, typer.Option(min=0, help="Seconds until cold statistics are ready.")] = 2,
     statistics_empty: Annotated[
-        str, typer.Option(help="Statistics of an empty repository: zeros, 204, 202.")
+        str, typer.Option(help="Statistics of an empty repository: zeros, 204 or 202.")
     ] = "zeros",
     participation: Annotated[
-        str, typer.Option(help="Weekly counts hold merge commits: with, without, or wrong (counts fit neither).")
+        str, typer.Option(help="Merge commits in weekly counts: with, without, or wrong (counts that fit neither).")
     ] = "with",
     contributors_lag: Annotated[
-        float, typer.Option(min=0, help="Seconds by which lists of contributors are behind.")
+        float, typer.Option(min=0, help="Age in seconds of the history that contributor lists show.")
     ] = 0,
     mirror: Annotated[
         list[str] | None,
-        typer.Option(help="The index lacks: etags, serials, json-api, simple-json. Repeatable."),
+        typer.Option(help="Missing from the package index: etags, serials, json-api, simple-json. Repeatable."),
     ] = None,
     github: Annotated[
         list[str] | None,
-        typer.Option(help="GitHub's answers have: legacy-node-ids, opaque-cursors, since-stops. Repeatable."),
+        typer.Option(help="Detail of GitHub's responses: legacy-node-ids, opaque-cursors, since-stops. Repeatable."),
     ] = None,
-    fault: Annotated[list[str] | None, typer.Option(help="A fault as JSON, see docs/simulator.md. Repeatable.")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="Fault as JSON, see docs/simulator.md. Repeatable.")] = None,
     write_catalogue: Annotated[
-        Path | None, typer.Option(help="Write what to import (.json documents, .txt addresses) and end.")
+        Path | None, typer.Option(help="Write a catalogue to import (.json: documents, .txt: addresses) and exit.")
     ] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Print each request.")] = False,
 ) -> None:

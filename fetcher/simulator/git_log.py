@@ -1,7 +1,7 @@
 """The commits of a branch in the order of ``git log``.
 
-Source: git's revision walk (``revision.c``): the newest committer date first, equal dates in the order in which the
-walk reached them, a commit never before one of its children that the walk has reached.
+Source: git's revision walk (``revision.c``). Of the commits that the walk has reached through a child, it lists the one
+with the newest committer date next; of equal dates, the one that it reached first.
 """
 
 import heapq

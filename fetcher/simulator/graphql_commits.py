@@ -105,7 +105,7 @@ class Commits:
         return {
             "name": author.name,
             "email": author.email,
-            "date": stamp(commit.authored_at),
+            "date": lambda info: stamp(commit.authored_at),
             "user": user(author.login, self.options) if author.login else None,
         }
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from fetcher.model import Claim, Source
+from fetcher.domain.model import Claim, Source
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.schema import packages, source_states
 

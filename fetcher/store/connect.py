@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from fetcher.errors import ConfigError, StoreError
+from fetcher.domain.errors import ConfigError, StoreError
 from fetcher.store.faults import shown
 
 WRITING = "fetcher_writing"

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, exists, func, select
 
-from fetcher.model import HistoryDay
+from fetcher.domain.model import HistoryDay
 from fetcher.store.dialects import chunks, upsert
 from fetcher.store.rounds import next_stretch
 from fetcher.store.schema import history, packages

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Row
 
-from fetcher.model import CatalogueEntry, DocumentValues, RepoRef, Unsupported
+from fetcher.domain.model import CatalogueEntry, DocumentValues, RepoRef, Unsupported
 from fetcher.store.columns import plain
 
 Columns: TypeAlias = dict[str, Any]

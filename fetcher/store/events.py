@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, select
 
-from fetcher.model import Observed, OutcomeKind, Source, SourceState
-from fetcher.overview import Event, EventCount
+from fetcher.domain.model import Observed, OutcomeKind, Source, SourceState
+from fetcher.domain.views import Event, EventCount
 from fetcher.store.columns import plain
 from fetcher.store.dialects import upsert
 from fetcher.store.rounds import next_stretch

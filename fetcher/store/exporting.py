@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
-from fetcher.model import StoredPackage
+from fetcher.domain.model import StoredPackage
 from fetcher.store.listing import packages_of
 from fetcher.store.schema import packages
 

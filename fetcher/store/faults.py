@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import exc
 from sqlalchemy.engine import URL
 
-from fetcher.errors import RefusedValue, StoreError
+from fetcher.domain.errors import RefusedValue, StoreError
 
 UPGRADE = "Run `fetcher db upgrade`"
 

@@ -10,8 +10,8 @@ from typing import TypeAlias
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
-from fetcher.errors import StoreError
-from fetcher.model import CatalogueEntry
+from fetcher.domain.errors import StoreError
+from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Imported
 from fetcher.store.dialects import CHUNK, IMPORTING, chunks, one_at_a_time
 from fetcher.store.entries import (

@@ -20,8 +20,8 @@ from sqlalchemy import (
     text,
 )
 
-from fetcher.model import StoredPackage
-from fetcher.overview import Column, Counted, Listed, ListedPackage, Listing, PackageState
+from fetcher.domain.model import StoredPackage
+from fetcher.domain.views import Column, Counted, Listed, ListedPackage, Listing, PackageState
 from fetcher.store.columns import plain
 from fetcher.store.dialects import COUNTED, give_up_after, how_many
 from fetcher.store.entries import entry_of, project_of, repo_of

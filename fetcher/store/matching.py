@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, exists, func, or_, select, update
 
-from fetcher.model import CatalogueEntry, RepoRef
+from fetcher.domain.model import CatalogueEntry, RepoRef
 from fetcher.store.dialects import CHUNK, chunks, lock_packages
 from fetcher.store.entries import Addresses, Columns, Rejected
 from fetcher.store.schema import freshness, observations, packages, source_states

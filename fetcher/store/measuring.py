@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, func, literal, select, text
 
-from fetcher.figures import OVERDUE_AFTER, Bucket, Figures, Histogram, SourceFigures, stale_before
-from fetcher.model import Source
-from fetcher.overview import PackageState
+from fetcher.domain.catalogue_stats import OVERDUE_AFTER, Bucket, Figures, Histogram, SourceFigures, stale_before
+from fetcher.domain.model import Source
+from fetcher.domain.views import PackageState
 from fetcher.store.dialects import plan_for_counting, unix_seconds
 from fetcher.store.schema import freshness, packages, source_states
 from fetcher.store.standing import FAILS, UNSUPPORTED, gone
@@ -149,7 +149,7 @@ def _histograms(
 
 
 def _kinds(connection: Connection, stretch: Stretch) -> Mapping[str, Mapping[str, int]]:
-    """Failing sources by ``fetcher.phrases.failure_kind``, off the partial index."""
+    """Failing sources by ``fetcher.domain.formatting.failure_kind``, off the partial index."""
     kind = case(
         (gone(connection), "gone"), (_S.outcome == "gone", "missing"), else_=func.coalesce(_S.outcome, "failing")
     ).label("kind")

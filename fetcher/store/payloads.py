@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-from fetcher.figures import Figures, Histogram, SourceFigures
-from fetcher.model import Source
-from fetcher.overview import PackageState
+from fetcher.domain.catalogue_stats import Figures, Histogram, SourceFigures
+from fetcher.domain.model import Source
+from fetcher.domain.views import PackageState
 
 
 def payload_of(figures: Figures) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, update
 
-from fetcher.model import REPOSITORY_SOURCES, RepoRef, Source
+from fetcher.domain.model import REPOSITORY_SOURCES, RepoRef, Source
 from fetcher.store.dialects import upsert
 from fetcher.store.entries import repo_of
 from fetcher.store.matching import IMPORTED, Held

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, distinct, func, select, text
 
-from fetcher.model import FailureRow, SharedRepository, StoredPackage, Validators
+from fetcher.domain.model import FailureRow, SharedRepository, StoredPackage, Validators
 from fetcher.ports import Marker
 from fetcher.store import releasing
 from fetcher.store.dialects import chunks, upsert

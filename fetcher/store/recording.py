@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Select, Update, and_, bindparam, func, or_, select, update
 
-from fetcher.model import Observed, ProjectVersions, Record, Source, SourceState, Values
+from fetcher.domain.model import Observed, ProjectVersions, Record, Source, SourceState, Values
 from fetcher.store import daily, events, releasing
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.schema import freshness, observations, source_states

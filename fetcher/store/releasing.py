@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
-from fetcher.model import ProjectVersions, Release
+from fetcher.domain.model import ProjectVersions, Release
 from fetcher.store.columns import plain
 from fetcher.store.dialects import upsert
 from fetcher.store.schema import releases

@@ -10,8 +10,8 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from fetcher.model import Source
-from fetcher.overview import (
+from fetcher.domain.model import Source
+from fetcher.domain.views import (
     OPEN,
     Asked,
     Change,

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from fetcher.model import REPOSITORY_SOURCES, Source
+from fetcher.domain.model import REPOSITORY_SOURCES, Source
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.reading import note_edit
 from fetcher.store.schema import packages, source_states

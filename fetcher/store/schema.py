@@ -18,7 +18,7 @@ FAILING = "failures > 0 OR outcome IN ('gone', 'replaced', 'blocked', 'unauthori
 """A source that does not answer as it should, in the words of the partial index that finds it."""
 
 QUARANTINED_STATE = "revision = 'quarantined'"
-"""``fetcher.model.QUARANTINED``, in the words of the partial index that finds what an index's root does not list."""
+"""The condition of the partial index on projects that the index's root does not list (``domain.model.QUARANTINED``)."""
 
 OPEN_REQUEST = "state IN ('queued', 'running')"
 """A refresh that is asked for and not finished, in the words of the partial index that keeps it the only one."""
@@ -119,7 +119,7 @@ class Freshness(Base):
 
 
 class SourceRow(Base):
-    """Where one source of one package stands: ``fetcher.model.SourceState``, narrow."""
+    """Where one source of one package stands: ``fetcher.domain.model.SourceState``, narrow."""
 
     __tablename__ = "source_states"
     __table_args__ = (
@@ -171,7 +171,7 @@ class SourceRow(Base):
     message: Mapped[str | None]
     due_at: Mapped[datetime | None]
     due_reason: Mapped[str | None] = mapped_column(String(16))
-    """``fetcher.model.DueReason``."""
+    """``fetcher.domain.model.DueReason``."""
     lease: Mapped[str | None] = mapped_column(String(32))
     lease_until: Mapped[datetime | None]
 
@@ -206,7 +206,7 @@ class HistoryRow(Base):
 
 
 class EventRow(Base):
-    """The timeline: ``fetcher.overview.Event``. Its key makes recording twice be recording once."""
+    """The timeline: ``fetcher.domain.views.Event``. Its key makes recording twice be recording once."""
 
     __tablename__ = "events"
 
@@ -218,7 +218,7 @@ class EventRow(Base):
 
 
 class RequestRow(Base):
-    """A refresh that a person asked for: ``fetcher.overview.RefreshRequest``. One a package while it is open."""
+    """A refresh that a person asked for: ``fetcher.domain.views.RefreshRequest``. One a package while it is open."""
 
     __tablename__ = "refresh_requests"
     __table_args__ = (
@@ -264,7 +264,7 @@ class MarkerRow(Base):
 
 
 class FiguresRow(Base):
-    """``fetcher.figures.Figures`` of the packages from ``low`` on and below ``high``; of all, where they are equal."""
+    """Catalogue statistics of the packages with ``low`` <= id < ``high``; of all packages where the two are equal."""
 
     __tablename__ = "figures"
 

@@ -13,8 +13,8 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from sqlalchemy import Connection, CursorResult, select, text, update
 
-from fetcher.model import DueReason, OutcomeKind, Source, SourceState
-from fetcher.names import Names
+from fetcher.domain.bloom import Names
+from fetcher.domain.model import DueReason, OutcomeKind, Source, SourceState
 from fetcher.store.dialects import CHUNK, chunks, how_many, lock_packages
 from fetcher.store.recording import Key, locked_states, renew_freshness, save_states
 from fetcher.store.schema import QUARANTINED_STATE, packages, source_states

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, delete, select
 
-from fetcher.figures import Figures, merged
+from fetcher.domain.catalogue_stats import Figures, merged
 from fetcher.store.dialects import MEASURING, one_at_a_time, upsert
 from fetcher.store.measuring import measure
 from fetcher.store.payloads import figures_of, payload_of

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
-from fetcher.figures import Figures
-from fetcher.model import (
+from fetcher.domain.bloom import Names
+from fetcher.domain.catalogue_stats import Figures
+from fetcher.domain.model import (
     CatalogueEntry,
     Claim,
     FailureRow,
@@ -20,8 +21,7 @@ from fetcher.model import (
     StoredPackage,
     Target,
 )
-from fetcher.names import Names
-from fetcher.overview import (
+from fetcher.domain.views import (
     PATIENCE,
     Asked,
     Ending,

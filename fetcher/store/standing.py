@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, text
 
-from fetcher.planner import GONE_SPAN, GONE_STRIKES
+from fetcher.domain.scheduling import GONE_SPAN, GONE_STRIKES
 from fetcher.store.dialects import apart_by
 from fetcher.store.schema import FAILING, packages, source_states
 
@@ -22,7 +22,7 @@ UNSUPPORTED = or_(
 
 
 def gone(connection: Connection) -> ColumnElement[bool]:
-    """``fetcher.planner.is_gone`` of a row of ``source_states``."""
+    """``fetcher.domain.scheduling.is_gone`` of a row of ``source_states``."""
     return and_(
         _S.outcome == "gone",
         _S.failures >= GONE_STRIKES,

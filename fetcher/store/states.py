@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, assert_never
 
 from sqlalchemy import Row
 
-from fetcher.model import (
+from fetcher.domain.model import (
     Deferral,
     DueReason,
     GivenBack,

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from fetcher.model import Claim, CommitDays, Contribution, Contributors, RepoRef, Source, SourceState, Target
+from fetcher.domain.model import Claim, CommitDays, Contribution, Contributors, RepoRef, Source, SourceState, Target
 from fetcher.store.dialects import chunks
 from fetcher.store.schema import observations, packages, source_states
 from fetcher.store.states import STATE_COLUMNS, state_of

@@ -9,8 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from fetcher.errors import RetiredPackage
-from fetcher.phrases import failure_kind
+from fetcher.domain.errors import RetiredPackage
+from fetcher.domain.formatting import failure_kind
 from fetcher.web.faults import BadQuery, Refused
 from fetcher.web.pages import login_page
 from fetcher.web.queries import find, read_form, to_refresh

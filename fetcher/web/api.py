@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from fetcher.documents import dump, write_document
-from fetcher.overview import Column, Listing, RefreshRequest
+from fetcher.catalogue.documents import dump, write_document
+from fetcher.domain.views import Column, Listing, RefreshRequest
 from fetcher.web.conditional import conditional, last_modified
 from fetcher.web.faults import NotAllowed, Refused
 from fetcher.web.openapi import schema

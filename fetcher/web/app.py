@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fetcher.errors import FetcherError
+from fetcher.domain.errors import FetcherError
 from fetcher.web import actions, api, faults, health, metrics, pages
 from fetcher.web.site import Site
 

@@ -9,15 +9,15 @@ from typing import Final
 from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from fetcher.figures import Figures, Histogram
-from fetcher.metrics.declared import OTHER
-from fetcher.model import OutcomeKind, Source
+from fetcher.domain.catalogue_stats import Figures, Histogram
+from fetcher.domain.model import OutcomeKind, Source
+from fetcher.monitoring.definitions import OTHER
 
 AGES: Final = tuple(timedelta(hours=hours) for hours in (1, 3, 6, 12, 18, 24, 27, 30, 36, 48, 72, 168, 336, 720))
 """The buckets of ages: fine around a day, which is how often a package is usually refreshed."""
 
 FAILURE_KINDS: Final = frozenset({*OutcomeKind, "missing", "failing"})
-"""What ``fetcher.phrases.failure_kind`` can say."""
+"""What ``fetcher.domain.formatting.failure_kind`` can say."""
 
 
 def directory(figures: Figures, now: datetime, interval: timedelta) -> Iterator[Metric]:

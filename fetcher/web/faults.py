@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from fetcher.errors import BrokerError, FetcherError, RetiredPackage, StoreError, UnknownPackage
+from fetcher.domain.errors import BrokerError, FetcherError, RetiredPackage, StoreError, UnknownPackage
 from fetcher.web.rendering import render
 
 log = structlog.get_logger(__name__)

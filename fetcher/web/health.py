@@ -7,8 +7,8 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from fetcher.errors import FetcherError
-from fetcher.phrases import silence
+from fetcher.domain.errors import FetcherError
+from fetcher.domain.formatting import silence
 from fetcher.ports import PLANNED
 from fetcher.web.site import Site, site_of
 from tasks.inspection import idle

@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fetcher import __version__
-from fetcher.errors import FetcherError
-from fetcher.metrics.families import families
+from fetcher.domain.errors import FetcherError
+from fetcher.monitoring.families import families
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
 from fetcher.web.directory_metrics import directory

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fetcher import __version__
-from fetcher.documents import KEYS
-from fetcher.model import WEEKS_SHOWN
-from fetcher.overview import Column, PackageState, RequestState
+from fetcher.catalogue.documents import KEYS
+from fetcher.domain.model import WEEKS_SHOWN
+from fetcher.domain.views import Column, PackageState, RequestState
 from fetcher.web.queries import FURTHEST, LONGEST_SEARCH, MOST
 
 _TEXT = {"type": ["string", "null"]}

@@ -13,11 +13,11 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fetcher.documents import write_document
-from fetcher.errors import or_why
-from fetcher.model import FailureRow, Source
-from fetcher.overview import Column, EventCount, Listing, RequestCount
-from fetcher.phrases import failure_kind
+from fetcher.catalogue.documents import write_document
+from fetcher.domain.errors import or_why
+from fetcher.domain.formatting import failure_kind
+from fetcher.domain.model import FailureRow, Source
+from fetcher.domain.views import Column, EventCount, Listing, RequestCount
 from fetcher.quota import QuotaStatus
 from fetcher.web.charts import Bar, bars, gauge
 from fetcher.web.health import OK, beat

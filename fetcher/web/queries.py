@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from fetcher.errors import RetiredPackage, UnknownPackage
-from fetcher.model import StoredPackage
-from fetcher.overview import Column, Listing, PackageState
+from fetcher.domain.errors import RetiredPackage, UnknownPackage
+from fetcher.domain.model import StoredPackage
+from fetcher.domain.views import Column, Listing, PackageState
 from fetcher.ports import Store
 from fetcher.web.faults import BadQuery, Refused
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from fetcher import __version__
-from fetcher.phrases import ago, failure_kind, percent, span
+from fetcher.domain.formatting import ago, failure_kind, percent, span
 from fetcher.web.site import site_of
 
 

@@ -12,8 +12,8 @@ from typing import Generic, Protocol, TypeVar, cast
 
 from starlette.requests import Request
 
-from fetcher.figures import Figures, stale_before
-from fetcher.overview import Asked, RequestCount
+from fetcher.domain.catalogue_stats import Figures, stale_before
+from fetcher.domain.views import Asked, RequestCount
 from fetcher.ports import Clock, Store
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
@@ -36,7 +36,7 @@ class Workings(Protocol):
     def quota_status(self, now: datetime) -> Sequence[QuotaStatus]: ...
 
     def counters(self) -> Mapping[str, float]:
-        """What workers have added up: see ``fetcher.metrics``."""
+        """What workers have added up: see ``fetcher.monitoring``."""
         ...
 
     def requests(self, now: datetime) -> Sequence[RequestCount]:

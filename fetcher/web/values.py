@@ -9,8 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from fetcher.model import HistoryDay, RepoRef, Source, SourceState, StoredPackage, Unsupported
-from fetcher.phrases import counted
+from fetcher.domain.formatting import counted
+from fetcher.domain.model import HistoryDay, RepoRef, Source, SourceState, StoredPackage, Unsupported
 from fetcher.web.charts import Bar, bars, steps
 
 

@@ -14,7 +14,7 @@ import time
 
 from rich.console import Console
 
-from fetcher.logs import configure_logging
+from fetcher.monitoring.logging import configure_logging
 from tests.chaos.harness.findings import table_of
 from tests.chaos.harness.run import beside, end, running
 from tests.chaos.harness.scenarios import LONG_ON_POSTGRES, LONG_ON_SQLITE, TWENTY_KILLS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fetcher.model import CatalogueEntry, SharedRepository, Source
+from fetcher.domain.model import CatalogueEntry, SharedRepository, Source
 from fetcher.simulator import changes
 from tests.chaos.harness.house import DAY, house
 from tests.stack import simulated, stack

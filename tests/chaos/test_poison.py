@@ -10,7 +10,7 @@ from string import ascii_letters
 import pytest
 from sqlalchemy import make_url
 
-from fetcher.model import Source
+from fetcher.domain.model import Source
 from fetcher.simulator import changes
 from fetcher.simulator.project import Release
 from tests.chaos.harness.house import DAY, house

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fetcher.broker import broker_address
 from fetcher.settings import read_settings
 from fetcher.simulator.catalogue import from_documents
 from fetcher.simulator.server import Simulator
-from fetcher.wiring import broker_address
 from tests.chaos.harness.house import invented
 from tests.chaos.harness.servers import RedisProcess
 from tests.chaos.harness.tls import Certificate, new_certificate, tls_in_front_of

@@ -17,18 +17,19 @@ import pytest
 import structlog
 from sqlalchemy import make_url
 
-from fetcher.documents import read_document
-from fetcher.errors import FetcherError
-from fetcher.github_auth import credential_from
-from fetcher.logs import configure_logging
-from fetcher.model import CatalogueEntry
+from fetcher.broker import check_redis
+from fetcher.catalogue.documents import read_document
+from fetcher.domain.errors import FetcherError
+from fetcher.domain.model import CatalogueEntry
+from fetcher.monitoring.logging import configure_logging
 from fetcher.settings import read_settings
 from fetcher.simulator.catalogue import documents, from_documents
 from fetcher.simulator.credentials import Credentials
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Settings, Simulator
 from fetcher.store import open_engine, upgrade
-from fetcher.wiring import check_redis, open_parts, open_store
+from fetcher.upstreams.github.auth import credential_from
+from fetcher.wiring import open_parts, open_store
 from tests.chaos.harness.house import invented
 from tests.chaos.harness.leaks import (
     Marked,

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis import Redis
 
-from fetcher.metrics import RedisCounters, Tally, read_counters, read_lately
-from fetcher.metrics.declared import TaskEnd
-from fetcher.metrics.keeper import KEY
-from fetcher.model import Upstream
-from fetcher.wire import Fault, NoAnswer, Request, Resource, Response, Route
+from fetcher.domain.model import Upstream
+from fetcher.http.messages import Fault, NoAnswer, Request, Resource, Response, Route
+from fetcher.monitoring import RedisCounters, Tally, read_counters, read_lately
+from fetcher.monitoring.definitions import TaskEnd
+from fetcher.monitoring.redis_store import KEY
 
 
 def _tally(seconds: float) -> Tally:
@@ -45,7 +45,7 @@ def test_a_gauge_is_replaced_and_not_added_to(redis_url: str) -> None:
     counters = RedisCounters(lambda: Redis.from_url(redis_url))
     for sunset in ("@1836259200", "@1836259200", "Sat, 11 Mar 2028 00:00:00 GMT"):
         tally = Tally()
-        tally.asked(request, Response(200, {"sunset": sunset}, b""), None)
+        tally.responded(request, Response(200, {"sunset": sunset}, b""), None)
         assert counters.add(tally)
     counters.close()
     with Redis.from_url(redis_url) as redis:
@@ -65,7 +65,7 @@ def test_the_last_hour(redis_url: str) -> None:
         NoAnswer(Fault.TIMED_OUT, ""),
     ):
         tally = _tally(1.0)
-        tally.asked(request, answer, None)
+        tally.responded(request, answer, None)
         assert counters.add(tally)
     counters.close()
 

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from packaging.version import InvalidVersion, Version
 
-from fetcher.github.classify import classify
-from fetcher.github.details import read_contributors, read_participation
-from fetcher.github.graphql import read_body
-from fetcher.github.shapes import GraphQLBody
-from fetcher.github.statistics import read_newest_commit, read_repository
-from fetcher.outcome import Fetched
-from fetcher.pypi import read_json, read_simple
-from fetcher.wire import Response
+from fetcher.domain.outcome import Fetched
+from fetcher.http.messages import Response
+from fetcher.upstreams.github.readers.classify import classify
+from fetcher.upstreams.github.readers.contributors import read_contributors, read_participation
+from fetcher.upstreams.github.readers.graphql import read_body
+from fetcher.upstreams.github.readers.shapes import GraphQLBody
+from fetcher.upstreams.github.readers.statistics import read_newest_commit, read_repository
+from fetcher.upstreams.pypi import read_json, read_simple
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded"
 if not RECORDED.is_dir():

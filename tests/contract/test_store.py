@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from fetcher.errors import StoreError
-from fetcher.model import (
+from fetcher.domain.errors import StoreError
+from fetcher.domain.model import (
     DETAIL_SOURCES,
     REPOSITORY_SOURCES,
     CommitDays,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from sqlalchemy import Engine, event
 
-from fetcher.model import (
+from fetcher.domain.model import (
     REPOSITORY_SOURCES,
     CatalogueEntry,
     CommitDays,

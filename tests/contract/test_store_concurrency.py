@@ -10,7 +10,7 @@ from threading import Barrier
 
 from sqlalchemy import Engine
 
-from fetcher.model import REPOSITORY_SOURCES, Record, Source
+from fetcher.domain.model import REPOSITORY_SOURCES, Record, Source
 from fetcher.store import SqlStore
 from tests.stores import DAY, LEASE, NOW, Catalogue, answered, failed, stats, store_on, versions
 

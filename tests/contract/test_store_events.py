@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, event
 
-from fetcher.model import Contribution, Contributors, DueReason, MadeDue, Source
-from fetcher.overview import EventCount
+from fetcher.domain.model import Contribution, Contributors, DueReason, MadeDue, Source
+from fetcher.domain.views import EventCount
 from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, stats, versions
 
 

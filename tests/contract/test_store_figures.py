@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, delete, event, select, text
 
-from fetcher.figures import OVERDUE_AFTER, STALE_AFTER, Figures
-from fetcher.model import REPOSITORY_SOURCES, Record, Source, SourceState, StoredPackage
-from fetcher.overview import PackageState
-from fetcher.phrases import failure_kind
-from fetcher.planner import is_gone
+from fetcher.domain.catalogue_stats import OVERDUE_AFTER, STALE_AFTER, Figures
+from fetcher.domain.formatting import failure_kind
+from fetcher.domain.model import REPOSITORY_SOURCES, Record, Source, SourceState, StoredPackage
+from fetcher.domain.scheduling import is_gone
+from fetcher.domain.views import PackageState
 from fetcher.store import SqlStore
 from fetcher.store.schema import figures as stored_figures
 from fetcher.store.schema import packages

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, text
 
-from fetcher.figures import STALE_AFTER
-from fetcher.model import Source
-from fetcher.overview import Column, Counted, Listing, PackageState
+from fetcher.domain.catalogue_stats import STALE_AFTER
+from fetcher.domain.model import Source
+from fetcher.domain.views import Column, Counted, Listing, PackageState
 from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, stats, versions
 
 INTERVAL = 16 * HOUR

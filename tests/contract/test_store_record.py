@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, event
 
-from fetcher.model import (
+from fetcher.domain.model import (
     DETAIL_SOURCES,
     CommitDays,
     Contribution,

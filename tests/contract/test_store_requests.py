@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from fetcher.model import Source
-from fetcher.overview import PATIENCE, Change, Ending, RequestState, SourceFailure
+from fetcher.domain.model import Source
+from fetcher.domain.views import PATIENCE, Change, Ending, RequestState, SourceFailure
 from fetcher.store import SqlStore
 from tests.stores import NOW, Catalogue
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fetcher.model import DueReason, MadeDue, Observed, OutcomeKind, Source
+from fetcher.domain.model import DueReason, MadeDue, Observed, OutcomeKind, Source
 from fetcher.store import SqlStore
 from tests.stores import NOW, entry
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 
-from fetcher.model import DETAIL_SOURCES, REPOSITORY_SOURCES, Purpose, Record, ReportedQuota, Source, Upstream
-from fetcher.overview import Column, Listing
+from fetcher.domain.model import DETAIL_SOURCES, REPOSITORY_SOURCES, Purpose, Record, ReportedQuota, Source, Upstream
+from fetcher.domain.views import Column, Listing
+from fetcher.http.messages import Resource
 from fetcher.quota import QuotaRequest, Reservation, Usage
 from fetcher.quota.memory import MemoryQuota
-from fetcher.refresh.plan import GRAPHQL_LANE, Planner
+from fetcher.refresh.dispatch import GRAPHQL_LANE, Dispatcher
 from fetcher.store import SqlStore, open_engine
-from fetcher.wire import Resource
 from tests.fakes import StoppedClock
 from tests.postgres import PostgresServer
 from tests.stores import DAY, HOUR, LEASE, NOW, Catalogue, answered, stats, store_on
@@ -147,7 +147,7 @@ async def test_the_queue_holds_what_can_soon_be_served(large: Engine) -> None:
         left = ReportedQuota(str(Resource.GRAPHQL), 5000, 5000 - spent, now + HOUR)
         await quota.settle(grant, Usage(1, 2.0, quota=left), now)
     clock = StoppedClock(now)
-    planner = Planner(store, quota, clock, {Upstream.GITHUB: "me"}, [GRAPHQL_LANE], 2 * DAY, plan_for)
+    planner = Dispatcher(store, quota, clock, {Upstream.GITHUB: "me"}, [GRAPHQL_LANE], 2 * DAY, plan_for)
     assert len(store.due_ids([Source.GITHUB], now)) == 20_000
     served = await quota.capacity(ask, plan_for, now) * GRAPHQL_LANE.packages_per_request
     claims = await planner.claims()

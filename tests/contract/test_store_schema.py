@@ -16,8 +16,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, inspect, text
 
-from fetcher.errors import StoreError
-from fetcher.model import REPOSITORY_SOURCES, Source
+from fetcher.domain.errors import StoreError
+from fetcher.domain.model import REPOSITORY_SOURCES, Source
 from fetcher.store import current_revision, is_current, open_engine, upgrade
 from fetcher.store.migrations import HEAD
 from fetcher.store.schema import Base

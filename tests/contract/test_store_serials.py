@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fetcher.model import Source
+from fetcher.domain.model import Source
 from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, versions
 
 MONTH = 30 * DAY

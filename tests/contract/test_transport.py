@@ -20,14 +20,14 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from fetcher.errors import ConfigError, RejectedCredential
-from fetcher.github_auth import App
-from fetcher.model import Upstream
+from fetcher.domain.errors import ConfigError, RejectedCredential
+from fetcher.domain.model import Upstream
+from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource, Response
+from fetcher.http.transport import HttpTransport
 from fetcher.ports import Transport
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.server import Simulator
-from fetcher.transport import HttpTransport
-from fetcher.wire import Answer, Fault, NoAnswer, Request, Resource, Response
+from fetcher.upstreams.github.auth import App
 from tests.fakes import ScriptedTransport
 
 BEARER = "Bearer ghp_MARKED"

@@ -15,7 +15,7 @@ import pytest
 from pyarrow import parquet
 
 from fetcher.cli import export as command
-from fetcher.model import StoredPackage
+from fetcher.domain.model import StoredPackage
 from fetcher.store import SqlStore
 from tests.integration.conftest import SEEDS, Fetcher
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fetcher.cli.failures import grouped_by_kind
-from fetcher.model import FailureRow, Source, SourceState
+from fetcher.domain.model import FailureRow, Source, SourceState
 from fetcher.simulator import changes
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator

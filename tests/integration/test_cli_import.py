@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fetcher.cli import importing, progress
-from fetcher.model import CatalogueEntry
+from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Imported
 from fetcher.store import SqlStore
 from tests.integration.conftest import SEEDS, Done, Fetcher

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fetcher.documents import WORKER_KEYS
+from fetcher.catalogue.documents import WORKER_KEYS
 from tests.integration.conftest import SEEDS, Fetcher
 
 NEW_YORK = "America/New_York"

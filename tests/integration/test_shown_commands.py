@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fetcher.intake import Entry, read_folder
+from fetcher.catalogue.intake import Entry, read_folder
 from fetcher.settings import read_settings
 from fetcher.simulator.server import Simulator
 from fetcher.wiring import open_store

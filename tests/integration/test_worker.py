@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from redis import Redis
 
-from fetcher.documents import write_document
-from fetcher.model import Source
+from fetcher.catalogue.documents import write_document
+from fetcher.domain.model import Source
 from fetcher.simulator import truth
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule

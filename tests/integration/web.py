@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from fetcher.intake import Entry, read_folder
+from fetcher.catalogue.intake import Entry, read_folder
 from fetcher.simulator.server import Simulator
 from tests.integration.conftest import SEEDS
 from tests.stack import Stack, simulated, stack

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from fetcher.addresses import parse_project, parse_repo_address, repo_address, repository_name
-from fetcher.model import RepoRef, Unsupported
+from fetcher.catalogue.addresses import parse_project, parse_repo_address, repo_address, repository_name
+from fetcher.domain.model import RepoRef, Unsupported
 
 HOSTS = frozenset({"github.com"})
 REPO = RepoRef("github.com", "o", "r")

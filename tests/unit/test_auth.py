@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from fetcher.errors import ConfigError
-from fetcher.github_auth import Anonymous, App, Token, credential_from
+from fetcher.domain.errors import ConfigError
 from fetcher.settings import read_settings
+from fetcher.upstreams.github.auth import Anonymous, App, Token, credential_from
 
 MARK = "ghp_MARKED"
 

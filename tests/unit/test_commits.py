@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fetcher import model
-from fetcher.commits import DAYS_KEPT, commit_days, history_start, participation_days, rolling_weeks
-from fetcher.model import CommitDays
+from fetcher.domain import model
+from fetcher.domain.commit_weeks import DAYS_KEPT, commit_days, history_start, participation_days, rolling_weeks
+from fetcher.domain.model import CommitDays
 from fetcher.simulator.history import Author, Commit, participation
 
 TODAY = date(2026, 3, 18)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from fetcher.cli.doctor import Finding, announced_end, github_finding
-from fetcher.github.requests import API_VERSION
-from fetcher.wire import Answer, Fault, NoAnswer, Response
+from fetcher.http.messages import Answer, Fault, NoAnswer, Response
+from fetcher.upstreams.github.requests import API_VERSION
 from tests.unit.github.recorded import refusal, response
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

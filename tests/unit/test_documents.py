@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.commits import rolling_weeks
-from fetcher.documents import KEYS, WORKER_KEYS, BadRecord, dump, read_document, write_document
-from fetcher.model import (
+from fetcher.catalogue.documents import KEYS, WORKER_KEYS, BadRecord, dump, read_document, write_document
+from fetcher.domain.commit_weeks import rolling_weeks
+from fetcher.domain.model import (
     CatalogueEntry,
     CommitDays,
     DocumentValues,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.figures import Figures, Histogram, SourceFigures, merged
-from fetcher.model import Source
-from fetcher.overview import PackageState
+from fetcher.domain.catalogue_stats import Figures, Histogram, SourceFigures, merged
+from fetcher.domain.model import Source
+from fetcher.domain.views import PackageState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AT = NOW.timestamp()

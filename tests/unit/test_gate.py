@@ -15,21 +15,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fetcher import model
-from fetcher.commits import commit_days, history_start
-from fetcher.gate import (
-    LIST_LAG,
-    Derived,
-    History,
-    derive,
-    follow_ups,
-    is_current,
-    is_list_refused,
-    needs_list,
-    settle,
-    to_request,
-)
-from fetcher.model import (
+from fetcher.domain import model
+from fetcher.domain.commit_weeks import commit_days, history_start
+from fetcher.domain.model import (
     DETAIL_SOURCES,
     Contribution,
     Contributors,
@@ -46,6 +34,18 @@ from fetcher.simulator.git_log import git_log, limited, total
 from fetcher.simulator.history import Author, Commit, WrittenHistory
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.world import World
+from fetcher.upstreams.github.change_detection import (
+    LIST_LAG,
+    Derived,
+    History,
+    derive,
+    follow_ups,
+    is_current,
+    is_list_refused,
+    needs_list,
+    settle,
+    to_request,
+)
 from tests.fakes import StoppedClock
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from fetcher.logs import configure_logging
+from fetcher.monitoring.logging import configure_logging
 
 SECRET = "marked-secret"
 

@@ -8,11 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.merges import MERGES, Comparison, Merges, compare, conclude, counts_merges, describe, in_force
-from fetcher.model import Commit
+from fetcher.domain.model import Commit
 from fetcher.ports import Marker
 from fetcher.simulator import history
 from fetcher.simulator.history import participation
+from fetcher.upstreams.github.merges import (
+    MERGES,
+    Comparison,
+    Merges,
+    compare,
+    conclude,
+    counts_merges,
+    describe,
+    in_force,
+)
 
 TODAY = date(2026, 3, 18)
 DAY = timedelta(days=1)

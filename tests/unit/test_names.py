@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.names import Names
+from fetcher.domain.bloom import Names
 
 
 @given(st.sets(st.text(max_size=20), max_size=50))

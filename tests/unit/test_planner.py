@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher import outcome
-from fetcher.model import DueReason, OutcomeKind, Source, SourceState
-from fetcher.outcome import (
+from fetcher.domain import outcome
+from fetcher.domain.model import DueReason, OutcomeKind, Source, SourceState
+from fetcher.domain.outcome import (
     BlockCause,
     Blocked,
     Deferred,
@@ -29,7 +29,7 @@ from fetcher.outcome import (
     Unauthorized,
     kind,
 )
-from fetcher.planner import (
+from fetcher.domain.scheduling import (
     LONGEST_PAUSE,
     Cadence,
     Next,

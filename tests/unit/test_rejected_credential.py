@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 
 from fetcher.cli.refresh import rejection
-from fetcher.exchange import Exchange
-from fetcher.github.classify import classify
-from fetcher.model import Purpose, Upstream
+from fetcher.domain.model import Purpose, Upstream
+from fetcher.http.gateway import Gateway
+from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource
 from fetcher.quota import MemoryQuota
-from fetcher.wire import Answer, Fault, NoAnswer, Request, Resource
+from fetcher.upstreams.github.readers.classify import classify
 from tests.fakes import ScriptedTransport, StoppedClock, answer
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
@@ -23,9 +23,9 @@ EXHAUSTED = answer({"message": "API rate limit exceeded"}, 403, {"x-ratelimit-re
 
 async def _rejection_after(answered: Answer) -> str:
     quota, clock = MemoryQuota(), StoppedClock(NOW)
-    exchange = Exchange(ScriptedTransport(lambda _: answered, [ROOT]), quota, clock, {Upstream.GITHUB: "app:1:2"})
+    gateway = Gateway(ScriptedTransport(lambda _: answered, [ROOT]), quota, clock, {Upstream.GITHUB: "app:1:2"})
     request = Request(Upstream.GITHUB, Resource.CORE, "repository", ROOT + "/a")
-    await exchange.ask(request, Purpose.MANUAL, classify)
+    await gateway.send(request, Purpose.MANUAL, classify)
     assert [status.paused_until is not None for status in await quota.quota_status(NOW)] == [True]
     return await rejection(quota, NOW)
 

@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.errors import ConfigError
-from fetcher.github.requests import PUBLIC_API
-from fetcher.pypi import default_root
-from fetcher.settings import Settings, read_settings
+from fetcher.domain.errors import ConfigError
+from fetcher.settings import PUBLIC_API, Settings, default_index_root, read_settings
 
 MARK = "s3cr3t-MARK"
 
@@ -23,7 +21,7 @@ def test_defaults() -> None:
     settings = read_settings({})
     assert settings.embedded_database
     assert settings.database == f"sqlite:///{settings.data_dir / 'fetcher.db'}"
-    assert (settings.github_api_url, settings.pypi_url) == (PUBLIC_API, default_root())
+    assert (settings.github_api_url, settings.pypi_url) == (PUBLIC_API, default_index_root())
     assert (settings.github_token, settings.github_app_id, settings.redis_url, settings.contact) == (None,) * 4
     assert (settings.refresh_interval, settings.recheck_interval) == (timedelta(days=1), timedelta(days=30))
     assert settings.time_zone.key == "UTC"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from fetcher.errors import StoreError
+from fetcher.domain.errors import StoreError
 from fetcher.store.connect import WRITING
 from fetcher.store.dialects import MIGRATING, one_at_a_time
 from fetcher.store.faults import explain, shown

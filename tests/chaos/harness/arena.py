@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Select, func, or_, select, update
 
-from fetcher.model import Source
+from fetcher.domain.model import Source
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import documents, from_documents
 from fetcher.simulator.faults import Kind, Rule

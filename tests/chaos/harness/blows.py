@@ -12,9 +12,9 @@ from functools import partial
 from redis import Redis
 from redis.exceptions import RedisError
 
+from fetcher.http.transport import WHOLE_EXCHANGE
 from fetcher.ops.up import GRACE
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.transport import WHOLE_EXCHANGE
 from tests.chaos.harness.arena import Arena
 from tests.chaos.harness.doomed import Point
 from tests.chaos.harness.findings import Finding, Group

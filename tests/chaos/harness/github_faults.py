@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fetcher.model import CatalogueEntry, SharedRepository, Source
+from fetcher.domain.model import CatalogueEntry, SharedRepository, Source
 from fetcher.simulator import changes
 from fetcher.simulator.exchange import Upstream
 from fetcher.simulator.faults import Kind

@@ -17,9 +17,9 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from fetcher.documents import read_document
-from fetcher.errors import StoreError
-from fetcher.model import CatalogueEntry, Purpose, Source, SourceState
+from fetcher.catalogue.documents import read_document
+from fetcher.domain.errors import StoreError
+from fetcher.domain.model import CatalogueEntry, Purpose, Source, SourceState
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import documents, from_documents
@@ -120,9 +120,9 @@ class House:
     async def work(self) -> bool:
         """One tick of beat and what comes of it; whether there was anything to start."""
         await self.parts.serials.check()
-        claims = await self.parts.planner.claims()
+        claims = await self.parts.dispatcher.claims()
         for claim in claims:
-            await self.parts.conductor.refresh(claim, Purpose.BACKGROUND)
+            await self.parts.service.refresh(claim, Purpose.BACKGROUND)
         return bool(claims)
 
     async def until(self, moment: datetime) -> None:

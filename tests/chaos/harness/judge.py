@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fetcher.documents import write_document
+from fetcher.catalogue.documents import write_document
 from fetcher.simulator import truth
 from fetcher.simulator.journal import Journal
 from fetcher.simulator.project import Project

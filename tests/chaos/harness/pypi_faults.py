@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from fetcher.model import ProjectStatus as Known
-from fetcher.model import Source
-from fetcher.refresh.serials import ROOT
+from fetcher.domain.model import ProjectStatus as Known
+from fetcher.domain.model import Source
 from fetcher.simulator import changes
 from fetcher.simulator.exchange import Upstream
 from fetcher.simulator.faults import Kind
 from fetcher.simulator.project import Project, ProjectStatus, Release
 from fetcher.simulator.world import World
+from fetcher.upstreams.pypi.serials_check import ROOT
 from tests.chaos.harness.findings import Group
 from tests.chaos.harness.house import DAY, SLUGS, House
 from tests.chaos.harness.upstream import (

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fetcher.logs import configure_logging
+from fetcher.monitoring.logging import configure_logging
 from tests.chaos.harness.arena import arena
 from tests.chaos.harness.blows import Blow, strike
 from tests.chaos.harness.findings import CannotHappenError, Finding, Group

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from fetcher import transport
-from fetcher.model import Purpose, Source
+from fetcher.domain.model import Purpose, Source
+from fetcher.http import transport
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.limits import Reason
 from tests.chaos.harness.findings import Finding, Group
@@ -119,9 +119,9 @@ def people_wait(source: Source) -> Step:
 
     async def check(ours: House) -> None:
         package_ids = list(ours.store.package_ids(SLUGS).values())
-        await ours.parts.conductor.refresh_packages(package_ids, [source], Purpose.MANUAL)
+        await ours.parts.service.refresh_packages(package_ids, [source], Purpose.MANUAL)
         asked = sum(ours.simulator.log.requests.values())
-        await ours.parts.conductor.refresh_packages(package_ids, [source], Purpose.MANUAL)
+        await ours.parts.service.refresh_packages(package_ids, [source], Purpose.MANUAL)
         assert sum(ours.simulator.log.requests.values()) == asked, "asked while told to wait"
 
     return check

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fetcher.wire import Response
+from fetcher.http.messages import Response
 
 DATA = Path(__file__).parents[2] / "data" / "github"
 RESET = datetime(2026, 11, 21, 13, tzinfo=UTC)

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 import fetcher
-from fetcher.github.classify import classify, excerpt, message_of, read_quota, validators_of
-from fetcher.github.requests import API_VERSION
-from fetcher.model import Quota, Validators
-from fetcher.outcome import (
+from fetcher.domain.model import ReportedQuota, Validators
+from fetcher.domain.outcome import (
     BlockCause,
     Blocked,
     Gone,
@@ -23,7 +21,9 @@ from fetcher.outcome import (
     Transient,
     Unauthorized,
 )
-from fetcher.wire import Fault, NoAnswer, Response
+from fetcher.http.messages import Fault, NoAnswer, Response
+from fetcher.upstreams.github.readers.classify import classify, excerpt, message_of, read_quota, validators_of
+from fetcher.upstreams.github.requests import API_VERSION
 from tests.unit.github.recorded import QUOTA, RESET, SECONDARY, SPENT, refusal, response
 
 
@@ -98,7 +98,7 @@ def test_the_api_version_is_written_once() -> None:
     """Find the pinned version in one file of the package, so that a change of it is a change of one line."""
     package = Path(fetcher.__file__).parent
     holding = [path.relative_to(package) for path in package.rglob("*.py") if API_VERSION in path.read_text("utf-8")]
-    assert holding == [Path("github/requests.py")]
+    assert holding == [Path("upstreams/github/requests.py")]
     assert (package / holding[0]).read_text("utf-8").count(API_VERSION) == 1
 
 
@@ -227,7 +227,7 @@ def test_an_app_that_is_refused_is_a_credential_that_is() -> None:
 
 def test_quota_is_read_off_any_answer() -> None:
     """The headers tell the quota, on an error as on a good answer."""
-    expected = Quota("core", 5000, 4987, RESET)
+    expected = ReportedQuota("core", 5000, 4987, RESET)
     assert read_quota(response([])) == expected
     assert read_quota(refusal(502, "Server Error")) == expected
 

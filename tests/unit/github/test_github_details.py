@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fetcher.github.details import read_contributors, read_participation
-from fetcher.model import Contribution
-from fetcher.outcome import BlockCause, Blocked, Fetched, Malformed, NotReady
+from fetcher.domain.model import Contribution
+from fetcher.domain.outcome import BlockCause, Blocked, Fetched, Malformed, NotReady
+from fetcher.upstreams.github.readers.contributors import read_contributors, read_participation
 from tests.unit.github.recorded import recorded, refusal, response
 
 TOO_LARGE = "The history or contributor list is too large to list contributors for this repository via the API."

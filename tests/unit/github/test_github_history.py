@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from fetcher.github.graphql import BatchAnswer
-from fetcher.github.history import NO_COMMITS, Head, Page, next_pages, read_heads, read_pages
-from fetcher.github.requests import PageRef
-from fetcher.model import Commit
-from fetcher.outcome import BlockCause, Blocked, Fetched, Gone, Malformed, Overloaded, Throttled, Transient
+from fetcher.domain.model import Commit
+from fetcher.domain.outcome import BlockCause, Blocked, Fetched, Gone, Malformed, Overloaded, Throttled, Transient
+from fetcher.upstreams.github.readers.graphql import BatchAnswer
+from fetcher.upstreams.github.readers.history import NO_COMMITS, Head, Page, next_pages, read_heads, read_pages
+from fetcher.upstreams.github.requests import PageRef
 from tests.unit.github.recorded import RESET, SPENT, recorded, refusal, response
 
 OID = "0f7a1b8f8c5e2b3d0a9c4d5e6f7a8b9c0d1e2f3a"

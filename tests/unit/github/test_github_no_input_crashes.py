@@ -9,14 +9,20 @@ from typing import Any, get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fetcher import outcome
-from fetcher.commits import DAYS_KEPT, commit_days, participation_days, rolling_weeks
-from fetcher.github.details import read_contributors, read_participation
-from fetcher.github.graphql import BatchAnswer
-from fetcher.github.history import Head, Page, next_pages, read_heads, read_pages
-from fetcher.github.statistics import read_by_id, read_by_name, read_newest_commit, read_repository, read_viewer
-from fetcher.model import Commit, RepoStats
-from fetcher.wire import Answer, Fault, NoAnswer, Response
+from fetcher.domain import outcome
+from fetcher.domain.commit_weeks import DAYS_KEPT, commit_days, participation_days, rolling_weeks
+from fetcher.domain.model import Commit, RepoStats
+from fetcher.http.messages import Answer, Fault, NoAnswer, Response
+from fetcher.upstreams.github.readers.contributors import read_contributors, read_participation
+from fetcher.upstreams.github.readers.graphql import BatchAnswer
+from fetcher.upstreams.github.readers.history import Head, Page, next_pages, read_heads, read_pages
+from fetcher.upstreams.github.readers.statistics import (
+    read_by_id,
+    read_by_name,
+    read_newest_commit,
+    read_repository,
+    read_viewer,
+)
 from tests.unit.github.recorded import DATA
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fetcher.github import queries, requests
-from fetcher.github.requests import PUBLIC_API, Api, PageRef, api_at
-from fetcher.model import RepoRef, Validators
-from fetcher.wire import Request, Resource, Route
+from fetcher.domain.model import RepoRef, Validators
+from fetcher.http.messages import Request, Resource, Route
+from fetcher.settings import PUBLIC_API
+from fetcher.upstreams.github import queries, requests
+from fetcher.upstreams.github.requests import Api, PageRef, api_at
 
 API = api_at(PUBLIC_API)
 REPO = RepoRef("github.com", "octo", "cat")

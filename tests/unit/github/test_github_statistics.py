@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from fetcher.github.graphql import BatchAnswer
-from fetcher.github.statistics import read_by_id, read_by_name, read_newest_commit, read_repository, read_viewer
-from fetcher.model import RepoStats, Validators
-from fetcher.outcome import (
+from fetcher.domain.model import RepoStats, Validators
+from fetcher.domain.outcome import (
     BlockCause,
     Blocked,
     Fetched,
@@ -23,7 +21,15 @@ from fetcher.outcome import (
     Transient,
     Unauthorized,
 )
-from fetcher.wire import Answer, Fault, NoAnswer
+from fetcher.http.messages import Answer, Fault, NoAnswer
+from fetcher.upstreams.github.readers.graphql import BatchAnswer
+from fetcher.upstreams.github.readers.statistics import (
+    read_by_id,
+    read_by_name,
+    read_newest_commit,
+    read_repository,
+    read_viewer,
+)
 from tests.unit.github.recorded import RESET, SECONDARY, SPENT, recorded, refusal, response
 
 IDS = ("MDEwOlJlcG9zaXRvcnkzMDAwNDgx", "R_kgDOKbknAg", "R_kgDOKbknAw")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from graphql import GraphQLSchema, build_schema, parse, validate
 
-from fetcher.github import queries
+from fetcher.upstreams.github import queries
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "contract" / "github-schema.graphql.gz"
 DOCUMENTS = {

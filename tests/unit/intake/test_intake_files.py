@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fetcher.documents import read_document
-from fetcher.errors import InputError
-from fetcher.intake import Entry, PassedOver, Rejected, read_file, read_folder, read_path
+from fetcher.catalogue.documents import read_document
+from fetcher.catalogue.intake import Entry, PassedOver, Rejected, read_file, read_folder, read_path
+from fetcher.domain.errors import InputError
 
 SEEDS = Path(__file__).parents[2] / "data" / "seeds"
 SEED = next(iter(sorted(SEEDS.glob("*.json"))))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fetcher.intake import Entry, Item, Rejected, read_file, slugified
-from fetcher.model import CatalogueEntry
+from fetcher.catalogue.intake import Entry, Item, Rejected, read_file, slugified
+from fetcher.domain.model import CatalogueEntry
 
 
 def read(tmp_path: Path, name: str, content: str | bytes) -> list[Item]:

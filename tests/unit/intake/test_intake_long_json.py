@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.intake import Entry, Item, PassedOver, Rejected, read_stream
-from fetcher.intake import long_json as module
-from fetcher.intake.documents_json import page_of
-from fetcher.intake.long_json import long_json
+from fetcher.catalogue.intake import Entry, Item, PassedOver, Rejected, read_stream
+from fetcher.catalogue.intake import long_json as module
+from fetcher.catalogue.intake.documents_json import page_of
+from fetcher.catalogue.intake.long_json import long_json
 
 
 class Drop(io.BytesIO):

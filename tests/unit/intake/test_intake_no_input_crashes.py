@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fetcher.errors import InputError
-from fetcher.intake import Entry, PassedOver, Rejected, next_page, read_file, read_page
+from fetcher.catalogue.intake import Entry, PassedOver, Rejected, next_page, read_file, read_page
+from fetcher.domain.errors import InputError
 
 SEEDS = Path(__file__).parents[2] / "data" / "seeds"
 REAL = [path.read_bytes() for path in sorted(SEEDS.glob("*.json"))]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fetcher.intake import Entry, Page, Rejected, next_page, read_page
+from fetcher.catalogue.intake import Entry, Page, Rejected, next_page, read_page
 
 URL = "https://directory.example/api/v4/packages/?page=1"
 

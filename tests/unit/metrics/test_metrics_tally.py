@@ -13,13 +13,13 @@ from prometheus_client.metrics_core import Metric
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from fetcher.metrics import COUNTED, RedisCounters, Tally
-from fetcher.metrics.declared import OTHER, TASKS, Gauge, Histogram, TaskEnd
-from fetcher.metrics.families import families
-from fetcher.metrics.keeper import SILENT
-from fetcher.model import Deferral, DueReason, MadeDue, Observed, OutcomeKind, Purpose, Source, Upstream
-from fetcher.outcome import NotModified, Throttled, Unauthorized
-from fetcher.wire import Answer, Fault, NoAnswer, Request, Resource, Response, Route
+from fetcher.domain.model import Deferral, DueReason, MadeDue, Observed, OutcomeKind, Purpose, Source, Upstream
+from fetcher.domain.outcome import NotModified, Throttled, Unauthorized
+from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource, Response, Route
+from fetcher.monitoring import COUNTED, RedisCounters, Tally
+from fetcher.monitoring.definitions import OTHER, TASKS, Gauge, Histogram, TaskEnd
+from fetcher.monitoring.families import families
+from fetcher.monitoring.redis_store import SILENT
 from tasks.app import app
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
@@ -41,10 +41,10 @@ def samples(tally: Tally) -> dict[tuple[str, ...], float]:
 def test_requests_by_route_and_status() -> None:
     """Each answer is counted under its status, its seconds under the status's class."""
     tally = Tally()
-    tally.asked(asking(), Response(200, {}, b"", 0.2), None)
-    tally.asked(asking(), Response(304, {}, b"", 0.05), NotModified())
-    tally.asked(asking(), Response(200, {}, b"", 400.0), None)
-    tally.asked(asking(), NoAnswer(Fault.TIMED_OUT, "x", 30.0, attempts=2), None)
+    tally.responded(asking(), Response(200, {}, b"", 0.2), None)
+    tally.responded(asking(), Response(304, {}, b"", 0.05), NotModified())
+    tally.responded(asking(), Response(200, {}, b"", 400.0), None)
+    tally.responded(asking(), NoAnswer(Fault.TIMED_OUT, "x", 30.0, attempts=2), None)
     found = samples(tally)
     assert found["fetcher_requests_total", "github", "contributors", "200"] == 2
     assert found["fetcher_requests_total", "github", "contributors", "304"] == 1
@@ -69,19 +69,19 @@ def test_requests_by_route_and_status() -> None:
 def test_pauses_by_cause(outcome: object, cause: str) -> None:
     """Whatever silences everybody is a pause."""
     tally = Tally()
-    tally.asked(asking(), Response(403, {}, b""), outcome)
+    tally.responded(asking(), Response(403, {}, b""), outcome)
     assert samples(tally)["fetcher_pauses_total", "core", cause] == 1
 
 
 def test_an_announced_end_of_the_api_version() -> None:
     """Count the responses that announce an end, by route, and keep the latest date as a Unix time."""
     tally = Tally()
-    tally.asked(asking(), Response(200, {"deprecation": "true", "sunset": "@1836259200"}, b""), None)
-    tally.asked(asking(), Response(410, {"sunset": "Sat, 11 Mar 2028 00:00:00 GMT"}, b""), None)
-    tally.asked(asking(), Response(304, {"deprecation": "@1773100800"}, b""), NotModified())
-    tally.asked(asking(), Response(200, {}, b""), None)
-    tally.asked(asking(), NoAnswer(Fault.TIMED_OUT, "x"), None)
-    tally.asked(asking(Route.VIEWER), Response(200, {"sunset": "soon"}, b""), None)
+    tally.responded(asking(), Response(200, {"deprecation": "true", "sunset": "@1836259200"}, b""), None)
+    tally.responded(asking(), Response(410, {"sunset": "Sat, 11 Mar 2028 00:00:00 GMT"}, b""), None)
+    tally.responded(asking(), Response(304, {"deprecation": "@1773100800"}, b""), NotModified())
+    tally.responded(asking(), Response(200, {}, b""), None)
+    tally.responded(asking(), NoAnswer(Fault.TIMED_OUT, "x"), None)
+    tally.responded(asking(Route.VIEWER), Response(200, {"sunset": "soon"}, b""), None)
     found = samples(tally)
     assert found["fetcher_deprecated_responses_total", "contributors"] == 3
     assert found["fetcher_deprecated_responses_total", "viewer"] == 1
@@ -93,7 +93,7 @@ def test_only_github_s_announcements_count() -> None:
     """Ignore the headers of an index: its API version is another one."""
     tally = Tally()
     request = Request(Upstream.PYPI, Resource.PYPI, Route.PYPI_JSON, "https://index.invalid/x")
-    tally.asked(request, Response(200, {"sunset": "@1836259200"}, b""), None)
+    tally.responded(request, Response(200, {"sunset": "@1836259200"}, b""), None)
     found = samples(tally)
     assert found["fetcher_deprecated_responses_total", "pypi_json"] == 0
     assert not [name for name, *_ in found if name == "fetcher_sunset_timestamp_seconds"]
@@ -102,9 +102,9 @@ def test_only_github_s_announcements_count() -> None:
 def test_a_date_that_could_not_be_reported_yields_to_a_newer_one() -> None:
     """Keep the later of two values of a gauge when figures are given back, and add up the sums."""
     tally = Tally()
-    tally.asked(asking(), Response(200, {"sunset": "@100"}, b""), None)
+    tally.responded(asking(), Response(200, {"sunset": "@100"}, b""), None)
     taken = tally.take()
-    tally.asked(asking(), Response(200, {"sunset": "@200"}, b""), None)
+    tally.responded(asking(), Response(200, {"sunset": "@200"}, b""), None)
     tally.give_back(taken)
     assert samples(tally)["fetcher_sunset_timestamp_seconds", "contributors"] == 200
     tally.give_back(taken)
@@ -157,7 +157,7 @@ _ANSWERS = st.one_of(
 def test_labels_come_from_closed_sets(route: Route, answer: Answer, outcome: str, task: str) -> None:
     """Whatever upstreams answer, and whatever the database held: no label has a value that was not declared."""
     tally = Tally()
-    tally.asked(asking(route), answer, None)
+    tally.responded(asking(route), answer, None)
     tally.refreshed(Purpose.MANUAL, 1, [Observed(1, Source.PYPI, None, NOW, None, outcome=outcome)])
     tally.task_ended(task, 1.0, TaskEnd.DONE)
     declared = {label.name: label.values | {OTHER} for metric in COUNTED for label in metric.labels}

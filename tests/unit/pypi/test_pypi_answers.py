@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fetcher.outcome import BlockCause, Blocked, Gone, Malformed, Moved, NotModified, Throttled, Transient
-from fetcher.pypi import SerialFeed, Unoffered, read_json, read_root, read_simple
-from fetcher.wire import Answer, Fault, NoAnswer, Response
+from fetcher.domain.outcome import BlockCause, Blocked, Gone, Malformed, Moved, NotModified, Throttled, Transient
+from fetcher.http.messages import Answer, Fault, NoAnswer, Response
+from fetcher.upstreams.pypi import SerialFeed, Unoffered, read_json, read_root, read_simple
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 URL = "https://index.example/simple/x/"

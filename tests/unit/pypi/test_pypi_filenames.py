@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.pypi.filenames import KnownVersions
+from fetcher.upstreams.pypi.filenames import KnownVersions
 
 
 @pytest.mark.parametrize(

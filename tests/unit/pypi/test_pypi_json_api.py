@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from fetcher.model import ProjectInfo, ProjectVersions, Release, Validators
-from fetcher.outcome import Fetched, Malformed
-from fetcher.pypi import Partial, read_json
-from fetcher.wire import Response
+from fetcher.domain.model import ProjectInfo, ProjectVersions, Release, Validators
+from fetcher.domain.outcome import Fetched, Malformed
+from fetcher.http.messages import Response
+from fetcher.upstreams.pypi import Partial, read_json
 
 DATA = Path(__file__).parents[2] / "data" / "pypi"
 RECORDED = (DATA / "json_project.json").read_bytes()

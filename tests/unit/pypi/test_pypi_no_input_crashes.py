@@ -10,9 +10,9 @@ from typing import Any, get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fetcher import outcome
-from fetcher.pypi import Partial, SerialFeed, Unoffered, read_json, read_root, read_simple
-from fetcher.wire import Response
+from fetcher.domain import outcome
+from fetcher.http.messages import Response
+from fetcher.upstreams.pypi import Partial, SerialFeed, Unoffered, read_json, read_root, read_simple
 
 DATA = Path(__file__).parents[2] / "data" / "pypi"
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fetcher.pypi.project_info import info_of
-from fetcher.pypi.shapes import JsonInfo
+from fetcher.upstreams.pypi.project_info import info_of
+from fetcher.upstreams.pypi.shapes import JsonInfo
 
 OSI = "License :: OSI Approved"
 URL = "https://docs.example/x"

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from fetcher.model import ProjectInfo, ProjectStatus, ProjectVersions, Release
-from fetcher.pypi import is_stale, merge
-from fetcher.pypi.filenames import parse_version
-from fetcher.pypi.releases import File, in_order, latest, release
+from fetcher.domain.model import ProjectInfo, ProjectStatus, ProjectVersions, Release
+from fetcher.upstreams.pypi import is_stale, merge
+from fetcher.upstreams.pypi.filenames import parse_version
+from fetcher.upstreams.pypi.releases import File, in_order, latest, release
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from fetcher.model import Upstream, Validators
-from fetcher.pypi import default_root, json_request, root_request, simple_request
-from fetcher.wire import Resource
+from fetcher.domain.model import Upstream, Validators
+from fetcher.http.messages import Resource
+from fetcher.settings import default_index_root
+from fetcher.upstreams.pypi import json_request, root_request, simple_request
 
 ROOT = "https://index.example"
 SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
@@ -15,7 +16,7 @@ SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
 
 def test_default_root_is_that_of_the_library() -> None:
     """No address is written by hand: the root comes from pypi-simple, and leads back to its endpoint."""
-    assert root_request(default_root()).url == PYPI_SIMPLE_ENDPOINT
+    assert root_request(default_index_root()).url == PYPI_SIMPLE_ENDPOINT
 
 
 @pytest.mark.parametrize("root", [ROOT, ROOT + "/"])

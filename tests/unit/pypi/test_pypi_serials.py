@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.model import Validators
-from fetcher.outcome import Fetched, Malformed
-from fetcher.pypi import SerialFeed, Serials, Unoffered, read_root
-from fetcher.wire import Response
+from fetcher.domain.model import Validators
+from fetcher.domain.outcome import Fetched, Malformed
+from fetcher.http.messages import Response
+from fetcher.upstreams.pypi import SerialFeed, Serials, Unoffered, read_root
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 ROOT = json.dumps(

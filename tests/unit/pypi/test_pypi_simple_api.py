@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from fetcher.model import ProjectStatus, ProjectVersions
-from fetcher.outcome import Fetched, Malformed
-from fetcher.pypi import merge, read_json, read_simple
-from fetcher.wire import Response
+from fetcher.domain.model import ProjectStatus, ProjectVersions
+from fetcher.domain.outcome import Fetched, Malformed
+from fetcher.http.messages import Response
+from fetcher.upstreams.pypi import merge, read_json, read_simple
 
 DATA = Path(__file__).parents[2] / "data" / "pypi"
 RECORDED = (DATA / "simple_project.json").read_bytes()

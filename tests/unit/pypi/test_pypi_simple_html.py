@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from fetcher.model import ProjectStatus, ProjectVersions
-from fetcher.outcome import Fetched, Gone, Malformed, NotModified
-from fetcher.pypi import read_simple
-from fetcher.wire import Response
+from fetcher.domain.model import ProjectStatus, ProjectVersions
+from fetcher.domain.outcome import Fetched, Gone, Malformed, NotModified
+from fetcher.http.messages import Response
+from fetcher.upstreams.pypi import read_simple
 
 DATA = Path(__file__).parents[2] / "data" / "pypi"
 PAGE = (DATA / "simple_project.html").read_bytes()
@@ -211,7 +211,7 @@ def test_the_parser_is_imported_for_html_alone() -> None:
     """Read the JSON form without pypi-simple, whose import takes a tenth of a second."""
     code = (
         "import sys; from datetime import datetime, UTC\n"
-        "from fetcher.pypi import read_simple\nfrom fetcher.wire import Response\n"
+        "from fetcher.upstreams.pypi import read_simple\nfrom fetcher.http.messages import Response\n"
         "def read(kind, body): read_simple(Response(200, {'content-type': kind}, body), 'x', url='u',"
         " now=datetime.now(UTC))\n"
         "read('application/json', b'{}'); assert 'bs4' not in sys.modules and 'pypi_simple' not in sys.modules\n"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from fetcher.model import Purpose, ReportedQuota
+from fetcher.domain.model import Purpose, ReportedQuota
+from fetcher.http.messages import Resource
 from fetcher.quota import Pause, PauseCause, Quota, QuotaRequest, Reservation, RetryAt, Usage
-from fetcher.wire import Resource
 from tests.unit.quota.swarm import START
 
 CORE, GRAPHQL, PYPI = Resource.CORE, Resource.GRAPHQL, Resource.PYPI

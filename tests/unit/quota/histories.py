@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 from hypothesis import strategies as st
 
-from fetcher.model import Purpose, ReportedQuota
+from fetcher.domain.model import Purpose, ReportedQuota
+from fetcher.http.messages import Resource
 from fetcher.quota import Pause, PauseCause, QuotaRequest, Usage
-from fetcher.wire import Resource
 from tests.unit.quota.swarm import START
 
 

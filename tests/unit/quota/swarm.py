@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
 
-from fetcher.model import Purpose, ReportedQuota
+from fetcher.domain.model import Purpose, ReportedQuota
+from fetcher.http.messages import Resource
 from fetcher.quota import Pause, PauseCause, Quota, QuotaRequest, Reservation, RetryAt, Usage
-from fetcher.wire import Resource
 
 START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.model import Purpose
+from fetcher.domain.model import Purpose
+from fetcher.http.messages import Resource
 from fetcher.quota.limits import (
     DOCUMENTED,
     Limits,
@@ -20,7 +21,6 @@ from fetcher.quota.limits import (
     identity_of,
     to_ms,
 )
-from fetcher.wire import Resource
 from tests.unit.quota.swarm import START
 
 HOUR = 3_600_000

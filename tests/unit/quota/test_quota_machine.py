@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from fetcher.http.messages import Resource
 from fetcher.quota import MemoryQuota, QuotaRequest, Reservation
-from fetcher.wire import Resource
 from tests.unit.quota.builders import at, manual, pause, usage
 from tests.unit.quota.histories import requests
 

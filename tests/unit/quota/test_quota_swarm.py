@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fetcher.http.messages import Resource
 from fetcher.quota import MemoryQuota
-from fetcher.wire import Resource
 from tests.unit.quota.swarm import Swarm, Upstream
 
 GITHUB = (Resource.CORE, Resource.GRAPHQL)

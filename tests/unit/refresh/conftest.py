@@ -4,7 +4,6 @@ application without a socket, a clock that stands still.
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -15,20 +14,10 @@ from typing import Any
 
 import pytest
 
-from fetcher.exchange import Exchange
-from fetcher.github.requests import Api
-from fetcher.model import CatalogueEntry, Observed, Purpose, Source, SourceState, StoredPackage, Upstream
-from fetcher.planner import Cadence
-from fetcher.refresh.batches import BatchSize
-from fetcher.refresh.conductor import Conductor
-from fetcher.refresh.details import DetailsRefresh
-from fetcher.refresh.histories import FIRST_SIZE, Histories
-from fetcher.refresh.plan import Planner, lanes_for
-from fetcher.refresh.projects import ProjectsRefresh
+from fetcher.domain.model import CatalogueEntry, Observed, Purpose, Source, SourceState, StoredPackage, Upstream
+from fetcher.refresh.dispatch import Dispatcher
 from fetcher.refresh.report import Report
-from fetcher.refresh.serials import SerialsCheck
-from fetcher.refresh.statistics import StatisticsRefresh
-from fetcher.refresh.verify import MergesCheck
+from fetcher.refresh.service import RefreshService
 from fetcher.simulator.credentials import DEFAULT_TOKEN
 from fetcher.simulator.history import Author, Commit, WrittenHistory
 from fetcher.simulator.journal import Journal
@@ -40,6 +29,10 @@ from fetcher.simulator.server import Service, Settings
 from fetcher.simulator.statistics_jobs import Statistics
 from fetcher.simulator.world import World
 from fetcher.store import SqlStore, open_engine, upgrade
+from fetcher.upstreams.github.requests import Api
+from fetcher.upstreams.github.verify import MergesCheck
+from fetcher.upstreams.pypi.serials_check import SerialsCheck
+from fetcher.wiring import Access, Pace, assemble
 from tests.fakes import GenerousQuota, SimulatorTransport, StoppedClock
 from tests.stores import store_on
 
@@ -58,8 +51,8 @@ class House:
     transport: SimulatorTransport
     quota: GenerousQuota
     store: SqlStore
-    conductor: Conductor
-    planner: Planner
+    conductor: RefreshService
+    planner: Dispatcher
     serials: SerialsCheck
     merges: MergesCheck
 
@@ -190,27 +183,27 @@ async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
             service = Service(world, settings)
             transport = SimulatorTransport(service, token)
             opened.push_async_callback(transport.aclose)
-            quota, store, cadence = GenerousQuota(), store_on(engine), Cadence()
+            quota, store = GenerousQuota(), store_on(engine)
             identities = {
                 Upstream.GITHUB: "anonymous" if token is None else "token:1",
                 Upstream.PYPI: "index:simulator",
             }
-            exchange = Exchange(transport, quota, clock, identities)
             api = Api(transport.github, f"{transport.github}/graphql", "github.com")
-            histories = Histories(exchange, api, BatchSize(FIRST_SIZE))
-            merges = MergesCheck(store, exchange, clock, api, histories, clock.sleep)
-            conductor = Conductor(
-                store,
+            access = Access(api, transport.index, identities, anonymous=token is None)
+            pace = Pace(lease=LEASE, horizon=3 * LEASE, serial_threshold=threshold)
+            parts = assemble(store, transport, quota, clock, access, pace, sleep=clock.sleep)
+            return House(
                 clock,
-                StatisticsRefresh(exchange, clock, api, cadence, token is None, BatchSize()),
-                DetailsRefresh(exchange, clock, api, cadence, token is None, histories, asyncio.Semaphore(8)),
-                ProjectsRefresh(exchange, clock, transport.index, cadence, asyncio.Semaphore(6)),
-                LEASE,
+                world,
+                service,
+                transport,
+                quota,
+                store,
+                parts.service,
+                parts.dispatcher,
+                parts.serials,
+                parts.merges,
             )
-            lanes = lanes_for(anonymous=token is None)
-            planner = Planner(store, quota, clock, identities, lanes, LEASE, 3 * LEASE)
-            serials = SerialsCheck(store, exchange, clock, transport.index, cadence, threshold)
-            return House(clock, world, service, transport, quota, store, conductor, planner, serials, merges)
 
         yield build
 

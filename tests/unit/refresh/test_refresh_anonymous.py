@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fetcher.commits import rolling_weeks
-from fetcher.exchange import Exchange
-from fetcher.model import Upstream
+from fetcher.domain.commit_weeks import rolling_weeks
+from fetcher.domain.model import Upstream
+from fetcher.http.gateway import Gateway
+from fetcher.http.messages import Answer, Request
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Push, push
-from fetcher.wire import Answer, Request
 from tests.fakes import answer
 from tests.unit.refresh.conftest import DAY, NOW, Build
 from tests.unit.refresh.truth import (
@@ -99,7 +99,7 @@ async def test_validators_of_another_credential_are_not_used(build: Build) -> No
     house = await build(token=None)
     await first_pass(house, "alpha")
     another = dict.fromkeys(Upstream, "anonymous:other")
-    house.conductor.statistics.exchange = Exchange(house.transport, house.quota, house.clock, another)
+    house.conductor.statistics.gateway = Gateway(house.transport, house.quota, house.clock, another)
     seen: list[Request] = []
     house.transport.interfere = seen.append
     house.tomorrow()

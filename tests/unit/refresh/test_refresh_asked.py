@@ -8,10 +8,10 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from fetcher.model import Deferral, DueReason, GivenBack, MadeDue, Purpose, Record, Source
-from fetcher.overview import Change, RefreshRequest, RequestState, SourceFailure
-from fetcher.refresh.asked import NO_ANSWER, NOTHING_TO_ASK, AskedRefreshes, changes, ending
+from fetcher.domain.model import Deferral, DueReason, GivenBack, MadeDue, Purpose, Record, Source
+from fetcher.domain.views import Change, RefreshRequest, RequestState, SourceFailure
 from fetcher.refresh.report import Report
+from fetcher.refresh.requests import NO_ANSWER, NOTHING_TO_ASK, AskedRefreshes, changes, ending
 from fetcher.store import SqlStore
 from tests.fakes import StoppedClock
 from tests.stores import NOW, Catalogue, answered, failed, stats

@@ -10,10 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fetcher.github.graphql import BatchAnswer
-from fetcher.github.queries import MAX_NODES
-from fetcher.outcome import Deferred, Failure, Fetched, Gone, Malformed, Overloaded, Throttled, Transient, Unauthorized
-from fetcher.refresh.batches import FIRST_SIZE, OUTAGE, SMALLEST, BatchSize, request_in_batches
+from fetcher.domain.outcome import (
+    Deferred,
+    Failure,
+    Fetched,
+    Gone,
+    Malformed,
+    Overloaded,
+    Throttled,
+    Transient,
+    Unauthorized,
+)
+from fetcher.upstreams.github.batching import FIRST_SIZE, OUTAGE, SMALLEST, BatchSize, request_in_batches
+from fetcher.upstreams.github.queries import MAX_NODES
+from fetcher.upstreams.github.readers.graphql import BatchAnswer
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 

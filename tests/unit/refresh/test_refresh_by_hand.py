@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fetcher.model import GivenBack, Purpose
+from fetcher.domain.model import GivenBack, Purpose
 from fetcher.refresh.report import Report
 from fetcher.simulator.changes import Push, push
 from tests.unit.refresh.conftest import DAY, NOW, House, answered

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fetcher.model import DETAIL_SOURCES, Purpose, Source
-from fetcher.planner import Cadence
+from fetcher.domain.model import DETAIL_SOURCES, Purpose, Source
+from fetcher.domain.scheduling import Cadence
 from fetcher.refresh.cost import Cost, costs
 from fetcher.simulator.changes import Push, push
 from tests.unit.refresh.conftest import DAY, Build, House

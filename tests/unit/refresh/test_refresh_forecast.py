@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fetcher.figures import Histogram, SourceFigures
-from fetcher.model import Source
+from fetcher.domain.catalogue_stats import Histogram, SourceFigures
+from fetcher.domain.model import Source
+from fetcher.http.messages import Resource
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.forecast import Supply, forecast, supply_for
-from fetcher.wire import Resource
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AT = NOW.timestamp()

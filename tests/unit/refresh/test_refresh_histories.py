@@ -15,18 +15,13 @@ from typing import Any
 
 import pytest
 
-from fetcher.commits import history_start, rolling_weeks
-from fetcher.exchange import Exchange
-from fetcher.gate import History
-from fetcher.github.history import Head
-from fetcher.github.requests import Api, api_at
-from fetcher.model import DETAIL_SOURCES, Commit, CommitDays, Purpose, RepoRef, Source, Target, Upstream
-from fetcher.outcome import Deferred, Fetched, Malformed, Throttled, Transient
-from fetcher.planner import Cadence
+from fetcher.domain.commit_weeks import history_start, rolling_weeks
+from fetcher.domain.model import DETAIL_SOURCES, Commit, CommitDays, Purpose, RepoRef, Source, Target, Upstream
+from fetcher.domain.outcome import Deferred, Fetched, Malformed, Throttled, Transient
+from fetcher.domain.scheduling import Cadence
+from fetcher.http.gateway import Exchange
+from fetcher.http.messages import Answer, Request, Route
 from fetcher.quota import RetryAt
-from fetcher.refresh.batches import BatchOutcome, BatchSize
-from fetcher.refresh.details import DetailsRefresh
-from fetcher.refresh.histories import MOST_PAGES, Histories, HistoryQuery, history_of
 from fetcher.simulator import history as simulated
 from fetcher.simulator.credentials import DEFAULT_TOKEN
 from fetcher.simulator.git_log import git_log, limited
@@ -35,7 +30,12 @@ from fetcher.simulator.limits import Limits
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.server import Service, Settings
 from fetcher.simulator.world import World
-from fetcher.wire import Answer, Request, Route
+from fetcher.upstreams.github.batching import BatchOutcome, BatchSize
+from fetcher.upstreams.github.change_detection import History
+from fetcher.upstreams.github.details import DetailsRefresh
+from fetcher.upstreams.github.histories import MOST_PAGES, Histories, HistoryQuery, history_of
+from fetcher.upstreams.github.readers.history import Head
+from fetcher.upstreams.github.requests import Api, api_at
 from tests.fakes import GenerousQuota, ScriptedTransport, SimulatorTransport, StoppedClock, answer
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)

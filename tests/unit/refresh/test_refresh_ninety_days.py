@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from fetcher.commits import rolling_weeks
-from fetcher.model import Purpose, Source
+from fetcher.domain.commit_weeks import rolling_weeks
+from fetcher.domain.model import Purpose, Source
 from fetcher.simulator.changes import Push, force_push, push
 from fetcher.simulator.statistics_jobs import Statistics
 from tests.unit.refresh.conftest import DAY, Build, House

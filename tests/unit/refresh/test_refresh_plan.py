@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from fetcher.model import DETAIL_SOURCES, Purpose, Source
-from fetcher.refresh.plan import (
+from fetcher.domain.model import DETAIL_SOURCES, Purpose, Source
+from fetcher.http.messages import Resource
+from fetcher.refresh.dispatch import (
     DETAILS_LANE,
     GRAPHQL_LANE,
     HISTORY_LANE,
@@ -18,7 +19,6 @@ from fetcher.refresh.plan import (
     Lane,
     lanes_for,
 )
-from fetcher.wire import Resource
 from tests.unit.refresh.conftest import LEASE, NOW, Build, House
 
 

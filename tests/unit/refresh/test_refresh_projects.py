@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from fetcher.model import ProjectStatus, Source
+from fetcher.domain.model import ProjectStatus, Source
+from fetcher.http.messages import Answer, Request
 from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus as TheirStatus
 from fetcher.simulator.pypi import Index
-from fetcher.wire import Answer, Request
 from tests.fakes import answer
 from tests.unit.refresh.conftest import NOW, Build, House
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from fetcher.identity import account_behind
-from fetcher.outcome import Transient
-from fetcher.wire import Answer, Request
+from fetcher.domain.outcome import Transient
+from fetcher.http.messages import Answer, Request
+from fetcher.upstreams.github.identity import account_behind
 from tests.fakes import answer
 from tests.unit.refresh.conftest import Build, House
 
@@ -129,7 +129,7 @@ async def test_a_credential_rejected_at_the_start_is_an_error(house: House) -> N
     statistics = house.conductor.statistics
     interfering(house, answer({"message": "Bad credentials"}, 401, GITHUB), "viewer")
     with capture_logs() as lines:
-        told = await account_behind("token:1", statistics.exchange, house.store, statistics.api, house.clock.now())
+        told = await account_behind("token:1", statistics.gateway, house.store, statistics.api, house.clock.now())
     assert told == "token:1"
     assert [(line["event"], line["log_level"]) for line in lines] == [("credential rejected", "error")]
 

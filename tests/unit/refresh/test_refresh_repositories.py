@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from fetcher.commits import rolling_weeks
-from fetcher.gate import SETTLES_AFTER
-from fetcher.model import Contribution, Contributors, RepoRef
+from fetcher.domain.commit_weeks import rolling_weeks
+from fetcher.domain.model import Contribution, Contributors, RepoRef
+from fetcher.http.messages import Answer, Request
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Facts, Push, push
 from fetcher.simulator.repository import Block, NodeIds
-from fetcher.wire import Answer, Request
+from fetcher.upstreams.github.change_detection import SETTLES_AFTER
 from tests.fakes import answer
 from tests.unit.refresh.conftest import DAY, NOW, House, records
 from tests.unit.refresh.truth import (

@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from fetcher.model import Source
+from fetcher.domain.model import Source
+from fetcher.http.messages import Answer, Fault, NoAnswer, Request
 from fetcher.quota import RetryAt
-from fetcher.refresh.serials import ROOT
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus
 from fetcher.simulator.pypi import Index
-from fetcher.wire import Answer, Fault, NoAnswer, Request
+from fetcher.upstreams.pypi.serials_check import ROOT
 from tests.fakes import answer
 from tests.unit.refresh.conftest import DAY, NOW, Build, House
 

@@ -7,15 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fetcher.exchange import Exchange
-from fetcher.github.graphql import BatchAnswer
-from fetcher.github.requests import PUBLIC_API, api_at, statistics_by_id
-from fetcher.github.statistics import read_by_id
-from fetcher.model import Purpose, RepoStats, Target, Upstream
-from fetcher.outcome import Deferred, Failure, Throttled
+from fetcher.domain.model import Purpose, RepoStats, Target, Upstream
+from fetcher.domain.outcome import Deferred, Failure, Throttled
+from fetcher.http.gateway import Gateway
+from fetcher.http.messages import Resource, Response
 from fetcher.quota import MemoryQuota, QuotaRequest, Reservation
-from fetcher.refresh.batches import BatchSize, request_in_batches
-from fetcher.wire import Resource, Response
+from fetcher.settings import PUBLIC_API
+from fetcher.upstreams.github.batching import BatchSize, request_in_batches
+from fetcher.upstreams.github.readers.graphql import BatchAnswer
+from fetcher.upstreams.github.readers.statistics import read_by_id
+from fetcher.upstreams.github.requests import api_at, statistics_by_id
 from tests.fakes import ScriptedTransport, StoppedClock
 from tests.unit.github.recorded import RESET, SECONDARY, response
 
@@ -33,13 +34,13 @@ class Batches:
     def __init__(self, response: Response) -> None:
         self.quota = MemoryQuota()
         self.transport = ScriptedTransport(lambda request: response, [PUBLIC_API])
-        self.exchange = Exchange(self.transport, self.quota, StoppedClock(NOW), {Upstream.GITHUB: "account:1"})
+        self.gateway = Gateway(self.transport, self.quota, StoppedClock(NOW), {Upstream.GITHUB: "account:1"})
 
     async def query(self, batch: Sequence[Target]) -> BatchAnswer[RepoStats] | Failure | Deferred:
         """Request the statistics of ``batch`` by node id."""
         ids = [target.node_id or "" for target in batch]
         request = statistics_by_id(API, ids)
-        return await self.exchange.ask(request, Purpose.BACKGROUND, lambda answer: read_by_id(answer, ids))
+        return await self.gateway.send(request, Purpose.BACKGROUND, lambda answer: read_by_id(answer, ids))
 
     async def paused_until(self) -> dict[Resource, datetime | None]:
         """Return the end of each resource's pause, as the ledger reports it."""

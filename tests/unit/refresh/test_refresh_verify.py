@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from fetcher.commits import rolling_weeks
-from fetcher.merges import MERGES, Merges
-from fetcher.model import Purpose
-from fetcher.refresh.verify import CHECK_EVERY, RETRY_AFTER
+from fetcher.domain.commit_weeks import rolling_weeks
+from fetcher.domain.model import Purpose
 from fetcher.simulator.changes import Push, push
 from fetcher.simulator.statistics_jobs import Participation, Statistics
+from fetcher.upstreams.github.merges import MERGES, Merges
+from fetcher.upstreams.github.verify import CHECK_EVERY, RETRY_AFTER
 from tests.fakes import answer
 from tests.unit.refresh.conftest import DAY, Build, House
 from tests.unit.refresh.truth import COMMITS, failing

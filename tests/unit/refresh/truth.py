@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from fetcher.commits import rolling_weeks
-from fetcher.model import Source
+from fetcher.domain.commit_weeks import rolling_weeks
+from fetcher.domain.model import Source
+from fetcher.http.messages import Answer, Request
 from fetcher.simulator.history import contributors, participation
-from fetcher.wire import Answer, Request
 from tests.unit.refresh.conftest import House
 
 CONTRIBUTORS, COMMITS, GITHUB = Source.CONTRIBUTORS, Source.COMMITS, Source.GITHUB

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import exc, make_url
 from sqlalchemy.exc import DataError, OperationalError, StatementError
 
-from fetcher.errors import ConfigError
+from fetcher.domain.errors import ConfigError
 from fetcher.store.connect import open_engine
 from fetcher.store.faults import explain, may_pass, was_cut
 

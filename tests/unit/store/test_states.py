@@ -9,7 +9,17 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.model import Deferral, DueReason, GivenBack, MadeDue, Observed, OutcomeKind, Record, Source, SourceState
+from fetcher.domain.model import (
+    Deferral,
+    DueReason,
+    GivenBack,
+    MadeDue,
+    Observed,
+    OutcomeKind,
+    Record,
+    Source,
+    SourceState,
+)
 from fetcher.store.states import fold, row_of, started_afresh, takes
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -18,8 +18,8 @@ import pytest
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
-from fetcher.errors import BrokerError
-from fetcher.overview import Asked, RequestCount
+from fetcher.domain.errors import BrokerError
+from fetcher.domain.views import Asked, RequestCount
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.store import SqlStore, open_engine

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import SecretStr
 
-from fetcher.documents import read_document
-from fetcher.errors import BrokerError
-from fetcher.intake import Entry, read_page
-from fetcher.model import CatalogueEntry, Source
+from fetcher.catalogue.documents import read_document
+from fetcher.catalogue.intake import Entry, read_page
+from fetcher.domain.errors import BrokerError
+from fetcher.domain.model import CatalogueEntry, Source
 from fetcher.settings import Settings
 from fetcher.web import make_app
 from fetcher.web.session import Sessions

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from fetcher.errors import BrokerError
+from fetcher.domain.errors import BrokerError
 from fetcher.ports import PLANNED, Marker
 from tasks.inspection import QueueState
 from tests.unit.web.conftest import Browser, House

@@ -11,13 +11,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from fetcher import __version__
-from fetcher.errors import BrokerError
-from fetcher.metrics import COUNTED
-from fetcher.model import OutcomeKind, Source
+from fetcher.domain.errors import BrokerError
+from fetcher.domain.model import OutcomeKind, Source
+from fetcher.http.messages import Resource
+from fetcher.monitoring import COUNTED
 from fetcher.ports import PLANNED, Marker
 from fetcher.quota import QuotaStatus
 from fetcher.web.metrics import MOST_QUOTAS
-from fetcher.wire import Resource
 from tasks.inspection import QueueState
 from tests.stores import DAY, HOUR, answered, failed
 from tests.unit.web.conftest import Browser, House

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from fetcher.errors import BrokerError
-from fetcher.model import Source
+from fetcher.domain.errors import BrokerError
+from fetcher.domain.model import Source
 from fetcher.web import make_app
 from fetcher.web.session import COOKIE, LASTS, Sessions, local_path
 from tests.stores import NOW, failed

@@ -9,13 +9,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from fetcher.errors import BrokerError
-from fetcher.model import CommitDays, Contribution, Contributors, Source
-from fetcher.overview import Change, Ending, RequestCount, RequestState, SourceFailure
+from fetcher.domain.errors import BrokerError
+from fetcher.domain.model import CommitDays, Contribution, Contributors, Source
+from fetcher.domain.views import Change, Ending, RequestCount, RequestState, SourceFailure
+from fetcher.http.messages import Resource
 from fetcher.quota import QuotaStatus
 from fetcher.web import make_app
 from fetcher.web.session import Sessions
-from fetcher.wire import Resource
 from tasks.inspection import QueueState
 from tests.stores import DAY, HOUR, NOW, failed, release, stats, versions
 from tests.unit.web.conftest import Browser, House

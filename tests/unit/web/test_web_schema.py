@@ -16,7 +16,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 from starlette.types import ASGIApp
 
-from fetcher.model import Source
+from fetcher.domain.model import Source
 from fetcher.settings import Settings
 from fetcher.store import open_engine
 from fetcher.web import Site, make_app

@@ -1,0 +1,95 @@
+"""Redis: its address, its checks, and clients that report at once what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from fetcher.domain.errors import BrokerError
+from fetcher.settings import Settings
+
+_REDIS_REMEDY = "Start `fetcher up`, or set FETCHER_REDIS_URL to a server that runs (redis://host:6379/0)"
+
+
+def embedded_socket(settings: Settings) -> Path:
+    """Where the embedded Redis listens: a socket that only this user can open."""
+    return settings.data_dir.absolute() / "redis" / "redis.sock"
+
+
+def redis_address(settings: Settings) -> str:
+    """The address of Redis as redis-py reads it."""
+    if settings.redis_url is not None:
+        return settings.redis_url.get_secret_value()
+    return f"unix://{embedded_socket(settings)}"
+
+
+def embedded_redis_runs(settings: Settings) -> bool:
+    """Whether ``fetcher up`` has its Redis running on this data folder."""
+    path = embedded_socket(settings)
+    if not path.exists():
+        return False
+    client = redis.Redis(unix_socket_path=str(path), socket_timeout=2, retry=Retry(NoBackoff(), 0))
+    try:
+        return bool(client.ping())
+    except RedisError:
+        return False
+    finally:
+        client.close()
+
+
+def redis_client(settings: Settings, timeout: float = 5) -> redis.Redis:
+    """A client that says at once what it finds, where redis-py by itself would try for seconds; or ``BrokerError``."""
+    try:
+        return redis.Redis.from_url(
+            redis_address(settings),
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError:
+        raise BrokerError("FETCHER_REDIS_URL is not an address of Redis", _REDIS_REMEDY) from None
+
+
+def redis_unavailable(error: BaseException) -> BrokerError:
+    """What somebody is told whom ``error`` kept from Redis."""
+    return BrokerError(f"Redis cannot be reached ({type(error).__name__})", _REDIS_REMEDY)
+
+
+def check_redis(settings: Settings) -> str:
+    """What Redis says of itself, or ``BrokerError``; one that may throw queued work away is refused."""
+    client = redis_client(settings)
+    try:
+        info: dict[str, object] = client.info()
+    except (RedisError, OSError) as error:
+        raise redis_unavailable(error) from None
+    finally:
+        client.close()
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise BrokerError(f"Redis may drop queued work: its maxmemory-policy is {policy}", "Set it to noeviction")
+    return f"version {info.get('valkey_version') or info.get('redis_version')}, {info.get('used_memory_human')} used"
+
+
+def broker_address(settings: Settings) -> str:
+    """The address of Redis as Celery reads it, which has its own scheme for a socket.
+
+    Over TLS, kombu verifies no certificate unless it is told to; redis-py always does.
+    """
+    address = redis_address(settings)
+    if address.startswith("rediss://") and "ssl_cert_reqs=" not in address:
+        return f"{address}{'&' if '?' in address else '?'}ssl_cert_reqs=required"
+    return address.replace("unix://", "redis+socket://", 1) if address.startswith("unix://") else address
+
+
+def connect(settings: Settings) -> redis.asyncio.Redis:
+    """A connection to Redis that answers; one that was cut in the meantime is made again, once."""
+    check_redis(settings)
+    return redis.asyncio.Redis.from_url(
+        redis_address(settings), socket_timeout=5, socket_connect_timeout=5, retry=AsyncRetry(NoBackoff(), 1)
+    )

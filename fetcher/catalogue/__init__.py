@@ -1,0 +1,1 @@
+"""The forms of a catalogue: documents, addresses, and files that are read."""

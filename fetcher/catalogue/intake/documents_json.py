@@ -1,0 +1,112 @@
+"""Documents as JSON: one object, a list of them, a page of a directory's API, or one object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+from urllib.parse import urljoin, urlsplit
+
+from fetcher.catalogue.documents import shown
+from fetcher.catalogue.intake.items import Entry, Item, Rejected, as_item
+from fetcher.catalogue.intake.lines import Line, decoded
+from fetcher.catalogue.intake.long_json import PAGE_KEYS
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page's records and the link to the page after it, as the page spells it."""
+
+    items: tuple[Entry | Rejected, ...]
+    next: str | None
+
+
+def read_page(raw: bytes, where: str) -> Page:
+    """A page, a list or a single document, as a URL answers it; what is no JSON is one rejected record."""
+    text = decoded(raw, where)
+    value = text if isinstance(text, Rejected) else parse_json(text, where)
+    return Page((value,), None) if isinstance(value, Rejected) else page_of(value, where)
+
+
+def page_of(value: object, where: str) -> Page:
+    """The records of a parsed JSON value. An object with a slug is a document, whatever else it holds."""
+    match value:
+        case list():
+            return Page(_listed(value, where, ""), None)
+        case dict() if "slug" not in value:
+            key = next((key for key in PAGE_KEYS if isinstance(value.get(key), list)), None)
+            if key is not None:
+                link, faults = _next_link(value, where)
+                return Page(_listed(value[key], where, key) + faults, link)
+    return Page((as_item(where, value),), None)
+
+
+def next_page(url: str, link: str | None) -> str | None:
+    """The address of the page after ``url``, or ``None`` where there is none or it would leave ``url``'s origin.
+
+    A page is data, and data never decides which host is asked. A chain of links that never ends is the caller's
+    to notice.
+    """
+    if not link or not link.isprintable():
+        return None
+    try:
+        target = urljoin(url, link.strip()).partition("#")[0]
+        origin = _origin(target)
+        return target if origin is not None and origin == _origin(url) else None
+    except ValueError:
+        return None
+
+
+def json_lines(lines: Iterable[Line | Rejected], where: str) -> Iterator[Item]:
+    """One document a line (or a list or page of them); blank lines count but say nothing."""
+    for line in lines:
+        if isinstance(line, Rejected):
+            yield line
+        elif line.text.strip():
+            place = f"{where}, line {line.number}"
+            value = parse_json(line.text, place)
+            yield from [value] if isinstance(value, Rejected) else page_of(value, place).items
+
+
+def parse_json(text: str, where: str) -> object:
+    """The value of a JSON text, or a ``Rejected`` that names the place where it ceases to be one."""
+    try:
+        value: object = json.loads(text, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        found = shown(text[error.pos : error.pos + 20]) if error.pos < len(text) else "the end"
+        return Rejected(where, place, f"JSON ({error.msg})", found)
+    except RecursionError:
+        return Rejected(where, "document", "JSON", "values nested too deep")
+    except ValueError as error:
+        return Rejected(where, "document", "JSON", " ".join(str(error).split())[:100])
+    return value
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant}, which is no JSON")
+
+
+def _listed(values: Iterable[object], where: str, key: str) -> tuple[Entry | Rejected, ...]:
+    return tuple(as_item(f"{where}, {key}[{index}]", value) for index, value in enumerate(values))
+
+
+def _next_link(page: Mapping[str, object], where: str) -> tuple[str | None, tuple[Rejected, ...]]:
+    """A page says ``next`` at its top, or within ``meta`` as the directory's older API does."""
+    meta = page.get("meta")
+    link = page.get("next") or (meta.get("next") if isinstance(meta, dict) else None)
+    if not link:
+        return None, ()
+    if isinstance(link, str):
+        return link, ()
+    return None, (Rejected(where, "next", "an address or null", shown(link)),)
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    parts = urlsplit(url)
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.username or parts.password:
+        return None
+    return parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme]

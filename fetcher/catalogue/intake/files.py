@@ -1,0 +1,216 @@
+"""Files and folders of packages: which format a file has, by its content first, and its records one by one."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import BinaryIO
+
+from fetcher.catalogue.intake.address_lines import address_lines, words_of
+from fetcher.catalogue.intake.csv_records import csv_records, delimiter_of, is_header
+from fetcher.catalogue.intake.documents_json import json_lines, page_of, parse_json
+from fetcher.catalogue.intake.items import Item, PassedOver, Rejected
+from fetcher.catalogue.intake.lines import BOM, LONGEST_LINE, decoded, read_lines
+from fetcher.catalogue.intake.long_json import NOT_FOLLOWED, long_json
+from fetcher.catalogue.intake.streams import Watch, again, nothing, watched
+from fetcher.domain.errors import InputError
+
+WHOLE_JSON = 4 * 1024 * 1024
+"""A JSON value of so many bytes is held as a whole; of a longer one its elements are, one by one."""
+STDIN = "standard input"
+
+SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".txt"})
+_HEAD = 8192
+"""How much of a file is looked at for what no text contains."""
+
+_LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
+_FORMATS = "Give v4 documents as JSON or JSON lines, CSV with a header, or a text of repository addresses"
+
+
+class _Format(Enum):
+    JSON = auto()
+    JSON_LINES = auto()
+    CSV = auto()
+    ADDRESSES = auto()
+
+
+def read_path(path: Path, watch: Watch = nothing) -> Iterator[Item]:
+    """What a file or a folder holds. Raises ``InputError`` where it cannot be read at all.
+
+    ``watch`` is told how many bytes were read, again and again, as far as the items have been taken.
+    """
+    return read_folder(path, watch) if path.is_dir() else read_file(path, watch)
+
+
+def read_file(path: Path, watch: Watch = nothing) -> Iterator[Item]:
+    """The records of one file, streamed.
+
+    Raises ``InputError`` at once where the file is missing, empty, binary or of no known format.
+    """
+    with _reading(path):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path} is not a file", "Give a file, or a folder of files")
+        with path.open("rb") as stream:
+            head = _head(stream, str(path))
+    return _file_records(path, _format_of(str(path), path.suffix.lower(), head), head.first, watch)
+
+
+def read_stream(stream: BinaryIO, watch: Watch = nothing) -> Iterator[Item]:
+    """The records of standard input, or whatever else can be read only once. Raises ``InputError`` as for a file."""
+    head = _head(stream, STDIN)
+    form = _format_of(STDIN, "", head)
+    return _records(watched(again(head.raw, stream), watch), STDIN, form, head.first)
+
+
+def read_folder(path: Path, watch: Watch = nothing) -> Iterator[Item]:
+    """The records of every file of packages in a folder, in the order of their names.
+
+    Hidden files are none of them; others are named as passed over. A file that cannot be read is a rejected one.
+    Raises ``InputError`` at once where there is no file to read.
+    """
+    members = _listed(path)
+    if not any(_usable(one) for one in members):
+        raise InputError(f"{path} holds no file of packages", f"{_FORMATS} ({', '.join(sorted(SUFFIXES))})")
+    return _members(members, watch)
+
+
+def size_of(path: Path) -> int | None:
+    """The bytes that ``read_path`` has to read, as far as can be told."""
+    try:
+        files = [one for one in _listed(path) if _usable(one)] if path.is_dir() else [path]
+        return sum(one.stat().st_size for one in files)
+    except (InputError, OSError):
+        return None
+
+
+def _listed(path: Path) -> list[Path]:
+    with _reading(path):
+        return sorted(one for one in path.iterdir() if not one.name.startswith("."))
+
+
+def _members(members: list[Path], watch: Watch) -> Iterator[Item]:
+    for one in members:
+        if not _usable(one):
+            yield PassedOver(one.name, "not a file of packages")
+            continue
+        try:
+            yield from read_file(one, watch)
+        except InputError as error:
+            yield Rejected(one.name, "file", "a file of packages", error.message)
+
+
+def _usable(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.is_dir()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What the file system refuses is the user's to mend."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist", "Give a file, or a folder of files") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})", "Check its permissions") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What a file begins with, by which its format is known."""
+
+    first: str
+    """The first line that says anything; a comment says nothing."""
+    goes_on: bool
+    """Whether a line after the first that is not blank says anything."""
+    raw: bytes
+    """All that was read to know this."""
+
+
+def _head(stream: BinaryIO, name: str) -> _Head:
+    raw = stream.read(_HEAD)
+    if b"\x00" in raw:
+        raise InputError(f"{name} is a binary file (or UTF-16)", f"{_FORMATS}, in UTF-8")
+    while (head := _head_of(raw)) is None and len(raw) <= LONGEST_LINE and (more := stream.read(len(raw))):
+        raw += more
+    said = [text for text in _texts(raw) if text]
+    head = head or next((_Head(text, len(said) > 1, raw) for text in said if not text.startswith("#")), None)
+    if head is None:
+        raise InputError(f"{name} is empty", _FORMATS)
+    return head
+
+
+def _head_of(raw: bytes) -> _Head | None:
+    """The head, unless more must be read to know it: the last line may go on."""
+    said = [text for text in _texts(raw[: raw.rfind(b"\n") + 1]) if text]
+    first = next((text for text in said if not text.startswith("#")), None)
+    return None if first is None or len(said) < 2 else _Head(first, True, raw)
+
+
+def _texts(raw: bytes) -> list[str]:
+    return [line.decode("utf-8", "replace").strip() for line in raw.removeprefix(BOM).split(b"\n")]
+
+
+def _format_of(name: str, suffix: str, head: _Head) -> _Format:
+    first = head.first
+    if first.startswith(("{", "[")):
+        return _json_format(first, suffix, goes_on=head.goes_on)
+    if is_header(first):
+        return _Format.CSV
+    if suffix == ".csv":
+        raise InputError(f"{name} has no header", "Begin with a line of columns such as repo_url,pypi_url")
+    if suffix in _LINES_SUFFIXES:
+        return _Format.JSON_LINES
+    if suffix == ".json":
+        return _Format.JSON
+    if suffix != ".txt" and "://" not in first and "@" not in words_of(first)[0]:
+        raise InputError(f"{name} is of no known format", _FORMATS)
+    return _Format.ADDRESSES
+
+
+def _json_format(first: str, suffix: str, *, goes_on: bool) -> _Format:
+    """JSON lines where the first line is a value by itself and more follow, or where the name says so."""
+    named = suffix in _LINES_SUFFIXES and first != "{"
+    if first.startswith("{") and (named or (_is_json(first) and goes_on)):
+        return _Format.JSON_LINES
+    return _Format.JSON
+
+
+def _is_json(line: str) -> bool:
+    return not isinstance(parse_json(line, ""), Rejected)
+
+
+def _file_records(path: Path, form: _Format, first: str, watch: Watch) -> Iterator[Item]:
+    with _reading(path), path.open("rb") as stream:
+        yield from _records(watched(stream, watch), path.name, form, first)
+
+
+def _records(stream: BinaryIO, name: str, form: _Format, first: str) -> Iterator[Item]:
+    match form:
+        case _Format.JSON:
+            yield from _json(stream, name)
+        case _Format.JSON_LINES:
+            yield from json_lines(read_lines(stream, name), name)
+        case _Format.CSV:
+            yield from csv_records(read_lines(stream, name), name, delimiter_of(first))
+        case _Format.ADDRESSES:
+            yield from address_lines(read_lines(stream, name), name)
+
+
+def _json(stream: BinaryIO, where: str) -> Iterator[Item]:
+    raw = stream.read(WHOLE_JSON)
+    if len(raw) == WHOLE_JSON:
+        yield from long_json(again(raw, stream), where)
+        return
+    text = decoded(raw, where)
+    value = text if isinstance(text, Rejected) else parse_json(text, where)
+    if isinstance(value, Rejected):
+        yield value
+        return
+    page = page_of(value, where)
+    yield from page.items
+    if page.next is not None:
+        yield PassedOver(where, NOT_FOLLOWED)

@@ -1,0 +1,64 @@
+"""The 52 rolling weeks, kept per day: exact on every later day without a request while the head stays.
+
+GitHub's participation array counts *rolling* weeks: the last one runs from seven days ago at UTC midnight to today's
+UTC midnight, so today is not in it. Commits count by author date. From the daily counts of one head, the weeks of any
+later day follow for as long as that head is the default branch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+from fetcher.domain.model import DAYS_SHOWN, WEEKS_SHOWN, Commit, CommitDays
+
+DAYS_KEPT = DAYS_SHOWN + 7
+"""Days worth keeping: those shown, and the week in progress."""
+
+_KEPT = timedelta(days=DAYS_KEPT)
+
+
+def rolling_weeks(days: CommitDays, today: date) -> tuple[int, ...]:
+    """Return the 52 weekly sums of participation on ``today`` (UTC), oldest first."""
+    offset = (today - timedelta(days=DAYS_SHOWN) - days.start).days
+    counts = days.counts
+    daily = [counts[i] if 0 <= i < len(counts) else 0 for i in range(offset, offset + DAYS_SHOWN)]
+    return tuple(sum(daily[week * 7 : week * 7 + 7]) for week in range(WEEKS_SHOWN))
+
+
+def history_start(today: date) -> datetime:
+    """Return the moment from which on commits are requested for weeks shown from ``today`` on.
+
+    GitHub selects by committer date. An author date is not later than it unless a clock was wrong.
+    """
+    return datetime.combine(today - _KEPT, time(), UTC)
+
+
+def commit_days(commits: Iterable[Commit], today: date, total: int | None, *, merges: bool) -> CommitDays:
+    """Count ``commits`` by day; ``merges`` states whether merge commits count.
+
+    Days that will never be shown again are left out. A commit dated ahead of ``today`` by a wrong clock is kept and
+    counts once its day has come, unless it lies over a year ahead: the run must stay short.
+    """
+    first, last = today - _KEPT, today + _KEPT
+    days = [
+        commit.authored_on
+        for commit in commits
+        if commit.authored_on is not None and first <= commit.authored_on <= last and (merges or not commit.merge)
+    ]
+    end = max([today, *days])
+    counts = [0] * ((end - first).days + 1)
+    for day in days:
+        counts[(day - first).days] += 1
+    return CommitDays(first, tuple(counts), total)
+
+
+def participation_days(weeks: Sequence[int], today: date) -> CommitDays:
+    """Return days whose rolling weeks on ``today`` are ``weeks``: each sum on the last day of its week.
+
+    The array so stays as it was answered until seven days later, when it is exact again, moved on by one week.
+    """
+    counts = [0] * DAYS_SHOWN
+    for week, number in enumerate(weeks):
+        counts[week * 7 + 6] = number
+    return CommitDays(today - timedelta(days=DAYS_SHOWN), tuple(counts))

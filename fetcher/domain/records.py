@@ -1,0 +1,161 @@
+"""Outcomes to records: where the planner's schedule and an answer's values become what the store writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+
+from fetcher.domain.commit_weeks import commit_days
+from fetcher.domain.model import (
+    Contributors,
+    Deferral,
+    DueReason,
+    GivenBack,
+    MadeDue,
+    Observed,
+    OutcomeKind,
+    Record,
+    Source,
+    Target,
+    Validators,
+    Values,
+)
+from fetcher.domain.outcome import FailureBase, Malformed, Outcome, Replaced, kind
+from fetcher.domain.scheduling import Cadence, schedule, slot
+
+T = TypeVar("T")
+
+EMPTY_REVISION = "empty"
+"""The revision of what is known of a repository without any commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What an answer brings beside its meaning; ``None`` leaves what is stored."""
+
+    values: Values | None = None
+    revision: str | None = None
+    validators: Validators | None = None
+    whole: bool = False
+
+
+NOTHING = Brought()
+
+
+def record_of(
+    target: Target,
+    source: Source,
+    outcome: Outcome[T],
+    asked_at: datetime,
+    cadence: Cadence,
+    brought: Brought = NOTHING,
+) -> Observed:
+    """Return the record of one source that was requested at ``asked_at`` with ``outcome``."""
+    plan = schedule(target.package_id, target.state(source), outcome, asked_at, cadence)
+    return Observed(
+        package_id=target.package_id,
+        source=source,
+        lease=target.lease if source in target.claimed else None,
+        observed_at=asked_at,
+        due_at=plan.due_at,
+        due_reason=plan.due_reason,
+        outcome=kind(outcome),
+        answered=plan.answered,
+        values=brought.values,
+        whole=brought.whole,
+        revision=brought.revision,
+        validators=brought.validators,
+        failures=plan.failures,
+        first_failed_at=plan.first_failed_at,
+        message=plan.message,
+        request_id=outcome.request_id if isinstance(outcome, FailureBase) else None,
+    )
+
+
+def refused(target: Target, record: Record, reason: str, cadence: Cadence) -> Record:
+    """Return a failure in place of a record whose values cannot be stored; one without values stays."""
+    if not isinstance(record, Observed) or record.values is None:
+        return record
+    return record_of(target, record.source, Malformed(f"cannot be stored: {reason}"), record.observed_at, cadence)
+
+
+def deferred(target: Target, source: Source, until: datetime, asked_at: datetime) -> Deferral:
+    """Return the record of a claimed source that has to wait for quota."""
+    return Deferral(target.package_id, source, target.lease, asked_at, until)
+
+
+def confirmed(target: Target, source: Source, asked_at: datetime) -> Observed:
+    """Return the record of a source whose stored values were shown to be right without a request."""
+    state = target.state(source)
+    return Observed(
+        package_id=target.package_id,
+        source=source,
+        lease=target.lease if source in target.claimed else None,
+        observed_at=asked_at,
+        due_at=state.due_at,
+        due_reason=state.due_reason,
+        outcome=state.outcome or OutcomeKind.NOT_MODIFIED,
+        answered=True,
+        message=state.message,
+    )
+
+
+def made_due(target: Target, source: Source, asked_at: datetime) -> MadeDue:
+    """Return the record that makes a source due now; one that cools down after a failure keeps its pause."""
+    state = target.state(source)
+    if state.failures > 0 and state.due_at is not None and state.due_at > asked_at:
+        return MadeDue(target.package_id, source, state.due_at, DueReason.COOLING)
+    reason = DueReason.FIRST if state.answered_at is None else DueReason.MOVED
+    return MadeDue(target.package_id, source, asked_at, reason)
+
+
+def nothing_in(target: Target, source: Source, asked_at: datetime) -> Observed:
+    """Return the record of an empty repository's contributors or commits: there are none, and none are requested."""
+    nothing = Contributors(()) if source is Source.CONTRIBUTORS else commit_days((), asked_at.date(), 0, merges=True)
+    return Observed(
+        package_id=target.package_id,
+        source=source,
+        lease=target.lease if source in target.claimed else None,
+        observed_at=asked_at,
+        due_at=target.state(source).due_at,
+        due_reason=target.state(source).due_reason,
+        outcome=OutcomeKind.FETCHED,
+        answered=True,
+        values=nothing,
+        revision=EMPTY_REVISION,
+    )
+
+
+def replaced(
+    target: Target, database_id: int | None, *, node_id: str | None = None, full_name: str | None = None
+) -> Replaced | None:
+    """Return why an answer is about another repository than the one that is known, if it is.
+
+    The number is a repository's identity: GitHub has two forms of node ids for one repository. ``node_id`` is given
+    where the answer was requested by name; it decides only where one of the numbers is not known.
+    """
+    if target.database_id is not None and database_id is not None:
+        was, now, same = str(target.database_id), str(database_id), target.database_id == database_id
+    elif target.node_id is not None and node_id is not None:
+        was, now, same = target.node_id, node_id, target.node_id == node_id
+    else:
+        return None
+    if same:
+        return None
+    name = full_name or (target.repo.full_name if target.repo else target.slug)
+    return Replaced(
+        f"{name} is now another repository (id {now}, was {was}): "
+        "nothing of it is taken over until an editor confirms the address"
+    )
+
+
+def given_back(target: Target, source: Source) -> GivenBack:
+    """Return the record that gives a claimed source back as due as it was."""
+    return GivenBack(target.package_id, source, target.lease)
+
+
+def at_recheck(record: Observed, target: Target, cadence: Cadence) -> Observed:
+    """Return ``record`` due when its source is to be requested in full again though nothing moves."""
+    since = record.observed_at if record.whole else target.state(record.source).whole_at or record.observed_at
+    return replace(record, due_at=slot(target.package_id, since, cadence.recheck), due_reason=DueReason.RECHECK)

@@ -1,0 +1,229 @@
+"""Send upstream requests within the quota: reserve, send, parse, settle.
+
+Every outgoing request of a refresh goes through this class.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+from urllib.parse import urljoin
+
+from fetcher.domain.model import Purpose, Upstream
+from fetcher.domain.outcome import Deferred, Malformed, Moved, Throttled, Unauthorized, with_request_id
+from fetcher.http.circuit_breaker import CircuitBreaker
+from fetcher.http.messages import (
+    NO_META,
+    Answer,
+    Fault,
+    NoAnswer,
+    Request,
+    Resource,
+    Response,
+    ResponseMeta,
+    origin,
+)
+from fetcher.ports import NULL_OBSERVER, Clock, Observer, Transport
+from fetcher.quota import Pause, PauseCause, Quota, QuotaRequest, Reservation, Usage
+
+R = TypeVar("R")
+
+MAX_REDIRECTS = 3
+"""Redirects followed for one request; each is a request of its own and reserved as such."""
+
+SHORT_WAIT = timedelta(seconds=3)
+"""Longest wait for an in-flight slot. Manual and continuation requests may wait this long for quota as well. Longer
+waits are deferred to the store."""
+
+REJECTED_PAUSE = timedelta(minutes=10)
+"""Pause of an identity after its credential was rejected."""
+
+_FIRST_GUESS = 0.5
+"""Seconds that the first request of a route is expected to take."""
+
+_SMOOTHING = 0.3
+_NEVER_SENT = (Fault.UNREACHABLE, Fault.FORBIDDEN_HOST, Fault.NO_CREDENTIAL)
+_CIRCUIT_OPEN = NoAnswer(Fault.TIMED_OUT, "not requested: this route has just timed out")
+
+_deadline: ContextVar[datetime | None] = ContextVar("deadline", default=None)
+
+ReadMeta = Callable[[Response], ResponseMeta]
+
+
+@contextmanager
+def deadline(at: datetime) -> Iterator[None]:
+    """Begin no request after ``at`` within this context: the rest is deferred, as due as it was."""
+    token = _deadline.set(at)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+class Gateway:
+    """Sends requests within the quota.
+
+    ``patience`` is how long a request may wait for quota: not at all in a task, longer where a user is waiting. Beyond
+    it the request is ``Deferred``. A manual request may always wait a moment, and so may the ``continuation`` of a
+    response whose first part would otherwise be requested again. Any request may wait for an in-flight slot, which the
+    next response frees. Background requests of a route whose circuit is open fail without being sent.
+    """
+
+    def __init__(  # noqa: PLR0913  (each collaborator by its name)
+        self,
+        transport: Transport,
+        quota: Quota,
+        clock: Clock,
+        identities: Mapping[Upstream, str],
+        *,
+        read_meta: Mapping[Upstream, ReadMeta] | None = None,
+        patience: timedelta = timedelta(0),
+        rejected_pause: timedelta = REJECTED_PAUSE,
+        circuit_breaker: CircuitBreaker | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        observer: Observer = NULL_OBSERVER,
+    ) -> None:
+        self._transport = transport
+        self._quota = quota
+        self._clock = clock
+        self._identities = identities
+        self._read_meta = read_meta or {}
+        self._patience = patience
+        self._rejected_pause = rejected_pause
+        self._circuit_breaker = circuit_breaker or CircuitBreaker()
+        self._sleep = sleep
+        self._observer = observer
+        self._latency: dict[str, float] = {}
+        self._turns: defaultdict[tuple[Resource, Purpose], asyncio.Lock] = defaultdict(asyncio.Lock)
+        """One reservation at a time of a kind: eight that wait for the same slot would try eight times."""
+
+    def identity(self, upstream: Upstream) -> str:
+        """Return the identity whose quota requests to ``upstream`` spend."""
+        return self._identities[upstream]
+
+    async def send(
+        self, request: Request, purpose: Purpose, read: Callable[[Answer], R], *, continuation: bool = False
+    ) -> R | Deferred | Malformed:
+        """Return what ``read`` makes of the response.
+
+        Redirects within the same origin are followed, and a broken connection is tried once more.
+        """
+        redirects, resends = MAX_REDIRECTS, 1
+        while True:
+            if purpose is Purpose.BACKGROUND and self._circuit_breaker.is_open(request.route, self._clock.now()):
+                return read(_CIRCUIT_OPEN)
+            reservation = await self._reserve(request, purpose, continuation=continuation)
+            if isinstance(reservation, Deferred):
+                return reservation
+            continuation, sent_at = True, self._clock.now()
+            answer = await self._transport.send(request)
+            self._circuit_breaker.note(request.route, answer, sent_at, self._clock.now())
+            outcome = await self._settle(reservation, request, answer, read)
+            if isinstance(outcome, Moved):
+                location = _location(request.url, outcome.location)
+                if location is None:
+                    return Malformed("redirected away from the upstream's own address: not followed")
+                if not redirects:
+                    return Malformed(f"redirected more than {MAX_REDIRECTS} times")
+                redirects -= 1
+                request = replace(request, url=location)
+            elif isinstance(answer, NoAnswer) and answer.fault is Fault.BROKEN and resends:
+                resends -= 1
+            else:
+                return outcome
+
+    async def stream(
+        self,
+        request: Request,
+        purpose: Purpose,
+        feed: Callable[[bytes], None],
+        read: Callable[[Answer], R],
+    ) -> R | Deferred:
+        """Send as ``send`` does, with the body of a good response fed piece by piece; no redirect is followed."""
+        reservation = await self._reserve(request, purpose)
+        if isinstance(reservation, Deferred):
+            return reservation
+        answer = await self._transport.stream(request, feed)
+        return await self._settle(reservation, request, answer, read)
+
+    async def _reserve(
+        self, request: Request, purpose: Purpose, *, continuation: bool = False
+    ) -> Reservation | Deferred:
+        """Return a reservation, waiting for it as long as the request may wait."""
+        at = _deadline.get()
+        if at is not None and not continuation and self._clock.now() >= at:
+            return Deferred(self._clock.now(), "its batch has had its time")
+        wanted = QuotaRequest(
+            self._identities[request.upstream],
+            request.resource,
+            purpose,
+            request.points,
+            self._latency.get(request.route, _FIRST_GUESS),
+        )
+        for_quota = SHORT_WAIT if continuation or purpose is Purpose.MANUAL else timedelta(0)
+        started = self._clock.now()
+        async with self._turns[request.resource, purpose]:
+            while True:
+                now = self._clock.now()
+                verdict = await self._quota.reserve(wanted, now)
+                if isinstance(verdict, Reservation):
+                    return verdict
+                longest = max(self._patience, SHORT_WAIT if verdict.contention else for_quota)
+                if verdict.until > started + longest:
+                    return Deferred(max(verdict.until, now), verdict.reason)
+                await self._sleep(max((verdict.until - now).total_seconds(), 0.01))
+
+    async def _settle(
+        self, reservation: Reservation, request: Request, answer: Answer, read: Callable[[Answer], R]
+    ) -> R:
+        """Read ``answer``, and settle the reservation by what the request has cost."""
+        meta = self._meta(request, answer)
+        outcome = with_request_id(read(answer), meta.request_id)
+        self._observer.responded(request, answer, outcome)
+        usage = Usage(
+            points=_points(request, answer),
+            seconds=answer.seconds,
+            attempts=answer.attempts,
+            quota=meta.quota,
+            pause=self._pause(outcome),
+        )
+        known = self._latency.get(request.route, answer.seconds)
+        self._latency[request.route] = known + _SMOOTHING * (answer.seconds - known)
+        await self._quota.settle(reservation, usage, self._clock.now())
+        return outcome
+
+    def _meta(self, request: Request, answer: Answer) -> ResponseMeta:
+        read = self._read_meta.get(request.upstream)
+        return read(answer) if read is not None and isinstance(answer, Response) else NO_META
+
+    def _pause(self, outcome: object) -> Pause | None:
+        """Return the pause that an outcome demands of all requests with the same identity."""
+        if isinstance(outcome, Throttled):
+            exhausted = outcome.retry_after is None and outcome.reset_at is not None
+            cause = PauseCause.QUOTA if exhausted else PauseCause.LIMIT
+            return Pause(cause, outcome.reason, outcome.retry_after, outcome.reset_at)
+        if isinstance(outcome, Unauthorized):
+            return Pause(PauseCause.REJECTED, outcome.reason, retry_after=self._rejected_pause)
+        return None
+
+
+def _points(request: Request, answer: Answer) -> int:
+    """Return what a request costs of the primary quota: nothing for a 304, or where none reached the upstream."""
+    if isinstance(answer, NoAnswer):
+        return 0 if answer.fault in _NEVER_SENT else request.points
+    return 0 if answer.status == 304 else request.points
+
+
+def _location(requested: str, named: str) -> str | None:
+    """Return the address that a redirect names, if it is on the same origin as the request."""
+    try:
+        location = urljoin(requested, named)
+    except ValueError:
+        return None
+    return location if origin(location) == origin(requested) else None

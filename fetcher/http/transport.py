@@ -1,0 +1,141 @@
+"""HTTP by httpx: the one place that opens connections, and the one with tenacity.
+
+Only failures to *connect* are repeated here, for they never reached the upstream and so cost no quota; whatever may
+have been received is for the conductor to ask again, under a new reservation. Redirects are never followed here, and
+only the configured origins are ever contacted, so that no address from a document or an answer is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from types import TracebackType
+from typing import Protocol, Self
+
+import httpx
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from fetcher.domain.errors import FetcherError, RejectedCredential
+from fetcher.domain.model import Upstream
+from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response, origin
+
+IN_FLIGHT = 16
+"""Requests at once of one client. httpx 0.28 falls off a cliff above 20 (encode/httpx#3215)."""
+
+WHOLE_EXCHANGE = 30.0
+"""Seconds for one request and its answer, to the last byte."""
+
+_CONNECT_ATTEMPTS = 3
+
+
+class Credential(Protocol):
+    """Who asks GitHub. ``header`` may have to fetch a fresh token first."""
+
+    async def header(self) -> str | None:
+        """The value of ``Authorization``, or ``None`` to ask without."""
+        ...
+
+
+class HttpTransport:
+    """One client, kept open over many requests; made inside the event loop that uses it."""
+
+    def __init__(
+        self,
+        credential: Credential,
+        roots: Collection[str],
+        *,
+        user_agent: str,
+        backoff: float = 0.2,
+    ) -> None:
+        limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT, keepalive_expiry=60)
+        self._client = httpx.AsyncClient(
+            limits=limits,
+            timeout=httpx.Timeout(10, read=WHOLE_EXCHANGE, pool=WHOLE_EXCHANGE),
+            headers={"user-agent": user_agent},
+            follow_redirects=False,
+            trust_env=True,
+        )
+        self._credential = credential
+        self._origins = frozenset(origin(root) for root in roots)
+        self._backoff = backoff
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def send(self, request: Request) -> Answer:
+        """See ``fetcher.ports.Transport``."""
+        body = bytearray()
+        answer = await self.stream(request, body.extend)
+        if isinstance(answer, NoAnswer):
+            return answer
+        whole = answer.body or bytes(body)
+        return Response(answer.status, answer.headers, whole, answer.seconds, answer.attempts)
+
+    async def stream(self, request: Request, feed: Callable[[bytes], None]) -> Answer:
+        """See ``fetcher.ports.Transport``."""
+        asked = origin(request.url)
+        if asked is None or asked not in self._origins:
+            return NoAnswer(Fault.FORBIDDEN_HOST, f"{asked.host if asked else 'this'} is not among the upstreams")
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(request.timeout or WHOLE_EXCHANGE):
+                return await self._exchange(request, feed, started)
+        except TimeoutError:
+            fault, reason = Fault.TIMED_OUT, f"no whole answer within {request.timeout or WHOLE_EXCHANGE:.0f} s"
+        except httpx.TimeoutException as error:
+            fault, reason = Fault.TIMED_OUT, f"timed out ({type(error).__name__})"
+        except httpx.ConnectError as error:
+            fault, reason = Fault.UNREACHABLE, f"cannot connect: {error}"
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            fault, reason = Fault.BROKEN, f"connection broken: {error or type(error).__name__}"
+        except RejectedCredential as error:
+            fault, reason = Fault.NO_CREDENTIAL, str(error)
+        except FetcherError as error:
+            fault, reason = Fault.UNREACHABLE, str(error)
+        except httpx.InvalidURL:
+            fault, reason = Fault.FORBIDDEN_HOST, "not an address"
+        return NoAnswer(fault, f"{asked.host}: {reason}", time.monotonic() - started)
+
+    async def _exchange(self, request: Request, feed: Callable[[bytes], None], started: float) -> Answer:
+        response = await self._connected(await self._build(request))
+        try:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            received, kept = 0, bytearray()
+            async for piece in response.aiter_bytes():
+                received += len(piece)
+                if received > request.max_bytes:
+                    reason = f"the answer is larger than {request.max_bytes} bytes"
+                    return NoAnswer(Fault.TOO_LARGE, reason, time.monotonic() - started)
+                if response.status_code == httpx.codes.OK:
+                    feed(piece)
+                else:
+                    kept.extend(piece)
+            return Response(response.status_code, headers, bytes(kept), time.monotonic() - started)
+        finally:
+            await response.aclose()
+
+    async def _build(self, request: Request) -> httpx.Request:
+        headers = dict(request.headers)
+        if request.upstream is Upstream.GITHUB:
+            authorization = await self._credential.header()
+            if authorization is not None:
+                headers["authorization"] = authorization
+        return self._client.build_request(request.method, request.url, headers=headers, content=request.body)
+
+    async def _connected(self, request: httpx.Request) -> httpx.Response:
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(_CONNECT_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=self._backoff, max=2),
+            retry=retry_if_exception_type((httpx.ConnectError, httpx.ConnectTimeout)),
+            reraise=True,
+        )
+        return await retrying(self._client.send, request, stream=True)

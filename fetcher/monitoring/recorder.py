@@ -1,0 +1,167 @@
+"""What one process has counted since it last told Redis: sums by field, bounded because every label is.
+
+A field is a metric's name and its labels' values. A histogram's are one for each bucket that something fell into, by
+its upper end, and one for the sum. A gauge's field holds a value instead of a sum.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+from fetcher.domain.model import Deferral, GivenBack, MadeDue, Observed, OutcomeKind, Purpose, Record, Upstream
+from fetcher.domain.outcome import Throttled, Unauthorized
+from fetcher.http.messages import Answer, NoAnswer, Request, Response
+from fetcher.monitoring.definitions import (
+    BATCH_PACKAGES,
+    COUNTED,
+    DEPRECATED_RESPONSES,
+    LEASES_EXPIRED,
+    OTHER,
+    PAUSES,
+    REFRESHES,
+    REQUEST_SECONDS,
+    REQUESTS,
+    SUNSET,
+    TASK_ENDS,
+    TASK_SECONDS,
+    Counted,
+    Gauge,
+    Histogram,
+    PauseCause,
+    TaskEnd,
+)
+from fetcher.upstreams.github.readers.retirement import read_retirement
+
+SEPARATOR = "|"
+SUM, INFINITE = "sum", "+Inf"
+
+_GAUGES = frozenset(metric.name for metric in COUNTED if isinstance(metric, Gauge))
+
+
+class Tally:
+    """A ``fetcher.ports.Observer`` that counts. One a process; whoever flushes it takes what is in it."""
+
+    def __init__(self) -> None:
+        self._sums: defaultdict[str, float] = defaultdict(float)
+        self._latest: dict[str, float] = {}
+
+    # what is seen
+
+    def responded(self, request: Request, answer: Answer, outcome: object) -> None:
+        """See ``fetcher.ports.Observer``."""
+        status, group = _status(answer)
+        self._add(REQUESTS, (request.upstream, request.route, status), answer.attempts)
+        self._observe(REQUEST_SECONDS, (request.upstream, request.route, group), answer.seconds)
+        cause = _cause(outcome)
+        if cause is not None:
+            self._add(PAUSES, (request.resource, cause), 1)
+        self._note_retirement(request, answer)
+
+    def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
+        """See ``fetcher.ports.Observer``."""
+        if packages:
+            self._observe(BATCH_PACKAGES, (purpose,), packages)
+        for record in records:
+            match record:
+                case Observed():
+                    self._add(REFRESHES, (record.source, record.outcome), 1)
+                case Deferral():
+                    self._add(REFRESHES, (record.source, OutcomeKind.DEFERRED), 1)
+                case GivenBack() | MadeDue():
+                    pass
+                case _:
+                    assert_never(record)
+
+    def task_ended(self, task: str, seconds: float, end: TaskEnd) -> None:
+        self._observe(TASK_SECONDS, (task,), seconds)
+        self._add(TASK_ENDS, (task, end), 1)
+
+    def leases_expired(self, rows: int) -> None:
+        if rows:
+            self._add(LEASES_EXPIRED, (), rows)
+
+    # what becomes of it
+
+    def take(self) -> dict[str, float]:
+        """All that was counted since the last time."""
+        taken = {**self._sums, **self._latest}
+        self._sums, self._latest = defaultdict(float), {}
+        return taken
+
+    def give_back(self, taken: Mapping[str, float]) -> None:
+        """What could not be told is told next time."""
+        for field, amount in taken.items():
+            if holds_latest(field):
+                self._latest.setdefault(field, amount)
+            else:
+                self._sums[field] += amount
+
+    def _note_retirement(self, request: Request, answer: Answer) -> None:
+        """Count a response that announces the end of GitHub's API version, and keep the date that it names."""
+        if request.upstream is not Upstream.GITHUB or not isinstance(answer, Response):
+            return
+        announced = read_retirement(answer.headers)
+        if announced is None:
+            return
+        self._add(DEPRECATED_RESPONSES, (request.route,), 1)
+        if announced.sunset_at is not None:
+            self._latest[_field(SUNSET, (request.route,))] = announced.sunset_at.timestamp()
+
+    def _add(self, metric: Counted, labels: Sequence[str], amount: float, part: str = "") -> None:
+        self._sums[_field(metric, labels, part)] += amount
+
+    def _observe(self, histogram: Histogram, labels: Sequence[str], value: float) -> None:
+        place = bisect_left(histogram.bounds, value)
+        self._add(histogram, labels, 1, bound_name(histogram, place))
+        self._add(histogram, labels, value, SUM)
+
+
+def holds_latest(field: str) -> bool:
+    """Return whether a field is a gauge's: its value replaces the stored one, where a sum is added to it."""
+    return field.partition(SEPARATOR)[0] in _GAUGES
+
+
+def _field(metric: Counted, labels: Sequence[str], part: str = "") -> str:
+    values = (label.of(value) for label, value in zip(metric.labels, labels, strict=True))
+    return SEPARATOR.join((metric.name, *values, part))
+
+
+def bound_name(histogram: Histogram, place: int) -> str:
+    """How the bucket at ``place`` is called; the one beyond the last bound has no end."""
+    return f"{histogram.bounds[place]:g}" if place < len(histogram.bounds) else INFINITE
+
+
+def read_field(metric: Counted, field: str) -> tuple[tuple[str, ...], str] | None:
+    """The labels' values and the part that ``field`` is of, if it is one of ``metric``'s as declared today."""
+    name, *values = field.split(SEPARATOR)
+    if name != metric.name or len(values) != len(metric.labels) + 1:
+        return None
+    *labels, part = values
+    if any(value != OTHER and value not in label.values for label, value in zip(metric.labels, labels, strict=True)):
+        return None
+    return tuple(labels), part
+
+
+def _status(answer: Answer) -> tuple[str, str]:
+    """The status, or the fault, and its class."""
+    if isinstance(answer, NoAnswer):
+        return answer.fault, "none"
+    return str(answer.status), f"{answer.status // 100}xx"
+
+
+def _cause(outcome: object) -> PauseCause | None:
+    """Whether an outcome silences everybody who shares the quota, and why."""
+    match outcome:
+        case Unauthorized():
+            return PauseCause.REJECTED
+        case Throttled(retry_after=None, reset_at=None):
+            return PauseCause.UNTOLD
+        case Throttled(retry_after=None):
+            return PauseCause.QUOTA
+        case Throttled():
+            return PauseCause.TOLD
+        case _:
+            return None

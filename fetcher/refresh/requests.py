@@ -1,0 +1,99 @@
+"""A refresh that a person asked for: carried out, and what it changed held against what was there before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, tzinfo
+from typing import Any, Protocol, assert_never
+
+from fetcher.catalogue.documents import write_document
+from fetcher.domain.model import Deferral, GivenBack, MadeDue, Observed, OutcomeKind, Purpose, Record, Source
+from fetcher.domain.views import Change, Ending, RefreshRequest, RequestState, SourceFailure
+from fetcher.ports import Clock, Store
+from fetcher.refresh.report import Report
+
+UNTOLD = frozenset({"last_fetched"})
+"""What every refresh moves is no news."""
+
+NOTHING_TO_ASK = "nothing was asked: the package is retired, or states no address that is fetched"
+NO_ANSWER = "no source answered"
+
+
+class Refreshing(Protocol):
+    """What carries a refresh out: ``fetcher.refresh.service.RefreshService``."""
+
+    async def refresh_packages(
+        self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose
+    ) -> Report: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRefreshes:
+    """Carries out requests. Documents are compared as they are printed, so that what is told is what is published."""
+
+    store: Store
+    conductor: Refreshing
+    clock: Clock
+    zone: tzinfo
+
+    async def carry_out(self, request_ids: Sequence[str]) -> None:
+        """Refresh the packages of those requests that nobody has begun yet, and write what came of each."""
+        started = self.store.start_requests(request_ids, self.clock.now())
+        if not started:
+            return
+        package_ids, today = [request.package_id for request in started], self.clock.now().date()
+        try:
+            before = self._documents(package_ids, today)
+            report = await self.conductor.refresh_packages(package_ids, tuple(Source), Purpose.MANUAL)
+            after = self._documents(package_ids, today)
+        except Exception as error:
+            reason = f"the refresh broke off ({type(error).__name__}); the workers' log says where"
+            broken = [Ending(request.id, RequestState.FAILED, reason=reason) for request in started]
+            self.store.finish_requests(broken, self.clock.now())
+            raise
+        endings = [
+            ending(request, report.records, changes(before[request.package_id], after[request.package_id]))
+            for request in started
+        ]
+        self.store.finish_requests(endings, self.clock.now())
+
+    def _documents(self, package_ids: Sequence[int], today: date) -> dict[int, dict[str, Any]]:
+        found = self.store.packages(package_ids)
+        return {package.entry.id or 0: write_document(package, self.zone, today) for package in found}
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """The fields of two documents of one package that differ, in the documents' order."""
+    return tuple(
+        Change(name, before.get(name), value)
+        for name, value in after.items()
+        if name not in UNTOLD and before.get(name) != value
+    )
+
+
+def ending(request: RefreshRequest, records: Sequence[Record], changed: tuple[Change, ...]) -> Ending:
+    """What ``records`` make of ``request``: done if any source answered."""
+    own = [record for record in records if record.package_id == request.package_id]
+    failures = tuple(failure for record in own if (failure := _failure(record)) is not None)
+    if any(isinstance(record, Observed) and record.answered for record in own):
+        return Ending(request.id, RequestState.DONE, changed, failures)
+    reason = NO_ANSWER if failures else NOTHING_TO_ASK
+    return Ending(request.id, RequestState.FAILED, changed, failures, reason)
+
+
+def _failure(record: Record) -> SourceFailure | None:
+    """Return why a source did not answer; one that was only made due, or given back as it was, has not failed."""
+    match record:
+        case Observed():
+            if record.answered:
+                return None
+            return SourceFailure(record.source, record.outcome, record.message or record.outcome.replace("_", " "))
+        case Deferral():
+            until = record.due_at.isoformat(timespec="seconds")
+            reason = f"waits for quota until {until}, and is then requested by itself"
+            return SourceFailure(record.source, OutcomeKind.DEFERRED, reason)
+        case GivenBack() | MadeDue():
+            return None
+        case _:
+            assert_never(record)

@@ -1,0 +1,114 @@
+"""The conductor: what was claimed is asked for, read, and recorded in one transaction a batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from fetcher.domain.errors import RefusedValue
+from fetcher.domain.model import (
+    DETAIL_SOURCES,
+    REPOSITORY_SOURCES,
+    Claim,
+    Purpose,
+    Record,
+    Source,
+    Target,
+)
+from fetcher.domain.records import given_back, refused
+from fetcher.ports import NULL_OBSERVER, Clock, Observer, Store
+from fetcher.refresh.report import Report, tell
+from fetcher.upstreams.github.details import DetailsRefresh
+from fetcher.upstreams.github.merges import MERGES, counts_merges
+from fetcher.upstreams.github.statistics import StatisticsRefresh
+from fetcher.upstreams.pypi.projects import ProjectsRefresh
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class RefreshService:
+    """Refreshes what is claimed. Everything it needs is handed in; it reads no clock and no environment itself."""
+
+    store: Store
+    clock: Clock
+    statistics: StatisticsRefresh
+    details: DetailsRefresh
+    projects: ProjectsRefresh
+    lease: timedelta = field(default=timedelta(minutes=15))
+    observer: Observer = NULL_OBSERVER
+
+    async def refresh(self, claim: Claim, purpose: Purpose) -> Report:
+        """Ask for all that ``claim`` holds and record it. Safe to run twice: what was recorded is leased no more."""
+        started = self.clock.now()
+        targets = self.store.load(claim, details=any(source in DETAIL_SOURCES for source in claim.sources))
+        records = await self._records(targets, purpose)
+        records = self._record(targets, records)
+        report = Report(tuple(records), lost=len(claim.package_ids) - len(targets))
+        tell(claim, purpose, targets, report, self.clock.now() - started)
+        self.observer.refreshed(purpose, len(targets), records)
+        return report
+
+    async def refresh_packages(self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> Report:
+        """Claim these packages now and refresh them, down to what hangs on a moved head."""
+        reports = [await self._claimed(package_ids, [s for s in sources if s not in DETAIL_SOURCES], purpose)]
+        details = [source for source in sources if source in DETAIL_SOURCES]
+        if details:
+            reports.append(await self._claimed(_wanting(package_ids, reports[0]), details, purpose))
+        return Report(tuple(r for report in reports for r in report.records), sum(r.lost for r in reports))
+
+    async def _claimed(self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> Report:
+        if not package_ids or not sources:
+            return Report()
+        claim = self.store.claim_packages(package_ids, sources, self.clock.now(), self.lease)
+        return await self.refresh(claim, purpose) if claim is not None else Report()
+
+    async def _records(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
+        """One list of records, at least one for each claimed source."""
+        repositories = [t for t in targets if Source.GITHUB in t.claimed and t.repo is not None]
+        details = [t for t in targets if t.claimed & set(DETAIL_SOURCES)]
+        projects = [t for t in targets if Source.PYPI in t.claimed and t.project is not None]
+        merges = not details or counts_merges(self.store.marker(MERGES))
+        lists = await asyncio.gather(
+            self.statistics.refresh(repositories, purpose),
+            self.details.refresh(details, purpose, merges=merges),
+            self.projects.refresh(projects, purpose),
+        )
+        records = [record for found in lists for record in found]
+        done = {(record.package_id, record.source) for record in records}
+        records += [
+            given_back(target, source)
+            for target in targets
+            for source in sorted(target.claimed)
+            if (target.package_id, source) not in done
+        ]
+        return records
+
+    def _record(self, targets: Sequence[Target], records: Sequence[Record]) -> list[Record]:
+        """Record the batch, and return what was recorded. A value that the database refuses costs no neighbour."""
+        try:
+            self.store.record(records)
+            return list(records)
+        except RefusedValue as error:
+            log.warning("batch refused", packages=len(targets), reason=str(error))
+        recorded = []
+        for target in targets:
+            own = [record for record in records if record.package_id == target.package_id]
+            try:
+                self.store.record(own)
+            except RefusedValue as error:
+                own = [refused(target, record, error.message, self.statistics.cadence) for record in own]
+                self.store.record(own)
+            recorded += own
+        return recorded
+
+
+def _wanting(package_ids: Sequence[int], report: Report) -> list[int]:
+    """The packages whose details are to be asked: those that moved, and those whose repository was not asked."""
+    asked = {r.package_id for r in report.records if r.source in REPOSITORY_SOURCES}
+    moved = set(report.moved)
+    return [package_id for package_id in package_ids if package_id in moved or package_id not in asked]

@@ -1,0 +1,1 @@
+"""The upstreams, one folder each with all that knows it."""

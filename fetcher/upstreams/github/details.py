@@ -1,0 +1,278 @@
+"""Contributors and commits a day of repositories whose head has moved, or whose list is due.
+
+With a credential, both come from the history of the head, in batches over GraphQL; GitHub's list of contributors is
+requested where it was never answered or has to confirm the history. Without one, both come from REST.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
+
+from fetcher.domain.commit_weeks import commit_days, history_start, participation_days
+from fetcher.domain.model import (
+    CommitDays,
+    Contribution,
+    Contributors,
+    Deferral,
+    DueReason,
+    Observed,
+    Purpose,
+    Record,
+    RepoRef,
+    Source,
+    Target,
+)
+from fetcher.domain.outcome import BlockCause, Blocked, Deferred, Failure, Fetched, Malformed, Outcome
+from fetcher.domain.records import Brought, at_recheck, deferred, nothing_in, record_of, replaced
+from fetcher.domain.scheduling import Cadence
+from fetcher.http.gateway import Gateway
+from fetcher.ports import Clock
+from fetcher.upstreams.github import requests
+from fetcher.upstreams.github.batching import BatchOutcome
+from fetcher.upstreams.github.change_detection import (
+    LIST_LAG,
+    SETTLES_AFTER,
+    History,
+    derive,
+    needs_list,
+    settle,
+    to_request,
+)
+from fetcher.upstreams.github.histories import MOST_PAGES, Histories, HistoryQuery, history_of
+from fetcher.upstreams.github.readers.contributors import read_contributors, read_participation
+from fetcher.upstreams.github.readers.history import Head
+
+MAX_PAGES = 50
+"""GitHub names at most 500 authors' addresses; this is ten times that, and an end to a list that never ends."""
+
+HISTORY_FAILURES = 3
+"""After so many failures in a row a repository's weeks come from participation: its history is too much to read."""
+
+WHOLE_WEEK = timedelta(days=7)
+"""Participation answers in weeks: they are exact again, moved on by one, after this."""
+
+
+@dataclass(slots=True)
+class DetailsRefresh:
+    """Refreshes the sources that describe a repository's head."""
+
+    gateway: Gateway
+    clock: Clock
+    api: requests.Api
+    cadence: Cadence
+    anonymous: bool
+    histories: Histories
+    concurrency: asyncio.Semaphore
+
+    async def refresh(self, targets: Sequence[Target], purpose: Purpose, *, merges: bool) -> list[Record]:
+        """Return records of the claimed detail sources of ``targets``; ``merges`` states whether merges count."""
+        ready = [target for target in targets if target.repo is not None and target.head_oid is not None]
+        if self.anonymous:
+            lists = await asyncio.gather(*(self._over_rest(target, purpose) for target in ready))
+            return [record for records in lists for record in records]
+        return await self._from_history([t for t in ready if self._due(t)], purpose, merges=merges)
+
+    def _due(self, target: Target) -> tuple[Source, ...]:
+        now = self.clock.now()
+        claimed = [source for source in (Source.COMMITS, Source.CONTRIBUTORS) if source in target.claimed]
+        return tuple(source for source in claimed if to_request(target, source, now))
+
+    # with a credential
+
+    async def _from_history(self, targets: Sequence[Target], purpose: Purpose, *, merges: bool) -> list[Record]:
+        now = self.clock.now()
+        query = HistoryQuery(history_start(now.date()), not merges, purpose)
+        answers = await self.histories.heads([t for t in targets if t.node_id], query)
+        heads: dict[int, Head] = {}
+        records: list[Record] = []
+        known = {target.package_id: target for target in targets if target.node_id}
+        for package_id, answer in answers.items():
+            target = known[package_id]
+            if not isinstance(answer, Fetched):
+                records += self._failed(target, answer, now)
+            elif (other := replaced(target, answer.value.database_id)) is not None:
+                records += self._failed(target, other, now)
+            elif answer.value.oid is None:
+                records += [nothing_in(target, source, now) for source in (Source.COMMITS, Source.CONTRIBUTORS)]
+            else:
+                heads[package_id] = answer.value
+        read = await self._complete({p: h for p, h in heads.items() if self._commits_wanted(known[p], h)}, query)
+        lists = await asyncio.gather(*(self._one(known[p], head, read.get(p), query, now) for p, head in heads.items()))
+        return [*records, *(record for found in lists for record in found)]
+
+    def _failed(self, target: Target, outcome: Failure | Deferred, now: datetime) -> list[Record]:
+        return [self._record(target, source, outcome, now) for source in self._due(target)]
+
+    def _commits_wanted(self, target: Target, head: Head) -> bool:
+        """Return whether the weeks are to be counted: they are due, or the head is not the stored one."""
+        return Source.COMMITS in self._due(target) or target.state(Source.COMMITS).revision != head.oid
+
+    async def _complete(self, heads: Mapping[int, Head], query: HistoryQuery) -> dict[int, BatchOutcome[History]]:
+        bearable = {p: h for p, h in heads.items() if h.first_page.selected <= MOST_PAGES * requests.PAGE_SIZE}
+        return await self.histories.complete(bearable, query)
+
+    async def _one(
+        self,
+        target: Target,
+        head: Head,
+        read: BatchOutcome[History] | None,
+        query: HistoryQuery,
+        now: datetime,
+    ) -> list[Record]:
+        """Return the records of one repository whose head was answered; ``read`` is its history, if all was read."""
+        history = read.value if isinstance(read, Fetched) else history_of(head)
+        records: list[Record] = []
+        if self._commits_wanted(target, head):
+            weeks = await self._weeks(target, head, read, query, now)
+            if Source.COMMITS in target.claimed or isinstance(weeks, Fetched):
+                records.append(self._record(target, Source.COMMITS, weeks, now, revision=head.oid))
+        if target.repo and Source.CONTRIBUTORS in target.claimed and needs_list(target, now):
+            records.append(await self._listed(target, target.repo, history, query.purpose))
+        elif (derived := derive(target, history)) is not None:
+            people = Fetched(derived.contributors)
+            record = self._observed(target, Source.CONTRIBUTORS, people, now, revision=head.oid, whole=False)
+            records.append(_derived(record, target, derived.open))
+        return records
+
+    async def _weeks(
+        self,
+        target: Target,
+        head: Head,
+        read: BatchOutcome[History] | None,
+        query: HistoryQuery,
+        now: datetime,
+    ) -> Outcome[CommitDays]:
+        """Return the commits a day from the history, or from participation where the history is too much to read."""
+        if isinstance(read, Fetched):
+            return Fetched(commit_days(read.value.commits, now.date(), head.total, merges=not query.parents))
+        failing = target.state(Source.COMMITS).failures >= HISTORY_FAILURES
+        if target.repo is not None and (read is None or (failing and not isinstance(read, Deferred))):
+            return await self._participation(target.repo, query.purpose, head.total)
+        return read or Malformed("history: not read")
+
+    async def _listed(self, target: Target, repo: RepoRef, history: History, purpose: Purpose) -> Record:
+        """Return the record of a contributors' list that was requested at ``history``."""
+        async with self.concurrency:
+            asked_at = self.clock.now()
+            outcome = await self._contributors(repo, purpose)
+        if not isinstance(outcome, Fetched):
+            return self._record(target, Source.CONTRIBUTORS, outcome, asked_at, revision=history.oid)
+        settled = settle(outcome.value, derive(target, history), history, asked_at)
+        answer = Fetched(settled.contributors)
+        record = self._observed(target, Source.CONTRIBUTORS, answer, asked_at, revision=history.oid)
+        return _confirmed_later(record, settled.open) if settled.open else record
+
+    # without a credential
+
+    async def _over_rest(self, target: Target, purpose: Purpose) -> list[Record]:
+        """Request one repository's details; nothing is derived, for there is no history without a credential."""
+        if target.repo is None:
+            return []
+        records: list[Record] = []
+        async with self.concurrency:
+            for source in self._due(target):
+                asked_at = self.clock.now()
+                if source is Source.CONTRIBUTORS:
+                    people = await self._contributors(target.repo, purpose)
+                    record = self._record(target, source, people, asked_at, revision=target.head_oid)
+                    if isinstance(record, Observed) and record.values is not None and _is_young(target, asked_at):
+                        record = _confirmed_later(record, DueReason.SETTLING)
+                else:
+                    weeks = await self._participation(target.repo, purpose)
+                    record = self._record(target, source, weeks, asked_at, revision=target.head_oid)
+                    if isinstance(record, Observed) and record.values is not None:
+                        record = _moved_on(record, target)
+                records.append(record)
+        return records
+
+    async def _contributors(self, repo: RepoRef, purpose: Purpose) -> Outcome[Contributors]:
+        """Request every page, or return nothing: a list cut short would drop people."""
+        people: dict[str, Contribution] = {}
+        page: int | None = 1
+        while page is not None:
+            request = requests.contributors(self.api, repo, page)
+            answer = await self.gateway.send(request, purpose, read_contributors, continuation=page > 1)
+            if not isinstance(answer, Fetched):
+                return answer
+            for person in answer.value.people:
+                people.setdefault(person.login, person)
+            following = answer.value.next_page
+            if following is not None and not page < following <= MAX_PAGES:
+                return Malformed(f"contributors: page {page} names page {following} as the next")
+            page = following
+        return Fetched(Contributors(tuple(people.values())))
+
+    async def _participation(self, repo: RepoRef, purpose: Purpose, total: int | None = None) -> Outcome[CommitDays]:
+        answer = await self.gateway.send(requests.participation(self.api, repo), purpose, read_participation)
+        if not isinstance(answer, Fetched):
+            return answer
+        return Fetched(replace(participation_days(answer.value, self.clock.now().date()), total=total))
+
+    def _record(
+        self,
+        target: Target,
+        source: Source,
+        outcome: Outcome[Contributors] | Outcome[CommitDays],
+        asked_at: datetime,
+        *,
+        revision: str | None = None,
+    ) -> Observed | Deferral:
+        if isinstance(outcome, Deferred):
+            return deferred(target, source, outcome.until, asked_at)
+        return self._observed(target, source, outcome, asked_at, revision=revision)
+
+    def _observed(
+        self,
+        target: Target,
+        source: Source,
+        outcome: Outcome[Contributors] | Outcome[CommitDays],
+        asked_at: datetime,
+        *,
+        revision: str | None = None,
+        whole: bool = True,
+    ) -> Observed:
+        match outcome:
+            case Fetched(value=Contributors() | CommitDays() as values):
+                brought = Brought(values, revision, whole=whole)
+            case Blocked(cause=BlockCause.TOO_LARGE):
+                brought = Brought(revision=revision, whole=True)
+            case _:
+                brought = Brought()
+        record = record_of(target, source, outcome, asked_at, self.cadence, brought)
+        return at_recheck(record, target, self.cadence) if record.answered else record
+
+
+def _derived(record: Observed, target: Target, open_: DueReason | None) -> Observed:
+    """Return ``record`` due when its list was going to be requested anyway, or when GitHub's list has caught up."""
+    state = target.state(record.source)
+    planned = replace(record, due_at=state.due_at, due_reason=state.due_reason) if state.due_at else record
+    if open_ is None:
+        return planned
+    later = _confirmed_later(record, open_)
+    if planned.due_at is not None and later.due_at is not None and planned.due_at < later.due_at:
+        return replace(planned, due_reason=open_)
+    return later
+
+
+def _confirmed_later(record: Observed, reason: DueReason) -> Observed:
+    return replace(record, due_at=record.observed_at + SETTLES_AFTER, due_reason=reason)
+
+
+def _is_young(target: Target, now: datetime) -> bool:
+    """Return whether GitHub's list may not know the head yet, as far as is known without its history."""
+    return target.head_committed_at is not None and now - target.head_committed_at < LIST_LAG
+
+
+def _moved_on(record: Observed, target: Target) -> Observed:
+    """Return a record of participation due when its weeks are to be moved on though the head stays.
+
+    Participation leaves out today's commits, which only the next day's answer counts; and it answers in weeks.
+    """
+    at = record.observed_at
+    midnight = datetime.combine(at.date(), time(), at.tzinfo)
+    is_of_today = target.head_committed_at is not None and target.head_committed_at >= midnight
+    due_at = midnight + timedelta(days=1) if is_of_today else at + WHOLE_WEEK
+    return replace(record, due_at=due_at, due_reason=DueReason.WEEKS)

@@ -1,0 +1,44 @@
+"""Whose quota a token spends: the account behind it, asked once a token and remembered.
+
+GitHub counts an account's requests over all of its tokens, so a ledger kept by token would let two tokens of one
+account spend its quota twice. An App's installation is its own identity.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+
+from fetcher.domain.model import Purpose
+from fetcher.domain.outcome import Deferred, Fetched, Unauthorized
+from fetcher.http.gateway import Gateway
+from fetcher.http.rejection import log_rejected
+from fetcher.ports import Marker, Store
+from fetcher.upstreams.github.readers.statistics import read_viewer
+from fetcher.upstreams.github.requests import Api, viewer
+
+log = structlog.get_logger(__name__)
+
+
+async def account_behind(fingerprint: str, gateway: Gateway, store: Store, api: Api, now: datetime) -> str:
+    """The identity of the account that a token belongs to; ``fingerprint`` itself until GitHub has told."""
+    known = store.marker(fingerprint)
+    if known.message is not None:
+        return known.message
+    answer = await gateway.send(viewer(api), Purpose.MANUAL, read_viewer)
+    match answer:
+        case Fetched(value=account):
+            pass
+        case Unauthorized(reason=reason, request_id=request_id):
+            log_rejected(reason, request_id)
+            return fingerprint
+        case Deferred(reason=reason):
+            log.debug("identity not asked", reason=reason, kept=fingerprint)
+            return fingerprint
+        case _:
+            log.warning("identity not told", reason=getattr(answer, "reason", None), kept=fingerprint)
+            return fingerprint
+    identity = f"account:{account.database_id or account.login}"
+    store.save_marker(Marker(fingerprint, now, outcome="fetched", message=identity))
+    return identity

@@ -1,0 +1,1 @@
+"""Read GitHub's responses: bytes and headers in, outcomes out."""

@@ -1,0 +1,222 @@
+"""What an answer other than the expected one means: throttling told completely apart from refusal.
+
+Source: GitHub's "Rate limits for the REST API" and "Best practices". A limit answers 403 *or* 429; a bare 403 is not
+throttling. ``retry-after`` counts first, then a remaining quota of zero with its reset; else the pause is ours to
+choose.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar, assert_never
+
+from pydantic import TypeAdapter, ValidationError
+
+from fetcher.domain.model import ReportedQuota, Validators
+from fetcher.domain.outcome import (
+    BlockCause,
+    Blocked,
+    Failure,
+    Gone,
+    Malformed,
+    Moved,
+    NotModified,
+    NotReady,
+    Throttled,
+    Transient,
+    Unauthorized,
+)
+from fetcher.http.messages import Answer, Fault, NoAnswer, Response, ResponseMeta
+from fetcher.upstreams.github.readers.shapes import ErrorBody
+from fetcher.upstreams.github.requests import API_VERSION
+
+T = TypeVar("T")
+
+_TOO_LARGE = ("too large", "history or contributor list")
+_BLOCKED = ("access blocked", "has been disabled", "not accessible", "saml", "ip allow list", "suspended")
+_LIMITED = ("rate limit", "abuse", "secondary limit")
+_SECONDARY = ("secondary", "abuse")
+_LONGEST_DIGITS = 9
+"""No longer run of digits is a span that anybody means: some thirty years."""
+_VALIDATOR = re.compile(r"[\x20-\x7e]{1,512}")
+_REQUEST_ID = re.compile(r"[0-9A-Za-z:-]{1,64}")
+
+NotAValue = Failure | NotModified | NotReady | Moved
+
+
+def classify(answer: Answer) -> Response | NotAValue:
+    """``answer`` itself if it is a 200 whose body is JSON, else what it means."""
+    if isinstance(answer, NoAnswer):
+        return no_answer(answer)
+    match answer.status:
+        case 200:
+            return answer if _is_json(answer.headers) else not_json(answer)
+        case 202 | 204:
+            return NotReady(f"GitHub is still computing it (status {answer.status})")
+        case 301 | 302 | 303 | 307 | 308:
+            location = answer.headers.get("location")
+            return Moved(location) if location else Malformed(f"redirect {answer.status} without a location")
+        case 304:
+            return NotModified()
+        case 401:
+            return Unauthorized(f"GitHub does not accept the credential: {message_of(answer)}")
+        case 403 | 429:
+            return _refusal(answer)
+        case 404:
+            return Gone("GitHub answers 404: deleted, private, or misspelt")
+        case 410:
+            return Malformed(_retired(answer))
+        case 451:
+            return Blocked(BlockCause.LEGAL, f"blocked for legal reasons: {message_of(answer)}")
+        case status if status >= 500 or status in (408, 409):
+            return Transient(f"GitHub answers {status}: {message_of(answer)}")
+        case status:
+            return Malformed(f"unexpected status {status}: {message_of(answer)}")
+
+
+def no_answer(answer: NoAnswer) -> Transient | Malformed | Unauthorized:
+    """What a transport's fault means for the thing asked."""
+    match answer.fault:
+        case Fault.TOO_LARGE | Fault.FORBIDDEN_HOST:
+            return Malformed(answer.reason)
+        case Fault.NO_CREDENTIAL:
+            return Unauthorized(answer.reason)
+        case Fault.UNREACHABLE | Fault.TIMED_OUT | Fault.BROKEN:
+            return Transient(answer.reason)
+        case _:
+            assert_never(answer.fault)
+
+
+def not_json(response: Response) -> Malformed:
+    kind = excerpt(response.headers.get("content-type", "no content type").encode("utf-8", "replace"))
+    return Malformed(f"expected JSON, got {kind}: {excerpt(response.body)}")
+
+
+def throttled(response: Response, reason: str, *, primary: bool = False) -> Throttled:
+    """Read the pause that a limit demands: ``retry-after``, else the reset if the quota is spent.
+
+    ``primary``: the response says that it is the primary limit; its reset then counts whatever remains, because a
+    GraphQL query can cost more points than are left.
+    """
+    after = response.headers.get("retry-after", "").strip()
+    if after.isascii() and after.isdigit():
+        return Throttled(reason, retry_after=timedelta(seconds=int(after[:_LONGEST_DIGITS])))
+    quota = read_quota(response)
+    if quota is not None and (primary or quota.remaining == 0):
+        return Throttled(reason, reset_at=quota.reset_at)
+    return Throttled(reason)
+
+
+def stated_failure(response: Response) -> Throttled | Malformed | None:
+    """Read a body that is REST's error form whatever its status: ``None`` without a top-level ``message``.
+
+    Source: "Rate limits and query limits for the GraphQL API": a secondary limit has status 200 or 403.
+    """
+    try:
+        message = ErrorBody.model_validate_json(response.body).message
+    except ValidationError:
+        return None
+    if not message:
+        return None
+    words = excerpt(message.encode())
+    if _names_a_limit(message):
+        return throttled(response, words)
+    return Malformed(f"GitHub reports an error with status {response.status}: {words}")
+
+
+def is_secondary(message: str) -> bool:
+    """Return whether the words of a limit are those of a secondary one ("abuse" is its older name)."""
+    return any(sign in message.lower() for sign in _SECONDARY)
+
+
+def read_quota(response: Response) -> ReportedQuota | None:
+    """What the headers say is left, on a good answer as on any other."""
+    headers = response.headers
+    try:
+        return ReportedQuota(
+            resource=headers.get("x-ratelimit-resource", ""),
+            limit=int(headers["x-ratelimit-limit"]),
+            remaining=int(headers["x-ratelimit-remaining"]),
+            reset_at=datetime.fromtimestamp(int(headers["x-ratelimit-reset"]), UTC),
+        )
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None
+
+
+def read_meta(response: Response) -> ResponseMeta:
+    """Read the quota and the request id that GitHub's headers carry."""
+    given = response.headers.get("x-github-request-id", "")
+    return ResponseMeta(read_quota(response), given if _REQUEST_ID.fullmatch(given) else None)
+
+
+def validators_of(response: Response) -> Validators:
+    """What makes the next ask conditional; a header that could not be sent back is not kept."""
+    etag, last_modified = (response.headers.get(name, "") for name in ("etag", "last-modified"))
+    return Validators(
+        etag if _VALIDATOR.fullmatch(etag) else None, last_modified if _VALIDATOR.fullmatch(last_modified) else None
+    )
+
+
+def parse(adapter: TypeAdapter[T], body: bytes, what: str) -> T | Malformed:
+    """``body`` as ``adapter``'s type, or one line on where it differs."""
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        return Malformed(f"{what}: {first_fault(error)}")
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first place where a shape differs, on one line."""
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    return f"{fault['msg']} at {where}" if where else fault["msg"]
+
+
+def message_of(response: Response) -> str:
+    """GitHub's own words, cut to a line."""
+    try:
+        return excerpt(ErrorBody.model_validate_json(response.body).message.encode()) or "no message"
+    except ValidationError:
+        return excerpt(response.body) or "no message"
+
+
+def excerpt(body: bytes, length: int = 120) -> str:
+    """The beginning of a body, printable, on one line."""
+    text = body[: length * 4].decode("utf-8", "replace")
+    line = "".join(char if char.isprintable() else " " for char in text).strip()
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def _refusal(response: Response) -> Throttled | Blocked:
+    message = message_of(response)
+    lowered = message.lower()
+    if any(sign in lowered for sign in _TOO_LARGE):
+        return Blocked(BlockCause.TOO_LARGE, message)
+    limited = _names_a_limit(message)
+    if not limited and any(sign in lowered for sign in _BLOCKED):
+        return Blocked(BlockCause.ACCESS, message)
+    quota = read_quota(response)
+    spent = quota is not None and quota.remaining == 0
+    if limited or spent or response.status == 429 or "retry-after" in response.headers:
+        return throttled(response, f"GitHub answers {response.status}: {message}")
+    return Blocked(BlockCause.ACCESS, f"GitHub answers 403: {message}")
+
+
+def _retired(response: Response) -> str:
+    """Explain a 410, which is how GitHub responds to a retired API version; it says nothing of a repository.
+
+    Source: GitHub's "API Versions".
+    """
+    gone = f"GitHub has retired version {API_VERSION} of its REST API (status 410): install a newer Fetcher."
+    return f"{gone} GitHub's message: {message_of(response)}"
+
+
+def _names_a_limit(message: str) -> bool:
+    return any(sign in message.lower() for sign in _LIMITED)
+
+
+def _is_json(headers: Mapping[str, str]) -> bool:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")

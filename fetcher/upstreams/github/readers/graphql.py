@@ -1,0 +1,145 @@
+"""Read the frame of a GraphQL answer: its data, its errors, and what an error means.
+
+One missing repository is a ``null`` and an error with its path, never a failure of the batch. Answers cut short
+without any error have been seen, so each repository that was requested must come back or is requested again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from fetcher.domain.outcome import (
+    BlockCause,
+    Blocked,
+    Failure,
+    Fetched,
+    Gone,
+    Malformed,
+    Moved,
+    NotModified,
+    NotReady,
+    Overloaded,
+    Transient,
+    Unauthorized,
+    with_request_id,
+)
+from fetcher.http.messages import Answer, Fault, NoAnswer, Response
+from fetcher.upstreams.github.readers.classify import (
+    classify,
+    excerpt,
+    first_fault,
+    is_secondary,
+    parse,
+    read_meta,
+    stated_failure,
+    throttled,
+)
+from fetcher.upstreams.github.readers.shapes import GraphQLBody, GraphQLError
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+S = TypeVar("S", bound=BaseModel)
+
+_BODY = TypeAdapter(GraphQLBody)
+_RATE_TYPES = ("RATE_LIMITED", "RATE_LIMIT")
+_SIZE_TYPES = ("RESOURCE_LIMITS_EXCEEDED", "RESOURCE_LIMITS", "MAX_NODE_LIMIT_EXCEEDED", "TIMEOUT")
+_SIZE_SIGNS = ("timeout", "timed out", "something went wrong while executing", "resource limit")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer(Generic[T_co]):
+    """One outcome for each item requested, in the order of the request, and the seconds that the answer took."""
+
+    outcomes: tuple[Fetched[T_co] | Failure, ...]
+    seconds: float
+
+
+def batch_answer(outcomes: Sequence[Fetched[T] | Failure], answer: Answer) -> BatchAnswer[T]:
+    """Return ``outcomes`` as one answer; failures carry GitHub's id of the exchange."""
+    request_id = read_meta(answer).request_id if isinstance(answer, Response) else None
+    return BatchAnswer(tuple(with_request_id(outcome, request_id) for outcome in outcomes), answer.seconds)
+
+
+def read_body(answer: Answer) -> GraphQLBody | Failure:
+    """Return the answer's body with data in it, or why the whole query failed."""
+    if isinstance(answer, NoAnswer) and answer.fault is Fault.TIMED_OUT:
+        return Overloaded(answer.reason)
+    response = classify(answer)
+    match response:
+        case Response():
+            pass
+        case Transient() if isinstance(answer, Response) and answer.status in (502, 504):
+            return Overloaded(response.reason)
+        case NotModified() | NotReady() | Moved():
+            return Malformed("GraphQL answered with a redirect or without a body")
+        case Gone():
+            return Malformed(f"no GraphQL at this address: {response.reason}")
+        case Blocked():
+            return Unauthorized(response.reason)
+        case _:
+            return response
+    body = parse(_BODY, response.body, "GraphQL answer")
+    if isinstance(body, Malformed):
+        return body
+    limited = next((e for e in body.errors if e.type in _RATE_TYPES or "rate limit" in e.message.lower()), None)
+    if limited is not None:
+        primary = limited.type in _RATE_TYPES and not is_secondary(limited.message)
+        return throttled(response, _words(limited), primary=primary)
+    if not body.data:
+        failure = query_failure(body.errors) or stated_failure(response)
+        return failure or Malformed("GraphQL answer without data and without an error")
+    return body
+
+
+def query_failure(errors: Sequence[GraphQLError]) -> Failure | None:
+    """Return what errors without any data mean."""
+    if not errors:
+        return None
+    error = errors[0]
+    if _is_size(error):
+        return Overloaded(_words(error))
+    return Malformed(f"GraphQL refuses the query: {_words(error)}")
+
+
+def _words(error: GraphQLError) -> str:
+    """GitHub's own words, cut to a line."""
+    return excerpt(error.message.encode(), 200)
+
+
+def _is_size(error: GraphQLError) -> bool:
+    return error.type in _SIZE_TYPES or any(sign in error.message.lower() for sign in _SIZE_SIGNS)
+
+
+def errors_by_key(errors: Sequence[GraphQLError], depth: int) -> dict[str | int, GraphQLError]:
+    """Return errors by the part of their path that names the repository."""
+    return {error.path[depth]: error for error in reversed(errors) if error.path and len(error.path) > depth}
+
+
+def read_item(shape: type[S], node: object, error: GraphQLError | None, name: str) -> S | Failure:
+    """Return one repository's part of an answer as ``shape``.
+
+    A part with an error anywhere within is not complete: the ``null`` in its place states nothing.
+    """
+    if node is None or error is not None:
+        return _read_error(error)
+    try:
+        return shape.model_validate(node)
+    except ValidationError as fault:
+        return Malformed(f"repository {name}: {first_fault(fault)}")
+
+
+def _read_error(error: GraphQLError | None) -> Failure:
+    if error is None:
+        return Overloaded("it did not come back and no error says why")
+    message = _words(error)
+    if error.type == "NOT_FOUND":
+        return Gone(message)
+    if error.type in ("FORBIDDEN", "INSUFFICIENT_SCOPES", "SAML_FAILURE"):
+        return Blocked(BlockCause.ACCESS, message)
+    if error.type in ("DMCA", "UNAVAILABLE_FOR_LEGAL_REASONS") or "dmca" in message.lower():
+        return Blocked(BlockCause.LEGAL, message)
+    return Overloaded(message) if _is_size(error) else Transient(message)

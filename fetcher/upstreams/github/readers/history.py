@@ -1,0 +1,143 @@
+"""Read the history of heads: the newest commits of many repositories from one GraphQL answer, and further pages.
+
+Source: GitHub's GraphQL reference, ``Commit.history``. The order is that of ``git log``; ``since`` selects by
+committer date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fetcher.domain.model import Commit
+from fetcher.domain.outcome import Failure, Fetched, Malformed, Transient
+from fetcher.http.messages import Answer
+from fetcher.upstreams.github.queries import PAGE_SIZE
+from fetcher.upstreams.github.readers.graphql import (
+    BatchAnswer,
+    batch_answer,
+    errors_by_key,
+    query_failure,
+    read_body,
+    read_item,
+)
+from fetcher.upstreams.github.readers.shapes import (
+    GraphQLBody,
+    GraphQLError,
+    HeadNode,
+    HistoryCommit,
+    HistoryPage,
+    PageNode,
+)
+from fetcher.upstreams.github.requests import PageRef
+
+_BOT = "[bot]"
+"""GitHub reserves names that end so for the accounts of Apps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a history. ``selected`` commits match ``since`` in all; ``after`` leads to the next page."""
+
+    selected: int
+    commits: tuple[Commit, ...]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A repository's default branch: its tip and the first page of its history; no tip where there is no commit."""
+
+    node_id: str
+    database_id: int | None
+    empty: bool
+    pushed_at: datetime | None
+    oid: str | None
+    total: int
+    """Commits of any age."""
+    first_page: Page
+
+
+NO_COMMITS = Page(0, (), None)
+
+
+def read_heads(answer: Answer, count: int) -> BatchAnswer[Head] | Failure:
+    """Read ``count`` heads, by their place in the answer."""
+    body = read_body(answer)
+    if not isinstance(body, GraphQLBody):
+        return body
+    nodes = (body.data or {}).get("nodes")
+    if not isinstance(nodes, list):
+        return query_failure(body.errors) or Malformed("GraphQL answer without nodes")
+    errors = errors_by_key(body.errors, depth=1)
+    outcomes = [_read_head(nodes[i] if i < len(nodes) else None, errors.get(i), f"number {i}") for i in range(count)]
+    return batch_answer(outcomes, answer)
+
+
+def read_pages(answer: Answer, count: int) -> BatchAnswer[Page] | Failure:
+    """Read ``count`` further pages, aliased ``r0`` … as ``requests.history_pages`` requests them."""
+    body = read_body(answer)
+    if not isinstance(body, GraphQLBody):
+        return body
+    errors = errors_by_key(body.errors, depth=0)
+    outcomes = [_read_page((body.data or {}).get(f"r{i}"), errors.get(f"r{i}"), f"r{i}") for i in range(count)]
+    return batch_answer(outcomes, answer)
+
+
+def next_pages(head: Head) -> list[PageRef]:
+    """Return references to all further pages of ``head``'s history where they can be computed, else to the next one.
+
+    A cursor is the commit's id and the place of the last commit before the page. GitHub documents cursors as opaque:
+    one that looks otherwise leads to the next page only, and whoever joins the pages checks that none is missing.
+    """
+    page, oid = head.first_page, head.oid
+    if page.after is None or oid is None:
+        return []
+    if page.after != f"{oid} {len(page.commits) - 1}":
+        return [PageRef(head.node_id, oid, page.after)]
+    places = range(len(page.commits) - 1, page.selected - 1, PAGE_SIZE)
+    return [PageRef(head.node_id, oid, f"{oid} {place}") for place in places]
+
+
+def _read_head(node: object, error: GraphQLError | None, name: str) -> Fetched[Head] | Failure:
+    read = read_item(HeadNode, node, error, name)
+    if not isinstance(read, HeadNode):
+        return read
+    tip = read.default_branch.target if read.default_branch else None
+    if tip is None:
+        if not read.empty:
+            return Transient("its default branch names no commit at the moment")
+        return Fetched(Head(read.id, read.database_id, True, read.pushed_at, None, 0, NO_COMMITS))
+    if tip.history is None or tip.all is None:
+        return Malformed("the tip of its default branch is no commit")
+    total, page = tip.all.total_count, _page(tip.history)
+    return Fetched(Head(read.id, read.database_id, read.empty, read.pushed_at, tip.oid, total, page))
+
+
+def _read_page(node: object, error: GraphQLError | None, name: str) -> Fetched[Page] | Failure:
+    read = read_item(PageNode, node, error, name)
+    if not isinstance(read, PageNode):
+        return read
+    if read.object is None:
+        return Transient("the commit whose history was being read is gone: a forced push")
+    return Fetched(_page(read.object.history))
+
+
+def _page(page: HistoryPage) -> Page:
+    after = page.page_info.end_cursor if page.page_info.has_next else None
+    return Page(page.total_count, tuple(_commit(node) for node in page.nodes if node is not None), after)
+
+
+def _commit(node: HistoryCommit) -> Commit:
+    day = node.authored_at.date() if node.authored_at else None
+    return Commit(node.oid, _login(node), day, node.parents is not None and node.parents.total_count > 1)
+
+
+def _login(node: HistoryCommit) -> str | None:
+    """Return the author's login; an App's account is named by the commit itself where no user is linked to it."""
+    author = node.author
+    if author is None:
+        return None
+    if author.user is not None:
+        return author.user.login
+    return author.name if author.name and author.name.endswith(_BOT) else None

@@ -1,0 +1,131 @@
+"""Read statistics: of many repositories from one GraphQL answer, or of one over REST."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import TypeAdapter, ValidationError
+
+from fetcher.domain.model import RepoStats
+from fetcher.domain.outcome import Failure, Fetched, Malformed
+from fetcher.http.messages import Answer, Response
+from fetcher.upstreams.github.readers.classify import NotAValue, classify, first_fault, parse, validators_of
+from fetcher.upstreams.github.readers.graphql import (
+    BatchAnswer,
+    batch_answer,
+    errors_by_key,
+    query_failure,
+    read_body,
+    read_item,
+)
+from fetcher.upstreams.github.readers.shapes import GraphQLBody, GraphQLError, Node, RestCommit, RestRepository, Viewer
+
+_REPOSITORY = TypeAdapter(RestRepository)
+_COMMITS = TypeAdapter(list[RestCommit])
+
+
+def read_by_id(answer: Answer, node_ids: Sequence[str]) -> BatchAnswer[RepoStats] | Failure:
+    """Read statistics requested by node id, by their place in the answer.
+
+    A node's id is opaque and may come back in another form than it was requested in. Whether it is the repository
+    that was known is for the caller to decide, by ``database_id``.
+    """
+    body = read_body(answer)
+    if not isinstance(body, GraphQLBody):
+        return body
+    nodes = (body.data or {}).get("nodes")
+    if not isinstance(nodes, list):
+        return query_failure(body.errors) or Malformed("GraphQL answer without nodes")
+    errors = errors_by_key(body.errors, depth=1)
+    outcomes = [
+        _read_node(nodes[index] if index < len(nodes) else None, errors.get(index), node_id)
+        for index, node_id in enumerate(node_ids)
+    ]
+    return batch_answer(outcomes, answer)
+
+
+def read_by_name(answer: Answer, count: int) -> BatchAnswer[RepoStats] | Failure:
+    """Read statistics by owner and name, aliased ``r0`` … as ``requests.statistics_by_name`` requests them."""
+    body = read_body(answer)
+    if not isinstance(body, GraphQLBody):
+        return body
+    errors = errors_by_key(body.errors, depth=0)
+    outcomes = [_read_node((body.data or {}).get(f"r{i}"), errors.get(f"r{i}"), f"r{i}") for i in range(count)]
+    return batch_answer(outcomes, answer)
+
+
+def read_viewer(answer: Answer) -> Fetched[Viewer] | Failure:
+    """Read the account behind the credential."""
+    body = read_body(answer)
+    if not isinstance(body, GraphQLBody):
+        return body
+    try:
+        return Fetched(Viewer.model_validate((body.data or {}).get("viewer")))
+    except ValidationError as error:
+        return Malformed(f"viewer: {first_fault(error)}")
+
+
+def read_repository(answer: Answer) -> Fetched[RepoStats] | NotAValue:
+    """Read one repository over REST; its head is not part of the answer."""
+    response = classify(answer)
+    if not isinstance(response, Response):
+        return response
+    repo = parse(_REPOSITORY, response.body, "repository")
+    if isinstance(repo, Malformed):
+        return repo
+    stats = RepoStats(
+        node_id=repo.node_id,
+        database_id=repo.id,
+        full_name=repo.full_name,
+        stars=repo.stars,
+        forks=repo.forks,
+        watchers=repo.watchers,
+        description=repo.description or "",
+        archived=repo.archived,
+        disabled=repo.disabled,
+        empty=False,
+        default_branch=repo.default_branch,
+        head_oid=None,
+        head_committed_at=None,
+        pushed_at=repo.pushed_at,
+    )
+    return Fetched(stats, validators_of(response))
+
+
+def read_newest_commit(answer: Answer) -> Fetched[RestCommit | None] | NotAValue:
+    """Read the head of the default branch; ``None`` for an empty repository (GitHub answers 409)."""
+    if isinstance(answer, Response) and answer.status == 409:
+        return Fetched(None)
+    response = classify(answer)
+    if not isinstance(response, Response):
+        return response
+    commits = parse(_COMMITS, response.body, "commits")
+    if isinstance(commits, Malformed):
+        return commits
+    return Fetched(commits[0] if commits else None)
+
+
+def _read_node(node: object, error: GraphQLError | None, name: str) -> Fetched[RepoStats] | Failure:
+    read = read_item(Node, node, error, name)
+    return Fetched(_stats(read)) if isinstance(read, Node) else read
+
+
+def _stats(node: Node) -> RepoStats:
+    branch = node.default_branch
+    target = branch.target if branch else None
+    return RepoStats(
+        node_id=node.id,
+        database_id=node.database_id,
+        full_name=node.name_with_owner,
+        stars=node.stars,
+        forks=node.forks,
+        watchers=node.watchers.total_count,
+        description=node.description or "",
+        archived=node.archived,
+        disabled=node.disabled,
+        empty=node.empty,
+        default_branch=branch.name if branch else None,
+        head_oid=target.oid if target else None,
+        head_committed_at=target.committed_date if target else None,
+        pushed_at=node.pushed_at,
+    )

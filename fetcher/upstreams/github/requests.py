@@ -1,0 +1,134 @@
+"""Build requests for GitHub's two APIs. Sources: GitHub's REST reference, of ``API_VERSION``, and GraphQL schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from fetcher.domain.model import RepoRef, Upstream, Validators
+from fetcher.http.messages import Request, Resource, Route
+from fetcher.upstreams.github import queries
+
+API_VERSION = "2022-11-28"
+"""The version of the REST API that every request names, served for at least 24 months after a newer one appears."""
+PUBLIC_HOST = "github.com"
+PAGE_SIZE = 100
+_ENTERPRISE_SUFFIX = "/api/v3"
+_UNCONDITIONAL = Validators()
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Where one GitHub's APIs are."""
+
+    rest: str
+    graphql: str
+    host: str
+    """The host that repositories' addresses carry: github.com, or an Enterprise server's own."""
+
+
+def api_at(root: str) -> Api:
+    """The APIs of the GitHub whose REST root is ``root``: an Enterprise root ``…/api/v3`` has its GraphQL beside it."""
+    root = root.rstrip("/")
+    parts = urlsplit(root)
+    if parts.path.endswith(_ENTERPRISE_SUFFIX):
+        path = parts.path.removesuffix("/v3") + "/graphql"
+        return Api(root, urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.hostname or PUBLIC_HOST)
+    return Api(root, f"{root}/graphql", PUBLIC_HOST)
+
+
+def statistics_by_id(api: Api, node_ids: Sequence[str]) -> Request:
+    """Statistics of up to 100 repositories whose node ids are known: one point."""
+    return _graphql(api, Route.STATISTICS, queries.BY_ID, {"ids": list(node_ids)})
+
+
+def statistics_by_name(api: Api, repos: Sequence[RepoRef]) -> Request:
+    """Statistics of up to 100 repositories by name: one point; a renamed one answers under its new name."""
+    variables = {f"o{i}": repo.owner for i, repo in enumerate(repos)} | {f"n{i}": r.name for i, r in enumerate(repos)}
+    return _graphql(api, Route.STATISTICS, queries.by_name(len(repos)), variables)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRef:
+    """A further page of one commit's history: the commit, and the cursor before the page."""
+
+    node_id: str
+    head_oid: str
+    after: str
+
+
+def heads(api: Api, node_ids: Sequence[str], since: datetime, *, parents: bool) -> Request:
+    """Build the query for heads of up to 100 repositories, with the newest commits since ``since`` of each."""
+    variables = {"ids": list(node_ids), "since": _timestamp(since)}
+    return _graphql(api, Route.HISTORY, queries.heads(parents=parents), variables)
+
+
+def history_pages(api: Api, pages: Sequence[PageRef], since: datetime, *, parents: bool) -> Request:
+    """Build the query for further pages of histories, of one repository or of many."""
+    variables: dict[str, object] = {"since": _timestamp(since)}
+    for index, page in enumerate(pages):
+        variables |= {f"i{index}": page.node_id, f"h{index}": page.head_oid, f"a{index}": page.after}
+    return _graphql(api, Route.HISTORY, queries.pages(len(pages), parents=parents), variables)
+
+
+def viewer(api: Api) -> Request:
+    """Whose token it is: the account that the quota belongs to."""
+    return _graphql(api, Route.VIEWER, queries.VIEWER, {})
+
+
+def repository(api: Api, repo: RepoRef, validators: Validators) -> Request:
+    """One repository over REST: for those without a token."""
+    return _rest(f"{_repo_url(api, repo)}", Route.REPOSITORY, validators)
+
+
+def newest_commit(api: Api, repo: RepoRef) -> Request:
+    """The head of the default branch, as a list of one."""
+    return _rest(f"{_repo_url(api, repo)}/commits?per_page=1", Route.NEWEST_COMMIT)
+
+
+def contributors(api: Api, repo: RepoRef, page: int = 1) -> Request:
+    """One page of those who contributed, most commits first; anonymous authors are left out by GitHub."""
+    suffix = f"&page={page}" if page > 1 else ""
+    return _rest(f"{_repo_url(api, repo)}/contributors?per_page={PAGE_SIZE}{suffix}", Route.CONTRIBUTORS)
+
+
+def participation(api: Api, repo: RepoRef) -> Request:
+    """Commits by rolling week of 52; 202 while GitHub computes it."""
+    return _rest(f"{_repo_url(api, repo)}/stats/participation", Route.PARTICIPATION)
+
+
+def rate_limit(api: Api) -> Request:
+    """What is left of every quota; free of the primary limit, for ``fetcher doctor`` only."""
+    return _rest(f"{api.rest}/rate_limit", Route.RATE_LIMIT)
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _repo_url(api: Api, repo: RepoRef) -> str:
+    return f"{api.rest}/repos/{quote(repo.owner, safe='')}/{quote(repo.name, safe='')}"
+
+
+def _rest(url: str, route: Route, validators: Validators = _UNCONDITIONAL) -> Request:
+    headers = {"accept": "application/vnd.github+json", "x-github-api-version": API_VERSION}
+    if validators.etag:
+        headers["if-none-match"] = validators.etag
+    elif validators.last_modified:
+        headers["if-modified-since"] = validators.last_modified
+    return Request(Upstream.GITHUB, Resource.CORE, route, url, headers=headers)
+
+
+def _graphql(api: Api, route: Route, query: str, variables: Mapping[str, object]) -> Request:
+    return Request(
+        Upstream.GITHUB,
+        Resource.GRAPHQL,
+        route,
+        api.graphql,
+        method="POST",
+        headers={"content-type": "application/json", "accept": "application/json"},
+        body=json.dumps({"query": query, "variables": variables}, separators=(",", ":")).encode(),
+    )

@@ -1,0 +1,189 @@
+"""Statistics of a batch of repositories, and what follows from the answers for contributors and commits."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from fetcher.domain.model import (
+    DETAIL_SOURCES,
+    Purpose,
+    Record,
+    RepoStats,
+    Source,
+    Target,
+    Upstream,
+    Validators,
+)
+from fetcher.domain.outcome import Deferred, Failure, Fetched, Gone, NotModified, NotReady, Outcome, Transient
+from fetcher.domain.records import (
+    EMPTY_REVISION,
+    Brought,
+    confirmed,
+    deferred,
+    made_due,
+    nothing_in,
+    record_of,
+    replaced,
+)
+from fetcher.domain.scheduling import Cadence
+from fetcher.http.gateway import Gateway
+from fetcher.ports import Clock
+from fetcher.upstreams.github import requests
+from fetcher.upstreams.github.batching import BatchOutcome, BatchSize, request_in_batches
+from fetcher.upstreams.github.change_detection import follow_ups
+from fetcher.upstreams.github.readers.graphql import BatchAnswer
+from fetcher.upstreams.github.readers.statistics import read_by_id, read_by_name, read_newest_commit, read_repository
+
+
+@dataclass(slots=True)
+class StatisticsRefresh:
+    """Asks for statistics, over GraphQL with a credential and over REST without one."""
+
+    gateway: Gateway
+    clock: Clock
+    api: requests.Api
+    cadence: Cadence
+    anonymous: bool
+    size: BatchSize
+
+    async def refresh(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
+        """Records of the repository source of ``targets``, and of the sources that hang on its head."""
+        asked_at = self.clock.now()
+        if self.anonymous:
+            return [record for target in targets for record in await self._over_rest(target, purpose)]
+        known = [target for target in targets if target.node_id]
+        unknown = [target for target in targets if not target.node_id]
+        outcomes = await self._batched(known, self._by_id, purpose)
+        lost = [target for target in known if isinstance(outcomes[target.package_id], Gone)]
+        outcomes |= await self._batched([*unknown, *lost], self._by_name, purpose)
+        by_name = {target.package_id for target in lost}
+        return [
+            record
+            for target in targets
+            for record in self._records(
+                target,
+                _identified(target, outcomes[target.package_id], by_name=target.package_id in by_name),
+                asked_at,
+            )
+        ]
+
+    async def _batched(
+        self,
+        targets: Sequence[Target],
+        send: Callable[[Sequence[Target], Purpose], Awaitable[BatchAnswer[RepoStats] | Failure | Deferred]],
+        purpose: Purpose,
+    ) -> dict[int, BatchOutcome[RepoStats]]:
+        outcomes = await request_in_batches(targets, lambda batch: send(batch, purpose), self.size)
+        return {target.package_id: outcome for target, outcome in zip(targets, outcomes, strict=True)}
+
+    async def _by_id(self, batch: Sequence[Target], purpose: Purpose) -> BatchAnswer[RepoStats] | Failure | Deferred:
+        ids = [target.node_id or "" for target in batch]
+        request = requests.statistics_by_id(self.api, ids)
+        return await self.gateway.send(request, purpose, lambda answer: read_by_id(answer, ids))
+
+    async def _by_name(self, batch: Sequence[Target], purpose: Purpose) -> BatchAnswer[RepoStats] | Failure | Deferred:
+        repos = [target.repo for target in batch if target.repo is not None]
+        request = requests.statistics_by_name(self.api, repos)
+        return await self.gateway.send(request, purpose, lambda answer: read_by_name(answer, len(repos)))
+
+    async def _over_rest(self, target: Target, purpose: Purpose) -> list[Record]:
+        """One repository without a token: conditional, and its head asked for only if anything about it changed."""
+        asked_at = self.clock.now()
+        repo, state = target.repo, target.state(Source.GITHUB)
+        if repo is None:
+            return []
+        identity = self.gateway.identity(Upstream.GITHUB)
+        usable = state.validators if state.validators.credential == identity else Validators()
+        request = requests.repository(self.api, repo, usable)
+        outcome = await self.gateway.send(request, purpose, read_repository)
+        if not isinstance(outcome, Fetched):
+            return self._records(target, _settled(outcome), asked_at)
+        same = _identified(target, outcome, by_name=True)
+        if not isinstance(same, Fetched):
+            return self._records(target, same, asked_at)
+        request = requests.newest_commit(self.api, repo)
+        head = await self.gateway.send(request, purpose, read_newest_commit, continuation=True)
+        if not isinstance(head, Fetched):
+            return self._records(target, _settled(head), asked_at)
+        newest = head.value
+        stats = replace(
+            outcome.value,
+            empty=newest is None,
+            head_oid=newest.sha if newest else None,
+            head_committed_at=newest.committed_at if newest else None,
+        )
+        validators = replace(outcome.validators, credential=identity)
+        return self._records(target, Fetched(stats, validators), asked_at)
+
+    def _records(
+        self, target: Target, outcome: BatchOutcome[RepoStats] | Outcome[RepoStats], asked_at: datetime
+    ) -> list[Record]:
+        match outcome:
+            case Deferred():
+                return [deferred(target, Source.GITHUB, outcome.until, asked_at)]
+            case Fetched(value=stats) if stats.head_oid is None and not stats.empty:
+                # The default branch names no commit at the moment, though there are some: the known head stays.
+                brought = Brought(_with_known_head(stats, target), None, outcome.validators, whole=True)
+                own = record_of(target, Source.GITHUB, outcome, asked_at, self.cadence, brought)
+                return [own, *self._dependents(target, target.head_oid, asked_at)] if target.head_oid else [own]
+            case Fetched(value=stats):
+                brought = Brought(stats, stats.head_oid or EMPTY_REVISION, outcome.validators, whole=True)
+                own = record_of(target, Source.GITHUB, outcome, asked_at, self.cadence, brought)
+                return [own, *self._dependents(target, stats.head_oid, asked_at)]
+            case NotModified():
+                own = record_of(target, Source.GITHUB, outcome, asked_at, self.cadence)
+                return [own, *self._dependents(target, target.head_oid, asked_at)]
+            case _:
+                return [record_of(target, Source.GITHUB, outcome, asked_at, self.cadence)]
+
+    def _dependents(self, target: Target, head_oid: str | None, asked_at: datetime) -> list[Record]:
+        """Return what an answer with this head makes of contributors and commits: confirmed, known to be none, or due.
+
+        Contributors that were answered before follow from the new head's history, if there is a credential to read it.
+        """
+        if head_oid is None:
+            return [nothing_in(target, source, asked_at) for source in DETAIL_SOURCES]
+        records: list[Record] = []
+        left_open = follow_ups(target, head_oid)
+        for source in DETAIL_SOURCES:
+            state = target.state(source)
+            if source not in left_open:
+                if state.failures == 0:
+                    records.append(confirmed(target, source, asked_at))
+            elif source is Source.COMMITS or state.answered_at is None or self.anonymous:
+                records.append(made_due(target, source, asked_at))
+        return records
+
+
+def _identified(target: Target, outcome: BatchOutcome[RepoStats], *, by_name: bool) -> BatchOutcome[RepoStats]:
+    """Return ``outcome``, unless it is about another repository than the one that is known.
+
+    What answers to a known node id is that repository, whatever form the answer gives the id.
+    """
+    if not isinstance(outcome, Fetched):
+        return outcome
+    stats = outcome.value
+    other = replaced(target, stats.database_id, node_id=stats.node_id if by_name else None, full_name=stats.full_name)
+    if other is not None or stats.database_id is not None:
+        return other or outcome
+    return replace(outcome, value=replace(stats, database_id=target.database_id))
+
+
+def _with_known_head(stats: RepoStats, target: Target) -> RepoStats:
+    return replace(
+        stats,
+        default_branch=target.default_branch,
+        head_oid=target.head_oid,
+        head_committed_at=target.head_committed_at,
+    )
+
+
+def _settled(outcome: Outcome[object]) -> Outcome[RepoStats]:
+    """An outcome without values, as one of statistics; an answer that cannot be of this question is a fault."""
+    match outcome:
+        case Fetched() | NotReady():
+            return Transient("GitHub has not told the repository yet")
+        case _:
+            return outcome

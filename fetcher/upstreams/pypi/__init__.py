@@ -1,0 +1,28 @@
+"""Python package indexes: build a request, read an answer. No client, no clock, no environment.
+
+``json_request``/``read_json`` and ``simple_request``/``read_simple`` ask about one project, ``merge`` makes one of the
+two; ``root_request``, ``SerialFeed`` and ``read_root`` tell which of many projects have changed.
+"""
+
+from fetcher.upstreams.pypi.answers import Partial, Settled, Unoffered
+from fetcher.upstreams.pypi.json_api import read_json
+from fetcher.upstreams.pypi.releases import is_stale, merge
+from fetcher.upstreams.pypi.requests import json_request, root_request, simple_request
+from fetcher.upstreams.pypi.serials import SerialFeed, Serials, read_root
+from fetcher.upstreams.pypi.simple_api import read_simple
+
+__all__ = [
+    "json_request",
+    "simple_request",
+    "root_request",
+    "read_json",
+    "read_simple",
+    "read_root",
+    "merge",
+    "is_stale",
+    "SerialFeed",
+    "Serials",
+    "Partial",
+    "Settled",
+    "Unoffered",
+]

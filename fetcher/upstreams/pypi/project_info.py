@@ -1,0 +1,62 @@
+"""What a project's metadata say to a reader of a directory. Sources: PEP 639, PEP 753."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from fetcher.domain.model import ProjectInfo
+from fetcher.upstreams.pypi.shapes import JsonInfo
+
+_LABELS = ("documentation", "docs", "doc", "readthedocs", "rtd", "onlinedocumentation", "apidocs")
+"""Labels of a link to the documentation, the best first: PEP 753's two, then those seen in the wild."""
+
+_LONGEST_LICENCE = 100
+_LONGEST_ADDRESS = 2000
+_LICENCE = "License :: "
+_GROUPS = frozenset({"OSI Approved", "DFSG approved"})
+"""Licence classifiers that only open a group: they name no licence."""
+
+
+def info_of(info: JsonInfo) -> ProjectInfo:
+    classifiers = tuple(info.classifiers or ())
+    return ProjectInfo(
+        summary=info.summary,
+        classifiers=classifiers,
+        licence=_licence(info, classifiers),
+        documentation_url=_documentation_url(info),
+    )
+
+
+def _licence(info: JsonInfo, classifiers: Sequence[str]) -> str | None:
+    """The licence expression, else the free text where it is a name and not the whole licence, else the classifiers."""
+    expression = (info.license_expression or "").strip()
+    if expression:
+        return expression
+    text = (info.license or "").strip()
+    if text and text.upper() != "UNKNOWN" and len(text) <= _LONGEST_LICENCE and text.isprintable():
+        return text
+    named = (label.rpartition(" :: ")[2].strip() for label in classifiers if label.startswith(_LICENCE))
+    return ", ".join(dict.fromkeys(name for name in named if name and name not in _GROUPS)) or None
+
+
+def _documentation_url(info: JsonInfo) -> str | None:
+    links = {_normalised(label): address for label, address in (info.project_urls or {}).items()}
+    stated = [links.get(label) for label in _LABELS]
+    return next((link for link in [*stated, info.docs_url] if link is not None and _is_web_address(link)), None)
+
+
+def _normalised(label: str) -> str:
+    """PEP 753: punctuation and whitespace dropped, lower case."""
+    return re.sub(r"[\W_]+", "", label).lower()
+
+
+def _is_web_address(text: str) -> bool:
+    if len(text) > _LONGEST_ADDRESS or not text.isprintable() or " " in text:
+        return False
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.username is None
+    except ValueError:
+        return False

@@ -1,0 +1,170 @@
+"""Versions of projects: the JSON API, conditional; Simple for the status, and where there is no JSON API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from fetcher.domain.model import (
+    QUARANTINED,
+    ProjectMark,
+    ProjectStatus,
+    ProjectVersions,
+    Purpose,
+    Record,
+    Source,
+    SourceState,
+    Target,
+    Validators,
+)
+from fetcher.domain.outcome import Deferred, Fetched, Gone, Malformed, NotModified, Outcome, Transient
+from fetcher.domain.records import Brought, at_recheck, deferred, record_of
+from fetcher.domain.scheduling import Cadence
+from fetcher.http.gateway import Gateway
+from fetcher.ports import Clock
+from fetcher.upstreams.pypi import (
+    Partial,
+    Settled,
+    Unoffered,
+    is_stale,
+    json_request,
+    merge,
+    read_json,
+    read_simple,
+    simple_request,
+)
+
+Answered = Settled[ProjectVersions] | Partial[ProjectVersions]
+
+
+@dataclass(slots=True)
+class ProjectsRefresh:
+    """Asks an index about projects, one request each where nothing has changed."""
+
+    gateway: Gateway
+    clock: Clock
+    root: str = field(repr=False)
+    """It may carry a mirror's password."""
+    cadence: Cadence
+    concurrency: asyncio.Semaphore
+
+    async def refresh(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
+        """Records of the index source of ``targets``."""
+        return list(await asyncio.gather(*(self._one(target, purpose) for target in targets)))
+
+    async def _one(self, target: Target, purpose: Purpose) -> Record:
+        async with self.concurrency:
+            asked_at = self.clock.now()
+            state, project = target.state(Source.PYPI), target.project or ""
+            answer = await self._json(project, state.validators, purpose)
+            told = isinstance(answer, Fetched | NotModified)
+            wanting = (told and is_status_due(state, asked_at, self.cadence)) or isinstance(
+                answer, Partial | Gone | Unoffered
+            )
+            if not wanting:
+                return self._record(target, answer, asked_at, whole=False)
+            simple = await self._simple(project, purpose)
+            outcome, whole = _together(answer, simple)
+            unchanged = isinstance(answer, NotModified)
+            return self._record(target, outcome, asked_at, whole=whole, unchanged=unchanged)
+
+    async def _json(self, project: str, validators: Validators, purpose: Purpose) -> Answered:
+        request = json_request(self.root, project, validators)
+        return await self.gateway.send(
+            request, purpose, lambda answer: read_json(answer, project, url=request.url, now=self.clock.now())
+        )
+
+    async def _simple(self, project: str, purpose: Purpose) -> Settled[ProjectVersions]:
+        request = simple_request(self.root, project)
+        return await self.gateway.send(
+            request,
+            purpose,
+            lambda answer: read_simple(answer, project, url=request.url, now=self.clock.now()),
+            continuation=True,
+        )
+
+    def _record(
+        self, target: Target, answer: Answered, asked_at: datetime, *, whole: bool, unchanged: bool = False
+    ) -> Record:
+        state = target.state(Source.PYPI)
+        outcome = _outcome(answer)
+        if isinstance(outcome, Deferred):
+            return deferred(target, Source.PYPI, outcome.until, asked_at)
+        brought = Brought(whole=whole)
+        if isinstance(outcome, Fetched):
+            versions = outcome.value
+            if is_stale(versions, _expected(state)):
+                stale = Transient(f"a stale edge: serial {versions.serial}, expected {_expected(state)}")
+                return record_of(target, Source.PYPI, stale, asked_at, self.cadence)
+            values = _values(versions, unchanged=unchanged)
+            serial = str(versions.serial) if versions.serial is not None else None
+            revision = QUARANTINED if versions.status is ProjectStatus.QUARANTINED else serial
+            brought = Brought(values, revision, outcome.validators or None, whole)
+        record = record_of(target, Source.PYPI, outcome, asked_at, self.cadence, brought)
+        if record.answered and state.expected is not None:
+            # The index's root has told of this serial and will tell of the next: only the slow re-check is left.
+            return at_recheck(record, target, self.cadence)
+        return record
+
+
+def is_status_due(state: SourceState, now: datetime, cadence: Cadence) -> bool:
+    """Archiving moves no serial: the status is read again slowly, and at once when a quarantine has ended."""
+    if state.whole_at is None or state.revision == QUARANTINED:
+        return True
+    return now - state.whole_at >= cadence.recheck
+
+
+def _together(json: Answered, simple: Settled[ProjectVersions]) -> tuple[Answered, bool]:
+    """What both APIs' answers come to, and whether the status has now been read (or is not to be had)."""
+    match json, simple:
+        case Fetched(value=versions), Fetched(value=other):
+            return replace(json, value=merge(versions, other)), True
+        case Partial(value=versions, validators=validators), Fetched(value=other):
+            return Fetched(merge(versions, other), validators), True
+        case NotModified(), Fetched(value=other) if other.status is not None:
+            return Fetched(other), True
+        case NotModified() | Fetched(), Unoffered() | Gone() | Fetched():
+            return json, True
+        case NotModified() | Fetched(), _:
+            return json, False
+        case Partial(value=versions, validators=validators), Unoffered() | Gone():
+            return Fetched(versions, validators), True
+        case Gone(), Unoffered():
+            return json, False
+        case _, Fetched(value=other):  # its validators are Simple's own, and mean nothing to the JSON API
+            return Fetched(other), True
+        case _:
+            return simple, False
+
+
+def _outcome(answer: Answered) -> Outcome[ProjectVersions]:
+    """``answer`` in the words that the planner knows."""
+    match answer:
+        case Unoffered():
+            return Malformed(answer.reason)
+        case Partial():
+            return Fetched(answer.value, answer.validators)
+        case _:
+            return answer
+
+
+def _values(versions: ProjectVersions, *, unchanged: bool) -> ProjectVersions | ProjectMark:
+    """Return what to store: the status alone where the stored releases are better than these.
+
+    A quarantined project shows no release. Simple's HTML form seldom has upload times: where the JSON API has
+    just confirmed the stored releases (``unchanged``), they keep theirs.
+    """
+    if versions.status is ProjectStatus.QUARANTINED and not versions.releases:
+        return ProjectMark(ProjectStatus.QUARANTINED)
+    undated = not any(release.uploaded_at for release in versions.releases)
+    if versions.status is not None and unchanged and undated:
+        return ProjectMark(versions.status)
+    return versions
+
+
+def _expected(state: SourceState) -> int | None:
+    """The newest serial that was seen of a project, in its own answers or in the index's root."""
+    known = [int(text) for text in (state.revision, state.expected) if text is not None and text.isdigit()]
+    return max(known, default=None)

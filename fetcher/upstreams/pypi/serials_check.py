@@ -1,0 +1,84 @@
+"""Large catalogues ask the index's root once a cycle which projects have changed, and then only those."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from fetcher.domain.model import Purpose, Source
+from fetcher.domain.outcome import Deferred, Fetched, NotModified, kind
+from fetcher.domain.scheduling import Cadence, Pauses
+from fetcher.http.gateway import Gateway
+from fetcher.ports import Clock, Marker, Store
+from fetcher.upstreams.pypi import SerialFeed, Serials, Settled, Unoffered, read_root, root_request
+
+log = structlog.get_logger(__name__)
+
+ROOT = "pypi_root"
+"""The marker's name."""
+
+_PAUSES = Pauses(timedelta(minutes=10), 1, timedelta(minutes=10))
+
+
+@dataclass(slots=True)
+class SerialsCheck:
+    """Holds the root's serials against the stored ones, once a cycle and only for catalogues that are worth it."""
+
+    store: Store
+    gateway: Gateway
+    clock: Clock
+    root: str = field(repr=False)
+    """It may carry a mirror's password."""
+    cadence: Cadence
+    threshold: int
+
+    async def check(self) -> bool:
+        """Ask the root if a cycle has passed; returns whether it was asked."""
+        now = self.clock.now()
+        marker = self.store.marker(ROOT)
+        if marker.due_at is not None and marker.due_at > now:
+            return False
+        wanted = self.store.projects()
+        if len(wanted) <= self.threshold:
+            return False
+        feed = SerialFeed(wanted)
+        request = root_request(self.root, marker.validators)
+        answer = await self.gateway.stream(
+            request,
+            Purpose.BACKGROUND,
+            feed.feed,
+            lambda answer: read_root(answer, feed, url=request.url, now=self.clock.now()),
+        )
+        self._conclude(marker, answer, now)
+        return not isinstance(answer, Deferred)
+
+    def _conclude(self, marker: Marker, answer: Settled[object], now: datetime) -> None:
+        again = now + self.cadence.interval
+        match answer:
+            case Fetched(value=Serials() as serials, validators=validators):
+                confirmed, due = self.store.confirm_serials(serials, now, self.cadence.recheck)
+                log.info("serials", projects=len(serials), confirmed=confirmed, due=due)
+                found = Marker(ROOT, now, again, validators, kind(answer))
+            case NotModified():
+                confirmed = self.store.confirm_all(now, self.cadence.recheck)
+                log.info("serials", confirmed=confirmed, due=0)
+                found = replace(marker, observed_at=now, due_at=again, outcome=kind(answer), message=None)
+            case Deferred():
+                found = replace(marker, due_at=answer.until)
+            case Unoffered():
+                found = replace(marker, due_at=again, outcome="unoffered", message=answer.reason)
+                self._ask_each(now)
+            case _:
+                log.warning("serials", outcome=kind(answer), reason=getattr(answer, "reason", None))
+                due_at = now + _PAUSES.after(1)
+                found = replace(marker, due_at=due_at, outcome=kind(answer), message=getattr(answer, "reason", None))
+                self._ask_each(now)
+        self.store.save_marker(found)
+
+    def _ask_each(self, now: datetime) -> None:
+        """Without the root's word for two cycles, the projects are asked one by one again."""
+        made = self.store.make_due(Source.PYPI, answered_before=now - 2 * self.cadence.interval, now=now)
+        if made:
+            log.warning("serials", reason="the index's root is silent: projects are asked one by one", due=made)

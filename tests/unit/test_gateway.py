@@ -1,0 +1,397 @@
+"""One question: reserved, sent, read and settled, in this order and at the right price."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fetcher.domain.model import Purpose, ReportedQuota, Upstream
+from fetcher.domain.outcome import Deferred, Malformed, Moved, Throttled, Transient, Unauthorized
+from fetcher.http.circuit_breaker import OPEN_FOR
+from fetcher.http.gateway import MAX_REDIRECTS, REJECTED_PAUSE, SHORT_WAIT, Gateway, deadline
+from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource, Response
+from fetcher.ports import NullObserver
+from fetcher.quota import Pause, PauseCause, RetryAt
+from fetcher.upstreams.github.readers.classify import classify, read_meta
+from tests.fakes import GenerousQuota, ScriptedTransport, StoppedClock, answer
+
+NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+ROOT = "https://api.example"
+IDENTITIES = {Upstream.GITHUB: "token:1", Upstream.PYPI: "index:x"}
+QUOTA_HEADERS = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "7", "x-ratelimit-reset": "1800000000"}
+
+
+def asking(path: str = "/a", **fields: Any) -> Request:
+    usual: dict[str, Any] = {"upstream": Upstream.GITHUB, "resource": Resource.CORE, "route": "repository"}
+    return Request(**{**usual, "url": ROOT + path, **fields})
+
+
+class Desk:
+    """An exchange over answers given in advance, and all that it did."""
+
+    def __init__(
+        self, *answers: Answer, patience: timedelta = timedelta(0), refusals: Sequence[RetryAt | None] = ()
+    ) -> None:
+        self.answers = deque(answers)
+        self.quota = GenerousQuota(deque(refusals))
+        self.clock = StoppedClock(NOW)
+        self.transport = ScriptedTransport(self._next, [ROOT])
+        self.gateway = Gateway(
+            self.transport,
+            self.quota,
+            self.clock,
+            IDENTITIES,
+            read_meta={Upstream.GITHUB: read_meta},
+            patience=patience,
+            sleep=self.clock.sleep,
+        )
+
+    def _next(self, request: Request) -> Answer:
+        self.quota.log.append("send")
+        return self.answers.popleft()
+
+    async def ask(self, request: Request | None = None, purpose: Purpose = Purpose.BACKGROUND) -> Any:
+        return await self.gateway.send(request or asking(), purpose, classify)
+
+
+async def test_reserved_before_it_is_sent_and_settled_after() -> None:
+    """The order of every request; the reservation names the identity, the resource, the purpose and the points."""
+    good = answer([], seconds=0.2)
+    desk = Desk(good)
+    assert await desk.ask(asking(points=3), Purpose.MANUAL) == good
+    assert desk.quota.log == ["reserve", "send", "settle"]
+    (ask,) = desk.quota.requests
+    assert (ask.identity, ask.resource, ask.purpose, ask.points) == ("token:1", Resource.CORE, Purpose.MANUAL, 3)
+    assert desk.gateway.identity(Upstream.PYPI) == "index:x"
+
+
+@pytest.mark.parametrize(
+    ("answered", "points"),
+    [
+        (answer([]), 3),
+        (answer({}, 404), 3),
+        (answer({}, 502), 3),
+        (answer(b"", 304), 0),
+        (NoAnswer(Fault.UNREACHABLE, "why"), 0),
+        (NoAnswer(Fault.FORBIDDEN_HOST, "why"), 0),
+        (NoAnswer(Fault.TIMED_OUT, "why"), 3),
+        (NoAnswer(Fault.TOO_LARGE, "why"), 3),
+    ],
+)
+async def test_what_a_question_costs(answered: Answer, points: int) -> None:
+    """Nothing for a 304 or where nothing reached the upstream, else its points: also where the answer was lost."""
+    desk = Desk(answered)
+    await desk.ask(asking(points=3))
+    (usage,) = desk.quota.usages
+    assert usage.points == points
+    assert usage.pause is None
+
+
+async def test_the_usage_has_seconds_attempts_and_quota() -> None:
+    """What the answer took and what its headers say is left, on errors too."""
+    desk = Desk(Response(502, QUOTA_HEADERS, b"", seconds=1.5, attempts=2))
+    await desk.ask()
+    (usage,) = desk.quota.usages
+    assert (usage.seconds, usage.attempts) == (1.5, 2)
+    assert usage.quota == ReportedQuota("", 5000, 7, datetime.fromtimestamp(1_800_000_000, UTC))
+
+
+async def test_an_index_tells_no_quota() -> None:
+    """Headers of that name from another upstream mean nothing."""
+    desk = Desk(Response(200, QUOTA_HEADERS, b""))
+    await desk.ask(asking(upstream=Upstream.PYPI, resource=Resource.PYPI))
+    assert desk.quota.usages[0].quota is None
+    assert desk.quota.requests[0].identity == "index:x"
+
+
+async def test_throttling_is_in_the_usage() -> None:
+    """A limit's answer pauses everybody who shares the identity."""
+    desk = Desk(answer({"message": "secondary rate limit"}, 403, {"retry-after": "30"}))
+    outcome = await desk.ask()
+    assert isinstance(outcome, Throttled)
+    assert desk.quota.usages[0].pause == Pause(PauseCause.LIMIT, outcome.reason, retry_after=30 * SECOND)
+
+
+async def test_a_rejected_credential_pauses_the_identity() -> None:
+    """Further requests with it are in vain, so none is made for a while."""
+    desk = Desk(answer({"message": "Bad credentials"}, 401))
+    outcome = await desk.ask()
+    assert isinstance(outcome, Unauthorized)
+    assert desk.quota.usages[0].pause == Pause(PauseCause.REJECTED, outcome.reason, REJECTED_PAUSE)
+
+
+async def test_a_rejected_app_pauses_the_identity_and_costs_nothing() -> None:
+    """Its token is refused before the question is sent."""
+    desk = Desk(NoAnswer(Fault.NO_CREDENTIAL, "GitHub refuses the App"))
+    assert await desk.ask() == Unauthorized("GitHub refuses the App")
+    (usage,) = desk.quota.usages
+    assert usage.points == 0
+    assert usage.pause == Pause(PauseCause.REJECTED, "GitHub refuses the App", REJECTED_PAUSE)
+
+
+async def test_how_long_a_rejected_credential_pauses() -> None:
+    """Against a simulator with a compressed hour the silence is shorter."""
+    quota, clock = GenerousQuota(), StoppedClock(NOW)
+    transport = ScriptedTransport(lambda request: answer({}, 401), [ROOT])
+    gateway = Gateway(transport, quota, clock, IDENTITIES, rejected_pause=SECOND)
+    await gateway.send(asking(), Purpose.BACKGROUND, classify)
+    pause = quota.usages[0].pause
+    assert pause is not None
+    assert pause.retry_after == SECOND
+
+
+async def test_the_expected_seconds_follow_the_answers() -> None:
+    """The first reservation guesses; later ones of the same route expect what answers took lately, smoothed."""
+    desk = Desk(*(answer([], seconds=seconds) for seconds in (2.0, 4.0, 4.0)), answer([], seconds=9.0))
+    for _ in range(3):
+        await desk.ask()
+    await desk.ask(asking(route="other"))
+    assert [ask.seconds for ask in desk.quota.requests] == [0.5, 2.0, pytest.approx(2.6), 0.5]
+
+
+# --- redirects and broken lines ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("location", ["/b", f"{ROOT}/b", f"{ROOT}:443/b", f"{ROOT.upper()}/b", "b"])
+async def test_a_redirect_on_the_same_origin_is_followed(location: str) -> None:
+    """Relative or whole, with the port named or not: followed with all of the request, and reserved for each hop."""
+    good = answer([])
+    desk = Desk(answer(b"", 301, {"location": location}), good)
+    assert await desk.ask(asking(headers={"accept": "x"}, max_bytes=77)) == good
+    assert desk.quota.log == ["reserve", "send", "settle"] * 2
+    second = desk.transport.requests[1]
+    assert second.url.lower().removeprefix(ROOT).removeprefix(":443") == "/b"
+    assert (second.headers["accept"], second.max_bytes) == ("x", 77)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://elsewhere.example/b",
+        "http://api.example/b",
+        f"{ROOT}:444/b",
+        "//elsewhere.example/b",
+        "https://api.example@elsewhere.example/b",
+        f"{ROOT}:port/b",
+        "https://[broken",
+        "file:///etc/passwd",
+        "mailto:somebody",
+    ],
+)
+async def test_a_redirect_elsewhere_is_refused(location: str) -> None:
+    """Another host, scheme or port, or what is no address at all, is never asked."""
+    desk = Desk(answer(b"", 302, {"location": location}), answer([]))
+    outcome = await desk.ask()
+    assert outcome == Malformed("redirected away from the upstream's own address: not followed")
+    assert len(desk.transport.requests) == 1
+
+
+async def test_a_loop_of_redirects_ends() -> None:
+    """The first request and three hops are sent, each reserved and settled; the fourth redirect is the last."""
+    desk = Desk(*[answer(b"", 301, {"location": "/a"})] * 9)
+    assert await desk.ask() == Malformed(f"redirected more than {MAX_REDIRECTS} times")
+    assert desk.quota.log == ["reserve", "send", "settle"] * (1 + MAX_REDIRECTS)
+
+
+async def test_a_broken_line_is_tried_once_more() -> None:
+    """Under a new reservation, for whatever was received was spent."""
+    good = answer([])
+    desk = Desk(NoAnswer(Fault.BROKEN, "cut"), good)
+    assert await desk.ask() == good
+    assert desk.quota.log == ["reserve", "send", "settle"] * 2
+    assert [usage.points for usage in desk.quota.usages] == [1, 1]
+
+
+async def test_a_line_that_stays_broken_is_a_fault() -> None:
+    """The second break ends the question."""
+    desk = Desk(*[NoAnswer(Fault.BROKEN, "cut")] * 3)
+    assert await desk.ask() == Transient("cut")
+    assert len(desk.answers) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.TIMED_OUT, Fault.UNREACHABLE, Fault.TOO_LARGE, Fault.FORBIDDEN_HOST])
+async def test_other_faults_are_not_tried_again(fault: Fault) -> None:
+    """A timeout may have cost the upstream a lot, and the rest would only fail again."""
+    desk = Desk(NoAnswer(fault, "why"), answer([]))
+    await desk.ask()
+    assert len(desk.answers) == 1
+
+
+async def test_a_break_after_a_redirect_is_tried_at_the_new_place() -> None:
+    """Hops and the second try are counted apart."""
+    good = answer([])
+    moved = [answer(b"", 301, {"location": f"/{n}"}) for n in range(MAX_REDIRECTS)]
+    desk = Desk(*moved, NoAnswer(Fault.BROKEN, "cut"), good)
+    assert await desk.ask() == good
+    assert desk.transport.requests[-1].url == desk.transport.requests[-2].url == f"{ROOT}/{MAX_REDIRECTS - 1}"
+
+
+# --- waiting ----------------------------------------------------------------------------------------------------
+
+
+async def test_without_patience_a_wait_is_deferred() -> None:
+    """Nothing is sent and nothing slept: the question goes back with the moment that the ledger named."""
+    desk = Desk(refusals=[RetryAt(NOW + SECOND, "quota")])
+    assert await desk.ask() == Deferred(NOW + SECOND, "quota")
+    assert desk.quota.log == ["reserve"]
+    assert desk.clock.now() == NOW
+
+
+async def test_a_place_among_requests_under_way_is_waited_for() -> None:
+    """Without patience for the quota, a question still waits for its turn where the next answers make room."""
+    crowded = RetryAt(NOW + SECOND, "in flight", contention=True)
+    desk = Desk(answer([]), refusals=[crowded, None])
+    assert isinstance(await desk.ask(), Response)
+    too_long = Desk(refusals=[RetryAt(NOW + 10 * SECOND, "in flight", contention=True)])
+    assert await too_long.ask() == Deferred(NOW + 10 * SECOND, "in flight")
+
+
+async def test_patience_waits_for_leave() -> None:
+    """Somebody who looks on waits out what is within his patience, and is then answered."""
+    refusals = [RetryAt(NOW + 2 * SECOND, "pace"), RetryAt(NOW + 5 * SECOND, "pace")]
+    desk = Desk(answer([]), patience=10 * SECOND, refusals=refusals)
+    await desk.ask()
+    assert desk.clock.now() == NOW + 5 * SECOND
+    assert desk.quota.log == ["reserve", "reserve", "reserve", "send", "settle"]
+
+
+async def test_patience_ends() -> None:
+    """What is beyond it is deferred at once, counted from the first refusal on."""
+    refusals = [RetryAt(NOW + 6 * SECOND, "pace"), RetryAt(NOW + 12 * SECOND, "pace")]
+    desk = Desk(patience=10 * SECOND, refusals=refusals)
+    assert await desk.ask() == Deferred(NOW + 12 * SECOND, "pace")
+    assert desk.clock.now() == NOW + 6 * SECOND
+
+
+async def test_a_wait_that_is_over_ends_too() -> None:
+    """A ledger that keeps naming the past is asked again a little later each time, and not for ever."""
+    desk = Desk(patience=SECOND / 50, refusals=[RetryAt(NOW, "late")] * 2 + [RetryAt(NOW + SECOND, "pace")])
+    assert await desk.ask() == Deferred(NOW + SECOND, "pace")
+    assert NOW < desk.clock.now() < NOW + SECOND
+
+
+async def test_a_redirect_needs_leave_of_its_own() -> None:
+    """With the quota spent in between, the question is deferred: the hop is not sent."""
+    later = NOW + SHORT_WAIT + SECOND
+    desk = Desk(answer(b"", 301, {"location": "/b"}), refusals=[None, RetryAt(later, "quota")])
+    assert await desk.ask() == Deferred(later, "quota")
+    assert len(desk.transport.requests) == 1
+
+
+# --- what hangs -------------------------------------------------------------------------------------------------
+
+HANGS = NoAnswer(Fault.TIMED_OUT, "no whole answer within 30 s", 30.0)
+
+
+async def test_a_route_that_hangs_is_left_alone() -> None:
+    """After one question in vain, the background's next ones there fail unasked for a while; then it asks again."""
+    desk = Desk(HANGS, answer([]))
+    first, second = await desk.ask(), await desk.ask(asking("/b"))
+    desk.clock.advance(OPEN_FOR)
+    third = await desk.ask(asking("/c"))
+    assert isinstance(first, Transient)
+    assert isinstance(second, Transient)
+    assert "not requested" in second.reason
+    assert isinstance(third, Response)
+    assert [request.url for request in desk.transport.requests] == [ROOT + "/a", ROOT + "/c"]
+    assert len(desk.quota.usages) == 2
+
+
+async def test_only_that_route_is_left_alone() -> None:
+    """What is asked elsewhere, and what a person asks for, is asked all the same."""
+    desk = Desk(HANGS, answer([]), answer([]))
+    await desk.ask()
+    assert isinstance(await desk.ask(asking(route="contributors")), Response)
+    assert isinstance(await desk.ask(purpose=Purpose.MANUAL), Response)
+
+
+async def test_one_that_hangs_among_others_that_answer() -> None:
+    """A question whose neighbour was answered meanwhile says nothing of the route."""
+    desk = Desk(answer([]), answer([]))
+    answered = asyncio.Event()
+    quick = desk.transport.send
+
+    async def send(request: Request) -> Answer:
+        desk.clock.advance(SECOND)
+        if request.url.endswith("/slow"):
+            await answered.wait()
+            return HANGS
+        answered.set()
+        return await quick(request)
+
+    desk.transport.send = send  # type: ignore[method-assign]
+    slow, beside = await asyncio.gather(desk.ask(asking("/slow")), desk.ask())
+    assert isinstance(slow, Transient)
+    assert isinstance(beside, Response)
+    assert isinstance(await desk.ask(), Response)
+
+
+async def test_a_clock_set_back_does_not_prolong_a_silence() -> None:
+    """An hour back is not an hour of silence."""
+    desk = Desk(HANGS, answer([]))
+    await desk.ask()
+    desk.clock.advance(-timedelta(hours=1))
+    assert isinstance(await desk.ask(), Response)
+
+
+async def test_a_batch_that_has_had_its_time() -> None:
+    """What is not begun by then goes back, due at once; what has been begun is brought to its end."""
+    desk = Desk(answer([]), answer(b"", 301, {"location": "/b"}), answer([]))
+    with deadline(NOW + SECOND):
+        assert isinstance(await desk.ask(), Response)
+        desk.clock.advance(2 * SECOND)
+        assert await desk.ask() == Deferred(desk.clock.now(), "its batch has had its time")
+        begun = await desk.gateway.send(asking(), Purpose.BACKGROUND, classify, continuation=True)
+    assert isinstance(begun, Response)
+    assert len(desk.transport.requests) == 3
+
+
+# --- streaming --------------------------------------------------------------------------------------------------
+
+
+async def test_a_stream_is_reserved_and_settled_alike() -> None:
+    """A good answer's body goes to the feed; the outcome is what the reader makes of the rest."""
+    desk = Desk(answer(b"[1, 2]"))
+    fed: list[bytes] = []
+    outcome = await desk.gateway.stream(asking(), Purpose.BACKGROUND, fed.append, lambda found: found)
+    assert isinstance(outcome, Response)
+    assert (b"".join(fed), outcome.body) == (b"[1, 2]", b"")
+    assert desk.quota.log == ["reserve", "send", "settle"]
+
+
+async def test_a_stream_waits_for_leave_and_follows_nothing() -> None:
+    """Deferred as any question is; a redirect is an outcome, and nothing of it is fed."""
+    desk = Desk(answer(b"away", 301, {"location": "/b"}), refusals=[RetryAt(NOW + SECOND, "quota"), None])
+    fed: list[bytes] = []
+    first = await desk.gateway.stream(asking(), Purpose.BACKGROUND, fed.append, classify)
+    second = await desk.gateway.stream(asking(), Purpose.BACKGROUND, fed.append, classify)
+    assert first == Deferred(NOW + SECOND, "quota")
+    assert type(second).__name__ == "Moved"
+    assert fed == []
+    assert len(desk.transport.requests) == 1
+
+
+async def test_whoever_watches_sees_every_request() -> None:
+    """Each that was sent, redirects and second tries among them, with what its answer meant; nothing that was not."""
+    seen: list[tuple[str, object]] = []
+
+    class Seeing(NullObserver):
+        def responded(self, request: Request, answer: Answer, outcome: object) -> None:
+            seen.append((request.url, outcome))
+
+    answers = deque([answer({}, 301, {"location": "/b"}), answer({}, 500, {"x-github-request-id": "C0:FF:EE"})])
+    quota, clock = GenerousQuota(), StoppedClock(NOW)
+    transport = ScriptedTransport(lambda request: answers.popleft(), [ROOT])
+    gateway = Gateway(transport, quota, clock, IDENTITIES, read_meta={Upstream.GITHUB: read_meta}, observer=Seeing())
+    outcome = await gateway.send(asking(), Purpose.BACKGROUND, classify)
+    quota.refusals.append(RetryAt(NOW + timedelta(hours=1), "primary quota"))
+    await gateway.send(asking(), Purpose.BACKGROUND, classify)
+    assert seen == [(f"{ROOT}/a", Moved("/b")), (f"{ROOT}/b", outcome)]
+    assert isinstance(outcome, Transient)
+    assert outcome.request_id == "C0:FF:EE"
