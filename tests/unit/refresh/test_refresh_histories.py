@@ -19,7 +19,7 @@ from fetcher.domain.commit_weeks import history_start, rolling_weeks
 from fetcher.domain.model import DETAIL_SOURCES, Commit, CommitDays, Purpose, RepoRef, Source, Target, Upstream
 from fetcher.domain.outcome import Deferred, Fetched, Malformed, Throttled, Transient
 from fetcher.domain.scheduling import Cadence
-from fetcher.http.gateway import Exchange
+from fetcher.http.gateway import Gateway
 from fetcher.http.messages import Answer, Request, Route
 from fetcher.quota import RetryAt
 from fetcher.simulator import history as simulated
@@ -98,7 +98,7 @@ async def test_every_commit_comes_once_and_in_order(opaque: bool, rounds: int) -
     async with aclosing(SimulatorTransport(service, DEFAULT_TOKEN)) as transport:
         api = Api(transport.github, f"{transport.github}/graphql", "github.com")
         size = BatchSize(100)
-        histories = Histories(Exchange(transport, GenerousQuota(), clock, IDENTITIES), api, size)
+        histories = Histories(Gateway(transport, GenerousQuota(), clock, IDENTITIES), api, size)
         targets = [target(one.database_id, one.node_id) for one in repositories]
         heads = await histories.heads(targets, QUERY)
         assert all(isinstance(head, Fetched) for head in heads.values())
@@ -175,13 +175,13 @@ class Server:
 
     def histories(self, size: int = 100) -> Histories:
         """Return what is tested, before this server."""
-        return Histories(self.exchange(), api_at(ROOT), BatchSize(size))
+        return Histories(self.gateway(), api_at(ROOT), BatchSize(size))
 
-    def exchange(self) -> Exchange:
-        """Return an exchange with this server."""
+    def gateway(self) -> Gateway:
+        """Return a gateway to this server."""
         clock = StoppedClock(NOW)
         transport = ScriptedTransport(self.answer, [ROOT])
-        return Exchange(transport, self.quota, clock, IDENTITIES, sleep=clock.sleep)
+        return Gateway(transport, self.quota, clock, IDENTITIES, sleep=clock.sleep)
 
     def answer(self, request: Request) -> Answer:
         """Answer one request."""
@@ -439,9 +439,9 @@ async def test_parents_are_requested_with_every_page(parents: bool) -> None:  # 
 async def test_a_history_that_is_too_long_is_not_paged(count: int, paged: bool) -> None:  # noqa: FBT001
     """Over 10,000 commits of a year are counted by GitHub's own statistics, and no page of them is requested."""
     server = served(Line(count))
-    exchange, clock = server.exchange(), StoppedClock(NOW)
-    histories = Histories(exchange, api_at(ROOT), BatchSize(100))
-    details = DetailsRefresh(exchange, clock, api_at(ROOT), Cadence(), False, histories, asyncio.Semaphore(8))
+    gateway, clock = server.gateway(), StoppedClock(NOW)
+    histories = Histories(gateway, api_at(ROOT), BatchSize(100))
+    details = DetailsRefresh(gateway, clock, api_at(ROOT), Cadence(), False, histories, asyncio.Semaphore(8))
     records = await details.refresh([target(1)], Purpose.BACKGROUND, merges=True)
     days = {record.source: record.values for record in records}[Source.COMMITS]
     assert isinstance(days, CommitDays)
