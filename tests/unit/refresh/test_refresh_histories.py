@@ -178,8 +178,10 @@ class Server:
         return Histories(self.gateway(), api_at(ROOT), BatchSize(size))
 
     def gateway(self) -> Gateway:
-        """Return an gateway with this server."""
-        return Gateway(ScriptedTransport(self.answer, [ROOT]), self.quota, StoppedClock(NOW), IDENTITIES)
+        """Return a gateway to this server."""
+        clock = StoppedClock(NOW)
+        transport = ScriptedTransport(self.answer, [ROOT])
+        return Gateway(transport, self.quota, clock, IDENTITIES, sleep=clock.sleep)
 
     def answer(self, request: Request) -> Answer:
         """Answer one request."""
@@ -285,9 +287,10 @@ async def test_opaque_cursors_lead_from_page_to_page() -> None:
         (Line(350, place_of=lambda place: place - 20), [[99, 199, 299], [99], [199], [299]]),
         (Line(350, place_of=lambda place: place + 1), [[99, 199, 299], [99], [199], [299]]),
         (Line(350, place_of=lambda place: 0), [[99, 199, 299], [99], [199], [299]]),
+        (Line(300, place_of=lambda place: 100), [[99, 199], [99], [199]]),
         (Line(290, per_page=80), [[99, 199], [99], [179], [259]]),
     ],
-    ids=["duplicates", "gaps", "first page", "smaller pages"],
+    ids=["overlaps", "gaps", "first page", "the page before", "smaller pages"],
 )
 async def test_computed_cursors_that_lead_elsewhere(line: Line, rounds: list[list[int]]) -> None:
     """Where pages requested together overlap or leave gaps, the history is read again page by page."""
@@ -323,7 +326,7 @@ async def test_commits_that_are_missing_for_good(line: Line, came: int, announce
 
 
 @pytest.mark.parametrize("opaque", [False, True])
-@pytest.mark.parametrize("count", [150, 250, 950])
+@pytest.mark.parametrize("count", [150, 200, 300, 950])
 async def test_a_server_that_repeats_a_page(count: int, opaque: bool) -> None:  # noqa: FBT001
     """The same page again and again ends as malformed, after no more pages than the history has."""
     server = served(Line(count, opaque=opaque, stuck=True))
@@ -360,6 +363,17 @@ async def test_a_quota_that_is_spent_between_two_pages() -> None:
     _, outcomes = await read(server)
     assert outcomes[1] == Deferred(NOW + timedelta(minutes=30), "quota")
     assert len(server.pages) == 1
+
+
+async def test_a_page_may_wait_a_moment_for_the_quota() -> None:
+    """A history that was begun is completed seconds later, where a head would be deferred."""
+    soon = RetryAt(NOW + timedelta(seconds=2), "quota")
+    server = served(Line(350))
+    server.quota.refusals.extend([None, soon])
+    _, outcomes = await read(server)
+    assert is_whole(outcomes[1], server.lines["R_1"])
+    server.quota.refusals.append(soon)
+    assert await server.histories().heads([target(1)], QUERY) == {1: Deferred(soon.until, "quota")}
 
 
 @pytest.mark.parametrize("number", [1, 2])
