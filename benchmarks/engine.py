@@ -39,11 +39,12 @@ ROUND = 36 * timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What one pass came to."""
+    """What one pass came to. ``elapsed``: on the clock that engine and simulator share, pauses passed over included."""
 
     counted: Counted
     seconds: float
     cpu: float
+    elapsed: timedelta
 
 
 def settings_for(
@@ -96,11 +97,12 @@ def import_packages(store: SqlStore, now: datetime, packages: int, folder: Path)
 async def measured(simulator: SimulatorProcess, timeline: Timeline, work: Awaitable[None]) -> Stretch:
     """Do ``work``, and count what it took."""
     simulator.forget()
-    cpu, began = own_cpu() - timeline.cpu, time.monotonic()
+    cpu, began, at = own_cpu() - timeline.cpu, time.monotonic(), timeline.now()
     await work
     return Stretch(
         cpu=own_cpu() - timeline.cpu - cpu,
         seconds=time.monotonic() - began,
+        elapsed=timeline.now() - at,
         counted=simulator.summary(),
     )
 

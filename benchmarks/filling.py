@@ -15,8 +15,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, insert, text
 
-from fetcher.domain.commit_weeks import DAYS_KEPT
-from fetcher.domain.model import Source
+from fetcher.domain.commit_weeks import commit_days
+from fetcher.domain.model import Commit, DueReason, Source
 from fetcher.domain.scheduling import phase
 from fetcher.simulator import history as told
 from fetcher.simulator.project import Project, ProjectStatus
@@ -95,12 +95,16 @@ _COMPRESSED = (
         FROM slots
     )
     SELECT package_id, source, CASE source WHEN 'github' THEN whole ELSE :now - 86400 * :scale END AS answered,
-        whole, due, revision FROM moments""",
+        whole, due, due_reason, revision FROM moments""",
     "TRUNCATE source_states",
     "DROP INDEX ix_source_states_due",
-    """INSERT INTO source_states (package_id, source, answered_at, observed_at, whole_at, due_at, revision, outcome)
+    """INSERT INTO source_states
+        (package_id, source, answered_at, observed_at, whole_at, due_at, due_reason, revision, outcome)
     SELECT package_id, source, to_timestamp(answered), to_timestamp(answered), to_timestamp(whole), to_timestamp(due),
-        revision, 'fetched' FROM compressed ORDER BY package_id, source""",
+        due_reason, revision, 'fetched' FROM compressed ORDER BY package_id, source""",
+    """UPDATE source_states SET due_reason = 'settling',
+        due_at = to_timestamp(:now + 86400 * :scale * (package_id * 104729 % 997) / 997.0)
+    WHERE source = 'contributors' AND package_id * 7919 % 10000 < :settling * 10000""",
     """CREATE INDEX ix_source_states_due ON source_states (source, due_at, package_id) WHERE due_at IS NOT NULL""",
     """UPDATE freshness SET last_fetched = to_timestamp(answered) FROM compressed
     WHERE freshness.package_id = compressed.package_id AND source = 'github'""",
@@ -108,9 +112,12 @@ _COMPRESSED = (
 )
 
 
-def compress(engine: Engine, now: datetime, scale: float, recheck: timedelta) -> None:
-    """Make the days of a filled PostgreSQL shorter: every slot and re-check where the planner puts it in such days."""
-    given = {"now": now.timestamp(), "scale": scale, "recheck": recheck.total_seconds()}
+def compress(engine: Engine, now: datetime, scale: float, recheck: timedelta, settling: float = 0) -> None:
+    """Make the days of a filled PostgreSQL shorter: every slot and re-check where the planner puts it in such days.
+
+    ``settling``: this share of the lists of contributors confirms yesterday's histories, at any time of the day.
+    """
+    given = {"now": now.timestamp(), "scale": scale, "recheck": recheck.total_seconds(), "settling": settling}
     with engine.begin() as connection:
         for statement in _COMPRESSED:
             needed = {name: value for name, value in given.items() if f":{name}" in statement}
@@ -228,14 +235,17 @@ def _statistics(repository: Repository) -> Row:
 def _details(filling: Filling, repository: Repository) -> Row:
     today = filling.now.date()
     if not filling.details or repository.history.tip is None:
-        return {"contributors": [], "days_start": today - timedelta(days=DAYS_KEPT), "day_counts": ()}
+        days = commit_days((), today, 0, merges=True)
+        return {"contributors": [], "days_start": days.start, "day_counts": days.counts, "commit_count": 0}
     commits = repository.history.commits()
     people, _ = told.contributors(commits)
-    weeks = told.commit_activity(commits, today)
+    read = (Commit(one.oid, one.author.login, one.authored_at.date(), one.is_merge) for one in commits)
+    days = commit_days(read, today, len(commits), merges=True)
     return {
         "contributors": [[one.author.login, one.contributions] for one in people],
-        "days_start": weeks[0].start.date(),
-        "day_counts": tuple(count for week in weeks for count in week.days),
+        "days_start": days.start,
+        "day_counts": days.counts,
+        "commit_count": days.total,
     }
 
 
@@ -287,6 +297,7 @@ def _states(filling: Filling, package_id: int, repository: Repository, project: 
             revision=head,
             whole_at=answered if own else whole - filling.recheck,
             due_at=due - filling.overdue if own else whole,
+            due_reason=DueReason.SLOT if own else DueReason.RECHECK,
         )
     since = filling.now - filling.recheck * phase(package_id)
     quarantined = project.status is ProjectStatus.QUARANTINED
@@ -297,6 +308,7 @@ def _states(filling: Filling, package_id: int, repository: Repository, project: 
         revision=QUARANTINED if quarantined else str(project.serial),
         whole_at=since,
         due_at=since + filling.recheck * (1 + _SPREAD * _phase(package_id)),
+        due_reason=DueReason.RECHECK,
     )
 
 

@@ -30,12 +30,13 @@ from fetcher.wiring import open_store
 CORE_PER_HOUR = 5_000
 """GitHub's primary quota of REST for a token: the limit that binds a first pass (FACTS.md, section 3)."""
 
-REQUESTS_A_PACKAGE = 2
+REQUESTS_A_PACKAGE = 1
+"""A list of contributors; histories and statistics come over GraphQL."""
 LEAST_USE = 0.95
 _MARGIN = 0.25
 """Of an hour: the last one that counts is over when the next begins."""
 _STARTS_WITHIN = 180.0
-REST_ROUTES = ("contributors", "commit_activity", "compare", "repository", "participation", "user")
+REST_ROUTES = ("contributors", "repository", "participation", "user")
 
 
 @dataclass(frozen=True, slots=True)

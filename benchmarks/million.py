@@ -4,6 +4,9 @@ A catalogue that stands as after its first pass is written into PostgreSQL; 5 % 
 its projects have a new release. Then Celery workers and beat refresh it, in compressed time: the day, GitHub's hour and
 minute, and every wait are shorter by the same factor, and so are answers. A stretch of the day is run and each of its
 parts measured by itself: what a package costs is the same in all of them, so the day is the stretch, repeated.
+
+``--shrink 8`` fills an eighth of the packages and gives them intervals an eighth as long. As many fall due, move and
+are re-checked in an hour, so quotas and workers have the same to do; the database is smaller.
 """
 
 from __future__ import annotations
@@ -36,9 +39,11 @@ from fetcher.store import open_engine
 from fetcher.wiring import open_parts
 
 DAY = timedelta(days=1)
-RECHECKS = 90
-"""Days between two whole re-checks: at 30, a million packages' re-checks alone take 67,000 of the day's 120,000 REST
-requests, and with the moved heads more than there are."""
+RECHECKS = 30
+"""Days between two full re-checks: the default of ``FETCHER_RECHECK_INTERVAL``."""
+NEWCOMERS = 0.2
+"""Share of the moved heads whose lists of contributors confirm the history a day later."""
+RELEASED = 0.01
 STATISTICS_TAKE, OTHERS_TAKE = 2.0, 0.2
 """Seconds of a real hour that an answer takes beside what the simulator needs for it: a hundred repositories by
 GraphQL, and anything else. What the simulator and the line need weighs as many times more as the hour is shorter."""
@@ -90,13 +95,30 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def measure(url: str, packages: int, hour: float, hours: float, parts: int, processes: int, folder: Path) -> Day:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run: a catalogue of ``packages``, ``shrink`` times smaller and faster, of which ``moved`` have moved."""
+
+    packages: int
+    hour: float
+    hours: float
+    parts: int
+    processes: int
+    moved: float
+    shrink: int
+
+    @property
+    def stored(self) -> int:
+        return self.packages // self.shrink
+
+
+def measure(url: str, plan: Plan, folder: Path) -> Day:
     """Refresh for so many hours of the day's own time."""
-    scale = hour / 3600
+    hour, scale = plan.hour, plan.hour / 3600
     slower = {"kind": "latency", "route": "graphql", "seconds": (STATISTICS_TAKE - OTHERS_TAKE) * scale}
     options = ["--latency", f"{OTHERS_TAKE * scale:.4f}", "--fault", json.dumps(slower)]
-    with redis_server() as redis_url, simulator(packages, *options, hour=hour) as upstreams:
-        day = DAY * scale
+    with redis_server() as redis_url, simulator(plan.stored, *options, hour=hour) as upstreams:
+        day = DAY * scale / plan.shrink
         more: dict[str, object] = {
             "refresh_interval": round(day.total_seconds()),
             "recheck_interval": round((RECHECKS * day).total_seconds()),
@@ -104,20 +126,20 @@ def measure(url: str, packages: int, hour: float, hours: float, parts: int, proc
         environment = settings_for(upstreams, folder, redis_url, url, **more)
         environment["FETCHER_LOG_LEVEL"] = "WARNING"
         say = Console(stderr=True).log
-        churned = upstreams.act("churn", heads=0.05, releases=0.01)
+        churned = upstreams.act("churn", heads=plan.moved, releases=RELEASED)
         say(f"{len(churned['pushed']):,} heads moved, {len(churned['released']):,} releases")
         engine = open_engine(url)
-        compress(engine, datetime.now(UTC), scale, RECHECKS * DAY)
+        compress(engine, datetime.now(UTC), scale / plan.shrink, RECHECKS * DAY, plan.moved * NEWCOMERS)
         say("slots compressed")
         root = asyncio.run(_ask_root(environment))
         say(f"root: {root}")
         upstreams.forget()
         server = redis.Redis.from_url(redis_url)
-        with workers(os.environ | environment, processes, folder) as running:
+        with workers(os.environ | environment, plan.processes, folder) as running:
             time.sleep(_WARM * hour)
             samples = [_sample(engine, running, server, day)]
-            for _ in range(parts):
-                time.sleep(hours * hour / parts)
+            for _ in range(plan.parts):
+                time.sleep(plan.hours * hour / plan.parts)
                 if not running.run():
                     raise RuntimeError(f"the workers ended: {(folder / 'worker.log').read_text()[-2000:]}")
                 samples.append(_sample(engine, running, server, day))
@@ -230,6 +252,7 @@ def lines(found: Day, packages: int, hour: float) -> list[str]:
     return [
         f"{count:,} packages in {hours:.2f} hours of the day: a million in {packages / (count / hours):.1f} hours",
         f"points: {counted.points}; limits tripped {counted.tripped}, while told to wait {counted.asked_while_waiting}",
+        f"requests: {', '.join(f'{route} {sum(of.values()):,}' for route, of in counted.routes.items())}",
         f"most requests in flight {found.most_in_flight}",
         f"hours since the answer: median {median:.1f}, 95 of 100 below {most:.1f}, oldest {oldest:.1f}",
         f"worker CPU {1000 * (last.cpu - first.cpu) / max(count, 1):.2f} ms a package",
@@ -240,23 +263,26 @@ def lines(found: Day, packages: int, hour: float) -> list[str]:
     ]
 
 
-def main(
+def main(  # noqa: PLR0913, PLR0917 - one parameter an option, as Typer reads them
     packages: Annotated[int, typer.Option(min=1000, help="How many packages.")] = 1_000_000,
     hour: Annotated[float, typer.Option(min=10, help="Seconds that an hour lasts.")] = 240,
     hours: Annotated[float, typer.Option(min=0.1, help="How much of the day to run, in its own hours.")] = 2,
     parts: Annotated[int, typer.Option(min=1, help="Parts of the stretch to measure apart.")] = 4,
     processes: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    moved: Annotated[float, typer.Option(min=0, max=1, help="Share of the heads that move in a day.")] = 0.05,
+    shrink: Annotated[int, typer.Option(min=1, help="So many times fewer packages, refreshed as much oftener.")] = 1,
     database: Annotated[str | None, typer.Option(help="A PostgreSQL that is filled already; it is changed.")] = None,
 ) -> None:
     """Part of a day of a million packages: what each costs, and that it costs the same throughout."""
     console = Console(width=180)
+    plan = Plan(packages, hour, hours, parts, processes, moved, shrink)
     with _folder() as folder:
         if database is not None:
-            found = measure(database, packages, hour, hours, parts, processes, folder)
+            found = measure(database, plan, folder)
         else:
             with postgres() as server:
-                url = filled(server, Filling(packages, datetime.now(UTC), recheck=RECHECKS * DAY))
-                found = measure(url, packages, hour, hours, parts, processes, folder)
+                url = filled(server, Filling(plan.stored, datetime.now(UTC), recheck=RECHECKS * DAY))
+                found = measure(url, plan, folder)
     console.print(parts_table(found, hour), *lines(found, packages, hour), sep="\n")
 
 

@@ -1,16 +1,17 @@
-"""``python -m benchmarks.plan``: what `fetcher simulate --plan` says beside what the simulator counts, pass by pass.
+"""``python -m benchmarks.plan``: what ``fetcher simulate --plan`` states beside what the simulator counts, by pass.
 
-The plan is given what no constant can tell — how many heads moved, how many lists had a second page — from the
-simulated world itself; what is compared is how many requests and points the engine makes of that. A day takes 1,440
+The plan is given what no constant states, how many heads moved and how many lists and histories have further pages,
+from the simulated world itself; compared is how many requests and points the engine makes of that. A day takes 1,440
 plans a minute apart, so that batches fill as in production.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import func, select
 
 from benchmarks.engine import (
     ROUND,
@@ -29,17 +31,23 @@ from benchmarks.engine import (
     settings_of,
 )
 from benchmarks.figures import Figures
-from benchmarks.passes import NEWCOMER_EVERY, Course
+from benchmarks.passes import Course
 from benchmarks.processes import end_well, redis_server
+from benchmarks.pushes import push_anywhere
 from benchmarks.simulated import simulator
 from benchmarks.timeline import Timeline
+from fetcher.domain.model import DueReason, Source
 from fetcher.domain.scheduling import Cadence
-from fetcher.sizing import Answers, Catalogue, Cost, Pass, Policy, Workers, daily_pass, first_pass
+from fetcher.sizing import Answers, Catalogue, Cost, Policy, Workers, daily_pass, first_pass
+from fetcher.store.schema import source_states
+from fetcher.upstreams.github.queries import MAX_NODES, PAGE_SIZE
+from fetcher.wiring import Parts
 
 WITHIN = 0.05
 """The plan may be wrong by so much, or by ``A_FEW``."""
 A_FEW = 5
 _NEVER = timedelta(days=36_500)
+_CONFIRMS = (DueReason.SETTLING, DueReason.ORDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class Line:
 
 
 async def compare(packages: int, folder: Path, hour: float, *, a_day: bool = True) -> list[Line]:
-    """A first pass, a day in which nothing moves, and a pass after 5 % of heads have moved and 2 % were released."""
+    """Measure a first pass, a day in which nothing moves, and 5 % of heads moved, 2 % released, and the day after."""
     with redis_server() as redis_url, simulator(packages, hour=hour) as upstreams:
         settings = settings_of(settings_for(upstreams, folder, redis_url))
         timeline = Timeline(upstreams)
@@ -65,39 +73,61 @@ async def compare(packages: int, folder: Path, hour: float, *, a_day: bool = Tru
             slugs = import_packages(parts.store, timeline.now(), packages, folder)
             course = Course(parts, timeline, upstreams, packages, ())
             policy = Policy(Cadence(recheck=_NEVER), settings.serial_threshold)
-            given = (policy, Answers(), Workers(1, 1, 1))
+            given = (policy, Answers(histories=MAX_NODES), Workers(1, 1, 1))
             world = Catalogue(packages, moved=0, released=0)
 
             first = await course.measured("first pass", refresh_all(parts, timeline))
-            world = replace(world, further_pages=first.extra_pages / packages)
-            lines = _lines(first, first_pass(world, *given, cold=False))
+            pages = _commit_pages(parts, slugs)
+            world = replace(world, further_pages=first.extra_pages / packages, commit_pages=sum(pages) / packages)
+            lines = _lines(first, first_pass(world, *given).cost)
+            timeline.advance(ROUND)
+            await refresh_all(parts, timeline)
 
             if a_day:
-                timeline.advance(ROUND)
-                await refresh_all(parts, timeline)
                 still = await course.measured("a day, nothing moved", refresh_by_the_minute(parts, timeline))
-                lines += _lines(still, daily_pass(world, *given))
+                lines += _lines(still, daily_pass(world, *given).cost)
 
             timeline.advance(ROUND)
-            moved = await course.churned(slugs)
+            moved = await course.moved("5 % moved, 2 % released", push_anywhere(upstreams, 0))
+            waiting = _waiting_lists(parts)
+            after = await course.next_day("5 % moved, 2 % released, and the day after", moved)
             churned = replace(
                 world,
                 moved=moved.moved / packages,
                 released=moved.released / packages,
-                newcomers=1 / NEWCOMER_EVERY,
+                newcomers=waiting / moved.moved,
+                moved_commit_pages=world.commit_pages,
             )
-            lines += _lines(replace(moved, name="5 % moved, 2 % released"), daily_pass(churned, *given), at_once=True)
-            return lines
+            planned = [daily_pass(one, *given, at_once=True).cost for one in (churned, world)]
+            both = Cost(*(sum(figures) for figures in zip(*map(astuple, planned), strict=True)))
+            return lines + _lines(after, both)
 
 
-def _lines(found: Figures, planned: Pass, *, at_once: bool = False) -> list[Line]:
-    """``at_once``: all was due in one moment, so that every batch was full, which a day's are not."""
-    cost = replace(planned.cost, graphql=-(-found.packages // 100)) if at_once else planned.cost
-    counted = Cost(found.stretch.counted.points.get("graphql", 0), found.rest_points, found.pypi)
-    return [
-        Line(found.name, what, getattr(cost, name), getattr(counted, name))
-        for name, what in (("graphql", "GraphQL points"), ("rest", "REST points"), ("pypi", "PyPI requests"))
-    ]
+def _waiting_lists(parts: Parts) -> int:
+    """Return how many lists of contributors are to confirm what a history could not settle."""
+    confirms = select(func.count()).where(
+        source_states.c.source == Source.CONTRIBUTORS, source_states.c.due_reason.in_(_CONFIRMS)
+    )
+    with parts.engine.connect() as connection:
+        return connection.execute(confirms).scalar_one()
+
+
+def _commit_pages(parts: Parts, slugs: Sequence[str]) -> list[int]:
+    """Return how many pages of commits beyond the first the history of each package has."""
+    stored = [package.commit_days for package in map(parts.store.package, slugs) if package is not None]
+    return [max(0, math.ceil(sum(days.counts) / PAGE_SIZE) - 1) for days in stored if days is not None]
+
+
+def _lines(found: Figures, planned: Cost) -> list[Line]:
+    """Return a line a figure of ``found`` and the pass that caused it."""
+    counted = [one.stretch.counted for one in (found, found.cause) if one is not None]
+    figures = {
+        "GraphQL points": (planned.graphql, sum(one.points.get("graphql", 0) for one in counted)),
+        "GraphQL queries": (planned.queries, sum(one.asked("github", "graphql") for one in counted)),
+        "REST points": (planned.rest, sum(one.points.get("core", 0) for one in counted)),
+        "PyPI requests": (planned.pypi, sum(one.asked("pypi") for one in counted)),
+    }
+    return [Line(found.name, what, *pair) for what, pair in figures.items()]
 
 
 def table(lines: Sequence[Line]) -> Table:

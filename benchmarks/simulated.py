@@ -53,6 +53,11 @@ class Counted:
     def requests(self) -> int:
         return self.asked("github") + self.asked("pypi")
 
+    @property
+    def not_ready(self) -> int:
+        """Requests that GitHub answered with 202."""
+        return sum(by_status.get("202", 0) for by_status in self.routes.values())
+
 
 class SimulatorProcess:
     """A running simulator: its addresses, and its control API."""

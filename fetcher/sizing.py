@@ -1,13 +1,14 @@
-"""How long a pass takes and what it costs, on paper: a catalogue's size in, requests, points and hours out. Pure.
+"""Compute what a pass costs and how long it takes: a catalogue's size in, requests, points and hours out. Pure.
 
-The figures are those that the engine itself goes by: the ledger's limits and pace, the batches, the cadence. What no
-constant can tell, how repositories and answers are, is ``Catalogue`` and ``Answers``, with the defaults that the
-benchmarks measured. ``benchmarks/plan.py`` and the tests hold all of this against a simulated run.
+The figures are the engine's own: the ledger's limits and pace, the lanes and their batches, the cadence. What no
+constant states is in ``Catalogue`` and ``Answers``, with defaults. ``benchmarks/plan.py`` and the tests compare the
+result with a simulated run.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -15,13 +16,27 @@ from fetcher.domain.model import Purpose
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.messages import Resource
 from fetcher.quota.limits import DOCUMENTED, EffectiveLimits, Limits, affordable_at, effective_limits
-from fetcher.refresh.dispatch import GRAPHQL_LANE
+from fetcher.refresh.dispatch import GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE, Lane
 from fetcher.upstreams.github.batching import QUICK_SECONDS, BatchSize
+from fetcher.upstreams.github.histories import FIRST_SIZE
+from fetcher.upstreams.github.queries import PAGE_SIZE
 
 MOVED = 0.05
 RELEASED = 0.01
+NEWCOMERS = 0.2
+COMMIT_PAGES = 0.3
+"""Pages of commits beyond the first, a history."""
+MOVED_COMMIT_PAGES = 4.0
+"""The same of a package that moves: the more commits a year, the more often it does."""
+HISTORIES = 50
+"""Histories in a query. GitHub publishes no time for them; the engine adapts to the answers."""
 
 _DAY = timedelta(days=1)
+_CONNECTIONS_A_POINT = 100
+"""GraphQL's primary cost: connection requests divided by this and rounded, at least one."""
+_HEAD_CONNECTIONS = 2
+"""A head's number of commits, and the first page of its history."""
+_PAGE_CONNECTIONS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +48,29 @@ class Catalogue:
     """Share of the packages whose default branch has another head."""
     released: float = RELEASED
     """Share of the packages whose project has changed on the index."""
-    newcomers: float = 0.2
-    """Share of the moved ones where the comparison leaves the contributors open: a new author, or a tie."""
+    newcomers: float = NEWCOMERS
+    """Share of the moved ones whose list of contributors confirms the history: a new author, a tie, a forced push."""
     further_pages: float = 0.02
     """Pages of contributors beyond the first, a list."""
+    commit_pages: float = COMMIT_PAGES
+    """Pages of a year's commits beyond the first, a history: of any package."""
+    moved_commit_pages: float = MOVED_COMMIT_PAGES
+    """Pages of a year's commits beyond the first, a history: of those that have moved."""
+    merges: bool = True
+    """Whether merges count. If not, each commit's parents are requested, a connection a commit."""
     projects: float = 1.0
     """Share of the packages that have a project."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """How many seconds answers take. GraphQL's are what the size of batches adapts to."""
+    """Seconds that answers take. The size of GraphQL's batches adapts to them; ``histories`` is what it adapts to."""
 
     graphql: float = QUICK_SECONDS
     rest: float = 0.5
     pypi: float = 0.2
+    histories: int = HISTORIES
+    """Histories, or further pages, in one query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +88,28 @@ class Policy:
 
     cadence: Cadence = field(default_factory=Cadence)
     serial_threshold: int = 500
+    plan_interval: timedelta = timedelta(minutes=1)
     identities: int = 1
     limits: Limits = DOCUMENTED
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a pass asks. A GraphQL query of a batch is one point, and so is a REST request."""
+    """What a pass requests. ``graphql`` is points; a REST request is one point."""
 
     graphql: int
+    queries: int
     rest: int
     pypi: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """Response seconds of a pass, in all."""
+
+    graphql: float
+    rest: float
+    pypi: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +127,7 @@ class Pass:
 
     name: str
     cost: Cost
-    seconds: Answers
-    """Of answering, in all."""
+    seconds: Seconds
     bounds: tuple[Bound, ...]
 
     @property
@@ -106,29 +139,46 @@ class Pass:
         return self.binding.takes
 
 
-def first_pass(of: Catalogue, policy: Policy, answers: Answers, workers: Workers, *, cold: bool) -> Pass:
-    """Everything is asked for the first time, all of it due at once. ``cold``: GitHub has to compute its statistics."""
+def first_pass(of: Catalogue, policy: Policy, answers: Answers, workers: Workers) -> Pass:
+    """Return the pass in which everything is requested for the first time, all of it due at once.
+
+    The history of a head is requested twice: with all its pages for the commits, and beside the list of contributors.
+    """
     projects = round(of.packages * of.projects)
-    lists = of.packages * (2 + of.further_pages + cold)
-    cost = Cost(
-        graphql=math.ceil(of.packages / GRAPHQL_LANE.batch) + _growing() * workers.processes,
-        rest=round(lists),
-        pypi=2 * projects + _roots(projects, policy),  # the JSON API, and the status from the Simple API
-    )
-    return _pass("first pass" + (", cold statistics" if cold else ""), cost, policy, answers, workers)
+    growing = workers.processes * (_growing(BatchSize()) + _growing(BatchSize(FIRST_SIZE), answers.histories))
+    queries = [
+        _Queries(growing, growing),
+        _statistics(of.packages, GRAPHQL_LANE.batch),
+        _histories(HISTORY_LANE, of.packages, 1, of.packages * of.commit_pages, of, answers),
+        _histories(LISTS_LANE, of.packages, 1, 0, of, answers),
+    ]
+    rest = of.packages * (1 + of.further_pages)
+    index = 2 * projects + _roots(projects, policy)  # the JSON API, and the status from the Simple API
+    return _pass("first pass", _cost(queries, rest, index), policy, answers, workers)
 
 
-def daily_pass(of: Catalogue, policy: Policy, answers: Answers, workers: Workers) -> Pass:
-    """One interval of the steady state: what moved, and the part of the slow re-checks that falls into it."""
+def daily_pass(of: Catalogue, policy: Policy, answers: Answers, workers: Workers, *, at_once: bool = False) -> Pass:
+    """Return one interval of the steady state: what has moved, and the slow re-checks that fall into the interval.
+
+    Packages come due evenly over the interval, and each plan claims what is due by then. ``at_once``: all of them are
+    due at one moment, as after an outage, so that batches are full.
+    """
     projects = round(of.packages * of.projects)
-    rechecked = policy.cadence.interval / policy.cadence.recheck
-    lists = of.packages * (rechecked * (2 + of.further_pages) + of.moved * (1 + of.newcomers * (1 + of.further_pages)))
-    asked = of.released if projects > policy.serial_threshold else 1.0
-    cost = Cost(
-        graphql=math.ceil(of.packages / _filled(of.packages)),
-        rest=round(lists),
-        pypi=round(projects * (asked + 2 * rechecked)) + _roots(projects, policy),
-    )
+    share = policy.cadence.interval / policy.cadence.recheck
+    moved, rechecked = of.packages * of.moved, of.packages * share
+    confirmed = moved * of.newcomers
+    plans = 1.0 if at_once else policy.cadence.interval / policy.plan_interval
+    statistics = _statistics(of.packages, GRAPHQL_LANE.batch if at_once else _filled(of.packages))
+    found = min(plans, statistics.queries, moved)
+    pages = moved * of.moved_commit_pages + rechecked * of.commit_pages
+    queries = [
+        statistics,
+        _histories(HISTORY_LANE, moved + rechecked, _either(plans, found, rechecked), pages, of, answers),
+        _histories(LISTS_LANE, confirmed + rechecked, _either(plans, min(found, confirmed), rechecked), 0, of, answers),
+    ]
+    requested = of.released if projects > policy.serial_threshold else 1.0
+    rest = (confirmed + rechecked) * (1 + of.further_pages)
+    cost = _cost(queries, rest, round(projects * (requested + 2 * share)) + _roots(projects, policy))
     return _pass("a day" if policy.cadence.interval == _DAY else "an interval", cost, policy, answers, workers)
 
 
@@ -155,13 +205,67 @@ def _roots(projects: int, policy: Policy) -> int:
     return int(projects > policy.serial_threshold)
 
 
-def _growing() -> int:
-    """Queries that a fresh process sends beyond the full ones, until its batches have grown."""
-    size, more = BatchSize(), 0
-    while size.size < GRAPHQL_LANE.batch:
+def _growing(size: BatchSize, full: int = GRAPHQL_LANE.batch) -> int:
+    """Return the queries that a new process sends beyond the full ones, until its batches have grown."""
+    more = 0
+    while size.size < full:
         size.answered(size.size, 0)
         more += 1
     return more
+
+
+@dataclass(frozen=True, slots=True)
+class _Queries:
+    """GraphQL queries and their points. Both are averages, not whole numbers."""
+
+    queries: float
+    points: float
+
+
+def _cost(queries: Sequence[_Queries], rest: float, index: int) -> Cost:
+    points, number = sum(one.points for one in queries), sum(one.queries for one in queries)
+    return Cost(round(points), round(number), round(rest), index)
+
+
+def _statistics(packages: int, filled: float) -> _Queries:
+    number = math.ceil(packages / filled)
+    return _Queries(number, number)
+
+
+def _histories(lane: Lane, items: float, occasions: float, pages: float, of: Catalogue, answers: Answers) -> _Queries:
+    """Return the queries for ``items`` histories and ``pages`` further pages, due on so many occasions.
+
+    On each occasion the lane claims what is due, in batches. A batch sends its heads, then all its further pages; each
+    of the two takes whole queries.
+    """
+    if not items or not occasions:
+        return _Queries(0, 0)
+    batch = min(max(items / occasions, 1.0), lane.batch)
+    claims = items / batch
+    parents = 0 if of.merges else PAGE_SIZE
+    heads = _batched(batch, _HEAD_CONNECTIONS + parents, answers.histories)
+    further = _batched(pages / claims, _PAGE_CONNECTIONS + parents, answers.histories)
+    return _Queries(claims * (heads.queries + further.queries), claims * (heads.points + further.points))
+
+
+def _batched(items: float, connections: int, size: int) -> _Queries:
+    """Return the queries of one batch: ``items`` of so many connections each, ``size`` in a query.
+
+    Less than one item on average is the chance of a query for one.
+    """
+    full, rest = divmod(items, size)
+    last, chance = max(rest, 1.0), min(rest, 1.0)
+    points = full * _points(size * connections) + chance * _points(last * connections)
+    return _Queries(full + chance, points)
+
+
+def _points(connections: float) -> int:
+    return max(1, math.floor(connections / _CONNECTIONS_A_POINT + 0.5))
+
+
+def _either(plans: float, some: float, others: float) -> float:
+    """Return how many of ``plans`` find something due, of two kinds that come due independently."""
+    return plans * (1 - (1 - min(some / plans, 1)) * (1 - min(others / plans, 1)))
 
 
 def _filled(packages: int) -> float:
@@ -170,7 +274,7 @@ def _filled(packages: int) -> float:
 
 
 def _pass(name: str, cost: Cost, policy: Policy, answers: Answers, workers: Workers) -> Pass:
-    seconds = Answers(cost.graphql * answers.graphql, cost.rest * answers.rest, cost.pypi * answers.pypi)
+    seconds = Seconds(cost.queries * answers.graphql, cost.rest * answers.rest, cost.pypi * answers.pypi)
     return Pass(
         name,
         cost,
@@ -179,19 +283,20 @@ def _pass(name: str, cost: Cost, policy: Policy, answers: Answers, workers: Work
     )
 
 
-def _github(cost: Cost, seconds: Answers, policy: Policy) -> list[Bound]:
+def _github(cost: Cost, seconds: Seconds, policy: Policy) -> list[Bound]:
     each = policy.identities
     graphql, core = (
         effective_limits(policy.limits, resource, Purpose.BACKGROUND, "")
         for resource in (Resource.GRAPHQL, Resource.CORE)
     )
-    asked = ((Resource.GRAPHQL, graphql, cost.graphql), (Resource.CORE, core, cost.rest))
+    hourly = ((Resource.GRAPHQL, graphql, cost.graphql), (Resource.CORE, core, cost.rest))
+    by_minute = ((Resource.GRAPHQL, graphql, cost.queries), (Resource.CORE, core, cost.rest))
     both = seconds.graphql + seconds.rest
     return [
-        *(Bound("points an hour", resource, _hourly(points / each, own)) for resource, own, points in asked),
+        *(Bound("points an hour", resource, _hourly(points / each, own)) for resource, own, points in hourly),
         *(
             Bound("points a minute", resource, _windows(points / each, own.points, own))
-            for resource, own, points in asked
+            for resource, own, points in by_minute
         ),
         Bound(
             "response seconds a minute",
@@ -203,7 +308,7 @@ def _github(cost: Cost, seconds: Answers, policy: Policy) -> list[Bound]:
     ]
 
 
-def _index(cost: Cost, seconds: Answers, limits: Limits) -> list[Bound]:
+def _index(cost: Cost, seconds: Seconds, limits: Limits) -> list[Bound]:
     """An index knows no identities: there is one quota, our own courtesy."""
     own = effective_limits(limits, Resource.PYPI, Purpose.BACKGROUND, "")
     return [
@@ -212,8 +317,8 @@ def _index(cost: Cost, seconds: Answers, limits: Limits) -> list[Bound]:
     ]
 
 
-def _busy(seconds: Answers, workers: Workers) -> Bound:
-    """A process has one batch in hand at a time: a query, or some repositories or projects concurrency."""
+def _busy(seconds: Seconds, workers: Workers) -> Bound:
+    """A process has one batch in hand at a time: a query, or some repositories or projects abreast."""
     waits = seconds.graphql + seconds.rest / workers.repository_concurrency + seconds.pypi / workers.project_concurrency
     return Bound("worker processes that wait for answers", None, timedelta(seconds=waits / workers.processes))
 

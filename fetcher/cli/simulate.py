@@ -1,6 +1,6 @@
-"""``fetcher simulate``: the simulator, and with ``--plan`` only its arithmetic: what a catalogue will cost.
+"""``fetcher simulate``: the simulator; with ``--plan``, what a catalogue costs, computed from the engine's figures.
 
-The simulator knows nothing of Fetcher, and is to stay so; what plans with the engine's own figures is therefore here.
+The simulator imports nothing of Fetcher, so the plan is here and not there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from fetcher.quota.limits import DOCUMENTED, Limits
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.command import simulate as serve
 from fetcher.sizing import (
+    COMMIT_PAGES,
+    HISTORIES,
     MOVED,
+    MOVED_COMMIT_PAGES,
+    NEWCOMERS,
     RELEASED,
     Answers,
     Bound,
@@ -32,12 +36,12 @@ from fetcher.sizing import (
     first_pass,
     most_packages,
 )
+from fetcher.upstreams.github.queries import MAX_NODES
 from fetcher.wiring import PROJECT_CONCURRENCY, REPOSITORY_CONCURRENCY
 
 Given: TypeAlias = tuple[Catalogue, Policy, Answers, Workers]
 
 _PLANNED = 1_000_000
-_HELPS = "What helps: a longer FETCHER_RECHECK_INTERVAL or FETCHER_REFRESH_INTERVAL, another identity, more workers"
 
 
 def share(text: str) -> float:
@@ -52,7 +56,7 @@ def share(text: str) -> float:
     return part
 
 
-def _simulate(
+def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as Typer reads them
     plan: Annotated[
         bool, typer.Option("--plan", help="Serve nothing: print what a pass over --packages takes and costs.")
     ] = False,
@@ -62,6 +66,22 @@ def _simulate(
     released: Annotated[
         float, typer.Option(parser=share, metavar="SHARE", help="With --plan: packages with a release a day.")
     ] = RELEASED,
+    newcomers: Annotated[
+        float,
+        typer.Option(parser=share, metavar="SHARE", help="With --plan: of the moved, those with a new contributor."),
+    ] = NEWCOMERS,
+    commit_pages: Annotated[
+        float, typer.Option(min=0, help="With --plan: further pages of 100 commits in the year, a package.")
+    ] = COMMIT_PAGES,
+    moved_commit_pages: Annotated[
+        float, typer.Option(min=0, help="With --plan: the same of a package that has moved.")
+    ] = MOVED_COMMIT_PAGES,
+    histories: Annotated[
+        int, typer.Option(min=1, max=MAX_NODES, help="With --plan: histories in a query.")
+    ] = HISTORIES,
+    without_merges: Annotated[
+        bool, typer.Option("--without-merges", help="With --plan: as if participation left merge commits out.")
+    ] = False,
     identities: Annotated[int, typer.Option(min=1, help="With --plan: accounts whose quota is spent.")] = 1,
     quota: Annotated[
         int, typer.Option(min=1, help="With --plan: points an hour of each; an App's may be 12500.")
@@ -80,13 +100,21 @@ def _simulate(
     if not plan:
         serve(**serving)
         return
-    catalogue = Catalogue(serving["packages"] or _PLANNED, moved, released)
+    catalogue = Catalogue(
+        serving["packages"] or _PLANNED,
+        moved,
+        released,
+        newcomers,
+        commit_pages=commit_pages,
+        moved_commit_pages=moved_commit_pages,
+        merges=not without_merges,
+    )
     latency = serving["latency"]
-    answers = Answers(latency, latency, latency) if latency else Answers()
+    answers = Answers(latency, latency, latency, histories) if latency else Answers(histories=histories)
     settings = read_settings()
     policy = _policy(settings, identities, quota)
     given = (catalogue, policy, answers, Workers(workers, REPOSITORY_CONCURRENCY, PROJECT_CONCURRENCY))
-    passes = [*(first_pass(*given, cold=cold) for cold in (False, True)), daily_pass(*given)]
+    passes = [first_pass(*given), daily_pass(*given)]
     most = most_packages(*given)
     if json:
         print_json(_as_json(given, passes, most))
@@ -110,14 +138,15 @@ simulate = _with_options_of(serve, _simulate)
 def _policy(settings: Settings, identities: int, quota: int) -> Policy:
     cadence = Cadence(settings.refresh_interval, settings.recheck_interval)
     limits = Limits(primary=quota).scaled(settings.window_scale)
-    return Policy(cadence, settings.serial_threshold, identities, limits)
+    return Policy(cadence, settings.serial_threshold, settings.plan_interval, identities, limits)
 
 
 def _print(given: Given, passes: list[Pass], most: int) -> None:
     catalogue, policy, answers, asking = given
     costs = plain_table("", *(one.name for one in passes))
     rows: dict[str, Callable[[Pass], str]] = {
-        "GraphQL queries, a point each": lambda one: f"{one.cost.graphql:,}",
+        "GraphQL points": lambda one: f"{one.cost.graphql:,}",
+        "GraphQL queries": lambda one: f"{one.cost.queries:,}",
         "GraphQL answering": lambda one: _span(timedelta(seconds=one.seconds.graphql)),
         "REST requests, a point each": lambda one: f"{one.cost.rest:,}",
         "PyPI requests": lambda one: f"{one.cost.pypi:,}",
@@ -132,7 +161,9 @@ def _print(given: Given, passes: list[Pass], most: int) -> None:
     interval, recheck = policy.cadence.interval, policy.cadence.recheck
     out.print(
         f"{catalogue.packages:,} packages each {_span(interval)}, {catalogue.moved:.1%} moved and "
-        f"{catalogue.released:.1%} released; lists asked whole each {_span(recheck)}\n"
+        f"{catalogue.released:.1%} released; lists requested again each {_span(recheck)}\n"
+        f"{answers.histories} histories a query; further pages of commits: {catalogue.commit_pages:g} a history, "
+        f"{catalogue.moved_commit_pages:g} of the moved, of which {catalogue.newcomers:.0%} have a new contributor\n"
         f"{policy.identities} x {policy.limits.primary:,} points an hour, {asking.processes} worker processes; "
         f"answers take {answers.graphql:g} s (GraphQL), {answers.rest:g} s (REST), {answers.pypi:g} s (PyPI)\n"
     )

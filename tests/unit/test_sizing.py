@@ -18,7 +18,7 @@ from fetcher.sizing import Answers, Catalogue, Pass, Policy, Workers, daily_pass
 HOUR = timedelta(hours=1)
 POLICY = Policy()
 MANY = Workers(processes=1_000, repository_concurrency=8, project_concurrency=6)
-PLAIN = Catalogue(1_000_000, further_pages=0)
+PLAIN = Catalogue(1_000_000, further_pages=0, commit_pages=0, moved_commit_pages=0)
 
 
 def bound(one: Pass, name: str, resource: Resource | None) -> float:
@@ -40,28 +40,64 @@ def test_the_ledger_and_the_simulator_go_by_the_same_figures() -> None:
 
 
 def test_what_a_million_packages_cost() -> None:
-    """Whole batches; two lists, and a third question of cold statistics; both of an index's APIs, and its root."""
+    """Full batches: statistics a hundred to the point, histories fifty, asked twice; both of an index's APIs."""
     one = Workers(1, 8, 6)
-    warm, cold = (first_pass(PLAIN, POLICY, Answers(), one, cold=cold) for cold in (False, True))
-    assert (warm.cost.graphql, warm.cost.rest, warm.cost.pypi) == (10_002, 2_000_000, 2_000_001)
-    assert cold.cost.rest == 3_000_000
+    first = first_pass(PLAIN, POLICY, Answers(), one)
+    growing = 2 + 5
+    assert (first.cost.graphql, first.cost.rest, first.cost.pypi) == (10_000 + 40_000 + growing, 1_000_000, 2_000_001)
 
-    day = daily_pass(replace(PLAIN, moved=0.05, released=0.01, newcomers=0), POLICY, Answers(), one)
-    assert day.cost.graphql == 10_000
-    assert day.cost.rest == round(50_000 + 2_000_000 / 30)
+    day = daily_pass(replace(PLAIN, moved=0.05, released=0.01, newcomers=0.2), POLICY, Answers(), one)
+    histories, beside_lists = 50_000 + 1_000_000 / 30, 10_000 + 1_000_000 / 30
+    # A plan a minute finds 58 histories and 30 lists due: a full query of 50 and one for the rest; one query.
+    assert day.cost.graphql == pytest.approx(10_000 + 2 * 1_440 + 1_440, rel=0.001)
+    assert histories / 1_440 == pytest.approx(58, abs=0.2)
+    assert day.cost.rest == round(beside_lists)
     assert day.cost.pypi == round(10_000 + 2_000_000 / 30) + 1
+
+
+def test_a_million_packages_fit_into_a_day_up_to_a_tenth_of_them_moving() -> None:
+    """With the defaults: one identity, re-checks each 30 days, two processes, the stated spread of commits."""
+    two = Workers(2, 8, 6)
+    for moved in (0.05, 0.10):
+        assert daily_pass(Catalogue(1_000_000, moved), POLICY, Answers(), two).takes < timedelta(days=1)
+
+
+def test_further_pages_of_commits_go_together() -> None:
+    """The 30 further pages of a hundred histories are one query, a point."""
+    (without, with_) = (
+        first_pass(replace(PLAIN, packages=10_000, commit_pages=pages), POLICY, Answers(), MANY).cost.graphql
+        for pages in (0, 0.3)
+    )
+    assert with_ - without == 100
+
+
+def test_parents_cost_a_connection_a_commit() -> None:
+    """Where merges do not count, a history costs 102 connections instead of 2, and a further page 101."""
+    of = replace(PLAIN, packages=1_000, commit_pages=0.5, merges=False)
+    cost = first_pass(of, POLICY, Answers(), Workers(1, 8, 6)).cost
+    # 20 queries of 50 with the commits and 20 beside the lists, 51 points each; 10 queries of 50 further pages, 51 too.
+    assert cost.graphql == 10 + 7 + 20 * 51 + 20 * 51 + 10 * 51
+    assert cost.queries == 10 + 7 + 20 + 20 + 10
+
+
+def test_batches_are_as_full_as_what_is_due_at_once() -> None:
+    """275 moved packages: three batches after an outage; by the minute, five of the hundred that a query gathers."""
+    of = Catalogue(5_500, moved=0.05, newcomers=0, moved_commit_pages=0)
+    after_outage, usual = (daily_pass(of, _never(), Answers(), MANY, at_once=at_once) for at_once in (True, False))
+    assert after_outage.cost.graphql == 55 + 6  # 2.75 claims of two queries of 50
+    assert usual.cost.graphql == 55 + 55
 
 
 def test_graphql_alone_takes_180_000_repositories_an_hour_less_our_share() -> None:
     """Answers of 2 s: 60 seconds of answering a minute are 30 queries, of which the background takes 95 %."""
-    day = daily_pass(PLAIN, POLICY, Answers(graphql=2), MANY)
+    day = daily_pass(replace(PLAIN, moved=0), _never(), Answers(graphql=2), MANY)
     assert 1_000_000 / bound(day, "response seconds a minute", Resource.GRAPHQL) == pytest.approx(0.95 * 180_000)
 
 
 def test_rest_is_paced_by_the_hour() -> None:
-    """A tenth of the quota goes at once; what is more, in step with the hour, and never the last hundredth."""
+    """A tenth of the quota goes at once; the rest in step with the hour, and never the last hundredth."""
     for requests, hours in ((400, 0), (500, 0), (2_750, 0.5), (4_950, 0.99), (9_900, 1.99), (118_800, 23.99)):
-        one = daily_pass(replace(PLAIN, packages=requests, moved=1, newcomers=0), _never(), Answers(), MANY)
+        one = daily_pass(replace(PLAIN, packages=requests, moved=1, newcomers=1), _never(), Answers(), MANY)
         assert one.cost.rest == requests
         assert bound(one, "points an hour", Resource.CORE) == pytest.approx(hours, abs=0.011)
 

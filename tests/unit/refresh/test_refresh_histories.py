@@ -15,18 +15,13 @@ from typing import Any
 
 import pytest
 
-from fetcher.commits import history_start, rolling_weeks
-from fetcher.exchange import Exchange
-from fetcher.gate import History
-from fetcher.github.history import Head
-from fetcher.github.requests import Api, api_at
-from fetcher.model import DETAIL_SOURCES, Commit, CommitDays, Purpose, RepoRef, Source, Target, Upstream
-from fetcher.outcome import Deferred, Fetched, Malformed, Throttled, Transient
-from fetcher.planner import Cadence
+from fetcher.domain.commit_weeks import history_start, rolling_weeks
+from fetcher.domain.model import DETAIL_SOURCES, Commit, CommitDays, Purpose, RepoRef, Source, Target, Upstream
+from fetcher.domain.outcome import Deferred, Fetched, Malformed, Throttled, Transient
+from fetcher.domain.scheduling import Cadence
+from fetcher.http.gateway import Gateway
+from fetcher.http.messages import Answer, Request, Route
 from fetcher.quota import RetryAt
-from fetcher.refresh.batches import BatchOutcome, BatchSize
-from fetcher.refresh.details import DetailsRefresh
-from fetcher.refresh.histories import MOST_PAGES, Histories, HistoryQuery, history_of
 from fetcher.simulator import history as simulated
 from fetcher.simulator.credentials import DEFAULT_TOKEN
 from fetcher.simulator.git_log import git_log, limited
@@ -35,7 +30,12 @@ from fetcher.simulator.limits import Limits
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.server import Service, Settings
 from fetcher.simulator.world import World
-from fetcher.wire import Answer, Request, Route
+from fetcher.upstreams.github.batching import BatchOutcome, BatchSize
+from fetcher.upstreams.github.change_detection import History
+from fetcher.upstreams.github.details import DetailsRefresh
+from fetcher.upstreams.github.histories import MOST_PAGES, Histories, HistoryQuery, history_of
+from fetcher.upstreams.github.readers.history import Head
+from fetcher.upstreams.github.requests import Api, api_at
 from tests.fakes import GenerousQuota, ScriptedTransport, SimulatorTransport, StoppedClock, answer
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
@@ -98,7 +98,7 @@ async def test_every_commit_comes_once_and_in_order(opaque: bool, rounds: int) -
     async with aclosing(SimulatorTransport(service, DEFAULT_TOKEN)) as transport:
         api = Api(transport.github, f"{transport.github}/graphql", "github.com")
         size = BatchSize(100)
-        histories = Histories(Exchange(transport, GenerousQuota(), clock, IDENTITIES), api, size)
+        histories = Histories(Gateway(transport, GenerousQuota(), clock, IDENTITIES), api, size)
         targets = [target(one.database_id, one.node_id) for one in repositories]
         heads = await histories.heads(targets, QUERY)
         assert all(isinstance(head, Fetched) for head in heads.values())
@@ -175,11 +175,11 @@ class Server:
 
     def histories(self, size: int = 100) -> Histories:
         """Return what is tested, before this server."""
-        return Histories(self.exchange(), api_at(ROOT), BatchSize(size))
+        return Histories(self.gateway(), api_at(ROOT), BatchSize(size))
 
-    def exchange(self) -> Exchange:
-        """Return an exchange with this server."""
-        return Exchange(ScriptedTransport(self.answer, [ROOT]), self.quota, StoppedClock(NOW), IDENTITIES)
+    def gateway(self) -> Gateway:
+        """Return an gateway with this server."""
+        return Gateway(ScriptedTransport(self.answer, [ROOT]), self.quota, StoppedClock(NOW), IDENTITIES)
 
     def answer(self, request: Request) -> Answer:
         """Answer one request."""
@@ -425,9 +425,9 @@ async def test_parents_are_requested_with_every_page(parents: bool) -> None:  # 
 async def test_a_history_that_is_too_long_is_not_paged(count: int, paged: bool) -> None:  # noqa: FBT001
     """Over 10,000 commits of a year are counted by GitHub's own statistics, and no page of them is requested."""
     server = served(Line(count))
-    exchange, clock = server.exchange(), StoppedClock(NOW)
-    histories = Histories(exchange, api_at(ROOT), BatchSize(100))
-    details = DetailsRefresh(exchange, clock, api_at(ROOT), Cadence(), False, histories, asyncio.Semaphore(8))
+    gateway, clock = server.gateway(), StoppedClock(NOW)
+    histories = Histories(gateway, api_at(ROOT), BatchSize(100))
+    details = DetailsRefresh(gateway, clock, api_at(ROOT), Cadence(), False, histories, asyncio.Semaphore(8))
     records = await details.refresh([target(1)], Purpose.BACKGROUND, merges=True)
     days = {record.source: record.values for record in records}[Source.COMMITS]
     assert isinstance(days, CommitDays)
