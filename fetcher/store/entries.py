@@ -98,7 +98,7 @@ def complete_columns(entry: CatalogueEntry, addresses: Addresses) -> Columns:
 def filled_columns(stored: Mapping[str, Any], stated: Columns) -> Columns:
     """Return the stored columns, updated with the fields that an incomplete entry states.
 
-    The slug and title of such an entry are derived from its address. They replace only an empty title.
+    Such an entry's slug and title are derived from its address: the slug is ignored, the title fills an empty one.
     """
     columns = {name: stored[name] for name in stated}
     columns |= {name: stated[name] for name in _STATED if stated[name] is not None}

@@ -35,7 +35,7 @@ LOST = "the worker that had it ended without a word; ask again"
 
 
 def ask(connection: Connection, package_ids: Sequence[int], now: datetime, patience: Patience) -> list[Asked]:
-    """Return a request per package: a new one, unless one is open or one done was made within ``patience.join``."""
+    """Return a request per package: an open one, a done one made within ``patience.join``, or a new one."""
     wanted = list(dict.fromkeys(package_ids))
     new: set[str] = set()
     found: dict[int, RefreshRequest] = {}
@@ -137,7 +137,7 @@ def _insert_unless_open(connection: Connection, rows: Sequence[Mapping[str, Any]
 def _joinable(
     connection: Connection, package_ids: Sequence[int], now: datetime, patience: Patience
 ) -> dict[int, RefreshRequest]:
-    """Return the request to join, by package id: an open one, or one done within ``patience.join``."""
+    """Return the request to join, by package id: an open one, or a done one made within ``patience.join``."""
     done = and_(_R.state == RequestState.DONE.value, _R.asked_at > now - patience.join)
     found: dict[int, RefreshRequest] = {}
     for ids in chunks(package_ids):
