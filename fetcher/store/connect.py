@@ -31,8 +31,8 @@ _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
 def open_engine(url: str, *, pool_size: int = 5, patience: int | None = None) -> Engine:
     """Return an engine for ``url``; it connects on first use. Make one per process: connections do not survive a fork.
 
-    ``patience``: seconds to wait for the server, for a free connection or, on SQLite, for another process's lock.
-    Without it, the constants above apply. Raises ``ConfigError`` for an address that cannot be read.
+    ``patience``: seconds to wait for the server or for a free connection, instead of the constants above.
+    Raises ``ConfigError`` for an address that cannot be read.
     """
     address = _address(url)
     queue: dict[str, Any] = {"pool_size": pool_size, "pool_timeout": patience or POOL_SECONDS}

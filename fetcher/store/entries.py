@@ -124,7 +124,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def entry_of(row: Row[Any]) -> CatalogueEntry:
-    """The editors' fields of a stored package."""
+    """Return the editors' fields of a stored package."""
     stated = {name: getattr(row, name) for name in _STATED}
     return CatalogueEntry(slug=row.slug, title=row.title, id=row.id, extra=row.extra or {}, **stated)
 

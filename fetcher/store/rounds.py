@@ -1,4 +1,4 @@
-"""Periodic maintenance by id range: each call takes the next packages, at a cost independent of the catalogue's size."""
+"""Periodic maintenance by id range: the cost of a call does not depend on the catalogue's size."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def logins(contributors: list[Any] | None) -> tuple[str, ...] | None:
 
 
 def stats_of(row: Row[Any]) -> RepoStats | None:
-    """Return the repository's statistics of the last response; ``None`` before the first, even if some were imported."""
+    """Return the repository's statistics of the last response; ``None`` before the first, even with imported values."""
     if row.node_id is None:
         return None
     return RepoStats(**{name: getattr(row, name) for name in STATS})
