@@ -16,7 +16,18 @@ from typing import Any
 import pytest
 
 from fetcher.domain.commit_weeks import history_start, rolling_weeks
-from fetcher.domain.model import DETAIL_SOURCES, Commit, CommitDays, Purpose, RepoRef, Source, Target, Upstream
+from fetcher.domain.model import (
+    DETAIL_SOURCES,
+    Commit,
+    CommitDays,
+    DueReason,
+    Observed,
+    Purpose,
+    RepoRef,
+    Source,
+    Target,
+    Upstream,
+)
 from fetcher.domain.outcome import Deferred, Fetched, Malformed, Throttled, Transient
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.gateway import Gateway
@@ -124,6 +135,7 @@ class Line:
     oid: str = "f" * 40
     announced: int | None = None
     """What ``totalCount`` states, where it is not ``count``."""
+    pushed_at: str = "2026-03-18T11:00:00Z"
     opaque: bool = False
     per_page: int = 100
     """Commits of every page but the first, which always holds 100."""
@@ -207,7 +219,7 @@ class Server:
             "id": node_id,
             "databaseId": int(node_id.removeprefix("R_")),
             "isEmpty": False,
-            "pushedAt": "2026-03-18T11:00:00Z",
+            "pushedAt": line.pushed_at,
             "defaultBranchRef": {"target": tip},
         }
 
@@ -435,17 +447,43 @@ async def test_parents_are_requested_with_every_page(parents: bool) -> None:  # 
 # --- the caller ---------------------------------------------------------------------------------------------------
 
 
+async def refreshed(server: Server, claimed: Target) -> dict[Source, Observed]:
+    """Refresh the details of one package, and return what was observed of each source."""
+    gateway, clock = server.gateway(), StoppedClock(NOW)
+    histories = Histories(gateway, api_at(ROOT), BatchSize(100))
+    details = DetailsRefresh(gateway, clock, api_at(ROOT), Cadence(), False, histories, asyncio.Semaphore(8))
+    records = await details.refresh([claimed], Purpose.BACKGROUND, merges=True)
+    return {record.source: record for record in records if isinstance(record, Observed)}
+
+
 @pytest.mark.parametrize(("count", "paged"), [(100 * MOST_PAGES, True), (100 * MOST_PAGES + 1, False)])
 async def test_a_history_that_is_too_long_is_not_paged(count: int, paged: bool) -> None:  # noqa: FBT001
     """Over 10,000 commits of a year are counted by GitHub's own statistics, and no page of them is requested."""
     server = served(Line(count))
-    gateway, clock = server.gateway(), StoppedClock(NOW)
-    histories = Histories(gateway, api_at(ROOT), BatchSize(100))
-    details = DetailsRefresh(gateway, clock, api_at(ROOT), Cadence(), False, histories, asyncio.Semaphore(8))
-    records = await details.refresh([target(1)], Purpose.BACKGROUND, merges=True)
-    days = {record.source: record.values for record in records}[Source.COMMITS]
+    records = await refreshed(server, target(1))
+    days = records[Source.COMMITS].values
     assert isinstance(days, CommitDays)
     assert days.total == count
     assert sum(rolling_weeks(days, NOW.date())) == (count if paged else 52)
     assert sum(map(len, server.pages)) == (MOST_PAGES - 1 if paged else 0)
     assert [request.route for request in server.requests].count(Route.PARTICIPATION) == (not paged)
+
+
+@pytest.mark.parametrize(
+    ("pushed_at", "due_at"),
+    [
+        ("2026-03-18T00:00:00Z", datetime(2026, 3, 19, tzinfo=UTC)),
+        ("2026-03-17T23:59:59Z", NOW + timedelta(days=7)),
+    ],
+)
+async def test_weeks_from_participation_are_moved_on(pushed_at: str, due_at: datetime) -> None:
+    """Participation lacks today's commits and states weeks: it is requested again at midnight, or in a week."""
+    server = served(Line(100 * MOST_PAGES + 1, pushed_at=pushed_at))
+    record = (await refreshed(server, target(1)))[Source.COMMITS]
+    assert (record.due_at, record.due_reason) == (due_at, DueReason.WEEKS)
+
+
+async def test_weeks_from_a_history_need_no_further_request() -> None:
+    """Days that were counted from commits are exact on every later day, until the slow re-check."""
+    record = (await refreshed(served(Line(250)), target(1)))[Source.COMMITS]
+    assert record.due_reason is DueReason.RECHECK
