@@ -241,7 +241,8 @@ class DetailsRefresh:
             case Fetched(value=Contributors() | CommitDays() as values):
                 brought = Brought(values, revision, whole=whole)
             case Blocked(cause=BlockCause.TOO_LARGE):
-                brought = Brought(revision=revision, whole=True)
+                # Stored contributors stay those of their own head: what was pushed since is not in them.
+                brought = Brought(revision=None if target.contributors else revision, whole=True)
             case _:
                 brought = Brought()
         record = record_of(target, source, outcome, asked_at, self.cadence, brought)

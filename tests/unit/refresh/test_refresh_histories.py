@@ -20,11 +20,15 @@ from fetcher.domain.model import (
     DETAIL_SOURCES,
     Commit,
     CommitDays,
+    Contribution,
+    Contributors,
     DueReason,
     Observed,
+    OutcomeKind,
     Purpose,
     RepoRef,
     Source,
+    SourceState,
     Target,
     Upstream,
 )
@@ -41,8 +45,9 @@ from fetcher.simulator.limits import Limits
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.server import Service, Settings
 from fetcher.simulator.world import World
+from fetcher.store.states import fold
 from fetcher.upstreams.github.batching import BatchOutcome, BatchSize
-from fetcher.upstreams.github.change_detection import History
+from fetcher.upstreams.github.change_detection import Derived, History, derive
 from fetcher.upstreams.github.details import DetailsRefresh
 from fetcher.upstreams.github.histories import MOST_PAGES, Histories, HistoryQuery, history_of
 from fetcher.upstreams.github.readers.history import Head
@@ -53,6 +58,8 @@ NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 ROOT = "https://github.example"
 IDENTITIES = {Upstream.GITHUB: "account:1"}
 QUERY = HistoryQuery(history_start(NOW.date()), False, Purpose.BACKGROUND)
+DAY = timedelta(days=1)
+BOB = Contribution("bob", 5)
 DATED = "2026-03-01T12:00:00Z"
 
 
@@ -181,6 +188,7 @@ class Server:
     """May answer the query of this number about pages in the server's place."""
     vanished: frozenset[str] = frozenset()
     """Repositories whose head a forced push took away before its pages were requested."""
+    contributors: Answer = field(default_factory=lambda: answer([]))
     pages: list[list[tuple[str, str]]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     quota: GenerousQuota = field(default_factory=GenerousQuota)
@@ -200,8 +208,10 @@ class Server:
         self.requests.append(request)
         for line in self.lines.values():
             line.known = frozenset(line.handed_out)
-        if request.route != Route.HISTORY:
-            return answer({"all": [1] * 52} if request.route == Route.PARTICIPATION else [])
+        if request.route == Route.CONTRIBUTORS:
+            return self.contributors
+        if request.route == Route.PARTICIPATION:
+            return answer({"all": [1] * 52})
         variables = json.loads(request.body or b"")["variables"]
         if "ids" in variables:
             return answer({"data": {"nodes": [self._head(node_id) for node_id in variables["ids"]]}})
@@ -487,3 +497,24 @@ async def test_weeks_from_a_history_need_no_further_request() -> None:
     """Days that were counted from commits are exact on every later day, until the slow re-check."""
     record = (await refreshed(served(Line(250)), target(1)))[Source.COMMITS]
     assert record.due_reason is DueReason.RECHECK
+
+
+async def test_a_refused_list_describes_no_new_head() -> None:
+    """Authors of commits between the stored list and the one refused for its size are found after the next push."""
+    stored = SourceState(Source.CONTRIBUTORS, NOW - 40 * DAY, NOW - 40 * DAY, "old", due_at=NOW, lease="lease")
+    claimed = replace(target(1), states={Source.CONTRIBUTORS: stored}, contributors=Contributors((BOB,)))
+    server = served(Line(3))
+    server.contributors = answer({"message": "The history or contributor list is too large to list contributors"}, 403)
+    records = await refreshed(server, claimed)
+    assert records[Source.CONTRIBUTORS].outcome is OutcomeKind.BLOCKED
+    days = records[Source.COMMITS]
+    assert isinstance(days.values, CommitDays)
+    states = {
+        Source.CONTRIBUTORS: fold(stored, records[Source.CONTRIBUTORS]),
+        Source.COMMITS: fold(SourceState(Source.COMMITS, lease="lease"), days),
+    }
+    assert states[Source.COMMITS].revision == "f" * 40
+    authors = (("new", "cho"), ("f" * 40, "ann"), ("2", "ann"), ("1", "ann"))
+    history = History("new", 4, tuple(Commit(oid, login, NOW.date()) for oid, login in authors), NOW)
+    derived = derive(replace(claimed, states=states, commit_days=days.values), history)
+    assert derived == Derived(Contributors((BOB, Contribution("ann", 3), Contribution("cho", 1))), DueReason.SETTLING)
