@@ -16,7 +16,22 @@ from typing import Any
 import pytest
 
 from fetcher.domain.commit_weeks import history_start, rolling_weeks
-from fetcher.domain.model import DETAIL_SOURCES, Commit, CommitDays, Purpose, RepoRef, Source, Target, Upstream
+from fetcher.domain.model import (
+    DETAIL_SOURCES,
+    Commit,
+    CommitDays,
+    Contribution,
+    Contributors,
+    DueReason,
+    Observed,
+    OutcomeKind,
+    Purpose,
+    RepoRef,
+    Source,
+    SourceState,
+    Target,
+    Upstream,
+)
 from fetcher.domain.outcome import Deferred, Fetched, Malformed, Throttled, Transient
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.gateway import Gateway
@@ -30,8 +45,9 @@ from fetcher.simulator.limits import Limits
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.server import Service, Settings
 from fetcher.simulator.world import World
+from fetcher.store.states import fold
 from fetcher.upstreams.github.batching import BatchOutcome, BatchSize
-from fetcher.upstreams.github.change_detection import History
+from fetcher.upstreams.github.change_detection import Derived, History, derive
 from fetcher.upstreams.github.details import DetailsRefresh
 from fetcher.upstreams.github.histories import MOST_PAGES, Histories, HistoryQuery, history_of
 from fetcher.upstreams.github.readers.history import Head
@@ -42,6 +58,8 @@ NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 ROOT = "https://github.example"
 IDENTITIES = {Upstream.GITHUB: "account:1"}
 QUERY = HistoryQuery(history_start(NOW.date()), False, Purpose.BACKGROUND)
+DAY = timedelta(days=1)
+BOB = Contribution("bob", 5)
 DATED = "2026-03-01T12:00:00Z"
 
 
@@ -124,6 +142,7 @@ class Line:
     oid: str = "f" * 40
     announced: int | None = None
     """What ``totalCount`` states, where it is not ``count``."""
+    pushed_at: str = "2026-03-18T11:00:00Z"
     opaque: bool = False
     per_page: int = 100
     """Commits of every page but the first, which always holds 100."""
@@ -169,6 +188,7 @@ class Server:
     """May answer the query of this number about pages in the server's place."""
     vanished: frozenset[str] = frozenset()
     """Repositories whose head a forced push took away before its pages were requested."""
+    contributors: Answer = field(default_factory=lambda: answer([]))
     pages: list[list[tuple[str, str]]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     quota: GenerousQuota = field(default_factory=GenerousQuota)
@@ -188,8 +208,10 @@ class Server:
         self.requests.append(request)
         for line in self.lines.values():
             line.known = frozenset(line.handed_out)
-        if request.route != Route.HISTORY:
-            return answer({"all": [1] * 52} if request.route == Route.PARTICIPATION else [])
+        if request.route == Route.CONTRIBUTORS:
+            return self.contributors
+        if request.route == Route.PARTICIPATION:
+            return answer({"all": [1] * 52})
         variables = json.loads(request.body or b"")["variables"]
         if "ids" in variables:
             return answer({"data": {"nodes": [self._head(node_id) for node_id in variables["ids"]]}})
@@ -207,7 +229,7 @@ class Server:
             "id": node_id,
             "databaseId": int(node_id.removeprefix("R_")),
             "isEmpty": False,
-            "pushedAt": "2026-03-18T11:00:00Z",
+            "pushedAt": line.pushed_at,
             "defaultBranchRef": {"target": tip},
         }
 
@@ -435,17 +457,64 @@ async def test_parents_are_requested_with_every_page(parents: bool) -> None:  # 
 # --- the caller ---------------------------------------------------------------------------------------------------
 
 
+async def refreshed(server: Server, claimed: Target) -> dict[Source, Observed]:
+    """Refresh the details of one package, and return what was observed of each source."""
+    gateway, clock = server.gateway(), StoppedClock(NOW)
+    histories = Histories(gateway, api_at(ROOT), BatchSize(100))
+    details = DetailsRefresh(gateway, clock, api_at(ROOT), Cadence(), False, histories, asyncio.Semaphore(8))
+    records = await details.refresh([claimed], Purpose.BACKGROUND, merges=True)
+    return {record.source: record for record in records if isinstance(record, Observed)}
+
+
 @pytest.mark.parametrize(("count", "paged"), [(100 * MOST_PAGES, True), (100 * MOST_PAGES + 1, False)])
 async def test_a_history_that_is_too_long_is_not_paged(count: int, paged: bool) -> None:  # noqa: FBT001
     """Over 10,000 commits of a year are counted by GitHub's own statistics, and no page of them is requested."""
     server = served(Line(count))
-    gateway, clock = server.gateway(), StoppedClock(NOW)
-    histories = Histories(gateway, api_at(ROOT), BatchSize(100))
-    details = DetailsRefresh(gateway, clock, api_at(ROOT), Cadence(), False, histories, asyncio.Semaphore(8))
-    records = await details.refresh([target(1)], Purpose.BACKGROUND, merges=True)
-    days = {record.source: record.values for record in records}[Source.COMMITS]
+    records = await refreshed(server, target(1))
+    days = records[Source.COMMITS].values
     assert isinstance(days, CommitDays)
     assert days.total == count
     assert sum(rolling_weeks(days, NOW.date())) == (count if paged else 52)
     assert sum(map(len, server.pages)) == (MOST_PAGES - 1 if paged else 0)
     assert [request.route for request in server.requests].count(Route.PARTICIPATION) == (not paged)
+
+
+@pytest.mark.parametrize(
+    ("pushed_at", "due_at"),
+    [
+        ("2026-03-18T00:00:00Z", datetime(2026, 3, 19, tzinfo=UTC)),
+        ("2026-03-17T23:59:59Z", NOW + timedelta(days=7)),
+    ],
+)
+async def test_weeks_from_participation_are_moved_on(pushed_at: str, due_at: datetime) -> None:
+    """Participation lacks today's commits and states weeks: it is requested again at midnight, or in a week."""
+    server = served(Line(100 * MOST_PAGES + 1, pushed_at=pushed_at))
+    record = (await refreshed(server, target(1)))[Source.COMMITS]
+    assert (record.due_at, record.due_reason) == (due_at, DueReason.WEEKS)
+
+
+async def test_weeks_from_a_history_need_no_further_request() -> None:
+    """Days that were counted from commits are exact on every later day, until the slow re-check."""
+    record = (await refreshed(served(Line(250)), target(1)))[Source.COMMITS]
+    assert record.due_reason is DueReason.RECHECK
+
+
+async def test_a_refused_list_describes_no_new_head() -> None:
+    """Authors of commits between the stored list and the one refused for its size are found after the next push."""
+    stored = SourceState(Source.CONTRIBUTORS, NOW - 40 * DAY, NOW - 40 * DAY, "old", due_at=NOW, lease="lease")
+    claimed = replace(target(1), states={Source.CONTRIBUTORS: stored}, contributors=Contributors((BOB,)))
+    server = served(Line(3))
+    server.contributors = answer({"message": "The history or contributor list is too large to list contributors"}, 403)
+    records = await refreshed(server, claimed)
+    assert records[Source.CONTRIBUTORS].outcome is OutcomeKind.BLOCKED
+    days = records[Source.COMMITS]
+    assert isinstance(days.values, CommitDays)
+    states = {
+        Source.CONTRIBUTORS: fold(stored, records[Source.CONTRIBUTORS]),
+        Source.COMMITS: fold(SourceState(Source.COMMITS, lease="lease"), days),
+    }
+    assert states[Source.COMMITS].revision == "f" * 40
+    authors = (("new", "cho"), ("f" * 40, "ann"), ("2", "ann"), ("1", "ann"))
+    history = History("new", 4, tuple(Commit(oid, login, NOW.date()) for oid, login in authors), NOW)
+    derived = derive(replace(claimed, states=states, commit_days=days.values), history)
+    assert derived == Derived(Contributors((BOB, Contribution("ann", 3), Contribution("cho", 1))), DueReason.SETTLING)
