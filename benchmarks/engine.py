@@ -21,6 +21,7 @@ from benchmarks.timeline import Timeline
 from fetcher.intake import Entry, read_path
 from fetcher.logs import configure_logging
 from fetcher.model import Purpose
+from fetcher.ports import UNWATCHED, Watch
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore, open_engine, upgrade
 from fetcher.wiring import Parts, open_parts
@@ -76,9 +77,11 @@ def settings_of(environment: dict[str, str]) -> Settings:
 
 
 @asynccontextmanager
-async def engine(settings: Settings, timeline: Timeline, *, shared: bool = True) -> AsyncIterator[Parts]:
+async def engine(
+    settings: Settings, timeline: Timeline, *, shared: bool = True, watch: Watch = UNWATCHED
+) -> AsyncIterator[Parts]:
     """The parts of one worker."""
-    parts = await open_parts(settings, clock=timeline, shared=shared)
+    parts = await open_parts(settings, clock=timeline, shared=shared, watch=watch)
     try:
         yield parts
     finally:
