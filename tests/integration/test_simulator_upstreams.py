@@ -207,6 +207,19 @@ def test_participation_holds_merges_or_not_or_is_wrong(counting: Participation) 
     assert truth["commits"] == changes.repository_of(world, LESSCPY).history.count
 
 
+def test_an_old_branch_is_merged_by_an_action(simulator: Simulator, github: httpx.Client) -> None:
+    """With committed_age_days the branch's commits are listed behind the head of before, and compare has them all."""
+    before = github.get(f"/repos/{LESSCPY}/commits").json()[0]["sha"]
+    action = {"action": "push", "target": LESSCPY, "commits": 2, "login": "newcomer", "committed_age_days": 2000}
+    pushed = httpx.post(f"{simulator.url}/_simulator/actions", json=action).json()
+    listed = [one["sha"] for one in github.get(f"/repos/{LESSCPY}/commits?per_page=100").json()]
+    compared = github.get(f"/repos/{LESSCPY}/compare/{before}...main").json()
+
+    assert listed[:2] == [pushed["head"], before]
+    assert (compared["status"], compared["total_commits"]) == ("ahead", 3)
+    assert all(listed.index(one["sha"]) > 2 for one in compared["commits"][:2])
+
+
 def test_a_missing_default_branch_has_no_commits(simulator: Simulator, github: httpx.Client) -> None:
     """404 for the branch and for comparing with it; a commit is still found by its oid."""
     oid = github.get(f"/repos/{LESSCPY}/commits").json()[0]["sha"]

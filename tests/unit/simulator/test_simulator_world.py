@@ -291,6 +291,20 @@ def test_churn_is_the_same_for_the_same_seed() -> None:
     assert len(churned.released) == 8
 
 
+def test_churn_pushes_merges_and_old_branches() -> None:
+    """A fifth of the pushes end in a merge commit, a quarter of those with commits of days ago."""
+    before, world = synthetic(400, 1, Clock(NOW)), synthetic(400, 1, Clock(NOW))
+    added = []
+    for name in changes.churn(world, heads=0.5).pushed:
+        commits = changes.repository_of(world, name).history.commits()
+        added.append(commits[changes.repository_of(before, name).history.count :])
+    late = [commits for commits in added if commits[0].committed_at < NOW - timedelta(hours=12)]
+
+    assert 25 < sum(commits[-1].is_merge for commits in added) < 55
+    assert 4 < len(late) < 20
+    assert all(commits[-1].is_merge for commits in late)
+
+
 @pytest.mark.parametrize(
     ("versions", "latest"),
     [
