@@ -37,7 +37,7 @@ from fetcher.refresh.batches import BatchSize
 from fetcher.refresh.conductor import Conductor
 from fetcher.refresh.details import DetailsRefresh
 from fetcher.refresh.histories import FIRST_SIZE, Histories
-from fetcher.refresh.plan import Planner, lanes_for
+from fetcher.refresh.plan import PLANS_AHEAD, Planner, lanes_for
 from fetcher.refresh.projects import ProjectsRefresh
 from fetcher.refresh.serials import SerialsCheck
 from fetcher.refresh.statistics import StatisticsRefresh
@@ -51,9 +51,6 @@ T = TypeVar("T")
 REPOSITORIES_ABREAST = 8
 PROJECTS_ABREAST = 6
 """Requests at once of one process to each upstream; together they stay below the transport's own bound."""
-
-PLAN_HORIZON = 3
-"""Work is claimed for this many intervals between two plans."""
 
 SLOW_TO_TELL, TOLD_LATER = timedelta(seconds=5), timedelta(minutes=5)
 """A GitHub that took longer than this to not say whose a token is gets asked again after that."""
@@ -269,7 +266,7 @@ async def open_parts(
             identities,
             lanes_for(anonymous=anonymous),
             settings.lease,
-            PLAN_HORIZON * settings.plan_interval,
+            PLANS_AHEAD * settings.plan_interval,
             settings.refresh_interval,
         ),
         serials=SerialsCheck(store, exchange, clock, settings.pypi_url, cadence, settings.serial_threshold),
