@@ -25,7 +25,17 @@ from fetcher.domain.model import (
     Source,
     Target,
 )
-from fetcher.domain.outcome import BlockCause, Blocked, Deferred, Failure, Fetched, Malformed, Outcome
+from fetcher.domain.outcome import (
+    BlockCause,
+    Blocked,
+    Deferred,
+    Failure,
+    Fetched,
+    Malformed,
+    Outcome,
+    Overloaded,
+    Transient,
+)
 from fetcher.domain.records import Brought, at_recheck, deferred, nothing_in, record_of, replaced
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.gateway import Gateway
@@ -37,6 +47,7 @@ from fetcher.upstreams.github.change_detection import (
     SETTLES_AFTER,
     History,
     derive,
+    follow_ups,
     needs_list,
     settle,
     to_request,
@@ -49,7 +60,7 @@ MAX_PAGES = 50
 """GitHub names at most 500 authors' addresses; this is ten times that, and an end to a list that never ends."""
 
 HISTORY_FAILURES = 3
-"""After so many failures in a row a repository's weeks come from participation: its history is too much to read."""
+"""After so many failures in a row a repository is requested over REST: its history is too much to read."""
 
 WHOLE_WEEK = timedelta(days=7)
 """Participation answers in weeks: they are exact again, moved on by one, after this."""
@@ -71,7 +82,7 @@ class DetailsRefresh:
         """Return records of the claimed detail sources of ``targets``; ``merges`` states whether merges count."""
         ready = [target for target in targets if target.repo is not None and target.head_oid is not None]
         if self.anonymous:
-            lists = await asyncio.gather(*(self._over_rest(target, purpose) for target in ready))
+            lists = await asyncio.gather(*(self._over_rest(t, purpose, self._due(t)) for t in ready))
             return [record for records in lists for record in records]
         return await self._from_history([t for t in ready if self._due(t)], purpose, merges=merges)
 
@@ -91,7 +102,9 @@ class DetailsRefresh:
         known = {target.package_id: target for target in targets if target.node_id}
         for package_id, answer in answers.items():
             target = known[package_id]
-            if not isinstance(answer, Fetched):
+            if isinstance(answer, Overloaded | Transient | Malformed) and self._is_unreadable(target):
+                records += await self._over_rest(target, purpose, self._not_current(target))
+            elif not isinstance(answer, Fetched):
                 records += self._failed(target, answer, now)
             elif (other := replaced(target, answer.value.database_id)) is not None:
                 records += self._failed(target, other, now)
@@ -105,6 +118,14 @@ class DetailsRefresh:
 
     def _failed(self, target: Target, outcome: Failure | Deferred, now: datetime) -> list[Record]:
         return [self._record(target, source, outcome, now) for source in self._due(target)]
+
+    def _is_unreadable(self, target: Target) -> bool:
+        """Return whether a history failed so often in a row that its repository is requested over REST instead."""
+        return any(target.state(source).failures >= HISTORY_FAILURES for source in self._due(target))
+
+    def _not_current(self, target: Target) -> tuple[Source, ...]:
+        """Return the sources that are due, and contributors if they are not of the head and no history derives them."""
+        return tuple(dict.fromkeys((*self._due(target), *follow_ups(target, target.head_oid))))
 
     def _commits_wanted(self, target: Target, head: Head) -> bool:
         """Return whether the weeks are to be counted: they are due, or the head is not the stored one."""
@@ -128,10 +149,12 @@ class DetailsRefresh:
         if self._commits_wanted(target, head):
             weeks = await self._weeks(target, head, read, query, now)
             if Source.COMMITS in target.claimed or isinstance(weeks, Fetched):
-                counted = self._record(target, Source.COMMITS, weeks, now, revision=head.oid)
-                if isinstance(counted, Observed) and counted.values is not None and not isinstance(read, Fetched):
-                    counted = _moved_on(counted, head.pushed_at or target.head_committed_at)
-                records.append(counted)
+                record = self._record(target, Source.COMMITS, weeks, now, revision=head.oid)
+                records.append(
+                    record
+                    if isinstance(read, Fetched)
+                    else _moved_on(record, head.pushed_at or target.head_committed_at)
+                )
         if target.repo and Source.CONTRIBUTORS in target.claimed and needs_list(target, now):
             records.append(await self._listed(target, target.repo, history, query.purpose))
         elif (derived := derive(target, history)) is not None:
@@ -170,13 +193,13 @@ class DetailsRefresh:
 
     # without a credential
 
-    async def _over_rest(self, target: Target, purpose: Purpose) -> list[Record]:
-        """Request one repository's details; nothing is derived, for there is no history without a credential."""
+    async def _over_rest(self, target: Target, purpose: Purpose, sources: Sequence[Source]) -> list[Record]:
+        """Request these of one repository's details; nothing is derived, for there is no history."""
         if target.repo is None:
             return []
         records: list[Record] = []
         async with self.concurrency:
-            for source in self._due(target):
+            for source in sources:
                 asked_at = self.clock.now()
                 if source is Source.CONTRIBUTORS:
                     people = await self._contributors(target.repo, purpose)
@@ -186,9 +209,9 @@ class DetailsRefresh:
                 else:
                     weeks = await self._participation(target.repo, purpose)
                     record = self._record(target, source, weeks, asked_at, revision=target.head_oid)
-                    if isinstance(record, Observed) and record.values is not None:
-                        record = _moved_on(record, target.head_committed_at)
-                records.append(record)
+                    record = _moved_on(record, target.head_committed_at)
+                if source in target.claimed or (isinstance(record, Observed) and record.values is not None):
+                    records.append(record)
         return records
 
     async def _contributors(self, repo: RepoRef, purpose: Purpose) -> Outcome[Contributors]:
@@ -270,11 +293,13 @@ def _is_young(target: Target, now: datetime) -> bool:
     return target.head_committed_at is not None and now - target.head_committed_at < LIST_LAG
 
 
-def _moved_on(record: Observed, committed_at: datetime | None) -> Observed:
+def _moved_on(record: Observed | Deferral, committed_at: datetime | None) -> Observed | Deferral:
     """Return a record of participation due when its weeks are to be moved on though the head stays.
 
     Participation leaves out today's commits, which only the next day's answer counts; and it answers in weeks.
     """
+    if not isinstance(record, Observed) or record.values is None:
+        return record
     at = record.observed_at
     midnight = datetime.combine(at.date(), time(), at.tzinfo)
     is_of_today = committed_at is not None and committed_at >= midnight

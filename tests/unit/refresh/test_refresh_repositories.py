@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from fetcher.domain.commit_weeks import rolling_weeks
-from fetcher.domain.model import Contribution, Contributors, RepoRef
+from fetcher.domain.model import Contribution, Contributors, DueReason, RepoRef
 from fetcher.http.messages import Answer, Request
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Facts, Push, push
+from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.repository import Block, NodeIds
 from fetcher.upstreams.github.change_detection import SETTLES_AFTER
 from tests.fakes import answer
@@ -260,10 +261,52 @@ async def test_a_history_that_fails_again_and_again_gives_way_to_participation(h
     await house.work()
     assert house.requests() == {"participation": 1}
     assert house.state("alpha", COMMITS).failures == 0
-    stored = house.get("alpha").commit_days
-    assert stored is not None
-    assert list(rolling_weeks(stored, house.clock.today())) == weeks(house, "alpha")
+    assert weeks_shown(house, "alpha") == weeks(house, "alpha")
+    for days in (1, 8, 8):
+        house.clock.advance(days * DAY)
+        for _ in range(4):
+            await house.work()
+            house.clock.advance(30 * MINUTE)
+        assert house.state("alpha", COMMITS).due_reason is DueReason.WEEKS
+        assert weeks_shown(house, "alpha") == weeks(house, "alpha")
     house.transport.interfere = real
+
+
+def weeks_shown(house: House, slug: str) -> list[int]:
+    days = house.get(slug).commit_days
+    assert days is not None
+    return list(rolling_weeks(days, house.clock.today()))
+
+
+async def test_a_head_that_never_answers_gives_way_to_rest(house: House) -> None:
+    """A repository whose history GitHub cannot answer at all is requested over REST, its contributors included."""
+    await first_pass(house, "alpha", "beta")
+    house.tomorrow()
+    for name in ("alpha", "beta"):
+        push(house.world, f"octo/{name}", Push(login="newcomer", age=9 * DAY))
+    house.service.state.faults.add(
+        Rule(
+            kind=Kind.PARTIAL_ERROR,
+            operation="Heads",
+            package="octo/alpha",
+            message="Something went wrong while executing",
+        )
+    )
+    await house.work()
+    is_true(house, "beta")
+    for failures in (1, 2, 3):
+        assert house.state("alpha", COMMITS).failures == failures
+        house.clock.advance(30 * MINUTE)
+        house.requests()
+        await house.work()
+    assert house.requests() == {"graphql": 1, "participation": 1, "contributors": 1}
+    is_true(house, "alpha")
+    assert house.get("alpha").observed.last_fetched == house.clock.now()
+    assert house.state("alpha", COMMITS).due_reason is DueReason.WEEKS
+    house.service.state.faults.clear()
+    house.clock.advance(2 * DAY)
+    await house.work()
+    is_true(house, "alpha")
 
 
 async def test_a_missing_repository(house: House) -> None:
