@@ -24,10 +24,11 @@ from fetcher.upstreams.github.queries import PAGE_SIZE
 MOVED = 0.05
 RELEASED = 0.01
 NEWCOMERS = 0.2
-COMMIT_PAGES = 0.3
-"""Pages of commits beyond the first, a history."""
+COMMIT_PAGES = 0.25
+"""Pages of commits beyond the first, a history: two packages in five have commits in the year, log-normally
+distributed with a median of 10 and a 90th percentile of 150, as the simulator invents them."""
 MOVED_COMMIT_PAGES = 4.0
-"""The same of a package that moves: the more commits a year, the more often it does."""
+"""The same of a package that moves, by the same spread: the more commits a year, the more often it does."""
 HISTORIES = 50
 """Histories in a query. GitHub publishes no time for them; the engine adapts to the answers."""
 

@@ -30,7 +30,7 @@ from fetcher.quota import Quota, QuotaStatus
 from fetcher.quota.limits import Limits
 from fetcher.quota.memory import MemoryQuota
 from fetcher.quota.redis import RedisQuota
-from fetcher.refresh.dispatch import Dispatcher, lanes_for
+from fetcher.refresh.dispatch import PLANS_AHEAD, Dispatcher, lanes_for
 from fetcher.refresh.service import RefreshService
 from fetcher.settings import Settings
 from fetcher.store import SqlStore, is_current, open_engine, upgrade
@@ -51,9 +51,6 @@ T = TypeVar("T")
 REPOSITORY_CONCURRENCY = 8
 PROJECT_CONCURRENCY = 6
 """Concurrent requests of one process to each upstream; together they stay below the transport's own bound."""
-
-PLAN_HORIZON = 3
-"""Work is claimed for this many intervals between two plans."""
 
 SLOW_LOOKUP, RETRY_LOOKUP_AFTER = timedelta(seconds=5), timedelta(minutes=5)
 """If an unsuccessful identity lookup took longer than the first, wait the second before the next."""
@@ -264,7 +261,7 @@ async def open_parts(
     pace = Pace(
         cadence_of(settings),
         settings.lease,
-        PLAN_HORIZON * settings.plan_interval,
+        PLANS_AHEAD * settings.plan_interval,
         settings.refresh_interval,
         settings.serial_threshold,
         patience,

@@ -5,6 +5,7 @@ Whatever is due stays in the store, where it is counted, ordered and cheap; the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,23 +28,31 @@ class Lane:
     """This share of the interval ahead of its time a package may be claimed, to fill a batch."""
 
 
-GRAPHQL_LANE = Lane((Source.GITHUB,), Resource.GRAPHQL, 100, 50, look_ahead=1 / 8)
+PLANS_AHEAD = 3
+"""Intervals between two plans that a planner looks ahead: what is claimed has been served by then."""
+
+GRAPHQL_LANE = Lane((Source.GITHUB,), Resource.GRAPHQL, 100, 100, look_ahead=1 / 8)
 """Slots are spread over the day, so a minute has four of 5,500 packages. Asked for by themselves they would cost the
-point that a hundred cost; so the first that is due takes along all those of the next three hours."""
+point that a hundred cost; so the first that is due takes along all those of the next three hours. A request serves a
+whole batch: with 50, every other plan cut one in two, 58 points where 55 are enough."""
 
 REST_LANE = Lane((Source.GITHUB,), Resource.CORE, 10, 0.5)
 """Without a token: a repository and its newest commit are two requests."""
 
-HISTORY_LANE = Lane((Source.COMMITS,), Resource.GRAPHQL, 100, 20)
-"""Heads that have moved: their histories bring commits and, derived, contributors. A query holds fewer of them."""
+HISTORY_LANE = Lane((Source.COMMITS,), Resource.GRAPHQL, 100, 50)
+"""Heads that have moved: their histories bring commits and, derived, contributors. 50 of them cost one point."""
 
-LISTS_LANE = Lane((Source.CONTRIBUTORS,), Resource.CORE, 50, 1)
-"""GitHub's lists of contributors: the first, those that confirm what a history could not settle, the re-check."""
+LISTS_LANE = Lane((Source.CONTRIBUTORS,), Resource.CORE, 50, 1 / PLANS_AHEAD)
+"""GitHub's lists of contributors: the first, those that confirm what a history could not settle, the re-check.
+
+A plan claims what the quota serves until the next one. What a batch claims beyond it is put off after its histories
+were requested, and costs them again: in a first pass of 5,500, 16,100 heads instead of 11,400."""
 
 DETAILS_LANE = Lane(DETAIL_SOURCES, Resource.CORE, 25, 0.5)
 """Without a token: contributors and participation are two requests."""
 
-PROJECTS_LANE = Lane((Source.PYPI,), Resource.PYPI, 50, 1)
+PROJECTS_LANE = Lane((Source.PYPI,), Resource.PYPI, 50, 1 / PLANS_AHEAD)
+"""A plan claims what the index serves until the next one: a long queue of it would delay what GitHub has quota for."""
 
 
 MOST_IN_HAND = 10_000
@@ -77,7 +86,8 @@ class Dispatcher:
         # No guess of how long an answer takes: the ledger knows how long they took of late.
         request = QuotaRequest(self.identities[upstream], lane.resource, Purpose.BACKGROUND, seconds=0)
         requests = await self.quota.capacity(request, self.horizon, now)
-        room = min(int(requests * lane.packages_per_request), self.most) - self.store.leased(lane.sources, now)
+        served = math.ceil(requests * lane.packages_per_request)
+        room = min(served, self.most) - self.store.leased(lane.sources, now)
         claims = []
         while room > 0:
             ahead = self.interval * lane.look_ahead

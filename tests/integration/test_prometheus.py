@@ -243,7 +243,7 @@ def _the_state_is_told(ours: Watched) -> None:
     """Freshness, queues, consumers, quotas and what is up, as Prometheus has them."""
     expected = {
         "up": 1,
-        'fetcher_part_up{part="redis"}': 1,
+        'fetcher_dependency_up{dependency="redis"}': 1,
         'fetcher_packages{state="fresh"}': PACKAGES,
         'fetcher_answer_age_seconds_bucket{source="pypi",le="3600"}': PACKAGES,
         'fetcher_overdue_packages{source="pypi"}': 0,

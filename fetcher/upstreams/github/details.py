@@ -150,7 +150,11 @@ class DetailsRefresh:
             weeks = await self._weeks(target, head, read, query, now)
             if Source.COMMITS in target.claimed or isinstance(weeks, Fetched):
                 record = self._record(target, Source.COMMITS, weeks, now, revision=head.oid)
-                records.append(record if isinstance(read, Fetched) else _moved_on(record, target))
+                records.append(
+                    record
+                    if isinstance(read, Fetched)
+                    else _moved_on(record, head.pushed_at or target.head_committed_at)
+                )
         if target.repo and Source.CONTRIBUTORS in target.claimed and needs_list(target, now):
             records.append(await self._listed(target, target.repo, history, query.purpose))
         elif (derived := derive(target, history)) is not None:
@@ -204,7 +208,8 @@ class DetailsRefresh:
                         record = _confirmed_later(record, DueReason.SETTLING)
                 else:
                     weeks = await self._participation(target.repo, purpose)
-                    record = _moved_on(self._record(target, source, weeks, asked_at, revision=target.head_oid), target)
+                    record = self._record(target, source, weeks, asked_at, revision=target.head_oid)
+                    record = _moved_on(record, target.head_committed_at)
                 if source in target.claimed or (isinstance(record, Observed) and record.values is not None):
                     records.append(record)
         return records
@@ -259,7 +264,8 @@ class DetailsRefresh:
             case Fetched(value=Contributors() | CommitDays() as values):
                 brought = Brought(values, revision, whole=whole)
             case Blocked(cause=BlockCause.TOO_LARGE):
-                brought = Brought(revision=revision, whole=True)
+                # Stored contributors stay those of their own head: what was pushed since is not in them.
+                brought = Brought(revision=None if target.contributors else revision, whole=True)
             case _:
                 brought = Brought()
         record = record_of(target, source, outcome, asked_at, self.cadence, brought)
@@ -287,7 +293,7 @@ def _is_young(target: Target, now: datetime) -> bool:
     return target.head_committed_at is not None and now - target.head_committed_at < LIST_LAG
 
 
-def _moved_on(record: Observed | Deferral, target: Target) -> Observed | Deferral:
+def _moved_on(record: Observed | Deferral, committed_at: datetime | None) -> Observed | Deferral:
     """Return a record of participation due when its weeks are to be moved on though the head stays.
 
     Participation leaves out today's commits, which only the next day's answer counts; and it answers in weeks.
@@ -296,6 +302,6 @@ def _moved_on(record: Observed | Deferral, target: Target) -> Observed | Deferra
         return record
     at = record.observed_at
     midnight = datetime.combine(at.date(), time(), at.tzinfo)
-    is_of_today = target.head_committed_at is not None and target.head_committed_at >= midnight
+    is_of_today = committed_at is not None and committed_at >= midnight
     due_at = midnight + timedelta(days=1) if is_of_today else at + WHOLE_WEEK
     return replace(record, due_at=due_at, due_reason=DueReason.WEEKS)

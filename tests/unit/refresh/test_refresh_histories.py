@@ -16,10 +16,25 @@ from typing import Any
 import pytest
 
 from fetcher.domain.commit_weeks import history_start, rolling_weeks
-from fetcher.domain.model import DETAIL_SOURCES, Commit, CommitDays, Purpose, RepoRef, Source, Target, Upstream
+from fetcher.domain.model import (
+    DETAIL_SOURCES,
+    Commit,
+    CommitDays,
+    Contribution,
+    Contributors,
+    DueReason,
+    Observed,
+    OutcomeKind,
+    Purpose,
+    RepoRef,
+    Source,
+    SourceState,
+    Target,
+    Upstream,
+)
 from fetcher.domain.outcome import Deferred, Fetched, Malformed, Throttled, Transient
 from fetcher.domain.scheduling import Cadence
-from fetcher.http.gateway import Exchange
+from fetcher.http.gateway import Gateway
 from fetcher.http.messages import Answer, Request, Route
 from fetcher.quota import RetryAt
 from fetcher.simulator import history as simulated
@@ -30,8 +45,9 @@ from fetcher.simulator.limits import Limits
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.server import Service, Settings
 from fetcher.simulator.world import World
+from fetcher.store.states import fold
 from fetcher.upstreams.github.batching import BatchOutcome, BatchSize
-from fetcher.upstreams.github.change_detection import History
+from fetcher.upstreams.github.change_detection import Derived, History, derive
 from fetcher.upstreams.github.details import DetailsRefresh
 from fetcher.upstreams.github.histories import MOST_PAGES, Histories, HistoryQuery, history_of
 from fetcher.upstreams.github.readers.history import Head
@@ -42,6 +58,8 @@ NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 ROOT = "https://github.example"
 IDENTITIES = {Upstream.GITHUB: "account:1"}
 QUERY = HistoryQuery(history_start(NOW.date()), False, Purpose.BACKGROUND)
+DAY = timedelta(days=1)
+BOB = Contribution("bob", 5)
 DATED = "2026-03-01T12:00:00Z"
 
 
@@ -98,7 +116,7 @@ async def test_every_commit_comes_once_and_in_order(opaque: bool, rounds: int) -
     async with aclosing(SimulatorTransport(service, DEFAULT_TOKEN)) as transport:
         api = Api(transport.github, f"{transport.github}/graphql", "github.com")
         size = BatchSize(100)
-        histories = Histories(Exchange(transport, GenerousQuota(), clock, IDENTITIES), api, size)
+        histories = Histories(Gateway(transport, GenerousQuota(), clock, IDENTITIES), api, size)
         targets = [target(one.database_id, one.node_id) for one in repositories]
         heads = await histories.heads(targets, QUERY)
         assert all(isinstance(head, Fetched) for head in heads.values())
@@ -124,6 +142,7 @@ class Line:
     oid: str = "f" * 40
     announced: int | None = None
     """What ``totalCount`` states, where it is not ``count``."""
+    pushed_at: str = "2026-03-18T11:00:00Z"
     opaque: bool = False
     per_page: int = 100
     """Commits of every page but the first, which always holds 100."""
@@ -169,25 +188,30 @@ class Server:
     """May answer the query of this number about pages in the server's place."""
     vanished: frozenset[str] = frozenset()
     """Repositories whose head a forced push took away before its pages were requested."""
+    contributors: Answer = field(default_factory=lambda: answer([]))
     pages: list[list[tuple[str, str]]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     quota: GenerousQuota = field(default_factory=GenerousQuota)
 
     def histories(self, size: int = 100) -> Histories:
         """Return what is tested, before this server."""
-        return Histories(self.exchange(), api_at(ROOT), BatchSize(size))
+        return Histories(self.gateway(), api_at(ROOT), BatchSize(size))
 
-    def exchange(self) -> Exchange:
-        """Return an exchange with this server."""
-        return Exchange(ScriptedTransport(self.answer, [ROOT]), self.quota, StoppedClock(NOW), IDENTITIES)
+    def gateway(self) -> Gateway:
+        """Return a gateway to this server."""
+        clock = StoppedClock(NOW)
+        transport = ScriptedTransport(self.answer, [ROOT])
+        return Gateway(transport, self.quota, clock, IDENTITIES, sleep=clock.sleep)
 
     def answer(self, request: Request) -> Answer:
         """Answer one request."""
         self.requests.append(request)
         for line in self.lines.values():
             line.known = frozenset(line.handed_out)
-        if request.route != Route.HISTORY:
-            return answer({"all": [1] * 52} if request.route == Route.PARTICIPATION else [])
+        if request.route == Route.CONTRIBUTORS:
+            return self.contributors
+        if request.route == Route.PARTICIPATION:
+            return answer({"all": [1] * 52})
         variables = json.loads(request.body or b"")["variables"]
         if "ids" in variables:
             return answer({"data": {"nodes": [self._head(node_id) for node_id in variables["ids"]]}})
@@ -205,7 +229,7 @@ class Server:
             "id": node_id,
             "databaseId": int(node_id.removeprefix("R_")),
             "isEmpty": False,
-            "pushedAt": "2026-03-18T11:00:00Z",
+            "pushedAt": line.pushed_at,
             "defaultBranchRef": {"target": tip},
         }
 
@@ -285,9 +309,10 @@ async def test_opaque_cursors_lead_from_page_to_page() -> None:
         (Line(350, place_of=lambda place: place - 20), [[99, 199, 299], [99], [199], [299]]),
         (Line(350, place_of=lambda place: place + 1), [[99, 199, 299], [99], [199], [299]]),
         (Line(350, place_of=lambda place: 0), [[99, 199, 299], [99], [199], [299]]),
+        (Line(300, place_of=lambda place: 100), [[99, 199], [99], [199]]),
         (Line(290, per_page=80), [[99, 199], [99], [179], [259]]),
     ],
-    ids=["duplicates", "gaps", "first page", "smaller pages"],
+    ids=["overlaps", "gaps", "first page", "the page before", "smaller pages"],
 )
 async def test_computed_cursors_that_lead_elsewhere(line: Line, rounds: list[list[int]]) -> None:
     """Where pages requested together overlap or leave gaps, the history is read again page by page."""
@@ -323,7 +348,7 @@ async def test_commits_that_are_missing_for_good(line: Line, came: int, announce
 
 
 @pytest.mark.parametrize("opaque", [False, True])
-@pytest.mark.parametrize("count", [150, 250, 950])
+@pytest.mark.parametrize("count", [150, 200, 300, 950])
 async def test_a_server_that_repeats_a_page(count: int, opaque: bool) -> None:  # noqa: FBT001
     """The same page again and again ends as malformed, after no more pages than the history has."""
     server = served(Line(count, opaque=opaque, stuck=True))
@@ -360,6 +385,17 @@ async def test_a_quota_that_is_spent_between_two_pages() -> None:
     _, outcomes = await read(server)
     assert outcomes[1] == Deferred(NOW + timedelta(minutes=30), "quota")
     assert len(server.pages) == 1
+
+
+async def test_a_page_may_wait_a_moment_for_the_quota() -> None:
+    """A history that was begun is completed seconds later, where a head would be deferred."""
+    soon = RetryAt(NOW + timedelta(seconds=2), "quota")
+    server = served(Line(350))
+    server.quota.refusals.extend([None, soon])
+    _, outcomes = await read(server)
+    assert is_whole(outcomes[1], server.lines["R_1"])
+    server.quota.refusals.append(soon)
+    assert await server.histories().heads([target(1)], QUERY) == {1: Deferred(soon.until, "quota")}
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -421,17 +457,64 @@ async def test_parents_are_requested_with_every_page(parents: bool) -> None:  # 
 # --- the caller ---------------------------------------------------------------------------------------------------
 
 
+async def refreshed(server: Server, claimed: Target) -> dict[Source, Observed]:
+    """Refresh the details of one package, and return what was observed of each source."""
+    gateway, clock = server.gateway(), StoppedClock(NOW)
+    histories = Histories(gateway, api_at(ROOT), BatchSize(100))
+    details = DetailsRefresh(gateway, clock, api_at(ROOT), Cadence(), False, histories, asyncio.Semaphore(8))
+    records = await details.refresh([claimed], Purpose.BACKGROUND, merges=True)
+    return {record.source: record for record in records if isinstance(record, Observed)}
+
+
 @pytest.mark.parametrize(("count", "paged"), [(100 * MOST_PAGES, True), (100 * MOST_PAGES + 1, False)])
 async def test_a_history_that_is_too_long_is_not_paged(count: int, paged: bool) -> None:  # noqa: FBT001
     """Over 10,000 commits of a year are counted by GitHub's own statistics, and no page of them is requested."""
     server = served(Line(count))
-    exchange, clock = server.exchange(), StoppedClock(NOW)
-    histories = Histories(exchange, api_at(ROOT), BatchSize(100))
-    details = DetailsRefresh(exchange, clock, api_at(ROOT), Cadence(), False, histories, asyncio.Semaphore(8))
-    records = await details.refresh([target(1)], Purpose.BACKGROUND, merges=True)
-    days = {record.source: record.values for record in records}[Source.COMMITS]
+    records = await refreshed(server, target(1))
+    days = records[Source.COMMITS].values
     assert isinstance(days, CommitDays)
     assert days.total == count
     assert sum(rolling_weeks(days, NOW.date())) == (count if paged else 52)
     assert sum(map(len, server.pages)) == (MOST_PAGES - 1 if paged else 0)
     assert [request.route for request in server.requests].count(Route.PARTICIPATION) == (not paged)
+
+
+@pytest.mark.parametrize(
+    ("pushed_at", "due_at"),
+    [
+        ("2026-03-18T00:00:00Z", datetime(2026, 3, 19, tzinfo=UTC)),
+        ("2026-03-17T23:59:59Z", NOW + timedelta(days=7)),
+    ],
+)
+async def test_weeks_from_participation_are_moved_on(pushed_at: str, due_at: datetime) -> None:
+    """Participation lacks today's commits and states weeks: it is requested again at midnight, or in a week."""
+    server = served(Line(100 * MOST_PAGES + 1, pushed_at=pushed_at))
+    record = (await refreshed(server, target(1)))[Source.COMMITS]
+    assert (record.due_at, record.due_reason) == (due_at, DueReason.WEEKS)
+
+
+async def test_weeks_from_a_history_need_no_further_request() -> None:
+    """Days that were counted from commits are exact on every later day, until the slow re-check."""
+    record = (await refreshed(served(Line(250)), target(1)))[Source.COMMITS]
+    assert record.due_reason is DueReason.RECHECK
+
+
+async def test_a_refused_list_describes_no_new_head() -> None:
+    """Authors of commits between the stored list and the one refused for its size are found after the next push."""
+    stored = SourceState(Source.CONTRIBUTORS, NOW - 40 * DAY, NOW - 40 * DAY, "old", due_at=NOW, lease="lease")
+    claimed = replace(target(1), states={Source.CONTRIBUTORS: stored}, contributors=Contributors((BOB,)))
+    server = served(Line(3))
+    server.contributors = answer({"message": "The history or contributor list is too large to list contributors"}, 403)
+    records = await refreshed(server, claimed)
+    assert records[Source.CONTRIBUTORS].outcome is OutcomeKind.BLOCKED
+    days = records[Source.COMMITS]
+    assert isinstance(days.values, CommitDays)
+    states = {
+        Source.CONTRIBUTORS: fold(stored, records[Source.CONTRIBUTORS]),
+        Source.COMMITS: fold(SourceState(Source.COMMITS, lease="lease"), days),
+    }
+    assert states[Source.COMMITS].revision == "f" * 40
+    authors = (("new", "cho"), ("f" * 40, "ann"), ("2", "ann"), ("1", "ann"))
+    history = History("new", 4, tuple(Commit(oid, login, NOW.date()) for oid, login in authors), NOW)
+    derived = derive(replace(claimed, states=states, commit_days=days.values), history)
+    assert derived == Derived(Contributors((BOB, Contribution("ann", 3), Contribution("cho", 1))), DueReason.SETTLING)

@@ -57,6 +57,18 @@ async def test_no_more_than_the_budget_can_serve(house: House, room: int, claime
     assert sum(len(claim.package_ids) for claim in claims) == claimed
 
 
+@pytest.mark.parametrize(("room", "claimed"), [(0, 0), (1, 1), (9, 3), (30, 7)])
+async def test_only_what_is_served_until_the_next_plan(house: House, room: int, claimed: int) -> None:
+    """A third of what the quota serves in three intervals: more would wait in the queue, and be put off there."""
+    for number in range(7):
+        house.add(f"package-{number}", project=True)
+    with_lanes(house, PROJECTS_LANE)
+    house.budget.room = room
+    claims = await house.planner.claims()
+    assert sum(len(claim.package_ids) for claim in claims) == claimed
+    assert PROJECTS_LANE.packages_per_request == LISTS_LANE.packages_per_request == 1 / 3
+
+
 async def test_what_is_on_its_way_counts(house: House) -> None:
     """Packages that are leased and not yet recorded take room, so that the queue never runs ahead of the quota."""
     for number in range(7):
