@@ -1,4 +1,4 @@
-"""``fetcher show``: one package, its values, and where each came from and when."""
+"""``fetcher show``: the values of one package, with the source and age of each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fetcher.wiring import open_store
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MANY = 12
-"""Participants named in the table; all of them are in the document."""
+"""Participants listed in the table; the document has all of them."""
 
 
 class Format(StrEnum):
@@ -33,12 +33,10 @@ class Format(StrEnum):
 
 def show(
     slug: Annotated[str, typer.Argument(help="The package.", show_default=False, autocompletion=complete)],
-    format_: Annotated[
-        Format, typer.Option("--format", help="A table, or the directory's own document.")
-    ] = Format.TABLE,
+    format_: Annotated[Format, typer.Option("--format", help="A table, or the v4 document.")] = Format.TABLE,
     releases: Annotated[bool, typer.Option("--releases", help="List every release instead.")] = False,
 ) -> None:
-    """Print a package: its values, the 52 weeks, and where each value came from and when.
+    """Print a package: its values with their source and age, and its commits of 52 weeks.
 
     Examples: fetcher show django-vies · fetcher show django-vies --format v4 · fetcher show django-vies --releases
     """
@@ -49,7 +47,7 @@ def show(
     finally:
         engine.dispose()
     if package is None:
-        raise UnknownPackage(f"no package is called {slug}", "`fetcher add REPO_URL` or `fetcher import` brings one in")
+        raise UnknownPackage(f"no package is called {slug}", "Add it by `fetcher add REPO_URL` or `fetcher import`")
     now = datetime.now(UTC)
     if format_ is Format.V4:
         typer.echo(dump(write_document(package, settings.time_zone, now.date())), nl=False)
@@ -61,13 +59,13 @@ def show(
 
 
 def sparkline(weeks: Sequence[int]) -> str:
-    """One bar a week; a week without commits stays low, the busiest fills the line."""
+    """Draw one bar a week, scaled to the busiest week."""
     most = max(weeks, default=0)
     return "".join(_BARS[round(count / most * (len(_BARS) - 1))] if most else _BARS[0] for count in weeks)
 
 
 def package_table(package: StoredPackage, settings: Settings, now: datetime) -> Table:
-    """Every value with its source and the age of the answer that it is from."""
+    """Build the table of values, each with its source and the age of that source's last response."""
     document = write_document(package, settings.time_zone, now.date())
     table = plain_table("", "value", "source", "answered", title=f"[bold]{escape(package.entry.title)}[/]")
     table.columns[1].no_wrap = False
@@ -104,7 +102,7 @@ def package_table(package: StoredPackage, settings: Settings, now: datetime) -> 
         row("status", versions.status, Source.PYPI)
         row("licence", versions.info.licence if versions.info else None, Source.PYPI)
     row("documentation", document["documentation_url"], None if package.entry.documentation_url else Source.PYPI)
-    table.add_row("last fetched", document["last_fetched"] or "[dim]–[/]", "all of them")
+    table.add_row("last fetched", document["last_fetched"] or "[dim]–[/]", "all sources")
     for source, state in sorted(states.items()):
         if state.failures:
             table.add_row(f"[red]{source}[/]", _trouble(state, now), str(source), ago(state.answered_at, now))
@@ -112,7 +110,7 @@ def package_table(package: StoredPackage, settings: Settings, now: datetime) -> 
 
 
 def _releases_table(package: StoredPackage) -> Table:
-    """Every release, newest first."""
+    """Build the table of releases, newest first."""
     table = plain_table("version", "uploaded", "requires python", "remarks")
     for release in reversed(package.versions.releases if package.versions else ()):
         yanked = f"yanked: {release.yanked_reason}" if release.yanked_reason else "yanked" if release.yanked else ""
@@ -149,5 +147,5 @@ def _people(names: Sequence[str]) -> str:
 
 def _trouble(state: SourceState, now: datetime) -> str:
     kind = "gone" if is_gone(state) else (state.outcome or "failing").replace("_", " ")
-    again = f"; asked again {ago(state.due_at, now)}" if state.due_at else ""
+    again = f"; next try {ago(state.due_at, now)}" if state.due_at else ""
     return f"[red]{kind}[/] ({state.failures} in a row): {escape(state.message or '')}{again}"

@@ -16,16 +16,18 @@ BACKLOG = 512
 
 
 def web(
-    host: Annotated[str | None, typer.Option(help="Where to listen (FETCHER_WEB_HOST); 0.0.0.0: everywhere.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on (FETCHER_WEB_HOST); 0.0.0.0: all interfaces.")
+    ] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Its port (FETCHER_WEB_PORT); 0: any that is free.")
+        int | None, typer.Option(min=0, max=65535, help="Port (FETCHER_WEB_PORT); 0: any free port.")
     ] = None,
 ) -> None:
-    """Serve the page and the API until Ctrl-C. Only this machine can reach them, unless --host says otherwise.
+    """Serve the page and the API until Ctrl-C. They are reachable from this machine only, unless --host is set.
 
     Examples: fetcher web · fetcher web --host 0.0.0.0 --port 80
     """
-    import uvicorn  # noqa: PLC0415  (it and Celery take most of a second to import, which no other command needs)
+    import uvicorn  # noqa: PLC0415  (importing it and Celery takes most of a second)
 
     from fetcher.web import Site, make_app  # noqa: PLC0415
     from fetcher.web.session import Sessions  # noqa: PLC0415
@@ -45,7 +47,7 @@ def web(
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that listens there, or ``ConfigError``: before anything else is opened."""
+    """Return a listening socket; raise ``ConfigError`` if the address is unavailable."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
@@ -65,6 +67,6 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def address_of(listening: socket.socket) -> str:
-    """What to open in a browser."""
+    """Return the URL of a listening socket, for a browser."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
