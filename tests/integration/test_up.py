@@ -74,7 +74,7 @@ def test_a_crashed_worker_is_started_again(ours: Stack) -> None:
     found = re.search(r"^worker: started \(process (\d+)\)$", up.said(), re.MULTILINE)
     assert found is not None, up.said()
     os.kill(int(found[1]), signal.SIGKILL)
-    ours.until(lambda: "worker: started again" in up.said(), "the worker is started again")
+    ours.until(lambda: "worker: restarted" in up.said(), "the worker is restarted")
     ours.until(lambda: ours.answered(PACKAGES), "every source of every package answers")
 
     assert "worker: exited with status -9" in up.said()

@@ -41,9 +41,9 @@ def test_beat_was_never_seen(house: House) -> None:
 def test_nobody_works(house: House) -> None:
     """No worker at all, and a queue that nobody takes from."""
     house.workings.states = [QueueState(name, 0, (), 0) for name in ("now", "background")]
-    _only(house, "workers", "no worker answered")
+    _only(house, "workers", "no worker responded")
     house.workings.states[0] = QueueState("now", 0, ("w@h",), 0)
-    _only(house, "workers", "no worker takes from background")
+    _only(house, "workers", "no worker consumes background")
 
 
 def test_redis_is_away(house: House) -> None:
