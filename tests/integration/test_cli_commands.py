@@ -142,4 +142,4 @@ def test_queues_shout_where_nobody_takes(ours: Stack) -> None:
         "background": 0,
         "control": 0,
     }
-    assert queues.stderr.startswith("NOBODY TAKES FROM NOW: start a worker")
+    assert queues.stderr.startswith('error: queue "now" has ')
