@@ -205,7 +205,7 @@ def test_made_up_slugs_are_made_unique(catalogue: Catalogue) -> None:
 
 
 def test_another_repository_starts_afresh(catalogue: Catalogue) -> None:
-    """Another repository is due now, without ids, head, revision or validators; displayed values stay until a response."""
+    """Another repository is due now, without ids, head or validators; displayed values stay until a response."""
     (a,) = catalogue.add("a", project=True)
     people = Contributors((Contribution("ann", 2),))
     days = CommitDays(NOW.date(), (1, 2))

@@ -1,4 +1,4 @@
-"""Find out whether GitHub's participation counts merges, by packages whose merges are known."""
+"""The check whether GitHub's participation counts merges, made with packages whose merges are known."""
 
 from __future__ import annotations
 
@@ -34,29 +34,31 @@ from fetcher.upstreams.github.readers.contributors import read_participation
 log = structlog.get_logger(__name__)
 
 CHECK_EVERY = timedelta(days=30)
-"""Between two checks by a worker."""
+"""Time between two checks by a worker."""
 
 RETRY_AFTER = timedelta(hours=6)
-"""After a check by a worker that could not compare enough packages."""
+"""Time until the next attempt after a check that could not compare enough packages."""
 
 CANDIDATES = 4 * SAMPLE
-"""Packages whose histories are read to choose a sample from."""
+"""Packages whose histories are read to choose a sample."""
 
 LOOKED_AT = 400
-"""Packages with the newest commits among which candidates are looked for."""
+"""Number of packages with the newest commits that are searched for candidates."""
 
 SUITABLE = range(20, 101)
-"""Commits in 52 weeks of a suitable package: enough to have merges, and one page with parents, a point."""
+"""Commits in 52 weeks of a suitable package: enough for merges to occur, and one page with parents, which costs a
+point.
+"""
 
 FIRST_PASS_DONE = 0.01
-"""A first pass counts as over when at most this share of the packages is due."""
+"""Maximum share of due packages at which a first pass counts as finished."""
 
 _POLL = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one check compared, what it could not compare and why, and the finding that is in force after it."""
+    """One check: the comparisons, the packages not compared with reasons, and the finding in force afterwards."""
 
     comparisons: tuple[Comparison, ...]
     unanswered: tuple[tuple[str, str], ...]
@@ -66,7 +68,7 @@ class Check:
 
 @dataclass(slots=True)
 class MergesCheck:
-    """Compares participation with histories, and stores the finding by which weeks are counted from then on."""
+    """The comparison of participation with histories. It stores the finding by which weeks are counted."""
 
     store: Store
     gateway: Gateway
@@ -78,9 +80,9 @@ class MergesCheck:
     async def check(
         self, package_ids: Sequence[int], purpose: Purpose, patience: timedelta, *, most: int | None = None
     ) -> Check:
-        """Compare these packages, at most ``most`` of them: those with most merges. Wait ``patience`` for GitHub.
+        """Compare at most ``most`` of these packages, those with most merges. Wait ``patience`` for GitHub.
 
-        Stores the finding. Where it changes how weeks are counted, all commits become due.
+        Stores the finding. If it changes the counting of weeks, all commits become due.
         """
         targets = [t for i in package_ids if (t := self.store.target(i)) is not None and t.node_id]
         read, unanswered = await self._histories(targets, purpose)
@@ -94,7 +96,7 @@ class MergesCheck:
         return self._conclude(comparisons, (*unanswered, *missing))
 
     def candidates(self) -> list[int]:
-        """Return packages that are likely to decide: active, with a head that has stayed for a day."""
+        """Return packages likely to decide: active, with a head unchanged for a day."""
         midnight = datetime.combine(self.clock.now().date(), time(), self.clock.now().tzinfo)
         ids = self.store.recently_committed(midnight - timedelta(days=1), LOOKED_AT)
         today = midnight.date()
@@ -106,7 +108,7 @@ class MergesCheck:
         return suitable[:CANDIDATES]
 
     async def check_if_due(self, interval: timedelta) -> Check | None:
-        """Check a sample as a worker does: after a first pass, and every 30 days."""
+        """Check a sample in a worker: after a first pass, and every 30 days."""
         now = self.clock.now()
         marker = self.store.marker(MERGES)
         if marker.due_at is not None and marker.due_at > now:
@@ -141,7 +143,7 @@ class MergesCheck:
     async def _participations(
         self, targets: Sequence[Target], purpose: Purpose, patience: timedelta
     ) -> tuple[dict[int, tuple[int, ...]], list[tuple[str, str]]]:
-        """Request participation of each; those that GitHub is computing again until ``patience`` is over."""
+        """Request participation of each, repeating those that GitHub is still computing until ``patience`` is over."""
         until = self.clock.now() + patience
         stated: dict[int, tuple[int, ...]] = {}
         waiting = [(target, target.repo) for target in targets if target.repo is not None]
