@@ -18,9 +18,9 @@ from fetcher.domain.errors import ConfigError
 from fetcher.settings import Settings, read_settings
 from tasks.metronome import ticking
 
-BACKGROUND, NOW, CONTROL = "background", "now", "control"
-QUEUES = (NOW, BACKGROUND, CONTROL)
-"""Queues of Fetcher. ``now`` has its own worker, so that users' requests never wait for background batches."""
+BACKGROUND, MANUAL, MAINTENANCE = "background", "manual", "maintenance"
+QUEUES = (MANUAL, BACKGROUND, MAINTENANCE)
+"""Queues of Fetcher. ``manual`` has its own worker, so that users' requests never wait for background batches."""
 
 SOFT_LIMIT, HARD_LIMIT = 120, 150
 """Seconds for one task. A task takes a second or two; the limits end a hanging one."""
@@ -58,7 +58,7 @@ def make_app(settings: Settings) -> Celery:
         worker_max_tasks_per_child=2000,
         worker_send_task_events=True,
         task_create_missing_queues=False,
-        task_default_queue=CONTROL,
+        task_default_queue=MAINTENANCE,
         task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
         timezone="UTC",
         enable_utc=True,
@@ -74,7 +74,7 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
         entry.name: {
             "task": entry.task,
             "schedule": ticking(entry.every),
-            "options": {"queue": CONTROL, "expires": max(entry.every.total_seconds(), 1)},
+            "options": {"queue": MAINTENANCE, "expires": max(entry.every.total_seconds(), 1)},
         }
         for entry in schedules.entries(settings.plan_interval)
     }

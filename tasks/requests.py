@@ -14,7 +14,7 @@ from fetcher.domain.model import Purpose, Source
 from fetcher.domain.views import PATIENCE, Asked, Ending, RequestState
 from fetcher.ports import Store
 from fetcher.settings import read_settings
-from tasks.app import BACKGROUND, NOW
+from tasks.app import BACKGROUND, MANUAL
 from tasks.refresh import refresh_packages, refresh_requests
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ def ask_now(package_ids: Sequence[int], sources: Sequence[Source], purpose: Purp
 
     Redis is checked first, because Celery would retry the connection for a while.
     """
-    queue = NOW if purpose is Purpose.MANUAL else BACKGROUND
+    queue = MANUAL if purpose is Purpose.MANUAL else BACKGROUND
     names = [str(source) for source in sources]
 
     def send(part: list[int]) -> None:
@@ -60,7 +60,7 @@ def send_requests(request_ids: Sequence[str]) -> None:
     """Enqueue stored requests. A request that is sent twice is carried out once."""
 
     def send(part: list[str]) -> None:
-        refresh_requests.apply_async((part,), queue=NOW, retry=False, expires=EXPIRES)
+        refresh_requests.apply_async((part,), queue=MANUAL, retry=False, expires=EXPIRES)
 
     _send_in_parts(request_ids, send)
 

@@ -40,7 +40,7 @@ class Rates:
 
 
 def rates(client: Redis, queues: Sequence[str], now: float) -> Mapping[str, Rates]:
-    """Return the rates of ``queues`` at ``now``; the current minute counts for the time elapsed in it."""
+    """Return the rates of ``queues`` at ``manual``; the current minute counts for the time elapsed in it."""
     this = int(now // _MINUTE)
     pipe = client.pipeline(transaction=False)
     for minute in range(this - MINUTES, this + 1):

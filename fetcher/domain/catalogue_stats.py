@@ -99,7 +99,7 @@ class SourceFigures:
         return max(now - max(at, self.oldest), timedelta(0))
 
     def within(self, span: timedelta, now: datetime) -> float | None:
-        """Return the share of packages with a response within ``span``; those that never had one count as outside it."""
+        """Return the share of packages with a response within ``span``; one that never had any is outside it."""
         if not self.packages:
             return None
         return (self.answered - self.answers.until(now - span)) / self.packages
@@ -113,7 +113,7 @@ class SourceFigures:
         return self.due.until(now - OVERDUE_AFTER * interval)
 
     def pace(self, measured_at: datetime, window: timedelta) -> float:
-        """Return responses per second in the ``window`` before ``measured_at``. Confirmed sources count as requested."""
+        """Return responses per second in the ``window`` before ``measured_at``; confirmed sources count too."""
         counted = self.answers.until(measured_at) - self.answers.until(measured_at - window)
         return max(counted, 0) / window.total_seconds()
 

@@ -42,10 +42,10 @@ def percent(share: float | None) -> str:
 def silence(planned_at: datetime | None, now: datetime, plan_interval: timedelta) -> str | None:
     """Return the problem with beat, judged by the last dispatch, or ``None`` if that was recent."""
     if planned_at is None:
-        return "never seen: start `celery -A tasks beat`, and a worker on the queue `control`"
+        return "never seen: start `celery -A tasks beat`, and a worker on the queue `maintenance`"
     silent = now - planned_at
     if silent > max(BEATS_MISSED * plan_interval, SILENT_AFTER):
-        return f"nothing was planned for {span(silent)}: is beat running, and a worker on the queue `control`?"
+        return f"nothing was planned for {span(silent)}: is beat running, and a worker on the queue `maintenance`?"
     return None
 
 

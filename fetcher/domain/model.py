@@ -170,7 +170,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release of a project. ``uploaded_at`` is ``None`` if the index does not state it or the release has no file."""
+    """One release of a project. ``uploaded_at`` is ``None`` if the index does not state it or there is no file."""
 
     number: str
     uploaded_at: datetime | None
@@ -206,7 +206,7 @@ class ProjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class ProjectVersions:
-    """One project as the index describes it. ``None`` means that the response has no such field, not that it is empty."""
+    """One project as the index describes it. ``None`` means that the response lacks the field, not an empty one."""
 
     name: str
     latest: str | None

@@ -153,11 +153,11 @@ def programs(workers: int, log_level: str) -> list[Program]:
     base = [celery, "--quiet", "-A", "tasks"]
     level = ["--loglevel", log_level]
     alone = ["--without-mingle", "--without-gossip"]  # workers need not synchronize; saves a second
-    background = ["--queues", "background,control", "--hostname", "background@%h", "--concurrency", str(workers)]
-    now = ["--queues", "now", "--hostname", "now@%h", "--concurrency", "1"]
+    background = ["--queues", "background,maintenance", "--hostname", "background@%h", "--concurrency", str(workers)]
+    manual = ["--queues", "manual", "--hostname", "manual@%h", "--concurrency", "1"]
     return [
         Program("worker", [*base, "worker", *background, *alone, *level], rank=1),
-        Program("now", [*base, "worker", *now, *alone, *level], rank=1),
+        Program("manual", [*base, "worker", *manual, *alone, *level], rank=1),
         Program("beat", [*base, "beat", *level], rank=2),
         Program("web", [sys.executable, "-m", "fetcher", "web"], rank=2),
     ]

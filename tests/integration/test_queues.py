@@ -43,7 +43,7 @@ def test_what_waits_is_counted_and_timed(ours: Stack) -> None:
     before = datetime.now(UTC)
     for slug in ("lesscpy", "django-vies"):
         assert ours.fetcher("refresh", slug, "--queue").returncode == 0
-    now = _queues(ours)["now"]
+    now = _queues(ours)["manual"]
     sent = datetime.fromisoformat(now["oldest_sent_at"])
     assert before - timedelta(seconds=1) <= sent <= datetime.now(UTC)
     assert (now["waiting"], now["is_stuck"]) == (2, True)
@@ -51,7 +51,7 @@ def test_what_waits_is_counted_and_timed(ours: Stack) -> None:
     assert now["came"] > 0 == now["went"]
     told = ours.fetcher("queues")
     assert "no worker responded within a second" in told.stdout
-    assert told.stderr.startswith('error: queue "now" has ')
+    assert told.stderr.startswith('error: queue "manual" has ')
     status = ours.fetcher("status")
     assert "workers: none responded within a second" in status.stdout
     assert "beat: never seen" in status.stdout
@@ -59,14 +59,14 @@ def test_what_waits_is_counted_and_timed(ours: Stack) -> None:
 
 def test_what_a_worker_says_of_itself(ours: Stack) -> None:
     """A worker names its queues; what it has done has gone out of them; `status` tells who lives and what is due."""
-    ours.worker("all", queues="now,background,control")
+    ours.worker("all", queues="manual,background,maintenance")
     ours.beat()
     ours.until(lambda: ours.answered(5), "the seeds are fresh")
     queues = _queues(ours)
-    (worker,) = queues["now"]["consumers"]
+    (worker,) = queues["manual"]["consumers"]
     assert worker.startswith("all@")
     assert [one["consumers"] for one in queues.values()] == [[worker]] * 3
-    assert queues["background"]["went"] > 0 < queues["control"]["went"]
+    assert queues["background"]["went"] > 0 < queues["maintenance"]["went"]
     assert all(type(one[name]) is int for one in queues.values() for name in ("running", "reserved"))
     status = json.loads(ours.fetcher("status", "--json").stdout)
     assert (status["workers"], status["redis_fault"], status["beat"]["fault"]) == ([worker], None, None)
@@ -147,11 +147,11 @@ def test_rates_are_of_the_last_minutes(redis_url: str) -> None:
     with Redis.from_url(redis_url) as client:
         for minute in range(10):
             for _ in range(minute + 1):
-                traffic.count(client, "now", traffic.CAME, START + minute * MINUTE)
-        traffic.count(client, "now", traffic.WENT, START + 9 * MINUTE)
-        rates = traffic.rates(client, ["now", "control"], START + 9 * MINUTE + 30)
+                traffic.count(client, "manual", traffic.CAME, START + minute * MINUTE)
+        traffic.count(client, "manual", traffic.WENT, START + 9 * MINUTE)
+        rates = traffic.rates(client, ["manual", "maintenance"], START + 9 * MINUTE + 30)
         kept = [client.ttl(key) for key in client.keys("fetcher:traffic:*")]
-    assert rates["now"].came == pytest.approx((5 + 6 + 7 + 8 + 9 + 10) / 330)
-    assert rates["now"].went == pytest.approx(1 / 330)
-    assert rates["control"] == traffic.Rates(0, 0)
+    assert rates["manual"].came == pytest.approx((5 + 6 + 7 + 8 + 9 + 10) / 330)
+    assert rates["manual"].went == pytest.approx(1 / 330)
+    assert rates["maintenance"] == traffic.Rates(0, 0)
     assert all(0 < seconds <= 600 for seconds in kept)

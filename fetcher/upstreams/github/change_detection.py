@@ -33,6 +33,15 @@ SETTLES_AFTER = timedelta(days=1)
 """Time after which a list that was not yet reliable is requested again."""
 
 
+_OPEN = {
+    DueReason.ORDER: DueReason.ORDER,
+    DueReason.SETTLING: DueReason.SETTLING,
+    DueReason.QUOTA: DueReason.SETTLING,
+    DueReason.COOLING: DueReason.SETTLING,
+}
+"""What a list leaves open that is due for this reason. One that was deferred or failed may have been settling."""
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """A head and the newest commits that lead to it, newest first; ``total`` counts commits of any age."""
@@ -99,7 +108,7 @@ def derive(target: Target, history: History) -> Derived | None:
     state, known = target.state(Source.CONTRIBUTORS), target.contributors
     if known is None or state.answered_at is None or not _is_complete(known):
         return None
-    still_open = state.due_reason if state.due_reason in (DueReason.ORDER, DueReason.SETTLING) else None
+    still_open = _OPEN.get(state.due_reason) if state.due_reason else None
     if state.revision == history.oid:
         return Derived(known, still_open)
     new = _new_commits(target, history)

@@ -52,7 +52,7 @@ from fetcher.upstreams.github.change_detection import (
     settle,
     to_request,
 )
-from fetcher.upstreams.github.histories import MOST_PAGES, Histories, HistoryQuery, history_of
+from fetcher.upstreams.github.histories import Histories, HistoryQuery, history_of, is_readable
 from fetcher.upstreams.github.readers.contributors import read_contributors, read_participation
 from fetcher.upstreams.github.readers.history import Head
 
@@ -133,8 +133,7 @@ class DetailsRefresh:
         return Source.COMMITS in self._due(target) or target.state(Source.COMMITS).revision != head.oid
 
     async def _complete(self, heads: Mapping[int, Head], query: HistoryQuery) -> dict[int, BatchOutcome[History]]:
-        bearable = {p: h for p, h in heads.items() if h.first_page.selected <= MOST_PAGES * requests.PAGE_SIZE}
-        return await self.histories.complete(bearable, query)
+        return await self.histories.complete({p: h for p, h in heads.items() if is_readable(h)}, query)
 
     async def _one(
         self,

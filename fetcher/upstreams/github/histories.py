@@ -12,6 +12,7 @@ from fetcher.http.gateway import Gateway
 from fetcher.upstreams.github import requests
 from fetcher.upstreams.github.batching import BatchOutcome, BatchSize, request_in_batches
 from fetcher.upstreams.github.change_detection import History
+from fetcher.upstreams.github.queries import PAGE_SIZE
 from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from fetcher.upstreams.github.readers.history import Head, Page, next_pages, read_heads, read_pages
 from fetcher.upstreams.github.requests import PageRef
@@ -86,6 +87,11 @@ class Histories:
             )
 
         return await request_in_batches(pages, send, self.size)
+
+
+def is_readable(head: Head) -> bool:
+    """Return whether a head has commits, and not too many to read page by page."""
+    return head.oid is not None and head.first_page.selected <= MOST_PAGES * PAGE_SIZE
 
 
 def history_of(head: Head) -> History:

@@ -1,4 +1,4 @@
-"""Request builders for GitHub's two APIs. Sources: GitHub's REST reference of ``API_VERSION``, and the GraphQL schema."""
+"""Request builders for GitHub's two APIs. Sources: the REST reference of ``API_VERSION``, the GraphQL schema."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from fetcher.domain.model import RepoRef, Upstream, Validators
 from fetcher.http.messages import Request, Resource, Route
 from fetcher.upstreams.github import queries
+from fetcher.upstreams.github.queries import PAGE_SIZE
 
 API_VERSION = "2022-11-28"
 """The REST API version of every request. GitHub serves it for at least 24 months after a newer one appears."""
 PUBLIC_HOST = "github.com"
-PAGE_SIZE = 100
 _ENTERPRISE_SUFFIX = "/api/v3"
 _UNCONDITIONAL = Validators()
 
@@ -31,7 +31,7 @@ class Api:
 
 
 def api_at(root: str) -> Api:
-    """Return the APIs of the GitHub with the REST root ``root``. An Enterprise root ``…/api/v3`` has GraphQL beside it."""
+    """Return the APIs of the GitHub whose REST root is ``root``; an Enterprise root is ``…/api/v3``."""
     root = root.rstrip("/")
     parts = urlsplit(root)
     if parts.path.endswith(_ENTERPRISE_SUFFIX):
@@ -63,7 +63,8 @@ class PageRef:
 def heads(api: Api, node_ids: Sequence[str], since: datetime, *, parents: bool) -> Request:
     """Build the query for heads of up to 100 repositories, each with its newest commits since ``since``."""
     variables = {"ids": list(node_ids), "since": _timestamp(since)}
-    return _graphql(api, Route.HISTORY, queries.heads(parents=parents), variables)
+    points = _points(len(node_ids) * (2 + (PAGE_SIZE if parents else 0)))
+    return _graphql(api, Route.HISTORY, queries.heads(parents=parents), variables, points)
 
 
 def history_pages(api: Api, pages: Sequence[PageRef], since: datetime, *, parents: bool) -> Request:
@@ -71,7 +72,8 @@ def history_pages(api: Api, pages: Sequence[PageRef], since: datetime, *, parent
     variables: dict[str, object] = {"since": _timestamp(since)}
     for index, page in enumerate(pages):
         variables |= {f"i{index}": page.node_id, f"h{index}": page.head_oid, f"a{index}": page.after}
-    return _graphql(api, Route.HISTORY, queries.pages(len(pages), parents=parents), variables)
+    points = _points(len(pages) * (1 + (PAGE_SIZE if parents else 0)))
+    return _graphql(api, Route.HISTORY, queries.pages(len(pages), parents=parents), variables, points)
 
 
 def viewer(api: Api) -> Request:
@@ -122,7 +124,12 @@ def _rest(url: str, route: Route, validators: Validators = _UNCONDITIONAL) -> Re
     return Request(Upstream.GITHUB, Resource.CORE, route, url, headers=headers)
 
 
-def _graphql(api: Api, route: Route, query: str, variables: Mapping[str, object]) -> Request:
+def _points(connections: int) -> int:
+    """Return the points of a query: one for a hundred connections, rounded, at least one."""
+    return max(1, (connections + 50) // 100)
+
+
+def _graphql(api: Api, route: Route, query: str, variables: Mapping[str, object], points: int = 1) -> Request:
     return Request(
         Upstream.GITHUB,
         Resource.GRAPHQL,
@@ -130,5 +137,6 @@ def _graphql(api: Api, route: Route, query: str, variables: Mapping[str, object]
         api.graphql,
         method="POST",
         headers={"content-type": "application/json", "accept": "application/json"},
+        points=points,
         body=json.dumps({"query": query, "variables": variables}, separators=(",", ":")).encode(),
     )

@@ -17,7 +17,7 @@ from fetcher.ports import Clock, Marker, Store
 from fetcher.upstreams.github import requests
 from fetcher.upstreams.github.batching import BatchOutcome
 from fetcher.upstreams.github.change_detection import History
-from fetcher.upstreams.github.histories import Histories, HistoryQuery
+from fetcher.upstreams.github.histories import Histories, HistoryQuery, is_readable
 from fetcher.upstreams.github.merges import (
     MERGES,
     SAMPLE,
@@ -30,6 +30,7 @@ from fetcher.upstreams.github.merges import (
     in_force,
 )
 from fetcher.upstreams.github.readers.contributors import read_participation
+from fetcher.upstreams.github.readers.history import Head
 
 log = structlog.get_logger(__name__)
 
@@ -125,7 +126,7 @@ class MergesCheck:
         query = HistoryQuery(history_start(self.clock.now().date()), True, purpose)
         heads = await self.histories.heads(targets, query)
         outcomes: dict[int, BatchOutcome[History]] = await self.histories.complete(
-            {i: answer.value for i, answer in heads.items() if isinstance(answer, Fetched) and answer.value.oid}, query
+            {i: a.value for i, a in heads.items() if isinstance(a, Fetched) and is_readable(a.value)}, query
         )
         read: dict[int, History] = {}
         unanswered = []
@@ -135,7 +136,7 @@ class MergesCheck:
             if isinstance(outcome, Fetched):
                 read[target.package_id] = outcome.value
             elif isinstance(head, Fetched):
-                unanswered.append((target.slug, outcome.reason if outcome else "it has no commits"))
+                unanswered.append((target.slug, outcome.reason if outcome else _unreadable(head.value)))
             else:
                 unanswered.append((target.slug, head.reason))
         return read, unanswered
@@ -180,3 +181,8 @@ class MergesCheck:
                 log.info("merges", reason="weeks are counted another way from now on: commits are due")
         log.info("merges", finding=str(concluded), in_force=str(valid), packages=len(comparisons))
         return Check(comparisons, unanswered, concluded, valid)
+
+
+def _unreadable(head: Head) -> str:
+    """Return why a head's history was not read."""
+    return "it has no commits" if head.oid is None else "it has too many commits in its weeks"

@@ -9,6 +9,7 @@ import pytest
 from fetcher.domain.commit_weeks import rolling_weeks
 from fetcher.domain.model import Contribution, Contributors, DueReason, RepoRef
 from fetcher.http.messages import Answer, Request
+from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Facts, Push, push
 from fetcher.simulator.faults import Kind, Rule
@@ -134,6 +135,40 @@ async def test_a_forced_push_keeps_everybody_for_a_day(house: House, vanished: b
     assert house.requests()["contributors"] == 1
     is_true(house, "alpha")
     assert house.get("alpha").observed.participants == ("ann",)
+
+
+@pytest.mark.parametrize("delayed_by", ["deferral", "throttling", "failure"])
+async def test_a_list_that_was_delayed_still_has_to_settle(house: House, delayed_by: str) -> None:
+    """A forced push leaves contributors open; a deferred or failed request does not make an older list confirm them."""
+    house.make("alpha", ["ann"] * 5 + ["bob"] * 3)
+    house.add("alpha")
+    await house.work()
+    before = [{"login": "ann", "contributions": 5}, {"login": "bob", "contributions": 3}]
+    house.tomorrow()
+    changes.force_push(house.world, "octo/alpha", dropped=1, commits=1)
+    await house.work()
+    house.clock.advance(SETTLES_AFTER - 60 * MINUTE)
+    push(house.world, "octo/alpha", Push(login="ann"))
+    await house.by_hand("alpha")
+    house.clock.advance(60 * MINUTE)
+    later = house.clock.now() + 7 * MINUTE
+    match delayed_by:
+        case "deferral":
+            house.quota.refusals.extend([None, RetryAt(later, "quota")])
+        case "throttling":
+            limit = answer({"message": "You have exceeded a secondary rate limit"}, 403, {"retry-after": "420"})
+            house.transport.interfere = failing("contributors", limit)
+        case _:
+            house.transport.interfere = failing("contributors", answer({"message": "Server Error"}, 502))
+    await house.work()
+    house.transport.interfere = failing("contributors", answer(before))
+    house.clock.advance(8 * MINUTE)
+    await house.work()
+    assert house.state("alpha", CONTRIBUTORS).due_reason is DueReason.SETTLING
+    house.transport.interfere = lambda request: None
+    house.clock.advance(SETTLES_AFTER)
+    await house.work()
+    is_true(house, "alpha")
 
 
 async def test_a_list_of_a_young_head_is_confirmed_a_day_later(house: House) -> None:
