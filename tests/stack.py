@@ -27,16 +27,31 @@ from fetcher.domain.model import Source
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.catalogue import documents
 from fetcher.simulator.journal import Entry
+from fetcher.simulator.limits import Limits
 from fetcher.simulator.server import Simulator
 from fetcher.simulator.world import World
 from fetcher.store import SqlStore
 from fetcher.wiring import open_store
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until something that was waited for is taken for lost. No test passes by how long anything takes."""
 ENDS_WITHIN = 30.0
 ALONE = ("--without-mingle", "--without-gossip")
 """Workers have nothing to tell each other, and need not wait a second for it at their start."""
+STALLS = 10
+"""The simulator refuses at ten times GitHub's response seconds, while the ledger keeps to GitHub's.
+
+What answers take is not compressed: where a minute lasts a second, half a second in which the machine does something
+else counts as 30 seconds of answering, and the ledger cannot foresee it.
+"""
+APP_LIMITS = Limits(
+    hour=timedelta(minutes=1),
+    core_per_hour=12_500,
+    graphql_per_hour=12_500,
+    seconds_per_minute=STALLS * 90,
+    graphql_seconds_per_minute=STALLS * 60,
+)
+"""The limits of a GitHub App, whose hour lasts a minute."""
 _POLL = 0.1
 _TAIL = 6000
 """Characters of a process's stderr that a failure shows."""
@@ -246,9 +261,18 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+OPERATIONS = {"ById": "statistics", "ByName": "statistics", "Heads": "heads", "Pages": "pages", "Viewer": "viewer"}
+"""What the product's GraphQL operations request: a history is the answer to ``Heads`` and to ``Pages``."""
+
+
+def route_of(entry: Entry) -> str:
+    """Return the route of a request in the simulator's log; queries of GraphQL are told apart by their operation."""
+    return OPERATIONS[entry.operation] if entry.route == "graphql" else entry.route
+
+
 def asked(entries: Iterable[Entry], route: str) -> Counter[str]:
-    """How often each package was asked for on a route, by the simulator's log."""
-    return Counter(package for entry in entries if entry.route == route for package in entry.packages)
+    """Count in how many requests of a route (``route_of``) each package was named, by the simulator's log."""
+    return Counter(package for entry in entries if route_of(entry) == route for package in entry.packages)
 
 
 class Pages:

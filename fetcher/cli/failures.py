@@ -17,6 +17,7 @@ from fetcher.cli.refresh import Mode, carry_out
 from fetcher.cli.screen import err, out, plain_table, print_json
 from fetcher.domain.formatting import ago, failure_kind
 from fetcher.domain.model import FailureRow, Source, SourceState
+from fetcher.domain.presentation import failures_by_kind
 from fetcher.settings import read_settings
 from fetcher.wiring import open_store
 
@@ -114,10 +115,11 @@ def revive(slugs: Slugs) -> None:
 
 
 def grouped_by_kind(rows: Iterable[FailureRow]) -> list[FailureGroup]:
-    """Failures by their kind and source, the most frequent first."""
+    """Summarize failures by kind and source, the most frequent first."""
     alike: dict[tuple[str, Source], list[SourceState]] = defaultdict(list)
-    for row in rows:
-        alike[failure_kind(row.state), row.state.source].append(row.state)
+    for kind, failing in failures_by_kind(rows).items():
+        for row in failing:
+            alike[kind, row.state.source].append(row.state)
     groups = [_group(kind, source, states) for (kind, source), states in alike.items()]
     return sorted(groups, key=lambda group: (-group.packages, group.outcome, group.source))
 

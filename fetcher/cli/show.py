@@ -1,4 +1,4 @@
-"""``fetcher show``: one package, its values, and where each came from and when."""
+"""``fetcher show``: a package's fields, with the source and age of each."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from fetcher.catalogue.documents import dump, write_document
 from fetcher.cli.named import complete
 from fetcher.cli.screen import out, plain_table
 from fetcher.domain.errors import UnknownPackage
-from fetcher.domain.formatting import ago
-from fetcher.domain.model import RepoRef, Source, SourceState, StoredPackage, Unsupported
-from fetcher.domain.scheduling import is_gone
+from fetcher.domain.formatting import ago, failure_kind
+from fetcher.domain.model import SourceState, StoredPackage
+from fetcher.domain.presentation import failing_sources, package_fields
 from fetcher.settings import Settings, read_settings
 from fetcher.wiring import open_store
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MANY = 12
-"""Participants named in the table; all of them are in the document."""
+"""Most participants named in the table. The document has all of them."""
+_UNKNOWN = "[dim]–[/]"
 
 
 class Format(StrEnum):
@@ -61,58 +62,31 @@ def show(
 
 
 def sparkline(weeks: Sequence[int]) -> str:
-    """One bar a week; a week without commits stays low, the busiest fills the line."""
+    """Draw one bar per week. The busiest week fills the line."""
     most = max(weeks, default=0)
     return "".join(_BARS[round(count / most * (len(_BARS) - 1))] if most else _BARS[0] for count in weeks)
 
 
 def package_table(package: StoredPackage, settings: Settings, now: datetime) -> Table:
-    """Every value with its source and the age of the answer that it is from."""
+    """Return a table of the fields with their source and its last successful fetch, and of the failing sources."""
     document = write_document(package, settings.time_zone, now.date())
     table = plain_table("", "value", "source", "answered", title=f"[bold]{escape(package.entry.title)}[/]")
     table.columns[1].no_wrap = False
     table.columns[1].overflow = "fold"
-    states = package.states
-
-    def row(name: str, value: object, source: Source | None = None) -> None:
-        state = states.get(source) if source else None
-        table.add_row(
-            name,
-            escape(str(value)) if value not in (None, "") else "[dim]–[/]",
-            str(source or "editors"),
-            ago(state.answered_at, now) if state else "",
-        )
-
-    stats, versions = package.stats, package.versions
     if package.retired_at is not None:
-        row("retired", f"{ago(package.retired_at, now)}: not fetched until `fetcher revive {package.entry.slug}`")
-    row("repository", _place(package.repo, package.entry.repo_url))
-    row("stars", document["repo_watchers"], Source.GITHUB)
-    row("forks", document["repo_forks"], Source.GITHUB)
-    row("watchers", stats.watchers if stats else None, Source.GITHUB)
-    row("description", document["repo_description"], Source.GITHUB)
-    row("last commit", document["last_updated"], Source.GITHUB)
-    row("flags", _flags(package), Source.GITHUB)
-    weeks = document["commits_over_52"]
-    row("52 weeks", f"{sum(weeks)} commits" if weeks else None, Source.COMMITS)
-    row("participants", _people(document["participants"]), Source.CONTRIBUTORS)
-    row("project", _place(package.project, package.entry.pypi_url))
-    row("version", document["pypi_version"], Source.PYPI)
-    if versions is not None:
-        yanked = sum(release.yanked for release in versions.releases)
-        row("releases", f"{len(versions.releases)}" + (f", {yanked} yanked" if yanked else ""), Source.PYPI)
-        row("status", versions.status, Source.PYPI)
-        row("licence", versions.info.licence if versions.info else None, Source.PYPI)
-    row("documentation", document["documentation_url"], None if package.entry.documentation_url else Source.PYPI)
-    table.add_row("last fetched", document["last_fetched"] or "[dim]–[/]", "all of them")
-    for source, state in sorted(states.items()):
-        if state.failures:
-            table.add_row(f"[red]{source}[/]", _trouble(state, now), str(source), ago(state.answered_at, now))
+        retired = f"{ago(package.retired_at, now)}: not fetched until `fetcher revive {package.entry.slug}`"
+        table.add_row("retired", retired, "editors")
+    for field in package_fields(package, document):
+        answered = ago(field.answered_at, now) if field.source in package.states else ""
+        table.add_row(field.name, _text(field.value), str(field.source or "editors"), answered)
+    table.add_row("last fetched", document["last_fetched"] or _UNKNOWN, "all of them")
+    for state in failing_sources(package.states.values()):
+        table.add_row(f"[red]{state.source}[/]", _failure(state, now), str(state.source), ago(state.answered_at, now))
     return table
 
 
 def _releases_table(package: StoredPackage) -> Table:
-    """Every release, newest first."""
+    """Return a table of every release, newest first."""
     table = plain_table("version", "uploaded", "requires python", "remarks")
     for release in reversed(package.versions.releases if package.versions else ()):
         yanked = f"yanked: {release.yanked_reason}" if release.yanked_reason else "yanked" if release.yanked else ""
@@ -123,31 +97,19 @@ def _releases_table(package: StoredPackage) -> Table:
     return table
 
 
-def _place(found: RepoRef | str | Unsupported | None, stated: str | None) -> str | None:
-    match found:
-        case RepoRef():
-            moved = f" (now {found.full_name})" if stated and found.name.lower() not in stated.lower() else ""
-            return f"{stated}{moved}"
-        case Unsupported():
-            return f"{stated} – not fetched: {found.reason}"
+def _text(value: str | int | tuple[str, ...] | None) -> str:
+    """Format a field's value. Of a list, name the first items."""
+    match value:
+        case None | "" | ():
+            return _UNKNOWN
+        case tuple():
+            more = ", …" if len(value) > _MANY else ""
+            return escape(f"{len(value)}: {', '.join(value[:_MANY])}{more}")
         case _:
-            return found or stated
+            return escape(str(value))
 
 
-def _flags(package: StoredPackage) -> str | None:
-    stats = package.stats
-    if stats is None:
-        return None
-    flags = [name for name in ("archived", "disabled", "empty") if getattr(stats, name)]
-    return ", ".join(flags) or "none"
-
-
-def _people(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_MANY])
-    return f"{len(names)}: {shown}" + (", …" if len(names) > _MANY else "") if names else ""
-
-
-def _trouble(state: SourceState, now: datetime) -> str:
-    kind = "gone" if is_gone(state) else (state.outcome or "failing").replace("_", " ")
-    again = f"; asked again {ago(state.due_at, now)}" if state.due_at else ""
+def _failure(state: SourceState, now: datetime) -> str:
+    kind = failure_kind(state).replace("_", " ")
+    again = f"; next attempt {ago(state.due_at, now)}" if state.due_at else ""
     return f"[red]{kind}[/] ({state.failures} in a row): {escape(state.message or '')}{again}"

@@ -1,4 +1,4 @@
-"""``fetcher web``: the page and the API, served by uvicorn."""
+"""``fetcher web``: the pages and the API, served by uvicorn."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def web(
 
     Examples: fetcher web · fetcher web --host 0.0.0.0 --port 80
     """
-    import uvicorn  # noqa: PLC0415  (it and Celery take most of a second to import, which no other command needs)
+    import uvicorn  # noqa: PLC0415  (importing FastAPI and Celery takes a second, which other commands do not need)
 
-    from fetcher.web import Site, make_app  # noqa: PLC0415
+    from fetcher.web import WebContext, make_app  # noqa: PLC0415
+    from fetcher.web.context import CeleryRuntime  # noqa: PLC0415
     from fetcher.web.session import Sessions  # noqa: PLC0415
-    from fetcher.web.site import CeleryWorkings  # noqa: PLC0415
 
     settings = read_settings()
     listening = bind(host or settings.web_host, settings.web_port if port is None else port)
     store, engine = open_store(settings)
-    site = Site(settings, store, SystemClock(), CeleryWorkings(settings, store), Sessions(settings.web_token))
-    serving = uvicorn.Config(make_app(site), log_config=None, access_log=False, server_header=False)
+    context = WebContext(settings, store, SystemClock(), CeleryRuntime(settings, store), Sessions(settings.web_token))
+    serving = uvicorn.Config(make_app(context), log_config=None, access_log=False, server_header=False)
     try:
         err.print(f"the page and the API: {address_of(listening)}", markup=False)
         uvicorn.Server(serving).run(sockets=[listening])
@@ -45,7 +45,7 @@ def web(
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that listens there, or ``ConfigError``: before anything else is opened."""
+    """Return a listening socket. Raise ``ConfigError`` if the address is unavailable."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
@@ -65,6 +65,6 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def address_of(listening: socket.socket) -> str:
-    """What to open in a browser."""
+    """Return the URL to open in a browser."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

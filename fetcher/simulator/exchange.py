@@ -53,6 +53,8 @@ class Answer:
     """What it is about: package → where it stands in a GraphQL answer's data."""
     reason: str = ""
     """Why it was refused, for the log."""
+    operation: str = ""
+    """The name of the GraphQL operation that it answers."""
 
     def encoded(self) -> bytes:
         if self.payload is None:

@@ -25,9 +25,9 @@ USUAL_TEXT: Mapping[int, str] = {
 
 
 EXPECTED: Mapping[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("skip", "times", "status", "retry_after", "size"), int),
+    **dict.fromkeys(("skip", "times", "status", "retry_after", "size", "more_than"), int),
     **dict.fromkeys(("probability", "seconds"), (int, float)),
-    **dict.fromkeys(("route", "package", "message", "location"), str),
+    **dict.fromkeys(("route", "operation", "package", "message", "location"), str),
 }
 
 
@@ -76,7 +76,11 @@ class Rule:
     kind: Kind
     upstream: Upstream | None = None
     route: str | None = None
+    operation: str | None = None
+    """The name of a GraphQL operation."""
     package: str | None = None
+    more_than: int | None = None
+    """It strikes answers about more packages than these."""
     skip: int = 0
     """So many matching requests pass first."""
     times: int | None = None
@@ -105,6 +109,10 @@ class Rule:
 
     def matches(self, call: Call, answer: Answer) -> bool:
         if self.upstream not in (None, call.upstream) or self.route not in (None, call.route):
+            return False
+        if self.operation not in (None, answer.operation):
+            return False
+        if self.more_than is not None and len(answer.packages) <= self.more_than:
             return False
         wanted = self.package
         return wanted is None or any(package.lower() == wanted.lower() for package in answer.packages)
@@ -195,6 +203,7 @@ def _apply(rule: Rule, call: Call, struck: Struck) -> None:
         case _:
             replaced = _replacement(rule, call)
             replaced.packages, replaced.points = struck.answer.packages, struck.answer.points
+            replaced.operation = struck.answer.operation
             struck.answer = replaced
             if rule.kind is Kind.THROTTLE:
                 struck.throttle = rule

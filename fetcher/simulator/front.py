@@ -95,6 +95,7 @@ class Front:
             identity=call.identity,
             points=struck.answer.points,
             packages=tuple(struck.answer.packages),
+            operation=struck.answer.operation,
             reason=struck.answer.reason,
             fault=", ".join(struck.names),
         )

@@ -80,7 +80,9 @@ class GitHubGraphQL:
         operation = get_operation_ast(prepared.document, request.get("operationName"))
         if operation is None:
             return _refused(GraphQLError("An operation name is required"))
-        return self._charged(call, prepared.document, operation, variables)
+        answer = self._charged(call, prepared.document, operation, variables)
+        answer.operation = operation.name.value if operation.name else ""
+        return answer
 
     def _prepare(self, text: str) -> _Prepared:
         document = parse(text, no_location=False)

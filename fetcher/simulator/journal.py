@@ -21,6 +21,8 @@ class Entry:
     identity: str
     points: int
     packages: tuple[str, ...]
+    operation: str = ""
+    """The name of the GraphQL operation."""
     took: timedelta | None = None
     """None while the answer is still on its way."""
     reason: str = ""

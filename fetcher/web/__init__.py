@@ -1,6 +1,6 @@
-"""The page and the API: what people see of the directory, and the one thing they may do, ask for a refresh."""
+"""Web pages and HTTP API: read the directory, and request refreshes of packages."""
 
 from fetcher.web.app import make_app
-from fetcher.web.site import Site
+from fetcher.web.context import WebContext
 
-__all__ = ["make_app", "Site"]
+__all__ = ["make_app", "WebContext"]

@@ -1,4 +1,4 @@
-"""What people do on the pages: log in and out, refresh, retry. Plain forms, answered by leading on to a page."""
+"""Form handlers: log in, log out, refresh and retry. Each redirects to a page."""
 
 from __future__ import annotations
 
@@ -11,82 +11,83 @@ from starlette.responses import RedirectResponse, Response
 
 from fetcher.domain.errors import RetiredPackage
 from fetcher.domain.formatting import failure_kind
-from fetcher.web.faults import BadQuery, Refused
+from fetcher.web.context import WebContext, context_of
+from fetcher.web.errors import BadRequest, Forbidden
 from fetcher.web.pages import login_page
 from fetcher.web.queries import find, read_form, to_refresh
-from fetcher.web.session import from_here, is_ours, local_path
-from fetcher.web.site import Site, site_of
+from fetcher.web.session import has_csrf_token, is_same_origin, local_path
 
 SEE_OTHER = 303
 
-_FOREIGN = "this form was not sent from a page of ours, or is older than the session"
-_FOREIGN_REMEDY = "Go back, load the page again, and try once more"
+_CROSS_SITE = "the form was sent from another site, or is older than the session"
+_CROSS_SITE_REMEDY = "Go back, reload the page and try again"
 
 
 async def login(request: Request) -> Response:
-    """Take the token, and open a session with it."""
-    sessions, form = site_of(request).sessions, dict(await read_form(request))
-    leads_to = local_path(form.get("next", "/"))
-    if not from_here(request):
-        raise Refused(_FOREIGN, _FOREIGN_REMEDY)
+    """Open a session if the form has the operator's token."""
+    sessions, form = context_of(request).sessions, dict(await read_form(request))
+    target = local_path(form.get("next", "/"))
+    if not is_same_origin(request):
+        raise Forbidden(_CROSS_SITE, _CROSS_SITE_REMEDY)
     if not sessions.accepts(form.get("token", "")):
-        return await run_in_threadpool(login_page, request, leads_to, "This is not the operator's token.")
-    response = RedirectResponse(leads_to, SEE_OTHER)
+        return await run_in_threadpool(login_page, request, target, "This is not the operator's token.")
+    response = RedirectResponse(target, SEE_OTHER)
     sessions.open(request, response)
     return response
 
 
 async def logout(request: Request) -> Response:
-    """Have the browser forget the session."""
+    """Delete the session's cookie."""
     form = dict(await read_form(request))
-    session = site_of(request).sessions.read(request)
-    if session is not None and not is_ours(request, session, form):
-        raise Refused(_FOREIGN, _FOREIGN_REMEDY)
+    sessions = context_of(request).sessions
+    session = sessions.read(request)
+    if session is not None and not has_csrf_token(request, session, form):
+        raise Forbidden(_CROSS_SITE, _CROSS_SITE_REMEDY)
     response = RedirectResponse("/", SEE_OTHER)
-    site_of(request).sessions.close(response)
+    sessions.close(response)
     return response
 
 
-Action = Callable[[Request, Site, list[tuple[str, str]]], str]
-"""Does what a form asks for, and says which page to show next."""
+Action = Callable[[Request, WebContext, list[tuple[str, str]]], str]
+"""An action on the fields of a form. Its result is the path of the next page."""
 
 
-def by_operator(act: Action) -> Callable[[Request], Awaitable[Response]]:
-    """``act`` for who is logged in and sent the form from our own page; others are asked to log in first."""
+def by_operator(action: Action) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint that runs ``action`` for a logged-in operator, and redirects other users to the login."""
 
     async def endpoint(request: Request) -> Response:
         form = await read_form(request)
-        site = site_of(request)
-        session = site.sessions.read(request)
+        web = context_of(request)
+        session = web.sessions.read(request)
         if session is None:
             back = local_path(dict(form).get("back", "/"))
             return RedirectResponse(f"/login?next={quote(back)}", SEE_OTHER)
-        if not is_ours(request, session, dict(form)):
-            raise Refused(_FOREIGN, _FOREIGN_REMEDY)
-        return RedirectResponse(await run_in_threadpool(act, request, site, form), SEE_OTHER)
+        if not has_csrf_token(request, session, dict(form)):
+            raise Forbidden(_CROSS_SITE, _CROSS_SITE_REMEDY)
+        return RedirectResponse(await run_in_threadpool(action, request, web, form), SEE_OTHER)
 
     return endpoint
 
 
-def _refresh(request: Request, site: Site, _form: list[tuple[str, str]]) -> str:
-    package = find(site.store, request.path_params["slug"])
-    site.workings.refresh([to_refresh(package)], site.clock.now())
+def _refresh(request: Request, web: WebContext, _form: list[tuple[str, str]]) -> str:
+    package = find(web.store, request.path_params["slug"])
+    web.runtime.refresh([to_refresh(package)], web.clock.now())
     return f"/packages/{quote(package.entry.slug)}"
 
 
-def _retry(_request: Request, site: Site, form: list[tuple[str, str]]) -> str:
-    """Ask again: the packages that are named, or all that fail in a way that is named."""
+def _retry(_request: Request, web: WebContext, form: list[tuple[str, str]]) -> str:
+    """Refresh the named packages, and all packages with a failure of a named kind."""
     slugs = [value for name, value in form if name == "slug"]
     kinds = {value for name, value in form if name == "kind"}
-    slugs += [row.slug for row in site.store.failures() if failure_kind(row.state) in kinds]
-    package_ids = list(site.store.package_ids(list(dict.fromkeys(slugs))).values())
+    slugs += [row.slug for row in web.store.failures() if failure_kind(row.state) in kinds]
+    package_ids = list(web.store.package_ids(list(dict.fromkeys(slugs))).values())
     if not package_ids:
-        raise BadQuery("nothing was named that fails", "Choose a package or a kind of failure")
-    retired = site.store.retired(package_ids)
+        raise BadRequest("the form names no failing package", "Choose a package or a kind of failure")
+    retired = web.store.retired(package_ids)
     wanted = [package_id for package_id in package_ids if package_id not in retired]
     if not wanted:
-        raise RetiredPackage("every package that was named is retired", "`fetcher revive` has one fetched again")
-    site.workings.refresh(wanted, site.clock.now())
+        raise RetiredPackage("all named packages are retired", "`fetcher revive` resumes fetching")
+    web.runtime.refresh(wanted, web.clock.now())
     return "/failures"
 
 

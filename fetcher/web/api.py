@@ -1,130 +1,154 @@
-"""The API: the directory's documents as it publishes them, and refreshes that are asked for and followed."""
+"""The HTTP API: documents in the directory's own form, and refreshes of packages."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
+from fastapi import APIRouter, Depends, Header, Path, Query, Security
+from fastapi.openapi.utils import get_openapi
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 
+from fetcher import __version__
 from fetcher.catalogue.documents import dump, write_document
-from fetcher.domain.views import Column, Listing, RefreshRequest
-from fetcher.web.conditional import conditional, last_modified
-from fetcher.web.faults import NotAllowed, Refused
-from fetcher.web.openapi import schema
-from fetcher.web.queries import find, read_listing, storable, to_refresh
-from fetcher.web.resources import resource
-from fetcher.web.site import Site, site_of
+from fetcher.domain.views import Column, Listing
+from fetcher.web.conditional import Conditions, conditional, last_modified
+from fetcher.web.context import context_of
+from fetcher.web.errors import Forbidden, Unauthorized, UnknownRefresh
+from fetcher.web.models import Error, Package, Page, Refresh, RequestedRefresh
+from fetcher.web.queries import ListingQuery, find, storable, to_refresh
+from fetcher.web.resource import Resource
 
-PAGE = 20
 LISTED_AT = "/api/v4/packages/"
 EDITED = frozenset({Column.ID, Column.SLUG, Column.TITLE, Column.CREATED, Column.MODIFIED})
-"""Columns that editors alone write: in their order, a page's packages change by an editor's word only."""
-NO_TOKEN = "refreshing by HTTP is switched off"  # noqa: S105  (a sentence)
-NO_TOKEN_REMEDY = "Set FETCHER_WEB_TOKEN for the web process"  # noqa: S105  (a sentence)
+"""Columns that only editors write. In their order, a refresh moves no package to another page."""
+
+IdOrSlug = Annotated[str, Path(description="An id or a slug.")]
+Conditional = Annotated[Conditions, Header()]
+
+_NOT_MODIFIED: dict[str, Any] = {"description": "Not modified since the client's copy."}
+_ERRORS = {
+    400: "A parameter is not valid.",
+    401: "The operator's token is missing or wrong.",
+    403: "Refreshing over HTTP is disabled, or the package has no source to fetch.",
+    404: "There is no such resource.",
+    409: "The package is retired.",
+    503: "The database or Redis is unavailable.",
+}
+
+router = APIRouter(route_class=Resource, generate_unique_id_function=lambda route: route.name)
 
 
-def packages(request: Request) -> Response:
-    """A page of documents, in the directory's own shape."""
-    site, now = site_of(request), site_of(request).clock.now()
-    wanted = read_listing(request.query_params, sort="id", limit=PAGE)
-    listed = site.store.listing(wanted, site.stale_before(now))
-    stored = site.store.packages([row.id for row in listed.rows])
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": Error, "description": _ERRORS[status]} for status in statuses}
+
+
+async def require_operator(
+    request: Request,
+    credentials: Annotated[
+        HTTPAuthorizationCredentials | None, Security(HTTPBearer(scheme_name="operator", auto_error=False))
+    ],
+) -> None:
+    """Raise ``Forbidden`` if no token is set, and ``Unauthorized`` if the request does not carry it."""
+    sessions = context_of(request).sessions
+    if not sessions.possible:
+        raise Forbidden("refreshing over HTTP is disabled", "Set FETCHER_WEB_TOKEN for the web process")
+    if credentials is None or not sessions.accepts(credentials.credentials.strip()):
+        raise Unauthorized("the operator's token is missing or wrong", "Send `Authorization: Bearer FETCHER_WEB_TOKEN`")
+
+
+@router.get(LISTED_AT, response_model=Page, responses={304: _NOT_MODIFIED, **_errors(400, 503)})
+def list_packages(request: Request, query: Annotated[ListingQuery, Query()], conditions: Conditional) -> Response:
+    """Return a page of documents. An empty parameter counts as absent."""
+    web, now = context_of(request), context_of(request).clock.now()
+    wanted = query.listing()
+    listed = web.store.listing(wanted, web.stale_before(now))
+    stored = web.store.packages([row.id for row in listed.rows])
     page = {
         "count": listed.count,
         "next": _link(request, wanted, wanted.offset + wanted.limit) if listed.more else None,
         "previous": _link(request, wanted, max(wanted.offset - wanted.limit, 0)) if wanted.offset else None,
-        "results": [write_document(package, site.settings.time_zone, now.date()) for package in stored],
+        "results": [write_document(package, web.settings.time_zone, now.date()) for package in stored],
     }
     if listed.counted:
         page["count_is"] = f"{listed.counted} {listed.count:,}"
-    # What refreshes, or time alone, put in another order or select anew changes without one of these being asked.
+    # A refresh, or time alone, can move packages to or from other pages: then no date of a listed package covers it.
     steady = wanted.sort in EDITED and wanted.state is None and not wanted.search
-    modified = last_modified(site.store.touched_at([row.id for row in listed.rows]), now) if steady else None
-    return conditional(request, dump(page).encode(), modified)
+    modified = last_modified(web.store.touched_at([row.id for row in listed.rows]), now) if steady else None
+    return conditional(conditions, dump(page).encode(), modified)
 
 
-def package(request: Request) -> Response:
-    """One document."""
-    site, now = site_of(request), site_of(request).clock.now()
-    found = find(site.store, request.path_params["package"], LISTED_AT)
-    document = write_document(found, site.settings.time_zone, now.date())
-    modified = last_modified(site.store.touched_at([found.entry.id or 0]), now)
-    return conditional(request, dump(document).encode(), modified)
+@router.get(LISTED_AT + "{package}/", response_model=Package, responses={304: _NOT_MODIFIED, **_errors(404, 503)})
+def get_package(request: Request, package: IdOrSlug, conditions: Conditional) -> Response:
+    """Return a package's document."""
+    web, now = context_of(request), context_of(request).clock.now()
+    found = find(web.store, package, LISTED_AT)
+    document = write_document(found, web.settings.time_zone, now.date())
+    modified = last_modified(web.store.touched_at([found.entry.id or 0]), now)
+    return conditional(conditions, dump(document).encode(), modified)
 
 
-def refresh(request: Request) -> Response:
-    """Ask for a refresh: 202, and where it can be followed."""
-    site = site_of(request)
-    _check_token(request, site)
-    package_id = to_refresh(find(site.store, request.path_params["package"], LISTED_AT))
-    (asked,) = site.workings.refresh([package_id], site.clock.now())
-    where = request.url_for("refresh", id=asked.request.id)
-    body = {**_printed(request, asked.request, site), "joined": asked.joined}
-    return JSONResponse(body, 202, {"Location": where.path, "Cache-Control": "no-store"})
+@router.post(
+    LISTED_AT + "{package}/refresh/",
+    status_code=202,
+    responses={202: {"headers": {"Location": {"schema": {"type": "string"}}}}, **_errors(401, 403, 404, 409, 503)},
+    dependencies=[Depends(require_operator)],
+)
+def request_refresh(request: Request, package: IdOrSlug, response: Response) -> RequestedRefresh:
+    """Request a refresh of a package. `Location` is the path of the refresh."""
+    web = context_of(request)
+    package_id = to_refresh(find(web.store, package, LISTED_AT))
+    (asked,) = web.runtime.refresh([package_id], web.clock.now())
+    response.headers["Location"] = request.url_for("get_refresh", id=asked.request.id).path
+    response.headers["Cache-Control"] = "no-store"
+    path = request.url_for("get_package", package=asked.request.slug).path
+    return RequestedRefresh.from_request(asked.request, path, web.settings.time_zone, joined=asked.joined)
 
 
-def refresh_request(request: Request) -> Response:
-    """How far a refresh is, and what it changed."""
-    site, name = site_of(request), request.path_params["id"]
-    found = site.store.request(name) if storable(name) else None
+@router.get("/api/v4/refreshes/{id}/", responses=_errors(404, 503))
+def get_refresh(request: Request, refresh_id: Annotated[str, Path(alias="id")], response: Response) -> Refresh:
+    """Return the state of a refresh, and what it changed."""
+    web = context_of(request)
+    found = web.store.request(refresh_id) if storable(refresh_id) else None
     if found is None:
-        return JSONResponse(
-            {"detail": "no refresh has this id", "remedy": "What is finished is forgotten after a week; ask again"}, 404
-        )
-    return JSONResponse(_printed(request, found, site), headers={"Cache-Control": "no-store"})
+        raise UnknownRefresh("no refresh has this id", "Finished refreshes are deleted after a week; request another")
+    response.headers["Cache-Control"] = "no-store"
+    path = request.url_for("get_package", package=found.slug).path
+    return Refresh.from_request(found, path, web.settings.time_zone)
 
 
-def openapi(request: Request) -> Response:
-    """This API, described."""
-    return conditional(request, json.dumps(schema(), ensure_ascii=False).encode(), None)
+@router.get("/api/schema", include_in_schema=False)
+def get_schema(conditions: Conditional) -> Response:
+    """Return the description of this API in OpenAPI 3.1."""
+    return conditional(conditions, dump(schema()).encode(), None)
 
 
-def _check_token(request: Request, site: Site) -> None:
-    if not site.sessions.possible:
-        raise Refused(NO_TOKEN, NO_TOKEN_REMEDY)
-    if not site.sessions.bearer(request):
-        raise NotAllowed("the operator's token is missing or wrong", "Send `Authorization: Bearer FETCHER_WEB_TOKEN`")
+@cache
+def schema() -> dict[str, Any]:
+    """Return the OpenAPI description, generated from the routes and their models.
+
+    FastAPI documents status 422 for refused parameters. They get 400 here, so those entries are removed.
+    """
+    described = get_openapi(
+        title="Fetcher",
+        version=__version__,
+        description="Documents of the package directory, and refreshes of packages.",
+        routes=router.routes,
+        separate_input_output_schemas=False,
+    )
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        described["components"]["schemas"].pop(name, None)
+    return described
 
 
 def _link(request: Request, wanted: Listing, offset: int) -> str:
-    """The address of the page that starts at ``offset``."""
+    """Return the URL of the page that starts at ``offset``."""
     kept = [pair for pair in request.query_params.multi_items() if pair[0] not in ("limit", "offset")]
     query = urlencode([*kept, ("limit", wanted.limit), ("offset", offset)])
     return str(request.url.replace(query=query, fragment=""))
-
-
-def _printed(request: Request, asked: RefreshRequest, site: Site) -> dict[str, Any]:
-    zone = site.settings.time_zone
-
-    def moment(name: str) -> str | None:
-        at = getattr(asked, name)
-        return at.astimezone(zone).isoformat() if at else None
-
-    return {
-        "id": asked.id,
-        "package": request.url_for("package", package=asked.slug).path,
-        "slug": asked.slug,
-        "state": str(asked.state),
-        "asked_at": moment("asked_at"),
-        "started_at": moment("started_at"),
-        "finished_at": moment("finished_at"),
-        "changed": {change.field: {"before": change.before, "after": change.after} for change in asked.changes},
-        "failures": [
-            {"source": str(failure.source), "outcome": failure.outcome, "message": failure.message}
-            for failure in asked.failures
-        ],
-        "reason": asked.reason,
-    }
-
-
-ROUTES: list[Route] = [
-    resource(LISTED_AT, "packages", get=packages),
-    resource("/api/v4/packages/{package}/", "package", get=package),
-    resource("/api/v4/packages/{package}/refresh/", "ask", post=refresh),
-    resource("/api/v4/refreshes/{id}/", "refresh", get=refresh_request),
-    resource("/api/schema", "schema", get=openapi),
-]

@@ -1,10 +1,11 @@
-"""The web application: its routes, its headers, and what becomes of what goes wrong."""
+"""The web application: routes, security headers and error handlers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from starlette.applications import Starlette
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount, Route
@@ -12,8 +13,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fetcher.domain.errors import FetcherError
-from fetcher.web import actions, api, faults, health, metrics, pages
-from fetcher.web.site import Site
+from fetcher.web import actions, api, errors, health, metrics, pages
+from fetcher.web.context import WebContext
 
 STATIC = Path(__file__).parent / "static"
 
@@ -26,24 +27,24 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-"""Nothing from elsewhere, nothing inline, in nobody's frame."""
+"""Security headers: no content from other origins, nothing inline, no framing."""
 
 
-class Guarded:
-    """Puts ``HEADERS`` on every answer."""
+class SecurityHeaders:
+    """Middleware that adds ``HEADERS`` to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def guarded(message: Message) -> None:
+        async def send_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, guarded)
+        await self._app(scope, receive, send_headers)
 
 
 ROUTES: list[BaseRoute] = [
@@ -56,7 +57,7 @@ ROUTES: list[BaseRoute] = [
     Route("/login", pages.login),
     Route("/login", actions.login, methods=["POST"]),
     Route("/logout", actions.logout, methods=["POST"]),
-    *api.ROUTES,
+    *api.router.routes,
     Route("/healthz", health.healthz),
     Route("/readyz", health.readyz),
     Route("/metrics", metrics.metrics),
@@ -64,15 +65,26 @@ ROUTES: list[BaseRoute] = [
 ]
 
 
-def make_app(site: Site) -> ASGIApp:
-    """The application over ``site``."""
-    app = Starlette(
+HANDLERS = {
+    FetcherError: errors.on_fetcher_error,
+    RequestValidationError: errors.on_invalid_parameters,
+    HTTPException: errors.on_http_error,
+    Exception: errors.on_crash,
+}
+
+
+def make_app(context: WebContext) -> ASGIApp:
+    """Return the application over ``context``.
+
+    FastAPI's documentation pages are off, because they load scripts from a CDN. Its telemetry is off, because no data
+    may leave the process.
+    """
+    app = FastAPI(
         routes=ROUTES,
-        exception_handlers={
-            FetcherError: faults.on_fetcher_error,
-            HTTPException: faults.on_http_error,
-            Exception: faults.on_crash,
-        },
+        openapi_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.site = site
-    return Guarded(app)
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    app.state.context = context
+    return SecurityHeaders(app)

@@ -1,6 +1,6 @@
-"""Charts as inline SVG, made here and not in the browser. Each says in words what it shows; every text is escaped.
+"""Charts as inline SVG, drawn on the server. Each has a text alternative, and every text is escaped.
 
-Sizes are in the SVG's own units: the page's style sheet stretches and colours it, as the security policy wants.
+Sizes are in SVG units. The style sheet scales and colours the charts, because the security policy forbids inline style.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from markupsafe import Markup
 HEIGHT = 64
 _BAR, _GAP = 9, 3
 _LEAST = 2
-"""A bar of nothing is this high: it is known to be nothing."""
+"""Height of a bar whose value is zero, so that zero differs from a missing value."""
 _WIDTH = 480
 _MARGIN = 4
 
@@ -27,30 +27,30 @@ _FRAME = Markup(
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: its parts from the bottom up, and what it says to who points at it."""
+    """A bar: its parts from the bottom up, and its tooltip."""
 
     parts: tuple[int, ...]
-    says: str
+    title: str
 
     @property
     def total(self) -> int:
         return sum(self.parts)
 
 
-def bars(of: Sequence[Bar], label: str) -> Markup:
-    """Bars side by side, the highest filling the height."""
-    most = max((bar.total for bar in of), default=0) or 1
-    shapes = Markup("").join(_bar(bar, number * (_BAR + _GAP), most) for number, bar in enumerate(of))
-    width = max(len(of) * (_BAR + _GAP) - _GAP, 1)
+def bars(shown: Sequence[Bar], label: str) -> Markup:
+    """Draw bars side by side. The highest fills the height."""
+    most = max((bar.total for bar in shown), default=0) or 1
+    shapes = Markup("").join(_bar(bar, number * (_BAR + _GAP), most) for number, bar in enumerate(shown))
+    width = max(len(shown) * (_BAR + _GAP) - _GAP, 1)
     return _FRAME.format(kind="bars", width=width, height=HEIGHT, label=label, shapes=shapes)
 
 
 def steps(points: Sequence[tuple[date, int]], until: date, label: str) -> Markup:
-    """A figure that holds from each day to the next, and from the last to ``until``."""
+    """Draw a step line: each value holds until the next day in ``points``, and the last until ``until``."""
     ends = [*points, (until, points[-1][1])] if points else []
     if not ends:
         return Markup("")
-    if ends[0][0] == until:  # known since today: a line, not a point that nobody sees
+    if ends[0][0] == until:  # a single day: draw a line, because a point is invisible
         ends = [(until - timedelta(days=1), ends[0][1]), *ends]
     first, days = ends[0][0], max((until - ends[0][0]) / timedelta(days=1), 1)
     low, high = min(value for _, value in ends), max(value for _, value in ends)
@@ -70,7 +70,7 @@ def steps(points: Sequence[tuple[date, int]], until: date, label: str) -> Markup
 
 
 def gauge(share: float, label: str) -> Markup:
-    """How much of something is left, from 0 to 1."""
+    """Draw the remaining share of a quota, from 0 to 1."""
     left = round(_WIDTH * min(max(share, 0.0), 1.0), 1)
     kind = "low" if share < 0.1 else "left"
     shapes = Markup(
@@ -90,7 +90,7 @@ def _bar(bar: Bar, x: int, most: int) -> Markup:
             shapes += _rectangle(f"part{number}", x, round(y, 1), round(height, 1))
     if not bar.total:
         shapes = _rectangle("none", x, HEIGHT - _LEAST, _LEAST)
-    return Markup("<g><title>{}</title>{}</g>").format(bar.says, shapes)
+    return Markup("<g><title>{}</title>{}</g>").format(bar.title, shapes)
 
 
 def _rectangle(kind: str, x: int, y: float, height: float) -> Markup:

@@ -1,4 +1,4 @@
-"""Answers that need not be sent again: entity tags, and dates where they are to be trusted."""
+"""Conditional requests: entity tags and modification dates (RFC 9110, section 13)."""
 
 from __future__ import annotations
 
@@ -7,40 +7,47 @@ import re
 from datetime import UTC, datetime, time, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 
-from starlette.requests import Request
+from pydantic import BaseModel
+from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
 
 SETTLED = timedelta(seconds=180)
-"""An answer is stored at most this long after its question was sent, for a task is ended after 150 seconds. A date is
-told only once everything before it is stored: until then the entity tag alone says what is new."""
+"""Longest time from sending an upstream request to storing its response; tasks end after 150 seconds. A
+``Last-Modified`` date within this time could precede a later write, so only the entity tag is sent."""
+
+
+class Conditions(BaseModel):
+    """Request headers that make a response conditional."""
+
+    if_none_match: str | SkipJsonSchema[None] = None
+    if_modified_since: str | SkipJsonSchema[None] = None
 
 
 def last_modified(touched: datetime | None, now: datetime) -> datetime | None:
-    """Since when nothing has changed, or ``None`` while that cannot be said.
+    """Return the modification date of a document last written at ``touched``, or ``None`` while it may still change.
 
-    The 52 weeks roll on at midnight UTC, so each day every document is new.
+    The 52 weeks move on at midnight UTC, so every document changes daily.
     """
     midnight = datetime.combine(now.date(), time(), UTC)
     settled = max(midnight, touched or midnight).replace(microsecond=0) + SETTLED
     return settled if settled <= now else None
 
 
-def conditional(request: Request, body: bytes, modified: datetime | None) -> Response:
-    """The JSON ``body``, or a 304 for who has it. A tag counts before a date (RFC 9110, section 13.2.2)."""
+def conditional(conditions: Conditions, body: bytes, modified: datetime | None) -> Response:
+    """Return the JSON ``body``, or status 304 if the client's copy is current. A tag takes precedence over a date."""
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
     if modified is not None:
         headers["Last-Modified"] = format_datetime(modified, usegmt=True)
-    if _has_it(request, tag, modified):
+    if _is_current(conditions, tag, modified):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
 
 
-def _has_it(request: Request, tag: str, modified: datetime | None) -> bool:
-    tags = request.headers.get("if-none-match")
+def _is_current(conditions: Conditions, tag: str, modified: datetime | None) -> bool:
+    tags, since = conditions.if_none_match, conditions.if_modified_since
     if tags is not None:
         return tags.strip() == "*" or tag in re.findall(r'(?:W/)?("[^"]*")', tags)
-    since = request.headers.get("if-modified-since")
     if since is None or modified is None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""How the directory stands, for ``/metrics``: ages, what is due, what fails. Read as figures, at a flat cost."""
+"""Catalogue metrics for ``/metrics``: ages, due packages and failures. Their cost does not grow with the catalogue."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fetcher.domain.model import OutcomeKind, Source
 from fetcher.monitoring.definitions import OTHER
 
 AGES: Final = tuple(timedelta(hours=hours) for hours in (1, 3, 6, 12, 18, 24, 27, 30, 36, 48, 72, 168, 336, 720))
-"""The buckets of ages: fine around a day, which is how often a package is usually refreshed."""
+"""Upper bounds of the age buckets, dense around a day, the default refresh interval."""
 
 FAILURE_KINDS: Final = frozenset({*OutcomeKind, "missing", "failing"})
-"""What ``fetcher.domain.formatting.failure_kind`` can say."""
+"""Label values: the results of ``fetcher.domain.formatting.failure_kind``."""
 
 
 def directory(figures: Figures, now: datetime, interval: timedelta) -> Iterator[Metric]:
-    """``figures`` as gauges, at ``now``."""
-    states = GaugeMetricFamily("fetcher_packages", "Packages, by how they stand.", labels=["state"])
+    """Yield ``figures`` at ``now`` as gauges."""
+    states = GaugeMetricFamily("fetcher_packages", "Packages by state.", labels=["state"])
     for state, count in figures.states(now, interval).items():
         states.add_metric([state], count)
     yield states
@@ -30,20 +30,20 @@ def directory(figures: Figures, now: datetime, interval: timedelta) -> Iterator[
     yield _failing(figures)
     yield GaugeMetricFamily(
         "fetcher_figures_age_seconds",
-        "How long ago the oldest part of these figures was counted.",
+        "Age of the oldest partition of these statistics.",
         max((now - figures.measured_at).total_seconds(), 0),
     )
 
 
 def _sources(figures: Figures, now: datetime, interval: timedelta) -> Iterator[Metric]:
     followed = _by_source("fetcher_followed_packages", "Packages that have the source.")
-    answered = _by_source("fetcher_answered_packages", "Packages whose source has ever answered.")
-    due = _by_source("fetcher_due_packages", "Packages whose source is to be asked now.")
-    overdue = _by_source("fetcher_overdue_packages", "Packages whose source should long have been asked.")
-    leased = _by_source("fetcher_leased_packages", "Packages whose source a worker holds or has in its queue.")
-    oldest = _by_source("fetcher_oldest_answer_age_seconds", "How long ago the oldest of the last answers came.")
+    answered = _by_source("fetcher_answered_packages", "Packages whose source was ever fetched.")
+    due = _by_source("fetcher_due_packages", "Packages whose source is due.")
+    overdue = _by_source("fetcher_overdue_packages", "Packages whose source is overdue.")
+    leased = _by_source("fetcher_leased_packages", "Packages whose source is leased to a worker.")
+    oldest = _by_source("fetcher_oldest_answer_age_seconds", "Age of the oldest of the last successful fetches.")
     ages = GaugeHistogramMetricFamily(
-        "fetcher_answer_age_seconds", "How long ago each source last answered.", labels=["source"]
+        "fetcher_answer_age_seconds", "Age of the last successful fetch.", labels=["source"]
     )
     for source in Source:
         one, labels = figures.source(source), [source]
@@ -60,9 +60,7 @@ def _sources(figures: Figures, now: datetime, interval: timedelta) -> Iterator[M
 
 
 def _failing(figures: Figures) -> Metric:
-    failing = GaugeMetricFamily(
-        "fetcher_failing_packages", "Packages whose source does not answer as it should.", labels=["source", "kind"]
-    )
+    failing = GaugeMetricFamily("fetcher_failing_packages", "Packages whose source fails.", labels=["source", "kind"])
     for source in Source:
         kinds = figures.source(source).failures
         known = {kind: count for kind, count in kinds.items() if kind in FAILURE_KINDS}
@@ -73,17 +71,17 @@ def _failing(figures: Figures) -> Metric:
 
 
 def _younger(answers: Histogram, now: datetime) -> list[tuple[str, float]]:
-    """How many answers are of each age or younger."""
+    """Return the cumulative buckets of ages."""
     total = answers.total
     buckets: list[tuple[str, float]] = [(f"{age.total_seconds():g}", total - answers.until(now - age)) for age in AGES]
     return [*buckets, ("+Inf", total)]
 
 
 def _sum(answers: Histogram, now: datetime) -> float:
-    """All ages together, each answer in the middle of its bucket."""
+    """Return the sum of all ages, with each fetch at the middle of its bucket."""
     at = now.timestamp()
     return sum(max(at - (start + end) / 2, 0) * count for start, end, count in answers.buckets)
 
 
-def _by_source(name: str, told: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, told, labels=["source"])
+def _by_source(name: str, description: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, description, labels=["source"])

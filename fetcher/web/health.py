@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether everything behind it does, part by part."""
+"""Liveness and readiness: the process itself, and each service it depends on."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from starlette.responses import JSONResponse, Response
 from fetcher.domain.errors import FetcherError
 from fetcher.domain.formatting import silence
 from fetcher.ports import PLANNED
-from fetcher.web.site import Site, site_of
+from fetcher.web.context import WebContext, context_of
 from tasks.inspection import idle
 
 OK = "ok"
 
 
 def healthz(request: Request) -> Response:
-    """Alive: it answers."""
+    """Respond with status 200 while the process serves requests."""
     return JSONResponse({"alive": True})
 
 
 def readyz(request: Request) -> Response:
-    """Ready, and which part is not: 503 then."""
-    site = site_of(request)
-    parts = {name: _told(check, site) for name, check in CHECKS.items()}
-    ready = all(said == OK for said in parts.values())
+    """Respond with the status of each dependency: 200 if all are ready, 503 otherwise."""
+    web = context_of(request)
+    parts = {name: _status(check, web) for name, check in CHECKS.items()}
+    ready = all(status == OK for status in parts.values())
     return JSONResponse({"ready": ready, "parts": parts}, 200 if ready else 503, {"Cache-Control": "no-store"})
 
 
-def beat(site: Site) -> str:
-    """Seen by its last plan, which a worker has carried out."""
-    planned_at = site.store.marker(PLANNED).observed_at
-    return silence(planned_at, site.clock.now(), site.settings.plan_interval) or OK
+def beat(web: WebContext) -> str:
+    """Return the status of beat, derived from the last plan that a worker carried out."""
+    planned_at = web.store.marker(PLANNED).observed_at
+    return silence(planned_at, web.clock.now(), web.settings.plan_interval) or OK
 
 
-def _database(site: Site) -> str:
-    site.store.marker(PLANNED)
+def _database(web: WebContext) -> str:
+    web.store.marker(PLANNED)
     return OK
 
 
-def _redis(site: Site) -> str:
-    site.workings.queues()
+def _redis(web: WebContext) -> str:
+    web.runtime.queues()
     return OK
 
 
-def _workers(site: Site) -> str:
-    return idle(site.workings.queues()) or OK
+def _workers(web: WebContext) -> str:
+    return idle(web.runtime.queues()) or OK
 
 
-CHECKS: dict[str, Callable[[Site], str]] = {
+CHECKS: dict[str, Callable[[WebContext], str]] = {
     "database": _database,
     "redis": _redis,
     "beat": beat,
@@ -57,8 +57,8 @@ CHECKS: dict[str, Callable[[Site], str]] = {
 }
 
 
-def _told(check: Callable[[Site], str], site: Site) -> str:
+def _status(check: Callable[[WebContext], str], web: WebContext) -> str:
     try:
-        return check(site)
+        return check(web)
     except FetcherError as error:
         return str(error)

@@ -1,7 +1,7 @@
-"""``/metrics``: what Prometheus scrapes. What workers have added up, and how the whole directory stands just now.
+"""``/metrics``: the workers' counters, and the current state of queues, quota and catalogue.
 
-One exporter tells all of it, for none of it belongs to one process. Each part that does not answer is left out, and
-said to be down, so that the others are still told.
+One exporter serves all metrics, because none belongs to a single process. If the database or Redis is unavailable, its
+metrics are omitted and ``fetcher_dependency_up`` is 0; the others are still exported.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from fetcher.domain.errors import FetcherError
 from fetcher.monitoring.families import families
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
+from fetcher.web.context import WebContext, context_of
 from fetcher.web.directory_metrics import directory
-from fetcher.web.site import Site, site_of
 from tasks.inspection import QueueState
 
 MOST_QUOTAS: Final = 16
-"""Quotas that are told: whose each is, is no closed set, though an operator has few."""
+"""Most quotas exported. The set of identities is unbounded, and each adds time series."""
 
-Part = Callable[[Site, datetime], Iterable[Metric]]
+Source = Callable[[WebContext, datetime], Iterable[Metric]]
 
 
 def metrics(request: Request) -> Response:
-    """In the form that the scraper prefers."""
+    """Respond in the format that the ``Accept`` header prefers."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Exposition(site_of(request)))
+    registry.register(Exposition(context_of(request)))
     encode, kind = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(registry), headers={"Content-Type": kind, "Cache-Control": "no-store"})
 
 
 class Exposition(Collector):
-    """Everything that is told, collected anew for each scrape."""
+    """A collector of all metrics. Each scrape collects them again."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, web: WebContext) -> None:
+        self._web = web
 
     def collect(self) -> Iterator[Metric]:
-        yield from _installation(self._site)
-        up = _gauge("fetcher_part_up", "Whether a part of Fetcher answers: 1 or 0.", "part")
-        for name, part in PARTS.items():
+        yield from _installation(self._web)
+        up = _gauge("fetcher_dependency_up", "1 if the database or Redis is available, 0 otherwise.", "dependency")
+        for name, source in DEPENDENCIES.items():
             try:
-                found = list(part(self._site, self._site.clock.now()))
+                found = list(source(self._web, self._web.clock.now()))
             except FetcherError:
                 found = []
                 up.add_metric([name], 0)
@@ -61,45 +61,45 @@ class Exposition(Collector):
         yield up
 
 
-def _installation(site: Site) -> Iterator[Metric]:
-    """What is the same in every scrape: rules are written with it, so that they hold for every setting."""
+def _installation(web: WebContext) -> Iterator[Metric]:
+    """Yield the version and the settings. Alerting rules use the settings, so that they fit every installation."""
     build = _gauge("fetcher_build_info", "Always 1; the version is in the label.", "version")
     build.add_metric([__version__], 1)
     yield build
     yield GaugeMetricFamily(
         "fetcher_refresh_interval_seconds",
-        "How often each package is to be refreshed (FETCHER_REFRESH_INTERVAL).",
-        site.settings.refresh_interval.total_seconds(),
+        "Interval between refreshes of a package (FETCHER_REFRESH_INTERVAL).",
+        web.settings.refresh_interval.total_seconds(),
     )
     yield GaugeMetricFamily(
         "fetcher_plan_interval_seconds",
-        "How often beat plans what is due (FETCHER_PLAN_INTERVAL).",
-        site.settings.plan_interval.total_seconds(),
+        "Interval between plans of due packages (FETCHER_PLAN_INTERVAL).",
+        web.settings.plan_interval.total_seconds(),
     )
 
 
-def _database(site: Site, now: datetime) -> Iterator[Metric]:
-    planned = site.store.marker(PLANNED).observed_at
-    last = _gauge("fetcher_last_plan_timestamp_seconds", "When a worker last carried out a plan of beat's; 0: never.")
+def _database(web: WebContext, now: datetime) -> Iterator[Metric]:
+    planned = web.store.marker(PLANNED).observed_at
+    last = _gauge("fetcher_last_plan_timestamp_seconds", "Time of the last plan that a worker carried out; 0 if never.")
     last.add_metric([], planned.timestamp() if planned is not None else 0)
     yield last
-    yield from directory(site.figures(now), now, site.settings.refresh_interval)
+    yield from directory(web.figures(now), now, web.settings.refresh_interval)
 
 
-def _redis(site: Site, now: datetime) -> Iterator[Metric]:
-    yield from families(site.workings.counters())
-    yield from _queues(site.workings.queues(), now)
-    yield from _quotas(site.workings.quota_status(now), now)
+def _redis(web: WebContext, now: datetime) -> Iterator[Metric]:
+    yield from families(web.runtime.counters())
+    yield from _queues(web.runtime.queues(), now)
+    yield from _quotas(web.runtime.quota_status(now), now)
 
 
 def _queues(queues: Sequence[QueueState], now: datetime) -> Iterator[Metric]:
-    waiting = _gauge("fetcher_queue_messages", "Messages that wait in a queue.", "queue")
-    oldest = _gauge("fetcher_queue_oldest_message_seconds", "How long the oldest of them has waited.", "queue")
-    reserved = _gauge("fetcher_queue_reserved_messages", "Messages that wait in a worker for a free process.", "queue")
-    running = _gauge("fetcher_queue_running_tasks", "Tasks from a queue that workers are at.", "queue")
-    consumers = _gauge("fetcher_queue_consumers", "Workers that take from a queue.", "queue")
-    unacknowledged = _gauge("fetcher_unacknowledged_messages", "Messages that workers have taken and not finished.")
-    workers = _gauge("fetcher_workers", "Workers that answer.")
+    waiting = _gauge("fetcher_queue_messages", "Messages waiting in the queue.", "queue")
+    oldest = _gauge("fetcher_queue_oldest_message_age_seconds", "Waiting time of the oldest message.", "queue")
+    reserved = _gauge("fetcher_queue_reserved_messages", "Messages waiting in a worker for a free process.", "queue")
+    running = _gauge("fetcher_queue_running_tasks", "Tasks from the queue that are running.", "queue")
+    consumers = _gauge("fetcher_queue_consumers", "Workers that consume the queue.", "queue")
+    unacknowledged = _gauge("fetcher_unacknowledged_messages", "Messages delivered to workers and not acknowledged.")
+    workers = _gauge("fetcher_workers", "Workers that respond to an inspection.")
     for queue in queues:
         name = [queue.name]
         waiting.add_metric(name, queue.waiting)
@@ -115,26 +115,26 @@ def _queues(queues: Sequence[QueueState], now: datetime) -> Iterator[Metric]:
 
 def _quotas(statuses: Iterable[QuotaStatus], now: datetime) -> Iterator[Metric]:
     labels = ("identity", "resource")
-    limit = _gauge("fetcher_quota_limit", "Points that the upstream allows in its window.", *labels)
-    remaining = _gauge("fetcher_quota_remaining", "Points that are left until the reset.", *labels)
-    reset = _gauge("fetcher_quota_reset_timestamp_seconds", "When the quota is given anew.", *labels)
-    reserved = _gauge("fetcher_quota_reserved_requests", "Requests that are reserved and not settled yet.", *labels)
-    paused = _gauge("fetcher_paused_seconds", "How long nobody asks from now on; 0: nothing is paused.", *labels)
+    limit = _gauge("fetcher_quota_limit", "Points that the upstream allows per window.", *labels)
+    remaining = _gauge("fetcher_quota_remaining", "Points left until the reset.", *labels)
+    reset = _gauge("fetcher_quota_reset_timestamp_seconds", "Time of the next quota reset.", *labels)
+    reserved = _gauge("fetcher_quota_reserved_requests", "Requests reserved and not yet settled.", *labels)
+    paused = _gauge("fetcher_paused_seconds", "Remaining seconds of the pause; 0 if not paused.", *labels)
     for one in list(statuses)[:MOST_QUOTAS]:
-        whose = (one.identity, one.resource)
+        values = (one.identity, one.resource)
         if one.limit is not None:
-            limit.add_metric(whose, one.limit)
+            limit.add_metric(values, one.limit)
         if one.remaining is not None:
-            remaining.add_metric(whose, one.remaining)
+            remaining.add_metric(values, one.remaining)
         if one.reset_at is not None:
-            reset.add_metric(whose, one.reset_at.timestamp())
-        reserved.add_metric(whose, one.in_flight)
-        paused.add_metric(whose, max((one.paused_until - now).total_seconds(), 0) if one.paused_until else 0)
+            reset.add_metric(values, one.reset_at.timestamp())
+        reserved.add_metric(values, one.in_flight)
+        paused.add_metric(values, max((one.paused_until - now).total_seconds(), 0) if one.paused_until else 0)
     yield from (limit, remaining, reset, reserved, paused)
 
 
-PARTS: dict[str, Part] = {"database": _database, "redis": _redis}
+DEPENDENCIES: dict[str, Source] = {"database": _database, "redis": _redis}
 
 
-def _gauge(name: str, told: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, told, labels=labels)
+def _gauge(name: str, description: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, description, labels=labels)

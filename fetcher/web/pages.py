@@ -1,8 +1,7 @@
-"""The pages. Each is whole as the server sends it; the script only asks again and swaps what has changed."""
+"""HTML pages. Each is complete without JavaScript; the script only reloads and replaces changed sections."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,24 +14,23 @@ from starlette.responses import Response
 
 from fetcher.catalogue.documents import write_document
 from fetcher.domain.errors import or_why
-from fetcher.domain.formatting import failure_kind
-from fetcher.domain.model import FailureRow, Source
+from fetcher.domain.model import Source
+from fetcher.domain.presentation import failing_sources, failures_by_kind, package_fields
 from fetcher.domain.views import Column, EventCount, Listing, RequestCount
 from fetcher.quota import QuotaStatus
 from fetcher.web.charts import Bar, bars, gauge
+from fetcher.web.context import context_of
 from fetcher.web.health import OK, beat
-from fetcher.web.queries import find, read_listing
+from fetcher.web.package_charts import history_charts, weeks_chart
+from fetcher.web.queries import PageQuery, find, read_page_query
 from fetcher.web.rendering import number, render
 from fetcher.web.session import local_path
-from fetcher.web.site import site_of
-from fetcher.web.values import figures, troubles, values, weeks_chart
 
-ROWS = 50
 EVENTS, RELEASES, RUNNING = 20, 12, 10
-"""How many lines of each a page shows."""
+"""Most lines of each list on a page."""
 
 STEP, STEPS = timedelta(minutes=2), 30
-"""The last hour in bars."""
+"""Width and number of the bars that show the last hour."""
 
 COLUMNS = (
     (Column.SLUG, "package"),
@@ -47,7 +45,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class QuotaGauge:
-    """One resource's quota, and how it is drawn."""
+    """The quota of a resource, with its chart if the limit is known."""
 
     status: QuotaStatus
     chart: Markup | None
@@ -55,7 +53,7 @@ class QuotaGauge:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A column's head: where it leads, and how the listing is sorted by it now."""
+    """A column's heading: its title, the query that sorts by it, and the current order."""
 
     title: str
     query: str
@@ -63,23 +61,23 @@ class Heading:
 
 
 def overview(request: Request) -> Response:
-    """The state of the directory at a glance."""
-    site, now = site_of(request), site_of(request).clock.now()
-    interval = site.settings.refresh_interval
-    figures = site.figures(now)
-    queues, no_queues = or_why(site.workings.queues)
-    quota, no_quota = or_why(lambda: site.workings.quota_status(now))
-    hour = site.store.event_counts(now - STEP * STEPS, STEP, STEPS)
-    requests, no_requests = or_why(lambda: site.workings.requests(now))
-    context = {
+    """Render the overview: states, freshness, queues, quota, failures and the last hour."""
+    web, now = context_of(request), context_of(request).clock.now()
+    interval = web.settings.refresh_interval
+    figures = web.figures(now)
+    queues, no_queues = or_why(web.runtime.queues)
+    quota, no_quota = or_why(lambda: web.runtime.quota_status(now))
+    hour = web.store.event_counts(now - STEP * STEPS, STEP, STEPS)
+    requests, no_requests = or_why(lambda: web.runtime.requests(now))
+    values = {
         "figures": figures,
         "states": figures.states(now, interval),
         "sources": [figures.source(source) for source in Source],
-        "running": site.store.open_requests(RUNNING),
+        "running": web.store.open_requests(RUNNING),
         "queues": queues,
         "gauges": [_gauge(status) for status in quota or ()],
-        "broker_fault": no_queues or no_quota or no_requests,
-        "beat_fault": None if (said := beat(site)) == OK else said,
+        "broker_error": no_queues or no_quota or no_requests,
+        "beat_error": None if (status := beat(web)) == OK else status,
         "kinds": figures.failures,
         "hour": _hour_chart(hour),
         "hour_totals": (sum(one.changes for one in hour), sum(one.failures for one in hour)),
@@ -87,72 +85,65 @@ def overview(request: Request) -> Response:
         "requests_totals": (sum(one.answered for one in requests or ()), sum(one.failed for one in requests or ())),
         "interval": interval,
     }
-    return render(request, "overview.html", context)
+    return render(request, "overview.html", values)
 
 
 def packages(request: Request) -> Response:
-    """The catalogue: searched, filtered, sorted, a page at a time."""
-    site, now = site_of(request), site_of(request).clock.now()
-    interval = site.settings.refresh_interval
-    wanted = read_listing(request.query_params, sort="slug", limit=ROWS)
-    listed = site.store.listing(wanted, site.stale_before(now))
+    """Render a page of the catalogue, searched, filtered and sorted."""
+    web, now = context_of(request), context_of(request).clock.now()
+    interval = web.settings.refresh_interval
+    wanted = read_page_query(request.query_params)
+    listed = web.store.listing(wanted, web.stale_before(now))
     shown = wanted.offset + len(listed.rows)
     before, after = max(wanted.offset - wanted.limit, 0), wanted.offset + wanted.limit
-    context = {
+    values = {
         "wanted": wanted,
         "listed": listed,
-        "states": site.figures(now).states(now, interval),
+        "states": web.figures(now).states(now, interval),
         "headings": [_heading(wanted, column, title) for column, title in COLUMNS],
         "first": min(wanted.offset + 1, shown),
         "last": shown,
         "previous": _query(wanted, offset=before) if wanted.offset else None,
         "next": _query(wanted, offset=after) if listed.more else None,
     }
-    return render(request, "packages.html", context)
+    return render(request, "packages.html", values)
 
 
 def package(request: Request) -> Response:
-    """One package, all that is known of it."""
-    site, now = site_of(request), site_of(request).clock.now()
-    found = find(site.store, request.path_params["slug"])
-    document = write_document(found, site.settings.time_zone, now.date())
+    """Render all that is known of a package."""
+    web, now = context_of(request), context_of(request).clock.now()
+    found = find(web.store, request.path_params["slug"])
+    document = write_document(found, web.settings.time_zone, now.date())
     package_id = found.entry.id or 0
     releases = found.versions.releases if found.versions else ()
-    context = {
+    values = {
         "package": found,
         "document": document,
-        "values": values(found, document),
-        "troubles": troubles(found.states.values()),
+        "fields": package_fields(found, document),
+        "failing": failing_sources(found.states.values()),
         "weeks": weeks_chart(document["commits_over_52"], now.date()),
-        "figures": figures(site.store.history(found.entry.slug), now.date()),
+        "history": history_charts(web.store.history(found.entry.slug), now.date()),
         "releases": releases[: -RELEASES - 1 : -1],
         "older_releases": max(len(releases) - RELEASES, 0),
-        "events": site.store.events(package_id, EVENTS),
-        "asked": site.store.latest_request(package_id),
+        "events": web.store.events(package_id, EVENTS),
+        "asked": web.store.latest_request(package_id),
     }
-    return render(request, "package.html", context)
+    return render(request, "package.html", values)
 
 
 def failures(request: Request) -> Response:
-    """What does not answer, by kind."""
-    return render(request, "failures.html", {"kinds": _by_kind(site_of(request).store.failures())})
+    """Render the failing sources by kind of failure."""
+    return render(request, "failures.html", {"kinds": failures_by_kind(context_of(request).store.failures())})
 
 
 def login(request: Request) -> Response:
-    """Where the operator's token is asked for."""
+    """Render the form for the operator's token."""
     return login_page(request, local_path(request.query_params.get("next", "/")))
 
 
-def login_page(request: Request, leads_to: str, fault: str = "") -> Response:
-    return render(request, "login.html", {"leads_to": leads_to, "fault": fault}, status_code=403 if fault else 200)
-
-
-def _by_kind(rows: Sequence[FailureRow]) -> dict[str, list[FailureRow]]:
-    """Failures by their kind, the most frequent first."""
-    kinds: dict[str, list[FailureRow]] = defaultdict(list)
-    for row in rows:
-        kinds[failure_kind(row.state)].append(row)
-    return dict(sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0])))
+def login_page(request: Request, target: str, error: str = "") -> Response:
+    """Render the log-in form, which redirects to ``target``. With an ``error``, the status is 403."""
+    return render(request, "login.html", {"target": target, "error": error}, status_code=403 if error else 200)
 
 
 def _gauge(status: QuotaStatus) -> QuotaGauge:
@@ -164,7 +155,7 @@ def _gauge(status: QuotaStatus) -> QuotaGauge:
 
 def _hour_chart(hour: Sequence[EventCount]) -> Markup:
     changes, failed = sum(one.changes for one in hour), sum(one.failures for one in hour)
-    label = f"In the last hour {changes} changes and {failed} failures began"
+    label = f"Last hour: {changes} changes and {failed} new failures"
     return bars([_minutes(one) for one in hour], label)
 
 
@@ -175,10 +166,10 @@ def _minutes(one: EventCount) -> Bar:
 def _requests_chart(hour: Sequence[RequestCount]) -> Markup:
     answered, failed = sum(one.answered for one in hour), sum(one.failed for one in hour)
     shown = [
-        Bar((one.answered, one.failed), f"{_clock(one.start)} UTC: {one.answered} answered, {one.failed} not")
+        Bar((one.answered, one.failed), f"{_clock(one.start)} UTC: {one.answered} succeeded, {one.failed} failed")
         for one in hour
     ]
-    return bars(shown, f"In the last hour {answered} requests were answered and {failed} were not")
+    return bars(shown, f"Last hour: {answered} requests succeeded and {failed} failed")
 
 
 def _clock(moment: datetime) -> str:
@@ -186,16 +177,16 @@ def _clock(moment: datetime) -> str:
 
 
 def _heading(wanted: Listing, column: Column, title: str) -> Heading:
-    """A second choice of a column turns it round."""
+    """Return the heading of a column. Selecting the sorted column again reverses the order."""
     chosen = wanted.sort is column
-    turned = chosen and not wanted.descending
-    query = _query(wanted, sort=("-" if turned else "") + column, offset=0)
+    reverse = chosen and not wanted.descending
+    query = _query(wanted, sort=("-" if reverse else "") + column, offset=0)
     order = "descending" if wanted.descending else "ascending"
     return Heading(title, query, order if chosen else "none")
 
 
-def _query(wanted: Listing, **other: Any) -> str:
-    """The query of ``wanted``, but for what is other; defaults are left out."""
+def _query(wanted: Listing, **changes: Any) -> str:
+    """Return the query string of ``wanted`` with ``changes``, without defaults."""
     sort = ("-" if wanted.descending else "") + wanted.sort
     stated: dict[str, Any] = {
         "search": wanted.search,
@@ -203,7 +194,7 @@ def _query(wanted: Listing, **other: Any) -> str:
         "sort": sort,
         "limit": wanted.limit,
         "offset": wanted.offset,
-        **other,
+        **changes,
     }
-    defaults = {"search": "", "state": None, "sort": "slug", "limit": ROWS, "offset": 0}
+    defaults = PageQuery().model_dump()
     return "?" + urlencode({name: value for name, value in stated.items() if value != defaults[name]})

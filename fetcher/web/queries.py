@@ -1,51 +1,86 @@
-"""What a request says: which packages, which of them, and forms."""
+"""Request input: parameters of a listing, a package's id or slug, and forms."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
+from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import Request
 
 from fetcher.domain.errors import RetiredPackage, UnknownPackage
 from fetcher.domain.model import StoredPackage
 from fetcher.domain.views import Column, Listing, PackageState
 from fetcher.ports import Store
-from fetcher.web.faults import BadQuery, Refused
-
-S = TypeVar("S", bound=StrEnum)
+from fetcher.web.errors import BadRequest, Forbidden
 
 MOST = 1000
-"""Packages a page of the API at most."""
+"""Most packages on a page."""
 FURTHEST = 10**9
+"""Largest offset."""
 LONGEST_SEARCH = 200
+"""Longest search text, in characters."""
 LARGEST_FORM = 2**20
+"""Largest body of a form, in bytes."""
 _LARGEST_ID = 2**63 - 1
-_SHOWN = 40
+
+if TYPE_CHECKING:
+    Sort: TypeAlias = str
+else:
+    Sort = Literal[tuple(sign + column for column in Column for sign in ("", "-"))]
 
 
-def read_listing(parameters: Mapping[str, str], *, sort: str, limit: int) -> Listing:
-    """The listing that a query asks for. ``sort`` may begin with ``-``: the other way round."""
-    by = parameters.get("sort") or sort
-    search = parameters.get("search", "").strip()
-    if len(search) > LONGEST_SEARCH:
-        raise BadQuery(f"search is {len(search)} characters long", f"At most {LONGEST_SEARCH}")
-    state = parameters.get("state")
-    return Listing(
-        search=search,
-        state=_one_of(PackageState, "state", state) if state else None,
-        sort=_one_of(Column, "sort", by.removeprefix("-")),
-        descending=by.startswith("-"),
-        limit=_number(parameters, "limit", limit, 1, MOST),
-        offset=_number(parameters, "offset", 0, 0, FURTHEST),
-    )
+class ListingQuery(BaseModel):
+    """Query parameters of a listing, with the defaults of the API."""
+
+    search: Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_SEARCH)] = ""
+    state: PackageState | SkipJsonSchema[None] = None
+    sort: Sort = "id"
+    limit: Annotated[int, Field(ge=1, le=MOST)] = 20
+    offset: Annotated[int, Field(ge=0, le=FURTHEST)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _use_defaults(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Drop empty parameters: a browser sends every field of a form."""
+        return {name: value for name, value in values.items() if value != ""}
+
+    def listing(self) -> Listing:
+        """Return the listing that the store reads."""
+        return Listing(
+            search=self.search,
+            state=self.state,
+            sort=Column(self.sort.removeprefix("-")),
+            descending=self.sort.startswith("-"),
+            limit=self.limit,
+            offset=self.offset,
+        )
+
+
+class PageQuery(ListingQuery):
+    """Query parameters of a listing, with the defaults of the page."""
+
+    sort: Sort = "slug"
+    limit: Annotated[int, Field(ge=1, le=MOST)] = 50
+
+
+def read_page_query(parameters: Mapping[str, str]) -> Listing:
+    """Parse the page's query parameters. Raise ``RequestValidationError`` as FastAPI does."""
+    try:
+        return PageQuery.model_validate(parameters).listing()
+    except ValidationError as error:
+        raise RequestValidationError([{**one, "loc": ("query", *one["loc"])} for one in error.errors()]) from error
 
 
 def find(store: Store, id_or_slug: str, listed_at: str = "/packages") -> StoredPackage:
-    """The package of that id or slug, an id first; or ``UnknownPackage``, which says where all are listed."""
+    """Return the package with an id or a slug; an id takes precedence.
+
+    Raise ``UnknownPackage``, whose remedy names ``listed_at``.
+    """
     names = [id_or_slug]
     if re.fullmatch(r"[0-9]{1,19}", id_or_slug) and int(id_or_slug) <= _LARGEST_ID:
         names = [*store.slugs([int(id_or_slug)]).values(), id_or_slug]
@@ -53,53 +88,32 @@ def find(store: Store, id_or_slug: str, listed_at: str = "/packages") -> StoredP
         found = store.package(name) if storable(name) else None
         if found is not None:
             return found
-    raise UnknownPackage("no package has this id or slug", f"{listed_at} lists them all")
+    raise UnknownPackage("no package has this id or slug", f"{listed_at} lists all packages")
 
 
 def to_refresh(package: StoredPackage) -> int:
-    """The id of a package that there is something to ask of."""
+    """Return the id of a package that can be refreshed. Raise ``RetiredPackage`` or ``Forbidden`` otherwise."""
     slug = package.entry.slug
     if package.retired_at is not None:
-        raise RetiredPackage(f"{slug} is retired by an editor", f"`fetcher revive {slug}` has it fetched again")
+        raise RetiredPackage(f"{slug} was retired by an editor", f"`fetcher revive {slug}` resumes fetching")
     if not package.states or package.entry.id is None:
-        raise Refused(f"there is nothing to ask of {slug}", "Neither of its addresses is one that is fetched")
+        raise Forbidden(f"{slug} has no source to fetch", "Neither of its addresses is supported")
     return package.entry.id
 
 
 def storable(text: str) -> bool:
-    """Whether a database could hold the text at all: PostgreSQL has neither NUL nor half a surrogate pair."""
+    """Return whether a database can hold the text. PostgreSQL refuses NUL and unpaired surrogates."""
     return not re.search("[\x00\ud800-\udfff]", text)
 
 
 async def read_form(request: Request) -> list[tuple[str, str]]:
-    """The fields of a form, in their order; a body that is no form has none."""
+    """Return the fields of a form in their order. Raise ``BadRequest`` if the body cannot be parsed."""
     body = b""
-    async for piece in request.stream():
-        body += piece
+    async for chunk in request.stream():
+        body += chunk
         if len(body) > LARGEST_FORM:
-            raise BadQuery("the form is too large", f"At most {LARGEST_FORM} bytes")
+            raise BadRequest("the form is too large", f"Send at most {LARGEST_FORM} bytes")
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=10_000)
     except ValueError as error:
-        raise BadQuery("the form cannot be read", "Send it as application/x-www-form-urlencoded") from error
-
-
-def _one_of(kind: type[S], name: str, value: str) -> S:
-    try:
-        return kind(value)
-    except ValueError:
-        raise BadQuery(f"{name} {_short(value)} is not one of ours", f"One of {', '.join(kind)}") from None
-
-
-def _number(parameters: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = parameters.get(name)
-    if not text:
-        return default
-    if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
-        raise BadQuery(f"{name} {_short(text)} is not a number from {least} to {most}", "Leave it out for the default")
-    return int(text)
-
-
-def _short(text: str) -> str:
-    """What somebody sent, to be shown to them again."""
-    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+        raise BadRequest("the form cannot be parsed", "Send it as application/x-www-form-urlencoded") from error

@@ -1,4 +1,4 @@
-"""Templates to pages. Everything is escaped unless it is ``Markup`` that we made ourselves."""
+"""Rendering of templates. Values are escaped, except ``Markup`` from this package."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from starlette.responses import HTMLResponse
 
 from fetcher import __version__
 from fetcher.domain.formatting import ago, failure_kind, percent, span
-from fetcher.web.site import site_of
+from fetcher.web.context import context_of
 
 
 @pass_context
 def when(context: Context, moment: datetime | None) -> Markup:
-    """How long ago, with the moment itself for machines and for who points at it."""
+    """Format the time since ``moment``. The exact time is in the element's attributes."""
     if moment is None:
         return Markup("never")
     local = moment.astimezone(context["zone"])
@@ -29,12 +29,12 @@ def when(context: Context, moment: datetime | None) -> Markup:
 
 
 def number(value: float | None) -> str:
-    """Digits in threes, by narrow spaces."""
+    """Format a number with narrow spaces between groups of three digits."""
     return "–" if value is None else f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def words(text: object) -> str:
-    """A name of ours as people read it."""
+    """Format an identifier as words."""
     return str(text).replace("_", " ")
 
 
@@ -57,21 +57,21 @@ TEMPLATES = _environment()
 def render(
     request: Request,
     template: str,
-    context: Mapping[str, Any],
+    values: Mapping[str, Any],
     *,
     status_code: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
-    """The page of ``template``. No cache keeps it: it shows who is logged in."""
-    site = site_of(request)
+    """Render ``template``. Shared caches must not store the page, because it depends on the session."""
+    web = context_of(request)
     common = {
         "path": request.url.path,
         "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
-        "now": site.clock.now(),
-        "zone": site.settings.time_zone,
-        "session": site.sessions.read(request),
-        "login_possible": site.sessions.possible,
+        "now": web.clock.now(),
+        "zone": web.settings.time_zone,
+        "session": web.sessions.read(request),
+        "login_possible": web.sessions.possible,
         "version": __version__,
     }
-    page = TEMPLATES.get_template(template).render({**common, **context})
+    page = TEMPLATES.get_template(template).render({**common, **values})
     return HTMLResponse(page, status_code, {"Cache-Control": "private, no-cache", **(headers or {})})

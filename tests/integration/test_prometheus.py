@@ -20,10 +20,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.limits import Limits
 from fetcher.simulator.server import Settings, Simulator
 from tests.integration.prometheus import Prometheus
-from tests.stack import Child, Stack, children_of, simulated, stack
+from tests.stack import APP_LIMITS, Child, Stack, children_of, simulated, stack
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "prometheus"
@@ -39,7 +38,7 @@ ROUTES = {
     "statistics": "graphql",
     "viewer": "graphql",
     "contributors": "contributors",
-    "commit_activity": "commit_activity",
+    "history": "graphql",
     "pypi_json": "project_json",
     "pypi_simple": "simple_project",
 }
@@ -172,9 +171,8 @@ class Watched:
 
 @contextmanager
 def watched(folder: Path, redis_url: str, prometheus: Prometheus) -> Iterator[Watched]:
-    limits = Limits(hour=timedelta(minutes=1), core_per_hour=12_500, graphql_per_hour=12_500)
     with (
-        Simulator(synthetic(PACKAGES), Settings(limits=limits)) as simulator,
+        Simulator(synthetic(PACKAGES), Settings(limits=APP_LIMITS)) as simulator,
         stack(folder / "stack", **simulated(simulator), redis_url=redis_url, plan_interval=0.3) as ours,
     ):
         slugs = ours.import_world(simulator.world)
@@ -249,7 +247,7 @@ def _the_state_is_told(ours: Watched) -> None:
     """Freshness, queues, consumers, quotas and what is up, as Prometheus has them."""
     expected = {
         "up": 1,
-        'fetcher_part_up{part="redis"}': 1,
+        'fetcher_dependency_up{dependency="redis"}': 1,
         'fetcher_packages{state="fresh"}': PACKAGES,
         'fetcher_answer_age_seconds_bucket{source="pypi",le="3600"}': PACKAGES,
         'fetcher_overdue_packages{source="pypi"}': 0,

@@ -82,7 +82,7 @@ def test_explain_tells_of_a_package(ours: Stack) -> None:
     assert told.returncode == 0
     assert "somebody asked for a refresh" in told.stdout
     assert "never answered, not asked since its address was made known" in told.stdout
-    assert "asked once its repository has told a head" in told.stdout
+    assert "it follows its repository's next answer" in told.stdout
     found = json.loads(ours.fetcher("explain", "lesscpy", "--json").stdout)
     assert {one["source"]: one["due_because"] for one in found["sources"]} == {
         "github": "first",

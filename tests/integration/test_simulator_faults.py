@@ -30,9 +30,13 @@ def ask(simulator: Simulator, path: str = f"/repos/{LESSCPY}", *, timeout: float
     return httpx.get(simulator.github_url + path, headers=headers, timeout=timeout)
 
 
-def batch(simulator: Simulator) -> httpx.Response:
+def node_ids(simulator: Simulator) -> list[str]:
     repositories = [simulator.world.repository(name) for name in (LESSCPY, VIES)]
-    body = {"query": QUERY, "variables": {"ids": [one.node_id for one in repositories if one]}}
+    return [one.node_id for one in repositories if one]
+
+
+def batch(simulator: Simulator) -> httpx.Response:
+    body = {"query": QUERY, "variables": {"ids": node_ids(simulator)}}
     return httpx.post(simulator.graphql_url, json=body, headers={"authorization": f"Bearer {simulator.token}"})
 
 
@@ -105,6 +109,19 @@ def test_a_poisonous_package_breaks_only_the_batches_that_hold_it(simulator: Sim
 
     assert batch(simulator).status_code == 502
     assert ask(simulator, f"/repos/{VIES}").status_code == 200
+
+
+def test_a_rule_for_one_operation_and_for_large_batches(simulator: Simulator) -> None:
+    """A named operation is recorded and matched; ``more_than`` spares answers about fewer packages."""
+    arm(simulator, kind="status", status=502, operation="Heads", more_than=1)
+    body = {"query": f"query Heads{QUERY.removeprefix('query')}", "variables": {"ids": node_ids(simulator)}}
+    headers = {"authorization": f"Bearer {simulator.token}"}
+    struck = httpx.post(simulator.graphql_url, json=body, headers=headers)
+    body["variables"] = {"ids": node_ids(simulator)[:1]}
+    small = httpx.post(simulator.graphql_url, json=body, headers=headers)
+
+    assert (struck.status_code, small.status_code, batch(simulator).status_code) == (502, 200, 200)
+    assert [entry.operation for entry in simulator.log.entries] == ["Heads", "Heads", ""]
 
 
 def test_a_throttle_is_held_against_who_asks_on(simulator: Simulator) -> None:

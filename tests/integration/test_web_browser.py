@@ -1,4 +1,4 @@
-"""The page in a real browser: what an editor clicks, sees and reads, by day, by night and on a phone."""
+"""The pages in a browser: forms, keyboard, contrast and layout, in light and dark, wide and narrow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATHS = ("/", "/packages", f"/packages/{PACKAGE}", "/packages/django-organizatio
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, redis_server: str) -> Iterator[Web]:
-    """One web process with a worker for what people ask for."""
+    """Start one web process, and a worker for requested refreshes."""
     browser_here()
     folder = tmp_path_factory.mktemp("web")
     with Simulator(seeds()) as simulator, web(folder, simulator, redis_server) as running:
@@ -35,8 +35,8 @@ def window(served: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Br
 
 
 @pytest.fixture(autouse=True)
-def _afresh(window: Browser) -> None:
-    """Each test begins as somebody who is not logged in, in a wide window by day."""
+def _reset(window: Browser) -> None:
+    """Begin each test logged out, in a wide light window."""
     window.driver.delete_all_cookies()
     window.show(width=1200)
     window.complaints()
@@ -45,12 +45,12 @@ def _afresh(window: Browser) -> None:
 def _log_in(window: Browser, package: str = PACKAGE) -> None:
     window.open(f"/packages/{package}")
     window.click("Log in to refresh")
-    window.type("The operator", TOKEN + Keys.ENTER)
+    window.type("Operator token", TOKEN + Keys.ENTER)
     window.see("Refresh now")
 
 
 def test_refresh_and_see_what_changed(served: Web, window: Browser) -> None:
-    """Log in, click, and without another click the page tells the change and shows the new value."""
+    """After log-in and one click, the page shows the change and the new value by itself."""
     served.act("set", stars=9_876)
     _log_in(window)
     window.click("Refresh now")
@@ -60,7 +60,7 @@ def test_refresh_and_see_what_changed(served: Web, window: Browser) -> None:
 
 
 def test_without_a_script(served: Web, window: Browser) -> None:
-    """The same where nothing may run: the page asks for itself again until the refresh is done."""
+    """The same without JavaScript: the page reloads until the refresh is done."""
     window.command("Emulation.setScriptExecutionDisabled", value=True)
     try:
         served.act("set", "codingjoe/django-vies", forks=6_543)
@@ -73,19 +73,19 @@ def test_without_a_script(served: Web, window: Browser) -> None:
 
 
 def test_by_keyboard(window: Browser) -> None:
-    """The first key leads to the content, the search is sent by Enter, and what is found can be opened."""
+    """The first Tab reaches the skip link, Enter sends the search, and a result opens."""
     window.open("/packages")
     window.driver.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
-    assert window.driver.switch_to.active_element.text == "To the content"
+    assert window.driver.switch_to.active_element.text == "Skip to content"
     window.type("Search", "lessc" + Keys.ENTER)
     window.see("1 to 1 of 1")
     window.driver.find_element(By.LINK_TEXT, PACKAGE).send_keys(Keys.ENTER)
-    window.see("What is known")
+    window.see("Values")
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1200, False), (1200, True), (360, False), (360, True)])
 def test_readable(window: Browser, width: int, dark: bool) -> None:  # noqa: FBT001  (a case of the test)
-    """Enough contrast everywhere, nothing wider than the window, nothing that the policy forbids, logged in or not."""
+    """Contrast suffices, no page overflows, and none violates the security policy, logged in or not."""
     window.show(width=width, dark=dark)
     for logged_in in (False, True):
         if logged_in:

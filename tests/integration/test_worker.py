@@ -5,11 +5,12 @@ The simulator's hour lasts a minute, and so does the worker's. What was asked is
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,22 +19,25 @@ import pytest
 from redis import Redis
 
 from fetcher.catalogue.documents import write_document
+from fetcher.domain.commit_weeks import history_start
 from fetcher.domain.model import Source
 from fetcher.simulator import truth
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.limits import Limits
+from fetcher.simulator.journal import Entry
 from fetcher.simulator.project import ProjectStatus
 from fetcher.simulator.server import Settings, Simulator
-from tests.stack import Stack, asked, repeated, simulated, stack
+from tests.stack import APP_LIMITS, Child, Stack, asked, repeated, route_of, simulated, stack
 
-PACKAGES = 2_000
-HOUR = timedelta(minutes=1)
+PACKAGES = 1_000
 PACE = {"plan_interval": 0.3}
 A_WHOLE_PASS = 150.0
 """Seconds after which a whole pass is taken for stuck; it takes a fifth of that."""
 LONG = 600.0
-ROUTES = ("graphql", "contributors", "commit_activity", "project_json", "simple_project", "simple_root")
+ONCE = ("statistics", "project_json", "simple_project", "simple_root")
+"""Routes on which a pass requests a package once."""
+PAGE = 100
+"""Commits or contributors of a page."""
 SAMPLE = 40
 CLAIMED_FIRST = (Source.GITHUB, Source.PYPI)
 
@@ -51,10 +55,10 @@ class Directory:
         return self.stack.answered(len(self.slugs))
 
     def asked_often(self) -> dict[str, list[str]]:
-        """By route, the packages that were asked for more than once; contributors have pages and are left out."""
+        """Return by route the packages that were requested more than once."""
         entries = list(self.simulator.log.entries)
-        found = {route: repeated(asked(entries, route)) for route in ROUTES if route != "contributors"}
-        return {route: list(names) for route, names in found.items() if names}
+        found = {route: list(repeated(asked(entries, route))) for route in ONCE}
+        return {route: names for route, names in found.items() if names}
 
     def assert_within_limits(self) -> None:
         """Nothing was refused, and nobody went on asking."""
@@ -72,9 +76,8 @@ def serve(tmp_path: Path, redis_url: str) -> Serve:
 
     @contextmanager
     def serving(count: int, **settings: object) -> Iterator[Directory]:
-        limits = Limits(hour=HOUR, core_per_hour=12_500, graphql_per_hour=12_500)  # those of a GitHub App
         with (
-            Simulator(synthetic(count), Settings(limits=limits)) as simulator,
+            Simulator(synthetic(count), Settings(limits=APP_LIMITS)) as simulator,
             stack(tmp_path / "stack", **simulated(simulator), redis_url=redis_url, **PACE, **settings) as ours,
         ):
             yield Directory(ours, simulator, ours.import_world(simulator.world))
@@ -86,38 +89,62 @@ def serve(tmp_path: Path, redis_url: str) -> Serve:
 def test_every_package_is_refreshed_once_within_the_limits(
     serve: Serve, backend: str, request: pytest.FixtureRequest
 ) -> None:
-    """A whole pass over 2,000 packages: each source asked once and answered, every request and point accounted for."""
+    """A full pass over 1,000 packages: each source answers, every request and point is accounted for."""
     settings = {} if backend == "sqlite" else {"database_url": request.getfixturevalue("postgres_url")}
     with serve(PACKAGES, **settings) as directory:
-        directory.stack.worker()
+        worker = directory.stack.worker()
         directory.stack.beat()
         directory.stack.until(directory.is_fresh, "every source of every package answers", within=A_WHOLE_PASS)
         truths = _truths(directory.simulator)
         _assert_values(directory, truths)
         assert directory.stack.store.failures() == []
 
-    summary, entries = directory.simulator.log.summary(), list(directory.simulator.log.entries)
-    full = {name for name, told in truths.items() if told["head"]}
-    pages = sum(max(1, math.ceil(len(truths[name]["contributors"]) / 100)) for name in full)
-    requests = {route: directory.simulator.log.count(route) for route in ROUTES}
     directory.assert_within_limits()
-    assert directory.asked_often() == {}
-    assert asked(entries, "graphql").keys() == truths.keys()
-    assert asked(entries, "commit_activity").keys() == asked(entries, "contributors").keys() == full
-    assert requests == {
-        "graphql": requests["graphql"],
-        "contributors": pages,
-        "commit_activity": len(full),
-        "project_json": PACKAGES,
-        "simple_project": PACKAGES,
-        "simple_root": 1,
-    }
-    assert requests["graphql"] <= PACKAGES / 20
-    assert summary["points"] == {
-        "graphql": requests["graphql"],
-        "core": pages + len(full),
-        "pypi": 2 * PACKAGES + 1,
-    }
+    entries = list(directory.simulator.log.entries)
+    _assert_each_is_requested_once(entries, truths, directory.slugs)
+    _assert_histories(entries, truths, _lists_put_off(worker))
+    _assert_points(entries)
+
+
+def _lists_put_off(worker: Child) -> int:
+    """Count the lists of contributors that a worker wanted and the quota put off, by the lines of its batches."""
+    lines = [json.loads(line) for line in worker.said().splitlines() if line.startswith("{")]
+    return sum(line["waiting"] for line in lines if line["event"] == "batch" and "contributors" in line["sources"])
+
+
+def _assert_each_is_requested_once(
+    entries: Sequence[Entry], truths: Mapping[str, Mapping[str, Any]], slugs: Sequence[str]
+) -> None:
+    """Each package was requested exactly as often as its facts make necessary, and on no other route."""
+    full = {name: told for name, told in truths.items() if told["head"]}
+    lists = {name: max(1, math.ceil(len(told["contributors"]) / PAGE)) for name, told in full.items()}
+    assert asked(entries, "statistics") == dict.fromkeys(truths, 1)
+    assert asked(entries, "contributors") == lists
+    assert asked(entries, "project_json") == asked(entries, "simple_project") == dict.fromkeys(slugs, 1)
+    requests = Counter(route_of(entry) for entry in entries)
+    assert requests.keys() == {*ONCE, "heads", "pages", "contributors"}
+    assert requests["simple_root"] == 1
+    assert requests["statistics"] <= PACKAGES / 20
+
+
+def _assert_histories(entries: Sequence[Entry], truths: Mapping[str, Mapping[str, Any]], put_off: int) -> None:
+    """Heads were requested with the weeks and with the list, and again only with a list that the quota had put off.
+
+    Whichever batch is recorded first brings the weeks. Where two overlap, both read all pages of a history.
+    """
+    heads, pages = asked(entries, "heads"), asked(entries, "pages")
+    further = {name: math.ceil(told["selected"] / PAGE) - 1 for name, told in truths.items() if told["head"]}
+    assert heads.keys() == further.keys()
+    assert sum(number - 2 for number in heads.values() if number > 2) <= put_off
+    assert pages.keys() == {name for name, number in further.items() if number > 0}
+    assert all(number <= heads[name] * further[name] for name, number in pages.items())
+
+
+def _assert_points(entries: Sequence[Entry]) -> None:
+    """A request costs one point, but for a query of many heads: a repository has two connections, a fiftieth of it."""
+    for entry in entries:
+        heads = len(entry.packages) if route_of(entry) == "heads" else 0
+        assert entry.points == max(1, (heads + PAGE // 4) // (PAGE // 2)), entry
 
 
 def test_a_person_overtakes_the_background(serve: Serve) -> None:
@@ -214,10 +241,17 @@ def test_a_worker_that_is_told_to_stop_finishes_its_batch(serve: Serve) -> None:
 
 
 def _truths(simulator: Simulator) -> dict[str, dict[str, Any]]:
-    """What the simulator knows of every repository, by its name."""
+    """What the simulator knows of every repository, by its name; ``selected`` commits are in a history's pages."""
     world = simulator.world
+    today = world.clock.today()
+    since = history_start(today)
     found = [world.repository_by_id(number) for number in world.repository_ids()]
-    return {one.full_name: truth.of_repository(one, world.clock.today()) for one in found if one is not None}
+    return {
+        one.full_name: truth.of_repository(one, today)
+        | {"selected": sum(commit.committed_at >= since for commit in one.history.commits())}
+        for one in found
+        if one is not None
+    }
 
 
 def _assert_values(directory: Directory, truths: Mapping[str, Mapping[str, Any]]) -> None:
@@ -231,6 +265,6 @@ def _assert_values(directory: Directory, truths: Mapping[str, Mapping[str, Any]]
         document = write_document(package, ZoneInfo("UTC"), today)
         assert (document["repo_watchers"], document["repo_forks"]) == (told["stars"], told["forks"])
         assert document["participants"] == told["contributors"]
-        assert document["commits_over_52"][1:] == told["participation"][1:]  # the oldest week is a person's to ask
+        assert document["commits_over_52"] == told["participation"]
         hidden = project.status is ProjectStatus.QUARANTINED
         assert document["pypi_version"] == (None if hidden else truth.of_project(project)["latest"])

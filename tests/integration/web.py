@@ -1,4 +1,4 @@
-"""The web process as it is deployed, for the tests that ask it and for the ones that look at it."""
+"""The web process as deployed, for the tests of the API and of the pages."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ PACKAGE, REPOSITORY = "lesscpy", "lesscpy/lesscpy"
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """A running web process over the five seeds, and who asks it."""
+    """A running web process over the five seeds, with a client."""
 
     stack: Stack
     simulator: Simulator
     client: httpx.Client
 
     def act(self, name: str, repository: str = REPOSITORY, **details: object) -> None:
-        """Have something happen to a repository upstream."""
+        """Change a repository in the simulator."""
         action = {"action": name, "target": repository, **details}
         httpx.post(f"{self.simulator.url}/_simulator/actions", json=action).raise_for_status()
 
-    def ask(self) -> httpx.Response:
+    def request_refresh(self) -> httpx.Response:
         return self.client.post(f"/api/v4/packages/{PACKAGE}/refresh/", headers=BEARER)
 
     def follow(self, where: str) -> dict[str, Any]:
-        """Look at a refresh until it is over."""
-        told: dict[str, Any] = {}
+        """Poll a refresh until it is done or failed, and return it."""
+        refresh: dict[str, Any] = {}
 
-        def over() -> bool:
-            told.update(self.client.get(where).json())
-            return told["state"] in ("done", "failed")
+        def is_finished() -> bool:
+            refresh.update(self.client.get(where).json())
+            return refresh["state"] in ("done", "failed")
 
-        self.stack.until(over, f"{where} is over")
-        return told
+        self.stack.until(is_finished, f"{where} is finished")
+        return refresh
 
 
 @contextmanager
 def web(folder: Path, simulator: Simulator, redis_url: str, **settings: object) -> Iterator[Web]:
-    """The web process, and nothing else: whoever needs workers starts them."""
+    """Start the web process without workers."""
     with stack(folder, **simulated(simulator), redis_url=redis_url, web_token=TOKEN, **settings) as ours:
         entries = [one.entry for one in read_folder(SEEDS) if isinstance(one, Entry)]
         ours.store.import_entries(entries, datetime.now(UTC))

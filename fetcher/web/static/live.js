@@ -1,35 +1,35 @@
-// Asks for the same page again every few seconds and swaps the sections that have changed. Without it all works, too.
+// Reload the page's data at an interval, and replace the sections that changed. The pages also work without JavaScript.
 "use strict";
 
 const main = document.querySelector("main");
 
-function swap(page) {
-  for (const old of document.querySelectorAll("[data-swap]")) {
-    const fresh = page.getElementById(old.id);
-    const inUse = old.contains(document.activeElement) || old.querySelector("details[open]");
-    if (fresh && !inUse && !old.isEqualNode(fresh)) {
-      old.className = fresh.className;
-      old.replaceChildren(...fresh.childNodes);
+function replaceSections(page) {
+  for (const section of document.querySelectorAll("[data-swap]")) {
+    const fresh = page.getElementById(section.id);
+    const inUse = section.contains(document.activeElement) || section.querySelector("details[open]");
+    if (fresh && !inUse && !section.isEqualNode(fresh)) {
+      section.className = fresh.className;
+      section.replaceChildren(...fresh.childNodes);
     }
   }
-  main.dataset.every = page.querySelector("main").dataset.every;
+  main.dataset.interval = page.querySelector("main").dataset.interval;
 }
 
-async function again() {
+async function reload() {
   if (!document.hidden) {
     try {
-      const answer = await fetch(location.href, { credentials: "same-origin" });
-      if (answer.ok) swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      const response = await fetch(location.href, { credentials: "same-origin" });
+      if (response.ok) replaceSections(new DOMParser().parseFromString(await response.text(), "text/html"));
     } catch {
-      // The server is away for a moment: what is shown stays.
+      // The server is unavailable: keep the current content until the next reload.
     }
   }
-  later();
+  schedule();
 }
 
-function later() {
-  const every = Number(main.dataset.every);
-  if (every > 0) setTimeout(again, every * 1000);
+function schedule() {
+  const interval = Number(main.dataset.interval);
+  if (interval > 0) setTimeout(reload, interval * 1000);
 }
 
-later();
+schedule();

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,7 +25,6 @@ from fetcher.domain.model import Source
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import documents, from_documents
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.limits import Limits
 from fetcher.simulator.server import Settings, Simulator
 from fetcher.store import open_engine
 from fetcher.store.schema import packages, source_states
@@ -33,14 +32,9 @@ from tests.chaos.harness.house import invented
 from tests.chaos.harness.judge import Judge
 from tests.chaos.harness.servers import RedisProcess
 from tests.postgres import SETTINGS, PostgresProcess
-from tests.stack import ALONE, Child, Stack, simulated, stack
+from tests.stack import ALONE, APP_LIMITS, Child, Stack, simulated, stack
 
-HOUR = timedelta(minutes=1)
 LEASE = 4.0
-STALLS = 3
-"""What answers take is not compressed: where a minute lasts a second, half a second in which the machine does something
-else counts as 30 seconds of answering, and nobody can foresee it. So the simulator refuses at three times GitHub's
-response seconds, while the ledger keeps to GitHub's."""
 PATIENCE = 90.0
 """Seconds after a fault's end until what is not fresh is taken for lost: twenty leases. A catalogue of thousands has
 three times as many."""
@@ -218,14 +212,7 @@ def arena(
     with ExitStack() as opened:
         world = from_documents([invented(f"package-{number:04}", number) for number in range(count)])
         slow = Rule(kind=Kind.LATENCY, route="project_json", seconds=PASS / count)
-        limits = Limits(
-            hour=HOUR,
-            core_per_hour=12_500,
-            graphql_per_hour=12_500,
-            seconds_per_minute=STALLS * 90,
-            graphql_seconds_per_minute=STALLS * 60,
-        )
-        simulator = opened.enter_context(Simulator(world, Settings(limits=limits, seed=seed, faults=(slow,))))
+        simulator = opened.enter_context(Simulator(world, Settings(limits=APP_LIMITS, seed=seed, faults=(slow,))))
         redis = RedisProcess({"save": ""}, password=password)
         opened.callback(redis.end)
         redis.start()

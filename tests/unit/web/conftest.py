@@ -1,7 +1,4 @@
-"""The web application over a real SQLite store, a clock that stands still and workings that do what they are told.
-
-It is asked in-process: no socket is opened.
-"""
+"""The web application over a SQLite store, with a stopped clock and a fake runtime. No socket is opened."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from fetcher.domain.views import Asked, RequestCount
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.store import SqlStore, open_engine
-from fetcher.web import Site, make_app
+from fetcher.web import WebContext, make_app
 from fetcher.web.session import Sessions
 from tasks.inspection import QueueState
 from tests.fakes import StoppedClock
@@ -34,7 +31,7 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 class Browser:
-    """Asks the application itself, keeps cookies, and follows no redirect by itself."""
+    """An in-process client that keeps cookies and follows no redirects."""
 
     def __init__(self, app: ASGIApp) -> None:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -59,8 +56,8 @@ class Browser:
 
 
 @dataclass
-class ToldWorkings:
-    """Workings that a test sets; while ``fault`` is set, Redis does not answer."""
+class FakeRuntime:
+    """A ``Runtime`` with fixed values. While ``error`` is set, Redis is unavailable."""
 
     store: SqlStore
     states: list[QueueState] = field(default_factory=list)
@@ -68,41 +65,41 @@ class ToldWorkings:
     sent: list[int] = field(default_factory=list)
     counted: dict[str, float] = field(default_factory=dict)
     asked: list[RequestCount] = field(default_factory=list)
-    fault: BrokerError | None = None
+    error: BrokerError | None = None
 
     def queues(self) -> Sequence[QueueState]:
-        self._answer()
+        self._check()
         return self.states
 
     def quota_status(self, now: datetime) -> Sequence[QuotaStatus]:
-        self._answer()
+        self._check()
         return self.quota
 
     def counters(self) -> Mapping[str, float]:
-        self._answer()
+        self._check()
         return self.counted
 
     def requests(self, now: datetime) -> Sequence[RequestCount]:
-        self._answer()
+        self._check()
         return self.asked
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[Asked]:
-        self._answer()
+        self._check()
         self.sent += package_ids
         return self.store.ask(package_ids, now)
 
-    def _answer(self) -> None:
-        if self.fault is not None:
-            raise self.fault
+    def _check(self) -> None:
+        if self.error is not None:
+            raise self.error
 
 
 @dataclass
-class House:
-    """The site, and who looks at it."""
+class Harness:
+    """The application, its dependencies and a client."""
 
-    site: Site
+    context: WebContext
     catalogue: Catalogue
-    workings: ToldWorkings
+    runtime: FakeRuntime
     clock: StoppedClock
     client: Browser
 
@@ -111,7 +108,7 @@ class House:
         return self.catalogue.store
 
     def log_in(self) -> str:
-        """Log in, and return what protects the forms."""
+        """Log in and return the CSRF token of the forms."""
         answer = self.client.post("/login", data={"token": TOKEN})
         assert answer.status_code == 303, answer.text
         page = self.client.get("/").text
@@ -124,31 +121,31 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def house(tmp_path: Path, sqlite_template: Path, settings: Settings) -> Iterator[House]:
-    """An empty catalogue with its page."""
+def harness(tmp_path: Path, sqlite_template: Path, settings: Settings) -> Iterator[Harness]:
+    """Provide the application over an empty catalogue."""
     path = tmp_path / "web.db"
     shutil.copy(sqlite_template, path)
     engine = open_engine(f"sqlite:///{path}")
     store, clock = store_on(engine), StoppedClock(NOW + DAY)
-    workings = ToldWorkings(store, [QueueState(name, 0, ("w@h",), 0) for name in ("now", "background", "control")])
-    site = Site(settings, store, clock, workings, Sessions(settings.web_token))
-    client = Browser(make_app(site))
-    yield House(site, Catalogue(store), workings, clock, client)
+    runtime = FakeRuntime(store, [QueueState(name, 0, ("w@h",), 0) for name in ("now", "background", "control")])
+    context = WebContext(settings, store, clock, runtime, Sessions(settings.web_token))
+    client = Browser(make_app(context))
+    yield Harness(context, Catalogue(store), runtime, clock, client)
     client.close()
     engine.dispose()
 
 
 @pytest.fixture
-def client(house: House) -> Browser:
-    return house.client
+def client(harness: Harness) -> Browser:
+    return harness.client
 
 
 @pytest.fixture
-def unfounded(house: House, tmp_path: Path) -> Iterator[Browser]:
-    """The same site on a file that is no database."""
+def client_without_database(harness: Harness, tmp_path: Path) -> Iterator[Browser]:
+    """Provide a client of the application over a file that is not a database."""
     (tmp_path / "no.db").write_bytes(b"no database, and long enough to be read as a header" * 50)
     engine = open_engine(f"sqlite:///{tmp_path}/no.db")
-    client = Browser(make_app(replace(house.site, store=store_on(engine))))
+    client = Browser(make_app(replace(harness.context, store=store_on(engine))))
     yield client
     client.close()
     engine.dispose()

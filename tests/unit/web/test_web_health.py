@@ -1,4 +1,4 @@
-"""Alive and ready, and which part is not."""
+"""Liveness and readiness, with each dependency unavailable in turn."""
 
 from __future__ import annotations
 
@@ -9,63 +9,63 @@ import pytest
 from fetcher.domain.errors import BrokerError
 from fetcher.ports import PLANNED, Marker
 from tasks.inspection import QueueState
-from tests.unit.web.conftest import Browser, House
+from tests.unit.web.conftest import Browser, Harness
 
 ALL = {"database": "ok", "redis": "ok", "beat": "ok", "workers": "ok"}
 
 
 @pytest.fixture(autouse=True)
-def _planned(house: House) -> None:
-    house.store.save_marker(Marker(PLANNED, observed_at=house.clock.now()))
+def _planned(harness: Harness) -> None:
+    harness.store.save_marker(Marker(PLANNED, observed_at=harness.clock.now()))
 
 
-def test_ready(house: House) -> None:
-    """Every part is named."""
-    answer = house.client.get("/readyz")
+def test_ready(harness: Harness) -> None:
+    """Every dependency is reported."""
+    answer = harness.client.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"ready": True, "parts": ALL})
 
 
-def test_beat_is_silent(house: House) -> None:
-    """Three intervals without a plan."""
-    house.clock.advance(timedelta(minutes=2))
-    assert house.client.get("/readyz").status_code == 200
-    house.clock.advance(timedelta(minutes=2))
-    _only(house, "beat", "nothing was planned for 4 min")
+def test_beat_is_silent(harness: Harness) -> None:
+    """Beat is not ready after three intervals without a plan."""
+    harness.clock.advance(timedelta(minutes=2))
+    assert harness.client.get("/readyz").status_code == 200
+    harness.clock.advance(timedelta(minutes=2))
+    _only(harness, "beat", "nothing was planned for 4 min")
 
 
-def test_beat_was_never_seen(house: House) -> None:
-    house.store.save_marker(Marker(PLANNED))
-    _only(house, "beat", "never seen")
+def test_beat_was_never_seen(harness: Harness) -> None:
+    harness.store.save_marker(Marker(PLANNED))
+    _only(harness, "beat", "never seen")
 
 
-def test_nobody_works(house: House) -> None:
-    """No worker at all, and a queue that nobody takes from."""
-    house.workings.states = [QueueState(name, 0, (), 0) for name in ("now", "background")]
-    _only(house, "workers", "no worker answered")
-    house.workings.states[0] = QueueState("now", 0, ("w@h",), 0)
-    _only(house, "workers", "no worker takes from background")
+def test_no_workers(harness: Harness) -> None:
+    """Workers are not ready if none responds, or if a queue has no consumer."""
+    harness.runtime.states = [QueueState(name, 0, (), 0) for name in ("now", "background")]
+    _only(harness, "workers", "no worker answered")
+    harness.runtime.states[0] = QueueState("now", 0, ("w@h",), 0)
+    _only(harness, "workers", "no worker takes from background")
 
 
-def test_redis_is_away(house: House) -> None:
-    """Nobody knows of the workers then either; the process itself lives."""
-    house.workings.fault = BrokerError("Redis cannot be reached", "Start it")
-    answer = house.client.get("/readyz")
+def test_redis_is_unavailable(harness: Harness) -> None:
+    """The workers' status is unknown too. The process itself is alive."""
+    harness.runtime.error = BrokerError("Redis cannot be reached", "Start it")
+    answer = harness.client.get("/readyz")
     assert answer.status_code == 503
-    assert {name for name, said in answer.json()["parts"].items() if said != "ok"} == {"redis", "workers"}
-    assert house.client.get("/healthz").json() == {"alive": True}
+    assert {name for name, status in answer.json()["parts"].items() if status != "ok"} == {"redis", "workers"}
+    assert harness.client.get("/healthz").json() == {"alive": True}
 
 
-def test_the_database_is_away(unfounded: Browser) -> None:
-    """The process lives without it, and says that it is not ready."""
-    answer = unfounded.get("/readyz")
+def test_the_database_is_unavailable(client_without_database: Browser) -> None:
+    """The process is alive, and not ready."""
+    answer = client_without_database.get("/readyz")
     assert answer.status_code == 503
-    assert {name for name, said in answer.json()["parts"].items() if said != "ok"} == {"database", "beat"}
-    assert unfounded.get("/healthz").status_code == 200
+    assert {name for name, status in answer.json()["parts"].items() if status != "ok"} == {"database", "beat"}
+    assert client_without_database.get("/healthz").status_code == 200
 
 
-def _only(house: House, part: str, said: str) -> None:
-    answer = house.client.get("/readyz")
+def _only(harness: Harness, part: str, status: str) -> None:
+    answer = harness.client.get("/readyz")
     assert answer.status_code == 503
     parts = answer.json()["parts"]
-    assert parts[part].startswith(said)
+    assert parts[part].startswith(status)
     assert {**parts, part: "ok"} == ALL

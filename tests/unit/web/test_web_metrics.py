@@ -1,4 +1,4 @@
-"""``/metrics``: what is told while everything answers, and while a part does not."""
+"""``/metrics`` while all dependencies are available, and while one is not."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from fetcher.quota import QuotaStatus
 from fetcher.web.metrics import MOST_QUOTAS
 from tasks.inspection import QueueState
 from tests.stores import DAY, HOUR, answered, failed
-from tests.unit.web.conftest import Browser, House
+from tests.unit.web.conftest import Browser, Harness
 
-Told = dict[tuple[str, ...], float]
+Samples = dict[tuple[str, ...], float]
 
 
-def told(client: Browser) -> Told:
-    """All samples, by name and the labels' values in the order of their names."""
+def scrape(client: Browser) -> Samples:
+    """Return all samples by name and label values, the latter in the order of their names."""
     answer = client.get("/metrics")
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/plain")
@@ -38,33 +38,33 @@ def told(client: Browser) -> Told:
 
 
 @pytest.fixture(autouse=True)
-def _busy(house: House) -> None:
-    """A directory at work."""
-    now = house.clock.now()
-    house.store.save_marker(Marker(PLANNED, observed_at=now - timedelta(seconds=30)))
-    house.workings.states = [
+def _busy(harness: Harness) -> None:
+    """Provide queues, quota and counters of a running installation."""
+    now = harness.clock.now()
+    harness.store.save_marker(Marker(PLANNED, observed_at=now - timedelta(seconds=30)))
+    harness.runtime.states = [
         QueueState("now", 0, ("a@h", "b@h"), 3),
         QueueState("background", 7, ("b@h",), 3, 2, 1, now - timedelta(seconds=45)),
     ]
-    house.workings.quota = [
+    harness.runtime.quota = [
         QuotaStatus("account:1", Resource.GRAPHQL, 5000, 4321, now + timedelta(minutes=9), None, None, 2),
-        QuotaStatus("account:1", Resource.CORE, None, None, None, now + timedelta(seconds=90), "told to wait", 0),
+        QuotaStatus("account:1", Resource.CORE, None, None, None, now + timedelta(seconds=90), "Retry-After", 0),
     ]
-    house.workings.counted = {"fetcher_refreshes|pypi|fetched|": 12.0}
+    harness.runtime.counted = {"fetcher_refreshes|pypi|fetched|": 12.0}
 
 
-def test_everything_answers(house: House) -> None:
-    """Counters, queues, quotas, beat, the version and the intervals."""
-    found, now = told(house.client), house.clock.now()
-    assert found["fetcher_part_up", "database"] == found["fetcher_part_up", "redis"] == 1
+def test_all_dependencies_are_available(harness: Harness) -> None:
+    """Counters, queues, quotas, beat, version and intervals are exported."""
+    found, now = scrape(harness.client), harness.clock.now()
+    assert found["fetcher_dependency_up", "database"] == found["fetcher_dependency_up", "redis"] == 1
     assert found["fetcher_build_info", __version__] == 1
     assert found["fetcher_refresh_interval_seconds",] == 86400
     assert found["fetcher_last_plan_timestamp_seconds",] == now.timestamp() - 30
     assert found["fetcher_refreshes_total", "fetched", "pypi"] == 12
     assert found["fetcher_queue_messages", "background"] == 7
     assert found["fetcher_queue_consumers", "now"] == 2
-    assert found["fetcher_queue_oldest_message_seconds", "background"] == 45
-    assert found["fetcher_queue_oldest_message_seconds", "now"] == 0
+    assert found["fetcher_queue_oldest_message_age_seconds", "background"] == 45
+    assert found["fetcher_queue_oldest_message_age_seconds", "now"] == 0
     assert found["fetcher_queue_reserved_messages", "background"] == 2
     assert found["fetcher_queue_running_tasks", "background"] == 1
     assert found["fetcher_workers",] == 2
@@ -78,20 +78,20 @@ def test_everything_answers(house: House) -> None:
     assert ("fetcher_quota_limit", "account:1", "core") not in found
 
 
-def test_how_the_directory_stands(house: House) -> None:
-    """Ages by bucket, what is due, what fails by kind, and packages by state, at the moment of the scrape."""
-    ids = house.catalogue.add("alpha", "beta", "gamma", project=True)
-    now = house.clock.now()
-    claim = house.catalogue.claim(Source.PYPI, now=now)
+def test_catalogue(harness: Harness) -> None:
+    """Ages by bucket, due packages, failures by kind and packages by state hold at the time of the scrape."""
+    ids = harness.catalogue.add("alpha", "beta", "gamma", project=True)
+    now = harness.clock.now()
+    claim = harness.catalogue.claim(Source.PYPI, now=now)
     old, young = now - timedelta(hours=20), now - timedelta(minutes=5)
-    house.store.record(
+    harness.store.record(
         [
             answered(ids[0], Source.PYPI, lease=claim.lease, observed_at=young, due_at=now + DAY),
             answered(ids[1], Source.PYPI, lease=claim.lease, observed_at=old, due_at=now - HOUR * 9),
             failed(ids[2], Source.PYPI, "malformed", lease=claim.lease, observed_at=young, due_at=now + DAY),
         ]
     )
-    found = told(house.client)
+    found = scrape(harness.client)
     name = "fetcher_answer_age_seconds_bucket"
     ages = {labels[1]: n for labels, n in found.items() if labels[0] == name and labels[2] == "pypi"}
     assert list(ages.values()) == sorted(ages.values())
@@ -106,58 +106,58 @@ def test_how_the_directory_stands(house: House) -> None:
     assert sum(n for labels, n in found.items() if labels[0] == "fetcher_packages") == 3
     assert ("fetcher_oldest_answer_age_seconds", "github") not in found
     assert found["fetcher_figures_age_seconds",] == 0
-    house.clock.advance(timedelta(hours=30))
-    assert told(house.client)["fetcher_due_packages", "pypi"] == 3
+    harness.clock.advance(timedelta(hours=30))
+    assert scrape(harness.client)["fetcher_due_packages", "pypi"] == 3
 
 
-def test_a_kind_that_nobody_declared(house: House, tmp_path: Path) -> None:
-    """A database of another version may hold any outcome: it can be read, and no label comes of it."""
-    (package,) = house.catalogue.add("alpha", project=True)
-    house.store.record([failed(package, Source.PYPI, observed_at=house.clock.now(), lease=None)])
+def test_an_undeclared_kind(harness: Harness, tmp_path: Path) -> None:
+    """An outcome that this version does not know, of another version's database, has the label ``other``."""
+    (package,) = harness.catalogue.add("alpha", project=True)
+    harness.store.record([failed(package, Source.PYPI, observed_at=harness.clock.now(), lease=None)])
     with sqlite3.connect(tmp_path / "web.db") as connection:
         connection.execute("UPDATE source_states SET outcome = 'invented', due_reason = 'strange' WHERE failures > 0")
     connection.close()
-    state = house.catalogue.state("alpha", Source.PYPI)
+    state = harness.catalogue.state("alpha", Source.PYPI)
     assert (state.outcome, state.due_reason) == (OutcomeKind.TRANSIENT, None)
-    found = told(house.client)
+    found = scrape(harness.client)
     assert [labels for labels in found if labels[0] == "fetcher_failing_packages"] == [
         ("fetcher_failing_packages", "other", "pypi")
     ]
 
 
-def test_openmetrics_is_told_to_who_asks_for_it(client: Browser) -> None:
-    """The newer form parses by its own, stricter parser."""
+def test_openmetrics_on_request(client: Browser) -> None:
+    """The OpenMetrics format passes its stricter parser."""
     answer = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     names = {family.name for family in read_openmetrics(answer.text)}
     assert {metric.name for metric in COUNTED} <= names
 
 
-def test_redis_is_away(house: House) -> None:
-    """What the database knows is told all the same, and that Redis is down."""
-    house.workings.fault = BrokerError("Redis cannot be reached", "Start it")
-    found = told(house.client)
-    assert (found["fetcher_part_up", "database"], found["fetcher_part_up", "redis"]) == (1, 0)
+def test_redis_is_unavailable(harness: Harness) -> None:
+    """The database's metrics are still exported, and Redis is reported as down."""
+    harness.runtime.error = BrokerError("Redis cannot be reached", "Start it")
+    found = scrape(harness.client)
+    assert (found["fetcher_dependency_up", "database"], found["fetcher_dependency_up", "redis"]) == (1, 0)
     assert ("fetcher_last_plan_timestamp_seconds",) in found
     assert not [name for name, *_ in found if name.startswith(("fetcher_queue", "fetcher_refreshes"))]
 
 
-def test_the_database_is_away(unfounded: Browser) -> None:
-    """And the other way round."""
-    found = told(unfounded)
-    assert (found["fetcher_part_up", "database"], found["fetcher_part_up", "redis"]) == (0, 1)
+def test_the_database_is_unavailable(client_without_database: Browser) -> None:
+    """Redis's metrics are still exported, and the database is reported as down."""
+    found = scrape(client_without_database)
+    assert (found["fetcher_dependency_up", "database"], found["fetcher_dependency_up", "redis"]) == (0, 1)
     assert ("fetcher_queue_messages", "background") in found
     assert ("fetcher_last_plan_timestamp_seconds",) not in found
 
 
-def test_nothing_was_ever_planned(house: House) -> None:
-    """Beat is silent since 1970: the rule that looks for its age fires."""
-    house.store.save_marker(Marker(PLANNED))
-    assert told(house.client)["fetcher_last_plan_timestamp_seconds",] == 0
+def test_nothing_was_ever_planned(harness: Harness) -> None:
+    """The last plan has timestamp 0, so that the alert on its age fires."""
+    harness.store.save_marker(Marker(PLANNED))
+    assert scrape(harness.client)["fetcher_last_plan_timestamp_seconds",] == 0
 
 
-def test_identities_are_bounded(house: House) -> None:
-    """Nothing closes their set, so no more than a few are told."""
-    house.workings.quota = [QuotaStatus(f"a:{n}", Resource.CORE, 1, 1, None, None, None, 0) for n in range(100)]
-    found = told(house.client)
+def test_identities_are_bounded(harness: Harness) -> None:
+    """At most ``MOST_QUOTAS`` identities are exported, because their set is unbounded."""
+    harness.runtime.quota = [QuotaStatus(f"a:{n}", Resource.CORE, 1, 1, None, None, None, 0) for n in range(100)]
+    found = scrape(harness.client)
     assert len([name for name, *_ in found if name == "fetcher_quota_limit"]) == MOST_QUOTAS

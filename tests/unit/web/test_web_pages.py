@@ -1,4 +1,4 @@
-"""The pages: what they show, in markup that is whole without a script, and that nothing of the data is markup."""
+"""The pages: content, valid markup without JavaScript, and escaping of all data."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from fetcher.web import make_app
 from fetcher.web.session import Sessions
 from tasks.inspection import QueueState
 from tests.stores import DAY, HOUR, NOW, failed, release, stats, versions
-from tests.unit.web.conftest import Browser, House
+from tests.unit.web.conftest import Browser, Harness
 
 EVIL = "<script>alert('x')</script>\"&"
 VOID = {"meta", "link", "input", "img", "br"}
 
 
 class Page(HTMLParser):
-    """Checks that every element is closed in its turn, and keeps what tests ask about."""
+    """A parser that checks the nesting of elements and collects them."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -51,20 +51,20 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def full(house: House) -> House:
-    """A package with everything there is, one that fails, one that is retired and one that nobody asked yet."""
-    a, b, c, _ = house.catalogue.add("a", "b", "c", "d", project=True)
+def full(harness: Harness) -> Harness:
+    """Add a package with all values, a failing one, a retired one and one never fetched."""
+    a, b, c, _ = harness.catalogue.add("a", "b", "c", "d", project=True)
     people = Contributors(tuple(Contribution(f"login{n}", 100 - n) for n in range(70)))
     days = CommitDays(NOW.date() - timedelta(days=30), (0, 3, 1) + (0,) * 27)
-    answer = house.catalogue.answer
+    answer = harness.catalogue.answer
     answer(a, Source.GITHUB, stats(archived=True))
     answer(a, Source.CONTRIBUTORS, people)
     answer(a, Source.COMMITS, days)
     answer(a, Source.PYPI, versions("1.0", "2.0"))
     answer(a, Source.GITHUB, stats(stars=12, archived=True), observed_at=NOW + HOUR)
-    house.store.record([failed(b, Source.GITHUB, "gone", message="it is not there")])
-    house.store.retire([c], NOW)
-    return house
+    harness.store.record([failed(b, Source.GITHUB, "gone", message="it is not there")])
+    harness.store.retire([c], NOW)
+    return harness
 
 
 PATHS = ("/", "/packages", *(f"/packages/{slug}" for slug in "abcd"), "/failures", "/login", "/nothing")
@@ -72,8 +72,8 @@ PATHS = ("/", "/packages", *(f"/packages/{slug}" for slug in "abcd"), "/failures
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("logged_in", [False, True])
-def test_every_page_is_whole(full: House, path: str, logged_in: bool) -> None:  # noqa: FBT001  (a case of the test)
-    """Elements nest, ids are unique, the language and one first heading are told, and every field has a label."""
+def test_markup(full: Harness, path: str, logged_in: bool) -> None:  # noqa: FBT001  (a case of the test)
+    """Elements nest, ids are unique, the page has a language and one first heading, and every input has a label."""
     if logged_in:
         full.log_in()
     page = Page(full.client.get(path).text)
@@ -89,8 +89,8 @@ def test_every_page_is_whole(full: House, path: str, logged_in: bool) -> None:  
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_the_policy_is_kept(full: House, path: str) -> None:
-    """Nothing inline and nothing from elsewhere: the policy would forbid it, and it is told on every answer."""
+def test_content_security_policy(full: Harness, path: str) -> None:
+    """No page has inline code or content from other origins, and each sends the policy that forbids both."""
     answer = full.client.get(path)
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -105,20 +105,20 @@ def test_the_policy_is_kept(full: House, path: str) -> None:
         assert address.startswith("/static/")
 
 
-def test_the_glance(full: House) -> None:
-    """Counts by state, ages by source, queues, quota with its reset, kinds of failures and the last hour."""
+def test_overview(full: Harness) -> None:
+    """The overview shows states, ages, queues, quota with its reset, kinds of failures and the last hour."""
     sent = full.clock.now() - timedelta(minutes=7)
-    full.workings.states = [
+    full.runtime.states = [
         QueueState("now", 3, (), 0, oldest_sent_at=sent),
         QueueState("background", 1234, ("w@h",), 0),
     ]
     reset = full.clock.now() + timedelta(minutes=20)
-    full.workings.quota = [QuotaStatus("github:x", Resource.GRAPHQL, 5000, 400, reset, None, None, 0)]
-    full.workings.asked = [RequestCount(reset, 40, 2), RequestCount(reset, 2, 0)]
+    full.runtime.quota = [QuotaStatus("github:x", Resource.GRAPHQL, 5000, 400, reset, None, None, 0)]
+    full.runtime.asked = [RequestCount(reset, 40, 2), RequestCount(reset, 2, 0)]
     text = full.client.get("/").text
-    assert 'aria-label="In the last hour 42 requests were answered and 2 were not"' in text
+    assert 'aria-label="Last hour: 42 requests succeeded and 2 failed"' in text
     assert '<a href="/failures#missing">1 missing</a>' in text
-    assert '<strong class="bad">nobody</strong>' in text
+    assert '<strong class="bad">none</strong>' in text
     assert "1\u202f234" in text
     assert '<td class="n">7 min</td>' in text
     assert re.search(
@@ -131,17 +131,17 @@ def test_the_glance(full: House) -> None:
     assert "never seen: start" in text
 
 
-def test_the_glance_without_redis(full: House) -> None:
-    """What only Redis knows is said to be unknown, with what to do; the rest is there."""
-    full.workings.fault = BrokerError("Redis cannot be reached", "Start it")
+def test_overview_without_redis(full: Harness) -> None:
+    """Values from Redis are shown as unknown, with a remedy. The other values are shown."""
+    full.runtime.error = BrokerError("Redis cannot be reached", "Start it")
     answer = full.client.get("/")
     assert answer.status_code == 200
     assert "Redis cannot be reached. Start it" in answer.text
-    assert answer.text.count("Not known while Redis does not answer.") == 2
+    assert answer.text.count("Unknown while Redis is unavailable.") == 2
 
 
-def test_the_list(full: House) -> None:
-    """Sorted by any column either way, filtered, and every link keeps what was chosen."""
+def test_the_list(full: Harness) -> None:
+    """The listing sorts by any column in either order and filters. Every link keeps the other parameters."""
     text = full.client.get("/packages?sort=-repo_watchers&state=failing&search=b").text
     assert 'aria-sort="descending"' in text
     assert "/packages?search=b&amp;state=failing&amp;sort=repo_forks" in text
@@ -149,120 +149,120 @@ def test_the_list(full: House) -> None:
     for column in ("slug", "state", "repo_watchers", "repo_forks", "pypi_version", "last_updated", "last_fetched"):
         for sign in ("", "-"):
             assert full.client.get(f"/packages?sort={sign}{column}").status_code == 200
-    assert "No package is like this." in full.client.get("/packages?search=nobody").text
+    assert "No packages found." in full.client.get("/packages?search=nobody").text
     assert full.client.get("/packages?sort=colour").status_code == 400
 
 
-def test_pages_of_the_list(house: House) -> None:
-    """Fifty a page, with links to the ones around."""
-    house.catalogue.add(*(f"p{n:03}" for n in range(120)))
-    first, second = house.client.get("/packages").text, house.client.get("/packages?offset=50").text
+def test_pages_of_the_list(harness: Harness) -> None:
+    """A page has fifty packages, with links to the previous and the next page."""
+    harness.catalogue.add(*(f"p{n:03}" for n in range(120)))
+    first, second = harness.client.get("/packages").text, harness.client.get("/packages?offset=50").text
     assert ('rel="next" href="/packages?offset=50"' in first, 'rel="prev"' in first) == (True, False)
     assert ('rel="prev" href="/packages?"' in second, "51 to 100 of 120" in second) == (True, True)
 
 
-def test_one_package(full: House) -> None:
-    """Values with source and age, the weeks, figures over time, people, releases and what happened."""
-    text = full.client.get("/packages/a").text
-    for said in (
+def test_one_package(full: Harness) -> None:
+    """The page shows values with source and age, weeks, history, participants, releases and events."""
+    page = full.client.get("/packages/a").text
+    for text in (
         "4 commits in 52 weeks; most in the week from",
-        "12 stars, since 2026-03-01 unchanged",
+        "12 stars, unchanged since 2026-03-01",
         "70, most commits first",
-        "All the others",
+        "More participants",
         "archived",
         "stars 10 → 12",
         "first answer",
         "2.0",
     ):
-        assert said in text
-    assert "Log in to refresh" in text
+        assert text in page
+    assert "Log in to refresh" in page
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         ("/packages/b", "it is not there"),
         ("/packages/c", "<code>fetcher revive c</code>"),
-        ("/packages/d", "None are known."),
+        ("/packages/d", "None known."),
     ],
 )
-def test_packages_in_other_states(full: House, path: str, said: str) -> None:
-    """What fails says why, what is retired how it comes back, what was never asked that nothing is known."""
-    assert said in full.client.get(path).text
+def test_packages_in_other_states(full: Harness, path: str, message: str) -> None:
+    """A failing package shows the reason, a retired one how to revive it, and a new one that values are unknown."""
+    assert message in full.client.get(path).text
 
 
-def test_values_from_before(full: House) -> None:
-    """What is kept of a package that was retired and is asked anew is not called fetched: its age is not known."""
+def test_values_stored_before_a_revival(full: Harness) -> None:
+    """Stored values of a revived package have no age until the next fetch."""
     (package_id,) = full.store.package_ids(["a"]).values()
     full.store.retire([package_id], NOW)
     full.store.revive([package_id], NOW)
     page = full.client.get("/packages/a").text
-    assert "github, kept from before, not asked yet" in page
+    assert "github, stored earlier, not fetched since" in page
     assert "github, never" not in page
 
 
-def test_an_id_leads_to_the_package_too(full: House) -> None:
+def test_an_id_leads_to_the_package_too(full: Harness) -> None:
     assert full.client.get(f"/packages/{full.catalogue.get('a').entry.id}").status_code == 200
     assert full.client.get("/packages/nobody").status_code == 404
 
 
-def test_nothing_of_the_data_is_markup(house: House) -> None:
-    """Descriptions, logins, messages and addresses with markup in them stay text; a script's address is no link."""
-    (a,) = house.catalogue.add("a", project=True, title=EVIL, documentation_url="javascript:alert(1)")
-    house.catalogue.answer(a, Source.GITHUB, stats(description=EVIL, default_branch=EVIL))
-    house.catalogue.answer(a, Source.CONTRIBUTORS, Contributors((Contribution(EVIL, 1),)))
+def test_data_is_escaped(harness: Harness) -> None:
+    """Markup in descriptions, logins, messages and addresses is escaped, and ``javascript:`` is not linked."""
+    (a,) = harness.catalogue.add("a", project=True, title=EVIL, documentation_url="javascript:alert(1)")
+    harness.catalogue.answer(a, Source.GITHUB, stats(description=EVIL, default_branch=EVIL))
+    harness.catalogue.answer(a, Source.CONTRIBUTORS, Contributors((Contribution(EVIL, 1),)))
     found = replace(versions("1.0"), releases=(release("1.0", yanked=True, yanked_reason=EVIL),))
-    house.catalogue.answer(a, Source.PYPI, found)
-    house.store.record([failed(a, Source.GITHUB, message=EVIL, observed_at=NOW + HOUR)])
-    (asked,) = house.store.ask([a], NOW)
+    harness.catalogue.answer(a, Source.PYPI, found)
+    harness.store.record([failed(a, Source.GITHUB, message=EVIL, observed_at=NOW + HOUR)])
+    (asked,) = harness.store.ask([a], NOW)
     ending = Ending(
         asked.request.id,
         RequestState.DONE,
         (Change("repo_description", "", EVIL),),
         (SourceFailure(Source.PYPI, "transient", EVIL),),
     )
-    house.store.finish_requests([ending], NOW)
+    harness.store.finish_requests([ending], NOW)
     for path in ("/packages/a", "/packages", "/failures", f"/packages?search={EVIL}"):
-        text = house.client.get(path).text
+        text = harness.client.get(path).text
         assert "<script>alert" not in text
         assert [one.get("href") for one in Page(text).all("a") if "javascript" in str(one.get("href"))] == []
 
 
 @pytest.mark.parametrize("state", list(RequestState))
-def test_a_refresh_on_its_package(house: House, state: RequestState) -> None:
-    """Each state is told in words; while it is open the page looks again every second, without a script, too."""
-    (a,) = house.catalogue.add("a")
-    (asked,) = house.store.ask([a], NOW)
+def test_a_refresh_on_its_package(harness: Harness, state: RequestState) -> None:
+    """Each state is shown. While the refresh is open the page reloads, also without JavaScript."""
+    (a,) = harness.catalogue.add("a")
+    (asked,) = harness.store.ask([a], NOW)
     changes = (Change("repo_watchers", None, 5), Change("participants", [], ["x", "y"]))
     if state is RequestState.RUNNING:
-        house.store.start_requests([asked.request.id], NOW)
+        harness.store.start_requests([asked.request.id], NOW)
     elif not state.is_open:
-        house.store.finish_requests([Ending(asked.request.id, state, changes)], NOW)
-    text = house.client.get("/packages/a").text
+        harness.store.finish_requests([Ending(asked.request.id, state, changes)], NOW)
+    text = harness.client.get("/packages/a").text
     words = {"queued": "Queued", "running": "Running", "done": "Refreshed", "failed": "Failed"}
     assert f"<strong>{words[state]}</strong>" in text
     assert ('http-equiv="refresh"' in text) == state.is_open
-    assert ('data-every="1"' in text) == state.is_open
-    assert ("<ins>5</ins>" in text and "0 → 2 people" in text) == (state is RequestState.DONE)
+    assert ('data-interval="1"' in text) == state.is_open
+    assert ("<ins>5</ins>" in text and "0 → 2" in text) == (state is RequestState.DONE)
 
 
-def test_without_a_token(full: House) -> None:
-    """Nobody can log in: the pages say so instead of offering it."""
-    client = Browser(make_app(replace(full.site, sessions=Sessions(None))))
+def test_without_a_token(full: Harness) -> None:
+    """The pages state that logging in is disabled instead of offering it."""
+    client = Browser(make_app(replace(full.context, sessions=Sessions(None))))
     assert "FETCHER_WEB_TOKEN" in client.get("/packages/a").text
     assert "FETCHER_WEB_TOKEN" in client.get("/login").text
     assert "Log in" not in client.get("/").text
     client.close()
 
 
-def test_a_mistake_of_ours(full: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page of its own, with nothing of the traceback; JSON under /api."""
+def test_an_unexpected_error(full: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response is an error page, or JSON under ``/api``, without the traceback."""
     monkeypatch.setattr(type(full.store), "packages", _breaks)
     monkeypatch.setattr(type(full.store), "failures", _breaks)
     page, answer = full.client.get("/failures"), full.client.get("/api/v4/packages/")
     assert (page.status_code, answer.status_code) == (500, 500)
     assert "secret" not in page.text + answer.text
-    assert answer.json()["detail"] == "something broke here"
+    assert answer.json()["detail"] == "an unexpected error occurred"
     assert "default-src" in page.headers["content-security-policy"]
 
 
@@ -270,8 +270,8 @@ def _breaks(*_: object) -> None:
     raise RuntimeError("secret")
 
 
-def test_the_weeks_are_dated(full: House) -> None:
-    """Each bar tells its week; the last one ends today."""
+def test_weeks_have_dates(full: Harness) -> None:
+    """The tooltip of a bar has the week's first day. The last week ends today."""
     text = full.client.get("/packages/a").text
     last = re.findall(r"week from ([0-9-]+):", text)[-1]
     assert date.fromisoformat(last) == (NOW + DAY).date() - timedelta(weeks=1)

@@ -1,4 +1,4 @@
-"""More requests at once than there are connections: each is answered, none hangs."""
+"""More concurrent requests than database connections: each gets a response."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from fetcher.store import open_engine
 from fetcher.store.connect import BUSY_SECONDS, POOL_SECONDS
 from fetcher.web import make_app
 from tests.stores import store_on
-from tests.unit.web.conftest import House
+from tests.unit.web.conftest import Harness
 
 MANY = 30
 PATHS = ("/readyz", "/", "/packages", "/api/v4/packages/")
 
 
-async def _ask_all(app: object) -> list[httpx.Response]:
+async def _get_all(app: object) -> list[httpx.Response]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://directory.test") as client:
         return await asyncio.gather(*(client.get(PATHS[number % len(PATHS)]) for number in range(MANY)))
 
 
-def test_no_connection_is_free(house: House, tmp_path: Path, sqlite_template: Path) -> None:
-    """While others hold them all: 503 with words. Once they are given back, each is answered."""
+def test_no_connection_is_free(harness: Harness, tmp_path: Path, sqlite_template: Path) -> None:
+    """While all connections are in use, the status is 503 with a message. Afterwards every request succeeds."""
     path = shutil.copy(sqlite_template, tmp_path / "pool.db")
     engine = open_engine(f"sqlite:///{path}", pool_size=1, patience=1)
-    app = make_app(replace(house.site, store=store_on(engine)))
+    app = make_app(replace(harness.context, store=store_on(engine)))
     with ExitStack() as held:
-        for _ in range(1 + 10):  # and what the pool may have beyond its size
+        for _ in range(1 + 10):  # the pool's size and its overflow
             held.enter_context(engine.connect())
-        refused = asyncio.run(_ask_all(app))
-    answered = asyncio.run(_ask_all(app))
+        refused = asyncio.run(_get_all(app))
+    answered = asyncio.run(_get_all(app))
     engine.dispose()
 
     assert {answer.status_code for answer in refused} == {503}
@@ -43,8 +43,8 @@ def test_no_connection_is_free(house: House, tmp_path: Path, sqlite_template: Pa
     assert 503 not in {answer.status_code for answer in answered if "/readyz" not in str(answer.url)}
 
 
-def test_nobody_waits_for_one_as_long_as_for_a_lock(tmp_path: Path) -> None:
-    """Who looks at a page is told within seconds."""
+def test_a_connection_timeout_is_shorter_than_a_lock_timeout(tmp_path: Path) -> None:
+    """A request without a free connection fails within seconds."""
     engine = open_engine(f"sqlite:///{tmp_path}/any.db")
     assert engine.pool.timeout() == POOL_SECONDS < BUSY_SECONDS  # type: ignore[attr-defined]
     engine.dispose()

@@ -1,4 +1,4 @@
-"""What the page and the API work with: handed in once, the same for every request."""
+"""Objects that every request uses: settings, store, clock, runtime and sessions."""
 
 from __future__ import annotations
 
@@ -24,55 +24,55 @@ from tasks.requests import request_refreshes
 
 T = TypeVar("T")
 
-REMEMBERED = 3.0
-"""Seconds for which what the workers said is shown again: asking them takes a second, and a page is looked at often."""
+CACHE_SECONDS = 3.0
+"""Seconds for which a queue inspection is reused. An inspection takes about a second, and pages poll."""
 
 
-class Workings(Protocol):
-    """What is not in the store: queues, workers and quota. Each method raises ``BrokerError`` without Redis."""
+class Runtime(Protocol):
+    """Queues, workers and quota, which are outside the store. Methods raise ``BrokerError`` if Redis is unavailable."""
 
     def queues(self) -> Sequence[QueueState]: ...
 
     def quota_status(self, now: datetime) -> Sequence[QuotaStatus]: ...
 
     def counters(self) -> Mapping[str, float]:
-        """What workers have added up: see ``fetcher.monitoring``."""
+        """Return the counters that workers have stored: see ``fetcher.monitoring``."""
         ...
 
     def requests(self, now: datetime) -> Sequence[RequestCount]:
-        """How many requests were sent in the last hour, slot by slot."""
+        """Return the number of upstream requests in each slot of the last hour."""
         ...
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[Asked]:
-        """Ask for a refresh of each package, by the workers."""
+        """Request a refresh of each package from the workers."""
         ...
 
 
-class Remembered(Generic[T]):
-    """What a slow question answered last, for as long as it may be shown again. Threads wait for one answer."""
+class TTLCache(Generic[T]):
+    """The last result of a slow function, reused for some seconds. Concurrent threads share one call."""
 
-    def __init__(self, ask: Callable[[], T], seconds: float = REMEMBERED) -> None:
-        self._ask = ask
+    def __init__(self, load: Callable[[], T], seconds: float = CACHE_SECONDS) -> None:
+        self._load = load
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._answer: T | None = None
-        self._until = 0.0
+        self._value: T | None = None
+        self._expires = 0.0
 
     def __call__(self) -> T:
         with self._lock:
-            if self._answer is None or time.monotonic() >= self._until:
-                self._answer = self._ask()
-                self._until = time.monotonic() + self._seconds
-            return self._answer
+            if self._value is None or time.monotonic() >= self._expires:
+                self._value = self._load()
+                self._expires = time.monotonic() + self._seconds
+            return self._value
 
 
-class CeleryWorkings:
-    """The real ones: Celery's queues and the ledger in Redis."""
+class CeleryRuntime:
+    """The production ``Runtime``: Celery's queues, and counters and quota in Redis."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._store = store
-        self.queues: Callable[[], Sequence[QueueState]] = Remembered(lambda: queue_states(settings))
+        self.queues: Callable[[], Sequence[QueueState]] = TTLCache(lambda: queue_states(settings))
 
     def quota_status(self, now: datetime) -> Sequence[QuotaStatus]:
         return asyncio.run(shared_quota_status(self._settings, now))
@@ -88,23 +88,23 @@ class CeleryWorkings:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """Everything that a request may need."""
+class WebContext:
+    """Dependencies of the request handlers, created once per process."""
 
     settings: Settings
     store: Store
     clock: Clock
-    workings: Workings
+    runtime: Runtime
     sessions: Sessions
 
     def figures(self, now: datetime) -> Figures:
-        """How the whole catalogue stands."""
+        """Return the statistics of the whole catalogue."""
         return self.store.figures(now, self.settings.refresh_interval)
 
     def stale_before(self, now: datetime) -> datetime:
-        """Packages last fetched before this are stale."""
+        """Return the time before which a package's last fetch makes it stale."""
         return stale_before(now, self.settings.refresh_interval)
 
 
-def site_of(request: Request) -> Site:
-    return cast(Site, request.app.state.site)
+def context_of(request: Request) -> WebContext:
+    return cast(WebContext, request.app.state.context)

@@ -1,0 +1,96 @@
+"""Error responses: JSON under ``/api``, a page elsewhere. Each states what is wrong and a remedy."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from fetcher.domain.errors import BrokerError, FetcherError, RetiredPackage, StoreError, UnknownPackage
+from fetcher.web.rendering import render
+
+log = structlog.get_logger(__name__)
+
+QUOTED = 40
+"""Longest part of a refused value that an error repeats, in characters."""
+
+
+class BadRequest(FetcherError):
+    """A form cannot be read, or selects nothing."""
+
+
+class Unauthorized(FetcherError):
+    """The request does not carry the operator's token."""
+
+
+class Forbidden(FetcherError):
+    """The action is not available, with any credential."""
+
+
+class UnknownRefresh(FetcherError):
+    """No stored refresh has the id."""
+
+
+STATUSES: dict[type[FetcherError], HTTPStatus] = {
+    BadRequest: HTTPStatus.BAD_REQUEST,
+    Unauthorized: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    UnknownPackage: HTTPStatus.NOT_FOUND,
+    UnknownRefresh: HTTPStatus.NOT_FOUND,
+    RetiredPackage: HTTPStatus.CONFLICT,
+    StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+    BrokerError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+ROUTING_ERRORS = {
+    HTTPStatus.NOT_FOUND: ("there is nothing at this address", "/api/schema lists the paths of the API"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("this address does not support the method", "The Allow header lists the methods"),
+}
+"""Detail and remedy for the errors that the router raises."""
+
+
+def on_fetcher_error(request: Request, error: Exception) -> Response:
+    """Respond with the message and the remedy of a ``FetcherError``."""
+    if not isinstance(error, FetcherError):
+        raise error
+    status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), HTTPStatus.SERVICE_UNAVAILABLE)
+    headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
+    return _error(request, status, error.message, error.remedy, headers)
+
+
+def on_invalid_parameters(request: Request, error: Exception) -> Response:
+    """Respond with status 400, which repeats the first parameter that validation refused."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    _, name, *_ = first["loc"]
+    value = str(first["input"])
+    shown = repr(value if len(value) <= QUOTED else value[:QUOTED] + "…")
+    return _error(request, HTTPStatus.BAD_REQUEST, f"{name} {shown} is not valid", first["msg"], {})
+
+
+def on_http_error(request: Request, error: Exception) -> Response:
+    """Respond to an ``HTTPException`` of the router: an unknown path or method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    status = HTTPStatus(error.status_code)
+    detail, remedy = ROUTING_ERRORS.get(status, (str(error.detail), ""))
+    return _error(request, status, detail, remedy, dict(error.headers or {}))
+
+
+def on_crash(request: Request, error: Exception) -> Response:
+    """Log an unexpected exception and respond with status 500, without details."""
+    log.error("crash", path=request.url.path, exc_info=error)
+    detail, remedy = "an unexpected error occurred", "The log of the web process has the traceback"
+    return _error(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail, remedy, {})
+
+
+def _error(request: Request, status: HTTPStatus, detail: str, remedy: str, headers: dict[str, str]) -> Response:
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": detail, "remedy": remedy}, status, headers)
+    values = {"status": int(status), "detail": detail, "remedy": remedy}
+    return render(request, "error.html", values, status_code=int(status), headers=headers)
