@@ -176,8 +176,8 @@ def test_a_batch_takes_few_round_trips(postgres_url: str) -> None:
 def test_what_stays_is_updated_in_its_place(postgres_url: str) -> None:
     """Without changes only narrow rows are updated, and only the fetched source's index entry moves.
 
-    Contributors and commits are confirmed and ``last_fetched`` advances without an index entry. The repository's own
-    row is due at another time: its entry in the due index moves once per pass.
+    Contributors and commits are confirmed and ``last_fetched`` advances without an index entry. The repository's row is
+    due at another time: its entry in the due index moves once per pass.
     """
     engine = open_engine(postgres_url)
     catalogue = Catalogue(store_on(engine))
