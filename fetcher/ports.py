@@ -221,8 +221,7 @@ class Store(Protocol):
         ...
 
     def make_due(self, source: Source, *, answered_before: datetime, now: datetime) -> int:
-        """Make ``source`` due where its last response is older than ``answered_before`` and nothing has failed since.
-        """
+        """Make ``source`` due where its last response is before ``answered_before`` without a later failure."""
         ...
 
     def projects(self) -> Names:

@@ -165,13 +165,12 @@ class Commit:
     authored_on: date | None
     """Day (UTC) of the author date; ``None`` where the date is not readable."""
     merge: bool = False
-    """Whether the commit has two or more parents; always false where parents were not requested."""
+    """True for a commit with two or more parents; always false where parents were not requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release of a project. ``uploaded_at`` is ``None`` if the index does not state it or the release has no file.
-    """
+    """One release of a project. ``uploaded_at`` is ``None`` if the index states none or there is no file."""
 
     number: str
     uploaded_at: datetime | None
@@ -207,8 +206,7 @@ class ProjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class ProjectVersions:
-    """One project as the index describes it. ``None`` means that the response has no such field, not that it is empty.
-    """
+    """One project as the index describes it. ``None`` means "not stated", never "empty"."""
 
     name: str
     latest: str | None
@@ -413,8 +411,7 @@ class CatalogueEntry:
     extra: Mapping[str, Any] = field(default_factory=dict)
     observed: DocumentValues | None = None
     complete: bool = True
-    """A document states every editor's field. A CSV line or an address states only some, and the rest stays as stored.
-    """
+    """A document states every editor's field. For a CSV line or an address, missing fields stay as stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,7 @@ class Refreshing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AskedRefreshes:
-    """An executor of requests. It compares documents as printed, so that the reported changes are the published ones.
-    """
+    """An executor of requests. It compares documents as printed, because those are published."""
 
     store: Store
     conductor: Refreshing
