@@ -446,8 +446,7 @@ async def test_a_list_too_large_is_not_asked_for_each_push(house: House) -> None
 
 
 async def test_a_failed_source_blanks_no_other(house: House) -> None:
-    """Without a history the statistics are stored and old values stay. The package counts as fetched after the history.
-    """
+    """Without a history the statistics are stored and old values stay. The package counts as fetched only with it."""
     await first_pass(house, "alpha")
     before = house.get("alpha")
     house.tomorrow()
@@ -551,7 +550,7 @@ async def test_people_twice_on_moving_pages_are_listed_once(house: House) -> Non
 
 
 async def test_a_report_tells_what_happened(house: House) -> None:
-    """Failures are the requested sources without a good response; confirmed lists do not count as moved."""
+    """Failures are the requested sources without a good response; confirmed lists do not count."""
     await first_pass(house, "alpha", "beta")
     changes.delete(house.world, "octo/beta")
     house.tomorrow()
