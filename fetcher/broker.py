@@ -44,7 +44,7 @@ def embedded_redis_runs(settings: Settings) -> bool:
 
 
 def redis_client(settings: Settings, timeout: float = 5) -> redis.Redis:
-    """Return a connected client, or raise ``BrokerError`` at once, where redis-py would retry for seconds."""
+    """Return a client that fails at once, without redis-py's retries; ``BrokerError`` for an invalid address."""
     try:
         return redis.Redis.from_url(
             redis_address(settings),

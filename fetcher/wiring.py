@@ -209,7 +209,7 @@ class Parts:
 
 
 def open_store(settings: Settings) -> tuple[SqlStore, Engine]:
-    """Return the migrated store. Only the embedded default database is migrated here."""
+    """Return the store after migrating the embedded default database; ``StoreError`` if another one is outdated."""
     engine = open_engine(settings.database)
     if settings.embedded_database:
         upgrade(engine)

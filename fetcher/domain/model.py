@@ -26,7 +26,7 @@ class Upstream(StrEnum):
 
 
 class Source(StrEnum):
-    """One kind of data that is requested and scheduled by itself, and fails by itself."""
+    """One kind of data that is requested, scheduled and can fail independently."""
 
     GITHUB = "github"
     """Statistics of the repository: stars, forks, head, flags."""

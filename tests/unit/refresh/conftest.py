@@ -152,7 +152,7 @@ Build = Callable[..., Awaitable[House]]
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy."""
+    """Return a migrated SQLite file to copy."""
     path = tmp_path_factory.mktemp("migrated") / "template.db"
     engine = open_engine(f"sqlite:///{path}")
     upgrade(engine)
