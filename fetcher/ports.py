@@ -246,7 +246,7 @@ class Store(Protocol):
         ...
 
     def touched_at(self, package_ids: Sequence[int]) -> datetime | None:
-        """Return the time of these packages' last refresh request or of the catalogue's last edit."""
+        """Return the time at which one of these packages was last requested or the catalogue was last edited."""
         ...
 
     def events(self, package_id: int, limit: int) -> list[overview.Event]:

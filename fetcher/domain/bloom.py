@@ -7,7 +7,7 @@ from collections.abc import Iterable
 _BITS_A_NAME = 16
 _LEAST = 64 * 1024
 _SECOND = 29
-"""How far the second of a name's two bits is from the first in its hash: 2**29 bits are eight million names."""
+"""Shift between a name's two bits in its hash. It suffices for 2**29 bits, 32 million names."""
 
 
 class Names:

@@ -29,8 +29,7 @@ A source that cools down after a failure is not due, and therefore never overdue
 
 
 Bucket: TypeAlias = tuple[float, float, int]
-"""Start, end (exclusive, both in seconds since 1970) and number of moments. A plain tuple, because there are very many.
-"""
+"""Start, end (exclusive, both in seconds since 1970) and number of moments. A plain tuple: there are very many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ class SourceFigures:
         return max(now - max(at, self.oldest), timedelta(0))
 
     def within(self, span: timedelta, now: datetime) -> float | None:
-        """Return the share of packages with a response within ``span``; one that never had any is outside it."""
+        """Return the share of packages with a response within ``span``; those without any count as outside."""
         if not self.packages:
             return None
         return (self.answered - self.answers.until(now - span)) / self.packages
@@ -113,7 +112,7 @@ class SourceFigures:
         return self.due.until(now - OVERDUE_AFTER * interval)
 
     def pace(self, measured_at: datetime, window: timedelta) -> float:
-        """Return responses per second in the ``window`` before ``measured_at``; confirmed sources count too."""
+        """Return responses per second in the ``window`` before ``measured_at``. Confirmed sources count too."""
         counted = self.answers.until(measured_at) - self.answers.until(measured_at - window)
         return max(counted, 0) / window.total_seconds()
 

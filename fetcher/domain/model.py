@@ -26,7 +26,7 @@ class Upstream(StrEnum):
 
 
 class Source(StrEnum):
-    """One kind of data that is requested and scheduled by itself, and fails by itself."""
+    """One kind of data that is requested, scheduled and can fail independently."""
 
     GITHUB = "github"
     """Statistics of the repository: stars, forks, head, flags."""
@@ -165,7 +165,7 @@ class Commit:
     authored_on: date | None
     """Day (UTC) of the author date; ``None`` where the date is not readable."""
     merge: bool = False
-    """Whether the commit has two or more parents; always false where parents were not requested."""
+    """True for a commit with two or more parents; always false where parents were not requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,8 +411,7 @@ class CatalogueEntry:
     extra: Mapping[str, Any] = field(default_factory=dict)
     observed: DocumentValues | None = None
     complete: bool = True
-    """A document states every editor's field. A CSV line or an address states only some, and the rest stays as stored.
-    """
+    """A document states every editor's field. For a CSV line or an address, missing fields stay as stored."""
 
 
 @dataclass(frozen=True, slots=True)

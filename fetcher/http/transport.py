@@ -1,8 +1,8 @@
 """The HTTP transport (httpx). Only this module opens connections and uses tenacity.
 
-Only failures to *connect* are retried here. They never reached the upstream and therefore cost no quota. The gateway
-repeats any other request under a new reservation. Redirects are never followed here, and only the configured origins
-are contacted. No address from a document or a response is.
+Only failures to *connect* are retried here, because they never reached the upstream and cost no quota. Any other retry
+is left to the gateway, under a new reservation. Redirects are never followed here, and only the configured origins are
+contacted, never an address from a document or a response.
 """
 
 from __future__ import annotations

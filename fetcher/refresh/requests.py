@@ -16,7 +16,7 @@ from fetcher.refresh.report import Report
 UNTOLD = frozenset({"last_fetched"})
 """Fields that every refresh changes, and that are not reported."""
 
-NOTHING_TO_ASK = "nothing was asked: the package is retired, or states no address that is fetched"
+NOTHING_TO_ASK = "nothing was requested: the package is retired or has no supported address"
 NO_ANSWER = "no source answered"
 
 
@@ -30,7 +30,7 @@ class Refreshing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AskedRefreshes:
-    """An executor of requests. It compares documents as printed: reported changes are the published ones."""
+    """An executor of requests. It compares documents as printed, because those are published."""
 
     store: Store
     conductor: Refreshing

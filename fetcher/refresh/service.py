@@ -91,7 +91,7 @@ class RefreshService:
         return records
 
     def _record(self, targets: Sequence[Target], records: Sequence[Record]) -> list[Record]:
-        """Record the batch and return the stored records. A value that is refused fails only its own package."""
+        """Record the batch and return the stored records. A value that the database refuses fails one package."""
         try:
             self.store.record(records)
             return list(records)

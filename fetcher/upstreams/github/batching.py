@@ -29,7 +29,7 @@ SMALLEST = 5
 QUICK_SECONDS = 2.0
 SLOW_SECONDS = 3.0
 OUTAGE = 8
-"""Consecutive failed queries for more than one repository after which the upstream counts as the cause.
+"""Consecutive failures of queries for more than one repository after which the upstream counts as the cause.
 
 The halves of a failed batch are requested breadth first. With a single bad repository one half fails and the other
 succeeds, so a few bad ones never cause this many failures in a row.

@@ -57,8 +57,7 @@ from fetcher.upstreams.github.readers.contributors import read_contributors, rea
 from fetcher.upstreams.github.readers.history import Head
 
 MAX_PAGES = 50
-"""Pages of contributors at most. GitHub names 500 authors' addresses, a tenth of this. The limit ends an endless list.
-"""
+"""Limit for pages of contributors, ten times the 500 authors that GitHub names. It ends an endless list."""
 
 HISTORY_FAILURES = 3
 """After so many failures in a row a repository is requested over REST: its history is too much to read."""

@@ -1,4 +1,4 @@
-"""Request builders for GitHub's two APIs. Sources: the REST reference of ``API_VERSION``, the GraphQL schema."""
+"""Request builders for GitHub's two APIs. Sources: the REST reference of ``API_VERSION``, and the GraphQL schema."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Api:
 
 
 def api_at(root: str) -> Api:
-    """Return the APIs of the GitHub whose REST root is ``root``; an Enterprise root is ``…/api/v3``."""
+    """Return the APIs of a GitHub by its REST root. An Enterprise root ``…/api/v3`` has GraphQL beside it."""
     root = root.rstrip("/")
     parts = urlsplit(root)
     if parts.path.endswith(_ENTERPRISE_SUFFIX):

@@ -41,9 +41,9 @@ class _Listing:
 
     def __init__(self) -> None:
         self.listed = False
-        """Whether there was a list of projects, even an empty one."""
+        """True after a list of projects, even an empty one."""
         self.moved = False
-        """Whether an event came since the last reset, so that the parser is not stuck in an endless token."""
+        """True after an event since the last reset: the parser is not stuck in an endless token."""
         self.unnumbered = 0
         """Number of projects without a usable name and serial."""
 

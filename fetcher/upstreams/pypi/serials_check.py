@@ -78,7 +78,9 @@ class SerialsCheck:
         self.store.save_marker(found)
 
     def _ask_each(self, now: datetime) -> None:
-        """Make projects due one by one after two cycles without a listing."""
+        """Make each project due after two cycles without a listing."""
         made = self.store.make_due(Source.PYPI, answered_before=now - 2 * self.cadence.interval, now=now)
         if made:
-            log.warning("serials", reason="the index's root is silent: projects are asked one by one", due=made)
+            log.warning(
+                "serials", reason="the index's root does not respond: projects are requested one by one", due=made
+            )

@@ -33,7 +33,7 @@ class _Listing(LinkParser):
         super().__init__()
         self.meta: dict[str, str] = {}
         self.open = False
-        """Whether ``<html>`` was opened and not closed."""
+        """True after ``<html>`` was opened and not closed."""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Handle a start tag (``html.parser.HTMLParser``)."""

@@ -39,7 +39,7 @@ _BLOCKED = ("access blocked", "has been disabled", "not accessible", "saml", "ip
 _LIMITED = ("rate limit", "abuse", "secondary limit")
 _SECONDARY = ("secondary", "abuse")
 _LONGEST_DIGITS = 9
-"""Digits that are read of a number of seconds. Longer pauses, over some thirty years, are not intended."""
+"""Digits read of a number of seconds: nine are some thirty years. Further ones are ignored."""
 _VALIDATOR = re.compile(r"[\x20-\x7e]{1,512}")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z:-]{1,64}")
 

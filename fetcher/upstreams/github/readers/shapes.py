@@ -27,7 +27,7 @@ def _without_nul(text: object) -> object:
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """Convert to UTC. A time at the very end of the calendar has none, and authors choose dates freely."""
+    """Convert to UTC. A time at the very end of the calendar has none, and authors choose their dates freely."""
     try:
         return moment.astimezone(UTC)
     except OverflowError:
