@@ -156,7 +156,7 @@ def _wrong_host(location: _Location, hosts: frozenset[str]) -> str:
 
 
 def _named(location: _Location) -> str:
-    """Return the host for a reason. An ``@`` in the path means a password with a slash, which may be part of the host."""
+    """Return the host for a reason. An ``@`` in the path may mean that the host is part of a password with a slash."""
     return "its host" if "@" in location.path else location.host
 
 
