@@ -28,7 +28,7 @@ from benchmarks.workers import Workers, workers
 from fetcher.wiring import open_store
 
 CORE_PER_HOUR = 5_000
-"""GitHub's primary quota of REST for a token: the limit that binds a first pass (FACTS.md, section 3)."""
+"""Requests an hour of a token: the limit that binds a first pass (REST reference, "Rate limits for the REST API")."""
 
 REQUESTS_A_PACKAGE = 1
 """A list of contributors; histories and statistics come over GraphQL."""

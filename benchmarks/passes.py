@@ -40,8 +40,8 @@ from fetcher.wiring import Parts
 
 GROWTH = (500, 5_500, 55_000)
 LARGEST_FIRST_PASS = 12_500
-"""55,000 packages need a day of GitHub's quota for their first pass, whoever asks. An App installation has up to 12,500
-points an hour (FACTS.md): with it the compressed day takes some minutes."""
+"""Points an hour of an App installation, at most (GraphQL reference, "Rate limits and query limits"). The first pass of
+55,000 packages needs a day of a token's quota; with this one the compressed day takes some minutes."""
 
 SERIALS = 501
 """Smaller catalogues ask each project, conditionally, instead of the root: FETCHER_SERIAL_THRESHOLD."""
