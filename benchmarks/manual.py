@@ -1,10 +1,10 @@
 """``python -m benchmarks.manual``: the latency of users' requests with 10,000 packages in the background queue.
 
 The full stack is real: PostgreSQL, Redis, a worker, a worker of the queue ``manual``, beat, the web process. All
-packages are in the queue ``background`` when the first request arrives. Users request different packages one after another, over
-HTTP and by command. Measured is the time from the request until the package is stored, less the upstream's response
-time. The simulator's log gives the latter; overlapping responses count once. A command's time includes the start of its
-process.
+packages are in the queue ``background`` when the first request arrives. Users request different packages one after
+another, over HTTP and by command. Measured is the time from the request until the package is stored, less the
+upstream's response time. The simulator's log gives the latter; overlapping responses count once. A command's time
+includes the start of its process.
 """
 
 from __future__ import annotations
