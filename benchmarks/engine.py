@@ -21,6 +21,7 @@ from benchmarks.timeline import Timeline
 from fetcher.catalogue.intake import Entry, read_path
 from fetcher.domain.model import Purpose
 from fetcher.monitoring.logging import configure_logging
+from fetcher.ports import NULL_OBSERVER, Observer
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore, open_engine, upgrade
 from fetcher.wiring import Parts, open_parts
@@ -76,9 +77,11 @@ def settings_of(environment: dict[str, str]) -> Settings:
 
 
 @asynccontextmanager
-async def engine(settings: Settings, timeline: Timeline, *, shared: bool = True) -> AsyncIterator[Parts]:
+async def engine(
+    settings: Settings, timeline: Timeline, *, shared: bool = True, observer: Observer = NULL_OBSERVER
+) -> AsyncIterator[Parts]:
     """The parts of one worker."""
-    parts = await open_parts(settings, clock=timeline, shared=shared)
+    parts = await open_parts(settings, clock=timeline, shared=shared, observer=observer)
     try:
         yield parts
     finally:

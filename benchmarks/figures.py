@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from benchmarks.correctness import Verdict
 from benchmarks.engine import Stretch
+from benchmarks.queries import Sent
 from benchmarks.simulated import SimulatorProcess
 from fetcher.store.schema import observations
 from fetcher.wiring import Parts
@@ -32,6 +33,7 @@ class Figures:
     verdict: Verdict
     hour: float
     """Seconds that GitHub's hour lasted."""
+    queries: Mapping[str, Sent]
     moved: int = 0
     """Heads that have moved since the pass before, or in ``cause``."""
     released: int = 0

@@ -1,9 +1,10 @@
 """``python -m benchmarks.manual``: how long a person waits, with 10,000 packages waiting in the background.
 
-The whole stack is real: PostgreSQL, Redis, a worker, a worker of the queue ``now``, beat, the web process. All packages
-are in the queue ``background`` when the first person asks, one after the other, each for another package: over HTTP,
-and by command. From asking to stored counts; of it is taken off what the upstream took to answer for this package, by
-the simulator's own log (answers that overlap count once). The command's time runs from its start as a process.
+The whole stack is real: PostgreSQL, Redis, two workers, one of them of the queue ``manual``, beat, the web process. All
+packages are in the queue ``background`` when the first person asks, one after the other, each for another package:
+over HTTP, and by command. From asking to stored counts; of it is taken off what the upstream took to answer for this
+package, by the simulator's own log (answers that overlap count once). The command's time runs from its start as a
+process.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ _WARM = 200
 """Sources answered before anybody asks: by then the workers are at it."""
 _CELERY = ("celery", "--quiet", "-A", "tasks")
 _PROCESSES = {
-    "worker": (*_CELERY, "worker", "--queues", "background,control", "--hostname", "background@%h"),
-    "now": (*_CELERY, "worker", "--queues", "now", "--hostname", "now@%h", "--concurrency", "2"),
+    "worker": (*_CELERY, "worker", "--queues", "background,maintenance", "--hostname", "background@%h"),
+    "manual": (*_CELERY, "worker", "--queues", "manual", "--hostname", "manual@%h", "--concurrency", "2"),
     "beat": (*_CELERY, "beat"),
     "web": ("fetcher", "web"),
 }

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +34,7 @@ from benchmarks.engine import (
 from benchmarks.figures import Bound, Figures, at_most, bounds_table, extra_pages, passes_table, told_differences
 from benchmarks.processes import end_well, redis_server
 from benchmarks.pushes import Changes, push_anywhere, push_where_active
+from benchmarks.queries import QueryObserver, queries_table
 from benchmarks.simulated import SimulatorProcess, simulator
 from benchmarks.timeline import Timeline
 from fetcher.wiring import Parts
@@ -103,19 +104,21 @@ CAPTION = "* without the contributors' pages beyond the first, which are counted
 
 
 async def passes(
-    packages: int, folder: Path, *, hour: float, sample: int, database: str | None = None
+    packages: int, folder: Path, *, hour: float, sample: int, database: str | None = None, only_first: bool = False
 ) -> list[Figures]:
-    """The first pass and those of the next days, over one catalogue in one simulated world."""
+    """Measure the first pass and those of the next days, over one catalogue in one simulated world."""
     options = list(UPSTREAM)
     if packages > GROWTH[1]:
         options += ["--limit", f"core_per_hour={LARGEST_FIRST_PASS}"]
     with redis_server() as redis_url, simulator(packages, *options, hour=hour) as upstreams:
         settings = settings_of(settings_for(upstreams, folder, redis_url, database))
-        timeline = Timeline(upstreams)
-        async with engine(settings, timeline) as parts:
+        timeline, queries = Timeline(upstreams), QueryObserver()
+        async with engine(settings, timeline, observer=queries) as parts:
             slugs = import_packages(parts.store, timeline.now(), packages, folder)
-            course = Course(parts, timeline, upstreams, packages, slugs[:: max(1, len(slugs) // sample)])
+            course = Course(parts, timeline, upstreams, packages, slugs[:: max(1, len(slugs) // sample)], queries)
             first = await course.all_due(FIRST)
+            if only_first:
+                return [first]
             after_first = await course.next_day(AFTER_FIRST, first)
             timeline.advance(ROUND)
             unchanged = await course.all_due(UNCHANGED)
@@ -140,6 +143,7 @@ class Course:
     upstreams: SimulatorProcess
     packages: int
     sampled: Sequence[str]
+    queries: QueryObserver = field(default_factory=QueryObserver)
 
     async def all_due(self, name: str) -> Figures:
         """Measure a pass over everything that is due."""
@@ -158,11 +162,12 @@ class Course:
 
     async def measured(self, name: str, work: Awaitable[None], also: Sequence[str] = ()) -> Figures:
         """Return what ``work`` came to; the truth is requested when it is over."""
+        self.queries.take()
         stretch = await measured(self.upstreams, self.timeline, work)
         further = extra_pages(self.parts, self.upstreams)
         verdict = verify(self.parts, self.upstreams, [*self.sampled, *also])
         Console(stderr=True).log(f"{self.packages:,} packages, {name}: {stretch.seconds:.0f} s")
-        return Figures(name, self.packages, stretch, further, verdict, self.upstreams.hour)
+        return Figures(name, self.packages, stretch, further, verdict, self.upstreams.hour, self.queries.take())
 
 
 def main(
@@ -171,16 +176,19 @@ def main(
     hour: Annotated[float, typer.Option(min=10, help="Seconds that GitHub's hour lasts.")] = 60,
     sample: Annotated[int, typer.Option(min=1, help="Packages to compare with the truth after each pass.")] = 400,
     database: Annotated[str | None, typer.Option(help="An empty PostgreSQL instead of SQLite.")] = None,
+    first: Annotated[bool, typer.Option("--first", help="Only the first pass.")] = False,
 ) -> None:
     """Requests, points, CPU and correctness of each kind of pass."""
     console = Console(width=200)
     found: list[Figures] = []
     for size in GROWTH if growth else (packages,):
         with tempfile.TemporaryDirectory(prefix="fetcher-bench-") as folder:
-            found += asyncio.run(passes(size, Path(folder), hour=hour, sample=sample, database=database))
+            work = passes(size, Path(folder), hour=hour, sample=sample, database=database, only_first=first)
+            found += asyncio.run(work)
     table = passes_table(f"Passes against the simulator, an hour in {hour:g} s", found)
     table.caption = CAPTION
-    console.print(table, bounds_table(found, BOUNDS), *told_differences(found), sep="\n")
+    filled = queries_table((f"{one.name} ({one.packages:,})", one.queries) for one in found)
+    console.print(table, filled, bounds_table(found, BOUNDS), *told_differences(found), sep="\n")
 
 
 if __name__ == "__main__":

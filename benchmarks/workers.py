@@ -32,7 +32,7 @@ class Workers:
 @contextmanager
 def workers(environment: Mapping[str, str], processes: int, folder: Path) -> Iterator[Workers]:
     """``processes`` worker processes and one beat, gone afterwards; what they say is in ``folder``."""
-    pool = ("worker", "--queues", "background,control", "--concurrency", str(processes))
+    pool = ("worker", "--queues", "background,maintenance", "--concurrency", str(processes))
     worker = _start(environment, folder / "worker.log", *pool)
     beat = _start(environment, folder / "beat.log", "beat")
     try:

@@ -1,4 +1,4 @@
-"""The store over each database that it supports, migrated and empty, and the values that its tests speak in."""
+"""Test stores on each supported database, migrated and empty, and builders of test values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HOST = "github.com"
 
 
 def read_repo(text: str | None) -> RepoRef | Unsupported | None:
-    """Addresses as the tests write them; the real reader has tests of its own."""
+    """Parse addresses as the tests write them; the real parser has tests of its own."""
     if not text:
         return None
     start = f"https://{HOST}/"
@@ -58,7 +58,7 @@ def store_on(engine: Engine, **options: Any) -> SqlStore:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated file to copy."""
+    """Provide a migrated file to copy."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     engine = open_engine(f"sqlite:///{path}")
     upgrade(engine)
@@ -73,7 +73,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A migrated database of each kind."""
+    """Provide a migrated database of each kind."""
     if backend == "postgresql":
         return str(request.getfixturevalue("postgres_url"))
     path = tmp_path / "store.db"
@@ -83,7 +83,7 @@ def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -
 
 @pytest.fixture
 def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of each kind, without tables."""
+    """Provide a database of each kind, without tables."""
     if backend == "postgresql":
         return str(request.getfixturevalue("empty_postgres_url"))
     return f"sqlite:///{tmp_path / 'folder' / 'empty.db'}"
@@ -108,7 +108,7 @@ def catalogue(store: SqlStore) -> Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What tests do to a store again and again."""
+    """A store with the operations that tests repeat."""
 
     store: SqlStore
 
@@ -133,7 +133,7 @@ class Catalogue:
         return self.get(slug).states[source]
 
     def answer(self, package_id: int, source: Source, values: Values | None = None, **fields: Any) -> Observed:
-        """Record an answer, with the lease that whoever calls holds (by default none), and return the record."""
+        """Record a response and return the record. ``lease``: the caller's lease, by default none."""
         record = answered(package_id, source, values, **fields)
         self.store.record([record])
         return record

@@ -1,25 +1,28 @@
-"""The ledger in Redis: every worker on every machine reserves from the same account, by one atomic script."""
+"""The ledger in Redis: every worker on every machine reserves from the same account.
+
+An account is one value with a random version. A process reads it, applies the rules in Python, and writes it back if
+its version is still the same (compare-and-set); after a conflict it applies the rules to the newer value. The calls of
+a process that wait for each other are committed together, so a busy process conflicts no more often than an idle one.
+``benchmarks/README.md`` compares this with the rules as a Lua script.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
-from importlib.resources import files
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from fetcher.http.messages import Resource
-from fetcher.quota.account import Account, Meter, ReservationMs, Step
+from fetcher.quota.account import Account
 from fetcher.quota.base import QuotaRequest, QuotaStatus, Reservation, RetryAt, Usage
+from fetcher.quota.encoding import FORMAT, decode, encode
 from fetcher.quota.estimate import capacity, quota_status
 from fetcher.quota.limits import (
     DOCUMENTED,
@@ -33,80 +36,71 @@ from fetcher.quota.limits import (
     span_ms,
     to_ms,
 )
-from fetcher.quota.reserve import CONTENTION
-from fetcher.quota.settle import usage_ms
+from fetcher.quota.recovery import recover
+from fetcher.quota.reserve import CONTENTION, Refusal, reserve
+from fetcher.quota.settle import settle, usage_ms
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 UNREACHABLE: Final = "the quota ledger does not answer"
-PREFIX: Final = "fetcher:quota:1:"
-"""Prefix of all keys. The number is the version of the stored format: a worker never reads another version's ledger.
-Increase it whenever a stored field is renamed or changes its meaning; the old keys expire within hours."""
+PREFIX: Final = f"fetcher:quota:{FORMAT}:"
+"""Prefix of all keys, with the version of the stored form. Keys of older versions expire within hours."""
+ATTEMPTS: Final = 200
+"""Compare-and-set attempts of one commit. Fewer refuse requests under contention; more only matter beyond the timeout.
+Eight processes without a pause need about three."""
+_LIFETIME: Final = 3
+"""Hours until an unused account expires: longer than the upstream's longest window."""
+_VERSION: Final = 16
+"""Characters of the version in front of a stored account; the script repeats this number."""
 _LOST_CALLS: Final = (RedisError, OSError, TimeoutError)
 _MOST_UNSETTLED: Final = 1_000
 """Usages kept for later while Redis is unavailable; beyond it the oldest is dropped and its reservation expires."""
-_RESOURCE, _ACCOUNT = 1, 2
-"""What an upstream's pause applies to, as ``ledger.lua`` returns it."""
 
-_Arg: TypeAlias = str | int
-
-
-class _Reply(NamedTuple):
-    """The script's reply: the ledger's epoch, and until when to wait and why."""
-
-    epoch: str
-    moment: int
-    reason: str
-    level: int
-    """0, ``_RESOURCE`` or ``_ACCOUNT``."""
-    cause: str
+_COMPARE_AND_SET: Final = """
+local stored = redis.call('GET', KEYS[1])
+if (stored and string.sub(stored, 1, 16) or '') ~= ARGV[1] then return stored or '' end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+"""
+"""KEYS[1]: the account. ARGV: the expected version, "" for none; the new value; ms to live. Returns 1, or the stored
+value if its version is another."""
 
 
-class _KnownPause(NamedTuple):
-    """A pause demanded by an upstream, and when this process learnt of it."""
+class TooManyConflicts(RedisError):
+    """A commit that other processes prevented ``attempts`` times."""
 
-    at: int
-    until: int
-    cause: str
-    reason: str
+
+@dataclass(slots=True, eq=False)
+class _Change:
+    """A change of an account that waits for its commit."""
+
+    apply: Callable[[Account], Any]
+    result: Any = None
+    committed: bool = False
 
 
 @dataclass(slots=True)
-class _Memory:
-    """What this process knows of an account, in case Redis loses its data."""
+class _Ledger:
+    """One account as this process knows it."""
 
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: list[_Change] = field(default_factory=list)
     epoch: str = ""
+    """Identifies the stored ledger; another epoch shows that Redis has lost its data."""
+    account: Account | None = None
+    """The account as last committed, for recovery."""
     at: int = 0
+    """The time of the last commit, in ms."""
     listed_at: int = 0
-    account: _KnownPause | None = None
-    resources: dict[Resource, _KnownPause] = field(default_factory=dict)
-
-    def learn(self, resource: Resource, reply: _Reply, at: int) -> None:
-        """Keep the epoch and any pause of a reply."""
-        pause = _KnownPause(at, reply.moment, reply.cause, reply.reason)
-        if reply.epoch != self.epoch:
-            self.listed_at = 0
-        self.epoch, self.at = reply.epoch, at
-        if reply.level == _ACCOUNT:
-            self.account = pause
-        elif reply.level == _RESOURCE:
-            self.resources[resource] = pause
-
-    def encoded(self, resource: Resource, at: int, skew: int) -> str:
-        """Return the epoch and the pauses that still hold, for the script. A clock that was set back voids a pause."""
-        known: dict[str, object] = {"epoch": self.epoch, "at": self.at}
-        for name, pause in (("account", self.account), ("resource", self.resources.get(resource))):
-            if pause is not None and pause.at - skew < at < pause.until:
-                known[name] = {"until": pause.until, "cause": pause.cause, "reason": pause.reason}
-        return json.dumps(known)
 
 
 class RedisQuota:
     """A ``Quota`` shared through Redis (6.2 or later) or Valkey.
 
     It fails closed: while Redis is unavailable, reservations are refused and usages are settled later. If Redis loses
-    its data, each process still knows the pauses it received. The epoch it has seen shows the new ledger that an
-    earlier one was lost.
+    its data, each process restores the pauses it knows of. The epoch it has seen shows that a ledger was lost.
     """
 
     def __init__(
@@ -115,29 +109,38 @@ class RedisQuota:
         limits: Limits = DOCUMENTED,
         prefix: str = PREFIX,
         timeout: timedelta = timedelta(seconds=5),
+        attempts: int = ATTEMPTS,
     ) -> None:
         self._redis = redis
         self._limits = limits
         self._prefix = prefix
         self._timeout = timeout.total_seconds()
-        self._script = redis.register_script(_script_text())
-        self._memories: dict[str, _Memory] = {}
+        self._attempts = attempts
+        self._life = _LIFETIME * span_ms(limits.hour)
+        self._compare_and_set = redis.register_script(_COMPARE_AND_SET)
+        self._ledgers: dict[str, _Ledger] = {}
         self._unsettled: deque[tuple[Reservation, Usage]] = deque(maxlen=_MOST_UNSETTLED)
+        self.commits = 0
+        """Accounts written, for benchmarks."""
+        self.conflicts = 0
+        """Compare-and-set attempts that found another version, for benchmarks."""
 
     async def reserve(self, request: QuotaRequest, now: datetime) -> Reservation | RetryAt:
         """See ``Quota``."""
-        at = to_ms(now)
-        key = os.urandom(9).hex()
+        at, ms, key = to_ms(now), seconds_ms(request.seconds), os.urandom(9).hex()
+        limits = self._effective(request)
         try:
             await self._settle_late(now)
-            reply = await self._call("reserve", request, key, (request.points, seconds_ms(request.seconds)), at)
+            found = await self._commit(
+                request, at, lambda account: reserve(account, limits, key, request.points, ms, at)
+            )
         except _LOST_CALLS as error:
             wait = self._limits.outage_retry
             log.warning("%s (%s): trying again in %s", UNREACHABLE, type(error).__name__, wait)
             return RetryAt(now + wait, f"{UNREACHABLE} ({type(error).__name__})")
-        if reply.reason:
-            return RetryAt(from_ms(reply.moment), reply.reason, reply.reason in CONTENTION)
-        return Reservation(key, request, from_ms(reply.moment))
+        if isinstance(found, Refusal):
+            return RetryAt(from_ms(found.until), found.reason, found.reason in CONTENTION)
+        return Reservation(key, request, from_ms(found))
 
     async def settle(self, reservation: Reservation, usage: Usage, now: datetime) -> None:
         """See ``Quota``. While Redis is unavailable the usage is kept and settled with a later call."""
@@ -150,25 +153,24 @@ class RedisQuota:
 
     async def capacity(self, request: QuotaRequest, horizon: timedelta, now: datetime) -> int:
         """See ``Quota``. 0 while Redis is unavailable."""
-        at = to_ms(now)
+        at, ms = to_ms(now), seconds_ms(request.seconds)
         try:
             async with asyncio.timeout(self._timeout):
                 account = await self._read(account_name(request.identity, request.resource), at)
         except _LOST_CALLS as error:
             log.warning("%s (%s): no capacity", UNREACHABLE, type(error).__name__)
             return 0
-        ms = seconds_ms(request.seconds)
         return capacity(account, self._effective(request), request.points, ms, span_ms(horizon), at)
 
     async def quota_status(self, now: datetime) -> Sequence[QuotaStatus]:
         """See ``Quota``."""
-        at, index, found = to_ms(now), f"{self._prefix}accounts", list[QuotaStatus]()
+        at, found = to_ms(now), list[QuotaStatus]()
         try:
             async with asyncio.timeout(self._timeout):
-                for name in sorted(_text(name) for name in await self._redis.smembers(index)):
+                for name in sorted(_text(name) for name in await self._redis.smembers(self._index)):
                     account = await self._read(name, at)
                     if not account.meters:
-                        await self._redis.srem(index, name)
+                        await self._redis.srem(self._index, name)
                     found.extend(quota_status(account, name, self._limits, at))
         except _LOST_CALLS as error:
             log.warning("%s (%s): no quota status", UNREACHABLE, type(error).__name__)
@@ -180,20 +182,25 @@ class RedisQuota:
         names = account_names(identity)
         try:
             async with asyncio.timeout(self._timeout):
-                await self._redis.srem(f"{self._prefix}accounts", *names)
+                await self._redis.srem(self._index, *names)
         except _LOST_CALLS as error:
             log.warning("%s (%s): %s stays in the quota status", UNREACHABLE, type(error).__name__, identity)
         for name in names:
-            if memory := self._memories.get(name):
-                memory.listed_at = 0
+            if ledger := self._ledgers.get(name):
+                ledger.listed_at = 0
+
+    @property
+    def _index(self) -> str:
+        """Return the key that lists the accounts. In a cluster it may lie on another node than an account."""
+        return f"{self._prefix}accounts"
 
     def _effective(self, request: QuotaRequest) -> EffectiveLimits:
         return effective_limits(self._limits, request.resource, request.purpose, request.identity)
 
     async def _settle(self, reservation: Reservation, usage: Usage, at: int) -> None:
-        request = reservation.request
-        entry = json.dumps(asdict(usage_ms(usage, request.resource, self._limits)))
-        await self._call("settle", request, reservation.id, (to_ms(reservation.at), entry), at)
+        request, limits = reservation.request, self._effective(reservation.request)
+        entry, sent = usage_ms(usage, request.resource, self._limits), to_ms(reservation.at)
+        await self._commit(request, at, lambda account: settle(account, limits, reservation.id, sent, entry, at))
 
     async def _settle_late(self, now: datetime) -> None:
         """Settle the usages kept during an outage; one that fails again is kept."""
@@ -205,60 +212,70 @@ class RedisQuota:
                 self._unsettled.appendleft((reservation, usage))
                 raise
 
-    async def _call(self, operation: str, request: QuotaRequest, key: str, extra: tuple[_Arg, _Arg], at: int) -> _Reply:
-        name = account_name(request.identity, request.resource)
-        minute, life = span_ms(self._limits.minute), 3 * span_ms(self._limits.hour)
-        memory = self._memories.setdefault(name, _Memory())
-        known = memory.encoded(request.resource, at, span_ms(self._limits.skew)) if abs(at - memory.at) < life else ""
-        head = (operation, at, _limits_json(self._effective(request)), key, life, known)
-        async with asyncio.timeout(self._timeout):
-            returned = await self._script(keys=[self._prefix + name], args=[*head, *extra])
-            epoch, moment, reason, level, cause = returned
-            reply = _Reply(_text(epoch), int(moment), _text(reason), int(level), _text(cause))
-            memory.learn(request.resource, reply, at)
-            if abs(at - memory.listed_at) > minute:
-                await self._list(name, life)
-                memory.listed_at = at
-        return reply
+    async def _commit(self, request: QuotaRequest, at: int, apply: Callable[[Account], T]) -> T:
+        """Apply a change to the request's account and return its result once it is stored.
 
-    async def _list(self, name: str, life: int) -> None:
-        """Add the account to the index that ``quota_status`` reads.
-
-        The index is another key. In a cluster it may lie on another node, so the script cannot write it.
+        The call that holds the lock commits all waiting changes. A change whose call has timed out may still be
+        stored: a reservation then expires as spent, and a usage is counted twice, which is safe.
         """
-        index = f"{self._prefix}accounts"
+        name = account_name(request.identity, request.resource)
+        ledger = self._ledgers.setdefault(name, _Ledger())
+        change = _Change(apply)
+        ledger.waiting.append(change)
+        try:
+            async with asyncio.timeout(self._timeout), ledger.lock:
+                if not change.committed:
+                    await self._commit_waiting(name, ledger, self._effective(request), at)
+        finally:
+            ledger.waiting = [each for each in ledger.waiting if each is not change]
+        result: T = change.result
+        return result
+
+    async def _commit_waiting(self, name: str, ledger: _Ledger, limits: EffectiveLimits, at: int) -> None:
+        changes = list(ledger.waiting)
+        stored = await self._redis.get(self._prefix + name)
+        for _ in range(self._attempts):
+            account, epoch = _decoded(stored) if stored else (Account(clock=at), os.urandom(8).hex())
+            if ledger.account is not None and epoch != ledger.epoch and abs(at - ledger.at) < self._life:
+                recover(account, ledger.account, ledger.at, limits, at)
+            results = [each.apply(account) for each in changes]
+            stored = await self._write(name, _text(stored or "")[:_VERSION], account, epoch)
+            if stored == 1:
+                self.commits += 1
+                if epoch != ledger.epoch:
+                    ledger.listed_at = 0
+                ledger.account, ledger.epoch, ledger.at = account, epoch, at
+                for each, result in zip(changes, results, strict=True):
+                    each.result, each.committed = result, True
+                ledger.waiting = [each for each in ledger.waiting if not each.committed]
+                await self._list(name, ledger, at)
+                return
+            self.conflicts += 1
+        raise TooManyConflicts
+
+    async def _write(self, name: str, version: str, account: Account, epoch: str) -> Any:
+        """Store an account in place of ``version``; return 1, or the stored value if its version is another."""
+        value = os.urandom(_VERSION // 2).hex() + encode(account, epoch)
+        life = self._life + max(0, account.paused_until - account.clock)
+        return await self._compare_and_set(keys=[self._prefix + name], args=[version, value, life])
+
+    async def _list(self, name: str, ledger: _Ledger, at: int) -> None:
+        """Add the account to the index that ``quota_status`` reads, once a minute."""
+        if abs(at - ledger.listed_at) <= span_ms(self._limits.minute):
+            return
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.sadd(index, name)
-            pipe.pexpire(index, life)
+            pipe.sadd(self._index, name)
+            pipe.pexpire(self._index, self._life)
             await pipe.execute()
+        ledger.listed_at = at
 
     async def _read(self, name: str, at: int) -> Account:
-        stored = await self._redis.hgetall(self._prefix + name)
-        return _account({_text(field): json.loads(value) for field, value in stored.items()}, at)
+        stored = await self._redis.get(self._prefix + name)
+        return _decoded(stored)[0] if stored else Account(clock=at)
 
 
-def _account(stored: Mapping[str, Any], at: int) -> Account:
-    """Return a copy of the stored account; changes to it are not written."""
-    head = {key: value for key, value in stored.get("account", {"clock": at}).items() if key != "epoch"}
-    account = Account(**head)
-    for name, value in stored.items():
-        kind, _, rest = name.partition(":")
-        if kind == "meter":
-            flat = list(value.pop("log"))
-            account.meters[rest] = Meter(**value, log=[Step(*flat[i : i + 3]) for i in range(0, len(flat), 3)])
-        elif kind == "reservation":
-            account.reservations[rest] = ReservationMs(**value)
-    return account
-
-
-@lru_cache(maxsize=256)
-def _limits_json(limits: EffectiveLimits) -> str:
-    return json.dumps(asdict(limits))
-
-
-@lru_cache(maxsize=1)
-def _script_text() -> str:
-    return files("fetcher.quota").joinpath("ledger.lua").read_text("utf-8")
+def _decoded(stored: bytes | str) -> tuple[Account, str]:
+    return decode(_text(stored)[_VERSION:])
 
 
 def _text(value: bytes | str) -> str:

@@ -1,4 +1,4 @@
-"""The store: a catalogue, what was observed of it and who works on what, in SQLite or PostgreSQL."""
+"""The store: catalogue, fetched values, schedule and leases, in SQLite or PostgreSQL."""
 
 from fetcher.store.connect import open_engine
 from fetcher.store.migrations import current_revision, is_current, upgrade

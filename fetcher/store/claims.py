@@ -1,4 +1,4 @@
-"""Who may work on what: leases on rows of ``source_states``, taken, given back, expired and counted."""
+"""Leases on rows of ``source_states``: claimed, released, expired and counted."""
 
 from __future__ import annotations
 
@@ -37,19 +37,20 @@ def claim(
     lease_for: timedelta,
     ahead: timedelta = timedelta(0),
 ) -> Claim | None:
-    """Lease up to ``limit`` packages of which one of ``sources`` is due, longest due first, in one statement.
+    """Lease up to ``limit`` packages with one of ``sources`` due, longest due first, in one statement.
 
-    Once one is due, those that will be within ``ahead`` come along, but for what cools down after a failure.
+    If at least one is due, packages due within ``ahead`` are added, except those cooling down after a failure.
+    Returns ``None`` if none is due or free.
 
-    The candidates are the first ``limit`` due rows of each source, read off the index: what is claimed costs the
-    same however many are due. Rows that another claimer or a writer holds are passed over instead of waited for.
+    The candidates are the first ``limit`` due rows of each source, by an index scan. The cost does not depend on the
+    number of due rows. Rows locked by another claim or writer are skipped.
     """
     if not sources or limit < 1 or not _any_due(connection, sources, now):
         return None
     lease, until = uuid4().hex, now + lease_for
     horizon = now + ahead
     chosen = _longest_due(sources, limit, now, horizon)
-    # The function keeps SQLite from walking through all that is due, by the index, for the few rows that were chosen.
+    # coalesce() keeps SQLite from scanning the index of all due rows for the few that were chosen.
     due = (
         _KEYS.where(_S.package_id.in_(select(chosen.c.package_id)), _S.source.in_(_names(sources)))
         .where(func.coalesce(_S.due_at, _S.due_at) <= horizon, _ripe(now), _unleased(now))
@@ -74,7 +75,7 @@ def claim_packages(
     now: datetime,
     lease_for: timedelta,
 ) -> Claim | None:
-    """Lease these packages' sources, due or not, whoever held them."""
+    """Lease these packages' sources, due or not, and take over existing leases. ``None`` if no id is known."""
     lease, until = uuid4().hex, now + lease_for
     lock_packages(connection, package_ids)
     found: set[int] = set()
@@ -93,7 +94,7 @@ def claim_packages(
 
 
 def release(connection: Connection, claim: Claim) -> int:
-    """Give back what is still leased, as due as it was."""
+    """End the claim's remaining leases without changing due times; returns the number of rows."""
     released = 0
     for ids in chunks(claim.package_ids):
         held = _KEYS.where(_S.package_id.in_(ids), _S.lease == claim.lease)
@@ -102,12 +103,12 @@ def release(connection: Connection, claim: Claim) -> int:
 
 
 def expire_leases(connection: Connection, now: datetime) -> int:
-    """End the leases whose time is over; rows that somebody is just writing are left to the next time."""
+    """End expired leases; returns the number of rows. Rows locked by a writer are left for the next call."""
     return _unlease(connection, _KEYS.where(_LEASED, _S.lease_until <= now).with_for_update(skip_locked=True))
 
 
 def leased(connection: Connection, sources: Sequence[Source], now: datetime) -> int:
-    """How many packages are leased, from the index of leases alone."""
+    """Return the number of leased packages (index-only scan)."""
     counted = select(func.count(distinct(_S.package_id))).where(
         _LEASED, _S.source.in_(_names(sources)), _S.lease_until > now
     )
@@ -115,9 +116,9 @@ def leased(connection: Connection, sources: Sequence[Source], now: datetime) -> 
 
 
 def due_ids(connection: Connection, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
-    """Ids of the packages that have one of ``sources`` (any, if ``None``) due at ``now`` (ever, if ``None``).
+    """Return ids of packages with one of ``sources`` (any, if ``None``) due at ``now`` (ever, if ``None``).
 
-    Retired packages have no source and so are never among them.
+    Retired packages have no sources and are never included.
     """
     if sources is None and now is None:
         every = select(packages.c.id).where(packages.c.retired_at.is_(None)).order_by(packages.c.id)
@@ -139,18 +140,18 @@ def _unleased(now: datetime) -> ColumnElement[bool]:
 
 
 def _any_due(connection: Connection, sources: Sequence[Source], now: datetime) -> bool:
-    """Most plans of a day find nothing: they pay for this short question and not for the long one."""
+    """Return whether any source is due. Most calls find nothing, and this query is cheaper than a claim."""
     due = select(_S.package_id).where(_S.source.in_(_names(sources)), _S.due_at <= now, _unleased(now)).limit(1)
     return connection.execute(due).first() is not None
 
 
 def _ripe(now: datetime) -> ColumnElement[bool]:
-    """Due, or on its way to be and not cooling down."""
+    """Return the condition that a row is due, or not cooling down after a failure."""
     return or_(_S.due_at <= now, _S.failures == 0)
 
 
 def _longest_due(sources: Sequence[Source], limit: int, now: datetime, horizon: datetime) -> CTE:
-    """The ``limit`` packages that are due longest: they are among the first ``limit`` rows of each source."""
+    """Select the ``limit`` packages due longest, which are among the first ``limit`` rows of each source."""
     first = [
         select(_S.package_id, _S.due_at)
         .where(_S.source == source.value, _S.due_at.is_not(None), _S.due_at <= horizon)

@@ -1,4 +1,4 @@
-"""Column types that mean the same on SQLite and PostgreSQL."""
+"""Column types that behave the same on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 PackageId = BigInteger().with_variant(Integer(), "sqlite")
-"""SQLite's row id must be declared ``INTEGER`` to be the table itself."""
+"""Type of package ids. SQLite uses a primary key as its row id only if it is declared ``INTEGER``."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Aware moments in UTC, in and out, with their microseconds.
+    """Aware datetimes in UTC, in and out, with microseconds.
 
-    SQLite has no such type: there the value is kept naive in UTC, as text that sorts as the moments do.
+    SQLite has no such type: it stores naive UTC text, which sorts by time.
     """
 
     impl = DateTime(timezone=True)
@@ -41,7 +41,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class DayCounts(TypeDecorator[tuple[int, ...]]):
-    """A run of small integers, mostly zero: a year of commits a day takes about a hundred bytes."""
+    """Compressed list of small integers, mostly zero: a year of daily commits takes about a hundred bytes."""
 
     impl = LargeBinary
     cache_ok = True
@@ -54,9 +54,9 @@ class DayCounts(TypeDecorator[tuple[int, ...]]):
 
 
 def plain(text: str | None) -> str | None:
-    """``text`` without what PostgreSQL cannot hold: NUL characters and halves of surrogate pairs.
+    """Return ``text`` without the characters that PostgreSQL cannot store: no NUL, and ``?`` for lone surrogates.
 
-    Dropped on the way in, and on SQLite too, so that one odd description never costs a batch.
+    Applied on SQLite as well, so that one such description never makes a batch fail.
     """
     if text is None or text.isprintable():
         return text

@@ -1,4 +1,4 @@
-"""Slugs for a shell that completes them: soon, or not at all; nothing is made, migrated or waited for."""
+"""Slugs for shell completion, within about a second; no database is created or migrated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECONDS = 1
 
 
 def slugs_from(url: str, beginning: str) -> Sequence[str]:
-    """The first slugs that begin so, off the index; whatever is wrong with the database is the caller's to swallow."""
+    """Return the first slugs that start with ``beginning`` (index scan). Database errors are left to the caller."""
     address = make_url(url)
     if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
         return ()

@@ -1,4 +1,4 @@
-"""Opening the database: addresses as people write them, and what each connection is told first."""
+"""Database engines: parsing of database addresses, and the settings of each new connection."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from fetcher.domain.errors import ConfigError, StoreError
 from fetcher.store.faults import shown
 
 WRITING = "fetcher_writing"
-"""The execution option of transactions that write."""
+"""Execution option that marks transactions that write."""
 
 BUSY_SECONDS = 30
-"""How long a statement waits for another process's lock before it gives up."""
+"""Seconds that a statement waits for another process's lock before it fails."""
 CONNECT_SECONDS = 10
+"""Seconds to wait for a connection to the server."""
 POOL_SECONDS = 5
-"""How long who asks waits for a connection of this process's own, before being told that none is free."""
+"""Seconds to wait for a free pooled connection before failing."""
 
 _EXPECTED = "Expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME in FETCHER_DATABASE_URL"
 _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
 
 
 def open_engine(url: str, *, pool_size: int = 5, patience: int | None = None) -> Engine:
-    """An engine for ``url``; it connects when first used. Make one per process: nothing survives a fork.
+    """Return an engine for ``url``; it connects on first use. Make one per process: connections do not survive a fork.
 
-    ``patience``: seconds to wait for a server, for a free connection or for another process's lock, where that is not
-    to be the usual.
+    ``patience``: seconds to wait for the server or for a free connection, instead of the constants above.
+    Raises ``ConfigError`` for an address that cannot be read.
     """
     address = _address(url)
     queue: dict[str, Any] = {"pool_size": pool_size, "pool_timeout": patience or POOL_SECONDS}
@@ -61,7 +62,7 @@ def _address(url: str) -> URL:
         elif address.drivername != "sqlite":
             raise ConfigError(f"A database of the kind {address.get_backend_name()!r} is not supported", _EXPECTED)
         address.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ValueError):  # they quote the address, and so its password
+    except (ArgumentError, NoSuchModuleError, ValueError):  # their messages quote the address with its password
         raise ConfigError("The database's address cannot be read", _EXPECTED) from None
     return address
 
@@ -78,7 +79,7 @@ def _make_folder(address: URL) -> None:
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    """Readers beside one writer (WAL); transactions are begun by us, not by the driver."""
+    """Allow readers beside one writer (WAL), and begin transactions here instead of in the driver."""
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
@@ -89,13 +90,16 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes the write lock at once: a reader that became a writer would be refused without waiting."""
+    """Begin a transaction; a writer takes the write lock immediately.
+
+    SQLite refuses, without waiting, a reader that becomes a writer.
+    """
     writing = connection.get_execution_options().get(WRITING, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
 def _prepare_postgres(connection: DBAPIConnection, _record: object) -> None:
-    """Moments come back in UTC; a lock that nobody gives up is an error instead of a worker that hangs."""
+    """Set the time zone to UTC, and a lock timeout so that a lock never released cannot block a worker."""
     cursor = connection.cursor()
     cursor.execute("SET TIME ZONE 'UTC'")
     cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")

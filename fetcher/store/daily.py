@@ -1,4 +1,4 @@
-"""The daily history: a row only where a figure differs from the newest one."""
+"""The daily history: a row is written only if a value differs from the newest row."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from fetcher.store.schema import history, packages
 _H = history.c
 
 PRUNED = "pruned:history"
-"""The marker of the round of pruning."""
+"""Name of the marker with the position of the pruning pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """A package's figures as they are from a day on, in columns of ``observations``."""
+    """A package's values from a day on, by columns of ``observations``."""
 
     package_id: int
     day: date
@@ -30,7 +30,7 @@ class Noted:
 
 
 def note(connection: Connection, noted: Sequence[Noted]) -> None:
-    """Keep what differs from each package's newest row; the day's row is brought up to date, never an earlier one."""
+    """Write values that differ from each package's newest row. Rows before the newest are never changed."""
     last = {one.package_id: one for one in noted}
     rows = []
     for ids in chunks(sorted(last)):
@@ -50,7 +50,7 @@ def note(connection: Connection, noted: Sequence[Noted]) -> None:
 
 
 def read(connection: Connection, slug: str) -> list[HistoryDay]:
-    """A package's rows, oldest first; each holds until the next."""
+    """Return a package's rows, oldest first; each holds until the next."""
     rows = (
         select(_H.day, _H.stars, _H.forks, _H.watchers, _H.version)
         .join(packages, packages.c.id == _H.package_id)
@@ -61,7 +61,10 @@ def read(connection: Connection, slug: str) -> list[HistoryDay]:
 
 
 def prune(connection: Connection, before: datetime) -> int:
-    """Drop rows of days before ``before`` of the next stretch of packages, but for each one's newest row."""
+    """Delete rows of days before ``before`` in the next id range, except each package's newest row.
+
+    Returns the number of deleted rows.
+    """
     stretch = next_stretch(connection, PRUNED)
     newer = history.alias("newer")
     has_newer = exists().where(

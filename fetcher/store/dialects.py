@@ -1,4 +1,4 @@
-"""The few places where SQLite and PostgreSQL must be told different things."""
+"""Statements that differ between SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from fetcher.store.schema import freshness
 T = TypeVar("T")
 
 CHUNK = 1000
-"""How many ids or names one statement is given: far below either database's limit of parameters."""
+"""Most ids or names in one statement, far below either database's limit of parameters."""
 
 IMPORTING = 7_301_948_102
 MIGRATING = 7_301_948_103
 MEASURING = 7_301_948_104
-"""Keys of PostgreSQL's advisory locks. On SQLite every writer already has the database to itself."""
+"""Keys of PostgreSQL's advisory locks. On SQLite a writer already locks the full database."""
 
 
 def one_at_a_time(connection: Connection, key: int) -> None:
-    """Hold a lock of the whole database until the transaction ends."""
+    """Hold a database-wide advisory lock until the transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
@@ -31,8 +31,8 @@ def one_at_a_time(connection: Connection, key: int) -> None:
 def lock_packages(connection: Connection, package_ids: Sequence[int]) -> None:
     """Make every other writer of these packages wait until the transaction ends.
 
-    Whoever writes what is known of a package takes this lock first, in the order of the ids: two transactions cannot
-    wait for each other, and one that waited sees all that the other wrote. On SQLite the writer is alone.
+    Every writer of a package's data takes this lock first, in the order of the ids, so transactions cannot deadlock.
+    One that waited sees everything that the other wrote. SQLite has a single writer and needs no lock.
     """
     if connection.dialect.name == "sqlite":
         return
@@ -42,18 +42,18 @@ def lock_packages(connection: Connection, package_ids: Sequence[int]) -> None:
 
 
 def give_up_after(connection: Connection, span: timedelta) -> None:
-    """Have the database give up any statement of this transaction that takes longer. SQLite has no such word."""
+    """Cancel any statement of this transaction that takes longer than ``span``. SQLite has no such setting."""
     if connection.dialect.name == "postgresql":
         milliseconds = f"{span // timedelta(milliseconds=1)}"
         connection.execute(select(func.set_config("statement_timeout", milliseconds, True)))
 
 
 COUNTED = 10_000
-"""So many rows are counted one by one; of more, PostgreSQL's own estimate is good enough."""
+"""Largest number of rows counted exactly. Beyond it, PostgreSQL's own estimate is used."""
 
 
 def how_many(connection: Connection, table: Table) -> int:
-    """About how many rows a table has: where it is large, what the database's last look at it has said."""
+    """Return the number of rows of a table; for a large one on PostgreSQL, the planner's last estimate."""
     if connection.dialect.name == "postgresql":
         named = text("SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(:name)")
         estimate: int | None = connection.execute(named, {"name": table.name}).scalar()
@@ -65,17 +65,17 @@ def how_many(connection: Connection, table: Table) -> int:
 def apart_by(
     connection: Connection, first: ColumnElement[Any], last: ColumnElement[Any], span: timedelta
 ) -> ColumnElement[bool]:
-    """Whether two moments in columns are at least ``span`` apart. SQLite counts days, and keeps moments as text."""
+    """Return the condition that two times are at least ``span`` apart. SQLite stores text and computes in days."""
     if connection.dialect.name == "sqlite":
         return func.julianday(last) - func.julianday(first) >= span / timedelta(days=1)
     return last - first >= span
 
 
 def plan_for_counting(connection: Connection) -> None:
-    """Until the transaction ends, plan for many rows and few groups.
+    """Set PostgreSQL's planner for many rows and few groups until the transaction ends.
 
-    PostgreSQL takes a bucket for as many groups as there are rows: it would sort them all, and compile for longer than
-    it counts.
+    PostgreSQL expects as many groups as rows for computed buckets. It would sort all rows, and its JIT compilation
+    would take longer than the counting.
     """
     if connection.dialect.name == "postgresql":
         for setting in ("jit = off", "work_mem = '64MB'", "max_parallel_workers_per_gather = 0"):
@@ -83,14 +83,14 @@ def plan_for_counting(connection: Connection) -> None:
 
 
 def unix_seconds(connection: Connection, moment: ColumnElement[Any]) -> ColumnElement[int]:
-    """Whole seconds since 1970, rounded down, as an integer of either database."""
+    """Return the expression for seconds since 1970, rounded down, as an integer on either database."""
     if connection.dialect.name == "sqlite":
         return cast(func.strftime("%s", moment), BigInteger)
     return cast(func.floor(func.date_part("epoch", moment)), BigInteger)
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert ``rows``, or give the rows of the same primary key their values."""
+    """Insert ``rows``, or update the rows with the same primary key."""
     if not rows:
         return
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
@@ -101,6 +101,6 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
 
 
 def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
-    """``items`` in runs of at most ``size``."""
+    """Yield ``items`` in slices of at most ``size``."""
     for start in range(0, len(items), size):
         yield items[start : start + size]

@@ -1,4 +1,4 @@
-"""What an editor's entry is in columns of ``packages``. Pure: addresses are read by the functions that are given."""
+"""Editors' entries as columns of ``packages``. Pure: the caller supplies the functions that parse addresses."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ReadRepo: TypeAlias = Callable[[str | None], RepoRef | Unsupported | None]
 ReadProject: TypeAlias = Callable[[str | None], str | Unsupported | None]
 
 LARGEST_ID = 2**53
-"""No directory counts further, and every JSON reader still holds it exactly."""
+"""Largest id accepted: 2**53, beyond any directory's ids. Every JSON reader represents it exactly."""
 
 _STATED = ("category", "grids", "repo_url", "pypi_url", "documentation_url", "created", "modified")
 _TEXTS = ("repo_url", "pypi_url", "documentation_url")
 
 
 class Rejected(Exception):
-    """This entry cannot be stored; the others can. Never leaves the import."""
+    """Refusal of one entry; the others are stored. Never raised out of the import."""
 
     @property
     def reason(self) -> str:
@@ -34,14 +34,14 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """What the two addresses of an entry mean."""
+    """The parsed repository and project addresses of an entry."""
 
     repo: RepoRef | Unsupported | None
     project: str | Unsupported | None
 
     @property
     def repo_key(self) -> str | None:
-        """What is equal for two spellings of one repository; an unsupported address stands for itself."""
+        """Key that is equal for all spellings of a repository; for an unsupported address, the address itself."""
         match self.repo:
             case RepoRef():
                 return self.repo.key
@@ -67,12 +67,12 @@ class Addresses:
         }
 
     def unsupported(self) -> list[str]:
-        """Why the repository or the project will not be fetched."""
+        """Return the reasons for which the repository or the project will not be fetched."""
         return [of.reason for of in (self.repo, self.project) if isinstance(of, Unsupported)]
 
 
 def check(entry: CatalogueEntry) -> None:
-    """Reject what the store could not keep as it is."""
+    """Raise ``Rejected`` for an entry that cannot be stored unchanged."""
     if not entry.slug.strip():
         raise Rejected("slug: expected a name, found none")
     if entry.id is not None and not 0 < entry.id <= LARGEST_ID:
@@ -88,7 +88,7 @@ def check(entry: CatalogueEntry) -> None:
 
 
 def complete_columns(entry: CatalogueEntry, addresses: Addresses) -> Columns:
-    """Every editor's column as the entry states it."""
+    """Return every editor's column as the entry states it."""
     stated = {name: getattr(entry, name) for name in _STATED}
     texts = {name: plain(stated[name]) for name in _TEXTS}
     names = {"slug": plain(entry.slug), "title": plain(entry.title)}
@@ -96,7 +96,10 @@ def complete_columns(entry: CatalogueEntry, addresses: Addresses) -> Columns:
 
 
 def filled_columns(stored: Mapping[str, Any], stated: Columns) -> Columns:
-    """The stored columns with what an incomplete entry states; its slug and title are made up from its address."""
+    """Return the stored columns, updated with the fields that an incomplete entry states.
+
+    Such an entry's slug and title are derived from its address: the slug is ignored, the title fills an empty one.
+    """
     columns = {name: stored[name] for name in stated}
     columns |= {name: stated[name] for name in _STATED if stated[name] is not None}
     columns["title"] = stored["title"] or stated["title"]
@@ -109,19 +112,19 @@ def filled_columns(stored: Mapping[str, Any], stated: Columns) -> Columns:
 
 
 def same(stored: Mapping[str, Any], columns: Mapping[str, Any]) -> bool:
-    """Whether nothing differs, not even the order of a document's unknown keys."""
+    """Return whether all columns are equal, including the order of a document's unknown keys."""
     return all(_equal(stored[name], value) for name, value in columns.items())
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """As JSON tells values apart: ``1`` is neither ``1.0`` nor ``true``, and a list is what a tuple is."""
+    """Compare values as JSON: ``1`` differs from ``1.0`` and ``true``, and a list equals a tuple."""
     if one is None or other is None or isinstance(one, str | datetime):
         return bool(one == other)
     return json.dumps(one) == json.dumps(other)
 
 
 def entry_of(row: Row[Any]) -> CatalogueEntry:
-    """The editors' fields of a stored package."""
+    """Return the editors' fields of a stored package."""
     stated = {name: getattr(row, name) for name in _STATED}
     return CatalogueEntry(slug=row.slug, title=row.title, id=row.id, extra=row.extra or {}, **stated)
 
@@ -139,5 +142,5 @@ def project_of(row: Row[Any]) -> str | Unsupported | None:
 
 
 def says_anything(observed: DocumentValues | None) -> bool:
-    """Whether a document carries any of the worker's fields."""
+    """Return whether a document carries any of the worker's fields."""
     return observed is not None and any(getattr(observed, field.name) is not None for field in fields(observed))

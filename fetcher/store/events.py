@@ -1,4 +1,4 @@
-"""The timeline: a row where a source's outcome or values turn, nothing where all is as it was."""
+"""The timeline: a row for each change of a source's outcome or values."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from fetcher.store.states import NOT_REQUESTED
 _E = events.c
 
 PRUNED = "pruned:events"
-"""The marker of the round of pruning."""
+"""Name of the marker with the position of the pruning pass."""
 
 _ANSWERS = frozenset({OutcomeKind.FETCHED, OutcomeKind.NOT_MODIFIED})
-"""Outcomes between which nothing turns; how a source was asked is no news."""
+"""Outcomes of a success. A change from one to the other is no event."""
 
 _WORDS = {
     "pypi_latest": "version",
@@ -37,19 +37,19 @@ _WORDS = {
     "pypi_documentation_url": "documentation",
     "pypi_status": "status",
 }
-"""Columns as people call them, where that is another word."""
+"""Labels of columns in messages, where they differ from the column's name."""
 
 _SILENT = frozenset(
     {"node_id", "database_id", "head_committed_at", "pushed_at", "days_start", "commit_count", "pypi_serial"}
 )
-"""Columns that move with others or mean nothing to people."""
+"""Columns left out of messages: they change with others or mean nothing to users."""
 
 _SHOWN = frozenset({"stars", "forks", "watchers", "pypi_latest", "full_name", "pypi_status"})
-"""Columns of which the old and the new value are told, not only that they differ."""
+"""Columns for which messages contain the old and the new value."""
 
 
 def describe(before: Mapping[str, Any], after: Mapping[str, Any], changed: Sequence[str]) -> str | None:
-    """What changed, in a line: ``stars 10 → 12, description``; ``None`` where nothing that people see did."""
+    """Describe changes in a line, as ``stars 10 → 12, description``; ``None`` if no displayed column changed."""
     said = []
     for name in changed:
         word = _WORDS.get(name, name)
@@ -65,7 +65,7 @@ def note(
     taken: Sequence[tuple[SourceState, Observed]],
     changes: Mapping[tuple[int, Source], str],
 ) -> None:
-    """Add the turns among the records that counted, each with the state that it met."""
+    """Add an event per record with a new outcome or new values. ``taken``: accepted records with the state before."""
     rows = {}
     for state, record in taken:
         change = changes.get((record.package_id, record.source))
@@ -83,7 +83,7 @@ def note(
 
 
 def of_package(connection: Connection, package_id: int, limit: int) -> list[Event]:
-    """A package's latest turns, newest first."""
+    """Return a package's latest events, newest first."""
     rows = (
         select(_E.source, _E.at, _E.outcome, _E.message)
         .where(_E.package_id == package_id)
@@ -94,7 +94,7 @@ def of_package(connection: Connection, package_id: int, limit: int) -> list[Even
 
 
 def counts(connection: Connection, start: datetime, step: timedelta, steps: int) -> list[EventCount]:
-    """How many turns each of ``steps`` stretches from ``start`` saw, in one walk over the index."""
+    """Count the events in each of ``steps`` periods of length ``step`` from ``start``, in one index scan."""
     starts = [start + number * step for number in range(steps)]
     columns = []
     for moment in starts:
@@ -108,7 +108,10 @@ def counts(connection: Connection, start: datetime, step: timedelta, steps: int)
 
 
 def prune(connection: Connection, before: datetime, keep: int) -> int:
-    """Drop turns older than ``before``, and all but each one's newest ``keep``, of the next stretch of packages."""
+    """Delete events before ``before``, and all but each package's newest ``keep``, in the next id range.
+
+    Returns the number of deleted events.
+    """
     stretch = next_stretch(connection, PRUNED).holds(_E.package_id)
     gone = connection.execute(delete(events).where(stretch, _E.at < before)).rowcount
     crowded = select(_E.package_id).where(stretch).group_by(_E.package_id).having(func.count() > keep)
@@ -120,7 +123,7 @@ def prune(connection: Connection, before: datetime, keep: int) -> int:
 
 
 def _turned(state: SourceState, record: Observed) -> bool:
-    """Whether the outcome is another than the last one that said something of the source itself."""
+    """Return whether the outcome differs from the last one that concerned the source itself."""
     if record.outcome in NOT_REQUESTED:
         return False
     if state.outcome in NOT_REQUESTED:

@@ -1,4 +1,4 @@
-"""The whole catalogue in the order of its ids, a stretch at a time."""
+"""The full catalogue in the order of its ids, in pages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fetcher.store.schema import packages
 
 
 def after(connection: Connection, package_id: int, limit: int) -> list[StoredPackage]:
-    """What documents are printed from: the first packages whose ids are above ``package_id``.
+    """Return the first ``limit`` packages with ids above ``package_id``, as in ``packages_of``.
 
-    By key rather than by offset: each stretch costs the same, however far it lies.
+    Keyset pagination instead of an offset: every page costs the same.
     """
     following = select(packages.c.id).where(packages.c.id > package_id).order_by(packages.c.id).limit(limit)
     return packages_of(connection, list(connection.execute(following).scalars()))
 
 
 def size(connection: Connection) -> int:
-    """How many packages there are."""
+    """Return the number of packages."""
     return connection.execute(select(func.count()).select_from(packages)).scalar_one()

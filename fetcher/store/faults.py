@@ -1,4 +1,4 @@
-"""What a database's fault means, in one line for a person, without SQL and without a password."""
+"""Database errors as one-line messages with a remedy, without SQL and without a password."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from fetcher.domain.errors import RefusedValue, StoreError
 UPGRADE = "Run `fetcher db upgrade`"
 
 _RETRIED_STATES = frozenset({"40001", "40P01"})
-"""SQLSTATEs of a serialization failure and of a deadlock: the same transaction may well pass the next time."""
+"""SQLSTATEs of a serialization failure and of a deadlock: the same transaction may succeed when run again."""
 
 _REFUSED_STATES = ("22", "23", "54")
-"""Classes of SQLSTATEs that speak of the value: data exceptions, constraints, and limits such as an index row's."""
+"""SQLSTATE classes of refused values: data exceptions, constraints, and limits such as an index row's size."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """One kind of fault: how a driver's words or SQLSTATE tell it, and what is said of it."""
+    """One kind of database error: SQLSTATEs and message texts that identify it, and the message and remedy shown."""
 
     states: tuple[str, ...]
     words: tuple[str, ...]
@@ -72,19 +72,22 @@ _FAULTS = (
 
 
 def was_cut(error: exc.SQLAlchemyError) -> bool:
-    """Whether a connection broke that had worked: the server restarts, or somebody ended it."""
+    """Return whether an established connection broke: the server restarted, or an operator ended the connection."""
     return isinstance(error, exc.DBAPIError) and error.connection_invalidated
 
 
 def may_pass(error: exc.SQLAlchemyError, *, cut: bool) -> bool:
-    """Whether the same transaction may be run again: after a deadlock, or while a server that was there comes back."""
+    """Return whether the transaction may be run again: after a deadlock, or while a server restarts.
+
+    ``cut``: an attempt of the same transaction has already lost an established connection.
+    """
     if cut and isinstance(error, exc.OperationalError):
         return True
     return isinstance(error, exc.DBAPIError) and _state(error) in _RETRIED_STATES
 
 
 def explain(error: Exception, url: URL) -> StoreError:
-    """The error that leaves the store for ``error``."""
+    """Return the ``StoreError`` to raise for ``error``; a ``RefusedValue`` if the database refused a value."""
     where = f"The database {shown(url)}"
     if isinstance(error, exc.TimeoutError):
         return StoreError(f"{where} has no connection free", "Start fewer threads, or try again")
@@ -103,12 +106,12 @@ def explain(error: Exception, url: URL) -> StoreError:
 
 
 def shown(url: URL) -> str:
-    """The address as it may be printed: nothing of its password or query, which can hold one too."""
+    """Return the address for printing, without its password and its query (which may contain one)."""
     return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _state(error: exc.DBAPIError) -> str:
-    """The SQLSTATE that PostgreSQL gave, if it was asked at all."""
+    """Return PostgreSQL's SQLSTATE, or an empty string for SQLite and for connection errors."""
     return getattr(error.orig, "sqlstate", None) or ""
 
 

@@ -1,4 +1,4 @@
-"""Importing editors' entries: batch by batch, each bad one set aside, twice the same as once."""
+"""Import of editors' entries: in batches, idempotent, with bad entries rejected one by one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from fetcher.store.transactions import Transactions
 from fetcher.store.values import imported_columns
 
 Numbered: TypeAlias = tuple[int, CatalogueEntry, Addresses]
-"""An entry with its place in what was handed in."""
+"""An entry with its index in the import and its parsed addresses."""
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class _Tally:
 
 @dataclass(frozen=True, slots=True)
 class Importer:
-    """Reads addresses, and stores entries in transactions of at most a thousand."""
+    """Importer of entries: parses their addresses, and stores them in transactions of at most a thousand."""
 
     transactions: Transactions
     read_repo: ReadRepo
@@ -83,10 +83,10 @@ class Importer:
         return Addresses(self.read_repo(entry.repo_url), self.read_project(entry.pypi_url))
 
     def _store(self, batch: Sequence[Numbered], now: datetime) -> _Tally:
-        """Store a batch; where the database refuses a value, halve it until the one bad entry is alone.
+        """Store a batch; if the database refuses a value, halve it until the bad entry is alone.
 
-        One that changes nothing is only read, without a lock: importing again, also after an interruption, is cheap
-        and holds nobody up.
+        A batch that changes nothing is only read, without a lock. Importing again, also after an interruption, is
+        therefore cheap and blocks no other writer.
         """
         try:
             return self.transactions.read(lambda connection: _as_stored(connection, batch)) or self.transactions.write(
@@ -104,13 +104,13 @@ class Importer:
 
 
 def _refused(error: StoreError) -> bool:
-    """Whether a value was at fault rather than the database."""
+    """Return whether the database refused a value, rather than failed."""
     cause = error.__cause__
     return isinstance(cause, DataError | IntegrityError | OverflowError | UnicodeError) or type(cause) is StatementError
 
 
 def _as_stored(connection: Connection, batch: Sequence[Numbered]) -> _Tally | None:
-    """What the batch comes to if every entry is stored as it is stated; ``None`` as soon as one is not."""
+    """Return the result of the batch if every entry is already stored as stated, otherwise ``None``."""
     catalogue = Catalogue(connection, [(entry, addresses) for _, entry, addresses in batch], lock=False)
     tally = _Tally(unchanged=len(batch))
     for _, entry, addresses in batch:
@@ -130,7 +130,7 @@ def _as_stored(connection: Connection, batch: Sequence[Numbered]) -> _Tally | No
 
 
 def _store_batch(connection: Connection, batch: Sequence[Numbered], now: datetime) -> _Tally:
-    """Imports wait for each other: two that add the same slug would otherwise undo one another."""
+    """Store a batch under the import lock: two imports adding the same slug would otherwise conflict."""
     one_at_a_time(connection, IMPORTING)
     catalogue = Catalogue(connection, [(entry, addresses) for _, entry, addresses in batch], lock=True)
     tally = _Tally()
@@ -167,7 +167,7 @@ def _has_another_id(held: Held, entry: CatalogueEntry) -> bool:
 
 
 def _name(catalogue: Catalogue, held: Held, entry: CatalogueEntry) -> bool:
-    """Have the package go by the entry's id; returns whether it had another."""
+    """Give the package the entry's id; returns whether it had another."""
     if entry.id is None or held.id == entry.id:
         return False
     catalogue.give_id(held, entry.id)
@@ -185,7 +185,7 @@ def _edit(catalogue: Catalogue, held: Held, entry: CatalogueEntry, addresses: Ad
 
 
 def _observe(held: Held, entry: CatalogueEntry) -> bool:
-    """Take a document's observations unless the store knows better; returns whether one differed."""
+    """Take a document's observations unless the stored ones are newer; returns whether one differed."""
     observed = entry.observed
     if observed is None or not says_anything(observed) or not _is_newer(held, observed.last_fetched):
         return False
@@ -199,7 +199,10 @@ def _observe(held: Held, entry: CatalogueEntry) -> bool:
 
 
 def _is_newer(held: Held, last_fetched: datetime | None) -> bool:
-    """Never an older document over a newer one, nor one of unknown age over an answer."""
+    """Return whether a document may replace stored values.
+
+    An older document never replaces a newer one, nor does one of unknown age replace a response.
+    """
     if held.last_fetched is None:
         return not held.answered
     return (

@@ -1,4 +1,4 @@
-"""The catalogue as people leaf through it: searched, filtered, sorted, a stretch at a time."""
+"""Pages of the catalogue: searched, filtered and sorted."""
 
 from __future__ import annotations
 
@@ -52,29 +52,29 @@ _KEY_BESIDE: Mapping[Column, ColumnElement[int]] = {
     Column.LAST_UPDATED: _O.package_id,
     Column.LAST_FETCHED: _F.package_id,
 }
-"""The package's id in the table of the column, where that is not the packages' own."""
+"""The package id column beside a sort column that is in another table than ``packages``."""
 
 _TROUBLED = frozenset({PackageState.GONE, PackageState.FAILING})
-"""States that only a package has of which a source fails: they are found from those few."""
+"""States that imply a failing source; selected through the partial index on failing sources."""
 
 _BY_INDEX = frozenset({Column.ID, Column.SLUG})
-"""Columns whose unique index gives a stretch in order: nothing is sorted, however many packages there are."""
+"""Columns with a unique index, which returns a page in order without a sort."""
 
 _SEARCHED = (_P.slug, _P.title, _P.repo_url, _O.description)
 
 
 MATCHES = 1_000
-"""So many packages that match are counted; of more it is said that there are more."""
+"""Most matching packages counted. Beyond it, the count is reported as ``Counted.MORE``."""
 
 PATIENCE = timedelta(seconds=10)
-"""How long one statement may take for a page: searching a million descriptions takes seconds, and no page minutes."""
+"""Longest time of one statement for a page. A search of a million descriptions takes seconds."""
 
 
 def listing(connection: Connection, wanted: Listing, stale_before: datetime) -> Listed:
-    """The stretch that is ``wanted``. Whoever was fetched before ``stale_before`` is stale.
+    """Return the page ``wanted``. Packages last fetched before ``stale_before`` are stale.
 
-    First the ids, from one table where that is enough, then the lines of those alone; so a page far down the catalogue
-    costs a walk along an index and not a million joins.
+    The ids are selected first, from one table where possible, then the lines of those ids only. A page far down the
+    catalogue therefore costs an index scan and not a million joins.
     """
     give_up_after(connection, PATIENCE)
     stretch = _ids(connection, wanted, stale_before).limit(wanted.limit + 1).offset(wanted.offset)
@@ -89,7 +89,7 @@ def listing(connection: Connection, wanted: Listing, stale_before: datetime) -> 
 
 
 def _ids(connection: Connection, wanted: Listing, stale_before: datetime) -> Select[Any]:
-    """The ids of all that is wanted, in order."""
+    """Select the ids of all matching packages, in order."""
     if _is_whole(wanted) and wanted.sort is not Column.STATE:
         by = _SORTED_BY[wanted.sort]
         key = _KEY_BESIDE.get(wanted.sort, _P.id)
@@ -105,12 +105,12 @@ def _ids(connection: Connection, wanted: Listing, stale_before: datetime) -> Sel
 
 
 def _is_whole(wanted: Listing) -> bool:
-    """Whether every package is wanted."""
+    """Return whether ``wanted`` has neither a state nor a search, and so matches every package."""
     return wanted.state is None and not (plain(wanted.search) or "").split()
 
 
 def _count(connection: Connection, wanted: Listing, stale_before: datetime) -> tuple[int, Counted]:
-    """How many packages are wanted, and how well that is known."""
+    """Return the number of matching packages, and its accuracy."""
     if not _is_whole(wanted):
         some = _lines(connection, wanted, stale_before).with_only_columns(_P.id, maintain_column_froms=True)
         found = connection.execute(select(func.count()).select_from(some.limit(MATCHES + 1).subquery())).scalar_one()
@@ -120,7 +120,7 @@ def _count(connection: Connection, wanted: Listing, stale_before: datetime) -> t
 
 
 def packages_of(connection: Connection, package_ids: Sequence[int]) -> list[StoredPackage]:
-    """What documents are printed from, in the order of the ids; releases and states, which none shows, are left out."""
+    """Return packages for documents, in the order of the ids, without releases and states (no document has them)."""
     wide = [column for column in _O if column.name != "package_id"]
     rows = connection.execute(
         select(packages, *wide, _F.last_fetched)
@@ -133,7 +133,10 @@ def packages_of(connection: Connection, package_ids: Sequence[int]) -> list[Stor
 
 
 def touched_at(connection: Connection, package_ids: Sequence[int]) -> datetime | None:
-    """When one of these packages was last asked for, or the catalogue edited: no document of theirs changes without."""
+    """Return the time of the last request for one of these packages or of the last edit of the catalogue.
+
+    Their documents cannot change otherwise. ``None`` if neither ever happened.
+    """
     asked = select(func.max(_S.observed_at)).where(_S.package_id.in_(package_ids))
     edited = select(markers.c.observed_at).where(markers.c.name == CATALOGUE)
     moments = (connection.execute(asked).scalar(), connection.execute(edited).scalar())
@@ -143,7 +146,7 @@ def touched_at(connection: Connection, package_ids: Sequence[int]) -> datetime |
 def _lines(
     connection: Connection, wanted: Listing, stale_before: datetime, only: Sequence[int] | None = None
 ) -> Select[Any]:
-    """The lines of all packages that are wanted, unordered; the state is right for ``only`` these, if it is given."""
+    """Select the lines of all matching packages, unordered. With ``only``, the state is right for those ids only."""
     troubled = _troubled(connection, only)
     state = _state(troubled, stale_before)
     lines = (
@@ -171,7 +174,7 @@ def _lines(
 
 
 def _troubled(connection: Connection, only: Sequence[int] | None) -> Subquery:
-    """Packages (``only`` these, if given) of which a source fails, off the partial index, and whether one is gone."""
+    """Select packages (of ``only``, if given) with a failing source, by the partial index, and whether one is gone."""
     worst = func.max(case((gone(connection), 1), else_=0)).label("gone")
     failing = select(_S.package_id, worst).where(text(FAILING)).group_by(_S.package_id)
     if only is not None:
@@ -180,7 +183,7 @@ def _troubled(connection: Connection, only: Sequence[int] | None) -> Subquery:
 
 
 def _state(troubled: Subquery, stale_before: datetime) -> ColumnElement[str]:
-    """``PackageState`` in SQL: the first that is true."""
+    """Return ``PackageState`` as an SQL expression: the first condition that holds."""
     return case(
         (_P.retired_at.is_not(None), literal(PackageState.RETIRED.value)),
         (troubled.c.gone == 1, literal(PackageState.GONE.value)),

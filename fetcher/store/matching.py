@@ -1,4 +1,4 @@
-"""Which stored package an entry is about."""
+"""Matching of imported entries with stored packages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fetcher.store.entries import Addresses, Columns, Rejected
 from fetcher.store.schema import freshness, observations, packages, source_states
 
 FIRST_OWN_ID = 1_000_000_000
-"""Ids that the store gives itself start here, beyond any directory's: a document's id never means another package."""
+"""First id assigned by the store. Directories' ids are lower, so a document's id never means another package."""
 
 _P, _O = packages.c, observations.c
 IMPORTED = (
@@ -28,16 +28,15 @@ IMPORTED = (
     "commits_over_52",
     "contributors",
 )
-"""The wide row's columns that a document can carry."""
-
+"""Columns of ``observations`` that a document can carry."""
 
 _NOT_EDITED = ("id", "retired_at")
-"""Columns of a package that no import writes again."""
+"""Columns of a stored package that no import changes."""
 
 
 @dataclass(slots=True)
 class Held:
-    """One package while a batch is imported: as it was stored (``None`` for a new one), and as it becomes."""
+    """One package during an import: its stored row (``None`` if new) and its new columns."""
 
     id: int
     stored: Row[Any] | None
@@ -50,15 +49,15 @@ class Held:
         return self.stored is not None and bool(self.stored.answered)
 
     def value(self, name: str) -> Any:
-        """A column of the wide row, as this batch has it so far."""
+        """Return a column of ``observations``, including the changes of this batch."""
         stored = None if self.stored is None else getattr(self.stored, name)
         return self.observed.get(name, stored)
 
 
 class Catalogue:
-    """The stored packages that a batch of entries could be about, and those that it has added so far.
+    """The stored packages that a batch of entries may match, and those that it has added so far.
 
-    ``lock``: nobody else is to write them until the transaction ends, for what is read decides what is written.
+    ``lock``: block other writers of these packages until the transaction ends, because the writes depend on the reads.
     """
 
     def __init__(
@@ -77,12 +76,12 @@ class Catalogue:
             self._take_up(Held(row.id, row, columns, last_fetched=row.last_fetched))
 
     def find(self, entry: CatalogueEntry, addresses: Addresses) -> Held | None:
-        """The package of ``entry``, or ``None`` if it is a new one."""
+        """Return the package of ``entry``, or ``None`` for a new one. Raises ``Rejected`` for a slug in use."""
         holder = self._by_slug.get(entry.slug)
         if entry.id is not None:
             if holder is not None and holder.id != entry.id:
                 if entry.id not in self.held and holder.id >= FIRST_OWN_ID and _compatible(holder, addresses):
-                    return holder  # added here by its address, and now the directory says its id: see `give_id`
+                    return holder  # added by its address, and now listed by the directory with an id: see `give_id`
                 raise Rejected(
                     f"slug: {entry.slug!r} belongs to the package with the id {holder.id}. "
                     "Give this one another slug, or that one's id"
@@ -96,7 +95,7 @@ class Catalogue:
         return holder if holder is not None and _compatible(holder, addresses) else None
 
     def add(self, entry: CatalogueEntry, columns: Columns, addresses: Addresses) -> Held:
-        """Take up a new package; one whose slug is made up gets another where it is taken."""
+        """Add a new package; a derived slug that is taken is replaced by a free one."""
         if not entry.complete:
             columns["slug"] = self._free_slug(columns["slug"], addresses)
         one = Held(entry.id or self._own_id(), None, columns)
@@ -104,7 +103,7 @@ class Catalogue:
         return one
 
     def give_id(self, one: Held, package_id: int) -> None:
-        """Have a package that was given an id here go by its directory's; all that is known of it follows."""
+        """Replace an id assigned by the store with the directory's; all data of the package follows."""
         if one.stored is not None:
             self._connection.execute(update(packages).where(_P.id == one.id).values(id=package_id))
         del self.held[one.id]
@@ -112,13 +111,13 @@ class Catalogue:
         self._take_up(one)
 
     def edit(self, one: Held, columns: Columns) -> None:
-        """Give a package other columns; its old slug is free from now on."""
+        """Replace a package's columns; its old slug becomes free."""
         self._by_slug.pop(one.columns["slug"], None)
         one.columns = columns
         self._take_up(one)
 
     def _alike(self, addresses: Addresses) -> list[Held]:
-        """Packages of the same repository, or without one of the same project."""
+        """Return packages of the same repository; without a repository, those of the same project."""
         if addresses.repo_key is not None:
             return [one for one in self._by_repo[addresses.repo_key] if one.columns["repo_key"] == addresses.repo_key]
         name = addresses.project_name
@@ -154,7 +153,7 @@ class Catalogue:
 
 
 def _compatible(one: Held, addresses: Addresses) -> bool:
-    """Whether nothing says that they are two: several projects may come from one repository."""
+    """Return whether repository and project do not conflict: several projects may come from one repository."""
     pairs = (
         (one.columns["repo_key"], addresses.repo_key),
         (one.columns["project"], addresses.project_name),
@@ -170,7 +169,7 @@ def _distance(one: Held, entry: CatalogueEntry, addresses: Addresses) -> tuple[b
 def _stored(
     connection: Connection, entries: Sequence[tuple[CatalogueEntry, Addresses]], *, lock: bool
 ) -> list[Row[Any]]:
-    """Every stored package that an entry could be about; if it is to be locked, then before it is read."""
+    """Return every stored package that an entry may match; with ``lock``, locked before it is read."""
     loose = [addresses for entry, addresses in entries if entry.id is None and not entry.complete]
     wanted = or_(
         _P.id.in_([entry.id for entry, _ in entries if entry.id is not None]),

@@ -1,4 +1,4 @@
-"""One stretch of the catalogue, counted by the database: range scans of the keys, and only buckets come back."""
+"""Statistics of one id range, counted by the database: range scans of the keys that return only buckets."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from fetcher.store.stretches import Stretch
 _P, _F, _S = packages.c, freshness.c, source_states.c
 
 _WIDTHS = tuple(4**k for k in range(11))
-"""Seconds of a bucket, up to twelve days. They divide each other: buckets of slices that are added up fit together."""
+"""Bucket widths in seconds, up to twelve days. Each divides the next, so buckets of several slices can be added."""
 
 _FINE = 32
-"""A bucket is no wider than this part of its distance from now, but for the widest."""
+"""Precision: except for the widest, a bucket is at most 1/``_FINE`` as wide as its distance from now."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Buckets:
-    """How a column's moments are counted: ``width``, ``start`` and ``side``, how many edges lie at or before them."""
+    """Grouping of a column's times: ``width``, ``start`` and ``side``, the number of edges at or before them."""
 
     columns: tuple[ColumnElement[int], ...]
     edges: tuple[float, ...]
 
     def bucket(self, row: Row[Any]) -> Bucket:
-        """The bucket in a row; none reaches over an edge."""
+        """Return the bucket in a row, cut at the edges."""
         start, end = float(row.start), float(row.start + row.width)
         if row.side:
             start = max(start, self.edges[row.side - 1])
@@ -46,7 +46,7 @@ class _Buckets:
 
 
 def measure(connection: Connection, stretch: Stretch, now: datetime, interval: timedelta) -> Figures:
-    """The figures of the packages of ``stretch``, for an interval of so long between two refreshes of each."""
+    """Return the statistics of the packages in ``stretch``. ``interval``: between two refreshes of a package."""
     plan_for_counting(connection)
     settled, fetched, never = _packages(connection, stretch, now, interval)
     return Figures(
@@ -61,7 +61,10 @@ def measure(connection: Connection, stretch: Stretch, now: datetime, interval: t
 def _packages(
     connection: Connection, stretch: Stretch, now: datetime, interval: timedelta
 ) -> tuple[Mapping[PackageState, int], Histogram, int]:
-    """The packages by how they stand; those whose standing depends on the clock by when they were fetched."""
+    """Count packages by state.
+
+    Those whose state depends on the clock (fresh or stale) are counted by time of the last fetch, and as never fetched.
+    """
     worst = func.max(case((gone(connection), 1), else_=0)).label("gone")
     failing = select(_S.package_id, worst).where(stretch.holds(_S.package_id), FAILS)
     troubled = failing.group_by(_S.package_id).subquery("troubled")
@@ -134,7 +137,7 @@ def _histograms(
     now: datetime,
     beyond: Mapping[datetime, ColumnElement[bool]],
 ) -> Mapping[str, Histogram]:
-    """The moments in a column of ``source_states``, by source."""
+    """Return histograms of the times in a column of ``source_states``, by source."""
     buckets = _buckets(connection, column, now, beyond)
     keys = (_S.source, *buckets.columns)
     counted: Select[Any] = (
@@ -149,7 +152,7 @@ def _histograms(
 
 
 def _kinds(connection: Connection, stretch: Stretch) -> Mapping[str, Mapping[str, int]]:
-    """Failing sources by ``fetcher.domain.formatting.failure_kind``, off the partial index."""
+    """Count failing sources by ``fetcher.domain.formatting.failure_kind``, by the partial index."""
     kind = case(
         (gone(connection), "gone"), (_S.outcome == "gone", "missing"), else_=func.coalesce(_S.outcome, "failing")
     ).label("kind")
@@ -170,8 +173,8 @@ def _buckets(
     now: datetime,
     beyond: Mapping[datetime, ColumnElement[bool]],
 ) -> _Buckets:
-    """``beyond`` says of each edge, in their order, what lies on its far side."""
-    # The bounds are compared as moments: taking a moment apart costs the databases far more than that.
+    """Return the buckets of ``column``. ``beyond``: by edge, in order, the condition of a time at or after it."""
+    # The bounds are compared as times because date arithmetic costs the databases far more.
     reach = ((timedelta(seconds=_FINE * wider), width) for width, wider in pairwise(_WIDTHS))
     width = case(*((column.between(now - far, now + far), width) for far, width in reach), else_=_WIDTHS[-1])
     second = unix_seconds(connection, column)

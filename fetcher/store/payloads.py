@@ -1,4 +1,4 @@
-"""Figures as JSON and back: plain numbers, histograms as one flat list, for a row that is read at every look."""
+"""Statistics as JSON and back, in a compact form because every view reads the row: histograms are flat lists."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fetcher.domain.views import PackageState
 
 
 def payload_of(figures: Figures) -> dict[str, Any]:
-    """Everything but ``measured_at``, which is a column."""
+    """Return ``figures`` as JSON values, without ``measured_at``, which is a column."""
     return {
         "settled": {state.value: count for state, count in figures.settled.items()},
         "fetched": _flat(figures.fetched),
@@ -24,7 +24,7 @@ def payload_of(figures: Figures) -> dict[str, Any]:
 
 
 def figures_of(measured_at: datetime, payload: Mapping[str, Any]) -> Figures:
-    """What ``payload_of`` was given."""
+    """Return the statistics that ``payload_of`` converted."""
     return Figures(
         measured_at=measured_at,
         settled={PackageState(state): count for state, count in payload["settled"].items()},
@@ -61,7 +61,7 @@ def _source(source: Source, payload: Mapping[str, Any]) -> SourceFigures:
 
 
 def _flat(histogram: Histogram) -> list[float]:
-    """Start, end and count of each bucket; whole seconds without their point."""
+    """Return start, end and count of each bucket in one list; whole seconds as integers."""
     numbers = chain.from_iterable(histogram.buckets)
     return [int(number) if number == int(number) else number for number in numbers]
 

@@ -1,4 +1,4 @@
-"""Writing an import's packages, and what follows for the sources: new ones, other ones, none any more."""
+"""Writes of an import: packages, their imported values, and source states that are added, reset or removed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fetcher.store.values import FORGOTTEN_PROJECT, FORGOTTEN_REPOSITORY
 
 
 def place(connection: Connection, held: Sequence[Held], now: datetime) -> None:
-    """Write new and changed packages, in the order of their ids."""
+    """Write new and changed packages; ``held`` is ordered by id."""
     new = [one for one in held if one.stored is None]
     kept = [(one, one.stored) for one in held if one.stored is not None]
     if new:
@@ -66,7 +66,7 @@ def _update(connection: Connection, kept: Sequence[tuple[Held, Row[Any]]]) -> No
 
 
 def _follow_addresses(connection: Connection, one: Held, stored: Row[Any], now: datetime) -> None:
-    """Start the sources of another repository or project afresh; what is shown stays until they answer."""
+    """Reset the sources of a changed repository or project; displayed values stay until the next response."""
     columns = one.columns
     if columns["repo_key"] != stored.repo_key and not _is_where_it_went(one, stored):
         _start_afresh(connection, one, REPOSITORY_SOURCES, FORGOTTEN_REPOSITORY, now)
@@ -75,7 +75,7 @@ def _follow_addresses(connection: Connection, one: Held, stored: Row[Any], now: 
 
 
 def _is_where_it_went(one: Held, stored: Row[Any]) -> bool:
-    """Whether an editor has only followed a renamed repository to where it was last seen."""
+    """Return whether the new address is only the name that the renamed repository last responded under."""
     before, host = repo_of(stored), one.columns["repo_host"]
     if not isinstance(before, RepoRef) or host != before.host or not stored.full_name:
         return False
@@ -85,7 +85,10 @@ def _is_where_it_went(one: Held, stored: Row[Any]) -> bool:
 def _start_afresh(
     connection: Connection, one: Held, sources: Iterable[Source], forgotten: Iterable[str], now: datetime
 ) -> None:
-    """``observed_at`` becomes the moment of the change: an answer about what was there before is not taken."""
+    """Reset the states of ``sources`` and clear the columns ``forgotten``.
+
+    ``observed_at`` becomes the time of the change, so responses about the former address are rejected.
+    """
     names = [source.value for source in sources]
     connection.execute(
         delete(source_states).where(source_states.c.package_id == one.id, source_states.c.source.in_(names))
@@ -104,7 +107,7 @@ def _start_afresh(
 
 
 def _sources(one: Held) -> list[Source]:
-    """The sources that an import gives a package: none while an editor has it retired."""
+    """Return the sources that an import gives a package: none while it is retired."""
     if one.stored is not None and one.stored.retired_at is not None:
         return []
     return sources_of(one.columns["repo_host"], one.columns["project"])

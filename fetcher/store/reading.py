@@ -1,4 +1,4 @@
-"""What people ask the store: one package, the failures, and the markers."""
+"""Queries of the CLI and the web page: one package, failures, shared repositories and markers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from fetcher.store.values import observed_of, stats_of, versions_of
 _P, _S = packages.c, source_states.c
 
 CATALOGUE = "catalogue"
-"""The marker of when an editor's word last changed anything."""
+"""Name of the marker with the time of the last edit of the catalogue."""
 
 
 def package_ids(connection: Connection, slugs: Sequence[str]) -> Mapping[str, int]:
-    """The ids of the known ones of ``slugs``."""
+    """Return ids by slug; unknown slugs are left out."""
     found: dict[str, int] = {}
     for some in chunks(slugs):
         rows = connection.execute(select(_P.slug, _P.id).where(_P.slug.in_(some)))
@@ -33,7 +33,7 @@ def package_ids(connection: Connection, slugs: Sequence[str]) -> Mapping[str, in
 
 
 def slugs(connection: Connection, package_ids: Sequence[int]) -> Mapping[int, str]:
-    """The slugs of the known ones of ``package_ids``."""
+    """Return slugs by id; unknown ids are left out."""
     found: dict[int, str] = {}
     for some in chunks(package_ids):
         rows = connection.execute(select(_P.id, _P.slug).where(_P.id.in_(some)))
@@ -55,7 +55,7 @@ def recently_committed(connection: Connection, before: datetime, limit: int) -> 
 
 
 def package(connection: Connection, slug: str) -> StoredPackage | None:
-    """All that is known of one package."""
+    """Return all stored data of one package, or ``None`` for an unknown slug."""
     wide = [column for column in observations.c if column.name != "package_id"]
     row = connection.execute(
         select(packages, *wide, freshness.c.last_fetched)
@@ -80,7 +80,7 @@ def package(connection: Connection, slug: str) -> StoredPackage | None:
 
 
 def failures(connection: Connection) -> list[FailureRow]:
-    """Every source that fails or whose last answer was a refusal, by slug."""
+    """Return every source that fails or whose last response was a refusal, ordered by slug."""
     rows = (
         select(_P.slug, *STATE_COLUMNS)
         .join(packages, _P.id == _S.package_id)
@@ -91,7 +91,7 @@ def failures(connection: Connection) -> list[FailureRow]:
 
 
 def shared_repositories(connection: Connection) -> list[SharedRepository]:
-    """Repositories that answer for packages of different addresses; several projects of one address are none."""
+    """Return repositories that packages reach by different addresses; projects sharing one address do not count."""
     number = observations.c.database_id
     followed = _P.retired_at.is_(None)
     joined = packages.join(observations, observations.c.package_id == _P.id)
@@ -116,7 +116,7 @@ def shared_repositories(connection: Connection) -> list[SharedRepository]:
 
 
 def marker(connection: Connection, name: str) -> Marker:
-    """The marker of that name; one that was never saved says nothing."""
+    """Return the marker of that name; an empty one if none was saved."""
     row = connection.execute(select(markers).where(markers.c.name == name)).one_or_none()
     if row is None:
         return Marker(name)
@@ -139,5 +139,5 @@ def save_marker(connection: Connection, marker: Marker) -> None:
 
 
 def note_edit(connection: Connection, now: datetime) -> None:
-    """Keep that an editor's word changed something: whoever has an older document asks for it again."""
+    """Record the time of an edit, which makes cached documents out of date."""
     save_marker(connection, Marker(CATALOGUE, observed_at=now))

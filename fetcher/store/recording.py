@@ -1,4 +1,4 @@
-"""Recording a batch of answers: states always, the wide row, releases and history only where something differs."""
+"""Recording a batch: source states always; observations, releases and history only if a value differs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Key: TypeAlias = tuple[int, Source]
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """Values that count, and whether they are their source's first answer."""
+    """Accepted values of one source. ``first``: they are its first response."""
 
     package_id: int
     source: Source
@@ -33,7 +33,7 @@ class Brought:
 
 
 def record(connection: Connection, records: Sequence[Record]) -> None:
-    """Write the batch. Records of sources that an editor has removed meanwhile, or older ones, change no value."""
+    """Write the batch. Records older than the stored state, or of sources since removed, change no value."""
     by_package: dict[int, list[Record]] = defaultdict(list)
     for one in records:
         by_package[one.package_id].append(one)
@@ -67,7 +67,7 @@ def _record_packages(connection: Connection, ids: Sequence[int], records: Sequen
 
 
 def locked_states(connection: Connection, ids: Sequence[int], only: Source | None = None) -> dict[Key, SourceState]:
-    """The states of the packages' sources, locked against claimers."""
+    """Return the states of the packages' sources, locked against claims until the transaction ends."""
     rows = (
         select(*STATE_COLUMNS)
         .where(source_states.c.package_id.in_(ids))
@@ -81,10 +81,10 @@ def locked_states(connection: Connection, ids: Sequence[int], only: Source | Non
 
 
 def save_states(connection: Connection, states: Mapping[Key, SourceState], stored: Mapping[Key, SourceState]) -> None:
-    """Write what differs from ``stored``: one statement for all rows that change alike.
+    """Write the states that differ from ``stored``, with one statement for all rows with the same changes.
 
-    A batch in which nothing has changed confirms two sources of each package to the same moment and puts off the
-    third: two statements.
+    A batch without new values confirms two sources of each package at the same time and postpones the third. It takes
+    two statements.
     """
     alike: dict[Changes, dict[Source, list[int]]] = defaultdict(lambda: defaultdict(list))
     for (package_id, source), state in sorted(states.items()):
@@ -115,7 +115,7 @@ def _update_of(names: tuple[str, ...]) -> Update:
 
 
 def renew_freshness(connection: Connection, package_ids: Iterable[int]) -> None:
-    """Move ``last_fetched`` of the packages of which every source has answered since it last moved."""
+    """Advance ``last_fetched`` of the packages with a successful response of every source since its last change."""
     states = source_states.c
     for ids in chunks(sorted(package_ids)):
         whole = (
@@ -138,9 +138,9 @@ def renew_freshness(connection: Connection, package_ids: Iterable[int]) -> None:
 
 
 def _save_values(connection: Connection, brought: Sequence[Brought]) -> dict[Key, str]:
-    """Bring the wide rows, the releases and the history to what was answered, where it says something else.
+    """Write values that differ to observations, releases and history.
 
-    Returns what that is, in words, by package and source.
+    Returns descriptions of the changes, by package and source.
     """
     told: dict[Key, str] = {}
     rows = _observations(connection, brought)
@@ -166,7 +166,7 @@ def _save_values(connection: Connection, brought: Sequence[Brought]) -> dict[Key
 
 
 def _observations(connection: Connection, brought: Sequence[Brought]) -> dict[int, dict[str, Any]]:
-    """What is stored in the columns that the values are about, and the history's figures."""
+    """Return the stored columns that the values can state, and those of the history, by package id."""
     names = {name for one in brought for name in columns_named(one.values)} | set(FIGURES)
     columns = [observations.c[name] for name in sorted(names)]
     statement: Select[Any] = select(observations.c.package_id, *columns).where(

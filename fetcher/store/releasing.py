@@ -1,4 +1,4 @@
-"""A project's releases: only the rows that differ from the answer are touched."""
+"""A project's releases: only rows that differ from the response are written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _R = releases.c
 
 
 def save(connection: Connection, versions: Mapping[int, ProjectVersions]) -> None:
-    """Make the stored releases of these packages the answers' ones, in their order."""
+    """Replace the stored releases of these packages by those of the responses, in their order."""
     if not versions:
         return
     stored: dict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
@@ -38,13 +38,13 @@ def save(connection: Connection, versions: Mapping[int, ProjectVersions]) -> Non
 
 
 def load(connection: Connection, package_id: int) -> tuple[Release, ...]:
-    """The releases of one package, in PEP 440's order."""
+    """Return the releases of one package, in PEP 440's order."""
     rows = select(releases).where(_R.package_id == package_id).order_by(_R.position)
     return tuple(_release(row) for row in connection.execute(rows))
 
 
 def _rows(package_id: int, found: Sequence[Release]) -> dict[str, dict[str, Any]]:
-    """By number; of two releases of one number the later one counts."""
+    """Return rows by release number; of two releases with one number the later one counts."""
     rows: dict[str, dict[str, Any]] = {}
     for position, release in enumerate(found):
         number = plain(release.number) or ""

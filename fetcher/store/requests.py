@@ -1,4 +1,4 @@
-"""Refreshes that people asked for: one a package while it is open, kept by a partial unique index."""
+"""Refresh requests of users: one open request per package, ensured by a partial unique index."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from fetcher.store.schema import OPEN_REQUEST, packages, refresh_requests
 _R = refresh_requests.c
 _OPEN = _R.state.in_([state.value for state in OPEN])
 _ATTEMPTS = 3
-"""How often asking is tried again when the request that was in the way ended meanwhile, having failed."""
+"""Attempts to insert or join a request. A further attempt is needed if the open request failed in between."""
 
-NOBODY = "no worker took it: `fetcher queues` says who takes from the queue `now`"
+NOBODY = "no worker took it: `fetcher queues` says who takes from the queue `manual`"
 LOST = "the worker that had it ended without a word; ask again"
 
 
 def ask(connection: Connection, package_ids: Sequence[int], now: datetime, patience: Patience) -> list[Asked]:
-    """A request for each package: a new one, unless one is open or was done within ``patience.join``."""
+    """Return a request per package: an open one, a done one made within ``patience.join``, or a new one."""
     wanted = list(dict.fromkeys(package_ids))
     new: set[str] = set()
     found: dict[int, RefreshRequest] = {}
@@ -51,9 +51,9 @@ def ask(connection: Connection, package_ids: Sequence[int], now: datetime, patie
 
 
 def start(connection: Connection, request_ids: Sequence[str], now: datetime) -> list[RefreshRequest]:
-    """Mark those that still wait as running, and return them in the order given.
+    """Mark the queued requests among ``request_ids`` as running, and return them in the order given.
 
-    A message that comes twice starts nothing twice.
+    A message delivered twice starts a request once.
     """
     started: list[str] = []
     for ids in chunks(request_ids):
@@ -69,7 +69,7 @@ def start(connection: Connection, request_ids: Sequence[str], now: datetime) -> 
 
 
 def finish(connection: Connection, endings: Sequence[Ending], now: datetime) -> None:
-    """Write what requests came to. What was given up too early is corrected by who carried it out all the same."""
+    """Write the results of requests. The worker's result replaces a timeout that was recorded too early."""
     for ending in endings:
         values = {
             "state": ending.state.value,
@@ -82,22 +82,22 @@ def finish(connection: Connection, endings: Sequence[Ending], now: datetime) -> 
 
 
 def one(connection: Connection, request_id: str) -> RefreshRequest | None:
-    """The request of that id."""
+    """Return the request with that id, or ``None``."""
     return next(iter(_read(connection, _R.id == request_id)), None)
 
 
 def latest(connection: Connection, package_id: int) -> RefreshRequest | None:
-    """The request of a package that was asked last."""
+    """Return the latest request of a package, or ``None``."""
     return next(iter(_rows(connection, _select(_R.package_id == package_id).limit(1))), None)
 
 
 def waiting(connection: Connection, limit: int) -> list[RefreshRequest]:
-    """Requests that are not finished, the one asked last first."""
+    """Return at most ``limit`` unfinished requests, newest first."""
     return _rows(connection, _select(_OPEN).limit(limit))
 
 
 def lost(connection: Connection, now: datetime, patience: Patience) -> list[str]:
-    """Fail what nobody took or what was lost with its worker; returns the ids of those to be sent again."""
+    """Fail requests that no worker took or that were lost with their worker; returns the ids to send again."""
     late = and_(_R.state == RequestState.QUEUED.value, _R.asked_at <= now - patience.wait)
     ended = and_(_R.state == RequestState.RUNNING.value, _R.started_at <= now - patience.run)
     for which, reason in ((late, NOBODY), (ended, LOST)):
@@ -113,7 +113,7 @@ def lost(connection: Connection, now: datetime, patience: Patience) -> list[str]
 
 
 def prune(connection: Connection, before: datetime) -> int:
-    """Drop what was finished before ``before``."""
+    """Delete requests finished before ``before``; returns their number."""
     return connection.execute(delete(refresh_requests).where(_R.finished_at < before)).rowcount
 
 
@@ -123,7 +123,10 @@ def _row(package_id: int, now: datetime) -> dict[str, Any]:
 
 
 def _insert_unless_open(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The index lets the first of several askers in; on PostgreSQL the others wait here until it has committed."""
+    """Insert ``rows`` except for packages with an open request.
+
+    The unique index admits the first of several writers. On PostgreSQL the others wait here until it has committed.
+    """
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = insert(refresh_requests).on_conflict_do_nothing(
         index_elements=["package_id"], index_where=text(OPEN_REQUEST)
@@ -134,7 +137,7 @@ def _insert_unless_open(connection: Connection, rows: Sequence[Mapping[str, Any]
 def _joinable(
     connection: Connection, package_ids: Sequence[int], now: datetime, patience: Patience
 ) -> dict[int, RefreshRequest]:
-    """By package, the request that whoever asks now is given."""
+    """Return the request to join, by package id: an open one, or a done one made within ``patience.join``."""
     done = and_(_R.state == RequestState.DONE.value, _R.asked_at > now - patience.join)
     found: dict[int, RefreshRequest] = {}
     for ids in chunks(package_ids):
@@ -148,7 +151,7 @@ def _read(connection: Connection, which: ColumnElement[bool]) -> list[RefreshReq
 
 
 def _select(which: ColumnElement[bool]) -> Select[Any]:
-    """Newest first; of one moment, the open one."""
+    """Select requests, newest first; of the same time, the open one first."""
     return (
         select(refresh_requests, packages.c.slug)
         .join(packages, packages.c.id == _R.package_id)

@@ -1,6 +1,6 @@
-"""An editor's word that a package is no longer to be fetched, and that it is again. No error ever says either.
+"""Retirement of packages by editors, and its reversal. No error ever retires or revives a package.
 
-A retired package has no sources, so nothing can make one due; its values, releases and history stay.
+A retired package has no sources, so none can become due; its values, releases and history stay.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _P = packages.c
 
 
 def retire(connection: Connection, package_ids: Sequence[int], now: datetime) -> int:
-    """Take the packages out of every schedule; returns how many were not retired before."""
+    """Remove the packages from every schedule; returns the number that were not retired before."""
     retired = 0
     for ids in chunks(sorted(package_ids)):
         lock_packages(connection, ids)
@@ -32,7 +32,7 @@ def retire(connection: Connection, package_ids: Sequence[int], now: datetime) ->
 
 
 def revive(connection: Connection, package_ids: Sequence[int], now: datetime) -> int:
-    """Give the packages their sources back, due now; returns how many were retired."""
+    """Restore the packages' sources, due now; returns the number that were retired."""
     revived = 0
     for ids in chunks(sorted(package_ids)):
         lock_packages(connection, ids)
@@ -56,7 +56,7 @@ def revive(connection: Connection, package_ids: Sequence[int], now: datetime) ->
 
 
 def retired(connection: Connection, package_ids: Sequence[int]) -> Collection[int]:
-    """Those of the packages that are retired."""
+    """Return the ids of the retired packages among ``package_ids``."""
     found: set[int] = set()
     for ids in chunks(package_ids):
         rows = connection.execute(select(_P.id).where(_P.id.in_(ids), _P.retired_at.is_not(None)))
@@ -65,6 +65,6 @@ def retired(connection: Connection, package_ids: Sequence[int]) -> Collection[in
 
 
 def sources_of(repo_host: str | None, project: str | None) -> list[Source]:
-    """The sources that a package has: those of a supported repository, and that of a project."""
+    """Return the sources of a package: those of a supported repository, and that of a project."""
     sources = list(REPOSITORY_SOURCES) if repo_host else []
     return [*sources, Source.PYPI] if project else sources

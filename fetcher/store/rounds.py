@@ -1,4 +1,4 @@
-"""Housekeeping in rounds: each call takes the next so many packages, and so costs the same however many there are."""
+"""Periodic maintenance by id range: the cost of a call does not depend on the catalogue's size."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fetcher.store.reading import marker, save_marker
 from fetcher.store.stretches import EVERY, Stretch, nth
 
 STRETCH = 50_000
-"""Packages a call. Half-hourly, a million are gone through twice a day."""
+"""Packages per call. At a call every half hour, a million packages are covered twice a day."""
 
 
 def next_stretch(connection: Connection, name: str, size: int = STRETCH) -> Stretch:
-    """The packages whose turn it is in the round called ``name``; after the last of them it begins anew.
+    """Return the next id range of the maintenance pass ``name``; after the last one the pass starts again.
 
-    Where the round has come to is kept in a marker, by the transaction that does the work.
+    The position is saved in the marker ``name``, in the transaction that does the work.
     """
     reached = marker(connection, name).message
     low = EVERY.low if reached is None else int(reached)

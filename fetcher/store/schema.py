@@ -1,7 +1,7 @@
-"""The tables. What editors own, what the worker observed and where each source stands are apart.
+"""The tables. Editors' fields, fetched values and source states are in separate tables.
 
-So a refresh cannot touch an editor's field, and one that finds nothing new writes narrow rows only. The hot paths use
-the ``Table`` objects at the end: no ORM object is made for a row.
+A refresh therefore cannot change an editor's field, and one without new values writes narrow rows only. The hot paths
+use the ``Table`` objects at the end, without ORM objects for rows.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from fetcher.store.columns import DayCounts, PackageId, UtcDateTime
 
 FAILING = "failures > 0 OR outcome IN ('gone', 'replaced', 'blocked', 'unauthorized', 'malformed')"
-"""A source that does not answer as it should, in the words of the partial index that finds it."""
+"""Condition of a failing source, and of the partial index on them."""
 
 QUARANTINED_STATE = "revision = 'quarantined'"
-"""The condition of the partial index on projects that the index's root does not list (``domain.model.QUARANTINED``)."""
+"""Condition of the partial index on projects that the index's root does not list (``domain.model.QUARANTINED``)."""
 
 OPEN_REQUEST = "state IN ('queued', 'running')"
-"""A refresh that is asked for and not finished, in the words of the partial index that keeps it the only one."""
+"""Condition of an unfinished refresh request, and of the partial index that makes it unique per package."""
 
 
 class Base(DeclarativeBase):
@@ -44,7 +44,7 @@ def _package_id() -> Mapped[int]:
 
 
 class Package(Base):
-    """What editors say, and what their addresses mean. Ids are given by editors, or by the import: no sequence."""
+    """Editors' fields, and their parsed addresses. Ids are assigned by editors or the import, not by a sequence."""
 
     __tablename__ = "packages"
 
@@ -67,11 +67,11 @@ class Package(Base):
     project: Mapped[str | None] = mapped_column(index=True)
     project_unsupported: Mapped[str | None]
     retired_at: Mapped[datetime | None]
-    """Since when an editor wants the package fetched no more."""
+    """Time when an editor retired the package, which is not fetched since."""
 
 
 class Observation(Base):
-    """What the worker owns: one wide row a package, written only where a value differs, with no index to keep."""
+    """Fetched values: one wide row per package, written only if a value differs, without secondary indexes."""
 
     __tablename__ = "observations"
 
@@ -91,13 +91,13 @@ class Observation(Base):
     head_committed_at: Mapped[datetime | None]
     pushed_at: Mapped[datetime | None]
     contributors: Mapped[Any | None]
-    """``[[login, commits], …]``; an imported list does not know the commits: ``null``."""
+    """``[[login, commits], …]``; in an imported list, commits are ``null``."""
     days_start: Mapped[date | None]
     day_counts: Mapped[Any | None] = mapped_column(DayCounts)
     commit_count: Mapped[int | None]
     """Commits of any age at the revision of the commits source."""
     commits_over_52: Mapped[Any | None]
-    """As imported; what is shown until the days are known."""
+    """Weekly commits as imported, shown until the daily counts are known."""
     pypi_name: Mapped[str | None]
     pypi_latest: Mapped[str | None]
     pypi_summary: Mapped[str | None]
@@ -109,7 +109,7 @@ class Observation(Base):
 
 
 class Freshness(Base):
-    """When a package was last answered in full. Its row is also the lock that every writer of a package takes first."""
+    """Time of a package's last full refresh. Every writer of a package first locks its row."""
 
     __tablename__ = "freshness"
     __table_args__ = ({"postgresql_with": {"fillfactor": 80}},)
@@ -119,7 +119,7 @@ class Freshness(Base):
 
 
 class SourceRow(Base):
-    """Where one source of one package stands: ``fetcher.domain.model.SourceState``, narrow."""
+    """State of one source of one package: ``fetcher.domain.model.SourceState``, in a narrow row."""
 
     __tablename__ = "source_states"
     __table_args__ = (
@@ -177,7 +177,7 @@ class SourceRow(Base):
 
 
 class ReleaseRow(Base):
-    """One release of a package's project. ``position`` keeps the answer's order, which is PEP 440's."""
+    """One release of a package's project. ``position`` keeps the response's order, which is PEP 440's."""
 
     __tablename__ = "releases"
 
@@ -193,7 +193,7 @@ class ReleaseRow(Base):
 
 
 class HistoryRow(Base):
-    """A package's figures from a day on. Written only when one differs: what is read carries them forward."""
+    """A package's statistics from a day on. Written only if one differs; each row holds until the next."""
 
     __tablename__ = "history"
 
@@ -206,7 +206,7 @@ class HistoryRow(Base):
 
 
 class EventRow(Base):
-    """The timeline: ``fetcher.domain.views.Event``. Its key makes recording twice be recording once."""
+    """The timeline: ``fetcher.domain.views.Event``. Its primary key makes recording idempotent."""
 
     __tablename__ = "events"
 
@@ -218,7 +218,7 @@ class EventRow(Base):
 
 
 class RequestRow(Base):
-    """A refresh that a person asked for: ``fetcher.domain.views.RefreshRequest``. One a package while it is open."""
+    """A user's refresh request: ``fetcher.domain.views.RefreshRequest``. At most one per package is open."""
 
     __tablename__ = "refresh_requests"
     __table_args__ = (
@@ -249,7 +249,7 @@ class RequestRow(Base):
 
 
 class MarkerRow(Base):
-    """Where a question that is asked for the whole catalogue stands: ``fetcher.ports.Marker``."""
+    """State of a task that concerns the full catalogue: ``fetcher.ports.Marker``."""
 
     __tablename__ = "markers"
 

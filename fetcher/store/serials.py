@@ -1,4 +1,4 @@
-"""Holding the index's serials against the stored ones, without a request a project and in bounded memory."""
+"""Comparison of the index's serials with the stored ones, without a request per project and in bounded memory."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from fetcher.store.transactions import Transactions
 _S = source_states.c
 
 AT_ONCE = 10_000
-"""How many projects become due at a time while the index's root is silent."""
+"""Most projects made due by one call while the index's root is unavailable."""
 
 _SPREAD = 0.25
-"""Re-checks are spread over this part of their interval, by package, so that they do not come on one day."""
+"""Fraction of the re-check interval over which re-checks are spread, by package, to keep them from one day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The serials of some projects, as the index's root told them at one moment."""
+    """Serials by project name, as the index's root listed them at the time ``at``."""
 
     by_name: Mapping[str, str]
     at: datetime
@@ -41,9 +41,10 @@ class Heard:
 def confirm(
     transactions: Transactions, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
 ) -> tuple[int, int]:
-    """Confirm or make due what ``serials`` names, a thousand names a transaction.
+    """Confirm the projects in ``serials`` or make them due, a thousand names a transaction.
 
-    What is quarantined is taken from the root: while that lasts, its absence confirms it.
+    The root does not list quarantined projects, so a quarantined project absent from it is confirmed.
+    Returns the numbers of confirmed and of due packages.
     """
     confirmed = due = 0
     absent = transactions.read(_quarantined)
@@ -60,7 +61,10 @@ def confirm(
 
 
 def confirm_all(transactions: Transactions, observed_at: datetime, recheck_after: timedelta) -> int:
-    """The root has not changed: whatever was answered and does not fail is right, a thousand packages a transaction."""
+    """Confirm every fetched project that does not fail (the root is unchanged), a thousand packages a transaction.
+
+    Returns the number of confirmed packages.
+    """
     confirmed, after = 0, 0
     heard = Heard({}, observed_at, recheck_after)
     while ids := transactions.read(partial(_answered_ids, after=after)):
@@ -70,9 +74,9 @@ def confirm_all(transactions: Transactions, observed_at: datetime, recheck_after
 
 
 def make_due(connection: Connection, source: Source, answered_before: datetime, now: datetime) -> int:
-    """Make due what was last answered before ``answered_before``; what fails or is leased has its own time.
+    """Make due ``source`` where it was last fetched before ``answered_before``; returns the number of packages.
 
-    Those that would be due first, off the index, and no more at once than can be asked before the next call.
+    Failing and leased rows keep their due time. At most ``AT_ONCE`` rows are taken, earliest due first (index scan).
     """
     late = (
         select(_S.package_id)
@@ -91,7 +95,7 @@ def make_due(connection: Connection, source: Source, answered_before: datetime, 
 
 
 def projects(connection: Connection) -> Names:
-    """The canonical names of all projects that are followed, read off their index piece by piece."""
+    """Return the canonical names of all followed projects, streamed from their index."""
     followed = select(packages.c.project).where(packages.c.project.is_not(None)).order_by(packages.c.project)
     expected = how_many(connection, packages)
     streamed = connection.execution_options(yield_per=CHUNK).execute(followed)
@@ -99,7 +103,7 @@ def projects(connection: Connection) -> Names:
 
 
 def _hold(connection: Connection, heard: Heard) -> tuple[int, int]:
-    """Hold some serials against the stored ones; who holds a row's lease keeps it."""
+    """Compare some serials with the stored ones; leases are kept. Returns the numbers confirmed and made due."""
     names = _packages_of(connection, heard.by_name)
     if not names:
         return 0, 0
@@ -126,10 +130,10 @@ def _hold(connection: Connection, heard: Heard) -> tuple[int, int]:
 
 
 def _confirmed(package_id: int, state: SourceState, heard: Heard) -> SourceState:
-    """What "not modified" makes of a state. It is asked again when its last whole answer is old.
+    """Return ``state`` after "not modified", due for a re-check when its last full fetch is old.
 
-    Archiving moves no serial, so the re-check counts from ``whole_at``: counted from each confirmation it would never
-    come.
+    Archiving does not change the serial. The re-check therefore counts from ``whole_at``: counted from each
+    confirmation it would never happen.
     """
     since = state.whole_at or heard.at
     return replace(
@@ -147,7 +151,7 @@ def _confirmed(package_id: int, state: SourceState, heard: Heard) -> SourceState
 
 
 def _answered_ids(connection: Connection, after: int) -> list[int]:
-    """The next thousand packages whose project was answered, does not fail, and is not known to have moved."""
+    """Return the next thousand packages whose project was fetched, does not fail and has no newer known serial."""
     ids = (
         select(_S.package_id)
         .where(_S.package_id > after, _S.source == Source.PYPI.value)
@@ -159,7 +163,7 @@ def _answered_ids(connection: Connection, after: int) -> list[int]:
 
 
 def _answer_anew(connection: Connection, ids: Sequence[int], heard: Heard) -> int:
-    """Confirm these packages' projects, but for what was asked since, fails, or is known to have moved."""
+    """Confirm these packages' projects unless observed since ``heard.at``, failing or known to have a newer serial."""
     lock_packages(connection, ids)
     stored = locked_states(connection, ids, Source.PYPI)
     confirmed = {
@@ -174,7 +178,7 @@ def _answer_anew(connection: Connection, ids: Sequence[int], heard: Heard) -> in
 
 
 def _quarantined(connection: Connection) -> dict[str, list[int]]:
-    """The packages of each project that was quarantined when it was asked last."""
+    """Return the package ids of each project that was quarantined at its last fetch."""
     rows = select(packages.c.project, packages.c.id).join(source_states, _S.package_id == packages.c.id)
     found: dict[str, list[int]] = defaultdict(list)
     for row in connection.execute(rows.where(_S.source == Source.PYPI.value, text(QUARANTINED_STATE))):
@@ -183,11 +187,11 @@ def _quarantined(connection: Connection) -> dict[str, list[int]]:
 
 
 def _packages_of(connection: Connection, names: Iterable[str]) -> dict[int, str]:
-    """Project names by the ids of the packages that have them."""
+    """Return project names by package id."""
     rows = select(packages.c.id, packages.c.project).where(packages.c.project.in_(list(names)))
     return {row.id: row.project for row in connection.execute(rows)}
 
 
 def _phase(package_id: int) -> float:
-    """A fraction that is a package's own for ever, evenly spread (Knuth's multiplicative hash)."""
+    """Return a constant fraction from 0 to 1 for each package, evenly spread (Knuth's multiplicative hash)."""
     return (package_id * 2_654_435_761 % 2**32) / 2**32

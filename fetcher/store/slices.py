@@ -1,9 +1,8 @@
-"""The figures of a large catalogue, slice by slice: each tick measures a few and adds all of them up.
+"""Statistics of a large catalogue, by slice: each tick measures a few slices and sums up all of them.
 
-A slice is a stretch of package ids. Together they cover the line of all ids; where packages were added or taken away
-the borders move when the slice is next measured: one that has grown too large is cut and leaves a gap, one that has
-become too small takes its neighbour in. Gaps come first, then whatever was measured longest ago. Nothing is counted up
-or down in between, so nothing can drift.
+A slice is a range of package ids. Together the slices cover all ids. The bounds of a slice are adjusted when it is
+next measured: one with too many packages is cut and leaves a gap, one with too few is joined with its neighbour. Gaps
+are measured first, then the slice measured longest ago. No counter is kept in between, so the sum cannot drift.
 """
 
 from __future__ import annotations
@@ -23,21 +22,21 @@ from fetcher.store.stretches import EVERY, Stretch, nth
 from fetcher.store.transactions import Transactions
 
 SLICE = 25_000
-"""Packages of a slice: measured in about a tenth of a second. A catalogue of no more is measured at every look."""
+"""Packages per slice, measured in about 0.1 s. A catalogue of no more packages is measured at every read."""
 
 TURNS = 2
-"""Slices a tick."""
+"""Slices measured per tick."""
 
 _WHOLE = -(2**63)
-"""The key of the row with the sum."""
+"""Key of the row with the sum of all slices."""
 
 _F = figures.c
 
 
 def read(transactions: Transactions, now: datetime, interval: timedelta, size: int) -> Figures:
-    """The figures: of this moment where one slice is all there is, else the sum as it was last made.
+    """Return the statistics: measured now if one slice holds all packages, otherwise the last sum.
 
-    Where none was made yet, whoever asks first measures every slice.
+    If there is no sum yet, this call measures every slice.
     """
     while True:
         found = transactions.read(lambda on: _known(on, now, interval, size))
@@ -47,7 +46,7 @@ def read(transactions: Transactions, now: datetime, interval: timedelta, size: i
 
 
 def tick(transactions: Transactions, now: datetime, interval: timedelta, size: int) -> None:
-    """Measure the slices whose turn it is, and sum up. What is counted is read outside of what writes."""
+    """Measure the next slices, and sum up. Counting is done outside the transactions that write."""
 
     def measured(on: Connection) -> tuple[Stretch, Figures] | None:
         if _is_small(on, size):
@@ -72,7 +71,7 @@ def _is_small(on: Connection, size: int) -> bool:
 
 
 def _next(on: Connection, size: int) -> Stretch:
-    """The stretch to measure next: the first gap, or the slice that was measured longest ago."""
+    """Return the id range to measure next: the first gap, or the slice measured longest ago."""
     rows = on.execute(select(_F.low, _F.high, _F.measured_at).where(_F.low > _WHOLE).order_by(_F.low)).all()
     known = [Stretch(row.low, row.high) for row in rows]
     gap = _gap(known)
@@ -84,7 +83,10 @@ def _next(on: Connection, size: int) -> Stretch:
 
 
 def _adjusted(on: Connection, stretch: Stretch, known: Sequence[Stretch], size: int) -> Stretch:
-    """The slice as it should be: cut where it holds twice too many packages, with its neighbour where half too few."""
+    """Return the slice with adjusted bounds.
+
+    A slice of more than ``2 * size`` packages is cut to ``size``. One of at most ``size // 2`` is joined with the next.
+    """
     too_many = nth(on, stretch.low, 2 * size)
     if too_many is not None and too_many < stretch.high:
         cut = nth(on, stretch.low, size)
@@ -96,7 +98,7 @@ def _adjusted(on: Connection, stretch: Stretch, known: Sequence[Stretch], size: 
 
 
 def _gap(known: Sequence[Stretch]) -> Stretch | None:
-    """The first stretch of ids, by their order, that no slice covers."""
+    """Return the first id range that no slice covers, or ``None``."""
     borders = [Stretch(EVERY.low, EVERY.low), *known, Stretch(EVERY.high, EVERY.high)]
     return next((Stretch(a.high, b.low) for a, b in pairwise(borders) if a.high < b.low), None)
 
@@ -104,7 +106,7 @@ def _gap(known: Sequence[Stretch]) -> Stretch | None:
 def _kept(
     transactions: Transactions, measured: Callable[[Connection], tuple[Stretch, Figures] | None]
 ) -> Stretch | None:
-    """Measure one slice, and put it in the place of all that it overlaps."""
+    """Measure one slice, and replace all slices that it overlaps. ``None`` if the catalogue is small."""
     found = transactions.read(measured)
     if found is None:
         return None
@@ -120,7 +122,7 @@ def _kept(
 
 
 def _sum_up(on: Connection) -> None:
-    """Add all slices up. The first sum waits until they leave no gap; a later one goes without what is in one."""
+    """Sum up all slices. The first sum requires that they leave no gap; a later one omits packages in a gap."""
     one_at_a_time(on, MEASURING)
     rows = on.execute(select(figures).where(_F.low > _WHOLE).order_by(_F.low)).all()
     summed_before = on.execute(select(_F.low).where(_F.low == _WHOLE)).first() is not None

@@ -1,4 +1,4 @@
-"""The store on a SQL database: each method of ``fetcher.ports.Store`` is one transaction of one of the modules here."""
+"""The store on a SQL database: each method of ``fetcher.ports.Store`` calls one of the modules of this package."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ from fetcher.store.transactions import Transactions
 
 
 class SqlStore:
-    """``fetcher.ports.Store`` over SQLAlchemy. Threads may share one; a process makes its own, with its own engine.
+    """``fetcher.ports.Store`` over SQLAlchemy. Threads may share one; each process makes its own, with its own engine.
 
-    ``read_repo`` and ``read_project`` say what editors' addresses mean; ``pause`` waits between the attempts of a
-    transaction; figures are measured ``slice_size`` packages at a time. Every fault of the database leaves as
-    ``StoreError``.
+    ``read_repo`` and ``read_project`` parse editors' addresses. ``pause`` waits between the attempts of a
+    transaction, in seconds. Statistics are measured ``slice_size`` packages at a time. Every database error is raised
+    as ``StoreError``.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class SqlStore:
         self._importer = Importer(self._transactions, read_repo, read_project)
 
     def import_entries(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
-        """Store what editors say, at most a thousand entries a transaction."""
+        """Store editors' entries, at most a thousand a transaction."""
         return self._importer.run(entries, now)
 
     def claim(

@@ -1,4 +1,4 @@
-"""How a package stands, in SQL: the conditions that the listing and the figures share."""
+"""Package states as SQL conditions, shared by the listing and the statistics."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from fetcher.store.schema import FAILING, packages, source_states
 _P, _S = packages.c, source_states.c
 
 FAILS = text(f"({FAILING})")
-"""A row of ``source_states`` that does not answer as it should, so that it can stand beside other conditions."""
+"""Condition of a failing row of ``source_states``, in parentheses to combine it with other conditions."""
 
 UNSUPPORTED = or_(
     _P.repo_unsupported.is_not(None),
     _P.project_unsupported.is_not(None),
     and_(_P.repo_host.is_(None), _P.project.is_(None)),
 )
-"""The package states an address that is not fetched, or none at all."""
+"""Condition of a package with an unsupported address, or without any."""
 
 
 def gone(connection: Connection) -> ColumnElement[bool]:
-    """``fetcher.domain.scheduling.is_gone`` of a row of ``source_states``."""
+    """Return ``fetcher.domain.scheduling.is_gone`` as a condition on a row of ``source_states``."""
     return and_(
         _S.outcome == "gone",
         _S.failures >= GONE_STRIKES,

@@ -1,4 +1,4 @@
-"""Rows of ``source_states`` as values, and what a record makes of one. Pure but for the names of columns."""
+"""Source states: conversion from and to rows of ``source_states``, and applying records. Nothing is read or written."""
 
 from __future__ import annotations
 
@@ -29,15 +29,14 @@ Changes: TypeAlias = tuple[tuple[str, Any], ...]
 """Columns and their new values."""
 
 NOT_REQUESTED = frozenset({OutcomeKind.THROTTLED, OutcomeKind.DEFERRED})
-"""Outcomes that say something of our pace and nothing of the source: no failure of its own."""
-
+"""Outcomes caused by our own request rate. They do not count as failures of the source."""
 
 FIRST_REQUESTED = (Source.GITHUB, Source.PYPI)
-"""The sources that are due at once; the repository's answer makes the others due."""
+"""Sources due immediately when a package is added. A response for the repository makes the others due."""
 
 
 def state_of(row: Row[Any]) -> SourceState:
-    """The state in a row of ``STATE_COLUMNS``."""
+    """Return the state in a row of ``STATE_COLUMNS``."""
     return SourceState(
         source=Source(row.source),
         answered_at=row.answered_at,
@@ -59,7 +58,7 @@ def state_of(row: Row[Any]) -> SourceState:
 
 
 def _outcome_of(stored: str | None) -> OutcomeKind | None:
-    """Return the kind of a stored outcome; one that another version wrote counts as a passing failure."""
+    """Return the kind of a stored outcome; one unknown to this version counts as a transient failure."""
     try:
         return None if stored is None else OutcomeKind(stored)
     except ValueError:
@@ -67,7 +66,7 @@ def _outcome_of(stored: str | None) -> OutcomeKind | None:
 
 
 def _due_reason_of(stored: str | None) -> DueReason | None:
-    """Return a stored reason; one that another version wrote is not known."""
+    """Return a stored reason, or ``None`` for one unknown to this version."""
     try:
         return None if stored is None else DueReason(stored)
     except ValueError:
@@ -75,7 +74,7 @@ def _due_reason_of(stored: str | None) -> DueReason | None:
 
 
 def row_of(package_id: int, state: SourceState) -> dict[str, Any]:
-    """The row of ``state``, complete."""
+    """Return ``state`` as a complete row of ``source_states``."""
     return {
         "package_id": package_id,
         "source": state.source.value,
@@ -100,14 +99,14 @@ def row_of(package_id: int, state: SourceState) -> dict[str, Any]:
 
 
 def first_state(source: Source, now: datetime, observed_at: datetime | None = None) -> SourceState:
-    """Return the state of a source that was never requested: due now, or with its repository's first answer."""
+    """Return the state of a source never requested: due now, or after its repository's first response."""
     if source in FIRST_REQUESTED:
         return SourceState(source, observed_at=observed_at, due_at=now, due_reason=DueReason.FIRST)
     return SourceState(source, observed_at=observed_at)
 
 
 def changes_of(old: SourceState, new: SourceState) -> Changes:
-    """The columns in which ``new`` differs from ``old``, with their new values."""
+    """Return the columns in which ``new`` differs from ``old``, with their new values."""
     if old == new:
         return ()
     before, after = row_of(0, old), row_of(0, new)
@@ -115,22 +114,22 @@ def changes_of(old: SourceState, new: SourceState) -> Changes:
 
 
 def started_afresh(state: SourceState) -> bool:
-    """Whether the source is another than it was and has not been asked since: see ``import_entries``.
+    """Return whether the source's address changed and no request was made since: see ``import_entries``.
 
-    Such a row's ``observed_at`` is the moment of the change, so that questions sent before it bring nothing.
+    Such a row's ``observed_at`` is the time of the change, so responses to earlier requests are rejected.
     """
     return state.observed_at is not None and state.outcome is None
 
 
 def takes(state: SourceState, record: Observed) -> bool:
-    """Return whether what ``record`` observed is at least as new as what is stored, and of the same thing."""
+    """Return whether ``record`` is at least as new as the stored state and concerns the same address."""
     if started_afresh(state):
         return state.lease is not None and record.lease == state.lease
     return state.observed_at is None or state.observed_at <= record.observed_at
 
 
 def fold(state: SourceState, record: Record) -> SourceState:
-    """Return ``state`` after ``record``; folding the same record twice is folding it once.
+    """Return ``state`` after ``record``. Idempotent.
 
     Only the holder of the lease ends it and sets the due time; other records may only make a source due earlier.
     """

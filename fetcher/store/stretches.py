@@ -1,4 +1,4 @@
-"""Stretches of the catalogue by its ids, for work that is done a part at a time and costs the same at any size."""
+"""Ranges of package ids, for work done in parts whose cost does not depend on the catalogue's size."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _ID = packages.c.id
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Packages with ids from ``low`` on and below ``high``."""
+    """An id range: packages with ``low`` <= id < ``high``."""
 
     low: int
     high: int
 
     def holds(self, package_id: Column[Any]) -> ColumnElement[bool]:
-        """The condition that a row is of one of these packages."""
+        """Return the condition that ``package_id`` lies in the range."""
         return package_id.between(self.low, self.high - 1)
 
 
@@ -28,5 +28,5 @@ EVERY = Stretch(-(2**63) + 1, 2**63 - 1)
 
 
 def nth(connection: Connection, low: int, n: int) -> int | None:
-    """The id that so many packages from ``low`` on lie before, off the index of ids alone; ``None`` past the last."""
+    """Return the id ``n`` packages after ``low`` (index-only scan), or ``None`` past the end."""
     return connection.execute(select(_ID).where(low <= _ID).order_by(_ID).offset(n).limit(1)).scalar()

@@ -1,4 +1,4 @@
-"""Loading a claim: two queries, whatever its size, and no more of the wide row than a refresh decides by."""
+"""Targets of a claim: two queries per thousand packages, with only the columns that a refresh decides by."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DETAILS = (_O.contributors, _O.days_start, _O.day_counts, _O.commit_count)
 
 
 def load(connection: Connection, claim: Claim, *, details: bool) -> list[Target]:
-    """The claim's packages of which a lease is still held, in the claim's order."""
+    """Return the claim's packages with a lease still held, in the claim's order."""
     targets: dict[int, Target] = {}
     columns = (*_IDENTITY, *DETAILS) if details else _IDENTITY
     for ids in chunks(claim.package_ids):
@@ -45,7 +45,7 @@ def load(connection: Connection, claim: Claim, *, details: bool) -> list[Target]
 
 
 def one(connection: Connection, package_id: int) -> Target | None:
-    """One package as a refresh of all its sources would find it, whoever holds them."""
+    """Return one package as a claim of all its sources would load it, regardless of leases."""
     states = _states(connection, [package_id])[package_id]
     rows: Select[Any] = (
         select(*_IDENTITY, *DETAILS).join(observations, _O.package_id == _P.id).where(_P.id == package_id)
@@ -55,7 +55,7 @@ def one(connection: Connection, package_id: int) -> Target | None:
 
 
 def last_seen(row: Row[Any]) -> RepoRef | None:
-    """Where a package's repository last answered, else what the editor's address says."""
+    """Return the name that a package's repository last responded under, or the one in the editor's address."""
     if row.repo_host is None:
         return None
     owner, _, name = (row.full_name or "").partition("/")
@@ -65,7 +65,7 @@ def last_seen(row: Row[Any]) -> RepoRef | None:
 
 
 def contributors_of(row: Row[Any]) -> Contributors | None:
-    """The stored contributors; an imported list knows no commits, and counts as zero."""
+    """Return the stored contributors; those of an imported list have no commit counts, and count zero."""
     if row.contributors is None:
         return None
     return Contributors(tuple(Contribution(login, commits or 0) for login, commits in row.contributors))

@@ -1,4 +1,4 @@
-"""One transaction a method: begun the right way, run again where that can help, its faults put in words."""
+"""Transactions: read or write, retried after transient errors, with database errors raised as ``StoreError``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fetcher.store.faults import explain, may_pass, was_cut
 T = TypeVar("T")
 
 PAUSES = (0.05, 0.2, 0.8, 2.0)
-"""Seconds between the attempts of a transaction that another one or a broken connection cut short."""
+"""Seconds between the attempts of a transaction that a conflict or a broken connection ended."""
 
 
 class Transactions:
-    """Runs work in transactions of one engine. All work given to ``write`` must be safe to run twice."""
+    """Transactions of one engine. All work given to ``write`` must be safe to run twice."""
 
     def __init__(self, engine: Engine, pause: Callable[[float], None]) -> None:
         self._engine = engine

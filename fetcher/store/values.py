@@ -1,4 +1,4 @@
-"""What an answer's values are in columns of ``observations``, and back. Nothing is read or written here."""
+"""Conversion between fetched values and columns of ``observations``. Nothing is read or written here."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STATS = (
     "head_committed_at",
     "pushed_at",
 )
-"""The columns that are fields of ``RepoStats``, by the same names."""
+"""Columns with the same names as the fields of ``RepoStats``."""
 
 PROJECT = (
     "pypi_name",
@@ -52,15 +52,15 @@ PROJECT = (
 )
 DETAILS = ("contributors", "days_start", "day_counts", "commit_count")
 FIGURES = ("stars", "forks", "watchers", "pypi_latest")
-"""What the daily history keeps."""
+"""Columns recorded in the daily history."""
 
 FORGOTTEN_REPOSITORY = ("node_id", "database_id", "full_name", "head_oid", "default_branch")
 FORGOTTEN_PROJECT = ("pypi_name", "pypi_serial")
-"""What must not outlive a change of address: it tells which repository or project was answered for."""
+"""Columns cleared by a change of address: they identify the repository or project that the values belong to."""
 
 
 def columns_of(values: Values) -> Columns:
-    """The columns that ``values`` states; what it does not say is not among them."""
+    """Return the columns that ``values`` states; values missing from the response are left out."""
     match values:
         case RepoStats():
             return {name: _clean(getattr(values, name)) for name in STATS}
@@ -76,7 +76,7 @@ def columns_of(values: Values) -> Columns:
 
 
 def columns_named(values: Values) -> tuple[str, ...]:
-    """The columns that such values can state."""
+    """Return the columns that values of this type can state."""
     match values:
         case RepoStats():
             return STATS
@@ -108,7 +108,7 @@ def _project_columns(values: ProjectVersions) -> Columns:
 
 
 def imported_columns(observed: DocumentValues, contributors: list[Any] | None) -> Columns:
-    """The columns of a document's worker's fields; a field that it leaves out or empty blanks nothing."""
+    """Return the columns of the worker's fields in a document; missing or empty fields clear nothing."""
     stated: Columns = {
         "stars": observed.repo_watchers,
         "forks": observed.repo_forks,
@@ -128,14 +128,14 @@ def logins(contributors: list[Any] | None) -> tuple[str, ...] | None:
 
 
 def stats_of(row: Row[Any]) -> RepoStats | None:
-    """The last answer's statistics of the repository; ``None`` before there is one, though figures may be imported."""
+    """Return the repository's statistics of the last response; ``None`` before the first, even with imported values."""
     if row.node_id is None:
         return None
     return RepoStats(**{name: getattr(row, name) for name in STATS})
 
 
 def versions_of(row: Row[Any], releases: tuple[Release, ...]) -> ProjectVersions | None:
-    """The last answer's description of the project; ``None`` before there is one."""
+    """Return the project's description of the last response; ``None`` before the first."""
     if row.pypi_name is None:
         return None
     info = None
@@ -146,7 +146,7 @@ def versions_of(row: Row[Any], releases: tuple[Release, ...]) -> ProjectVersions
 
 
 def observed_of(row: Row[Any]) -> DocumentValues:
-    """The worker's fields as a document shows them, but for the weeks that follow from the days."""
+    """Return the worker's fields as in a document, except weekly commits computed from the stored days."""
     weeks = row.commits_over_52
     return DocumentValues(
         repo_watchers=row.stars,

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from fetcher.simulator import changes
 from fetcher.store.schema import observations, source_states
 from tests.chaos.harness.findings import Finding, Group
 from tests.chaos.harness.house import DAY, House, house
+from tests.chaos.harness.judge import may_be_listed
 
 pytestmark = pytest.mark.chaos
 
@@ -37,6 +39,8 @@ async def ours(tmp_path: Path) -> AsyncIterator[House]:
         ({"description": None}, "blanked"),
         ({"contributors": [["mallory", 3]]}, "never so"),
         ({"contributors": []}, "blanked"),
+        ({"contributors": [["ann", 9], ["bob", 8]]}, "never so"),
+        ({"contributors": [["ann", 9], ["bob", 8], ["author-of-alpha", 7], ["bob", 1]]}, "never so"),
         ({"pypi_latest": None}, "blanked"),
         ({"head_oid": "0" * 40}, "never so"),
     ],
@@ -48,6 +52,32 @@ async def test_what_is_wrong_is_found(ours: House, tampered: dict[str, Any], com
 
     assert set(ours.judge.not_current()) == {"alpha"}
     assert complaint in ours.judge.amiss()["alpha"]
+
+
+async def test_people_may_be_listed_for_longer_than_they_contributed(ours: House) -> None:
+    """While a fault lasts, somebody whose commits were dropped and somebody new are both listed; not afterwards."""
+    world = ours.simulator.world
+    for login in ("a-newcomer", "another"):
+        changes.push(world, "octo/alpha", changes.Push(login=login))
+        ours.judge.note()
+        changes.force_push(world, "octo/alpha")
+    people = [["ann", 20], ["bob", 17], ["author-of-alpha", 17], ["a-newcomer", 1], ["another", 1]]
+    with ours.parts.engine.begin() as connection:
+        mine = observations.c.package_id == _first(ours)
+        connection.execute(update(observations).where(mine).values(contributors=people))
+
+    assert ours.judge.wrong() == {}
+    assert "participants" in ours.judge.amiss()["alpha"]
+
+
+def test_nobody_overtakes_without_commits() -> None:
+    """Two people stay in the order that they had at every moment; level ones and new ones may stand either way."""
+    before = {"ann": 3, "bob": 2, "cho": 2}
+    now = {"ann": 4, "bob": 2, "cho": 2, "newcomer": 2}
+    for people in (["ann", "bob", "cho", "newcomer"], ["ann", "cho", "newcomer", "bob"]):
+        assert may_be_listed(people, [before, now])
+    assert not may_be_listed(["bob", "ann", "cho", "newcomer"], [before, now])
+    assert may_be_listed(["bob", "ann", "cho", "newcomer"], [before, now, {**now, "bob": 5}])
 
 
 async def test_what_is_lost_is_found(ours: House) -> None:

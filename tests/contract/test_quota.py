@@ -1,4 +1,4 @@
-"""What every keeper of the quota ledger does: one suite over memory and Redis."""
+"""The contract of every quota ledger: one suite over memory and Redis."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def quota(request: pytest.FixtureRequest) -> AsyncIterator[Quota]:
 
 
 async def test_one_probe_goes_before_the_quota_is_known(quota: Quota) -> None:
-    """Nobody knows what is left at a cold start: one request finds out, the others wait for its answer."""
+    """Send one probe at a cold start and let the other requests wait for its response."""
     probe = await reserve(quota, manual(), 0)
     assert "unknown" in (await refusal(quota, manual(), 0.1)).reason
     await reserve(quota, manual(GRAPHQL), 0.1)
@@ -50,15 +50,15 @@ async def test_one_probe_goes_before_the_quota_is_known(quota: Quota) -> None:
     assert len(await reserve_all(quota, manual(), 0.3)) == 3
 
 
-async def test_a_silent_probe_is_given_up(quota: Quota) -> None:
-    """A worker that dies with the probe does not keep the others waiting until its grant expires."""
+async def test_an_overdue_probe_is_replaced(quota: Quota) -> None:
+    """Send a second probe when the first is overdue, before its reservation expires."""
     await reserve(quota, manual(), 0)
     await refusal(quota, manual(), 29)
     await reserve(quota, manual(), 31)
 
 
-async def test_the_background_leaves_people_their_share(quota: Quota) -> None:
-    """With the pace's line reached the background waits, while a person is served to the last point."""
+async def test_the_background_leaves_the_manual_share(quota: Quota) -> None:
+    """Refuse background requests below the pace, and grant manual requests until the last point."""
     await report_quota(quota, 40)
     refused = await refusal(quota, background(), 0)
     assert refused.reason == "primary quota"
@@ -67,7 +67,7 @@ async def test_the_background_leaves_people_their_share(quota: Quota) -> None:
 
 
 async def test_the_background_spreads_to_the_reset(quota: Quota) -> None:
-    """A tenth goes at once, then one point each 3600 / 4500 s; the moment told is exactly when the next may go."""
+    """Grant a tenth at once, then one point each 3600 / 4500 s, exactly at the moment that a refusal names."""
     await report_quota(quota, 4_501)
     first = await reserve(quota, background(), 0)
     await quota.settle(first, usage(4_500), at(0))
@@ -77,8 +77,8 @@ async def test_the_background_spreads_to_the_reset(quota: Quota) -> None:
     await reserve(quota, background(), since_start(refused.until))
 
 
-async def test_answers_out_of_order_do_not_raise_what_is_left(quota: Quota) -> None:
-    """Of two figures of one window the lower is right, however the resets jitter; a later window's counts anew."""
+async def test_responses_out_of_order_do_not_raise_what_is_left(quota: Quota) -> None:
+    """Keep the lower of two figures of one window, however the resets jitter; a later window replaces both."""
     await report_quota(quota, 100)
     late, early = await reserve(quota, manual(), 1), await reserve(quota, manual(), 1)
     await quota.settle(late, usage(7, reset=HOUR + 1), at(2))
@@ -89,8 +89,8 @@ async def test_answers_out_of_order_do_not_raise_what_is_left(quota: Quota) -> N
     assert (await quota.quota_status(at(3)))[0].remaining == 4_999
 
 
-async def test_the_window_starts_anew_after_its_reset(quota: Quota) -> None:
-    """Past the reset (and the grace for the upstream's clock) the quota is whole, and a late answer changes nothing."""
+async def test_the_window_is_renewed_after_its_reset(quota: Quota) -> None:
+    """Renew the quota after the reset and the grace period; a late response of the old window changes nothing."""
     await report_quota(quota, 1)
     last = await reserve(quota, manual(), HOUR - 1)
     await refusal(quota, manual(), HOUR + 1)
@@ -99,19 +99,19 @@ async def test_the_window_starts_anew_after_its_reset(quota: Quota) -> None:
     assert (await quota.quota_status(at(HOUR + 3)))[0].remaining == 5_000
 
 
-async def test_an_answer_without_headers_is_counted_by_us(quota: Quota) -> None:
-    """Where no header tells what is left, what the bill says is taken off."""
+async def test_a_response_without_headers_is_counted(quota: Quota) -> None:
+    """Subtract the usage where no header reports the remaining quota."""
     await report_quota(quota, 10)
     await quota.settle(await reserve(quota, manual(), 1), usage(points=3), at(1))
     assert (await quota.quota_status(at(1)))[0].remaining == 7
 
 
 async def test_without_a_credential(quota: Quota) -> None:
-    """An anonymous identity has 60 requests an hour and no GraphQL at all."""
-    nobody = background(identity="anonymous@10.0.0.1")
-    probe = await reserve(quota, nobody, 0)
+    """Grant an anonymous identity 60 requests an hour and no GraphQL."""
+    anonymous = background(identity="anonymous@10.0.0.1")
+    probe = await reserve(quota, anonymous, 0)
     await quota.settle(probe, usage(59, limit=60), at(0))
-    assert len(await reserve_all(quota, nobody, 0)) == 5
+    assert len(await reserve_all(quota, anonymous, 0)) == 5
     refused = await refusal(quota, manual(GRAPHQL, identity="anonymous@10.0.0.1"), 0)
     assert refused.reason == "GraphQL needs a credential"
 
@@ -120,7 +120,7 @@ async def test_without_a_credential(quota: Quota) -> None:
 
 
 async def test_points_a_minute_slide(quota: Quota) -> None:
-    """900 requests straddling a minute's boundary are as many as within it: the window slides, it does not tick."""
+    """Limit 900 requests in any 60 s, also across the boundary of two minutes."""
     await report_quota(quota, 5_000)
     sent = 1
     for second in range(50, 70):
@@ -133,8 +133,8 @@ async def test_points_a_minute_slide(quota: Quota) -> None:
     assert since_start(refused.until) == pytest.approx(110.5)
 
 
-async def test_a_304_is_a_request_all_the_same(quota: Quota) -> None:
-    """A 304 costs no primary point but counts in the minute, and so does each repeat inside the transport."""
+async def test_a_304_counts_as_a_request(quota: Quota) -> None:
+    """Count a 304 and each repeat by the transport in the minute; neither costs a primary point."""
     await report_quota(quota, 5_000)
     for _ in range(85):
         each = await reserve(quota, manual(seconds=0), 1)
@@ -144,7 +144,7 @@ async def test_a_304_is_a_request_all_the_same(quota: Quota) -> None:
 
 
 async def test_in_flight_counts_both_resources(quota: Quota) -> None:
-    """REST and GraphQL share 100 places, of which the background leaves some to people and all leave some free."""
+    """Share 100 slots between REST and GraphQL; some are kept for manual requests, and some stay free."""
     await report_quota(quota, 5_000)
     await report_quota(quota, 5_000, resource=GRAPHQL)
     assert len(await reserve_all(quota, background(seconds=0), 1, most=50)) == 50
@@ -153,7 +153,7 @@ async def test_in_flight_counts_both_resources(quota: Quota) -> None:
 
 
 async def test_response_seconds_bound_graphql_and_all(quota: Quota) -> None:
-    """60 seconds of GraphQL answers fill its minute, 90 both; the seconds leave a minute after the answer."""
+    """Limit response seconds to 60 a minute of GraphQL and 90 in all, counted for a minute after the response."""
     await report_quota(quota, 5_000)
     await report_quota(quota, 5_000, resource=GRAPHQL)
     for second in (1, 2, 3, 4, 5):
@@ -167,33 +167,33 @@ async def test_response_seconds_bound_graphql_and_all(quota: Quota) -> None:
 
 
 async def test_the_background_does_not_take_a_minute_at_once(quota: Quota) -> None:
-    """Of the minute's response seconds a third goes in ten seconds, so that a person finds time at any moment."""
+    """Limit background requests to a third of a minute's response seconds in ten seconds."""
     await report_quota(quota, 5_000)
     assert len(await reserve_all(quota, background(seconds=2.0), 0)) == 14
     assert (await refusal(quota, background(seconds=2.0), 0)).reason == "response seconds at once"
 
 
-async def test_a_waiting_person_goes_before_the_background(quota: Quota) -> None:
-    """A place that comes free is the person's who was refused one, not that of the first to ask."""
+async def test_a_refused_manual_request_has_precedence(quota: Quota) -> None:
+    """Give a free slot to the refused manual request, not to the background request that comes first."""
     await report_quota(quota, 5_000)
-    crowd = await reserve_all(quota, manual(seconds=0), 1)
-    assert len(crowd) == 95
+    reservations = await reserve_all(quota, manual(seconds=0), 1)
+    assert len(reservations) == 95
     await refusal(quota, manual(seconds=0), 1)
-    for each in crowd[:20]:
+    for each in reservations[:20]:
         await quota.settle(each, usage(4_900, seconds=0), at(1.1))
     assert (await refusal(quota, background(seconds=0), 1.1)).reason == "a manual request has precedence"
     await reserve(quota, manual(seconds=0), 1.1)
     await reserve(quota, background(seconds=0), 1.1)
 
 
-async def test_pypi_is_asked_with_courtesy(quota: Quota) -> None:
-    """Ten requests at once and twenty a second at most, without any quota to learn first."""
-    crowd = await reserve_all(quota, manual(PYPI), 0)
-    assert len(crowd) == 10
-    for each in crowd:
+async def test_pypi_has_our_own_limits(quota: Quota) -> None:
+    """Grant ten requests at once and twenty a second to the index, without a quota to probe for."""
+    reservations = await reserve_all(quota, manual(PYPI), 0)
+    assert len(reservations) == 10
+    for each in reservations:
         await quota.settle(each, usage(), at(0.1))
-    crowd = await reserve_all(quota, manual(PYPI), 0.2)
-    for each in crowd:
+    reservations = await reserve_all(quota, manual(PYPI), 0.2)
+    for each in reservations:
         await quota.settle(each, usage(), at(0.3))
     assert (await refusal(quota, manual(PYPI), 0.3)).reason == "points a minute"
     await reserve(quota, manual(PYPI), 1.4)
@@ -203,7 +203,7 @@ async def test_pypi_is_asked_with_courtesy(quota: Quota) -> None:
 
 
 async def test_retry_after_holds_the_identity(quota: Quota) -> None:
-    """Told to wait 90 s, neither REST nor GraphQL of the identity is asked; PyPI and other identities are."""
+    """Pause REST and GraphQL of the identity for 90 s; PyPI and other identities are not affected."""
     await report_quota(quota, 5_000)
     each = await reserve(quota, manual(), 1)
     await quota.settle(each, usage(4_999, pause=pause(retry_after=90)), at(1))
@@ -216,7 +216,7 @@ async def test_retry_after_holds_the_identity(quota: Quota) -> None:
 
 
 async def test_an_exhausted_quota_holds_its_resource(quota: Quota) -> None:
-    """A primary limit stops its own resource until the reset, and the other goes on."""
+    """Pause the exhausted resource until its reset; the other resource continues."""
     await report_quota(quota, 5_000)
     each = await reserve(quota, manual(), 1)
     await quota.settle(each, usage(0, pause=pause(reset=HOUR)), at(1))
@@ -241,7 +241,7 @@ async def test_a_limit_with_points_left_holds_its_resource(quota: Quota) -> None
 
 
 async def test_the_back_off_grows_to_an_hour_and_ends_with_a_success(quota: Quota) -> None:
-    """Without a word how long: a minute, doubled each time, an hour at most; a good answer starts from a minute."""
+    """Double an unspecified pause from a minute to an hour; a good response resets it to a minute."""
     await report_quota(quota, 5_000)
     now, pauses = 1.0, []
     for _ in range(8):
@@ -256,8 +256,8 @@ async def test_the_back_off_grows_to_an_hour_and_ends_with_a_success(quota: Quot
     assert since_start((await refusal(quota, manual(), now)).until) == now + 60
 
 
-async def test_requests_told_off_together_are_one_lesson(quota: Quota) -> None:
-    """Ten requests in flight that are all refused make one pause of a minute, not one of an hour."""
+async def test_requests_throttled_together_are_one_failure(quota: Quota) -> None:
+    """Pause for a minute, not for an hour, when ten requests in flight are throttled together."""
     await report_quota(quota, 5_000)
     for each in await reserve_all(quota, manual(), 1, most=10):
         await quota.settle(each, usage(4_000, pause=pause()), at(2))
@@ -267,8 +267,8 @@ async def test_requests_told_off_together_are_one_lesson(quota: Quota) -> None:
 # --- reservations, clocks and estimates ---------------------------------------------------------------------------
 
 
-async def test_a_grant_never_settled_expires_as_spent(quota: Quota) -> None:
-    """A killed worker's points are lost, and its place in flight comes back after 150 s."""
+async def test_an_unsettled_reservation_expires_as_spent(quota: Quota) -> None:
+    """Count an expired reservation as spent and free its slot after 150 s."""
     await report_quota(quota, 100)
     await reserve(quota, manual(points=60), 1)
     await refusal(quota, manual(points=60), 100)
@@ -278,7 +278,7 @@ async def test_a_grant_never_settled_expires_as_spent(quota: Quota) -> None:
 
 
 async def test_workers_clocks_may_differ_a_little(quota: Quota) -> None:
-    """A worker whose clock lags by 4 s neither shortens nor reopens a window."""
+    """Keep every window when a worker whose clock lags by 4 s makes a reservation."""
     await report_quota(quota, 5_000, now=100)
     for each in await reserve_all(quota, manual(seconds=0), 100, most=95):
         await quota.settle(each, usage(4_900, seconds=0), at(100))
@@ -287,7 +287,7 @@ async def test_workers_clocks_may_differ_a_little(quota: Quota) -> None:
 
 
 async def test_a_clock_set_back_does_not_freeze_the_ledger(quota: Quota) -> None:
-    """After a step back of an hour a pause lasts no longer than it was told, and windows keep what they saw."""
+    """Keep the length of a pause and the usage of the windows when the clock is set back by an hour."""
     await report_quota(quota, 5_000, now=0)
     each = await reserve(quota, manual(), 0)
     await quota.settle(each, usage(4_999, pause=pause(retry_after=30)), at(0))
@@ -297,7 +297,7 @@ async def test_a_clock_set_back_does_not_freeze_the_ledger(quota: Quota) -> None
 
 
 async def test_an_upstream_with_another_clock_is_believed_in_its_figures(quota: Quota) -> None:
-    """Told a reset that is long past (our clock runs an hour ahead), the ledger keeps the figure and goes on."""
+    """Keep the reported figure when the reset is long past, because our clock runs an hour ahead."""
     probe = await reserve(quota, manual(), 2 * HOUR)
     await quota.settle(probe, usage(2, reset=HOUR), at(2 * HOUR))
     assert len(await reserve_all(quota, manual(), 2 * HOUR)) == 2
@@ -305,7 +305,7 @@ async def test_an_upstream_with_another_clock_is_believed_in_its_figures(quota: 
 
 
 async def test_capacity_never_blocks_progress(quota: Quota) -> None:
-    """At least one, whatever is spent, unless a pause outlasts the horizon; more with a longer horizon."""
+    """Estimate at least one request unless a pause outlasts the horizon, and more for a longer horizon."""
     minute = timedelta(minutes=1)
     assert await quota.capacity(background(), minute, at(0)) >= 1
     await report_quota(quota, 4_500)
@@ -319,8 +319,8 @@ async def test_capacity_never_blocks_progress(quota: Quota) -> None:
     assert await quota.capacity(manual(GRAPHQL, identity="anonymous"), minute, at(1)) == 0
 
 
-async def test_an_index_that_hung_once_is_soon_planned_for_again(quota: Quota) -> None:
-    """One silence of 30 s leaves a tenth of what is planned; thirty quick answers later a third is back, and more."""
+async def test_the_capacity_recovers_after_a_timeout(quota: Quota) -> None:
+    """Reduce the capacity to a tenth after a timeout of 30 s; a third is back after thirty quick responses."""
     request, minute = background(PYPI, identity="index"), timedelta(minutes=1)
     usual = await quota.capacity(request, minute, at(0))
     await quota.settle(await reserve(quota, request, 0), usage(seconds=30), at(30))
@@ -363,7 +363,7 @@ async def test_a_pause_has_its_cause(quota: Quota, demanded: Pause, cause: Pause
 
 
 async def test_the_longer_pause_has_its_cause(quota: Quota) -> None:
-    """Of an account's and a resource's pause, report the one that ends last."""
+    """Report the later of an account's and a resource's pause."""
     first, second = await reserve(quota, manual(GRAPHQL), 1), await reserve(quota, manual(), 1)
     await quota.settle(first, usage(0, resource=GRAPHQL, pause=pause(reset=HOUR)), at(1))
     await quota.settle(second, usage(pause=pause(retry_after=600, cause=PauseCause.REJECTED)), at(1))
@@ -371,8 +371,8 @@ async def test_the_longer_pause_has_its_cause(quota: Quota) -> None:
     assert (core.pause_cause, graphql.pause_cause) == (PauseCause.REJECTED, PauseCause.QUOTA)
 
 
-async def test_who_is_known_by_another_name_is_left_out(quota: Quota) -> None:
-    """A token asks whose it is and is then its account: people see one quota, until the token itself is used again."""
+async def test_a_forgotten_identity_is_not_listed(quota: Quota) -> None:
+    """List a token's account instead of the token, until the token itself is used again."""
     each = await reserve(quota, manual(GRAPHQL, identity="token:1"), 0)
     await reserve(quota, manual(PYPI, identity="index:host"), 0)
     await quota.settle(each, usage(4_999), at(1))
@@ -384,7 +384,7 @@ async def test_who_is_known_by_another_name_is_left_out(quota: Quota) -> None:
 
 
 async def test_a_swarm_trips_nothing(quota: Quota) -> None:
-    """Thirty workers with wild latencies before a brute-force upstream: no limit is tripped for four minutes."""
+    """Trip no limit in four minutes of thirty workers with random latencies and a brute-force upstream."""
     swarm = Swarm(
         quota,
         Upstream(),

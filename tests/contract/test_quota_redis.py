@@ -1,4 +1,4 @@
-"""What only the shared ledger can show: exact counts under contention, lost data, outages, likeness to memory."""
+"""Properties of the shared ledger alone: exact counts under contention, lost data, outages, stored keys."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import asyncio
 import logging
 import multiprocessing
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from redis.asyncio import Redis
 
-from fetcher.quota import Limits, MemoryQuota, PauseCause, QuotaRequest, Reservation
+from fetcher.quota import Limits, PauseCause, Reservation, RetryAt
 from fetcher.quota.redis import PREFIX, RedisQuota
 from tests.unit.quota.builders import (
-    GRAPHQL,
     HOUR,
     at,
     background,
@@ -29,7 +29,6 @@ from tests.unit.quota.builders import (
     reserve_all,
     usage,
 )
-from tests.unit.quota.histories import Event, Settle, histories, ms
 
 FIVE_PLACES = replace(Limits(), in_flight=5, headroom=1.0, background=1.0)
 
@@ -44,7 +43,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 
 async def test_a_hundred_tasks_find_exactly_five_places(redis: Redis, redis_url: str) -> None:
-    """A hundred tasks on ten connections ask at once where five may: exactly five are granted."""
+    """Grant exactly five of a hundred tasks on ten connections that reserve at once."""
     await report_quota(RedisQuota(redis, FIVE_PLACES), 5_000)
     clients = [Redis.from_url(redis_url) for _ in range(10)]
     quotas = [RedisQuota(client, FIVE_PLACES) for client in clients]
@@ -65,7 +64,7 @@ def _grants_of_one_process(url: str, start: Any, found: Any) -> None:
 
 
 async def test_four_processes_find_exactly_five_places(redis: Redis, redis_url: str) -> None:
-    """A hundred requests of four processes that start together: exactly five are granted in all."""
+    """Grant exactly five of a hundred requests by four processes that start together."""
     await report_quota(RedisQuota(redis, FIVE_PLACES), 5_000)
     context = multiprocessing.get_context("spawn")
     start, found = context.Barrier(4), context.Queue()
@@ -78,55 +77,66 @@ async def test_four_processes_find_exactly_five_places(redis: Redis, redis_url: 
     assert sum(counts) == 5
 
 
-# --- likeness -----------------------------------------------------------------------------------------------------
+def _reserve_in_thread(url: str, start: Barrier) -> bool:
+    async def one() -> bool:
+        async with Redis.from_url(url) as client:
+            await client.ping()
+            start.wait()
+            return isinstance(await RedisQuota(client, FIVE_PLACES).reserve(manual(), at(1)), Reservation)
+
+    return asyncio.run(one())
 
 
-def test_lua_and_python_say_the_same(redis_url: str) -> None:
-    """Whatever is reserved, settled and waited for, both keepers give the same verdicts, estimates and standings."""
-    with asyncio.Runner() as runner:
-        client = Redis.from_url(redis_url)
-
-        @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
-        @given(histories())
-        def same(history: list[Event]) -> None:
-            runner.run(_both(client, history))
-
-        same()
-        runner.run(client.aclose())
+async def test_a_hundred_threads_find_exactly_five_places(redis: Redis, redis_url: str) -> None:
+    """Reserve exactly five requests of a hundred threads, each with an event loop and a connection of its own."""
+    await report_quota(RedisQuota(redis, FIVE_PLACES), 5_000)
+    start = Barrier(100)
+    with ThreadPoolExecutor(100) as threads:
+        calls = [threads.submit(_reserve_in_thread, redis_url, start) for _ in range(100)]
+        found = [await asyncio.wrap_future(call) for call in calls]
+    assert sum(found) == 5
 
 
-async def _both(client: Redis, history: list[Event]) -> None:
-    await client.flushall()
-    memory, redis = MemoryQuota(Limits()), RedisQuota(client, Limits())
-    reservations: list[tuple[Reservation, Reservation]] = []
-    now = at(0)
-    for step in history:
-        match step:
-            case int():
-                now += ms(step)
-            case QuotaRequest():
-                one, other = await memory.reserve(step, now), await redis.reserve(step, now)
-                if isinstance(one, Reservation) and isinstance(other, Reservation):
-                    assert one.at == other.at
-                    reservations.append((one, other))
-                else:
-                    assert one == other, (one, other)
-            case Settle():
-                if reservations:
-                    first, second = reservations.pop(step.which % len(reservations))
-                    await memory.settle(first, step.usage(), now)
-                    await redis.settle(second, step.usage(), now)
-    assert await memory.quota_status(now) == await redis.quota_status(now)
-    for request in (background(), manual(GRAPHQL)):
-        horizon = timedelta(minutes=3)
-        assert await memory.capacity(request, horizon, now) == await redis.capacity(request, horizon, now)
+async def test_too_many_conflicts_refuse_the_request(redis: Redis, redis_url: str) -> None:
+    """Refuse a request whose commits conflict too often; what is reserved is what the ledger holds."""
+    await report_quota(RedisQuota(redis, Limits()), 5_000)
+    clients = [Redis.from_url(redis_url) for _ in range(20)]
+    await asyncio.gather(*(client.ping() for client in clients))
+    quotas = [RedisQuota(client, Limits(), attempts=1) for client in clients]
+    found = await asyncio.gather(*(quota.reserve(manual(), at(1)) for quota in quotas))
+    reserved = sum(isinstance(each, Reservation) for each in found)
+    reasons = {each.reason for each in found if isinstance(each, RetryAt)}
+    assert reasons == {"the quota ledger does not answer (TooManyConflicts)"}
+    assert 1 <= reserved == (await RedisQuota(redis, Limits()).quota_status(at(1)))[0].in_flight
+    await asyncio.gather(*(client.aclose() for client in clients))
+
+
+async def test_calls_that_wait_for_each_other_are_committed_together(redis: Redis) -> None:
+    """Commit the calls of one process that arrive during a commit as one value, and give each its own result."""
+    quota = RedisQuota(redis, FIVE_PLACES)
+    await report_quota(quota, 5_000)
+    commits = quota.commits
+    found = await asyncio.gather(*(quota.reserve(manual(), at(1)) for _ in range(50)))
+    assert sum(isinstance(each, Reservation) for each in found) == 5
+    assert quota.commits - commits <= 2
+
+
+async def test_a_cancelled_call_does_not_hold_up_the_others(redis: Redis) -> None:
+    """Drop a call that is cancelled while it waits, and commit the others."""
+    quota = RedisQuota(redis, FIVE_PLACES)
+    await report_quota(quota, 5_000)
+    calls = [asyncio.create_task(quota.reserve(manual(), at(1))) for _ in range(4)]
+    await asyncio.sleep(0)
+    calls[2].cancel()
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert [isinstance(each, Reservation) for each in found] == [True, True, False, True]
 
 
 # --- lost data ----------------------------------------------------------------------------------------------------
 
 
 async def test_a_lost_ledger_starts_with_one_request_at_a_time(redis: Redis) -> None:
-    """After FLUSHALL a worker that remembers the old ledger keeps everybody to one request at a time for a minute."""
+    """Limit every worker to one request at a time for a minute, once one of them knows of a lost ledger."""
     quota, newcomer = RedisQuota(redis, Limits()), RedisQuota(redis, Limits())
     await report_quota(quota, 4_000)
     reservations = await reserve_all(quota, manual(), 1, most=20)
@@ -140,7 +150,7 @@ async def test_a_lost_ledger_starts_with_one_request_at_a_time(redis: Redis) -> 
 
 
 async def test_a_pause_survives_the_loss_of_redis_data(redis: Redis) -> None:
-    """Told to wait, a worker waits even when the ledger has forgotten it."""
+    """Keep a pause and its cause when Redis has lost the ledger."""
     quota = RedisQuota(redis, Limits())
     await report_quota(quota, 4_000)
     rejected = pause(retry_after=60, cause=PauseCause.REJECTED)
@@ -152,7 +162,7 @@ async def test_a_pause_survives_the_loss_of_redis_data(redis: Redis) -> None:
 
 
 async def test_an_exhausted_quota_survives_the_loss_of_redis_data(redis: Redis) -> None:
-    """Told that nothing is left until the reset, a worker does not probe when the ledger has forgotten it."""
+    """Send no probe when Redis has lost the ledger of an exhausted quota."""
     quota = RedisQuota(redis, Limits())
     await report_quota(quota, 0)
     await refusal(quota, manual(), 1)
@@ -160,8 +170,8 @@ async def test_an_exhausted_quota_survives_the_loss_of_redis_data(redis: Redis) 
     assert (await refusal(quota, manual(), 30)).until == at(HOUR + 2)
 
 
-async def test_a_flushed_script_cache_is_no_fault(redis: Redis) -> None:
-    """NOSCRIPT, as after a restart, loads the script anew."""
+async def test_a_flushed_script_cache_is_reloaded(redis: Redis) -> None:
+    """Load the script again after NOSCRIPT, as after a restart."""
     quota = RedisQuota(redis, Limits())
     await report_quota(quota, 4_000)
     await redis.script_flush()
@@ -172,7 +182,7 @@ async def test_a_flushed_script_cache_is_no_fault(redis: Redis) -> None:
 
 
 class _Cut:
-    """A proxy before Redis that can be cut or made silent, as a network can."""
+    """A proxy in front of Redis that can be cut or made silent, as a network can."""
 
     def __init__(self, target: str) -> None:
         self.host, self.port = target.split("//")[1].split("/", maxsplit=1)[0].split(":")
@@ -215,10 +225,10 @@ class _Cut:
             writer.close()
 
 
-async def test_without_redis_everybody_waits_and_bills_are_owed(
+async def test_without_redis_requests_are_refused_and_usages_kept(
     redis_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While Redis is away nothing is granted; what was told meanwhile counts as soon as it is back."""
+    """Refuse every request while Redis is unavailable, and settle the usages once it is back."""
     async with _Cut(redis_url) as line, Redis.from_url(line.url) as client:
         quota = RedisQuota(client, Limits())
         await report_quota(quota, 4_000)
@@ -236,8 +246,8 @@ async def test_without_redis_everybody_waits_and_bills_are_owed(
         assert (await quota.quota_status(at(10)))[0].in_flight == 0
 
 
-async def test_a_silent_redis_is_not_waited_for(unused_port_server: str) -> None:
-    """A server that accepts and never answers costs the patience set, then the answer is to wait."""
+async def test_a_silent_redis_times_out(unused_port_server: str) -> None:
+    """Refuse a request after the timeout when a server accepts connections and never responds."""
     async with Redis.from_url(unused_port_server) as client:
         quota = RedisQuota(client, Limits(), timeout=timedelta(milliseconds=50))
         assert "does not answer" in (await refusal(quota, manual(), 0)).reason
@@ -258,8 +268,8 @@ async def unused_port_server() -> AsyncIterator[str]:
     await server.wait_closed()
 
 
-async def test_a_full_redis_grants_nothing(redis: Redis) -> None:
-    """Out of memory with noeviction, the ledger cannot write what it grants, and so grants nothing."""
+async def test_a_full_redis_refuses_every_request(redis: Redis) -> None:
+    """Refuse every request when Redis is out of memory with noeviction."""
     quota = RedisQuota(redis, Limits())
     await report_quota(quota, 4_000)
     await redis.config_set("maxmemory", "1")
@@ -275,7 +285,7 @@ async def test_a_full_redis_grants_nothing(redis: Redis) -> None:
 
 
 async def test_every_key_ends_and_none_grows(redis: Redis) -> None:
-    """Each key has a time to live, an account's keys share a hash tag, and a busy hour leaves a few kilobytes."""
+    """Store two keys that expire, a few kilobytes each after a busy hour."""
     quota = RedisQuota(redis, Limits())
     await report_quota(quota, 5_000)
     for second in range(1, 900):
@@ -289,7 +299,7 @@ async def test_every_key_ends_and_none_grows(redis: Redis) -> None:
 
 
 async def test_the_client_may_decode(redis_url: str) -> None:
-    """A client with ``decode_responses`` serves as well."""
+    """Work with a client that has ``decode_responses``."""
     async with Redis.from_url(redis_url, decode_responses=True) as client:
         quota = RedisQuota(client, Limits())
         await report_quota(quota, 4_000)

@@ -1,4 +1,4 @@
-"""Claims, leases and loading, over SQLite and PostgreSQL alike."""
+"""Claims, leases and loading, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.stores import DAY, HOST, HOUR, LEASE, NOW, Catalogue, answered, faile
 
 
 def test_is_a_store(store: SqlStore) -> None:
-    """The adapter has every method of the port, as mypy checks on this line."""
+    """The adapter has every method of the port, which mypy checks on this line."""
     port: Store = store
     assert port.due_ids(None, None) == []
 
@@ -41,7 +41,7 @@ def test_claim_takes_the_longest_due_first(catalogue: Catalogue) -> None:
 
 
 def test_claim_finds_nothing_that_is_not_due(catalogue: Catalogue) -> None:
-    """A package due in an hour is not claimed now; nor are sources without a due time; nor no sources, nor no room."""
+    """Packages due in an hour, sources without a due time, no sources and a limit of zero give no claim."""
     catalogue.add("a", now=NOW + HOUR)
     assert catalogue.store.claim([Source.GITHUB], 10, NOW, LEASE) is None
     assert catalogue.store.claim(DETAIL_SOURCES, 10, NOW + DAY, LEASE) is None
@@ -50,7 +50,7 @@ def test_claim_finds_nothing_that_is_not_due(catalogue: Catalogue) -> None:
 
 
 def test_claim_is_by_package(catalogue: Catalogue) -> None:
-    """A limit of one package takes all the due sources of that package that were asked for, and no others."""
+    """A limit of one package takes all requested due sources of that package, and no others."""
     catalogue.add("a", "b", project=True)
     claim = catalogue.claim(Source.GITHUB, Source.PYPI, limit=1)
     (target,) = catalogue.store.load(claim)
@@ -59,7 +59,7 @@ def test_claim_is_by_package(catalogue: Catalogue) -> None:
 
 
 def test_claim_orders_packages_over_all_sources(catalogue: Catalogue) -> None:
-    """A package that is due longest by its second source comes before one due by the first source."""
+    """A package due longest by its second source comes before one due by the first source."""
     a, b = catalogue.add("a", "b", project=True)
     catalogue.answer(b, Source.PYPI, due_at=NOW - 2 * DAY)
     catalogue.answer(a, Source.GITHUB, stats(), due_at=NOW - DAY)
@@ -67,7 +67,7 @@ def test_claim_orders_packages_over_all_sources(catalogue: Catalogue) -> None:
 
 
 def test_an_expired_lease_can_be_claimed_again(catalogue: Catalogue) -> None:
-    """What a dead worker held is claimed by the next one once the lease is over, even if nobody expired it."""
+    """The next worker claims a dead worker's packages once the lease has expired, even without ``expire_leases``."""
     catalogue.add("a")
     dead = catalogue.claim(Source.GITHUB)
     assert catalogue.store.claim([Source.GITHUB], 1, NOW + LEASE / 2, LEASE) is None
@@ -77,7 +77,7 @@ def test_an_expired_lease_can_be_claimed_again(catalogue: Catalogue) -> None:
 
 
 def test_claim_packages_takes_leases_over(catalogue: Catalogue) -> None:
-    """A person's refresh gets its packages now: not due, leased by another, in the order asked, but for unknown ids."""
+    """A manual refresh claims known packages in the requested order, even if not due or leased by another worker."""
     a, b = catalogue.add("a", "b")
     background = catalogue.claim(Source.GITHUB)
     manual = catalogue.store.claim_packages([b, 4_000, a], REPOSITORY_SOURCES, NOW, LEASE)
@@ -89,7 +89,7 @@ def test_claim_packages_takes_leases_over(catalogue: Catalogue) -> None:
 
 
 def test_release_gives_back_as_due_as_it_was(catalogue: Catalogue) -> None:
-    """Released rows keep their due time and can be claimed at once; releasing twice gives back nothing."""
+    """Released rows keep their due time and can be claimed at once; a second release changes no row."""
     catalogue.add("a", "b", project=True)
     claim = catalogue.claim(Source.GITHUB, Source.PYPI)
     assert catalogue.store.leased([Source.GITHUB, Source.PYPI], NOW) == 2
@@ -100,7 +100,7 @@ def test_release_gives_back_as_due_as_it_was(catalogue: Catalogue) -> None:
 
 
 def test_expire_leases_ends_only_those_that_are_over(catalogue: Catalogue) -> None:
-    """Of two leases the older is ended; how many packages are leased goes by the same moment."""
+    """Of two leases only the expired one is ended; the count of leased packages uses the same time."""
     catalogue.add("a", "b")
     catalogue.claim(Source.GITHUB, limit=1)
     catalogue.claim(Source.GITHUB, limit=1, now=NOW + LEASE / 2)
@@ -111,7 +111,7 @@ def test_expire_leases_ends_only_those_that_are_over(catalogue: Catalogue) -> No
 
 
 def test_load_brings_what_deciding_needs(catalogue: Catalogue) -> None:
-    """A target tells where the repository was last seen, its ids, its head, the project and every source's state."""
+    """A target has the repository's last seen name, its ids and head, the project and every source's state."""
     (a,) = catalogue.add("a", project=True)
     seen = stats(full_name="new/name", node_id="R_9", database_id=9)
     validators = Validators('"etag"', None, "token")
@@ -129,7 +129,7 @@ def test_load_brings_what_deciding_needs(catalogue: Catalogue) -> None:
 
 
 def test_load_gives_the_lists_when_asked_to(catalogue: Catalogue) -> None:
-    """Contributors and commits a day come only with ``details``, exactly as they were recorded."""
+    """Contributors and daily commits are loaded only with ``details``, exactly as recorded."""
     (a,) = catalogue.add("a")
     people = Contributors((Contribution("ann", 5), Contribution("böb", 1)))
     days = CommitDays((NOW - 400 * DAY).date(), (0, 3, 0, 1000) + (0,) * 367)
@@ -141,7 +141,7 @@ def test_load_gives_the_lists_when_asked_to(catalogue: Catalogue) -> None:
 
 
 def test_a_target_without_a_claim(catalogue: Catalogue) -> None:
-    """It is what a claim of all sources loads, and nobody holds anything for it."""
+    """The target equals that of a claim of all sources, without a lease."""
     (a,) = catalogue.add("a", project=True)
     catalogue.store.record([answered(a, Source.GITHUB, stats()), answered(a, Source.CONTRIBUTORS, Contributors(()))])
     target = catalogue.store.target(a)
@@ -155,7 +155,7 @@ def test_a_target_without_a_claim(catalogue: Catalogue) -> None:
 
 
 def test_due_ids(catalogue: Catalogue) -> None:
-    """All packages, those that have a source, those of which any source is due, or one of the given ones."""
+    """Ids are those of all packages, those with a given source, those with any source due, or with a given one due."""
     a, b = catalogue.add("a", "b", project=True)
     (c,) = catalogue.add("c", repo_url=None)
     catalogue.answer(a, Source.GITHUB, due_at=NOW + DAY)
@@ -167,7 +167,7 @@ def test_due_ids(catalogue: Catalogue) -> None:
 
 
 def test_figures_say_how_each_source_stands(catalogue: Catalogue) -> None:
-    """Packages, answered, due, leased, failing, the oldest answer and the next due time of each source."""
+    """Each source has counts of packages, responses, due, leased and failing, its oldest response and next due time."""
     a, b, c = catalogue.add("a", "b", "c")
     catalogue.answer(a, Source.GITHUB, observed_at=NOW - DAY, due_at=NOW + HOUR)
     catalogue.store.record([failed(b, Source.GITHUB, due_at=NOW + 2 * HOUR)])
@@ -181,7 +181,7 @@ def test_figures_say_how_each_source_stands(catalogue: Catalogue) -> None:
 
 
 def test_failures_are_listed_until_an_answer(catalogue: Catalogue) -> None:
-    """Failing sources and gone ones are listed by slug with their state; an answer takes them off."""
+    """Failing and gone sources are listed by slug with their state, until a successful response."""
     a, b = catalogue.add("b", "a", project=True)
     catalogue.store.record([failed(a, Source.PYPI, "gone", failures=3), failed(b, Source.GITHUB, message="502")])
     rows = catalogue.store.failures()
@@ -196,7 +196,7 @@ def test_failures_are_listed_until_an_answer(catalogue: Catalogue) -> None:
 
 
 def test_markers(store: SqlStore) -> None:
-    """An unknown marker says nothing; a saved one is read back, and saved again it is replaced."""
+    """An unknown marker is empty; a saved one is read back, and saved again it is replaced."""
     assert store.marker("root") == Marker("root")
     marker = Marker("root", NOW, NOW + DAY, Validators("e", "m", "c"), "fetched", "fine")
     store.save_marker(marker)
@@ -206,7 +206,7 @@ def test_markers(store: SqlStore) -> None:
 
 
 def test_package_ids_and_unknown_slugs(catalogue: Catalogue) -> None:
-    """Only known slugs have ids, and an unknown one has no package, no history."""
+    """Only known slugs have ids; an unknown one has no package and no history."""
     (a,) = catalogue.add("a")
     assert catalogue.store.package_ids(["a", "nobody"]) == {"a": a}
     assert catalogue.store.package("nobody") is None
@@ -214,7 +214,7 @@ def test_package_ids_and_unknown_slugs(catalogue: Catalogue) -> None:
 
 
 def test_a_database_that_is_not_migrated_says_so(empty_url: str) -> None:
-    """Every method of a store without tables ends in one line that names the remedy."""
+    """Every method of a store without tables raises a one-line error that names the remedy."""
     engine = open_engine(empty_url)
     store = store_on(engine)
     with pytest.raises(StoreError, match=r"is not migrated\. Run `fetcher db upgrade`"):

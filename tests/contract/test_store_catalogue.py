@@ -1,4 +1,4 @@
-"""Importing what editors say, over SQLite and PostgreSQL alike."""
+"""Import of editors' entries, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def counted(result: Imported) -> tuple[int, int, int]:
 
 
 def loose(slug: str, **fields: object) -> CatalogueEntry:
-    """An entry as of a CSV line or an address: not all is stated, the slug is made up."""
+    """Return an incomplete entry, as from a CSV line or an address, with a derived slug."""
     return entry(slug, **{"complete": False, **fields})
 
 
 def test_a_document_is_kept_as_it_is(catalogue: Catalogue) -> None:
-    """Every editor's field, unknown keys in their order, and the worker's fields come back equal."""
+    """Editors' fields, unknown keys in their order, and the worker's fields are read back equal."""
     assert counted(imported(catalogue, DOCUMENT)) == (1, 0, 0)
     found = catalogue.get("django-x")
     assert found.entry == replace(DOCUMENT, observed=None)
@@ -74,8 +74,7 @@ def test_a_document_is_kept_as_it_is(catalogue: Catalogue) -> None:
 
 
 def test_what_is_stored_already_is_only_read(catalogue: Catalogue, engine: Engine) -> None:
-    """A batch that changes nothing takes no lock and writes nothing, so that going over it again is cheap; one word
-    that differs is written."""
+    """A batch without changes takes no lock and writes nothing; one with a changed value is written."""
     entries = [DOCUMENT, entry("b"), loose("c", repo_url="https://github.com/other/c")]
     imported(catalogue, *entries)
     said: list[str] = []
@@ -88,7 +87,7 @@ def test_what_is_stored_already_is_only_read(catalogue: Catalogue, engine: Engin
 
 
 def test_importing_twice_changes_nothing(catalogue: Catalogue) -> None:
-    """The second time every entry is counted as unchanged, whatever its kind, in one batch or in two."""
+    """The second import counts entries of every kind as unchanged, in one batch or in two."""
     entries = [DOCUMENT, entry("b"), loose("c", repo_url="https://github.com/other/c"), entry("d", repo_url="ftp://x")]
     assert counted(imported(catalogue, *entries)) == (4, 0, 0)
     before = [catalogue.get(slug) for slug in ("django-x", "b", "c", "d")]
@@ -97,7 +96,7 @@ def test_importing_twice_changes_nothing(catalogue: Catalogue) -> None:
 
 
 def test_new_packages_are_due(catalogue: Catalogue) -> None:
-    """The repository and the project are due at once; contributors and commits wait for the repository's answer."""
+    """The repository and the project are due at once; contributors and commits follow the repository's response."""
     catalogue.add("a", project=True)
     assert catalogue.get("a").states == {
         Source.GITHUB: SourceState(Source.GITHUB, due_at=NOW, due_reason=DueReason.FIRST),
@@ -108,7 +107,7 @@ def test_new_packages_are_due(catalogue: Catalogue) -> None:
 
 
 def test_unsupported_addresses_are_stored_and_reported(catalogue: Catalogue) -> None:
-    """An address of another host is kept, named with its reason, and has nothing to fetch."""
+    """An address on another host is stored, reported with its reason, and has no source to fetch."""
     address = "https://elsewhere.example/o/n"
     result = imported(catalogue, entry("a", repo_url=address, pypi_url="no project"))
     assert result.unsupported == (("a", "not a supported host"), ("a", "not a project"))
@@ -127,7 +126,7 @@ def test_matching_by_id_is_a_rename(catalogue: Catalogue) -> None:
 
 
 def test_editors_may_swap_slugs(catalogue: Catalogue) -> None:
-    """Slugs that move between packages of one import end where the documents say, whatever the order."""
+    """Slugs that move between packages of one import end as the documents state, in any order."""
     imported(catalogue, entry("a", id=1), entry("b", id=2))
     result = imported(catalogue, entry("c", id=2), entry("b", id=1), entry("a", id=2))
     assert result.rejected == ()
@@ -135,9 +134,9 @@ def test_editors_may_swap_slugs(catalogue: Catalogue) -> None:
 
 
 def test_bad_entries_are_named_and_the_others_stored(catalogue: Catalogue) -> None:
-    """A slug of another id, an empty slug, an id out of range, a time without a zone, no JSON: one line each."""
+    """A taken or empty slug, an id out of range, a naive time and non-JSON values are rejected with one line each."""
     imported(catalogue, entry("taken", id=1))
-    naive = datetime(2026, 1, 1)  # noqa: DTZ001  (what this is about)
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001  (under test)
     result = imported(
         catalogue,
         entry("good"),
@@ -159,7 +158,7 @@ def test_bad_entries_are_named_and_the_others_stored(catalogue: Catalogue) -> No
 
 
 def test_one_value_that_the_database_refuses(catalogue: Catalogue) -> None:
-    """Where only the database can tell, the batch is halved until the one bad entry is alone."""
+    """If only the database detects a bad value, the batch is halved until the bad entry is alone."""
     huge = DocumentValues(repo_watchers=2**80, last_fetched=NOW)
     entries = [entry(f"p{n}") for n in range(20)]
     entries[13] = replace(entries[13], observed=huge)
@@ -168,7 +167,7 @@ def test_one_value_that_the_database_refuses(catalogue: Catalogue) -> None:
 
 
 def test_a_loose_entry_is_the_package_of_its_repository(catalogue: Catalogue) -> None:
-    """An address finds its package by the repository, however spelt, fills what it states and renames nothing."""
+    """An address in any spelling finds its repository's package, fills its stated fields and renames nothing."""
     imported(catalogue, DOCUMENT)
     address = loose("other", repo_url=f"https://{HOST}/OWNER/Django-X", title="made up", documentation_url="https://d")
     assert counted(imported(catalogue, address)) == (0, 1, 0)
@@ -181,14 +180,14 @@ def test_a_loose_entry_is_the_package_of_its_repository(catalogue: Catalogue) ->
 
 
 def test_a_loose_entry_without_repository_goes_by_project(catalogue: Catalogue) -> None:
-    """A bare project is the package of that project."""
+    """A project without a repository is matched with the package of that project."""
     imported(catalogue, DOCUMENT)
     assert counted(imported(catalogue, loose("x", repo_url=None, pypi_url="Django-X"))) == (0, 1, 0)
     assert catalogue.store.package("x") is None
 
 
 def test_two_projects_of_one_repository(catalogue: Catalogue) -> None:
-    """Lines of one repository with different projects are different packages, each found again the next time."""
+    """Lines of one repository with different projects are different packages, and both are found again."""
     lines = [loose("mono", pypi_url="one"), loose("mono", pypi_url="two")]
     assert counted(imported(catalogue, *lines)) == (2, 0, 0)
     assert counted(imported(catalogue, *reversed(lines))) == (0, 0, 2)
@@ -196,7 +195,7 @@ def test_two_projects_of_one_repository(catalogue: Catalogue) -> None:
 
 
 def test_made_up_slugs_are_made_unique(catalogue: Catalogue) -> None:
-    """A taken slug becomes owner-name, then owner-name-2, and a document may still come with any id."""
+    """A taken slug becomes owner-name, then owner-name-2, and a later document may still have any id."""
     catalogue.add("name", "me-name")
     result = imported(catalogue, loose("name", repo_url=f"https://{HOST}/Me/Name"))
     assert counted(result) == (1, 0, 0)
@@ -206,7 +205,7 @@ def test_made_up_slugs_are_made_unique(catalogue: Catalogue) -> None:
 
 
 def test_another_repository_starts_afresh(catalogue: Catalogue) -> None:
-    """Ids, head, revision and validators are forgotten and it is due now; what is shown stays until it answers."""
+    """Another repository is due now, without ids, head, revision or validators; displayed values stay meanwhile."""
     (a,) = catalogue.add("a", project=True)
     people = Contributors((Contribution("ann", 2),))
     days = CommitDays(NOW.date(), (1, 2))
@@ -232,7 +231,7 @@ def test_another_repository_starts_afresh(catalogue: Catalogue) -> None:
 
 
 def test_an_answer_about_the_old_repository_comes_too_late(catalogue: Catalogue) -> None:
-    """A worker that loaded the old address and asked after the change brings nothing; who claims anew does."""
+    """A worker that loaded the old address records no values after the change; a new claim does."""
     (a,) = catalogue.add("a")
     old = catalogue.claim(Source.GITHUB)
     catalogue.add("a", repo_url=f"https://{HOST}/else/where", now=NOW + timedelta(seconds=1))
@@ -245,7 +244,7 @@ def test_an_answer_about_the_old_repository_comes_too_late(catalogue: Catalogue)
 
 
 def test_following_a_rename_is_no_other_repository(catalogue: Catalogue) -> None:
-    """An editor who writes where the repository was seen to have moved costs no fresh start."""
+    """An editor's change to the repository's last seen name does not reset the sources."""
     (a,) = catalogue.add("a")
     catalogue.answer(a, Source.GITHUB, stats(full_name="Moved/Here"), revision="abc")
     catalogue.add("a", repo_url=f"https://{HOST}/moved/here")
@@ -254,7 +253,7 @@ def test_following_a_rename_is_no_other_repository(catalogue: Catalogue) -> None
 
 
 def test_another_project_starts_afresh(catalogue: Catalogue) -> None:
-    """The project's state is new and due; the repository's is untouched; the version shown stays."""
+    """The project's state is new and due; the repository's state and the displayed version stay."""
     (a,) = catalogue.add("a", project=True)
     catalogue.store.record(
         [answered(a, Source.PYPI, versions("1.0"), revision="7"), answered(a, Source.GITHUB, stats())]
@@ -267,7 +266,7 @@ def test_another_project_starts_afresh(catalogue: Catalogue) -> None:
 
 
 def test_an_address_that_goes_takes_its_sources(catalogue: Catalogue) -> None:
-    """Without a repository nothing of it is asked or waited for; with one again it starts anew."""
+    """Without a repository its sources are removed and not waited for; with one again they are new."""
     (a,) = catalogue.add("a", project=True)
     catalogue.add("a", pypi_url="a", repo_url=None)
     assert set(catalogue.get("a").states) == {Source.PYPI}
@@ -279,7 +278,7 @@ def test_an_address_that_goes_takes_its_sources(catalogue: Catalogue) -> None:
 
 @pytest.mark.parametrize(("age", "taken"), [(-HOUR, False), (timedelta(0), False), (HOUR, True)])
 def test_a_document_is_taken_only_if_it_is_newer(catalogue: Catalogue, age: timedelta, *, taken: bool) -> None:
-    """Over answers only a document that was fetched later than the store's last refresh counts."""
+    """Only a document fetched after the store's last refresh replaces responses."""
     (a,) = catalogue.add("a", project=True)
     for source in Source:
         catalogue.answer(a, source, stats() if source is Source.GITHUB else None)
@@ -291,7 +290,7 @@ def test_a_document_is_taken_only_if_it_is_newer(catalogue: Catalogue, age: time
 
 
 def test_a_document_never_replaces_answers_of_unknown_age(catalogue: Catalogue) -> None:
-    """While not every source has answered there is no last refresh; a document changes no answer then."""
+    """Until every source has responded there is no last refresh, and a document replaces no response."""
     (a,) = catalogue.add("a", project=True)
     catalogue.answer(a, Source.GITHUB, stats())
     catalogue.add("a", project=True, observed=DocumentValues(repo_watchers=99, last_fetched=NOW + DAY))
@@ -299,14 +298,14 @@ def test_a_document_never_replaces_answers_of_unknown_age(catalogue: Catalogue) 
 
 
 def test_imported_contributors_have_no_counts(catalogue: Catalogue) -> None:
-    """A document's participants are shown, and count zero commits where refreshing decides by them."""
+    """A document's participants are displayed, and count zero commits in refresh decisions."""
     imported(catalogue, DOCUMENT)
     (target,) = catalogue.store.load(catalogue.claim(Source.GITHUB), details=True)
     assert target.contributors == Contributors((Contribution("ann", 0), Contribution("bob", 0)))
 
 
 def test_a_large_import_is_many_transactions(catalogue: Catalogue) -> None:
-    """More entries than a batch holds are all stored, each with its place in the report."""
+    """More entries than fit one batch are all stored, each with its index in the report."""
     entries = [entry(f"p{n}", id=n) for n in range(1, 2_402)]
     entries[2_200] = entry(" ")
     result = imported(catalogue, *entries)
@@ -315,7 +314,7 @@ def test_a_large_import_is_many_transactions(catalogue: Catalogue) -> None:
 
 
 def test_a_package_that_the_directory_gives_an_id(catalogue: Catalogue) -> None:
-    """Added by its address, then listed by the directory: one package, with its id, and all that was known of it."""
+    """A package added by address and then listed by the directory takes the directory's id and keeps its data."""
     assert imported(catalogue, loose("lesscpy")).added == 1
     own = catalogue.get("lesscpy").entry.id
     assert own is not None
@@ -337,7 +336,7 @@ def test_a_package_that_the_directory_gives_an_id(catalogue: Catalogue) -> None:
 
 
 def test_another_package_under_the_slug_stays(catalogue: Catalogue) -> None:
-    """An id of our own is given up for the same repository only."""
+    """An id assigned by the store is replaced for the same repository only."""
     imported(catalogue, loose("a"))
     result = imported(catalogue, entry("a", id=5, repo_url=f"https://{HOST}/another/a"))
     assert len(result.rejected) == 1

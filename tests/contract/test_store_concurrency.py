@@ -1,4 +1,4 @@
-"""Many workers on one store: nobody is given what another has, nothing deadlocks, nothing is lost."""
+"""Many workers on one store: no row is claimed twice, nothing deadlocks, nothing is lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ THREADS = 20
 
 
 def test_no_row_is_given_twice(catalogue: Catalogue, engine: Engine) -> None:
-    """Twenty threads claim at once until nothing is left: every package comes up exactly once."""
+    """Twenty threads claim until nothing is left: every package is claimed exactly once."""
     ids = catalogue.add(*(f"p{n}" for n in range(600)))
     barrier = Barrier(THREADS)
 
@@ -37,7 +37,7 @@ def test_no_row_is_given_twice(catalogue: Catalogue, engine: Engine) -> None:
 
 
 def test_everything_at_once(catalogue: Catalogue, engine: Engine) -> None:
-    """Claims, take-overs, records in any order, imports and expiry side by side: no error, and all ends answered."""
+    """Concurrent claims, take-overs, records, imports and expiry raise no error and leave every source fetched."""
     slugs = [f"p{n}" for n in range(40)]
     ids = catalogue.add(*slugs, project=True)
 
@@ -66,7 +66,7 @@ def test_everything_at_once(catalogue: Catalogue, engine: Engine) -> None:
 
 
 def test_sources_of_one_package_answered_at_once(catalogue: Catalogue, engine: Engine) -> None:
-    """Two workers that record the last two sources at the same moment do not both miss that all have answered."""
+    """Two workers that record the last two sources at the same time advance ``last_fetched``."""
     for round_ in range(10):
         (a,) = catalogue.add(f"a{round_}", project=True, repo_url=f"https://github.com/o/a{round_}")
         catalogue.store.record([answered(a, source) for source in (Source.CONTRIBUTORS, Source.COMMITS)])
@@ -83,7 +83,7 @@ def test_sources_of_one_package_answered_at_once(catalogue: Catalogue, engine: E
 
 
 def _rest(store: SqlStore) -> list[int]:
-    """What was passed over while another claimer had it in hand, and gave it up."""
+    """Claim the remaining rows, which were skipped while another claim had them locked."""
     taken: list[int] = []
     while (claim := store.claim([Source.GITHUB], 100, NOW, LEASE)) is not None:
         taken += claim.package_ids

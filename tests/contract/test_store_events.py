@@ -1,4 +1,4 @@
-"""The timeline: a line where something turned, and nothing at all where everything is as it was."""
+"""The timeline: a row for each change of outcome or values, and none without a change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, stats, ver
 
 @pytest.fixture
 def written(engine: Engine) -> Iterator[list[str]]:
-    """The statements that write to the timeline."""
+    """Collect the statements that write to the timeline."""
     statements: list[str] = []
 
     @event.listens_for(engine, "before_cursor_execute")
@@ -28,7 +28,7 @@ def written(engine: Engine) -> Iterator[list[str]]:
 
 
 def test_an_unchanged_package_writes_nothing(catalogue: Catalogue, written: list[str]) -> None:
-    """Answers as before, conditional or not, deferrals and pauses touch the timeline with no statement."""
+    """Unchanged responses, conditional or not, deferrals and pauses execute no statement on the timeline."""
     (a,) = catalogue.add("a", project=True)
     catalogue.answer(a, Source.GITHUB, stats())
     catalogue.answer(a, Source.PYPI, versions("1.0"))
@@ -48,7 +48,7 @@ def test_an_unchanged_package_writes_nothing(catalogue: Catalogue, written: list
 
 
 def test_what_turns_is_told(catalogue: Catalogue) -> None:
-    """The first answer, other values, a failure, another kind of failure, and that it answers again; newest first."""
+    """First response, other values, failure, another kind of failure and recovery are listed, newest first."""
     (a,) = catalogue.add("a")
     hours = [NOW + n * HOUR for n in range(7)]
     catalogue.answer(a, Source.GITHUB, stats(), observed_at=hours[0])
@@ -70,7 +70,7 @@ def test_what_turns_is_told(catalogue: Catalogue) -> None:
 
 
 def test_a_pause_hides_no_turn(catalogue: Catalogue) -> None:
-    """A source that failed, was throttled and then answers has turned; one that was only throttled has not."""
+    """A failed source that is throttled and then responds has an event; one only throttled has none."""
     (a,) = catalogue.add("a")
     catalogue.answer(a, Source.GITHUB, stats())
     catalogue.store.record([failed(a, Source.GITHUB, observed_at=NOW + HOUR)])
@@ -80,7 +80,7 @@ def test_a_pause_hides_no_turn(catalogue: Catalogue) -> None:
 
 
 def test_recording_twice_tells_once(catalogue: Catalogue) -> None:
-    """A batch that is repeated adds no line, and an older answer none either."""
+    """A repeated batch adds no event, nor does an older response."""
     (a,) = catalogue.add("a")
     catalogue.answer(a, Source.GITHUB, stats())
     batch = [answered(a, Source.GITHUB, stats(stars=11), observed_at=NOW + HOUR)]
@@ -91,7 +91,7 @@ def test_recording_twice_tells_once(catalogue: Catalogue) -> None:
 
 
 def test_sources_of_one_moment(catalogue: Catalogue) -> None:
-    """Two sources that turn at once have a line each."""
+    """Two sources that change at the same time have an event each."""
     (a,) = catalogue.add("a")
     people = Contributors((Contribution("x", 1),))
     catalogue.store.record([answered(a, Source.GITHUB, stats()), answered(a, Source.CONTRIBUTORS, people)])
@@ -99,7 +99,7 @@ def test_sources_of_one_moment(catalogue: Catalogue) -> None:
 
 
 def test_counting(catalogue: Catalogue) -> None:
-    """By stretches of time: a line belongs to the one that it begins or falls into."""
+    """Events are counted by period; one at the start of a period belongs to that period."""
     a, b = catalogue.add("a", "b")
     step = timedelta(minutes=10)
     catalogue.answer(a, Source.GITHUB, stats(), observed_at=NOW)
@@ -110,7 +110,7 @@ def test_counting(catalogue: Catalogue) -> None:
 
 
 def test_pruning(catalogue: Catalogue) -> None:
-    """Old lines go, and of one package all but the newest."""
+    """Old events are deleted, and all but the newest of each package."""
     a, b = catalogue.add("a", "b")
     for n in range(8):
         catalogue.answer(a, Source.GITHUB, stats(stars=n), observed_at=NOW + n * HOUR)

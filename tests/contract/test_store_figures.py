@@ -1,4 +1,4 @@
-"""The figures against a plain recount of every package, small and in slices, while packages come and go."""
+"""Catalogue statistics compared with a recount of every package, small and in slices, as packages come and go."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FAILING = ("gone", "replaced", "blocked", "unauthorized", "malformed")
 
 
 def _records(random: Random, package_id: int) -> list[Record]:
-    """What a package's sources may have come to: most answered at some time, a few fail, some were never asked."""
+    """Return random records of a package's sources: most fetched at some time, a few failing, some never requested."""
     records = []
     for source in Source:
         at = NOW - random.choice([10, 3600, 86_400, 40 * 86_400]) * random.random() * timedelta(seconds=1)
@@ -72,7 +72,7 @@ def _failing(state: SourceState) -> bool:
 
 
 def _state(package: StoredPackage, now: datetime) -> PackageState:
-    """What ``PackageState`` says in words."""
+    """Return the state of a package as ``PackageState`` defines it."""
     if package.retired_at is not None:
         return PackageState.RETIRED
     failing = [state for state in package.states.values() if _failing(state)]
@@ -85,7 +85,7 @@ def _state(package: StoredPackage, now: datetime) -> PackageState:
 
 
 def _said(figures: Figures, now: datetime) -> dict[str, Any]:
-    """All that the figures say exactly at the moment that they were counted."""
+    """Return all values that the statistics give exactly for the time of measurement."""
     said: dict[str, Any] = {
         "packages": figures.packages,
         "states": dict(figures.states(now, DAY)),
@@ -110,7 +110,7 @@ def _said(figures: Figures, now: datetime) -> dict[str, Any]:
 
 
 def _recount(found: Sequence[StoredPackage], now: datetime) -> dict[str, Any]:
-    """The same, counted package by package."""
+    """Return the same values, counted package by package."""
     standing = Counter(_state(package, now) for package in found)
     every = [state for package in found for state in package.states.values()]
     said: dict[str, Any] = {
@@ -141,7 +141,7 @@ def _recount(found: Sequence[StoredPackage], now: datetime) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_small_catalogue_is_counted_exactly(catalogue: Catalogue, engine: Engine, seed: int) -> None:
-    """Every figure is that of a plain recount, at this moment and at a later one; nothing is kept."""
+    """All statistics equal a recount, now and at a later time; nothing is stored."""
     _fill(catalogue, Random(seed), [f"p{n}" for n in range(60)])  # noqa: S311  (no secret: the same each time)
     catalogue.claim(Source.PYPI, limit=7)
     found = _stored(catalogue.store, engine)
@@ -152,7 +152,7 @@ def test_a_small_catalogue_is_counted_exactly(catalogue: Catalogue, engine: Engi
 
 
 def test_ages_by_rank(catalogue: Catalogue) -> None:
-    """The median and the 95th of a hundred, off by a 32nd at most, and exactly the oldest."""
+    """The median and 95th percentile of a hundred ages are accurate to a 32nd, and the maximum is exact."""
     ids = catalogue.add(*(f"p{n}" for n in range(100)))
     catalogue.store.record([answered(i, Source.GITHUB, observed_at=NOW - n * HOUR) for n, i in enumerate(ids, 1)])
     github = catalogue.store.figures(NOW, DAY).source(Source.GITHUB)
@@ -170,7 +170,7 @@ def sliced(engine: Engine) -> Catalogue:
 
 
 def _slices(engine: Engine) -> list[Any]:
-    """The rows of the slices, by their order; that with the sum is left out."""
+    """Return the rows of the slices in order, without that of the sum."""
     with engine.connect() as connection:
         rows = connection.execute(select(stored_figures).order_by(stored_figures.c.low)).all()
     return [row for row in rows if row.low != row.high]
@@ -189,7 +189,7 @@ def _round(catalogue: Catalogue, engine: Engine, now: datetime = NOW) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_slices_say_together_what_is_there(sliced: Catalogue, engine: Engine, seed: int) -> None:
-    """Before the first round the first to ask pays for it; packages that come and go are counted by the next one."""
+    """The first read measures every slice; packages added and removed are counted by the next pass."""
     random, now = Random(seed), NOW  # noqa: S311  (no secret: the same each time)
     _fill(sliced, random, [f"p{n}" for n in range(48)])
     assert _said(sliced.store.figures(now, DAY), now) == _recount(_stored(sliced.store, engine), now)
@@ -207,7 +207,7 @@ def test_slices_say_together_what_is_there(sliced: Catalogue, engine: Engine, se
 
 
 def test_slices_stay_of_a_size(sliced: Catalogue, engine: Engine) -> None:
-    """Where many packages came a slice is cut, where most went it takes in its neighbour: none gets large or many."""
+    """A slice with many new packages is cut and one with few left is joined with its neighbour: sizes stay bounded."""
     sliced.add(*(f"p{n}" for n in range(95)))
     _round(sliced, engine)
     with engine.begin() as connection:
@@ -221,7 +221,7 @@ def test_slices_stay_of_a_size(sliced: Catalogue, engine: Engine) -> None:
 
 
 def test_a_tick_measures_what_was_measured_longest_ago(sliced: Catalogue, engine: Engine) -> None:
-    """Two slices a tick; the sum is as old as its oldest part, and ages go on in between."""
+    """A tick measures two slices; the sum is as old as its oldest part, and ages grow in between."""
     sliced.add(*(f"p{n}" for n in range(30)))
     _round(sliced, engine)
     sliced.store.measure(NOW + HOUR, DAY)
@@ -233,7 +233,7 @@ def test_a_tick_measures_what_was_measured_longest_ago(sliced: Catalogue, engine
 
 
 def test_two_that_tick_at_once_do_no_harm(sliced: Catalogue, engine: Engine) -> None:
-    """A second beat, or another reader who came first: slices are measured twice, and counted once."""
+    """Concurrent ticks, of a second beat or another reader, measure slices twice and count them once."""
     sliced.add(*(f"p{n}" for n in range(60)))
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: sliced.store.figures(NOW, DAY).packages, range(4)))
@@ -243,7 +243,7 @@ def test_two_that_tick_at_once_do_no_harm(sliced: Catalogue, engine: Engine) -> 
 
 
 def test_figures_are_as_they_were_stored(sliced: Catalogue, engine: Engine) -> None:
-    """Through JSON and back nothing is lost: one slice of all packages is what measuring it says."""
+    """Statistics survive JSON unchanged: the sum of slices equals one measurement of all packages."""
     _fill(sliced, Random(7), [f"p{n}" for n in range(30)])  # noqa: S311  (no secret: the same each time)
     apart = sliced.store.figures(NOW, DAY)
     at_once = store_on(engine).figures(NOW, DAY)
@@ -252,14 +252,14 @@ def test_figures_are_as_they_were_stored(sliced: Catalogue, engine: Engine) -> N
     assert {name: one for name, one in apart.sources.items() if one.packages} == at_once.sources
 
 
-# --- what it costs ----------------------------------------------------------------------------------------------
+# --- query plans -------------------------------------------------------------------------------------------------
 
 _MANY = 20_000
 _WALKS = re.compile(r"(Seq Scan on|SCAN) (packages|freshness|source_states)\b(?! USING)")
 
 
 def _insert_many(connection: Connection, of_database: str) -> None:
-    """Twenty thousand packages with three sources each, by the database itself."""
+    """Insert twenty thousand packages with three sources each, in SQL."""
     numbers = f"generate_series(1, {_MANY}) AS n(i)"
     if of_database == "sqlite":
         counting = f"SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < {_MANY}"  # noqa: S608  (of our own making)
@@ -283,7 +283,7 @@ def _insert_many(connection: Connection, of_database: str) -> None:
 
 @contextmanager
 def _heard(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
-    """Every query that ``engine`` is asked."""
+    """Collect every query that ``engine`` executes."""
     heard: list[tuple[str, Any]] = []
 
     def hear(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -302,7 +302,7 @@ def _plan(connection: Connection, statement: str, parameters: Any) -> str:
 
 
 def test_a_tick_reads_its_slice_and_no_more(engine: Engine, backend: str) -> None:
-    """No query of a tick, nor of a look at the figures, walks through a table: all go by an index, within bounds."""
+    """No query of a tick or of a read scans a table: all use an index, within bounds."""
     with engine.begin() as connection:
         _insert_many(connection, backend)
     store = store_on(engine, slice_size=1000)
@@ -325,7 +325,7 @@ def test_a_tick_reads_its_slice_and_no_more(engine: Engine, backend: str) -> Non
 
 
 def test_leases_are_counted_while_they_last(catalogue: Catalogue) -> None:
-    """A lease that has run out is none."""
+    """An expired lease is not counted."""
     catalogue.add("a", "b")
     catalogue.claim(Source.GITHUB)
     assert catalogue.store.figures(NOW, DAY).source(Source.GITHUB).leased == 2

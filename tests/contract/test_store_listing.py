@@ -1,4 +1,4 @@
-"""The listing: one order and one state a package, on both databases alike."""
+"""The listing: one order and one state per package, the same on both databases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _slugs(catalogue: Catalogue, **wanted: object) -> list[str]:
 
 @pytest.mark.parametrize("column", list(Column))
 def test_any_column_both_ways(catalogue: Catalogue, column: Column) -> None:
-    """Each order is complete; what is not known comes last either way."""
+    """Each order is complete; unknown values come last in both directions."""
     a, b, _ = catalogue.add("a", "b", "c")
     catalogue.answer(a, Source.GITHUB, stats(stars=1, forks=1, head_committed_at=NOW - DAY))
     catalogue.answer(b, Source.GITHUB, stats(stars=2, forks=2, head_committed_at=NOW))
@@ -37,7 +37,7 @@ def test_any_column_both_ways(catalogue: Catalogue, column: Column) -> None:
 
 
 def test_stretches_meet(catalogue: Catalogue) -> None:
-    """Page by page every package comes once, though all are equal in what they are sorted by."""
+    """Pages together contain every package once, though all have equal sort values."""
     slugs = [f"p{n:02}" for n in range(25)]
     catalogue.add(*slugs)
     found = [s for at in range(0, 30, 10) for s in _slugs(catalogue, sort=Column.STARS, limit=10, offset=at)]
@@ -54,7 +54,7 @@ def test_stretches_meet(catalogue: Catalogue) -> None:
 def test_what_is_not_counted_to_the_end_says_so(
     catalogue: Catalogue, engine: Engine, monkeypatch: pytest.MonkeyPatch, search: str
 ) -> None:
-    """Beyond so many, matches are "more than" and the whole catalogue is "about"; there is a next page all the same."""
+    """Beyond the limits, matches are "more than" and the full catalogue is "about"; there is still a next page."""
     for name in ("listing.COUNTED", "listing.MATCHES", "dialects.COUNTED"):
         monkeypatch.setattr(f"fetcher.store.{name}", 10)
     catalogue.add(*(f"p{n:02}" for n in range(25)))
@@ -73,14 +73,14 @@ def test_what_is_not_counted_to_the_end_says_so(
     [("ALPHA", ["alpha"]), ("owner", ["alpha", "beta"]), ("al 50%", ["alpha"]), ("_", []), ("  ", ["alpha", "beta"])],
 )
 def test_search(catalogue: Catalogue, search: str, found: list[str]) -> None:
-    """In slug, title, address and description; a pattern's signs are letters like others."""
+    """Search covers slug, title, address and description; pattern characters are matched literally."""
     a, _ = catalogue.add("alpha", "beta")
     catalogue.answer(a, Source.GITHUB, stats(description="50% faster"))
     assert _slugs(catalogue, search=search) == found
 
 
 def test_each_package_is_in_one_state(catalogue: Catalogue) -> None:
-    """Retired before gone before failing before unsupported before stale; the counts are those of the filter."""
+    """Retired precedes gone, failing, unsupported and stale; the counts equal those of the filter."""
     names = ("fresh", "stale", "never", "failing", "gone", "missing", "retired")
     ids = dict(zip(names, catalogue.add(*names), strict=True))
     catalogue.add("unsupported", repo_url="https://elsewhere.example/x")
@@ -109,7 +109,7 @@ def test_each_package_is_in_one_state(catalogue: Catalogue) -> None:
 
 
 def test_a_line_is_what_the_package_is(catalogue: Catalogue) -> None:
-    """The figures of a line are those of the document."""
+    """The values of a line equal those of the document."""
     (a,) = catalogue.add("a", project=True)
     catalogue.answer(a, Source.GITHUB, stats(description="text"))
     catalogue.answer(a, Source.PYPI, versions("1.0", "2.0"))
@@ -119,7 +119,7 @@ def test_a_line_is_what_the_package_is(catalogue: Catalogue) -> None:
 
 
 def test_packages_in_a_row(catalogue: Catalogue) -> None:
-    """What documents are printed from, in the order asked for, unknown ids left out."""
+    """Packages for documents come in the requested order, without unknown ids."""
     ids = catalogue.add("a", "b", "c", project=True)
     catalogue.answer(ids[0], Source.PYPI, versions("1.0"))
     found = catalogue.store.packages([ids[2], 5, ids[0]])
@@ -130,7 +130,7 @@ def test_packages_in_a_row(catalogue: Catalogue) -> None:
 
 
 def test_when_anything_was_touched(catalogue: Catalogue) -> None:
-    """A question that was sent, or an editor's word, moves it; an import of what is known does not."""
+    """A request or an edit advances the time; an import without changes does not."""
     store = catalogue.store
     assert store.touched_at([]) is None
     a, b = catalogue.add("a", "b")
@@ -144,7 +144,7 @@ def test_when_anything_was_touched(catalogue: Catalogue) -> None:
 
 
 def test_all_packages_in_stretches(catalogue: Catalogue) -> None:
-    """By id, each once, retired ones too, whatever is added behind; a stretch past the end is empty."""
+    """Pages by id contain each package once, retired and newly added ones too; a page past the end is empty."""
     ids = sorted(catalogue.add("c", "a", "b", "d", "e"))
     catalogue.store.retire(ids[1:2], NOW)
 

@@ -1,4 +1,4 @@
-"""Recording answers, over SQLite and PostgreSQL alike: what is kept, what moves, and what never does."""
+"""Recording responses on SQLite and PostgreSQL: values stored, values replaced, and values never replaced."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, release, s
 
 
 def test_an_answer_is_stored_whole(catalogue: Catalogue) -> None:
-    """Every value of every source is read back exactly as it was recorded, and the state says how it was got."""
+    """Every value of every source is read back exactly as recorded, and the state records how it was fetched."""
     (a,) = catalogue.add("a", project=True)
     repository = stats(description=":couple: ünïcode", archived=True, watchers=None, database_id=2**40)
     people = Contributors((Contribution("ann", 5), Contribution("bot[bot]", 1)))
@@ -57,7 +57,7 @@ def test_an_answer_is_stored_whole(catalogue: Catalogue) -> None:
 
 
 def test_none_leaves_revision_and_validators(catalogue: Catalogue) -> None:
-    """A record without a revision or validators, as of a 304, leaves those that are stored."""
+    """A record without a revision or validators, as after a 304, keeps the stored ones."""
     (a,) = catalogue.add("a")
     catalogue.answer(a, Source.GITHUB, stats(), revision="abc", validators=Validators("e"))
     catalogue.answer(a, Source.GITHUB, observed_at=NOW + HOUR, outcome="not_modified")
@@ -67,7 +67,7 @@ def test_none_leaves_revision_and_validators(catalogue: Catalogue) -> None:
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_an_older_snapshot_never_wins(catalogue: Catalogue, order: tuple[int, int]) -> None:
-    """Of two answers the one asked later stays, in whichever order they are recorded."""
+    """Of two responses the one requested later stays, in either order of recording."""
     (a,) = catalogue.add("a")
     both = [
         answered(a, Source.GITHUB, stats(stars=1), revision="old"),
@@ -82,7 +82,7 @@ def test_an_older_snapshot_never_wins(catalogue: Catalogue, order: tuple[int, in
 
 
 def test_both_in_one_batch(catalogue: Catalogue) -> None:
-    """Two records of one source in one batch count in their order of time too."""
+    """Two records of one source in one batch also apply in order of time."""
     (a,) = catalogue.add("a")
     new = answered(a, Source.GITHUB, stats(stars=2), observed_at=NOW + HOUR)
     catalogue.store.record([new, answered(a, Source.GITHUB, stats(stars=1))])
@@ -90,7 +90,7 @@ def test_both_in_one_batch(catalogue: Catalogue) -> None:
 
 
 def test_a_worker_that_lost_its_lease(catalogue: Catalogue) -> None:
-    """It may still bring newer values, but it ends nobody else's lease and moves no due time."""
+    """It may still record newer values, but ends no other lease and changes no due time."""
     (a,) = catalogue.add("a")
     lost = catalogue.claim(Source.GITHUB)
     held = catalogue.claim(Source.GITHUB, now=NOW + HOUR)
@@ -101,7 +101,7 @@ def test_a_worker_that_lost_its_lease(catalogue: Catalogue) -> None:
 
 
 def test_recording_twice_is_recording_once(catalogue: Catalogue) -> None:
-    """A batch that is repeated, as after a connection lost at commit, changes nothing more."""
+    """A repeated batch, as after a connection lost at commit, changes nothing more."""
     (a,) = catalogue.add("a", project=True)
     claim = catalogue.claim(Source.GITHUB)
     batch = [
@@ -117,7 +117,7 @@ def test_recording_twice_is_recording_once(catalogue: Catalogue) -> None:
 
 
 def test_rescheduling_with_the_lease(catalogue: Catalogue) -> None:
-    """What was not asked is given back for later: the due time is the record's, all else stays."""
+    """A deferred source takes the record's due time and is otherwise unchanged."""
     (a,) = catalogue.add("a")
     claim = catalogue.claim(Source.GITHUB)
     catalogue.store.record([Deferral(a, Source.GITHUB, claim.lease, NOW, NOW + HOUR)])
@@ -126,7 +126,7 @@ def test_rescheduling_with_the_lease(catalogue: Catalogue) -> None:
 
 
 def test_rescheduling_without_a_lease_only_makes_due_earlier(catalogue: Catalogue) -> None:
-    """A dependent source becomes due when it had no time or a later one; a lease on it stays."""
+    """A dependent source without a due time or with a later one becomes due; its lease stays."""
     (a,) = catalogue.add("a")
     for due, expected in ((NOW + DAY, NOW + DAY), (NOW, NOW), (NOW + DAY, NOW)):
         catalogue.store.record([MadeDue(a, Source.COMMITS, due, DueReason.MOVED)])
@@ -138,7 +138,7 @@ def test_rescheduling_without_a_lease_only_makes_due_earlier(catalogue: Catalogu
 
 
 def test_a_failure_blanks_nothing(catalogue: Catalogue) -> None:
-    """After a failure every value, the last answer and the validators are there; the count and the message are new."""
+    """A failure keeps values, last response and validators; the count and the message are new."""
     (a,) = catalogue.add("a")
     catalogue.answer(a, Source.GITHUB, stats(), revision="abc", validators=Validators("e"))
     before = catalogue.get("a")
@@ -161,7 +161,7 @@ def test_a_failure_blanks_nothing(catalogue: Catalogue) -> None:
 
 
 def test_last_fetched_waits_for_every_source(catalogue: Catalogue) -> None:
-    """It moves to the newest answer once all four have answered, and again only when all four have answered anew."""
+    """It moves to the newest response once all four sources have responded, and again only after a new one of each."""
     (a,) = catalogue.add("a", project=True)
     for hours, source in enumerate(Source):
         assert catalogue.get("a").observed.last_fetched is None
@@ -177,7 +177,7 @@ def test_last_fetched_waits_for_every_source(catalogue: Catalogue) -> None:
 
 
 def test_editors_fields_never_move(catalogue: Catalogue) -> None:
-    """After answers of every source the editors' entry is what it was, ``modified`` included."""
+    """After responses of every source the editors' entry is unchanged, including ``modified``."""
     (a,) = catalogue.add("a", project=True, modified=NOW - 9 * DAY, created=NOW - 99 * DAY, extra={"z": 1, "a": [2]})
     before = catalogue.get("a").entry
     catalogue.store.record(
@@ -188,7 +188,7 @@ def test_editors_fields_never_move(catalogue: Catalogue) -> None:
 
 
 def test_an_unchanged_answer_writes_narrow_rows_only(catalogue: Catalogue, engine: Engine) -> None:
-    """Statistics, releases and figures that are as stored cause no write but to the state and the freshness."""
+    """Statistics, releases and projects equal to the stored ones write only state and freshness."""
     (a,) = catalogue.add("a", project=True)
     records = [answered(a, Source.GITHUB, stats()), answered(a, Source.PYPI, versions("1.0"))]
     catalogue.store.record(records)
@@ -205,7 +205,7 @@ def test_an_unchanged_answer_writes_narrow_rows_only(catalogue: Catalogue, engin
 
 
 def test_releases_follow_the_answer(catalogue: Catalogue) -> None:
-    """Releases are added, changed and dropped as the newest answer says, in its order."""
+    """Releases are added, changed and deleted as in the newest response, in its order."""
     (a,) = catalogue.add("a", project=True)
     catalogue.answer(a, Source.PYPI, versions("0.9", "1.0", "1.1"))
     changed = ProjectVersions(
@@ -220,7 +220,7 @@ def test_releases_follow_the_answer(catalogue: Catalogue) -> None:
 
 
 def test_what_an_answer_does_not_say_stays(catalogue: Catalogue) -> None:
-    """The other API's answer without summary, status, serial leaves those; a mark changes the status alone."""
+    """A response without summary, status or serial keeps the stored ones; a mark changes the status alone."""
     (a,) = catalogue.add("a", project=True)
     info = ProjectInfo(None, (), None, None)
     full = versions("1.0", info=info, status=ProjectStatus.ACTIVE)
@@ -232,7 +232,7 @@ def test_what_an_answer_does_not_say_stays(catalogue: Catalogue) -> None:
 
 
 def test_history_has_a_row_where_a_figure_changed(catalogue: Catalogue) -> None:
-    """A first row, none for days without a change, one a day with one, kept up to date within the day."""
+    """There is a first row, then at most one per day, updated within the day, and none for days without a change."""
     (a,) = catalogue.add("a", project=True)
     catalogue.store.record([answered(a, Source.PYPI, versions("1.0")), answered(a, Source.GITHUB, stats())])
     for days, stars in ((1, 10), (2, 11), (2.1, 12), (5, 12)):
@@ -242,7 +242,7 @@ def test_history_has_a_row_where_a_figure_changed(catalogue: Catalogue) -> None:
 
 
 def test_a_late_answer_of_another_source_rewrites_no_earlier_day(catalogue: Catalogue) -> None:
-    """A version asked before midnight and recorded after the next day's stars joins that day's row."""
+    """A version from before midnight recorded after the next day's stars is written to that day's row."""
     (a,) = catalogue.add("a", project=True)
     catalogue.answer(a, Source.GITHUB, stats(), observed_at=NOW + DAY)
     catalogue.answer(a, Source.PYPI, versions("1.0"), observed_at=NOW)
@@ -250,7 +250,7 @@ def test_a_late_answer_of_another_source_rewrites_no_earlier_day(catalogue: Cata
 
 
 def test_prune_keeps_each_newest_row(catalogue: Catalogue) -> None:
-    """Old days go, but the row that still holds stays however old it is."""
+    """Old days are deleted, except each package's newest row, however old."""
     a, b = catalogue.add("a", "b")
     catalogue.answer(b, Source.GITHUB, stats())
     for day in range(3):
@@ -261,7 +261,7 @@ def test_prune_keeps_each_newest_row(catalogue: Catalogue) -> None:
 
 
 def test_pruning_goes_round(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call takes the next packages only, by their ids, and after the last of them begins with the first again."""
+    """A call takes the next packages by id, and starts again with the first after the last."""
     monkeypatch.setattr("fetcher.store.rounds.next_stretch.__defaults__", (2,))
     ids = catalogue.add("a", "b", "c", "d", "e")
 
@@ -273,7 +273,7 @@ def test_pruning_goes_round(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_was_removed_or_never_there_is_passed_over(catalogue: Catalogue) -> None:
-    """Records of an unknown package or of a source that it no longer has do not stop the others of the batch."""
+    """Records of an unknown package or a removed source do not affect the rest of the batch."""
     (a,) = catalogue.add("a")
     catalogue.store.record(
         [answered(99, Source.GITHUB, stats()), answered(a, Source.PYPI), answered(a, Source.GITHUB, stats(stars=4))]
@@ -283,7 +283,7 @@ def test_what_was_removed_or_never_there_is_passed_over(catalogue: Catalogue) ->
 
 
 def test_text_that_no_database_holds(catalogue: Catalogue) -> None:
-    """A NUL or half a surrogate pair in what an upstream says costs that character, not the batch."""
+    """A NUL or lone surrogate in an upstream's text costs that character, not the batch."""
     (a,) = catalogue.add("a")
     catalogue.answer(a, Source.GITHUB, stats(description="a\0b\ud800c"), message="x\0")
     found = catalogue.get("a")
@@ -292,5 +292,5 @@ def test_text_that_no_database_holds(catalogue: Catalogue) -> None:
 
 
 def test_an_empty_batch(catalogue: Catalogue) -> None:
-    """Nothing to record is nothing to do."""
+    """Recording an empty batch does nothing."""
     catalogue.store.record([])

@@ -1,4 +1,4 @@
-"""Refreshes that people ask for: one a package while it is open, lost by nobody."""
+"""Refresh requests of users: one open per package, and none is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECOND = timedelta(seconds=1)
 
 
 def test_a_request_from_asking_to_its_end(catalogue: Catalogue) -> None:
-    """Queued, running, done; what it came to is read back as it was written."""
+    """A request is queued, running, then done; its result is read back as written."""
     store, (a,) = catalogue.store, catalogue.add("a")
     (asked,) = store.ask([a], NOW)
     assert (asked.joined, asked.request.slug, asked.request.state) == (False, "a", RequestState.QUEUED)
@@ -35,7 +35,7 @@ def test_a_request_from_asking_to_its_end(catalogue: Catalogue) -> None:
 
 
 def test_who_asks_meanwhile_joins(catalogue: Catalogue) -> None:
-    """While one is open, and for a few seconds after it is done, there is no other."""
+    """While a request is open, and for a few seconds after it is done, no second one is made."""
     store, (a, b) = catalogue.store, catalogue.add("a", "b")
     first, other = store.ask([a, b, a], NOW)
     assert [one.request for one in store.ask([b, a], NOW + SECOND)] == [other.request, first.request]
@@ -50,7 +50,7 @@ def test_who_asks_meanwhile_joins(catalogue: Catalogue) -> None:
 
 
 def test_one_that_failed_is_joined_by_nobody(catalogue: Catalogue) -> None:
-    """Who asks again after a failure gets another try at once."""
+    """After a failed request, a new one is made at once."""
     store, (a,) = catalogue.store, catalogue.add("a")
     (first,) = store.ask([a], NOW)
     store.finish_requests([Ending(first.request.id, RequestState.FAILED, reason="why")], NOW)
@@ -59,7 +59,7 @@ def test_one_that_failed_is_joined_by_nobody(catalogue: Catalogue) -> None:
 
 
 def test_many_ask_at_once(catalogue: Catalogue) -> None:
-    """Twenty threads, one request, and exactly one of them has to send it."""
+    """Twenty threads make one request, and exactly one of them has to enqueue it."""
     store, (a,) = catalogue.store, catalogue.add("a")
     with ThreadPoolExecutor(20) as pool:
         asked = [one for found in pool.map(lambda _: store.ask([a], NOW), range(20)) for one in found]
@@ -68,7 +68,7 @@ def test_many_ask_at_once(catalogue: Catalogue) -> None:
 
 
 def test_started_once(catalogue: Catalogue) -> None:
-    """A message that comes twice, or to two workers at once, starts nothing twice."""
+    """A message delivered twice, or to two workers at once, starts a request once."""
     store, (a, b) = catalogue.store, catalogue.add("a", "b")
     ids = [one.request.id for one in store.ask([a, b], NOW)]
     with ThreadPoolExecutor(8) as pool:
@@ -78,7 +78,7 @@ def test_started_once(catalogue: Catalogue) -> None:
 
 
 def test_one_that_nobody_takes(catalogue: Catalogue) -> None:
-    """It is sent again once a minute, and after ten it has failed and says who to look for."""
+    """A request without a worker is sent again every minute, and fails after ten with a hint at the queue."""
     store, (a,) = catalogue.store, catalogue.add("a")
     (asked,) = store.ask([a], NOW)
     assert store.lost_requests(NOW + PATIENCE.resend - SECOND) == []
@@ -93,7 +93,7 @@ def test_one_that_nobody_takes(catalogue: Catalogue) -> None:
 
 
 def test_one_whose_worker_died(catalogue: Catalogue) -> None:
-    """It has failed when no task runs for so long; should the worker come back after all, its word counts."""
+    """A request that runs too long fails; if its worker finishes after all, that result replaces the failure."""
     store, (a,) = catalogue.store, catalogue.add("a")
     (asked,) = store.ask([a], NOW)
     store.start_requests([asked.request.id], NOW)
@@ -111,7 +111,7 @@ def test_one_whose_worker_died(catalogue: Catalogue) -> None:
 
 
 def test_pruning(catalogue: Catalogue) -> None:
-    """What was finished long ago goes; what is open stays, however old."""
+    """Requests finished long ago are deleted; open ones stay, however old."""
     store, (a, b) = catalogue.store, catalogue.add("a", "b")
     old, waiting = (one.request.id for one in store.ask([a, b], NOW))
     store.finish_requests([Ending(old, RequestState.DONE)], NOW)
@@ -122,7 +122,7 @@ def test_pruning(catalogue: Catalogue) -> None:
 
 @pytest.mark.parametrize("count", [2500])
 def test_asking_for_many(store: SqlStore, catalogue: Catalogue, count: int) -> None:
-    """More packages than one statement is given parameters for, in the order in which they were named."""
+    """More packages than fit the parameters of one statement get requests, in the given order."""
     ids = catalogue.add(*(f"p{n}" for n in range(count)))
     asked = store.ask(ids[::-1], NOW)
     assert [one.request.package_id for one in asked] == ids[::-1]

@@ -1,4 +1,4 @@
-"""An editor's word: retired packages are out of every schedule, and nothing but an editor brings them back."""
+"""Retirement by editors: retired packages are in no schedule, and only an editor revives them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _added(store: SqlStore, slug: str = "one") -> int:
 
 
 def test_a_retired_package_is_never_claimed(store: SqlStore) -> None:
-    """Retiring takes a package out of every lane, however long it would have been due."""
+    """Retiring removes a package from every lane, however long it has been due."""
     package_id = _added(store)
     assert store.retire([package_id], NOW) == 1
     assert store.claim(tuple(Source), 10, LATER, LEASE) is None
@@ -27,7 +27,7 @@ def test_a_retired_package_is_never_claimed(store: SqlStore) -> None:
 
 
 def test_what_was_under_way_when_a_package_was_retired_does_not_revive_it(store: SqlStore) -> None:
-    """A worker that still held the package, or that makes its lists due, brings no schedule back."""
+    """A worker that still holds the package or makes its sources due does not restore its schedule."""
     package_id = _added(store)
     claim = store.claim((Source.GITHUB,), 10, NOW, LEASE)
     assert claim is not None
@@ -42,7 +42,7 @@ def test_what_was_under_way_when_a_package_was_retired_does_not_revive_it(store:
 
 
 def test_importing_again_leaves_a_retired_package_retired(store: SqlStore) -> None:
-    """An import states an editor's fields, and retirement is not one of them."""
+    """An import changes editors' fields, which do not include retirement."""
     package_id = _added(store)
     store.retire([package_id], NOW)
     store.import_entries([entry("one", repo_url="https://github.com/other/place")], LATER)
@@ -51,7 +51,7 @@ def test_importing_again_leaves_a_retired_package_retired(store: SqlStore) -> No
 
 
 def test_a_revived_package_is_due_at_once(store: SqlStore) -> None:
-    """Reviving gives a package its sources back, due now; doing either twice changes nothing."""
+    """Reviving restores a package's sources, due now; retiring or reviving twice changes nothing."""
     package_id = _added(store)
     assert (store.retire([package_id], NOW), store.retire([package_id], LATER)) == (1, 0)
     assert (store.revive([package_id], LATER), store.revive([package_id], LATER)) == (1, 0)

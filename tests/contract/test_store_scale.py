@@ -1,4 +1,4 @@
-"""A large catalogue on PostgreSQL: nothing that runs by itself, and no page, reads a large table from end to end."""
+"""A large catalogue on PostgreSQL: no periodic task and no page scans a large table."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ DROP TABLE numbers;
 
 @pytest.fixture(scope="module")
 def large(postgres_server: PostgresServer) -> Iterator[Engine]:
-    """A catalogue as it stands after its first pass, each package due at its own second of the day, and counted."""
+    """Provide an analyzed catalogue after its first pass, with each package due at its own second of the day."""
     url = postgres_server.create("fetcher_template")
     engine = open_engine(url)
     with engine.begin() as connection:
@@ -82,7 +82,7 @@ PERIODIC: dict[str, Callable[[SqlStore], object]] = {
 
 @pytest.fixture(autouse=True)
 def small_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is done a thousand packages at a time is as small a part of these as a thousand are of a million."""
+    """Reduce chunk sizes in proportion to this catalogue, as a thousand is to a million packages."""
     monkeypatch.setattr("fetcher.store.rounds.next_stretch.__defaults__", (1000,))
     monkeypatch.setattr("fetcher.store.serials.CHUNK", 50)
     monkeypatch.setattr("fetcher.store.serials.AT_ONCE", 50)
@@ -90,12 +90,12 @@ def small_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("task", PERIODIC)
 def test_no_periodic_task_reads_a_table_from_end_to_end(large: Engine, task: str) -> None:
-    """Every statement of every task finds its rows by an index: PostgreSQL chooses so by itself."""
+    """PostgreSQL finds the rows of every periodic statement by an index."""
     assert _scanned(large, PERIODIC[task]) == {}
 
 
 def test_a_batch_is_read_and_written_by_index(large: Engine) -> None:
-    """Loading and recording a claim, and giving one back."""
+    """Loading, recording and releasing a claim scan no large table."""
     store = store_on(large)
     for sources in ([Source.GITHUB], [Source.PYPI]):
         claim = store.claim(sources, 100, NOW + 52 * WEEK, LEASE)
@@ -113,13 +113,13 @@ def test_a_batch_is_read_and_written_by_index(large: Engine) -> None:
 @pytest.mark.parametrize("column", [Column.SLUG, Column.ID])
 @pytest.mark.parametrize("offset", [0, 10_000, 19_980])
 def test_leafing_through_the_catalogue_sorts_nothing(large: Engine, column: Column, offset: int) -> None:
-    """First, in the middle and last, either way: a walk along an index, then the lines of the stretch alone."""
+    """First, middle and last pages, in both directions, are an index scan and the lines of the page alone."""
     for wanted in (Listing(sort=column, offset=offset), Listing(sort=column, offset=offset, descending=True)):
         assert _scanned(large, lambda store: store.listing(wanted, NOW - DAY)) == {}  # noqa: B023  (called at once)
 
 
 def test_one_package_is_found_by_index(large: Engine) -> None:
-    """The page of a package, with its timeline, its figures and what an answer's date is told from."""
+    """A package's page, with timeline, history and the date of its response, scans no large table."""
     for question in (
         lambda store: store.package("p77"),
         lambda store: store.history("p77"),
@@ -133,9 +133,9 @@ def test_one_package_is_found_by_index(large: Engine) -> None:
 
 
 async def test_the_queue_holds_what_can_soon_be_served(large: Engine) -> None:
-    """Of 20,000 packages that are due, as many are claimed as answers of two seconds allow within three minutes.
+    """Of 20,000 due packages, only as many are claimed as responses of two seconds allow within three minutes.
 
-    A batch that a plan has claimed is a message in Redis: planning again adds none until some of them are recorded.
+    A claimed batch is a message in Redis: planning again adds none until some of them are recorded.
     """
     quota, store = MemoryQuota(), store_on(large)
     now, plan_for = NOW + 100 * WEEK, timedelta(minutes=3)
@@ -158,7 +158,7 @@ async def test_the_queue_holds_what_can_soon_be_served(large: Engine) -> None:
 
 
 def test_a_batch_takes_few_round_trips(postgres_url: str) -> None:
-    """A hundred packages in which nothing has changed are six statements, and a hundred that all changed few more."""
+    """A hundred unchanged packages take six statements, and a hundred changed ones few more."""
     engine = open_engine(postgres_url)
     catalogue = Catalogue(store_on(engine))
     ids = catalogue.add(*(f"p{n}" for n in range(100)), pypi_url=None)
@@ -174,10 +174,10 @@ def test_a_batch_takes_few_round_trips(postgres_url: str) -> None:
 
 
 def test_what_stays_is_updated_in_its_place(postgres_url: str) -> None:
-    """Where nothing has changed no row but the narrow ones is touched, and of those only the asked one's index moves.
+    """Without changes only narrow rows are updated, and only the fetched source's index entry moves.
 
-    Contributors and commits are confirmed and ``last_fetched`` moves without a single index entry. The repository's
-    own row is due at another time: its entry among the due ones moves, once a pass.
+    Contributors and commits are confirmed and ``last_fetched`` advances without an index entry. The repository's row is
+    due at another time: its entry in the due index moves once per pass.
     """
     engine = open_engine(postgres_url)
     catalogue = Catalogue(store_on(engine))
@@ -198,7 +198,7 @@ def test_what_stays_is_updated_in_its_place(postgres_url: str) -> None:
 
 
 def _pass(package_id: int, day: int, star: int) -> list[Record]:
-    """What a pass finds of one package, ``day`` days on."""
+    """Return the records of a pass over one package, ``day`` days later."""
     at = NOW + day * DAY
     return [
         answered(
@@ -214,7 +214,7 @@ def _pass(package_id: int, day: int, star: int) -> list[Record]:
 
 
 def _scanned(engine: Engine, question: Callable[[SqlStore], object]) -> dict[str, str]:
-    """The large tables that a statement of ``question`` reads from end to end, with the statement."""
+    """Return the large tables that a statement of ``question`` scans, with the statement."""
     found = {}
     for statement, parameters in _statements(engine, lambda: question(store_on(engine))):
         with engine.connect() as connection:
@@ -226,7 +226,7 @@ def _scanned(engine: Engine, question: Callable[[SqlStore], object]) -> dict[str
 
 
 def _statements(engine: Engine, call: Callable[[], object]) -> list[tuple[str, Any]]:
-    """What ``call`` runs, each statement with its parameters (of many sets, the first)."""
+    """Return the statements that ``call`` executes, with parameters (of many sets, the first)."""
     statements: list[tuple[str, Any]] = []
 
     @event.listens_for(engine, "before_cursor_execute")
@@ -248,7 +248,7 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _written(engine: Engine) -> dict[str, int]:
-    """How many rows of each table were written so far, and how many of them in their place (HOT)."""
+    """Return the number of rows written to each table so far, and how many of them in place (HOT)."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SELECT pg_stat_force_next_flush()"))
         rows = connection.execute(

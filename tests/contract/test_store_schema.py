@@ -1,4 +1,4 @@
-"""The schema: migrated equals declared, indexes carry the planning, faults of a database are put in words."""
+"""The schema: migrations match the declared tables, indexes support planning, database errors have clear messages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_migrated_is_declared(engine: Engine) -> None:
 
 
 def test_upgrade_from_empty_and_again(empty_url: str) -> None:
-    """An empty database is brought to this version, its folder made; a second time nothing happens."""
+    """An empty database is migrated to this version, and its folder created; a second time nothing happens."""
     engine = open_engine(empty_url)
     assert (current_revision(engine), is_current(engine)) == (None, False)
     upgrade(engine)
@@ -53,7 +53,7 @@ def test_upgrade_from_empty_and_again(empty_url: str) -> None:
 
 
 def test_a_database_of_a_newer_version(engine: Engine) -> None:
-    """A revision that this version does not know is not touched, and said to be another version's."""
+    """A database with an unknown revision is not touched, and reported as another version's."""
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     assert not is_current(engine)
@@ -78,13 +78,13 @@ def test_upgrades_at_the_same_time(empty_url: str) -> None:
 
 
 def test_the_wide_table_has_no_index_but_its_key(engine: Engine) -> None:
-    """Nothing must be kept in step when an observation is written."""
+    """Writing an observation updates no index."""
     assert inspect(engine).get_indexes("observations") == []
     assert inspect(engine).get_indexes("freshness") == []
 
 
 def test_claiming_reads_no_more_than_it_takes(postgres: Engine) -> None:
-    """On PostgreSQL a claim out of 20,000 due packages is an index scan that stops, without a sort of what is due."""
+    """On PostgreSQL a claim among 20,000 due packages is a bounded index scan without a sort."""
     with postgres.begin() as connection:
         _fill(connection, 20_000)
     with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -111,7 +111,7 @@ def test_counting_leases_reads_the_index_alone(postgres: Engine) -> None:
 
 
 def test_freshness_is_a_heap_only_update(postgres: Engine) -> None:
-    """On PostgreSQL moving ``last_fetched`` touches no index, unless a page is just full."""
+    """On PostgreSQL moving ``last_fetched`` touches no index, except when a page is full."""
     catalogue = Catalogue(store_on(postgres))
     ids = catalogue.add(*(f"p{n}" for n in range(50)), pypi_url=None)
     for hour in range(3):
@@ -132,7 +132,7 @@ def test_freshness_is_a_heap_only_update(postgres: Engine) -> None:
 
 
 def test_a_cut_connection_is_taken_up_again(postgres: Engine, postgres_url: str) -> None:
-    """A backend that dies at commit costs nothing: the transaction is run again, and once is enough."""
+    """After a backend dies at commit the transaction is run again, with the effect of one run."""
     pauses: list[float] = []
     catalogue = Catalogue(store_on(postgres, pause=pauses.append))
     (a,) = catalogue.add("a")
@@ -154,7 +154,7 @@ def test_a_cut_connection_is_taken_up_again(postgres: Engine, postgres_url: str)
 
 
 def test_a_server_that_is_not_there(postgres_server: PostgresServer) -> None:
-    """An unknown database, or nobody listening, is one line with a remedy, without the password."""
+    """An unknown database or an unreachable server is one line with a remedy, without the password."""
     unknown = store_on(open_engine(postgres_server.url("nobody_made_this")))
     with pytest.raises(StoreError, match=r"does not exist on its server"):
         unknown.due_ids(None, None)
@@ -166,7 +166,7 @@ def test_a_server_that_is_not_there(postgres_server: PostgresServer) -> None:
 
 
 def test_a_locked_file(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A SQLite file that another process holds ends in one line after the wait, and works once it is free."""
+    """A SQLite file locked by another process is reported in one line after the wait, and works once it is free."""
     monkeypatch.setattr("fetcher.store.connect.BUSY_SECONDS", 0.05)
     path = tmp_path / "a.db"
     shutil.copy(sqlite_template, path)
@@ -183,7 +183,7 @@ def test_a_locked_file(tmp_path: Path, sqlite_template: Path, monkeypatch: pytes
 
 
 def test_a_full_disk(tmp_path: Path, sqlite_template: Path) -> None:
-    """A SQLite file that cannot grow says so, and what was stored before is still there."""
+    """A SQLite file that cannot grow is reported, and data stored before is still there."""
     path = tmp_path / "a.db"
     shutil.copy(sqlite_template, path)
     engine = open_engine(f"sqlite:///{path}")
@@ -203,7 +203,7 @@ def test_a_full_disk(tmp_path: Path, sqlite_template: Path) -> None:
 
 
 def test_a_folder_that_is_no_folder(tmp_path: Path) -> None:
-    """A database below a file, or a file that is none, is one line each."""
+    """A path below a file and a file that is not a database are reported in one line each."""
     (tmp_path / "file").write_text("no database, and long enough to be read as a header" * 50)
     with pytest.raises(StoreError, match="folder of the database"):
         open_engine(f"sqlite:///{tmp_path}/file/x.db")
@@ -212,7 +212,7 @@ def test_a_folder_that_is_no_folder(tmp_path: Path) -> None:
 
 
 def _fill(connection: Connection, packages: int) -> None:
-    """Packages whose repository sources are all due, one a second, by the database itself."""
+    """Insert packages with all repository sources due, one a second, in SQL."""
     numbers = f"generate_series(1, {packages}) AS n"
     connection.exec_driver_sql(f"INSERT INTO packages (id, slug, title) SELECT n, 'p' || n, '' FROM {numbers}")  # noqa: S608  (of our own making)
     for source in REPOSITORY_SOURCES:
@@ -223,7 +223,7 @@ def _fill(connection: Connection, packages: int) -> None:
 
 
 def _explain(engine: Engine, call: Callable[[], object]) -> dict[str, Any]:
-    """The executed plan of the one statement that ``call`` runs."""
+    """Return the executed plan of the one statement that ``call`` runs."""
     statements: list[tuple[str, Any]] = []
 
     @event.listens_for(engine, "before_cursor_execute")
@@ -247,7 +247,7 @@ def _nodes(plan: dict[str, Any]) -> Any:
 
 
 def test_the_head_that_is_looked_for_is_the_newest_migration() -> None:
-    """Every command compares with a constant, so that it need not import Alembic."""
+    """The constant compared by every command, to avoid importing Alembic, is the newest migration."""
     config = Config()
     config.set_main_option("script_location", "fetcher.store:migrations")
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD

@@ -1,4 +1,4 @@
-"""Holding the index's serials against the stored ones, over SQLite and PostgreSQL alike."""
+"""Comparison of the index's serials with the stored ones, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MONTH = 30 * DAY
 
 
 def asked(catalogue: Catalogue, *slugs: str) -> list[int]:
-    """Packages of which the project was asked whole, at serial 7, and is due again tomorrow."""
+    """Add packages with a project fetched in full at serial 7 and due again tomorrow."""
     ids = catalogue.add(*slugs, project=True, repo_url=None)
     catalogue.store.record(
         [answered(i, Source.PYPI, versions("1.0"), revision="7", whole=True, outcome="fetched") for i in ids]
@@ -20,7 +20,7 @@ def asked(catalogue: Catalogue, *slugs: str) -> list[int]:
 
 
 def test_an_equal_serial_is_an_answer(catalogue: Catalogue) -> None:
-    """It counts as heard, refreshes the package, and puts the next question off until the slow re-check."""
+    """An equal serial counts as a response, refreshes the package and postpones it to the slow re-check."""
     asked(catalogue, "a")
     at = NOW + HOUR
     assert catalogue.store.confirm_serials([("A", 7), ("unknown", 1)], at, MONTH) == (1, 0)
@@ -32,7 +32,7 @@ def test_an_equal_serial_is_an_answer(catalogue: Catalogue) -> None:
 
 
 def test_the_slow_recheck_comes(catalogue: Catalogue) -> None:
-    """However often a serial is confirmed, the project is due a month after it was last asked whole."""
+    """However often a serial is confirmed, the project is due a month after its last full fetch."""
     asked(catalogue, "a")
     for day in range(40):
         catalogue.store.confirm_serials([("a", 7)], NOW + day * DAY, MONTH)
@@ -42,7 +42,7 @@ def test_the_slow_recheck_comes(catalogue: Catalogue) -> None:
 
 
 def test_another_serial_is_due_now(catalogue: Catalogue) -> None:
-    """The new serial is remembered as expected and the project is due, or stays due if it already was earlier."""
+    """A new serial is stored as expected, and the project is due now or stays due earlier."""
     a, b = asked(catalogue, "a", "b")
     catalogue.answer(b, Source.PYPI, observed_at=NOW, due_at=NOW - HOUR, revision="7")
     at = NOW + HOUR
@@ -55,7 +55,7 @@ def test_another_serial_is_due_now(catalogue: Catalogue) -> None:
 
 
 def test_a_lease_stays(catalogue: Catalogue) -> None:
-    """A project that a worker is just asking keeps its lease, confirmed or not."""
+    """A project that a worker is fetching keeps its lease, confirmed or not."""
     asked(catalogue, "a", "b")
     claim = catalogue.claim(Source.PYPI, now=NOW + DAY)
     catalogue.store.confirm_serials([("a", 7), ("b", 8)], NOW + DAY, MONTH)
@@ -63,7 +63,7 @@ def test_a_lease_stays(catalogue: Catalogue) -> None:
 
 
 def test_an_older_root_changes_nothing(catalogue: Catalogue) -> None:
-    """A root that was asked before the project itself says nothing about it."""
+    """A root requested before the project itself does not change the project."""
     asked(catalogue, "a")
     before = catalogue.get("a")
     assert catalogue.store.confirm_serials([("a", 6)], NOW - HOUR, MONTH) == (0, 0)
@@ -80,7 +80,7 @@ def test_two_packages_of_one_project(catalogue: Catalogue) -> None:
 
 
 def test_a_root_is_read_as_it_streams(catalogue: Catalogue) -> None:
-    """Of a long root no more than a thousand entries are taken before they are written; absence changes nothing."""
+    """At most a thousand entries of a long root are read before they are written; absence changes nothing."""
     asked(catalogue, "a", "b")
     taken = 0
 
@@ -98,7 +98,7 @@ def test_a_root_is_read_as_it_streams(catalogue: Catalogue) -> None:
 
 
 def test_confirm_all(catalogue: Catalogue) -> None:
-    """An unmodified root answers for all that was answered, but not for what fails or is known to have moved."""
+    """An unmodified root confirms every fetched project, except failing ones and those with a newer known serial."""
     _, b, _ = asked(catalogue, "a", "b", "c")
     catalogue.add("never", project=True)
     catalogue.store.record([failed(b, Source.PYPI)])
@@ -110,7 +110,7 @@ def test_confirm_all(catalogue: Catalogue) -> None:
 
 
 def test_make_due(catalogue: Catalogue) -> None:
-    """Only what was last answered too long ago, is not due yet, does not fail and is not leased becomes due."""
+    """Only sources fetched too long ago, not yet due, not failing and not leased become due."""
     a, b, c = asked(catalogue, "a", "b", "c")
     catalogue.answer(b, Source.PYPI, observed_at=NOW + 2 * HOUR)
     catalogue.store.record([failed(c, Source.PYPI)])

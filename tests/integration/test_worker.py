@@ -36,6 +36,8 @@ A_WHOLE_PASS = 150.0
 LONG = 600.0
 ONCE = ("statistics", "project_json", "simple_project", "simple_root")
 """Routes on which a pass requests a package once."""
+PROCESSES = 2
+"""Of a worker. Each requests once whose token it is."""
 PAGE = 100
 """Commits or contributors of a page."""
 SAMPLE = 40
@@ -92,7 +94,7 @@ def test_every_package_is_refreshed_once_within_the_limits(
     """A full pass over 1,000 packages: each source answers, every request and point is accounted for."""
     settings = {} if backend == "sqlite" else {"database_url": request.getfixturevalue("postgres_url")}
     with serve(PACKAGES, **settings) as directory:
-        worker = directory.stack.worker()
+        worker = directory.stack.worker(concurrency=PROCESSES)
         directory.stack.beat()
         directory.stack.until(directory.is_fresh, "every source of every package answers", within=A_WHOLE_PASS)
         truths = _truths(directory.simulator)
@@ -122,8 +124,9 @@ def _assert_each_is_requested_once(
     assert asked(entries, "contributors") == lists
     assert asked(entries, "project_json") == asked(entries, "simple_project") == dict.fromkeys(slugs, 1)
     requests = Counter(route_of(entry) for entry in entries)
-    assert requests.keys() == {*ONCE, "heads", "pages", "contributors"}
+    assert requests.keys() == {*ONCE, "viewer", "heads", "pages", "contributors"}
     assert requests["simple_root"] == 1
+    assert requests["viewer"] <= PROCESSES
     assert requests["statistics"] <= PACKAGES / 20
 
 
@@ -148,14 +151,14 @@ def _assert_points(entries: Sequence[Entry]) -> None:
 
 
 def test_a_person_overtakes_the_background(serve: Serve) -> None:
-    """While the one background process is busy, what a person asks for is served whole by the ``now`` worker."""
+    """While the one background process is busy, what a person asks for is served whole by the ``manual`` worker."""
     with serve(30) as directory:
         ours, simulator, wanted = directory.stack, directory.simulator, directory.slugs[-1]
         simulator.faults.add(Rule(kind=Kind.LATENCY, route="project_json", times=1, seconds=LONG))
         background = ours.worker(concurrency=1)
         ours.beat()
         ours.until(lambda: simulator.log.in_flight["pypi"], "the background waits for an answer")
-        ours.worker("now", "now", concurrency=1)
+        ours.worker("manual", "manual", concurrency=1)
 
         queued = ours.fetcher("refresh", wanted, "--queue")
         ours.until(lambda: ours.last_fetched(wanted), "the package that was asked for has answered")

@@ -84,10 +84,16 @@ def _needed(requirements: list[Requirement]) -> dict[str, list[Requirement]]:
             continue
         for text in stated:
             further = Requirement(text)
-            extras = ("", *one.extras)
-            if further.marker is None or any(further.marker.evaluate({"extra": extra}) for extra in extras):
+            if _is_wanted(further, one.extras):
                 waiting.append(further)
     return found
+
+
+def _is_wanted(one: Requirement, extras: set[str]) -> bool:
+    """Whether this Python, or the oldest that is supported, brings ``one`` in."""
+    oldest = {"python_full_version": OLDEST_PYTHON, "python_version": OLDEST_PYTHON.rpartition(".")[0]}
+    environments = ({"extra": extra, **python} for extra in ("", *extras) for python in ({}, oldest))
+    return one.marker is None or any(one.marker.evaluate(environment) for environment in environments)
 
 
 def test_every_dependency_is_pinned() -> None:

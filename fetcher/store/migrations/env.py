@@ -1,4 +1,4 @@
-"""What Alembic runs: on the connection, and in the transaction, that ``fetcher.store.migrations`` hands it."""
+"""Alembic's environment script, run on the connection and in the transaction of ``fetcher.store.migrations``."""
 
 from alembic import context
 

@@ -1,7 +1,7 @@
-"""Contributors and commits a day of repositories whose head has moved, or whose list is due.
+"""Contributors and daily commits of repositories with a new head or a due list.
 
-With a credential, both come from the history of the head, in batches over GraphQL; GitHub's list of contributors is
-requested where it was never answered or has to confirm the history. Without one, both come from REST.
+With a credential, both come from the head's history, in batches over GraphQL. GitHub's list of contributors is
+requested if there was none before, or to confirm the history. Without a credential, both come from REST.
 """
 
 from __future__ import annotations
@@ -25,7 +25,17 @@ from fetcher.domain.model import (
     Source,
     Target,
 )
-from fetcher.domain.outcome import BlockCause, Blocked, Deferred, Failure, Fetched, Malformed, Outcome
+from fetcher.domain.outcome import (
+    BlockCause,
+    Blocked,
+    Deferred,
+    Failure,
+    Fetched,
+    Malformed,
+    Outcome,
+    Overloaded,
+    Transient,
+)
 from fetcher.domain.records import Brought, at_recheck, deferred, nothing_in, record_of, replaced
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.gateway import Gateway
@@ -37,27 +47,28 @@ from fetcher.upstreams.github.change_detection import (
     SETTLES_AFTER,
     History,
     derive,
+    follow_ups,
     needs_list,
     settle,
     to_request,
 )
-from fetcher.upstreams.github.histories import MOST_PAGES, Histories, HistoryQuery, history_of
+from fetcher.upstreams.github.histories import Histories, HistoryQuery, history_of, is_readable
 from fetcher.upstreams.github.readers.contributors import read_contributors, read_participation
 from fetcher.upstreams.github.readers.history import Head
 
 MAX_PAGES = 50
-"""GitHub names at most 500 authors' addresses; this is ten times that, and an end to a list that never ends."""
+"""Limit for pages of contributors, ten times the 500 authors that GitHub names. It ends an endless list."""
 
 HISTORY_FAILURES = 3
-"""After so many failures in a row a repository's weeks come from participation: its history is too much to read."""
+"""After so many failures in a row a repository is requested over REST: its history is too much to read."""
 
 WHOLE_WEEK = timedelta(days=7)
-"""Participation answers in weeks: they are exact again, moved on by one, after this."""
+"""Time after which participation, which has weekly sums, is exact again when shifted by one."""
 
 
 @dataclass(slots=True)
 class DetailsRefresh:
-    """Refreshes the sources that describe a repository's head."""
+    """A refresh of the sources that belong to a repository's head."""
 
     gateway: Gateway
     clock: Clock
@@ -71,7 +82,7 @@ class DetailsRefresh:
         """Return records of the claimed detail sources of ``targets``; ``merges`` states whether merges count."""
         ready = [target for target in targets if target.repo is not None and target.head_oid is not None]
         if self.anonymous:
-            lists = await asyncio.gather(*(self._over_rest(target, purpose) for target in ready))
+            lists = await asyncio.gather(*(self._over_rest(t, purpose, self._due(t)) for t in ready))
             return [record for records in lists for record in records]
         return await self._from_history([t for t in ready if self._due(t)], purpose, merges=merges)
 
@@ -91,7 +102,9 @@ class DetailsRefresh:
         known = {target.package_id: target for target in targets if target.node_id}
         for package_id, answer in answers.items():
             target = known[package_id]
-            if not isinstance(answer, Fetched):
+            if isinstance(answer, Overloaded | Transient | Malformed) and self._is_unreadable(target):
+                records += await self._over_rest(target, purpose, self._not_current(target))
+            elif not isinstance(answer, Fetched):
                 records += self._failed(target, answer, now)
             elif (other := replaced(target, answer.value.database_id)) is not None:
                 records += self._failed(target, other, now)
@@ -106,13 +119,20 @@ class DetailsRefresh:
     def _failed(self, target: Target, outcome: Failure | Deferred, now: datetime) -> list[Record]:
         return [self._record(target, source, outcome, now) for source in self._due(target)]
 
+    def _is_unreadable(self, target: Target) -> bool:
+        """Return whether a history failed so often in a row that its repository is requested over REST instead."""
+        return any(target.state(source).failures >= HISTORY_FAILURES for source in self._due(target))
+
+    def _not_current(self, target: Target) -> tuple[Source, ...]:
+        """Return the sources that are due, and contributors if they are not of the head and no history derives them."""
+        return tuple(dict.fromkeys((*self._due(target), *follow_ups(target, target.head_oid))))
+
     def _commits_wanted(self, target: Target, head: Head) -> bool:
-        """Return whether the weeks are to be counted: they are due, or the head is not the stored one."""
+        """Return whether to count the weeks: they are due, or the head differs from the stored one."""
         return Source.COMMITS in self._due(target) or target.state(Source.COMMITS).revision != head.oid
 
     async def _complete(self, heads: Mapping[int, Head], query: HistoryQuery) -> dict[int, BatchOutcome[History]]:
-        bearable = {p: h for p, h in heads.items() if h.first_page.selected <= MOST_PAGES * requests.PAGE_SIZE}
-        return await self.histories.complete(bearable, query)
+        return await self.histories.complete({p: h for p, h in heads.items() if is_readable(h)}, query)
 
     async def _one(
         self,
@@ -122,13 +142,18 @@ class DetailsRefresh:
         query: HistoryQuery,
         now: datetime,
     ) -> list[Record]:
-        """Return the records of one repository whose head was answered; ``read`` is its history, if all was read."""
+        """Return the records of one repository with a known head; ``read`` is its history, if it was read in full."""
         history = read.value if isinstance(read, Fetched) else history_of(head)
         records: list[Record] = []
         if self._commits_wanted(target, head):
             weeks = await self._weeks(target, head, read, query, now)
             if Source.COMMITS in target.claimed or isinstance(weeks, Fetched):
-                records.append(self._record(target, Source.COMMITS, weeks, now, revision=head.oid))
+                record = self._record(target, Source.COMMITS, weeks, now, revision=head.oid)
+                records.append(
+                    record
+                    if isinstance(read, Fetched)
+                    else _moved_on(record, head.pushed_at or target.head_committed_at)
+                )
         if target.repo and Source.CONTRIBUTORS in target.claimed and needs_list(target, now):
             records.append(await self._listed(target, target.repo, history, query.purpose))
         elif (derived := derive(target, history)) is not None:
@@ -145,7 +170,7 @@ class DetailsRefresh:
         query: HistoryQuery,
         now: datetime,
     ) -> Outcome[CommitDays]:
-        """Return the commits a day from the history, or from participation where the history is too much to read."""
+        """Return daily commits from the history, or from participation if the history is too large."""
         if isinstance(read, Fetched):
             return Fetched(commit_days(read.value.commits, now.date(), head.total, merges=not query.parents))
         failing = target.state(Source.COMMITS).failures >= HISTORY_FAILURES
@@ -154,7 +179,7 @@ class DetailsRefresh:
         return read or Malformed("history: not read")
 
     async def _listed(self, target: Target, repo: RepoRef, history: History, purpose: Purpose) -> Record:
-        """Return the record of a contributors' list that was requested at ``history``."""
+        """Request the contributors list at ``history`` and return its record."""
         async with self.concurrency:
             asked_at = self.clock.now()
             outcome = await self._contributors(repo, purpose)
@@ -167,13 +192,13 @@ class DetailsRefresh:
 
     # without a credential
 
-    async def _over_rest(self, target: Target, purpose: Purpose) -> list[Record]:
-        """Request one repository's details; nothing is derived, for there is no history without a credential."""
+    async def _over_rest(self, target: Target, purpose: Purpose, sources: Sequence[Source]) -> list[Record]:
+        """Request these of one repository's details; nothing is derived, for there is no history."""
         if target.repo is None:
             return []
         records: list[Record] = []
         async with self.concurrency:
-            for source in self._due(target):
+            for source in sources:
                 asked_at = self.clock.now()
                 if source is Source.CONTRIBUTORS:
                     people = await self._contributors(target.repo, purpose)
@@ -183,13 +208,13 @@ class DetailsRefresh:
                 else:
                     weeks = await self._participation(target.repo, purpose)
                     record = self._record(target, source, weeks, asked_at, revision=target.head_oid)
-                    if isinstance(record, Observed) and record.values is not None:
-                        record = _moved_on(record, target)
-                records.append(record)
+                    record = _moved_on(record, target.head_committed_at)
+                if source in target.claimed or (isinstance(record, Observed) and record.values is not None):
+                    records.append(record)
         return records
 
     async def _contributors(self, repo: RepoRef, purpose: Purpose) -> Outcome[Contributors]:
-        """Request every page, or return nothing: a list cut short would drop people."""
+        """Request every page, or return a failure, because a truncated list would drop contributors."""
         people: dict[str, Contribution] = {}
         page: int | None = 1
         while page is not None:
@@ -238,7 +263,8 @@ class DetailsRefresh:
             case Fetched(value=Contributors() | CommitDays() as values):
                 brought = Brought(values, revision, whole=whole)
             case Blocked(cause=BlockCause.TOO_LARGE):
-                brought = Brought(revision=revision, whole=True)
+                # Stored contributors stay those of their own head: what was pushed since is not in them.
+                brought = Brought(revision=None if target.contributors else revision, whole=True)
             case _:
                 brought = Brought()
         record = record_of(target, source, outcome, asked_at, self.cadence, brought)
@@ -246,7 +272,7 @@ class DetailsRefresh:
 
 
 def _derived(record: Observed, target: Target, open_: DueReason | None) -> Observed:
-    """Return ``record`` due when its list was going to be requested anyway, or when GitHub's list has caught up."""
+    """Return ``record`` due at its list's planned request, or after GitHub's list has caught up."""
     state = target.state(record.source)
     planned = replace(record, due_at=state.due_at, due_reason=state.due_reason) if state.due_at else record
     if open_ is None:
@@ -262,17 +288,19 @@ def _confirmed_later(record: Observed, reason: DueReason) -> Observed:
 
 
 def _is_young(target: Target, now: datetime) -> bool:
-    """Return whether GitHub's list may not know the head yet, as far as is known without its history."""
+    """Return whether GitHub's list may be older than the head, judged without its history."""
     return target.head_committed_at is not None and now - target.head_committed_at < LIST_LAG
 
 
-def _moved_on(record: Observed, target: Target) -> Observed:
+def _moved_on(record: Observed | Deferral, committed_at: datetime | None) -> Observed | Deferral:
     """Return a record of participation due when its weeks are to be moved on though the head stays.
 
-    Participation leaves out today's commits, which only the next day's answer counts; and it answers in weeks.
+    Participation has weekly sums and leaves out today's commits, which are counted from the next day on.
     """
+    if not isinstance(record, Observed) or record.values is None:
+        return record
     at = record.observed_at
     midnight = datetime.combine(at.date(), time(), at.tzinfo)
-    is_of_today = target.head_committed_at is not None and target.head_committed_at >= midnight
+    is_of_today = committed_at is not None and committed_at >= midnight
     due_at = midnight + timedelta(days=1) if is_of_today else at + WHOLE_WEEK
     return replace(record, due_at=due_at, due_reason=DueReason.WEEKS)

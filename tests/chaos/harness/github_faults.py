@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
-from fetcher.domain.model import CatalogueEntry, SharedRepository, Source
+from fetcher.domain.model import CatalogueEntry, DueReason, Purpose, SharedRepository, Source
 from fetcher.simulator import changes
 from fetcher.simulator.exchange import Upstream
 from fetcher.simulator.faults import Kind
 from fetcher.simulator.limits import Reason, Resource
-from fetcher.simulator.repository import Block
+from fetcher.simulator.repository import Block, NodeIds
+from fetcher.simulator.statistics_jobs import Participation, Statistics
 from tests.chaos.harness.findings import Group
-from tests.chaos.harness.house import DAY, House
+from tests.chaos.harness.house import DAY, SLUGS, House
 from tests.chaos.harness.upstream import (
+    LONG_ENOUGH,
     OUR_TIME,
     VICTIM,
     Step,
     UpstreamFault,
     both,
     by_rules,
+    nothing,
     people_wait,
     rule,
     wait_as_usual,
@@ -26,6 +32,7 @@ from tests.chaos.harness.upstream import (
 )
 
 REPOSITORY = f"octo/{VICTIM}"
+NEWCOMER = "a-newcomer"
 GITHUB = Upstream.GITHUB
 
 
@@ -44,22 +51,82 @@ def _blocked(block: Block | None) -> Step:
     return change
 
 
-def _new_author(then: Step) -> Step:
-    """Somebody new pushes, so that the lists are asked whole."""
+async def _push_everywhere(ours: House) -> None:
+    """Every head moves, so that one query is about all histories."""
+    for repository, _ in ours.judge.names.values():
+        changes.push(ours.simulator.world, repository, changes.Push(login="ann"))
+
+
+def _drops_a_newcomer(then: Step) -> Step:
+    """Somebody new is listed, a forced push drops their only commit, and GitHub's list is to be requested next."""
 
     async def change(ours: House) -> None:
-        changes.push(ours.simulator.world, REPOSITORY, changes.Push(login="a-newcomer"))
+        world = ours.simulator.world
+        changes.push(world, REPOSITORY, changes.Push(login=NEWCOMER))
+        ours.judge.note()
+        await _until_listed(ours)
+        changes.force_push(world, REPOSITORY)
+        ours.judge.note()
+        await _until(ours, lambda: ours.state(VICTIM, Source.CONTRIBUTORS).due_reason is DueReason.SETTLING)
+        assert NEWCOMER in _participants(ours), "somebody was dropped on the word of a history"
         await then(ours)
 
     return change
 
 
-def _forced(then: Step) -> Step:
-    """History is rewritten, so that the commits a day are asked whole."""
+def _participants(ours: House) -> Sequence[str]:
+    package = ours.store.package(VICTIM)
+    assert package is not None
+    return package.observed.participants or ()
+
+
+async def _until_listed(ours: House) -> None:
+    await _until(ours, lambda: NEWCOMER in _participants(ours))
+
+
+async def _until_seen(ours: House) -> None:
+    """Everything that has changed upstream is refreshed."""
+    await _until(ours, lambda: not ours.judge.not_current())
+
+
+async def _until(ours: House, holds: Callable[[], bool]) -> None:
+    deadline = ours.now() + LONG_ENOUGH
+    while not holds():
+        assert ours.now() < deadline, "the fault could not be prepared"
+        await ours.until(ours.now() + timedelta(hours=1))
+
+
+async def _draw_level(ours: House) -> None:
+    """Somebody new has as many commits as somebody known: GitHub decides who comes first."""
+    counts = ours.judge.moments[VICTIM][-1].contributions()
+    changes.push(ours.simulator.world, REPOSITORY, changes.Push(login=NEWCOMER, commits=min(counts.values())))
+    ours.judge.note()
+    await _until_listed(ours)
+
+
+async def _push_a_long_history(ours: House) -> None:
+    """A year of more commits than a page holds."""
+    changes.push(ours.simulator.world, REPOSITORY, changes.Push(login="ann", commits=150))
+
+
+def _node_ids(form: NodeIds) -> Step:
+    async def change(ours: House) -> None:
+        ours.simulator.state.github.node_ids = form
+
+    return change
+
+
+def _participation(counting: Participation) -> Step:
+    """GitHub's own weeks count merges or do not; the check that Fetcher makes each month is made now."""
 
     async def change(ours: House) -> None:
-        changes.force_push(ours.simulator.world, REPOSITORY, dropped=5)
-        await then(ours)
+        jobs = ours.simulator.state.jobs
+        jobs.settings = replace(jobs.settings, participation=counting)
+        ours.judge.merges = counting is Participation.WITH_MERGES
+        ours.judge.note()
+        package_ids = list(ours.store.package_ids(SLUGS).values())
+        check = await ours.parts.merges.check(package_ids, Purpose.BACKGROUND, timedelta(0))
+        assert check.in_force == counting.value, check
 
     return change
 
@@ -195,6 +262,7 @@ _rename, _renamed = _moved_to("octo", "another-name")
 _transfer, _transferred = _moved_to("somebody-else", VICTIM)
 _contributors = {"source": Source.CONTRIBUTORS}
 _commits = {"source": Source.COMMITS}
+_heads: dict[str, Any] = {"operation": "Heads"}
 
 GITHUB_FAULTS = (
     _status(500, "transient"),
@@ -232,6 +300,7 @@ GITHUB_FAULTS = (
     _all("resource limits of GraphQL", "overloaded", by_rules(rule(Kind.RESOURCE_LIMITS, route="graphql")), rare=True),
     _throttled("403 secondary limit, retry-after", status=403, retry_after=3_600),
     _throttled("403 secondary limit, nothing said", rare=True, status=403),
+    _throttled("200 secondary limit of GraphQL", status=200, retry_after=3_600),
     _throttled("429, retry-after", rare=True, status=429, retry_after=3_600),
     _throttled("429, nothing said", status=429),
     _one("403 quota used up by others", "fetched", _used_up, tripped=(Reason.PRIMARY,)),
@@ -240,13 +309,13 @@ GITHUB_FAULTS = (
     _one(
         "403 not accessible",
         "blocked",
-        _new_author(_victims_list("contributors", Kind.STATUS, status=403)),
+        _drops_a_newcomer(_victims_list("contributors", Kind.STATUS, status=403)),
         **_contributors,
     ),
     _one(
         "403 list too large",
         "blocked",
-        _new_author(_facts(changes.Facts(contributors_too_large=True))),
+        _drops_a_newcomer(_facts(changes.Facts(contributors_too_large=True))),
         end=_facts(changes.Facts(contributors_too_large=False)),
         returns=46 * DAY,
         rare=True,
@@ -255,21 +324,57 @@ GITHUB_FAULTS = (
     _one("404, deleted", "gone", _delete, end=_put_back),
     _one("404, made private", "gone", _facts(changes.Facts(private=True)), end=_facts(changes.Facts(private=False))),
     _one(
-        "409, then asked whole",
-        "fetched",
-        _new_author(_victims_list("compare", Kind.STATUS, status=409)),
-        **_contributors,
+        "301 loop", "malformed", _drops_a_newcomer(_victims_list("contributors", Kind.REDIRECT_LOOP)), **_contributors
     ),
-    _one(
-        "202 for a day and a half",
-        "not_ready",
-        _forced(_victims_list("commit_activity", Kind.STATUS, status=202)),
-        **_commits,
-    ),
-    _one("204", "not_ready", _forced(_victims_list("commit_activity", Kind.STATUS, status=204)), rare=True, **_commits),
-    _one("301 loop", "malformed", _new_author(_victims_list("contributors", Kind.REDIRECT_LOOP)), **_contributors),
     _one("GraphQL partial error", "overloaded", by_rules(rule(Kind.PARTIAL_ERROR, package=REPOSITORY))),
     _one("GraphQL cut short without error", "overloaded", by_rules(rule(Kind.OMIT, package=REPOSITORY))),
+    _one(
+        "history of one repository partial",
+        "fetched",
+        both(_push_everywhere, by_rules(rule(Kind.PARTIAL_ERROR, package=REPOSITORY, **_heads))),
+        **_commits,
+    ),
+    _one(
+        "history of one repository missing without error",
+        "fetched",
+        both(_push_everywhere, by_rules(rule(Kind.OMIT, package=REPOSITORY, **_heads))),
+        **_commits,
+    ),
+    _one(
+        "further pages of a history never answered",
+        "fetched",
+        both(_push_a_long_history, by_rules(rule(Kind.STATUS, package=REPOSITORY, operation="Pages", status=502))),
+        **_commits,
+    ),
+    _all(
+        "502 for histories of more than one repository",
+        "fetched",
+        both(_push_everywhere, by_rules(rule(Kind.STATUS, status=502, more_than=1, **_heads))),
+        **_commits,
+    ),
+    _one("forced push that drops somebody", "fetched", _drops_a_newcomer(nothing), **_contributors),
+    _one(
+        "list of contributors hours old",
+        "fetched",
+        _drops_a_newcomer(nothing),
+        settings={"statistics": Statistics(contributors_lag=timedelta(hours=6))},
+        **_contributors,
+    ),
+    _one("contributors draw level", "fetched", _draw_level, **_contributors),
+    _one(
+        "default branch missing",
+        "fetched",
+        both(_until_seen, _facts(changes.Facts(default_branch_missing=True))),
+        end=_facts(changes.Facts(default_branch_missing=False)),
+    ),
+    _all("node ids of another form", "fetched", _node_ids(NodeIds.LEGACY), end=_node_ids(NodeIds.NEW)),
+    _all(
+        "participation without merges",
+        "fetched",
+        both(_until_seen, _participation(Participation.WITHOUT_MERGES)),
+        end=_participation(Participation.WITH_MERGES),
+        **_commits,
+    ),
     _one("renamed", "fetched", _rename, check=_renamed),
     _one("transferred", "fetched", _transfer, check=_transferred, rare=True),
     _one("re-created with another id", "replaced", _recreate, end=_put_back, check=_reported),

@@ -1,8 +1,19 @@
 """What must hold whatever happens: nothing lost, nothing wrong, nothing blanked, no limit broken.
 
 The simulator's world is the truth. Every state that a package's repository and project ever had is kept, so that a
-stored field can be held against all of them: it may be late, it must never be anything that was not so, and it must
-never go back.
+stored field can be compared with all of them: it may be late, it must never be anything that was not so, and it must
+never go back. Weeks are compared whole, the oldest one included.
+
+Contributors have one exception. GitHub's list may be hours old, so for a day after a forced push, or after two people
+have drawn level, everybody known and everybody new is listed. While a fault lasts, ``participants`` is therefore of a
+moment if
+
+1. nobody who had contributed at that moment is missing,
+2. nobody is listed who had not contributed at that moment or an earlier one, and nobody twice, and
+3. of two people who were both listed before that moment, nobody stands behind the other who stood before the other at
+   every moment until then.
+
+Two intervals after the fault's end the list must be exactly what GitHub answers, in its order.
 """
 
 from __future__ import annotations
@@ -10,11 +21,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import combinations
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from fetcher.catalogue.documents import write_document
 from fetcher.simulator import truth
+from fetcher.simulator.history import contributors
 from fetcher.simulator.journal import Journal
 from fetcher.simulator.project import Project
 from fetcher.simulator.repository import Repository
@@ -34,6 +47,8 @@ class Moment:
 
     repository: Repository | None
     project: Project | None
+    merges: bool = True
+    """Whether GitHub's participation counted merges."""
     _facts: dict[date, Facts] = field(default_factory=dict, compare=False, repr=False)
 
     def facts(self, today: date) -> Facts:
@@ -41,6 +56,13 @@ class Moment:
         if today not in self._facts:
             self._facts[today] = self._told(today)
         return self._facts[today]
+
+    def contributions(self) -> dict[str, int]:
+        """Return how many commits each contributor had at that moment, in the order of GitHub's list."""
+        if self.repository is None:
+            return {}
+        accounts, _ = contributors(self.repository.history.commits())
+        return {str(one.author.login): one.contributions for one in accounts}
 
     def _told(self, today: date) -> Facts:
         facts: Facts = {}
@@ -51,7 +73,7 @@ class Moment:
                 "repo_forks": told["forks"],
                 "repo_description": told["description"] or "",
                 "participants": told["contributors"],
-                "weeks": told["participation"][1:],  # the oldest week is a person's to ask
+                "weeks": told["participation" if self.merges else "participation_without_merges"],
                 "head": told["head"],
             }
         if self.project is not None:
@@ -65,10 +87,9 @@ def stored_facts(store: SqlStore, slug: str, today: date) -> Facts:
     assert package is not None, slug
     document = write_document(package, ZONE, today)
     names = ("repo_watchers", "repo_forks", "repo_description", "participants", "pypi_version")
-    weeks = document["commits_over_52"]
     return {
         **{name: document[name] for name in names},
-        "weeks": weeks[1:] if weeks else weeks,
+        "weeks": document["commits_over_52"],
         "head": package.stats.head_oid if package.stats else None,
     }
 
@@ -84,6 +105,8 @@ class Judge:
     moments: dict[str, list[Moment]] = field(default_factory=dict)
     usurped: set[str] = field(default_factory=set)
     """Slugs whose names lead to something that is not theirs: what is there now is not a state of theirs."""
+    merges: bool = True
+    """Whether GitHub's participation counts merges now."""
     _seen: dict[str, Facts] = field(default_factory=dict)
 
     def note(self) -> None:
@@ -91,7 +114,7 @@ class Judge:
         for slug, (repository, project) in self.names.items():
             if slug in self.usurped:
                 continue
-            now = Moment(self.world.repository(repository), self.world.project(project))
+            now = Moment(self.world.repository(repository), self.world.project(project), self.merges)
             known = self.moments.setdefault(slug, [])
             if not known or known[-1] != now:
                 known.append(now)
@@ -128,20 +151,45 @@ class Judge:
         """And what is stored is remembered, to tell the next time whether it went back."""
         seen, self._seen[slug] = self._seen.get(slug, {}), stored
         today = self.world.clock.today()
-        past = [moment.facts(today) for moment in self.moments[slug]]
+        moments = self.moments[slug]
+        past = [moment.facts(today) for moment in moments]
         for name, value in stored.items():
             before = seen.get(name)
             if value in (None, "", []):
                 if before not in (None, "", []) and all(name in facts and facts[name] != value for facts in past):
                     return f"{name} was blanked"
                 continue
-            times = [number for number, facts in enumerate(past) if facts.get(name) == value]
+            if name == "participants":
+                times, earlier = moments_of(value, moments), moments_of(before or (), moments)
+            else:
+                times = [number for number, facts in enumerate(past) if facts.get(name) == value]
+                earlier = [number for number, facts in enumerate(past) if facts.get(name) == before]
             if not times:
                 return f"{name} is {value!r}, which was never so"
-            earlier = [number for number, facts in enumerate(past) if facts.get(name) == before]
             if before is not None and earlier and times[-1] < earlier[0]:
                 return f"{name} went back from {before!r} to {value!r}"
         return None
+
+
+def moments_of(people: Sequence[str], moments: Sequence[Moment]) -> list[int]:
+    """Return the numbers of the moments of which a list of contributors may be, by the three rules of this module."""
+    counts = [moment.contributions() for moment in moments]
+    return [number for number in range(len(moments)) if may_be_listed(people, counts[: number + 1])]
+
+
+def may_be_listed(people: Sequence[str], until: Sequence[Mapping[str, int]]) -> bool:
+    """Return whether ``people`` may be listed at the last of the moments ``until``: contributions by login."""
+    listed, before = set(people), until[:-1]
+    if len(listed) < len(people) or not until[-1].keys() <= listed <= set().union(*until):
+        return False
+    known = [login for login in people if any(login in counts for counts in before)]
+    return not any(_stood_behind(one, other, until) for one, other in combinations(known, 2))
+
+
+def _stood_behind(one: str, other: str, until: Sequence[Mapping[str, int]]) -> bool:
+    """Return whether ``one`` had fewer commits than ``other`` at every moment at which both had any."""
+    both = [(counts[one], counts[other]) for counts in until if one in counts and other in counts]
+    return bool(both) and all(own < others for own, others in both)
 
 
 def violations(log: Journal, *, expected: Sequence[str] = ()) -> list[str]:

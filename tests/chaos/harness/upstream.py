@@ -66,7 +66,7 @@ async def make_happen(fault: UpstreamFault, folder: Path) -> Finding:
         ours.move(1)
         await fault.begin(ours)
         ours.judge.note()
-        await ours.until(began + fault.lasts)
+        await ours.until(max(began + fault.lasts, ours.now() + LONG_ENOUGH))
         await fault.check(ours)
         wrong = [] if fault.blind else _noticed(fault, ours, struck, began)
         injected = sum(ours.simulator.log.faults.values())

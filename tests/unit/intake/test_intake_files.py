@@ -91,7 +91,7 @@ def test_addresses_are_known_by_their_content(tmp_path: Path, suffix: str) -> No
         ("x.json", '{"slug": "x"}'.encode("utf-16"), "is a binary file (or UTF-16)"),
         ("x.png", b"\x89PNG\r\n\x1a\n\x00\x00", "is a binary file"),
         ("x.csv", b"name,url\nx,y\n", "has no header"),
-        ("x.md", b"Packages\n========\n", "is of no known format"),
+        ("x.md", b"Packages\n========\n", "has an unknown format"),
     ],
 )
 def test_a_file_that_cannot_be_read_at_all(tmp_path: Path, name: str, content: bytes, message: str) -> None:

@@ -63,7 +63,7 @@ def test_a_page_is_read_wherever_its_list_stands(key: str) -> None:
         (b'[{"slug":"a"},\n{"sl', 1, "x: line 2: expected JSON (Unterminated string starting at), got '\"sl'"),
         (b'[{"slug":"a"}', 1, "x: line 1: expected a comma or the list's end, got the end"),
         (b'[{"slug":"a"}] more', 1, "x: line 1: expected the end, got 'more'"),
-        (b'[{"slug":"a"}, NaN]', 1, "x: line 1: expected JSON, got NaN, which is no JSON"),
+        (b'[{"slug":"a"}, NaN]', 1, "x: line 1: expected JSON, got NaN, which is not JSON"),
         (b'{"rows": [{"slug":"a"}]}', 0, "x: document: expected a list of documents, or a page of them"),
         (b"[" * 100_000, 0, "x: line 1: expected JSON, got values nested too deep"),
     ],

@@ -30,7 +30,7 @@ MANUAL = effective_limits(DOCUMENTED, Resource.CORE, Purpose.MANUAL, "octo")
 
 
 def test_the_documented_limits_and_their_shares() -> None:
-    """People get 95 % of points a minute and places in flight, the background 90 %; response seconds likewise."""
+    """Give manual requests 95 % of points and slots and 99 % of seconds, background requests 90 % and 95 %."""
     graphql = effective_limits(DOCUMENTED, Resource.GRAPHQL, Purpose.BACKGROUND, "octo")
     assert (MANUAL.points, MANUAL.in_flight, MANUAL.total_ms, MANUAL.resource_ms) == (855, 95, 89_100, 0)
     assert (BACKGROUND.points, BACKGROUND.in_flight, BACKGROUND.total_ms) == (810, 90, 85_500)
@@ -38,7 +38,7 @@ def test_the_documented_limits_and_their_shares() -> None:
 
 
 def test_an_hour_can_be_compressed() -> None:
-    """With a sixtieth of the time every window and pause is a sixtieth; counts and our own machines' spans stay."""
+    """Compress every window and pause of the upstream; counts and our own machines' durations stay."""
     minute = Limits().scaled(1 / 60)
     assert (minute.hour, minute.minute, minute.pause) == (timedelta(minutes=1), *[timedelta(seconds=1)] * 2)
     assert (minute.seconds, minute.graphql_seconds) == (1.5, 1.0)
@@ -46,15 +46,15 @@ def test_an_hour_can_be_compressed() -> None:
 
 
 @given(st.datetimes(timezones=st.just(START.tzinfo)))
-def test_moments_survive_the_way_through_milliseconds(moment: object) -> None:
-    """A moment in whole ms comes back as it went."""
+def test_moments_survive_their_conversion_to_milliseconds(moment: object) -> None:
+    """Convert a moment to whole ms and back without a change."""
     ms = to_ms(moment)  # type: ignore[arg-type]  # hypothesis knows the zone, not mypy
     assert to_ms(from_ms(ms)) == ms
 
 
 @pytest.mark.parametrize("identity", ["octo", "app/12345", "anonymous@::1", "odd{name}"])
 def test_an_account_names_its_identity(identity: str) -> None:
-    """REST and GraphQL share an account, PyPI has its own, and the identity can be read off both."""
+    """Share an account between REST and GraphQL, give PyPI its own, and read the identity off both names."""
     assert account_name(identity, Resource.CORE) == account_name(identity, Resource.GRAPHQL)
     assert account_name(identity, Resource.CORE) != account_name(identity, Resource.PYPI)
     assert identity_of(account_name(identity, Resource.PYPI)) == identity
@@ -62,7 +62,7 @@ def test_an_account_names_its_identity(identity: str) -> None:
 
 @given(left=st.integers(-10, 5_000), elapsed=st.integers(0, HOUR))
 def test_pace_and_promise_agree(left: int, elapsed: int) -> None:
-    """The moment promised is the first at which the very same request is affordable, and it is never past the reset."""
+    """Name the first moment at which the same request is affordable, never later than the reset."""
     now = RESET - HOUR + elapsed
     until = affordable_at(left, 5_000, RESET, now, BACKGROUND)
     assert until <= RESET + BACKGROUND.grace
@@ -72,8 +72,8 @@ def test_pace_and_promise_agree(left: int, elapsed: int) -> None:
 
 
 @given(elapsed=st.integers(0, HOUR))
-def test_the_background_always_leaves_people_something(elapsed: int) -> None:
-    """Whatever the moment, what the background may not take is at least the reserved share of what is still to come."""
+def test_the_background_always_leaves_the_manual_share(elapsed: int) -> None:
+    """Keep at least the manual share of the remaining window, whatever the moment."""
     now = RESET - HOUR + elapsed
     kept = next(left for left in range(5_001) if affordable_at(left, 5_000, RESET, now, BACKGROUND) <= now)
     assert kept >= 5_000 * max(0.10 * (1 - elapsed / HOUR), 0.01)
@@ -81,7 +81,7 @@ def test_the_background_always_leaves_people_something(elapsed: int) -> None:
 
 
 def test_a_tenth_at_once_and_all_but_a_hundredth_by_the_reset() -> None:
-    """The window opens with a burst of 500 of 5,000 and ends with 50 left."""
+    """Open the window with 500 of 5,000 points and keep 50 at its end."""
     opening = RESET - HOUR
     assert affordable_at(4_500, 5_000, RESET, opening, BACKGROUND) <= opening
     assert affordable_at(4_499, 5_000, RESET, opening, BACKGROUND) > opening
@@ -90,5 +90,5 @@ def test_a_tenth_at_once_and_all_but_a_hundredth_by_the_reset() -> None:
 
 
 def test_the_back_off_doubles_to_an_hour() -> None:
-    """A minute, two, four … and never more than an hour, however often."""
+    """Double the pause from a minute to an hour, however many failures there are."""
     assert [backoff(failures, BACKGROUND) // 1000 for failures in (1, 2, 3, 7, 1_000)] == [60, 120, 240, 3600, 3600]

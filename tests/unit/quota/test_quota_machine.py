@@ -16,7 +16,7 @@ from tests.unit.quota.histories import requests
 
 
 class Ledger(RuleBasedStateMachine):
-    """Shows that limits in flight and a minute hold and that the ledger never stalls, whatever the clocks do."""
+    """A state machine: limits in flight and a minute hold and the ledger never stalls, whatever the clocks do."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Workers that want more than the upstream gives, against limits that are checked independently of the ledger."""
+"""Workers with more work than quota, and an upstream that checks its limits independently of the ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GITHUB = (Resource.CORE, Resource.GRAPHQL)
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_an_hour_uses_the_quota_and_trips_nothing(seed: int) -> None:
-    """Unlimited work spends 95 % of both primary quotas in an hour, trips no limit, and people never wait for it."""
+    """Spend 95 % of both primary quotas in an hour, trip no limit, and never delay a manual request."""
     swarm = Swarm(
         MemoryQuota(),
         Upstream(),
@@ -33,7 +33,7 @@ async def test_an_hour_uses_the_quota_and_trips_nothing(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_slow_answers_are_bounded_by_response_seconds(seed: int) -> None:
-    """Where GraphQL takes 2 s an answer the seconds bind: about nine tenths of 60 a minute are used, never more."""
+    """Use about nine tenths of 60 response seconds a minute, never more, when GraphQL takes 2 s a response."""
     swarm = Swarm(
         MemoryQuota(),
         Upstream(),
@@ -52,7 +52,7 @@ async def test_slow_answers_are_bounded_by_response_seconds(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_crowd_with_wild_latencies_trips_nothing(seed: int) -> None:
-    """160 slots, answers from 10 ms to 10 s that nobody expected, and clocks 2 s apart: no limit is tripped."""
+    """Trip no limit with 160 slots, unexpected latencies of 10 ms to 10 s, and clocks 2 s apart."""
     swarm = Swarm(
         MemoryQuota(),
         Upstream(primary=15_000),
@@ -69,7 +69,7 @@ async def test_a_crowd_with_wild_latencies_trips_nothing(seed: int) -> None:
 
 
 async def test_a_nearly_empty_quota_is_found_out_by_one_probe() -> None:
-    """Workers that start together on a quota of which three points are left spend those and trip nothing."""
+    """Spend the last three points and trip nothing when many workers start together."""
     swarm = Swarm(
         MemoryQuota(), Upstream(spent_before=4_997), (Resource.CORE,), seconds=lambda rng: rng.random(), slots=64
     )

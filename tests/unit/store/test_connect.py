@@ -1,4 +1,4 @@
-"""Addresses of databases and the words for their faults, without a server."""
+"""Database addresses and messages of database errors, without a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ URL = make_url(f"postgresql+psycopg://me:{SECRET}@db.example/fetcher?password={S
 
 
 class PostgresFault(Exception):
-    """What psycopg raises, as far as it is looked at."""
+    """A psycopg error, reduced to its fields used here."""
 
     def __init__(self, sqlstate: str | None) -> None:
         super().__init__(f"server said\nsomething with {SECRET}")
@@ -27,7 +27,7 @@ class PostgresFault(Exception):
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_every_spelling_of_postgresql(scheme: str) -> None:
-    """Hosting services write ``postgres://``; all are psycopg 3 here."""
+    """The ``postgres://`` of hosting services and other spellings all select psycopg 3."""
     engine = open_engine(f"{scheme}://me@db.example/fetcher")
     assert engine.url.drivername == "postgresql+psycopg"
     engine.dispose()
@@ -35,14 +35,14 @@ def test_every_spelling_of_postgresql(scheme: str) -> None:
 
 @pytest.mark.parametrize("url", ["", "nonsense", f"mysql://me:{SECRET}@h/d", "postgresql://h:port/d", "sqlite+x://"])
 def test_addresses_that_are_none(url: str) -> None:
-    """What cannot be read is one line that says what was expected, and repeats no password."""
+    """An unreadable address is a one-line error with the expected form, without the password."""
     with pytest.raises(ConfigError, match="Expected sqlite:///FILE or postgresql://") as caught:
         open_engine(url)
     assert SECRET not in str(caught.value)
 
 
 def test_sqlite_is_told_what_it_needs(tmp_path: Path) -> None:
-    """Readers beside a writer, a wait for locks, and foreign keys; the folder is made."""
+    """SQLite is set to WAL, a lock timeout and foreign keys, and its folder is created."""
     engine = open_engine(f"sqlite:///{tmp_path}/new/folder/a.db")
     with engine.connect() as connection:
         settings = [
@@ -70,7 +70,7 @@ def test_sqlite_is_told_what_it_needs(tmp_path: Path) -> None:
     ],
 )
 def test_what_postgresql_says(state: str | None, words: str) -> None:
-    """Every fault is one line in our words, with a remedy, without SQL and without the password."""
+    """Every PostgreSQL error is one line with a remedy, without SQL and without the password."""
     said = str(explain(OperationalError(f"SELECT '{SECRET}'", {}, PostgresFault(state)), URL))
     assert words in said
     assert said.startswith("The database postgresql+psycopg://me:***@db.example/fetcher ")
@@ -90,20 +90,20 @@ def test_what_postgresql_says(state: str | None, words: str) -> None:
     ],
 )
 def test_what_sqlite_says(message: str, words: str) -> None:
-    """The same for SQLite, which has no codes but words."""
+    """Every SQLite error, identified by its text because it has no code, is one line with a remedy."""
     said = str(explain(OperationalError("SELECT 1", {}, sqlite3.OperationalError(message)), make_url("sqlite:///a.db")))
     assert words in said
 
 
 def test_other_faults() -> None:
-    """A pool without a free connection, a value that is refused, a value that is no value."""
+    """An exhausted pool, a refused value and an unstorable value have their own messages."""
     assert "no connection free" in str(explain(exc.TimeoutError(), URL))
     assert "refused a value (PostgresFault)" in str(explain(DataError("x", {}, PostgresFault("22003")), URL))
     assert "refused a value (OverflowError)" in str(explain(OverflowError("too large"), URL))
 
 
 def test_what_is_tried_again() -> None:
-    """Deadlocks and serialization failures are, and what follows a cut; not a server that never was there."""
+    """Deadlocks, serialization failures and errors after a cut are retried; a server never reached is not."""
     assert may_pass(OperationalError("x", {}, PostgresFault("40P01")), cut=False)
     assert may_pass(OperationalError("x", {}, PostgresFault("40001")), cut=False)
     assert not may_pass(OperationalError("x", {}, PostgresFault("53100")), cut=False)

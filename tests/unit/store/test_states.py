@@ -1,4 +1,4 @@
-"""What records make of a state: properties of the pure fold that every database is written by."""
+"""Applying records to states: properties of the pure function that decides every write."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ANSWERS = {OutcomeKind.FETCHED, OutcomeKind.NOT_MODIFIED}
 
 @st.composite
 def observations(draw: st.DrawFn) -> Observed:
-    """Any answer or failure."""
+    """Generate any response or failure."""
     outcome = draw(st.sampled_from(KINDS))
     answered = outcome in ANSWERS
     return Observed(
@@ -58,7 +58,7 @@ def observations(draw: st.DrawFn) -> Observed:
 
 
 def records() -> st.SearchStrategy[Record]:
-    """Anything that a worker could record: an answer, a failure, or only what becomes of the schedule."""
+    """Generate any record of a worker: a response, a failure, or a change of schedule only."""
     held = st.sampled_from(["mine", "another"])
     return st.one_of(
         observations(),
@@ -84,20 +84,20 @@ def states(draw: st.DrawFn) -> SourceState:
 
 
 def without_schedule(state: SourceState) -> SourceState:
-    """A state without its schedule."""
+    """Return a state without its schedule."""
     return replace(state, due_at=None, due_reason=None, lease=None, lease_until=None)
 
 
 @given(states(), records())
 def test_twice_is_once(state: SourceState, record: Record) -> None:
-    """Folding a record a second time changes nothing."""
+    """Applying a record a second time changes nothing."""
     once = fold(state, record)
     assert fold(once, record) == once
 
 
 @given(states(), st.lists(observations(), max_size=4, unique_by=lambda record: record.observed_at))
 def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Observed]) -> None:
-    """Whatever the order in which records arrive, the outcome, failures and message are the newest one's."""
+    """In any order of arrival, the outcome, failures and message are those of the newest record."""
     asked = [record for record in some if takes(state, record)]
     newest = max(asked, key=lambda record: record.observed_at, default=None)
     for order in permutations(some):
@@ -113,7 +113,7 @@ def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Obs
 
 @given(states(), records())
 def test_nobody_ends_anothers_lease(state: SourceState, record: Record) -> None:
-    """A lease ends only by the record that holds it; a due time moves later only by its holder, or if it has none."""
+    """Only a record with the lease ends it; the due time of a leased source moves later only by its holder."""
     end = fold(state, record)
     lease = None if isinstance(record, MadeDue) else record.lease
     if state.lease is not None and lease != state.lease:
@@ -128,7 +128,7 @@ def test_nobody_ends_anothers_lease(state: SourceState, record: Record) -> None:
 
 @given(states(), st.builds(MadeDue, st.just(1), st.just(Source.GITHUB), MOMENTS, st.just(DueReason.MOVED)))
 def test_what_is_made_due_is_due_no_later(state: SourceState, record: MadeDue) -> None:
-    """The earlier of the two times counts, with its own reason, and nothing else changes."""
+    """The earlier of the two times applies, with its own reason, and nothing else changes."""
     end = fold(state, record)
     is_earlier = state.due_at is None or record.due_at < state.due_at
     expected = (record.due_at, record.due_reason) if is_earlier else (state.due_at, state.due_reason)
@@ -138,7 +138,7 @@ def test_what_is_made_due_is_due_no_later(state: SourceState, record: MadeDue) -
 
 @given(states(), records())
 def test_an_answer_is_never_taken_back(state: SourceState, record: Record) -> None:
-    """The last answer, its revision and its whole question move forward or stay, whatever fails afterwards."""
+    """The last response, its revision and the last full fetch advance or stay, whatever fails afterwards."""
     end = fold(state, record)
     if state.answered_at is not None:
         assert end.answered_at is not None
@@ -148,7 +148,7 @@ def test_an_answer_is_never_taken_back(state: SourceState, record: Record) -> No
 
 
 def test_being_told_to_wait_is_no_failure_of_the_source() -> None:
-    """A throttled question keeps the count of failures, and is not the last failure's moment."""
+    """A throttled request keeps the count of failures and the time of the last failure."""
     state = SourceState(Source.GITHUB, failures=2, first_failed_at=NOW, last_failed_at=NOW, outcome=OutcomeKind.GONE)
     later = NOW + timedelta(hours=1)
     record = Observed(
@@ -158,7 +158,7 @@ def test_being_told_to_wait_is_no_failure_of_the_source() -> None:
 
 
 def test_after_a_change_of_address_only_a_new_claim_counts() -> None:
-    """A source started afresh takes the answer of who has claimed it since, even by a clock that is behind."""
+    """A reset source accepts only the response of a later claim, even from a clock that is behind."""
     fresh = SourceState(Source.GITHUB, observed_at=NOW)
     assert started_afresh(fresh)
     at = NOW - timedelta(hours=1)

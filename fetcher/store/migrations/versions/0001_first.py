@@ -1,7 +1,7 @@
-"""The first schema: the catalogue, what was observed, where each source stands, releases, history, the timeline,
-refreshes that were asked for, markers, and the catalogue's figures.
+"""The first schema: catalogue, fetched values, source states, releases, history, timeline, refresh requests, markers
+and catalogue statistics.
 
-Spelt out instead of taken from ``schema.py``: a migration says what the schema was when it was written.
+Written out instead of imported from ``schema.py``, because a migration keeps the schema of its time.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def downgrade() -> None:
 
 
 def _package_key(table: str) -> sa.ForeignKeyConstraint:
-    """Every row about a package goes with it, and follows where a directory gives it another id."""
+    """Return the foreign key to a package: rows are deleted with it, and follow a change of its id."""
     name = f"fk_{table}_package_id_packages"
     return sa.ForeignKeyConstraint(["package_id"], ["packages.id"], name=name, ondelete="CASCADE", onupdate="CASCADE")
 

@@ -1,4 +1,4 @@
-"""Add the number of commits and the reason of a due time; count weeks again: merges count from this version on."""
+"""Add the number of commits and the reason of a due time; recount weeks, because merges now count."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Read the frame of a GraphQL answer: its data, its errors, and what an error means.
+"""Readers of the GraphQL envelope: data, errors and the meaning of an error.
 
-One missing repository is a ``null`` and an error with its path, never a failure of the batch. Answers cut short
-without any error have been seen, so each repository that was requested must come back or is requested again.
+A missing repository is a ``null`` and an error with its path, never a failure of the batch. Truncated responses without
+an error do occur. Every repository missing from a response is therefore requested again.
 """
 
 from __future__ import annotations
@@ -52,20 +52,20 @@ _SIZE_SIGNS = ("timeout", "timed out", "something went wrong while executing", "
 
 @dataclass(frozen=True, slots=True)
 class BatchAnswer(Generic[T_co]):
-    """One outcome for each item requested, in the order of the request, and the seconds that the answer took."""
+    """One outcome for each requested item, in the order of the request, and the response time in seconds."""
 
     outcomes: tuple[Fetched[T_co] | Failure, ...]
     seconds: float
 
 
 def batch_answer(outcomes: Sequence[Fetched[T] | Failure], answer: Answer) -> BatchAnswer[T]:
-    """Return ``outcomes`` as one answer; failures carry GitHub's id of the exchange."""
+    """Return ``outcomes`` as one batch; failures carry GitHub's request id."""
     request_id = read_meta(answer).request_id if isinstance(answer, Response) else None
     return BatchAnswer(tuple(with_request_id(outcome, request_id) for outcome in outcomes), answer.seconds)
 
 
 def read_body(answer: Answer) -> GraphQLBody | Failure:
-    """Return the answer's body with data in it, or why the whole query failed."""
+    """Return the response's body with its data, or the failure of the complete query."""
     if isinstance(answer, NoAnswer) and answer.fault is Fault.TIMED_OUT:
         return Overloaded(answer.reason)
     response = classify(answer)
@@ -96,7 +96,7 @@ def read_body(answer: Answer) -> GraphQLBody | Failure:
 
 
 def query_failure(errors: Sequence[GraphQLError]) -> Failure | None:
-    """Return what errors without any data mean."""
+    """Return the failure that errors without any data mean."""
     if not errors:
         return None
     error = errors[0]
@@ -106,7 +106,7 @@ def query_failure(errors: Sequence[GraphQLError]) -> Failure | None:
 
 
 def _words(error: GraphQLError) -> str:
-    """GitHub's own words, cut to a line."""
+    """Return GitHub's message, cut to a line."""
     return excerpt(error.message.encode(), 200)
 
 
@@ -115,14 +115,14 @@ def _is_size(error: GraphQLError) -> bool:
 
 
 def errors_by_key(errors: Sequence[GraphQLError], depth: int) -> dict[str | int, GraphQLError]:
-    """Return errors by the part of their path that names the repository."""
+    """Return errors by the element of their path that names the repository."""
     return {error.path[depth]: error for error in reversed(errors) if error.path and len(error.path) > depth}
 
 
 def read_item(shape: type[S], node: object, error: GraphQLError | None, name: str) -> S | Failure:
-    """Return one repository's part of an answer as ``shape``.
+    """Return one repository's part of a response as ``shape``.
 
-    A part with an error anywhere within is not complete: the ``null`` in its place states nothing.
+    A part with an error at any depth is incomplete, because the ``null`` in its place has no meaning.
     """
     if node is None or error is not None:
         return _read_error(error)

@@ -1,4 +1,4 @@
-"""Read statistics: of many repositories from one GraphQL answer, or of one over REST."""
+"""Readers of statistics: many repositories from one GraphQL response, or one over REST."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _COMMITS = TypeAdapter(list[RestCommit])
 
 
 def read_by_id(answer: Answer, node_ids: Sequence[str]) -> BatchAnswer[RepoStats] | Failure:
-    """Read statistics requested by node id, by their place in the answer.
+    """Read statistics requested by node id, by their index in the response.
 
-    A node's id is opaque and may come back in another form than it was requested in. Whether it is the repository
-    that was known is for the caller to decide, by ``database_id``.
+    A node's id is opaque and may be returned in another form than requested. The caller decides by ``database_id``
+    whether it is the known repository.
     """
     body = read_body(answer)
     if not isinstance(body, GraphQLBody):
@@ -45,7 +45,7 @@ def read_by_id(answer: Answer, node_ids: Sequence[str]) -> BatchAnswer[RepoStats
 
 
 def read_by_name(answer: Answer, count: int) -> BatchAnswer[RepoStats] | Failure:
-    """Read statistics by owner and name, aliased ``r0`` … as ``requests.statistics_by_name`` requests them."""
+    """Read statistics by owner and name, aliased ``r0`` … as in ``requests.statistics_by_name``."""
     body = read_body(answer)
     if not isinstance(body, GraphQLBody):
         return body
@@ -66,7 +66,7 @@ def read_viewer(answer: Answer) -> Fetched[Viewer] | Failure:
 
 
 def read_repository(answer: Answer) -> Fetched[RepoStats] | NotAValue:
-    """Read one repository over REST; its head is not part of the answer."""
+    """Read one repository over REST. Its head is not part of the response."""
     response = classify(answer)
     if not isinstance(response, Response):
         return response
@@ -93,7 +93,7 @@ def read_repository(answer: Answer) -> Fetched[RepoStats] | NotAValue:
 
 
 def read_newest_commit(answer: Answer) -> Fetched[RestCommit | None] | NotAValue:
-    """Read the head of the default branch; ``None`` for an empty repository (GitHub answers 409)."""
+    """Read the head of the default branch; ``None`` for an empty repository (status 409)."""
     if isinstance(answer, Response) and answer.status == 409:
         return Fetched(None)
     response = classify(answer)

@@ -1,0 +1,52 @@
+"""Recovery of a lost ledger from what one process knew."""
+
+from __future__ import annotations
+
+from fetcher.domain.model import Purpose
+from fetcher.http.messages import Resource
+from fetcher.quota.account import Account, Meter
+from fetcher.quota.limits import DOCUMENTED, effective_limits
+from fetcher.quota.recovery import recover
+
+NOW = 1_000_000_000
+MINUTE = 60_000
+LIMITS = effective_limits(DOCUMENTED, Resource.CORE, Purpose.MANUAL, "octo")
+
+
+def _lost(**fields: int) -> Account:
+    account = Account(clock=NOW, paused_until=NOW + MINUTE, pause_cause="rejected", pause_reason="why")
+    account.meters["graphql"] = Meter(remaining=4_000, reset_at=NOW + MINUTE, limit=5_000, reset_reported=True)
+    account.meters["core"] = Meter(remaining=0, reset_at=NOW + MINUTE, limit=5_000, reset_reported=True, **fields)
+    return account
+
+
+def test_pauses_and_exhausted_quotas_are_restored() -> None:
+    """Restore the account's pause and that of a resource without points; a quota that is left is probed again."""
+    account = Account(clock=NOW + 1)
+    recover(account, _lost(), NOW, LIMITS, NOW + 1)
+    assert account.recovery_until == NOW + MINUTE
+    assert (account.paused_until, account.pause_cause, account.pause_reason) == (NOW + MINUTE, "rejected", "why")
+    core, graphql = account.meters["core"], account.meters["graphql"]
+    assert (core.paused_until, core.pause_cause, core.pause_reason) == (
+        NOW + MINUTE + LIMITS.grace,
+        "quota",
+        "primary quota",
+    )
+    assert (graphql.paused_until, graphql.limit) == (0, 0)
+
+
+def test_a_longer_pause_of_the_new_ledger_stays() -> None:
+    """Keep the pause that ends last."""
+    account = Account(clock=NOW + 1, paused_until=NOW + 2 * MINUTE, pause_cause="limit", pause_reason="new")
+    recover(account, _lost(paused_until=NOW + 3 * MINUTE), NOW, LIMITS, NOW + 1)
+    assert (account.paused_until, account.pause_reason) == (NOW + 2 * MINUTE, "new")
+    assert account.meters["core"].paused_until == NOW + 3 * MINUTE
+
+
+def test_a_clock_that_was_set_back_voids_the_pauses() -> None:
+    """Restore no pause whose end is on another clock, nor one that is over."""
+    for now in (NOW - LIMITS.skew, NOW + MINUTE + LIMITS.grace):
+        account = Account(clock=now)
+        recover(account, _lost(), NOW, LIMITS, now)
+        assert account.paused_until == 0
+        assert all(meter.paused_until == 0 for meter in account.meters.values())
