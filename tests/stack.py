@@ -248,7 +248,11 @@ def stack(folder: Path, **settings: object) -> Iterator[Stack]:
 def children_of(pid: int) -> list[int]:
     """Ids of the processes that ``pid`` has started and that still run, and of theirs."""
     found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split():
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []  # it has ended meanwhile
+    for child in children:
         found += [int(child), *children_of(int(child))]
     return found
 

@@ -22,7 +22,7 @@ from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Settings, Simulator
 from tests.integration.prometheus import Prometheus
-from tests.stack import APP_LIMITS, Child, Stack, children_of, simulated, stack
+from tests.stack import APP_LIMITS, Child, Stack, children_of, route_of, simulated, stack
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "prometheus"
@@ -35,14 +35,14 @@ PACKAGES = 60
 SCRAPES = timedelta(seconds=2)
 NAME = re.compile(r"\bfetcher_[a-z_]+[a-z]\b")
 ROUTES = {
-    "statistics": "graphql",
-    "viewer": "graphql",
-    "contributors": "contributors",
-    "history": "graphql",
-    "pypi_json": "project_json",
-    "pypi_simple": "simple_project",
+    "statistics": ("statistics",),
+    "history": ("heads", "pages"),
+    "viewer": ("viewer",),
+    "contributors": ("contributors",),
+    "pypi_json": ("project_json",),
+    "pypi_simple": ("simple_project",),
 }
-"""Our routes in the simulator's words."""
+"""By the route of a metric, the routes of the simulator's log (``tests.stack.route_of``)."""
 
 SUFFIXES = {
     "counter": ("_total",),
@@ -165,8 +165,10 @@ class Watched:
         found = self.query(expression)
         return found[0][1] if found else None
 
-    def asked(self, route: str) -> int:
-        return self.simulator.log.count(route)
+    def requests(self) -> dict[str, int]:
+        """Count the requests in the simulator's log by the route of their metric."""
+        found = Counter(route_of(entry) for entry in list(self.simulator.log.entries))
+        return {route: sum(found[one] for one in theirs) for route, theirs in ROUTES.items()}
 
 
 @contextmanager
@@ -227,20 +229,14 @@ def _every_request_is_counted(ours: Watched) -> None:
 
     def counted() -> bool:
         """A worker tells what it counted when its task ends, and Prometheus asks every two seconds."""
-        return all(
-            ours.value(f'sum(fetcher_requests_total{{route=~"{routes}"}})') == ours.asked(route)
-            for route, routes in {theirs: "|".join(_routes(theirs)) for theirs in ROUTES.values()}.items()
-        )
+        told = {metric["route"]: number for metric, number in ours.query("sum by (route) (fetcher_requests_total)")}
+        return told == ours.requests()
 
     ours.stack.until(counted, "Prometheus has every request")
     assert ours.value('sum(fetcher_requests_total{status="500"})') == 1
     assert ours.value("sum(fetcher_request_duration_seconds_count)") == ours.value("sum(fetcher_requests_total)")
     assert ours.value('sum(fetcher_refreshes_total{source="pypi",outcome="fetched"})') == PACKAGES
     assert ours.value('fetcher_refreshes_total{source="pypi",outcome="transient"}') == 1
-
-
-def _routes(theirs: str) -> list[str]:
-    return [route for route, name in ROUTES.items() if name == theirs]
 
 
 def _the_state_is_told(ours: Watched) -> None:
@@ -279,7 +275,7 @@ def _one_line_a_batch(ours: Watched) -> None:
 def _killed_workers_take_no_count_with_them(ours: Watched) -> None:
     """SIGKILL to a worker and its children, and another in its place: the sums go on from where they were."""
     before = ours.value("sum(fetcher_requests_total)") or 0
-    assert children_of(ours.workers[0].pid)
+    ours.stack.until(lambda: children_of(ours.workers[0].pid), "a child is there: each ends after three tasks")
     ours.workers[0].kill()
     another = ours.stack.worker("another")
     ours.stack.until(lambda: "ready" in another.said(), "another worker is there")

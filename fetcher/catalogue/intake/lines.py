@@ -21,7 +21,7 @@ class Line:
 
 
 def decoded(raw: bytes, where: str, offset: int = 0) -> str | Rejected:
-    """Decode ``raw`` as UTF-8, or reject it with the invalid byte's position. ``offset`` is where it starts."""
+    """Decode ``raw``, which begins at ``offset`` in its file, as UTF-8; reject it with the invalid byte's position."""
     start = len(BOM) if offset == 0 and raw.startswith(BOM) else 0
     try:
         return raw[start:].decode("utf-8")

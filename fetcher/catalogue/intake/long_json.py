@@ -89,7 +89,7 @@ class _Text:
         self._text = ""
         self._at = 0
         self._line = 1
-        """The line in which the window begins, counted as it moves on."""
+        """Line number at the window's start."""
         self._ended = False
 
     def next(self) -> str:

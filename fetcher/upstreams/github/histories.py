@@ -47,7 +47,7 @@ class Histories:
         async def send(batch: Sequence[Target]) -> BatchAnswer[Head] | Failure | Deferred:
             ids = [target.node_id or "" for target in batch]
             request = requests.heads(self.api, ids, query.since, parents=query.parents)
-            return await self.gateway.send(request, query.purpose, lambda answer: read_heads(answer, len(ids)))
+            return await self.gateway.send(request, query.purpose, lambda answer: read_heads(answer, ids))
 
         outcomes = await request_in_batches(targets, send, self.size)
         return {target.package_id: outcome for target, outcome in zip(targets, outcomes, strict=True)}

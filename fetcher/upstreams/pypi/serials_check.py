@@ -81,6 +81,4 @@ class SerialsCheck:
         """Make each project due after two cycles without a listing."""
         made = self.store.make_due(Source.PYPI, answered_before=now - 2 * self.cadence.interval, now=now)
         if made:
-            log.warning(
-                "serials", reason="the index's root does not respond: projects are requested one by one", due=made
-            )
+            log.warning("serials", reason="the index's root does not respond: projects are requested singly", due=made)

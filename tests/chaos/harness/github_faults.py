@@ -33,6 +33,8 @@ from tests.chaos.harness.upstream import (
 
 REPOSITORY = f"octo/{VICTIM}"
 NEWCOMER = "a-newcomer"
+WEEKS_MOVE_ON = 9 * DAY
+"""Weeks from participation are requested again a week later: until then they may lag by days."""
 GITHUB = Upstream.GITHUB
 
 
@@ -332,18 +334,21 @@ GITHUB_FAULTS = (
         "history of one repository partial",
         "fetched",
         both(_push_everywhere, by_rules(rule(Kind.PARTIAL_ERROR, package=REPOSITORY, **_heads))),
+        returns=WEEKS_MOVE_ON,
         **_commits,
     ),
     _one(
         "history of one repository missing without error",
         "fetched",
         both(_push_everywhere, by_rules(rule(Kind.OMIT, package=REPOSITORY, **_heads))),
+        returns=WEEKS_MOVE_ON,
         **_commits,
     ),
     _one(
         "further pages of a history never answered",
         "fetched",
         both(_push_a_long_history, by_rules(rule(Kind.STATUS, package=REPOSITORY, operation="Pages", status=502))),
+        returns=WEEKS_MOVE_ON,
         **_commits,
     ),
     _all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -40,9 +41,12 @@ LOST = "Could not resolve to a node with the global id of 'R_kgDOKbknAg'"
 UNSAID = Overloaded("it did not come back and no error says why")
 
 
-def heads(body: Any, count: int = 3) -> BatchAnswer[Head]:
+IDS = ("R_kgDOAC3IcQ", "R_kgDOKbknAg", "R_kgDOKbknAw")
+
+
+def heads(body: Any, node_ids: Sequence[str] = IDS) -> BatchAnswer[Head]:
     """Read heads from ``body``, which must not be a failure of the full query."""
-    batch = read_heads(response(body), count)
+    batch = read_heads(response(body), node_ids)
     assert isinstance(batch, BatchAnswer)
     return batch
 
@@ -181,6 +185,14 @@ def test_a_list_that_is_cut_short_is_requested_again() -> None:
     assert heads(body).outcomes == (Fetched(HEAD), UNSAID, UNSAID)
 
 
+def test_a_list_with_a_gap_is_read_by_ids() -> None:
+    """A repository missing without a word in the middle gets no neighbour's head."""
+    body = recorded("graphql_heads")
+    del body["data"]["nodes"][1]
+    del body["errors"]
+    assert heads(body).outcomes == (Fetched(HEAD), UNSAID, Fetched(EMPTY))
+
+
 @pytest.mark.parametrize(
     ("kind", "message", "expected"),
     [
@@ -258,7 +270,7 @@ def test_one_wrong_shape_costs_no_neighbour(path: list[str], value: object) -> N
     parent[path[-1]] = value
     first, _, third = heads(body).outcomes
     assert isinstance(first, Malformed)
-    assert first.reason.startswith("repository number 0: ")
+    assert first.reason.startswith(f"repository {IDS[0]}: ")
     assert ".".join(path) in first.reason
     assert third == Fetched(EMPTY)
 
@@ -323,23 +335,23 @@ def test_a_limit_is_about_the_whole_query() -> None:
     for name in ("graphql_heads", "graphql_pages"):
         body = {**recorded(name), "errors": [{"type": "RATE_LIMITED", "message": "no more"}]}
         answer = response(body, headers=SPENT)
-        assert read_heads(answer, 3) == limited
+        assert read_heads(answer, IDS) == limited
         assert read_pages(answer, 4) == limited
 
 
 def test_a_query_that_is_too_much() -> None:
     """A gateway timeout and an error of the resource limits reduce the batch."""
     slow = {"data": {"nodes": None}, "errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "too much"}]}
-    assert read_heads(response(slow), 2) == Overloaded("too much")
-    assert isinstance(read_heads(refusal(502, "Bad gateway"), 2), Overloaded)
+    assert read_heads(response(slow), IDS[:2]) == Overloaded("too much")
+    assert isinstance(read_heads(refusal(502, "Bad gateway"), IDS[:2]), Overloaded)
     assert isinstance(read_pages(refusal(504, "Gateway timeout"), 2), Overloaded)
 
 
 def test_a_query_that_github_refuses() -> None:
     """Data without the list of nodes is malformed, with GitHub's message if there is one."""
-    assert read_heads(response({"data": {"viewer": {}}}), 2) == Malformed("GraphQL answer without nodes")
+    assert read_heads(response({"data": {"viewer": {}}}), IDS[:2]) == Malformed("GraphQL answer without nodes")
     refused = {"data": {"viewer": {}}, "errors": [{"message": "Field 'x' doesn't exist"}]}
-    assert read_heads(response(refused), 2) == Malformed("GraphQL refuses the query: Field 'x' doesn't exist")
+    assert read_heads(response(refused), IDS[:2]) == Malformed("GraphQL refuses the query: Field 'x' doesn't exist")
     assert isinstance(read_pages(response({"data": None}), 2), Malformed)
 
 
@@ -347,7 +359,7 @@ def test_failures_carry_the_request_id() -> None:
     """Each repository's failure has the request id of its response."""
     headers = {"x-github-request-id": "AB12:34"}
     for batch in (
-        read_heads(response(recorded("graphql_heads"), headers=headers), 3),
+        read_heads(response(recorded("graphql_heads"), headers=headers), IDS),
         read_pages(response(recorded("graphql_pages"), headers=headers), 4),
     ):
         assert isinstance(batch, BatchAnswer)

@@ -74,7 +74,7 @@ def read_all(answer: Answer) -> None:
     for result in (
         read_by_id(answer, IDS),
         read_by_name(answer, 2),
-        read_heads(answer, 3),
+        read_heads(answer, ["a", "b", "c"]),
         read_pages(answer, 3),
         read_viewer(answer),
         read_repository(answer),

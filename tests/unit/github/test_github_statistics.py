@@ -98,6 +98,17 @@ def test_a_list_shorter_than_asked_is_asked_again() -> None:
     assert isinstance(outcomes[2], Overloaded)
 
 
+def test_a_list_with_a_gap_is_read_by_ids() -> None:
+    """A repository missing without a word at the start gets no neighbour's statistics."""
+    body = recorded("graphql_by_id")
+    del body["data"]["nodes"][0]
+    del body["errors"]
+    ids = ["R_kgDOKbknAQ", "R_kgDOKbknAg", body["data"]["nodes"][1]["id"]]
+    batch = read_by_id(response(body), ids)
+    assert isinstance(batch, BatchAnswer)
+    assert [type(outcome) for outcome in batch.outcomes] == [Overloaded, Overloaded, Fetched]
+
+
 def test_an_id_that_comes_back_in_another_form_is_the_same_repository() -> None:
     """A repository requested by its legacy node id is read by index, with the new form of the id."""
     body = recorded("graphql_by_id")

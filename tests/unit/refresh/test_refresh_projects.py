@@ -117,7 +117,7 @@ async def test_a_quarantined_project_keeps_its_versions(house: House) -> None:
 
 
 async def test_a_project_out_of_quarantine_is_read_whole(house: House) -> None:
-    """When JSON returns the project again, new releases and the status are stored."""
+    """New releases and the status are stored after JSON returns the project again."""
     await first_pass(house)
     changes.set_status(house.world, "alpha", TheirStatus.QUARANTINED)
     house.tomorrow()
@@ -272,7 +272,7 @@ async def test_a_stale_edge_is_asked_again_later(house: House) -> None:
 
 
 async def test_the_json_apis_word_counts_without_simple(house: House) -> None:
-    """When Simple fails, the versions are stored, and the status is requested the next time."""
+    """If Simple fails, the versions are stored, and the status is requested the next time."""
     house.transport.interfere = failing("pypi_simple", answer({"message": "x"}, 502))
     await first_pass(house)
     assert house.get("alpha").observed.pypi_version == "2.0"

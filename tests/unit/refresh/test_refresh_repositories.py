@@ -426,7 +426,7 @@ async def test_an_empty_repository_asks_nothing_more(house: House) -> None:
 
 
 async def test_a_repository_that_was_emptied(house: House) -> None:
-    """When every branch is deleted, the lists become empty."""
+    """If every branch is deleted, the lists become empty."""
     await first_pass(house, "alpha")
     changes.empty(house.world, "octo/alpha")
     house.tomorrow()
@@ -596,7 +596,7 @@ async def test_pages_that_never_end(house: House, page: int) -> None:
 
 
 async def test_a_list_cut_short_is_not_stored(house: House) -> None:
-    """When the second page fails, the first is not stored as the complete list."""
+    """If the second page fails, the first is not stored as the complete list."""
     house.make("alpha", [f"person-{number:03}" for number in range(150)])
     house.add("alpha")
 

@@ -119,6 +119,18 @@ def errors_by_key(errors: Sequence[GraphQLError], depth: int) -> dict[str | int,
     return {error.path[depth]: error for error in reversed(errors) if error.path and len(error.path) > depth}
 
 
+def nodes_of(nodes: Sequence[object], node_ids: Sequence[str]) -> list[object]:
+    """Return the node of each id requested; ``None`` for one that did not come back.
+
+    Nodes stand at the places of their ids, and their own ids may have another form. Only in a list shorter than
+    requested, where a place states nothing, does a node's own id decide.
+    """
+    if len(nodes) >= len(node_ids):
+        return list(nodes)
+    own = {node["id"]: node for node in nodes if isinstance(node, dict) and isinstance(node.get("id"), str)}
+    return [own.get(node_id) for node_id in node_ids]
+
+
 def read_item(shape: type[S], node: object, error: GraphQLError | None, name: str) -> S | Failure:
     """Return one repository's part of a response as ``shape``.
 

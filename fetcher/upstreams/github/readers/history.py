@@ -6,6 +6,7 @@ date.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from fetcher.upstreams.github.readers.graphql import (
     BatchAnswer,
     batch_answer,
     errors_by_key,
+    nodes_of,
     query_failure,
     read_body,
     read_item,
@@ -63,8 +65,8 @@ class Head:
 NO_COMMITS = Page(0, (), None)
 
 
-def read_heads(answer: Answer, count: int) -> BatchAnswer[Head] | Failure:
-    """Read ``count`` heads, by their index in the response."""
+def read_heads(answer: Answer, node_ids: Sequence[str]) -> BatchAnswer[Head] | Failure:
+    """Read the heads of repositories requested by node id, by their index in the response."""
     body = read_body(answer)
     if not isinstance(body, GraphQLBody):
         return body
@@ -72,7 +74,8 @@ def read_heads(answer: Answer, count: int) -> BatchAnswer[Head] | Failure:
     if not isinstance(nodes, list):
         return query_failure(body.errors) or Malformed("GraphQL answer without nodes")
     errors = errors_by_key(body.errors, depth=1)
-    outcomes = [_read_head(nodes[i] if i < len(nodes) else None, errors.get(i), f"number {i}") for i in range(count)]
+    own = nodes_of(nodes, node_ids)
+    outcomes = [_read_head(own[index], errors.get(index), node_id) for index, node_id in enumerate(node_ids)]
     return batch_answer(outcomes, answer)
 
 

@@ -14,6 +14,7 @@ from fetcher.upstreams.github.readers.graphql import (
     BatchAnswer,
     batch_answer,
     errors_by_key,
+    nodes_of,
     query_failure,
     read_body,
     read_item,
@@ -37,10 +38,8 @@ def read_by_id(answer: Answer, node_ids: Sequence[str]) -> BatchAnswer[RepoStats
     if not isinstance(nodes, list):
         return query_failure(body.errors) or Malformed("GraphQL answer without nodes")
     errors = errors_by_key(body.errors, depth=1)
-    outcomes = [
-        _read_node(nodes[index] if index < len(nodes) else None, errors.get(index), node_id)
-        for index, node_id in enumerate(node_ids)
-    ]
+    own = nodes_of(nodes, node_ids)
+    outcomes = [_read_node(own[index], errors.get(index), node_id) for index, node_id in enumerate(node_ids)]
     return batch_answer(outcomes, answer)
 
 
