@@ -1,4 +1,4 @@
-# Everything a person or CI runs. `make demo` needs python3 (>= 3.11), python3-venv and make, nothing else.
+# Every command for users and CI. `make demo` needs python3 (>= 3.11), python3-venv and make, nothing else.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: help demo test check chaos bench docs clean
 .DEFAULT_GOAL := help
 
-help:  ## Say what there is
+help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 $(BIN)/python:
@@ -24,27 +24,28 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 demo: $(VENV)/.run  ## Set up and refresh five real packages against the simulator
 	@$(BIN)/fetcher demo
 
-test: check  ## Set up, check the code, and pass every test
+test: check  ## Set up, check the code, and run every test
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev  ## Types, style, and the direction of every arrow
+check: $(VENV)/.dev  ## Check style, types, the direction of imports, and words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.words
 
-chaos: $(VENV)/.dev  ## Every fault, injected: what is lost (nothing), wrong (nothing), and how soon all is fresh again
+chaos: $(VENV)/.dev  ## Inject every fault; report lost and wrong packages (none) and the time until all is fresh again
 	$(BIN)/python -m tests.chaos
 
-bench: $(VENV)/.dev  ## Every figure as a table, against the simulator (about 30 minutes)
+bench: $(VENV)/.dev  ## Measure every figure against the simulator, as tables (about 30 minutes)
 	$(BIN)/python -m benchmarks.passes
 	$(BIN)/python -m benchmarks.limits --hour 120
 	$(BIN)/python -m benchmarks.cpu
 	$(BIN)/python -m benchmarks.plan
 	$(BIN)/python -m benchmarks.yardstick
 
-docs: $(VENV)/.run  ## Write the reference pages that come from the code
+docs: $(VENV)/.run  ## Write the reference pages that are generated from the code
 	$(BIN)/python -m fetcher.reference
 
-clean:  ## Forget the set-up
+clean:  ## Remove the set-up and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

@@ -1,7 +1,7 @@
-"""What beat starts, and when: pure data. ``tasks`` turns it into Celery's form, ``docs/`` into a table.
+"""Entries of beat's schedule, as pure data for the Celery configuration and the documentation.
 
-Beat is a metronome and no more. What is due is known by the database, so an entry that fires late, twice or from two
-beats at once does no harm, and no state of beat's own is kept.
+Beat only triggers tasks; the database decides what is due. An entry that fires late, twice or from two beats therefore
+does no harm, and beat stores no state.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One task that is started over and over. An entry not consumed before the next one is due expires."""
+    """A periodic task. An entry not consumed before the next one is due expires."""
 
     name: str
     task: str
@@ -22,26 +22,28 @@ class Entry:
 
 PLAN_EVERY = timedelta(minutes=1)
 MEASURE_EVERY = timedelta(seconds=15)
-"""Two slices of 25,000 packages each time: a million has been counted anew after five minutes."""
+"""Two slices of 25,000 packages are counted each time: a million packages take five minutes."""
 
 
 def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:
-    """Every beat entry. ``plan_every`` is the setting ``FETCHER_PLAN_INTERVAL``."""
+    """Return every beat entry. ``plan_every`` is the setting ``FETCHER_PLAN_INTERVAL``."""
     return (
-        Entry("plan", "fetcher.plan", plan_every, "claim what is due and enqueue it in batches"),
+        Entry("plan", "fetcher.plan", plan_every, "claim due packages and enqueue them in batches"),
         Entry(
             "serials",
             "fetcher.serials",
             max(plan_every, timedelta(minutes=10)),
-            "in large catalogues, ask the index's root once a cycle which projects have changed",
+            "in large catalogues, request the index's root once a cycle to find changed projects",
         ),
-        Entry("expire", "fetcher.expire", max(plan_every, timedelta(minutes=1)), "take back what dead workers held"),
+        Entry(
+            "expire", "fetcher.expire", max(plan_every, timedelta(minutes=1)), "release expired leases of lost workers"
+        ),
         Entry("measure", "fetcher.measure", MEASURE_EVERY, "count the next slices of a large catalogue"),
         Entry(
             "verify",
             "fetcher.verify",
             timedelta(hours=1),
-            "after a first pass and every 30 days, compare a sample with participation: do merges count?",
+            "after a first pass and every 30 days, compare a sample with participation to decide whether merges count",
         ),
-        Entry("prune", "fetcher.prune", timedelta(minutes=30), "drop history that is older than is kept"),
+        Entry("prune", "fetcher.prune", timedelta(minutes=30), "delete expired history, events and requests"),
     )

@@ -1,4 +1,4 @@
-"""The queries of a pass in which nothing has changed, by httpx alone: what is left when Fetcher is taken away."""
+"""The queries of an unchanged pass, sent by httpx alone: the lower bound of Fetcher's CPU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH = 100
 
 
 def queries(parts: Parts) -> list[Request]:
-    """The index's root with its validators, and statistics of every repository in full batches."""
+    """Return the requests of a pass: the index's root with its validators, and statistics in full batches."""
     with parts.engine.connect() as connection:
         ids = connection.execute(select(observations.c.node_id).order_by(observations.c.package_id)).scalars()
         known = [one for one in ids if one]
@@ -28,7 +28,7 @@ def queries(parts: Parts) -> list[Request]:
 
 
 async def ask(requests: Sequence[Request], token: str) -> int:
-    """Send one after another over one kept connection, read each answer to its end, and do nothing with it."""
+    """Send the requests one after another over one kept connection; read and discard each response."""
     received = 0
     async with httpx.AsyncClient(timeout=60, headers={"authorization": f"Bearer {token}"}) as client:
         for request in requests:

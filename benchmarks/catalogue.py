@@ -1,8 +1,9 @@
-"""``python -m benchmarks.catalogue``: a million documents in and out: seconds, CPU, memory, and a kill -9 on the way.
+"""``python -m benchmarks.catalogue``: time, CPU and memory of importing and exporting a million documents.
 
 Documents of about 900 bytes, with participants and 52 weeks, are written to a file as JSON lines. The command imports
-them, is killed on the way, imports them again to the end and once more unchanged; then it exports them as JSON lines
-and as Parquet. Memory is the command's own, looked at five times a second: whether it is flat shows beside the peak.
+them and is killed (``kill -9``) on the way. It imports them again to the end, and once more unchanged. Then it exports
+them as JSON lines and as Parquet. The command's memory is sampled five times a second; the peak and an early value show
+whether it is flat.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One command. ``early``: its memory when a tenth of its time had passed."""
+    """Measurements of one command. ``early`` is its memory after a tenth of its time."""
 
     what: str
     seconds: float
@@ -46,7 +47,7 @@ class Run:
 
 
 def run(what: str, environment: Mapping[str, str], *arguments: str, kill_after: float | None = None) -> Run:
-    """Run ``fetcher`` and watch it; SIGKILL after so many seconds."""
+    """Run ``fetcher`` and sample it; send SIGKILL after ``kill_after`` seconds."""
     with tempfile.TemporaryFile("w+") as out:
         began, samples, cpu = time.monotonic(), [0.0], 0.0
         process = subprocess.Popen(
@@ -67,7 +68,7 @@ def run(what: str, environment: Mapping[str, str], *arguments: str, kill_after: 
 
 
 def documents(packages: int) -> Iterator[dict[str, Any]]:
-    """Invented documents, whole: as a directory's API gives them."""
+    """Yield complete invented documents, as a directory's API returns them."""
     rng = random.Random(6)  # noqa: S311  (no secret: the same each time)
     for n in range(1, packages + 1):
         yield {
@@ -118,11 +119,11 @@ def _memory(pid: int) -> float:
 
 
 def main(
-    packages: Annotated[int, typer.Option(min=100, help="How many documents.")] = 1_000_000,
+    packages: Annotated[int, typer.Option(min=100, help="Number of documents.")] = 1_000_000,
     database: Annotated[str, typer.Option(help="postgresql or sqlite.")] = "postgresql",
     kill_after: Annotated[float, typer.Option(min=1, help="Seconds until the first import is killed.")] = 60,
 ) -> None:
-    """Import, killed and taken up again; again unchanged; export."""
+    """Measure an import that is killed and repeated, an unchanged import, and exports."""
     with tempfile.TemporaryDirectory(prefix="fetcher-bench-") as name, _database(database, Path(name)) as url:
         folder = Path(name)
         given, jsonl, parquet = (str(folder / one) for one in ("given.jsonl", "out.jsonl", "out.parquet"))

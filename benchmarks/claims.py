@@ -1,6 +1,6 @@
-"""``python -m benchmarks.claims``: does claiming the next hundred packages cost the same whatever there is?
+"""``python -m benchmarks.claims``: the time of claiming 100 packages in catalogues of different sizes.
 
-Every package is due, as after an outage, which is the hardest case: the claim must find the longest due among all.
+Every package is due, as after an outage. This is the hardest case: the claim must find the longest due among all.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ LEASE = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Milliseconds of some claims in one catalogue, each of a hundred packages."""
+    """Milliseconds of claims in one catalogue, 100 packages each."""
 
     database: str
     packages: int
     claim: list[float]
     leased: list[float]
-    """Counting what is leased, as each plan does."""
+    """Milliseconds of counting leased packages, as each plan does."""
 
 
 def measure(engine: Engine, packages: int, times: int) -> Claims:
-    """Claim so many batches, each the next of what is due."""
+    """Claim batches one after another, ``times`` in all."""
     store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None)
     now = datetime.now(UTC)
     claims, counts = [], []
@@ -63,7 +63,7 @@ def measure(engine: Engine, packages: int, times: int) -> Claims:
 
 
 def plan(engine: Engine) -> list[str]:
-    """How PostgreSQL finds the rows that are due longest."""
+    """Return PostgreSQL's query plan for the rows that are due longest."""
     question = (
         "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT package_id, due_at FROM source_states"
         " WHERE source = 'github' AND due_at IS NOT NULL AND due_at <= now() AND (lease_until IS NULL)"
@@ -86,8 +86,8 @@ def _sqlite(filling: Filling) -> Iterator[Engine]:
 
 
 def table(found: list[Claims]) -> Table:
-    """A row a catalogue; ratios are to the smallest one of the same database."""
-    shown = Table(title=f"Claiming the next {BATCH} packages, all being due", title_justify="left")
+    """Build a table with a row a catalogue; ratios refer to the smallest one of the same database."""
+    shown = Table(title=f"Claiming the next {BATCH} packages, all due", title_justify="left")
     for column in (
         "database",
         "packages",
@@ -113,9 +113,9 @@ def table(found: list[Claims]) -> Table:
 def main(
     sizes: Annotated[list[int] | None, typer.Option("--packages", help="Sizes of the catalogue; repeatable.")] = None,
     times: Annotated[int, typer.Option(min=1, help="Batches to claim.")] = 50,
-    database: Annotated[str | None, typer.Option(help="A PostgreSQL that is filled already, for one size.")] = None,
+    database: Annotated[str | None, typer.Option(help="URL of a filled PostgreSQL, for one size.")] = None,
 ) -> None:
-    """Milliseconds of a claim at 10,000, 100,000 and 1,000,000 packages (SQLite up to 100,000)."""
+    """Measure claims at 10,000, 100,000 and 1,000,000 packages (SQLite up to 100,000)."""
     console, found, lines = Console(width=140), [], []
     sizes = sizes or list(SIZES)
     if database is not None:

@@ -1,4 +1,4 @@
-"""Compare what Fetcher has stored with what the simulator states of the same day."""
+"""Comparison of Fetcher's stored data with the simulator's for the same day."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fetcher.wiring import Parts
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``differences`` by field, over ``checked`` packages."""
+    """Differences by field, over ``checked`` packages."""
 
     checked: int
     differences: Counter[str]
     unconfirmed: int
-    """Packages whose contributors differ in counts or order until GitHub's list confirms them a day later. All authors
-    are there: a missing or a strange one is a difference."""
+    """Packages whose contributors differ in counts or order until GitHub's list confirms them a day later. A missing or
+    an extra author is a difference."""
 
 
 def verify(parts: Parts, simulator: SimulatorProcess, slugs: Iterable[str]) -> Verdict:
@@ -43,7 +43,7 @@ def verify(parts: Parts, simulator: SimulatorProcess, slugs: Iterable[str]) -> V
 
 
 def _waits_for_list(truth: Mapping[str, Any], stored: StoredPackage) -> bool:
-    """Return whether the contributors are the right ones, and their order is to be confirmed within a day."""
+    """Return whether the authors are complete and their order is to be confirmed within a day."""
     state = stored.states.get(Source.CONTRIBUTORS)
     same = set(stored.observed.participants or ()) == set(truth["contributors"])
     return same and state is not None and state.due_reason in (DueReason.SETTLING, DueReason.ORDER)
@@ -73,7 +73,7 @@ def _project(simulator: SimulatorProcess, stored: StoredPackage) -> Iterator[str
         return
     truth, versions = simulator.truth(stored.project), stored.versions
     if truth is None or truth["status"] == "quarantined":
-        return  # such a project shows no release: whatever was known before stays
+        return  # such a project has no release: the stored version is kept
     if versions is None:
         yield "project missing"
         return

@@ -1,8 +1,8 @@
-"""``python -m benchmarks.cpu``: a worker's CPU where nothing has changed, where it goes, and what httpx alone needs.
+"""``python -m benchmarks.cpu``: a worker's CPU in an unchanged pass, its profile, and the CPU of httpx alone.
 
-No latency is added and nothing is refused, so that only work counts. Passes of Fetcher and the bare queries alternate
-in one run; machines are noisy, so the figure is the median of the ratios. The profile is of one more pass, for a
-profiler slows what it watches.
+No latency is added and no request is refused, so that only work counts. Passes of Fetcher and the bare queries
+alternate in one run. Machines are noisy, so the result is the median of the ratios. The profile is of an additional
+pass, because a profiler slows the code.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from fetcher.wiring import Parts
 MOST_CPU_MS = 2.0
 MOST_RATIO = 2.0
 _FILLING = 0.001
-"""The ledger's pace while the catalogue is filled, which is not measured: an hour in 3.6 s."""
+"""Window scale while the catalogue is filled, which is not measured: an hour in 3.6 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One pass of Fetcher, and the same queries by httpx alone right after it."""
+    """One pass of Fetcher, followed by the same queries by httpx alone."""
 
     fetcher: Stretch
     bare_seconds: float
@@ -52,7 +52,7 @@ class Pair:
 async def filled(
     upstreams: SimulatorProcess, packages: int, folder: Path, redis_url: str
 ) -> AsyncIterator[tuple[Parts, Timeline]]:
-    """An engine whose first pass is over, with a fresh ledger at the documented pace."""
+    """Yield an engine after its first pass, with a fresh ledger at the documented limits."""
     timeline = Timeline(upstreams)
     fast = settings_of(settings_for(upstreams, folder, f"{redis_url}/1", window_scale=_FILLING, plan_interval=1))
     async with engine(fast, timeline) as parts:
@@ -63,7 +63,7 @@ async def filled(
 
 
 async def compare(packages: int, times: int, folder: Path) -> tuple[list[Pair], cProfile.Profile]:
-    """Alternate so often, then profile one pass."""
+    """Alternate passes and bare queries ``times`` times, then profile one pass."""
     with redis_server() as server, simulator(packages, "--no-limits") as upstreams:
         async with filled(upstreams, packages, folder, server.rpartition("/")[0]) as (parts, timeline):
             pairs = []
@@ -82,7 +82,7 @@ async def compare(packages: int, times: int, folder: Path) -> tuple[list[Pair], 
 
 
 def pairs_table(pairs: list[Pair], packages: int) -> Table:
-    """A row a pair, and the medians."""
+    """Build a table with a row a pair, and the medians."""
     table = Table(title=f"{packages:,} packages, nothing changed, no latency added", title_justify="left")
     for column in (
         "",
@@ -113,15 +113,15 @@ def pairs_table(pairs: list[Pair], packages: int) -> Table:
     return table
 
 
-def _met(holds: bool) -> str:  # noqa: FBT001 - a verdict is what is shown
+def _met(holds: bool) -> str:  # noqa: FBT001 - formats a verdict
     return "[green]yes[/]" if holds else "[red]NO[/]"
 
 
 def main(
-    packages: Annotated[int, typer.Option(min=10, help="How many packages.")] = 5_500,
+    packages: Annotated[int, typer.Option(min=10, help="Number of packages.")] = 5_500,
     times: Annotated[int, typer.Option(min=1, help="Pairs of a pass and the bare queries.")] = 5,
 ) -> None:
-    """CPU a package where nothing has changed, a profile of it, and seconds beside httpx alone."""
+    """Measure CPU a package in an unchanged pass, with a profile, beside httpx alone."""
     with tempfile.TemporaryDirectory(prefix="fetcher-bench-") as folder:
         pairs, profile = asyncio.run(compare(packages, times, Path(folder)))
     console = Console(width=150)

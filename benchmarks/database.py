@@ -1,4 +1,4 @@
-"""A PostgreSQL of the benchmark's own with a filled catalogue, and what it says of its work."""
+"""A PostgreSQL server of the benchmark with a filled catalogue, and its write statistics."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SETTINGS = {
     "checkpoint_timeout": "5min",
     "listen_addresses": "",
 }
-"""PostgreSQL's defaults but for its memory, and room enough for its log that checkpoints come by the clock."""
+"""PostgreSQL's defaults except memory, and a write-ahead log large enough for timed checkpoints only."""
 
 
 @contextmanager
 def postgres() -> Iterator[PostgresServer]:
-    """A server that keeps what it is told (fsync, whole pages after a checkpoint), gone afterwards."""
+    """Run a durable server (fsync, full pages after a checkpoint); delete it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="fetcher-bench-pg-", dir="/tmp"))
     process = PostgresProcess(folder, SETTINGS)
     try:
@@ -39,7 +39,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 def filled(server: PostgresServer, filling: Filling) -> str:
-    """The URL of a new database with the catalogue."""
+    """Return the URL of a new database with the catalogue."""
     url = server.create()
     engine = open_engine(url)
     upgrade(engine)
@@ -50,21 +50,21 @@ def filled(server: PostgresServer, filling: Filling) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Counters of the server: only differences mean anything."""
+    """Write counters of the server; only differences are meaningful."""
 
     log_position: int
     refreshed: int
-    """Rows of ``freshness`` that were updated: one for each package that was answered in full."""
+    """Updated rows of ``freshness``: one for each package refreshed from all its sources."""
     updated: int
     in_place: int
-    """Rows of ``source_states`` that were updated, and how many of them without touching an index (HOT)."""
+    """Updated rows of ``source_states``, and the number of those that touched no index (HOT)."""
     wide: int
-    """Rows of ``observations`` that were updated."""
+    """Updated rows of ``observations``."""
     size: int
 
 
 def written(engine: Engine) -> Written:
-    """What the server has written so far."""
+    """Read the server's write counters."""
     with engine.connect() as connection:
         position, size = connection.execute(
             text("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0'), pg_database_size(current_database())")

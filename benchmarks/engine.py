@@ -1,7 +1,7 @@
-"""Fetcher as one worker process runs it, over real Redis and a real database, in this process: a pass over what is due.
+"""Fetcher's worker loop in this process, over real Redis and a real database: one pass over the due packages.
 
-The loop below is what beat and Celery do, without them: plan each plan interval, refresh what was claimed, batch after
-batch. So this process's CPU is a worker's, and nothing else's.
+The loop replaces beat and Celery: it plans each interval and refreshes the claimed batches one after another. This
+process's CPU is therefore a worker's, and nothing else's.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from fetcher.wiring import Parts, open_parts
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 SERIALS_EVERY = 10
-"""Minutes between two looks at whether the index's root is to be asked: ``schedules.entries``."""
+"""Minutes between two checks whether the index's root is to be requested: ``schedules.entries``."""
 
 LATER = DAY / 4
-"""What is due later than this after a pass began belongs to the next day: slots are half an interval away at least."""
+"""Packages due later than this after a pass began belong to the next day. Slots are at least half an interval away."""
 
 ROUND = 36 * timedelta(hours=1)
-"""After so long every package's slot has come once more: slots are at most one and a half intervals away."""
+"""Time after which every package's slot has recurred: slots are at most one and a half intervals away."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What one pass came to. ``elapsed``: on the clock that engine and simulator share, pauses passed over included."""
+    """Measurements of one pass. ``elapsed`` is on the shared clock of engine and simulator, skipped pauses included."""
 
     counted: Counted
     seconds: float
@@ -51,7 +51,7 @@ class Stretch:
 def settings_for(
     simulator: SimulatorProcess, folder: Path, redis_url: str, database_url: str | None = None, **more: object
 ) -> dict[str, str]:
-    """The environment of a Fetcher against ``simulator``; the hour is compressed for both, and plans come as often."""
+    """Return the environment of a Fetcher against ``simulator``, with hour and plan interval compressed alike."""
     scale = simulator.hour / 3600
     given = {
         "data_dir": folder / "data",
@@ -66,7 +66,7 @@ def settings_for(
 
 
 def settings_of(environment: dict[str, str]) -> Settings:
-    """Read as Fetcher reads them; an external database is made ready."""
+    """Read the settings as Fetcher does; upgrade an external database."""
     settings = read_settings(environment)
     configure_logging(settings.log_level)
     if not settings.embedded_database:
@@ -80,7 +80,7 @@ def settings_of(environment: dict[str, str]) -> Settings:
 async def engine(
     settings: Settings, timeline: Timeline, *, shared: bool = True, observer: Observer = NULL_OBSERVER
 ) -> AsyncIterator[Parts]:
-    """The parts of one worker."""
+    """Yield the parts of one worker."""
     parts = await open_parts(settings, clock=timeline, shared=shared, observer=observer)
     try:
         yield parts
@@ -89,7 +89,7 @@ async def engine(
 
 
 def import_packages(store: SqlStore, now: datetime, packages: int, folder: Path) -> list[str]:
-    """Import the simulator's invented packages; returns their slugs."""
+    """Import the simulator's invented packages; return their slugs."""
     path = folder / "catalogue.json"
     write_catalogue(packages, path)
     entries = [item.entry for item in read_path(path) if isinstance(item, Entry)]
@@ -98,7 +98,7 @@ def import_packages(store: SqlStore, now: datetime, packages: int, folder: Path)
 
 
 async def measured(simulator: SimulatorProcess, timeline: Timeline, work: Awaitable[None]) -> Stretch:
-    """Do ``work``, and count what it took."""
+    """Run ``work`` and measure it."""
     simulator.forget()
     cpu, began, at = own_cpu() - timeline.cpu, time.monotonic(), timeline.now()
     await work
@@ -111,7 +111,7 @@ async def measured(simulator: SimulatorProcess, timeline: Timeline, work: Awaita
 
 
 async def refresh_all(parts: Parts, timeline: Timeline) -> None:
-    """Plan and refresh until nothing is due before the next day. Pauses of minutes are passed over, not slept."""
+    """Plan and refresh until nothing is due before the next day. Pauses of minutes are skipped, not slept."""
     until, every = parts.clock.now() + LATER, parts.settings.plan_interval
     while True:
         planned = time.monotonic()
@@ -135,7 +135,7 @@ async def refresh_all(parts: Parts, timeline: Timeline) -> None:
 
 
 async def refresh_by_the_minute(parts: Parts, timeline: Timeline) -> None:
-    """One day as production sees it: a plan each minute, for the few packages whose slot that minute is."""
+    """Run one day as in production: a plan each minute, for the few packages with a slot in that minute."""
     timeline.advance(DAY / 2)
     for minute in range(DAY // MINUTE):
         timeline.advance(MINUTE)
@@ -146,6 +146,6 @@ async def refresh_by_the_minute(parts: Parts, timeline: Timeline) -> None:
 
 
 def _next_due(parts: Parts) -> datetime | None:
-    """When the next source of any package is to be asked."""
+    """Return the earliest due time of any source."""
     figures = parts.store.figures(parts.clock.now(), parts.settings.refresh_interval)
     return min((one.next_due for one in figures.sources.values() if one.next_due is not None), default=None)

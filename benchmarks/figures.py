@@ -1,4 +1,4 @@
-"""One pass in figures, and the bounds that it is held against."""
+"""Measurements of one pass, and the bounds that they must meet."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _DAY = 24 * 60
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a pass over ``packages`` came to."""
+    """Measurements of a pass over ``packages``."""
 
     name: str
     packages: int
     stretch: Stretch
     extra_pages: int
-    """Pages of contributors beyond the first, of those lists that were requested."""
+    """Pages of contributors beyond the first, over all requested lists."""
     verdict: Verdict
     hour: float
-    """Seconds that GitHub's hour lasted."""
+    """Length of GitHub's hour in seconds."""
     queries: Mapping[str, Sent]
     moved: int = 0
     """Heads that have moved since the pass before, or in ``cause``."""
     released: int = 0
     cause: Figures | None = None
-    """The pass of the day before, of which this one confirms lists: their costs are given for both together."""
+    """The previous day's pass, whose lists this one confirms; costs are then given for both together."""
 
     @property
     def graphql_points(self) -> int:
@@ -46,7 +46,7 @@ class Figures:
 
     @property
     def graphql(self) -> float:
-        """Points of GraphQL's quota a package."""
+        """Return the GraphQL points a package."""
         return self.graphql_points / self.packages
 
     @property
@@ -55,26 +55,26 @@ class Figures:
 
     @property
     def rest(self) -> float:
-        """Points of REST's quota a package, without contributors' pages beyond the first; with those of ``cause``."""
+        """Return the REST points a package, with those of ``cause``, without contributors' pages beyond the first."""
         before = self.cause.rest if self.cause else 0.0
         return (self.rest_points - self.extra_pages) / self.packages + before
 
     @property
     def rest_per_moved(self) -> float | None:
-        """Points of REST's quota a moved package, of this pass and ``cause``."""
+        """Return the REST points a moved package, of this pass and ``cause``."""
         before = self.cause.rest_points if self.cause else 0
         return (self.rest_points + before) / self.moved if self.moved else None
 
     @property
     def graphql_per_moved(self) -> float | None:
-        """Points of GraphQL's quota a moved package beyond the statistics of all, of this pass and ``cause``."""
+        """Return the GraphQL points a moved package beyond the statistics of all, of this pass and ``cause``."""
         found = [self, self.cause] if self.cause else [self]
         beyond = sum(one.graphql_points - one.packages / _STATISTICS_A_POINT for one in found)
         return beyond / self.moved if self.moved else None
 
     @property
     def minutes(self) -> float:
-        """Minutes of GitHub's time."""
+        """Return the minutes of GitHub's time."""
         return self.stretch.elapsed.total_seconds() / self.hour * 60
 
     @property
@@ -96,7 +96,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A figure of the pass ``of`` that may be at most ``most``, in catalogues of ``least`` to ``largest`` packages."""
+    """Largest allowed value ``most`` of a pass ``of``, in catalogues of ``least`` to ``largest`` packages."""
 
     of: str
     what: str
@@ -111,9 +111,9 @@ def at_most(most: float) -> Callable[[Figures], float]:
 
 
 def extra_pages(parts: Parts, simulator: SimulatorProcess) -> int:
-    """Pages beyond the first of the contributors' lists that were asked for, by what the lists hold.
+    """Return the pages beyond the first of the requested contributors' lists, computed from the lists' lengths.
 
-    Not by counting requests: a page asked for twice must show in the figures, not be forgiven.
+    Requests are not counted, because a page requested twice must show in the result.
     """
     asked = {name.lower() for name in simulator.packages_asked("contributors")}
     if not asked:
@@ -125,7 +125,7 @@ def extra_pages(parts: Parts, simulator: SimulatorProcess) -> int:
 
 
 def passes_table(title: str, found: Iterable[Figures]) -> Table:
-    """A row a pass."""
+    """Build a table with a row a pass."""
     table = Table(title=title, title_justify="left", caption_justify="left")
     table.add_column("pass")
     for column in (
@@ -137,7 +137,7 @@ def passes_table(title: str, found: Iterable[Figures]) -> Table:
         "a moved one\nGraphQL",
         "PyPI: root\n+ projects",
         "limits\ntripped",
-        "asked while\ntold to wait",
+        "requests in\na pause",
         "answered\n202",
         "GitHub's\nminutes",
         "worker CPU\nms a package",
@@ -170,7 +170,7 @@ def _maybe(figure: float | None) -> str:
 
 
 def bounds_table(found: Collection[Figures], bounds: Iterable[Bound]) -> Table:
-    """Each bound beside what was measured."""
+    """Build a table of each bound beside the measured value."""
     table = Table(title="Bounds", title_justify="left")
     for column in ("pass", "figure"):
         table.add_column(column)
@@ -187,7 +187,7 @@ def bounds_table(found: Collection[Figures], bounds: Iterable[Bound]) -> Table:
 
 
 def told_differences(found: Iterable[Figures]) -> list[str]:
-    """Return which fields differ, where any does."""
+    """Return a line with the differing fields for each pass that differs."""
     return [
         f"{one.name}: differs in {', '.join(f'{field} ({count})' for field, count in one.verdict.differences.items())}"
         for one in found

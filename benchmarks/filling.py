@@ -1,7 +1,7 @@
-"""A catalogue as it stands after its first pass, written straight into the database: a million packages in minutes.
+"""A filled catalogue after its first pass, written directly into the database: a million packages in minutes.
 
-The packages are the simulator's own invented ones, so that whoever asks for one of them is told what is stored: a pass
-over the filled catalogue finds nothing new, as on any day. Every source's next time is where the planner puts it.
+The packages are the simulator's invented ones, so its responses match the stored data. A pass over the filled catalogue
+therefore finds nothing new. Every source's due time is computed by the planner.
 """
 
 from __future__ import annotations
@@ -48,20 +48,21 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What to write: so many packages, as they stand at ``now``."""
+    """Parameters: the number of packages, and their state at ``now``."""
 
     packages: int
     now: datetime
     interval: timedelta = timedelta(days=1)
     recheck: timedelta = timedelta(days=30)
     details: bool = True
-    """Contributors and commits as the simulator tells them; without, none: they take most of the time."""
+    """Store contributors and commits as the simulator returns them. They take most of the time; ``False`` omits
+    them."""
     overdue: timedelta = timedelta(0)
-    """Move every repository's next time so far back, as an outage does."""
+    """Time by which every repository's due time is moved back, as after an outage."""
 
 
 def fill(engine: Engine, filling: Filling, processes: int = 2) -> None:
-    """Write all rows, then let the database count them, as autovacuum would have."""
+    """Write all rows, then analyze the tables, as autovacuum would."""
     chunks = [range(at, min(at + CHUNK, filling.packages)) for at in range(0, filling.packages, CHUNK)]
     if engine.dialect.name == "postgresql":
         url = engine.url.render_as_string(hide_password=False)
@@ -113,9 +114,9 @@ _COMPRESSED = (
 
 
 def compress(engine: Engine, now: datetime, scale: float, recheck: timedelta, settling: float = 0) -> None:
-    """Make the days of a filled PostgreSQL shorter: every slot and re-check where the planner puts it in such days.
+    """Shorten the days of a filled PostgreSQL: every slot and re-check is where the planner puts it in such days.
 
-    ``settling``: this share of the lists of contributors confirms yesterday's histories, at any time of the day.
+    ``settling`` is the share of contributors' lists that confirm the previous day's histories, at any time of the day.
     """
     given = {"now": now.timestamp(), "scale": scale, "recheck": recheck.total_seconds(), "settling": settling}
     with engine.begin() as connection:
@@ -126,7 +127,7 @@ def compress(engine: Engine, now: datetime, scale: float, recheck: timedelta, se
 
 
 def settle(engine: Engine) -> None:
-    """What time and autovacuum do to a table that is not written in bulk every day."""
+    """Vacuum and checkpoint, as time and autovacuum do to a table without daily bulk writes."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("VACUUM ANALYZE"))
@@ -145,7 +146,7 @@ def _copy_chunk(url: str, filling: Filling, chunk: range) -> None:
 
 
 def _copy(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
-    """COPY, with each value bound as an INSERT would bind it."""
+    """Write rows by COPY, with each value bound as an INSERT would bind it."""
     dialect = connection.dialect
     binds = [(column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in table.c]
     columns = ", ".join(f'"{name}"' for name, _ in binds)
@@ -282,7 +283,7 @@ def _project(project: Project) -> tuple[Row, list[Row]]:
 
 
 def _states(filling: Filling, package_id: int, repository: Repository, project: Project) -> Iterator[Row]:
-    """Each source as its last answer left it: repositories at their slots of the day, re-checks spread over theirs."""
+    """Return each source's state after its last response: repositories at slots of the day, re-checks over theirs."""
     due = _next_slot(package_id, filling.now, filling.interval)
     answered = due - filling.interval
     tip = repository.history.tip
@@ -318,6 +319,6 @@ def _state(package_id: int, source: Source, *, answered_at: datetime, **columns:
 
 
 def _next_slot(package_id: int, now: datetime, interval: timedelta) -> datetime:
-    """The first slot from now on, where the planner looks for one that is half an interval away."""
+    """Return the first slot from now on; the planner's choice is at least half an interval away."""
     start = _EPOCH + interval * phase(package_id)
     return start + interval * -((start - now) // interval)

@@ -1,8 +1,9 @@
-"""``python -m benchmarks.limits``: many workers on one identity, more work than quota: is nothing tripped, all used?
+"""``python -m benchmarks.limits``: many workers on one identity with more work than quota.
 
-Real Celery workers and a real beat share one ledger in Redis. Each run starts a first pass that needs more REST
-requests than the measured hours allow. GitHub's hours are read off the simulator's log: one begins with the first
-request after the last one's reset. Those that are over while work still waits count, the worst of them as the figure.
+It checks that no limit is tripped and the quota is used up. Real Celery workers and a real beat share one ledger in
+Redis. Each run starts a first pass that needs more REST requests than the measured hours allow. GitHub's hours are read
+from the simulator's log: one begins with the first request after the last reset. Only hours that end while work still
+waits count, and the worst of them is the result.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ from benchmarks.workers import Workers, workers
 from fetcher.wiring import open_store
 
 CORE_PER_HOUR = 5_000
-"""GitHub's primary quota of REST for a token: the limit that binds a first pass (FACTS.md, section 3)."""
+"""GitHub's primary REST quota of a token, in points an hour: the limit of a first pass (``fetcher.quota.limits``)."""
 
 REQUESTS_A_PACKAGE = 1
-"""A list of contributors; histories and statistics come over GraphQL."""
+"""REST requests a package: a list of contributors. Histories and statistics come over GraphQL."""
 LEAST_USE = 0.95
 _MARGIN = 0.25
-"""Of an hour: the last one that counts is over when the next begins."""
+"""Share of an hour added to the run, so that the last measured hour is complete."""
 _STARTS_WITHIN = 180.0
 REST_ROUTES = ("contributors", "repository", "participation", "user")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What some worker processes came to. ``hours``: REST points used of each whole hour of GitHub's."""
+    """Measurements with ``processes`` worker processes. ``hours``: REST points used in each full hour of GitHub's."""
 
     processes: int
     hours: tuple[int, ...]
@@ -57,7 +58,7 @@ class Run:
 
 
 def measure(processes: int, hours: int, hour: float, folder: Path) -> Run:
-    """Run until so many whole hours of GitHub's have passed."""
+    """Run until ``hours`` full hours of GitHub's have passed."""
     packages = (hours + 1) * CORE_PER_HOUR // REQUESTS_A_PACKAGE
     with redis_server() as redis_url, simulator(packages, hour=hour) as upstreams:
         environment = settings_for(upstreams, folder, redis_url)
@@ -77,7 +78,7 @@ def measure(processes: int, hours: int, hour: float, folder: Path) -> Run:
 
 
 def hours_of(spent: Sequence[tuple[datetime, int]], hour: timedelta) -> Iterator[int]:
-    """Points spent in each of GitHub's hours but the last, which is still running."""
+    """Return the points spent in each of GitHub's hours except the last, which is incomplete."""
     begin, points = None, 0
     for at, cost in spent:
         if begin is None or at >= begin + hour:
@@ -94,11 +95,14 @@ def _import(environment: dict[str, str], packages: int, folder: Path) -> None:
 
 
 def _wait(running: Workers, upstreams: SimulatorProcess, seconds: float, folder: Path) -> None:
-    """From the first REST request on; the log is left alone meanwhile, for telling it takes the simulator's time."""
+    """Wait ``seconds`` from the first REST request on.
+
+    The log is not read meanwhile, because that costs the simulator CPU.
+    """
     deadline = time.monotonic() + _STARTS_WITHIN
     while not upstreams.summary().points.get("core"):
         if not running.run() or time.monotonic() > deadline:
-            raise RuntimeError(f"the workers do not work: {(folder / 'worker.log').read_text()[-2000:]}")
+            raise RuntimeError(f"the workers send no requests: {(folder / 'worker.log').read_text()[-2000:]}")
         time.sleep(0.5)
     time.sleep(seconds)
     if not running.run():
@@ -112,15 +116,15 @@ def _rest_log(upstreams: SimulatorProcess) -> list[tuple[datetime, int]]:
 
 
 def table(runs: Sequence[Run], hour: float) -> Table:
-    """A row a number of worker processes."""
+    """Build a table with a row a number of worker processes."""
     found = Table(title=f"More work than quota, an hour in {hour:g} s", title_justify="left")
     columns: dict[str, Callable[[Run], str]] = {
         "worker\nprocesses": lambda run: str(run.processes),
-        "REST points used of 5,000\nin each whole hour": lambda run: ", ".join(f"{one:,}" for one in run.hours),
+        "REST points used of 5,000\nin each full hour": lambda run: ", ".join(f"{one:,}" for one in run.hours),
         "use of the\nquota": lambda run: f"{run.use:.1%}",
         f"≥ {LEAST_USE:.0%}": lambda run: "[green]yes[/]" if run.use >= LEAST_USE else "[red]NO[/]",
         "limits\ntripped": lambda run: str(run.counted.tripped),
-        "asked while\ntold to wait": lambda run: str(run.counted.asked_while_waiting),
+        "requests in\na pause": lambda run: str(run.counted.asked_while_waiting),
         "most in\nflight": lambda run: str(run.most_in_flight),
         "requests\na second": lambda run: f"{run.counted.requests / run.seconds:.0f}",
         "worker CPU\nms a request": lambda run: f"{1000 * run.cpu / run.counted.requests:.2f}",
@@ -143,10 +147,10 @@ def _folder() -> Iterator[Path]:
 
 def main(
     processes: Annotated[list[int] | None, typer.Option(help="Worker processes; repeatable.")] = None,
-    hours: Annotated[int, typer.Option(min=1, help="Whole hours of GitHub's to measure.")] = 2,
-    hour: Annotated[float, typer.Option(min=10, help="Seconds that GitHub's hour lasts.")] = 60,
+    hours: Annotated[int, typer.Option(min=1, help="Full hours of GitHub's to measure.")] = 2,
+    hour: Annotated[float, typer.Option(min=10, help="Length of GitHub's hour in seconds.")] = 60,
 ) -> None:
-    """Limits tripped and use of the quota, with 1, 4 and 8 worker processes that share one identity."""
+    """Measure tripped limits and use of the quota with 1, 4 and 8 worker processes on one identity."""
     console = Console(width=180)
     runs = []
     for number in processes or (1, 4, 8):

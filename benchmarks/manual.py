@@ -1,9 +1,10 @@
-"""``python -m benchmarks.manual``: how long a person waits, with 10,000 packages waiting in the background.
+"""``python -m benchmarks.manual``: the latency of users' requests with 10,000 packages in the background queue.
 
-The whole stack is real: PostgreSQL, Redis, a worker, a worker of the queue ``now``, beat, the web process. All packages
-are in the queue ``background`` when the first person asks, one after the other, each for another package: over HTTP,
-and by command. From asking to stored counts; of it is taken off what the upstream took to answer for this package, by
-the simulator's own log (answers that overlap count once). The command's time runs from its start as a process.
+The full stack is real: PostgreSQL, Redis, a worker, a worker of the queue ``manual``, beat, the web process. All
+packages are in the queue ``background`` when the first request arrives. Users request different packages one after
+another, over HTTP and by command. Measured is the time from the request until the package is stored, less the
+upstream's response time. The simulator's log gives the latter; overlapping responses count once. A command's time
+includes the start of its process.
 """
 
 from __future__ import annotations
@@ -39,17 +40,17 @@ from fetcher.wiring import open_store
 from tests.postgres import PostgresProcess
 
 AT_MOST = 1.0
-"""Seconds beyond the upstream's own time, of 95 in a hundred."""
+"""Largest allowed 95th percentile of the latency beyond the upstream's own time, in seconds."""
 TOKEN = "of-the-benchmark"  # noqa: S105  (for loopback, for as long as it runs)
 _BIN = Path(sys.executable).parent
 _ROOT = Path(__file__).parent.parent
 _GIVES_UP = timedelta(seconds=60)
 _WARM = 200
-"""Sources answered before anybody asks: by then the workers are at it."""
+"""Sources refreshed before the first request, so that the workers are busy by then."""
 _CELERY = ("celery", "--quiet", "-A", "tasks")
 _PROCESSES = {
-    "worker": (*_CELERY, "worker", "--queues", "background,control", "--hostname", "background@%h"),
-    "now": (*_CELERY, "worker", "--queues", "now", "--hostname", "now@%h", "--concurrency", "2"),
+    "worker": (*_CELERY, "worker", "--queues", "background,maintenance", "--hostname", "background@%h"),
+    "manual": (*_CELERY, "worker", "--queues", "manual", "--hostname", "manual@%h", "--concurrency", "2"),
     "beat": (*_CELERY, "beat"),
     "web": ("fetcher", "web"),
 }
@@ -57,12 +58,12 @@ _PROCESSES = {
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One person's, from asking to stored; and by what names the simulator's log knows the package."""
+    """Times of one request until its result is stored. ``names`` identify the package in the simulator's log."""
 
     names: frozenset[str]
     began: datetime
     asked: datetime
-    """When the request was stored: a command has its start behind it by then."""
+    """The time at which the request was stored, after the start of a command's process."""
     stored: datetime
     done: bool
 
@@ -71,7 +72,7 @@ class Wait:
         return (self.stored - self.began).total_seconds()
 
     def upstream(self, log: Sequence[Mapping[str, Any]]) -> float:
-        """Seconds in which the upstream was answering for this package, for whomever."""
+        """Return the seconds in which the upstream was responding for this package, to any worker."""
         spans = []
         for entry in log:
             at = datetime.fromisoformat(entry["at"])
@@ -81,7 +82,7 @@ class Wait:
 
 
 def covered(spans: Sequence[tuple[datetime, datetime]]) -> float:
-    """Seconds that lie in any of the spans."""
+    """Return the seconds covered by any of the spans."""
     total, end = timedelta(0), datetime.min.replace(tzinfo=UTC)
     for start, stop in sorted(spans):
         total += max(timedelta(0), stop - max(start, end))
@@ -91,7 +92,7 @@ def covered(spans: Sequence[tuple[datetime, datetime]]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What runs, and who asks it."""
+    """The running stack, with a client that sends requests to it."""
 
     store: SqlStore
     engine: Engine
@@ -111,7 +112,7 @@ class House:
         return found[1]
 
     def wait(self, ask: Callable[[str], str], slug: str) -> Wait:
-        """Ask for one package, and look until what came of it is stored."""
+        """Request one package and wait until its result is stored."""
         package = self.store.package(slug)
         assert package is not None
         assert package.entry.repo_url is not None
@@ -129,7 +130,7 @@ class House:
             time.sleep(0.05)
 
     def waiting(self) -> int:
-        """Sources of packages that have never been answered."""
+        """Return the number of sources without a response yet."""
         never = select(func.count()).select_from(source_states).where(source_states.c.answered_at.is_(None))
         with self.engine.connect() as connection:
             return connection.execute(never).scalar_one()
@@ -137,7 +138,7 @@ class House:
 
 @contextmanager
 def house(packages: int, latency: float, folder: Path) -> Iterator[tuple[House, SimulatorProcess, list[str]]]:
-    """The stack, with every package in the queue and the workers at it."""
+    """Run the stack with every package in the queue and the workers busy."""
     with ExitStack() as open_now:
         database = PostgresProcess(Path(tempfile.mkdtemp(prefix="fetcher-pg-", dir="/tmp")), {"listen_addresses": ""})
         open_now.callback(shutil.rmtree, database.folder, ignore_errors=True)
@@ -178,8 +179,8 @@ def _address(log: Path) -> str:
 
 
 def table(found: Mapping[str, tuple[Sequence[Wait], Sequence[float]]], latency: float) -> Table:
-    """A row a way of asking."""
-    shown = Table(title=f"An answer takes the upstream {latency:g} s", title_justify="left")
+    """Build a table with a row for each way of requesting."""
+    shown = Table(title=f"Upstream response time: {latency:g} s", title_justify="left")
     for column in (
         "asked",
         "waits",
@@ -205,12 +206,12 @@ def _rank(values: Sequence[float], share: int) -> float:
 
 
 def main(
-    packages: Annotated[int, typer.Option(min=100, help="How many wait in the background.")] = 10_000,
-    latency: Annotated[float, typer.Option(min=0, help="Seconds that every answer takes.")] = 0.2,
-    people: Annotated[int, typer.Option(min=1, help="How many ask by HTTP; a third as many by command.")] = 60,
-    seed: Annotated[int, typer.Option(help="Of who asks for what, and when.")] = 6,
+    packages: Annotated[int, typer.Option(min=100, help="Packages in the background queue.")] = 10_000,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds of each response.")] = 0.2,
+    people: Annotated[int, typer.Option(min=1, help="Requests by HTTP; a third as many by command.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of the requests' packages and times.")] = 6,
 ) -> None:
-    """How long a person waits beyond the upstream's own time."""
+    """Measure the latency of users' requests beyond the upstream's own time."""
     console, rng = Console(width=120), random.Random(seed)  # noqa: S311  (no secret: the same each time)
     with (
         tempfile.TemporaryDirectory(prefix="fetcher-bench-") as folder,
@@ -221,7 +222,7 @@ def main(
         waits: dict[str, list[Wait]] = {name: [] for name in ways}
         for name, (ask, number) in ways.items():
             for slug in rng.sample(slugs[packages // 2 :], number):
-                time.sleep(rng.expovariate(2))  # people come when they come: twice a second on the average
+                time.sleep(rng.expovariate(2))  # random arrivals, two a second on average
                 waits[name].append(asked.wait(ask, slug))
         console.print(f"{asked.waiting():,} sources wait still; limits tripped: {upstreams.summary().tripped}")
         log = upstreams.log_of_all()

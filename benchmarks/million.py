@@ -1,12 +1,12 @@
 """``python -m benchmarks.million``: part of a day of a million packages on one token, with real workers.
 
-A catalogue that stands as after its first pass is written into PostgreSQL; 5 % of its heads have moved since and 1 % of
-its projects have a new release. Then Celery workers and beat refresh it, in compressed time: the day, GitHub's hour and
-minute, and every wait are shorter by the same factor, and so are answers. A stretch of the day is run and each of its
-parts measured by itself: what a package costs is the same in all of them, so the day is the stretch, repeated.
+A catalogue in the state after its first pass is written into PostgreSQL. Since then 5 % of its heads have moved and 1 %
+of its projects have a new release. Celery workers and beat refresh it in compressed time: the day, GitHub's hour and
+minute, all waits and responses are shorter by one factor. A period of the day is run and its parts are measured
+separately. A package costs the same in all of them, so the day is the period repeated.
 
 ``--shrink 8`` fills an eighth of the packages and gives them intervals an eighth as long. As many fall due, move and
-are re-checked in an hour, so quotas and workers have the same to do; the database is smaller.
+are re-checked in an hour, so the load on quotas and workers is the same and the database is smaller.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ DAY = timedelta(days=1)
 RECHECKS = 30
 """Days between two full re-checks: the default of ``FETCHER_RECHECK_INTERVAL``."""
 NEWCOMERS = 0.2
-"""Share of the moved heads whose lists of contributors confirm the history a day later."""
+"""Share of the moved heads whose history is confirmed by the list of contributors a day later."""
 RELEASED = 0.01
 STATISTICS_TAKE, OTHERS_TAKE = 2.0, 0.2
-"""Seconds of a real hour that an answer takes beside what the simulator needs for it: a hundred repositories by
-GraphQL, and anything else. What the simulator and the line need weighs as many times more as the hour is shorter."""
+"""Seconds of a real hour for a response, in addition to the simulator's own time: a hundred repositories by GraphQL,
+and any other request. The simulator's and the network's own time weighs more by the factor of compression."""
 _WARM = 0.25
-"""Of an hour, before the first part is measured: workers start, and what has moved of the index is found due."""
+"""Hours before the first part is measured: workers start, and moved serials of the index are found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What everybody had done and had in hand at one moment."""
+    """State of all processes at one moment."""
 
     at: float
     written: Written
@@ -61,14 +61,14 @@ class Sample:
     largest_worker: int
     redis: int
     waiting: int
-    """Messages in the background's queue."""
+    """Messages in the queue ``background``."""
     late: timedelta
-    """How long the package that is due longest has been due, in the day's own time."""
+    """Time for which the longest-due package has been due, in the day's own time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """Asking the index's root for a million serials and holding them against the stored ones, in one process."""
+    """Cost of requesting the index's root and comparing a million serials with the stored ones, in one process."""
 
     seconds: float
     cpu: float
@@ -78,13 +78,13 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """All that was measured."""
+    """All measurements."""
 
     samples: list[Sample]
     counted: Counted
     root: Root
     ages: list[float]
-    """Median, 95th of a hundred and oldest answer of the repositories, in hours of the day's own time."""
+    """Age of repositories' last responses (median, 95th percentile, maximum), in hours of the day's own time."""
     redis_peak: int
     most_in_flight: int
 
@@ -97,7 +97,7 @@ def _folder() -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run: a catalogue of ``packages``, ``shrink`` times smaller and faster, of which ``moved`` have moved."""
+    """Parameters: a catalogue of ``packages``, ``shrink`` times smaller and faster, with a share ``moved``."""
 
     packages: int
     hour: float
@@ -113,7 +113,7 @@ class Plan:
 
 
 def measure(url: str, plan: Plan, folder: Path) -> Day:
-    """Refresh for so many hours of the day's own time."""
+    """Refresh for a number of hours of the day's own time."""
     hour, scale = plan.hour, plan.hour / 3600
     slower = {"kind": "latency", "route": "graphql", "seconds": (STATISTICS_TAKE - OTHERS_TAKE) * scale}
     options = ["--latency", f"{OTHERS_TAKE * scale:.4f}", "--fault", json.dumps(slower)]
@@ -152,7 +152,7 @@ def measure(url: str, plan: Plan, folder: Path) -> Day:
 
 
 async def _ask_root(environment: dict[str, str]) -> Root:
-    """In this process, which has imported all that a worker has: its memory is a worker's."""
+    """Check the index's root in this process, which has a worker's imports and thus a worker's memory."""
     parts = await open_parts(settings_of(environment))
     before, cpu, began = resident(os.getpid()), own_cpu(), time.monotonic()
     most = before
@@ -208,7 +208,7 @@ def _ages(engine: Engine, day: timedelta) -> list[float]:
 
 
 def parts_table(found: Day, hour: float) -> Table:
-    """A row a part of the stretch: what a package cost in it."""
+    """Build a table with a row a part of the period: the cost of a package in it."""
     table = Table(title=f"Parts of the day, an hour in {hour:g} s", title_justify="left")
     for column in (
         "hours of\nthe day",
@@ -216,7 +216,7 @@ def parts_table(found: Day, hour: float) -> Table:
         "an hour\n(41,667)",
         "worker CPU\nms a package",
         "written, bytes\na package",
-        "states in\ntheir place",
+        "states in\nplace",
         "largest\nworker MB",
         "Redis\nMB",
         "batches\nwaiting",
@@ -243,7 +243,7 @@ def parts_table(found: Day, hour: float) -> Table:
 
 
 def lines(found: Day, packages: int, hour: float) -> list[str]:
-    """The whole, in words."""
+    """Return the results of the full period as sentences."""
     first, last = found.samples[0], found.samples[-1]
     count, hours = last.written.refreshed - first.written.refreshed, (last.at - first.at) / hour
     counted, root = found.counted, found.root
@@ -251,10 +251,10 @@ def lines(found: Day, packages: int, hour: float) -> list[str]:
     log = (last.written.log_position - first.written.log_position) / max(count, 1)
     return [
         f"{count:,} packages in {hours:.2f} hours of the day: a million in {packages / (count / hours):.1f} hours",
-        f"points: {counted.points}; limits tripped {counted.tripped}, while told to wait {counted.asked_while_waiting}",
+        f"points: {counted.points}; limits tripped {counted.tripped}, sent in a pause {counted.asked_while_waiting}",
         f"requests: {', '.join(f'{route} {sum(of.values()):,}' for route, of in counted.routes.items())}",
         f"most requests in flight {found.most_in_flight}",
-        f"hours since the answer: median {median:.1f}, 95 of 100 below {most:.1f}, oldest {oldest:.1f}",
+        f"age in hours: p50 {median:.1f}, p95 {most:.1f}, oldest {oldest:.1f}",
         f"worker CPU {1000 * (last.cpu - first.cpu) / max(count, 1):.2f} ms a package",
         f"PostgreSQL {last.written.size / 2**20:,.0f} MB; written {log:,.0f} bytes a package",
         f"Redis peak {found.redis_peak / 2**20:.1f} MB",
@@ -264,16 +264,18 @@ def lines(found: Day, packages: int, hour: float) -> list[str]:
 
 
 def main(  # noqa: PLR0913, PLR0917 - one parameter an option, as Typer reads them
-    packages: Annotated[int, typer.Option(min=1000, help="How many packages.")] = 1_000_000,
-    hour: Annotated[float, typer.Option(min=10, help="Seconds that an hour lasts.")] = 240,
-    hours: Annotated[float, typer.Option(min=0.1, help="How much of the day to run, in its own hours.")] = 2,
-    parts: Annotated[int, typer.Option(min=1, help="Parts of the stretch to measure apart.")] = 4,
+    packages: Annotated[int, typer.Option(min=1000, help="Number of packages.")] = 1_000_000,
+    hour: Annotated[float, typer.Option(min=10, help="Length of an hour in seconds.")] = 240,
+    hours: Annotated[float, typer.Option(min=0.1, help="Hours of the day to run, in its own time.")] = 2,
+    parts: Annotated[int, typer.Option(min=1, help="Parts of the period to measure separately.")] = 4,
     processes: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
     moved: Annotated[float, typer.Option(min=0, max=1, help="Share of the heads that move in a day.")] = 0.05,
-    shrink: Annotated[int, typer.Option(min=1, help="So many times fewer packages, refreshed as much oftener.")] = 1,
-    database: Annotated[str | None, typer.Option(help="A PostgreSQL that is filled already; it is changed.")] = None,
+    shrink: Annotated[
+        int, typer.Option(min=1, help="Factor by which packages are fewer and refreshed more often.")
+    ] = 1,
+    database: Annotated[str | None, typer.Option(help="URL of a filled PostgreSQL; it is changed.")] = None,
 ) -> None:
-    """Part of a day of a million packages: what each costs, and that it costs the same throughout."""
+    """Measure parts of a day of a million packages, and whether their cost is constant."""
     console = Console(width=180)
     plan = Plan(packages, hour, hours, parts, processes, moved, shrink)
     with _folder() as folder:

@@ -1,11 +1,11 @@
-"""``python -m benchmarks.passes``: what each kind of pass over a catalogue costs, and whether its results are right.
+"""``python -m benchmarks.passes``: cost and correctness of each kind of pass over a catalogue.
 
-Passes against a simulator in a process of its own that enforces every documented limit: the first one, one where
-nothing has changed, and two where 5 % of the heads have moved and 2 % of the projects have a new release. Heads are
-drawn by their activity; in the second of the two, any head may move, whether it had a commit in the last year or not.
-What a pass leaves to be confirmed a day later is measured with it. Between passes both clocks move on by a day and a
-half, so that every slot comes again and all is due at once, as after an outage. Last, two days minute by minute, as
-production sees them: one in which nothing changes, and one in which 5 % of the heads have moved.
+Passes run against a simulator in its own process that enforces every documented limit. They are the first pass, an
+unchanged one, and two in which 5 % of the heads have moved and 2 % of the projects have a new release. Heads are drawn
+by their activity; in the second of the two, any head may move. Lists that a pass leaves to be confirmed a day later are
+measured with it. Between passes both clocks advance by a day and a half, so that every slot recurs and all is due at
+once, as after an outage. Finally, two days run minute by minute, as in production: one unchanged, one with 5 % of the
+heads moved.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from fetcher.wiring import Parts
 
 GROWTH = (500, 5_500, 55_000)
 LARGEST_FIRST_PASS = 12_500
-"""55,000 packages need a day of GitHub's quota for their first pass, whoever asks. An App installation has up to 12,500
-points an hour (FACTS.md): with it the compressed day takes some minutes."""
+"""Points an hour for a first pass of 55,000 packages, which needs a day of a token's quota. An App installation has up
+to 12,500 (``fetcher.quota.limits``), and the compressed day then takes some minutes."""
 
 SERIALS = 501
-"""Smaller catalogues ask each project, conditionally, instead of the root: FETCHER_SERIAL_THRESHOLD."""
+"""FETCHER_SERIAL_THRESHOLD. Smaller catalogues request each project conditionally instead of the root."""
 
 UPSTREAM = ("--statistics-cold", "--contributors-lag", "14400")
-"""GitHub answers each first request of its statistics with 202, and its lists of contributors are four hours old."""
+"""Each first request of statistics returns 202, and lists of contributors lag by four hours (14,400 s)."""
 
 FIRST, AFTER_FIRST = "first ever", "first ever, with the day after"
 UNCHANGED = "nothing changed"
@@ -106,7 +106,7 @@ CAPTION = "* without the contributors' pages beyond the first, which are counted
 async def passes(
     packages: int, folder: Path, *, hour: float, sample: int, database: str | None = None, only_first: bool = False
 ) -> list[Figures]:
-    """Measure the first pass and those of the next days, over one catalogue in one simulated world."""
+    """Run the first pass and those of the next days, over one catalogue in one simulated world."""
     options = list(UPSTREAM)
     if packages > GROWTH[1]:
         options += ["--limit", f"core_per_hour={LARGEST_FIRST_PASS}"]
@@ -136,7 +136,7 @@ async def passes(
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """The passes of one engine over one world; ``sampled`` packages are compared with the truth after each."""
+    """Passes of one engine over one world; ``sampled`` packages are compared with the truth after each."""
 
     parts: Parts
     timeline: Timeline
@@ -161,7 +161,7 @@ class Course:
         return replace(found, moved=len(changes.pushed), released=len(changes.released))
 
     async def measured(self, name: str, work: Awaitable[None], also: Sequence[str] = ()) -> Figures:
-        """Return what ``work`` came to; the truth is requested when it is over."""
+        """Return the measurements of ``work``; the truth is requested afterwards."""
         self.queries.take()
         stretch = await measured(self.upstreams, self.timeline, work)
         further = extra_pages(self.parts, self.upstreams)
@@ -171,14 +171,14 @@ class Course:
 
 
 def main(
-    packages: Annotated[int, typer.Option(min=10, help="How many packages.")] = 5_500,
+    packages: Annotated[int, typer.Option(min=10, help="Number of packages.")] = 5_500,
     growth: Annotated[bool, typer.Option("--growth", help="500, 5,500 and 55,000 packages; some 25 minutes.")] = False,
-    hour: Annotated[float, typer.Option(min=10, help="Seconds that GitHub's hour lasts.")] = 60,
+    hour: Annotated[float, typer.Option(min=10, help="Length of GitHub's hour in seconds.")] = 60,
     sample: Annotated[int, typer.Option(min=1, help="Packages to compare with the truth after each pass.")] = 400,
     database: Annotated[str | None, typer.Option(help="An empty PostgreSQL instead of SQLite.")] = None,
     first: Annotated[bool, typer.Option("--first", help="Only the first pass.")] = False,
 ) -> None:
-    """Requests, points, CPU and correctness of each kind of pass."""
+    """Measure requests, points, CPU and correctness of each kind of pass."""
     console = Console(width=200)
     found: list[Figures] = []
     for size in GROWTH if growth else (packages,):

@@ -1,7 +1,7 @@
-"""THE YARDSTICK, not Fetcher: a plain sequential updater, as one is written in an afternoon with PyGithub.
+"""The yardstick, not Fetcher: a plain sequential updater, as commonly written with PyGithub.
 
-One package after another: the repository, all contributors, the newest commit, the participation array, and PyPI's
-JSON. It asks everything every time, stores nothing, and does not pace itself: it is as quick as it can be.
+It handles one package after another: the repository, all contributors, the newest commit, the participation array, and
+PyPI's JSON. It requests everything every time, stores nothing, and does not pace itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.simulated import SimulatorProcess
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the plain updater knows of a package; None where it was refused."""
+    """Values of a package as the plain updater finds them; ``None`` after an error."""
 
     stars: int | None
     participants: tuple[str, ...] | None
@@ -28,7 +28,7 @@ class Found:
 
 
 def update(packages: Sequence[tuple[str, str]], upstreams: SimulatorProcess) -> list[Found]:
-    """Ask for each (``owner/name``, project), one request at a time."""
+    """Request each (``owner/name``, project), one request at a time."""
     github = Github(
         base_url=upstreams.github,
         auth=Auth.Token(upstreams.token),
@@ -49,7 +49,7 @@ def _package(github: Github, index: httpx.Client, full_name: str, project: str) 
         people = tuple(person.login for person in repository.get_contributors())
         newest = repository.get_commits()[0].commit.committer.date
         participation = repository.get_stats_participation()
-    except GithubException:  # an empty repository, a limit: a plain updater goes on
+    except GithubException:  # an empty repository or a limit: a plain updater continues
         return Found(None, None, None, None, version)
     weeks = None if participation is None else tuple(participation.all)
     return Found(repository.stargazers_count, people, newest, weeks, version)

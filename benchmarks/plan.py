@@ -1,8 +1,8 @@
-"""``python -m benchmarks.plan``: what ``fetcher simulate --plan`` states beside what the simulator counts, by pass.
+"""``python -m benchmarks.plan``: the figures of ``fetcher simulate --plan`` beside the simulator's, by pass.
 
-The plan is given what no constant states, how many heads moved and how many lists and histories have further pages,
-from the simulated world itself; compared is how many requests and points the engine makes of that. A day takes 1,440
-plans a minute apart, so that batches fill as in production.
+Numbers that no constant states are passed to the plan from the simulated world: moved heads, and lists and histories
+with further pages. Compared are the requests and points of the engine. A day takes 1,440 plans a minute apart, so that
+batches fill as in production.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from fetcher.upstreams.github.queries import MAX_NODES, PAGE_SIZE
 from fetcher.wiring import Parts
 
 WITHIN = 0.05
-"""The plan may be wrong by so much, or by ``A_FEW``."""
+"""Largest allowed relative error of the plan, unless the absolute one is within ``A_FEW``."""
 A_FEW = 5
 _NEVER = timedelta(days=36_500)
 _CONFIRMS = (DueReason.SETTLING, DueReason.ORDER)
@@ -52,7 +52,7 @@ _CONFIRMS = (DueReason.SETTLING, DueReason.ORDER)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One figure of a pass, on paper and as counted."""
+    """One figure of a pass, as planned and as counted."""
 
     of: str
     what: str
@@ -65,7 +65,7 @@ class Line:
 
 
 async def compare(packages: int, folder: Path, hour: float, *, a_day: bool = True) -> list[Line]:
-    """Measure a first pass, a day in which nothing moves, and 5 % of heads moved, 2 % released, and the day after."""
+    """Measure a first pass, an unchanged day, a day with 5 % of heads moved and 2 % released, and the day after."""
     with redis_server() as redis_url, simulator(packages, hour=hour) as upstreams:
         settings = settings_of(settings_for(upstreams, folder, redis_url))
         timeline = Timeline(upstreams)
@@ -104,7 +104,7 @@ async def compare(packages: int, folder: Path, hour: float, *, a_day: bool = Tru
 
 
 def _waiting_lists(parts: Parts) -> int:
-    """Return how many lists of contributors are to confirm what a history could not settle."""
+    """Return the number of contributors' lists that are to confirm an undecided history."""
     confirms = select(func.count()).where(
         source_states.c.source == Source.CONTRIBUTORS, source_states.c.due_reason.in_(_CONFIRMS)
     )
@@ -113,7 +113,7 @@ def _waiting_lists(parts: Parts) -> int:
 
 
 def _commit_pages(parts: Parts, slugs: Sequence[str]) -> list[int]:
-    """Return how many pages of commits beyond the first the history of each package has."""
+    """Return the number of pages of commits beyond the first in the history of each package."""
     stored = [package.commit_days for package in map(parts.store.package, slugs) if package is not None]
     return [max(0, math.ceil(sum(days.counts) / PAGE_SIZE) - 1) for days in stored if days is not None]
 
@@ -131,7 +131,7 @@ def _lines(found: Figures, planned: Cost) -> list[Line]:
 
 
 def table(lines: Sequence[Line]) -> Table:
-    """A row a figure."""
+    """Build a table with a row a figure."""
     found = Table("pass", "", "on paper", "counted", f"within {WITHIN:.0%} or {A_FEW}")
     for line in lines:
         verdict = "[green]yes[/]" if line.holds else "[red]NO[/]"
@@ -140,10 +140,10 @@ def table(lines: Sequence[Line]) -> Table:
 
 
 def main(
-    packages: Annotated[int, typer.Option(min=10, help="How many packages.")] = 600,
-    hour: Annotated[float, typer.Option(min=10, help="Seconds that GitHub's hour lasts.")] = 60,
+    packages: Annotated[int, typer.Option(min=10, help="Number of packages.")] = 600,
+    hour: Annotated[float, typer.Option(min=10, help="Length of GitHub's hour in seconds.")] = 60,
 ) -> None:
-    """The plan on paper beside a simulated run."""
+    """Compare the plan with a simulated run."""
     with tempfile.TemporaryDirectory(prefix="fetcher-bench-") as folder:
         lines = asyncio.run(compare(packages, Path(folder), hour))
     Console(width=120).print(table(lines))

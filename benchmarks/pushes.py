@@ -1,4 +1,4 @@
-"""New commits between two passes: on heads drawn in proportion to their activity, by their own contributors."""
+"""New commits between two passes, by the heads' own contributors, on heads drawn by their activity."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from fetcher.store.schema import observations
 from fetcher.wiring import Parts
 
 MOST_COMMITS = 4
-"""Commits of one push, at most."""
+"""Most commits of one push."""
 NEWCOMER_EVERY = 5
-"""Of the moved heads, each fifth has a commit of a new contributor too, which GitHub's list confirms a day later."""
+"""Every fifth moved head has a commit of a new contributor, which GitHub's list confirms a day later."""
 _DAYS = 365
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What has changed: full names of repositories, and names of projects."""
+    """Changed repositories (full names) and projects (names)."""
 
     pushed: tuple[str, ...]
     released: tuple[str, ...]
 
     @property
     def slugs(self) -> frozenset[str]:
-        """The packages concerned: the simulator names a package, its repository and its project alike."""
+        """Return the changed packages: the simulator names a package, its repository and its project alike."""
         return frozenset({name.rpartition("/")[2] for name in self.pushed} | set(self.released))
 
 
 def push_anywhere(upstreams: SimulatorProcess, seed: int, *, heads: float = 0.05, releases: float = 0.02) -> Changes:
-    """Move a share of all heads, whether they had a commit in the last year or not, by their busiest contributor."""
+    """Move a share of all heads, active in the last year or not, by their busiest contributor."""
     changed = upstreams.act("churn", heads=heads, releases=releases, seed=seed)
     found = Changes(tuple(changed["pushed"]), tuple(changed["released"]))
     _add_newcomers(upstreams, found.pushed, seed)
@@ -46,8 +46,8 @@ def push_where_active(
 ) -> Changes:
     """Move a share of all heads, drawn by their commits of the last year.
 
-    A head with n commits a year weighs the chance that one of n commits, spread over the year, falls on a day. The
-    author of a push is drawn by contributions.
+    The weight of a head with n commits a year is the chance that one of n commits, spread over the year, falls on a
+    day. The author of a push is drawn by contributions.
     """
     rng = Random(seed)  # noqa: S311 - chooses invented packages
     released = upstreams.act("churn", heads=0, releases=releases, seed=seed)["released"]

@@ -1,8 +1,8 @@
-"""``python -m benchmarks.scale``: packages a second by worker processes, and what a package costs in large catalogues.
+"""``python -m benchmarks.scale``: packages a second by worker processes, and the cost in large catalogues.
 
-Real Celery workers and beat refresh some thousand packages that have fallen due, out of catalogues of different sizes
-in PostgreSQL. The simulator refuses nothing and the ledger's hour is seconds long, so that work is the only limit; on a
-machine with fewer cores than there are processes (workers, simulator, PostgreSQL, Redis) it is the cores.
+Real Celery workers and beat refresh some thousand due packages out of catalogues of different sizes in PostgreSQL. The
+simulator refuses nothing and the ledger's hour is seconds long, so that work is the only limit. On a machine with fewer
+cores than processes (workers, simulator, PostgreSQL, Redis) the limit is the cores.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _STILL_DUE = text("SELECT count(*) FROM source_states WHERE source = 'github' AN
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """``refreshed`` packages of a catalogue, by so many worker processes."""
+    """Measurements of ``refreshed`` packages of a catalogue, with ``processes`` worker processes."""
 
     packages: int
     processes: int
@@ -55,11 +55,11 @@ class Run:
     simulator_cpu: float
     log: int
     memory: tuple[int, ...]
-    """Bytes of the largest worker process, after each tenth of the packages."""
+    """Memory of the largest worker process in bytes, after each tenth of the packages."""
 
 
 def measure(url: str, packages: int, processes: int, due: int, folder: Path) -> Run:
-    """From the first package that is stored to the last that was due."""
+    """Measure from the first stored package to the last due one."""
     engine = open_engine(url)
     with redis_server() as redis_url, simulator(packages, "--no-limits") as upstreams:
         quick = {"window_scale": _HOUR_SCALE, "plan_interval": 1, "serial_threshold": 10**9}
@@ -90,7 +90,7 @@ def measure(url: str, packages: int, processes: int, due: int, folder: Path) -> 
 
 
 def _wait_until(engine: Engine, now: datetime, most: int) -> int:
-    """Wait until no more than ``most`` are still due; returns how many are."""
+    """Wait until at most ``most`` packages are due; return the number of due packages."""
     deadline = time.monotonic() + _ENDS_WITHIN
     while True:
         began = time.monotonic()
@@ -100,12 +100,12 @@ def _wait_until(engine: Engine, now: datetime, most: int) -> int:
             return remaining
         if time.monotonic() > deadline:
             raise RuntimeError(f"{remaining} packages are still due")
-        time.sleep(max(0.1, 10 * (time.monotonic() - began)))  # counting a million takes the server from its work
+        time.sleep(max(0.1, 10 * (time.monotonic() - began)))  # counting a million loads the server
 
 
 def table(found: list[Run]) -> Table:
-    """A row a run."""
-    shown = Table(title="Packages that have fallen due, the upstream being no limit", title_justify="left")
+    """Build a table with a row a run."""
+    shown = Table(title="Due packages, without a limit of the upstream", title_justify="left")
     for column in (
         "packages",
         "worker\nprocesses",
@@ -138,7 +138,7 @@ def table(found: list[Run]) -> Table:
 
 @contextmanager
 def _copied(server: PostgresServer, url: str) -> Iterator[str]:
-    """A copy of a filled database, dropped afterwards."""
+    """Copy a filled database; drop the copy afterwards."""
     copy = server.create(str(make_url(url).database))
     try:
         yield copy
@@ -158,10 +158,10 @@ def _measure_copies(server: PostgresServer, url: str, packages: int, numbers: li
 def main(
     sizes: Annotated[list[int] | None, typer.Option("--packages", help="Sizes of the catalogue; repeatable.")] = None,
     processes: Annotated[list[int] | None, typer.Option(help="Worker processes; repeatable.")] = None,
-    due: Annotated[int, typer.Option(min=1000, help="How many packages fall due.")] = 10_000,
-    database: Annotated[str | None, typer.Option(help="A PostgreSQL that is filled already, for one size.")] = None,
+    due: Annotated[int, typer.Option(min=1000, help="Number of due packages.")] = 10_000,
+    database: Annotated[str | None, typer.Option(help="URL of a filled PostgreSQL, for one size.")] = None,
 ) -> None:
-    """Packages a second with 1, 2 and 4 processes at 10,000, and one process at 100,000 and 1,000,000 packages."""
+    """Measure packages a second with 1, 2 and 4 processes at 10,000, and with one at 100,000 and 1,000,000 packages."""
     console, found = Console(width=160), []
     numbers = processes or list(PROCESSES)
     if database is not None:

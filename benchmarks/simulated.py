@@ -1,7 +1,7 @@
-"""The simulator in a process of its own, so that its CPU is nobody else's, and what it has counted.
+"""The simulator in its own process, so that its CPU is measured separately, and its counters.
 
-It enforces every documented limit. ``hour`` compresses GitHub's hour, its minute and all waits alike; the engine is
-told the same factor by ``FETCHER_WINDOW_SCALE``.
+It enforces every documented limit. ``hour`` compresses GitHub's hour, its minute and all waits alike; the engine
+receives the same factor by ``FETCHER_WINDOW_SCALE``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LOG_WHOLE = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What the simulator saw of one measured stretch."""
+    """Counters of the simulator over one measured period."""
 
     routes: Mapping[str, Mapping[str, int]]
     points: Mapping[str, int]
@@ -41,7 +41,7 @@ class Counted:
         )
 
     def asked(self, upstream: str, *routes: str) -> int:
-        """How many requests there were to an upstream, or to some of its routes."""
+        """Return the number of requests to an upstream, or to some of its routes."""
         names = {f"{upstream} {route}" for route in routes}
         return sum(
             sum(by_status.values())
@@ -55,12 +55,12 @@ class Counted:
 
     @property
     def not_ready(self) -> int:
-        """Requests that GitHub answered with 202."""
+        """Return the number of requests with the response 202."""
         return sum(by_status.get("202", 0) for by_status in self.routes.values())
 
 
 class SimulatorProcess:
-    """A running simulator: its addresses, and its control API."""
+    """A running simulator: its addresses and its control API."""
 
     def __init__(self, process: subprocess.Popen[str], environment: Mapping[str, str], hour: float) -> None:
         self.process = process
@@ -75,26 +75,26 @@ class SimulatorProcess:
         return Counted.of(self._get("/summary"))
 
     def packages_asked(self, route: str) -> set[str]:
-        """The packages of which a route was asked since the log was cleared."""
+        """Return the packages for which a route was requested since the log was cleared."""
         return {package for entry in self.log(route) for package in entry["packages"]}
 
     def log(self, route: str) -> list[dict[str, Any]]:
-        """Every request of a route since the log was cleared, oldest first."""
+        """Return every request of a route since the log was cleared, oldest first."""
         found: list[dict[str, Any]] = self._get(f"/log?route={route}&limit={_LOG_WHOLE}")
         return found
 
     def log_of_all(self) -> list[dict[str, Any]]:
-        """Every request that is kept of since the log was cleared."""
+        """Return every logged request since the log was cleared."""
         found: list[dict[str, Any]] = self._get(f"/log?limit={_LOG_WHOLE}")
         return found
 
     def most_in_flight(self, upstream: str) -> int:
-        """The most requests that were under way at once."""
+        """Return the largest number of concurrent requests."""
         found: int = self._get("/summary")["most_in_flight"].get(upstream, 0)
         return found
 
     def forget(self) -> None:
-        """Count anew."""
+        """Reset the counters and the log."""
         self._control.delete("/log").raise_for_status()
 
     def act(self, action: str, **details: object) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class SimulatorProcess:
         return result
 
     def truth(self, name: str) -> dict[str, Any] | None:
-        """What asking whole would say now of ``owner/name`` or of a project; None for what does not exist."""
+        """Return the current full data of ``owner/name`` or of a project; ``None`` if it does not exist."""
         answer = self._control.get(f"/truth/{name}")
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
@@ -113,7 +113,7 @@ class SimulatorProcess:
         return result
 
     def cpu(self) -> float:
-        """CPU seconds of the simulator so far."""
+        """Return the CPU seconds of the simulator so far."""
         return cpu_of(self.process.pid)
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ class SimulatorProcess:
 
 @contextmanager
 def simulator(packages: int, *options: str, hour: float = 3600.0) -> Iterator[SimulatorProcess]:
-    """A simulator of ``packages`` invented packages, gone afterwards."""
+    """Run a simulator of ``packages`` invented packages; stop it afterwards."""
     command = [sys.executable, "-m", "fetcher.simulator", "--port", "0"]
     command += ["--packages", str(packages), "--hour", f"{hour:g}", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -148,7 +148,7 @@ def simulator(packages: int, *options: str, hour: float = 3600.0) -> Iterator[Si
 
 
 def write_catalogue(packages: int, path: Path, options: Sequence[str] = ()) -> None:
-    """What an operator would import to follow the invented packages."""
+    """Write the documents that an operator would import to follow the invented packages."""
     command = [sys.executable, "-m", "fetcher.simulator", "--packages", str(packages)]
     subprocess.run([*command, *options, "--write-catalogue", str(path)], check=True, stdout=subprocess.DEVNULL)
 

@@ -1,6 +1,6 @@
-"""Time that can be moved on: the engine's clock and the simulator's, by the same amount at the same moment.
+"""A clock that can be advanced together with the simulator's, by the same amount.
 
-So a day passes in no time and nothing is faked: due times, weekly counts and the resets of quotas all see the same day.
+A day passes at once and nothing is faked: due times, weekly counts and the resets of quotas all use the same day.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ class Timeline:
         self._simulator = simulator
         self._offset = timedelta(0)
         self.cpu = 0.0
-        """CPU seconds that moving on has cost this process: the benchmark's, not the engine's."""
+        """CPU seconds spent in ``advance``: the benchmark's, not the engine's."""
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self._offset
 
     def advance(self, by: timedelta) -> None:
-        """Move on. Only while nothing is in flight: a request under way would seem to take so long."""
+        """Advance both clocks. Call it only without requests in flight: their measured time would include ``by``."""
         before = own_cpu()
         self._simulator.act("advance", seconds=by.total_seconds())
         self._offset += by

@@ -22,7 +22,7 @@ class Workers:
     beat: subprocess.Popen[bytes]
 
     def cpu(self) -> float:
-        """CPU seconds of the worker and its pool so far."""
+        """Return the CPU seconds of the worker and its pool so far."""
         return sum(cpu_of(pid) for pid in family(self.worker.pid))
 
     def run(self) -> bool:
@@ -31,8 +31,8 @@ class Workers:
 
 @contextmanager
 def workers(environment: Mapping[str, str], processes: int, folder: Path) -> Iterator[Workers]:
-    """``processes`` worker processes and one beat, gone afterwards; what they say is in ``folder``."""
-    pool = ("worker", "--queues", "background,control", "--concurrency", str(processes))
+    """Run ``processes`` worker processes and one beat; stop them afterwards. Their logs are in ``folder``."""
+    pool = ("worker", "--queues", "background,maintenance", "--concurrency", str(processes))
     worker = _start(environment, folder / "worker.log", *pool)
     beat = _start(environment, folder / "beat.log", "beat")
     try:

@@ -1,9 +1,8 @@
-"""``python -m benchmarks.writes``: what PostgreSQL writes for a package in which nothing has changed.
+"""``python -m benchmarks.writes``: PostgreSQL's writes for an unchanged package.
 
-Batches are claimed, loaded and recorded with the answers that are stored already: no upstream is asked. Once in the
-order of their slots, as the planner has them, and once of packages from all over the catalogue, as a slot by a hash
-would have them. A checkpoint comes first, so that each page that is touched is written whole once, as it is after every
-checkpoint of a server at work.
+Batches are claimed, loaded and recorded with the stored values; no upstream is requested. One run takes packages in the
+order of their slots, as the planner does. Another takes packages from all over the catalogue, as slots by a hash would.
+A checkpoint comes first, so that each touched page is logged in full once, as after every checkpoint of a busy server.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """What ``packages`` came to."""
+    """Measurements of recording ``packages``."""
 
     name: str
     packages: int
@@ -46,15 +45,15 @@ class Writes:
     updated: int
     in_place: int
     wide: int
-    """Rows of the wide table that were touched."""
+    """Updated rows of the wide table."""
     statements: int
-    """Of recording alone."""
+    """Statements of recording alone."""
     cpu: float
     seconds: float
 
 
 def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]], packages: int) -> Writes:
-    """Record so many packages as unchanged."""
+    """Record ``packages`` packages as unchanged."""
     store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None)
     cadence = Cadence()
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -70,7 +69,7 @@ def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]]
             cpu, seconds = cpu + own_cpu() - used, seconds + time.perf_counter() - began
         statements += counted[0]
         done += len(targets)
-    time.sleep(1.5)  # the server's counters come a second late
+    time.sleep(1.5)  # the server's counters lag by a second
     after = written(engine)
     return Writes(
         name,
@@ -86,14 +85,14 @@ def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]]
 
 
 def in_slots(engine: Engine, now: datetime) -> Iterator[tuple[Claim, datetime]]:
-    """Batches as the planner claims them."""
+    """Yield batches as the planner claims them."""
     store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None)
     while claim := store.claim([Source.GITHUB], BATCH, now, LEASE, timedelta(days=1)):
         yield claim, now
 
 
 def anywhere(engine: Engine, now: datetime, packages: int) -> Iterator[tuple[Claim, datetime]]:
-    """Batches of packages from all over the catalogue, none twice."""
+    """Yield batches of packages from all over the catalogue, each once."""
     store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None)
     ids = random.Random(0).sample(range(1, packages + 1), packages)  # noqa: S311 - chooses invented packages
     for at in range(0, packages, BATCH):
@@ -117,7 +116,7 @@ def _unchanged(engine: Engine, targets: list[Target], now: datetime, cadence: Ca
 
 @contextmanager
 def _counted(engine: Engine) -> Iterator[list[int]]:
-    """How many statements are sent meanwhile."""
+    """Count the statements sent meanwhile."""
     count = [0]
 
     def one_more(*_: object) -> None:
@@ -131,7 +130,7 @@ def _counted(engine: Engine) -> Iterator[list[int]]:
 
 
 def table(found: list[Writes], packages: int) -> Table:
-    """A row an order."""
+    """Build a table with a row an order."""
     shown = Table(title=f"{packages:,} packages, some of them recorded as unchanged", title_justify="left")
     for column in (
         "batches of",
@@ -161,11 +160,11 @@ def table(found: list[Writes], packages: int) -> Table:
 
 
 def main(
-    packages: Annotated[int, typer.Option(min=1000, help="How many packages there are.")] = 100_000,
-    recorded: Annotated[int, typer.Option(min=100, help="How many of them to record, in each order.")] = 10_000,
-    database: Annotated[str | None, typer.Option(help="A PostgreSQL that is filled already; it is changed.")] = None,
+    packages: Annotated[int, typer.Option(min=1000, help="Number of packages.")] = 100_000,
+    recorded: Annotated[int, typer.Option(min=100, help="Packages to record in each order.")] = 10_000,
+    database: Annotated[str | None, typer.Option(help="URL of a filled PostgreSQL; it is changed.")] = None,
 ) -> None:
-    """Bytes of log, updates in place and statements for packages in which nothing has changed."""
+    """Measure log bytes, updates in place and statements for unchanged packages."""
     found = []
     with postgres() as server:
         url = database or filled(server, Filling(packages, datetime.now(UTC), details=False))

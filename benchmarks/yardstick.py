@@ -1,9 +1,9 @@
 """``python -m benchmarks.yardstick``: Fetcher beside a plain sequential updater (``benchmarks/plain.py``).
 
-Both ask the same simulator, which enforces every limit, for the same packages: first with nothing known, then a day
-later with nothing changed. With an hour in a minute the limits are so many a second that the plain updater, which does
-not pace itself, stays below them: what it would run into shows in its points a package (try ``--hour 120``). Fetcher's
-seconds of the first pass are its pace, spread over the hour on purpose, not its speed.
+Both request the same packages of the same simulator, which enforces every limit: first with an empty store, then a day
+later with nothing changed. With an hour in a minute, the limits per second exceed the plain updater's rate, although it
+does not pace itself. Its points a package show the limits that it would trip (try ``--hour 120``). Fetcher's seconds of
+the first pass are its pace, spread over the hour on purpose, not its speed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Row:
 
 
 async def compare(packages: int, hour: float, folder: Path) -> list[Row]:
-    """Each updater's first pass and the next day's."""
+    """Measure each updater's first pass and the next day's."""
     with redis_server() as redis_url, simulator(packages, hour=hour) as upstreams:
         timeline = Timeline(upstreams)
         async with engine(settings_of(settings_for(upstreams, folder, redis_url)), timeline) as parts:
@@ -59,7 +59,7 @@ async def compare(packages: int, hour: float, folder: Path) -> list[Row]:
 
 
 async def _plainly(wanted: Sequence[tuple[str, str]], upstreams: SimulatorProcess) -> None:
-    """It blocks, and nothing else runs: in the same process, so that CPU is counted alike."""
+    """Run the plain updater. It blocks this process, so that its CPU is counted like Fetcher's."""
     began = time.monotonic()
     found = plain.update(wanted, upstreams)
     refused = sum(one.stars is None for one in found)
@@ -76,7 +76,7 @@ def _addresses(parts: Parts, slugs: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def table(rows: Sequence[Row], packages: int) -> Table:
-    """A row a pass of each."""
+    """Build a table with a row for each updater's pass."""
     found = Table(title=f"{packages:,} packages on the same simulator", title_justify="left")
     found.add_column("pass")
     found.add_column("updater")
@@ -110,10 +110,10 @@ def table(rows: Sequence[Row], packages: int) -> Table:
 
 
 def main(
-    packages: Annotated[int, typer.Option(min=10, help="How many packages.")] = 600,
-    hour: Annotated[float, typer.Option(min=10, help="Seconds that GitHub's hour lasts.")] = 60,
+    packages: Annotated[int, typer.Option(min=10, help="Number of packages.")] = 600,
+    hour: Annotated[float, typer.Option(min=10, help="Length of GitHub's hour in seconds.")] = 60,
 ) -> None:
-    """Requests, points, seconds and CPU a package of Fetcher and of a plain updater."""
+    """Measure requests, points, seconds and CPU a package of Fetcher and of a plain updater."""
     with tempfile.TemporaryDirectory(prefix="fetcher-bench-") as folder:
         rows = asyncio.run(compare(packages, hour, Path(folder)))
     Console(width=170).print(table(rows, packages))

@@ -1,4 +1,4 @@
-"""Redis: its address, its checks, and clients that report at once what is wrong."""
+"""Redis: its address, its checks, and clients that report faults at once."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _REDIS_REMEDY = "Start `fetcher up`, or set FETCHER_REDIS_URL to a server that r
 
 
 def embedded_socket(settings: Settings) -> Path:
-    """Where the embedded Redis listens: a socket that only this user can open."""
+    """Return the socket of the embedded Redis, which only this user can open."""
     return settings.data_dir.absolute() / "redis" / "redis.sock"
 
 
 def redis_address(settings: Settings) -> str:
-    """The address of Redis as redis-py reads it."""
+    """Return the address of Redis in redis-py's form."""
     if settings.redis_url is not None:
         return settings.redis_url.get_secret_value()
     return f"unix://{embedded_socket(settings)}"
 
 
 def embedded_redis_runs(settings: Settings) -> bool:
-    """Whether ``fetcher up`` has its Redis running on this data folder."""
+    """Return whether ``fetcher up`` runs its Redis in this data folder."""
     path = embedded_socket(settings)
     if not path.exists():
         return False
@@ -44,7 +44,7 @@ def embedded_redis_runs(settings: Settings) -> bool:
 
 
 def redis_client(settings: Settings, timeout: float = 5) -> redis.Redis:
-    """A client that says at once what it finds, where redis-py by itself would try for seconds; or ``BrokerError``."""
+    """Return a client that fails at once, without redis-py's retries; ``BrokerError`` for an invalid address."""
     try:
         return redis.Redis.from_url(
             redis_address(settings),
@@ -57,12 +57,12 @@ def redis_client(settings: Settings, timeout: float = 5) -> redis.Redis:
 
 
 def redis_unavailable(error: BaseException) -> BrokerError:
-    """What somebody is told whom ``error`` kept from Redis."""
+    """Convert a Redis connection error to a ``BrokerError`` with a remedy."""
     return BrokerError(f"Redis cannot be reached ({type(error).__name__})", _REDIS_REMEDY)
 
 
 def check_redis(settings: Settings) -> str:
-    """What Redis says of itself, or ``BrokerError``; one that may throw queued work away is refused."""
+    """Return Redis's version, or raise ``BrokerError``. A Redis that may evict queued tasks is refused."""
     client = redis_client(settings)
     try:
         info: dict[str, object] = client.info()
@@ -77,9 +77,9 @@ def check_redis(settings: Settings) -> str:
 
 
 def broker_address(settings: Settings) -> str:
-    """The address of Redis as Celery reads it, which has its own scheme for a socket.
+    """Return the address of Redis in Celery's form, which has its own scheme for a socket.
 
-    Over TLS, kombu verifies no certificate unless it is told to; redis-py always does.
+    Over TLS, kombu verifies certificates only if configured to; redis-py always does.
     """
     address = redis_address(settings)
     if address.startswith("rediss://") and "ssl_cert_reqs=" not in address:
@@ -88,7 +88,7 @@ def broker_address(settings: Settings) -> str:
 
 
 def connect(settings: Settings) -> redis.asyncio.Redis:
-    """A connection to Redis that answers; one that was cut in the meantime is made again, once."""
+    """Return a working connection to Redis. A lost connection is reopened once."""
     check_redis(settings)
     return redis.asyncio.Redis.from_url(
         redis_address(settings), socket_timeout=5, socket_connect_timeout=5, retry=AsyncRetry(NoBackoff(), 1)

@@ -1,4 +1,4 @@
-"""What the conductor needs of the world, as protocols; adapters stay trivial, fakes pass the same contract tests."""
+"""Protocols of the refresh's dependencies. Adapters stay trivial, and fakes pass the same contract tests."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from fetcher.http.messages import Answer, Request
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """The present moment, aware, in UTC."""
+        """Return the current time, aware, in UTC."""
         ...
 
 
 class Transport(Protocol):
     async def send(self, request: Request) -> Answer:
-        """Send once (short connection faults may be repeated, and are counted) and read at most ``max_bytes``."""
+        """Send once and read at most ``max_bytes``. Connection faults may be retried, and are counted."""
         ...
 
     async def stream(self, request: Request, feed: Callable[[bytes], None]) -> Answer:
-        """As ``send``, but a 200's body goes to ``feed`` piece by piece and the response's ``body`` is empty."""
+        """Send like ``send``, with a 200's body passed to ``feed`` in pieces and an empty ``body`` in the response."""
         ...
 
 
 class Observer(Protocol):
-    """Receives what has happened, for metrics. It never raises and never waits."""
+    """A receiver of events for metrics. It never raises and never waits."""
 
     def responded(self, request: Request, answer: Answer, outcome: object) -> None:
-        """Receive a request that was sent, its response and the outcome that was read from it."""
+        """Receive a sent request, its response and the outcome read from it."""
         ...
 
     def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
@@ -72,19 +72,19 @@ NULL_OBSERVER = NullObserver()
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What importing entries changed. ``rejected`` pairs an entry's index with what was wrong with it."""
+    """Changes made by an import. ``rejected`` pairs an entry's index with the reason."""
 
     added: int
     updated: int
     unchanged: int
     rejected: tuple[tuple[int, str], ...]
     unsupported: tuple[tuple[str, str], ...]
-    """Slug and why its repository or project will not be fetched."""
+    """Slug, and the reason why its repository or project will not be fetched."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """Where one question that is asked for the whole catalogue stands (the index's root)."""
+    """State of one request made for the complete catalogue (the index's root)."""
 
     name: str
     observed_at: datetime | None = None
@@ -95,11 +95,11 @@ class Marker:
 
 
 PLANNED = "plan"
-"""The marker of the last plan: whoever looks for beat finds it alive by it."""
+"""The marker of the last dispatch, by which monitoring finds beat alive."""
 
 
 class Store(Protocol):
-    """The catalogue, what was observed, and who may work on what. Every method is one transaction."""
+    """The catalogue, the observed values and the leases. Every method is one transaction."""
 
     def import_entries(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported: ...
 
@@ -111,47 +111,47 @@ class Store(Protocol):
         lease_for: timedelta,
         ahead: timedelta = timedelta(0),
     ) -> Claim | None:
-        """Lease up to ``limit`` packages of which one of ``sources`` is due and unleased, longest due first.
+        """Lease up to ``limit`` packages with a due and unleased source of ``sources``, longest due first.
 
-        Once one is due, those that will be within ``ahead`` come along to fill the batch, but for those that cool
-        down after a failure: a batch costs one request however full it is.
+        If one is due, packages due within ``ahead`` are added to fill the batch, because a batch costs one request at
+        any size. Those that cool down after a failure are not added.
         """
         ...
 
     def claim_packages(
         self, package_ids: Sequence[int], sources: Sequence[Source], now: datetime, lease_for: timedelta
     ) -> Claim | None:
-        """Lease these packages' sources now, due or not; a lease that another holds is taken over."""
+        """Lease these packages' sources now, due or not. Another holder's lease is taken over."""
         ...
 
     def load(self, claim: Claim, *, details: bool = False) -> list[Target]:
-        """The claim's packages of which a lease is still held, with their state; ``details`` adds the stored lists."""
+        """Return the claim's packages that are still leased, with their state; ``details`` adds the stored lists."""
         ...
 
     def target(self, package_id: int) -> Target | None:
-        """One package as a refresh of all its sources would find it; nothing is claimed."""
+        """Return one package as a refresh of all its sources would load it, without a claim."""
         ...
 
     def record(self, records: Sequence[Record]) -> None:
-        """Write a batch in one transaction; a record older than what is stored changes no value."""
+        """Write a batch in one transaction. A record older than the stored one changes no value."""
         ...
 
     def release(self, claim: Claim) -> int:
-        """Give back what is still leased, as due as it was; returns how many rows."""
+        """Release the remaining leases with due times unchanged; returns the number of rows."""
         ...
 
     def expire_leases(self, now: datetime) -> int: ...
 
     def leased(self, sources: Sequence[Source], now: datetime) -> int:
-        """How many packages are claimed and not yet recorded."""
+        """Return the number of packages claimed and not yet recorded."""
         ...
 
     def package_ids(self, slugs: Sequence[str]) -> Mapping[str, int]:
-        """The ids of those slugs that are known."""
+        """Return the ids of the known slugs."""
         ...
 
     def slugs(self, package_ids: Sequence[int]) -> Mapping[int, str]:
-        """The slugs of those ids that are known."""
+        """Return the slugs of the known ids."""
         ...
 
     def recently_committed(self, before: datetime, limit: int) -> list[int]:
@@ -159,19 +159,22 @@ class Store(Protocol):
         ...
 
     def due_ids(self, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
-        """Ids of all packages, or of those of which one of ``sources`` is due at ``now``."""
+        """Return ids of all packages, or of those with one of ``sources`` due at ``now``."""
         ...
 
     def retire(self, package_ids: Sequence[int], now: datetime) -> int:
-        """An editor's word: fetch these no more. Their values stay. Returns how many were not retired before."""
+        """Retire packages for an editor: they are no longer fetched, and their values stay.
+
+        Returns the number of packages that were not retired before.
+        """
         ...
 
     def revive(self, package_ids: Sequence[int], now: datetime) -> int:
-        """Fetch these again, from now on; returns how many were retired."""
+        """Fetch retired packages again from now on; returns the number that were retired."""
         ...
 
     def retired(self, package_ids: Sequence[int]) -> Collection[int]:
-        """Those of the packages that are retired."""
+        """Return those of the packages that are retired."""
         ...
 
     def package(self, slug: str) -> StoredPackage | None: ...
@@ -181,19 +184,19 @@ class Store(Protocol):
     def failures(self) -> list[FailureRow]: ...
 
     def shared_repositories(self) -> list[SharedRepository]:
-        """Repositories that answer for packages of different addresses: to be told to editors, each is refreshed."""
+        """Return repositories shared by packages with different addresses, for editors. Each package is refreshed."""
         ...
 
     def figures(self, now: datetime, interval: timedelta) -> Figures:
-        """How all of the catalogue stands, at the same cost however large it is.
+        """Return the catalogue's statistics, at the same cost for any size.
 
-        A small one is measured at this moment; of a large one it is the sum of slices that ``measure`` went over one
-        after the other. ``interval``: between two refreshes of a package.
+        A small catalogue is measured now. A large one is the sum of slices that ``measure`` counted one after the
+        other. ``interval`` is the time between two refreshes of a package.
         """
         ...
 
     def measure(self, now: datetime, interval: timedelta) -> None:
-        """Measure the next slices of a large catalogue; nothing for a small one."""
+        """Measure the next slices of a large catalogue; do nothing for a small one."""
         ...
 
     def marker(self, name: str) -> Marker: ...
@@ -203,69 +206,75 @@ class Store(Protocol):
     def confirm_serials(
         self, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
     ) -> tuple[int, int]:
-        """Hold the index's serials against the stored ones: equal is answered, another is due now.
+        """Compare the index's serials with the stored ones: equal ones count as answered, others become due now.
 
-        Returns how many projects were confirmed and how many became due. Projects that the root does not name are
-        left as they are: absence is not deletion.
+        Returns the number of projects confirmed and the number made due. Projects missing from the root stay unchanged,
+        because absence is not deletion.
         """
         ...
 
     def confirm_all(self, observed_at: datetime, recheck_after: timedelta) -> int:
-        """The index's root has not changed: every project that was answered and does not fail is answered anew.
+        """Confirm every answered project that does not fail, because the index's root has not changed.
 
-        Returns how many. As with ``confirm_serials``, each is next asked for its slow re-check.
+        Returns their number. As with ``confirm_serials``, each is next requested at its slow re-check.
         """
         ...
 
     def make_due(self, source: Source, *, answered_before: datetime, now: datetime) -> int:
-        """Make ``source`` due where its last answer is older than ``answered_before`` and nothing failed since."""
+        """Make ``source`` due where its last response is older than ``answered_before`` and it does not fail."""
         ...
 
     def projects(self) -> Names:
-        """The canonical names of all projects that are followed."""
+        """Return the canonical names of all followed projects."""
         ...
 
     def prune(self, before: datetime) -> int:
-        """Drop history of days before ``before``, but for each package's newest row; returns how many rows went.
+        """Delete history of days before ``before``, except each package's newest row; returns the number of rows.
 
-        Each call takes the next stretch of the packages, so that none costs more the more there are.
+        Each call handles the next id range of packages, so its cost does not grow with their number.
         """
         ...
 
-    # what people look at
+    # read models
 
     def listing(self, wanted: overview.Listing, stale_before: datetime) -> overview.Listed:
-        """A stretch of the catalogue; packages last fetched before ``stale_before`` are stale."""
+        """Return a page of the catalogue. Packages last fetched before ``stale_before`` are stale."""
         ...
 
     def packages(self, package_ids: Sequence[int]) -> list[StoredPackage]:
-        """What documents are printed from, in the order of the ids; without releases and states."""
+        """Return the values for documents, in the order of the ids, without releases and states."""
         ...
 
     def touched_at(self, package_ids: Sequence[int]) -> datetime | None:
-        """When one of these packages was last asked for or the catalogue was edited."""
+        """Return the time at which one of these packages was last requested or the catalogue was last edited."""
         ...
 
     def events(self, package_id: int, limit: int) -> list[overview.Event]:
-        """A package's latest turns, newest first."""
+        """Return a package's latest events, newest first."""
         ...
 
     def event_counts(self, start: datetime, step: timedelta, steps: int) -> list[overview.EventCount]: ...
 
     def prune_events(self, before: datetime, keep: int) -> int:
-        """Drop turns older than ``before`` and all but each package's newest ``keep``, a stretch of packages a call."""
+        """Delete events older than ``before``, and all but the newest ``keep`` of a package.
+
+        Each call handles the next id range of packages.
+        """
         ...
 
-    # refreshes that people ask for
+    # manual refreshes
 
     def ask(
         self, package_ids: Sequence[int], now: datetime, patience: overview.Patience = overview.PATIENCE
     ) -> list[overview.Asked]:
-        """A request for each package: its own, or the one that is open or was just done. The caller enqueues it."""
+        """Return a request for each package: a new one, or the one that is open or was just done.
+
+        The caller enqueues it.
+        """
         ...
 
     def start_requests(self, request_ids: Sequence[str], now: datetime) -> list[overview.RefreshRequest]:
-        """Those that nobody has started yet, now running."""
+        """Mark queued requests as running and return them."""
         ...
 
     def finish_requests(self, endings: Sequence[overview.Ending], now: datetime) -> None: ...
@@ -277,9 +286,9 @@ class Store(Protocol):
     def open_requests(self, limit: int) -> list[overview.RefreshRequest]: ...
 
     def lost_requests(self, now: datetime, patience: overview.Patience = overview.PATIENCE) -> list[str]:
-        """Fail those that waited or ran for too long; returns the ids of those to be sent again."""
+        """Fail requests that waited or ran for too long; returns the ids of requests to send again."""
         ...
 
     def prune_requests(self, before: datetime) -> int:
-        """Drop what was finished before ``before``."""
+        """Delete requests finished before ``before``."""
         ...

@@ -1,6 +1,6 @@
-"""The environment, read once, from a mapping; coerced here and nowhere else. Secrets are hidden in every ``repr``.
+"""Settings, read once from a mapping of environment variables and coerced only here. Every ``repr`` hides secrets.
 
-The reference page of the settings is generated from the fields below (``make docs``).
+The settings' reference page is generated from the fields below (``make docs``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PREFIX = "FETCHER_"
 
 
 def _seconds(value: object) -> object:
-    """A bare number is seconds; anything else is left to pydantic ("1:30:00", "P1D")."""
+    """Convert a bare number to seconds. Other forms are left to pydantic ("1:30:00", "P1D")."""
     if isinstance(value, str):
         try:
             return timedelta(seconds=float(value))
@@ -34,22 +34,22 @@ def _seconds(value: object) -> object:
 Span = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0), le=timedelta(days=3650))]
 
 _WORDS = {"time_delta_parsing": "expected seconds such as 86400, or a span such as 1:30:00 or P1D"}
-"""What pydantic says to programmers, for people."""
+"""Messages for users in place of pydantic's messages for programmers."""
 
 
 PUBLIC_API = "https://api.github.com"
-"""The root of GitHub's REST API where none is set."""
+"""Default root of GitHub's REST API."""
 
 
 def default_index_root() -> str:
-    """Return the public index's root, without a trailing slash; the library pypi-simple names it."""
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415  (it brings a parser of HTML: a tenth of a second)
+    """Return the public index's root without a trailing slash, from the library pypi-simple."""
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415  (its HTML parser takes a tenth of a second to import)
 
     return PYPI_SIMPLE_ENDPOINT.rstrip("/").removesuffix("/simple")
 
 
 class Settings(BaseModel):
-    """Every setting is an environment variable: ``FETCHER_`` and the field's name in capitals."""
+    """The settings. Each is an environment variable: ``FETCHER_`` and the field's name in capitals."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -67,45 +67,55 @@ class Settings(BaseModel):
     github_api_url: str = Field(
         default=PUBLIC_API, description="Root of GitHub's REST API; an Enterprise server's ends in /api/v3."
     )
-    github_token: SecretStr | None = Field(default=None, description="GitHub token; else GITHUB_TOKEN is read.")
+    github_token: SecretStr | None = Field(default=None, description="GitHub token; otherwise GITHUB_TOKEN is read.")
     github_app_id: str | None = Field(default=None, description="Id or client id of a GitHub App.")
     github_app_private_key: SecretStr | None = Field(default=None, description="The App's private key (PEM).")
-    github_app_private_key_file: Path | None = Field(default=None, description="File that holds the private key.")
-    github_app_installation_id: int | None = Field(default=None, description="The App's installation.")
+    github_app_private_key_file: Path | None = Field(default=None, description="File with the private key.")
+    github_app_installation_id: int | None = Field(default=None, description="Id of the App's installation.")
     pypi_url: str = Field(
         default_factory=default_index_root,
-        repr=False,  # a mirror's may carry a password
+        repr=False,  # may contain a mirror's password
         description="Root of the package index: {root}/pypi/NAME/json, {root}/simple/.",
     )
     contact: str | None = Field(default=None, description="Contact for the upstreams' operators, in the User-Agent.")
-    time_zone: ZoneInfo = Field(default_factory=lambda: ZoneInfo("UTC"), description="How documents print times.")
-    refresh_interval: Span = Field(default=timedelta(days=1), description="How often each package is refreshed.")
+    time_zone: ZoneInfo = Field(default_factory=lambda: ZoneInfo("UTC"), description="Time zone of times in documents.")
+    refresh_interval: Span = Field(default=timedelta(days=1), description="Interval between refreshes of a package.")
     recheck_interval: Span = Field(
-        default=timedelta(days=30), description="How often lists are asked whole though nothing seems to have moved."
+        default=timedelta(days=30), description="Interval between full requests of lists that show no change."
     )
-    plan_interval: Span = Field(default=timedelta(minutes=1), description="How often beat plans what is due.")
-    lease: Span = Field(default=timedelta(minutes=15), description="How long a worker may hold what it claimed.")
-    history_days: int = Field(default=3 * 366, ge=1, description="How long daily figures are kept.")
+    plan_interval: Span = Field(default=timedelta(minutes=1), description="Interval at which beat dispatches due work.")
+    lease: Span = Field(default=timedelta(minutes=15), description="Time limit of a worker's claim.")
+    history_days: int = Field(default=3 * 366, ge=1, description="Days for which daily values are kept.")
     serial_threshold: int = Field(
-        default=500, ge=1, description="Catalogues of more projects ask the index's root instead of each project."
+        default=500,
+        ge=1,
+        description="Projects above which the index's root is requested instead of each project.",
     )
     window_scale: float = Field(
-        default=1.0, gt=0, le=1, description="Length of GitHub's windows; below 1 only against a simulator."
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Factor for the length of GitHub's quota windows; below 1 only with a simulator.",
     )
     workers: int = Field(default=2, ge=1, le=64, description="Background worker processes of `fetcher up`.")
-    web_host: str = Field(default="127.0.0.1", description="Where the page and the API listen; 0.0.0.0: everywhere.")
-    web_port: int = Field(default=8080, ge=0, le=65535, description="Their port; 0: any that is free.")
+    web_host: str = Field(
+        default="127.0.0.1", description="Address on which the page and the API listen; 0.0.0.0: all."
+    )
+    web_port: int = Field(default=8080, ge=0, le=65535, description="Port of the page and the API; 0: any free port.")
     web_token: SecretStr | None = Field(
         default=None,
-        description="The operator's token, to log in to the page and to ask for refreshes by HTTP; unset: nobody may.",
+        description="Operator's token, to log in to the page and request refreshes by HTTP; unset: both disabled.",
     )
     flower_user: str = Field(
-        default="fetcher", pattern="^[!-9;-~]+$", description="Who logs in to Flower (`fetcher flower`)."
+        default="fetcher", pattern="^[!-9;-~]+$", description="User name for Flower (`fetcher flower`)."
     )
     flower_password: SecretStr | None = Field(
-        default=None, description="Their password; unset: FETCHER_WEB_TOKEN. Without either Flower does not start."
+        default=None,
+        description="Its password; unset: FETCHER_WEB_TOKEN. Without either, Flower does not start.",
     )
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="How much is logged.")
+    log_level: str = Field(
+        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Lowest level that is logged."
+    )
 
     @field_validator("time_zone", mode="before")
     @classmethod
@@ -128,7 +138,7 @@ class Settings(BaseModel):
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, value: SecretStr | None) -> SecretStr | None:
-        """Whoever reads the address later would quote what is wrong with it, which may be a part of the password."""
+        """Check the address here. Later errors would quote the faulty part, which may belong to the password."""
         if value is not None:
             where = origin(value.get_secret_value())
             remote = where is not None and where.scheme in ("redis", "rediss")
@@ -155,7 +165,7 @@ class Settings(BaseModel):
         return self.database_url is None
 
     def app_private_key(self) -> str | None:
-        """The App's key, from the setting or from the file that it names."""
+        """Return the App's key, from the setting or from its file."""
         if self.github_app_private_key is not None:
             return self.github_app_private_key.get_secret_value()
         if self.github_app_private_key_file is None:
@@ -170,7 +180,7 @@ class Settings(BaseModel):
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings of ``environment`` (default: the process's). An empty variable counts as unset."""
+    """Return the settings in ``environment`` (default: the process's). An empty variable counts as unset."""
     environment = os.environ if environment is None else environment
     variables = {name: PREFIX + name.upper() for name in Settings.model_fields}
     if not environment.get(variables["github_token"], "").strip():

@@ -1,8 +1,8 @@
-"""Compute what a pass costs and how long it takes: a catalogue's size in, requests, points and hours out. Pure.
+"""The cost and duration of a pass: a catalogue's size in, requests, points and hours out. Pure.
 
-The figures are the engine's own: the ledger's limits and pace, the lanes and their batches, the cadence. What no
-constant states is in ``Catalogue`` and ``Answers``, with defaults. ``benchmarks/plan.py`` and the tests compare the
-result with a simulated run.
+The constants are the product's own: the ledger's limits and rate, the lanes and their batches, the cadence. Other
+values are in ``Catalogue`` and ``Answers``, with defaults. ``benchmarks/plan.py`` and the tests compare the result with
+a simulated run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ distributed with a median of 10 and a 90th percentile of 150, as the simulator i
 MOVED_COMMIT_PAGES = 4.0
 """The same of a package that moves, by the same spread: the more commits a year, the more often it does."""
 HISTORIES = 50
-"""Histories in a query. GitHub publishes no time for them; the engine adapts to the answers."""
+"""Histories per query. GitHub publishes no response time for them; the batch size adapts to it."""
 
 _DAY = timedelta(days=1)
 _CONNECTIONS_A_POINT = 100
@@ -42,7 +42,7 @@ _PAGE_CONNECTIONS = 1
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What there is to refresh, and how much of it moves between two passes."""
+    """The size of a catalogue, and the share that changes between two passes."""
 
     packages: int
     moved: float = MOVED
@@ -50,33 +50,33 @@ class Catalogue:
     released: float = RELEASED
     """Share of the packages whose project has changed on the index."""
     newcomers: float = NEWCOMERS
-    """Share of the moved ones whose list of contributors confirms the history: a new author, a tie, a forced push."""
+    """Share of the moved packages whose list confirms the history: a new author, a tie, a forced push."""
     further_pages: float = 0.02
-    """Pages of contributors beyond the first, a list."""
+    """Pages of contributors beyond the first, per list."""
     commit_pages: float = COMMIT_PAGES
-    """Pages of a year's commits beyond the first, a history: of any package."""
+    """Pages of a year's commits beyond the first, per history of any package."""
     moved_commit_pages: float = MOVED_COMMIT_PAGES
-    """Pages of a year's commits beyond the first, a history: of those that have moved."""
+    """Pages of a year's commits beyond the first, per history of a moved package."""
     merges: bool = True
-    """Whether merges count. If not, each commit's parents are requested, a connection a commit."""
+    """True if merges count. Otherwise each commit's parents are requested, at one connection per commit."""
     projects: float = 1.0
     """Share of the packages that have a project."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Seconds that answers take. The size of GraphQL's batches adapts to them; ``histories`` is what it adapts to."""
+    """Response times in seconds. The size of GraphQL's batches adapts to them; ``histories`` is the resulting size."""
 
     graphql: float = QUICK_SECONDS
     rest: float = 0.5
     pypi: float = 0.2
     histories: int = HISTORIES
-    """Histories, or further pages, in one query."""
+    """Histories, or further pages, per query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """What asks: processes, and how many requests each has under way at once."""
+    """Worker processes, and the concurrent requests of each."""
 
     processes: int
     repository_concurrency: int
@@ -85,7 +85,7 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What an operator sets."""
+    """The operator's settings."""
 
     cadence: Cadence = field(default_factory=Cadence)
     serial_threshold: int = 500
@@ -96,7 +96,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a pass requests. ``graphql`` is points; a REST request is one point."""
+    """The requests of a pass. ``graphql`` is in points; a REST request is one point."""
 
     graphql: int
     queries: int
@@ -106,7 +106,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """Response seconds of a pass, in all."""
+    """Total response seconds of a pass."""
 
     graphql: float
     rest: float
@@ -115,7 +115,7 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """One limit, and how long a pass takes if it were the only one."""
+    """One limit, and the duration of a pass under this limit alone."""
 
     name: str
     resource: Resource | None
@@ -124,7 +124,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A pass over everything: what it costs, and how long each limit makes it."""
+    """A full pass: its cost, and its duration under each limit."""
 
     name: str
     cost: Cost
@@ -141,9 +141,9 @@ class Pass:
 
 
 def first_pass(of: Catalogue, policy: Policy, answers: Answers, workers: Workers) -> Pass:
-    """Return the pass in which everything is requested for the first time, all of it due at once.
+    """Return the first pass, in which all sources are due at once.
 
-    The history of a head is requested twice: with all its pages for the commits, and beside the list of contributors.
+    The history of a head is requested twice: with all its pages for the commits, and with the list of contributors.
     """
     projects = round(of.packages * of.projects)
     growing = workers.processes * (_growing(BatchSize()) + _growing(BatchSize(FIRST_SIZE), answers.histories))
@@ -159,10 +159,10 @@ def first_pass(of: Catalogue, policy: Policy, answers: Answers, workers: Workers
 
 
 def daily_pass(of: Catalogue, policy: Policy, answers: Answers, workers: Workers, *, at_once: bool = False) -> Pass:
-    """Return one interval of the steady state: what has moved, and the slow re-checks that fall into the interval.
+    """Return one interval of the steady state: moved packages, and the slow re-checks within the interval.
 
-    Packages come due evenly over the interval, and each plan claims what is due by then. ``at_once``: all of them are
-    due at one moment, as after an outage, so that batches are full.
+    Packages come due evenly over the interval, and each dispatch claims the due ones. ``at_once``: all of them are due
+    at one time, as after an outage, so that batches are full.
     """
     projects = round(of.packages * of.projects)
     share = policy.cadence.interval / policy.cadence.recheck
@@ -184,7 +184,7 @@ def daily_pass(of: Catalogue, policy: Policy, answers: Answers, workers: Workers
 
 
 def most_packages(like: Catalogue, policy: Policy, answers: Answers, workers: Workers) -> int:
-    """How large a catalogue like this one may grow before a daily pass takes longer than the interval."""
+    """Return the largest size of such a catalogue whose daily pass fits into the interval."""
     fits, too_many = 0, 1
     while _fits(too_many, like, policy, answers, workers):
         fits, too_many = too_many, 2 * too_many
@@ -207,7 +207,7 @@ def _roots(projects: int, policy: Policy) -> int:
 
 
 def _growing(size: BatchSize, full: int = GRAPHQL_LANE.batch) -> int:
-    """Return the queries that a new process sends beyond the full ones, until its batches have grown."""
+    """Return the extra queries of a new process until its batches have grown."""
     more = 0
     while size.size < full:
         size.answered(size.size, 0)
@@ -217,7 +217,7 @@ def _growing(size: BatchSize, full: int = GRAPHQL_LANE.batch) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Queries:
-    """GraphQL queries and their points. Both are averages, not whole numbers."""
+    """GraphQL queries and their points. Both are averages, not integers."""
 
     queries: float
     points: float
@@ -234,10 +234,10 @@ def _statistics(packages: int, filled: float) -> _Queries:
 
 
 def _histories(lane: Lane, items: float, occasions: float, pages: float, of: Catalogue, answers: Answers) -> _Queries:
-    """Return the queries for ``items`` histories and ``pages`` further pages, due on so many occasions.
+    """Return the queries for ``items`` histories and ``pages`` further pages, due on ``occasions`` occasions.
 
-    On each occasion the lane claims what is due, in batches. A batch sends its heads, then all its further pages; each
-    of the two takes whole queries.
+    On each occasion the lane claims the due packages, in batches. A batch sends its heads, then all its further pages.
+    Each of the two takes an integer number of queries.
     """
     if not items or not occasions:
         return _Queries(0, 0)
@@ -250,9 +250,9 @@ def _histories(lane: Lane, items: float, occasions: float, pages: float, of: Cat
 
 
 def _batched(items: float, connections: int, size: int) -> _Queries:
-    """Return the queries of one batch: ``items`` of so many connections each, ``size`` in a query.
+    """Return the queries of one batch: ``items`` of ``connections`` connections each, ``size`` in a query.
 
-    Less than one item on average is the chance of a query for one.
+    Less than one item on average is the probability of a query for one.
     """
     full, rest = divmod(items, size)
     last, chance = max(rest, 1.0), min(rest, 1.0)
@@ -265,12 +265,12 @@ def _points(connections: float) -> int:
 
 
 def _either(plans: float, some: float, others: float) -> float:
-    """Return how many of ``plans`` find something due, of two kinds that come due independently."""
+    """Return how many of ``plans`` have due packages, of two kinds that come due independently."""
     return plans * (1 - (1 - min(some / plans, 1)) * (1 - min(others / plans, 1)))
 
 
 def _filled(packages: int) -> float:
-    """Return the repositories in a query of the steady state: those due within its look-ahead, at most a full batch."""
+    """Return the repositories per query of the steady state: those due within its look-ahead, at most a full batch."""
     return min(GRAPHQL_LANE.batch, max(1.0, packages * GRAPHQL_LANE.look_ahead))
 
 
@@ -310,7 +310,7 @@ def _github(cost: Cost, seconds: Seconds, policy: Policy) -> list[Bound]:
 
 
 def _index(cost: Cost, seconds: Seconds, limits: Limits) -> list[Bound]:
-    """An index knows no identities: there is one quota, our own courtesy."""
+    """Return the limits of an index, which has a single quota set by Fetcher itself."""
     own = effective_limits(limits, Resource.PYPI, Purpose.BACKGROUND, "")
     return [
         Bound("requests a second", Resource.PYPI, _windows(cost.pypi, own.points, own)),
@@ -319,7 +319,9 @@ def _index(cost: Cost, seconds: Seconds, limits: Limits) -> list[Bound]:
 
 
 def _busy(seconds: Seconds, workers: Workers) -> Bound:
-    """A process has one batch in hand at a time: a query, or some repositories or projects abreast."""
+    """Return the limit of the processes. Each handles one batch at a time: a query, or several repositories or
+    projects.
+    """
     waits = seconds.graphql + seconds.rest / workers.repository_concurrency + seconds.pypi / workers.project_concurrency
     return Bound("worker processes that wait for answers", None, timedelta(seconds=waits / workers.processes))
 
@@ -329,7 +331,7 @@ def _windows(amount: float, allowed: float, own: EffectiveLimits) -> timedelta:
 
 
 def _hourly(points: float, own: EffectiveLimits) -> timedelta:
-    """Whole hours, each to the last point that the background takes, and as much of one more as its pace needs."""
+    """Return full hours, each up to the background's last point, and the part of one more that its rate needs."""
     usable = own.primary * (1 - own.floor)
     hours = max(0, math.ceil(points / usable) - 1)
     left = own.primary - (points - hours * usable)

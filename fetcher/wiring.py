@@ -1,4 +1,4 @@
-"""Put the parts together: settings in, a ready refresh out. The only module that knows every adapter."""
+"""Assembly of the application: settings in, a ready refresh out. Only this module imports every adapter."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ T = TypeVar("T")
 
 REPOSITORY_CONCURRENCY = 8
 PROJECT_CONCURRENCY = 6
-"""Concurrent requests of one process to each upstream; together they stay below the transport's own bound."""
+"""Concurrent requests of one process to each upstream. Their sum stays below the transport's limit."""
 
 SLOW_LOOKUP, RETRY_LOOKUP_AFTER = timedelta(seconds=5), timedelta(minutes=5)
 """If an unsuccessful identity lookup took longer than the first, wait the second before the next."""
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The system clock."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -65,12 +65,12 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often and how patiently everything is requested."""
+    """Cadence and wait limits of the refresh."""
 
     cadence: Cadence = Cadence()
     lease: timedelta = timedelta(minutes=15)
     horizon: timedelta = timedelta(minutes=3)
-    """How far ahead the dispatcher claims work."""
+    """Time for which the dispatcher claims work ahead."""
     interval: timedelta = timedelta(days=1)
     serial_threshold: int = 500
     patience: timedelta = timedelta(0)
@@ -79,18 +79,18 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the upstreams are, and with whose identity they are requested."""
+    """Addresses of the upstreams, and the identities that request them."""
 
     api: Api
     index_root: str = field(repr=False)
-    """It may carry a mirror's password."""
+    """May contain a mirror's password."""
     identities: dict[Upstream, str]
     anonymous: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """The refresh, put together: nothing in it knows an environment or opens a connection."""
+    """The assembled refresh. No part of it reads the environment or opens a connection."""
 
     gateway: Gateway
     service: RefreshService
@@ -109,7 +109,7 @@ def assemble(  # noqa: PLR0913, PLR0917  (each adapter by its name)
     observer: Observer = NULL_OBSERVER,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Assembly:
-    """Put the refresh together from its adapters; ``sleep`` is how it waits."""
+    """Assemble the refresh from its adapters; ``sleep`` is its wait function."""
     api, cadence, anonymous = access.api, pace.cadence, access.anonymous
     gateway = Gateway(
         transport,
@@ -146,7 +146,7 @@ def assemble(  # noqa: PLR0913, PLR0917  (each adapter by its name)
 
 @dataclass(slots=True)
 class Parts:
-    """The objects that one process works with, made inside the event loop that uses them."""
+    """The objects of one process, created inside the event loop that uses them."""
 
     settings: Settings
     clock: Clock
@@ -181,9 +181,9 @@ class Parts:
         return self.assembly.merges
 
     async def identify(self) -> None:
-        """Look up whose quota the token spends, unless it is known: two ledgers for one account would spend it twice.
+        """Look up the account of the token, unless it is known. Two ledgers would spend its quota twice.
 
-        Every task begins with this, so a slow lookup that failed is not repeated by each of them.
+        Every task begins with this. A slow lookup that failed is therefore not repeated by each of them.
         """
         own, now, identities = self.credential.identity, self.clock.now(), self.access.identities
         if not isinstance(self.credential, Token) or identities[Upstream.GITHUB] != own:
@@ -206,7 +206,7 @@ class Parts:
 
 
 def open_store(settings: Settings) -> tuple[SqlStore, Engine]:
-    """The store, migrated: by itself if it is the embedded default, else it must have been."""
+    """Return the store after migrating the embedded default database; ``StoreError`` if another one is outdated."""
     engine = open_engine(settings.database)
     if settings.embedded_database:
         upgrade(engine)
@@ -233,9 +233,9 @@ async def open_parts(
     clock: Clock | None = None,
     observer: Observer = NULL_OBSERVER,
 ) -> Parts:
-    """Open everything that refreshing needs. ``shared``: the ledger is in Redis, otherwise in this process.
+    """Open all parts of a refresh. ``shared`` selects the ledger in Redis instead of one in this process.
 
-    ``clock`` replaces the machine's where days have to pass faster, as in the benchmarks.
+    ``clock`` replaces the system clock where days must pass faster, as in the benchmarks.
     """
     clock = clock or SystemClock()
     store, engine = open_store(settings)
@@ -274,7 +274,7 @@ async def open_parts(
 
 
 async def shared_quota_status(settings: Settings, now: datetime) -> Sequence[QuotaStatus]:
-    """What the shared ledger knows of every quota, read without opening anything else; or ``BrokerError``."""
+    """Return the shared ledger's quotas, opening only Redis, or raise ``BrokerError``."""
     connection = connect(settings)
     try:
         return await RedisQuota(connection, Limits().scaled(settings.window_scale)).quota_status(now)
@@ -283,12 +283,12 @@ async def shared_quota_status(settings: Settings, now: datetime) -> Sequence[Quo
 
 
 def stored_counters(settings: Settings) -> dict[str, float]:
-    """What all workers have counted so far, by ``fetcher.monitoring``'s fields; or ``BrokerError``."""
+    """Return all workers' counters by the fields of ``fetcher.monitoring``, or raise ``BrokerError``."""
     return _read_redis(settings, read_counters)
 
 
 def lately_asked(settings: Settings, now: datetime) -> list[RequestCount]:
-    """The requests of the last hour; or ``BrokerError``."""
+    """Return the requests of the last hour, or raise ``BrokerError``."""
     return _read_redis(settings, lambda client: read_lately(client, now))
 
 
@@ -303,10 +303,10 @@ def _read_redis(settings: Settings, read: Callable[[redis.Redis], T]) -> T:
 
 
 def cadence_of(settings: Settings) -> Cadence:
-    """How often things are asked; where GitHub's windows are compressed, the pauses are too."""
+    """Return the refresh cadence. If GitHub's windows are compressed, so are the retry delays."""
     return Cadence(settings.refresh_interval, settings.recheck_interval).with_pauses_scaled(settings.window_scale)
 
 
 def user_agent(settings: Settings) -> str:
-    """A name of our own, with whom to turn to: what both upstreams ask of a client."""
+    """Return the User-Agent: Fetcher's name and a contact, as both upstreams require."""
     return f"fetcher/{__version__} ({settings.contact or 'no contact given; set FETCHER_CONTACT'})"

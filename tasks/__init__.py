@@ -1,4 +1,4 @@
-"""Celery's view of Fetcher: ``celery -A tasks worker`` and ``celery -A tasks beat``."""
+"""Celery application of Fetcher, for ``celery -A tasks worker`` and ``celery -A tasks beat``."""
 
 from tasks import traffic
 from tasks.app import app

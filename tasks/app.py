@@ -1,7 +1,7 @@
-"""The Celery application: how it is wired to Redis, and nothing of what Fetcher does.
+"""The Celery application: its broker, queues and beat schedule, without any logic of Fetcher.
 
-Each setting is one that survived ``kill -9`` of workers and of the broker. The database's leases are the real net: a
-message that is lost costs at most a lease's length.
+Each setting has been tested by ``kill -9`` of workers and of the broker. The database's leases are the final safeguard:
+a lost message delays its packages by at most the length of a lease.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from fetcher.domain.errors import ConfigError
 from fetcher.settings import Settings, read_settings
 from tasks.metronome import ticking
 
-BACKGROUND, NOW, CONTROL = "background", "now", "control"
-QUEUES = (NOW, BACKGROUND, CONTROL)
-"""``now`` has a process of its own: what a person waits for never stands behind the background."""
+BACKGROUND, MANUAL, MAINTENANCE = "background", "manual", "maintenance"
+QUEUES = (MANUAL, BACKGROUND, MAINTENANCE)
+"""Queues of Fetcher. ``manual`` has its own worker, so that users' requests never wait for background batches."""
 
 SOFT_LIMIT, HARD_LIMIT = 120, 150
-"""Seconds for one task. Tasks are made to last a second or two; these end one that hangs."""
+"""Seconds for one task. A task takes a second or two; the limits end a hanging one."""
 
 VISIBILITY = 600
-"""Seconds after which Redis hands an unacknowledged message out again: well above the hard limit."""
+"""Seconds after which Redis redelivers an unacknowledged message; must be well above ``HARD_LIMIT``."""
 
 
 def make_app(settings: Settings) -> Celery:
-    """The application for ``settings``."""
+    """Create the application for ``settings``."""
     app = Celery("fetcher", include=["tasks.refresh", "tasks.housekeeping", "tasks.panel"])
     app.conf.update(
         broker_url=broker_address(settings),
@@ -58,7 +58,7 @@ def make_app(settings: Settings) -> Celery:
         worker_max_tasks_per_child=2000,
         worker_send_task_events=True,
         task_create_missing_queues=False,
-        task_default_queue=CONTROL,
+        task_default_queue=MAINTENANCE,
         task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
         timezone="UTC",
         enable_utc=True,
@@ -69,19 +69,19 @@ def make_app(settings: Settings) -> Celery:
 
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
-    """``schedules.entries`` in Celery's form; a tick that nobody took before the next one is dropped."""
+    """Return ``schedules.entries`` in Celery's form. A message not consumed before the next tick expires."""
     return {
         entry.name: {
             "task": entry.task,
             "schedule": ticking(entry.every),
-            "options": {"queue": CONTROL, "expires": max(entry.every.total_seconds(), 1)},
+            "options": {"queue": MAINTENANCE, "expires": max(entry.every.total_seconds(), 1)},
         }
         for entry in schedules.entries(settings.plan_interval)
     }
 
 
 def _read_settings_or_exit() -> Settings:
-    """Celery imports this module by name: a setting that is wrong ends it with one line instead of a traceback."""
+    """Read the settings; exit with one line for an invalid one. Celery imports this module without error handling."""
     try:
         return read_settings()
     except ConfigError as error:
@@ -89,11 +89,11 @@ def _read_settings_or_exit() -> Settings:
 
 
 app = make_app(_read_settings_or_exit())
-app.set_default()  # for every thread: a task that one of the web process's sends goes by this application
+app.set_default()  # for every thread: the web process's threads send tasks by it
 
 
 @beat_init.connect
 def _tick_at_once(**_: Any) -> None:
-    """Beat lets a whole interval pass before its first tick; nobody who has just started it should wait that long."""
+    """Send every entry's first tick at start-up. Beat itself would wait one full interval first."""
     for entry in beat_schedule(read_settings()).values():
         app.send_task(entry["task"], **entry["options"])

@@ -1,4 +1,4 @@
-"""Maintenance, as tasks."""
+"""Celery tasks for maintenance."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tasks.requests import send_requests
 log = structlog.get_logger(__name__)
 
 TIMELINE_KEPT, EVENTS_KEPT = timedelta(days=90), 50
-"""How long turns are kept, and how many of one package."""
+"""Retention of the timeline's events: their age, and their number per package."""
 
 REQUESTS_KEPT = timedelta(days=7)
 
 SERIALS_LIMIT = 540
-"""Seconds: a million projects are held against the index's root in two minutes, and Redis hands a message out again
-after ten (``tasks.app.VISIBILITY``)."""
+"""Seconds for ``fetcher.serials``. Comparing a million projects with the index's root takes two minutes. The limit must
+stay below the ten minutes after which Redis redelivers a message (``tasks.app.VISIBILITY``)."""
 
 
 @shared_task(name="fetcher.expire")
 def expire() -> None:
-    """Take back what dead workers held, and send what people asked for again where nobody took it."""
+    """Release leases of lost workers, and send users' refresh requests again that no worker has taken."""
 
     async def work(parts: Parts) -> list[str]:
         now = parts.clock.now()
@@ -41,7 +41,7 @@ def expire() -> None:
 
 @shared_task(name="fetcher.measure")
 def measure() -> None:
-    """Measure the next slices of a large catalogue, so that its figures are minutes old at most."""
+    """Measure the next slices of a large catalogue, so that its statistics are at most minutes old."""
 
     async def work(parts: Parts) -> None:
         parts.store.measure(parts.clock.now(), parts.settings.refresh_interval)
@@ -51,7 +51,7 @@ def measure() -> None:
 
 @shared_task(name="fetcher.prune")
 def prune() -> None:
-    """Drop history that is older than is kept, and of the timeline and the requests what nobody looks at again."""
+    """Delete expired history, events and refresh requests."""
 
     async def work(parts: Parts) -> None:
         now = parts.clock.now()
@@ -75,7 +75,7 @@ def verify() -> None:
 
 @shared_task(name="fetcher.serials", soft_time_limit=SERIALS_LIMIT, time_limit=SERIALS_LIMIT + 30)
 def serials() -> None:
-    """In large catalogues, ask the index's root which projects have changed."""
+    """Request the index's root in large catalogues, to find changed projects."""
 
     async def work(parts: Parts) -> None:
         await parts.serials.check()

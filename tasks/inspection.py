@@ -1,4 +1,4 @@
-"""What Celery's queues hold and who takes from them, read from Redis and from the workers themselves."""
+"""State of Celery's queues and their consumers, read from Redis and from the workers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tasks.app import QUEUES, app
 from tasks.traffic import SENT_AT, Rates, rates
 
 PRIORITY_STEPS = (0, 3, 6, 9)
-"""kombu keeps a list a priority step: ``q`` and ``q\\x06\\x163`` …; a queue's length is the sum of them."""
+"""kombu's priority steps. It keeps a list for each: ``q``, ``q\\x06\\x163`` …; a queue's length is their sum."""
 
 QUESTION = "fetcher_load"
-"""``tasks.panel`` answers it; importing that here would import all of a worker."""
+"""Name of the inspect command in ``tasks.panel``. Importing it from there would import all of a worker."""
 
 _SEPARATOR = "\x06\x16"
 _ANSWER_WITHIN = 1.0
@@ -28,29 +28,29 @@ _ANSWER_WITHIN = 1.0
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """One queue. ``unacknowledged`` messages are taken but not finished; Redis counts those of all queues together."""
+    """State of one queue. ``unacknowledged`` counts the messages taken but not finished in all queues together."""
 
     name: str
     waiting: int
     consumers: tuple[str, ...]
     unacknowledged: int
     reserved: int | None = None
-    """Taken by a worker and waiting for a free process of it; ``None`` where no worker answered."""
+    """Messages taken by a worker without a free process for them; ``None`` if no worker responded."""
     running: int | None = None
     oldest_sent_at: datetime | None = None
-    """When the message was sent that has waited longest."""
+    """The time at which the longest-waiting message was sent."""
     came: float = 0.0
-    """Messages a second, over the last minutes."""
+    """Messages per second that were published, over the last minutes."""
     went: float = 0.0
 
     @property
     def is_stuck(self) -> bool:
-        """There is work, and nobody to take it."""
+        """Return whether the queue has messages but no consumer."""
         return bool(self.waiting) and not self.consumers
 
     @property
     def empty_in(self) -> timedelta | None:
-        """When nothing will wait any more if all goes on as it did; ``None``: not in sight."""
+        """Return the time until the queue is empty at the current rates; ``None`` if it does not shrink."""
         if not self.waiting:
             return timedelta(0)
         gain = self.went - self.came
@@ -59,7 +59,7 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one worker said of itself."""
+    """Queues and messages of one worker, from its reply."""
 
     queues: tuple[str, ...]
     running: Mapping[str, int]
@@ -67,7 +67,7 @@ class Load:
 
 
 def queue_states(settings: Settings) -> list[QueueState]:
-    """Every queue, with the workers that answered within a second."""
+    """Return the state of every queue, with the workers that respond within a second."""
     client: Any = redis_client(settings)
     now = datetime.now(UTC)
     try:
@@ -85,15 +85,15 @@ def queue_states(settings: Settings) -> list[QueueState]:
 
 
 def idle(queues: Sequence[QueueState]) -> str | None:
-    """What is wrong with the workers: that there are none, or which queues nobody takes from."""
+    """Return the workers' problem: none responds, or queues without a consumer. ``None`` without a problem."""
     empty = [queue.name for queue in queues if not queue.consumers]
     if len(empty) == len(queues):
-        return "no worker answered within a second"
-    return f"no worker takes from {', '.join(empty)}" if empty else None
+        return "no worker responded within a second"
+    return f"no worker consumes {', '.join(empty)}" if empty else None
 
 
 def worker_names() -> tuple[str, ...]:
-    """The workers that answer within a second; ``BrokerError`` where Redis does not."""
+    """Return the workers that respond within a second; raise ``BrokerError`` if Redis does not respond."""
     try:
         return tuple(sorted(_loads()))
     except (RedisError, OSError, OperationalError) as error:
@@ -117,7 +117,7 @@ def _state(
 
 
 def _loads() -> Mapping[str, Load]:
-    """What each worker says that answers in time; one of another version that does not know the question is alive."""
+    """Return each responding worker's load. A worker of a version without the command counts as alive."""
     replies = app.control.broadcast(QUESTION, reply=True, timeout=_ANSWER_WITHIN) or []
     return {worker: _load(answer) for reply in replies for worker, answer in reply.items()}
 
@@ -127,7 +127,7 @@ def _load(answer: Mapping[str, Any]) -> Load:
 
 
 def _oldest(messages: Sequence[bytes | None]) -> datetime | None:
-    """The earliest moment at which one of the messages was sent; the tail of a list is what was put there first."""
+    """Return the earliest time of sending; ``None`` without a message. A list's tail is its oldest message."""
     sent = [_sent_at(message) for message in messages if message is not None]
     return min((moment for moment in sent if moment is not None), default=None)
 
@@ -135,5 +135,5 @@ def _oldest(messages: Sequence[bytes | None]) -> datetime | None:
 def _sent_at(message: bytes) -> datetime | None:
     try:
         return datetime.fromtimestamp(json.loads(message)["headers"][SENT_AT], UTC)
-    except (ValueError, KeyError, TypeError, OverflowError):  # another program's
+    except (ValueError, KeyError, TypeError, OverflowError):  # a message of another program
         return None

@@ -1,7 +1,7 @@
-"""The time that beat counts by: it starts as the machine's, and no setting of the machine's clock moves it.
+"""Monotonic schedule of beat, unaffected by changes of the machine's clock.
 
-Celery's beat compares the clock with moments that it noted before. Where the clock is set back an hour, by hand or by
-whoever keeps it right, it would wait for those moments to come again, and plan nothing for that hour.
+Celery's beat compares the clock with times that it noted before. If the clock is set back by an hour, manually or by
+NTP, beat would plan nothing for that hour.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from celery.schedules import schedule
 
 
 def steady_time(began: datetime, steady: Callable[[], float] = time.monotonic) -> Callable[[], datetime]:
-    """A clock that shows ``began`` now, and goes on by ``steady``, which counts seconds."""
+    """Return a clock that starts at ``began`` and advances with ``steady``, which counts seconds."""
     zero = steady()
     return lambda: began + timedelta(seconds=steady() - zero)
 
@@ -23,5 +23,5 @@ _now = steady_time(datetime.now(UTC))
 
 
 def ticking(every: timedelta) -> schedule:
-    """Due each time that ``every`` has passed, whatever the machine's clock says."""
+    """Return a schedule that is due each time ``every`` has passed, independent of the machine's clock."""
     return schedule(every, nowfun=_now)

@@ -1,4 +1,4 @@
-"""What a worker says of itself when it is asked: everything in one answer, for each question waits a second."""
+"""Inspect command that reports a worker's load in one reply, because each broadcast takes a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUESTION = "fetcher_load"
 
 @inspect_command(name=QUESTION)
 def load(state: Any, **_: Any) -> dict[str, Any]:
-    """The queues that this worker takes from, and by queue how many messages it runs and holds."""
+    """Return the worker's queues, and the numbers of running and reserved messages by queue."""
     consumer = state.consumer.task_consumer
     running = state.tset(worker_state.active_requests)
     return {

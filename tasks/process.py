@@ -1,4 +1,4 @@
-"""What one worker process keeps open over its tasks: an event loop, and the parts wired to it."""
+"""Resources of one worker process that outlive its tasks: an event loop and the wired parts."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from fetcher.wiring import Parts, open_parts
 R = TypeVar("R")
 
 TELLS_WITHIN = 1.0
-"""Seconds that a task may wait for Redis to take its figures; usually it takes less than a thousandth."""
+"""Timeout in seconds of writing metrics to Redis after a task; the write usually takes less than 1 ms."""
 
 
 class Process:
-    """The loop and the parts of this process, opened by the first task that needs them; and what it counts."""
+    """The event loop, the parts and the metrics of this process. The first task opens loop and parts."""
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -42,24 +42,27 @@ class Process:
         self._parts: Parts | None = None
 
     def run(self, work: Callable[[Parts], Awaitable[R]]) -> R:
-        """Run ``work`` to its end on this process's loop, in this task's context: a runner else keeps its first one."""
+        """Run ``work`` on the process's event loop in the current task's context.
+
+        ``asyncio.Runner`` would otherwise reuse the first task's context.
+        """
         if self._runner is None:
             self._runner = asyncio.Runner()
         return self._runner.run(self._with_parts(work), context=contextvars.copy_context())
 
     def starts(self, task_id: str) -> None:
-        """A task begins."""
+        """Record the start of a task."""
         self._started[task_id] = time.monotonic()
 
     def ends(self, task_id: str, task: str, end: TaskEnd) -> None:
-        """A task has ended: count it, and tell Redis all that was counted in it."""
+        """Count a finished task, and write the metrics to Redis."""
         began = self._started.pop(task_id, None)
         if began is not None:
             self.tally.task_ended(task, time.monotonic() - began, end)
         self._counters.add(self.tally)
 
     def close(self) -> None:
-        """Close connections and the loop."""
+        """Close the connections and the event loop."""
         self._counters.add(self.tally)
         self._counters.close()
         if self._runner is not None and self._parts is not None:
@@ -80,8 +83,8 @@ process = Process()
 
 @worker_process_init.connect
 def _forget_the_parents(**_: Any) -> None:
-    """Whatever the parent had open is the parent's: a forked child opens its own."""
-    global process  # noqa: PLW0603  (one per operating-system process is the very idea)
+    """Replace the parent's resources after a fork: a child opens its own."""
+    global process  # noqa: PLW0603  (intended: one per operating-system process)
     process = Process()
 
 
@@ -92,7 +95,7 @@ def _close(**_: Any) -> None:
 
 @task_prerun.connect
 def _name_the_task(task_id: str, **_: Any) -> None:
-    """Every line that a task logs carries its id."""
+    """Bind the task's id to all of its log lines, and record its start."""
     structlog.contextvars.bind_contextvars(task=task_id)
     process.starts(task_id)
 
@@ -105,5 +108,5 @@ def _count_the_task(task_id: str, task: Any, state: str | None = None, **_: Any)
 
 @setup_logging.connect
 def _log_as_fetcher_does(**_: Any) -> None:
-    """Celery leaves logging alone when somebody answers this signal."""
+    """Configure logging as the other commands do. Celery skips its own set-up if this signal has a receiver."""
     configure_logging(read_settings().log_level)

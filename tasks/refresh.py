@@ -1,4 +1,4 @@
-"""Refreshing, as tasks: JSON ids in, one call, nothing out. Safe to run twice, for a record ends its lease."""
+"""Celery tasks that refresh packages. They take JSON ids and are safe to run twice, because a record ends its lease."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tasks.app import BACKGROUND
 log = structlog.get_logger(__name__)
 
 BATCH_TIME = timedelta(seconds=10)
-"""How long a batch goes on asking. It takes a second or two; where answers are slow, what is left goes back, so that it
-ends within this and one exchange more: in the time that a worker has when it is told to stop."""
+"""Longest time in which a batch sends new requests; it usually takes a second or two. Sources not requested by then are
+given back. The batch then ends within this time and one request more, within a stopping worker's grace period."""
 
 SHOWN = 10
-"""Ids of a claim that are shown."""
+"""Package ids shown of a claim in ``argsrepr``."""
 
 
 class ClaimMessage(TypedDict):
-    """A claim as it travels: ids and names only."""
+    """A claim in JSON's types: ids and names only."""
 
     lease: str
     sources: list[str]
@@ -37,7 +37,7 @@ class ClaimMessage(TypedDict):
 
 
 def message_of(claim: Claim) -> ClaimMessage:
-    """``claim`` in JSON's types."""
+    """Convert ``claim`` to JSON's types."""
     return {
         "lease": claim.lease,
         "sources": [str(source) for source in claim.sources],
@@ -47,7 +47,7 @@ def message_of(claim: Claim) -> ClaimMessage:
 
 
 def claim_of(message: ClaimMessage) -> Claim:
-    """The claim that ``message`` tells of."""
+    """Convert ``message`` back to its claim."""
     return Claim(
         message["lease"],
         tuple(Source(name) for name in message["sources"]),
@@ -57,7 +57,7 @@ def claim_of(message: ClaimMessage) -> Claim:
 
 
 def words_of(claim: Claim) -> str:
-    """``claim`` for people who look at tasks: a list of a hundred ids is cut short, and in the middle of one."""
+    """Describe ``claim`` for task monitors; a long list of ids is shortened."""
     ids = ", ".join(map(str, claim.package_ids[:SHOWN]))
     more = f" and {len(claim.package_ids) - SHOWN} more" if len(claim.package_ids) > SHOWN else ""
     return f"{'+'.join(claim.sources)} of packages {ids}{more}"
@@ -65,7 +65,7 @@ def words_of(claim: Claim) -> str:
 
 @shared_task(name="fetcher.plan")
 def plan() -> None:
-    """Claim what is due and enqueue it. The claim is committed first: what is then lost comes back by its lease."""
+    """Claim due packages and enqueue them. The claim is committed first: a lost message is recovered by its lease."""
 
     async def work(parts: Parts) -> list[Claim]:
         claims = await parts.dispatcher.claims()
@@ -82,7 +82,7 @@ def plan() -> None:
 
 @shared_task(name="fetcher.refresh_batch")
 def refresh_batch(claim: ClaimMessage) -> None:
-    """Refresh what a plan has claimed; what has to wait for quota goes back to the store."""
+    """Refresh a claimed batch; sources without quota are given back to the store."""
 
     async def work(parts: Parts) -> None:
         with deadline(parts.clock.now() + BATCH_TIME):
@@ -93,7 +93,7 @@ def refresh_batch(claim: ClaimMessage) -> None:
 
 @shared_task(name="fetcher.refresh_packages")
 def refresh_packages(package_ids: Sequence[int], sources: Sequence[str], purpose: str) -> None:
-    """Refresh packages that somebody asked for by name; sent by ``tasks.requests``."""
+    """Refresh packages named by a user; sent by ``tasks.requests``."""
 
     async def work(parts: Parts) -> None:
         wanted = [Source(name) for name in sources]
@@ -104,7 +104,7 @@ def refresh_packages(package_ids: Sequence[int], sources: Sequence[str], purpose
 
 @shared_task(name="fetcher.refresh_requests")
 def refresh_requests(request_ids: Sequence[str]) -> None:
-    """Carry out refreshes that people asked for and can follow; sent by ``tasks.requests``."""
+    """Carry out users' refresh requests; sent by ``tasks.requests``."""
 
     async def work(parts: Parts) -> None:
         asked = AskedRefreshes(parts.store, parts.service, parts.clock, parts.settings.time_zone)

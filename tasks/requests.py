@@ -1,4 +1,4 @@
-"""Asking for a refresh from outside a worker: the message, and the queue that it goes to."""
+"""Refresh requests from outside a worker: their messages and queues."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from fetcher.domain.model import Purpose, Source
 from fetcher.domain.views import PATIENCE, Asked, Ending, RequestState
 from fetcher.ports import Store
 from fetcher.settings import read_settings
-from tasks.app import BACKGROUND, NOW
+from tasks.app import BACKGROUND, MANUAL
 from tasks.refresh import refresh_packages, refresh_requests
 
 T = TypeVar("T")
 
 EXPIRES = PATIENCE.wait.total_seconds()
-"""Seconds after which a message is dropped: by then its request has failed."""
+"""Seconds after which a message expires; its request has failed by then."""
 
 PART = 25
-"""Packages a message: small enough that the first are stored while the last still wait."""
+"""Packages per message. A smaller number stores the first results earlier."""
 
 
 def ask_now(package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> None:
-    """Have workers refresh these packages; a person's wish goes past the background.
+    """Enqueue a refresh of these packages; a manual one precedes background work.
 
-    Redis is looked at first, for Celery would go on trying to connect for a while.
+    Redis is checked first, because Celery would retry the connection for a while.
     """
-    queue = NOW if purpose is Purpose.MANUAL else BACKGROUND
+    queue = MANUAL if purpose is Purpose.MANUAL else BACKGROUND
     names = [str(source) for source in sources]
 
     def send(part: list[int]) -> None:
@@ -41,10 +41,10 @@ def ask_now(package_ids: Sequence[int], sources: Sequence[Source], purpose: Purp
 
 
 def request_refreshes(store: Store, package_ids: Sequence[int], now: datetime) -> list[Asked]:
-    """Ask for a refresh of each package, past the background, in a way that can be followed.
+    """Create a refresh request for each package, processed before background work.
 
-    The requests are committed first, then sent: a message that is lost is sent again by ``fetcher.expire``. Where
-    Redis does not answer, the new requests have failed, so that nobody waits for them.
+    The requests are committed before they are sent: ``fetcher.expire`` sends a lost message again. If Redis does not
+    respond, the new requests are recorded as failed and ``BrokerError`` is raised.
     """
     asked = store.ask(package_ids, now)
     new = [one.request.id for one in asked if not one.joined]
@@ -57,10 +57,10 @@ def request_refreshes(store: Store, package_ids: Sequence[int], now: datetime) -
 
 
 def send_requests(request_ids: Sequence[str]) -> None:
-    """Enqueue requests that are stored; one that is sent twice is carried out once."""
+    """Enqueue stored requests. A request that is sent twice is carried out once."""
 
     def send(part: list[str]) -> None:
-        refresh_requests.apply_async((part,), queue=NOW, retry=False, expires=EXPIRES)
+        refresh_requests.apply_async((part,), queue=MANUAL, retry=False, expires=EXPIRES)
 
     _send_in_parts(request_ids, send)
 

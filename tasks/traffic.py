@@ -1,7 +1,7 @@
-"""What passes through each queue: when a message was sent, and how many came and went in each minute.
+"""Throughput of each queue: messages published and finished per minute, and the time each was sent.
 
-A worker or a beat counts in Redis, a hash a minute; whoever asks adds up the last few. Counting never costs a task:
-where Redis does not answer, a minute is short of some.
+Workers and beat count in Redis, one hash a minute; readers add up the last few. A failed count never fails a task: a
+minute without Redis counts too few messages.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from fetcher.domain.errors import FetcherError
 from fetcher.settings import read_settings
 
 SENT_AT = "sent_at"
-"""A message's header: when it was sent, in seconds since 1970."""
+"""Message header with the time of sending, in seconds since 1970."""
 
 CAME, WENT = "came", "went"
 MINUTES = 5
-"""Rates are those of the last so many whole minutes and of the one that runs."""
+"""Full minutes over which rates are averaged, in addition to the current one."""
 
 _MINUTE = 60
 _KEPT = 2 * MINUTES * _MINUTE
@@ -33,14 +33,14 @@ _KEPT = 2 * MINUTES * _MINUTE
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Messages a second that came into a queue, and that were finished or dropped."""
+    """Messages per second that were published to a queue, and that were finished or expired."""
 
     came: float
     went: float
 
 
 def rates(client: Redis, queues: Sequence[str], now: float) -> Mapping[str, Rates]:
-    """The rates of ``queues`` at ``now``; the minute that has just begun counts for as long as it has lasted."""
+    """Return the rates of ``queues`` at ``manual``; the current minute counts for the time elapsed in it."""
     this = int(now // _MINUTE)
     pipe = client.pipeline(transaction=False)
     for minute in range(this - MINUTES, this + 1):
@@ -56,7 +56,7 @@ def rates(client: Redis, queues: Sequence[str], now: float) -> Mapping[str, Rate
 
 
 def count(client: Redis, queue: str, way: str, now: float) -> None:
-    """One more message that came into ``queue`` or went out of it."""
+    """Count one message published to ``queue`` or finished, as given by ``way``."""
     key = _key(int(now // _MINUTE))
     pipe = client.pipeline(transaction=False)
     pipe.hincrby(key, _field(queue, way), 1)
@@ -82,7 +82,7 @@ def _went(task: Any = None, **_: Any) -> None:
 
 @task_revoked.connect
 def _dropped(request: Any = None, **_: Any) -> None:
-    """Not taken in time: it expired."""
+    """Count an expired message as finished."""
     _count((request.delivery_info or {}).get("routing_key"), WENT)
 
 
@@ -97,7 +97,7 @@ def _count(queue: str | None, way: str) -> None:
 
 @cache
 def _client() -> Redis:
-    """One a process; a forked one opens connections of its own."""
+    """Return this process's client; a forked process opens its own connections."""
     return redis_client(read_settings())
 
 

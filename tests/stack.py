@@ -175,7 +175,7 @@ class Stack:
         return self.children[-1]
 
     def worker(
-        self, name: str = "background", queues: str = "background,control", concurrency: int = 2, *more: str
+        self, name: str = "background", queues: str = "background,maintenance", concurrency: int = 2, *more: str
     ) -> Child:
         options = ("--queues", queues, "--hostname", f"{name}@%h", "--concurrency", str(concurrency), *ALONE, *more)
         return self.start(name, "celery", "--quiet", "-A", "tasks", "worker", *options, "--loglevel", "INFO")

@@ -1,1 +1,1 @@
-"""The forms of a catalogue: documents, addresses, and files that are read."""
+"""Formats of a catalogue: documents, addresses and input files."""

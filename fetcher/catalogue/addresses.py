@@ -1,6 +1,7 @@
-"""Read the addresses that editors write: a repository's, a project's. Strict on what is named, never raising.
+"""Parsers of editors' addresses of repositories and projects. They never raise.
 
-What cannot be asked is ``Unsupported`` with a reason for a person; neither reason nor kept address holds credentials.
+An address that cannot be fetched becomes ``Unsupported`` with a reason for editors. Neither the reason nor the stored
+address holds credentials.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _LONGEST_PROJECT = 200
 _DEFAULT_PORTS = {"https": 443, "http": 80, "git": 9418, "ssh": 22}
 _SCP = re.compile(r"[A-Za-z0-9._-]+@(?P<host>[A-Za-z0-9.-]+):(?P<path>[^:]+)")
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}")
-"""GitHub's rule: 1 to 39 letters, digits and hyphens; Enterprise's managed users have an underscore, too."""
+"""GitHub's rule: 1 to 39 letters, digits and hyphens; managed users of an Enterprise have an underscore as well."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 # fmt: off
 _RESERVED = frozenset({
@@ -32,7 +33,7 @@ _RESERVED = frozenset({
     "users", "watching",
 })
 # fmt: on
-"""First path segments on the host that are pages of its own and never an account."""
+"""First path segments that are GitHub's own pages and never an account."""
 
 # fmt: off
 _PAGES = frozenset({
@@ -40,7 +41,7 @@ _PAGES = frozenset({
     "actions", "archive",
 })
 # fmt: on
-"""What follows a repository's name in the addresses of its pages, on GitHub and on hosts with deeper paths."""
+"""Path segments after a repository's name in its pages' addresses, on GitHub and on hosts with deeper paths."""
 
 _PROJECT_PAGES = frozenset({"pypi", "project", "simple", "+simple"})
 
@@ -57,13 +58,13 @@ class _Location:
 
 
 def parse_repo_address(text: str | None, hosts: frozenset[str]) -> RepoRef | Unsupported | None:
-    """The repository that an address names; ``None`` where there is no address.
+    """Parse a repository's address; return ``None`` if it is absent.
 
-    Read are ``https``, ``http``, ``git`` and ``ssh`` addresses (``git+`` before them, as pip writes it, with its
-    ``@revision``) and ``git@host:owner/name``; an optional ``.git``, trailing slash, ``www.``, default port and any
-    case of the host; credentials, query and fragment are passed over. Of a web address, what follows owner and name
-    is passed over, too: a page of a repository (``/tree/main/part`` of a monorepo, ``/issues``) names that repository.
-    An address for git ends with the name. ``hosts`` are lower case; one on a port of its own is listed with it.
+    Accepted are ``https``, ``http``, ``git`` and ``ssh`` addresses, ``git@host:owner/name``, and pip's ``git+`` prefix
+    with its ``@revision``. A ``.git`` suffix, trailing slash, ``www.`` and default port are optional; the host's case
+    is ignored. Credentials, query and fragment are ignored. In a web address, segments after owner and name are ignored
+    as well: a page of a repository (``/tree/main/part`` of a monorepo, ``/issues``) names that repository. A git
+    address ends with the name. ``hosts`` are lower case; one on another port includes that port.
     """
     if text is None or not text.strip():
         return None
@@ -83,12 +84,12 @@ def parse_repo_address(text: str | None, hosts: frozenset[str]) -> RepoRef | Uns
 
 
 def repo_address(repo: RepoRef) -> str:
-    """The address of a repository, as a person would write it."""
+    """Return the web address of a repository."""
     return f"https://{repo.host}/{repo.owner}/{repo.name}"
 
 
 def repository_name(text: str) -> str | None:
-    """The last name in a repository's address on any host; ``None`` for what is no such address at all."""
+    """Return the last name in a repository's address on any host; ``None`` if ``text`` is no such address."""
     location = _locate(text.strip())
     if isinstance(location, str):
         return None
@@ -98,11 +99,12 @@ def repository_name(text: str) -> str | None:
 
 
 def parse_project(text: str | None, extra_hosts: frozenset[str] = frozenset()) -> str | Unsupported | None:
-    """The canonical name of the project that a name or an address means; ``None`` where there is neither.
+    """Parse a project's name or address to its canonical name; return ``None`` if it is absent.
 
-    Of web addresses, ``…/pypi/NAME``, ``…/project/NAME`` and ``…/simple/NAME`` are read, whatever follows, on hosts
-    of which one label is ``pypi`` and on ``extra_hosts``. The name follows the path's first segment where that is one
-    of the three (``/pypi/simple/NAME`` is a mirror's Simple), else the last one that is (``/api/pypi/x/simple/NAME``).
+    Accepted web addresses contain ``/pypi/NAME``, ``/project/NAME`` or ``/simple/NAME``; segments after the name are
+    ignored. The host has a label ``pypi`` or is in ``extra_hosts``. If the first segment is one of the three, the name
+    follows it (``/pypi/simple/NAME`` is a mirror's Simple API). Otherwise the name follows the last of the three
+    (``/api/pypi/x/simple/NAME``).
     """
     if text is None or not text.strip():
         return None
@@ -118,7 +120,7 @@ def parse_project(text: str | None, extra_hosts: frozenset[str] = frozenset()) -
 
 
 def _locate(text: str) -> _Location | str:
-    """Where ``text`` points to, or what was expected of it."""
+    """Split ``text`` into scheme, host and path; return the expected form if it is not an address."""
     expected = f"expected {REPOSITORY_EXPECTED}"
     if len(text) > _LONGEST_ADDRESS or not text.isprintable() or re.search(r"[\s\\]", text):
         return f"{expected}, without spaces, of at most {_LONGEST_ADDRESS} characters"
@@ -154,12 +156,12 @@ def _wrong_host(location: _Location, hosts: frozenset[str]) -> str:
 
 
 def _named(location: _Location) -> str:
-    """The host for a reason: a stray ``@`` behind it betrays a password with a slash, of which it may be a piece."""
+    """Return the host for a reason. An ``@`` in the path means a password with a slash, so the host is not shown."""
     return "its host" if "@" in location.path else location.host
 
 
 def _fault(owner: str, name: str) -> str | None:
-    """Why owner and name are not a repository's by GitHub's rules."""
+    """Return the violation of GitHub's rules for owner and name; ``None`` if they are valid."""
     if not owner:
         return f"expected {REPOSITORY_EXPECTED}, got no owner"
     if owner.lower() in _RESERVED:
@@ -196,7 +198,7 @@ def _unsupported(text: str, reason: str) -> Unsupported:
 
 
 def _redacted(text: str) -> str:
-    """``text``, printable, without what stands before its last ``@``, unless that is ssh's customary user ``git``."""
+    """Return ``text``, printable, without any credentials before its last ``@``; ssh's user ``git`` is kept."""
     text = "".join(c for c in text[:_LONGEST_ADDRESS] if c.isprintable())
     before, at, after = text.rpartition("@")
     scheme, separator, user = before.rpartition("://") if "://" in before else ("", "", before)

@@ -1,7 +1,7 @@
-"""The v4 document of a package directory, in and out: key for key, byte for byte as the directory prints it.
+"""Reader and writer of a package directory's v4 documents, byte for byte as the directory prints them.
 
-Editors' fields are carried through untouched. Of the worker's fields, null, ``""`` and ``[]`` mean "not known", so that
-a blanked document is a package that was never fetched; what is not known is never printed as zero.
+Editors' fields are passed through unchanged. In the worker's fields, null, ``""`` and ``[]`` mean "unknown", so a
+blanked document is a package never fetched. Unknown values are never printed as zero.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ KEYS = (
     "commits_over_52",
     "participants",
 )
-"""Every key of a document, in the order in which the directory prints them."""
+"""Every key of a document, in the directory's order."""
 
 # fmt: off
 EDITOR_KEYS = frozenset({
@@ -57,7 +57,7 @@ _SLUG = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """What is wrong with a record: the first field that cannot be taken as it is."""
+    """A rejected record: its first invalid field, the expected form and the actual value."""
 
     field: str
     expected: str
@@ -65,7 +65,7 @@ class BadRecord:
 
 
 class _Unfit(Exception):
-    """The short way out of reading a record; it never leaves this module."""
+    """Internal exception that ends the reading of a record; it never leaves this module."""
 
     def __init__(self, field: str, expected: str, got: str) -> None:
         super().__init__(field, expected, got)
@@ -73,7 +73,7 @@ class _Unfit(Exception):
 
 
 def read_document(raw: object) -> CatalogueEntry | BadRecord:
-    """The entry that one parsed JSON value states, or what is wrong with it. Unknown keys are kept in their order."""
+    """Convert one parsed JSON value to an entry, or to a ``BadRecord``. Unknown keys are kept in order."""
     if not isinstance(raw, Mapping):
         return BadRecord("document", "an object", shown(raw))
     try:
@@ -83,7 +83,7 @@ def read_document(raw: object) -> CatalogueEntry | BadRecord:
 
 
 def write_document(package: StoredPackage, zone: tzinfo, today: date) -> dict[str, Any]:
-    """The document of ``package`` on ``today`` (UTC), with times in the directory's ``zone``; unknown keys last."""
+    """Return the document of ``package`` on ``today`` (UTC), with times in ``zone`` and unknown keys last."""
     entry, observed, stats, versions = package.entry, package.observed, package.stats, package.versions
     info = versions.info if versions else None
     found = info.documentation_url if info else None
@@ -111,12 +111,12 @@ def write_document(package: StoredPackage, zone: tzinfo, today: date) -> dict[st
 
 
 def dump(document: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
-    """One document, or a list of them, as the directory's files are printed: indented by four, a newline at the end."""
+    """Format one document or a list as the directory's files: indented by four, with a final newline."""
     return json.dumps(document, indent=4, ensure_ascii=False) + "\n"
 
 
 def shown(value: object) -> str:
-    """A value in a complaint: short, printable, whatever it is."""
+    """Describe any value for an error message: short and printable."""
     match value:
         case str():
             return ascii(value if len(value) <= _SHOWN else value[:_SHOWN] + "...")
@@ -139,7 +139,7 @@ def shown(value: object) -> str:
 
 
 def _last_updated(package: StoredPackage) -> datetime | None:
-    """The newest commit's date; statistics over REST alone do not tell it, but an empty repository has none."""
+    """Return the newest commit's date, or the imported one if only REST statistics, which lack it, are stored."""
     stats = package.stats
     if stats is None:
         return package.observed.last_updated
@@ -275,14 +275,17 @@ def _counted(field: str, value: object) -> int:
 
 
 def _check_text(field: str, text: str) -> None:
-    """PostgreSQL stores neither NUL nor half a surrogate pair. The text itself, perhaps with a secret, is not shown."""
+    """Reject a text with NUL or a lone surrogate, which PostgreSQL cannot store.
+
+    The text itself is not shown, because it may hold a secret.
+    """
     fault = None if text.isprintable() else _UNSTORABLE.search(text)
     if fault is not None:
         raise _Unfit(field, "a text of storable characters", f"{fault[0]!a} at character {fault.start() + 1}")
 
 
 def _check_json(field: str, value: object) -> None:
-    """Any JSON is carried through, but for what a database or a printer cannot carry. Walks without recursion."""
+    """Reject JSON values that cannot be stored or printed. Walks without recursion."""
     waiting = [(value, 0)]
     while waiting:
         one, depth = waiting.pop()

@@ -1,4 +1,4 @@
-"""The command ``fetcher``: results on stdout, the rest on stderr, status 0 only if all that was asked happened."""
+"""The ``fetcher`` command. Results go to stdout, messages to stderr; status 0 means that everything succeeded."""
 
 from fetcher.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The commands' root, and how every expected failure becomes one line."""
+"""The root command: registers the commands and reports each expected failure in one line."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Keeps a package directory fresh: GitHub statistics and PyPI versions.",
+    help="Keep a package directory fresh: GitHub statistics and PyPI versions.",
     epilog="Settings are environment variables that begin with FETCHER_; see docs/settings.md.",
 )
 app.command("import")(catalogue.import_)
@@ -74,13 +74,13 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    # A command tells a person what went wrong in its own words; the workers' log lines only if they are asked for.
+    # Commands report errors themselves. Log lines below ERROR are printed only if FETCHER_LOG_LEVEL is set.
     asked = os.environ.get("FETCHER_LOG_LEVEL", "").strip()
     configure_logging(read_settings({"FETCHER_LOG_LEVEL": asked}).log_level if asked else "ERROR")
 
 
 def main() -> None:
-    """The console script."""
+    """Run the command line (the console script ``fetcher``)."""
     try:
         app()
     except FetcherError as error:

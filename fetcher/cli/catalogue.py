@@ -1,4 +1,4 @@
-"""``fetcher import`` and ``fetcher add``: packages go in."""
+"""``fetcher import`` and ``fetcher add``: commands that add packages to the catalogue."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from fetcher.wiring import open_store
 
 def import_(
     inputs: Annotated[list[str], typer.Argument(metavar="FILE|FOLDER|URL|-...", show_default=False)],
-    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     rejected: Annotated[
-        Path | None, typer.Option("--rejected", metavar="FILE", help="Write every rejected record here, as JSON lines.")
+        Path | None,
+        typer.Option("--rejected", metavar="FILE", help="Write every rejected record to FILE, as JSON lines."),
     ] = None,
 ) -> None:
     """Import packages: v4 documents, CSV or repository addresses; from files, folders, a directory's API or, -, stdin.
 
-    Importing again changes nothing, and goes quickly over what is stored already: so an import that was cut short is
-    taken up again by the same command. A bad record is named and passed by, the good ones are stored, and the exit
-    status says that something was wrong.
+    Importing again changes nothing and skips stored packages quickly. After an interruption, run the same command
+    again. A bad record is reported and skipped, the good ones are stored, and the exit status is 1.
 
     Examples: fetcher import packages.json · fetcher import seeds/ · fetcher import https://directory.example/api/v4/packages/
     """
@@ -41,7 +41,7 @@ def import_(
         try:
             import_all(store, settings, inputs, total)
         except KeyboardInterrupt:
-            err.print(f"interrupted: {total.stored:,} packages are stored; the same command takes it up again")
+            err.print(f"interrupted: {total.stored:,} packages are stored; run the same command again to continue")
             raise
         finally:
             engine.dispose()
@@ -54,10 +54,10 @@ def import_(
 
 
 def add(
-    repo_url: Annotated[str, typer.Argument(help="The repository's address.", show_default=False)],
-    pypi: Annotated[str | None, typer.Option("--pypi", metavar="NAME", help="Its project on PyPI.")] = None,
+    repo_url: Annotated[str, typer.Argument(help="Repository address.", show_default=False)],
+    pypi: Annotated[str | None, typer.Option("--pypi", metavar="NAME", help="PyPI project.")] = None,
 ) -> None:
-    """Add one package by its repository's address.
+    """Add one package by its repository address.
 
     Example: fetcher add https://github.com/lesscpy/lesscpy --pypi lesscpy
     """
@@ -66,7 +66,7 @@ def add(
     name = repo.name if isinstance(repo, RepoRef) else repository_name(repo_url)
     if name is None:
         reason = repo.reason if isinstance(repo, Unsupported) else "it is empty"
-        fail(f"{repo_url!r} is no repository's address: {reason}")
+        fail(f"{repo_url!r} is not a repository address: {reason}")
     project = parse_project(pypi)
     if isinstance(project, Unsupported):
         fail(f"--pypi {pypi!r}: {project.reason}")
@@ -78,6 +78,6 @@ def add(
         engine.dispose()
     if result.rejected:
         fail(f"{repo_url}: {result.rejected[0][1]}")
-    err.print("added" if result.added else "updated" if result.updated else "known already, nothing changed")
+    err.print("added" if result.added else "updated" if result.updated else "already stored, nothing changed")
     for slug, reason in result.unsupported:
         err.print(f"[yellow]not fetched[/] {escape(slug)}: {escape(reason)}")

@@ -1,4 +1,4 @@
-"""``fetcher db``: the tables."""
+"""``fetcher db``: commands for the database schema."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from fetcher.settings import read_settings
 from fetcher.store import current_revision, open_engine
 from fetcher.store import upgrade as upgrade_tables
 
-app = typer.Typer(no_args_is_help=True, help="The database's tables.")
+app = typer.Typer(no_args_is_help=True, help="Manage the database schema.")
 
 
 @app.callback()
 def _root() -> None:
-    """Keeps ``upgrade`` a command of its own, though it is the only one."""
+    """Keep ``upgrade`` a subcommand: Typer would otherwise merge the only command into ``db``."""
 
 
 @app.command()
 def upgrade() -> None:
-    """Bring the tables to this version's form. Running it again changes nothing.
+    """Upgrade the database schema to this version. Running it again changes nothing.
 
     Example: fetcher db upgrade
     """

@@ -1,4 +1,4 @@
-"""``fetcher demo``: the main job on five real packages, against the simulator, in a folder that goes away again."""
+"""``fetcher demo``: a refresh of five real packages against the simulator, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FETCHER = [sys.executable, "-m", "fetcher"]
 
 
 def demo() -> None:
-    """Run everything once on five real packages, against the simulator: no token, no network, nothing left behind.
+    """Refresh five real packages against the simulator, without a token, a network or leftover files.
 
     Example: fetcher demo
     """
@@ -50,25 +50,25 @@ def demo() -> None:
         store, engine = open_store(read_settings(environment))
         entries = _blank_entries()
         store.import_entries(entries, datetime.now(UTC))
-        err.print(f"imported {len(entries)} packages, the worker's fields blank; starting Redis, workers and beat")
+        err.print(f"imported {len(entries)} packages without the worker's fields; starting Redis, workers and beat")
         with _stack(environment):
             complete = _watch(store, len(entries), read_settings(environment).refresh_interval)
         out.print(_results(store, [entry.slug for entry in entries]))
         _tell_costs(addresses["FETCHER_GITHUB_API_URL"])
         engine.dispose()
     if not complete:
-        fail(f"not every package was refreshed within {LONGEST:.0f} s: the log lines above say why")
+        fail(f"not every package was refreshed within {LONGEST:.0f} s: see the log lines above")
 
 
 def _blank_entries() -> list[CatalogueEntry]:
-    """The simulator's five documents without the worker's fields: what the demo shows is then what it fetched."""
+    """Return the simulator's five documents without the worker's fields, so that the demo shows fetched values only."""
     items = read_folder(Path(str(files("fetcher.simulator") / "data")))
     return [replace(item.entry, observed=None) for item in items if isinstance(item, Entry)]
 
 
 @contextmanager
 def _simulator() -> Iterator[Mapping[str, str]]:
-    """A simulator of its own process; yields the settings that point at it."""
+    """Run a simulator in its own process; yield the settings that select it."""
     process = subprocess.Popen(  # noqa: S603  (our own command)
         [*_FETCHER, "simulate", "--port", "0"], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -78,7 +78,7 @@ def _simulator() -> Iterator[Mapping[str, str]]:
             name, _, value = line.strip().partition("=")
             addresses[name] = value
         if len(addresses) < 3:
-            fail("the simulator did not start: its own message is above")
+            fail("the simulator did not start: see its message above")
         yield addresses
     finally:
         _end(process)
@@ -86,7 +86,7 @@ def _simulator() -> Iterator[Mapping[str, str]]:
 
 @contextmanager
 def _stack(environment: Mapping[str, str]) -> Iterator[None]:
-    """``fetcher up``, for as long as it is looked at."""
+    """Run ``fetcher up`` within the ``with`` block."""
     process = subprocess.Popen(  # noqa: S603  (our own command)
         [*_FETCHER, "up"], env=dict(environment), stdout=subprocess.DEVNULL, start_new_session=True
     )
@@ -108,7 +108,7 @@ def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
 
 
 def _watch(store: SqlStore, packages: int, interval: timedelta) -> bool:
-    """Progress until every source has answered; returns whether all of them did in time."""
+    """Show progress until every source has responded; return ``False`` if ``LONGEST`` seconds pass first."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     deadline = time.monotonic() + LONGEST
     with Progress(*columns, console=err) as progress:
@@ -144,7 +144,7 @@ def _results(store: SqlStore, slugs: list[str]) -> Table:
 
 
 def _tell_costs(github_url: str) -> None:
-    """What the pass cost, by the simulator's own log."""
+    """Print requests and points of the pass, as counted by the simulator."""
     summary = httpx.get(f"{github_url.removesuffix('/github')}/_simulator/summary", timeout=10).json()
     points = summary["points"]
     tripped = sum(summary["limits_tripped"].values())

@@ -1,4 +1,4 @@
-"""``fetcher doctor``: is everything that Fetcher stands on as it should be, and if not, what to do."""
+"""``fetcher doctor``: checks of all dependencies, with a remedy for each failure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.markup import escape
 from fetcher.broker import check_redis, embedded_redis_runs
 from fetcher.cli.screen import out, print_json
 from fetcher.domain.errors import FetcherError
-from fetcher.domain.formatting import ago, silence, span
+from fetcher.domain.formatting import ago, counted, silence, span
 from fetcher.domain.outcome import Unauthorized
 from fetcher.http.messages import Answer, NoAnswer, Request, Response
 from fetcher.http.transport import HttpTransport
@@ -33,14 +33,14 @@ from fetcher.upstreams.pypi import simple_request
 from fetcher.wiring import open_store, user_agent
 
 SANE_CLOCK = timedelta(seconds=30)
-"""Further apart from GitHub's clock, pauses and resets would be taken at the wrong time."""
+"""Largest tolerated difference from the upstreams' clocks. Beyond it, pauses and resets end at the wrong time."""
 
 _UPGRADE = "Install a newer Fetcher"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. ``remedy`` says what to do where it is not ``ok``."""
+    """Result of one check. ``remedy`` is the action to take unless ``ok``."""
 
     name: str
     ok: bool
@@ -48,8 +48,8 @@ class Finding:
     remedy: str = ""
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
-    """Check the database, Redis, the token and its quota, PyPI, the clock and what runs; it says what to do.
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Check the database, Redis, the token and its quota, PyPI, the clock, beat and workers; print remedies.
 
     Examples: fetcher doctor · fetcher doctor --json
     """
@@ -76,7 +76,7 @@ def _database(settings: Settings) -> Finding:
         try:
             where, revision = shown(engine.url), current_revision(engine)
             if revision is None and settings.embedded_database:
-                return Finding("database", True, f"{where}, made at the first use")
+                return Finding("database", True, f"{where}, created at first use")
             if not is_current(engine):
                 said = f"{where} is at revision {revision or 'none'}"
                 return Finding("database", False, said, "Run `fetcher db upgrade`")
@@ -97,10 +97,10 @@ def _redis(settings: Settings) -> Finding:
 
 
 def _running(settings: Settings, standing: Sequence[Finding]) -> list[Finding]:
-    """Beat and the workers, as ``/readyz`` sees them; on an installation that was never started they are no fault."""
+    """Check beat and the workers as ``/readyz`` does. Both are ``ok`` on an installation that was never started."""
     names = ("beat", "workers")
     if not all(finding.ok for finding in standing):
-        return [Finding(name, False, "cannot be seen", "Mend the lines above first") for name in names]
+        return [Finding(name, False, "cannot be checked", "Fix the lines above first") for name in names]
     try:
         planned = _marker(settings, PLANNED)
         planned_at = None if planned is None else planned.observed_at
@@ -113,11 +113,11 @@ def _running(settings: Settings, standing: Sequence[Finding]) -> list[Finding]:
 
 def _beat(planned_at: datetime, settings: Settings) -> Finding:
     said = silence(planned_at, datetime.now(UTC), settings.plan_interval)
-    return Finding("beat", said is None, said or "seen lately", "Start `fetcher up`, or beat: docs/runbooks.md")
+    return Finding("beat", said is None, said or "seen recently", "Start `fetcher up`, or beat: docs/runbooks.md")
 
 
 def _merges(settings: Settings) -> Finding:
-    """Report whether weeks are counted as GitHub counts them, as far as it was compared."""
+    """Report the result of the last comparison of commit weeks with GitHub's participation."""
     name = "merges"
     try:
         found = _marker(settings, MERGES)
@@ -126,16 +126,16 @@ def _merges(settings: Settings) -> Finding:
     if found is None or found.outcome is None:
         said = "count in weekly commits; not compared with GitHub's figures yet (`fetcher verify` does)"
         return Finding(name, True, said)
-    counted = "count" if counts_merges(found) else "do not count"
+    verb = "count" if counts_merges(found) else "do not count"
     return Finding(
         name,
         True,
-        f"{counted} in weekly commits; compared {ago(found.observed_at, datetime.now(UTC))}: {found.message}",
+        f"{verb} in weekly commits; compared {ago(found.observed_at, datetime.now(UTC))}: {found.message}",
     )
 
 
 def _marker(settings: Settings, name: str) -> Marker | None:
-    """Return a marker of the store; ``None`` where there is no database yet."""
+    """Return a marker of the store; ``None`` without a database."""
     engine = open_engine(settings.database)
     try:
         if current_revision(engine) is None:
@@ -156,7 +156,7 @@ def _workers(settings: Settings) -> Finding:
     said = idle(queues)
     workers = {worker for queue in queues for worker in queue.consumers}
     remedy = "Start `fetcher up`, or the worker that is missing: docs/runbooks.md"
-    return Finding("workers", said is None, said or f"{len(workers)} take from every queue", remedy)
+    return Finding("workers", said is None, said or f"{counted(len(workers), 'worker')} for all queues", remedy)
 
 
 async def _upstreams(settings: Settings) -> list[Finding]:
@@ -174,15 +174,15 @@ async def _upstreams(settings: Settings) -> list[Finding]:
 
 
 def _index_request(settings: Settings) -> Request:
-    """A project that every index has or has not: either answer shows that it answers."""
+    """Build a request for a project that may be missing: a 404 proves the index reachable as well."""
     return simple_request(settings.pypi_url, "pip")
 
 
 def github_finding(answer: Answer, *, anonymous: bool) -> Finding:
-    """Judge the credential and its quota by GitHub's response; ``github`` instead where there is no good one."""
+    """Check the credential and its quota by GitHub's response; an unusable response is a ``github`` finding."""
     meaning = classify(answer)
     if isinstance(meaning, Unauthorized):
-        remedy = "Set FETCHER_GITHUB_TOKEN to a token that is valid, or mend the settings of the App"
+        remedy = "Set FETCHER_GITHUB_TOKEN to a valid token, or fix the settings of the App"
         return Finding("token", False, meaning.reason, remedy)
     if not isinstance(meaning, Response):
         reason = getattr(meaning, "reason", str(meaning))
@@ -190,7 +190,9 @@ def github_finding(answer: Answer, *, anonymous: bool) -> Finding:
         remedy = _UPGRADE if retired else "Check FETCHER_GITHUB_API_URL and the network"
         return Finding("github", False, reason, remedy)
     quota = read_quota(meaning)
-    left = f"{quota.remaining} of {quota.limit} requests left this hour" if quota else "no quota told (an Enterprise?)"
+    left = (
+        f"{quota.remaining} of {quota.limit} requests left this hour" if quota else "no quota reported (an Enterprise?)"
+    )
     if anonymous:
         said = f"none: GitHub's REST API only, {left} – about 15 packages an hour. Set FETCHER_GITHUB_TOKEN for more"
         return Finding("token", True, said)
@@ -198,9 +200,9 @@ def github_finding(answer: Answer, *, anonymous: bool) -> Finding:
 
 
 def announced_end(answer: Answer, now: datetime) -> list[Finding]:
-    """Report an end that GitHub announces for the API version in use: one finding, none without an announcement.
+    """Report an announced end of the API version in use: one finding, or none without an announcement.
 
-    It is ``ok`` until the announced date has passed.
+    The finding is ``ok`` until the announced date has passed.
     """
     announced = read_retirement(answer.headers) if isinstance(answer, Response) else None
     if announced is None:
@@ -217,16 +219,16 @@ def announced_end(answer: Answer, now: datetime) -> list[Finding]:
 def _index(answer: Answer, settings: Settings) -> Finding:
     name, remedy = "pypi", "Check FETCHER_PYPI_URL and the network"
     where = urlsplit(settings.pypi_url)
-    address = where._replace(netloc=where.netloc.rpartition("@")[2]).geturl()  # a mirror's may carry a password
+    address = where._replace(netloc=where.netloc.rpartition("@")[2]).geturl()  # a mirror's address may hold a password
     if isinstance(answer, NoAnswer):
         return Finding(name, False, answer.reason, remedy)
     if answer.status >= 500:
-        return Finding(name, False, f"{address} answers {answer.status}", remedy)
-    return Finding(name, True, f"{address} answers")
+        return Finding(name, False, f"{address} returned {answer.status}", remedy)
+    return Finding(name, True, f"{address} responds")
 
 
 def _clock(*answers: Answer) -> Finding:
-    """This machine's clock against the upstreams' ``Date``."""
+    """Compare this machine's clock with the upstreams' ``Date`` headers."""
     now = datetime.now(UTC)
     for answer in answers:
         if isinstance(answer, Response) and "date" in answer.headers:
@@ -236,4 +238,4 @@ def _clock(*answers: Answer) -> Finding:
                 continue
             said = f"{span(apart)} apart from the upstreams'"
             return Finding("clock", apart <= SANE_CLOCK, said, "Set the machine's clock, for instance with NTP")
-    return Finding("clock", False, "no upstream answered to compare with", "Mend the lines above first")
+    return Finding("clock", False, "no upstream responded to compare with", "Fix the lines above first")

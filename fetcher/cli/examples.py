@@ -1,7 +1,7 @@
-"""The examples at the end of each command's docstring, a line each under its help.
+"""Examples from each command's docstring, shown one a line below its help.
 
-Typer would print a docstring's paragraphs with the line breaks that it has in the source. So prose is joined, and
-what follows ``Examples:``, parted by ``·``, becomes lines of their own.
+Typer prints a docstring's paragraphs with the line breaks of the source. Prose is therefore joined. Text after
+``Examples:``, separated by ``·``, becomes separate lines.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _EXAMPLES = re.compile(r"\bExamples?: ")
 
 
 def with_examples(app: typer.Typer) -> None:
-    """Give each command of ``app``, and of its groups, the help and the examples of its docstring."""
+    """Set the help and the examples of each command of ``app`` and its groups from the docstrings."""
     for info, docstring in _commands(app):
         prose, examples = parted(docstring)
         info.help = prose
@@ -28,7 +28,7 @@ def with_examples(app: typer.Typer) -> None:
 
 
 def parted(docstring: str) -> tuple[str, list[str]]:
-    """A docstring's prose, a line each paragraph, and its examples."""
+    """Split a docstring into its prose, one line a paragraph, and its examples."""
     prose, *rest = _EXAMPLES.split(inspect.cleandoc(docstring))
     paragraphs = [" ".join(paragraph.split()) for paragraph in prose.split("\n\n")]
     examples = [" ".join(example.split()) for part in rest for example in re.split(r"\s·\s", part)]

@@ -1,4 +1,4 @@
-"""``fetcher explain``: why a package is as it is, and what becomes of it next."""
+"""``fetcher explain``: the state, schedule and refresh cost of one package."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from fetcher.wiring import cadence_of, open_store
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """All that is said of one package, as of ``now``."""
+    """Data of an explanation of one package, as of ``now``."""
 
     now: datetime
     cadence: Cadence
     package: StoredPackage
     target: Target
     request: RefreshRequest | None
-    """The refresh that somebody has asked for and that is not finished."""
+    """The open refresh request of a user, if there is one."""
     costs: tuple[Cost, ...]
 
 
 def explain(
     slug: Annotated[str, typer.Argument(help="The package.", show_default=False, autocompletion=complete)],
-    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say why a package is as it is: what its addresses mean, what each source answered, when it is asked and why then.
+    """Explain a package's state: its addresses, each source's last response, next due time and the reason.
 
     Examples: fetcher explain django-vies · fetcher explain django-vies --json
     """
@@ -48,15 +48,13 @@ def explain(
     try:
         package = store.package(slug)
         if package is None or package.entry.id is None:
-            raise UnknownPackage(
-                f"no package is called {slug}", "`fetcher add REPO_URL` or `fetcher import` brings one in"
-            )
+            raise UnknownPackage(f"no package is called {slug}", "Add it by `fetcher add REPO_URL` or `fetcher import`")
         target = store.target(package.entry.id)
         request = store.latest_request(package.entry.id)
     finally:
         engine.dispose()
     if target is None:
-        raise UnknownPackage(f"{slug} has just been taken away", "`fetcher import` brings it back")
+        raise UnknownPackage(f"{slug} was deleted in the meantime", "Add it again by `fetcher import`")
     now, cadence = datetime.now(UTC), cadence_of(settings)
     anonymous = isinstance(credential_from(settings), Anonymous)
     told = Explained(
@@ -74,26 +72,26 @@ def explain(
             out.print(line)
 
 
-# --- for people -------------------------------------------------------------------------------------------------
+# --- text output -------------------------------------------------------------------------------------------------
 
 
 def lines(told: Explained) -> list[str]:
-    """The explanation, a line a fact."""
+    """Return the explanation as lines, one fact each."""
     package, now = told.package, told.now
     found = [f"[bold]{escape(package.entry.slug)}[/] (id {package.entry.id}): {escape(package.entry.title)}"]
     found.append(f"repository: {_repository(told)}")
     found.append(f"project: {_project(package)}")
     if package.retired_at is not None:
-        found.append(f"retired {ago(package.retired_at, now)} on an editor's word: nothing is asked until `revive`")
+        found.append(f"retired {ago(package.retired_at, now)} by an editor: not fetched until `fetcher revive`")
     fetched = package.observed.last_fetched
-    found.append(f"last fetched: {ago(fetched, now)}, when every source had answered" if fetched else "never fetched")
+    found.append(f"last fetched: {ago(fetched, now)} (all sources)" if fetched else "never fetched")
     if told.request is not None:
-        found.append(f"somebody asked for a refresh {ago(told.request.asked_at, now)}: {told.request.state}")
+        found.append(f"refresh requested {ago(told.request.asked_at, now)}: {told.request.state}")
     for source in Source:
         if (state := package.states.get(source)) is not None:
             found += ["", f"[bold]{source}[/]", *(f"  {line}" for line in _source_lines(told, state))]
     if told.costs:
-        found += ["", "[bold]asked now, it would cost[/]", *(f"  {_cost(cost)}" for cost in told.costs)]
+        found += ["", "[bold]cost of a refresh now[/]", *(f"  {_cost(cost)}" for cost in told.costs)]
     return found
 
 
@@ -103,7 +101,7 @@ def _repository(told: Explained) -> str:
             seen = told.target.repo
             where = f"{repo.host}/{repo.full_name}"
             if seen is not None and seen.key != repo.key:
-                where += f", which answers as {seen.full_name} now"
+                where += f", now named {seen.full_name}"
             return escape(where)
         case Unsupported(address=address, reason=reason):
             return f"{escape(address)} is not fetched: {escape(reason)}"
@@ -126,23 +124,25 @@ def _source_lines(told: Explained, state: SourceState) -> list[str]:
     found = [_outcome(state, now)]
     if state.failures:
         since = f", since {ago(state.first_failed_at, now)}" if state.first_failed_at else ""
-        found.append(f"failed {state.failures} times in a row{since}; what was stored before stays")
+        found.append(f"failed {state.failures} times in a row{since}; the stored data is kept")
     if state.revision:
-        found.append(f"what is stored is of {escape(state.revision[:40])}")
+        found.append(f"stored revision: {escape(state.revision[:40])}")
     if state.expected:
-        found.append(f"the index tells of serial {escape(state.expected)}: an older answer would be a stale edge's")
+        found.append(
+            f"newest serial seen: {escape(state.expected)}; an older response is rejected as a stale CDN edge's"
+        )
     due = _due(state, now)
     found.append(f"{due}: {_why(told, state)}")
     if state.lease_until is not None:
-        held = "leased to a worker" if state.lease_until > now else "a worker's lease has run out"
+        held = "leased to a worker" if state.lease_until > now else "a worker's lease has expired"
         found.append(f"{held}, until {ago(state.lease_until, now)}")
     return found
 
 
 def _outcome(state: SourceState, now: datetime) -> str:
-    answered = f"last answered {ago(state.answered_at, now)}" if state.answered_at else "never answered"
+    answered = f"last response {ago(state.answered_at, now)}" if state.answered_at else "no response yet"
     if state.outcome is None:
-        return f"{answered}, not asked since its address was made known"
+        return f"{answered}, not requested since its address was stored"
     if state.answered_at == state.observed_at and not state.message:
         return f"{answered}: {state.outcome.replace('_', ' ')}"
     asked = f"last outcome {failure_kind(state).replace('_', ' ')}, {ago(state.observed_at, now)}"
@@ -151,7 +151,7 @@ def _outcome(state: SourceState, now: datetime) -> str:
 
 def _due(state: SourceState, now: datetime) -> str:
     if state.due_at is None:
-        return "not due by itself"
+        return "not scheduled by itself"
     return f"due since {ago(state.due_at, now)}" if state.due_at <= now else f"due {ago(state.due_at, now)}"
 
 
@@ -159,30 +159,32 @@ def _why(told: Explained, state: SourceState) -> str:
     cadence = told.cadence
     match state.due_reason:
         case None:
-            return "it follows its repository's next answer" if state.due_at is None else "set by an earlier version"
+            return (
+                "fetched after its repository's next response" if state.due_at is None else "set by an earlier version"
+            )
         case DueReason.FIRST:
-            return "it was not requested yet"
+            return "not requested yet"
         case DueReason.COOLING:
             pauses = cadence.pauses_after(state.outcome)
             longest = f", which grows to {span(pauses.longest)} at most"
             return f"a pause of {span(pauses.after(state.failures))} after {state.failures} failures in a row{longest}"
         case DueReason.QUOTA:
-            return "put off by the quota, or the upstream demanded a slower pace"
+            return "deferred by the quota, or by the upstream's rate limit"
         case DueReason.MOVED:
             what = "serial" if state.source is Source.PYPI else "head"
             return f"the upstream has a newer {what} than the stored one"
         case DueReason.SLOT:
             return f"its slot in the interval of {span(cadence.interval)}"
         case DueReason.RECHECK:
-            return f"nothing seems to move: the slow re-check, every {span(cadence.recheck)} or so"
+            return f"no change detected: periodic re-check, about every {span(cadence.recheck)}"
         case DueReason.ORDER:
             return "contributors with equal counts: GitHub's list, which may be hours old, decides their order"
         case DueReason.SETTLING:
-            return "GitHub's list of contributors may be hours old: it confirms what the history showed a day later"
+            return "GitHub's list of contributors may lag by hours: fetched a day later to confirm the history"
         case DueReason.WEEKS:
-            return "participation answers in whole weeks, which have to be moved on"
+            return "participation has full weeks: fetched again to roll them forward"
         case DueReason.OUT_OF_TURN:
-            return "made due for the whole catalogue: the index is silent, or weeks are counted another way"
+            return "made due for the full catalogue: the index is unavailable, or the counting of weeks has changed"
         case _:
             assert_never(state.due_reason)
 
@@ -192,7 +194,7 @@ def _cost(cost: Cost) -> str:
     return f"{', '.join(cost.sources)}: {requests} ({cost.why})"
 
 
-# --- for scripts ------------------------------------------------------------------------------------------------
+# --- JSON output ------------------------------------------------------------------------------------------------
 
 
 def _json(told: Explained) -> dict[str, Any]:

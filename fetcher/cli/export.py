@@ -1,12 +1,12 @@
 """``fetcher export``: every package's document, as JSON lines or Parquet.
 
-Each document is whole, as ``fetcher show --format v4`` prints it at the moment when its thousand is read; all are of
-one day, so that their weeks are the same. A package that is there from beginning to end is there once. What is added or
-refreshed meanwhile may or may not show: one snapshot of everything would be held for minutes, in which PostgreSQL could
-clear away nothing that the workers have outdated.
+Each document is complete, as ``fetcher show --format v4`` prints it when its page of 1,000 is read. All share one date,
+so their weeks are the same. A package that exists throughout the export appears once. Packages added or refreshed
+meanwhile may be missing. A single snapshot would stay open for minutes and keep PostgreSQL's vacuum from removing
+outdated rows.
 
-A file appears when it is complete: it is written beside its place and then renamed. An export that was cut short leaves
-nothing, and is begun again.
+The output is written to a temporary file in the same folder and renamed when complete. An interrupted export leaves
+nothing and starts over.
 """
 
 from __future__ import annotations
@@ -42,9 +42,12 @@ class Form(StrEnum):
 
 
 def export(
-    file: Annotated[Path | None, typer.Argument(help="Where to; default: stdout.", show_default=False)] = None,
+    file: Annotated[Path | None, typer.Argument(help="Output file; default: stdout.", show_default=False)] = None,
     form: Annotated[
-        Form | None, typer.Option("--format", help="Default: parquet if FILE ends so, else jsonl.", show_default=False)
+        Form | None,
+        typer.Option(
+            "--format", help="Default: parquet if FILE ends in .parquet, otherwise jsonl.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Export every package's v4 document: JSON lines, one document a line, or a Parquet file with typed columns.
@@ -87,7 +90,7 @@ def _documents(store: SqlStore, settings: Settings, work: Work) -> Iterator[dict
 
 @contextmanager
 def _target(file: Path | None) -> Iterator[BinaryIO]:
-    """Stdout, or a file that takes its place once all is written; what is no file (/dev/null, a pipe) as it is."""
+    """Yield stdout, or a temporary file that replaces ``file`` once complete. Open a device or pipe directly."""
     if file is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

@@ -1,4 +1,4 @@
-"""``fetcher failures``, and an editor's word on what is to become of them: ``retry``, ``retire``, ``revive``."""
+"""``fetcher failures`` and the commands of editors for failing packages: ``retry``, ``retire``, ``revive``."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from fetcher.domain.presentation import failures_by_kind
 from fetcher.settings import read_settings
 from fetcher.wiring import open_store
 
-app = typer.Typer(help="What does not answer as it should, why, since when, and when it is asked again.")
+app = typer.Typer(help="List failing sources with the reason, the first failure and the next try.")
 Slugs = Annotated[list[str], typer.Argument(help="The packages.", show_default=False, autocompletion=complete)]
 
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """All packages of which one source fails in the same way."""
+    """Packages with the same failing source and the same kind of failure."""
 
     outcome: str
     source: Source
     packages: int
     failures: int
-    """The longest run of failures among them."""
+    """Longest run of failures in the group."""
     first_failed_at: datetime | None
     last_failed_at: datetime | None
     next_try: datetime | None
     message: str | None
-    """What most of them were told, or one of them where each was told something else."""
+    """The most frequent message in the group."""
 
 
 @app.callback(invoke_without_command=True)
 def failures(
     context: typer.Context,
-    groups: Annotated[bool, typer.Option("--groups", help="How many fail in which way, and not each of them.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    groups: Annotated[bool, typer.Option("--groups", help="Show only the counts by kind and source.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """What does not answer as it should, why, since when, and when it is asked again.
+    """List failing sources with the reason, the first failure and the next try.
 
     Examples: fetcher failures · fetcher failures --groups · fetcher failures --json
     """
@@ -78,11 +78,11 @@ def failures(
 def retry(
     slugs: Annotated[
         list[str] | None,
-        typer.Argument(help="These packages; all that fail, if none is named.", autocompletion=complete),
+        typer.Argument(help="Packages to retry; default: all that fail.", autocompletion=complete),
     ] = None,
-    queue: Annotated[bool, typer.Option("--queue", help="Hand it to the workers and return.")] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Enqueue it for the workers and return.")] = False,
 ) -> None:
-    """Ask again now, instead of when the pauses end.
+    """Retry failing packages now, before their retry delay ends.
 
     Examples: fetcher failures retry · fetcher failures retry django-vies
     """
@@ -99,7 +99,7 @@ def retry(
 
 
 def retire(slugs: Slugs) -> None:
-    """Fetch these packages no more, on an editor's word; what is known of them stays. `revive` undoes it.
+    """Stop fetching these packages. Their stored data is kept. `revive` undoes it.
 
     Examples: fetcher retire django-vies · fetcher retire old-one older-one
     """
@@ -107,7 +107,7 @@ def retire(slugs: Slugs) -> None:
 
 
 def revive(slugs: Slugs) -> None:
-    """Fetch retired packages again, beginning now.
+    """Resume fetching retired packages now.
 
     Example: fetcher revive django-vies
     """
@@ -172,7 +172,7 @@ def _table_of_rows(rows: Sequence[FailureRow], now: datetime) -> Table:
 
 
 def _table(*columns: str) -> Table:
-    """Reasons are as long as they are: only they are broken into lines."""
+    """Build a table in which only the last column, the reason, wraps."""
     table = plain_table(*columns)
     table.columns[-1].no_wrap = False
     return table

@@ -1,4 +1,4 @@
-"""``fetcher flower``: Celery's own view of workers and tasks, behind a password."""
+"""``fetcher flower``: Flower, Celery's monitor of workers and tasks, behind a password."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ from fetcher.domain.errors import ConfigError
 from fetcher.settings import Settings, read_settings
 
 KEPT = 5_000
-"""Tasks that Flower remembers; by default it would keep 100,000 in memory."""
+"""Tasks that Flower keeps in memory; its default is 100,000."""
 
 UNGUARDED = ("/metrics", "/healthcheck")
-"""What Flower answers without a password: taken out. ``fetcher web`` has both."""
+"""Routes that Flower serves without a password. They are removed; ``fetcher web`` has both."""
 
 
 class Login(NamedTuple):
-    """What a browser is asked for."""
+    """Credentials for HTTP basic authentication."""
 
     user: str
     password: str
 
 
 def flower(
-    host: Annotated[str, typer.Option(help="Where to listen; 0.0.0.0: everywhere.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Its port; 0: any that is free.")] = 5555,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: all interfaces.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free port.")] = 5555,
     control: Annotated[
-        bool, typer.Option("--control", help="Let whoever logs in stop workers and send tasks, too; else read only.")
+        bool, typer.Option("--control", help="Allow users to stop workers and send tasks; default: read-only.")
     ] = False,
     or_wait: Annotated[
         bool,
-        typer.Option("--or-wait", help="Where it cannot start, say why and wait, so that honcho stops nobody else."),
+        typer.Option(
+            "--or-wait", help="If it cannot start, print the reason and wait, so that honcho keeps the rest running."
+        ),
     ] = False,
 ) -> None:
-    """Serve Flower, Celery's own view of workers and tasks, until Ctrl-C. It needs a password and `fetcher[flower]`.
+    """Serve Flower, Celery's monitor of workers and tasks, until Ctrl-C. Needs a password and `fetcher[flower]`.
 
     Examples: fetcher flower · fetcher flower --port 5556 --control
     """
@@ -56,18 +58,18 @@ def flower(
 
 
 def login_of(settings: Settings) -> Login:
-    """Who may look, or ``ConfigError``: nobody may without a password."""
+    """Return Flower's credentials; raise ``ConfigError`` without a password."""
     secret = settings.flower_password or settings.web_token
     if secret is None:
         raise ConfigError(
             "Flower shows workers and tasks, so it needs a password",
-            "Set FETCHER_FLOWER_PASSWORD, or FETCHER_WEB_TOKEN, which it takes else",
+            "Set FETCHER_FLOWER_PASSWORD, or FETCHER_WEB_TOKEN as its fallback",
         )
     return Login(settings.flower_user, secret.get_secret_value())
 
 
 def serve(host: str, port: int, login: Login, *, control: bool, tell: Callable[[str], None]) -> None:
-    """Serve it in this process, so that the password is in no process list and no file of the folder is read."""
+    """Serve Flower in this process: the password is in no process list, and no configuration file is read."""
     from flower import urls  # noqa: PLC0415  (an extra, which no other command needs)
     from flower.app import Flower  # noqa: PLC0415
     from flower.options import default_options as options  # noqa: PLC0415

@@ -1,10 +1,9 @@
-"""One import over all its inputs: read, stored a thousand at a time, counted, and what was refused named.
+"""One import over all inputs: reading, storing 1,000 entries at a time, counting, reporting rejected records.
 
-There is no position to resume from: what is stored is the position. Whoever imports again after an interruption begins
-at the first entry, and a thousand that are stored already cost one query and no write. A number kept beside the data
-would have to be of the very same file, and would pass by what an editor changed in it, or in the catalogue, meanwhile.
-Only pages of a directory's API, which cost the other side something, are worth it: a complaint names the page to go on
-from.
+No position is stored to resume from. A repeated import starts at the first entry; 1,000 stored entries cost one query
+and no write. A stored position would be valid for the identical file only. It would also skip edits made to the file or
+the catalogue meanwhile. Pages of a directory's API cost the server requests, so an error message names the page to
+continue from.
 """
 
 from __future__ import annotations
@@ -47,14 +46,14 @@ from fetcher.wiring import user_agent
 
 PAGE_BYTES = 64 * 1024 * 1024
 SHOWN = 50
-"""Of so many lines of a kind each is printed; of more, their number."""
+"""Printed lines of each kind; beyond it only their number is printed."""
 
 _PART = 1000
 
 
 @dataclass(slots=True)
 class Lines:
-    """Complaints of one kind: all are counted, the first ones kept and printed, all of them written if asked for."""
+    """Messages of one kind: all counted, the first ``SHOWN`` kept and printed, all written to ``file`` if set."""
 
     title: str
     count: int = 0
@@ -77,7 +76,7 @@ class Lines:
 
 @dataclass(slots=True)
 class Sum:
-    """What an import came to over all its inputs."""
+    """Totals of an import over all its inputs."""
 
     added: int = 0
     updated: int = 0
@@ -96,7 +95,7 @@ class Sum:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """``rejected`` and ``unsupported`` are the first lines of each; the counts are of all."""
+        """Return the totals. ``rejected`` and ``unsupported`` hold the first lines of each; the counts cover all."""
         return {
             "added": self.added,
             "updated": self.updated,
@@ -109,7 +108,7 @@ class Sum:
 
 
 def import_all(store: SqlStore, settings: Settings, inputs: Sequence[str], total: Sum) -> None:
-    """Import every input; one that cannot be read costs none of the others."""
+    """Import every input. An unreadable input is reported as rejected and the others are still imported."""
     for given in inputs:
         try:
             if given.startswith(("https://", "http://")):
@@ -124,7 +123,7 @@ def import_all(store: SqlStore, settings: Settings, inputs: Sequence[str], total
 
 @contextmanager
 def every_rejected(total: Sum, path: Path | None) -> Iterator[None]:
-    """Write each rejected line to ``path``, too."""
+    """Write each rejected line to ``path`` as well, unless it is ``None``."""
     if path is None:
         yield
         return
@@ -146,7 +145,7 @@ def _import_path(store: SqlStore, given: str, total: Sum) -> None:
 
 
 async def _import_url(store: SqlStore, settings: Settings, url: str, total: Sum) -> None:
-    """Small pages are stored together; what came before a page that fails is stored, too."""
+    """Import pages in batches of ``_PART``; pages before a failing page are stored."""
     waiting: list[Item] = []
     with progress("imported", None) as work:
         try:
@@ -160,14 +159,14 @@ async def _import_url(store: SqlStore, settings: Settings, url: str, total: Sum)
 
 
 async def _pages(settings: Settings, url: str) -> AsyncIterator[Sequence[Item]]:
-    """Page after page of a directory's API; every page must lie on the first one's origin."""
+    """Yield the items of each page of a directory's API. Every page must be on the first one's origin."""
     seen: set[str] = set()
     following: str | None = url
     async with HttpTransport(Anonymous(), (url,), user_agent=user_agent(settings)) as transport:
         while following is not None and following not in seen:
             seen.add(following)
             request = Request(
-                Upstream.PYPI,  # as for an index, no credential goes with it
+                Upstream.PYPI,  # sent without a credential, like a request to an index
                 Resource.PYPI,
                 Route.CATALOGUE,
                 following,
@@ -176,9 +175,11 @@ async def _pages(settings: Settings, url: str) -> AsyncIterator[Sequence[Item]]:
             )
             answer = await transport.send(request)
             if isinstance(answer, NoAnswer):
-                raise InputError(f"{following} does not answer ({answer.reason})", _go_on(url, following))
+                raise InputError(f"{following} does not respond ({answer.reason})", _go_on(url, following))
             if answer.status != 200:
-                raise InputError(f"{following} answers {answer.status}", f"Check the address. {_go_on(url, following)}")
+                raise InputError(
+                    f"{following} returned {answer.status}", f"Check the address. {_go_on(url, following)}"
+                )
             page = read_page(answer.body, following)
             yield page.items
             link = next_page(following, page.next)
@@ -190,11 +191,11 @@ async def _pages(settings: Settings, url: str) -> AsyncIterator[Sequence[Item]]:
 def _go_on(url: str, following: str) -> str:
     if following == url:
         return "Try again later"
-    return f"What came before it is stored; `fetcher import {shlex.quote(following)}` goes on from there"
+    return f"The pages before it are stored; `fetcher import {shlex.quote(following)}` continues from there"
 
 
 def _store(store: SqlStore, items: Sequence[Item], total: Sum, work: Work) -> None:
-    """Store the good ones of ``items``, name the others."""
+    """Store the valid ``items`` and report the others."""
     good: list[Entry] = []
     for item in items:
         match item:
@@ -203,7 +204,7 @@ def _store(store: SqlStore, items: Sequence[Item], total: Sum, work: Work) -> No
             case Rejected():
                 total.rejected.add(str(item).removeprefix(f"{item.where}: "), item.where)
             case PassedOver():
-                err.print(f"passed over {escape(item.where)}: {escape(item.reason)}")
+                err.print(f"skipped {escape(item.where)}: {escape(item.reason)}")
     result = store.import_entries([item.entry for item in good], datetime.now(UTC))
     total.added += result.added
     total.updated += result.updated

@@ -1,4 +1,4 @@
-"""Packages that a person names by their slugs."""
+"""Packages named by slug on the command line."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from fetcher.store.completing import slugs_from
 
 
 def complete(incomplete: str) -> list[str]:
-    """What a shell offers for a slug; nothing, and no word of why, where there is no catalogue to ask."""
+    """Return a shell's completions of a slug; an empty list if the catalogue is unavailable."""
     try:
         return list(slugs_from(read_settings().database, incomplete))
-    except Exception:  # noqa: BLE001  (a shell that completes is no place for complaints)
+    except Exception:  # noqa: BLE001  (an error message would garble the command line)
         return []
 
 
 def named(store: Store, slugs: Sequence[str]) -> list[int]:
-    """The ids of the packages called ``slugs``, each once; raises if there is one that nobody knows."""
+    """Return the ids of the packages named ``slugs``, each once; raise ``UnknownPackage`` for a missing one."""
     found = store.package_ids(slugs)
     missing = [slug for slug in dict.fromkeys(slugs) if slug not in found]
     if missing:
-        raise UnknownPackage(f"no package is called {', '.join(missing)}", "`fetcher status` counts what there is")
+        raise UnknownPackage(
+            f"no package is called {', '.join(missing)}", "`fetcher status` shows the number of packages"
+        )
     return list(dict.fromkeys(found[slug] for slug in slugs))
 
 
 def named_to_fetch(store: Store, slugs: Sequence[str]) -> list[int]:
-    """As ``named``, but raises if an editor has retired one of them."""
+    """Return ids as ``named`` does; raise ``RetiredPackage`` if a package is retired."""
     package_ids = named(store, slugs)
     retired = store.slugs(list(store.retired(package_ids)))
     if retired:
         names = " ".join(sorted(retired.values()))
-        raise RetiredPackage(f"retired by an editor: {names}", f"`fetcher revive {names}` has them fetched again")
+        raise RetiredPackage(f"retired by an editor: {names}", f"Run `fetcher revive {names}` to fetch them again")
     return package_ids

@@ -1,4 +1,4 @@
-"""Documents as a Parquet file: a typed column for each key, whatever else an editor's document holds as JSON."""
+"""Documents as a Parquet file: one typed column a key; fields of any JSON type become strings."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from fetcher.catalogue.documents import KEYS
 from fetcher.domain.errors import ConfigError
 
 GROUP = 5_000
-"""Rows of one group: what is held in memory, and what a reader may pass over."""
+"""Rows of one row group. A larger group needs more memory and gives readers fewer groups to skip."""
 
 _TIMES = ("last_updated", "last_fetched", "created", "modified")
 _JSON = ("category", "grids", "extra")
-"""What may be any JSON: a text where it is one, else JSON."""
+"""Columns whose values may be any JSON: a string is stored as it is, other values as JSON text."""
 
 
 def write_parquet(documents: Iterable[Mapping[str, Any]], target: BinaryIO, zone: ZoneInfo) -> None:
-    """Write ``documents``, a group of rows at a time. Raises ``ConfigError`` where pyarrow is not installed."""
+    """Write ``documents`` in row groups of ``GROUP``. Raise ``ConfigError`` if pyarrow is not installed."""
     try:
         arrow: Any = import_module("pyarrow")
         parquet: Any = import_module("pyarrow.parquet")
     except ImportError:
-        raise ConfigError("Parquet is written by pyarrow, which is not installed", _REMEDY) from None
+        raise ConfigError("Parquet needs pyarrow, which is not installed", _REMEDY) from None
     schema = _schema(arrow, zone)
     with parquet.ParquetWriter(target, schema, compression="zstd") as writer:
         for rows in _groups(map(_row, documents)):
@@ -38,7 +38,7 @@ _REMEDY = "Install it (pip install 'fetcher[parquet]'), or export JSON lines"
 
 
 def _schema(arrow: Any, zone: ZoneInfo) -> Any:
-    """The document's keys in their order, and ``extra`` for all others."""
+    """Return a schema with the document's keys in their order, then ``extra`` for all other keys."""
     text, moment = arrow.string(), arrow.timestamp("us", tz=zone.key)
     types = dict.fromkeys(KEYS, text) | dict.fromkeys(_TIMES, moment)
     types |= {

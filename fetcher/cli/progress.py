@@ -1,4 +1,4 @@
-"""How far a long command has come, on stderr: a bar on a terminal, else a line now and then."""
+"""Progress of long commands on stderr: a bar on a terminal, otherwise a line every ``EVERY`` seconds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from fetcher.cli.screen import err
 
 EVERY = 10.0
-"""Seconds between two lines where nobody watches a terminal; a command that is done sooner prints none."""
+"""Seconds between two lines without a terminal. A command that ends sooner prints none."""
 
 
 @dataclass(slots=True)
 class Work:
-    """What a command tells of itself: packages so far, and how much of all that there is to do is done."""
+    """Progress of a command: packages so far, and the amount done of its total."""
 
     packages: int = 0
     done: int = 0
@@ -28,13 +28,13 @@ class Work:
         self.tell()
 
     def watch(self, amount: int) -> None:
-        """So much more of the whole is done, in whatever the whole is counted."""
+        """Add ``amount`` to the amount done, in the unit of the total."""
         self.done += amount
 
 
 @contextmanager
 def progress(verb: str, whole: int | None) -> Iterator[Work]:
-    """Show the work done within, which is ``whole`` long, or of a length that nobody knows."""
+    """Show the progress of the ``with`` block towards a total of ``whole``; ``None`` if the total is unknown."""
     if err.is_terminal:
         with _bar(verb, whole) as work:
             yield work
@@ -48,7 +48,7 @@ def _bar(verb: str, whole: int | None) -> Iterator[Work]:
         TextColumn(f"{verb} {{task.fields[packages]:,}} packages"),
         BarColumn(),
         TimeElapsedColumn(),
-        TextColumn("and still"),
+        TextColumn("left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns[: 5 if whole else 3], console=err, transient=True) as bar:

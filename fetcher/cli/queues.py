@@ -1,4 +1,4 @@
-"""``fetcher queues``: what waits, what runs, how fast, and who takes it."""
+"""``fetcher queues``: waiting and running messages, throughput and consumers of each queue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.markup import escape
 from fetcher.cli.screen import err, out, plain_table, print_json
 from fetcher.cli.status import Json, Watch
 from fetcher.cli.watching import check_watch, watch_until_interrupted
-from fetcher.domain.formatting import span
+from fetcher.domain.formatting import counted, span
 from fetcher.settings import read_settings
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def queues(json: Json = False, watch: Watch = False) -> None:
-    """What waits in each queue and how long, what runs, how fast it goes, and who takes from it.
+    """Show each queue's waiting and running messages, oldest message, throughput a minute and consumers.
 
-    A queue with work that nobody takes is shouted, with status 1.
+    Exits with status 1 if a queue has messages but no consumer.
 
     Examples: fetcher queues · fetcher queues --watch
     """
@@ -48,7 +48,7 @@ def queues(json: Json = False, watch: Watch = False) -> None:
 
 def _screen(states: Sequence[QueueState], *, with_shout: bool = False) -> RenderableType:
     now = datetime.now(UTC)
-    columns = ("queue", "waiting", "oldest", "held", "running", "in", "out", "empty in", "taken by")
+    columns = ("queue", "waiting", "oldest", "reserved", "running", "in", "out", "empty in", "consumers")
     table = plain_table(*columns)
     for column in table.columns[1:-1]:
         column.justify = "right"
@@ -60,12 +60,12 @@ def _screen(states: Sequence[QueueState], *, with_shout: bool = False) -> Render
             *("?" if number is None else f"{number:,}" for number in (state.reserved, state.running)),
             *(f"{rate * 60:,.1f}" for rate in (state.came, state.went)),
             _empty_in(state),
-            escape(", ".join(state.consumers)) or "[red]nobody[/]",
+            escape(", ".join(state.consumers)) or "[red]none[/]",
         )
     lines: list[RenderableType] = [table]
     if states and states[0].running is None:
         taken = states[0].unacknowledged
-        lines.append(f"no worker answered within a second; Redis knows of {taken:,} messages taken and not finished")
+        lines.append(f"no worker responded within a second; Redis holds {taken:,} unacknowledged messages")
     shout = _shout(states)
     if with_shout and shout:
         lines.append(shout)
@@ -79,11 +79,11 @@ def _empty_in(state: QueueState) -> str:
 
 
 def _shout(states: Sequence[QueueState]) -> str | None:
-    stuck = [state.name for state in states if state.is_stuck]
+    stuck = [f'queue "{one.name}" has {counted(one.waiting, "message")}' for one in states if one.is_stuck]
     if not stuck:
         return None
-    who = ", ".join(stuck).upper()
-    return f"[bold red]NOBODY TAKES FROM {who}[/]: start a worker (`fetcher up`, or the Procfile)"
+    faults = "; ".join(f"{one} and no consumer" for one in stuck)
+    return f"[bold red]error:[/] {faults}: start a worker (`fetcher up`, or the Procfile)"
 
 
 def _json(state: QueueState) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``fetcher refresh``: here and now, or through Celery with ``--queue``."""
+"""``fetcher refresh``: a refresh in this process, or through Celery with ``--queue``."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ from fetcher.upstreams.github.auth import Anonymous, App
 from fetcher.wiring import Parts, open_parts, open_store
 
 SLICE = 50
-"""Packages refreshed between two steps of the bar."""
+"""Packages refreshed between two updates of the progress bar."""
 
 NOT_READY_PATIENCE = timedelta(seconds=90)
-"""How long a person waits for statistics that GitHub is still computing."""
+"""Longest wait for statistics that GitHub is still computing."""
 
 
 FOLLOWED = 10
-"""Of so many queued packages it is said where to look."""
+"""Queued packages whose status address is printed; the others are only counted."""
 
 
 class Mode(StrEnum):
@@ -66,20 +66,20 @@ class Mode(StrEnum):
 
 @dataclass(slots=True)
 class Tally:
-    """What a run came to."""
+    """Results of a run, by package and source."""
 
     done: set[int] = field(default_factory=set)
     asked: set[int] = field(default_factory=set)
     failed: dict[tuple[int, Source], Observed] = field(default_factory=dict)
     open: dict[int, set[Source]] = field(default_factory=dict)
-    """Sources still to be asked: the quota or GitHub's statistics made them wait."""
+    """Sources still to be refreshed, waiting for quota or for GitHub's statistics."""
     wait_until: datetime | None = None
     unready: bool = False
     rejected: str = ""
-    """Why the credential was rejected; "" if it was not. The run ends then, since waiting does not help."""
+    """The reason of a rejected credential; "" without one. The run ends then, because waiting does not help."""
 
     def take(self, package_ids: Sequence[int], records: Sequence[Record]) -> None:
-        """Sort the records of one slice into what is done, failed and still open."""
+        """Sort the records of one slice into done, failed and open."""
         for package_id in package_ids:
             self.open.pop(package_id, None)
         for record in records:
@@ -118,12 +118,12 @@ def refresh(
         list[str] | None,
         typer.Argument(help="Packages to refresh now.", show_default=False, autocompletion=complete),
     ] = None,
-    due: Annotated[bool, typer.Option("--due", help="Refresh whatever is due.")] = False,
+    due: Annotated[bool, typer.Option("--due", help="Refresh all due packages.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Refresh every package.")] = False,
-    source: Annotated[Upstream | None, typer.Option(help="Ask only this upstream.")] = None,
-    queue: Annotated[bool, typer.Option("--queue", help="Hand it to the workers and return.")] = False,
+    source: Annotated[Upstream | None, typer.Option(help="Request only this upstream.")] = None,
+    queue: Annotated[bool, typer.Option("--queue", help="Enqueue it for the workers and return.")] = False,
 ) -> None:
-    """Refresh packages: here, with progress, or by the workers with --queue.
+    """Refresh packages in this process with a progress bar, or by the workers with --queue.
 
     Examples: fetcher refresh django-vies · fetcher refresh django-vies --queue · fetcher refresh --due --source pypi
     · fetcher refresh --all --queue
@@ -139,7 +139,9 @@ def refresh(
     finally:
         engine.dispose()
     if not package_ids:
-        err.print("nothing is due" if due else "there are no packages yet: `fetcher import` or `fetcher add` some")
+        err.print(
+            "nothing is due" if due else "there are no packages yet: add some by `fetcher import` or `fetcher add`"
+        )
     else:
         carry_out(settings, package_ids, sources, mode, queue=queue)
 
@@ -147,7 +149,7 @@ def refresh(
 def carry_out(
     settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode, *, queue: bool
 ) -> None:
-    """Refresh here or by the workers; status 1 if not all that was asked happened."""
+    """Refresh in this process or enqueue for the workers; exit with status 1 if a package failed or is still open."""
     if queue:
         _enqueue(settings, package_ids, sources, mode)
     elif not asyncio.run(_refresh_here(settings, package_ids, sources, mode)):
@@ -163,7 +165,7 @@ def _chosen(store: SqlStore, mode: Mode, slugs: Sequence[str], sources: Sequence
 
 
 def _enqueue(settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode) -> None:
-    """Hand it to the workers. Named packages, asked whole, can be followed: each has a request of its own."""
+    """Enqueue for the workers. Named packages with all sources get a refresh request each, to be followed."""
     from tasks.requests import ask_now, request_refreshes  # noqa: PLC0415  (only --queue needs Celery: half a second)
 
     asked: list[Asked] = []
@@ -175,24 +177,24 @@ def _enqueue(settings: Settings, package_ids: Sequence[int], sources: Sequence[S
             engine.dispose()
     else:
         ask_now(package_ids, sources, Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND)
-    err.print(f"queued {counted(len(package_ids), 'package')}; `fetcher queues` shows what becomes of it")
+    err.print(f"queued {counted(len(package_ids), 'package')}; `fetcher queues` shows the progress")
     for one in asked[:FOLLOWED]:
         where = f"http://{settings.web_host}:{settings.web_port}/api/v4/refreshes/{one.request.id}/"
-        joined = " (asked for just before)" if one.joined else ""
+        joined = " (already requested)" if one.joined else ""
         err.print(f"{escape(one.request.slug)}: {where}{joined}")
 
 
 async def _refresh_here(settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode) -> bool:
-    """Refresh in this process until everything is answered or has failed; returns whether all of it went well."""
+    """Refresh in this process until every source has responded or failed; return whether all succeeded."""
     shared = settings.redis_url is not None or embedded_redis_runs(settings)
     parts = await open_parts(settings, patience=timedelta(seconds=5), shared=shared)
-    # The pace by which the background leaves room for people is for long passes: nobody waits it out for a few.
+    # Background pacing reserves quota for users' requests. It suits long passes; a few packages need no pacing.
     purpose = Purpose.MANUAL if mode is Mode.NAMED or len(package_ids) <= SLICE else Purpose.BACKGROUND
     if isinstance(parts.credential, Anonymous) and any(source in REPOSITORY_SOURCES for source in sources):
         err.print("no token: GitHub allows 60 requests an hour, some 15 packages; set FETCHER_GITHUB_TOKEN for more")
     try:
         tally = await _until_settled(parts, package_ids, sources, purpose)
-        if mode is not Mode.NAMED:  # what has nothing to ask is passed by, unless somebody asked for it by name
+        if mode is not Mode.NAMED:  # packages without a source are skipped unless named
             package_ids = [package_id for package_id in package_ids if package_id in tally.asked]
         return _tell(tally, parts, package_ids)
     finally:
@@ -229,7 +231,7 @@ async def _until_settled(
 
 
 async def rejection(quota: Quota, now: datetime) -> str:
-    """Return why the credential was rejected, or "" if it was not. Waiting does not end such a pause."""
+    """Return the reason of a rejected credential, or "". Waiting does not end such a pause."""
     statuses = await quota.quota_status(now)
     return next((one.pause_reason or "" for one in statuses if one.pause_cause is PauseCause.REJECTED), "")
 
@@ -242,7 +244,7 @@ async def _round(
     progress: Progress,
     task: TaskID,
 ) -> None:
-    """One pass over what is open, slice by slice."""
+    """Refresh the open sources once, slice by slice."""
     for sources, package_ids in groups.items():
         ordered = [source for source in Source if source in sources]
         for start in range(0, len(package_ids), SLICE):
@@ -253,7 +255,7 @@ async def _round(
 
 
 class RateColumn(ProgressColumn):
-    """Packages a second."""
+    """Progress column with packages per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.1f}/s" if task.speed else "-/s")
@@ -279,19 +281,18 @@ def _tell(tally: Tally, parts: Parts, package_ids: Sequence[int]) -> bool:
     for (package_id, source), record in sorted(tally.failed.items()):
         err.print(f"[red]{escape(slugs.get(package_id, str(package_id)))}[/]: {source}: {escape(record.message or '')}")
     if tally.rejected:
-        remedy = "Set FETCHER_GITHUB_TOKEN to a token that is valid"
+        remedy = "Set FETCHER_GITHUB_TOKEN to a valid token"
         if isinstance(parts.credential, App):
             remedy = "Check FETCHER_GITHUB_APP_ID and FETCHER_GITHUB_APP_INSTALLATION_ID, and that the App is installed"
         complain(f"{tally.rejected}. {remedy}; then `fetcher refresh --due`")
     for package_id, sources in () if tally.rejected else sorted(tally.open.items()):
         names = ", ".join(sorted(sources))
-        err.print(
-            f"[yellow]{escape(slugs.get(package_id, str(package_id)))}[/]: {names}: not told yet; asked again when due"
-        )
+        slug = escape(slugs.get(package_id, str(package_id)))
+        err.print(f"[yellow]{slug}[/]: {names}: no response yet; requested again when due")
     sourceless = [package_id for package_id in package_ids if package_id not in tally.asked]
     for package_id in sourceless:
         slug = escape(slugs.get(package_id, str(package_id)))
-        err.print(f"[red]{slug}[/]: nothing to ask: `fetcher show {slug}` says what its addresses are")
+        err.print(f"[red]{slug}[/]: nothing to fetch: `fetcher show {slug}` prints its addresses")
     failed = {package_id for package_id, _ in tally.failed} | set(tally.open) | set(sourceless)
     err.print(f"refreshed {len(package_ids) - len(failed)} of {counted(len(package_ids), 'package')}")
     return not failed

@@ -1,4 +1,4 @@
-"""``fetcher up``: everything on one machine."""
+"""``fetcher up``: all of Fetcher's processes on one machine."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from fetcher.wiring import open_store
 def up(
     workers: Annotated[int | None, typer.Option(min=1, help="Background worker processes (FETCHER_WORKERS).")] = None,
 ) -> None:
-    """Run everything on this machine until Ctrl-C: Redis, workers, beat and the page.
+    """Run all processes on this machine until Ctrl-C: Redis, workers, beat and the page.
 
-    With nothing configured it needs no service and no root: a SQLite database and a Redis of its own, both in the data
-    folder. With FETCHER_DATABASE_URL or FETCHER_REDIS_URL set, it uses those.
+    Without configuration it needs no service and no root: it uses SQLite and an embedded Redis in the data folder.
+    FETCHER_DATABASE_URL and FETCHER_REDIS_URL replace them.
 
     Examples: fetcher up · fetcher up --workers 4
     """
@@ -57,13 +57,13 @@ def up(
             embedded.stop()
         lock.release()
     if not healthy:
-        fail("the embedded Redis ended by itself: see its log in the data folder, then start `fetcher up` again")
-    err.print("stopped; nothing is lost")
+        fail("the embedded Redis exited: see its log in the data folder, then start `fetcher up` again")
+    err.print("stopped; queued work is saved")
 
 
 def _environment() -> Mapping[str, str]:
-    """What the processes are started with. Celery's ten lines about running as root are told in one."""
+    """Return the child processes' environment. Replace Celery's ten-line warning about root by one line."""
     if os.geteuid() != 0:
         return os.environ
-    err.print("running as root: better give Fetcher a user of its own")
+    err.print("running as root: a dedicated user is safer")
     return {**os.environ, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}

@@ -1,4 +1,4 @@
-"""Where commands write: results to stdout, everything else to stderr."""
+"""Output of commands: results to stdout, messages to stderr."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def fail(message: str) -> NoReturn:
-    """One line on stderr, and status 1."""
+    """Print an error line to stderr and exit with status 1."""
     complain(message)
     raise typer.Exit(1)
 
 
 def complain(message: str) -> None:
-    """One line of what went wrong, on stderr."""
+    """Print an error line to stderr."""
     err.print(f"[bold red]error:[/] {escape(message)}")
 
 
 def print_json(value: Any) -> None:
-    """For scripts: plain JSON on stdout."""
+    """Print ``value`` as JSON to stdout."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
 def plain_table(*columns: str, title: str | None = None) -> Table:
-    """A table that fits a terminal of 80 columns: no frame, a line under its head."""
+    """Build a table for terminals of 80 columns: no frame, one line below the headings."""
     table = Table(
         *columns,
         title=title,

@@ -34,12 +34,10 @@ class Format(StrEnum):
 
 def show(
     slug: Annotated[str, typer.Argument(help="The package.", show_default=False, autocompletion=complete)],
-    format_: Annotated[
-        Format, typer.Option("--format", help="A table, or the directory's own document.")
-    ] = Format.TABLE,
+    format_: Annotated[Format, typer.Option("--format", help="A table, or the v4 document.")] = Format.TABLE,
     releases: Annotated[bool, typer.Option("--releases", help="List every release instead.")] = False,
 ) -> None:
-    """Print a package: its values, the 52 weeks, and where each value came from and when.
+    """Print a package: its values with their source and age, and its commits of 52 weeks.
 
     Examples: fetcher show django-vies · fetcher show django-vies --format v4 · fetcher show django-vies --releases
     """
@@ -50,7 +48,7 @@ def show(
     finally:
         engine.dispose()
     if package is None:
-        raise UnknownPackage(f"no package is called {slug}", "`fetcher add REPO_URL` or `fetcher import` brings one in")
+        raise UnknownPackage(f"no package is called {slug}", "Add it by `fetcher add REPO_URL` or `fetcher import`")
     now = datetime.now(UTC)
     if format_ is Format.V4:
         typer.echo(dump(write_document(package, settings.time_zone, now.date())), nl=False)
@@ -79,7 +77,7 @@ def package_table(package: StoredPackage, settings: Settings, now: datetime) -> 
     for field in package_fields(package, document):
         answered = ago(field.answered_at, now) if field.source in package.states else ""
         table.add_row(field.name, _text(field.value), str(field.source or "editors"), answered)
-    table.add_row("last fetched", document["last_fetched"] or _UNKNOWN, "all of them")
+    table.add_row("last fetched", document["last_fetched"] or _UNKNOWN, "all sources")
     for state in failing_sources(package.states.values()):
         table.add_row(f"[red]{state.source}[/]", _failure(state, now), str(state.source), ago(state.answered_at, now))
     return table

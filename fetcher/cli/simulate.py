@@ -1,6 +1,6 @@
-"""``fetcher simulate``: the simulator; with ``--plan``, what a catalogue costs, computed from the engine's figures.
+"""``fetcher simulate``: the simulator; with ``--plan``, the computed cost of refreshing a catalogue.
 
-The simulator imports nothing of Fetcher, so the plan is here and not there.
+The plan is in this module because the simulator must not import Fetcher.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ _PLANNED = 1_000_000
 
 
 def share(text: str) -> float:
-    """A part of the packages: 5% or 0.05."""
+    """Parse a share of the packages: ``5%`` or ``0.05``."""
     text = str(text).strip()
     try:
         part = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         part = -1.0
     if not 0 <= part <= 1:
-        raise typer.BadParameter(f"{text!r} is no share of the packages: give 5% or 0.05")
+        raise typer.BadParameter(f"{text!r} is not a share: give 5% or 0.05")
     return part
 
 
 def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as Typer reads them
     plan: Annotated[
-        bool, typer.Option("--plan", help="Serve nothing: print what a pass over --packages takes and costs.")
+        bool, typer.Option("--plan", help="Serve nothing: print duration and cost of a pass over --packages.")
     ] = False,
     moved: Annotated[
         float, typer.Option(parser=share, metavar="SHARE", help="With --plan: packages with new commits a day.")
@@ -68,31 +68,29 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as Typer rea
     ] = RELEASED,
     newcomers: Annotated[
         float,
-        typer.Option(parser=share, metavar="SHARE", help="With --plan: of the moved, those with a new contributor."),
+        typer.Option(parser=share, metavar="SHARE", help="With --plan: moved packages with a new contributor."),
     ] = NEWCOMERS,
     commit_pages: Annotated[
-        float, typer.Option(min=0, help="With --plan: further pages of 100 commits in the year, a package.")
+        float, typer.Option(min=0, help="With --plan: further pages of 100 commits a year, per package.")
     ] = COMMIT_PAGES,
     moved_commit_pages: Annotated[
-        float, typer.Option(min=0, help="With --plan: the same of a package that has moved.")
+        float, typer.Option(min=0, help="With --plan: the same for a package with new commits.")
     ] = MOVED_COMMIT_PAGES,
-    histories: Annotated[
-        int, typer.Option(min=1, max=MAX_NODES, help="With --plan: histories in a query.")
-    ] = HISTORIES,
+    histories: Annotated[int, typer.Option(min=1, max=MAX_NODES, help="With --plan: histories per query.")] = HISTORIES,
     without_merges: Annotated[
-        bool, typer.Option("--without-merges", help="With --plan: as if participation left merge commits out.")
+        bool, typer.Option("--without-merges", help="With --plan: assume that participation excludes merge commits.")
     ] = False,
-    identities: Annotated[int, typer.Option(min=1, help="With --plan: accounts whose quota is spent.")] = 1,
+    identities: Annotated[int, typer.Option(min=1, help="With --plan: GitHub identities.")] = 1,
     quota: Annotated[
-        int, typer.Option(min=1, help="With --plan: points an hour of each; an App's may be 12500.")
+        int, typer.Option(min=1, help="With --plan: points an hour of each identity; up to 12500 for an App.")
     ] = DOCUMENTED.primary,
     workers: Annotated[int, typer.Option(min=1, help="With --plan: background worker processes.")] = 2,
-    json: Annotated[bool, typer.Option("--json", help="With --plan: for scripts.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --plan: print JSON.")] = False,
     **serving: Any,
 ) -> None:
     """Serve GitHub's and PyPI's APIs on loopback, limits and faults included, until Ctrl-C.
 
-    With --plan, say what a catalogue costs instead: by the ledger's limits and this environment's settings.
+    With --plan, print the cost of a catalogue instead, by the quota's limits and this environment's settings.
 
     Examples: fetcher simulate --packages 500 · fetcher simulate --plan --packages 1000000 --moved 5%
     · fetcher simulate --plan --packages 55000 --quota 12500 --json
@@ -123,7 +121,7 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as Typer rea
 
 
 def _with_options_of(command: Callable[..., Any], own: Callable[..., Any]) -> Callable[..., Any]:
-    """``own`` with the options of ``command`` in the place of its ``**serving``, for Typer to read."""
+    """Replace the ``**serving`` of ``own`` by the options of ``command``, for Typer to read."""
     mine = inspect.signature(own, eval_str=True)
     theirs = inspect.signature(command, eval_str=True)
     kept = [one for one in mine.parameters.values() if one.kind is not one.VAR_KEYWORD]
@@ -147,15 +145,15 @@ def _print(given: Given, passes: list[Pass], most: int) -> None:
     rows: dict[str, Callable[[Pass], str]] = {
         "GraphQL points": lambda one: f"{one.cost.graphql:,}",
         "GraphQL queries": lambda one: f"{one.cost.queries:,}",
-        "GraphQL answering": lambda one: _span(timedelta(seconds=one.seconds.graphql)),
+        "GraphQL response time": lambda one: _span(timedelta(seconds=one.seconds.graphql)),
         "REST requests, a point each": lambda one: f"{one.cost.rest:,}",
         "PyPI requests": lambda one: f"{one.cost.pypi:,}",
         "takes": lambda one: _span(one.takes),
-        "what binds": lambda one: _name(one.binding),
+        "limited by": lambda one: _name(one.binding),
     }
     for name, cell in rows.items():
         costs.add_row(name, *map(cell, passes))
-    bounds = plain_table("if it alone were to bind", *(one.name for one in passes))
+    bounds = plain_table("if this were the only limit", *(one.name for one in passes))
     for index, bound in enumerate(passes[0].bounds):
         bounds.add_row(_name(bound), *(_span(one.bounds[index].takes) for one in passes))
     interval, recheck = policy.cadence.interval, policy.cadence.recheck
@@ -165,17 +163,15 @@ def _print(given: Given, passes: list[Pass], most: int) -> None:
         f"{answers.histories} histories a query; further pages of commits: {catalogue.commit_pages:g} a history, "
         f"{catalogue.moved_commit_pages:g} of the moved, of which {catalogue.newcomers:.0%} have a new contributor\n"
         f"{policy.identities} x {policy.limits.primary:,} points an hour, {asking.processes} worker processes; "
-        f"answers take {answers.graphql:g} s (GraphQL), {answers.rest:g} s (REST), {answers.pypi:g} s (PyPI)\n"
+        f"responses take {answers.graphql:g} s (GraphQL), {answers.rest:g} s (REST), {answers.pypi:g} s (PyPI)\n"
     )
     out.print(_right(costs), "", _right(bounds), "", sep="\n")
     day = passes[-1]
     verdict = "fits into" if day.takes <= interval else "does NOT fit into"
-    out.print(
-        f"{day.name}'s pass {verdict} its {_span(interval)}; a catalogue like this may have up to {most:,} packages"
-    )
+    out.print(f"{day.name}'s pass {verdict} its {_span(interval)}; such a catalogue may have up to {most:,} packages")
     if day.takes > interval:
         out.print(
-            "What helps: a longer FETCHER_RECHECK_INTERVAL or FETCHER_REFRESH_INTERVAL, another identity, workers"
+            "Remedies: a longer FETCHER_RECHECK_INTERVAL or FETCHER_REFRESH_INTERVAL, another identity, more workers"
         )
 
 

@@ -1,4 +1,4 @@
-"""``fetcher status``: how fresh the catalogue is, what is due, what fails, and whether the workers keep up."""
+"""``fetcher status``: freshness, due and failing packages, forecast, quota, beat and workers."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
 from fetcher.wiring import open_store, shared_quota_status
 
-Json = Annotated[bool, typer.Option("--json", help="For scripts.")]
-Watch = Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until Ctrl-C.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Refresh the display every two seconds until Ctrl-C.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All that is told, as of ``now``."""
+    """Data of one status display, as of ``now``."""
 
     now: datetime
     interval: timedelta
@@ -45,11 +45,11 @@ class Status:
     silence: str | None
     workers: Sequence[str]
     broker_fault: str | None
-    """Why nothing is known of quota and workers."""
+    """The reason that quota and workers are unknown; ``None`` if they are known."""
 
 
 def status(json: Json = False, watch: Watch = False) -> None:
-    """How fresh the catalogue is, what is due and when it will be done, what fails, quota, beat and workers.
+    """Show freshness, due packages, the expected end of the pass, failures, quota, beat and workers.
 
     Examples: fetcher status · fetcher status --watch · fetcher status --json
     """
@@ -68,7 +68,7 @@ def status(json: Json = False, watch: Watch = False) -> None:
 
 
 def look(settings: Settings, store: SqlStore) -> Status:
-    """Ask everybody at once: the workers have a second to answer."""
+    """Read all of a ``Status``. Workers have one second to respond, during which the database is read."""
     now, interval = datetime.now(UTC), settings.refresh_interval
     quota, fault = or_why(lambda: asyncio.run(shared_quota_status(settings, now)))
     names: Sequence[str] | None = None
@@ -108,7 +108,7 @@ def _worker_names() -> Sequence[str]:
     return worker_names()
 
 
-# --- for people -------------------------------------------------------------------------------------------------
+# --- text output -------------------------------------------------------------------------------------------------
 
 
 def _screen(told: Status) -> RenderableType:
@@ -116,7 +116,7 @@ def _screen(told: Status) -> RenderableType:
     lines: list[RenderableType] = [_packages(told), "", _freshness(told), "", _pass(told), ""]
     if figures.failures:
         kinds = (f"{number:,} {kind.replace('_', ' ')}" for kind, number in figures.failures.items())
-        lines.append(f"failing: {', '.join(kinds)} (`fetcher failures` tells which)")
+        lines.append(f"failing: {', '.join(kinds)} (see `fetcher failures`)")
     lines += [f"one repository: {escape(', '.join(one.slugs))} are all {escape(one.full_name)}" for one in told.shared]
     lines += [_quota(status, now) for status in told.quota]
     lines.append(f"[red]beat: {told.silence}[/]" if told.silence else f"beat: planned {ago(told.planned_at, now)}")
@@ -128,13 +128,13 @@ def _packages(told: Status) -> str:
     figures = told.figures
     standing = figures.states(told.now, told.interval)
     states = ", ".join(f"{number:,} {state}" for state, number in reversed(list(standing.items())) if number)
-    since = f" (counted {ago(figures.measured_at, told.now)}, part by part)" if figures.parts > 1 else ""
+    since = f" (counted {ago(figures.measured_at, told.now)}, in parts)" if figures.parts > 1 else ""
     return f"{counted(figures.packages, 'package')}{': ' if states else ''}{states}{since}"
 
 
 def _freshness(told: Status) -> Table:
-    """How old what is shown is, and what does not come."""
-    table = _numbers("source", "answered", "of", "half", "95 %", "oldest", "in time", "failing", "gone")
+    """Build the table of each source's age, and of failing and gone packages."""
+    table = _numbers("source", "answered", "of", "p50", "p95", "oldest", "on time", "failing", "gone")
     for source in Source:
         one = told.figures.source(source)
         table.add_row(
@@ -150,7 +150,7 @@ def _freshness(told: Status) -> Table:
 
 
 def _pass(told: Status) -> Table:
-    """What is to be asked, and how fast it is."""
+    """Build the table of each source's due packages, rate and forecast."""
     table = _numbers("source", "due", "overdue", "leased", "a minute", "done")
     for source in Source:
         one, ahead = told.figures.source(source), told.forecasts[source]
@@ -167,7 +167,7 @@ def _pass(told: Status) -> Table:
 
 
 def _numbers(*columns: str) -> Table:
-    """A table of figures: all but the first column are aligned at their ends."""
+    """Build a table of numbers: all columns but the first are right-aligned."""
     table = plain_table(*columns)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -183,27 +183,27 @@ def _done(ahead: Forecast, now: datetime) -> str:
         return "keeps up"
     if ahead.done_at is not None:
         return ago(ahead.done_at, now)
-    return "too slow" if ahead.pace else "[red]stands still[/]"
+    return "too slow" if ahead.pace else "[red]stopped[/]"
 
 
 def _quota(status: QuotaStatus, now: datetime) -> str:
-    left = f"{status.remaining:,} of {status.limit:,} left" if status.limit is not None else "not told yet"
+    left = f"{status.remaining:,} of {status.limit:,} left" if status.limit is not None else "not reported yet"
     reset = f", resets {ago(status.reset_at, now)}" if status.reset_at else ""
     paused = ""
     if status.paused_until:
-        paused = f", [red]paused[/], goes on {ago(status.paused_until, now)}: {escape(status.pause_reason or '')}"
+        paused = f", [red]paused[/], resumes {ago(status.paused_until, now)}: {escape(status.pause_reason or '')}"
     return f"quota {status.resource} ({escape(status.identity)}): {left}{reset}{paused}"
 
 
 def _workers(told: Status) -> str:
     if told.broker_fault:
-        return f"[red]workers and quota are not known: {escape(told.broker_fault)}[/]"
+        return f"[red]workers and quota are unknown: {escape(told.broker_fault)}[/]"
     if not told.workers:
-        return "[red]workers: none answered within a second: start one (`fetcher up`, or the Procfile)[/]"
+        return "[red]workers: none responded within a second: start one (`fetcher up`, or the Procfile)[/]"
     return f"workers: {escape(', '.join(told.workers))}"
 
 
-# --- for scripts ------------------------------------------------------------------------------------------------
+# --- JSON output ------------------------------------------------------------------------------------------------
 
 
 def _json(told: Status) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``fetcher verify``: whether the weeks are counted as GitHub counts them."""
+"""``fetcher verify``: a comparison of commit weeks with GitHub's participation statistics."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from fetcher.upstreams.github.verify import Check
 from fetcher.wiring import open_parts
 
 PATIENCE = timedelta(seconds=90)
-"""How long to wait for figures that GitHub is still computing."""
+"""Longest wait for statistics that GitHub is still computing."""
 
 _MEANING = {
     Merges.WITH: "participation counts merges: weeks are counted with them",
-    Merges.WITHOUT: "participation leaves merges out: weeks are counted without them",
+    Merges.WITHOUT: "participation excludes merges: weeks are counted without them",
     Merges.UNDECIDED: "not decided",
 }
 
@@ -39,9 +39,9 @@ def verify(
     sample: Annotated[
         int | None, typer.Option(min=1, max=50, help="Compare this many packages, chosen by their activity.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare weekly commits with GitHub's participation, with and without merges; from now on, count as GitHub does.
+    """Compare weekly commits with GitHub's participation, with and without merges; count as GitHub does from now on.
 
     Examples: fetcher verify · fetcher verify --sample 10 · fetcher verify django-vies lesscpy --json
     """
@@ -58,7 +58,7 @@ def verify(
     if check.unanswered:
         raise typer.Exit(1)
     if not check.comparisons:
-        fail("no package to compare: it takes an active repository whose head has stayed for a day; name packages")
+        fail("no package to compare: none is active with an unchanged head for a day; name packages")
 
 
 async def _check(settings: Settings, slugs: list[str], sample: int) -> Check:
@@ -79,6 +79,7 @@ def _print(check: Check) -> None:
     table = plain_table("package", "participation", "with merges", "without", "found")
     for column in table.columns[1:4]:
         column.justify = "right"
+    table.columns[4].no_wrap = False
     for one in check.comparisons:
         found = f"{one.found}{f': {one.reason}' if one.reason else ''}"
         sums = (f"{number:,}" for number in (one.stated, one.with_merges, one.without_merges))

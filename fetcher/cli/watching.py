@@ -1,4 +1,4 @@
-"""``--watch``: the same figures again and again, on a screen of their own."""
+"""``--watch``: a full-screen display that is refreshed every ``EVERY`` seconds."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from fetcher.cli.screen import fail, out
 from fetcher.domain.errors import FetcherError
 
 EVERY = 2.0
-"""Seconds between two looks."""
+"""Seconds between two refreshes of the display."""
 
 
 def check_watch(*, watch: bool, json: bool) -> None:
-    """Refuse to watch where nobody could."""
+    """Fail if ``--watch`` is combined with ``--json`` or stdout is not a terminal."""
     if watch and json:
-        fail("--watch draws for people and --json prints for scripts: give one of them")
+        fail("--watch and --json exclude each other: give one of them")
     if watch and not out.is_terminal:
-        fail("--watch needs a terminal, and the output goes elsewhere: leave it out, or ask for --json in a loop")
+        fail("--watch needs a terminal as its output: leave it out, or run with --json in a loop")
 
 
 def watch_until_interrupted(look: Callable[[], RenderableType]) -> None:
-    """Draw what ``look`` says until Ctrl-C. A fault is shown in its place, for it may pass."""
+    """Draw the result of ``look`` until Ctrl-C. An error is shown in its place, because it may be temporary."""
 
     def seen() -> RenderableType:
         try:

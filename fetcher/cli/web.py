@@ -16,12 +16,14 @@ BACKLOG = 512
 
 
 def web(
-    host: Annotated[str | None, typer.Option(help="Where to listen (FETCHER_WEB_HOST); 0.0.0.0: everywhere.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on (FETCHER_WEB_HOST); 0.0.0.0: all interfaces.")
+    ] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Its port (FETCHER_WEB_PORT); 0: any that is free.")
+        int | None, typer.Option(min=0, max=65535, help="Port (FETCHER_WEB_PORT); 0: any free port.")
     ] = None,
 ) -> None:
-    """Serve the page and the API until Ctrl-C. Only this machine can reach them, unless --host says otherwise.
+    """Serve the page and the API until Ctrl-C. They are reachable from this machine only, unless --host is set.
 
     Examples: fetcher web · fetcher web --host 0.0.0.0 --port 80
     """

@@ -1,4 +1,4 @@
-"""A great many names in little memory, for asking whether one is among them."""
+"""A Bloom filter of names."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 _BITS_A_NAME = 16
 _LEAST = 64 * 1024
 _SECOND = 29
-"""How far the second of a name's two bits is from the first in its hash: 2**29 bits are eight million names."""
+"""Shift between a name's two bits in its hash. It suffices for 2**29 bits, 32 million names."""
 
 
 class Names:
-    """Says whether a name may be among those given: never wrongly no, and wrongly yes two times in a hundred.
+    """A Bloom filter: membership without false negatives and with about 2 % false positives.
 
-    A Bloom filter with sixteen bits for each name: a million take 2 MB, where a set of them takes 120. Good
-    for leaving out most of what is not wanted before asking somebody who knows.
+    It takes 16 bits a name: 2 MB for a million names, compared with 120 MB for a set. Use it to discard most unwanted
+    names before an exact lookup.
     """
 
     __slots__ = ("_bits", "_count", "_mask")

@@ -1,8 +1,8 @@
-"""The catalogue's figures: how many packages stand how, how old their answers are, what is due.
+"""Statistics of the catalogue: packages by state, ages of responses, and due sources.
 
-Made of parts, one a stretch of the catalogue, that are measured one after another and added up: so they cost the same
-to read however many packages there are. What depends on the moment they are looked at (ages, what is due) is kept as
-histograms and asked for with ``now``: a figure that was measured minutes ago still grows old as it should.
+They are measured in parts, one for each id range, and summed, so reading them costs the same for any number of
+packages. Values that depend on the current time (ages, due counts) are kept as histograms and evaluated at ``now``.
+Ages therefore stay correct between measurements.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ from fetcher.domain.model import Source
 from fetcher.domain.views import PackageState
 
 STALE_AFTER = 1.5
-"""Intervals after which a package is stale: a refresh that comes early is followed by the next one this late."""
+"""Refresh intervals after which a package is stale. A refresh that ran early is followed by the next one this late."""
 
 OVERDUE_AFTER = 1 / 8
-"""Share of the interval after which what is due is overdue: three hours of a day.
+"""Share of the refresh interval after which a due source is overdue: three hours of a day.
 
-Plans are a minute apart and a quota is given anew within the hour: what waits for longer waits for want of workers or
-of quota. A source that cools down after a failure is not due, and so never overdue.
+Dispatch runs every minute and quotas reset within the hour, so a longer wait means too few workers or too little quota.
+A source that cools down after a failure is not due, and therefore never overdue.
 """
 
 
 Bucket: TypeAlias = tuple[float, float, int]
-"""From when, before when (in seconds since 1970), and how many moments. A plain tuple: there are very many."""
+"""Start, end (exclusive, both in seconds since 1970) and number of moments. A plain tuple: there are very many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Moments, counted in buckets that grow with their distance from when they were counted: a 32nd of it at most.
+    """Moments counted in buckets. A bucket is at most a 32nd as wide as its distance from the time of counting.
 
-    Within a bucket moments count as evenly spread. Each histogram's edges are a few moments at which it is exact.
+    Moments count as evenly spread within a bucket. Each histogram is exact at a few moments, which are its edges.
     """
 
     buckets: tuple[Bucket, ...] = ()
-    """By their starts. Those of parts that were measured at different moments may overlap."""
+    """Buckets by start. Buckets of parts that were measured at different times may overlap."""
 
     @property
     def total(self) -> int:
         return sum(moments for _, _, moments in self.buckets)
 
     def until(self, moment: datetime) -> int:
-        """How many lie before ``moment``."""
+        """Return the number of moments before ``moment``."""
         at = moment.timestamp()
         return round(sum(_share(start, end, at) * moments for start, end, moments in self.buckets))
 
     def newest(self, share: float) -> datetime | None:
-        """The moment than which so large a share are as new or newer; ``None`` where there is none at all."""
+        """Return the time since which ``share`` of the moments occurred (a quantile), or ``None`` without moments."""
         rank = max(math.ceil(self.total * share), 1)
         for start, end, moments in reversed(self.buckets):
             if rank <= moments:
@@ -63,20 +63,20 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class SourceFigures:
-    """One source over all packages that have it."""
+    """Statistics of one source over all packages that have it."""
 
     source: Source
     packages: int = 0
     answers: Histogram = Histogram()
-    """When each last answered. Exact at one interval before it was counted."""
+    """Times of the last successful responses. Exact at one interval before the measurement."""
     oldest: datetime | None = None
-    """The longest ago that any of them last answered."""
+    """Time of the oldest last response."""
     due: Histogram = Histogram()
-    """When each is to be asked next. Exact at the moment it was counted, and where that was overdue."""
+    """Due times. Exact at the time of the measurement and at the limit for overdue sources."""
     next_due: datetime | None = None
     leased: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)
-    """Those that do not answer as they should, by ``fetcher.domain.formatting.failure_kind``."""
+    """Failing sources by kind (``fetcher.domain.formatting.failure_kind``)."""
 
     @property
     def answered(self) -> int:
@@ -91,46 +91,46 @@ class SourceFigures:
         return self.failures.get("gone", 0)
 
     def age(self, share: float, now: datetime) -> timedelta | None:
-        """So large a share of the answers are this old or younger; the oldest's for 1; ``None`` without any."""
+        """Return the maximum age of the newest ``share`` of the responses: the oldest's for 1, ``None`` without any."""
         at = self.oldest if share >= 1 else self.answers.newest(share)
         if at is None or self.oldest is None:
             return None
         return max(now - max(at, self.oldest), timedelta(0))
 
     def within(self, span: timedelta, now: datetime) -> float | None:
-        """The share of its packages that answered within ``span``; who never answered did not."""
+        """Return the share of packages with a response within ``span``; those without any count as outside."""
         if not self.packages:
             return None
         return (self.answered - self.answers.until(now - span)) / self.packages
 
     def due_by(self, now: datetime) -> int:
-        """How many are due at ``now``, leased or not."""
+        """Return the number of sources due at ``now``, leased or not."""
         return self.due.until(now)
 
     def overdue(self, now: datetime, interval: timedelta) -> int:
-        """How many have been due for longer than ``OVERDUE_AFTER``."""
+        """Return the number of sources due for longer than ``OVERDUE_AFTER`` intervals."""
         return self.due.until(now - OVERDUE_AFTER * interval)
 
     def pace(self, measured_at: datetime, window: timedelta) -> float:
-        """Answers a second in the ``window`` before they were counted; confirmed ones count as asked."""
+        """Return responses per second in the ``window`` before ``measured_at``. Confirmed sources count too."""
         counted = self.answers.until(measured_at) - self.answers.until(measured_at - window)
         return max(counted, 0) / window.total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All sources, and all packages by how they stand."""
+    """Statistics of all sources, and of all packages by state."""
 
     measured_at: datetime
-    """When its oldest part was."""
+    """Time of the oldest part's measurement."""
     settled: Mapping[PackageState, int] = field(default_factory=dict)
     """Packages whose state does not depend on the clock: retired, gone, failing, unsupported."""
     fetched: Histogram = Histogram()
-    """Of the others, when each was last fetched. Exact where they grew stale when it was counted."""
+    """Last fetches of the other packages. Exact at the time before which packages were stale when measured."""
     never_fetched: int = 0
     sources: Mapping[Source, SourceFigures] = field(default_factory=dict)
     parts: int = 1
-    """Of how many stretches of the catalogue this is the sum; a single one was counted at this moment."""
+    """Number of id ranges that were summed. A single one was measured at the time of the call."""
 
     @property
     def packages(self) -> int:
@@ -142,11 +142,11 @@ class Figures:
         return self.packages - self.settled.get(PackageState.RETIRED, 0)
 
     def source(self, source: Source) -> SourceFigures:
-        """One source's figures; of one that no package has, zeros."""
+        """Return one source's statistics, with zeros for a source that no package has."""
         return self.sources.get(source) or SourceFigures(source)
 
     def states(self, now: datetime, interval: timedelta) -> Mapping[PackageState, int]:
-        """How many packages stand how; every state is named."""
+        """Return the number of packages in each state; every state is included."""
         old = self.fetched.until(stale_before(now, interval))
         moving = {PackageState.STALE: old + self.never_fetched, PackageState.FRESH: self.fetched.total - old}
         return {state: self.settled.get(state, moving.get(state, 0)) for state in PackageState}
@@ -161,12 +161,12 @@ class Figures:
 
 
 def stale_before(now: datetime, interval: timedelta) -> datetime:
-    """Packages last fetched before this are stale."""
+    """Return the time before which a last fetch makes a package stale."""
     return now - STALE_AFTER * interval
 
 
 def merged(parts: Sequence[Figures]) -> Figures:
-    """The sum of ``parts``, at least one."""
+    """Return the sum of ``parts``, at least one."""
     settled: Counter[PackageState] = Counter()
     for part in parts:
         settled.update(part.settled)
@@ -205,7 +205,7 @@ def _sum(histograms: Iterable[Histogram]) -> Histogram:
 
 
 def _share(start: float, end: float, at: float) -> float:
-    """The share of a bucket that lies before ``at``."""
+    """Return the share of a bucket that lies before ``at``."""
     if end <= at:
         return 1.0
     return (at - start) / (end - start) if start < at else 0.0

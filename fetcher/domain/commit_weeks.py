@@ -1,8 +1,8 @@
-"""The 52 rolling weeks, kept per day: exact on every later day without a request while the head stays.
+"""Rolling 52-week sums of commits, derived from daily counts without a request while the head stays.
 
 GitHub's participation array counts *rolling* weeks: the last one runs from seven days ago at UTC midnight to today's
-UTC midnight, so today is not in it. Commits count by author date. From the daily counts of one head, the weeks of any
-later day follow for as long as that head is the default branch's.
+UTC midnight, so today is not in it. Commits count by author date. The weeks of any later day follow from the daily
+counts of one revision for as long as it is the default branch's head.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from fetcher.domain.model import DAYS_SHOWN, WEEKS_SHOWN, Commit, CommitDays
 
 DAYS_KEPT = DAYS_SHOWN + 7
-"""Days worth keeping: those shown, and the week in progress."""
+"""Days to keep: the days shown and the week in progress."""
 
 _KEPT = timedelta(days=DAYS_KEPT)
 
@@ -27,7 +27,7 @@ def rolling_weeks(days: CommitDays, today: date) -> tuple[int, ...]:
 
 
 def history_start(today: date) -> datetime:
-    """Return the moment from which on commits are requested for weeks shown from ``today`` on.
+    """Return the start of the commit history to request for weeks shown from ``today`` on.
 
     GitHub selects by committer date. An author date is not later than it unless a clock was wrong.
     """
@@ -37,8 +37,8 @@ def history_start(today: date) -> datetime:
 def commit_days(commits: Iterable[Commit], today: date, total: int | None, *, merges: bool) -> CommitDays:
     """Count ``commits`` by day; ``merges`` states whether merge commits count.
 
-    Days that will never be shown again are left out. A commit dated ahead of ``today`` by a wrong clock is kept and
-    counts once its day has come, unless it lies over a year ahead: the run must stay short.
+    Days that will never be shown again are left out. A commit dated after ``today`` by a wrong clock is kept and counts
+    from that day on. One that lies over a year ahead is left out, because the run must stay short.
     """
     first, last = today - _KEPT, today + _KEPT
     days = [
@@ -56,7 +56,7 @@ def commit_days(commits: Iterable[Commit], today: date, total: int | None, *, me
 def participation_days(weeks: Sequence[int], today: date) -> CommitDays:
     """Return days whose rolling weeks on ``today`` are ``weeks``: each sum on the last day of its week.
 
-    The array so stays as it was answered until seven days later, when it is exact again, moved on by one week.
+    The array therefore stays unchanged for seven days, and is then exact again, shifted by one week.
     """
     counts = [0] * DAYS_SHOWN
     for week, number in enumerate(weeks):

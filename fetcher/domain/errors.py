@@ -1,7 +1,7 @@
-"""Our own failures, as exceptions. Expected answers of an upstream are values: see ``fetcher.domain.outcome``.
+"""Fetcher's own failures, as exceptions. Expected responses are values: see ``fetcher.domain.outcome``.
 
-Every error carries one line for a person: what is wrong, where, and what to do. All fields go through
-``super().__init__`` so that an error survives pickling between Celery's processes.
+Every error carries one line for the user: the problem, its place and the remedy. All fields go through
+``super().__init__``, so that an error survives pickling between Celery's processes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class FetcherError(Exception):
-    """Something a user or an operator can act on. ``str()`` is one line, without a secret."""
+    """An error that a user or an operator can act on. ``str()`` is one line, without a secret."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message, remedy)
@@ -25,39 +25,39 @@ class FetcherError(Exception):
 
 
 class ConfigError(FetcherError):
-    """A setting is missing or wrong."""
+    """A missing or invalid setting."""
 
 
 class RejectedCredential(ConfigError):
-    """The upstream does not accept what we sign with: only somebody who replaces it can help."""
+    """A credential that the upstream rejects. Only an operator who replaces it can fix this."""
 
 
 class StoreError(FetcherError):
-    """The database cannot be reached, is not migrated, or refused a write."""
+    """An unreachable database, a missing migration or a rejected write."""
 
 
 class RefusedValue(StoreError):
-    """The database takes no such value: nothing of the batch was written, and trying again is in vain."""
+    """A value that the database cannot store. Nothing of the batch was written, and a retry fails again."""
 
 
 class BrokerError(FetcherError):
-    """Redis cannot be reached or refused a command."""
+    """An unreachable Redis or a rejected command."""
 
 
 class UnknownPackage(FetcherError):
-    """No package has the slug that was asked for."""
+    """An unknown slug."""
 
 
 class RetiredPackage(FetcherError):
-    """The package is not to be fetched, on an editor's word."""
+    """A package that an editor retired and that is not fetched."""
 
 
 class InputError(FetcherError):
-    """What a user handed in cannot be read at all."""
+    """Input that cannot be read at all."""
 
 
 def or_why(ask: Callable[[], T]) -> tuple[T | None, str | None]:
-    """The answer, or in words why there is none: who looks on without Redis is still shown what the database knows."""
+    """Return the result, or the error text in its place, so that pages work without Redis."""
     try:
         return ask(), None
     except BrokerError as error:

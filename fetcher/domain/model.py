@@ -1,7 +1,7 @@
-"""The nouns of Fetcher: frozen values that every other module speaks in.
+"""The domain model: frozen values that all other modules use.
 
-Nothing here performs input or output, reads a clock or knows an upstream's wire format. Times are aware datetimes
-in UTC, spans are ``timedelta``, days are ``date`` in UTC (the upstream counts commits by UTC days).
+Nothing here performs input or output, reads a clock or knows an upstream's wire format. Times are aware datetimes in
+UTC, durations are ``timedelta``, days are ``date`` in UTC (the upstream counts commits by UTC days).
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 WEEKS_SHOWN = 52
-"""How many rolling weeks a document's ``commits_over_52`` holds."""
+"""Number of rolling weeks in a document's ``commits_over_52``."""
 
 DAYS_SHOWN = WEEKS_SHOWN * 7
 
 
 class Upstream(StrEnum):
-    """Whose quota a request spends."""
+    """The upstream whose quota a request spends."""
 
     GITHUB = "github"
     PYPI = "pypi"
 
 
 class Source(StrEnum):
-    """One thing that is asked, answered, scheduled and that fails on its own."""
+    """One kind of data that is requested, scheduled and can fail independently."""
 
     GITHUB = "github"
     """Statistics of the repository: stars, forks, head, flags."""
@@ -42,11 +42,11 @@ class Source(StrEnum):
 
 REPOSITORY_SOURCES = (Source.GITHUB, Source.CONTRIBUTORS, Source.COMMITS)
 DETAIL_SOURCES = (Source.CONTRIBUTORS, Source.COMMITS)
-"""The sources that describe one head of a repository, and are requested only when it has moved."""
+"""The sources that belong to one head of a repository. They are requested only when the head has moved."""
 
 
 class Purpose(StrEnum):
-    """For whom a request is made: people do not wait behind the background."""
+    """The purpose of a request. Manual requests do not wait behind background ones."""
 
     MANUAL = "manual"
     BACKGROUND = "background"
@@ -54,7 +54,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RepoRef:
-    """A repository's address on a supported host, spelt as its owner spells it."""
+    """A repository's address on a supported host, in its owner's spelling."""
 
     host: str
     owner: str
@@ -66,13 +66,13 @@ class RepoRef:
 
     @property
     def key(self) -> str:
-        """What is equal for two spellings of the same address."""
+        """Key that is equal for two spellings of the same address."""
         return f"{self.host}/{self.owner}/{self.name}".lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """An address that is kept and shown but never asked, and why."""
+    """An address that is stored and shown but never requested, with the reason."""
 
     address: str
     reason: str
@@ -80,7 +80,7 @@ class Unsupported:
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What makes the next ask conditional. ``credential`` is who asked: entity tags differ per credential."""
+    """Validators of the next conditional request. Entity tags differ for each ``credential``."""
 
     etag: str | None = None
     last_modified: str | None = None
@@ -92,7 +92,7 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class ReportedQuota:
-    """What an upstream's headers said is left of one resource."""
+    """The quota of one resource as reported in an upstream's headers."""
 
     resource: str
     limit: int
@@ -102,7 +102,7 @@ class ReportedQuota:
 
 @dataclass(frozen=True, slots=True)
 class RepoStats:
-    """One repository as GitHub describes it, from one answer."""
+    """Statistics of one repository from one GitHub response."""
 
     node_id: str
     database_id: int | None
@@ -123,7 +123,7 @@ class RepoStats:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """One contributor's login and how many commits of the default branch are theirs."""
+    """One contributor's login and number of commits on the default branch."""
 
     login: str
     commits: int
@@ -138,10 +138,10 @@ class Contributors:
 
 @dataclass(frozen=True, slots=True)
 class CommitDays:
-    """Commits a day (UTC, by author date) of a contiguous run of days.
+    """Commits per day (UTC, by author date) in a contiguous run of days.
 
-    ``start`` is the first day known. Days after the run are without commits for as long as the revision is the
-    head of the default branch; days before it are unknown and count as zero.
+    ``start`` is the first known day. Days after the run have no commits for as long as the revision is the head of the
+    default branch. Days before it are unknown and count as zero.
     """
 
     start: date
@@ -161,16 +161,16 @@ class Commit:
 
     oid: str
     login: str | None
-    """The author's account; ``None`` where GitHub knows none for the address."""
+    """Login of the author's account; ``None`` where GitHub knows none for the email address."""
     authored_on: date | None
-    """The day (UTC) of the author date; ``None`` where the date cannot be read."""
+    """Day (UTC) of the author date; ``None`` where the date is not readable."""
     merge: bool = False
-    """Whether it has two or more parents; always false where parents were not requested."""
+    """True for a commit with two or more parents; always false where parents were not requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release of a project. ``uploaded_at`` is ``None`` where the index does not say or it has no file."""
+    """One release of a project. ``uploaded_at`` is ``None`` if the index does not state it or there is no file."""
 
     number: str
     uploaded_at: datetime | None
@@ -191,12 +191,12 @@ class ProjectStatus(StrEnum):
 
 
 QUARANTINED = "quarantined"
-"""The revision of what is known of a project while its index does not list it."""
+"""The stored revision of a project while the index does not list it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectInfo:
-    """What only the JSON API tells of a project's latest release."""
+    """Fields of a project's latest release that only the JSON API has."""
 
     summary: str | None
     classifiers: tuple[str, ...]
@@ -206,7 +206,7 @@ class ProjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class ProjectVersions:
-    """One project as the index describes it. ``None`` is "this answer does not say", never "there is none"."""
+    """One project as the index describes it. ``None`` means that the response lacks the field, not an empty one."""
 
     name: str
     latest: str | None
@@ -217,7 +217,7 @@ class ProjectVersions:
 
 
 class OutcomeKind(StrEnum):
-    """The name of an outcome (``fetcher.domain.outcome``), as it is stored, logged and counted."""
+    """The name of an outcome (``fetcher.domain.outcome``) as it is stored, logged and counted."""
 
     FETCHED = "fetched"
     NOT_MODIFIED = "not_modified"
@@ -235,43 +235,43 @@ class OutcomeKind(StrEnum):
 
 
 class DueReason(StrEnum):
-    """Why a source is due when it is; a source without a due time follows its repository's next answer."""
+    """The reason for a source's due time. A source without a due time follows its repository's next response."""
 
     FIRST = "first"
-    """Never requested since its address was made known."""
+    """Never requested at its address."""
     SLOT = "slot"
     """Its package's slot in the interval."""
     MOVED = "moved"
     """The upstream has a newer revision than the stored one."""
     RECHECK = "recheck"
-    """The slow re-check of what seems not to have moved."""
+    """The slow re-check of a source that shows no change."""
     ORDER = "order"
-    """Contributors drew level: GitHub's list decides their order, once it has caught up."""
+    """Contributors drew level: GitHub's list decides their order, after it has caught up."""
     SETTLING = "settling"
-    """Contributors that only GitHub's list can confirm, once it has caught up."""
+    """Contributors that only GitHub's list can confirm, after it has caught up."""
     WEEKS = "weeks"
-    """Weeks that come from participation, and are to be moved on."""
+    """Weeks from participation that have to be shifted."""
     COOLING = "cooling"
     """The pause after a failure."""
     QUOTA = "quota"
-    """The quota, or an upstream that demanded a slower pace."""
+    """The quota, or a slower rate that an upstream demanded."""
     OUT_OF_TURN = "out_of_turn"
-    """Made due for a whole catalogue: the index is silent, or weeks are counted another way."""
+    """Made due for a complete catalogue: the index does not respond, or the weeks' counting has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """Where one source of one package stands. ``revision`` is the head oid or the serial the stored values are of."""
+    """State of one source of one package. ``revision`` is the head oid or the serial of the stored values."""
 
     source: Source
     answered_at: datetime | None = None
     observed_at: datetime | None = None
     revision: str | None = None
     expected: str | None = None
-    """A newer revision that the upstream was heard to have: an answer older than it is a stale edge's."""
+    """The newest revision seen upstream. An older response comes from a stale CDN edge and is rejected."""
     validators: Validators = Validators()
     whole_at: datetime | None = None
-    """When the source was last asked whole rather than derived or confirmed."""
+    """Time of the last full request, as opposed to a derived or confirmed value."""
     failures: int = 0
     first_failed_at: datetime | None = None
     last_failed_at: datetime | None = None
@@ -285,14 +285,14 @@ class SourceState:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One package that is claimed for a refresh, with all that deciding what to ask needs."""
+    """One package claimed for a refresh, with the state needed to choose its requests."""
 
     package_id: int
     slug: str
     lease: str
     claimed: frozenset[Source]
     repo: RepoRef | None
-    """Where the repository was last seen, else what the editor's address says."""
+    """The repository's last known address, otherwise the editor's."""
     node_id: str | None
     database_id: int | None
     project: str | None
@@ -315,7 +315,7 @@ class ProjectMark:
 
 
 Values: TypeAlias = RepoStats | Contributors | CommitDays | ProjectVersions | ProjectMark
-"""What one source of one package can bring to the store."""
+"""Values that one source of one package can store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,14 +323,14 @@ class Observed:
     """The result of requesting one source of one package, or of confirming it without a request.
 
     ``answered`` states that the source counts as answered (``last_fetched`` waits for all of them). Without ``values``
-    what is stored stays.
+    the stored ones stay.
     """
 
     package_id: int
     source: Source
     lease: str | None
     observed_at: datetime
-    """When the request was sent: an older snapshot never overwrites a newer one."""
+    """The time at which the request was sent. An older snapshot never overwrites a newer one."""
     due_at: datetime | None
     due_reason: DueReason | None = None
     outcome: OutcomeKind = field(kw_only=True)
@@ -344,12 +344,12 @@ class Observed:
     first_failed_at: datetime | None = None
     message: str | None = None
     request_id: str | None = None
-    """The upstream's own name for the exchange that failed: for the log, not for the store."""
+    """The upstream's id of the failed request: logged, not stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deferral:
-    """A claimed source that was not requested for want of quota, and is due again at ``due_at``."""
+    """A claimed source that was not requested for lack of quota, and is due again at ``due_at``."""
 
     package_id: int
     source: Source
@@ -360,7 +360,7 @@ class Deferral:
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """A claimed source that was not requested, and is as due as it was."""
+    """A claimed source that was not requested and keeps its due time."""
 
     package_id: int
     source: Source
@@ -369,7 +369,7 @@ class GivenBack:
 
 @dataclass(frozen=True, slots=True)
 class MadeDue:
-    """A source that another one's answer makes due, unless it is due earlier."""
+    """A source that another source's response makes due, unless it is due earlier."""
 
     package_id: int
     source: Source
@@ -378,7 +378,7 @@ class MadeDue:
 
 
 Record: TypeAlias = Observed | Deferral | GivenBack | MadeDue
-"""What the store writes of one source of one package. It decides nothing."""
+"""The change that the store writes for one source of one package. It contains no decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,7 +393,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """What an editor says of one package, as read from a document, a CSV line or a bare address.
+    """An editor's fields of one package, as read from a document, a CSV line or a bare address.
 
     ``extra`` holds unknown keys in their order. ``observed`` are the worker's fields that a document carries.
     """
@@ -411,7 +411,7 @@ class CatalogueEntry:
     extra: Mapping[str, Any] = field(default_factory=dict)
     observed: DocumentValues | None = None
     complete: bool = True
-    """A document states every editor's field; a CSV line or an address only some: the rest stays as stored."""
+    """A document states every editor's field. For a CSV line or an address, missing fields stay as stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,11 +430,11 @@ class DocumentValues:
 
 @dataclass(frozen=True, slots=True)
 class StoredPackage:
-    """One package as the store holds it: the editors' fields, the worker's, and where each source stands."""
+    """One package as stored: the editors' fields, the worker's fields and the state of each source."""
 
     entry: CatalogueEntry
     observed: DocumentValues
-    """The worker's fields; ``commits_over_52`` is as imported and gives way to ``commit_days`` once there are any."""
+    """The worker's fields; ``commits_over_52`` is as imported, and ``commit_days`` replaces it once stored."""
     commit_days: CommitDays | None
     repo: RepoRef | Unsupported | None
     project: str | Unsupported | None
@@ -446,7 +446,7 @@ class StoredPackage:
 
 @dataclass(frozen=True, slots=True)
 class HistoryDay:
-    """A package's figures from ``day`` on, until the next row says otherwise."""
+    """A package's values from ``day`` on, until the next row."""
 
     day: date
     stars: int | None
@@ -457,7 +457,7 @@ class HistoryDay:
 
 @dataclass(frozen=True, slots=True)
 class FailureRow:
-    """One source of one package that does not answer as it should."""
+    """One failing source of one package."""
 
     slug: str
     state: SourceState
@@ -465,7 +465,7 @@ class FailureRow:
 
 @dataclass(frozen=True, slots=True)
 class SharedRepository:
-    """Packages that editors gave different addresses, and that have turned out to be one repository."""
+    """Packages with different addresses that turned out to be one repository."""
 
     full_name: str
     slugs: tuple[str, ...]

@@ -19,7 +19,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Fetched(Generic[T_co]):
-    """The upstream answered with values."""
+    """A response with values."""
 
     value: T_co
     validators: Validators = Validators()
@@ -27,41 +27,41 @@ class Fetched(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class NotModified:
-    """What is stored is what the upstream has."""
+    """A response that confirms the stored values."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotReady:
-    """The upstream is still computing (202, or 204 without a body): what is stored stays."""
+    """A response before the result is computed (202, or 204 without a body). The stored values stay."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The thing asked for answers at another address."""
+    """A redirect to another address."""
 
     location: str
 
 
 @dataclass(frozen=True, slots=True)
 class FailureBase:
-    """The fields that every failure has beside its meaning."""
+    """The fields common to all failures."""
 
     request_id: str | None = field(default=None, kw_only=True, compare=False)
-    """The upstream's own name for the exchange, which its support asks for. It is logged, and says nothing else."""
+    """The upstream's request id, which its support requests. It is only logged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gone(FailureBase):
-    """The upstream knows no such thing, or no longer, or not for this credential."""
+    """A resource that the upstream does not have, has no longer, or hides from this credential."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Replaced(FailureBase):
-    """Another repository answers under the known name: never silently the same package."""
+    """Another repository at the known name. It is never taken for the same package."""
 
     reason: str
 
@@ -74,7 +74,7 @@ class BlockCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Blocked(FailureBase):
-    """The upstream refuses to tell, for a reason that is not the pace of asking."""
+    """A refusal for a reason other than the request rate."""
 
     cause: BlockCause
     reason: str
@@ -82,7 +82,7 @@ class Blocked(FailureBase):
 
 @dataclass(frozen=True, slots=True)
 class Throttled(FailureBase):
-    """The upstream asks for a slower pace: ``retry_after`` if it says so, else ``reset_at`` if it is the quota."""
+    """A demand for a slower rate: ``retry_after`` if stated, otherwise ``reset_at`` if the quota is exhausted."""
 
     reason: str
     retry_after: timedelta | None = None
@@ -91,35 +91,35 @@ class Throttled(FailureBase):
 
 @dataclass(frozen=True, slots=True)
 class Overloaded(FailureBase):
-    """The question was too much for the upstream: ask for less at once."""
+    """A request too large for the upstream. Request less at once."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Transient(FailureBase):
-    """A fault that passes: a 5xx, a broken connection, an answer cut short."""
+    """A temporary fault: a 5xx, a broken connection, a truncated response."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed(FailureBase):
-    """An answer that is not what the upstream documents; nothing of it is kept."""
+    """A response that differs from the upstream's documentation. Nothing of it is stored."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unauthorized(FailureBase):
-    """The credential is not accepted: every further request with it is in vain."""
+    """A rejected credential. Every further request with it fails."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Not asked at all: the quota allows it not before ``until``. Not an answer and not a failure."""
+    """A request not sent, because the quota forbids it before ``until``. Neither a response nor a failure."""
 
     until: datetime
     reason: str
@@ -127,11 +127,11 @@ class Deferred:
 
 Failure: TypeAlias = Gone | Replaced | Blocked | Transient | Malformed | Unauthorized | Throttled | Overloaded
 Outcome: TypeAlias = Fetched[T] | NotModified | NotReady | Moved | Failure | Deferred
-"""All that asking for a ``T`` can come to."""
+"""All possible outcomes of requesting a ``T``."""
 
 
 def with_request_id(outcome: T, request_id: str | None) -> T:
-    """Return ``outcome``, a failure with the upstream's own id of the exchange."""
+    """Return ``outcome``; a failure gets the upstream's request id."""
     if request_id is None or not isinstance(outcome, FailureBase) or outcome.request_id is not None:
         return outcome
     return replace(outcome, request_id=request_id)

@@ -1,4 +1,4 @@
-"""Outcomes to records: where the planner's schedule and an answer's values become what the store writes."""
+"""Conversion of outcomes to records: the schedule and a response's values, ready for the store."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from fetcher.domain.scheduling import Cadence, schedule, slot
 T = TypeVar("T")
 
 EMPTY_REVISION = "empty"
-"""The revision of what is known of a repository without any commit."""
+"""The stored revision of a repository without commits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What an answer brings beside its meaning; ``None`` leaves what is stored."""
+    """The values of a response and the data stored with them; ``None`` leaves the stored data."""
 
     values: Values | None = None
     revision: str | None = None
@@ -86,7 +86,7 @@ def deferred(target: Target, source: Source, until: datetime, asked_at: datetime
 
 
 def confirmed(target: Target, source: Source, asked_at: datetime) -> Observed:
-    """Return the record of a source whose stored values were shown to be right without a request."""
+    """Return the record of a source whose stored values were confirmed without a request."""
     state = target.state(source)
     return Observed(
         package_id=target.package_id,
@@ -111,7 +111,7 @@ def made_due(target: Target, source: Source, asked_at: datetime) -> MadeDue:
 
 
 def nothing_in(target: Target, source: Source, asked_at: datetime) -> Observed:
-    """Return the record of an empty repository's contributors or commits: there are none, and none are requested."""
+    """Return the record of an empty repository's contributors or commits, which are not requested."""
     nothing = Contributors(()) if source is Source.CONTRIBUTORS else commit_days((), asked_at.date(), 0, merges=True)
     return Observed(
         package_id=target.package_id,
@@ -130,10 +130,10 @@ def nothing_in(target: Target, source: Source, asked_at: datetime) -> Observed:
 def replaced(
     target: Target, database_id: int | None, *, node_id: str | None = None, full_name: str | None = None
 ) -> Replaced | None:
-    """Return why an answer is about another repository than the one that is known, if it is.
+    """Return the failure if a response describes another repository than the known one, otherwise ``None``.
 
-    The number is a repository's identity: GitHub has two forms of node ids for one repository. ``node_id`` is given
-    where the answer was requested by name; it decides only where one of the numbers is not known.
+    The number identifies a repository, because GitHub has two forms of node ids for one repository. ``node_id`` is
+    given where the repository was requested by name. It decides only where one of the numbers is unknown.
     """
     if target.database_id is not None and database_id is not None:
         was, now, same = str(target.database_id), str(database_id), target.database_id == database_id
@@ -151,11 +151,11 @@ def replaced(
 
 
 def given_back(target: Target, source: Source) -> GivenBack:
-    """Return the record that gives a claimed source back as due as it was."""
+    """Return the record that returns a claimed source with its due time unchanged."""
     return GivenBack(target.package_id, source, target.lease)
 
 
 def at_recheck(record: Observed, target: Target, cadence: Cadence) -> Observed:
-    """Return ``record`` due when its source is to be requested in full again though nothing moves."""
+    """Return ``record`` due at the next full request of an unchanged source."""
     since = record.observed_at if record.whole else target.state(record.source).whole_at or record.observed_at
     return replace(record, due_at=slot(target.package_id, since, cadence.recheck), due_reason=DueReason.RECHECK)

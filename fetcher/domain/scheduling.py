@@ -1,7 +1,7 @@
-"""When a source is asked next: cadence, cooldowns and strikes. Pure: outcome, state and now in, a schedule out.
+"""Due times of sources: cadence, retry delays and repeated failures. A pure function of outcome, state and time.
 
-A package's slot in the day follows from its id for ever, so that a day's load is flat and every refresh, early or late,
-leads back to the slot.
+A package's slot in the day follows from its id and never changes. The load of a day is therefore even, and every
+refresh, early or late, leads back to the slot.
 """
 
 from __future__ import annotations
@@ -41,47 +41,47 @@ _GOLDEN = 11_400_714_819_323_198_485
 """2**64 divided by the golden ratio (Knuth, The Art of Computer Programming, volume 3, section 6.4)."""
 
 LONGEST_PAUSE = _DAY
-"""A longer ``retry-after`` or a later reset is taken for a mistake: nothing is put off for ever by one header."""
+"""Longest pause that an upstream can demand. A longer ``retry-after`` or a later reset is taken for a mistake."""
 
 GONE_STRIKES = 3
 GONE_SPAN = timedelta(days=2)
-"""A missing thing counts as gone after this many answers in a row over at least this long."""
+"""Consecutive responses, and the least time between first and last, after which a missing resource counts as gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """Growing pauses: ``first``, times ``factor`` for each failure more, at most ``longest``."""
+    """Growing retry delays: ``first``, multiplied by ``factor`` for each further failure, at most ``longest``."""
 
     first: timedelta
     factor: float
     longest: timedelta
 
     def after(self, failures: int) -> timedelta:
-        """The pause after the ``failures``-th failure in a row."""
+        """Return the delay after the ``failures``-th failure in a row."""
         grown = self.first.total_seconds() * self.factor ** min(max(failures - 1, 0), 64)
         return timedelta(seconds=min(grown, self.longest.total_seconds()))
 
     def scaled(self, factor: float) -> Pauses:
-        """The same pauses in compressed time."""
+        """Return the same delays in compressed time."""
         return Pauses(self.first * factor, self.factor, self.longest * factor)
 
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """How often things are asked, and how patiently what fails."""
+    """Intervals between requests, and retry delays by kind of failure."""
 
     interval: timedelta = _DAY
     recheck: timedelta = timedelta(days=30)
-    """Contributors, commits and a project's status are asked whole this often though nothing seems to have moved."""
+    """Interval between full requests of contributors, commits and project status that show no change."""
     faults: Pauses = field(default=Pauses(2 * _MINUTE, 2, 6 * _HOUR))
     not_ready: Pauses = field(default=Pauses(_MINUTE, 2, 6 * _HOUR))
     missing: Pauses = field(default=Pauses(6 * _HOUR, 2.5, 30 * _DAY))
     blocked: Pauses = field(default=Pauses(_DAY, 2, 30 * _DAY))
     rejected: timedelta = timedelta(minutes=10)
-    """After the credential was not accepted: how soon to see whether it is again."""
+    """Delay before the next attempt after a rejected credential."""
 
     def pauses_after(self, outcome: OutcomeKind | None) -> Pauses:
-        """The pauses after failures of this kind (``fetcher.domain.outcome.kind``)."""
+        """Return the retry delays after failures of this kind (``fetcher.domain.outcome.kind``)."""
         match outcome:
             case OutcomeKind.NOT_READY:
                 return self.not_ready
@@ -95,7 +95,7 @@ class Cadence:
                 return self.faults
 
     def with_pauses_scaled(self, factor: float) -> Cadence:
-        """The same cadence with its pauses in compressed time, as the upstreams' windows are."""
+        """Return the same cadence with its delays in compressed time, like the upstreams' windows."""
         return replace(
             self,
             faults=self.faults.scaled(factor),
@@ -108,7 +108,7 @@ class Cadence:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What becomes of a source's schedule. ``answered``: it counts as heard."""
+    """The next schedule of a source. ``answered``: the outcome counts as a response."""
 
     due_at: datetime
     due_reason: DueReason
@@ -119,12 +119,12 @@ class Next:
 
 
 def phase(package_id: int) -> float:
-    """Where in every interval a package has its slot: stable, and spread evenly over [0, 1).
+    """Return the position of a package's slot in every interval: stable, and spread evenly over [0, 1).
 
-    Thirty-two neighbours share a minute of the day, and their minutes lie by the golden ratio: no other step fills a
-    circle more evenly, whatever their number. Rows of neighbours lie on the same pages, and a page is written to the
-    database's log whole when it is first touched after a checkpoint: touched once for all of them, it costs each of a
-    million packages a twentieth of what it would cost each alone.
+    Thirty-two neighbours share a minute of the day. Their minutes are spaced by the golden ratio, which fills a circle
+    most evenly for any number of points. Rows of neighbours lie on the same pages. The database logs a complete page
+    when it is first written after a checkpoint. Shared by all 32, this costs each of a million packages a twentieth of
+    its cost alone.
     """
     block, place = divmod(package_id, _NEIGHBOURS)
     turned = block * _GOLDEN % 2**64
@@ -132,7 +132,7 @@ def phase(package_id: int) -> float:
 
 
 def slot(package_id: int, now: datetime, interval: timedelta) -> datetime:
-    """The first slot of a package that is at least half an interval away."""
+    """Return the first slot of a package that is at least half an interval away."""
     start = _EPOCH + interval * phase(package_id)
     earliest = now + interval / 2
     passed = (earliest - start) // interval
@@ -141,7 +141,7 @@ def slot(package_id: int, now: datetime, interval: timedelta) -> datetime:
 
 
 def schedule(package_id: int, state: SourceState, outcome: Outcome[T], now: datetime, cadence: Cadence) -> Next:
-    """When to ask again after ``outcome``, and whether it counts as an answer."""
+    """Return the next due time after ``outcome``, and whether it counts as a response."""
     match outcome:
         case Fetched() | NotModified():
             return Next(slot(package_id, now, cadence.interval), DueReason.SLOT, True, 0, None, None)
@@ -162,7 +162,7 @@ def schedule(package_id: int, state: SourceState, outcome: Outcome[T], now: date
 
 
 def is_gone(state: SourceState) -> bool:
-    """Whether a missing thing has been missing often and long enough to be called gone."""
+    """Return whether a resource has been missing often and long enough to count as gone."""
     if state.outcome is not OutcomeKind.GONE or state.failures < GONE_STRIKES:
         return False
     if state.first_failed_at is None or state.last_failed_at is None:

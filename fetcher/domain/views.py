@@ -1,6 +1,6 @@
-"""The nouns of what people look at: the catalogue's listing, ages, the timeline, and refreshes that were asked for.
+"""Read models of the listing, ages, the timeline and manual refreshes.
 
-Frozen values as in ``fetcher.domain.model``, apart from it because no refresh needs them.
+Frozen values as in ``fetcher.domain.model``, kept apart because no refresh needs them.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from fetcher.domain.model import Source
 
 
 class PackageState(StrEnum):
-    """How one package stands; of several that would be true, the first in this order is told."""
+    """State of one package. If several apply, the first in this order counts."""
 
     RETIRED = "retired"
-    """On an editor's word it is fetched no more."""
+    """Retired by an editor and no longer fetched."""
     GONE = "gone"
     """A source has been missing for days: see ``fetcher.domain.scheduling.is_gone``."""
     FAILING = "failing"
     UNSUPPORTED = "unsupported"
-    """It states an address that is not fetched, or none at all."""
+    """Its address is not supported, or it has none."""
     STALE = "stale"
     FRESH = "fresh"
 
 
 class Column(StrEnum):
-    """What a listing can be sorted by, named as in the documents."""
+    """Columns to sort a listing by, named as in the documents."""
 
     ID = "id"
     SLUG = "slug"
@@ -45,10 +45,10 @@ class Column(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Which packages, in which order, and which stretch of them."""
+    """A query for a listing: filters, order and page."""
 
     search: str = ""
-    """Words that the slug, the title, the description or the repository's address contains; case does not matter."""
+    """Words to find in the slug, title, description or repository address, ignoring case."""
     state: PackageState | None = None
     sort: Column = Column.SLUG
     descending: bool = False
@@ -58,7 +58,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class ListedPackage:
-    """One line of a listing."""
+    """One row of a listing."""
 
     id: int
     slug: str
@@ -73,29 +73,29 @@ class ListedPackage:
 
 
 class Counted(StrEnum):
-    """How well a number of packages is known, in the words before it."""
+    """Accuracy of a package count, as the words before the number."""
 
     EXACT = ""
     ABOUT = "about"
-    """The database's own estimate."""
+    """The database's estimate."""
     MORE = "more than"
-    """Counting was ended there."""
+    """Counting stopped at this number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A stretch of a listing, and how many packages there are in all of it."""
+    """A page of a listing, and the number of packages in the complete listing."""
 
     count: int
     rows: tuple[ListedPackage, ...]
     more: bool = False
-    """There are packages after this stretch."""
+    """There are packages after this page."""
     counted: Counted = Counted.EXACT
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A turn in what one source of a package answers: another outcome than before, or another value."""
+    """A change in one source's responses: another outcome than before, or another value."""
 
     source: Source
     at: datetime
@@ -105,7 +105,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventCount:
-    """How many events a stretch of time saw: changes that were answered, and failures."""
+    """Events in a time range: changes in responses, and failures."""
 
     start: datetime
     changes: int
@@ -114,7 +114,7 @@ class EventCount:
 
 @dataclass(frozen=True, slots=True)
 class RequestCount:
-    """How many requests a stretch of time saw: those that were answered, and those refused or never answered."""
+    """Requests in a time range: those with a response, and those refused or without one."""
 
     start: datetime
     answered: int
@@ -122,14 +122,14 @@ class RequestCount:
 
 
 class RequestState(StrEnum):
-    """How far a refresh that was asked for is."""
+    """Progress of a manual refresh."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
-    """It ran to its end and at least one source answered; those that did not are told."""
+    """It ran to its end, and at least one source responded. Failed sources are listed."""
     FAILED = "failed"
-    """Nothing answered, or it never ran."""
+    """No source responded, or it never ran."""
 
     @property
     def is_open(self) -> bool:
@@ -150,7 +150,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class SourceFailure:
-    """A source that did not answer a refresh, and why."""
+    """A source that failed in a refresh, and the reason."""
 
     source: Source
     outcome: str
@@ -159,19 +159,19 @@ class SourceFailure:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a refresh that was asked for came to."""
+    """The result of a manual refresh."""
 
     request_id: str
     state: RequestState
     changes: tuple[Change, ...] = ()
     failures: tuple[SourceFailure, ...] = ()
     reason: str | None = None
-    """Why it failed as a whole."""
+    """Reason why all of it failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshRequest:
-    """A refresh of one package that a person asked for. A package has at most one that is open."""
+    """A manual refresh of one package. A package has at most one open request."""
 
     id: str
     package_id: int
@@ -187,7 +187,7 @@ class RefreshRequest:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What came of asking for a refresh: one of its own, or that of somebody who asked just before."""
+    """The result of requesting a refresh: a new request, or one that a user requested just before."""
 
     request: RefreshRequest
     joined: bool
@@ -195,16 +195,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long requests are waited for. A worker's tasks are ended after 150 seconds, so ``run`` is beyond that."""
+    """Time limits of a manual refresh. A worker's tasks end after 150 seconds, so ``run`` is longer."""
 
     join: timedelta = timedelta(seconds=5)
-    """Who asks again this soon gets the refresh that was asked for, even if it is done."""
+    """A repeated request within this time returns the earlier one, even if it is done."""
     resend: timedelta = timedelta(minutes=1)
-    """One that nobody took is sent again this often …"""
+    """Interval after which a request that no worker took is sent again."""
     wait: timedelta = timedelta(minutes=10)
-    """… and has failed when nobody took it for this long."""
+    """Time after which a request that no worker took has failed."""
     run: timedelta = timedelta(minutes=3)
-    """One that runs for longer was lost with its worker."""
+    """Time after which a running request counts as lost with its worker."""
 
 
 PATIENCE = Patience()

@@ -1,4 +1,4 @@
-"""Send upstream requests within the quota: reserve, send, parse, settle.
+"""The gateway for upstream requests within the quota: reserve, send, parse, settle.
 
 Every outgoing request of a refresh goes through this class.
 """
@@ -35,7 +35,7 @@ from fetcher.quota import Pause, PauseCause, Quota, QuotaRequest, Reservation, U
 R = TypeVar("R")
 
 MAX_REDIRECTS = 3
-"""Redirects followed for one request; each is a request of its own and reserved as such."""
+"""Redirects followed for one request. Each is a request of its own and reserved as such."""
 
 SHORT_WAIT = timedelta(seconds=3)
 """Longest wait for an in-flight slot. Manual and continuation requests may wait this long for quota as well. Longer
@@ -58,7 +58,7 @@ ReadMeta = Callable[[Response], ResponseMeta]
 
 @contextmanager
 def deadline(at: datetime) -> Iterator[None]:
-    """Begin no request after ``at`` within this context: the rest is deferred, as due as it was."""
+    """Begin no request after ``at`` within this context. The rest is deferred with its due time unchanged."""
     token = _deadline.set(at)
     try:
         yield
@@ -67,12 +67,12 @@ def deadline(at: datetime) -> Iterator[None]:
 
 
 class Gateway:
-    """Sends requests within the quota.
+    """A client that sends requests within the quota.
 
-    ``patience`` is how long a request may wait for quota: not at all in a task, longer where a user is waiting. Beyond
-    it the request is ``Deferred``. A manual request may always wait a moment, and so may the ``continuation`` of a
-    response whose first part would otherwise be requested again. Any request may wait for an in-flight slot, which the
-    next response frees. Background requests of a route whose circuit is open fail without being sent.
+    ``patience`` is the longest wait for quota: zero in a task, longer where a user is waiting. A request that would
+    wait longer is ``Deferred``. A manual request may always wait ``SHORT_WAIT``. So may the ``continuation`` of a
+    response, because its first part would otherwise be requested again. Any request may wait for an in-flight slot,
+    which the next response frees. Background requests of a route whose circuit is open fail without being sent.
     """
 
     def __init__(  # noqa: PLR0913  (each collaborator by its name)
@@ -101,7 +101,7 @@ class Gateway:
         self._observer = observer
         self._latency: dict[str, float] = {}
         self._turns: defaultdict[tuple[Resource, Purpose], asyncio.Lock] = defaultdict(asyncio.Lock)
-        """One reservation at a time of a kind: eight that wait for the same slot would try eight times."""
+        """Locks by kind of reservation. Without them, eight requests that wait for one slot would try eight times."""
 
     def identity(self, upstream: Upstream) -> str:
         """Return the identity whose quota requests to ``upstream`` spend."""
@@ -110,9 +110,9 @@ class Gateway:
     async def send(
         self, request: Request, purpose: Purpose, read: Callable[[Answer], R], *, continuation: bool = False
     ) -> R | Deferred | Malformed:
-        """Return what ``read`` makes of the response.
+        """Return the result of ``read`` for the response.
 
-        Redirects within the same origin are followed, and a broken connection is tried once more.
+        Redirects within the same origin are followed, and a broken connection is retried once.
         """
         redirects, resends = MAX_REDIRECTS, 1
         while True:
@@ -145,7 +145,7 @@ class Gateway:
         feed: Callable[[bytes], None],
         read: Callable[[Answer], R],
     ) -> R | Deferred:
-        """Send as ``send`` does, with the body of a good response fed piece by piece; no redirect is followed."""
+        """Send like ``send``, feeding the body of a good response in pieces. Redirects are not followed."""
         reservation = await self._reserve(request, purpose)
         if isinstance(reservation, Deferred):
             return reservation
@@ -155,7 +155,7 @@ class Gateway:
     async def _reserve(
         self, request: Request, purpose: Purpose, *, continuation: bool = False
     ) -> Reservation | Deferred:
-        """Return a reservation, waiting for it as long as the request may wait."""
+        """Return a reservation, or ``Deferred`` if it would take longer than the request may wait."""
         at = _deadline.get()
         if at is not None and not continuation and self._clock.now() >= at:
             return Deferred(self._clock.now(), "its batch has had its time")
@@ -182,7 +182,7 @@ class Gateway:
     async def _settle(
         self, reservation: Reservation, request: Request, answer: Answer, read: Callable[[Answer], R]
     ) -> R:
-        """Read ``answer``, and settle the reservation by what the request has cost."""
+        """Read ``answer`` and settle the reservation with the request's cost."""
         meta = self._meta(request, answer)
         outcome = with_request_id(read(answer), meta.request_id)
         self._observer.responded(request, answer, outcome)
@@ -203,7 +203,7 @@ class Gateway:
         return read(answer) if read is not None and isinstance(answer, Response) else NO_META
 
     def _pause(self, outcome: object) -> Pause | None:
-        """Return the pause that an outcome demands of all requests with the same identity."""
+        """Return the pause that an outcome requires for all requests with the same identity."""
         if isinstance(outcome, Throttled):
             exhausted = outcome.retry_after is None and outcome.reset_at is not None
             cause = PauseCause.QUOTA if exhausted else PauseCause.LIMIT
@@ -214,7 +214,7 @@ class Gateway:
 
 
 def _points(request: Request, answer: Answer) -> int:
-    """Return what a request costs of the primary quota: nothing for a 304, or where none reached the upstream."""
+    """Return a request's cost in points: zero for a 304, or if no request reached the upstream."""
     if isinstance(answer, NoAnswer):
         return 0 if answer.fault in _NEVER_SENT else request.points
     return 0 if answer.status == 304 else request.points

@@ -1,4 +1,4 @@
-"""A request to build, a response to read: the only shapes that pass between the pure core and the transport."""
+"""Request and response messages, which pass between the pure core and the transport."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fetcher.domain.model import ReportedQuota, Upstream
 
 
 class Resource(StrEnum):
-    """A bucket of quota: GitHub counts REST ("core") and GraphQL apart; PyPI counts nothing but asks for courtesy."""
+    """A quota bucket. GitHub counts REST ("core") and GraphQL apart; PyPI has no quota but expects restraint."""
 
     CORE = "core"
     GRAPHQL = "graphql"
@@ -20,7 +20,7 @@ class Resource(StrEnum):
 
 
 class Route(StrEnum):
-    """The kind of a request: what logs, metrics and expectations group by; a closed set."""
+    """The kind of a request, by which logs, metrics and latency estimates are grouped. A closed set."""
 
     STATISTICS = "statistics"
     VIEWER = "viewer"
@@ -39,7 +39,7 @@ class Route(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, complete but for the credential, which the transport adds for its upstream."""
+    """One HTTP request without the credential, which the transport adds for its upstream."""
 
     upstream: Upstream
     resource: Resource
@@ -51,24 +51,24 @@ class Request:
     max_bytes: int = 8 * 1024 * 1024
     points: int = 1
     timeout: float | None = None
-    """Seconds for the whole exchange; ``None``: the transport's own."""
+    """Seconds for the complete exchange; ``None`` selects the transport's default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer. Header names are lower case. ``seconds`` is the time from sending to the last byte."""
+    """One response. Header names are lower case. ``seconds`` is the time from sending to the last byte."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     seconds: float = 0.0
     attempts: int = 1
-    """How many requests it took: what a transport repeats is spent, too."""
+    """Number of requests sent, including those the transport repeated, which cost quota as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseMeta:
-    """What an upstream's headers say beside the response: its quota, and its own id of the exchange."""
+    """The quota and the request id from an upstream's headers."""
 
     quota: ReportedQuota | None = None
     request_id: str | None = None
@@ -78,7 +78,7 @@ NO_META = ResponseMeta()
 
 
 class Fault(StrEnum):
-    """Why there is no answer."""
+    """The reason for a missing response."""
 
     UNREACHABLE = "unreachable"
     TIMED_OUT = "timed_out"
@@ -86,12 +86,12 @@ class Fault(StrEnum):
     TOO_LARGE = "too_large"
     FORBIDDEN_HOST = "forbidden_host"
     NO_CREDENTIAL = "no_credential"
-    """The upstream gives us none to ask with: an App that is not accepted. Nothing was sent."""
+    """The upstream issues no credential, because it does not accept the App. Nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """The request brought no complete answer; ``reason`` is one line without a secret."""
+    """A request without a complete response. ``reason`` is one line without a secret."""
 
     fault: Fault
     reason: str
@@ -103,7 +103,7 @@ Answer: TypeAlias = Response | NoAnswer
 
 
 class Origin(NamedTuple):
-    """Where an address leads: who is trusted with a request is decided by this, never by the address's text."""
+    """The origin of an address. Trust is decided by it, never by the address's text."""
 
     scheme: str
     host: str
@@ -111,7 +111,7 @@ class Origin(NamedTuple):
 
 
 def origin(url: str) -> Origin | None:
-    """The origin of ``url``, its port by default that of the scheme; ``None`` where it is no address."""
+    """Return the origin of ``url``, with the scheme's default port, or ``None`` if it is not an address."""
     try:
         parts = urlsplit(url)
         port = parts.port

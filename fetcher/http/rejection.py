@@ -1,4 +1,4 @@
-"""The log line of a rejected credential: an operator has to act on it."""
+"""The log entry for a rejected credential, which an operator has to replace."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ log = structlog.get_logger(__name__)
 
 
 def log_rejected(reason: str | None, request_id: str | None, **details: object) -> None:
-    """Log that the credential was rejected, once for a batch, with the remedy."""
+    """Log that the credential was rejected, with the remedy. Call it once for a batch."""
     log.error(
         "credential rejected",
         reason=reason,

@@ -1,8 +1,8 @@
-"""HTTP by httpx: the one place that opens connections, and the one with tenacity.
+"""The HTTP transport (httpx). Only this module opens connections and uses tenacity.
 
-Only failures to *connect* are repeated here, for they never reached the upstream and so cost no quota; whatever may
-have been received is for the conductor to ask again, under a new reservation. Redirects are never followed here, and
-only the configured origins are ever contacted, so that no address from a document or an answer is.
+Only failures to *connect* are retried here, because they never reached the upstream and cost no quota. Any other retry
+is left to the gateway, under a new reservation. Redirects are never followed here, and only the configured origins are
+contacted, never an address from a document or a response.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from fetcher.domain.model import Upstream
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response, origin
 
 IN_FLIGHT = 16
-"""Requests at once of one client. httpx 0.28 falls off a cliff above 20 (encode/httpx#3215)."""
+"""Concurrent requests of one client. httpx 0.28 slows down sharply above 20 (encode/httpx#3215)."""
 
 WHOLE_EXCHANGE = 30.0
-"""Seconds for one request and its answer, to the last byte."""
+"""Seconds for one request and its response, to the last byte."""
 
 _CONNECT_ATTEMPTS = 3
 
 
 class Credential(Protocol):
-    """Who asks GitHub. ``header`` may have to fetch a fresh token first."""
+    """The credential of GitHub requests. ``header`` may have to fetch a fresh token first."""
 
     async def header(self) -> str | None:
-        """The value of ``Authorization``, or ``None`` to ask without."""
+        """Return the value of ``Authorization``, or ``None`` for an anonymous request."""
         ...
 
 
 class HttpTransport:
-    """One client, kept open over many requests; made inside the event loop that uses it."""
+    """One client, kept open over many requests and created in the event loop that uses it."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class HttpTransport:
         await self._client.aclose()
 
     async def send(self, request: Request) -> Answer:
-        """See ``fetcher.ports.Transport``."""
+        """Send as ``fetcher.ports.Transport`` specifies."""
         body = bytearray()
         answer = await self.stream(request, body.extend)
         if isinstance(answer, NoAnswer):
@@ -81,7 +81,7 @@ class HttpTransport:
         return Response(answer.status, answer.headers, whole, answer.seconds, answer.attempts)
 
     async def stream(self, request: Request, feed: Callable[[bytes], None]) -> Answer:
-        """See ``fetcher.ports.Transport``."""
+        """Stream as ``fetcher.ports.Transport`` specifies."""
         asked = origin(request.url)
         if asked is None or asked not in self._origins:
             return NoAnswer(Fault.FORBIDDEN_HOST, f"{asked.host if asked else 'this'} is not among the upstreams")

@@ -1,6 +1,6 @@
-"""What is counted: declared once, tallied in each worker process, kept in Redis for all of them.
+"""Metrics of the workers: declared once, counted in each process, added up in Redis.
 
-Why so, and not prometheus_client's own counters: ``docs/metrics.md``.
+``docs/metrics.md`` explains why prometheus_client's own counters are not used.
 """
 
 from __future__ import annotations

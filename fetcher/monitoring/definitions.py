@@ -1,4 +1,4 @@
-"""Every figure that workers add up, with its labels. Each label has a closed set of values: series cannot multiply."""
+"""Definitions of all metrics that workers count. Each label has a closed set of values, so series are bounded."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from fetcher.domain.model import OutcomeKind, Purpose, Source, Upstream
 from fetcher.http.messages import Fault, Resource, Route
 
 OTHER: Final = "other"
-"""What a value that no label knows is counted as."""
+"""Label value that replaces every undeclared value."""
 
 
 class PauseCause(StrEnum):
-    """Why an upstream is left alone for a while."""
+    """Cause of a pause in which an upstream is sent no requests."""
 
     QUOTA = "quota"
-    """The primary quota is used up: until its reset."""
+    """The primary quota is used up; the pause ends at its reset."""
     TOLD = "told"
-    """It named the pause itself (``retry-after``)."""
+    """The upstream named the end of the pause (``retry-after``)."""
     UNTOLD = "untold"
-    """It refused the pace without saying for how long."""
+    """The upstream throttled the request without naming the end of the pause."""
     REJECTED = "rejected"
-    """It does not accept the credential."""
+    """The upstream rejected the credential."""
 
 
 class TaskEnd(StrEnum):
@@ -52,14 +52,14 @@ STATUSES = tuple(
         *(500, 502, 503, 504),
     )
 )
-"""What GitHub and package indexes are known to answer; any other status is counted as ``other``."""
+"""Status codes expected from GitHub and package indexes; other codes are counted as ``other``."""
 
 CLASSES = ("2xx", "3xx", "4xx", "5xx", "none")
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label and all the values that it can have, beside ``other``."""
+    """A label and all its values, except ``other``."""
 
     name: str
     values: frozenset[str]
@@ -87,7 +87,7 @@ END = _label("end", TaskEnd)
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A sum that only grows; ``name`` is without Prometheus's ``_total``."""
+    """A sum that only grows. ``name`` excludes Prometheus's suffix ``_total``."""
 
     name: str
     help: str
@@ -96,7 +96,7 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How often a figure came to how much; ``bounds`` are the buckets' upper ends, without the last, infinite one."""
+    """A distribution of observed values. ``bounds`` are the buckets' upper bounds, without ``+Inf``."""
 
     name: str
     help: str
@@ -106,7 +106,7 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """The value that any worker saw last; ``name`` ends with its unit."""
+    """The last value set by any worker; ``name`` ends with its unit."""
 
     name: str
     help: str
@@ -120,39 +120,39 @@ _TASK_SECONDS = (0.05, 0.25, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 REQUESTS = Counter(
     "fetcher_requests",
-    "Requests sent, by what came back: the status, or why nothing did.",
+    "Requests sent, by status code or transport error.",
     (UPSTREAM, ROUTE, STATUS),
 )
 REQUEST_SECONDS = Histogram(
     "fetcher_request_duration_seconds",
-    "Time from sending a request to the last byte of its answer.",
+    "Time from sending a request to the last byte of its response.",
     (UPSTREAM, ROUTE, CLASS),
     _REQUEST_SECONDS,
 )
 PAUSES = Counter(
     "fetcher_pauses",
-    "Answers that told everybody who shares the quota to be silent for a while.",
+    "Responses that paused all requests of the shared quota, by cause.",
     (RESOURCE, CAUSE),
 )
 REFRESHES = Counter(
     "fetcher_refreshes",
-    "Sources of packages that were asked, confirmed or put off for want of quota, by what it came to.",
+    "Sources of packages fetched, confirmed without a request, or deferred for quota, by outcome.",
     (SOURCE, OUTCOME),
 )
 BATCH_PACKAGES = Histogram(
     "fetcher_batch_packages",
-    "Packages that one batch refreshed.",
+    "Packages refreshed by one batch.",
     (PURPOSE,),
     (1, 2, 5, 10, 25, 50, 75, 100),
 )
 TASK_SECONDS = Histogram(
     "fetcher_task_duration_seconds",
-    "Time that a worker spent on a task.",
+    "Run time of a task.",
     (TASK,),
     _TASK_SECONDS,
 )
-TASK_ENDS = Counter("fetcher_tasks", "Tasks that ended, by how.", (TASK, END))
-LEASES_EXPIRED = Counter("fetcher_leases_expired", "Leases that their holder never ended, and that were taken back.")
+TASK_ENDS = Counter("fetcher_tasks", "Tasks completed, by result.", (TASK, END))
+LEASES_EXPIRED = Counter("fetcher_leases_expired", "Leases that expired because their worker did not release them.")
 DEPRECATED_RESPONSES = Counter(
     "fetcher_deprecated_responses",
     "Responses of GitHub that announced the end of its API version (Deprecation or Sunset).",
@@ -160,7 +160,7 @@ DEPRECATED_RESPONSES = Counter(
 )
 SUNSET = Gauge(
     "fetcher_sunset_timestamp_seconds",
-    "When GitHub stops serving the API version, by the last Sunset header.",
+    "Unix time at which GitHub stops serving the API version, by the last Sunset header.",
     (ROUTE,),
 )
 

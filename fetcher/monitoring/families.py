@@ -1,4 +1,4 @@
-"""What workers have added up, as families of prometheus_client. Every metric is there, if only with its help."""
+"""Workers' metrics as families of prometheus_client. An unused metric is exposed with its help only."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from fetcher.monitoring.recorder import INFINITE, SUM, bound_name, read_field
 Labels = tuple[str, ...]
 
 MOST_ZEROS: Final = 64
-"""A counter of no more series than these is told from zero on."""
+"""Largest number of series for which a counter is exposed at zero before its first increment."""
 
 
 def families(counters: Mapping[str, float]) -> Iterator[Metric]:
-    """One family for each declared metric; fields that no metric of this version knows are left out."""
+    """Yield one family for each declared metric; skip fields of unknown metrics."""
     for metric in COUNTED:
         own = [(*read, amount) for field, amount in counters.items() if (read := read_field(metric, field)) is not None]
         match metric:
@@ -45,7 +45,7 @@ def _counter(metric: Counter, fields: Iterable[tuple[Labels, str, float]]) -> Me
 
 
 def _gauge(metric: Gauge, fields: Iterable[tuple[Labels, str, float]]) -> Metric:
-    """Expose the stored values alone: a gauge that no worker has set has no series."""
+    """Build a family of the stored values only: an unset gauge has no series."""
     family = GaugeMetricFamily(metric.name, metric.help, labels=[label.name for label in metric.labels])
     for labels, _, value in sorted(fields):
         family.add_metric(labels, value)
@@ -53,7 +53,7 @@ def _gauge(metric: Gauge, fields: Iterable[tuple[Labels, str, float]]) -> Metric
 
 
 def _known(metric: Counter) -> Iterable[Labels]:
-    """Series that are told before anything happened: what first appears at 1 has, to Prometheus, not grown at all."""
+    """Return the label values exposed at zero. Prometheus sees no increase in a series that first appears at 1."""
     if prod(len(label.values) for label in metric.labels) > MOST_ZEROS:
         return ()
     return product(*(sorted(label.values) for label in metric.labels))
@@ -74,7 +74,7 @@ def _histogram(metric: Histogram, fields: Iterable[tuple[Labels, str, float]]) -
 
 
 def _place(metric: Histogram, bound: str) -> int:
-    """The bucket that counts under ``bound`` are in; one of an older version goes to the next that there still is."""
+    """Return the bucket's index for ``bound``; a bound of an older version maps to the next one still declared."""
     return len(metric.bounds) if bound == INFINITE else bisect_left(metric.bounds, float(bound))
 
 

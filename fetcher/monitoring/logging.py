@@ -1,4 +1,4 @@
-"""Structured logs by structlog: colours on a terminal, one JSON object a line elsewhere, always on stderr."""
+"""Structured logs by structlog, always on stderr: colours on a terminal, otherwise one JSON object a line."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _QUIET = (
     "kombu",
     "urllib3",
 )
-"""Loggers that tell every request, message or tick at INFO; an operator sleeps better with their warnings only."""
+"""Loggers limited to warnings, because they log every request, message or tick at INFO."""
 
 
 def configure_logging(level: str) -> None:
-    """Send structlog's and the standard library's records through one formatter."""
+    """Format structlog's and the standard library's records alike, from ``level`` on."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -39,7 +39,7 @@ def configure_logging(level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    # structlog's own choice for a terminal prints every local variable, and a token may be one of them.
+    # structlog's default traceback on a terminal prints local variables, which may hold a token.
     rendering: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if sys.stderr.isatty()

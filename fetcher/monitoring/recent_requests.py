@@ -1,4 +1,4 @@
-"""Requests of the last hour in slots of two minutes: the page's chart, where no Prometheus keeps the past."""
+"""Requests of the last hour in slots of two minutes, for the page's chart on installations without Prometheus."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SLOT, SLOTS = timedelta(minutes=2), 30
 _KEPT: Final = (SLOTS + 1) * SLOT
 _ANSWERED, _FAILED = "answered", "failed"
 _GOOD = ("2", "3")
-"""How the statuses begin that say what was asked for; a fault's name begins with a letter."""
+"""First digits of statuses that count as success. Transport errors are recorded by name."""
 
 
 def add_lately(pipe: Pipeline, amounts: Mapping[str, float], now: float) -> None:
-    """Count the requests among ``amounts``, fields of a tally, into the slot of ``now``."""
+    """Count the requests among ``amounts``, fields of a tally, in the slot of ``now``."""
     counts: dict[str, int] = defaultdict(int)
     for field, amount in amounts.items():
         if found := read_field(REQUESTS, field):
@@ -38,7 +38,7 @@ def add_lately(pipe: Pipeline, amounts: Mapping[str, float], now: float) -> None
 
 
 def read_lately(client: Redis, now: datetime) -> list[RequestCount]:
-    """The last hour's slots, oldest first; raises ``RedisError`` if Redis does not answer."""
+    """Return the last hour's slots, oldest first; raise ``RedisError`` if Redis does not respond."""
     last = int(now.timestamp() // SLOT.total_seconds())
     slots = range(last - SLOTS + 1, last + 1)
     with client.pipeline(transaction=False) as pipe:
@@ -46,7 +46,7 @@ def read_lately(client: Redis, now: datetime) -> list[RequestCount]:
             pipe.hmget(_key(slot), (_ANSWERED, _FAILED))
         stored = pipe.execute()
     if len(stored) != SLOTS:
-        raise RedisError("not every slot was answered")
+        raise RedisError("the response lacks some slots")
     return [
         RequestCount(datetime.fromtimestamp(slot * SLOT.total_seconds(), UTC), int(answered or 0), int(failed or 0))
         for slot, (answered, failed) in zip(slots, stored, strict=True)

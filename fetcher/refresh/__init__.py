@@ -1,1 +1,1 @@
-"""The conductor: reserve, send, read, record, settle; one module for each kind of question."""
+"""The refresh: reserve, send, read, record, settle."""

@@ -1,4 +1,4 @@
-"""What refreshing one package would cost now, by the rules that decide what is requested. Pure."""
+"""The cost of refreshing one package now, by the rules that choose its requests. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fetcher.upstreams.github.change_detection import needs_list, to_request
 from fetcher.upstreams.pypi.projects import is_status_due
 
 _PAGE = 100
-"""Contributors a page."""
+"""Contributors per page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Requests that these sources take."""
+    """Number of requests for these sources."""
 
     sources: tuple[Source, ...]
     requests: int
@@ -25,7 +25,7 @@ class Cost:
 
 
 def costs(target: Target, now: datetime, cadence: Cadence, *, anonymous: bool) -> list[Cost]:
-    """Return what a refresh of all sources would request now, assuming the usual answers."""
+    """Return the requests of a refresh of all sources now, assuming the usual responses."""
     found = []
     if target.repo is not None and Source.GITHUB in target.claimed:
         found.append(_statistics(anonymous=anonymous))
@@ -42,7 +42,7 @@ def _statistics(*, anonymous: bool) -> Cost:
 
 
 def _details(target: Target, now: datetime, *, anonymous: bool) -> list[Cost]:
-    """Return what is open at the known head, and what a new head would cost."""
+    """Return the open requests at the known head, and the cost of a new head."""
     due = tuple(source for source in DETAIL_SOURCES if to_request(target, source, now))
     pages = max(math.ceil(len(target.contributors.people) / _PAGE), 1) if target.contributors is not None else 1
     if anonymous:

@@ -1,4 +1,4 @@
-"""When what is due will have been asked: from the pace of late, and from what the quota allows. Pure."""
+"""Forecast of the end of due work, from the recent rate and the quota. Pure."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from fetcher.quota import QuotaStatus
 from fetcher.refresh.dispatch import lanes_for
 
 PACE_WINDOWS = (timedelta(minutes=2), timedelta(minutes=10))
-"""The pace is the better of these: what has just begun is as fast as of late, what comes in gusts as on the whole."""
+"""Windows of the rate; the higher rate counts. The first reacts to a fresh start, the second smooths bursts."""
 
 QUOTA_WINDOW = timedelta(hours=1)
-"""GitHub gives a quota anew so often."""
+"""Time after which GitHub renews a quota."""
 
 IN_SIGHT = timedelta(days=7)
-"""An end that is farther away is not told."""
+"""Forecasts beyond this are not reported."""
 
 _FIRST_LOOK, _LONGER = timedelta(minutes=1), 1.1
-"""When the end is looked for: first, and how many times later each time."""
+"""Times at which the end is searched: the first, and the factor between two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """How many packages a quota still serves, until when, and how many in each window from then on."""
+    """A quota's remaining packages, their time limit, and the packages of each window from then on."""
 
     left: float
     reset_at: datetime
@@ -35,7 +35,7 @@ class Supply:
     window: timedelta = QUOTA_WINDOW
 
     def serves(self, pace: float, now: datetime, span: timedelta) -> float:
-        """How many packages are served at ``pace`` (a second) within ``span`` from ``now`` on."""
+        """Return the number of packages served at ``pace`` (per second) within ``span`` from ``now`` on."""
         first = min(max(self.reset_at - now, timedelta(0)), span)
         windows, rest = divmod(span - first, self.window)
         served = min(pace * first.total_seconds(), self.left) if first else 0.0
@@ -45,20 +45,20 @@ class Supply:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How one source's pass goes on."""
+    """The forecast of one source's pass."""
 
     pace: float
-    """Answers a second in the last minutes."""
+    """Responses per second in the last minutes."""
     keeps_up: bool
-    """What is due waits for minutes at most."""
+    """Due packages wait for minutes at most."""
     done_at: datetime | None
-    """When nothing will be due any more; ``None`` where it keeps up, stands still, or no end is in sight."""
+    """Time at which nothing is due; ``None`` if the pass keeps up, stands still, or ends beyond ``IN_SIGHT``."""
 
 
 def forecast(
     one: SourceFigures, measured_at: datetime, now: datetime, interval: timedelta, supply: Supply | None
 ) -> Forecast:
-    """What becomes of what is due, and of what will be until then."""
+    """Return the forecast for due packages, including those that become due until then."""
     windows = [min(window, interval / 8) for window in PACE_WINDOWS]
     pace = max(one.pace(measured_at, window) for window in windows)
     due = one.due_by(now)
@@ -74,7 +74,7 @@ def forecast(
 
 
 def supply_for(source: Source, statuses: Sequence[QuotaStatus], window_scale: float = 1.0) -> Supply | None:
-    """What serves ``source``, as the ledger stands; ``None`` where no limit is known."""
+    """Return the quota that serves ``source``, or ``None`` if no limit is known."""
     known = {one.resource: one for one in statuses if one.limit is not None and one.reset_at is not None}
     if source is Source.PYPI:
         return None

@@ -1,4 +1,4 @@
-"""What a batch came to, and the lines that the log gets of it: one a batch, one a failure."""
+"""The result of a batch, and its log entries: one for the batch and one for each failure."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from fetcher.http.rejection import log_rejected
 log = structlog.get_logger(__name__)
 
 MADE_TO_WAIT = (OutcomeKind.THROTTLED, OutcomeKind.NOT_READY)
-"""Outcomes that are no failure of the source: it is requested again by itself."""
+"""Outcomes that are not failures of the source, because it is requested again automatically."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a claim came to: how many records by source and outcome, what went wrong, and what follows."""
+    """The result of a claim: records by source and outcome, failures, and packages that became due."""
 
     records: tuple[Record, ...] = ()
     lost: int = 0
-    """Packages whose lease was gone when the work was to begin: somebody else has them."""
+    """Packages whose lease was lost before the work began, so that another worker has them."""
 
     @property
     def moved(self) -> tuple[int, ...]:
-        """Packages whose contributors or commits became due by this."""
+        """Packages whose contributors or commits became due through this batch."""
         return tuple(sorted({r.package_id for r in self.records if isinstance(r, MadeDue)}))
 
     @property
     def failed(self) -> tuple[Observed, ...]:
-        """Records of sources that were requested and did not answer as they should."""
+        """Records of sources that were requested and failed."""
         observed = (record for record in self.records if isinstance(record, Observed) and not record.answered)
         return tuple(record for record in observed if record.outcome not in MADE_TO_WAIT)
 
     @property
     def waiting(self) -> int:
-        """How many sources have to wait for quota, or for figures that the upstream is computing."""
+        """Number of sources that wait for quota, or for data that the upstream is computing."""
         observed = (record.outcome for record in self.records if isinstance(record, Observed))
         deferrals = sum(isinstance(record, Deferral) for record in self.records)
         return deferrals + sum(outcome in MADE_TO_WAIT for outcome in observed)
 
 
 def tell(claim: Claim, purpose: Purpose, targets: Sequence[Target], report: Report, took: timedelta) -> None:
-    """One line for the batch and one for each failure: a warning while it is news, and no more than a note afterwards.
+    """Log the batch and each failure: as a warning the first time, as information afterwards.
 
-    A credential that is not accepted is one error, however many packages were in the batch.
+    A rejected credential is one error, for any number of packages in the batch.
     """
     log.info(
         "batch",

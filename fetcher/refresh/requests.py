@@ -1,4 +1,4 @@
-"""A refresh that a person asked for: carried out, and what it changed held against what was there before."""
+"""Manual refreshes: their execution, and the comparison of the documents before and after."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fetcher.ports import Clock, Store
 from fetcher.refresh.report import Report
 
 UNTOLD = frozenset({"last_fetched"})
-"""What every refresh moves is no news."""
+"""Fields that every refresh changes, and that are not reported."""
 
-NOTHING_TO_ASK = "nothing was asked: the package is retired, or states no address that is fetched"
+NOTHING_TO_ASK = "nothing was requested: the package is retired or has no supported address"
 NO_ANSWER = "no source answered"
 
 
 class Refreshing(Protocol):
-    """What carries a refresh out: ``fetcher.refresh.service.RefreshService``."""
+    """A service that refreshes packages: ``fetcher.refresh.service.RefreshService``."""
 
     async def refresh_packages(
         self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose
@@ -30,7 +30,7 @@ class Refreshing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AskedRefreshes:
-    """Carries out requests. Documents are compared as they are printed, so that what is told is what is published."""
+    """An executor of requests. It compares documents as printed, because those are published."""
 
     store: Store
     conductor: Refreshing
@@ -38,7 +38,7 @@ class AskedRefreshes:
     zone: tzinfo
 
     async def carry_out(self, request_ids: Sequence[str]) -> None:
-        """Refresh the packages of those requests that nobody has begun yet, and write what came of each."""
+        """Refresh the packages of requests that no worker has started, and store each result."""
         started = self.store.start_requests(request_ids, self.clock.now())
         if not started:
             return
@@ -64,7 +64,7 @@ class AskedRefreshes:
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
-    """The fields of two documents of one package that differ, in the documents' order."""
+    """Return the fields that differ between two documents of a package, in the documents' order."""
     return tuple(
         Change(name, before.get(name), value)
         for name, value in after.items()
@@ -73,7 +73,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
 
 
 def ending(request: RefreshRequest, records: Sequence[Record], changed: tuple[Change, ...]) -> Ending:
-    """What ``records`` make of ``request``: done if any source answered."""
+    """Return the result of ``request``: done if any source responded."""
     own = [record for record in records if record.package_id == request.package_id]
     failures = tuple(failure for record in own if (failure := _failure(record)) is not None)
     if any(isinstance(record, Observed) and record.answered for record in own):
@@ -83,7 +83,7 @@ def ending(request: RefreshRequest, records: Sequence[Record], changed: tuple[Ch
 
 
 def _failure(record: Record) -> SourceFailure | None:
-    """Return why a source did not answer; one that was only made due, or given back as it was, has not failed."""
+    """Return the failure of a source, or ``None`` for one that was only made due or given back."""
     match record:
         case Observed():
             if record.answered:

@@ -1,4 +1,4 @@
-"""The conductor: what was claimed is asked for, read, and recorded in one transaction a batch."""
+"""The refresh service: it requests claimed sources, reads the responses and records each batch in one transaction."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class RefreshService:
-    """Refreshes what is claimed. Everything it needs is handed in; it reads no clock and no environment itself."""
+    """A refresh of claimed packages. All dependencies are arguments; it reads no clock and no environment itself."""
 
     store: Store
     clock: Clock
@@ -43,7 +43,9 @@ class RefreshService:
     observer: Observer = NULL_OBSERVER
 
     async def refresh(self, claim: Claim, purpose: Purpose) -> Report:
-        """Ask for all that ``claim`` holds and record it. Safe to run twice: what was recorded is leased no more."""
+        """Request all sources of ``claim`` and record them. Safe to run twice, because recorded sources are no longer
+        leased.
+        """
         started = self.clock.now()
         targets = self.store.load(claim, details=any(source in DETAIL_SOURCES for source in claim.sources))
         records = await self._records(targets, purpose)
@@ -54,7 +56,7 @@ class RefreshService:
         return report
 
     async def refresh_packages(self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> Report:
-        """Claim these packages now and refresh them, down to what hangs on a moved head."""
+        """Claim these packages now and refresh them, including the sources that depend on a moved head."""
         reports = [await self._claimed(package_ids, [s for s in sources if s not in DETAIL_SOURCES], purpose)]
         details = [source for source in sources if source in DETAIL_SOURCES]
         if details:
@@ -68,7 +70,7 @@ class RefreshService:
         return await self.refresh(claim, purpose) if claim is not None else Report()
 
     async def _records(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
-        """One list of records, at least one for each claimed source."""
+        """Return records, at least one for each claimed source."""
         repositories = [t for t in targets if Source.GITHUB in t.claimed and t.repo is not None]
         details = [t for t in targets if t.claimed & set(DETAIL_SOURCES)]
         projects = [t for t in targets if Source.PYPI in t.claimed and t.project is not None]
@@ -89,7 +91,7 @@ class RefreshService:
         return records
 
     def _record(self, targets: Sequence[Target], records: Sequence[Record]) -> list[Record]:
-        """Record the batch, and return what was recorded. A value that the database refuses costs no neighbour."""
+        """Record the batch and return the stored records. A value that the database refuses fails one package."""
         try:
             self.store.record(records)
             return list(records)
@@ -108,7 +110,7 @@ class RefreshService:
 
 
 def _wanting(package_ids: Sequence[int], report: Report) -> list[int]:
-    """The packages whose details are to be asked: those that moved, and those whose repository was not asked."""
+    """Return the packages whose details to request: those that moved, and those whose repository was not requested."""
     asked = {r.package_id for r in report.records if r.source in REPOSITORY_SOURCES}
     moved = set(report.moved)
     return [package_id for package_id in package_ids if package_id in moved or package_id not in asked]

@@ -30,7 +30,7 @@ _OPEN = _R.state.in_([state.value for state in OPEN])
 _ATTEMPTS = 3
 """Attempts to insert or join a request. A further attempt is needed if the open request failed in between."""
 
-NOBODY = "no worker took it: `fetcher queues` says who takes from the queue `now`"
+NOBODY = "no worker took it: `fetcher queues` says who takes from the queue `manual`"
 LOST = "the worker that had it ended without a word; ask again"
 
 

@@ -51,7 +51,7 @@ def test_a_pass_over_tls_with_a_password(
         url = f"rediss://:{QUOTED}@127.0.0.1:{port}/0?ssl_ca_certs={certificate.certificate}"
         with stack(tmp_path / "stack", **simulated(simulator), redis_url=url, plan_interval=1) as ours:
             slugs = ours.import_world(simulator.world)
-            ours.worker(queues="background,control,now", concurrency=1)
+            ours.worker(queues="background,maintenance,manual", concurrency=1)
             ours.beat()
             ours.until(lambda: ours.answered(len(slugs)), "every source of every package answers")
             doctor, queues = ours.fetcher("doctor"), ours.fetcher("queues")

@@ -109,7 +109,7 @@ def test_nothing_that_runs_tells_a_secret(
     """Commands, workers and beat, through good answers, bad ones, a revoked token, a lost database and a lost Redis."""
     said: list[str] = []
     with monitored(redis.url) as sent:
-        for name, queues in (("background", "background,control"), ("now", "now")):
+        for name, queues in (("background", "background,maintenance"), ("manual", "manual")):
             options = ("--queues", queues, "--hostname", f"{name}@%h", "--concurrency", "1")
             ours.start(name, "celery", "-A", "tasks", "worker", *options, "--loglevel", "DEBUG")
         ours.start("beat", "celery", "-A", "tasks", "beat", "--loglevel", "DEBUG")
@@ -164,7 +164,7 @@ def test_the_page_and_the_api_tell_no_secret(
     ours.until(lambda: re.search(r"http://\S+/", web.said()) or not web.runs(), "the web process listens")
     address = re.search(r"http://\S+/", web.said())
     assert address is not None, web.said()
-    ours.worker("now", "now", concurrency=1)
+    ours.worker("manual", "manual", concurrency=1)
     told: list[str] = []
     bearer = {"Authorization": f"Bearer {marked.operator}"}
     with httpx.Client(base_url=address[0]) as operator, httpx.Client(base_url=address[0]) as stranger:

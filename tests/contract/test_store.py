@@ -77,7 +77,7 @@ def test_an_expired_lease_can_be_claimed_again(catalogue: Catalogue) -> None:
 
 
 def test_claim_packages_takes_leases_over(catalogue: Catalogue) -> None:
-    """A manual refresh claims packages not due or leased by another worker, in the requested order, without unknown ids."""
+    """A manual refresh claims known packages in the requested order, even if not due or leased by another worker."""
     a, b = catalogue.add("a", "b")
     background = catalogue.claim(Source.GITHUB)
     manual = catalogue.store.claim_packages([b, 4_000, a], REPOSITORY_SOURCES, NOW, LEASE)
@@ -167,7 +167,7 @@ def test_due_ids(catalogue: Catalogue) -> None:
 
 
 def test_figures_say_how_each_source_stands(catalogue: Catalogue) -> None:
-    """Statistics of each source count packages, responses, due, leased and failing, with oldest response and next due time."""
+    """Each source has counts of packages, responses, due, leased and failing, its oldest response and next due time."""
     a, b, c = catalogue.add("a", "b", "c")
     catalogue.answer(a, Source.GITHUB, observed_at=NOW - DAY, due_at=NOW + HOUR)
     catalogue.store.record([failed(b, Source.GITHUB, due_at=NOW + 2 * HOUR)])

@@ -136,7 +136,7 @@ def test_editors_may_swap_slugs(catalogue: Catalogue) -> None:
 def test_bad_entries_are_named_and_the_others_stored(catalogue: Catalogue) -> None:
     """A taken or empty slug, an id out of range, a naive time and non-JSON values are rejected with one line each."""
     imported(catalogue, entry("taken", id=1))
-    naive = datetime(2026, 1, 1)  # noqa: DTZ001  (what this is about)
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001  (under test)
     result = imported(
         catalogue,
         entry("good"),
@@ -205,7 +205,7 @@ def test_made_up_slugs_are_made_unique(catalogue: Catalogue) -> None:
 
 
 def test_another_repository_starts_afresh(catalogue: Catalogue) -> None:
-    """Another repository is due now, without ids, head, revision or validators; displayed values stay until a response."""
+    """Another repository is due now, without ids, head, revision or validators; displayed values stay meanwhile."""
     (a,) = catalogue.add("a", project=True)
     people = Contributors((Contribution("ann", 2),))
     days = CommitDays(NOW.date(), (1, 2))

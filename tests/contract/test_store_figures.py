@@ -252,7 +252,7 @@ def test_figures_are_as_they_were_stored(sliced: Catalogue, engine: Engine) -> N
     assert {name: one for name, one in apart.sources.items() if one.packages} == at_once.sources
 
 
-# --- what it costs ----------------------------------------------------------------------------------------------
+# --- query plans -------------------------------------------------------------------------------------------------
 
 _MANY = 20_000
 _WALKS = re.compile(r"(Seq Scan on|SCAN) (packages|freshness|source_states)\b(?! USING)")

@@ -161,7 +161,7 @@ def test_a_failure_blanks_nothing(catalogue: Catalogue) -> None:
 
 
 def test_last_fetched_waits_for_every_source(catalogue: Catalogue) -> None:
-    """It moves to the newest response once all four sources have responded, and again only after four new responses."""
+    """It moves to the newest response once all four sources have responded, and again only after a new one of each."""
     (a,) = catalogue.add("a", project=True)
     for hours, source in enumerate(Source):
         assert catalogue.get("a").observed.last_fetched is None

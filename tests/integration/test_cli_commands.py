@@ -138,8 +138,8 @@ def test_queues_shout_where_nobody_takes(ours: Stack) -> None:
     assert queued.stderr.startswith("queued 1 package;")
     assert queues.returncode == 1
     assert {one["name"]: one["waiting"] for one in json.loads(queues.stdout)} == {
-        "now": 1,
+        "manual": 1,
         "background": 0,
-        "control": 0,
+        "maintenance": 0,
     }
-    assert queues.stderr.startswith("NOBODY TAKES FROM NOW: start a worker")
+    assert queues.stderr.startswith('error: queue "manual" has ')

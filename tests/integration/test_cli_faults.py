@@ -206,7 +206,7 @@ def test_doctor_sees_that_nobody_works(ours: Stack, redis_url: str) -> None:
     assert done.returncode == 1
     assert {name for name, one in found.items() if not one["ok"]} == {"beat", "workers"}
     assert found["beat"]["said"].startswith("nothing was planned for 2 h")
-    assert found["workers"]["said"] == "no worker answered within a second"
+    assert found["workers"]["said"] == "no worker responded within a second"
     assert "docs/runbooks.md" in found["workers"]["remedy"]
 
 

@@ -153,10 +153,10 @@ def test_addresses_that_do_not_answer_as_a_directory(bare: Fetcher, pages: Pages
     web = pages.give("/web", b"<!doctype html><title>Welcome</title>")
     pages.answers["/moved"] = (302, {"Location": "http://127.0.0.1:9/elsewhere"}, b"")
     wanted = {
-        f"{pages.url}/nothing": "answers 404. Check the address",
+        f"{pages.url}/nothing": "returned 404. Check the address",
         web: "expected JSON",
-        f"{pages.url}/moved": "answers 302. Check the address",
-        "http://127.0.0.1:9/api": "does not answer (127.0.0.1: cannot connect",
+        f"{pages.url}/moved": "returned 302. Check the address",
+        "http://127.0.0.1:9/api": "does not respond (127.0.0.1: cannot connect",
     }
 
     for url, said in wanted.items():
@@ -183,14 +183,14 @@ def test_add(bare: Fetcher) -> None:
     again = bare("add", "https://github.com/Lesscpy/lesscpy.git")
     named = bare("add", "https://github.com/Lesscpy/lesscpy.git", "--pypi", "lesscpy")
 
-    assert [done.err for done in (first, again, named)] == ["added\n", "known already, nothing changed\n", "updated\n"]
+    assert [done.err for done in (first, again, named)] == ["added\n", "already stored, nothing changed\n", "updated\n"]
     assert [done.status for done in (first, again, named)] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["not an address"], "'not an address' is no repository's address: expected an https, http, git or ssh"),
+        (["not an address"], "'not an address' is not a repository address: expected an https, http, git or ssh"),
         (["https://github.com/a/b", "--pypi", "no/name"], "--pypi 'no/name'"),
     ],
 )
@@ -280,7 +280,7 @@ def test_what_was_cut_short_is_taken_up_again(bare: Fetcher, tmp_path: Path, mon
     rest = _told(bare("import", given, "--json"))
 
     assert (done.status, done.out) == (130, "")
-    assert done.err == "interrupted: 6 packages are stored; the same command takes it up again\n"
+    assert done.err == "interrupted: 6 packages are stored; run the same command again to continue\n"
     assert (rest["added"], rest["unchanged"]) == (4, 6)
 
 

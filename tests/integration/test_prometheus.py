@@ -185,8 +185,8 @@ def watched(folder: Path, redis_url: str, prometheus: Prometheus) -> Iterator[Wa
         assert address is not None
         recycled = ("--max-tasks-per-child", "3")
         workers = [
-            ours.worker("background", "background,control", 2, *recycled),
-            ours.worker("now", "now", concurrency=1),
+            ours.worker("background", "background,maintenance", 2, *recycled),
+            ours.worker("manual", "manual", concurrency=1),
         ]
         ours.beat()
         server = _scraping(ours, prometheus, folder, address[0])
@@ -247,7 +247,7 @@ def _the_state_is_told(ours: Watched) -> None:
         'fetcher_packages{state="fresh"}': PACKAGES,
         'fetcher_answer_age_seconds_bucket{source="pypi",le="3600"}': PACKAGES,
         'fetcher_overdue_packages{source="pypi"}': 0,
-        'fetcher_queue_consumers{queue="now"}': 1,
+        'fetcher_queue_consumers{queue="manual"}': 1,
         'fetcher_queue_messages{queue="background"}': 0,
         "fetcher_workers": 2,
         'fetcher_quota_limit{resource="core"}': 12_500,

@@ -43,30 +43,30 @@ def test_what_waits_is_counted_and_timed(ours: Stack) -> None:
     before = datetime.now(UTC)
     for slug in ("lesscpy", "django-vies"):
         assert ours.fetcher("refresh", slug, "--queue").returncode == 0
-    now = _queues(ours)["now"]
+    now = _queues(ours)["manual"]
     sent = datetime.fromisoformat(now["oldest_sent_at"])
     assert before - timedelta(seconds=1) <= sent <= datetime.now(UTC)
     assert (now["waiting"], now["is_stuck"]) == (2, True)
     assert (now["running"], now["reserved"], now["empty_in"]) == (None, None, None)
     assert now["came"] > 0 == now["went"]
     told = ours.fetcher("queues")
-    assert "no worker answered within a second" in told.stdout
-    assert told.stderr.startswith("NOBODY TAKES FROM NOW")
+    assert "no worker responded within a second" in told.stdout
+    assert told.stderr.startswith('error: queue "manual" has ')
     status = ours.fetcher("status")
-    assert "workers: none answered within a second" in status.stdout
+    assert "workers: none responded within a second" in status.stdout
     assert "beat: never seen" in status.stdout
 
 
 def test_what_a_worker_says_of_itself(ours: Stack) -> None:
     """A worker names its queues; what it has done has gone out of them; `status` tells who lives and what is due."""
-    ours.worker("all", queues="now,background,control")
+    ours.worker("all", queues="manual,background,maintenance")
     ours.beat()
     ours.until(lambda: ours.answered(5), "the seeds are fresh")
     queues = _queues(ours)
-    (worker,) = queues["now"]["consumers"]
+    (worker,) = queues["manual"]["consumers"]
     assert worker.startswith("all@")
     assert [one["consumers"] for one in queues.values()] == [[worker]] * 3
-    assert queues["background"]["went"] > 0 < queues["control"]["went"]
+    assert queues["background"]["went"] > 0 < queues["maintenance"]["went"]
     assert all(type(one[name]) is int for one in queues.values() for name in ("running", "reserved"))
     status = json.loads(ours.fetcher("status", "--json").stdout)
     assert (status["workers"], status["redis_fault"], status["beat"]["fault"]) == ([worker], None, None)
@@ -80,9 +80,9 @@ def test_explain_tells_of_a_package(ours: Stack) -> None:
     assert ours.fetcher("refresh", "lesscpy", "--queue").returncode == 0
     told = ours.fetcher("explain", "lesscpy")
     assert told.returncode == 0
-    assert "somebody asked for a refresh" in told.stdout
-    assert "never answered, not asked since its address was made known" in told.stdout
-    assert "it follows its repository's next answer" in told.stdout
+    assert "refresh requested " in told.stdout
+    assert "no response yet, not requested since its address was stored" in told.stdout
+    assert "fetched after its repository's next response" in told.stdout
     found = json.loads(ours.fetcher("explain", "lesscpy", "--json").stdout)
     assert {one["source"]: one["due_because"] for one in found["sources"]} == {
         "github": "first",
@@ -100,7 +100,7 @@ def test_redis_away_is_said_and_the_rest_is_told(ours: Stack) -> None:
     status = ours.fetcher("status", redis_url="redis://127.0.0.1:9/0")
     assert status.returncode == 0
     assert status.stdout.startswith("5 packages: 5 stale")
-    assert "workers and quota are not known: Redis cannot be reached" in status.stdout
+    assert "workers and quota are unknown: Redis cannot be reached" in status.stdout
     queues = ours.fetcher("queues", redis_url="redis://127.0.0.1:9/0")
     assert (queues.returncode, queues.stdout) == (1, "")
     assert queues.stderr.startswith("error: Redis cannot be reached")
@@ -112,7 +112,7 @@ def test_watching_needs_a_terminal_and_ends_with_ctrl_c(ours: Stack, command: st
     piped, both = ours.fetcher(command, "--watch"), ours.fetcher(command, "--watch", "--json")
     assert (piped.returncode, both.returncode, piped.stdout, both.stdout) == (1, 1, "", "")
     assert piped.stderr.startswith("error: --watch needs a terminal")
-    assert both.stderr.startswith("error: --watch draws for people")
+    assert both.stderr.startswith("error: --watch and --json exclude each other")
     ours_end, theirs = pty.openpty()
     process = subprocess.Popen(
         [_BIN / "fetcher", command, "--watch"],
@@ -147,11 +147,11 @@ def test_rates_are_of_the_last_minutes(redis_url: str) -> None:
     with Redis.from_url(redis_url) as client:
         for minute in range(10):
             for _ in range(minute + 1):
-                traffic.count(client, "now", traffic.CAME, START + minute * MINUTE)
-        traffic.count(client, "now", traffic.WENT, START + 9 * MINUTE)
-        rates = traffic.rates(client, ["now", "control"], START + 9 * MINUTE + 30)
+                traffic.count(client, "manual", traffic.CAME, START + minute * MINUTE)
+        traffic.count(client, "manual", traffic.WENT, START + 9 * MINUTE)
+        rates = traffic.rates(client, ["manual", "maintenance"], START + 9 * MINUTE + 30)
         kept = [client.ttl(key) for key in client.keys("fetcher:traffic:*")]
-    assert rates["now"].came == pytest.approx((5 + 6 + 7 + 8 + 9 + 10) / 330)
-    assert rates["now"].went == pytest.approx(1 / 330)
-    assert rates["control"] == traffic.Rates(0, 0)
+    assert rates["manual"].came == pytest.approx((5 + 6 + 7 + 8 + 9 + 10) / 330)
+    assert rates["manual"].went == pytest.approx(1 / 330)
+    assert rates["maintenance"] == traffic.Rates(0, 0)
     assert all(0 < seconds <= 600 for seconds in kept)

@@ -37,7 +37,7 @@ def test_up_refreshes_until_ctrl_c(ours: Stack) -> None:
     assert len(family) >= 4  # Redis, two workers and beat
     assert [pid for pid in family if is_alive(pid)] == []
     assert up.stdout.read_text("utf-8") == ""
-    assert up.said().splitlines()[-1] == "stopped; nothing is lost"
+    assert up.said().splitlines()[-1] == "stopped; queued work is saved"
     assert ours.answered(PACKAGES)
 
 
@@ -74,10 +74,10 @@ def test_a_crashed_worker_is_started_again(ours: Stack) -> None:
     found = re.search(r"^worker: started \(process (\d+)\)$", up.said(), re.MULTILINE)
     assert found is not None, up.said()
     os.kill(int(found[1]), signal.SIGKILL)
-    ours.until(lambda: "worker: started again" in up.said(), "the worker is started again")
+    ours.until(lambda: "worker: restarted" in up.said(), "the worker is restarted")
     ours.until(lambda: ours.answered(PACKAGES), "every source of every package answers")
 
-    assert "worker: ended by itself with status -9" in up.said()
+    assert "worker: exited with status -9" in up.said()
     assert up.runs()
 
 

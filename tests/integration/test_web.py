@@ -25,7 +25,7 @@ def served(tmp_path: Path, simulator: Simulator, redis_url: str) -> Iterator[Web
 
 def test_a_refresh_by_http(served: Web) -> None:
     """The refresh reports what changed, and the document has the new values."""
-    served.stack.worker("now", "now", 1)
+    served.stack.worker("manual", "manual", 1)
     served.act("set", stars=4321, description="<b>New</b>")
     answer = served.request_refresh()
     assert (answer.status_code, answer.json()["state"], answer.json()["joined"]) == (202, "queued", False)
@@ -39,7 +39,7 @@ def test_a_refresh_by_http(served: Web) -> None:
 
 def test_concurrent_requests_share_a_refresh(served: Web) -> None:
     """Fifty concurrent requests join one refresh, which sends each upstream request once."""
-    served.stack.worker("now", "now", 2)
+    served.stack.worker("manual", "manual", 2)
     served.stack.until(lambda: "ready" in served.stack.children[-1].said(), "the worker takes tasks")
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda _: served.request_refresh(), range(50)))
@@ -64,7 +64,7 @@ def test_a_command_and_a_request_share_a_refresh(served: Web) -> None:
     where = done.stderr.split()[-1]
     path = where[where.index("/api/") :]
     assert served.request_refresh().headers["location"] == path
-    served.stack.worker("now", "now", 1)
+    served.stack.worker("manual", "manual", 1)
     assert served.follow(path)["state"] == "done"
 
 
@@ -72,15 +72,15 @@ def test_a_lost_message(served: Web) -> None:
     """The maintenance task sends a lost message again, and the refresh is carried out."""
     store, now = served.stack.store, datetime.now(UTC)
     (asked,) = store.ask([store.package_ids([PACKAGE])[PACKAGE]], now - timedelta(minutes=2))
-    served.stack.worker("any", "now,control", 1)
-    send = ("celery", "--quiet", "-A", "tasks", "call", "fetcher.expire", "--queue", "control")
+    served.stack.worker("any", "manual,maintenance", 1)
+    send = ("celery", "--quiet", "-A", "tasks", "call", "fetcher.expire", "--queue", "maintenance")
     assert served.stack.start("call", *send).wait() == 0
     assert served.follow(f"/api/v4/refreshes/{asked.request.id}/")["state"] == "done"
 
 
 def test_a_failing_source(served: Web) -> None:
     """If the repository is gone and the project is fetched, the refresh is done and reports the failing source."""
-    served.stack.worker("now", "now", 1)
+    served.stack.worker("manual", "manual", 1)
     served.act("delete")
     refresh = served.follow(served.request_refresh().headers["location"])
     assert refresh["state"] == "done"
@@ -94,7 +94,7 @@ def test_readiness(served: Web) -> None:
     assert parts["workers"].startswith("no worker")
     assert parts["beat"].startswith("never seen")
     served.stack.worker()
-    served.stack.worker("now", "now", 1)
+    served.stack.worker("manual", "manual", 1)
     served.stack.beat()
     served.stack.until(lambda: served.client.get("/readyz").status_code == 200, "everything is ready")
     assert served.client.get("/").status_code == 200

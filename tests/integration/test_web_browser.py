@@ -24,7 +24,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, redis_server: str) -> Itera
     browser_here()
     folder = tmp_path_factory.mktemp("web")
     with Simulator(seeds()) as simulator, web(folder, simulator, redis_server) as running:
-        running.stack.worker("now", "now", 1)
+        running.stack.worker("manual", "manual", 1)
         yield running
 
 

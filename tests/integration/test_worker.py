@@ -151,14 +151,14 @@ def _assert_points(entries: Sequence[Entry]) -> None:
 
 
 def test_a_person_overtakes_the_background(serve: Serve) -> None:
-    """While the one background process is busy, what a person asks for is served whole by the ``now`` worker."""
+    """While the one background process is busy, what a person asks for is served whole by the ``manual`` worker."""
     with serve(30) as directory:
         ours, simulator, wanted = directory.stack, directory.simulator, directory.slugs[-1]
         simulator.faults.add(Rule(kind=Kind.LATENCY, route="project_json", times=1, seconds=LONG))
         background = ours.worker(concurrency=1)
         ours.beat()
         ours.until(lambda: simulator.log.in_flight["pypi"], "the background waits for an answer")
-        ours.worker("now", "now", concurrency=1)
+        ours.worker("manual", "manual", concurrency=1)
 
         queued = ours.fetcher("refresh", wanted, "--queue")
         ours.until(lambda: ours.last_fetched(wanted), "the package that was asked for has answered")

@@ -43,13 +43,13 @@ REPO = RepoRef("github.com", "o", "r")
     ],
 )
 def test_every_spelling_of_one_repository(address: str) -> None:
-    """Four schemes, scp's form and pip's, with all that may stand around a name, mean one repository."""
+    """Parse four schemes, scp's form and pip's, with all optional parts, to one repository."""
     assert parse_repo_address(address, HOSTS) == REPO
 
 
 @pytest.mark.parametrize("blank", [None, "", " \n\t"])
 def test_nothing_is_no_address(blank: str | None) -> None:
-    """An absent address is not an unsupported one."""
+    """Distinguish an absent address from an unsupported one."""
     assert parse_repo_address(blank, HOSTS) is None
     assert parse_project(blank) is None
 
@@ -88,7 +88,7 @@ def test_nothing_is_no_address(blank: str | None) -> None:
     ],
 )
 def test_what_will_not_be_asked_says_why(address: str, reason: str) -> None:
-    """One line for the editor: what is wrong, or what was expected."""
+    """Give the editor one line with the error or the expected form."""
     parsed = parse_repo_address(address, HOSTS)
     assert isinstance(parsed, Unsupported)
     assert reason in parsed.reason
@@ -110,14 +110,14 @@ def test_what_will_not_be_asked_says_why(address: str, reason: str) -> None:
     ],
 )
 def test_credentials_are_not_kept(address: str) -> None:
-    """An address that somebody pasted with a password betrays it neither in the reason nor in what is kept."""
+    """Remove a password from both the reason and the stored address."""
     parsed = parse_repo_address(address, HOSTS)
     assert isinstance(parsed, Unsupported)
     assert "s3cret" not in repr(parsed)
 
 
 def test_other_hosts_are_a_matter_of_settings() -> None:
-    """An Enterprise server is supported once it is named, with its port where it has one of its own."""
+    """Support an Enterprise server listed in the settings, with its port if it has one."""
     hosts = frozenset({"github.com", "git.corp.example", "localhost:8000"})
     assert parse_repo_address("git@git.corp.example:o_x/r", hosts) == RepoRef("git.corp.example", "o_x", "r")
     assert parse_repo_address("http://localhost:8000/o/r", hosts) == RepoRef("localhost:8000", "o", "r")
@@ -132,7 +132,7 @@ owners = st.from_regex(r"x[A-Za-z0-9-]{0,38}", fullmatch=True)
 
 @given(owners, names)
 def test_what_is_written_is_read_back(owner: str, name: str) -> None:
-    """A repository's address, written and read, is the same repository with the same spelling."""
+    """Parse a written address to the same repository with the same spelling."""
     repo = RepoRef("github.com", owner, name)
     assert parse_repo_address(repo_address(repo), HOSTS) == repo
     assert parse_repo_address(f"git@github.com:{repo.full_name}.git", HOSTS) == repo
@@ -170,7 +170,7 @@ fragments = st.lists(
 
 @given(st.text() | fragments)
 def test_no_text_is_too_strange(text: str) -> None:
-    """Any text gives a repository within GitHub's rules, a reason or nothing; the same for projects."""
+    """Parse any text to a valid repository or project, a reason, or ``None``."""
     repo = parse_repo_address(text, HOSTS)
     if isinstance(repo, RepoRef):
         assert parse_repo_address(repo_address(repo), HOSTS) == repo
@@ -203,7 +203,7 @@ def test_no_text_is_too_strange(text: str) -> None:
     ],
 )
 def test_every_spelling_of_a_project(text: str, name: str) -> None:
-    """A bare name, and addresses old and new, of the index itself and of mirrors that the settings name."""
+    """Parse a bare name, and old and new addresses of the index and of configured mirrors."""
     assert parse_project(text, frozenset({"mirror.example"})) == name
 
 
@@ -225,7 +225,7 @@ def test_every_spelling_of_a_project(text: str, name: str) -> None:
     ],
 )
 def test_what_names_no_project_says_why(text: str, reason: str) -> None:
-    """A name by PEP 508, or an address that holds one in its known place, and nothing guessed."""
+    """Accept a PEP 508 name, or an address with one in a known place; guess nothing."""
     parsed = parse_project(text)
     assert isinstance(parsed, Unsupported)
     assert reason in parsed.reason
@@ -243,5 +243,5 @@ def test_what_names_no_project_says_why(text: str, reason: str) -> None:
     ],
 )
 def test_a_repository_on_any_host_has_a_name(text: str, name: str | None) -> None:
-    """Unsupported repositories are kept and shown, too: their slug comes from this."""
+    """Return a name for unsupported repositories as well: they are stored and need a slug."""
     assert repository_name(text) == name

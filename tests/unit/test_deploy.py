@@ -63,7 +63,7 @@ def test_a_unit_runs_what_the_procfile_does(path: Path) -> None:
     assert unit["Service"]["Restart"] == "always"
 
 
-@pytest.mark.parametrize("name", ["worker", "now", "beat", "web"])
+@pytest.mark.parametrize("name", ["worker", "manual", "beat", "web"])
 def test_a_container_runs_what_the_procfile_does(name: str) -> None:
     service = _composition()["services"][name]
     assert _gist(service["command"]) == PROCESSES[name]

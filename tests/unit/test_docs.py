@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fetcher.monitoring.definitions import TASKS
 from tests.chaos.harness.github_faults import GITHUB_FAULTS
 from tests.chaos.harness.local_faults import CLOCK_FAULTS
 from tests.chaos.harness.pypi_faults import PYPI_FAULTS
@@ -23,6 +24,7 @@ CHAOS = {one.name for one in (*GITHUB_FAULTS, *PYPI_FAULTS, *CLOCK_FAULTS, *LONG
 }
 
 _FILE = re.compile(r"`(?:tests/)?((?:unit|contract|integration|chaos)/[\w/*….]*)(?:::(\w+))?`")
+_MODULE = re.compile(r"`((?:fetcher|tests|tasks|benchmarks)/[\w./-]+|(?:fetcher|tests|tasks)\.[a-z_.]+[a-z_])`")
 _OF_CHAOS = re.compile(r"`chaos/` ((?:\"[^\"]+\"(?:, )?)+)")
 
 
@@ -46,10 +48,35 @@ def test_every_fault_that_is_named_is_made_to_happen(path: Path) -> None:
     assert [name for name in named if name not in CHAOS] == []
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_module_that_is_named_is_there(name: str) -> None:
+    """Paths and dotted names of modules in backquotes, tasks (``fetcher.plan``) apart."""
+    named = set(_MODULE.findall((ROOT / name).read_text("utf-8")))
+    paths = {one: one if "/" in one or one.endswith(".py") else one.replace(".", "/") for one in named - set(TASKS)}
+
+    assert [one for one, path in sorted(paths.items()) if not _exists(path)] == []
+
+
+def test_the_drawing_of_the_folders_names_every_folder() -> None:
+    """The tree in the architecture has each folder of ``fetcher``, and each file that it names exists."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    tree = text[text.index("## Where things are") : text.index("Imports go one way")]
+    folders = {path.parent.name for path in (ROOT / "fetcher").glob("*/__init__.py")}
+    files = {path.name for path in (*ROOT.glob("*.py"), *(ROOT / "fetcher").rglob("*.*"))}
+
+    assert [one for one in sorted(folders) if f"{one}/" not in tree] == []
+    assert sorted(set(re.findall(r"\w+\.(?:py|lua)", tree)) - files) == []
+
+
 def test_tests_are_named_at_all() -> None:
     """The two pages whose worth it is are read as they are written."""
     for name, least in (("threat-model.md", 20), ("faults.md", 5)):
         assert len(_FILE.findall((ROOT / "docs" / name).read_text("utf-8"))) >= least
+
+
+def _exists(path: str) -> bool:
+    """Return whether a file, a folder or a module of the project has this path."""
+    return any((ROOT / f"{path}{ending}").exists() for ending in ("", ".py"))
 
 
 def _tests_in(path: Path) -> set[str]:

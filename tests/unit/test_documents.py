@@ -1,4 +1,4 @@
-"""The v4 document, in and out."""
+"""The v4 document, read and written."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def test_a_real_document_comes_back_byte_for_byte(path: Path) -> None:
 
 
 def test_there_are_five_seeds() -> None:
-    """The test above stands on all of them."""
+    """The test above uses all five."""
     assert len(SEEDS) == 5
 
 
 def test_editors_fields_and_unknown_keys_are_carried_through() -> None:
-    """Any JSON may stand in them; unknown keys follow the known ones in their own order."""
+    """Editors' fields may have any JSON; unknown keys follow the known ones in their own order."""
     changes = {
         "category": {"id": [1, 2.5, None]},
         "grids": "x",
@@ -76,7 +76,7 @@ def test_editors_fields_and_unknown_keys_are_carried_through() -> None:
 
 
 def test_a_blanked_document_was_never_fetched() -> None:
-    """Null, absent, ``""`` and ``[]`` all mean "not known": no zero is made up for any of them."""
+    """Null, absent, ``""`` and ``[]`` all mean "unknown", and none becomes a zero."""
     blanks: list[dict[str, Any]] = [
         dict.fromkeys(WORKER_KEYS),
         dict.fromkeys(WORKER_KEYS, ""),
@@ -101,17 +101,17 @@ def test_a_blanked_document_was_never_fetched() -> None:
 
 
 def test_zero_is_known() -> None:
-    """A repository without stars is not one that was never asked."""
+    """A repository with zero stars differs from one that was never fetched."""
     assert entry({"slug": "x", "repo_watchers": 0}).observed == DocumentValues(repo_watchers=0)
 
 
 def test_a_title_is_the_slug_where_there_is_none() -> None:
-    """A slug is all that a record needs."""
+    """A slug is the only required field."""
     assert entry({"slug": "x"}) == CatalogueEntry(slug="x", title="x")
 
 
 def test_what_was_fetched_goes_before_what_was_imported() -> None:
-    """Stars, forks, description, head's date, version and weeks come from the sources once they have answered."""
+    """Stars, forks, description, head's date, version and weeks come from the sources after a response."""
     head = datetime(2026, 2, 15, 12, 0, tzinfo=UTC)
     stats = RepoStats("n", 1, "o/r", 5, 6, 7, "", False, False, False, "main", "abc", head, head)
     days = CommitDays(TODAY - timedelta(days=10), (1,) * 10)
@@ -136,7 +136,7 @@ def test_what_was_fetched_goes_before_what_was_imported() -> None:
     ],
 )
 def test_documentation_link(editors: str | None, found: str | None, printed: str | None) -> None:
-    """The editor's own is never overwritten; an empty one is filled from the index, and else left as it is."""
+    """The editor's own link stays; an empty one is filled from the index, or otherwise left empty."""
     versions = ProjectVersions("x", None, (), None, ProjectInfo(None, (), None, found), None)
     package = replace(stored(entry(seed() | {"documentation_url": editors})), versions=versions)
     assert written(package)["documentation_url"] == printed
@@ -144,7 +144,7 @@ def test_documentation_link(editors: str | None, found: str | None, printed: str
 
 @pytest.mark.parametrize(("empty", "shown"), [(True, None), (False, seed()["last_updated"])])
 def test_last_updated_without_a_head(*, empty: bool, shown: str | None) -> None:
-    """An empty repository has no last commit; statistics that do not tell one leave what is known."""
+    """An empty repository has no last commit; statistics without one keep the known date."""
     stats = RepoStats("n", 1, "o/r", 5, 6, 7, "", False, False, empty, None, None, None, None)
     assert written(replace(stored(entry(seed())), stats=stats))["last_updated"] == shown
 
@@ -159,7 +159,7 @@ def test_last_updated_without_a_head(*, empty: bool, shown: str | None) -> None:
     ],
 )
 def test_times_are_the_directory_s(time: str, printed: str) -> None:
-    """Its zone with its summer time, also in the hour that comes twice; microseconds only where there are any."""
+    """Times are in the directory's zone with summer time, with microseconds only if there are any."""
     assert written(stored(entry(seed() | {"created": time})))["created"] == printed
 
 
@@ -210,7 +210,7 @@ for _ in range(50):
     ],
 )
 def test_a_bad_record_is_named(change: dict[Any, Any], field: str, got: str) -> None:
-    """The field, and what stands in it: short, printable and without a text that may hold a secret."""
+    """The message has the field and its value: short, printable and without a text that may be a secret."""
     bad = read_document(seed() | change)
     assert isinstance(bad, BadRecord)
     assert bad.field == field
@@ -220,7 +220,7 @@ def test_a_bad_record_is_named(change: dict[Any, Any], field: str, got: str) -> 
 
 @pytest.mark.parametrize("raw", [None, 5, "x", [], True, float("nan"), pytest.param(10**5000, id="huge")])
 def test_a_document_is_an_object(raw: object) -> None:
-    """Anything else is one bad record."""
+    """Any value that is not an object is one bad record."""
     bad = read_document(raw)
     assert isinstance(bad, BadRecord)
     assert (bad.field, bad.expected) == ("document", "an object")
@@ -235,7 +235,7 @@ values = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), values, max_size=6))
 def test_any_change_of_a_document_ends_in_an_entry_or_a_bad_record(change: dict[str, Any]) -> None:
-    """What is read can be written and printed, and read again as the same entry."""
+    """A changed document that is read can be written and read again as the same entry, or is a bad record."""
     read = read_document(seed() | change)
     if isinstance(read, CatalogueEntry):
         again = read_document(json.loads(dump(written(stored(read)))))
@@ -246,11 +246,11 @@ def test_any_change_of_a_document_ends_in_an_entry_or_a_bad_record(change: dict[
 
 @given(values)
 def test_any_value_ends_in_an_entry_or_a_bad_record(raw: Any) -> None:
-    """Whatever JSON is handed in."""
+    """Any JSON gives an entry or a bad record."""
     assert isinstance(read_document(raw), CatalogueEntry | BadRecord)
 
 
 def test_several_documents_are_printed_as_a_list() -> None:
-    """A list of documents is printed in the same manner as one, and reads back."""
+    """A list of documents is printed in the same manner as one, and can be read again."""
     documents = [json.loads(path.read_text()) for path in SEEDS]
     assert json.loads(dump(documents)) == documents

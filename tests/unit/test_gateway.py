@@ -1,4 +1,4 @@
-"""One question: reserved, sent, read and settled, in this order and at the right price."""
+"""The gateway: each request is reserved, sent, read and settled, in this order and at the right cost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def asking(path: str = "/a", **fields: Any) -> Request:
 
 
 class Desk:
-    """An exchange over answers given in advance, and all that it did."""
+    """A gateway with prepared responses that records its calls."""
 
     def __init__(
         self, *answers: Answer, patience: timedelta = timedelta(0), refusals: Sequence[RetryAt | None] = ()
@@ -61,7 +61,7 @@ class Desk:
 
 
 async def test_reserved_before_it_is_sent_and_settled_after() -> None:
-    """The order of every request; the reservation names the identity, the resource, the purpose and the points."""
+    """The reservation comes first and names the identity, the resource, the purpose and the points."""
     good = answer([], seconds=0.2)
     desk = Desk(good)
     assert await desk.ask(asking(points=3), Purpose.MANUAL) == good
@@ -85,7 +85,7 @@ async def test_reserved_before_it_is_sent_and_settled_after() -> None:
     ],
 )
 async def test_what_a_question_costs(answered: Answer, points: int) -> None:
-    """Nothing for a 304 or where nothing reached the upstream, else its points: also where the answer was lost."""
+    """A 304 or an unsent request costs nothing; others cost their points, even if the response was lost."""
     desk = Desk(answered)
     await desk.ask(asking(points=3))
     (usage,) = desk.quota.usages
@@ -94,7 +94,7 @@ async def test_what_a_question_costs(answered: Answer, points: int) -> None:
 
 
 async def test_the_usage_has_seconds_attempts_and_quota() -> None:
-    """What the answer took and what its headers say is left, on errors too."""
+    """The usage has the response time, the attempts and the reported quota, even for errors."""
     desk = Desk(Response(502, QUOTA_HEADERS, b"", seconds=1.5, attempts=2))
     await desk.ask()
     (usage,) = desk.quota.usages
@@ -103,7 +103,7 @@ async def test_the_usage_has_seconds_attempts_and_quota() -> None:
 
 
 async def test_an_index_tells_no_quota() -> None:
-    """Headers of that name from another upstream mean nothing."""
+    """Headers of that name from another upstream are ignored."""
     desk = Desk(Response(200, QUOTA_HEADERS, b""))
     await desk.ask(asking(upstream=Upstream.PYPI, resource=Resource.PYPI))
     assert desk.quota.usages[0].quota is None
@@ -111,7 +111,7 @@ async def test_an_index_tells_no_quota() -> None:
 
 
 async def test_throttling_is_in_the_usage() -> None:
-    """A limit's answer pauses everybody who shares the identity."""
+    """A throttled response pauses all requests with the same identity."""
     desk = Desk(answer({"message": "secondary rate limit"}, 403, {"retry-after": "30"}))
     outcome = await desk.ask()
     assert isinstance(outcome, Throttled)
@@ -119,7 +119,7 @@ async def test_throttling_is_in_the_usage() -> None:
 
 
 async def test_a_rejected_credential_pauses_the_identity() -> None:
-    """Further requests with it are in vain, so none is made for a while."""
+    """Further requests with a rejected credential would fail, so none is sent for a while."""
     desk = Desk(answer({"message": "Bad credentials"}, 401))
     outcome = await desk.ask()
     assert isinstance(outcome, Unauthorized)
@@ -127,7 +127,7 @@ async def test_a_rejected_credential_pauses_the_identity() -> None:
 
 
 async def test_a_rejected_app_pauses_the_identity_and_costs_nothing() -> None:
-    """Its token is refused before the question is sent."""
+    """The App's token is refused before the request is sent."""
     desk = Desk(NoAnswer(Fault.NO_CREDENTIAL, "GitHub refuses the App"))
     assert await desk.ask() == Unauthorized("GitHub refuses the App")
     (usage,) = desk.quota.usages
@@ -136,7 +136,7 @@ async def test_a_rejected_app_pauses_the_identity_and_costs_nothing() -> None:
 
 
 async def test_how_long_a_rejected_credential_pauses() -> None:
-    """Against a simulator with a compressed hour the silence is shorter."""
+    """The pause is shorter with a simulator whose hour is compressed."""
     quota, clock = GenerousQuota(), StoppedClock(NOW)
     transport = ScriptedTransport(lambda request: answer({}, 401), [ROOT])
     gateway = Gateway(transport, quota, clock, IDENTITIES, rejected_pause=SECOND)
@@ -147,7 +147,7 @@ async def test_how_long_a_rejected_credential_pauses() -> None:
 
 
 async def test_the_expected_seconds_follow_the_answers() -> None:
-    """The first reservation guesses; later ones of the same route expect what answers took lately, smoothed."""
+    """The first reservation uses a guess; later ones use the route's smoothed response time."""
     desk = Desk(*(answer([], seconds=seconds) for seconds in (2.0, 4.0, 4.0)), answer([], seconds=9.0))
     for _ in range(3):
         await desk.ask()
@@ -155,12 +155,12 @@ async def test_the_expected_seconds_follow_the_answers() -> None:
     assert [ask.seconds for ask in desk.quota.requests] == [0.5, 2.0, pytest.approx(2.6), 0.5]
 
 
-# --- redirects and broken lines ---------------------------------------------------------------------------------
+# --- redirects and broken connections ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("location", ["/b", f"{ROOT}/b", f"{ROOT}:443/b", f"{ROOT.upper()}/b", "b"])
 async def test_a_redirect_on_the_same_origin_is_followed(location: str) -> None:
-    """Relative or whole, with the port named or not: followed with all of the request, and reserved for each hop."""
+    """A relative or absolute redirect, with or without a port, is followed in full and reserved for each hop."""
     good = answer([])
     desk = Desk(answer(b"", 301, {"location": location}), good)
     assert await desk.ask(asking(headers={"accept": "x"}, max_bytes=77)) == good
@@ -185,7 +185,7 @@ async def test_a_redirect_on_the_same_origin_is_followed(location: str) -> None:
     ],
 )
 async def test_a_redirect_elsewhere_is_refused(location: str) -> None:
-    """Another host, scheme or port, or what is no address at all, is never asked."""
+    """A redirect to another host, scheme or port, or to an invalid address, is not followed."""
     desk = Desk(answer(b"", 302, {"location": location}), answer([]))
     outcome = await desk.ask()
     assert outcome == Malformed("redirected away from the upstream's own address: not followed")
@@ -193,14 +193,14 @@ async def test_a_redirect_elsewhere_is_refused(location: str) -> None:
 
 
 async def test_a_loop_of_redirects_ends() -> None:
-    """The first request and three hops are sent, each reserved and settled; the fourth redirect is the last."""
+    """The first request and three hops are sent, each reserved and settled; the fourth redirect fails."""
     desk = Desk(*[answer(b"", 301, {"location": "/a"})] * 9)
     assert await desk.ask() == Malformed(f"redirected more than {MAX_REDIRECTS} times")
     assert desk.quota.log == ["reserve", "send", "settle"] * (1 + MAX_REDIRECTS)
 
 
 async def test_a_broken_line_is_tried_once_more() -> None:
-    """Under a new reservation, for whatever was received was spent."""
+    """The retry has a new reservation, because the first request cost quota."""
     good = answer([])
     desk = Desk(NoAnswer(Fault.BROKEN, "cut"), good)
     assert await desk.ask() == good
@@ -209,7 +209,7 @@ async def test_a_broken_line_is_tried_once_more() -> None:
 
 
 async def test_a_line_that_stays_broken_is_a_fault() -> None:
-    """The second break ends the question."""
+    """A second broken connection ends the request."""
     desk = Desk(*[NoAnswer(Fault.BROKEN, "cut")] * 3)
     assert await desk.ask() == Transient("cut")
     assert len(desk.answers) == 1
@@ -217,14 +217,14 @@ async def test_a_line_that_stays_broken_is_a_fault() -> None:
 
 @pytest.mark.parametrize("fault", [Fault.TIMED_OUT, Fault.UNREACHABLE, Fault.TOO_LARGE, Fault.FORBIDDEN_HOST])
 async def test_other_faults_are_not_tried_again(fault: Fault) -> None:
-    """A timeout may have cost the upstream a lot, and the rest would only fail again."""
+    """A timeout may have cost the upstream a lot, and other faults would only repeat."""
     desk = Desk(NoAnswer(fault, "why"), answer([]))
     await desk.ask()
     assert len(desk.answers) == 1
 
 
 async def test_a_break_after_a_redirect_is_tried_at_the_new_place() -> None:
-    """Hops and the second try are counted apart."""
+    """Redirects and the retry are counted separately."""
     good = answer([])
     moved = [answer(b"", 301, {"location": f"/{n}"}) for n in range(MAX_REDIRECTS)]
     desk = Desk(*moved, NoAnswer(Fault.BROKEN, "cut"), good)
@@ -236,7 +236,7 @@ async def test_a_break_after_a_redirect_is_tried_at_the_new_place() -> None:
 
 
 async def test_without_patience_a_wait_is_deferred() -> None:
-    """Nothing is sent and nothing slept: the question goes back with the moment that the ledger named."""
+    """Nothing is sent and no time passes; the request is deferred to the ledger's time."""
     desk = Desk(refusals=[RetryAt(NOW + SECOND, "quota")])
     assert await desk.ask() == Deferred(NOW + SECOND, "quota")
     assert desk.quota.log == ["reserve"]
@@ -244,7 +244,7 @@ async def test_without_patience_a_wait_is_deferred() -> None:
 
 
 async def test_a_place_among_requests_under_way_is_waited_for() -> None:
-    """Without patience for the quota, a question still waits for its turn where the next answers make room."""
+    """Without patience for quota, a request still waits for an in-flight slot, which the next responses free."""
     crowded = RetryAt(NOW + SECOND, "in flight", contention=True)
     desk = Desk(answer([]), refusals=[crowded, None])
     assert isinstance(await desk.ask(), Response)
@@ -253,7 +253,7 @@ async def test_a_place_among_requests_under_way_is_waited_for() -> None:
 
 
 async def test_patience_waits_for_leave() -> None:
-    """Somebody who looks on waits out what is within his patience, and is then answered."""
+    """A request waits for quota within its patience, and is then sent."""
     refusals = [RetryAt(NOW + 2 * SECOND, "pace"), RetryAt(NOW + 5 * SECOND, "pace")]
     desk = Desk(answer([]), patience=10 * SECOND, refusals=refusals)
     await desk.ask()
@@ -262,7 +262,7 @@ async def test_patience_waits_for_leave() -> None:
 
 
 async def test_patience_ends() -> None:
-    """What is beyond it is deferred at once, counted from the first refusal on."""
+    """A wait beyond the patience is deferred at once, measured from the first refusal."""
     refusals = [RetryAt(NOW + 6 * SECOND, "pace"), RetryAt(NOW + 12 * SECOND, "pace")]
     desk = Desk(patience=10 * SECOND, refusals=refusals)
     assert await desk.ask() == Deferred(NOW + 12 * SECOND, "pace")
@@ -270,27 +270,27 @@ async def test_patience_ends() -> None:
 
 
 async def test_a_wait_that_is_over_ends_too() -> None:
-    """A ledger that keeps naming the past is asked again a little later each time, and not for ever."""
+    """If the ledger keeps naming past times, the gateway retries a little later each time, up to a limit."""
     desk = Desk(patience=SECOND / 50, refusals=[RetryAt(NOW, "late")] * 2 + [RetryAt(NOW + SECOND, "pace")])
     assert await desk.ask() == Deferred(NOW + SECOND, "pace")
     assert NOW < desk.clock.now() < NOW + SECOND
 
 
 async def test_a_redirect_needs_leave_of_its_own() -> None:
-    """With the quota spent in between, the question is deferred: the hop is not sent."""
+    """If the quota is exhausted in between, the request is deferred and the hop is not sent."""
     later = NOW + SHORT_WAIT + SECOND
     desk = Desk(answer(b"", 301, {"location": "/b"}), refusals=[None, RetryAt(later, "quota")])
     assert await desk.ask() == Deferred(later, "quota")
     assert len(desk.transport.requests) == 1
 
 
-# --- what hangs -------------------------------------------------------------------------------------------------
+# --- timeouts ---------------------------------------------------------------------------------------------------
 
 HANGS = NoAnswer(Fault.TIMED_OUT, "no whole answer within 30 s", 30.0)
 
 
 async def test_a_route_that_hangs_is_left_alone() -> None:
-    """After one question in vain, the background's next ones there fail unasked for a while; then it asks again."""
+    """After one timeout, background requests of the route fail unsent for a while, and are then sent again."""
     desk = Desk(HANGS, answer([]))
     first, second = await desk.ask(), await desk.ask(asking("/b"))
     desk.clock.advance(OPEN_FOR)
@@ -304,7 +304,7 @@ async def test_a_route_that_hangs_is_left_alone() -> None:
 
 
 async def test_only_that_route_is_left_alone() -> None:
-    """What is asked elsewhere, and what a person asks for, is asked all the same."""
+    """Requests of other routes and manual requests are still sent."""
     desk = Desk(HANGS, answer([]), answer([]))
     await desk.ask()
     assert isinstance(await desk.ask(asking(route="contributors")), Response)
@@ -312,7 +312,7 @@ async def test_only_that_route_is_left_alone() -> None:
 
 
 async def test_one_that_hangs_among_others_that_answer() -> None:
-    """A question whose neighbour was answered meanwhile says nothing of the route."""
+    """A timeout does not open the circuit if another request had a response in the meantime."""
     desk = Desk(answer([]), answer([]))
     answered = asyncio.Event()
     quick = desk.transport.send
@@ -333,7 +333,7 @@ async def test_one_that_hangs_among_others_that_answer() -> None:
 
 
 async def test_a_clock_set_back_does_not_prolong_a_silence() -> None:
-    """An hour back is not an hour of silence."""
+    """A clock set back by an hour does not keep the circuit open for an hour."""
     desk = Desk(HANGS, answer([]))
     await desk.ask()
     desk.clock.advance(-timedelta(hours=1))
@@ -341,7 +341,7 @@ async def test_a_clock_set_back_does_not_prolong_a_silence() -> None:
 
 
 async def test_a_batch_that_has_had_its_time() -> None:
-    """What is not begun by then goes back, due at once; what has been begun is brought to its end."""
+    """Requests not started before the deadline are deferred, due at once; started ones are completed."""
     desk = Desk(answer([]), answer(b"", 301, {"location": "/b"}), answer([]))
     with deadline(NOW + SECOND):
         assert isinstance(await desk.ask(), Response)
@@ -356,7 +356,7 @@ async def test_a_batch_that_has_had_its_time() -> None:
 
 
 async def test_a_stream_is_reserved_and_settled_alike() -> None:
-    """A good answer's body goes to the feed; the outcome is what the reader makes of the rest."""
+    """A good response's body goes to the feed, and the reader reads the rest."""
     desk = Desk(answer(b"[1, 2]"))
     fed: list[bytes] = []
     outcome = await desk.gateway.stream(asking(), Purpose.BACKGROUND, fed.append, lambda found: found)
@@ -366,7 +366,7 @@ async def test_a_stream_is_reserved_and_settled_alike() -> None:
 
 
 async def test_a_stream_waits_for_leave_and_follows_nothing() -> None:
-    """Deferred as any question is; a redirect is an outcome, and nothing of it is fed."""
+    """A stream is deferred like other requests; a redirect is an outcome without any fed bytes."""
     desk = Desk(answer(b"away", 301, {"location": "/b"}), refusals=[RetryAt(NOW + SECOND, "quota"), None])
     fed: list[bytes] = []
     first = await desk.gateway.stream(asking(), Purpose.BACKGROUND, fed.append, classify)
@@ -378,7 +378,7 @@ async def test_a_stream_waits_for_leave_and_follows_nothing() -> None:
 
 
 async def test_whoever_watches_sees_every_request() -> None:
-    """Each that was sent, redirects and second tries among them, with what its answer meant; nothing that was not."""
+    """The observer receives every sent request, including redirects and retries, with its outcome."""
     seen: list[tuple[str, object]] = []
 
     class Seeing(NullObserver):

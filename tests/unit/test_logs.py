@@ -1,4 +1,4 @@
-"""How a line looks: an object of JSON for a machine, colours for a person, and no secret for either."""
+"""Format of log lines: JSON for machines, colours on a terminal, and no secret in either."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def fail() -> None:
 
 
 def test_one_object_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Elsewhere than on a terminal: event, level, time, logger and what was bound, on one line each."""
+    """Print event, level, time, logger and bound values on one line, except on a terminal."""
     stream = written(monkeypatch, io.StringIO())
     with structlog.contextvars.bound_contextvars(task="t-1"):
         structlog.get_logger("fetcher.x").info("batch", packages=2, reason="two\nlines")
@@ -70,7 +70,7 @@ def test_colours_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal])
 def test_a_traceback_shows_no_variable(monkeypatch: pytest.MonkeyPatch, kind: type[io.StringIO]) -> None:
-    """A variable may hold a token."""
+    """Omit variables, because one may hold a token."""
     stream = written(monkeypatch, kind())
     try:
         fail()
@@ -81,7 +81,7 @@ def test_a_traceback_shows_no_variable(monkeypatch: pytest.MonkeyPatch, kind: ty
 
 
 def test_levels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is below the level is not written; libraries that tell every request are heard from warnings on."""
+    """Drop records below the level; log libraries with many records from warnings on."""
     stream = written(monkeypatch, io.StringIO(), "WARNING")
     structlog.get_logger("fetcher.x").info("batch")
     structlog.get_logger("fetcher.x").error("credential rejected")

@@ -1,4 +1,4 @@
-"""The time that beat counts by."""
+"""Monotonic schedule of beat."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BEGAN = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def test_it_goes_on_by_what_never_steps() -> None:
-    """Only the first moment is the machine's clock's."""
+    """Use the machine's clock for the first moment only."""
     seconds = 100.0
     now = steady_time(BEGAN, lambda: seconds)
     assert now() == BEGAN
@@ -24,7 +24,7 @@ def test_it_goes_on_by_what_never_steps() -> None:
 
 
 def test_beat_asks_the_machines_clock_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every entry of the application is due by that time: a clock set back an hour keeps none of them waiting."""
+    """Schedule every entry by the monotonic clock: a clock set back an hour delays none."""
     app = make_app(read_settings({}))
 
     def asked() -> datetime:

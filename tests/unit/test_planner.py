@@ -1,4 +1,4 @@
-"""When a source is asked next: flat slots, growing pauses, strikes, and every outcome closed."""
+"""Scheduling: even slots, growing retry delays, repeated failures, and every outcome handled."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ def planned(what: outcome.Outcome[Any], state: SourceState = FRESH) -> Next:
 
 
 def test_slots_are_flat() -> None:
-    """Of 10,000 packages each hour of the day gets its 24th within a sixth: no hour is a rush hour."""
+    """Of 10,000 packages each hour of the day gets a 24th, within a sixth."""
     hours = Counter(int(phase(package_id) * 24) for package_id in range(10_000))
     assert set(hours) == set(range(24))
     assert all(abs(count - 10_000 / 24) < 10_000 / 24 / 6 for count in hours.values())
 
 
 def test_neighbours_share_a_minute_and_nobody_crowds_it() -> None:
-    """Whatever is written together lies together: 32 ids a minute, and no minute has more than two such groups."""
+    """Neighbours lie together: 32 ids share a minute, and no minute has more than two such groups."""
     minutes = Counter(int(phase(package_id) * 1440 + 1e-6) for package_id in range(32_000))
     spans = [phase(first + 31) - phase(first) for first in range(0, 32_000, 32)]
     assert all(0 < span * 1440 < 1 for span in spans if span > 0)
@@ -90,14 +90,14 @@ def test_neighbours_share_a_minute_and_nobody_crowds_it() -> None:
 
 @given(ids)
 def test_a_phase_is_stable(package_id: int) -> None:
-    """The same package always has the same place in the interval."""
+    """The same package always has the same position in the interval."""
     assert phase(package_id) == phase(package_id)
     assert 0 <= phase(package_id) <= 1
 
 
 @given(ids, moments, intervals)
 def test_every_refresh_leads_to_a_slot_nearby(package_id: int, now: datetime, interval: timedelta) -> None:
-    """Early or late, the next ask is half to one and a half intervals away."""
+    """The next request is half to one and a half intervals away, after early and late refreshes."""
     ahead = slot(package_id, now, interval) - now
     assert interval / 2 <= ahead <= interval * 3 / 2
 
@@ -106,7 +106,7 @@ def test_every_refresh_leads_to_a_slot_nearby(package_id: int, now: datetime, in
 def test_early_and_late_refreshes_lead_back_to_the_same_slot(
     package_id: int, now: datetime, interval: timedelta, shift: float
 ) -> None:
-    """Whoever is refreshed up to half an interval off his slot has the slot after it next: no drift, no stampede."""
+    """A package refreshed up to half an interval off its slot gets the following slot, without drift."""
     at = slot(package_id, now, interval)
     following = slot(package_id, at, interval)
     assert abs(following - at - interval) <= SECOND / 1_000
@@ -115,7 +115,7 @@ def test_early_and_late_refreshes_lead_back_to_the_same_slot(
 
 @given(st.integers(-3, 10_000), st.integers(-3, 10_000))
 def test_pauses_grow_and_end(one: int, other: int) -> None:
-    """More failures never make a shorter pause, and none is longer than the longest, however many there are."""
+    """More failures never give a shorter delay, and none exceeds the longest."""
     pauses = Pauses(MINUTE, 2.5, 6 * HOUR)
     fewer, more = sorted((one, other))
     assert pauses.after(fewer) <= pauses.after(more) <= pauses.longest
@@ -123,13 +123,13 @@ def test_pauses_grow_and_end(one: int, other: int) -> None:
 
 
 def test_pauses_double() -> None:
-    """The first failure waits the first pause, the second twice that."""
+    """The first failure has the first delay, and the second twice that."""
     pauses = Pauses(MINUTE, 2, HOUR)
     assert [pauses.after(failures) for failures in (1, 2, 3, 7)] == [MINUTE, 2 * MINUTE, 4 * MINUTE, HOUR]
 
 
 def test_pauses_shrink_with_the_upstreams_hour() -> None:
-    """Against a simulator with a compressed hour every pause is compressed alike, and no interval is."""
+    """With a simulator's compressed hour every delay is compressed, and no interval is."""
     scaled = CADENCE.with_pauses_scaled(0.1)
     for name in ("faults", "not_ready", "missing", "blocked"):
         usual, shorter = getattr(CADENCE, name), getattr(scaled, name)
@@ -141,7 +141,7 @@ def test_pauses_shrink_with_the_upstreams_hour() -> None:
 @pytest.mark.parametrize("what", EVERY, ids=kind)
 @pytest.mark.parametrize("state", [FRESH, FAILING], ids=["fresh", "failing"])
 def test_every_outcome_has_a_next_time(what: outcome.Outcome[Any], state: SourceState) -> None:
-    """Nothing is ever excluded: each outcome leads to a due time in the future, and not beyond two months."""
+    """Each outcome leads to a due time in the future, at most two months away."""
     plan = planned(what, state)
     assert NOW < plan.due_at <= NOW + 60 * DAY
     assert plan.answered == (plan.failures == 0 and plan.first_failed_at is None and kind(what) in ANSWERS)
@@ -151,19 +151,19 @@ ANSWERS = {"fetched", "not_modified", "blocked"}
 
 
 def test_every_outcome_is_tried() -> None:
-    """The list above leaves out no outcome that there is."""
+    """The list above contains every outcome."""
     members = {*get_args(outcome.Failure), Fetched, NotModified, NotReady, Moved, Deferred}
     assert {type(what) for what in EVERY} == members
 
 
 @pytest.mark.parametrize("what", [Fetched("value"), NotModified()], ids=kind)
 def test_an_answer_resets_everything(what: outcome.Outcome[Any]) -> None:
-    """A success forgets the failures before it and leads to the package's slot."""
+    """A success resets the failures and leads to the package's slot."""
     assert planned(what, FAILING) == Next(slot(7, NOW, DAY), DueReason.SLOT, True, 0, None, None)
 
 
 def test_a_list_too_large_counts_as_an_answer() -> None:
-    """It is asked again at the slow re-check, and its reason is kept."""
+    """It is requested again at the slow re-check, and its reason is kept."""
     plan = planned(Blocked(BlockCause.TOO_LARGE, "too large"), FAILING)
     assert plan == Next(slot(7, NOW, CADENCE.recheck), DueReason.RECHECK, True, 0, None, "too large")
 
@@ -184,7 +184,7 @@ def test_a_list_too_large_counts_as_an_answer() -> None:
     ],
 )
 def test_failures_count_and_pause(what: outcome.Outcome[Any], pauses: Pauses) -> None:
-    """Each failure counts one more, keeps when the first was, tells why, and waits its own growing pause."""
+    """Each failure raises the count, keeps the first failure's time, has a reason, and has its own delay."""
     first, fourth = planned(what), planned(what, FAILING)
     message = "redirected to there" if isinstance(what, Moved) else "why"
     assert first == Next(NOW + pauses.after(1), DueReason.COOLING, False, 1, NOW, message)
@@ -205,7 +205,7 @@ def test_failures_count_and_pause(what: outcome.Outcome[Any], pauses: Pauses) ->
     ],
 )
 def test_waiting_is_no_failure(what: outcome.Outcome[Any], due_at: datetime) -> None:
-    """What had to wait is due when told, at most a day later, and stands as it stood before."""
+    """A deferred source is due at the stated time, at most a day later, and keeps its state."""
     plan = planned(what, FAILING)
     assert plan == Next(due_at, DueReason.QUOTA, False, 3, NOW - DAY, "before")
 
@@ -222,13 +222,13 @@ def test_waiting_is_no_failure(what: outcome.Outcome[Any], due_at: datetime) -> 
     ],
 )
 def test_three_strikes_over_two_days(fields: dict[str, Any], gone: bool) -> None:  # noqa: FBT001
-    """Gone is what was missing three times in a row over at least two days; anything less may come back."""
+    """A source is gone after three missing results in a row over at least two days."""
     usual = {"failures": 3, "outcome": OutcomeKind.GONE, "first_failed_at": NOW - 2 * DAY, "last_failed_at": NOW}
     assert is_gone(SourceState(Source.GITHUB, **{**usual, **fields})) is gone
 
 
 def test_missing_ones_take_days_to_strike_out() -> None:
-    """With the usual pauses the third strike comes within two days of the first, and the first gone verdict after."""
+    """With the usual delays a resource counts as gone after three to five failures over two to seven days."""
     state, now = FRESH, NOW
     while not is_gone(state):
         plan = schedule(7, state, Gone("404"), now, CADENCE)

@@ -1,7 +1,6 @@
-"""Inputs of packages — files, folders, pages of a directory's API — into catalogue entries, one by one.
+"""Readers of package inputs (files, folders, pages of a directory's API) that yield catalogue entries.
 
-Nothing here asks a network: pages are fetched elsewhere, ``read_page`` reads them and ``next_page`` says which may
-follow.
+No module here does network I/O. ``read_page`` parses a fetched page and ``next_page`` returns the address of the next.
 """
 
 from fetcher.catalogue.intake.documents_json import Page, next_page, read_page

@@ -1,4 +1,4 @@
-"""Packages as plain text: a repository's address a line, and perhaps the project's name behind it."""
+"""Packages as plain text: one repository address a line, optionally followed by a project's name."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fetcher.catalogue.intake.partial import partial_item
 
 
 def words_of(line: str) -> list[str]:
-    """A line's words without its comment: a ``#`` at its beginning or behind a space (within an address it is none)."""
+    """Split a line into words without its comment: a ``#`` at the beginning or after a space."""
     return re.split(r"(?:^|\s)#", line, maxsplit=1)[0].split()
 
 
 def address_lines(lines: Iterable[Line | Rejected], where: str) -> Iterator[Item]:
-    """The packages of a text file, streamed. A host that is not supported is the store's to report, not an error."""
+    """Yield the packages of a text file, streamed. The store reports unsupported hosts; they are no error here."""
     for line in lines:
         if isinstance(line, Rejected):
             yield line
@@ -27,12 +27,12 @@ def address_lines(lines: Iterable[Line | Rejected], where: str) -> Iterator[Item
 
 def _item(where: str, words: list[str]) -> Item:
     if len(words) > 2:
-        return Rejected(where, "line", "an address and perhaps a project's name", f"{len(words)} words")
+        return Rejected(where, "line", "an address and an optional project name", f"{len(words)} words")
     if repository_name(words[0]) is None:
         return Rejected(where, "repo_url", REPOSITORY_EXPECTED, _shape(words[0]))
     return partial_item(where, dict(zip(("repo_url", "pypi_url"), words, strict=False)))
 
 
 def _shape(word: str) -> str:
-    """What stands there, but nothing of a word that may hold a password."""
+    """Describe a word for an error message; hide one that may hold a password."""
     return "another" if "@" in word else ascii(word[:60])

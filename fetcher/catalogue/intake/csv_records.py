@@ -1,4 +1,4 @@
-"""Packages as CSV with a header: one a record, any of the editor's fields by name, unknown columns carried along."""
+"""Packages as CSV with a header: one a record, with any of the editor's fields; unknown columns are kept."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _DELIMITERS = ",;\t"
 
 
 def is_header(line: str) -> bool:
-    """Whether a file that begins with ``line`` is CSV: one of its cells names an editor's field."""
+    """Return whether ``line`` is a CSV header: one of its cells is the name of an editor's field."""
     return _known(line, delimiter_of(line)) > 0
 
 
 def delimiter_of(header: str) -> str:
-    """The delimiter by which most of the header's cells are known; spreadsheets write semicolons and tabs, too."""
+    """Return the delimiter that yields most known columns; spreadsheets also write semicolons and tabs."""
     return max(_DELIMITERS, key=lambda delimiter: _known(header, delimiter))
 
 
 def csv_records(lines: Iterable[Line | Rejected], where: str, delimiter: str) -> Iterator[Item]:
-    """The packages of a CSV file, streamed; a bad record costs itself alone. Blank cells say nothing."""
+    """Yield the packages of a CSV file, streamed. A bad record is rejected alone. Blank cells count as absent."""
     source = _Source(lines)
     reader = csv.reader(source, delimiter=delimiter, strict=True)
     header: list[str] | None = None
@@ -49,7 +49,7 @@ def csv_records(lines: Iterable[Line | Rejected], where: str, delimiter: str) ->
 
 
 class _Source:
-    """The decoded lines for the CSV reader; remembers where a record began and which lines were no text."""
+    """Decoded lines for the CSV reader, with the first line of the current record and all undecodable lines."""
 
     def __init__(self, lines: Iterable[Line | Rejected]) -> None:
         self._lines = iter(lines)
@@ -92,7 +92,7 @@ def _record(where: str, header: Sequence[str], row: Sequence[str]) -> Item:
 
 
 def _column(cell: str, index: int) -> str:
-    """A column's name: the editor's and the worker's fields in any case, others as they are spelt."""
+    """Return a column's name: known fields in lower case, others unchanged."""
     name = cell.strip()
     folded = name.lower()
     return folded if folded in EDITOR_KEYS | WORKER_KEYS else name or f"column {index}"

@@ -1,4 +1,4 @@
-"""Documents as JSON: one object, a list of them, a page of a directory's API, or one object a line."""
+"""Documents as JSON: one object, a list, a page of a directory's API, or one object a line."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page's records and the link to the page after it, as the page spells it."""
+    """Records of one page, and the link to the next page as the page spells it."""
 
     items: tuple[Entry | Rejected, ...]
     next: str | None
 
 
 def read_page(raw: bytes, where: str) -> Page:
-    """A page, a list or a single document, as a URL answers it; what is no JSON is one rejected record."""
+    """Parse a response body: a page, a list or a single document. Invalid JSON yields one rejected record."""
     text = decoded(raw, where)
     value = text if isinstance(text, Rejected) else parse_json(text, where)
     return Page((value,), None) if isinstance(value, Rejected) else page_of(value, where)
 
 
 def page_of(value: object, where: str) -> Page:
-    """The records of a parsed JSON value. An object with a slug is a document, whatever else it holds."""
+    """Return the records of a parsed JSON value. An object with a slug is always a document."""
     match value:
         case list():
             return Page(_listed(value, where, ""), None)
@@ -45,10 +45,9 @@ def page_of(value: object, where: str) -> Page:
 
 
 def next_page(url: str, link: str | None) -> str | None:
-    """The address of the page after ``url``, or ``None`` where there is none or it would leave ``url``'s origin.
+    """Return the address of the page after ``url``; ``None`` without one, or if it is on another origin.
 
-    A page is data, and data never decides which host is asked. A chain of links that never ends is the caller's
-    to notice.
+    A page is data and must not decide the requested host. Callers must detect an endless chain of links.
     """
     if not link or not link.isprintable():
         return None
@@ -61,7 +60,7 @@ def next_page(url: str, link: str | None) -> str | None:
 
 
 def json_lines(lines: Iterable[Line | Rejected], where: str) -> Iterator[Item]:
-    """One document a line (or a list or page of them); blank lines count but say nothing."""
+    """Yield one document a line (or a list or page of them); blank lines are counted and skipped."""
     for line in lines:
         if isinstance(line, Rejected):
             yield line
@@ -72,7 +71,7 @@ def json_lines(lines: Iterable[Line | Rejected], where: str) -> Iterator[Item]:
 
 
 def parse_json(text: str, where: str) -> object:
-    """The value of a JSON text, or a ``Rejected`` that names the place where it ceases to be one."""
+    """Parse a JSON text; return a ``Rejected`` with the position of the error if it is invalid."""
     try:
         value: object = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
@@ -87,7 +86,7 @@ def parse_json(text: str, where: str) -> object:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant}, which is no JSON")
+    raise ValueError(f"{constant}, which is not JSON")
 
 
 def _listed(values: Iterable[object], where: str, key: str) -> tuple[Entry | Rejected, ...]:
@@ -95,7 +94,7 @@ def _listed(values: Iterable[object], where: str, key: str) -> tuple[Entry | Rej
 
 
 def _next_link(page: Mapping[str, object], where: str) -> tuple[str | None, tuple[Rejected, ...]]:
-    """A page says ``next`` at its top, or within ``meta`` as the directory's older API does."""
+    """Return the link ``next`` from the top level of a page, or from ``meta`` as in the directory's older API."""
     meta = page.get("meta")
     link = page.get("next") or (meta.get("next") if isinstance(meta, dict) else None)
     if not link:

@@ -1,4 +1,4 @@
-"""Files and folders of packages: which format a file has, by its content first, and its records one by one."""
+"""Files and folders of packages: detection of a file's format, first by content, and its records."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from fetcher.catalogue.intake.streams import Watch, again, nothing, watched
 from fetcher.domain.errors import InputError
 
 WHOLE_JSON = 4 * 1024 * 1024
-"""A JSON value of so many bytes is held as a whole; of a longer one its elements are, one by one."""
+"""Size in bytes up to which a JSON value is parsed in memory; a larger one is read element by element."""
 STDIN = "standard input"
 
 SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".txt"})
 _HEAD = 8192
-"""How much of a file is looked at for what no text contains."""
+"""Bytes at the start of a file that are checked for binary content."""
 
 _LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
 _FORMATS = "Give v4 documents as JSON or JSON lines, CSV with a header, or a text of repository addresses"
@@ -39,17 +39,17 @@ class _Format(Enum):
 
 
 def read_path(path: Path, watch: Watch = nothing) -> Iterator[Item]:
-    """What a file or a folder holds. Raises ``InputError`` where it cannot be read at all.
+    """Yield the items of a file or folder; raise ``InputError`` if it cannot be read at all.
 
-    ``watch`` is told how many bytes were read, again and again, as far as the items have been taken.
+    ``watch`` is called with the number of bytes of each piece read, as the items are consumed.
     """
     return read_folder(path, watch) if path.is_dir() else read_file(path, watch)
 
 
 def read_file(path: Path, watch: Watch = nothing) -> Iterator[Item]:
-    """The records of one file, streamed.
+    """Yield the records of one file, streamed.
 
-    Raises ``InputError`` at once where the file is missing, empty, binary or of no known format.
+    Raises ``InputError`` at once if the file is missing, empty, binary or of an unknown format.
     """
     with _reading(path):
         if not stat.S_ISREG(path.stat().st_mode):
@@ -60,17 +60,17 @@ def read_file(path: Path, watch: Watch = nothing) -> Iterator[Item]:
 
 
 def read_stream(stream: BinaryIO, watch: Watch = nothing) -> Iterator[Item]:
-    """The records of standard input, or whatever else can be read only once. Raises ``InputError`` as for a file."""
+    """Yield the records of standard input or another unseekable stream; raise ``InputError`` as for a file."""
     head = _head(stream, STDIN)
     form = _format_of(STDIN, "", head)
     return _records(watched(again(head.raw, stream), watch), STDIN, form, head.first)
 
 
 def read_folder(path: Path, watch: Watch = nothing) -> Iterator[Item]:
-    """The records of every file of packages in a folder, in the order of their names.
+    """Yield the records of every package file in a folder, in the order of their names.
 
-    Hidden files are none of them; others are named as passed over. A file that cannot be read is a rejected one.
-    Raises ``InputError`` at once where there is no file to read.
+    Hidden files are ignored; other unsuitable entries are reported as skipped. An unreadable file is a rejected record.
+    Raises ``InputError`` at once if the folder has no file to read.
     """
     members = _listed(path)
     if not any(_usable(one) for one in members):
@@ -79,7 +79,7 @@ def read_folder(path: Path, watch: Watch = nothing) -> Iterator[Item]:
 
 
 def size_of(path: Path) -> int | None:
-    """The bytes that ``read_path`` has to read, as far as can be told."""
+    """Return the number of bytes that ``read_path`` will read, as far as it is known."""
     try:
         files = [one for one in _listed(path) if _usable(one)] if path.is_dir() else [path]
         return sum(one.stat().st_size for one in files)
@@ -109,7 +109,7 @@ def _usable(path: Path) -> bool:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """What the file system refuses is the user's to mend."""
+    """Convert errors of the file system to ``InputError``, because the user must fix them."""
     try:
         yield
     except FileNotFoundError:
@@ -120,14 +120,14 @@ def _reading(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What a file begins with, by which its format is known."""
+    """The beginning of a file, by which its format is detected."""
 
     first: str
-    """The first line that says anything; a comment says nothing."""
+    """The first line that is neither blank nor a comment."""
     goes_on: bool
-    """Whether a line after the first that is not blank says anything."""
+    """Whether another line follows that is not blank."""
     raw: bytes
-    """All that was read to know this."""
+    """All bytes read so far."""
 
 
 def _head(stream: BinaryIO, name: str) -> _Head:
@@ -144,7 +144,7 @@ def _head(stream: BinaryIO, name: str) -> _Head:
 
 
 def _head_of(raw: bytes) -> _Head | None:
-    """The head, unless more must be read to know it: the last line may go on."""
+    """Return the head; ``None`` if more must be read because the last line may be incomplete."""
     said = [text for text in _texts(raw[: raw.rfind(b"\n") + 1]) if text]
     first = next((text for text in said if not text.startswith("#")), None)
     return None if first is None or len(said) < 2 else _Head(first, True, raw)
@@ -167,12 +167,12 @@ def _format_of(name: str, suffix: str, head: _Head) -> _Format:
     if suffix == ".json":
         return _Format.JSON
     if suffix != ".txt" and "://" not in first and "@" not in words_of(first)[0]:
-        raise InputError(f"{name} is of no known format", _FORMATS)
+        raise InputError(f"{name} has an unknown format", _FORMATS)
     return _Format.ADDRESSES
 
 
 def _json_format(first: str, suffix: str, *, goes_on: bool) -> _Format:
-    """JSON lines where the first line is a value by itself and more follow, or where the name says so."""
+    """Choose JSON lines if the first line is a complete value and more follow, or by the file's name."""
     named = suffix in _LINES_SUFFIXES and first != "{"
     if first.startswith("{") and (named or (_is_json(first) and goes_on)):
         return _Format.JSON_LINES

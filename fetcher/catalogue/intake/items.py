@@ -1,4 +1,4 @@
-"""What reading an input yields, one by one: an entry, or what is wrong with a record and where it stands."""
+"""Items that a reader yields: an entry, a rejected record, or a skipped input, each with its position."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fetcher.domain.model import CatalogueEntry
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A good record. ``where`` names its file and its position in it, for what the store may yet find wrong."""
+    """A valid record. ``where`` is its file and position, for errors found later by the store."""
 
     where: str
     entry: CatalogueEntry
@@ -19,7 +19,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that is passed by: the file and the position, the field, what was expected and what stands there."""
+    """An invalid record: its file and position, the field, the expected form and the actual value."""
 
     where: str
     field: str
@@ -32,7 +32,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """Something that was not read, without being wrong: it is named, so that nobody misses it in silence."""
+    """An input that was skipped without being invalid; it is reported to the user."""
 
     where: str
     reason: str
@@ -42,7 +42,7 @@ Item: TypeAlias = Entry | Rejected | PassedOver
 
 
 def as_item(where: str, raw: object) -> Entry | Rejected:
-    """One parsed JSON value as a document."""
+    """Convert one parsed JSON value to a document's item."""
     match read_document(raw):
         case BadRecord() as bad:
             return Rejected(where, bad.field, bad.expected, bad.got)

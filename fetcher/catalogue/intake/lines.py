@@ -1,4 +1,4 @@
-"""Lines of a file as text, one at a time: each is decoded by itself, so that one bad byte costs one line."""
+"""Lines of a file, decoded one at a time, so that an invalid byte affects one line only."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """``text`` with its line end, which a quoted CSV cell may contain."""
+    """A line of text with its line end, which a quoted CSV cell may contain."""
 
     number: int
     text: str
 
 
 def decoded(raw: bytes, where: str, offset: int = 0) -> str | Rejected:
-    """``raw`` as UTF-8, or which byte is none; ``offset`` is where ``raw`` begins in its file."""
+    """Decode ``raw``, which begins at ``offset`` in its file, as UTF-8; reject it with the invalid byte's position."""
     start = len(BOM) if offset == 0 and raw.startswith(BOM) else 0
     try:
         return raw[start:].decode("utf-8")
@@ -31,7 +31,7 @@ def decoded(raw: bytes, where: str, offset: int = 0) -> str | Rejected:
 
 
 def read_lines(stream: BinaryIO, where: str) -> Iterator[Line | Rejected]:
-    """Every line of ``stream``; memory is bounded by the longest line that is allowed."""
+    """Yield every line of ``stream``; memory is bounded by the longest allowed line."""
     offset, number = 0, 0
     while raw := stream.readline(LONGEST_LINE):
         number += 1

@@ -1,8 +1,8 @@
-"""A JSON value that is too long to be held: a list, or a page of a directory's API, one element at a time.
+"""Streaming reader of a large JSON list or page: one element in memory at a time.
 
-Read with the same decoder as short ones, so that what is refused, and how, does not depend on a file's length. (A push
-parser would be quicker by little, but loses the rest of the file to one number beyond 64 bits, turns half a surrogate
-pair into a question mark, and takes the machine's memory for nested brackets.)
+It uses the decoder of small values, so errors do not depend on a file's length. A push parser would be slightly faster,
+but has three faults. It loses the rest of the file after a number beyond 64 bits. It replaces a lone surrogate by a
+question mark. Nested brackets exhaust its memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import BinaryIO, NoReturn
 from fetcher.catalogue.intake.items import Item, PassedOver, Rejected, as_item
 
 LONGEST_ELEMENT = 8 * 1024 * 1024
-"""Characters of one element; there is no document of such a length."""
+"""Longest element in characters; a longer one is rejected. No document is that long."""
 PAGE_KEYS = ("objects", "results")
 NOT_FOLLOWED = "its link to the next page: links are followed only from an address"
 
@@ -24,7 +24,7 @@ _SPACE = " \t\n\r"
 
 
 def long_json(stream: BinaryIO, where: str) -> Iterator[Item]:
-    """The documents of a list or a page. Where the text ceases to be JSON, that is said; what came before counts."""
+    """Yield the documents of a list or page. Invalid JSON ends them with a rejected record; earlier items count."""
     text = _Text(stream)
     try:
         if text.next() == "{":
@@ -38,7 +38,7 @@ def long_json(stream: BinaryIO, where: str) -> Iterator[Item]:
 
 
 class _NotJson(Exception):
-    """Where the text is no JSON, what was expected and what is there. Never leaves this module."""
+    """Internal error of invalid JSON: the position, the expected form and the actual text."""
 
 
 def _list(text: _Text, where: str, key: str) -> Iterator[Item]:
@@ -79,21 +79,21 @@ def _page(text: _Text, where: str) -> Iterator[Item]:
 
 
 class _Text:
-    """What is still to be read: a window that moves over the stream and grows only for one element."""
+    """Unread text of a stream: a moving window that grows for one element only."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        # A byte that is no UTF-8 becomes half a surrogate pair, which no document may hold: it costs its record alone.
+        # An invalid byte becomes a lone surrogate, which documents must not hold: only its record is rejected.
         self._decode = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape").decode
         self._decoder = json.JSONDecoder(parse_constant=_refuse)
         self._text = ""
         self._at = 0
         self._line = 1
-        """The line in which the window begins, counted as it moves on."""
+        """Line number at the window's start."""
         self._ended = False
 
     def next(self) -> str:
-        """The next character that is no space, not taken; ``""`` at the end."""
+        """Return the next non-space character without consuming it; ``""`` at the end."""
         while True:
             while self._at < len(self._text):
                 if self._text[self._at] not in _SPACE:
@@ -108,7 +108,7 @@ class _Text:
         self._at += 1
 
     def value(self) -> object:
-        """The next value, as a whole."""
+        """Parse and consume the next complete value."""
         self.next()
         while True:
             try:
@@ -123,7 +123,7 @@ class _Text:
             except ValueError as error:
                 raise _NotJson(self._place(), "JSON", " ".join(str(error).split())[:100]) from None
             else:
-                # A number may go on behind what was read of it, from "1" or before the "e+" of "1e+9".
+                # A number at the window's end may be incomplete: "1" of "12", or "1" of "1e+9".
                 length = end - self._at
                 if end + 2 < len(self._text) or not self._may_go_on():
                     self._at += length
@@ -140,7 +140,7 @@ class _Text:
         return len(self._text) - self._at <= LONGEST_ELEMENT and self._more()
 
     def _more(self) -> bool:
-        """Read on; what is done with leaves the window."""
+        """Read the next piece; drop consumed text from the window."""
         if self._ended:
             return False
         raw = self._stream.read(max(_PIECE, len(self._text) - self._at))
@@ -153,4 +153,4 @@ class _Text:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant}, which is no JSON")
+    raise ValueError(f"{constant}, which is not JSON")

@@ -1,4 +1,4 @@
-"""Entries from inputs that state only some of an editor's fields: what they leave out stays as it is stored."""
+"""Entries with only some of an editor's fields; missing fields keep their stored values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fetcher.catalogue.intake.items import Entry, Rejected, as_item
 
 
 def partial_item(where: str, raw: Mapping[str, Any]) -> Entry | Rejected:
-    """A record of a few fields, its slug and title taken from the repository's name, else the project's, if absent."""
+    """Convert a record of a few fields. An absent slug or title is taken from the repository's or project's name."""
     name = _name(raw)
     slug = raw.get("slug") or slugified(name or raw.get("title") or "")
     if not slug:
@@ -24,7 +24,7 @@ def partial_item(where: str, raw: Mapping[str, Any]) -> Entry | Rejected:
 
 
 def slugified(name: str) -> str:
-    """``name`` in lower case, with a hyphen for each run of what a slug cannot hold."""
+    """Return ``name`` in lower case, with a hyphen for each run of characters invalid in a slug."""
     return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")
 
 

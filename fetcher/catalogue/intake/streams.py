@@ -1,4 +1,4 @@
-"""Streams of bytes that can be watched, and that give again what was read to know their format."""
+"""Byte streams with a progress callback, and streams that replay the bytes read for format detection."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 Watch: TypeAlias = Callable[[int], None]
-"""Is told of each piece's bytes."""
+"""Callback that receives the number of bytes of each piece read."""
 
 _PIECE = 256 * 1024
 
 
 def nothing(_read: int) -> None:
-    """Nobody watches."""
+    """Ignore the progress."""
 
 
 def watched(stream: BinaryIO, watch: Watch) -> BinaryIO:
-    """``stream``, and ``watch`` hears of what is read from it."""
+    """Return ``stream`` with ``watch`` called for each piece read."""
     return _buffered(b"", stream, watch)
 
 
 def again(raw: bytes, stream: BinaryIO) -> BinaryIO:
-    """``raw``, which was read from ``stream``, and then the rest of it."""
+    """Return a stream of ``raw``, which was read from ``stream``, followed by the rest of ``stream``."""
     return _buffered(raw, stream, nothing)
 
 
@@ -34,7 +34,7 @@ def _buffered(raw: bytes, stream: BinaryIO, watch: Watch) -> BinaryIO:
 
 
 class _Joined(RawIOBase):
-    """Bytes and then a stream, which stays its owner's to close."""
+    """Bytes followed by a stream, which its owner must close."""
 
     def __init__(self, raw: bytes, stream: BinaryIO, watch: Watch) -> None:
         self._raw = memoryview(raw)

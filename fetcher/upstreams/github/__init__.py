@@ -1,1 +1,1 @@
-"""GitHub: build a request, read a response. No client, no clock, no environment."""
+"""GitHub: request builders and response readers, without client, clock or environment."""

@@ -1,8 +1,8 @@
-"""Credentials: a token as it is, or a GitHub App's installation token, which PyGithub renews before it expires.
+"""GitHub credentials: a token, or a GitHub App's installation token, which PyGithub renews before it expires.
 
-PyGithub signs the App's JWT and exchanges it; its calls are blocking and rare (one an hour and process), so they run
-in a thread. It is imported for an App alone: it takes a tenth of a second, and 19 MB of each worker process. A
-credential's ``identity`` names whose quota it spends and never shows the secret.
+PyGithub signs the App's JWT and exchanges it. Its calls block and are rare (one per hour and process), so they run in a
+thread. It is imported only for an App, because it takes a tenth of a second and 19 MB of each worker process. A
+credential's ``identity`` names the quota it spends and never shows the secret.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fetcher.domain.errors import ConfigError, RejectedCredential
 from fetcher.settings import PUBLIC_API, Settings
 
 REFUSALS = (401, 403, 404)
-"""What GitHub answers to an App that it does not know, or that is suspended or not installed."""
+"""Statuses of GitHub's responses to an App that is unknown, suspended or not installed."""
 
 _TIMEOUT = 15
 
@@ -25,16 +25,16 @@ _TIMEOUT = 15
 class GitHubCredential(Protocol):
     @property
     def identity(self) -> str:
-        """Whose quota is spent; ``anonymous`` without a credential."""
+        """Identity whose quota is spent; ``anonymous`` without a credential."""
         ...
 
     async def header(self) -> str | None:
-        """The value of ``Authorization``."""
+        """Return the value of ``Authorization``."""
         ...
 
 
 class Anonymous:
-    """No credential: REST only, 60 requests an hour and address."""
+    """No credential: REST only, 60 requests per hour and address."""
 
     identity = "anonymous"
 
@@ -57,7 +57,7 @@ class Token:
 
 
 class App:
-    """A GitHub App's installation: its token lives an hour and is renewed by PyGithub."""
+    """A GitHub App's installation. Its token lives an hour and is renewed by PyGithub."""
 
     def __init__(self, app_id: str, private_key: str, installation_id: int, root: str) -> None:
         from github import Auth, Github  # noqa: PLC0415  (see above)
@@ -66,7 +66,7 @@ class App:
         try:
             signer = Auth.AppAuth(app_id, private_key)
             _ = signer.token
-        except Exception as error:  # noqa: BLE001  (PyJWT and cryptography raise each their own for a bad key)
+        except Exception as error:  # noqa: BLE001  (PyJWT and cryptography each raise their own errors for a bad key)
             raise ConfigError(
                 f"the GitHub App's private key cannot be used ({type(error).__name__})",
                 "Put the PEM file's content into FETCHER_GITHUB_APP_PRIVATE_KEY or its path into …_FILE",
@@ -99,7 +99,7 @@ class App:
 
 
 def credential_from(settings: Settings) -> GitHubCredential:
-    """The one credential that the settings name: an App before a token, a token before none."""
+    """Return the credential that the settings name: an App before a token, a token before none."""
     if settings.github_app_id:
         key, installation = settings.app_private_key(), settings.github_app_installation_id
         if not key or not installation:

@@ -1,7 +1,7 @@
-"""GraphQL queries about many repositories at once, in batches that adapt to the time that answers take.
+"""GraphQL queries for many repositories, in batches that adapt to the response time.
 
-GitHub answers a query that is too much for it with 502, 504 or an error of its resource limits, and docks points for
-it. A batch therefore starts small, grows while answers come quickly, halves when they do not, and is bisected until the
+GitHub responds to an excessive query with 502, 504 or an error of its resource limits, and charges points for it. A
+batch therefore starts small, grows while responses are fast and halves when they are slow. It is bisected until the
 repository that causes the failure is alone.
 """
 
@@ -23,39 +23,39 @@ BatchOutcome: TypeAlias = Fetched[T] | Failure | Deferred
 """The outcome of one item of a batch."""
 
 FIRST_SIZE = 50
-"""Repositories in the first query of a process about statistics."""
+"""Repositories in a process's first query for statistics."""
 
 SMALLEST = 5
 QUICK_SECONDS = 2.0
 SLOW_SECONDS = 3.0
 OUTAGE = 8
-"""Queries in a row for more than one repository that fail before the upstream, not a repository, is the cause.
+"""Consecutive failures of queries for more than one repository after which the upstream counts as the cause.
 
-The halves of what failed are asked breadth first: of two halves, one with a single bad repository fails and the other
-does not, so that a few of them never make a run as long as this, wherever they stand.
+The halves of a failed batch are requested breadth first. With a single bad repository one half fails and the other
+succeeds, so a few bad ones never cause this many failures in a row.
 """
 
 
 @dataclass(slots=True)
 class BatchSize:
-    """How many repositories the next query asks for. One a process: it learns over batches."""
+    """Number of repositories in the next query. One per process, because it adapts over batches."""
 
     size: int = FIRST_SIZE
 
     def answered(self, asked: int, seconds: float) -> None:
-        """Learn from an answer to ``asked`` repositories."""
+        """Adapt to a response for ``asked`` repositories."""
         if seconds > SLOW_SECONDS:
             self.size = max(min(self.size, asked) * 3 // 4, SMALLEST)
         elif seconds <= QUICK_SECONDS and asked >= self.size:
             self.size = min(self.size + self.size // 2, MAX_NODES)
 
     def overloaded(self, asked: int) -> None:
-        """Learn from a query that was too much; the failure of a smaller part says nothing of the size."""
+        """Adapt to an excessive query. The failure of a smaller batch does not change the size."""
         if asked >= self.size:
             self.size = max(self.size // 2, SMALLEST)
 
     def gave_up(self) -> None:
-        """After an outage, or what looked like one, the next pass feels its way in small steps."""
+        """Return to the smallest size after an outage or a similar failure."""
         self.size = SMALLEST
 
 
@@ -64,7 +64,7 @@ async def request_in_batches(
     send: Callable[[Sequence[Item]], Awaitable[BatchAnswer[T] | Failure | Deferred]],
     size: BatchSize,
 ) -> list[BatchOutcome[T]]:
-    """Send queries until every item has an outcome; returns them in the order of ``items``."""
+    """Send queries until every item has an outcome; returns the outcomes in the order of ``items``."""
     outcomes: dict[int, BatchOutcome[T]] = {}
     waiting = deque([list(range(len(items)))] if items else [])
     failures = 0
@@ -98,7 +98,7 @@ async def request_in_batches(
 
 
 def _learn(size: BatchSize, asked: int, missing: int, seconds: float) -> None:
-    """Adapt to an answer: one missing item is at fault itself, several are a sign of too large a query."""
+    """Adapt to a response: one missing item is its own fault, several mean that the query is too large."""
     if missing > 1:
         size.overloaded(asked)
     else:

@@ -1,9 +1,9 @@
-"""Decide what a repository's head makes necessary to request, and derive contributors from its history.
+"""Detection of needed requests from a repository's head, and contributors derived from its history.
 
-Contributors and commits a day describe one head each (their ``revision``). While it is the head, they are confirmed
-without a request. When it has moved, its history tells the commits of the last year, from which the days are counted
-again, and the authors of the new commits, which are added to the known contributors. GitHub's own list of contributors
-may be hours old, so it confirms what the history showed and replaces it only once it has caught up.
+Contributors and daily commits belong to one head each (their ``revision``). They are confirmed without a request while
+it is the head. After a move, the history yields the commits of the last year, from which the days are counted again.
+The authors of its new commits are added to the known contributors. GitHub's own list of contributors may be hours old.
+It therefore confirms the history, and replaces it only after it has caught up.
 """
 
 from __future__ import annotations
@@ -27,10 +27,19 @@ from fetcher.domain.model import (
 )
 
 LIST_LAG = timedelta(hours=8)
-"""The list of contributors may be this old: "may return information that is a few hours old" (REST reference)."""
+"""Greatest age of the contributors list: "may return information that is a few hours old" (REST reference)."""
 
 SETTLES_AFTER = timedelta(days=1)
-"""A list that could not be trusted yet is requested again after this."""
+"""Time after which a list that was not yet reliable is requested again."""
+
+
+_OPEN = {
+    DueReason.ORDER: DueReason.ORDER,
+    DueReason.SETTLING: DueReason.SETTLING,
+    DueReason.QUOTA: DueReason.SETTLING,
+    DueReason.COOLING: DueReason.SETTLING,
+}
+"""What a list leaves open that is due for this reason. One that was deferred or failed may have been settling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +58,24 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """Contributors at a head, and what GitHub's list has still to confirm of them: nothing, their order, or all."""
+    """Contributors at a head, and the part of them that GitHub's list must confirm: nothing, their order, or all."""
 
     contributors: Contributors
     open: DueReason | None
 
 
 def is_current(state: SourceState, head_oid: str | None) -> bool:
-    """Return whether the stored values describe ``head_oid``, so that nothing need be requested."""
+    """Return whether the stored values belong to ``head_oid``, so that no request is needed."""
     return head_oid is not None and state.answered_at is not None and state.revision == head_oid
 
 
 def is_list_refused(state: SourceState) -> bool:
-    """Return whether GitHub refuses a list for its size: that holds until the slow re-check, whatever is pushed."""
+    """Return whether GitHub refuses a list for its size. This holds until the slow re-check, even after pushes."""
     return state.outcome is OutcomeKind.BLOCKED and state.answered_at is not None and state.failures == 0
 
 
 def follow_ups(target: Target, head_oid: str | None) -> tuple[Source, ...]:
-    """Return the sources that a repository's answer with this head leaves open."""
+    """Return the sources that must be requested for a repository with this head."""
     return tuple(
         source
         for source in DETAIL_SOURCES
@@ -75,7 +84,7 @@ def follow_ups(target: Target, head_oid: str | None) -> tuple[Source, ...]:
 
 
 def to_request(target: Target, source: Source, now: datetime) -> bool:
-    """Return whether a claimed source is not of the head, or is due all the same."""
+    """Return whether a claimed source belongs to another head, or is due anyway."""
     state = target.state(source)
     if is_current(state, target.head_oid) or is_list_refused(state):
         return state.due_at is not None and state.due_at <= now
@@ -83,7 +92,7 @@ def to_request(target: Target, source: Source, now: datetime) -> bool:
 
 
 def needs_list(target: Target, now: datetime) -> bool:
-    """Return whether GitHub's list of contributors is to be requested: history alone does not replace it."""
+    """Return whether to request GitHub's list of contributors, which history alone does not replace."""
     state = target.state(Source.CONTRIBUTORS)
     if state.answered_at is None or (state.due_at is not None and state.due_at <= now):
         return True
@@ -91,15 +100,15 @@ def needs_list(target: Target, now: datetime) -> bool:
 
 
 def derive(target: Target, history: History) -> Derived | None:
-    """Return the stored contributors brought to ``history``; ``None`` where no list was answered before.
+    """Return the stored contributors updated to ``history``, or ``None`` if no list was fetched before.
 
-    The new commits are known exactly where the total grew by K and the former head stands at place K of the history.
-    Elsewhere (a forced push, an old branch merged) everybody known is kept, and authors not seen before are added.
+    The new commits are known exactly if the total grew by K and the former head is at index K of the history. Otherwise
+    (a forced push, a merged old branch) all known contributors are kept, and new authors are added.
     """
     state, known = target.state(Source.CONTRIBUTORS), target.contributors
     if known is None or state.answered_at is None or not _is_complete(known):
         return None
-    still_open = state.due_reason if state.due_reason in (DueReason.ORDER, DueReason.SETTLING) else None
+    still_open = _OPEN.get(state.due_reason) if state.due_reason else None
     if state.revision == history.oid:
         return Derived(known, still_open)
     new = _new_commits(target, history)
@@ -110,10 +119,11 @@ def derive(target: Target, history: History) -> Derived | None:
 
 
 def settle(listed: Contributors, derived: Derived | None, history: History, now: datetime) -> Derived:
-    """Return what GitHub's list and the history together state.
+    """Return the contributors that GitHub's list and the history together show.
 
-    A list of an older head is taken as it is. One of a young head may be hours old: it confirms what was derived
-    where it has the counts of the head, or of one some commits before it. Else the authors in the history are kept.
+    A list of an older head is taken unchanged. A list of a young head may be hours old. It confirms the derived
+    contributors if its counts are those of the head or of a commit shortly before it. Otherwise authors from the
+    history are kept.
     """
     if not history.is_young(now):
         return Derived(listed, None)
@@ -145,7 +155,7 @@ def _is_of_history(listed: Contributors, known: Contributors, history: History) 
 
 
 def _new_commits(target: Target, history: History) -> Sequence[Commit] | None:
-    """Return the commits that came since the stored contributors' head, or ``None`` where they are not certain."""
+    """Return the commits since the stored contributors' head, or ``None`` if they are not certain."""
     days = target.commit_days
     revision = target.state(Source.CONTRIBUTORS).revision
     if days is None or days.total is None or revision is None or target.state(Source.COMMITS).revision != revision:
@@ -157,12 +167,12 @@ def _new_commits(target: Target, history: History) -> Sequence[Commit] | None:
 
 
 def _is_complete(contributors: Contributors | None) -> bool:
-    """Return whether counts are known: those of an imported document are not, and count as zero."""
+    """Return whether all counts are known. Those of an imported document are unknown and count as zero."""
     return contributors is not None and all(person.commits > 0 for person in contributors.people)
 
 
 def _with_strangers(known: Contributors, commits: Iterable[Commit]) -> Contributors:
-    """Return ``known`` and the authors of ``commits`` who are not among them."""
+    """Return ``known`` with the missing authors of ``commits`` added."""
     logins = {person.login for person in known.people}
     return Contributors(_add(known.people, Counter(c.login for c in commits if c.login and c.login not in logins)))
 
@@ -179,10 +189,10 @@ def _ordered(people: Iterable[Contribution]) -> tuple[Contribution, ...]:
 
 
 def _open_order(people: Sequence[Contribution], known: Sequence[Contribution]) -> DueReason | None:
-    """Return that the order of ``people`` is open, unless GitHub would list them so.
+    """Return ``DueReason.ORDER`` if the order of ``people`` is uncertain, otherwise ``None``.
 
-    GitHub does not document how it orders equal counts. Two that stood in this order with equal counts in ``known``
-    keep it; anybody who has just drawn level with another could stand on either side.
+    GitHub does not document its order of equal counts. Two with equal counts in ``known`` keep their order. A
+    contributor who has just drawn level with another may be on either side.
     """
     counts = {person.login: person.commits for person in known}
     is_open = any(

@@ -1,7 +1,7 @@
-"""Contributors and commits a day of repositories whose head has moved, or whose list is due.
+"""Contributors and daily commits of repositories with a new head or a due list.
 
-With a credential, both come from the history of the head, in batches over GraphQL; GitHub's list of contributors is
-requested where it was never answered or has to confirm the history. Without one, both come from REST.
+With a credential, both come from the head's history, in batches over GraphQL. GitHub's list of contributors is
+requested if there was none before, or to confirm the history. Without a credential, both come from REST.
 """
 
 from __future__ import annotations
@@ -52,23 +52,23 @@ from fetcher.upstreams.github.change_detection import (
     settle,
     to_request,
 )
-from fetcher.upstreams.github.histories import MOST_PAGES, Histories, HistoryQuery, history_of
+from fetcher.upstreams.github.histories import Histories, HistoryQuery, history_of, is_readable
 from fetcher.upstreams.github.readers.contributors import read_contributors, read_participation
 from fetcher.upstreams.github.readers.history import Head
 
 MAX_PAGES = 50
-"""GitHub names at most 500 authors' addresses; this is ten times that, and an end to a list that never ends."""
+"""Limit for pages of contributors, ten times the 500 authors that GitHub names. It ends an endless list."""
 
 HISTORY_FAILURES = 3
 """After so many failures in a row a repository is requested over REST: its history is too much to read."""
 
 WHOLE_WEEK = timedelta(days=7)
-"""Participation answers in weeks: they are exact again, moved on by one, after this."""
+"""Time after which participation, which has weekly sums, is exact again when shifted by one."""
 
 
 @dataclass(slots=True)
 class DetailsRefresh:
-    """Refreshes the sources that describe a repository's head."""
+    """A refresh of the sources that belong to a repository's head."""
 
     gateway: Gateway
     clock: Clock
@@ -128,12 +128,11 @@ class DetailsRefresh:
         return tuple(dict.fromkeys((*self._due(target), *follow_ups(target, target.head_oid))))
 
     def _commits_wanted(self, target: Target, head: Head) -> bool:
-        """Return whether the weeks are to be counted: they are due, or the head is not the stored one."""
+        """Return whether to count the weeks: they are due, or the head differs from the stored one."""
         return Source.COMMITS in self._due(target) or target.state(Source.COMMITS).revision != head.oid
 
     async def _complete(self, heads: Mapping[int, Head], query: HistoryQuery) -> dict[int, BatchOutcome[History]]:
-        bearable = {p: h for p, h in heads.items() if h.first_page.selected <= MOST_PAGES * requests.PAGE_SIZE}
-        return await self.histories.complete(bearable, query)
+        return await self.histories.complete({p: h for p, h in heads.items() if is_readable(h)}, query)
 
     async def _one(
         self,
@@ -143,7 +142,7 @@ class DetailsRefresh:
         query: HistoryQuery,
         now: datetime,
     ) -> list[Record]:
-        """Return the records of one repository whose head was answered; ``read`` is its history, if all was read."""
+        """Return the records of one repository with a known head; ``read`` is its history, if it was read in full."""
         history = read.value if isinstance(read, Fetched) else history_of(head)
         records: list[Record] = []
         if self._commits_wanted(target, head):
@@ -171,7 +170,7 @@ class DetailsRefresh:
         query: HistoryQuery,
         now: datetime,
     ) -> Outcome[CommitDays]:
-        """Return the commits a day from the history, or from participation where the history is too much to read."""
+        """Return daily commits from the history, or from participation if the history is too large."""
         if isinstance(read, Fetched):
             return Fetched(commit_days(read.value.commits, now.date(), head.total, merges=not query.parents))
         failing = target.state(Source.COMMITS).failures >= HISTORY_FAILURES
@@ -180,7 +179,7 @@ class DetailsRefresh:
         return read or Malformed("history: not read")
 
     async def _listed(self, target: Target, repo: RepoRef, history: History, purpose: Purpose) -> Record:
-        """Return the record of a contributors' list that was requested at ``history``."""
+        """Request the contributors list at ``history`` and return its record."""
         async with self.concurrency:
             asked_at = self.clock.now()
             outcome = await self._contributors(repo, purpose)
@@ -215,7 +214,7 @@ class DetailsRefresh:
         return records
 
     async def _contributors(self, repo: RepoRef, purpose: Purpose) -> Outcome[Contributors]:
-        """Request every page, or return nothing: a list cut short would drop people."""
+        """Request every page, or return a failure, because a truncated list would drop contributors."""
         people: dict[str, Contribution] = {}
         page: int | None = 1
         while page is not None:
@@ -273,7 +272,7 @@ class DetailsRefresh:
 
 
 def _derived(record: Observed, target: Target, open_: DueReason | None) -> Observed:
-    """Return ``record`` due when its list was going to be requested anyway, or when GitHub's list has caught up."""
+    """Return ``record`` due at its list's planned request, or after GitHub's list has caught up."""
     state = target.state(record.source)
     planned = replace(record, due_at=state.due_at, due_reason=state.due_reason) if state.due_at else record
     if open_ is None:
@@ -289,14 +288,14 @@ def _confirmed_later(record: Observed, reason: DueReason) -> Observed:
 
 
 def _is_young(target: Target, now: datetime) -> bool:
-    """Return whether GitHub's list may not know the head yet, as far as is known without its history."""
+    """Return whether GitHub's list may be older than the head, judged without its history."""
     return target.head_committed_at is not None and now - target.head_committed_at < LIST_LAG
 
 
 def _moved_on(record: Observed | Deferral, committed_at: datetime | None) -> Observed | Deferral:
     """Return a record of participation due when its weeks are to be moved on though the head stays.
 
-    Participation leaves out today's commits, which only the next day's answer counts; and it answers in weeks.
+    Participation has weekly sums and leaves out today's commits, which are counted from the next day on.
     """
     if not isinstance(record, Observed) or record.values is None:
         return record

@@ -1,4 +1,4 @@
-"""Request the histories of heads in batches, and the further pages of those with more than a page of commits."""
+"""Requests for the histories of heads in batches, and for further pages of long histories."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from fetcher.http.gateway import Gateway
 from fetcher.upstreams.github import requests
 from fetcher.upstreams.github.batching import BatchOutcome, BatchSize, request_in_batches
 from fetcher.upstreams.github.change_detection import History
+from fetcher.upstreams.github.queries import PAGE_SIZE
 from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from fetcher.upstreams.github.readers.history import Head, Page, next_pages, read_heads, read_pages
 from fetcher.upstreams.github.requests import PageRef
 
 FIRST_SIZE = 10
-"""Histories in the first query of a process: they cost GitHub more work than statistics do."""
+"""Histories in a process's first query. They cost GitHub more work than statistics."""
 
 MOST_PAGES = 100
-"""Pages of one history: a repository with over 10,000 commits a year is counted by GitHub's own statistics instead."""
+"""Maximum pages of one history. Over 10,000 commits a year are counted by GitHub's own statistics instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """What to request of each history: commits since a moment, and whether merges are to be recognised."""
+    """Parameters of a history request: the start of the commits, and whether merges must be recognised."""
 
     since: datetime
     parents: bool
@@ -34,14 +35,14 @@ class HistoryQuery:
 
 @dataclass(slots=True)
 class Histories:
-    """Requests histories within the quota. ``size`` adapts to the time that answers take."""
+    """A reader of histories within the quota. ``size`` adapts to the response time."""
 
     gateway: Gateway
     api: requests.Api
     size: BatchSize
 
     async def heads(self, targets: Sequence[Target], query: HistoryQuery) -> dict[int, BatchOutcome[Head]]:
-        """Request the head of each target's default branch and its newest commits; outcomes by package id."""
+        """Request the head of each target's default branch and its newest commits; returns outcomes by package id."""
 
         async def send(batch: Sequence[Target]) -> BatchAnswer[Head] | Failure | Deferred:
             ids = [target.node_id or "" for target in batch]
@@ -52,10 +53,10 @@ class Histories:
         return {target.package_id: outcome for target, outcome in zip(targets, outcomes, strict=True)}
 
     async def complete(self, heads: Mapping[int, Head], query: HistoryQuery) -> dict[int, BatchOutcome[History]]:
-        """Request every further page of ``heads``; a history comes back complete or not at all.
+        """Request all further pages of ``heads``; each history is returned in full or as a failure.
 
-        Pages whose cursors can be computed are requested together, whatever repositories they belong to. Where they
-        did not come out right, and elsewhere, each page leads to the next.
+        Pages with computable cursors are requested together for all repositories. If their result is incomplete, or a
+        cursor cannot be computed, each page leads to the next.
         """
         done: dict[int, BatchOutcome[History]] = {}
         open_: dict[int, _Reading] = {}
@@ -88,6 +89,11 @@ class Histories:
         return await request_in_batches(pages, send, self.size)
 
 
+def is_readable(head: Head) -> bool:
+    """Return whether a head has commits, and not too many to read page by page."""
+    return head.oid is not None and head.first_page.selected <= MOST_PAGES * PAGE_SIZE
+
+
 def history_of(head: Head) -> History:
     """Return ``head`` with its first page only: the newest commits."""
     return History(head.oid or "", head.total, head.first_page.commits, head.pushed_at)
@@ -95,14 +101,14 @@ def history_of(head: Head) -> History:
 
 @dataclass(slots=True)
 class _Reading:
-    """One history while its pages come in."""
+    """One history while its pages are read."""
 
     head: Head
     commits: list[Commit]
     wanted: list[PageRef]
 
     def take(self, pages: Sequence[BatchOutcome[Page]]) -> BatchOutcome[History] | None:
-        """Add the pages of one round; returns the history's outcome once there is one."""
+        """Add the pages of one round; returns the history's outcome when it is final."""
         together = len(self.wanted) > 1
         for page in pages:
             if not isinstance(page, Fetched):
@@ -118,7 +124,7 @@ class _Reading:
         return None
 
     def outcome(self) -> Fetched[History] | Failure:
-        """Return the history if every commit has come, each once."""
+        """Return the history if it has every commit exactly once, otherwise a failure."""
         if not self._is_complete():
             selected = self.head.first_page.selected
             return Malformed(f"history: {len(self.commits)} commits came back where {selected} were announced")

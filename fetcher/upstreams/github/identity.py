@@ -1,7 +1,7 @@
-"""Whose quota a token spends: the account behind it, asked once a token and remembered.
+"""The identity of a token: the account that owns it, requested once per token and stored.
 
-GitHub counts an account's requests over all of its tokens, so a ledger kept by token would let two tokens of one
-account spend its quota twice. An App's installation is its own identity.
+GitHub counts an account's requests over all of its tokens. A ledger by token would let two tokens of one account spend
+its quota twice. An App's installation is its own identity.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 async def account_behind(fingerprint: str, gateway: Gateway, store: Store, api: Api, now: datetime) -> str:
-    """The identity of the account that a token belongs to; ``fingerprint`` itself until GitHub has told."""
+    """Return the identity of a token's account, or ``fingerprint`` itself until GitHub has reported it."""
     known = store.marker(fingerprint)
     if known.message is not None:
         return known.message

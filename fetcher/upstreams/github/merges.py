@@ -1,7 +1,7 @@
-"""Whether participation counts merge commits: compared package by package, concluded for all. Pure.
+"""Comparison of participation with histories, to find whether participation counts merge commits. Pure.
 
-GitHub documents that its statistics leave merges out; recorded answers show participation counting them. The live
-upstream decides: its figures are compared with a history whose merges are known.
+GitHub documents that its statistics leave merges out, but recorded responses show participation counting them. The live
+upstream decides: its sums are compared with a history whose merges are known.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from fetcher.domain.model import Commit
 from fetcher.ports import Marker
 
 MERGES = "merges"
-"""The marker of the finding: its ``outcome`` is in force, its ``message`` tells by which packages."""
+"""The marker of the finding: its ``outcome`` is in force, its ``message`` lists the packages behind it."""
 
 SAMPLE = 5
 """Packages of one check by a worker."""
 
 _LATE = (0, 1)
-"""Days by which GitHub's week may end earlier than ours: recorded answers ended on the Pacific date."""
+"""Days by which GitHub's week may end before the UTC week. Recorded responses ended on the Pacific date."""
 
 
 class Merges(StrEnum):
-    """What a comparison of participation with the history found."""
+    """The result of comparing participation with the history."""
 
     WITH = "with"
     WITHOUT = "without"
@@ -43,7 +43,7 @@ class Comparison:
     with_merges: int
     without_merges: int
     reason: str = ""
-    """Why nothing was decided."""
+    """Reason for an undecided comparison."""
 
 
 def compare(slug: str, commits: Sequence[Commit], stated: Sequence[int], today: date) -> Comparison:
@@ -68,13 +68,13 @@ def compare(slug: str, commits: Sequence[Commit], stated: Sequence[int], today: 
 
 
 def conclude(comparisons: Sequence[Comparison]) -> Merges:
-    """Return what all comparisons together state: packages that contradict each other decide nothing."""
+    """Return the joint result of all comparisons. Contradicting packages decide nothing."""
     found = {one.found for one in comparisons} - {Merges.UNDECIDED}
     return found.pop() if len(found) == 1 else Merges.UNDECIDED
 
 
 def describe(comparisons: Sequence[Comparison]) -> str:
-    """Return which packages said what, on one line."""
+    """Return the packages by result, on one line."""
     if not comparisons:
         return "no package could be compared"
     said: dict[str, list[str]] = {}
@@ -84,12 +84,12 @@ def describe(comparisons: Sequence[Comparison]) -> str:
 
 
 def counts_merges(finding: Marker) -> bool:
-    """Return whether merges count: they do until a check has found otherwise."""
+    """Return whether merges count. They do until a check has found otherwise."""
     return finding.outcome != Merges.WITHOUT
 
 
 def in_force(finding: Marker, concluded: Merges) -> Merges:
-    """Return the finding by which weeks are counted from now on: a check that decides nothing changes nothing."""
+    """Return the finding that applies from now on. An undecided check changes nothing."""
     if concluded is not Merges.UNDECIDED or finding.outcome is None:
         return concluded
     return Merges(finding.outcome)

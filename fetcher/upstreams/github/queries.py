@@ -1,14 +1,14 @@
-"""The GraphQL documents, checked against GitHub's published schema by ``tests/unit/github/test_queries.py``."""
+"""GraphQL documents, checked against GitHub's published schema by ``tests/unit/github/test_queries.py``."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 MAX_NODES = 100
-"""``nodes(ids:)`` takes no more at once."""
+"""Maximum number of ids in ``nodes(ids:)``."""
 
 PAGE_SIZE = 100
-"""Commits a page of a history: the most that a connection returns."""
+"""Commits per page of a history: the maximum of a connection."""
 
 STATISTICS = """fragment Statistics on Repository {
   id
@@ -74,8 +74,8 @@ def by_name(count: int) -> str:
 def heads(*, parents: bool) -> str:
     """Return a document for the heads of up to 100 repositories, each with the first page of its history.
 
-    A repository costs two connections, a fiftieth of a point. With ``parents``, by which merges are recognised,
-    each commit costs one more.
+    A repository costs two connections, a fiftieth of a point. With ``parents``, which identify merges, each commit
+    costs one more.
     """
     return _HEADS + _page(parents=parents)
 

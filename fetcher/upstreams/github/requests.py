@@ -1,4 +1,4 @@
-"""Build requests for GitHub's two APIs. Sources: GitHub's REST reference, of ``API_VERSION``, and GraphQL schema."""
+"""Request builders for GitHub's two APIs. Sources: the REST reference of ``API_VERSION``, and the GraphQL schema."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from fetcher.domain.model import RepoRef, Upstream, Validators
 from fetcher.http.messages import Request, Resource, Route
 from fetcher.upstreams.github import queries
+from fetcher.upstreams.github.queries import PAGE_SIZE
 
 API_VERSION = "2022-11-28"
-"""The version of the REST API that every request names, served for at least 24 months after a newer one appears."""
+"""The REST API version of every request. GitHub serves it for at least 24 months after a newer one appears."""
 PUBLIC_HOST = "github.com"
-PAGE_SIZE = 100
 _ENTERPRISE_SUFFIX = "/api/v3"
 _UNCONDITIONAL = Validators()
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """Where one GitHub's APIs are."""
+    """The addresses of one GitHub's APIs."""
 
     rest: str
     graphql: str
     host: str
-    """The host that repositories' addresses carry: github.com, or an Enterprise server's own."""
+    """The host in repositories' addresses: github.com, or an Enterprise server's own."""
 
 
 def api_at(root: str) -> Api:
-    """The APIs of the GitHub whose REST root is ``root``: an Enterprise root ``…/api/v3`` has its GraphQL beside it."""
+    """Return the APIs of a GitHub by its REST root. An Enterprise root ``…/api/v3`` has GraphQL beside it."""
     root = root.rstrip("/")
     parts = urlsplit(root)
     if parts.path.endswith(_ENTERPRISE_SUFFIX):
@@ -41,12 +41,12 @@ def api_at(root: str) -> Api:
 
 
 def statistics_by_id(api: Api, node_ids: Sequence[str]) -> Request:
-    """Statistics of up to 100 repositories whose node ids are known: one point."""
+    """Build the query for up to 100 repositories by node id, which costs one point."""
     return _graphql(api, Route.STATISTICS, queries.BY_ID, {"ids": list(node_ids)})
 
 
 def statistics_by_name(api: Api, repos: Sequence[RepoRef]) -> Request:
-    """Statistics of up to 100 repositories by name: one point; a renamed one answers under its new name."""
+    """Build the query for up to 100 repositories by name. It costs one point, and follows renames."""
     variables = {f"o{i}": repo.owner for i, repo in enumerate(repos)} | {f"n{i}": r.name for i, r in enumerate(repos)}
     return _graphql(api, Route.STATISTICS, queries.by_name(len(repos)), variables)
 
@@ -61,47 +61,49 @@ class PageRef:
 
 
 def heads(api: Api, node_ids: Sequence[str], since: datetime, *, parents: bool) -> Request:
-    """Build the query for heads of up to 100 repositories, with the newest commits since ``since`` of each."""
+    """Build the query for heads of up to 100 repositories, each with its newest commits since ``since``."""
     variables = {"ids": list(node_ids), "since": _timestamp(since)}
-    return _graphql(api, Route.HISTORY, queries.heads(parents=parents), variables)
+    points = _points(len(node_ids) * (2 + (PAGE_SIZE if parents else 0)))
+    return _graphql(api, Route.HISTORY, queries.heads(parents=parents), variables, points)
 
 
 def history_pages(api: Api, pages: Sequence[PageRef], since: datetime, *, parents: bool) -> Request:
-    """Build the query for further pages of histories, of one repository or of many."""
+    """Build the query for further pages of histories, of one repository or many."""
     variables: dict[str, object] = {"since": _timestamp(since)}
     for index, page in enumerate(pages):
         variables |= {f"i{index}": page.node_id, f"h{index}": page.head_oid, f"a{index}": page.after}
-    return _graphql(api, Route.HISTORY, queries.pages(len(pages), parents=parents), variables)
+    points = _points(len(pages) * (1 + (PAGE_SIZE if parents else 0)))
+    return _graphql(api, Route.HISTORY, queries.pages(len(pages), parents=parents), variables, points)
 
 
 def viewer(api: Api) -> Request:
-    """Whose token it is: the account that the quota belongs to."""
+    """Build the query for the token's account, to which the quota belongs."""
     return _graphql(api, Route.VIEWER, queries.VIEWER, {})
 
 
 def repository(api: Api, repo: RepoRef, validators: Validators) -> Request:
-    """One repository over REST: for those without a token."""
+    """Build the REST request for one repository, used without a token."""
     return _rest(f"{_repo_url(api, repo)}", Route.REPOSITORY, validators)
 
 
 def newest_commit(api: Api, repo: RepoRef) -> Request:
-    """The head of the default branch, as a list of one."""
+    """Build the request for the head of the default branch, as a list of one."""
     return _rest(f"{_repo_url(api, repo)}/commits?per_page=1", Route.NEWEST_COMMIT)
 
 
 def contributors(api: Api, repo: RepoRef, page: int = 1) -> Request:
-    """One page of those who contributed, most commits first; anonymous authors are left out by GitHub."""
+    """Build the request for one page of contributors, most commits first. GitHub leaves anonymous authors out."""
     suffix = f"&page={page}" if page > 1 else ""
     return _rest(f"{_repo_url(api, repo)}/contributors?per_page={PAGE_SIZE}{suffix}", Route.CONTRIBUTORS)
 
 
 def participation(api: Api, repo: RepoRef) -> Request:
-    """Commits by rolling week of 52; 202 while GitHub computes it."""
+    """Build the request for commits by rolling week of 52. Its response is 202 while GitHub computes it."""
     return _rest(f"{_repo_url(api, repo)}/stats/participation", Route.PARTICIPATION)
 
 
 def rate_limit(api: Api) -> Request:
-    """What is left of every quota; free of the primary limit, for ``fetcher doctor`` only."""
+    """Build the request for every remaining quota. It costs no primary quota and is used by ``fetcher doctor`` only."""
     return _rest(f"{api.rest}/rate_limit", Route.RATE_LIMIT)
 
 
@@ -122,7 +124,12 @@ def _rest(url: str, route: Route, validators: Validators = _UNCONDITIONAL) -> Re
     return Request(Upstream.GITHUB, Resource.CORE, route, url, headers=headers)
 
 
-def _graphql(api: Api, route: Route, query: str, variables: Mapping[str, object]) -> Request:
+def _points(connections: int) -> int:
+    """Return the points of a query: one for a hundred connections, rounded, at least one."""
+    return max(1, (connections + 50) // 100)
+
+
+def _graphql(api: Api, route: Route, query: str, variables: Mapping[str, object], points: int = 1) -> Request:
     return Request(
         Upstream.GITHUB,
         Resource.GRAPHQL,
@@ -130,5 +137,6 @@ def _graphql(api: Api, route: Route, query: str, variables: Mapping[str, object]
         api.graphql,
         method="POST",
         headers={"content-type": "application/json", "accept": "application/json"},
+        points=points,
         body=json.dumps({"query": query, "variables": variables}, separators=(",", ":")).encode(),
     )

@@ -1,4 +1,4 @@
-"""Statistics of a batch of repositories, and what follows from the answers for contributors and commits."""
+"""Statistics of a batch of repositories, and their consequences for contributors and commits."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from fetcher.upstreams.github.readers.statistics import read_by_id, read_by_name
 
 @dataclass(slots=True)
 class StatisticsRefresh:
-    """Asks for statistics, over GraphQL with a credential and over REST without one."""
+    """A refresh of statistics, over GraphQL with a credential and over REST without one."""
 
     gateway: Gateway
     clock: Clock
@@ -49,7 +49,7 @@ class StatisticsRefresh:
     size: BatchSize
 
     async def refresh(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
-        """Records of the repository source of ``targets``, and of the sources that hang on its head."""
+        """Return records of the repository source of ``targets``, and of the sources that depend on its head."""
         asked_at = self.clock.now()
         if self.anonymous:
             return [record for target in targets for record in await self._over_rest(target, purpose)]
@@ -89,7 +89,7 @@ class StatisticsRefresh:
         return await self.gateway.send(request, purpose, lambda answer: read_by_name(answer, len(repos)))
 
     async def _over_rest(self, target: Target, purpose: Purpose) -> list[Record]:
-        """One repository without a token: conditional, and its head asked for only if anything about it changed."""
+        """Refresh one repository without a token: conditionally, with its head requested only after a change."""
         asked_at = self.clock.now()
         repo, state = target.repo, target.state(Source.GITHUB)
         if repo is None:
@@ -124,7 +124,7 @@ class StatisticsRefresh:
             case Deferred():
                 return [deferred(target, Source.GITHUB, outcome.until, asked_at)]
             case Fetched(value=stats) if stats.head_oid is None and not stats.empty:
-                # The default branch names no commit at the moment, though there are some: the known head stays.
+                # The default branch names no commit now, though commits exist: keep the known head.
                 brought = Brought(_with_known_head(stats, target), None, outcome.validators, whole=True)
                 own = record_of(target, Source.GITHUB, outcome, asked_at, self.cadence, brought)
                 return [own, *self._dependents(target, target.head_oid, asked_at)] if target.head_oid else [own]
@@ -139,9 +139,9 @@ class StatisticsRefresh:
                 return [record_of(target, Source.GITHUB, outcome, asked_at, self.cadence)]
 
     def _dependents(self, target: Target, head_oid: str | None, asked_at: datetime) -> list[Record]:
-        """Return what an answer with this head makes of contributors and commits: confirmed, known to be none, or due.
+        """Return the records of contributors and commits at this head: confirmed, empty or due.
 
-        Contributors that were answered before follow from the new head's history, if there is a credential to read it.
+        Known contributors follow from the new head's history, if there is a credential to read it.
         """
         if head_oid is None:
             return [nothing_in(target, source, asked_at) for source in DETAIL_SOURCES]
@@ -158,9 +158,9 @@ class StatisticsRefresh:
 
 
 def _identified(target: Target, outcome: BatchOutcome[RepoStats], *, by_name: bool) -> BatchOutcome[RepoStats]:
-    """Return ``outcome``, unless it is about another repository than the one that is known.
+    """Return ``outcome``, or a failure if it describes another repository than the known one.
 
-    What answers to a known node id is that repository, whatever form the answer gives the id.
+    A response to a known node id always describes that repository, in any form of the id.
     """
     if not isinstance(outcome, Fetched):
         return outcome
@@ -181,7 +181,7 @@ def _with_known_head(stats: RepoStats, target: Target) -> RepoStats:
 
 
 def _settled(outcome: Outcome[object]) -> Outcome[RepoStats]:
-    """An outcome without values, as one of statistics; an answer that cannot be of this question is a fault."""
+    """Return an outcome without values as one of statistics. One that cannot occur here becomes a failure."""
     match outcome:
         case Fetched() | NotReady():
             return Transient("GitHub has not told the repository yet")

@@ -1,4 +1,4 @@
-"""Find out whether GitHub's participation counts merges, by packages whose merges are known."""
+"""The check whether GitHub's participation counts merges, made with packages whose merges are known."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fetcher.ports import Clock, Marker, Store
 from fetcher.upstreams.github import requests
 from fetcher.upstreams.github.batching import BatchOutcome
 from fetcher.upstreams.github.change_detection import History
-from fetcher.upstreams.github.histories import Histories, HistoryQuery
+from fetcher.upstreams.github.histories import Histories, HistoryQuery, is_readable
 from fetcher.upstreams.github.merges import (
     MERGES,
     SAMPLE,
@@ -30,33 +30,36 @@ from fetcher.upstreams.github.merges import (
     in_force,
 )
 from fetcher.upstreams.github.readers.contributors import read_participation
+from fetcher.upstreams.github.readers.history import Head
 
 log = structlog.get_logger(__name__)
 
 CHECK_EVERY = timedelta(days=30)
-"""Between two checks by a worker."""
+"""Time between two checks by a worker."""
 
 RETRY_AFTER = timedelta(hours=6)
-"""After a check by a worker that could not compare enough packages."""
+"""Time until the next attempt after a check that could not compare enough packages."""
 
 CANDIDATES = 4 * SAMPLE
-"""Packages whose histories are read to choose a sample from."""
+"""Packages whose histories are read to choose a sample."""
 
 LOOKED_AT = 400
-"""Packages with the newest commits among which candidates are looked for."""
+"""Number of packages with the newest commits that are searched for candidates."""
 
 SUITABLE = range(20, 101)
-"""Commits in 52 weeks of a suitable package: enough to have merges, and one page with parents, a point."""
+"""Commits in 52 weeks of a suitable package: enough for merges to occur, and one page with parents, which costs a
+point.
+"""
 
 FIRST_PASS_DONE = 0.01
-"""A first pass counts as over when at most this share of the packages is due."""
+"""Maximum share of due packages at which a first pass counts as finished."""
 
 _POLL = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one check compared, what it could not compare and why, and the finding that is in force after it."""
+    """One check: the comparisons, the packages not compared with reasons, and the finding in force afterwards."""
 
     comparisons: tuple[Comparison, ...]
     unanswered: tuple[tuple[str, str], ...]
@@ -66,7 +69,7 @@ class Check:
 
 @dataclass(slots=True)
 class MergesCheck:
-    """Compares participation with histories, and stores the finding by which weeks are counted from then on."""
+    """The comparison of participation with histories. It stores the finding by which weeks are counted."""
 
     store: Store
     gateway: Gateway
@@ -78,9 +81,9 @@ class MergesCheck:
     async def check(
         self, package_ids: Sequence[int], purpose: Purpose, patience: timedelta, *, most: int | None = None
     ) -> Check:
-        """Compare these packages, at most ``most`` of them: those with most merges. Wait ``patience`` for GitHub.
+        """Compare at most ``most`` of these packages, those with most merges. Wait ``patience`` for GitHub.
 
-        Stores the finding. Where it changes how weeks are counted, all commits become due.
+        Stores the finding. If it changes the counting of weeks, all commits become due.
         """
         targets = [t for i in package_ids if (t := self.store.target(i)) is not None and t.node_id]
         read, unanswered = await self._histories(targets, purpose)
@@ -94,7 +97,7 @@ class MergesCheck:
         return self._conclude(comparisons, (*unanswered, *missing))
 
     def candidates(self) -> list[int]:
-        """Return packages that are likely to decide: active, with a head that has stayed for a day."""
+        """Return packages likely to decide: active, with a head unchanged for a day."""
         midnight = datetime.combine(self.clock.now().date(), time(), self.clock.now().tzinfo)
         ids = self.store.recently_committed(midnight - timedelta(days=1), LOOKED_AT)
         today = midnight.date()
@@ -106,7 +109,7 @@ class MergesCheck:
         return suitable[:CANDIDATES]
 
     async def check_if_due(self, interval: timedelta) -> Check | None:
-        """Check a sample as a worker does: after a first pass, and every 30 days."""
+        """Check a sample in a worker: after a first pass, and every 30 days."""
         now = self.clock.now()
         marker = self.store.marker(MERGES)
         if marker.due_at is not None and marker.due_at > now:
@@ -123,7 +126,7 @@ class MergesCheck:
         query = HistoryQuery(history_start(self.clock.now().date()), True, purpose)
         heads = await self.histories.heads(targets, query)
         outcomes: dict[int, BatchOutcome[History]] = await self.histories.complete(
-            {i: answer.value for i, answer in heads.items() if isinstance(answer, Fetched) and answer.value.oid}, query
+            {i: a.value for i, a in heads.items() if isinstance(a, Fetched) and is_readable(a.value)}, query
         )
         read: dict[int, History] = {}
         unanswered = []
@@ -133,7 +136,7 @@ class MergesCheck:
             if isinstance(outcome, Fetched):
                 read[target.package_id] = outcome.value
             elif isinstance(head, Fetched):
-                unanswered.append((target.slug, outcome.reason if outcome else "it has no commits"))
+                unanswered.append((target.slug, outcome.reason if outcome else _unreadable(head.value)))
             else:
                 unanswered.append((target.slug, head.reason))
         return read, unanswered
@@ -141,7 +144,7 @@ class MergesCheck:
     async def _participations(
         self, targets: Sequence[Target], purpose: Purpose, patience: timedelta
     ) -> tuple[dict[int, tuple[int, ...]], list[tuple[str, str]]]:
-        """Request participation of each; those that GitHub is computing again until ``patience`` is over."""
+        """Request participation of each, repeating those that GitHub is still computing until ``patience`` is over."""
         until = self.clock.now() + patience
         stated: dict[int, tuple[int, ...]] = {}
         waiting = [(target, target.repo) for target in targets if target.repo is not None]
@@ -178,3 +181,8 @@ class MergesCheck:
                 log.info("merges", reason="weeks are counted another way from now on: commits are due")
         log.info("merges", finding=str(concluded), in_force=str(valid), packages=len(comparisons))
         return Check(comparisons, unanswered, concluded, valid)
+
+
+def _unreadable(head: Head) -> str:
+    """Return why a head's history was not read."""
+    return "it has no commits" if head.oid is None else "it has too many commits in its weeks"

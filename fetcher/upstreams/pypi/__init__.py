@@ -1,7 +1,7 @@
-"""Python package indexes: build a request, read an answer. No client, no clock, no environment.
+"""Python package indexes: request builders and response readers, without client, clock or environment.
 
-``json_request``/``read_json`` and ``simple_request``/``read_simple`` ask about one project, ``merge`` makes one of the
-two; ``root_request``, ``SerialFeed`` and ``read_root`` tell which of many projects have changed.
+``json_request``/``read_json`` and ``simple_request``/``read_simple`` fetch one project, and ``merge`` joins the two.
+``root_request``, ``SerialFeed`` and ``read_root`` show which of many projects have changed.
 """
 
 from fetcher.upstreams.pypi.answers import Partial, Settled, Unoffered

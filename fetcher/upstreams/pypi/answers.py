@@ -1,4 +1,4 @@
-"""What an index's status line and headers mean, before anybody reads a body. Source: RFC 9110."""
+"""Classification of an index's responses by status and headers, before the body is read. Source: RFC 9110."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from fetcher.upstreams.pypi.text import beginning, one_line
 T_co = TypeVar("T_co", covariant=True)
 
 LONGEST_WAIT = timedelta(days=1)
-"""A ``Retry-After`` beyond this is taken for a mistake: the index is asked again after a day."""
+"""Longest accepted ``Retry-After``. A longer one is taken for a mistake, and the retry follows after a day."""
 
 _VALIDATOR = re.compile(r"[\x20-\x7e]{1,512}")
 _HTML = frozenset({"text/html", "application/xhtml+xml", "application/vnd.pypi.simple.v1+html"})
 _UNTOLD = frozenset({"", "application/octet-stream"})
-"""A server of plain files says no more of an answer than this: its body has to tell."""
+"""Content types that do not identify a response's form, as sent by servers of plain files. The body has to decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unoffered:
-    """This index does not offer what was asked (a Simple API without a form that is read, a root without serials).
+    """A response form that the index does not offer (a Simple API without a readable form, a root without serials).
 
-    Not a failure, and no word on the project: ask another way, and this way again only seldom.
+    Neither a failure nor a statement on the project. Use another API, and retry this one rarely.
     """
 
     reason: str
@@ -47,20 +47,20 @@ class Unoffered:
 
 @dataclass(frozen=True, slots=True)
 class Partial(Generic[T_co]):
-    """A good answer that leaves releases out (the JSON API's ``releases`` is deprecated): ask Simple, then merge."""
+    """A good response without all releases (the JSON API's ``releases`` is deprecated): fetch Simple, then merge."""
 
     value: T_co
     validators: Validators = Validators()
 
 
 Bodiless: TypeAlias = NotModified | Moved | Gone | Blocked | Throttled | Transient | Malformed
-"""All that can be told without reading a body."""
+"""Outcomes known without reading a body."""
 
 Settled: TypeAlias = Outcome[T_co] | Unoffered
 
 
 def good_response(answer: Answer, *, url: str, now: datetime) -> Response | Bodiless:
-    """The answer itself where it is a 200, else what its status means. ``url`` is what was asked."""
+    """Return the response if it is a 200, otherwise the outcome of its status. ``url`` is the requested address."""
     match answer:
         case NoAnswer():
             return _unanswered(answer)
@@ -73,7 +73,7 @@ def good_response(answer: Answer, *, url: str, now: datetime) -> Response | Bodi
 
 
 def validators_of(response: Response) -> Validators:
-    """What makes the next ask conditional; a header that could not be sent back is not kept."""
+    """Return the validators of the next conditional request, without headers that cannot be sent back."""
     return Validators(_header(response, "etag"), _header(response, "last-modified"))
 
 
@@ -86,12 +86,12 @@ def is_html(response: Response) -> bool:
 
 
 def is_untold(response: Response) -> bool:
-    """Return whether the content type says nothing of the body."""
+    """Return whether the content type does not identify the body."""
     return media_type(response) in _UNTOLD
 
 
 def not_json(response: Response, api: str) -> Malformed | None:
-    """What is wrong with the content type, if anything is."""
+    """Return a failure if the content type is not JSON."""
     kind = media_type(response)
     if kind in _UNTOLD or kind == "application/json" or kind.endswith("+json"):
         return None
@@ -146,10 +146,10 @@ def _moved(response: Response, url: str) -> Moved | Malformed:
 
 
 def _retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """Seconds or an HTTP date, as a span from ``now``: never negative, never beyond ``LONGEST_WAIT``."""
+    """Return seconds or an HTTP date as a duration from ``now``: never negative, at most ``LONGEST_WAIT``."""
     text = (value or "").strip()
     if re.fullmatch(r"[0-9]+", text):
-        # No longer run of digits than can be a second count within bounds is worth converting.
+        # More digits than these always exceed the limit, so they are not converted.
         return min(timedelta(seconds=int(text)), LONGEST_WAIT) if len(text) <= 9 else LONGEST_WAIT
     try:
         moment = parsedate_to_datetime(text)

@@ -1,8 +1,8 @@
-"""Which release a file belongs to, where only its name can tell (Simple's files carry no version).
+"""Assignment of files to releases by file name, because Simple's files carry no version.
 
-``packaging.utils`` reads wheels and sdists of valid versions; an index also holds eggs, installers, RPMs and sdists
-of versions that are no PEP 440, whose names never had a grammar. So a name is read against what is known: the
-project's name and, from Simple 1.1 on, the list of its versions.
+``packaging.utils`` reads wheels and sdists of valid versions. An index also has eggs, installers, RPMs and sdists whose
+versions are not PEP 440, and whose names have no grammar. A name is therefore matched with the project's name and, from
+Simple 1.1 on, with the list of its versions.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SUFFIXES = (
     ".dmg",
 )
 _TAIL = re.compile(r"-py\d.*|\.(?:win|linux|macosx)[-\d_.].*|(?:-\d+)?\.(?:noarch|src|i[3-6]86|x86_64)$", re.IGNORECASE)
-"""What an egg, an installer, a dumb archive or an RPM puts after the version."""
+"""Suffix after the version in names of eggs, installers, dumb archives and RPMs."""
 _LONGEST_NAME = 512
 _LONGEST_VERSION = 128
 
 
 def parse_version(number: str) -> Version | None:
-    """``number`` by PEP 440; ``None`` for a legacy one."""
+    """Return ``number`` as a PEP 440 version, or ``None`` for a legacy one."""
     if len(number) > _LONGEST_VERSION:
         return None
     try:
@@ -45,7 +45,7 @@ def parse_version(number: str) -> Version | None:
 
 
 class KnownVersions:
-    """One project's releases, to hold its files' names against; learns those that only a file tells of."""
+    """One project's releases, matched with its files' names and extended by releases known only from a file."""
 
     def __init__(self, project: str, numbers: Iterable[str]) -> None:
         self._project = canonicalize_name(project)
@@ -60,7 +60,7 @@ class KnownVersions:
         return tuple(self._numbers)
 
     def release_of(self, filename: str) -> str | None:
-        """The number of the release that ``filename`` is of, spelt as the index spells it; ``None`` for junk."""
+        """Return the release number that ``filename`` belongs to, in the index's spelling, or ``None`` for junk."""
         rest = self._after_project(filename) if len(filename) <= _LONGEST_NAME else None
         if not rest:
             return None
@@ -73,7 +73,7 @@ class KnownVersions:
         return self._prefix(rest) or self._learn(_TAIL.sub("", rest) or rest)
 
     def _after_project(self, filename: str) -> str | None:
-        """What follows the project's name and precedes the suffix; a dash within the name ends no name."""
+        """Return the part between the project's name, which may contain dashes, and the suffix."""
         suffix = next((s for s in SUFFIXES if filename.endswith(s)), None)
         if suffix is None:
             return None
@@ -90,7 +90,7 @@ class KnownVersions:
         return self._by_version.get(version) if version is not None else None
 
     def _prefix(self, rest: str) -> str | None:
-        """The longest listed number that ``rest`` goes on from; without a list there is nothing to trust."""
+        """Return the longest listed number at the start of ``rest``, or ``None`` without a list."""
         if not self._listed:
             return None
         ends = [match.start() for match in re.finditer(r"[-.]", rest)]

@@ -1,4 +1,4 @@
-"""Read the JSON API's answer about one project. Source: the index's JSON API reference."""
+"""Reader of the JSON API's response about one project. Source: the index's JSON API reference."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _LARGEST_SERIAL = 2**63 - 1
 def read_json(
     answer: Answer, project: str, *, url: str, now: datetime
 ) -> Settled[ProjectVersions] | Partial[ProjectVersions]:
-    """What the JSON API's answer about ``project`` comes to.
+    """Return the outcome of the JSON API's response about ``project``.
 
-    ``Partial`` where the answer lists no releases but the latest: ``merge`` it with Simple's. A mirror without the
-    JSON API answers as for an unknown project, ``Gone``: Simple has the last word on that.
+    ``Partial`` if the response lists only the latest release: ``merge`` it with Simple's. A mirror without the JSON API
+    responds as for an unknown project, ``Gone``. Simple then decides.
     """
     response = good_response(answer, url=url, now=now)
     if not isinstance(response, Response):
@@ -45,7 +45,7 @@ def read_json(
 
 
 def serial_of(stated: int | None, response: Response) -> int | None:
-    """The serial that a body states, else its header; ``None`` where the index (a mirror) has none."""
+    """Return the serial from the body, otherwise from the header; ``None`` if the index (a mirror) has none."""
     header = response.headers.get("x-pypi-last-serial", "").strip()
     if stated is None and header.isascii() and header.isdigit() and len(header) < 20:
         stated = int(header)
@@ -53,7 +53,7 @@ def serial_of(stated: int | None, response: Response) -> int | None:
 
 
 def moment(text: str | None) -> datetime | None:
-    """A file's upload time in UTC; ``None`` where it is not told, or not in a way that can be read."""
+    """Return a file's upload time in UTC, or ``None`` if it is absent or unreadable."""
     try:
         time = datetime.fromisoformat(text or "")
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

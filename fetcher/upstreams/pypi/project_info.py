@@ -1,4 +1,4 @@
-"""What a project's metadata say to a reader of a directory. Sources: PEP 639, PEP 753."""
+"""The metadata of a project that a directory shows. Sources: PEP 639, PEP 753."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fetcher.domain.model import ProjectInfo
 from fetcher.upstreams.pypi.shapes import JsonInfo
 
 _LABELS = ("documentation", "docs", "doc", "readthedocs", "rtd", "onlinedocumentation", "apidocs")
-"""Labels of a link to the documentation, the best first: PEP 753's two, then those seen in the wild."""
+"""Labels of a link to the documentation, the best first: PEP 753's two, then others in use."""
 
 _LONGEST_LICENCE = 100
 _LONGEST_ADDRESS = 2000
 _LICENCE = "License :: "
 _GROUPS = frozenset({"OSI Approved", "DFSG approved"})
-"""Licence classifiers that only open a group: they name no licence."""
+"""Licence classifiers that only name a group and no licence."""
 
 
 def info_of(info: JsonInfo) -> ProjectInfo:
@@ -30,7 +30,7 @@ def info_of(info: JsonInfo) -> ProjectInfo:
 
 
 def _licence(info: JsonInfo, classifiers: Sequence[str]) -> str | None:
-    """The licence expression, else the free text where it is a name and not the whole licence, else the classifiers."""
+    """Return the licence expression, otherwise the free text if it is a short name, otherwise the classifiers."""
     expression = (info.license_expression or "").strip()
     if expression:
         return expression
@@ -48,7 +48,7 @@ def _documentation_url(info: JsonInfo) -> str | None:
 
 
 def _normalised(label: str) -> str:
-    """PEP 753: punctuation and whitespace dropped, lower case."""
+    """Return the label without punctuation and whitespace, in lower case (PEP 753)."""
     return re.sub(r"[\W_]+", "", label).lower()
 
 

@@ -1,4 +1,4 @@
-"""Versions of projects: the JSON API, conditional; Simple for the status, and where there is no JSON API."""
+"""Versions of projects: conditional JSON API requests, and Simple for the status or in place of a missing JSON API."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ Answered = Settled[ProjectVersions] | Partial[ProjectVersions]
 
 @dataclass(slots=True)
 class ProjectsRefresh:
-    """Asks an index about projects, one request each where nothing has changed."""
+    """A refresh of projects from an index, with one request for each unchanged project."""
 
     gateway: Gateway
     clock: Clock
     root: str = field(repr=False)
-    """It may carry a mirror's password."""
+    """May contain a mirror's password."""
     cadence: Cadence
     concurrency: asyncio.Semaphore
 
     async def refresh(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
-        """Records of the index source of ``targets``."""
+        """Return records of the index source of ``targets``."""
         return list(await asyncio.gather(*(self._one(target, purpose) for target in targets)))
 
     async def _one(self, target: Target, purpose: Purpose) -> Record:
@@ -104,20 +104,20 @@ class ProjectsRefresh:
             brought = Brought(values, revision, outcome.validators or None, whole)
         record = record_of(target, Source.PYPI, outcome, asked_at, self.cadence, brought)
         if record.answered and state.expected is not None:
-            # The index's root has told of this serial and will tell of the next: only the slow re-check is left.
+            # The index's root reports this serial and will report the next: only the slow re-check remains.
             return at_recheck(record, target, self.cadence)
         return record
 
 
 def is_status_due(state: SourceState, now: datetime, cadence: Cadence) -> bool:
-    """Archiving moves no serial: the status is read again slowly, and at once when a quarantine has ended."""
+    """Return whether to read the status: slowly, because archiving moves no serial, and at once after a quarantine."""
     if state.whole_at is None or state.revision == QUARANTINED:
         return True
     return now - state.whole_at >= cadence.recheck
 
 
 def _together(json: Answered, simple: Settled[ProjectVersions]) -> tuple[Answered, bool]:
-    """What both APIs' answers come to, and whether the status has now been read (or is not to be had)."""
+    """Return the joint outcome of both APIs, and whether the status is now known (or not available)."""
     match json, simple:
         case Fetched(value=versions), Fetched(value=other):
             return replace(json, value=merge(versions, other)), True
@@ -133,14 +133,14 @@ def _together(json: Answered, simple: Settled[ProjectVersions]) -> tuple[Answere
             return Fetched(versions, validators), True
         case Gone(), Unoffered():
             return json, False
-        case _, Fetched(value=other):  # its validators are Simple's own, and mean nothing to the JSON API
+        case _, Fetched(value=other):  # its validators are Simple's own and invalid for the JSON API
             return Fetched(other), True
         case _:
             return simple, False
 
 
 def _outcome(answer: Answered) -> Outcome[ProjectVersions]:
-    """``answer`` in the words that the planner knows."""
+    """Return ``answer`` as an outcome for scheduling."""
     match answer:
         case Unoffered():
             return Malformed(answer.reason)
@@ -151,10 +151,10 @@ def _outcome(answer: Answered) -> Outcome[ProjectVersions]:
 
 
 def _values(versions: ProjectVersions, *, unchanged: bool) -> ProjectVersions | ProjectMark:
-    """Return what to store: the status alone where the stored releases are better than these.
+    """Return the values to store: only the status if the stored releases are better than these.
 
-    A quarantined project shows no release. Simple's HTML form seldom has upload times: where the JSON API has
-    just confirmed the stored releases (``unchanged``), they keep theirs.
+    A quarantined project shows no release. Simple's HTML form seldom has upload times. If the JSON API has just
+    confirmed the stored releases (``unchanged``), they keep theirs.
     """
     if versions.status is ProjectStatus.QUARANTINED and not versions.releases:
         return ProjectMark(ProjectStatus.QUARANTINED)
@@ -165,6 +165,6 @@ def _values(versions: ProjectVersions, *, unchanged: bool) -> ProjectVersions | 
 
 
 def _expected(state: SourceState) -> int | None:
-    """The newest serial that was seen of a project, in its own answers or in the index's root."""
+    """Return the newest serial seen of a project, in its own responses or in the index's root."""
     known = [int(text) for text in (state.revision, state.expected) if text is not None and text.isdigit()]
     return max(known, default=None)

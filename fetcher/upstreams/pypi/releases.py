@@ -1,4 +1,4 @@
-"""A project's releases: their order, the latest, and one list of what two APIs say. Sources: PEP 440, PEP 592."""
+"""A project's releases: their order, the latest one, and the merge of two APIs. Sources: PEP 440, PEP 592."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEGACY = Version("0")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What one distribution file adds to its release."""
+    """The values that one distribution file adds to its release."""
 
     uploaded_at: datetime | None
     yanked: bool
@@ -26,7 +26,7 @@ class File:
 
 
 def release(number: str, files: Sequence[File]) -> Release:
-    """One release from its files: uploaded with the first of them, yanked once all of them are."""
+    """Return one release from its files: uploaded with the first of them, yanked if all of them are."""
     version = parse_version(number)
     times = [file.uploaded_at for file in files if file.uploaded_at is not None]
     yanked = bool(files) and all(file.yanked for file in files)
@@ -42,15 +42,15 @@ def release(number: str, files: Sequence[File]) -> Release:
 
 
 def in_order(releases: Iterable[Release]) -> tuple[Release, ...]:
-    """Oldest first by PEP 440, legacy numbers before all others, by upload time among themselves."""
+    """Return releases oldest first by PEP 440, preceded by legacy numbers in order of upload time."""
     return tuple(sorted(releases, key=_age))
 
 
 def latest(releases: Sequence[Release]) -> str | None:
-    """The number a directory shows: the newest final release, else the newest pre-release, else a legacy one.
+    """Return the number to show: the newest final release, otherwise the newest pre-release, otherwise a legacy one.
 
-    Yanked releases never count; releases without a file count only where no release has one. ``releases`` are
-    ``in_order``. ``None``: there is none, or all are yanked.
+    Yanked releases never count. Releases without a file count only if no release has one. ``releases`` are
+    ``in_order``. Returns ``None`` if there is none, or all are yanked.
     """
     filed = [one for one in releases if one.files] or list(releases)
     standing = [one for one in filed if not one.yanked]
@@ -61,9 +61,9 @@ def latest(releases: Sequence[Release]) -> str | None:
 
 
 def merge(json: ProjectVersions, simple: ProjectVersions) -> ProjectVersions:
-    """What both APIs say of one project: JSON's word, and Simple's status and whatever JSON lacks.
+    """Return both APIs' values of one project: JSON's, completed by Simple's status and missing parts.
 
-    The serial is the older of the two: a merged answer is as fresh as its stalest part.
+    The serial is the older of the two, because a merged response is only as fresh as its oldest part.
     """
     releases = in_order(_united(json.releases, simple.releases))
     serials = [serial for serial in (json.serial, simple.serial) if serial is not None]
@@ -78,7 +78,7 @@ def merge(json: ProjectVersions, simple: ProjectVersions) -> ProjectVersions:
 
 
 def is_stale(versions: ProjectVersions, expected_serial: int | None) -> bool:
-    """Whether an edge answered with an older state than the root's listing has shown: to be asked again later."""
+    """Return whether a CDN edge sent an older state than the root's listing. If so, request it again later."""
     if versions.serial is None or expected_serial is None:
         return False
     return versions.serial < expected_serial
@@ -91,7 +91,7 @@ def _age(one: Release) -> tuple[bool, Version, datetime, str]:
 
 
 def _united(ours: Sequence[Release], theirs: Sequence[Release]) -> Iterable[Release]:
-    """``ours`` completed from ``theirs``, and then what only they have; a number may be spelt in two ways."""
+    """Yield ``ours`` completed from ``theirs``, then the rest of theirs. A number may have two spellings."""
     spelt = {one.number: one for one in ours}
     by_version = {version: one.number for one in ours if (version := parse_version(one.number)) is not None}
     for other in theirs:

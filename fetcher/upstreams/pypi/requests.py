@@ -1,6 +1,6 @@
-"""Build requests for a Python package index. Sources: PEP 691 (JSON form of Simple), the index's JSON API reference.
+"""Request builders for a Python package index. Sources: PEP 691 (Simple's JSON form), the index's JSON API reference.
 
-The root's address is a setting; by default it comes from the library pypi-simple, so that none is written by hand.
+The root's address is a setting. Its default comes from the library pypi-simple, so that no address is hard-coded.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from fetcher.http.messages import Request, Resource, Route
 
 SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
 SIMPLE_FORMS = f"{SIMPLE_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
-"""JSON where an index has it, else HTML. Source: PEP 691, "Version + Format Selection"."""
+"""JSON if an index has it, otherwise HTML. Source: PEP 691, "Version + Format Selection"."""
 
 PROJECT_BYTES = 32 * 1024 * 1024
-"""The largest projects (nightly builds with tens of thousands of files) answer some 20 MiB."""
+"""Size limit of a project's response. The largest (nightly builds with tens of thousands of files) have some 20 MiB."""
 
 ROOT_BYTES = 256 * 1024 * 1024
-"""The root lists every project: some 60 MB in 2026, and growing. It is streamed, never held."""
+"""Size limit of the root, which lists every project: some 60 MB in 2026, and growing. It is streamed, never stored."""
 
 ROOT_SECONDS = 100.0
-"""Less than a task may take: one that is cut off at its own limit would note nothing, and begin it all again."""
+"""Time limit of the root in seconds, below a task's own limit. A task ended by its limit records nothing and starts
+over.
+"""
 
 _UNCONDITIONAL = Validators()
 
 
 def json_request(root: str, project: str, validators: Validators = _UNCONDITIONAL) -> Request:
-    """One project by the JSON API: everything but the project's status."""
+    """Build the JSON API's request for one project: everything except the project's status."""
     return Request(
         upstream=Upstream.PYPI,
         resource=Resource.PYPI,
@@ -42,7 +44,7 @@ def json_request(root: str, project: str, validators: Validators = _UNCONDITIONA
 
 
 def simple_request(root: str, project: str, validators: Validators = _UNCONDITIONAL) -> Request:
-    """Request one project of the Simple API: files and status, but no summary, classifiers or links.
+    """Build the Simple API's request for one project: files and status, but no summary, classifiers or links.
 
     The JSON form is preferred, the HTML form accepted.
     """
@@ -57,7 +59,7 @@ def simple_request(root: str, project: str, validators: Validators = _UNCONDITIO
 
 
 def root_request(root: str, validators: Validators = _UNCONDITIONAL) -> Request:
-    """Every project with its serial, in one answer: to be streamed into a ``SerialFeed``."""
+    """Build the request for every project with its serial, in one response to stream into a ``SerialFeed``."""
     return Request(
         upstream=Upstream.PYPI,
         resource=Resource.PYPI,

@@ -1,7 +1,7 @@
-"""The root's listing, read while it arrives: every project's name and serial. Source: PEP 691.
+"""Streaming reader of the root's listing: every project's name and serial. Source: PEP 691.
 
-The listing is some 60 MB: it is never held. Its parser is fed pieces and keeps only what is wanted; ``ijson`` pushes
-events without their paths, since a hostile listing could make paths grow with the square of its depth.
+The listing has some 60 MB and is never stored. The parser is fed pieces and keeps only wanted names. ``ijson`` sends
+events without their paths, because a hostile listing could make paths grow with the square of its depth.
 """
 
 from __future__ import annotations
@@ -23,31 +23,33 @@ from fetcher.upstreams.pypi.text import one_line
 _API = "Simple API's root"
 _DEEPEST = 16
 _LONGEST_TOKEN = 64 * 1024
-"""The parser looks through an unfinished value anew with each piece: with a long one in tiny pieces it never ends."""
+"""Longest unfinished value in bytes. The parser rescans it with each piece, so a long one in tiny pieces would never
+end.
+"""
 _LARGEST_SERIAL = 2**63 - 1
 _PACKED_AT_ONCE = 1000
 
 
 class _TooDeep(ValueError):
-    """A listing nested as no listing is."""
+    """A listing nested more deeply than any valid one."""
 
 
 class _Listing:
-    """What the walk over the events has found so far."""
+    """The result of the walk over the events so far."""
 
     __slots__ = ("listed", "moved", "unnumbered")
 
     def __init__(self) -> None:
         self.listed = False
-        """There was a list of projects, if only an empty one."""
+        """True after a list of projects, even an empty one."""
         self.moved = False
-        """An event came since this was last unset: the parser is not stuck in one endless token."""
+        """True after an event since the last reset: the parser is not stuck in an endless token."""
         self.unnumbered = 0
-        """Projects listed without a usable name and serial."""
+        """Number of projects without a usable name and serial."""
 
 
 class Serials:
-    """Names with their serials, in the order in which they came, packed: a million take some 10 MB and not 200."""
+    """Names with their serials in order of arrival, packed: a million take some 10 MB instead of 200."""
 
     __slots__ = ("_count", "_packed", "_packer", "_waiting")
 
@@ -58,7 +60,7 @@ class Serials:
         self._count = 0
 
     def add(self, name: str, serial: int) -> None:
-        """``name`` has no space and no line's end in it."""
+        """Add a serial. ``name`` contains neither a space nor a line break."""
         self._waiting.append(f"{name} {serial}\n")
         self._count += 1
         if len(self._waiting) >= _PACKED_AT_ONCE:
@@ -82,10 +84,10 @@ class Serials:
 
 
 class SerialFeed:
-    """Takes the root's body piece by piece and keeps the serials of ``wanted`` projects (of all, if ``None``).
+    """A feed for the root's body that keeps the serials of ``wanted`` projects (of all, if ``None``).
 
-    ``feed`` never raises: a fault is remembered and told by ``close``. Nothing is concluded from a listing that is
-    cut off or broken at any place. Memory is bounded by the wanted names, one piece and a token of 64 KiB.
+    ``feed`` never raises: ``close`` returns the failure. A truncated or broken listing has no result. Memory is bounded
+    by the wanted names, one piece and a token of 64 KiB.
     """
 
     def __init__(self, wanted: Container[str] | None = None) -> None:
@@ -94,7 +96,7 @@ class SerialFeed:
         self._listing = _Listing()
         self._fault: str | None = None
         self._waiting = 0
-        # use_float: without it ijson 3.6's C parser dies of SIGSEGV on an integer of over 4,300 digits.
+        # use_float: without it ijson 3.6's C parser crashes with SIGSEGV on an integer of over 4,300 digits.
         self._parser = ijson.basic_parse_coro(_walk(self._listing, self._keep), use_float=True)
 
     def feed(self, piece: bytes) -> None:
@@ -107,7 +109,7 @@ class SerialFeed:
             self._fault = "expected a listing, got a single value of over 64 KiB"
 
     def close(self) -> Serials | Malformed | Unoffered:
-        """The serials by canonical name once the body has ended; ``Unoffered`` where the listing has none at all."""
+        """Return the serials by canonical name after the body's end, or ``Unoffered`` if the listing has none."""
         if self._fault is None:
             self._attempt(self._parser.close)
         if self._fault is not None:
@@ -126,7 +128,7 @@ class SerialFeed:
             self._fault = f"expected a whole listing as JSON, got one that breaks off ({said})"
 
     def _keep(self, name: object, serial: object) -> None:
-        """Serials are whole numbers: ``use_float`` leaves those as they are."""
+        """Keep a name with an integer serial; ``use_float`` leaves integers unchanged."""
         if not isinstance(name, str) or not isinstance(serial, int) or not 0 < serial <= _LARGEST_SERIAL:
             self._listing.unnumbered += 1
             return
@@ -138,7 +140,7 @@ class SerialFeed:
 
 
 def read_root(answer: Answer, feed: SerialFeed, *, url: str, now: datetime) -> Settled[Serials]:
-    """What asking for the root came to, after its body (if it was a 200) went through ``feed``."""
+    """Return the outcome of requesting the root, after the body of a 200 went through ``feed``."""
     if isinstance(answer, Response) and not_offered(answer):
         return Unoffered(f"{_API}: the index has no JSON form")
     response = good_response(answer, url=url, now=now)
@@ -153,7 +155,7 @@ def read_root(answer: Answer, feed: SerialFeed, *, url: str, now: datetime) -> S
 
 
 def _walk(listing: _Listing, keep: Callable[[object, object], None]) -> Generator[None, tuple[str, Any], None]:
-    """Follow the parser's events: ``keep`` each object of the list ``projects`` at the top, and nothing else."""
+    """Follow the parser's events and ``keep`` only objects of the top-level list ``projects``."""
     walk = _steps(listing, keep)
     next(walk)
     return walk

@@ -1,4 +1,4 @@
-"""Large catalogues ask the index's root once a cycle which projects have changed, and then only those."""
+"""The check of the index's root, by which large catalogues request only changed projects."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from fetcher.upstreams.pypi import SerialFeed, Serials, Settled, Unoffered, read
 log = structlog.get_logger(__name__)
 
 ROOT = "pypi_root"
-"""The marker's name."""
+"""Name of the marker."""
 
 _PAUSES = Pauses(timedelta(minutes=10), 1, timedelta(minutes=10))
 
 
 @dataclass(slots=True)
 class SerialsCheck:
-    """Holds the root's serials against the stored ones, once a cycle and only for catalogues that are worth it."""
+    """A comparison of the root's serials with the stored ones, once a cycle and only for large catalogues."""
 
     store: Store
     gateway: Gateway
     clock: Clock
     root: str = field(repr=False)
-    """It may carry a mirror's password."""
+    """May contain a mirror's password."""
     cadence: Cadence
     threshold: int
 
     async def check(self) -> bool:
-        """Ask the root if a cycle has passed; returns whether it was asked."""
+        """Request the root if a cycle has passed; returns whether it was requested."""
         now = self.clock.now()
         marker = self.store.marker(ROOT)
         if marker.due_at is not None and marker.due_at > now:
@@ -78,7 +78,7 @@ class SerialsCheck:
         self.store.save_marker(found)
 
     def _ask_each(self, now: datetime) -> None:
-        """Without the root's word for two cycles, the projects are asked one by one again."""
+        """Make each project due after two cycles without a listing."""
         made = self.store.make_due(Source.PYPI, answered_before=now - 2 * self.cadence.interval, now=now)
         if made:
-            log.warning("serials", reason="the index's root is silent: projects are asked one by one", due=made)
+            log.warning("serials", reason="the index's root does not respond: projects are requested singly", due=made)

@@ -1,6 +1,6 @@
-"""The parts of an index's answers that are read, as pydantic shapes. Sources: PEP 691, 700, 792.
+"""Pydantic shapes of the parts that are read of an index's responses. Sources: PEP 691, 700, 792.
 
-Strict on types, blind to fields that are not read, patient with absent and null ones: mirrors leave much out.
+They are strict on types, ignore other fields, and accept absent and null ones, which are common on mirrors.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ S = TypeVar("S", bound=_Shape)
 
 class JsonFile(_Shape):
     upload_time: str | None = None
-    """The same moment in an older spelling without a zone (UTC): all that some mirrors have."""
+    """The same time in an older form without a zone (UTC), which is the only one on some mirrors."""
     upload_time_iso_8601: str | None = None
     yanked: bool | None = None
     yanked_reason: Text | None = None
@@ -44,7 +44,7 @@ class JsonInfo(_Shape):
 
 
 class JsonProject(_Shape):
-    """``{root}/pypi/{name}/json``. ``releases`` is deprecated: absent is "not told", not "none"."""
+    """``{root}/pypi/{name}/json``. ``releases`` is deprecated: if absent, the releases are unknown."""
 
     info: JsonInfo
     releases: dict[Text, list[JsonFile] | None] | None = None
@@ -69,7 +69,7 @@ class SimpleStatus(_Shape):
 
 
 class SimpleProject(_Shape):
-    """``{root}/simple/{name}/`` in its JSON form, into which ``simple_html`` brings the HTML form."""
+    """``{root}/simple/{name}/`` in its JSON form, to which ``simple_html`` converts the HTML form."""
 
     name: Text
     files: list[SimpleFile]
@@ -79,7 +79,7 @@ class SimpleProject(_Shape):
 
 
 def parse(shape: type[S], body: bytes, api: str) -> S | Malformed:
-    """``body`` in ``shape``, or one line of what was expected, where, and what came."""
+    """Return ``body`` in ``shape``, or one line with the expectation, its place and the actual value."""
     try:
         return shape.model_validate_json(body)
     except ValidationError as error:

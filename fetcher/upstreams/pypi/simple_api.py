@@ -1,4 +1,4 @@
-"""Read Simple's response about one project. Sources: PEP 503 and 691 (forms), 700 (versions, times), 792 (status)."""
+"""Reader of Simple's response about one project. Sources: PEP 503, 691 (forms), 700 (versions, times), 792 (status)."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _SUPPORTED_MAJOR = 1
 _MARGIN = 100
 """Bytes within which a page's first tag begins."""
 _TELLS_STATUS = (1, 4)
-"""From this version on, a project without a status marker is active; before it, nothing is said."""
+"""First version in which a project without a status marker is active. In older ones its status is unknown."""
 
 
 def read_simple(answer: Answer, project: str, *, url: str, now: datetime) -> Settled[ProjectVersions]:
-    """Read the JSON form or the HTML form, whichever was sent; ``Unoffered`` where the index has neither.
+    """Read the JSON form or the HTML form, whichever was sent; ``Unoffered`` if the index has neither.
 
-    The HTML form seldom has upload times, and knows releases by their files alone.
+    The HTML form seldom has upload times, and knows releases only by their files.
     """
     if isinstance(answer, Response) and answer.status == 406:
         return Unoffered(f"{_API}: the index offers neither the JSON form nor the HTML form")
@@ -59,7 +59,7 @@ def read_simple(answer: Answer, project: str, *, url: str, now: datetime) -> Set
 
 
 def _is_page(response: Response) -> bool:
-    """Return whether the body is HTML: by the content type, or by its first character where that says nothing."""
+    """Return whether the body is HTML, by the content type, otherwise by its first character."""
     return is_html(response) or (is_untold(response) and response.body[:_MARGIN].lstrip().startswith(b"<"))
 
 
@@ -74,7 +74,7 @@ def _parse_html(response: Response, project: str) -> SimpleProject | Malformed:
 
 
 def not_offered(response: Response) -> bool:
-    """Return whether the index lacks the JSON form of its root: it sends HTML all the same, or a 406."""
+    """Return whether the index lacks the JSON form of its root: it sends HTML anyway, or a 406."""
     return response.status == 406 or (response.status == 200 and is_html(response))
 
 
@@ -91,7 +91,7 @@ def _versions(body: SimpleProject, response: Response) -> ProjectVersions:
 
 
 def _filed(body: SimpleProject) -> dict[str, list[releases.File]]:
-    """Every release's files; a release without a file keeps its place, a file of no release is left out."""
+    """Return every release's files. A release without a file is kept, a file without a release is left out."""
     known = KnownVersions(body.name, (number for number in body.versions or () if number.strip()))
     filed: dict[str, list[releases.File]] = {number: [] for number in known.numbers}
     for file in body.files:
@@ -102,7 +102,7 @@ def _filed(body: SimpleProject) -> dict[str, list[releases.File]]:
 
 
 def _file(file: SimpleFile) -> releases.File:
-    """PEP 592: ``yanked`` is the reason, or true where none was given; an empty reason still yanks."""
+    """Return a file. ``yanked`` is the reason, or true without one; an empty reason still yanks (PEP 592)."""
     reason = file.yanked if isinstance(file.yanked, str) else None
     return releases.File(
         uploaded_at=moment(file.uploaded),
@@ -122,6 +122,6 @@ def _status(body: SimpleProject) -> ProjectStatus | None:
 
 
 def _api_version(body: SimpleProject) -> tuple[int, int]:
-    """A listing that states no version, or none that can be read, is taken for the first."""
+    """Return the listing's version; a missing or unreadable one counts as the first."""
     match = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})", body.meta.api_version or "")
     return (int(match[1]), int(match[2])) if match else (1, 0)

@@ -1,4 +1,4 @@
-"""Text from outside, made fit to store or to show."""
+"""Preparation of external text for storage or display."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ _REASON_LENGTH = 240
 
 
 def storable(text: str) -> str:
-    """``text`` verbatim but for what PostgreSQL refuses: NULs go, halves of surrogate pairs become U+FFFD."""
+    """Return ``text`` as PostgreSQL accepts it: without NULs, and with U+FFFD for unpaired surrogates."""
     text = text.replace("\x00", "")
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def beginning(body: bytes) -> str:
-    """The first characters of a body, for a reason: one line, control characters escaped."""
+    """Return the first characters of a body for an error reason: one line, control characters escaped."""
     if not body:
         return "an empty body"
     head = body[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")
@@ -21,6 +21,6 @@ def beginning(body: bytes) -> str:
 
 
 def one_line(text: str) -> str:
-    """``text`` as one printable line of bounded length."""
+    """Return ``text`` as one printable line of bounded length."""
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:_REASON_LENGTH])
     return shown + ("…" if len(text) > _REASON_LENGTH else "")

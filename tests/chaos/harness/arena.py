@@ -92,7 +92,7 @@ class Arena:
 
     def doom(self, point: str) -> Child:
         """Start a worker to which ``point`` happens: it dies there, or its connection does."""
-        queues = ("--queues", "background,control", "--hostname", "doomed@%h", "--concurrency", "1", *ALONE)
+        queues = ("--queues", "background,maintenance", "--hostname", "doomed@%h", "--concurrency", "1", *ALONE)
         command = ("celery", "--quiet", "-A", "tests.chaos.harness.doomed", "worker", *queues)
         before = dict(self.stack.environment)
         root = str(Path(__file__).parents[3])

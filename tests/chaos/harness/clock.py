@@ -38,7 +38,7 @@ class SteppedClock:
         new.replace(self.file)  # read at any moment, so never half written
 
     def worker(self, name: str) -> Child:
-        queues = ("--queues", "background,control", "--hostname", f"{name}@%h", "--concurrency", "2", *ALONE)
+        queues = ("--queues", "background,maintenance", "--hostname", f"{name}@%h", "--concurrency", "2", *ALONE)
         return self._start(name, "worker", *queues, "--loglevel", "INFO")
 
     def beat(self) -> Child:

@@ -1,4 +1,4 @@
-"""Answers of GitHub as it documents them, in the shapes of real ones, and how to make variations of them."""
+"""Recorded GitHub responses in their documented shapes, and functions to vary them."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes
 
 
 def recorded(name: str) -> Any:
-    """The JSON of ``tests/data/github``."""
+    """Return the JSON of ``tests/data/github``."""
     return json.loads((DATA / f"{name}.json").read_bytes())
 
 
 def response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer with GitHub's usual headers; bytes are sent as they are."""
+    """Return a response with GitHub's usual headers; bytes are sent unchanged."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     usual = {"content-type": "application/json; charset=utf-8", **QUOTA}
     return Response(status, {**usual, **(headers or {})}, content, 0.2)
 
 
 def refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """GitHub's form of an error."""
+    """Return an error in GitHub's form."""
     return response({"message": message, "documentation_url": "https://docs.github.com/rest"}, status, headers)

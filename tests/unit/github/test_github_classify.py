@@ -1,4 +1,4 @@
-"""Every status that GitHub documents or has been seen to send, told apart."""
+"""Classification of every status that GitHub documents or sends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.unit.github.recorded import QUOTA, RESET, SECONDARY, SPENT, refusal, 
 
 
 def test_a_good_answer_passes_whatever_the_quota() -> None:
-    """A 200 with JSON is never discarded because the quota is spent, in any of JSON's media types."""
+    """A 200 with any JSON media type is kept, even if the quota is exhausted."""
     for kind in ("application/json", "Application/JSON; charset=utf-8", "application/vnd.github+json"):
         good = response([], headers={**SPENT, "content-type": kind})
         assert classify(good) is good
@@ -36,7 +36,7 @@ def test_a_good_answer_passes_whatever_the_quota() -> None:
 
 @pytest.mark.parametrize("headers", [{"content-type": "text/html"}, {"content-type": ""}])
 def test_a_page_instead_of_json_is_malformed(headers: dict[str, str]) -> None:
-    """An HTML page with status 200 is named for what it is, with its beginning on one line."""
+    """An HTML page with status 200 is reported with its beginning on one line."""
     page = response(b"<!DOCTYPE html>\n<title>Unicorn!</title>", headers=headers)
     outcome = classify(page)
     assert isinstance(outcome, Malformed)
@@ -44,19 +44,19 @@ def test_a_page_instead_of_json_is_malformed(headers: dict[str, str]) -> None:
 
 
 def test_an_absurd_content_type_is_cut_to_a_line() -> None:
-    """What a header says is told no longer than a line."""
+    """A long header is reported on one line."""
     outcome = classify(Response(200, {"content-type": "text/" + "x" * 5_000}, b""))
     assert outcome == Malformed(f"expected JSON, got text/{'x' * 114}…: ")
 
 
 def test_no_content_type_is_malformed() -> None:
-    """An answer that does not say what it is, is not read."""
+    """A response without a content type is not read."""
     assert classify(Response(200, {}, b"[]")) == Malformed("expected JSON, got no content type: []")
 
 
 @pytest.mark.parametrize("status", [202, 204])
 def test_still_computing(status: int) -> None:
-    """202, and 204 without a body: what is stored stays."""
+    """Status 202, and 204 without a body, keep the stored values."""
     outcome = classify(response(b"", status))
     assert isinstance(outcome, NotReady)
     assert str(status) in outcome.reason
@@ -64,29 +64,29 @@ def test_still_computing(status: int) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_tells_where(status: int) -> None:
-    """Any redirect with a location is one; without, it is malformed."""
+    """A redirect with a location is ``Moved``; without, it is malformed."""
     assert classify(response(b"", status, {"location": "/repositories/7"})) == Moved("/repositories/7")
     assert classify(response(b"", status)) == Malformed(f"redirect {status} without a location")
 
 
 def test_not_modified() -> None:
-    """304 confirms what is stored."""
+    """Status 304 confirms the stored values."""
     assert classify(response(b"", 304)) == NotModified()
 
 
 def test_a_rejected_credential() -> None:
-    """401 is about the credential, with GitHub's words."""
+    """Status 401 rejects the credential, with GitHub's message."""
     outcome = classify(refusal(401, "Bad credentials"))
     assert outcome == Unauthorized("GitHub does not accept the credential: Bad credentials")
 
 
 def test_gone() -> None:
-    """Missing, private and deleted look alike."""
+    """Missing, private and deleted repositories have the same outcome."""
     assert isinstance(classify(refusal(404, "Not Found")), Gone)
 
 
 def test_a_retired_api_version_is_no_deleted_repository() -> None:
-    """Name the version and the remedy on a 410: the fault is ours, whatever was requested."""
+    """A 410 reports the version and the remedy for any request, because Fetcher is outdated."""
     outcome = classify(refusal(410, "This version is no longer supported"))
     assert outcome == Malformed(
         f"GitHub has retired version {API_VERSION} of its REST API (status 410): install a newer Fetcher. "
@@ -95,7 +95,7 @@ def test_a_retired_api_version_is_no_deleted_repository() -> None:
 
 
 def test_the_api_version_is_written_once() -> None:
-    """Find the pinned version in one file of the package, so that a change of it is a change of one line."""
+    """The pinned version is in one file of the package, so that a change is one line."""
     package = Path(fetcher.__file__).parent
     holding = [path.relative_to(package) for path in package.rglob("*.py") if API_VERSION in path.read_text("utf-8")]
     assert holding == [Path("upstreams/github/requests.py")]
@@ -103,20 +103,20 @@ def test_the_api_version_is_written_once() -> None:
 
 
 def test_a_legal_block() -> None:
-    """451 is a legal block, however much quota is left."""
+    """Status 451 is a legal block at any remaining quota."""
     outcome = classify(refusal(451, "Repository access blocked", SPENT))
     assert outcome == Blocked(BlockCause.LEGAL, "blocked for legal reasons: Repository access blocked")
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599, 408, 409])
 def test_faults_that_pass(status: int) -> None:
-    """Every 5xx, a timeout and a conflict pass by themselves."""
+    """Every 5xx, a timeout and a conflict are temporary."""
     assert isinstance(classify(refusal(status, "Server Error")), Transient)
 
 
 @pytest.mark.parametrize("status", [100, 201, 206, 400, 406, 418, 422])
 def test_an_unexpected_status_is_malformed(status: int) -> None:
-    """What GitHub does not document for these requests is not guessed at."""
+    """An undocumented status is malformed."""
     assert classify(refusal(status, "Eh?")) == Malformed(f"unexpected status {status}: Eh?")
 
 
@@ -125,14 +125,14 @@ def test_an_unexpected_status_is_malformed(status: int) -> None:
     "message", [SECONDARY, "API rate limit exceeded for user ID 1.", "You have triggered an abuse detection mechanism."]
 )
 def test_throttling_in_words(status: int, message: str) -> None:
-    """Both statuses are throttling when the message says so, even with quota left and no pause named."""
+    """Both statuses are throttling if the message states it, even with quota left and without a pause."""
     outcome = classify(refusal(status, message))
     assert outcome == Throttled(f"GitHub answers {status}: {message}")
 
 
 @pytest.mark.parametrize("status", [403, 429])
 def test_retry_after_counts_first(status: int) -> None:
-    """``retry-after`` goes before the quota's reset."""
+    """``retry-after`` has priority over the quota's reset."""
     outcome = classify(refusal(status, SECONDARY, {**SPENT, "retry-after": "30"}))
     assert isinstance(outcome, Throttled)
     assert (outcome.retry_after, outcome.reset_at) == (timedelta(seconds=30), None)
@@ -140,20 +140,20 @@ def test_retry_after_counts_first(status: int) -> None:
 
 @pytest.mark.parametrize("status", [403, 429])
 def test_a_spent_quota_waits_for_its_reset(status: int) -> None:
-    """With nothing remaining the reset tells until when, whatever the message."""
+    """With nothing remaining, the reset ends the pause, with any message."""
     outcome = classify(refusal(status, "Forbidden", SPENT))
     assert isinstance(outcome, Throttled)
     assert (outcome.retry_after, outcome.reset_at) == (None, RESET)
 
 
 def test_429_is_throttling_by_itself() -> None:
-    """429 without a word or a header is still a limit; the pause is ours to choose."""
+    """Status 429 without message or header is a limit, and Fetcher chooses the pause."""
     outcome = classify(Response(429, {}, b""))
     assert outcome == Throttled("GitHub answers 429: no message")
 
 
 def test_403_with_retry_after_is_throttling() -> None:
-    """A pause that is named is obeyed though the message says nothing of a limit."""
+    """A named pause applies even if the message mentions no limit."""
     outcome = classify(refusal(403, "Forbidden", {"retry-after": "7"}))
     assert isinstance(outcome, Throttled)
     assert outcome.retry_after == timedelta(seconds=7)
@@ -161,14 +161,14 @@ def test_403_with_retry_after_is_throttling() -> None:
 
 @pytest.mark.parametrize("value", ["soon", "", "-1", "1.5", "²", "Wed, 21 Oct 2026 07:28:00 GMT"])
 def test_a_pause_that_cannot_be_read_is_ours_to_choose(value: str) -> None:
-    """Anything but whole ASCII seconds falls back to the quota's reset."""
+    """Any value except integer ASCII seconds falls back to the quota's reset."""
     outcome = classify(refusal(429, SECONDARY, {**SPENT, "retry-after": value}))
     assert isinstance(outcome, Throttled)
     assert (outcome.retry_after, outcome.reset_at) == (None, RESET)
 
 
 def test_an_absurd_pause_is_bounded() -> None:
-    """A run of digits of any length is a span that can be added to a date."""
+    """Digits of any length give a duration that can be added to a date."""
     outcome = classify(refusal(429, SECONDARY, {"retry-after": "9" * 5_000}))
     assert isinstance(outcome, Throttled)
     assert outcome.retry_after is not None
@@ -183,7 +183,7 @@ def test_an_absurd_pause_is_bounded() -> None:
     ],
 )
 def test_too_large_is_no_throttling(message: str) -> None:
-    """GitHub refuses large lists with a bare 403, also when the quota happens to be spent."""
+    """GitHub refuses large lists with a bare 403, even while the quota is exhausted."""
     assert classify(refusal(403, message, SPENT)) == Blocked(BlockCause.TOO_LARGE, message)
 
 
@@ -198,7 +198,7 @@ def test_too_large_is_no_throttling(message: str) -> None:
     ],
 )
 def test_a_blocked_repository_is_no_throttling(message: str) -> None:
-    """A refusal that names its reason is one."""
+    """A refusal with a stated reason is ``Blocked``."""
     assert classify(refusal(403, message)) == Blocked(BlockCause.ACCESS, message)
 
 
@@ -210,23 +210,23 @@ def test_a_bare_403_is_no_throttling() -> None:
 
 @pytest.mark.parametrize("fault", [Fault.UNREACHABLE, Fault.TIMED_OUT, Fault.BROKEN])
 def test_no_answer_passes(fault: Fault) -> None:
-    """What broke on the way may work the next time."""
+    """A broken exchange is temporary."""
     assert classify(NoAnswer(fault, "why")) == Transient("why")
 
 
 @pytest.mark.parametrize("fault", [Fault.TOO_LARGE, Fault.FORBIDDEN_HOST])
 def test_an_answer_beyond_bounds_is_malformed(fault: Fault) -> None:
-    """An oversized answer and a foreign host are no passing faults."""
+    """An oversized response and a foreign host are not temporary."""
     assert classify(NoAnswer(fault, "why")) == Malformed("why")
 
 
 def test_an_app_that_is_refused_is_a_credential_that_is() -> None:
-    """Not a fault that passes: everybody pauses, and the log has an error instead of a warning a package."""
+    """A rejected App pauses its identity, and is logged as one error instead of a warning per package."""
     assert classify(NoAnswer(Fault.NO_CREDENTIAL, "why")) == Unauthorized("why")
 
 
 def test_quota_is_read_off_any_answer() -> None:
-    """The headers tell the quota, on an error as on a good answer."""
+    """The quota is read from the headers of errors and of good responses."""
     expected = ReportedQuota("core", 5000, 4987, RESET)
     assert read_quota(response([])) == expected
     assert read_quota(refusal(502, "Server Error")) == expected
@@ -235,7 +235,7 @@ def test_quota_is_read_off_any_answer() -> None:
 @pytest.mark.parametrize("missing", ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"])
 @pytest.mark.parametrize("value", [None, "", "many", "9" * 30, "9" * 5_000])
 def test_a_quota_that_cannot_be_read_is_none(missing: str, value: str | None) -> None:
-    """A header that is missing or absurd tells nothing, and breaks nothing."""
+    """A missing or invalid header gives no quota and raises nothing."""
     headers = {name: text for name, text in QUOTA.items() if name != missing}
     if value is not None:
         headers[missing] = value
@@ -244,7 +244,7 @@ def test_a_quota_that_cannot_be_read_is_none(missing: str, value: str | None) ->
 
 
 def test_validators_that_can_be_sent_back() -> None:
-    """Printable ASCII only: another value would break the next request."""
+    """Validators are printable ASCII only, because others would break the next request."""
     headers = {"etag": 'W/"abc"', "last-modified": "Sat, 21 Nov 2026 12:00:00 GMT"}
     assert validators_of(Response(200, headers, b"")) == Validators('W/"abc"', "Sat, 21 Nov 2026 12:00:00 GMT")
     assert validators_of(Response(200, {"etag": '"é"', "last-modified": "a\nb"}, b"")) == Validators()
@@ -252,7 +252,7 @@ def test_validators_that_can_be_sent_back() -> None:
 
 
 def test_messages_are_cut_to_a_printable_line() -> None:
-    """GitHub's words come without control characters and no longer than a line, also out of broken bodies."""
+    """GitHub's message is one line without control characters, even from a broken body."""
     assert message_of(refusal(500, "a\nb\x1b[31mc")) == "a b [31mc"
     assert message_of(refusal(500, "x" * 500)) == "x" * 119 + "…"
     assert message_of(Response(500, {}, b"\xff\x00oops")) == "\ufffd oops"

@@ -1,4 +1,4 @@
-"""Contributors and participation, as REST lists them."""
+"""Readers of contributors and participation over REST."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ API = "https://api.github.com/repositories/3000481/contributors"
 
 
 def test_contributors_with_a_login() -> None:
-    """Everybody with a login in the API's order, bots included, the anonymous left out."""
+    """All contributors with a login come in the API's order, including bots and excluding anonymous ones."""
     outcome = read_contributors(response(recorded("rest_contributors")))
     assert isinstance(outcome, Fetched)
     assert outcome.value.people == (
@@ -43,14 +43,14 @@ def test_contributors_with_a_login() -> None:
     ],
 )
 def test_the_link_header(link: str, page: int | None) -> None:
-    """The next page is read off GitHub's own header, in any order and spelling; nonsense names none."""
+    """The next page is read from GitHub's header in any order and form; an invalid header names none."""
     outcome = read_contributors(response([], headers={"link": link}))
     assert isinstance(outcome, Fetched)
     assert outcome.value.next_page == page
 
 
 def test_contributors_that_are_not_told() -> None:
-    """204 is an empty repository; 202 and refusals pass through; a wrong shape is malformed."""
+    """Status 204 is an empty repository; 202 and refusals pass through; another shape is malformed."""
     empty = read_contributors(response(b"", 204))
     assert isinstance(empty, Fetched)
     assert empty.value.people == ()
@@ -62,7 +62,7 @@ def test_contributors_that_are_not_told() -> None:
 
 
 def test_participation() -> None:
-    """Everybody's 52 weeks; 202, other lengths and other shapes tell nothing."""
+    """The 52 weeks of all authors are read; 202, other lengths and other shapes give no values."""
     outcome = read_participation(response(recorded("rest_participation")))
     assert isinstance(outcome, Fetched)
     assert len(outcome.value) == 52
@@ -75,5 +75,5 @@ def test_participation() -> None:
 
 
 def test_participation_of_an_empty_repository() -> None:
-    """Read GitHub's empty lists as 52 weeks without a commit."""
+    """GitHub's empty lists are 52 weeks without a commit."""
     assert read_participation(response({"all": [], "owner": []})) == Fetched((0,) * 52)

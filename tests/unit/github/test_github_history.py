@@ -1,4 +1,4 @@
-"""Heads and further pages of their histories, as GraphQL lists them, and the cursors that lead to all pages."""
+"""Readers of heads and further pages of their histories in GraphQL, and the cursors of all pages."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def newest(**changes: Any) -> Commit:
 
 
 def test_a_batch_of_heads() -> None:
-    """A head comes with its newest commits, beside a repository that is missing and one that is empty."""
+    """A head comes with its newest commits, next to a missing and an empty repository."""
     batch = heads(recorded("graphql_heads"))
     assert batch.outcomes == (Fetched(HEAD), Gone(LOST), Fetched(EMPTY))
     assert batch.seconds == 0.2
 
 
 def test_a_next_page_is_named_by_its_cursor() -> None:
-    """The cursor counts only where there is a next page."""
+    """The cursor counts only if there is a next page."""
     info = {"hasNextPage": True, "endCursor": f"{OID} 3"}
     outcome = first_head(totalCount=12, pageInfo=info)
     page = replace(HEAD.first_page, selected=12, after=f"{OID} 3")
@@ -94,7 +94,7 @@ def test_a_next_page_is_named_by_its_cursor() -> None:
 
 
 def test_merges_are_unknown_without_parents() -> None:
-    """Where parents were not requested, no commit is a merge."""
+    """If parents were not requested, no commit is a merge."""
     body = recorded("graphql_heads")
     for commit in body["data"]["nodes"][0]["defaultBranchRef"]["target"]["history"]["nodes"]:
         del commit["parents"]
@@ -105,7 +105,7 @@ def test_merges_are_unknown_without_parents() -> None:
 
 @pytest.mark.parametrize(("parents", "merge"), [(0, False), (1, False), (2, True), (3, True)])
 def test_two_parents_make_a_merge(parents: int, merge: bool) -> None:  # noqa: FBT001
-    """A first commit has no parent, a merge two or more."""
+    """A first commit has no parent, and a merge has two or more."""
     assert newest(parents={"totalCount": parents}).merge is merge
 
 
@@ -127,7 +127,7 @@ def test_two_parents_make_a_merge(parents: int, merge: bool) -> None:  # noqa: F
     ],
 )
 def test_the_author_of_a_commit(author: object, login: str | None) -> None:
-    """The account counts; without one, only a name that GitHub reserves for an App's account is a login."""
+    """The login is the account's; without one, only a name reserved for an App's account counts."""
     assert newest(author=author).login == login
 
 
@@ -150,12 +150,12 @@ def test_the_author_of_a_commit(author: object, login: str | None) -> None:
     ],
 )
 def test_the_day_of_a_commit(moment: str | None, day: date | None) -> None:
-    """The author date gives a UTC day, and one outside the calendar gives none, at no cost to the history."""
+    """The author date gives a UTC day; one outside the calendar gives none and keeps the history."""
     assert newest(authoredDate=moment).authored_on == day
 
 
 def test_a_commit_that_is_null_is_left_out() -> None:
-    """A null among the commits leaves fewer of them than are announced, which shows that one is missing."""
+    """A null among the commits leaves fewer than announced, which shows that one is missing."""
     nodes = recorded("graphql_heads")["data"]["nodes"][0]["defaultBranchRef"]["target"]["history"]["nodes"]
     outcome = first_head(nodes=[nodes[0], None, *nodes[2:]])
     assert isinstance(outcome, Fetched)
@@ -165,20 +165,20 @@ def test_a_commit_that_is_null_is_left_out() -> None:
 
 
 def test_an_old_repository_without_recent_commits() -> None:
-    """A head older than the year has a total, and no commit in its first page."""
+    """A head older than a year has a total and no commit in its first page."""
     outcome = first_head(totalCount=0, nodes=[], pageInfo={"hasNextPage": False, "endCursor": None})
     assert outcome == Fetched(replace(HEAD, first_page=NO_COMMITS))
 
 
 def test_null_without_an_error_is_requested_again() -> None:
-    """A repository that is null without any error has no outcome of its own yet."""
+    """A repository that is null without an error has no outcome yet."""
     body = recorded("graphql_heads")
     del body["errors"]
     assert heads(body).outcomes[1] == UNSAID
 
 
 def test_a_list_that_is_cut_short_is_requested_again() -> None:
-    """Repositories missing at the end of the list are requested again, those before are read."""
+    """Repositories missing at the end of the list are requested again, and those before are read."""
     body = recorded("graphql_heads")
     del body["data"]["nodes"][1:]
     del body["errors"]
@@ -207,7 +207,7 @@ def test_a_list_with_a_gap_is_read_by_ids() -> None:
 def test_an_error_is_about_the_repository_that_its_path_names(
     kind: str | None, message: str, expected: object, rest: list[str | int]
 ) -> None:
-    """An error anywhere within a repository makes its part incomplete, and leaves its neighbours whole."""
+    """An error within a repository makes its part incomplete, and the others stay complete."""
     body = recorded("graphql_heads")
     body["errors"].append({"path": ["nodes", 0, *rest], "message": message, **({"type": kind} if kind else {})})
     outcomes = heads(body).outcomes
@@ -216,7 +216,7 @@ def test_an_error_is_about_the_repository_that_its_path_names(
 
 @pytest.mark.parametrize("branch", [None, {"target": None}])
 def test_a_branch_without_a_commit_is_not_an_empty_repository(branch: object) -> None:
-    """Only ``isEmpty`` states that there is no commit; a tip that is null for the moment passes."""
+    """Only ``isEmpty`` means that there is no commit; a tip that is null is temporary."""
     body = recorded("graphql_heads")
     body["data"]["nodes"][0]["defaultBranchRef"] = branch
     assert heads(body).outcomes[0] == Transient("its default branch names no commit at the moment")
@@ -228,7 +228,7 @@ def test_a_branch_without_a_commit_is_not_an_empty_repository(branch: object) ->
 
 @pytest.mark.parametrize("missing", ["all", "history"])
 def test_a_tip_that_is_no_commit_is_malformed(missing: str) -> None:
-    """A default branch that names a tag or a tree has no history to count."""
+    """A default branch that names a tag or a tree has no history."""
     body = recorded("graphql_heads")
     del body["data"]["nodes"][0]["defaultBranchRef"]["target"][missing]
     outcome = heads(body).outcomes[0]
@@ -236,7 +236,7 @@ def test_a_tip_that_is_no_commit_is_malformed(missing: str) -> None:
 
 
 def test_a_number_that_graphql_cannot_state_is_unknown() -> None:
-    """A ``databaseId`` of null leaves the rest of the head as it is."""
+    """A ``databaseId`` of null leaves the other fields of the head."""
     body = recorded("graphql_heads")
     body["data"]["nodes"][0]["databaseId"] = None
     assert heads(body).outcomes[0] == Fetched(replace(HEAD, database_id=None))
@@ -279,7 +279,7 @@ def test_one_wrong_shape_costs_no_neighbour(path: list[str], value: object) -> N
 
 
 def test_a_batch_of_pages() -> None:
-    """Pages come by their aliases: one with a next page, a last one, one of a vanished commit, one missing."""
+    """Pages are read by alias: one with a next page, a last one, one of a vanished commit, one missing."""
     batch = pages(recorded("graphql_pages"))
     assert batch.outcomes == (
         Fetched(
@@ -297,7 +297,7 @@ def test_a_batch_of_pages() -> None:
 
 
 def test_a_page_that_did_not_come_back_is_requested_again() -> None:
-    """Neither a null nor a missing alias is a page without commits."""
+    """Neither a null nor a missing alias counts as a page without commits."""
     body = recorded("graphql_pages")
     del body["errors"], body["data"]["r0"]
     outcomes = pages(body, 5).outcomes
@@ -306,7 +306,7 @@ def test_a_page_that_did_not_come_back_is_requested_again() -> None:
 
 
 def test_an_error_within_a_page_spoils_that_page() -> None:
-    """A null author beside an error is not an anonymous author."""
+    """A null author next to an error is not an anonymous author."""
     body = recorded("graphql_pages")
     path = ["r1", "object", "history", "nodes", 0, "author", "user"]
     body["errors"].append({"path": path, "message": "why"})
@@ -317,7 +317,7 @@ def test_an_error_within_a_page_spoils_that_page() -> None:
 
 @pytest.mark.parametrize("node", [{}, {"object": {}}, {"object": {"history": {"totalCount": 1}}}, [], "x"])
 def test_a_page_of_another_shape_costs_no_neighbour(node: object) -> None:
-    """A node that is no repository and an object that is no commit are malformed by themselves."""
+    """A node that is no repository, or an object that is no commit, is malformed alone."""
     body = recorded("graphql_pages")
     body["data"]["r0"] = node
     outcomes = pages(body).outcomes
@@ -330,7 +330,7 @@ def test_a_page_of_another_shape_costs_no_neighbour(node: object) -> None:
 
 
 def test_a_limit_is_about_the_whole_query() -> None:
-    """A limit in the answer's frame is no outcome of one repository, beside data too."""
+    """A limit in the envelope applies to the complete query, even with data."""
     limited = Throttled("no more", reset_at=RESET)
     for name in ("graphql_heads", "graphql_pages"):
         body = {**recorded(name), "errors": [{"type": "RATE_LIMITED", "message": "no more"}]}
@@ -340,7 +340,7 @@ def test_a_limit_is_about_the_whole_query() -> None:
 
 
 def test_a_query_that_is_too_much() -> None:
-    """A gateway's timeout and an error of the resource limits ask for fewer repositories at once."""
+    """A gateway timeout and an error of the resource limits reduce the batch."""
     slow = {"data": {"nodes": None}, "errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "too much"}]}
     assert read_heads(response(slow), IDS[:2]) == Overloaded("too much")
     assert isinstance(read_heads(refusal(502, "Bad gateway"), IDS[:2]), Overloaded)
@@ -348,7 +348,7 @@ def test_a_query_that_is_too_much() -> None:
 
 
 def test_a_query_that_github_refuses() -> None:
-    """Data without the list of nodes is malformed, with GitHub's words where there are any."""
+    """Data without the list of nodes is malformed, with GitHub's message if there is one."""
     assert read_heads(response({"data": {"viewer": {}}}), IDS[:2]) == Malformed("GraphQL answer without nodes")
     refused = {"data": {"viewer": {}}, "errors": [{"message": "Field 'x' doesn't exist"}]}
     assert read_heads(response(refused), IDS[:2]) == Malformed("GraphQL refuses the query: Field 'x' doesn't exist")
@@ -356,7 +356,7 @@ def test_a_query_that_github_refuses() -> None:
 
 
 def test_failures_carry_the_request_id() -> None:
-    """Each repository's failure names the exchange that it came from."""
+    """Each repository's failure has the request id of its response."""
     headers = {"x-github-request-id": "AB12:34"}
     for batch in (
         read_heads(response(recorded("graphql_heads"), headers=headers), IDS),
@@ -377,7 +377,7 @@ def long_head(selected: int, *, shown: int = 100, after: str | None = f"{OID} 99
 
 
 def refs(*places: int) -> list[PageRef]:
-    """Return references to the pages after these places."""
+    """Return references to the pages after these indexes."""
     return [PageRef(HEAD.node_id, OID, f"{OID} {place}") for place in places]
 
 
@@ -394,12 +394,12 @@ def refs(*places: int) -> list[PageRef]:
     ],
 )
 def test_cursors_of_githubs_form_lead_to_every_page(selected: int, places: list[int]) -> None:
-    """Each page starts after the last commit of the page before, and the last one holds what is left."""
+    """Each page starts after the last commit of the page before, and the last one has the rest."""
     assert next_pages(long_head(selected)) == refs(*places)
 
 
 def test_pages_are_counted_from_the_first_one() -> None:
-    """A first page shorter than was requested moves the cursors of all the others."""
+    """A first page shorter than requested shifts the cursors of all others."""
     assert next_pages(long_head(260, shown=60, after=f"{OID} 59")) == refs(59, 159)
 
 
@@ -407,17 +407,17 @@ def test_pages_are_counted_from_the_first_one() -> None:
     "cursor", ["Y3Vyc29yOnYyOjk5", f"{OID} 100", f"{OID} 98", f"{'b' * 40} 99", f"{OID} 0099", f"{OID} 99 ", OID]
 )
 def test_an_opaque_cursor_leads_to_the_next_page_only(cursor: str) -> None:
-    """A cursor of another form, another commit or another place is sent back as it is."""
+    """A cursor of another form, commit or index is sent back unchanged."""
     assert next_pages(long_head(350, after=cursor)) == [PageRef(HEAD.node_id, OID, cursor)]
 
 
 def test_a_null_among_the_commits_makes_cursors_opaque() -> None:
-    """A page from which a null was left out does not show how many places it covers."""
+    """A page with a null left out does not show its number of positions."""
     assert next_pages(long_head(350, shown=99)) == refs(99)
 
 
 def test_a_last_page_leads_nowhere() -> None:
-    """Without a next page or without any commit nothing is requested."""
+    """Without a next page or without any commit, nothing is requested."""
     assert next_pages(long_head(100, after=None)) == []
     assert next_pages(long_head(350, oid=None)) == []
     assert next_pages(EMPTY) == []

@@ -1,4 +1,4 @@
-"""No answer crashes a reader: random bytes, random JSON and mutated real answers each end in an outcome."""
+"""Readers with random bytes, random JSON and mutated real responses: each input ends in an outcome."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ statuses = st.integers(100, 999) | st.sampled_from([200, 301, 401, 403, 429])
 
 
 def read_all(answer: Answer) -> None:
-    """Read ``answer`` by every reader: each returns an outcome, whose values fit the store."""
+    """Read ``answer`` with every reader; each returns an outcome whose values the store accepts."""
     for result in (
         read_by_id(answer, IDS),
         read_by_name(answer, 2),
@@ -95,7 +95,7 @@ def read_all(answer: Answer) -> None:
 
 
 def can_be_used(value: RepoStats | Head | Page) -> None:
-    """Check that figures fit a database's integers, moments have a UTC, and weeks follow from commits."""
+    """Check that numbers fit a database's integers, times have a UTC, and weeks follow from commits."""
     match value:
         case RepoStats():
             assert 0 <= value.stars < 2**31
@@ -115,7 +115,7 @@ def can_be_used(value: RepoStats | Head | Page) -> None:
 
 
 def can_be_counted(commits: tuple[Commit, ...]) -> None:
-    """Check that a run of days stays short whatever the dates of the commits, and that weeks follow from it."""
+    """Check that a run of days stays short for any commit dates, and that weeks follow from it."""
     for merges in (True, False):
         days = commit_days(commits, NOW.date(), None, merges=merges)
         assert len(days.counts) <= 2 * DAYS_KEPT + 1
@@ -125,32 +125,32 @@ def can_be_counted(commits: tuple[Commit, ...]) -> None:
 
 @given(statuses, headers, st.binary(max_size=200))
 def test_random_bytes(status: int, fields: dict[str, str], body: bytes) -> None:
-    """Any status with any headers and any bytes."""
+    """Any status, headers and bytes give an outcome."""
     read_all(Response(status, fields, body))
 
 
 @given(st.sampled_from(Fault), st.text(max_size=40))
 def test_no_answer_at_all(fault: Fault, reason: str) -> None:
-    """Every fault of the transport is an outcome of every reader."""
+    """Every transport fault gives an outcome in every reader."""
     read_all(NoAnswer(fault, reason))
 
 
 @given(json_values)
 def test_random_json(value: Any) -> None:
-    """Any JSON, NaN and lone surrogates included, in place of what is documented."""
+    """Any JSON, including NaN and lone surrogates, gives an outcome."""
     read_all(Response(200, JSON, json.dumps(value).encode()))
 
 
 @given(st.dictionaries(st.sampled_from(["data", "errors", "message"]), json_values))
 def test_random_graphql(value: Any) -> None:
-    """Accept any data, errors and message in GraphQL's own frame."""
+    """Any data, errors and message in GraphQL's envelope give an outcome."""
     read_all(Response(200, JSON, json.dumps(value).encode()))
 
 
 @given(st.sampled_from(REAL), st.data())
 @settings(max_examples=300)
 def test_mutated_answers(body: bytes, data: st.DataObject) -> None:
-    """A real answer with some bytes taken out and others put in."""
+    """A real response with some bytes removed and others inserted gives an outcome."""
     mutated = bytearray(body)
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(mutated)))
@@ -164,7 +164,7 @@ def test_mutated_answers(body: bytes, data: st.DataObject) -> None:
 @given(st.sampled_from(REAL), st.data())
 @settings(max_examples=300)
 def test_replaced_values(body: bytes, data: st.DataObject) -> None:
-    """A real answer with one value anywhere in it replaced by any other."""
+    """A real response with one value replaced by any other gives an outcome."""
     parent: Any = {"whole": json.loads(body)}
     whole, key = parent, "whole"
     while isinstance(parent[key], dict | list) and parent[key] and data.draw(st.integers(0, 4)):

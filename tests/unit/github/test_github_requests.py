@@ -1,4 +1,4 @@
-"""Requests to GitHub: their addresses, their headers and their variables."""
+"""GitHub requests: addresses, headers and variables."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SINCE = datetime(2025, 11, 15, tzinfo=UTC)
     ],
 )
 def test_where_the_apis_are(root: str, expected: Api) -> None:
-    """GraphQL lies below the public root, and beside an Enterprise server's; repositories carry its host."""
+    """GraphQL is below the public root and beside an Enterprise server's; repositories have its host."""
     assert api_at(root) == expected
 
 
@@ -50,7 +50,7 @@ def test_where_the_apis_are(root: str, expected: Api) -> None:
     ],
 )
 def test_rest_requests(request_: Request, path: str) -> None:
-    """Every REST request is a GET of its documented path, in the pinned version of the API, for one point of core."""
+    """Every REST request is a GET of its documented path in the pinned API version, for one core point."""
     assert request_.url == PUBLIC_API + path
     assert (request_.method, request_.resource, request_.points) == ("GET", Resource.CORE, 1)
     assert request_.headers["x-github-api-version"] == requests.API_VERSION
@@ -64,7 +64,7 @@ def test_names_cannot_leave_their_place_in_the_path() -> None:
 
 
 def test_conditional_requests() -> None:
-    """An entity tag goes before a date; without either the request is unconditional."""
+    """An entity tag has priority over a date; without either the request is unconditional."""
     both = requests.repository(API, REPO, Validators('"tag"', "yesterday")).headers
     dated = requests.repository(API, REPO, Validators(None, "yesterday")).headers
     assert both["if-none-match"] == '"tag"'
@@ -74,7 +74,7 @@ def test_conditional_requests() -> None:
 
 
 def test_graphql_requests() -> None:
-    """Names and ids travel as variables, never in the document; the whole batch is one point of GraphQL."""
+    """Names and ids are variables, never part of the document; a full batch costs one GraphQL point."""
     by_id = requests.statistics_by_id(API, ["R_1", "R_2"])
     by_name = requests.statistics_by_name(API, [REPO, RepoRef("github.com", 'o"', "n}")])
     viewer = requests.viewer(API)
@@ -86,7 +86,7 @@ def test_graphql_requests() -> None:
 
 
 def test_heads_of_many_repositories() -> None:
-    """One query requests every head, with its ids and the moment as variables, and parents only on demand."""
+    """One query requests every head, with ids and start time as variables, and parents only on demand."""
     request = requests.heads(API, ["R_1", "R_2"], SINCE, parents=False)
     assert (request.method, request.url, request.resource) == ("POST", API.graphql, Resource.GRAPHQL)
     assert request.route is Route.HISTORY
@@ -100,7 +100,7 @@ def test_heads_of_many_repositories() -> None:
 
 
 def test_pages_of_several_histories() -> None:
-    """One query requests pages of several repositories, each with its node id, its head and its cursor."""
+    """One query requests pages of several repositories, each with its node id, head and cursor."""
     pages = [PageRef("R_1", "aa", "aa 99"), PageRef("R_2", "bb", 'b"}')]
     request = requests.history_pages(API, pages, SINCE, parents=False)
     assert (request.method, request.url, request.resource) == ("POST", API.graphql, Resource.GRAPHQL)

@@ -1,4 +1,4 @@
-"""The headers ``Deprecation`` and ``Sunset`` in every form that implementations write."""
+"""The headers ``Deprecation`` and ``Sunset`` in every form in use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DATES = (
 
 @pytest.mark.parametrize("value", DATES)
 def test_a_date_in_either_header(value: str) -> None:
-    """Read the same moment, in UTC, from each form and in both headers."""
+    """Each form gives the same UTC time in both headers."""
     assert read_retirement({"sunset": value}) == Retirement(None, END)
     assert read_retirement({"deprecation": value}) == Retirement(END, None)
     assert read_retirement({"deprecation": "true", "sunset": value}) == Retirement(None, END)
@@ -53,7 +53,7 @@ def test_a_date_in_either_header(value: str) -> None:
     ],
 )
 def test_an_announcement_without_a_readable_date(value: str) -> None:
-    """Keep the announcement and leave its date open: it still says that an end is near."""
+    """An announcement without a readable date is kept, without a date."""
     assert read_retirement({"deprecation": value}) == Retirement(None, None)
     assert read_retirement({"sunset": value}) == Retirement(None, None)
 
@@ -62,13 +62,13 @@ def test_an_announcement_without_a_readable_date(value: str) -> None:
     "headers", [{}, {"deprecation": ""}, {"deprecation": "false", "sunset": " "}, {"sunset": "?0"}]
 )
 def test_no_announcement(headers: dict[str, str]) -> None:
-    """Return nothing for absent, empty and negative headers."""
+    """Absent, empty and negative headers give ``None``."""
     assert read_retirement(headers) is None
 
 
 @given(st.dictionaries(st.sampled_from(["deprecation", "sunset"]), st.text(max_size=80)))
 def test_any_text_is_read(headers: dict[str, str]) -> None:
-    """Raise nothing, and return aware moments only."""
+    """No text raises, and all returned times are aware."""
     found = read_retirement(headers)
     for moment in () if found is None else (found.deprecated_at, found.sunset_at):
         assert moment is None or moment.tzinfo is UTC

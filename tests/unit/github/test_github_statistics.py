@@ -1,4 +1,4 @@
-"""Statistics: of a batch from one GraphQL answer, of one repository over REST."""
+"""Readers of statistics: a batch in one GraphQL response, one repository over REST."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ ORGANIZATIONS = RepoStats(
 
 
 def by_id(body: Any) -> BatchAnswer[RepoStats]:
-    """What reading ``body`` for the recorded ids comes to, which must not be a failure of the whole."""
+    """Read ``body`` for the recorded ids; it must not be a failure of the complete query."""
     batch = read_by_id(response(body), IDS)
     assert isinstance(batch, BatchAnswer)
     return batch
 
 
 def test_a_batch_with_a_missing_repository() -> None:
-    """One missing repository is gone, its neighbours are fetched with every field, and the seconds are told."""
+    """A missing repository is gone, the others are fetched with every field, and the response time is kept."""
     batch = by_id(recorded("graphql_by_id"))
     first, missing, empty = batch.outcomes
     assert first == Fetched(ORGANIZATIONS)
@@ -73,7 +73,7 @@ def test_a_batch_with_a_missing_repository() -> None:
 
 
 def test_a_batch_by_name() -> None:
-    """Aliases lead each repository to its place, and errors by alias to theirs."""
+    """Aliases lead each repository, and errors by alias, to their index."""
     batch = read_by_name(response(recorded("graphql_by_name")), 2)
     assert isinstance(batch, BatchAnswer)
     missing, found = batch.outcomes
@@ -83,14 +83,14 @@ def test_a_batch_by_name() -> None:
 
 
 def test_null_without_an_error_is_asked_again() -> None:
-    """An answer cut short without a word leaves no verdict about the repository."""
+    """A truncated response without an error gives no final outcome for the repository."""
     body = recorded("graphql_by_id")
     del body["errors"]
     assert by_id(body).outcomes[1] == Overloaded("it did not come back and no error says why")
 
 
 def test_a_list_shorter_than_asked_is_asked_again() -> None:
-    """Whoever is missing at the end of the list did not come back; those before did."""
+    """Repositories missing at the end of the list are requested again; those before are read."""
     body = recorded("graphql_by_id")
     del body["data"]["nodes"][1:]
     outcomes = by_id(body).outcomes
@@ -110,21 +110,21 @@ def test_a_list_with_a_gap_is_read_by_ids() -> None:
 
 
 def test_an_id_that_comes_back_in_another_form_is_the_same_repository() -> None:
-    """A repository requested by its legacy node id is read by its place, with the id in the new form."""
+    """A repository requested by its legacy node id is read by index, with the new form of the id."""
     body = recorded("graphql_by_id")
     body["data"]["nodes"][0]["id"] = "R_kgDOAC3IcQ"
     assert by_id(body).outcomes[0] == Fetched(replace(ORGANIZATIONS, node_id="R_kgDOAC3IcQ"))
 
 
 def test_a_number_that_graphql_cannot_state_is_unknown() -> None:
-    """A ``databaseId`` of null (the schema's integer has 32 bits) costs the repository no other field."""
+    """A ``databaseId`` of null (the schema's integer has 32 bits) keeps the repository's other fields."""
     body = recorded("graphql_by_id")
     body["data"]["nodes"][0]["databaseId"] = None
     assert by_id(body).outcomes[0] == Fetched(replace(ORGANIZATIONS, database_id=None))
 
 
 def test_an_alias_that_is_left_out_is_asked_again() -> None:
-    """A repository by name that did not come back has no verdict."""
+    """A repository missing from a response by name has no final outcome."""
     batch = read_by_name(response(recorded("graphql_by_name")), 3)
     assert isinstance(batch, BatchAnswer)
     assert isinstance(batch.outcomes[2], Overloaded)
@@ -146,7 +146,7 @@ def test_an_alias_that_is_left_out_is_asked_again() -> None:
     ],
 )
 def test_errors_by_their_type(kind: str | None, message: str, expected: object) -> None:
-    """An error with a path is about that repository alone, and its type tells what it means."""
+    """An error with a path applies to that repository alone, and its type gives the outcome."""
     body = recorded("graphql_by_id")
     body["errors"] = [{"path": ["nodes", 1], "message": message, **({"type": kind} if kind else {})}]
     outcomes = by_id(body).outcomes
@@ -155,7 +155,7 @@ def test_errors_by_their_type(kind: str | None, message: str, expected: object) 
 
 
 def test_an_error_within_a_repository_spoils_that_repository() -> None:
-    """A branch that is null because it could not be read is not an empty repository."""
+    """A branch that is null after an error is not an empty repository."""
     body = recorded("graphql_by_id")
     body["data"]["nodes"][0]["defaultBranchRef"] = None
     body["errors"].append({"path": ["nodes", 0, "defaultBranchRef"], "message": "Something went wrong"})
@@ -163,7 +163,7 @@ def test_an_error_within_a_repository_spoils_that_repository() -> None:
 
 
 def test_of_several_errors_the_first_counts() -> None:
-    """Two errors of one repository: the first is told; errors without a usable path are nobody's."""
+    """Of two errors for one repository the first counts; errors without a usable path are ignored."""
     body = recorded("graphql_by_id")
     body["errors"] = [
         {"path": ["nodes", 1], "message": "first"},
@@ -192,7 +192,7 @@ def test_of_several_errors_the_first_counts() -> None:
     ],
 )
 def test_one_wrong_shape_costs_no_neighbour(field: str, value: object, where: str) -> None:
-    """A value of another type or beyond all bounds is told with its place; the neighbours are fetched."""
+    """A value of another type or range is reported with its place, and the other repositories are fetched."""
     body = recorded("graphql_by_id")
     body["data"]["nodes"][0][field] = value
     first, _, third = by_id(body).outcomes
@@ -203,7 +203,7 @@ def test_one_wrong_shape_costs_no_neighbour(field: str, value: object, where: st
 
 
 def test_moments_come_in_utc_and_text_without_nul() -> None:
-    """Another offset is the same moment; a NUL, which PostgreSQL cannot hold, is left out."""
+    """Times are converted to UTC, and NULs, which PostgreSQL cannot store, are removed."""
     body = recorded("graphql_by_id")
     body["data"]["nodes"][0] |= {"pushedAt": "2026-10-30T15:05:15-05:00", "description": "a\0b"}
     first = by_id(body).outcomes[0]
@@ -215,7 +215,7 @@ def test_moments_come_in_utc_and_text_without_nul() -> None:
 
 @pytest.mark.parametrize("kind", ["RATE_LIMITED", "RATE_LIMIT"])
 def test_the_primary_limit_as_http_200(kind: str) -> None:
-    """GraphQL tells its primary limit with status 200 and a type; the headers tell the reset."""
+    """GraphQL reports its primary limit with status 200 and a type; the reset is in the headers."""
     body = {"errors": [{"type": kind, "message": "no more"}]}
     assert read_by_id(response(body, headers=SPENT), IDS) == Throttled("no more", reset_at=RESET)
 
@@ -223,7 +223,7 @@ def test_the_primary_limit_as_http_200(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["RATE_LIMITED", "RATE_LIMIT"])
 @pytest.mark.parametrize("remaining", ["0", "4"])
 def test_the_primary_limit_with_points_left(kind: str, remaining: str) -> None:
-    """Wait for the reset also where points are left: a query can cost more than that."""
+    """The reset applies even with points left, because a query can cost more than those."""
     body = {"errors": [{"type": kind, "message": "API rate limit exceeded for user ID 1."}]}
     answer = response(body, headers={"x-ratelimit-remaining": remaining, "x-ratelimit-resource": "graphql"})
     assert read_by_id(answer, IDS) == Throttled("API rate limit exceeded for user ID 1.", reset_at=RESET)
@@ -239,13 +239,13 @@ def test_the_primary_limit_with_points_left(kind: str, remaining: str) -> None:
     ],
 )
 def test_a_rate_limit_error_that_names_no_reset(message: str, headers: dict[str, str], expected: Throttled) -> None:
-    """Keep the rules of a secondary limit for its words, for ``retry-after``, and without a readable reset."""
+    """The rules of a secondary limit apply to its message, to ``retry-after``, and without a readable reset."""
     body = {"errors": [{"type": "RATE_LIMITED", "message": message}]}
     assert read_by_id(response(body, headers=headers), IDS) == expected
 
 
 def test_a_secondary_limit_as_http_200() -> None:
-    """A limit in words alone is one too, also beside data."""
+    """A limit stated only in a message counts, even with data."""
     body = {"data": {"nodes": []}, "errors": [{"message": "You have exceeded a secondary rate limit"}]}
     outcome = read_by_name(response(body, headers={"retry-after": "9"}), 3)
     assert outcome == Throttled("You have exceeded a secondary rate limit", timedelta(seconds=9))
@@ -262,14 +262,14 @@ def test_a_secondary_limit_as_http_200() -> None:
 )
 @pytest.mark.parametrize("message", [SECONDARY, "You have triggered an abuse detection mechanism."])
 def test_a_secondary_limit_as_a_top_level_message(headers: dict[str, str], pause: dict[str, Any], message: str) -> None:
-    """Read a status of 200 with REST's error form as a limit: ``retry-after``, then the reset, then no named pause."""
+    """Status 200 in REST's error form is a limit: ``retry-after``, then the reset, then no named pause."""
     answer = refusal(200, message, headers)
     assert read_by_id(answer, IDS) == read_by_name(answer, 3) == read_viewer(answer) == Throttled(message, **pause)
 
 
 @pytest.mark.parametrize("message", ["Problems parsing JSON", "x" * 5_000])
 def test_another_top_level_message_is_malformed(message: str) -> None:
-    """Report GitHub's own words, cut to a line, where a status of 200 carries REST's error form."""
+    """GitHub's message, cut to a line, is reported if status 200 has REST's error form."""
     outcome = read_by_id(refusal(200, message), IDS)
     assert isinstance(outcome, Malformed)
     assert outcome.reason.startswith(f"GitHub reports an error with status 200: {message[:119]}")
@@ -278,13 +278,13 @@ def test_another_top_level_message_is_malformed(message: str) -> None:
 
 @pytest.mark.parametrize("message", [None, 5, "", [SECONDARY], {"a": SECONDARY}])
 def test_a_top_level_message_that_is_no_text(message: object) -> None:
-    """Fall back to the general reason where ``message`` has another type or no text."""
+    """The general reason applies if ``message`` has another type or is empty."""
     outcome = read_by_id(response({"message": message}), IDS)
     assert outcome == Malformed("GraphQL answer without data and without an error")
 
 
 def test_a_top_level_message_beside_data_is_not_read() -> None:
-    """Read the repositories of a body with data, whatever fields stand beside it."""
+    """The repositories of a body with data are read, with any other fields present."""
     assert by_id({**recorded("graphql_by_id"), "message": SECONDARY}).outcomes[0] == Fetched(ORGANIZATIONS)
 
 
@@ -320,7 +320,7 @@ def test_a_top_level_message_beside_data_is_not_read() -> None:
     ],
 )
 def test_the_whole_query_fails(answer: Answer, expected: type) -> None:
-    """What is about the query is no verdict about a repository: none of them is gone or blocked by it."""
+    """A failure of the query makes no repository gone or blocked."""
     assert isinstance(read_by_id(answer, IDS), expected)
 
 
@@ -331,7 +331,7 @@ def test_a_query_by_name_and_the_viewer_fail_alike() -> None:
 
 
 def test_the_viewer() -> None:
-    """The account behind a token, or where its shape differs."""
+    """The account behind a token is returned, or the place where its shape differs."""
     found = read_viewer(response(recorded("graphql_viewer")))
     assert isinstance(found, Fetched)
     assert (found.value.login, found.value.database_id) == ("octocat", 583231)
@@ -341,7 +341,7 @@ def test_the_viewer() -> None:
 
 
 def test_a_repository_over_rest() -> None:
-    """Stars, forks and real watchers, with the validators; its head is not told here."""
+    """Stars, forks and real watchers are read with the validators; the head is not included."""
     answer = response(recorded("rest_repository"), headers={"etag": 'W/"1"', "last-modified": "Sat, 1 Nov"})
     outcome = read_repository(answer)
     assert isinstance(outcome, Fetched)
@@ -353,7 +353,7 @@ def test_a_repository_over_rest() -> None:
 
 
 def test_a_repository_over_rest_that_is_not_told() -> None:
-    """Outcomes pass through; a wrong shape and a truncated body are malformed."""
+    """Outcomes pass through; another shape and a truncated body are malformed."""
     assert read_repository(response(b"", 304)) == NotModified()
     assert isinstance(read_repository(refusal(404, "Not Found")), Gone)
     assert isinstance(read_repository(response({"message": "hello"})), Malformed)
@@ -361,7 +361,7 @@ def test_a_repository_over_rest_that_is_not_told() -> None:
 
 
 def test_a_repository_without_description_or_watchers() -> None:
-    """A null description is none; a list's shape lacks the watchers, which then are unknown, not zero."""
+    """A null description is empty; a list's shape lacks the watchers, which then are unknown, not zero."""
     body = recorded("rest_repository")
     body["description"] = None
     del body["subscribers_count"]
@@ -371,7 +371,7 @@ def test_a_repository_without_description_or_watchers() -> None:
 
 
 def test_the_newest_commit() -> None:
-    """The head and when it was committed; 409 and an empty list are a repository without any."""
+    """The head and its commit date are read; 409 and an empty list are an empty repository."""
     outcome = read_newest_commit(response(recorded("rest_commits")))
     assert isinstance(outcome, Fetched)
     assert outcome.value is not None
@@ -382,7 +382,7 @@ def test_the_newest_commit() -> None:
 
 
 def test_a_newest_commit_that_is_not_told() -> None:
-    """Failures pass through, a wrong shape is malformed, and a commit without signatures has no date."""
+    """Failures pass through, another shape is malformed, and a commit without signatures has no date."""
     assert isinstance(read_newest_commit(refusal(502, "Oops")), Transient)
     assert isinstance(read_newest_commit(NoAnswer(Fault.BROKEN, "cut")), Transient)
     assert isinstance(read_newest_commit(response([{"sha": 1}])), Malformed)
@@ -393,7 +393,7 @@ def test_a_newest_commit_that_is_not_told() -> None:
 
 
 def test_words_are_cut_to_a_printable_line() -> None:
-    """What GitHub says of an error comes without line breaks and no longer than a line."""
+    """GitHub's error message is cut to one line."""
     body = recorded("graphql_by_id")
     body["errors"] = [{"path": ["nodes", 1], "message": "a\nb" + "x" * 5_000}]
     outcome = by_id(body).outcomes[1]

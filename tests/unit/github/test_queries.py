@@ -1,4 +1,4 @@
-"""GraphQL documents against the simulator's part of the schema, and against the published one where it is present."""
+"""GraphQL documents, validated with the simulator's schema, and with the published one if present."""
 
 from __future__ import annotations
 
@@ -45,32 +45,32 @@ def faults(schema: GraphQLSchema, document: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_valid_against_the_schema_that_the_simulator_serves(name: str) -> None:
-    """Every document can be run against the simulator."""
+    """Every document is valid for the simulator."""
     assert list(faults(served_schema(), DOCUMENTS[name])) == []
 
 
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason="the published schema lies beside the checkout, not in it")
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_valid_against_the_published_schema(name: str) -> None:
-    """Every document is one that GitHub itself would run."""
+    """Every document is valid for GitHub."""
     assert list(faults(published_schema(), DOCUMENTS[name])) == []
 
 
 def test_the_validation_can_fail() -> None:
-    """A field that GitHub does not have (there are no contributors in GraphQL) is found."""
+    """A field missing from GitHub's schema (there are no contributors in GraphQL) is found."""
     wrong = queries.BY_ID.replace("forkCount", "contributors")
     assert "Cannot query field 'contributors'" in next(faults(served_schema(), wrong))
 
 
 @pytest.mark.parametrize("document", [queries.heads, partial(queries.pages, 2)])
 def test_parents_are_requested_only_where_merges_matter(document: Callable[..., str]) -> None:
-    """Parents, which cost a connection a commit, are in the document that is to recognise merges and in no other."""
+    """Parents, which cost one connection per commit, are only in the document that recognises merges."""
     assert "parents { totalCount }" in document(parents=True)
     assert "parents" not in document(parents=False)
 
 
 def test_every_page_has_variables_of_its_own() -> None:
-    """Each alias of a document for several pages names its own repository, head and cursor."""
+    """Each alias of a document for several pages has its own repository, head and cursor."""
     document = queries.pages(3, parents=False)
     for number in range(3):
         field = f"r{number}: node(id: $i{number}) {{ ... on Repository {{ object(oid: $h{number})"

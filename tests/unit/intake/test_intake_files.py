@@ -1,4 +1,4 @@
-"""Files and folders: which format a file has, and what cannot be read at all."""
+"""Files and folders: detection of a file's format, and unreadable inputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def slugs(path: Path) -> list[str]:
 
 
 def test_a_folder_of_documents() -> None:
-    """The five seeds, in the order of their names, each a whole document."""
+    """Read the five seeds in the order of their names, each a complete document."""
     items = list(read_path(SEEDS))
     assert [item.entry.id for item in items if isinstance(item, Entry)] == [1412, 2192, 2223, 265, 4005]
     assert items[0] == Entry(SEED.name, read_document(json.loads(SEED.read_bytes())))  # type: ignore[arg-type]
@@ -40,7 +40,7 @@ def test_a_folder_of_documents() -> None:
     ],
 )
 def test_json_is_known_by_its_content(tmp_path: Path, suffix: str, content: str, where: str) -> None:
-    """One object, a list or a page, whatever the file is called, with a byte order mark or without."""
+    """Detect one object, a list or a page under any file name, with or without a byte order mark."""
     path = tmp_path / f"x.{suffix}"
     path.write_text(content, encoding="utf-8")
     (item,) = read_file(path)
@@ -51,7 +51,7 @@ def test_json_is_known_by_its_content(tmp_path: Path, suffix: str, content: str,
 
 @pytest.mark.parametrize("suffix", ["jsonl", "json", "txt", "ndjson"])
 def test_json_lines_are_known_by_their_content(tmp_path: Path, suffix: str) -> None:
-    """One object a line; a bad line costs itself, and is named with its number."""
+    """Detect one object a line; reject a bad line alone, with its number."""
     path = tmp_path / f"x.{suffix}"
     path.write_bytes(b'\n{"slug": "a"}\n\n{"slug": \n7\n{"slug": "\xff"}\n{"slug": "b"}')
     items = list(read_file(path))
@@ -60,7 +60,7 @@ def test_json_lines_are_known_by_their_content(tmp_path: Path, suffix: str) -> N
 
 
 def test_json_lines_by_name_survive_a_bad_first_line(tmp_path: Path) -> None:
-    """Where the content is broken, the name decides."""
+    """Detect the format by the name if the content is invalid."""
     path = tmp_path / "x.jsonl"
     path.write_text('{"slug": oops}\n{"slug": "b"}\n')
     assert [type(item) for item in read_file(path)] == [Rejected, Entry]
@@ -68,7 +68,7 @@ def test_json_lines_by_name_survive_a_bad_first_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["csv", "txt", ""])
 def test_csv_is_known_by_its_header(tmp_path: Path, suffix: str) -> None:
-    """A first line that names a field is a header."""
+    """Treat a first line with the name of a field as a header."""
     path = tmp_path / f"x.{suffix}"
     path.write_text("repo_url,pypi_url\nhttps://github.com/o/r,r\n")
     assert slugs(path) == ["r"]
@@ -76,7 +76,7 @@ def test_csv_is_known_by_its_header(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", ["txt", "list"])
 def test_addresses_are_known_by_their_content(tmp_path: Path, suffix: str) -> None:
-    """Comments and blank lines may go before the first address."""
+    """Allow comments and blank lines before the first address."""
     path = tmp_path / f"x.{suffix}"
     path.write_text("# mine\n\nhttps://github.com/o/r\ngit@github.com:o/s.git\n")
     assert slugs(path) == ["r", "s"]
@@ -91,11 +91,11 @@ def test_addresses_are_known_by_their_content(tmp_path: Path, suffix: str) -> No
         ("x.json", '{"slug": "x"}'.encode("utf-16"), "is a binary file (or UTF-16)"),
         ("x.png", b"\x89PNG\r\n\x1a\n\x00\x00", "is a binary file"),
         ("x.csv", b"name,url\nx,y\n", "has no header"),
-        ("x.md", b"Packages\n========\n", "is of no known format"),
+        ("x.md", b"Packages\n========\n", "has an unknown format"),
     ],
 )
 def test_a_file_that_cannot_be_read_at_all(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    """One line says what is wrong and what to do, before anything is read."""
+    """Raise an error of one line with a remedy before anything is read."""
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
@@ -106,7 +106,7 @@ def test_a_file_that_cannot_be_read_at_all(tmp_path: Path, name: str, content: b
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
-    """Missing, empty of files, or a pipe that would never end."""
+    """Reject a missing path, a folder without files, and a pipe that would never end."""
     os.mkfifo(tmp_path / "pipe.txt")
     (tmp_path / "empty").mkdir()
     for path, message in [
@@ -121,7 +121,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 
 
 def test_a_folder_names_what_it_passes_over(tmp_path: Path) -> None:
-    """A bad file costs itself, another kind of file and a folder are named, a hidden file is not seen."""
+    """Reject a bad file alone, report unsuitable files and folders as skipped, and ignore hidden files."""
     shutil.copy(SEED, tmp_path / "b.json")
     (tmp_path / "a.json").write_text("{")
     (tmp_path / "c.csv").write_bytes(b"")
@@ -141,14 +141,14 @@ def test_a_folder_names_what_it_passes_over(tmp_path: Path) -> None:
 
 
 def test_a_page_in_a_file_tells_that_there_is_more(tmp_path: Path) -> None:
-    """Its link is not followed, and that is said."""
+    """Report that a page's link is not followed."""
     path = tmp_path / "page.json"
     path.write_text('{"results": [{"slug": "x"}], "next": "https://d.example/?page=2"}')
     assert [type(item) for item in read_file(path)] == [Entry, PassedOver]
 
 
 def test_bad_json_names_its_place(tmp_path: Path) -> None:
-    """Line and column, what was expected and what stands there."""
+    """Report the line and column, the expected form and the actual text."""
     path = tmp_path / "x.json"
     path.write_text('[\n  {"slug": "x",}\n]')
     (bad,) = read_file(path)
@@ -158,7 +158,7 @@ def test_bad_json_names_its_place(tmp_path: Path) -> None:
 
 
 def test_bytes_that_are_no_text_name_their_position(tmp_path: Path) -> None:
-    """The position counts from the beginning of the file, byte order mark included."""
+    """Count the position from the beginning of the file, byte order mark included."""
     path = tmp_path / "x.json"
     path.write_bytes(b'\xef\xbb\xbf[{"slug":\n"\xe9"}]')
     assert list(read_file(path)) == [Rejected("x.json", "encoding", "UTF-8", "byte 0xe9 at position 14")]

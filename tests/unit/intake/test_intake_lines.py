@@ -1,4 +1,4 @@
-"""CSV and lines of addresses: packages of which only some fields are stated."""
+"""CSV and lines of addresses: packages with only some of the fields."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read(tmp_path: Path, name: str, content: str | bytes) -> list[Item]:
 
 
 def test_a_csv_record_states_some_fields(tmp_path: Path) -> None:
-    """Known columns in any order and case, unknown ones carried along, blanks left unsaid, the worker's ignored."""
+    """Read known columns in any order and case, keep unknown ones, and ignore blanks and the worker's fields."""
     header = "Maintainer, ID ,repo_url,PYPI_URL,title,slug,category,created,repo_watchers,documentation_url"
     row = 'me,7,https://github.com/o/R.x,,"a ""b""\nc",,tools,2026-01-01T00:00:00Z,999,'
     assert read(tmp_path, "x.csv", f"{header}\r\n\r\n{row}\r\n") == [
@@ -40,7 +40,7 @@ def test_a_csv_record_states_some_fields(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_delimiters_of_spreadsheets(tmp_path: Path, delimiter: str) -> None:
-    """A file saved as CSV in half of Europe has semicolons."""
+    """Accept semicolons, the delimiter of spreadsheets in half of Europe."""
     content = f"\ufeffslug{delimiter}pypi_url\nx{delimiter}y\n"
     (item,) = read(tmp_path, "x.csv", content)
     assert isinstance(item, Entry)
@@ -48,7 +48,7 @@ def test_delimiters_of_spreadsheets(tmp_path: Path, delimiter: str) -> None:
 
 
 def test_a_bad_record_costs_itself_alone(tmp_path: Path) -> None:
-    """Each is named with the line on which it begins."""
+    """Report each bad record with its first line."""
     content = b'slug,id\na,1\nb,x\n,\n,3\nc,1,2\n\xff,4\n"d"e,5\nf\ng,99999999999999999999999\n"never\nclosed,6\n'
     items = read(tmp_path, "x.csv", content)
     assert [(type(item).__name__, item.where.rpartition(" ")[2]) for item in items] == [
@@ -67,14 +67,14 @@ def test_a_bad_record_costs_itself_alone(tmp_path: Path) -> None:
 
 
 def test_a_column_that_comes_twice_is_refused(tmp_path: Path) -> None:
-    """Which of the two would count cannot be known."""
+    """Reject a repeated column, because the valid one cannot be known."""
     (bad,) = read(tmp_path, "x.csv", "slug,Slug\na,b\n")
     assert isinstance(bad, Rejected)
     assert bad.field == "header"
 
 
 def test_addresses_a_line(tmp_path: Path) -> None:
-    """Comments, blank lines, a project behind the address; a host that is not supported is an entry all the same."""
+    """Accept comments, blank lines, a project after the address, and unsupported hosts."""
     content = (
         "# mine\n"
         "https://github.com/o/Django.X.git  django-x # why\n"
@@ -95,7 +95,7 @@ def test_addresses_a_line(tmp_path: Path) -> None:
 
 
 def test_a_line_that_is_no_address_is_named(tmp_path: Path) -> None:
-    """What may be a password is not shown."""
+    """Hide text that may be a password."""
     content = b"https://github.com/o/r\nfoo\na b c\n\xe9\nftp://user:s3cret@x/y\nhttps://github.com/\nhttps://github.com/o/...\n"
     items = read(tmp_path, "x.txt", content)
     assert [type(item) for item in items] == [Entry] + [Rejected] * 6
@@ -111,7 +111,7 @@ def test_a_line_that_is_no_address_is_named(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_is_passed_by(tmp_path: Path) -> None:
-    """Memory is bounded by the longest line that is allowed, and the next line is read."""
+    """Bound memory by the longest allowed line, and read the next line."""
     content = b"https://github.com/o/r\n" + b"x" * (17 * 1024 * 1024) + b"\nhttps://github.com/o/s\n\xff\n"
     items = read(tmp_path, "x.txt", content)
     assert [type(item) for item in items] == [Entry, Rejected, Entry, Rejected]
@@ -124,5 +124,5 @@ def test_a_line_without_end_is_passed_by(tmp_path: Path) -> None:
     ("name", "slug"), [("Django.X", "django-x"), ("a__b--c", "a__b--c"), (".github", "github"), ("é", ""), ("...", "")]
 )
 def test_slugs(name: str, slug: str) -> None:
-    """Lower case letters, digits, hyphens and underscores; nothing, where nothing is left."""
+    """Keep lower-case letters, digits, hyphens and underscores; return "" if nothing is left."""
     assert slugified(name) == slug

@@ -1,4 +1,4 @@
-"""JSON values that are too long to be held: the same records and the same complaints as of short ones."""
+"""JSON values too large for memory: the same records and errors as of small ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fetcher.catalogue.intake.long_json import long_json
 
 
 class Drop(io.BytesIO):
-    """A stream that hands out a few bytes at a time, as a pipe may."""
+    """A stream that returns a few bytes at a time, as a pipe may."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         return super().read(min(size or 7, 7))
@@ -41,7 +41,7 @@ PRINTED = st.tuples(st.sampled_from([None, 1]), st.booleans(), st.sampled_from([
 
 @given(values=st.lists(DOCUMENTS, max_size=5), printed=PRINTED)
 def test_a_list_is_read_as_a_short_one(values: list[Any], printed: tuple[int | None, bool, str]) -> None:
-    """Whatever its values, however it is printed, wherever the pieces are cut: the same items, with the same places."""
+    """Yield the same items and positions for any values, any formatting and any cut of the stream."""
     indent, ascii_, encoding = printed
     text = json.dumps(values, indent=indent, ensure_ascii=ascii_)
     assert read(text.encode(encoding)) == list(page_of(json.loads(text), "x").items)
@@ -49,7 +49,7 @@ def test_a_list_is_read_as_a_short_one(values: list[Any], printed: tuple[int | N
 
 @pytest.mark.parametrize("key", ["objects", "results"])
 def test_a_page_is_read_wherever_its_list_stands(key: str) -> None:
-    """Its records as of a short page, and a word that its link is not followed."""
+    """Yield the records of a small page, and report that its link is not followed."""
     page = {"meta": {"next": "/two", "total": 2}, key: [{"slug": "a"}, {"slug": 7}], "count": 2}
     *items, last = read(json.dumps(page).encode())
     assert items == list(page_of(page, "x").items)
@@ -63,13 +63,13 @@ def test_a_page_is_read_wherever_its_list_stands(key: str) -> None:
         (b'[{"slug":"a"},\n{"sl', 1, "x: line 2: expected JSON (Unterminated string starting at), got '\"sl'"),
         (b'[{"slug":"a"}', 1, "x: line 1: expected a comma or the list's end, got the end"),
         (b'[{"slug":"a"}] more', 1, "x: line 1: expected the end, got 'more'"),
-        (b'[{"slug":"a"}, NaN]', 1, "x: line 1: expected JSON, got NaN, which is no JSON"),
+        (b'[{"slug":"a"}, NaN]', 1, "x: line 1: expected JSON, got NaN, which is not JSON"),
         (b'{"rows": [{"slug":"a"}]}', 0, "x: document: expected a list of documents, or a page of them"),
         (b"[" * 100_000, 0, "x: line 1: expected JSON, got values nested too deep"),
     ],
 )
 def test_where_it_ceases_to_be_json(raw: bytes, good: int, complaint: str) -> None:
-    """What came before is there; one complaint names the line and what stands in it."""
+    """Yield the items before the error, and one rejected record with its line and text."""
     *items, last = long_json(io.BytesIO(raw), "x")
     assert [type(item) for item in items] == [Entry] * good
     assert isinstance(last, Rejected)
@@ -77,20 +77,20 @@ def test_where_it_ceases_to_be_json(raw: bytes, good: int, complaint: str) -> No
 
 
 def test_a_number_beyond_64_bits_costs_its_record() -> None:
-    """And not the rest of the file."""
+    """Reject its record only, not the rest of the file."""
     kinds = [type(item) for item in read(b'[{"slug":"a"},{"slug":"b","id":%d},{"slug":"c"}]' % 10**30)]
     assert kinds == [Entry, Rejected, Entry]
 
 
 def test_a_byte_that_is_no_utf8_costs_its_record() -> None:
-    """It is named; the records beside it are read."""
+    """Reject its record only; the neighbouring records are read."""
     good, bad, last = read(b'[{"slug":"a"},{"slug":"b","title":"\xe9"},{"slug":"c"}]')
     assert str(bad).startswith("x, [1]: title: expected a text of storable characters")
     assert [type(good), type(last)] == [Entry, Entry]
 
 
 def test_memory_is_an_elements_not_the_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The window never holds much more than one piece, and an endless element is given up."""
+    """Keep little more than one piece in the window, and reject an endless element."""
     widest = 0
     more: Callable[[Any], bool] = module._Text._more
 
@@ -121,7 +121,7 @@ def test_memory_is_an_elements_not_the_lists(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_a_stream_that_cannot_be_read_twice(raw: bytes) -> None:
-    """Its format is known by its beginning, none of which is lost; who watches hears of every byte."""
+    """Detect the format without losing the beginning, and report every byte to the callback."""
     heard: list[int] = []
     items = list(read_stream(Drop(raw), heard.append))
     assert [item.entry.slug for item in items if isinstance(item, Entry)] == ["a", "b"]

@@ -1,4 +1,4 @@
-"""No file crashes a reader: each record ends as an entry, rejected or passed over, or the file as an ``InputError``."""
+"""Fuzz tests of the readers: every record is an entry, rejected or skipped, or the file an ``InputError``."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def read_all(folder: Path, suffix: str, content: bytes) -> None:
 
 @given(suffix=suffixes, content=st.binary(max_size=200))
 def test_random_bytes(folder: Path, suffix: str, content: bytes) -> None:
-    """Any bytes under any name."""
+    """Read any bytes under any name."""
     read_all(folder, suffix, content)
 
 
 @given(suffix=suffixes, text=st.text(alphabet='{}[]",;:#@/\\\n\r\t 0aeslug_-.\ufeffé\u2028', max_size=80))
 def test_random_text(folder: Path, suffix: str, text: str) -> None:
-    """Text out of what the formats are made of."""
+    """Read text composed of the formats' tokens."""
     read_all(folder, suffix, text.encode())
     read_all(folder, suffix, b"slug,repo_url\n" + text.encode())
 
@@ -58,7 +58,7 @@ def test_random_text(folder: Path, suffix: str, text: str) -> None:
 @given(suffix=suffixes, body=st.sampled_from(REAL), data=st.data())
 @settings(max_examples=300)
 def test_mutated_files(folder: Path, suffix: str, body: bytes, data: st.DataObject) -> None:
-    """Real inputs with some bytes taken out and others put in."""
+    """Read real inputs with some bytes removed and others inserted."""
     mutated = bytearray(body)
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(mutated)))
@@ -72,6 +72,6 @@ def test_mutated_files(folder: Path, suffix: str, body: bytes, data: st.DataObje
 
 @given(st.text(), st.text())
 def test_any_link(url: str, link: str) -> None:
-    """No pair of addresses fails; what may be followed is a web address."""
+    """Resolve any pair of addresses to a web address or ``None``."""
     followed = next_page(url, link)
     assert followed is None or followed.startswith(("http://", "https://"))

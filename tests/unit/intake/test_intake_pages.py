@@ -1,4 +1,4 @@
-"""Pages of a directory's API, and which page may follow."""
+"""Pages of a directory's API, and the links to the next page."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ URL = "https://directory.example/api/v4/packages/?page=1"
     ],
 )
 def test_a_page_and_its_link(page: object, link: str | None) -> None:
-    """The newer API's ``next`` at the top and the older one's in ``meta``; a bare list has none."""
+    """Read ``next`` at the top (newer API) or in ``meta`` (older API); a bare list has none."""
     read = read_page(json.dumps(page).encode(), "p1")
     assert [item.entry.slug for item in read.items if isinstance(item, Entry)] == ["a", "b"]
     assert read.next == link
 
 
 def test_an_object_with_a_slug_is_a_document() -> None:
-    """Even where an unknown key of it is called as a page's list is."""
+    """Treat it as a document even if an unknown key is named like a page's list."""
     (item,) = read_page(b'{"slug": "x", "results": [1]}', "p").items
     assert isinstance(item, Entry)
     assert item.entry.extra == {"results": [1]}
 
 
 def test_a_bad_record_of_a_page_is_named_by_its_index() -> None:
-    """The others are not touched by it; a link that is none is a fault of its own."""
+    """Reject a bad record alone; an invalid link is an error of its own."""
     read = read_page(b'{"results": [{"slug": "a"}, {"slug": "b", "id": "x"}, 7], "next": 2}', "p1")
     assert [item.where for item in read.items] == ["p1, results[0]", "p1, results[1]", "p1, results[2]", "p1"]
     bad = [item for item in read.items if isinstance(item, Rejected)]
@@ -48,7 +48,7 @@ def test_a_bad_record_of_a_page_is_named_by_its_index() -> None:
     [b"", b"<html>", b"{", b"\xff", b"[" * 100_000, b"9" * 5000, b"[NaN]", b"7", b'{"objects": 3}', b'{"next": "x"}'],
 )
 def test_what_is_no_page_is_one_rejected_record(raw: bytes) -> None:
-    """Not JSON, nested without end, a number without end, or a value of another kind."""
+    """Reject invalid JSON, endless nesting, an endless number, or a value of another type."""
     read = read_page(raw, "p")
     assert isinstance(read, Page)
     assert [type(item) for item in read.items] == [Rejected]
@@ -78,5 +78,5 @@ def test_what_is_no_page_is_one_rejected_record(raw: bytes) -> None:
     ],
 )
 def test_the_next_page_stays_on_its_origin(link: str | None, followed: str | None) -> None:
-    """A page is data: it does not decide which host is asked, nor drop the encryption."""
+    """Reject links to another host or to an unencrypted scheme: a page must not choose the requested host."""
     assert next_page(URL, link) == followed

@@ -1,4 +1,4 @@
-"""What a worker's process counts of its tasks, and that no task fails for it."""
+"""Task metrics of a worker process, which never fail a task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks import process as running
 
 @pytest.fixture(autouse=True)
 def process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> running.Process:
-    """A process of its own, whose Redis is not there."""
+    """Return a process whose Redis is unreachable."""
     monkeypatch.setenv("FETCHER_REDIS_URL", f"unix://{tmp_path}/no.sock")
     made = running.Process()
     monkeypatch.setattr(running, "process", made)
@@ -22,13 +22,13 @@ def process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> running.Process:
 
 
 def work(state: str) -> None:
-    """A task from its beginning to its end, as Celery's signals tell of it."""
+    """Run a task by Celery's signals, from start to end."""
     running._name_the_task("t-1")
     running._count_the_task("t-1", SimpleNamespace(name="fetcher.plan"), state)
 
 
 def test_tasks_are_counted_though_nobody_takes_the_figures(process: running.Process) -> None:
-    """Both ends of two tasks wait for the Redis that will be back, and the log forgets the task."""
+    """Keep both results of two tasks until Redis is back, and unbind the task's id from the log."""
     work(SUCCESS)
     work(FAILURE)
     told = process.tally.take()
@@ -38,12 +38,12 @@ def test_tasks_are_counted_though_nobody_takes_the_figures(process: running.Proc
 
 
 def test_a_recycled_process_ends_without_redis(process: running.Process) -> None:
-    """Closing tells what is left, or tries to."""
+    """Try to write the remaining metrics on closing."""
     work(SUCCESS)
     process.close()
 
 
 def test_a_task_that_was_never_begun_here(process: running.Process) -> None:
-    """A signal without its like is no reason to fail."""
+    """Tolerate an end signal without its start signal."""
     running._count_the_task("t-2", SimpleNamespace(name="fetcher.plan"), None)
     assert process.tally.take() == {}

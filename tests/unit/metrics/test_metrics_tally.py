@@ -1,4 +1,4 @@
-"""What is counted, under which labels, and what becomes of it when Redis does not take it."""
+"""Counts, their labels, and their retention while Redis is unavailable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def asking(route: Route = Route.CONTRIBUTORS) -> Request:
 
 
 def samples(tally: Tally) -> dict[tuple[str, ...], float]:
-    """What Prometheus would read of a tally: by name and the labels' values."""
+    """Return Prometheus's samples of a tally by name and label values."""
     return {
         (sample.name, *sample.labels.values()): sample.value
         for family in families(tally.take())
@@ -39,7 +39,7 @@ def samples(tally: Tally) -> dict[tuple[str, ...], float]:
 
 
 def test_requests_by_route_and_status() -> None:
-    """Each answer is counted under its status, its seconds under the status's class."""
+    """Count each response under its status, and its seconds under the status's class."""
     tally = Tally()
     tally.responded(asking(), Response(200, {}, b"", 0.2), None)
     tally.responded(asking(), Response(304, {}, b"", 0.05), NotModified())
@@ -67,7 +67,7 @@ def test_requests_by_route_and_status() -> None:
     ],
 )
 def test_pauses_by_cause(outcome: object, cause: str) -> None:
-    """Whatever silences everybody is a pause."""
+    """Count every outcome that starts a pause."""
     tally = Tally()
     tally.responded(asking(), Response(403, {}, b""), outcome)
     assert samples(tally)["fetcher_pauses_total", "core", cause] == 1
@@ -114,7 +114,7 @@ def test_a_date_that_could_not_be_reported_yields_to_a_newer_one() -> None:
 
 
 def test_refreshes_by_source_and_outcome() -> None:
-    """What was asked, what was put off for want of quota, and nothing of what was only made due."""
+    """Count fetched and deferred sources, but not those only made due."""
     tally = Tally()
     records = [
         Observed(1, Source.PYPI, "lease", NOW, None, outcome=OutcomeKind.FETCHED, answered=True),
@@ -141,7 +141,7 @@ def test_tasks_and_leases() -> None:
 
 
 def test_every_task_has_its_label() -> None:
-    """The label's values are the tasks that there are."""
+    """Declare exactly the existing tasks as the label's values."""
     app.loader.import_default_modules()
     assert sorted(name for name in app.tasks if name.startswith("fetcher.")) == sorted(TASKS)
 
@@ -155,7 +155,7 @@ _ANSWERS = st.one_of(
 
 @given(st.sampled_from(Route), _ANSWERS, _TEXT, _TEXT)
 def test_labels_come_from_closed_sets(route: Route, answer: Answer, outcome: str, task: str) -> None:
-    """Whatever upstreams answer, and whatever the database held: no label has a value that was not declared."""
+    """Use declared label values only, for any response and any content of the database."""
     tally = Tally()
     tally.responded(asking(route), answer, None)
     tally.refreshed(Purpose.MANUAL, 1, [Observed(1, Source.PYPI, None, NOW, None, outcome=outcome)])
@@ -170,13 +170,13 @@ def test_labels_come_from_closed_sets(route: Route, answer: Answer, outcome: str
 
 
 def _amounts(found: Any) -> float:
-    """How often anything was counted that is a counter's or a histogram's own number."""
+    """Return the number of observations of counters and histograms."""
     names = ("fetcher_requests_total", "fetcher_refreshes_total", "fetcher_batch_packages_count", "fetcher_tasks_total")
     return sum(sample.value for family in found for sample in family.samples if sample.name in names)
 
 
 def test_names_are_as_prometheus_asks() -> None:
-    """Base units, no unit or type twice, and a help for each."""
+    """Use base units, no unit or type twice, and a help text for each."""
     for metric in COUNTED:
         assert re.fullmatch(r"fetcher_[a-z_]+[a-z]", metric.name)
         assert metric.help.endswith(".")
@@ -186,7 +186,7 @@ def test_names_are_as_prometheus_asks() -> None:
 
 
 def test_what_another_version_counted() -> None:
-    """Unknown metrics and labels are left out; a bucket that is no more is counted in the next one."""
+    """Skip unknown metrics and labels; count a removed bucket in the next one."""
     stored = {
         "fetcher_gone_metric|x|": 3.0,
         "fetcher_refreshes|pypi|fetched|": 1.0,
@@ -204,13 +204,13 @@ def test_what_another_version_counted() -> None:
 
 
 def test_every_metric_is_declared_even_unused() -> None:
-    """A rule that names a metric which never happened yet finds its name."""
+    """Expose unused metrics, so that alert rules find their names."""
     found: list[Metric] = list(families({}))
     assert [family.name for family in found] == [metric.name for metric in COUNTED]
 
 
 def test_what_rules_watch_starts_at_zero() -> None:
-    """The first refused credential counts as growth, for the series was there before."""
+    """Expose zero first, so that the first rejected credential counts as an increase."""
     found = samples(Tally())
     assert found["fetcher_pauses_total", "graphql", "rejected"] == found["fetcher_leases_expired_total",] == 0
     assert found["fetcher_tasks_total", "fetcher.plan", "failed"] == 0
@@ -218,7 +218,7 @@ def test_what_rules_watch_starts_at_zero() -> None:
 
 
 class Unreachable:
-    """Redis that is away until it is told to be there; it counts who tried."""
+    """A Redis that is unreachable until switched on; it counts the attempts."""
 
     def __init__(self) -> None:
         self.tries = 0
@@ -229,7 +229,7 @@ class Unreachable:
 
 
 def test_redis_away_costs_nothing_and_loses_nothing() -> None:
-    """The task goes on, the figures wait, and Redis is not tried again at once."""
+    """Continue the task, keep the counts, and do not retry Redis at once."""
     away, now = Unreachable(), [0.0]
     counters, tally = RedisCounters(away, lambda: now[0]), Tally()
     tally.leases_expired(1)

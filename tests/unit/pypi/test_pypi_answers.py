@@ -1,4 +1,4 @@
-"""What an index's status, headers or silence mean, alike for each of the three questions."""
+"""Outcomes of an index's status, headers and missing responses, equal for all three readers."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def answered(status: int, body: bytes = b"", **headers: str) -> Response:
     ],
 )
 def test_a_status_means_one_thing(read: Reader, status: int, meaning: object) -> None:
-    """An empty body changes nothing of what the status says (mirrors answer 404 with none)."""
+    """An empty body does not change the outcome of a status (mirrors send 404 with none)."""
     assert read(answered(status)) == meaning
 
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_what_is_not_there(read: Reader, status: int) -> None:
-    """A missing project is gone; a missing root is an index that lists nothing, which is no word on any project."""
+    """A missing project is gone; a missing root is an index without a listing and concerns no project."""
     gone = Gone(f"the index answered {status}: it knows no such project")
     assert read(answered(status)) == (
         Unoffered("Simple API's root: the index has none") if read is READERS[2] else gone
@@ -61,7 +61,7 @@ def test_what_is_not_there(read: Reader, status: int) -> None:
 
 @pytest.mark.parametrize("status", [204, 206, 300, 303, 400, 418, 999])
 def test_an_undocumented_status_is_malformed(read: Reader, status: int) -> None:
-    """What the index does not document is named, with the beginning of what came, and nothing of it is kept."""
+    """An undocumented status is malformed, with the beginning of the body, and nothing of it is stored."""
     outcome = read(answered(status, b"I'm a\nteapot\x1b"))
     assert isinstance(outcome, Malformed)
     assert str(status) in outcome.reason
@@ -78,13 +78,13 @@ def test_an_undocumented_status_is_malformed(read: Reader, status: int) -> None:
 )
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_moved_to_an_absolute_address(read: Reader, status: int, location: str, target: str) -> None:
-    """Where it leads is resolved against what was asked; whether to follow is not the reader's to decide."""
+    """The location is resolved against the requested address; the reader does not follow it."""
     assert read(answered(status, location=location)) == Moved(target)
 
 
 @pytest.mark.parametrize("location", ["", "http://[", "javascript:alert(1)", "file:///etc/passwd", "/a\x00b"])
 def test_a_redirect_to_nowhere_is_malformed(read: Reader, location: str) -> None:
-    """A location that is missing, broken or no web address is told in one printable line."""
+    """A missing or broken location, or one that is no web address, is reported in one printable line."""
     outcome = read(answered(302, location=location))
     assert isinstance(outcome, Malformed)
     assert outcome.reason.isprintable()
@@ -103,38 +103,38 @@ def test_a_redirect_to_nowhere_is_malformed(read: Reader, location: str) -> None
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_obeyed(read: Reader, status: int, value: str, wait: timedelta) -> None:
-    """Seconds or a date; a date that has passed is no wait, and more than a day is taken for a mistake."""
+    """Seconds or a date are accepted; a past date is no wait, and more than a day is taken for a mistake."""
     assert read(answered(status, retry_after=value)) == Throttled(f"the index answered {status}", retry_after=wait)
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "1.5", "Sat, 99 Nov 99999 12:05:00 GMT", "\x00", "٣"])
 def test_a_retry_after_that_cannot_be_read_says_nothing(read: Reader, value: str) -> None:
-    """A 429 still throttles; a 503 is then a fault like any other."""
+    """A 429 still throttles; a 503 then counts as a temporary fault."""
     assert read(answered(429, retry_after=value)) == Throttled("the index answered 429")
     assert read(answered(503, retry_after=value)) == Transient("the index answered 503")
 
 
 @pytest.mark.parametrize("fault", list(Fault))
 def test_no_answer_passes_unless_it_cannot(read: Reader, fault: Fault) -> None:
-    """A broken connection is tried again; a body too large and a forbidden host will be so the next time, too."""
+    """A broken connection is temporary; an oversized body and a forbidden host are not."""
     lasting = fault in {Fault.TOO_LARGE, Fault.FORBIDDEN_HOST}
     assert read(NoAnswer(fault, "why")) == (Malformed("why") if lasting else Transient("why"))
 
 
 def test_html_where_json_was_asked(read: Reader) -> None:
-    """Read a web page as no answer about a project, and as a root without its JSON form, which is no failure."""
+    """A web page is malformed for a project, and for a root means that its JSON form is not offered."""
     outcome = read(answered(200, b"<!DOCTYPE html>", content_type="text/html; charset=utf-8"))
     assert isinstance(outcome, Unoffered if read is READERS[2] else Malformed)
 
 
 def test_not_acceptable_is_no_form_at_all() -> None:
-    """An index that negotiates strictly answers 406 where it lacks every form that is accepted."""
+    """A strictly negotiating index sends 406 if it lacks every accepted form."""
     assert isinstance(READERS[1](answered(406)), Unoffered)
     assert isinstance(READERS[2](answered(406)), Unoffered)
 
 
 def test_another_content_type_is_malformed(read: Reader) -> None:
-    """The reason says what was expected and what came."""
+    """The reason states the expected and the actual content type."""
     outcome = read(answered(200, b"\x89PNG", content_type="image/png"))
     assert isinstance(outcome, Malformed)
     assert "expected JSON, got image/png that begins" in outcome.reason

@@ -1,4 +1,4 @@
-"""Which release a file is of, by its name."""
+"""Assignment of files to releases by name."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from fetcher.upstreams.pypi.filenames import KnownVersions
     ],
 )
 def test_without_a_list_of_versions_the_name_alone_tells(project: str, filename: str, number: str | None) -> None:
-    """An index of Simple 1.0 lists no versions: wheels, sdists, eggs, installers and RPMs tell them."""
+    """With Simple 1.0, which lists no versions, names of wheels, sdists, eggs, installers and RPMs give the release."""
     assert KnownVersions(project, ()).release_of(filename) == number
 
 
@@ -52,19 +52,19 @@ def test_without_a_list_of_versions_the_name_alone_tells(project: str, filename:
     ],
 )
 def test_a_listed_version_s_spelling_wins(listed: str, filename: str, number: str) -> None:
-    """A file's spelling is normalised or mangled by the tool that built it; the index's list has the release's own."""
+    """The index's list has the release's spelling; build tools normalise or change it in file names."""
     assert KnownVersions("foo", [listed]).release_of(filename) == number
 
 
 def test_a_longer_version_is_not_taken_for_a_shorter_one() -> None:
-    """``1.0.1`` goes on from ``1.0`` but is a version by itself, listed or not."""
+    """``1.0.1`` continues ``1.0`` but is a version by itself, listed or not."""
     known = KnownVersions("foo", ["1.0"])
     assert known.release_of("foo-1.0.1.tar.gz") == "1.0.1"
     assert known.numbers == ("1.0", "1.0.1")
 
 
 def test_files_of_one_release_meet_whatever_their_order() -> None:
-    """Two spellings that are one version are one release, named as the first file names it."""
+    """Two spellings of one version are one release, named as in the first file."""
     known = KnownVersions("foo", ())
     assert known.release_of("foo-1.0.0.tar.gz") == "1.0.0"
     assert known.release_of("foo-1.0-py3-none-any.whl") == "1.0.0"
@@ -77,7 +77,7 @@ def test_files_of_one_release_meet_whatever_their_order() -> None:
     st.sampled_from([".whl", ".tar.gz", ".egg", ".exe", ""]),
 )
 def test_no_name_is_too_strange(project: str, listed: list[str], stem: str, suffix: str) -> None:
-    """Any name, against any list of versions, gives a number or none."""
+    """Any name with any list of versions gives a number or ``None``."""
     known = KnownVersions(project, listed)
     for name in (stem + suffix, f"{project}-{stem}{suffix}"):
         number = known.release_of(name)

@@ -1,4 +1,4 @@
-"""The JSON API's answer about one project."""
+"""Reader of the JSON API's response about one project."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def project(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_recorded_answer_is_read_whole() -> None:
-    """Latest, releases in PEP 440 order with legacy ones first, information, serial and validators come out of it."""
+    """The latest release, ordered releases with legacy ones first, information, serial and validators are read."""
     outcome = read(RECORDED, etag='W/"5"', last_modified="Fri, 20 Nov 2026 10:00:00 GMT")
     assert isinstance(outcome, Fetched)
     assert outcome.validators == Validators('W/"5"', "Fri, 20 Nov 2026 10:00:00 GMT")
@@ -67,7 +67,7 @@ def test_a_recorded_answer_is_read_whole() -> None:
 
 
 def test_a_release_is_yanked_once_all_its_files_are() -> None:
-    """One standing file keeps a release; a release without files was never yanked."""
+    """One file that is not yanked keeps a release; a release without files is not yanked."""
     files = [{"yanked": True, "yanked_reason": "bad"}, {"yanked": False}]
     found = versions(project(releases={"1": files, "2": files[:1], "3": []}))
     assert [(one.yanked, one.yanked_reason) for one in found.releases] == [
@@ -79,7 +79,7 @@ def test_a_release_is_yanked_once_all_its_files_are() -> None:
 
 
 def test_without_releases_the_answer_is_partial() -> None:
-    """``releases`` is deprecated: absent it leaves the latest alone, and the answer says that it is not all."""
+    """Without the deprecated ``releases`` only the latest is known, and the response is ``Partial``."""
     body = json.loads(RECORDED)
     del body["releases"]
     outcome = read(body, etag='"5"')
@@ -103,7 +103,7 @@ def test_without_releases_the_answer_is_partial() -> None:
     ],
 )
 def test_serial_comes_from_the_body_else_the_header(stated: int | None, header: str, serial: int | None) -> None:
-    """A mirror may have neither; what is no serial is none."""
+    """A mirror may have neither; an invalid serial counts as none."""
     assert versions(project(last_serial=stated), x_pypi_last_serial=header).serial == serial
 
 
@@ -118,12 +118,12 @@ def test_serial_comes_from_the_body_else_the_header(stated: int | None, header: 
     ],
 )
 def test_upload_times_are_utc_or_not_told(file: dict[str, str], time: datetime | None) -> None:
-    """A time that cannot be read costs nothing but itself."""
+    """An unreadable time is dropped and keeps the other values."""
     assert versions(project(releases={"1.0": [file]})).releases[0].uploaded_at == time
 
 
 def test_nothing_that_is_stored_holds_a_nul() -> None:
-    """PostgreSQL refuses NUL in a text, wherever an author put one."""
+    """NULs, which PostgreSQL refuses, are removed from every text."""
     nul = "a\x00b"
     info = {"name": "lesscpy", "summary": nul, "classifiers": [nul], "license": nul, "project_urls": {nul: nul}}
     file = {"requires_python": nul, "yanked": True, "yanked_reason": nul}
@@ -151,7 +151,7 @@ def test_nothing_that_is_stored_holds_a_nul() -> None:
     ],
 )
 def test_another_shape_is_malformed(body: bytes, reason: str) -> None:
-    """The reason is one line that says what was expected, where, and what came."""
+    """The reason is one line with the expectation, its place and the actual value."""
     outcome = read(body)
     assert isinstance(outcome, Malformed)
     assert reason in outcome.reason
@@ -161,12 +161,12 @@ def test_another_shape_is_malformed(body: bytes, reason: str) -> None:
 
 @pytest.mark.parametrize("kind", ["", "application/octet-stream", "application/json; charset=utf-8"])
 def test_a_server_of_plain_files_is_believed(kind: str) -> None:
-    """A mirror of files may state no content type: then the body tells."""
+    """A mirror of files may send no content type; the body then decides."""
     assert isinstance(read(RECORDED, content_type=kind), Fetched)
 
 
 def test_a_header_that_cannot_be_sent_back_is_no_validator() -> None:
-    """A validator outside printable ASCII would break the next request."""
+    """A validator outside printable ASCII would break the next request and is dropped."""
     outcome = read(RECORDED, etag='"é"', last_modified="a\nb")
     assert isinstance(outcome, Fetched)
     assert outcome.validators == Validators()

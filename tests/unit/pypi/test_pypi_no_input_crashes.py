@@ -1,4 +1,4 @@
-"""No answer crashes a reader: random bytes, random JSON and mutated real answers each end in an outcome."""
+"""Readers with random bytes, random JSON and mutated real responses: each input ends in an outcome."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ TAGS = [
 
 
 def read_all(response: Response) -> None:
-    """Through every reader; the feed gets the body as a stream would bring it."""
+    """Read ``response`` with every reader; the feed gets the body as a stream."""
     feed = SerialFeed()
     for start in range(0, len(response.body), 50):
         feed.feed(response.body[start : start + 50])
@@ -80,21 +80,21 @@ def read_all(response: Response) -> None:
 
 @given(st.integers(100, 999), headers, st.binary(max_size=200))
 def test_random_bytes(status: int, fields: dict[str, str], body: bytes) -> None:
-    """Any status with any headers and any bytes."""
+    """Any status, headers and bytes give an outcome."""
     read_all(Response(status, fields, body))
 
 
 @given(st.lists(st.sampled_from(TAGS) | st.binary(max_size=4), max_size=40), st.sampled_from(["text/html", ""]))
 @settings(max_examples=300)
 def test_random_markup(pieces: list[bytes], kind: str) -> None:
-    """Read any run of tags, declarations and bytes as HTML."""
+    """Any sequence of tags, declarations and bytes is read as HTML."""
     read_all(Response(200, {"content-type": kind}, b"".join(pieces)))
 
 
 @given(st.data())
 @settings(max_examples=300)
 def test_mutated_pages(data: st.DataObject) -> None:
-    """Read a real listing with some bytes taken out and others put in."""
+    """A real listing with some bytes removed and others inserted gives an outcome."""
     mutated = bytearray(PAGE)
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(mutated)))
@@ -106,14 +106,14 @@ def test_mutated_pages(data: st.DataObject) -> None:
 
 @given(json_values)
 def test_random_json(value: Any) -> None:
-    """Any JSON, NaN and lone surrogates included, in place of what is documented."""
+    """Any JSON, including NaN and lone surrogates, gives an outcome."""
     read_all(Response(200, {}, json.dumps(value).encode()))
 
 
 @given(st.sampled_from(REAL), st.data())
 @settings(max_examples=300)
 def test_mutated_answers(body: bytes, data: st.DataObject) -> None:
-    """A real answer with some bytes taken out and others put in."""
+    """A real response with some bytes removed and others inserted gives an outcome."""
     mutated = bytearray(body)
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(mutated)))
@@ -127,7 +127,7 @@ def test_mutated_answers(body: bytes, data: st.DataObject) -> None:
 @given(st.sampled_from(REAL), st.data())
 @settings(max_examples=300)
 def test_replaced_values(body: bytes, data: st.DataObject) -> None:
-    """A real answer with one value anywhere in it replaced by any other."""
+    """A real response with one value replaced by any other gives an outcome."""
     value = json.loads(body)
     parent, key = value, data.draw(st.sampled_from(sorted(value)))
     while isinstance(parent[key], dict | list) and parent[key] and data.draw(st.booleans()):

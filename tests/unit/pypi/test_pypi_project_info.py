@@ -1,4 +1,4 @@
-"""Licence and documentation link, out of what authors write."""
+"""Licence and documentation link from authors' metadata."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ URL = "https://docs.example/x"
     ],
 )
 def test_licence(expression: str | None, text: str | None, classifiers: list[str], licence: str | None) -> None:
-    """The expression, else a text that is a name and not the licence itself, else what the classifiers name."""
+    """The expression comes first, then a text that is a name and no licence text, then the classifiers."""
     info = JsonInfo(name="x", license_expression=expression, license=text, classifiers=classifiers)
     assert info_of(info).licence == licence
 
@@ -32,7 +32,7 @@ def test_licence(expression: str | None, text: str | None, classifiers: list[str
     "label", ["Documentation", "documentation", "Docs", "doc", " D-O-C-S! ", "Read the Docs", "ReadTheDocs"]
 )
 def test_a_label_of_documentation_is_known_in_any_dress(label: str) -> None:
-    """PEP 753: labels are compared without case, punctuation and spaces."""
+    """Labels are compared without case, punctuation and spaces (PEP 753)."""
     assert info_of(JsonInfo(name="x", project_urls={"Homepage": "https://a", label: URL})).documentation_url == URL
 
 
@@ -50,7 +50,7 @@ def test_a_label_of_documentation_is_known_in_any_dress(label: str) -> None:
 def test_the_best_link_that_is_an_address_wins(
     links: dict[str, str | None] | None, docs_url: str | None, found: str | None
 ) -> None:
-    """``Documentation`` before ``Docs`` before the index's own field; what is no address is passed over."""
+    """``Documentation`` precedes ``Docs`` and the index's own field; entries that are no address are skipped."""
     assert info_of(JsonInfo(name="x", project_urls=links, docs_url=docs_url)).documentation_url == found
 
 
@@ -70,5 +70,5 @@ def test_the_best_link_that_is_an_address_wins(
     ],
 )
 def test_only_a_web_address_with_a_host_is_a_link(address: str) -> None:
-    """A link is printed for people to follow: nothing but http and https, without credentials, ever is one."""
+    """Only http and https addresses without credentials are links, because users follow them."""
     assert info_of(JsonInfo(name="x", project_urls={"Docs": address})).documentation_url is None

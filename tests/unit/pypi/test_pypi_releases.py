@@ -1,4 +1,4 @@
-"""Which release is the latest, in which order they stand, and what two answers make together."""
+"""The latest release, the order of releases, and the merge of two responses."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def versions(*releases: Release, serial: int | None = None, status: ProjectStatu
     ],
 )
 def test_latest(releases: list[Release], expected: str | None) -> None:
-    """The newest standing final with files, else pre-release, else legacy; without any file, the same over all."""
+    """The newest final with files comes first, then pre-releases, then legacy; without any file, all count."""
     assert latest(in_order(releases)) == expected
 
 
@@ -68,7 +68,7 @@ releases_drawn = st.lists(
 
 @given(releases_drawn)
 def test_order_is_total_and_never_fails(releases: list[Release]) -> None:
-    """Any numbers at all, in any order, give the same list: legacy ones first, then by PEP 440."""
+    """Any numbers in any order give the same list: legacy ones first, then by PEP 440."""
     ordered = in_order(releases)
     assert ordered == in_order(reversed(releases))
     parsed = [parse_version(release.number) for release in ordered]
@@ -80,7 +80,7 @@ def test_order_is_total_and_never_fails(releases: list[Release]) -> None:
 
 @given(releases_drawn)
 def test_latest_is_never_yanked_nor_empty_beside_files(releases: list[Release]) -> None:
-    """What is shown is a release of the list that stands, and has files wherever one has."""
+    """The shown release is in the list, not yanked, and has files if any release has."""
     shown = latest(in_order(releases))
     if shown is None:
         filed = [one for one in releases if one.files] or releases
@@ -98,13 +98,13 @@ def test_two_spellings_of_one_version_stand_beside_each_other() -> None:
 
 @pytest.mark.parametrize("number", ["", "1" * 5000, "1." * 100, "v", "1.0\n", "一"])
 def test_a_number_that_is_no_version_is_legacy(number: str) -> None:
-    """Not even a number of thousands of digits, on which Python's own conversion gives up, does harm."""
+    """A number that is no version is legacy, even with thousands of digits, which Python does not convert."""
     assert parse_version(number) in {None, Version("1.0")}
     assert latest([one(number)]) == number
 
 
 def test_merge_fills_what_json_lacks() -> None:
-    """JSON's word stands; status, missing releases, times and files come from Simple; the staler serial is kept."""
+    """JSON's values stay; status, missing releases, times and files come from Simple; the older serial is kept."""
     info = ProjectInfo("s", (), None, None)
     bare = replace(one("1.0"), uploaded_at=None, requires_python=None)
     json = replace(versions(bare, one("2.0-beta1", files=0), serial=8), info=info)
@@ -126,7 +126,7 @@ def test_merge_fills_what_json_lacks() -> None:
 
 @given(releases_drawn, releases_drawn)
 def test_merge_loses_no_release_and_never_fails(ours: list[Release], theirs: list[Release]) -> None:
-    """Whatever the two say, each number of JSON's is kept, and each version of Simple's is there in some spelling."""
+    """Each of JSON's numbers is kept, and each of Simple's versions is present in some spelling."""
     merged = {one.number for one in merge(versions(*ours), versions(*theirs)).releases}
     assert {one.number for one in ours} <= merged
     spelt = {parse_version(number) for number in merged}
@@ -134,7 +134,7 @@ def test_merge_loses_no_release_and_never_fails(ours: list[Release], theirs: lis
 
 
 def test_an_answer_older_than_the_root_is_stale() -> None:
-    """Only a known serial below a known expectation is stale: a mirror without serials never is."""
+    """Only a known serial below a known expectation is stale; a mirror without serials never is."""
     assert is_stale(versions(serial=4), 5)
     assert not is_stale(versions(serial=5), 5)
     assert not is_stale(versions(serial=6), 5)

@@ -1,4 +1,4 @@
-"""Requests to an index: what is asked, in which form, on which condition."""
+"""Requests to an index: address, form and condition."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
 
 
 def test_default_root_is_that_of_the_library() -> None:
-    """No address is written by hand: the root comes from pypi-simple, and leads back to its endpoint."""
+    """The root comes from pypi-simple, not from a hard-coded address, and leads back to its endpoint."""
     assert root_request(default_index_root()).url == PYPI_SIMPLE_ENDPOINT
 
 
 @pytest.mark.parametrize("root", [ROOT, ROOT + "/"])
 def test_names_are_canonical_and_quoted(root: str) -> None:
-    """A name is asked for as PEP 503 normalises it, so that no redirect is needed, and cannot leave its place."""
+    """A name is requested in PEP 503's form, so that no redirect is needed, and stays within its path segment."""
     assert json_request(root, "Foo.Bar__baz").url == f"{ROOT}/pypi/foo-bar-baz/json"
     assert simple_request(root, "Foo.Bar__baz").url == f"{ROOT}/simple/foo-bar-baz/"
     assert json_request(root, "a/../b?c#d é").url == f"{ROOT}/pypi/a%2F-%2Fb%3Fc%23d%20%C3%A9/json"
@@ -29,7 +29,7 @@ def test_names_are_canonical_and_quoted(root: str) -> None:
 
 
 def test_simple_is_asked_for_its_json_form_first() -> None:
-    """Accept HTML of a project where an index lacks the JSON form; of the root, which lists serials, only JSON."""
+    """A project's request accepts HTML if the index lacks JSON; the root's, which lists serials, only JSON."""
     accepted = f"{SIMPLE_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
     assert simple_request(ROOT, "x").headers == {"accept": accepted}
     assert root_request(ROOT).headers == {"accept": SIMPLE_JSON}
@@ -37,7 +37,7 @@ def test_simple_is_asked_for_its_json_form_first() -> None:
 
 
 def test_validators_make_a_request_conditional() -> None:
-    """Both validators are sent; an index obeys the one it knows."""
+    """Both validators are sent; an index uses the one it supports."""
     validators = Validators('"abc"', "Tue, 10 Nov 2026 10:00:00 GMT")
     for request in (
         json_request(ROOT, "x", validators),
@@ -49,7 +49,7 @@ def test_validators_make_a_request_conditional() -> None:
 
 
 def test_every_request_is_bounded_and_counted_as_the_index_s() -> None:
-    """Each has a cap on its body and a route of a bounded set; the root, which is streamed, has a time of its own."""
+    """Each request has a body limit and a known route; the streamed root has its own time limit."""
     requests = [json_request(ROOT, "x"), simple_request(ROOT, "x"), root_request(ROOT)]
     assert {request.upstream for request in requests} == {Upstream.PYPI}
     assert {request.resource for request in requests} == {Resource.PYPI}

@@ -1,4 +1,4 @@
-"""The root's listing, fed piece by piece."""
+"""Streaming reader of the root's listing."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ def listing(*projects: Any) -> bytes:
 
 @given(st.integers(1, len(ROOT)))
 def test_pieces_may_be_cut_anywhere(size: int) -> None:
-    """Names come out canonical, each with its own serial, however the body was cut into pieces."""
+    """Names are canonical, each with its own serial, for any division of the body into pieces."""
     assert fed(ROOT, size=size) == {"foo-bar": 3, "baz": 4, "quux": 5}
 
 
 def test_only_wanted_names_are_kept() -> None:
-    """What is held in memory grows with the catalogue, not with the index."""
+    """Memory grows with the catalogue, not with the index."""
     assert fed(ROOT, frozenset({"foo-bar", "absent"})) == {"foo-bar": 3}
 
 
 @given(st.integers(0, len(ROOT) - 1))
 def test_nothing_is_concluded_from_a_listing_that_is_cut_off(end: int) -> None:
-    """A body that ends a single byte early is malformed: what came before it is not used."""
+    """A body that ends one byte early is malformed, and its beginning is not used."""
     assert isinstance(fed(ROOT[:end]), Malformed)
 
 
@@ -74,7 +74,7 @@ def test_nothing_is_concluded_from_a_listing_that_is_cut_off(end: int) -> None:
     ],
 )
 def test_what_is_no_listing_is_malformed(body: bytes, reason: str) -> None:
-    """Nested without end, a value without end, or a number that kills the parser: one line says what is wrong."""
+    """Endless nesting, an endless value or a number that crashes the parser gives a one-line reason."""
     outcome = fed(body, size=65536)
     assert isinstance(outcome, Malformed)
     assert reason in outcome.reason
@@ -82,7 +82,7 @@ def test_what_is_no_listing_is_malformed(body: bytes, reason: str) -> None:
 
 
 def test_a_value_without_end_in_tiny_pieces() -> None:
-    """It is given up long before the time that its parser would need: that grows with the square of the value."""
+    """An endless value ends early, because the parser's time grows with the square of its length."""
     feed = SerialFeed()
     body, size = b'{"projects":["' + b"a" * 1_000_000, 10
     for start in range(0, len(body), size):
@@ -93,19 +93,19 @@ def test_a_value_without_end_in_tiny_pieces() -> None:
 
 
 def test_a_project_without_a_serial_is_left_out() -> None:
-    """One odd entry costs itself alone."""
+    """An entry without a serial is left out alone."""
     odd = [{"name": "a"}, {"name": 5, "_last-serial": 1}, {"name": "b", "_last-serial": 1.5}, ["name"], "x", None]
     assert fed(listing(*odd, {"name": "good", "_last-serial": 2}, {"name": "big", "_last-serial": -1})) == {"good": 2}
 
 
 def test_a_name_that_no_project_has_is_left_out() -> None:
-    """With a space or a line's end in it, it could be taken for two others."""
+    """A name with a space or a line break is left out, because it could be taken for two others."""
     odd = [{"name": name, "_last-serial": 1} for name in ("a b", "a\nb 2", "")]
     assert fed(listing(*odd, {"name": "good", "_last-serial": 2})) == {"good": 2}
 
 
 def test_serials_are_packed() -> None:
-    """Whatever was added comes back in its order, as often as it is asked for, and little is held of it."""
+    """Serials are returned in order, repeatedly, and take little memory."""
     serials = Serials()
     added = [(f"project-{n}", 20_000_000 + n) for n in range(50_000)]
     for name, serial in added:
@@ -116,17 +116,17 @@ def test_serials_are_packed() -> None:
 
 
 def test_an_index_without_serials_does_not_offer_them() -> None:
-    """A mirror may list names alone: to be asked project by project, which is no failure."""
+    """A mirror that lists only names is not a failure; its projects are requested one by one."""
     assert isinstance(fed(listing({"name": "a"}, {"name": "b"})), Unoffered)
 
 
 def test_an_empty_index_is_no_failure() -> None:
-    """A new index lists nothing: there is nothing to conclude, and nothing is wrong."""
+    """An empty listing of a new index has no effect and is not a failure."""
     assert fed(listing()) == {}
 
 
 def test_reading_the_root_settles_the_feed() -> None:
-    """A 200 whose body went through the feed brings its serials, with what makes the next ask conditional."""
+    """A 200 whose body went through the feed gives its serials with the next request's validators."""
     headers = {"content-type": "application/vnd.pypi.simple.v1+json", "etag": '"r"'}
     feed = SerialFeed()
     feed.feed(ROOT)

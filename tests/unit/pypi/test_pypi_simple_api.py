@@ -1,4 +1,4 @@
-"""Simple's answer about one project, in its JSON form."""
+"""Reader of Simple's response about one project, in its JSON form."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def listing(*files: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def test_both_apis_tell_the_same_releases() -> None:
-    """One project as recorded from both: but for information and status, Simple alone brings all that JSON does."""
+    """For a project recorded from both APIs, Simple gives all of JSON's values except information and status."""
     body = (DATA / "json_project.json").read_bytes()
     by_json = read_json(Response(200, {"content-type": "application/json"}, body), "lesscpy", url="u", now=NOW)
     assert isinstance(by_json, Fetched)
@@ -68,7 +68,7 @@ def test_both_apis_tell_the_same_releases() -> None:
 def test_status_is_active_only_where_the_index_could_have_said_else(
     version: str | None, status: dict[str, str] | None, read_as: ProjectStatus | None
 ) -> None:
-    """Before Simple 1.4 the absence of a marker says nothing; a marker that nobody knows says nothing either."""
+    """Before Simple 1.4 a missing marker means unknown, and so does an unknown marker."""
     body = listing(meta={"api-version": version})
     if status is not None:
         body["project-status"] = status
@@ -80,19 +80,19 @@ def test_status_is_active_only_where_the_index_could_have_said_else(
     [(False, (False, None)), (None, (False, None)), (True, (True, None)), ("", (True, None)), ("bad", (True, "bad"))],
 )
 def test_yanked_is_a_reason_or_a_truth(yanked: object, expected: tuple[bool, str | None]) -> None:
-    """PEP 592: a string, even an empty one, yanks."""
+    """Any string yanks, even an empty one (PEP 592)."""
     found = versions(listing({"filename": "lesscpy-1.0.tar.gz", "yanked": yanked})).releases[0]
     assert (found.yanked, found.yanked_reason) == expected
 
 
 def test_a_quarantined_project_has_nothing_to_show() -> None:
-    """A quarantine takes every file away and leaves the project: no release, no latest, no failure."""
+    """A quarantine removes every file and keeps the project: no release, no latest, no failure."""
     found = versions(listing(versions=[], **{"project-status": {"status": "quarantined"}}))
     assert (found.latest, found.releases, found.status) == (None, (), ProjectStatus.QUARANTINED)
 
 
 def test_junk_among_the_files_is_left_out() -> None:
-    """A file that belongs to no release costs nothing; one of another project is no release either."""
+    """Files of no release or of another project are left out."""
     names = ["lesscpy-1.0.tar.gz", "README", "", "other-2.0.tar.gz", "lesscpy.tar.gz", "-.whl", "\x00" * 9, "a" * 9999]
     found = versions(listing(*({"filename": name} for name in names)))
     assert [(one.number, one.files) for one in found.releases] == [("1.0", 1)]
@@ -115,7 +115,7 @@ def test_a_serial_may_come_from_the_header_alone() -> None:
     ],
 )
 def test_another_shape_is_malformed(body: bytes, reason: str) -> None:
-    """A listing that is cut off, lacks its files, or is of a major version to come is not guessed at (PEP 629)."""
+    """A listing that is truncated, lacks its files, or has a future major version is malformed (PEP 629)."""
     outcome = read(body)
     assert isinstance(outcome, Malformed)
     assert reason in outcome.reason

@@ -1,4 +1,4 @@
-"""Simple's answer about one project, in its HTML form, and web pages that are none."""
+"""Reader of Simple's response about one project in its HTML form, and of other web pages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def link(name: str = "lesscpy-1.0.tar.gz", attributes: str = "") -> str:
 
 
 def test_both_forms_tell_the_same_releases() -> None:
-    """Read from HTML all that the JSON form has, but for upload times and releases without a file."""
+    """HTML gives all values of the JSON form except upload times and releases without a file."""
     body = (DATA / "simple_project.json").read_bytes()
     by_json = versions(body, "application/vnd.pypi.simple.v1+json")
     by_html = versions(PAGE)
@@ -58,12 +58,12 @@ def test_both_forms_tell_the_same_releases() -> None:
     ["text/html", "TEXT/HTML;charset=utf-8", "application/vnd.pypi.simple.v1+html", "application/xhtml+xml", ""],
 )
 def test_the_content_types_of_html(kind: str) -> None:
-    """Read a page by its content type, and by its first character where that says nothing."""
+    """A page is recognised by its content type, or by its first character if that is not specific."""
     assert versions(b" \n" + PAGE, kind).latest == "0.15.1"
 
 
 def test_a_serial_and_a_name_of_another_spelling() -> None:
-    """Take the serial from the header, and match file names by PEP 503's spelling."""
+    """The serial comes from the header, and file names match by PEP 503's spelling."""
     found = versions(link("Zope.Interface-7.0.tar.gz"), project="zope-interface", x_pypi_last_serial="12")
     assert (found.name, found.latest, found.serial) == ("zope-interface", "7.0", 12)
 
@@ -78,7 +78,7 @@ def test_a_serial_and_a_name_of_another_spelling() -> None:
     ],
 )
 def test_yanked_is_an_attribute(attributes: str, expected: tuple[bool, str | None]) -> None:
-    """PEP 592: the attribute yanks, with or without a reason."""
+    """The attribute yanks, with or without a reason (PEP 592)."""
     found = versions(link(attributes=attributes)).releases[0]
     assert (found.yanked, found.yanked_reason) == expected
 
@@ -93,12 +93,12 @@ def test_yanked_is_an_attribute(attributes: str, expected: tuple[bool, str | Non
     ],
 )
 def test_an_upload_time_that_a_mirror_adds(written: str, uploaded: datetime | None) -> None:
-    """Read ``data-upload-time``, which no specification has and some mirrors write."""
+    """``data-upload-time`` is read, which some mirrors write without a specification."""
     assert versions(link(attributes=f'data-upload-time="{written}"')).releases[0].uploaded_at == uploaded
 
 
 def test_requires_python_is_unescaped() -> None:
-    """Read the attribute as HTML writes it."""
+    """The attribute is unescaped from HTML."""
     found = versions(link(attributes='data-requires-python="&gt;=3.9,!=3.10.*"'))
     assert found.releases[0].requires_python == ">=3.9,!=3.10.*"
 
@@ -118,7 +118,7 @@ def test_requires_python_is_unescaped() -> None:
     ],
 )
 def test_names_of_files(markup: str) -> None:
-    """Read the name from the address, as pip does, or from the text, in whatever markup links stand."""
+    """The name comes from the address, as in pip, or from the text, in any markup."""
     assert [one.number for one in versions(markup).releases] == ["1.0"]
 
 
@@ -135,13 +135,13 @@ def test_names_of_files(markup: str) -> None:
     ],
 )
 def test_status_as_in_the_json_form(meta: str, status: ProjectStatus | None) -> None:
-    """PEP 792: read the ``meta`` tag, and take a project for active only where the index could have said otherwise."""
+    """The ``meta`` tag is read; without it a project is active only if the version has status markers (PEP 792)."""
     assert versions(meta + link()).status is status
 
 
 @pytest.mark.parametrize("status", ["quarantined", "active"])
 def test_a_listing_without_any_link(status: str) -> None:
-    """Believe an empty page that declares itself a listing: a project in quarantine, or without releases."""
+    """An empty page that declares itself a listing is valid: a quarantined project, or one without releases."""
     found = versions(f'{VERSION}<meta name="pypi:project-status" content="{status}"><h1>Links for lesscpy</h1>')
     assert (found.latest, found.releases, found.status) == (None, (), ProjectStatus(status))
 
@@ -168,7 +168,7 @@ ROOT = f'<html>{VERSION}<body><a href="/simple/lesscpy/">lesscpy</a><a href="/si
     ],
 )
 def test_a_page_that_is_no_listing(page: str, reason: str) -> None:
-    """Report what came: a login page, a root, an error page or half a listing is not a project without releases."""
+    """A login page, a root, an error page or half a listing is not a project without releases."""
     outcome = read(page)
     assert isinstance(outcome, Malformed)
     assert outcome.reason.startswith("Simple API: expected")
@@ -177,7 +177,7 @@ def test_a_page_that_is_no_listing(page: str, reason: str) -> None:
 
 
 def test_statuses_count_before_the_form() -> None:
-    """Read a 404 as gone and a 304 as unchanged, whatever page comes with it."""
+    """A 404 means gone and a 304 unchanged, with any page as body."""
     headers = {"content-type": HTML}
     gone = read_simple(Response(404, headers, LOGIN.encode()), "lesscpy", url="u", now=NOW)
     assert gone == Gone("the index answered 404: it knows no such project")
@@ -203,12 +203,12 @@ def test_statuses_count_before_the_form() -> None:
     ],
 )
 def test_hostile_markup_takes_linear_time(piece: str) -> None:
-    """Finish half a megabyte of any repeated piece inside a link, long before the suite's timeout."""
+    """Half a megabyte of any repeated piece inside a link is parsed long before the suite's timeout."""
     assert isinstance(read("<a href=x>" + piece * (500_000 // len(piece))), Malformed)
 
 
 def test_the_parser_is_imported_for_html_alone() -> None:
-    """Read the JSON form without pypi-simple, whose import takes a tenth of a second."""
+    """The JSON form is read without importing pypi-simple, which takes a tenth of a second."""
     code = (
         "import sys; from datetime import datetime, UTC\n"
         "from fetcher.upstreams.pypi import read_simple\nfrom fetcher.http.messages import Response\n"

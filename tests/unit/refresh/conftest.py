@@ -1,5 +1,6 @@
-"""The refresh as it is wired in production, but for the network and the clock: a real SQLite store, the simulator's
-application without a socket, a clock that stands still.
+"""The refresh with production wiring except for the network and the clock.
+
+It has a real SQLite store, the simulator's application without a socket, and a fixed clock.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ LEASE = timedelta(minutes=15)
 
 @dataclass
 class House:
-    """Everything that takes part in a refresh, and short words for what tests do with it."""
+    """The parts of a refresh, with short methods for common test steps."""
 
     clock: StoppedClock
     world: World
@@ -61,7 +62,7 @@ class House:
         return self.service.state.journal
 
     def requests(self) -> dict[str, int]:
-        """How many requests there were of each route since this was last asked."""
+        """Return the number of requests by route since the last call."""
         counted: dict[str, int] = {}
         for (_, route, _), number in self.log.requests.items():
             counted[route] = counted.get(route, 0) + number
@@ -69,7 +70,7 @@ class House:
         return counted
 
     def add(self, slug: str, *, repo: bool = True, project: bool = False) -> int:
-        """Import a package whose repository is ``octo/{slug}`` and whose project is of the same name."""
+        """Import a package with the repository ``octo/{slug}`` and a project of the same name."""
         entry = CatalogueEntry(
             slug,
             slug.title(),
@@ -80,7 +81,7 @@ class House:
         return self.store.package_ids([slug])[slug]
 
     def make(self, slug: str, authors: Sequence[str] = ("ann", "ann", "bob"), *, age: int = 20) -> Repository:
-        """A repository with a commit of each of ``authors``, a day apart, the newest ``age`` days old."""
+        """Create a repository with a commit by each of ``authors``, a day apart, the newest ``age`` days old."""
         commits: list[Commit] = []
         for number, login in enumerate(authors):
             at = self.clock.now() - (age + len(authors) - 1 - number) * DAY
@@ -108,7 +109,7 @@ class House:
         return project
 
     async def work(self) -> list[Report]:
-        """Plan and refresh until nothing more is due now, as beat and the workers do; no more often than is sane."""
+        """Dispatch and refresh until nothing is due now, as beat and the workers do, with an upper bound."""
         reports: list[Report] = []
         for _ in range(10):
             claims = await self.planner.claims()
@@ -118,12 +119,12 @@ class House:
         raise AssertionError("work that never ends")
 
     async def by_hand(self, *slugs: str, sources: Sequence[Source] = tuple(Source)) -> Report:
-        """What a person's refresh does."""
+        """Refresh as a user's request does."""
         ids = self.store.package_ids(slugs)
         return await self.conductor.refresh_packages([ids[slug] for slug in slugs], sources, Purpose.MANUAL)
 
     def tomorrow(self, days: int = 1) -> None:
-        """Let days pass, to a moment when every package's slot of the last day is over."""
+        """Advance the clock by days, to a time after every package's slot of the last day."""
         self.clock.advance(days * DAY + DAY / 2)
 
     def get(self, slug: str) -> StoredPackage:
@@ -136,13 +137,13 @@ class House:
 
 
 def records(reports: Sequence[Report], source: Source) -> list[Observed]:
-    """What was recorded of one source as asked or confirmed."""
+    """Return the records of one source that was requested or confirmed."""
     observed = (record for report in reports for record in report.records if isinstance(record, Observed))
     return [record for record in observed if record.source is source]
 
 
 def answered(report: Report) -> list[Source]:
-    """Return the sources that answered or were confirmed."""
+    """Return the sources that responded or were confirmed."""
     return [record.source for record in report.records if isinstance(record, Observed) and record.answered]
 
 
@@ -151,7 +152,7 @@ Build = Callable[..., Awaitable[House]]
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy."""
+    """Return a migrated SQLite file to copy."""
     path = tmp_path_factory.mktemp("migrated") / "template.db"
     engine = open_engine(f"sqlite:///{path}")
     upgrade(engine)
@@ -161,7 +162,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
-    """Makes a house: with or without a token, with cold statistics, before a mirror that lacks something."""
+    """Build a set-up: with or without a token, with cold statistics, or with a mirror that lacks a feature."""
     async with AsyncExitStack() as opened:
 
         async def build(
@@ -210,5 +211,5 @@ async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
 
 @pytest.fixture
 async def house(build: Build) -> House:
-    """The usual one: a token, warm statistics, the whole index."""
+    """The usual set-up: a token, warm statistics, the full index."""
     return await build()

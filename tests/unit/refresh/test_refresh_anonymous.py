@@ -1,4 +1,4 @@
-"""Without a token: REST alone, and validators instead of heads."""
+"""Refresh without a token: REST only, with validators instead of heads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.unit.refresh.truth import (
 
 
 async def test_without_a_token_a_first_pass(build: Build) -> None:
-    """REST alone: the repository, its newest commit, its lists."""
+    """A first pass requests the repository, its newest commit and its lists over REST."""
     house = await build(token=None)
     house.make("alpha")
     house.add("alpha")
@@ -38,7 +38,7 @@ async def test_without_a_token_a_first_pass(build: Build) -> None:
 
 
 async def test_without_a_token_an_unchanged_pass(build: Build) -> None:
-    """One conditional request that costs nothing confirms everything."""
+    """One conditional request without cost confirms all sources."""
     house = await build(token=None)
     await first_pass(house, "alpha")
     house.tomorrow()
@@ -51,7 +51,7 @@ async def test_without_a_token_an_unchanged_pass(build: Build) -> None:
 
 
 async def test_without_a_token_a_moved_head(build: Build) -> None:
-    """Both lists are requested again; the commits of the day count once it is over."""
+    """Both lists are requested again, and the day's commits count after the day has ended."""
     house = await build(token=None)
     await first_pass(house, "alpha")
     house.tomorrow()
@@ -75,7 +75,7 @@ async def test_without_a_token_a_moved_head(build: Build) -> None:
 
 
 async def test_without_a_token_weeks_are_exact_again_after_seven_days(build: Build) -> None:
-    """Participation answers in weeks: they are shown as answered, and are requested again when a week is over."""
+    """Participation has weekly sums, which are shown unchanged and requested again when a week is over."""
     house = await build(token=None)
     house.make("alpha", ["ann"] * 200, age=20)
     house.add("alpha")
@@ -95,7 +95,7 @@ async def test_without_a_token_weeks_are_exact_again_after_seven_days(build: Bui
 
 
 async def test_validators_of_another_credential_are_not_used(build: Build) -> None:
-    """Entity tags differ per credential: one that another got would always be told that all has changed, or worse."""
+    """Validators of another credential are not sent, because entity tags differ per credential."""
     house = await build(token=None)
     await first_pass(house, "alpha")
     another = dict.fromkeys(Upstream, "anonymous:other")
@@ -124,7 +124,7 @@ async def test_without_a_token_a_renamed_and_a_replaced_repository(build: Build)
 
 
 async def test_without_a_token_an_empty_and_a_missing_repository(build: Build) -> None:
-    """409 is an empty repository, 404 a missing one."""
+    """Status 409 means an empty repository, 404 a missing one."""
     house = await build(token=None)
     house.make("alpha", [])
     house.add("alpha")
@@ -146,7 +146,7 @@ async def test_without_a_token_an_empty_and_a_missing_repository(build: Build) -
     [(answer(b"", 202), "transient"), (answer({"message": "x"}, 502), "transient"), (answer([1]), "malformed")],
 )
 async def test_without_a_token_a_failed_question(build: Build, route: str, told: Answer, outcome: str) -> None:
-    """Either of the two questions failing fails the source, and keeps what is stored."""
+    """A failure of either request fails the source and keeps the stored values."""
     house = await build(token=None)
     await first_pass(house, "alpha")
     before = house.get("alpha").observed

@@ -1,4 +1,4 @@
-"""A refresh that a person asked for: what it changed, what failed, and that it always comes to an end."""
+"""Manual refreshes: changes, failures, and a final state in every case."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REQUEST = RefreshRequest("r", 1, "a", RequestState.RUNNING, NOW)
 
 @dataclass
 class ToldConductor:
-    """Records what it is told to, or breaks."""
+    """A refresh service that returns given records, or raises."""
 
     store: SqlStore
     records: Sequence[Record] = ()
@@ -43,7 +43,7 @@ def backend() -> str:
 
 
 async def test_what_changed_is_told(catalogue: Catalogue) -> None:
-    """Fields before and after, as printed; each request its own package's; carried out once."""
+    """Each request reports its own package's fields before and after, as printed, and is carried out once."""
     a, b = catalogue.add("a", "b")
     catalogue.answer(a, Source.GITHUB, stats(stars=1))
     store = catalogue.store
@@ -64,7 +64,7 @@ async def test_what_changed_is_told(catalogue: Catalogue) -> None:
 
 
 async def test_a_refresh_that_breaks_off(catalogue: Catalogue) -> None:
-    """The request has failed and says so, and the task fails, too."""
+    """The request fails with a reason, and the task fails as well."""
     (a,) = catalogue.add("a")
     (one,) = catalogue.store.ask([a], NOW)
     conductor = ToldConductor(catalogue.store, fault=RuntimeError("secret"))
@@ -78,7 +78,7 @@ async def test_a_refresh_that_breaks_off(catalogue: Catalogue) -> None:
 
 
 def test_fields_that_differ() -> None:
-    """In the document's order, without the moment that every refresh moves."""
+    """Differing fields come in the document's order, without the time that every refresh changes."""
     before = {"title": "x", "repo_forks": 1, "last_fetched": "then", "participants": ["a"]}
     after = {"title": "x", "repo_forks": 2, "last_fetched": "now", "participants": ["a", "b"]}
     assert changes(before, after) == (Change("repo_forks", 1, 2), Change("participants", ["a"], ["a", "b"]))
@@ -105,7 +105,7 @@ def test_fields_that_differ() -> None:
 def test_what_records_come_to(
     records: list[Record], state: RequestState, failures: list[str], reason: str | None
 ) -> None:
-    """Done if any source answered; what was only made due, or given back as it was, has not failed."""
+    """A request is done if any source responded; a source made due or given back has not failed."""
     came_to = ending(REQUEST, records, ())
     assert (came_to.state, [one.outcome for one in came_to.failures], came_to.reason) == (state, failures, reason)
     assert all(failure.message for failure in came_to.failures)

@@ -1,4 +1,4 @@
-"""What a person asks for, and leases that were lost."""
+"""Manual refreshes, and lost leases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.refresh.truth import (
 
 
 async def test_a_first_refresh_by_hand(house: House) -> None:
-    """Three requests bring everything: the statistics, the history and the list of contributors."""
+    """Three requests fetch all values: the statistics, the history and the list of contributors."""
     house.make("alpha", ["ann"] * 40, age=340)
     house.add("alpha")
     report = await house.by_hand("alpha")
@@ -27,7 +27,7 @@ async def test_a_first_refresh_by_hand(house: House) -> None:
 
 
 async def test_a_moved_head_by_hand(house: House) -> None:
-    """A push is stored with two queries, newcomers included."""
+    """A push is stored with two queries, including new contributors."""
     await first_pass(house, "alpha")
     push(house.world, "octo/alpha", Push(login="newcomer"))
     report = await house.by_hand("alpha")
@@ -37,7 +37,7 @@ async def test_a_moved_head_by_hand(house: House) -> None:
 
 
 async def test_a_persons_refresh_of_an_unmoved_head(house: House) -> None:
-    """It asks the one query, since nothing more can have changed."""
+    """An unmoved head takes one query, because nothing more can have changed."""
     await first_pass(house, "alpha")
     report = await house.by_hand("alpha")
     assert house.requests() == {"graphql": 1}
@@ -46,7 +46,7 @@ async def test_a_persons_refresh_of_an_unmoved_head(house: House) -> None:
 
 
 async def test_only_the_details_by_hand(house: House) -> None:
-    """Asked for alone they go by the head that is known; those that are of it and not due stay as they are."""
+    """Details requested alone use the known head; those of this head that are not due stay unchanged."""
     await first_pass(house, "alpha")
     report = await house.by_hand("alpha", sources=[CONTRIBUTORS])
     assert house.requests() == {}
@@ -58,7 +58,7 @@ async def test_only_the_details_by_hand(house: House) -> None:
 
 
 async def test_a_refresh_of_nothing(house: House) -> None:
-    """No packages, no sources, unknown ids: an empty report and no request."""
+    """No packages, no sources or unknown ids give an empty report and no request."""
     await first_pass(house, "alpha")
     for ids, sources in (([], [GITHUB]), ([1], []), ([4_000], [GITHUB])):
         report = await house.conductor.refresh_packages(ids, sources, Purpose.BACKGROUND)
@@ -67,7 +67,7 @@ async def test_a_refresh_of_nothing(house: House) -> None:
 
 
 async def test_a_lease_that_was_lost_is_not_worked_on(house: House) -> None:
-    """A claim that somebody else has taken over brings no request and no record, and says so."""
+    """A claim taken over by another worker causes no request and no record, and is reported."""
     house.make("alpha")
     package_id = house.add("alpha")
     (claim,) = await house.planner.claims()
@@ -78,7 +78,7 @@ async def test_a_lease_that_was_lost_is_not_worked_on(house: House) -> None:
 
 
 async def test_a_claim_run_twice_leaves_what_once_leaves(house: House) -> None:
-    """The second run finds no lease and asks nothing."""
+    """The second run finds no lease and sends no request."""
     house.make("alpha")
     house.add("alpha")
     (claim,) = await house.planner.claims()
@@ -91,7 +91,7 @@ async def test_a_claim_run_twice_leaves_what_once_leaves(house: House) -> None:
 
 
 async def test_details_before_the_repository_is_known(house: House) -> None:
-    """Claimed by hand before any answer they are given back: there is no head yet to ask about."""
+    """Details claimed before the repository is known are given back, because there is no head yet."""
     house.make("alpha")
     house.add("alpha")
     report = await house.by_hand("alpha", sources=[CONTRIBUTORS, COMMITS])

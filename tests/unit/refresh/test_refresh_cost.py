@@ -1,4 +1,4 @@
-"""What a refresh is said to cost, against what it then really asks."""
+"""Predicted cost of a refresh, compared with its actual requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _said(house: House, slug: str, *, anonymous: bool = False) -> list[Cost]:
 
 
 async def _asked(house: House, slug: str) -> int:
-    """How many requests a refresh in the background really takes."""
+    """Return the number of requests that a background refresh sends."""
     house.requests()
     ids = list(house.store.package_ids([slug]).values())
     await house.conductor.refresh_packages(ids, tuple(Source), Purpose.BACKGROUND)
@@ -34,7 +34,7 @@ def _certain(said: Sequence[Cost]) -> list[Cost]:
 
 
 async def test_a_package_never_asked(house: House) -> None:
-    """Everything is requested: the statistics, the history, the list, and both of the index's APIs."""
+    """A new package requests all sources: the statistics, the history, the list, and both of the index's APIs."""
     house.make("alpha")
     house.publish("alpha", "1.0")
     house.add("alpha", project=True)
@@ -44,7 +44,7 @@ async def test_a_package_never_asked(house: House) -> None:
 
 
 async def test_a_package_whose_head_stays(house: House) -> None:
-    """Both lists are of the head, and the status was read: two conditional requests."""
+    """With a current head and a known status, the cost is two conditional requests."""
     house.make("alpha")
     house.publish("alpha", "1.0")
     house.add("alpha", project=True)
@@ -61,7 +61,7 @@ async def test_a_package_whose_head_stays(house: House) -> None:
 
 
 async def test_a_package_whose_head_has_moved(house: House) -> None:
-    """One query more, the history."""
+    """A moved head costs one query more, the history."""
     house.make("alpha")
     house.add("alpha")
     await _asked(house, "alpha")
@@ -72,7 +72,7 @@ async def test_a_package_whose_head_has_moved(house: House) -> None:
 
 
 async def test_a_crowd_has_pages(house: House) -> None:
-    """Contributors come a hundred a page: at the slow re-check 250 of them are three requests, beside the history."""
+    """A page has 100 contributors, so the re-check of 250 costs three requests besides the history."""
     house.make("alpha", [f"author-{n:03}" for n in range(250)])
     house.add("alpha")
     await _asked(house, "alpha")
@@ -86,7 +86,7 @@ async def test_a_crowd_has_pages(house: House) -> None:
 
 
 async def test_without_a_token(build: Build) -> None:
-    """Two requests a repository, as there is no GraphQL."""
+    """Without a token a repository costs two requests, because there is no GraphQL."""
     house = await build(token=None)
     house.make("alpha")
     house.add("alpha")
@@ -95,7 +95,7 @@ async def test_without_a_token(build: Build) -> None:
 
 
 def test_nothing_is_asked_where_nothing_is_known_to_ask(house: House) -> None:
-    """No repository and no project: no cost at all; half a day alone changes nothing about it."""
+    """A package without repository and project costs nothing, even after half a day."""
     house.add("alpha", repo=False)
     house.clock.advance(DAY)
     assert _said(house, "alpha") == []

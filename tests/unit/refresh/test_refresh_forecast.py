@@ -1,4 +1,4 @@
-"""When a pass will be done: by its pace, held by what the quota serves."""
+"""Forecasts of the end of a pass, from its rate and the quota."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 def _figures(due: int, answers_a_minute: int, coming: int = 0) -> SourceFigures:
-    """So much is due, so much will be within an hour, and ten minutes' answers."""
+    """Return statistics with ``due`` packages, ``coming`` more within an hour, and ten minutes of responses."""
     answers = Histogram(((AT - 600, AT, answers_a_minute * 10),))
     return SourceFigures(Source.GITHUB, due, answers, due=Histogram(((AT - 9, AT, due), (AT, AT + 3600, coming))))
 
 
 def test_nothing_due_keeps_up() -> None:
-    """Also where nothing was asked of late, for there was nothing to ask."""
+    """A source without due packages keeps up, even without recent requests."""
     found = forecast(_figures(0, 0), NOW, NOW, DAY, None)
     assert (found.keeps_up, found.pace, found.done_at) == (True, 0, None)
 
 
 def test_what_is_asked_within_minutes_keeps_up() -> None:
-    """As many due as are answered in ten minutes is how a steady day looks; one more is a backlog."""
+    """A source keeps up with as many due packages as it had responses in ten minutes; one more is a backlog."""
     assert forecast(_figures(600, 60), NOW, NOW, DAY, None).keeps_up
     assert not forecast(_figures(601, 60), NOW, NOW, DAY, None).keeps_up
 
 
 def test_a_backlog_without_a_quota_is_done_by_its_pace() -> None:
-    """6,000 at 60 a minute take 100 minutes; what becomes due meanwhile takes longer."""
+    """A backlog of 6,000 at 60 a minute takes 100 minutes, and longer with the packages that become due meanwhile."""
     found = forecast(_figures(6000, 60), NOW, NOW, DAY, None)
     assert found.done_at is not None
     assert 100 * MINUTE <= found.done_at - NOW <= 110 * MINUTE
@@ -46,13 +46,13 @@ def test_a_backlog_without_a_quota_is_done_by_its_pace() -> None:
 
 
 def test_nothing_answers() -> None:
-    """A backlog without any answer has no end."""
+    """A backlog without any response has no end."""
     found = forecast(_figures(100, 0), NOW, NOW, DAY, None)
     assert (found.keeps_up, found.pace, found.done_at) == (False, 0, None)
 
 
 def test_the_quota_holds_the_pace_back() -> None:
-    """100 until the reset in half an hour, then 1,000 each hour: the last of 2,100 comes early in the second one."""
+    """With 100 until the reset in 30 minutes, then 1,000 an hour, the last of 2,100 comes early in the second hour."""
     supply = Supply(left=100, reset_at=NOW + HOUR / 2, renewed=1000)
     found = forecast(_figures(2100, 60), NOW, NOW, DAY, supply)
     assert found.done_at is not None
@@ -65,13 +65,13 @@ def test_the_quota_holds_the_pace_back() -> None:
     [(HOUR / 2, 100), (HOUR, 600), (1.5 * HOUR, 1100), (2 * HOUR, 1600), (timedelta(0), 0)],
 )
 def test_what_a_quota_serves(span: timedelta, served: float) -> None:
-    """Until the reset what is left, from then on a window's worth in each window, at most at the pace."""
+    """A quota serves its rest until the reset, then a window's worth in each window, at most at the rate."""
     supply = Supply(left=100, reset_at=NOW + HOUR / 2, renewed=1000)
     assert supply.serves(1000 / 3600, NOW, span) == pytest.approx(served)
 
 
 def test_a_quota_whose_reset_is_past_is_whole() -> None:
-    """Nobody has asked since: the window begins with the next request."""
+    """A quota past its reset is full, because its window begins with the next request."""
     supply = Supply(left=0, reset_at=NOW - HOUR, renewed=1000)
     assert supply.serves(1, NOW, HOUR) == 1000
 
@@ -81,7 +81,7 @@ def _standing(resource: Resource, remaining: int, limit: int | None = 5000) -> Q
 
 
 def test_which_quota_serves_which_source() -> None:
-    """Statistics by GraphQL in batches, or by two REST requests each where there is no token; an index has none."""
+    """Statistics use GraphQL in batches, or two REST requests each without a token; an index has no quota."""
     both = [_standing(Resource.CORE, 400), _standing(Resource.GRAPHQL, 4000)]
     graphql, rest = supply_for(Source.GITHUB, both), supply_for(Source.GITHUB, both[:1])
     assert graphql is not None

@@ -1,6 +1,6 @@
-"""Histories of several pages: requested together where their cursors can be computed, and else one after the other.
+"""Histories of several pages: requested together if their cursors can be computed, otherwise one by one.
 
-The oracle is the simulator's log. A server written here misbehaves in ways that the simulator does not.
+The oracle is the simulator's log. A server written here has faults that the simulator lacks.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def target(number: int, node_id: str | None = None) -> Target:
 
 
 def repository(number: int, commits: int) -> Repository:
-    """Return a repository with so many commits, an hour apart, every tenth of them by a second author."""
+    """Return a repository with ``commits`` commits, an hour apart, every tenth by a second author."""
     authors = [simulated.Author(login, login, f"{login}@example.invalid") for login in ("ann", "bob")]
     made: list[simulated.Commit] = []
     for place in range(commits):
@@ -97,7 +97,7 @@ def repository(number: int, commits: int) -> Repository:
 
 
 def logged(found: Repository) -> tuple[Commit, ...]:
-    """Return the true log of the year, as commits that are read."""
+    """Return the true log of the year, as commits."""
     if found.history.tip is None:
         return ()
     log = limited(git_log(found.history, found.history.tip.oid), QUERY.since, None)
@@ -106,7 +106,7 @@ def logged(found: Repository) -> tuple[Commit, ...]:
 
 @pytest.mark.parametrize(("opaque", "rounds"), [(False, 1), (True, 4)], ids=["GitHub's cursors", "opaque cursors"])
 async def test_every_commit_comes_once_and_in_order(opaque: bool, rounds: int) -> None:  # noqa: FBT001
-    """Histories of any length are read to their ends, in one round of pages where cursors can be computed."""
+    """Histories of any length are read in full, in one round of pages if cursors can be computed."""
     clock = StoppedClock(NOW)
     world = World(clock)
     repositories = [repository(number, count) for number, count in enumerate((1, 99, 100, 101, 200, 201, 450), 1)]
@@ -141,20 +141,20 @@ class Line:
     count: int
     oid: str = "f" * 40
     announced: int | None = None
-    """What ``totalCount`` states, where it is not ``count``."""
+    """The value of ``totalCount`` if it differs from ``count``."""
     pushed_at: str = "2026-03-18T11:00:00Z"
     opaque: bool = False
     per_page: int = 100
-    """Commits of every page but the first, which always holds 100."""
+    """Commits of every page except the first, which always has 100."""
     place_of: Callable[[int], int] = lambda place: place
-    """Where a page starts whose cursor was computed rather than handed out."""
+    """Start of a page whose cursor was computed and not returned by the server."""
     missing: frozenset[int] = frozenset()
-    """Places whose commits are null."""
+    """Indexes of commits that are null."""
     stuck: bool = False
-    """Every page is the first one again."""
+    """True if every page repeats the first one."""
     handed_out: set[str] = field(default_factory=set)
     known: frozenset[str] = frozenset()
-    """The cursors that were handed out before the present query."""
+    """Cursors that the server returned before the present query."""
 
     def history(self, after: str | None) -> dict[str, Any]:
         """Return one page of the connection."""
@@ -181,20 +181,20 @@ class Line:
 
 @dataclass
 class Server:
-    """Answers queries about heads and pages, and keeps what each query about pages requested."""
+    """A server of queries for heads and pages that records the references in each query for pages."""
 
     lines: dict[str, Line]
     interfere: Callable[[int], Answer | None] = lambda number: None
-    """May answer the query of this number about pages in the server's place."""
+    """Override of the response to the query for pages with this number."""
     vanished: frozenset[str] = frozenset()
-    """Repositories whose head a forced push took away before its pages were requested."""
+    """Repositories whose head a forced push removed before its pages were requested."""
     contributors: Answer = field(default_factory=lambda: answer([]))
     pages: list[list[tuple[str, str]]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     quota: GenerousQuota = field(default_factory=GenerousQuota)
 
     def histories(self, size: int = 100) -> Histories:
-        """Return what is tested, before this server."""
+        """Return the tested histories, connected to this server."""
         return Histories(self.gateway(), api_at(ROOT), BatchSize(size))
 
     def gateway(self) -> Gateway:
@@ -204,7 +204,7 @@ class Server:
         return Gateway(transport, self.quota, clock, IDENTITIES, sleep=clock.sleep)
 
     def answer(self, request: Request) -> Answer:
-        """Answer one request."""
+        """Return the response to one request."""
         self.requests.append(request)
         for line in self.lines.values():
             line.known = frozenset(line.handed_out)
@@ -238,14 +238,14 @@ class Server:
 
 
 def served(*lines: Line) -> Server:
-    """Return a server of these histories, the first of ``R_1``."""
+    """Return a server of these histories, starting with ``R_1``."""
     return Server({f"R_{number}": replace(line, handed_out=set()) for number, line in enumerate(lines, 1)})
 
 
 async def read(
     server: Server, query: HistoryQuery = QUERY, size: int = 100
 ) -> tuple[dict[int, Head], dict[int, BatchOutcome[History]]]:
-    """Request all heads and their histories; the heads must come back."""
+    """Request all heads, which must be returned, and their histories."""
     histories = server.histories(size)
     outcomes = await histories.heads([target(int(node_id.removeprefix("R_"))) for node_id in server.lines], query)
     heads = {number: head.value for number, head in outcomes.items() if isinstance(head, Fetched)}
@@ -254,18 +254,18 @@ async def read(
 
 
 def is_whole(outcome: BatchOutcome[History], line: Line) -> bool:
-    """Return whether every commit of ``line`` came, each at its place."""
+    """Return whether every commit of ``line`` was read, in order."""
     assert isinstance(outcome, Fetched)
     return [commit.oid for commit in outcome.value.commits] == [f"{line.oid[:8]}{n:032}" for n in range(line.count)]
 
 
 def places(query: Sequence[tuple[str, str]]) -> list[int]:
-    """Return the places after which a query's pages start."""
+    """Return the indexes after which a query's pages start."""
     return [int(after.replace(":", " ").split()[1]) for _, after in query]
 
 
 async def test_all_pages_at_once() -> None:
-    """Pages of all repositories are requested in one query where their cursors can be computed."""
+    """Pages of all repositories are requested in one query if their cursors can be computed."""
     lines = [Line(350, "a" * 40), Line(100, "b" * 40), Line(201, "c" * 40)]
     server = served(*lines)
     heads, outcomes = await read(server)
@@ -279,7 +279,7 @@ async def test_all_pages_at_once() -> None:
 
 
 async def test_pages_are_requested_in_batches_that_adapt() -> None:
-    """A query holds as many pages as heads were found to be quick in, and grows with quick answers."""
+    """A query has as many pages as the heads' adapted batch size, and grows with quick responses."""
     server = served(Line(2_150))
     _, outcomes = await read(server, size=10)
     assert is_whole(outcomes[1], server.lines["R_1"])
@@ -287,7 +287,7 @@ async def test_pages_are_requested_in_batches_that_adapt() -> None:
 
 
 async def test_a_single_page_needs_no_further_request() -> None:
-    """A history of up to 100 commits came with its head."""
+    """A history of up to 100 commits is complete with its head."""
     server = served(Line(0), Line(100))
     heads, outcomes = await read(server)
     assert is_whole(outcomes[1], server.lines["R_1"])
@@ -296,7 +296,7 @@ async def test_a_single_page_needs_no_further_request() -> None:
 
 
 async def test_opaque_cursors_lead_from_page_to_page() -> None:
-    """Where cursors cannot be computed, each page is requested after the one before."""
+    """Without computable cursors, each page is requested after the one before."""
     server = served(Line(350, opaque=True))
     _, outcomes = await read(server)
     assert is_whole(outcomes[1], server.lines["R_1"])
@@ -315,7 +315,7 @@ async def test_opaque_cursors_lead_from_page_to_page() -> None:
     ids=["overlaps", "gaps", "first page", "the page before", "smaller pages"],
 )
 async def test_computed_cursors_that_lead_elsewhere(line: Line, rounds: list[list[int]]) -> None:
-    """Where pages requested together overlap or leave gaps, the history is read again page by page."""
+    """If pages requested together overlap or leave gaps, the history is read again page by page."""
     other = Line(250, "e" * 40)
     server = served(line, other)
     _, outcomes = await read(server)
@@ -340,7 +340,7 @@ async def test_computed_cursors_that_lead_elsewhere(line: Line, rounds: list[lis
     ],
 )
 async def test_commits_that_are_missing_for_good(line: Line, came: int, announced: int) -> None:
-    """A history that never has as many commits as it announces is malformed, and costs no other history."""
+    """A history with fewer commits than announced is malformed and fails alone."""
     server = served(line, Line(150, "e" * 40))
     _, outcomes = await read(server)
     assert outcomes[1] == Malformed(f"history: {came} commits came back where {announced} were announced")
@@ -350,7 +350,7 @@ async def test_commits_that_are_missing_for_good(line: Line, came: int, announce
 @pytest.mark.parametrize("opaque", [False, True])
 @pytest.mark.parametrize("count", [150, 200, 300, 950])
 async def test_a_server_that_repeats_a_page(count: int, opaque: bool) -> None:  # noqa: FBT001
-    """The same page again and again ends as malformed, after no more pages than the history has."""
+    """A repeated page ends as malformed, after at most as many pages as the history has."""
     server = served(Line(count, opaque=opaque, stuck=True))
     _, outcomes = await read(server)
     assert isinstance(outcomes[1], Malformed)
@@ -358,7 +358,7 @@ async def test_a_server_that_repeats_a_page(count: int, opaque: bool) -> None:  
 
 
 async def test_a_server_whose_pages_are_empty() -> None:
-    """A page without a commit ends the history, whatever it says of a next one."""
+    """A page without a commit ends the history, even if it names a next one."""
     empty = {"totalCount": 250, "pageInfo": {"hasNextPage": True, "endCursor": "opaque:99"}, "nodes": []}
     server = served(Line(250, opaque=True))
     server.interfere = lambda number: answer({"data": {"r0": {"object": {"history": empty}}}})
@@ -368,7 +368,7 @@ async def test_a_server_whose_pages_are_empty() -> None:
 
 
 async def test_a_quota_that_is_spent_defers_what_is_incomplete() -> None:
-    """Histories with pages left are deferred as they are, and those that are complete stay."""
+    """Incomplete histories are deferred unchanged, and complete ones stay."""
     server = served(Line(350), Line(20, "e" * 40))
     later = NOW + timedelta(minutes=30)
     server.quota.refusals.extend([None, RetryAt(later, "quota")])
@@ -379,7 +379,7 @@ async def test_a_quota_that_is_spent_defers_what_is_incomplete() -> None:
 
 
 async def test_a_quota_that_is_spent_between_two_pages() -> None:
-    """Pages that came before are not taken for the full history."""
+    """Pages read before the deferral are not taken for the full history."""
     server = served(Line(350, opaque=True))
     server.quota.refusals.extend([None, None, RetryAt(NOW + timedelta(minutes=30), "quota")])
     _, outcomes = await read(server)
@@ -400,7 +400,7 @@ async def test_a_page_may_wait_a_moment_for_the_quota() -> None:
 
 @pytest.mark.parametrize("number", [1, 2])
 async def test_a_limit_ends_the_round(number: int) -> None:
-    """Throttled pages are no missing commits: every history that waits for one is throttled."""
+    """Throttled pages do not count as missing commits: every history that waits for one is throttled."""
     limited_ = answer({"message": "You have exceeded a secondary rate limit"}, 429, {"retry-after": "60"})
     server = served(Line(350, opaque=number == 2), Line(350, "e" * 40, opaque=number == 2))
     server.interfere = lambda query: limited_ if query == number else None
@@ -412,7 +412,7 @@ async def test_a_limit_ends_the_round(number: int) -> None:
 
 
 async def test_a_head_that_vanished_between_two_pages() -> None:
-    """A forced push while pages are requested is a failure that passes, of that repository alone."""
+    """A forced push between two pages is a temporary failure of that repository alone."""
     server = served(Line(350), Line(350, "e" * 40))
     server.vanished = frozenset({"R_1"})
     _, outcomes = await read(server)
@@ -421,7 +421,7 @@ async def test_a_head_that_vanished_between_two_pages() -> None:
 
 
 async def test_a_query_that_is_too_much_is_divided() -> None:
-    """Pages that were too many for one query are requested in smaller ones."""
+    """Pages that exceed one query are requested in smaller ones."""
     server = served(Line(850))
     server.interfere = lambda number: answer({}, 502) if number == 1 else None
     _, outcomes = await read(server)
@@ -430,7 +430,7 @@ async def test_a_query_that_is_too_much_is_divided() -> None:
 
 
 async def test_heads_are_found_by_their_packages() -> None:
-    """Each head belongs to the package whose node id was requested at its place, and so does a failure."""
+    """Each head or failure belongs to the package whose node id was requested at its index."""
     server = served(Line(3, "a" * 40), Line(5, "b" * 40), Line(7, "c" * 40))
     outcomes = await server.histories(2).heads([target(3), target(1), target(2)], QUERY)
     assert {number: head.value.total for number, head in outcomes.items() if isinstance(head, Fetched)} == {
@@ -445,7 +445,7 @@ async def test_heads_are_found_by_their_packages() -> None:
 
 @pytest.mark.parametrize("parents", [False, True])
 async def test_parents_are_requested_with_every_page(parents: bool) -> None:  # noqa: FBT001
-    """A history by which merges are recognised has the parents of all its commits, for the purpose that is given."""
+    """A history for recognising merges has the parents of all its commits, for the given purpose."""
     server = served(Line(150))
     await read(server, HistoryQuery(QUERY.since, parents, Purpose.MANUAL))
     assert len(server.requests) == 2
@@ -468,7 +468,7 @@ async def refreshed(server: Server, claimed: Target) -> dict[Source, Observed]:
 
 @pytest.mark.parametrize(("count", "paged"), [(100 * MOST_PAGES, True), (100 * MOST_PAGES + 1, False)])
 async def test_a_history_that_is_too_long_is_not_paged(count: int, paged: bool) -> None:  # noqa: FBT001
-    """Over 10,000 commits of a year are counted by GitHub's own statistics, and no page of them is requested."""
+    """Over 10,000 commits a year are counted by GitHub's own statistics, and no page of them is requested."""
     server = served(Line(count))
     records = await refreshed(server, target(1))
     days = records[Source.COMMITS].values

@@ -1,4 +1,4 @@
-"""Ninety days of an upstream that moves: pushes, merges, forced pushes, newcomers, and a list that is hours old."""
+"""Ninety days of a changing upstream: pushes, merges, forced pushes, new authors, and a list that is hours old."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.unit.refresh.truth import is_true, people, weeks
 HOUR = timedelta(hours=1)
 DAYS = 90
 LINGERS = 3
-"""Days that somebody may be listed whose commits a forced push has dropped."""
+"""Days for which a contributor may stay listed after a forced push dropped the commits."""
 
 KNOWN = ("ann", "bob", "cho", "dan")
 
 
 def something_happens(house: House, name: str, rng: Random) -> None:
-    """Change one repository as its people do."""
+    """Change one repository as its contributors would."""
     match rng.choice(["push", "push", "merge", "newcomer", "late branch", "anonymous", "forced"]):
         case "push":
             pushed = Push(commits=rng.randint(1, 5), login=rng.choice(KNOWN))
@@ -43,7 +43,7 @@ def something_happens(house: House, name: str, rng: Random) -> None:
 
 
 async def a_day(house: House, names: Sequence[str], rng: Random) -> None:
-    """Let a day pass in which a third of the repositories move, the last ones minutes before they are refreshed."""
+    """Advance one day in which a third of the repositories move, the last ones minutes before their refresh."""
     for name in rng.sample(names, len(names) // 3):
         house.clock.advance(rng.uniform(0.1, 6) * HOUR)
         something_happens(house, name, rng)
@@ -56,7 +56,7 @@ async def a_day(house: House, names: Sequence[str], rng: Random) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_every_day_is_as_the_upstream_says(build: Build, seed: int) -> None:
-    """Each day every document equals the truth; nobody is missing for more than a day, or listed in vain for long."""
+    """Each day all documents are correct: no contributor is missing for over a day or listed wrongly for long."""
     rng = Random(seed)  # noqa: S311  (chooses what happens, no secrets)
     house = await build(statistics=Statistics(contributors_lag=6 * HOUR))
     names = [f"package-{number}" for number in range(9)]

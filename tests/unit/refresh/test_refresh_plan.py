@@ -1,4 +1,4 @@
-"""What is started now: as much of what is due as the budget can serve, oldest first."""
+"""Dispatch of due work, oldest first, within the quota."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def with_lanes(house: House, *lanes: Lane) -> House:
 
 
 async def test_batches_of_what_is_due(house: House) -> None:
-    """Each lane's batches are leased before anybody works on them, and nothing is claimed twice."""
+    """Each lane's batches are leased before they are enqueued, and nothing is claimed twice."""
     ids = [house.add(f"package-{number}", project=True) for number in range(7)]
     small = Lane((Source.GITHUB,), Resource.GRAPHQL, 3, 50)
     with_lanes(house, small, PROJECTS_LANE)
@@ -48,7 +48,7 @@ async def test_batches_of_what_is_due(house: House) -> None:
 
 @pytest.mark.parametrize(("room", "claimed"), [(0, 0), (1, 3), (2, 6), (3, 7)])
 async def test_no_more_than_the_budget_can_serve(house: House, room: int, claimed: int) -> None:
-    """What one request of the lane serves, times the requests that will be granted; the rest stays in the store."""
+    """The claims are limited to the lane's packages per request times the granted requests."""
     for number in range(7):
         house.add(f"package-{number}")
     with_lanes(house, Lane((Source.GITHUB,), Resource.GRAPHQL, 2, 3))
@@ -70,7 +70,7 @@ async def test_only_what_is_served_until_the_next_plan(house: House, room: int, 
 
 
 async def test_what_is_on_its_way_counts(house: House) -> None:
-    """Packages that are leased and not yet recorded take room, so that the queue never runs ahead of the quota."""
+    """Leased packages without a record take capacity, so that the queue never exceeds the quota."""
     for number in range(7):
         house.add(f"package-{number}")
     with_lanes(house, Lane((Source.GITHUB,), Resource.GRAPHQL, 10, 1))
@@ -82,7 +82,7 @@ async def test_what_is_on_its_way_counts(house: House) -> None:
 
 
 async def test_there_is_an_end_to_it_whatever_the_budget_allows(house: House) -> None:
-    """A quota without limits does not have all that is due claimed in one plan."""
+    """One dispatch does not claim all due packages, even with an unlimited quota."""
     for number in range(7):
         house.add(f"package-{number}")
     house.planner = replace(house.planner, lanes=(Lane((Source.GITHUB,), Resource.GRAPHQL, 2, 100),), most=5)
@@ -92,7 +92,7 @@ async def test_there_is_an_end_to_it_whatever_the_budget_allows(house: House) ->
 
 
 async def test_oldest_first_after_an_outage(house: House) -> None:
-    """Who has waited longest is claimed first."""
+    """The package that has been due longest is claimed first."""
     first = house.add("first")
     house.clock.advance(timedelta(hours=1))
     second = house.add("second")
@@ -102,7 +102,7 @@ async def test_oldest_first_after_an_outage(house: House) -> None:
 
 
 def test_lanes() -> None:
-    """Without a token everything of a repository goes over REST; with one, histories do not wait for lists."""
+    """Without a token a repository uses REST only; with one, histories do not wait for lists."""
     assert lanes_for(anonymous=False) == (GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE, PROJECTS_LANE)
     assert lanes_for(anonymous=True) == (REST_LANE, DETAILS_LANE, PROJECTS_LANE)
     assert DETAILS_LANE.sources == DETAIL_SOURCES
@@ -111,7 +111,7 @@ def test_lanes() -> None:
 
 
 async def test_the_budget_is_asked_for_each_lanes_own(build: Build) -> None:
-    """Capacity is that of the background, of the identity and resource that the lane spends."""
+    """The capacity is that of the background, and of the lane's identity and resource."""
     house = await build(token=None)
     asked = []
 

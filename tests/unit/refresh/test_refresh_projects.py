@@ -1,4 +1,4 @@
-"""Projects: the JSON API and Simple together, conditional, and what a mirror or a stale edge leaves of it."""
+"""Projects: the JSON API and Simple together, conditional requests, limited mirrors and stale edges."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def first_pass(house: House, **fields: Any) -> None:
 
 
 async def test_a_first_pass_reads_both_apis(house: House) -> None:
-    """Releases, links and serial from JSON, the status from Simple; the package counts as fetched."""
+    """Releases, links and serial come from JSON, the status from Simple; the package counts as fetched."""
     await first_pass(house, status=TheirStatus.ARCHIVED)
     assert house.requests() == WHOLE
     package = house.get("alpha")
@@ -61,7 +61,7 @@ async def test_a_first_pass_reads_both_apis(house: House) -> None:
 
 
 async def test_an_unchanged_project_is_one_conditional_request(house: House) -> None:
-    """A 304 confirms what is stored."""
+    """A 304 confirms the stored values."""
     await first_pass(house)
     house.requests()
     house.tomorrow()
@@ -74,7 +74,7 @@ async def test_an_unchanged_project_is_one_conditional_request(house: House) -> 
 
 
 async def test_a_release_is_one_request(house: House) -> None:
-    """A new version comes with the JSON API alone; the status that is known stays."""
+    """A new version takes one JSON API request, and the known status stays."""
     await first_pass(house, status=TheirStatus.DEPRECATED)
     house.requests()
     changes.release(house.world, "alpha", "4.0")
@@ -86,7 +86,7 @@ async def test_a_release_is_one_request(house: House) -> None:
 
 
 async def test_the_status_is_read_again_slowly(house: House) -> None:
-    """Archiving moves no serial: it is noticed at the slow re-check, also behind a 304."""
+    """Archiving moves no serial; the slow re-check finds it, even with a 304."""
     await first_pass(house)
     changes.set_status(house.world, "alpha", TheirStatus.ARCHIVED)
     house.tomorrow()
@@ -102,7 +102,7 @@ async def test_the_status_is_read_again_slowly(house: House) -> None:
 
 
 async def test_a_quarantined_project_keeps_its_versions(house: House) -> None:
-    """JSON knows it no more and Simple shows no file: the status changes and nothing else."""
+    """JSON returns 404 and Simple has no file: only the status changes."""
     await first_pass(house)
     before = house.get("alpha").versions
     changes.set_status(house.world, "alpha", TheirStatus.QUARANTINED)
@@ -117,7 +117,7 @@ async def test_a_quarantined_project_keeps_its_versions(house: House) -> None:
 
 
 async def test_a_project_out_of_quarantine_is_read_whole(house: House) -> None:
-    """When JSON tells of it again, new releases and the status are taken over."""
+    """New releases and the status are stored after JSON returns the project again."""
     await first_pass(house)
     changes.set_status(house.world, "alpha", TheirStatus.QUARANTINED)
     house.tomorrow()
@@ -131,7 +131,7 @@ async def test_a_project_out_of_quarantine_is_read_whole(house: House) -> None:
 
 
 async def test_a_missing_project(house: House) -> None:
-    """Unknown to both APIs it is gone, with growing pauses, and nothing is blanked."""
+    """A project unknown to both APIs is gone, with growing retry delays, and keeps its values."""
     await first_pass(house)
     house.world.drop_project("alpha")
     house.tomorrow()
@@ -145,7 +145,7 @@ async def test_a_missing_project(house: House) -> None:
 
 
 async def test_a_mirror_without_the_json_api(build: Build) -> None:
-    """Simple alone tells the versions and the status; what only JSON knows stays unknown."""
+    """Simple alone gives the versions and the status; fields that only JSON has stay unknown."""
     house = await build(index=Index(json_api=False))
     await first_pass(house)
     assert house.log.count(upstream="pypi") == 2
@@ -160,14 +160,14 @@ async def test_a_mirror_without_the_json_api(build: Build) -> None:
 
 
 async def test_validators_belong_to_the_api_that_gave_them(build: Build) -> None:
-    """Simple's are not sent to the JSON API, where they would mean something else."""
+    """Simple's validators are not sent to the JSON API, where they are invalid."""
     house = await build(index=Index(json_api=False))
     await first_pass(house)
     assert not house.state("alpha", PYPI).validators
 
 
 async def test_a_mirror_without_simples_json_form(build: Build) -> None:
-    """Read versions from the JSON API and the status from the HTML form, which is not requested every day."""
+    """Versions come from the JSON API and the status from the HTML form, which is not requested every day."""
     house = await build(index=Index(simple_json=False))
     await first_pass(house, status=TheirStatus.DEPRECATED)
     assert house.requests() == WHOLE
@@ -178,7 +178,7 @@ async def test_a_mirror_without_simples_json_form(build: Build) -> None:
 
 
 async def test_the_html_form_does_not_take_upload_times_away(build: Build) -> None:
-    """Keep the dated releases at the slow re-check: behind a 304 the HTML form brings its status and no more."""
+    """The dated releases stay at the slow re-check: with a 304 only the status is read from the HTML form."""
     house = await build(index=Index(simple_json=False))
     await first_pass(house)
     before = house.get("alpha").versions
@@ -196,7 +196,7 @@ async def test_the_html_form_does_not_take_upload_times_away(build: Build) -> No
 
 
 async def test_a_mirror_with_html_alone(build: Build) -> None:
-    """Read everything that file names and attributes state where there is neither JSON API nor JSON form."""
+    """With HTML alone, all fields come from file names and attributes."""
     house = await build(index=Index(json_api=False, simple_json=False))
     await first_pass(house, status=TheirStatus.ARCHIVED)
     assert house.requests() == {"simple_project": 1, "unknown": 1}
@@ -217,7 +217,7 @@ async def test_a_mirror_with_html_alone(build: Build) -> None:
 
 
 async def test_a_project_that_html_alone_knows_is_gone_with_a_404(build: Build) -> None:
-    """Count a 404 of the only form as on any other index."""
+    """A 404 of the only form counts as on any other index."""
     house = await build(index=Index(json_api=False, simple_json=False))
     await first_pass(house)
     house.world.drop_project("alpha")
@@ -228,7 +228,7 @@ async def test_a_project_that_html_alone_knows_is_gone_with_a_404(build: Build) 
 
 
 async def test_a_login_page_in_place_of_the_listing_loses_nothing(build: Build) -> None:
-    """Report a page that is no listing as malformed: the project is neither gone nor without releases."""
+    """A page that is no listing is malformed; the project is neither gone nor without releases."""
     house = await build(index=Index(json_api=False, simple_json=False))
     await first_pass(house)
     before = house.get("alpha")
@@ -242,7 +242,7 @@ async def test_a_login_page_in_place_of_the_listing_loses_nothing(build: Build) 
 
 
 async def test_a_mirror_without_validators_and_serials(build: Build) -> None:
-    """Everything is fetched anew each time, and works."""
+    """All values are fetched again each time."""
     house = await build(index=Index(etags=False, serials=False))
     await first_pass(house)
     house.tomorrow()
@@ -253,7 +253,7 @@ async def test_a_mirror_without_validators_and_serials(build: Build) -> None:
 
 
 async def test_a_stale_edge_is_asked_again_later(house: House) -> None:
-    """An answer older than one that was had before changes nothing and is no answer."""
+    """A response older than an earlier one changes nothing and does not count as a response."""
     await first_pass(house)
     changes.release(house.world, "alpha", "4.0")
     house.tomorrow()
@@ -272,7 +272,7 @@ async def test_a_stale_edge_is_asked_again_later(house: House) -> None:
 
 
 async def test_the_json_apis_word_counts_without_simple(house: House) -> None:
-    """When Simple fails the versions are stored all the same, and the status is asked for the next time."""
+    """If Simple fails, the versions are stored, and the status is requested the next time."""
     house.transport.interfere = failing("pypi_simple", answer({"message": "x"}, 502))
     await first_pass(house)
     assert house.get("alpha").observed.pypi_version == "2.0"
@@ -294,7 +294,7 @@ PARTIAL = {
 
 
 async def test_json_without_releases_is_completed_by_simple(house: House) -> None:
-    """The deprecated list may go: then Simple brings the releases, and JSON the rest."""
+    """Without the deprecated list, Simple gives the releases and JSON the rest."""
     house.transport.interfere = failing("pypi_json", answer(PARTIAL))
     await first_pass(house)
     package = house.get("alpha")
@@ -305,7 +305,7 @@ async def test_json_without_releases_is_completed_by_simple(house: House) -> Non
 
 
 async def test_json_without_releases_and_without_simple(build: Build) -> None:
-    """Where Simple is not offered, the latest release is what there is."""
+    """If Simple is not offered, only the latest release is known."""
     house = await build()
     refused = {"pypi_json": answer(PARTIAL), "pypi_simple": answer({}, 406)}
     house.transport.interfere = lambda request: refused.get(request.route)
@@ -315,7 +315,7 @@ async def test_json_without_releases_and_without_simple(build: Build) -> None:
 
 
 async def test_json_without_releases_while_simple_fails(house: House) -> None:
-    """Half an answer is no answer: storing it would drop every other release."""
+    """An incomplete response is not stored, because it would drop every other release."""
     await first_pass(house)
     house.tomorrow()
     broken = {"pypi_json": answer(PARTIAL), "pypi_simple": answer({}, 503)}
@@ -335,7 +335,7 @@ async def test_json_without_releases_while_simple_fails(house: House) -> None:
     ],
 )
 async def test_a_failed_question_keeps_everything(house: House, told: Answer, outcome: str, failures: int) -> None:
-    """No answer about a project changes what is stored of it, and Simple is not asked in its place."""
+    """A failed request changes no stored value of the project, and Simple is not requested instead."""
     await first_pass(house)
     before = house.get("alpha")
     house.tomorrow()
@@ -350,7 +350,7 @@ async def test_a_failed_question_keeps_everything(house: House, told: Answer, ou
 
 @pytest.mark.parametrize("granted", [0, 1])
 async def test_a_project_that_is_deferred(house: House, granted: int) -> None:
-    """Before the first question nothing is asked; before the second, what JSON told is kept and Simple waits."""
+    """A deferral before the first request sends nothing; before the second, JSON's values stay and Simple waits."""
     until = NOW + 7 * MINUTE
     house.quota.refusals.extend([*[None] * granted, RetryAt(until, "pace")])
     await first_pass(house)
@@ -363,7 +363,7 @@ async def test_a_project_that_is_deferred(house: House, granted: int) -> None:
 
 
 async def test_one_source_never_blanks_another(house: House) -> None:
-    """With the repository missing the project is fetched, and the other way round; fetched is only what is whole."""
+    """Repository and project are fetched independently; the package counts as fetched only with both."""
     house.publish("alpha", "1.0")
     house.make("beta")
     house.add("alpha", project=True)
@@ -376,7 +376,7 @@ async def test_one_source_never_blanks_another(house: House) -> None:
 
 
 async def test_a_spelling_that_redirects(house: House) -> None:
-    """Names are asked for in their canonical spelling, so that no request is spent on a redirect."""
+    """Names are requested in canonical form, so that no request is spent on a redirect."""
     house.publish("Al.Pha", "1.0")
     house.add("al_pha", repo=False, project=True)
     await house.work()

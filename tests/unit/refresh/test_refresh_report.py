@@ -1,4 +1,4 @@
-"""The log of a refresh: one line a batch, one a failure, and one for a credential that nobody accepts."""
+"""The log of a refresh: one entry for a batch, one for a failure, and one for a rejected credential."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def interfering(house: House, told: Answer, *routes: str) -> None:
 
 
 async def test_a_batch_without_failures_is_one_line(house: House) -> None:
-    """What was claimed, what came of it and how long it took; at INFO."""
+    """An INFO entry has the claim, its result and its duration."""
     for slug in ("alpha", "beta"):
         house.publish(slug, "1.0")
         house.add(slug, repo=False, project=True)
@@ -55,7 +55,7 @@ async def test_a_batch_without_failures_is_one_line(house: House) -> None:
 
 
 async def test_a_failure_is_one_line_with_githubs_name_for_it(house: House) -> None:
-    """The package by its slug, the source, the outcome, the reason, and what GitHub's support asks for."""
+    """A failure's entry has the slug, the source, the outcome, the reason, and GitHub's request id."""
     house.make("alpha")
     house.add("alpha")
     await house.work()
@@ -77,7 +77,7 @@ async def test_a_failure_is_one_line_with_githubs_name_for_it(house: House) -> N
 
 
 async def test_one_of_a_batch_is_named_with_the_batches_request(house: House) -> None:
-    """A repository that GraphQL's answer says nothing of: the id is that of the answer."""
+    """A repository missing from a GraphQL response is logged with that response's request id."""
     house.add("gone")
     missing = {"type": "NOT_FOUND", "path": ["r0"], "message": "no such repository"}
     interfering(house, answer({"data": {"r0": None}, "errors": [missing]}, headers=GITHUB), "statistics")
@@ -89,7 +89,7 @@ async def test_one_of_a_batch_is_named_with_the_batches_request(house: House) ->
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", 'a"}\n{"event": "forged'])
 async def test_only_an_id_is_taken_for_one(house: House, given: str) -> None:
-    """What an upstream calls a request goes into the log only if it looks like a name."""
+    """A request id is logged only if it has the form of one."""
     house.add("alpha")
     interfering(house, answer({}, 500, {"x-github-request-id": given}), "statistics")
     with capture_logs() as lines:
@@ -98,7 +98,7 @@ async def test_only_an_id_is_taken_for_one(house: House, given: str) -> None:
 
 
 async def test_a_failure_that_goes_on_is_no_news(house: House) -> None:
-    """The first is a warning, those after it are notes: an operator who wants only news asks for warnings."""
+    """The first failure is a warning and later ones are information, so that warnings are only news."""
     house.add("alpha")
     interfering(house, answer({}, 500), "statistics")
     levels = []
@@ -111,7 +111,7 @@ async def test_a_failure_that_goes_on_is_no_news(house: House) -> None:
 
 
 async def test_a_rejected_credential_is_one_error(house: House) -> None:
-    """Not one a package, for none of them is at fault; and it says what to do."""
+    """A rejected credential is one entry with the remedy, and not one per package."""
     for number in range(12):
         house.add(f"p{number}")
     interfering(house, answer({"message": "Bad credentials"}, 401, GITHUB), "statistics")
@@ -125,7 +125,7 @@ async def test_a_rejected_credential_is_one_error(house: House) -> None:
 
 
 async def test_a_credential_rejected_at_the_start_is_an_error(house: House) -> None:
-    """Where nobody knows yet whose token it is, it is found out by the first question."""
+    """A credential rejected during identification is reported as an error."""
     statistics = house.conductor.statistics
     interfering(house, answer({"message": "Bad credentials"}, 401, GITHUB), "viewer")
     with capture_logs() as lines:
@@ -135,7 +135,7 @@ async def test_a_credential_rejected_at_the_start_is_an_error(house: House) -> N
 
 
 async def test_waiting_is_not_failing(build: Build) -> None:
-    """Statistics that are still computed write no line of their own."""
+    """Statistics that are still computed write no entry of their own."""
     house = await build(token=None)
     house.make("alpha")
     house.add("alpha")
@@ -147,5 +147,5 @@ async def test_waiting_is_not_failing(build: Build) -> None:
 
 
 def test_a_request_id_makes_no_difference() -> None:
-    """Two failures of one meaning are equal, whatever the exchange was called."""
+    """Two failures with the same meaning are equal, even with different request ids."""
     assert Transient("x", request_id="a") == Transient("x", request_id="b")

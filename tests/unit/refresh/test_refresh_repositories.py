@@ -1,4 +1,4 @@
-"""Repositories over GraphQL and REST: what a pass asks, and what it leaves in the store."""
+"""Repositories over GraphQL and REST: the requests of a pass and its results in the store."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from fetcher.domain.commit_weeks import rolling_weeks
 from fetcher.domain.model import Contribution, Contributors, DueReason, RepoRef
 from fetcher.http.messages import Answer, Request
+from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Facts, Push, push
 from fetcher.simulator.faults import Kind, Rule
@@ -30,7 +31,7 @@ from tests.unit.refresh.truth import (
 
 
 async def test_a_first_pass(house: House) -> None:
-    """A query for all statistics, one for all histories, and a list a package; the package counts as fetched."""
+    """A pass takes one query for statistics, one for histories, and a list per package, which counts as fetched."""
     house.make("alpha", ["ann", "bob", "ann", "dependabot[bot]"])
     house.make("beta", ["cho"])
     house.add("alpha")
@@ -50,7 +51,7 @@ async def test_a_first_pass(house: House) -> None:
 
 
 async def test_an_unchanged_pass(house: House) -> None:
-    """On each later day one query confirms everything, without a REST request, and the weeks roll on exactly."""
+    """On each later day one query without REST confirms all sources, and the weeks shift exactly."""
     await first_pass(house, "alpha", "beta")
     for _ in range(10):
         house.tomorrow()
@@ -64,7 +65,7 @@ async def test_an_unchanged_pass(house: House) -> None:
 
 
 async def test_a_moved_head_costs_no_rest_request(house: House) -> None:
-    """A push by known authors is read from the history, also with an old branch merged."""
+    """A push by known authors is read from the history, including a merged old branch."""
     await first_pass(house, "alpha")
     house.tomorrow()
     push(house.world, "octo/alpha", Push(commits=2, login="ann", age=30 * DAY))
@@ -78,7 +79,7 @@ async def test_a_moved_head_costs_no_rest_request(house: House) -> None:
 
 
 async def test_a_new_author_is_added_at_once_and_confirmed_a_day_later(house: House) -> None:
-    """The newcomer is listed with the push; only the order among equals waits for GitHub's list."""
+    """A new author is listed with the push; only the order of equal counts waits for GitHub's list."""
     house.make("alpha", ["ann", "ann", "bob"])
     house.add("alpha")
     await house.work()
@@ -100,7 +101,7 @@ async def test_a_new_author_is_added_at_once_and_confirmed_a_day_later(house: Ho
 
 
 async def test_a_new_author_with_a_place_of_their_own_needs_no_list(house: House) -> None:
-    """Where nobody has as many commits, the order is certain."""
+    """The order is certain if no other contributor has the same number of commits."""
     house.make("alpha", ["ann", "ann", "ann", "bob", "bob"])
     house.add("alpha")
     await house.work()
@@ -116,7 +117,7 @@ async def test_a_new_author_with_a_place_of_their_own_needs_no_list(house: House
 
 @pytest.mark.parametrize("vanished", [False, True])
 async def test_a_forced_push_keeps_everybody_for_a_day(house: House, vanished: bool) -> None:  # noqa: FBT001
-    """Weeks are exact at once; people whose commits were dropped are listed until GitHub's list has caught up."""
+    """Weeks are exact at once; contributors with dropped commits stay until GitHub's list has caught up."""
     house.make("alpha", ["ann", "ann", "bob"])
     house.add("alpha")
     await house.work()
@@ -136,8 +137,42 @@ async def test_a_forced_push_keeps_everybody_for_a_day(house: House, vanished: b
     assert house.get("alpha").observed.participants == ("ann",)
 
 
+@pytest.mark.parametrize("delayed_by", ["deferral", "throttling", "failure"])
+async def test_a_list_that_was_delayed_still_has_to_settle(house: House, delayed_by: str) -> None:
+    """A forced push leaves contributors open; a deferred or failed request does not make an older list confirm them."""
+    house.make("alpha", ["ann"] * 5 + ["bob"] * 3)
+    house.add("alpha")
+    await house.work()
+    before = [{"login": "ann", "contributions": 5}, {"login": "bob", "contributions": 3}]
+    house.tomorrow()
+    changes.force_push(house.world, "octo/alpha", dropped=1, commits=1)
+    await house.work()
+    house.clock.advance(SETTLES_AFTER - 60 * MINUTE)
+    push(house.world, "octo/alpha", Push(login="ann"))
+    await house.by_hand("alpha")
+    house.clock.advance(60 * MINUTE)
+    later = house.clock.now() + 7 * MINUTE
+    match delayed_by:
+        case "deferral":
+            house.quota.refusals.extend([None, RetryAt(later, "quota")])
+        case "throttling":
+            limit = answer({"message": "You have exceeded a secondary rate limit"}, 403, {"retry-after": "420"})
+            house.transport.interfere = failing("contributors", limit)
+        case _:
+            house.transport.interfere = failing("contributors", answer({"message": "Server Error"}, 502))
+    await house.work()
+    house.transport.interfere = failing("contributors", answer(before))
+    house.clock.advance(8 * MINUTE)
+    await house.work()
+    assert house.state("alpha", CONTRIBUTORS).due_reason is DueReason.SETTLING
+    house.transport.interfere = lambda request: None
+    house.clock.advance(SETTLES_AFTER)
+    await house.work()
+    is_true(house, "alpha")
+
+
 async def test_a_list_of_a_young_head_is_confirmed_a_day_later(house: House) -> None:
-    """GitHub's list may be hours old: a first list that lacks somebody whom the history shows removes nobody."""
+    """A first list of a young head removes no author found in the history, because it may be hours old."""
     made = house.make("alpha", ["ann", "ann", "bob"])
     house.add("alpha")
     push(house.world, "octo/alpha", Push(login="newcomer"))
@@ -158,7 +193,7 @@ async def test_a_list_of_a_young_head_is_confirmed_a_day_later(house: House) -> 
 
 
 async def test_a_head_that_moved_while_its_list_waited_is_counted_once(house: House) -> None:
-    """The head is read beside the list: a push in the hours between does not count twice with the next one."""
+    """The head is read together with the list, so a push in the hours between does not count twice."""
     house.make("alpha", ["ann", "ann", "ann", "bob"])
     house.add("alpha")
     await house.by_hand("alpha", sources=[GITHUB])
@@ -175,7 +210,7 @@ async def test_a_head_that_moved_while_its_list_waited_is_counted_once(house: Ho
 
 
 async def test_merges_count(house: House) -> None:
-    """A merge commit counts in its author's contributions and in its week."""
+    """A merge commit counts for its author and in its week."""
     house.make("alpha", ["ann", "ann", "ann", "bob"])
     house.add("alpha")
     await house.work()
@@ -191,7 +226,7 @@ async def test_merges_count(house: House) -> None:
 
 
 async def test_a_year_of_many_commits_is_read_page_by_page(house: House) -> None:
-    """More commits than a page holds: every page is read, in one more query, and the weeks are exact."""
+    """With more commits than fit a page, all pages are read in one more query, and the weeks are exact."""
     house.make("alpha", ["ann"] * 330, age=0)
     house.add("alpha")
     await house.work()
@@ -200,7 +235,7 @@ async def test_a_year_of_many_commits_is_read_page_by_page(house: House) -> None
 
 
 async def test_the_slow_recheck(house: House) -> None:
-    """Though nothing moves, both are requested again within one and a half times thirty days, and then rest."""
+    """Unchanged lists are requested again within one and a half times thirty days, and then rest."""
     await first_pass(house, "alpha")
     house.tomorrow(45)
     await house.work()
@@ -211,7 +246,7 @@ async def test_the_slow_recheck(house: House) -> None:
 
 
 async def test_a_push_while_the_commits_cool_down_keeps_their_pause(house: House) -> None:
-    """What has just failed is not requested sooner because of another pass."""
+    """A source that has just failed is not requested sooner because of another pass."""
     house.make("alpha")
     house.add("alpha")
     house.transport.interfere = failing("history", answer({"message": "Server Error"}, 500))
@@ -223,7 +258,7 @@ async def test_a_push_while_the_commits_cool_down_keeps_their_pause(house: House
 
 
 async def test_a_history_that_fails_again_and_again_gives_way_to_participation(house: House) -> None:
-    """After three failures GitHub's own weeks are requested instead, so that nothing stays stale for ever."""
+    """After three failures participation is requested instead, so that the weeks do not stay stale."""
     await first_pass(house, "alpha")
     house.tomorrow()
     push(house.world, "octo/alpha", Push(login="ann", age=9 * DAY))
@@ -310,7 +345,7 @@ async def test_a_head_that_never_answers_gives_way_to_rest(house: House) -> None
 
 
 async def test_a_missing_repository(house: House) -> None:
-    """It is asked for by id, then by name; it fails and is asked again with growing pauses, and nothing is blanked."""
+    """It is requested by id, then by name; it fails with growing retry delays and keeps its values."""
     await first_pass(house, "alpha")
     before = house.get("alpha")
     changes.delete(house.world, "octo/alpha")
@@ -326,7 +361,7 @@ async def test_a_missing_repository(house: House) -> None:
 
 
 async def test_a_missing_repository_comes_back(house: House) -> None:
-    """Made private and public again, it revives by itself and its failures are forgotten."""
+    """A repository made private and public again recovers, and its failures are reset."""
     await first_pass(house, "alpha")
     changes.set_facts(house.world, "octo/alpha", Facts(private=True))
     house.tomorrow()
@@ -340,7 +375,7 @@ async def test_a_missing_repository_comes_back(house: House) -> None:
 
 
 async def test_a_replaced_repository_is_quarantined(house: House) -> None:
-    """Another repository under the known name is reported and nothing of it taken over, however often it is asked."""
+    """Another repository at the known name is reported at each request, and none of its values are stored."""
     await first_pass(house, "alpha")
     before = house.get("alpha")
     changes.delete(house.world, "octo/alpha")
@@ -357,7 +392,7 @@ async def test_a_replaced_repository_is_quarantined(house: House) -> None:
 
 
 async def test_a_renamed_repository_is_noticed(house: House) -> None:
-    """Its new name is stored and asked for from then on; the editors' address stays."""
+    """The new name is stored and requested from then on; the editors' address stays."""
     await first_pass(house, "alpha")
     changes.rename(house.world, "octo/alpha", "omega", "other")
     house.tomorrow()
@@ -373,7 +408,7 @@ async def test_a_renamed_repository_is_noticed(house: House) -> None:
 
 
 async def test_an_empty_repository_asks_nothing_more(house: House) -> None:
-    """It has neither contributors nor commits, and counts as fetched with the one query."""
+    """An empty repository has no contributors or commits, and counts as fetched with one query."""
     house.make("alpha", [])
     house.add("alpha")
     await house.work()
@@ -391,7 +426,7 @@ async def test_an_empty_repository_asks_nothing_more(house: House) -> None:
 
 
 async def test_a_repository_that_was_emptied(house: House) -> None:
-    """When every branch is deleted the lists are known to be empty."""
+    """If every branch is deleted, the lists become empty."""
     await first_pass(house, "alpha")
     changes.empty(house.world, "octo/alpha")
     house.tomorrow()
@@ -401,7 +436,7 @@ async def test_a_repository_that_was_emptied(house: House) -> None:
 
 
 async def test_a_default_branch_that_is_missing_empties_nothing(house: House) -> None:
-    """A repository with commits whose default branch names none for a while keeps what is known of its head."""
+    """If the default branch temporarily names no commit, the known head stays."""
     await first_pass(house, "alpha")
     before = house.get("alpha")
     house.tomorrow()
@@ -420,7 +455,7 @@ async def test_a_default_branch_that_is_missing_empties_nothing(house: House) ->
 
 @pytest.mark.parametrize("by", ["id", "name"])
 async def test_node_ids_of_another_form_are_the_same_repository(house: House, by: str) -> None:
-    """The day that GitHub answers with ids of another form, nothing fails, and the new ids are stored."""
+    """If GitHub changes the form of its ids, nothing fails, and the new ids are stored."""
     house.service.state.github.node_ids = NodeIds.LEGACY
     await first_pass(house, "alpha", "beta")
     known = house.get("alpha").stats
@@ -440,7 +475,7 @@ async def test_node_ids_of_another_form_are_the_same_repository(house: House, by
 
 
 async def test_a_branch_that_could_not_be_read_empties_nothing(house: House) -> None:
-    """A null with an error inside a repository's answer is a fault of that answer, not an empty repository."""
+    """A null with an error in a repository's part is a fault of the response, not an empty repository."""
     await first_pass(house, "alpha")
     before = house.get("alpha")
     node = {
@@ -466,7 +501,7 @@ async def test_a_branch_that_could_not_be_read_empties_nothing(house: House) -> 
 
 
 async def test_a_list_too_large_is_not_asked_for_each_push(house: House) -> None:
-    """GitHub refuses it for its size: that counts as answered, until the slow re-check asks again."""
+    """A list refused for its size counts as answered until the slow re-check requests it again."""
     house.make("alpha")
     house.add("alpha")
     changes.set_facts(house.world, "octo/alpha", Facts(contributors_too_large=True))
@@ -489,9 +524,7 @@ async def test_a_list_too_large_is_not_asked_for_each_push(house: House) -> None
 
 
 async def test_a_failed_source_blanks_no_other(house: House) -> None:
-    """Without a history the statistics are taken over, what is stored stays, and the package is not fetched until
-    the history has answered, too.
-    """
+    """Without a history the statistics are stored and old values stay. The package counts as fetched only with it."""
     await first_pass(house, "alpha")
     before = house.get("alpha")
     house.tomorrow()
@@ -513,7 +546,7 @@ async def test_a_failed_source_blanks_no_other(house: House) -> None:
 
 
 async def test_a_list_that_fails_leaves_what_the_history_showed(house: House) -> None:
-    """The list that was to confirm a newcomer fails and is requested again; everybody stays."""
+    """If the list that should confirm a new author fails, it is requested again and all contributors stay."""
     await first_pass(house, "alpha")
     house.tomorrow()
     push(house.world, "octo/alpha", Push(login="newcomer"))
@@ -531,7 +564,7 @@ async def test_a_list_that_fails_leaves_what_the_history_showed(house: House) ->
 
 
 async def test_a_bad_repository_costs_no_neighbour(house: House) -> None:
-    """A blocked one fails by itself, the others are fetched."""
+    """A blocked repository fails alone, and the others are fetched."""
     await first_pass(house, "alpha", "beta", "gamma")
     changes.set_block(house.world, "octo/beta", Block.TERMS)
     house.tomorrow()
@@ -541,7 +574,7 @@ async def test_a_bad_repository_costs_no_neighbour(house: House) -> None:
 
 
 async def test_every_page_of_contributors(house: House) -> None:
-    """Nobody is dropped: a list of more than a page is read to its end."""
+    """A list of more than one page is read to its end."""
     house.make("alpha", [f"person-{number:03}" for number in range(230)])
     house.add("alpha")
     await house.work()
@@ -552,7 +585,7 @@ async def test_every_page_of_contributors(house: House) -> None:
 
 @pytest.mark.parametrize("page", [0, 1, 51, 10**6])
 async def test_pages_that_never_end(house: House, page: int) -> None:
-    """A next page that does not lead on, or beyond all bounds, ends the question; nothing is stored of it."""
+    """An invalid or excessive next page ends the reading, and nothing of the list is stored."""
     house.make("alpha")
     house.add("alpha")
     link = {"link": f'<https://api.example/x?page={page}>; rel="next"'}
@@ -563,7 +596,7 @@ async def test_pages_that_never_end(house: House, page: int) -> None:
 
 
 async def test_a_list_cut_short_is_not_stored(house: House) -> None:
-    """When the second page fails, the first is not taken for the whole list."""
+    """If the second page fails, the first is not stored as the complete list."""
     house.make("alpha", [f"person-{number:03}" for number in range(150)])
     house.add("alpha")
 
@@ -577,7 +610,7 @@ async def test_a_list_cut_short_is_not_stored(house: House) -> None:
 
 
 async def test_people_twice_on_moving_pages_are_listed_once(house: House) -> None:
-    """Somebody who slides to the next page while the pages are read is no second contributor."""
+    """A contributor who moves to the next page while the pages are read is listed once."""
     house.make("alpha")
     house.add("alpha")
 
@@ -595,7 +628,7 @@ async def test_people_twice_on_moving_pages_are_listed_once(house: House) -> Non
 
 
 async def test_a_report_tells_what_happened(house: House) -> None:
-    """Failures are the sources that were asked and did not answer; confirmed lists are no news."""
+    """Failures are the requested sources without a good response; confirmed lists do not count."""
     await first_pass(house, "alpha", "beta")
     changes.delete(house.world, "octo/beta")
     house.tomorrow()

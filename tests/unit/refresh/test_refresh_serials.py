@@ -1,4 +1,4 @@
-"""Large catalogues ask the index's root which projects have changed, and then only those."""
+"""Large catalogues find changed projects through the index's root, and request only those."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES = ("alpha", "beta", "gamma")
 
 
 async def catalogue(build: Build, index: Index | None = None, threshold: int = 2) -> House:
-    """Three projects that were fetched once."""
+    """Return a set-up with three projects that were fetched once."""
     house = await build(index=index, threshold=threshold)
     for name in NAMES:
         house.publish(name, "1.0")
@@ -38,7 +38,7 @@ def failing(told: Answer) -> Callable[[Request], Answer | None]:
 
 
 async def test_an_unchanged_index_confirms_every_project(build: Build) -> None:
-    """One request for the whole catalogue, then one conditional request a cycle: no project is asked."""
+    """One request covers the catalogue, then one conditional request a cycle, and no project is requested."""
     house = await catalogue(build)
     for day in range(1, 5):
         house.clock.advance(DAY)
@@ -50,7 +50,7 @@ async def test_an_unchanged_index_confirms_every_project(build: Build) -> None:
 
 
 async def test_only_what_moved_is_asked(build: Build) -> None:
-    """A release moves one serial: that project is due and fetched, the others are confirmed."""
+    """A release changes one serial: that project is due and fetched, the others are confirmed."""
     house = await catalogue(build)
     house.clock.advance(HOUR)
     changes.release(house.world, "beta", "2.0")
@@ -61,7 +61,7 @@ async def test_only_what_moved_is_asked(build: Build) -> None:
 
 
 async def test_a_cycle_asks_once(build: Build) -> None:
-    """Before the interval is over nothing is asked again, however often the task runs."""
+    """Within the interval nothing is requested again, however often the task runs."""
     house = await catalogue(build)
     assert await house.serials.check()
     house.clock.advance(DAY - MINUTE)
@@ -70,14 +70,14 @@ async def test_a_cycle_asks_once(build: Build) -> None:
 
 
 async def test_small_catalogues_do_not_ask(build: Build) -> None:
-    """At the threshold a conditional request for each project is cheaper."""
+    """At the threshold a conditional request for each project costs less."""
     house = await catalogue(build, threshold=len(NAMES))
     assert not await house.serials.check()
     assert house.requests() == {}
 
 
 async def test_absence_from_the_root_is_not_deletion(build: Build) -> None:
-    """A quarantined project is not listed: it is neither confirmed nor made due, and keeps what is stored."""
+    """An unlisted project (a quarantined one) is neither confirmed nor made due, and keeps its values."""
     house = await catalogue(build)
     house.clock.advance(HOUR)
     changes.set_status(house.world, "beta", ProjectStatus.QUARANTINED)
@@ -88,7 +88,7 @@ async def test_absence_from_the_root_is_not_deletion(build: Build) -> None:
 
 
 async def test_an_edge_behind_the_root_is_asked_again(build: Build) -> None:
-    """A project's answer older than the serial that the root told is a stale edge's."""
+    """A project's response older than its serial in the root comes from a stale edge."""
     house = await catalogue(build)
     house.clock.advance(HOUR)
     changes.release(house.world, "beta", "2.0")
@@ -104,14 +104,14 @@ async def test_an_edge_behind_the_root_is_asked_again(build: Build) -> None:
 
 
 def _unconditional(house: House, request: Request) -> Answer | None:
-    """An edge that knows no validators."""
+    """Respond as an edge without support for validators."""
     assert isinstance(request.headers, dict)
     request.headers.pop("if-none-match", None)
     return None
 
 
 async def test_the_root_may_have_to_wait(build: Build) -> None:
-    """Deferred, it is due when the budget says, and was not asked."""
+    """A deferred check was not sent, and is due when the quota allows it."""
     house = await catalogue(build)
     house.quota.refusals.append(RetryAt(NOW + 5 * MINUTE, "pace"))
     assert not await house.serials.check()
@@ -130,7 +130,7 @@ async def test_the_root_may_have_to_wait(build: Build) -> None:
     ],
 )
 async def test_a_root_that_falls_silent(build: Build, told: Answer, outcome: str, again: timedelta) -> None:
-    """Nothing is concluded from half a listing or none; after two cycles projects are asked one by one again."""
+    """A partial or missing listing has no effect; after two cycles projects are requested one by one."""
     house = await catalogue(build)
     await house.serials.check()
     assert all((house.state(name, PYPI).due_at or NOW) > NOW + 10 * DAY for name in NAMES)
@@ -150,7 +150,7 @@ async def test_a_root_that_falls_silent(build: Build, told: Answer, outcome: str
 
 @pytest.mark.parametrize("index", [Index(serials=False), Index(simple_json=False), Index(etags=False)])
 async def test_a_mirror_that_lacks_something(build: Build, index: Index) -> None:
-    """Without serials in its root a mirror's projects are asked one by one; without ETags the root comes whole."""
+    """Without serials in its root a mirror's projects are requested one by one; without ETags the full root is sent."""
     house = await catalogue(build, index)
     assert await house.serials.check()
     marker = house.store.marker(ROOT)

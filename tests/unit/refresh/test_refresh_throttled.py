@@ -1,4 +1,4 @@
-"""Statistics batches that GitHub throttles, through the real exchange and the real ledger."""
+"""Statistics batches that GitHub throttles, with the real gateway and ledger."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Batches:
     ],
 )
 async def test_a_secondary_limit_with_status_200_costs_one_request(body: object) -> None:
-    """Send one query, not one for each half and package, and pause the account as ``retry-after`` demands."""
+    """One query is sent, not one for each half and package, and the account pauses for ``retry-after``."""
     batches = Batches(response(body, headers={"retry-after": "30", "x-ratelimit-resource": "graphql"}))
     outcomes = await request_in_batches(TARGETS, batches.query, BatchSize())
     assert len(batches.transport.requests) == 1
@@ -68,7 +68,7 @@ async def test_a_secondary_limit_with_status_200_costs_one_request(body: object)
 
 
 async def test_a_primary_limit_with_points_left_pauses_graphql_alone() -> None:
-    """Defer GraphQL until the reset that the headers name, and go on with REST."""
+    """GraphQL is deferred until the reset that the headers name, and REST continues."""
     body = {"errors": [{"type": "RATE_LIMIT", "message": "API rate limit exceeded for user ID 1."}]}
     batches = Batches(response(body, headers={"x-ratelimit-remaining": "4", "x-ratelimit-resource": "graphql"}))
     await request_in_batches(TARGETS, batches.query, BatchSize())

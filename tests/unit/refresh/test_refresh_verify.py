@@ -1,4 +1,4 @@
-"""Whether participation counts merges: found out from GitHub's own figures, and obeyed from then on."""
+"""The check whether participation counts merges, and its effect on counting weeks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORLDS = {
 
 
 async def active(house: House, *slugs: str) -> list[int]:
-    """Repositories with 30 commits of last month, two of them merges, refreshed."""
+    """Create and refresh repositories with 30 commits of last month, two of them merges."""
     for slug in slugs:
         house.make(slug, ["ann"] * 28, age=5)
         push(house.world, f"octo/{slug}", Push(merge=True, login="bob", age=9 * DAY))
@@ -45,7 +45,7 @@ def weeks_of(house: House, slug: str) -> int:
 
 @pytest.mark.parametrize(("world", "finding"), WORLDS.items())
 async def test_what_participation_counts(build: Build, world: Participation, finding: Merges) -> None:
-    """In a world of each kind the finding is that world's, is stored with the packages it rests on, and is in force."""
+    """The finding matches the simulated world, is stored with its packages, and is in force."""
     house = await build(statistics=Statistics(participation=world))
     ids = await active(house, "alpha", "beta")
     check = await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
@@ -59,7 +59,7 @@ async def test_what_participation_counts(build: Build, world: Participation, fin
 
 
 async def test_a_world_without_merges_is_counted_so(build: Build) -> None:
-    """The finding makes all commits due; from then on the weeks are those that participation states."""
+    """The finding makes all commits due; the weeks then equal participation's."""
     house = await build(statistics=Statistics(participation=Participation.WITHOUT_MERGES))
     ids = await active(house, "alpha")
     assert weeks_of(house, "alpha") == 30
@@ -73,7 +73,7 @@ async def test_a_world_without_merges_is_counted_so(build: Build) -> None:
 
 
 async def test_a_check_that_decides_nothing_changes_nothing(build: Build) -> None:
-    """After a decision, figures that fit neither way leave the decision in force."""
+    """Sums that fit neither way leave the earlier decision in force."""
     house = await build(statistics=Statistics(participation=Participation.WITHOUT_MERGES))
     ids = await active(house, "alpha")
     await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
@@ -85,7 +85,7 @@ async def test_a_check_that_decides_nothing_changes_nothing(build: Build) -> Non
 
 
 async def test_figures_that_are_still_computed_are_waited_for(build: Build) -> None:
-    """A 202 is requested again within the patience given, and no longer."""
+    """A 202 is requested again within ``patience``, and no longer."""
     house = await build(statistics=Statistics(cold=True, ready_after=timedelta(seconds=5)))
     ids = await active(house, "alpha")
     check = await house.merges.check(ids, Purpose.MANUAL, timedelta(seconds=1))
@@ -96,7 +96,7 @@ async def test_figures_that_are_still_computed_are_waited_for(build: Build) -> N
 
 
 async def test_a_package_that_cannot_be_compared_says_why(house: House) -> None:
-    """An empty repository and a failing request are named with their reason; the others are compared."""
+    """An empty repository and a failing request are listed with their reason; the others are compared."""
     ids = await active(house, "alpha")
     house.make("empty", [])
     house.add("empty")
@@ -109,7 +109,7 @@ async def test_a_package_that_cannot_be_compared_says_why(house: House) -> None:
 
 
 async def test_a_worker_checks_after_the_first_pass_and_each_month(house: House) -> None:
-    """Not before packages are fetched; then five of those with most merges; then not again for thirty days."""
+    """The check runs after a first pass, with the five packages with most merges, and again after thirty days."""
     assert await house.merges.check_if_due(DAY) is None
     await active(house, *(f"package-{number}" for number in range(7)))
     house.make("quiet", ["ann"], age=100)
@@ -128,7 +128,7 @@ async def test_a_worker_checks_after_the_first_pass_and_each_month(house: House)
 
 
 async def test_a_catalogue_without_active_packages_is_looked_at_again(house: House) -> None:
-    """Where nothing can be compared nothing is decided, and the next check comes sooner."""
+    """If no package can be compared, nothing is decided and the next check comes sooner."""
     house.make("quiet", ["ann"], age=100)
     house.add("quiet")
     await house.work()

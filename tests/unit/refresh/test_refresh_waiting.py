@@ -1,4 +1,4 @@
-"""What has to wait for quota, and what is told to: it goes back to the store, and is nobody's failure."""
+"""Deferred and throttled sources: they return to the store without a failure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.refresh.truth import (
 
 
 async def test_what_is_deferred_returns_with_its_due_time(house: House) -> None:
-    """Nothing is sent; every source is due when the budget says, has no failure, and is leased no more."""
+    """Nothing is sent; every source is due when the quota allows it, without a failure or a lease."""
     house.make("alpha")
     house.add("alpha")
     until = NOW + 7 * MINUTE
@@ -35,7 +35,7 @@ async def test_what_is_deferred_returns_with_its_due_time(house: House) -> None:
 
 
 async def test_a_history_is_deferred_alike(house: House) -> None:
-    """A history that must wait goes back to the store with its due time."""
+    """A history that must wait returns to the store with its due time."""
     await first_pass(house, "alpha")
     house.tomorrow()
     push(house.world, "octo/alpha", Push(login="ann"))
@@ -50,7 +50,7 @@ async def test_a_history_is_deferred_alike(house: House) -> None:
 
 
 async def test_a_list_is_deferred_alike(house: House) -> None:
-    """A list that must wait goes back; the history that was read beside it is not lost."""
+    """A list that must wait is deferred, and the history read with it is stored."""
     house.make("alpha")
     house.add("alpha")
     until = house.clock.now() + 7 * MINUTE
@@ -65,7 +65,7 @@ async def test_a_list_is_deferred_alike(house: House) -> None:
 
 
 async def test_throttling_is_no_failure_of_the_package(house: House) -> None:
-    """A limit's answer puts the package off until told, and is in the bill for everybody else."""
+    """A throttled package is deferred to the stated time, and the pause applies to all requests."""
     house.make("alpha")
     house.add("alpha")
     limit = answer({"message": "You have exceeded a secondary rate limit"}, 403, {"retry-after": "90"})
@@ -78,7 +78,7 @@ async def test_throttling_is_no_failure_of_the_package(house: House) -> None:
 
 
 async def test_a_revoked_token_fails_nobody_for_long(house: House) -> None:
-    """Everybody has the outcome after one query, and is asked again ten minutes later."""
+    """All packages have the outcome after one query, and are requested again ten minutes later."""
     await first_pass(house, "alpha", "beta")
     house.service.state.credentials.revoked.add("simulated-token")
     house.tomorrow()

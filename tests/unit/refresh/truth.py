@@ -1,4 +1,4 @@
-"""What is true of the repositories of a test, and short words for what those tests say often."""
+"""True values of the simulated repositories, and helpers for tests that compare with them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from tests.unit.refresh.conftest import House
 CONTRIBUTORS, COMMITS, GITHUB = Source.CONTRIBUTORS, Source.COMMITS, Source.GITHUB
 MINUTE = timedelta(minutes=1)
 FIRST_PASS = {"graphql": 3, "contributors": 1}
-"""Statistics, the history that counts the weeks, and the history that the list of contributors is held against."""
+"""Requests for statistics, the history for the weeks, and the history to compare with the contributors list."""
 
 
 def people(house: House, name: str) -> tuple[str, ...]:
-    """The truth: everybody who contributed, most commits first."""
+    """Return the true contributors, most commits first."""
     repository = house.world.repository(f"octo/{name}")
     assert repository is not None
     return tuple(str(one.author.login) for one in contributors(repository.history.commits())[0])
 
 
 def weeks(house: House, name: str) -> list[int]:
-    """The truth: what participation says today."""
+    """Return the true weeks of participation today."""
     repository = house.world.repository(f"octo/{name}")
     assert repository is not None
     return participation(repository.history.commits(), house.clock.today())
 
 
 def is_true(house: House, slug: str, name: str | None = None) -> None:
-    """What is stored and shown of a package is what GitHub would say now."""
+    """Check that a package's stored and shown values equal GitHub's current ones."""
     package, name = house.get(slug), name or slug
     assert package.observed.participants == people(house, name)
     assert package.commit_days is not None
@@ -40,7 +40,7 @@ def is_true(house: House, slug: str, name: str | None = None) -> None:
 
 
 def failing(route: str, with_: Answer) -> Callable[[Request], Answer | None]:
-    """Interference with one route."""
+    """Return an override that responds to one route."""
     return lambda request: with_ if request.route == route else None
 
 

@@ -196,7 +196,7 @@ def test_an_unknown_field_is_an_error_of_the_query() -> None:
 
 
 def test_an_exhausted_quota_is_an_error_in_a_good_answer() -> None:
-    """RATE_LIMITED comes with HTTP 200, as FACTS.md says."""
+    """RATE_LIMITED comes with HTTP 200 (GitHub's GraphQL reference, "Rate limits and query limits")."""
     ledger = Ledger(Limits(graphql_per_hour=1))
     world = world_of_seeds()
 

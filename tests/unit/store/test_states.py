@@ -114,7 +114,7 @@ def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Obs
 
 @given(states(), records())
 def test_nobody_ends_anothers_lease(state: SourceState, record: Record) -> None:
-    """Only a record with the lease ends it; a due time moves later only by its holder, or if there is no lease."""
+    """Only a record with the lease ends it; the due time of a leased source moves later only by its holder."""
     end = fold(state, record)
     lease = None if isinstance(record, MadeDue) else record.lease
     if state.lease is not None and lease != state.lease:

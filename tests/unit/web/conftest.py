@@ -127,7 +127,7 @@ def harness(tmp_path: Path, sqlite_template: Path, settings: Settings) -> Iterat
     shutil.copy(sqlite_template, path)
     engine = open_engine(f"sqlite:///{path}")
     store, clock = store_on(engine), StoppedClock(NOW + DAY)
-    runtime = FakeRuntime(store, [QueueState(name, 0, ("w@h",), 0) for name in ("now", "background", "control")])
+    runtime = FakeRuntime(store, [QueueState(name, 0, ("w@h",), 0) for name in ("manual", "background", "maintenance")])
     context = WebContext(settings, store, clock, runtime, Sessions(settings.web_token))
     client = Browser(make_app(context))
     yield Harness(context, Catalogue(store), runtime, clock, client)

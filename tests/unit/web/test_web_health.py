@@ -40,10 +40,10 @@ def test_beat_was_never_seen(harness: Harness) -> None:
 
 def test_no_workers(harness: Harness) -> None:
     """Workers are not ready if none responds, or if a queue has no consumer."""
-    harness.runtime.states = [QueueState(name, 0, (), 0) for name in ("now", "background")]
-    _only(harness, "workers", "no worker answered")
-    harness.runtime.states[0] = QueueState("now", 0, ("w@h",), 0)
-    _only(harness, "workers", "no worker takes from background")
+    harness.runtime.states = [QueueState(name, 0, (), 0) for name in ("manual", "background")]
+    _only(harness, "workers", "no worker responded")
+    harness.runtime.states[0] = QueueState("manual", 0, ("w@h",), 0)
+    _only(harness, "workers", "no worker consumes background")
 
 
 def test_redis_is_unavailable(harness: Harness) -> None:

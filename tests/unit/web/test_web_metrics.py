@@ -43,7 +43,7 @@ def _busy(harness: Harness) -> None:
     now = harness.clock.now()
     harness.store.save_marker(Marker(PLANNED, observed_at=now - timedelta(seconds=30)))
     harness.runtime.states = [
-        QueueState("now", 0, ("a@h", "b@h"), 3),
+        QueueState("manual", 0, ("a@h", "b@h"), 3),
         QueueState("background", 7, ("b@h",), 3, 2, 1, now - timedelta(seconds=45)),
     ]
     harness.runtime.quota = [
@@ -62,9 +62,9 @@ def test_all_dependencies_are_available(harness: Harness) -> None:
     assert found["fetcher_last_plan_timestamp_seconds",] == now.timestamp() - 30
     assert found["fetcher_refreshes_total", "fetched", "pypi"] == 12
     assert found["fetcher_queue_messages", "background"] == 7
-    assert found["fetcher_queue_consumers", "now"] == 2
+    assert found["fetcher_queue_consumers", "manual"] == 2
     assert found["fetcher_queue_oldest_message_age_seconds", "background"] == 45
-    assert found["fetcher_queue_oldest_message_age_seconds", "now"] == 0
+    assert found["fetcher_queue_oldest_message_age_seconds", "manual"] == 0
     assert found["fetcher_queue_reserved_messages", "background"] == 2
     assert found["fetcher_queue_running_tasks", "background"] == 1
     assert found["fetcher_workers",] == 2

@@ -109,7 +109,7 @@ def test_overview(full: Harness) -> None:
     """The overview shows states, ages, queues, quota with its reset, kinds of failures and the last hour."""
     sent = full.clock.now() - timedelta(minutes=7)
     full.runtime.states = [
-        QueueState("now", 3, (), 0, oldest_sent_at=sent),
+        QueueState("manual", 3, (), 0, oldest_sent_at=sent),
         QueueState("background", 1234, ("w@h",), 0),
     ]
     reset = full.clock.now() + timedelta(minutes=20)

@@ -1,1 +1,1 @@
-"""Read GitHub's responses: bytes and headers in, outcomes out."""
+"""Readers of GitHub's responses: bytes and headers in, outcomes out."""

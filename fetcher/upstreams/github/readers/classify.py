@@ -1,8 +1,8 @@
-"""What an answer other than the expected one means: throttling told completely apart from refusal.
+"""Classification of unexpected responses, with throttling separated from refusal.
 
-Source: GitHub's "Rate limits for the REST API" and "Best practices". A limit answers 403 *or* 429; a bare 403 is not
-throttling. ``retry-after`` counts first, then a remaining quota of zero with its reset; else the pause is ours to
-choose.
+Source: GitHub's "Rate limits for the REST API" and "Best practices". A limit has status 403 *or* 429; a bare 403 is not
+throttling. ``retry-after`` has priority, then the reset if the remaining quota is zero. Otherwise Fetcher chooses the
+pause.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _BLOCKED = ("access blocked", "has been disabled", "not accessible", "saml", "ip
 _LIMITED = ("rate limit", "abuse", "secondary limit")
 _SECONDARY = ("secondary", "abuse")
 _LONGEST_DIGITS = 9
-"""No longer run of digits is a span that anybody means: some thirty years."""
+"""Digits read of a number of seconds: nine are some thirty years. Further ones are ignored."""
 _VALIDATOR = re.compile(r"[\x20-\x7e]{1,512}")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z:-]{1,64}")
 
@@ -47,7 +47,7 @@ NotAValue = Failure | NotModified | NotReady | Moved
 
 
 def classify(answer: Answer) -> Response | NotAValue:
-    """``answer`` itself if it is a 200 whose body is JSON, else what it means."""
+    """Return ``answer`` if it is a 200 with JSON, otherwise its outcome."""
     if isinstance(answer, NoAnswer):
         return no_answer(answer)
     match answer.status:
@@ -77,7 +77,7 @@ def classify(answer: Answer) -> Response | NotAValue:
 
 
 def no_answer(answer: NoAnswer) -> Transient | Malformed | Unauthorized:
-    """What a transport's fault means for the thing asked."""
+    """Return the outcome of a transport fault."""
     match answer.fault:
         case Fault.TOO_LARGE | Fault.FORBIDDEN_HOST:
             return Malformed(answer.reason)
@@ -95,10 +95,10 @@ def not_json(response: Response) -> Malformed:
 
 
 def throttled(response: Response, reason: str, *, primary: bool = False) -> Throttled:
-    """Read the pause that a limit demands: ``retry-after``, else the reset if the quota is spent.
+    """Read the pause that a limit demands: ``retry-after``, otherwise the reset if the quota is exhausted.
 
-    ``primary``: the response says that it is the primary limit; its reset then counts whatever remains, because a
-    GraphQL query can cost more points than are left.
+    ``primary``: the response names the primary limit. Its reset then counts at any remaining quota, because a GraphQL
+    query can cost more points than are left.
     """
     after = response.headers.get("retry-after", "").strip()
     if after.isascii() and after.isdigit():
@@ -110,7 +110,7 @@ def throttled(response: Response, reason: str, *, primary: bool = False) -> Thro
 
 
 def stated_failure(response: Response) -> Throttled | Malformed | None:
-    """Read a body that is REST's error form whatever its status: ``None`` without a top-level ``message``.
+    """Read a body in REST's error form, at any status; ``None`` without a top-level ``message``.
 
     Source: "Rate limits and query limits for the GraphQL API": a secondary limit has status 200 or 403.
     """
@@ -127,12 +127,12 @@ def stated_failure(response: Response) -> Throttled | Malformed | None:
 
 
 def is_secondary(message: str) -> bool:
-    """Return whether the words of a limit are those of a secondary one ("abuse" is its older name)."""
+    """Return whether a limit's message is that of a secondary limit ("abuse" is its older name)."""
     return any(sign in message.lower() for sign in _SECONDARY)
 
 
 def read_quota(response: Response) -> ReportedQuota | None:
-    """What the headers say is left, on a good answer as on any other."""
+    """Read the remaining quota from the headers of any response."""
     headers = response.headers
     try:
         return ReportedQuota(
@@ -146,13 +146,13 @@ def read_quota(response: Response) -> ReportedQuota | None:
 
 
 def read_meta(response: Response) -> ResponseMeta:
-    """Read the quota and the request id that GitHub's headers carry."""
+    """Read the quota and the request id from GitHub's headers."""
     given = response.headers.get("x-github-request-id", "")
     return ResponseMeta(read_quota(response), given if _REQUEST_ID.fullmatch(given) else None)
 
 
 def validators_of(response: Response) -> Validators:
-    """What makes the next ask conditional; a header that could not be sent back is not kept."""
+    """Return the validators of the next conditional request, without headers that cannot be sent back."""
     etag, last_modified = (response.headers.get(name, "") for name in ("etag", "last-modified"))
     return Validators(
         etag if _VALIDATOR.fullmatch(etag) else None, last_modified if _VALIDATOR.fullmatch(last_modified) else None
@@ -160,7 +160,7 @@ def validators_of(response: Response) -> Validators:
 
 
 def parse(adapter: TypeAdapter[T], body: bytes, what: str) -> T | Malformed:
-    """``body`` as ``adapter``'s type, or one line on where it differs."""
+    """Return ``body`` as ``adapter``'s type, or the first difference on one line."""
     try:
         return adapter.validate_json(body)
     except ValidationError as error:
@@ -168,14 +168,14 @@ def parse(adapter: TypeAdapter[T], body: bytes, what: str) -> T | Malformed:
 
 
 def first_fault(error: ValidationError) -> str:
-    """The first place where a shape differs, on one line."""
+    """Return the first place where a shape differs, on one line."""
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = ".".join(str(part) for part in fault["loc"])
     return f"{fault['msg']} at {where}" if where else fault["msg"]
 
 
 def message_of(response: Response) -> str:
-    """GitHub's own words, cut to a line."""
+    """Return GitHub's message, cut to a line."""
     try:
         return excerpt(ErrorBody.model_validate_json(response.body).message.encode()) or "no message"
     except ValidationError:
@@ -183,7 +183,7 @@ def message_of(response: Response) -> str:
 
 
 def excerpt(body: bytes, length: int = 120) -> str:
-    """The beginning of a body, printable, on one line."""
+    """Return the beginning of a body, printable, on one line."""
     text = body[: length * 4].decode("utf-8", "replace")
     line = "".join(char if char.isprintable() else " " for char in text).strip()
     return line if len(line) <= length else line[: length - 1] + "…"
@@ -205,7 +205,7 @@ def _refusal(response: Response) -> Throttled | Blocked:
 
 
 def _retired(response: Response) -> str:
-    """Explain a 410, which is how GitHub responds to a retired API version; it says nothing of a repository.
+    """Explain a 410, GitHub's response for a retired API version, which is independent of the repository.
 
     Source: GitHub's "API Versions".
     """

@@ -1,4 +1,4 @@
-"""Read contributors and participation."""
+"""Readers of contributors and participation."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _NEXT = re.compile(r"<[^<>]*[?&]page=(\d{1,9})(?:[&#][^<>]*)?>\s*;[^,]*rel=\"?ne
 
 @dataclass(frozen=True, slots=True)
 class ContributorsPage:
-    """One page of contributors with a login, and the number of the page that follows, if any."""
+    """One page of contributors with a login, and the number of the next page, if any."""
 
     people: tuple[Contribution, ...]
     next_page: int | None
 
 
 def read_contributors(answer: Answer) -> Fetched[ContributorsPage] | NotAValue:
-    """Read one page; an empty repository answers 204 without a body."""
+    """Read one page. An empty repository has status 204 without a body."""
     if isinstance(answer, Response) and answer.status == 204:
         return Fetched(ContributorsPage((), None))
     response = classify(answer)
@@ -42,7 +42,7 @@ def read_contributors(answer: Answer) -> Fetched[ContributorsPage] | NotAValue:
 
 
 def read_participation(answer: Answer) -> Fetched[tuple[int, ...]] | NotAValue:
-    """Read the 52 rolling weeks, oldest first; an empty repository has no list, and so 52 zeros."""
+    """Read the 52 rolling weeks, oldest first. An empty repository has no list and therefore 52 zeros."""
     response = classify(answer)
     if not isinstance(response, Response):
         return response

@@ -1,14 +1,14 @@
-"""Read the frame of a GraphQL answer: its data, its errors, and what an error means.
+"""Readers of the GraphQL envelope: data, errors and the meaning of an error.
 
-One missing repository is a ``null`` and an error with its path, never a failure of the batch. Answers cut short
-without any error have been seen, so each repository that was requested must come back or is requested again.
+A missing repository is a ``null`` and an error with its path, never a failure of the batch. Truncated responses without
+an error do occur. Every repository missing from a response is therefore requested again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -50,22 +50,48 @@ _SIZE_TYPES = ("RESOURCE_LIMITS_EXCEEDED", "RESOURCE_LIMITS", "MAX_NODE_LIMIT_EX
 _SIZE_SIGNS = ("timeout", "timed out", "something went wrong while executing", "resource limit")
 
 
+ItemReader: TypeAlias = Callable[[object, GraphQLError | None, str], Fetched[T] | Failure]
+"""A reader of one repository's part of a response: its node, its error, and its name for reasons."""
+
+
 @dataclass(frozen=True, slots=True)
 class BatchAnswer(Generic[T_co]):
-    """One outcome for each item requested, in the order of the request, and the seconds that the answer took."""
+    """One outcome for each requested item, in the order of the request, and the response time in seconds."""
 
     outcomes: tuple[Fetched[T_co] | Failure, ...]
     seconds: float
 
 
-def batch_answer(outcomes: Sequence[Fetched[T] | Failure], answer: Answer) -> BatchAnswer[T]:
-    """Return ``outcomes`` as one answer; failures carry GitHub's id of the exchange."""
+def read_nodes(answer: Answer, node_ids: Sequence[str], read: ItemReader[T]) -> BatchAnswer[T] | Failure:
+    """Read the repositories requested by node id; ``read`` gets each node, its error and its id."""
+    body = read_body(answer)
+    if not isinstance(body, GraphQLBody):
+        return body
+    nodes = (body.data or {}).get("nodes")
+    if not isinstance(nodes, list):
+        return _query_failure(body.errors) or Malformed("GraphQL answer without nodes")
+    errors, own = _errors_by_key(body.errors, depth=1), _nodes_of(nodes, node_ids)
+    return _batch_answer([read(own[i], errors.get(i), node_id) for i, node_id in enumerate(node_ids)], answer)
+
+
+def read_aliases(answer: Answer, count: int, read: ItemReader[T]) -> BatchAnswer[T] | Failure:
+    """Read ``count`` items aliased ``r0`` …; ``read`` gets each item, its error and its alias."""
+    body = read_body(answer)
+    if not isinstance(body, GraphQLBody):
+        return body
+    data, errors = body.data or {}, _errors_by_key(body.errors, depth=0)
+    aliases = [f"r{number}" for number in range(count)]
+    return _batch_answer([read(data.get(alias), errors.get(alias), alias) for alias in aliases], answer)
+
+
+def _batch_answer(outcomes: Sequence[Fetched[T] | Failure], answer: Answer) -> BatchAnswer[T]:
+    """Return ``outcomes`` as one batch; failures carry GitHub's request id."""
     request_id = read_meta(answer).request_id if isinstance(answer, Response) else None
     return BatchAnswer(tuple(with_request_id(outcome, request_id) for outcome in outcomes), answer.seconds)
 
 
 def read_body(answer: Answer) -> GraphQLBody | Failure:
-    """Return the answer's body with data in it, or why the whole query failed."""
+    """Return the response's body with its data, or the failure of the complete query."""
     if isinstance(answer, NoAnswer) and answer.fault is Fault.TIMED_OUT:
         return Overloaded(answer.reason)
     response = classify(answer)
@@ -90,13 +116,13 @@ def read_body(answer: Answer) -> GraphQLBody | Failure:
         primary = limited.type in _RATE_TYPES and not is_secondary(limited.message)
         return throttled(response, _words(limited), primary=primary)
     if not body.data:
-        failure = query_failure(body.errors) or stated_failure(response)
+        failure = _query_failure(body.errors) or stated_failure(response)
         return failure or Malformed("GraphQL answer without data and without an error")
     return body
 
 
-def query_failure(errors: Sequence[GraphQLError]) -> Failure | None:
-    """Return what errors without any data mean."""
+def _query_failure(errors: Sequence[GraphQLError]) -> Failure | None:
+    """Return the failure that errors without any data mean."""
     if not errors:
         return None
     error = errors[0]
@@ -106,7 +132,7 @@ def query_failure(errors: Sequence[GraphQLError]) -> Failure | None:
 
 
 def _words(error: GraphQLError) -> str:
-    """GitHub's own words, cut to a line."""
+    """Return GitHub's message, cut to a line."""
     return excerpt(error.message.encode(), 200)
 
 
@@ -114,12 +140,12 @@ def _is_size(error: GraphQLError) -> bool:
     return error.type in _SIZE_TYPES or any(sign in error.message.lower() for sign in _SIZE_SIGNS)
 
 
-def errors_by_key(errors: Sequence[GraphQLError], depth: int) -> dict[str | int, GraphQLError]:
-    """Return errors by the part of their path that names the repository."""
+def _errors_by_key(errors: Sequence[GraphQLError], depth: int) -> dict[str | int, GraphQLError]:
+    """Return errors by the element of their path that names the repository."""
     return {error.path[depth]: error for error in reversed(errors) if error.path and len(error.path) > depth}
 
 
-def nodes_of(nodes: Sequence[object], node_ids: Sequence[str]) -> list[object]:
+def _nodes_of(nodes: Sequence[object], node_ids: Sequence[str]) -> list[object]:
     """Return the node of each id requested; ``None`` for one that did not come back.
 
     Nodes stand at the places of their ids, and their own ids may have another form. Only in a list shorter than
@@ -132,9 +158,9 @@ def nodes_of(nodes: Sequence[object], node_ids: Sequence[str]) -> list[object]:
 
 
 def read_item(shape: type[S], node: object, error: GraphQLError | None, name: str) -> S | Failure:
-    """Return one repository's part of an answer as ``shape``.
+    """Return one repository's part of a response as ``shape``.
 
-    A part with an error anywhere within is not complete: the ``null`` in its place states nothing.
+    A part with an error at any depth is incomplete, because the ``null`` in its place has no meaning.
     """
     if node is None or error is not None:
         return _read_error(error)

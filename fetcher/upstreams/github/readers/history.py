@@ -1,7 +1,7 @@
-"""Read the history of heads: the newest commits of many repositories from one GraphQL answer, and further pages.
+"""Readers of heads and histories: the newest commits of many repositories, and further pages.
 
-Source: GitHub's GraphQL reference, ``Commit.history``. The order is that of ``git log``; ``since`` selects by
-committer date.
+Source: GitHub's GraphQL reference, ``Commit.history``. The order is that of ``git log``; ``since`` selects by committer
+date.
 """
 
 from __future__ import annotations
@@ -14,17 +14,8 @@ from fetcher.domain.model import Commit
 from fetcher.domain.outcome import Failure, Fetched, Malformed, Transient
 from fetcher.http.messages import Answer
 from fetcher.upstreams.github.queries import PAGE_SIZE
-from fetcher.upstreams.github.readers.graphql import (
-    BatchAnswer,
-    batch_answer,
-    errors_by_key,
-    nodes_of,
-    query_failure,
-    read_body,
-    read_item,
-)
+from fetcher.upstreams.github.readers.graphql import BatchAnswer, read_aliases, read_item, read_nodes
 from fetcher.upstreams.github.readers.shapes import (
-    GraphQLBody,
     GraphQLError,
     HeadNode,
     HistoryCommit,
@@ -34,12 +25,14 @@ from fetcher.upstreams.github.readers.shapes import (
 from fetcher.upstreams.github.requests import PageRef
 
 _BOT = "[bot]"
-"""GitHub reserves names that end so for the accounts of Apps."""
+"""Suffix that GitHub reserves for names of Apps' accounts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a history. ``selected`` commits match ``since`` in all; ``after`` leads to the next page."""
+    """One page of a history. ``selected`` is the number of commits since ``since``; ``after`` is the next page's
+    cursor.
+    """
 
     selected: int
     commits: tuple[Commit, ...]
@@ -48,7 +41,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A repository's default branch: its tip and the first page of its history; no tip where there is no commit."""
+    """A repository's default branch: its tip and the first page of its history. An empty repository has no tip."""
 
     node_id: str
     database_id: int | None
@@ -64,34 +57,20 @@ NO_COMMITS = Page(0, (), None)
 
 
 def read_heads(answer: Answer, node_ids: Sequence[str]) -> BatchAnswer[Head] | Failure:
-    """Read the heads of repositories requested by node id, by their place in the answer."""
-    body = read_body(answer)
-    if not isinstance(body, GraphQLBody):
-        return body
-    nodes = (body.data or {}).get("nodes")
-    if not isinstance(nodes, list):
-        return query_failure(body.errors) or Malformed("GraphQL answer without nodes")
-    errors = errors_by_key(body.errors, depth=1)
-    own = nodes_of(nodes, node_ids)
-    outcomes = [_read_head(own[index], errors.get(index), node_id) for index, node_id in enumerate(node_ids)]
-    return batch_answer(outcomes, answer)
+    """Read the heads of repositories requested by node id, in the order of the ids."""
+    return read_nodes(answer, node_ids, _read_head)
 
 
 def read_pages(answer: Answer, count: int) -> BatchAnswer[Page] | Failure:
-    """Read ``count`` further pages, aliased ``r0`` … as ``requests.history_pages`` requests them."""
-    body = read_body(answer)
-    if not isinstance(body, GraphQLBody):
-        return body
-    errors = errors_by_key(body.errors, depth=0)
-    outcomes = [_read_page((body.data or {}).get(f"r{i}"), errors.get(f"r{i}"), f"r{i}") for i in range(count)]
-    return batch_answer(outcomes, answer)
+    """Read ``count`` further pages, aliased ``r0`` … as in ``requests.history_pages``."""
+    return read_aliases(answer, count, _read_page)
 
 
 def next_pages(head: Head) -> list[PageRef]:
-    """Return references to all further pages of ``head``'s history where they can be computed, else to the next one.
+    """Return references to all further pages of ``head``'s history if computable, otherwise to the next one.
 
-    A cursor is the commit's id and the place of the last commit before the page. GitHub documents cursors as opaque:
-    one that looks otherwise leads to the next page only, and whoever joins the pages checks that none is missing.
+    A cursor is the commit's id and the index of the last commit before the page. GitHub documents cursors as opaque.
+    One of another form leads only to the next page, and the joined pages are checked for completeness.
     """
     page, oid = head.first_page, head.oid
     if page.after is None or oid is None:
@@ -137,7 +116,7 @@ def _commit(node: HistoryCommit) -> Commit:
 
 
 def _login(node: HistoryCommit) -> str | None:
-    """Return the author's login; an App's account is named by the commit itself where no user is linked to it."""
+    """Return the author's login. An App's commit names its account even if no user is linked."""
     author = node.author
     if author is None:
         return None

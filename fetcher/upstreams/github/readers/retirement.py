@@ -13,24 +13,24 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 _NOTHING = ("", "false", "?0")
-"""Values that announce nothing."""
+"""Header values that announce nothing."""
 _UNIX = re.compile(r"@?(\d{1,12})", re.ASCII)
 _LONGEST_DATE = 64
-"""Characters of a header that are read as a date."""
+"""Maximum length of a header that is read as a date, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retirement:
-    """An announced end. Each moment is ``None`` where its header is absent or has no readable date."""
+    """An announced end. Each time is ``None`` if its header is absent or has no readable date."""
 
     deprecated_at: datetime | None
-    """When the version was, or will be, declared deprecated: it still works."""
+    """Time of the version's deprecation, after which it still works."""
     sunset_at: datetime | None
-    """When GitHub stops serving it."""
+    """Time at which GitHub stops serving the version."""
 
 
 def read_retirement(headers: Mapping[str, str]) -> Retirement | None:
-    """Read ``Deprecation`` and ``Sunset`` (names in lower case); ``None`` where they announce nothing."""
+    """Read ``Deprecation`` and ``Sunset`` (names in lower case); ``None`` if they announce nothing."""
     deprecation, sunset = (headers.get(name, "").strip().strip('"') for name in ("deprecation", "sunset"))
     if deprecation.lower() in _NOTHING and sunset.lower() in _NOTHING:
         return None
@@ -38,7 +38,7 @@ def read_retirement(headers: Mapping[str, str]) -> Retirement | None:
 
 
 def _moment(text: str) -> datetime | None:
-    """Read a date in any of the forms above, in UTC; ``None`` for anything else."""
+    """Read a date in any of the forms above, in UTC; ``None`` for any other text."""
     text = text[:_LONGEST_DATE]
     unix = _UNIX.fullmatch(text)
     try:

@@ -1,6 +1,6 @@
-"""The parts of GitHub's answers that are read, as pydantic shapes: an answer of another shape is ``Malformed``.
+"""Pydantic shapes of the parts that are read of GitHub's responses. Another shape is ``Malformed``.
 
-Strict on types, blind to fields that are not read. Sources: the REST reference and the published GraphQL schema.
+They are strict on types and ignore other fields. Sources: the REST reference and the published GraphQL schema.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pydantic import (
 
 
 def _without_nul(text: object) -> object:
-    """PostgreSQL stores no NUL in a text; GitHub has let some through in descriptions."""
+    """Remove NULs, which PostgreSQL does not store and GitHub has let through in descriptions."""
     return text.replace("\x00", "") if isinstance(text, str) else text
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """A moment at the very end of the calendar has no UTC; authors date their commits as they like."""
+    """Convert to UTC. A time at the very end of the calendar has none, and authors choose their dates freely."""
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -35,7 +35,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
-    """Read a moment, or ``None`` where it lies outside the calendar: one commit must not cost a whole history."""
+    """Read a time, or ``None`` outside the calendar, so that one commit does not fail a complete history."""
     try:
         moment: datetime | None = read(value)
     except ValidationError:
@@ -47,7 +47,7 @@ Text = Annotated[str, BeforeValidator(_without_nul)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 LenientMoment = Annotated[Moment | None, WrapValidator(_or_none)]
 Count = Annotated[int, Field(ge=0, lt=2**31)]
-"""As large as a database's plain integer: one absurd figure must not cost its neighbours' batch."""
+"""A count within a database's plain integer, so that one absurd value does not fail its batch."""
 Id = Annotated[int, Field(gt=0, lt=2**63)]
 
 
@@ -70,7 +70,7 @@ class BranchRef(_Shape):
 
 
 class Node(_Shape):
-    """One repository in a GraphQL answer."""
+    """One repository in a GraphQL response."""
 
     id: Text
     database_id: Id | None = Field(alias="databaseId")
@@ -91,7 +91,7 @@ class User(_Shape):
 
 
 class GitActor(_Shape):
-    """A commit's author; ``user`` is absent where GitHub knows no account for the address."""
+    """A commit's author; ``user`` is absent if GitHub knows no account for the email address."""
 
     name: Text | None = None
     user: User | None = None
@@ -110,7 +110,7 @@ class PageInfo(_Shape):
 
 
 class HistoryPage(_Shape):
-    """One page of a commit's history; ``total_count`` counts what ``since`` selects."""
+    """One page of a commit's history; ``total_count`` counts the commits that ``since`` selects."""
 
     total_count: Count = Field(alias="totalCount")
     page_info: PageInfo = Field(alias="pageInfo")
@@ -118,7 +118,7 @@ class HistoryPage(_Shape):
 
 
 class HeadCommit(_Shape):
-    """The tip of the default branch; ``history`` is absent where the tip is no commit."""
+    """The tip of the default branch; ``history`` is absent if the tip is not a commit."""
 
     oid: Text
     all: Total | None = None
@@ -130,7 +130,7 @@ class HeadRef(_Shape):
 
 
 class HeadNode(_Shape):
-    """One repository in an answer about heads."""
+    """One repository in a response about heads."""
 
     id: Text
     database_id: Id | None = Field(alias="databaseId")
@@ -144,13 +144,13 @@ class PageCommit(_Shape):
 
 
 class PageNode(_Shape):
-    """One repository in an answer about further pages; ``object`` is ``null`` where the commit is gone."""
+    """One repository in a response about further pages; ``object`` is ``null`` if the commit no longer exists."""
 
     object: PageCommit | None
 
 
 class GraphQLError(_Shape):
-    """One entry of ``errors``. GitHub adds ``type``; ``path`` is absent where the whole query failed."""
+    """One entry of ``errors``. GitHub adds ``type``; ``path`` is absent if the complete query failed."""
 
     message: str = "no message"
     type: str | None = None
@@ -163,7 +163,7 @@ class Viewer(_Shape):
 
 
 class GraphQLBody(_Shape):
-    """A GraphQL answer, its ``data`` left for a closer look: one bad node must not spoil the others."""
+    """A GraphQL response with unparsed ``data``, so that one bad node does not fail the others."""
 
     data: dict[str, object] | None = None
     errors: list[GraphQLError] = []
@@ -184,7 +184,7 @@ class RestRepository(_Shape):
 
 
 class RestContributor(_Shape):
-    """One entry of the contributors' list; one without ``login`` is anonymous."""
+    """One entry of the contributors list; one without ``login`` is anonymous."""
 
     login: Text | None = None
     contributions: Count

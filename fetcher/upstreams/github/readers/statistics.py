@@ -1,4 +1,4 @@
-"""Read statistics: of many repositories from one GraphQL answer, or of one over REST."""
+"""Readers of statistics: many repositories from one GraphQL response, or one over REST."""
 
 from __future__ import annotations
 
@@ -10,15 +10,7 @@ from fetcher.domain.model import RepoStats
 from fetcher.domain.outcome import Failure, Fetched, Malformed
 from fetcher.http.messages import Answer, Response
 from fetcher.upstreams.github.readers.classify import NotAValue, classify, first_fault, parse, validators_of
-from fetcher.upstreams.github.readers.graphql import (
-    BatchAnswer,
-    batch_answer,
-    errors_by_key,
-    nodes_of,
-    query_failure,
-    read_body,
-    read_item,
-)
+from fetcher.upstreams.github.readers.graphql import BatchAnswer, read_aliases, read_body, read_item, read_nodes
 from fetcher.upstreams.github.readers.shapes import GraphQLBody, GraphQLError, Node, RestCommit, RestRepository, Viewer
 
 _REPOSITORY = TypeAdapter(RestRepository)
@@ -26,31 +18,17 @@ _COMMITS = TypeAdapter(list[RestCommit])
 
 
 def read_by_id(answer: Answer, node_ids: Sequence[str]) -> BatchAnswer[RepoStats] | Failure:
-    """Read statistics requested by node id, by their place in the answer.
+    """Read statistics requested by node id, in the order of the ids.
 
-    A node's id is opaque and may come back in another form than it was requested in. Whether it is the repository
-    that was known is for the caller to decide, by ``database_id``.
+    A node's id is opaque and may be returned in another form than requested. The caller decides by ``database_id``
+    whether it is the known repository.
     """
-    body = read_body(answer)
-    if not isinstance(body, GraphQLBody):
-        return body
-    nodes = (body.data or {}).get("nodes")
-    if not isinstance(nodes, list):
-        return query_failure(body.errors) or Malformed("GraphQL answer without nodes")
-    errors = errors_by_key(body.errors, depth=1)
-    own = nodes_of(nodes, node_ids)
-    outcomes = [_read_node(own[index], errors.get(index), node_id) for index, node_id in enumerate(node_ids)]
-    return batch_answer(outcomes, answer)
+    return read_nodes(answer, node_ids, _read_node)
 
 
 def read_by_name(answer: Answer, count: int) -> BatchAnswer[RepoStats] | Failure:
-    """Read statistics by owner and name, aliased ``r0`` … as ``requests.statistics_by_name`` requests them."""
-    body = read_body(answer)
-    if not isinstance(body, GraphQLBody):
-        return body
-    errors = errors_by_key(body.errors, depth=0)
-    outcomes = [_read_node((body.data or {}).get(f"r{i}"), errors.get(f"r{i}"), f"r{i}") for i in range(count)]
-    return batch_answer(outcomes, answer)
+    """Read statistics by owner and name, aliased ``r0`` … as in ``requests.statistics_by_name``."""
+    return read_aliases(answer, count, _read_node)
 
 
 def read_viewer(answer: Answer) -> Fetched[Viewer] | Failure:
@@ -65,7 +43,7 @@ def read_viewer(answer: Answer) -> Fetched[Viewer] | Failure:
 
 
 def read_repository(answer: Answer) -> Fetched[RepoStats] | NotAValue:
-    """Read one repository over REST; its head is not part of the answer."""
+    """Read one repository over REST. Its head is not part of the response."""
     response = classify(answer)
     if not isinstance(response, Response):
         return response
@@ -92,7 +70,7 @@ def read_repository(answer: Answer) -> Fetched[RepoStats] | NotAValue:
 
 
 def read_newest_commit(answer: Answer) -> Fetched[RestCommit | None] | NotAValue:
-    """Read the head of the default branch; ``None`` for an empty repository (GitHub answers 409)."""
+    """Read the head of the default branch; ``None`` for an empty repository (status 409)."""
     if isinstance(answer, Response) and answer.status == 409:
         return Fetched(None)
     response = classify(answer)
