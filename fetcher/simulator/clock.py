@@ -20,7 +20,7 @@ class Clock:
 
 
 def stamp(moment: datetime) -> str:
-    """The form in which GitHub prints every time: UTC, whole seconds, ``Z``."""
+    """Return the form in which GitHub prints every time: UTC, whole seconds, ``Z``."""
     return moment.astimezone(UTC).isoformat()[:19] + "Z"  # a third of what strftime takes
 
 
