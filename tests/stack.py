@@ -207,7 +207,7 @@ class Stack:
         return all(s in counts and counts[s].answered == packages and not counts[s].leased for s in sources)
 
     def last_fetched(self, slug: str) -> datetime | None:
-        """Return the time of the oldest last response among a package's sources."""
+        """Return the last time at which every source of a package had responded; None before that."""
         package = self.store.package(slug)
         return package.observed.last_fetched if package is not None else None
 
