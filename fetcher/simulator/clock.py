@@ -21,7 +21,7 @@ class Clock:
 
 def stamp(moment: datetime) -> str:
     """Return the form in which GitHub prints every time: UTC, whole seconds, ``Z``."""
-    return moment.astimezone(UTC).isoformat()[:19] + "Z"  # a third of what strftime takes
+    return moment.astimezone(UTC).isoformat()[:19] + "Z"  # a third of the time of strftime
 
 
 def midnight(day: date) -> datetime:

@@ -54,7 +54,7 @@ class Answer:
     reason: str = ""
     """The reason of a refusal, for the log."""
     operation: str = ""
-    """The name of the GraphQL operation that it answers."""
+    """The name of the GraphQL operation of the request."""
 
     def encoded(self) -> bytes:
         if self.payload is None:

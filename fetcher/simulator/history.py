@@ -160,7 +160,7 @@ def commit_activity(commits: Iterable[Commit], today: date) -> list[Week]:
     """Return daily counts by author date, merges left out: 52 Sunday weeks, oldest first, the last in progress.
 
     A week starts on Sunday at midnight UTC. The weeks before the first commit are counted back from the first commit's
-    week in Pacific time, as in recorded answers: they start an hour early or late where summer time lies between.
+    week in Pacific time, as in recorded responses. They start an hour early or late if summer time lies between.
     """
     sunday = _sunday(today)
     start = midnight(sunday) - (WEEKS - 1) * WEEK

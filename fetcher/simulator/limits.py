@@ -56,7 +56,7 @@ class Limits:
     seconds_per_minute: int = 90
     graphql_seconds_per_minute: int = 60
     notice: timedelta = timedelta(milliseconds=250)
-    """A request that arrives so soon after a refusal was sent earlier: refused, but not held against the identity."""
+    """A request within this time of a refusal was sent before it: it is refused, but does not count as repeated."""
     forms: tuple[Form, ...] = (Form(403, True), Form(429, True), Form(403, False), Form(429, False))
     graphql_forms: tuple[Form, ...] = (
         Form(403, True),

@@ -146,7 +146,7 @@ def _router(*routes: BaseRoute) -> Router:
 
 
 def _rest(front: Front) -> Route:
-    """Return a route for every other address: 404 in the upstream's form, and logged, so that errors are visible."""
+    """Return a route for every other address: 404 in the upstream's form, logged so that stray requests are visible."""
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     return Route("/{rest:path}", Endpoint(front, "unknown", lambda call: message(404, "Not Found")), methods=methods)
 

@@ -60,7 +60,7 @@ class Recipe:
     older: int
     """The least number of commits before ``year_ago``, unless the package is younger."""
     merging: bool
-    """Whether the head is a merge commit, if there are enough commits for one."""
+    """True if the head is a merge commit, provided that there are enough commits for one."""
     created_at: datetime
     head_at: datetime
     year_ago: datetime
@@ -170,7 +170,7 @@ def _parents(rng: Random, total: int, *, merging: bool) -> list[tuple[int, ...]]
 
 
 def _branch(parents: list[tuple[int, ...]], start: int, merge: int, side: set[int]) -> None:
-    """Place the commits from ``start`` on on two branches, which the commit at ``merge`` joins."""
+    """Distribute the commits from ``start`` over two branches, which the commit at ``merge`` joins."""
     ends = [start - 1, start - 1]
     for at in range(start, merge):
         branch = int(at in side)
