@@ -31,6 +31,9 @@ Changes: TypeAlias = tuple[tuple[str, Any], ...]
 NOT_REQUESTED = frozenset({OutcomeKind.THROTTLED, OutcomeKind.DEFERRED})
 """Outcomes caused by our own request rate. They do not count as failures of the source."""
 
+MADE_DUE = frozenset({DueReason.MOVED, DueReason.OUT_OF_TURN})
+"""Reasons for which an answered source becomes due at once."""
+
 FIRST_REQUESTED = (Source.GITHUB, Source.PYPI)
 """Sources due immediately when a package is added. A response for the repository makes the others due."""
 
@@ -138,7 +141,7 @@ def fold(state: SourceState, record: Record) -> SourceState:
             after = _observed(state, record) if takes(state, record) else state
             due = replace(after, due_at=record.due_at, due_reason=record.due_reason)
             if record.lease is None:
-                return due if state.lease is None else after
+                return after if state.lease is not None or _made_due_since(state, record) else due
             return _ended(due) if record.lease == state.lease else after
         case Deferral():
             due = replace(state, due_at=record.due_at, due_reason=DueReason.QUOTA)
@@ -151,6 +154,11 @@ def fold(state: SourceState, record: Record) -> SourceState:
             return replace(state, due_at=record.due_at, due_reason=record.due_reason)
         case _:
             assert_never(record)
+
+
+def _made_due_since(state: SourceState, record: Observed) -> bool:
+    """Return whether the source was made due after the request of ``record``, so that it is to be requested again."""
+    return state.due_reason in MADE_DUE and state.due_at is not None and state.due_at > record.observed_at
 
 
 def _ended(state: SourceState) -> SourceState:

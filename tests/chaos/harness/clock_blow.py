@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from fetcher.ports import PLANNED
 from fetcher.store.schema import source_states
@@ -40,6 +40,7 @@ def step_clock(arena: Arena) -> int:
         assert arena.until(lambda: not _in_hand(arena)), f"leases are left\n{arena.stack.told()}"
         arena.new_day()
         _refreshed(arena, "after the hour has passed")
+        assert arena.until(lambda: not _unfinished(arena)), f"work is left\n{arena.stack.told()}"
     arena.affected = max(ahead, back)
     return 3
 
@@ -70,6 +71,14 @@ def _in_hand(arena: Arena) -> int:
     with arena.engine.connect() as connection:
         leased = select(func.count()).where(source_states.c.lease.is_not(None))
         return connection.execute(leased).scalar_one()
+
+
+def _unfinished(arena: Arena) -> int:
+    """Count sources that are leased, or due by the clock ahead: a worker killed with one leaves an hour's lease."""
+    ahead = datetime.now(UTC) + HOUR + _TRUE
+    with arena.engine.connect() as connection:
+        left = or_(source_states.c.lease.is_not(None), source_states.c.due_at <= ahead)
+        return connection.execute(select(func.count()).where(left)).scalar_one()
 
 
 def _refreshed(arena: Arena, which: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -173,3 +174,32 @@ def test_a_row_names_every_field() -> None:
     from fetcher.store.states import STATE_COLUMNS  # noqa: PLC0415
 
     assert list(row_of(1, SourceState(Source.PYPI))) == [column.name for column in STATE_COLUMNS]
+
+
+@pytest.mark.parametrize("reason", [DueReason.MOVED, DueReason.OUT_OF_TURN])
+def test_a_late_record_of_another_batch_keeps_what_was_made_due_since(reason: DueReason) -> None:
+    """A batch that read the former head and is recorded after the new one does not put the new one off."""
+    made_due_at = NOW + timedelta(seconds=5)
+    state = SourceState(
+        Source.COMMITS,
+        observed_at=NOW,
+        answered_at=NOW,
+        outcome=OutcomeKind.FETCHED,
+        due_at=made_due_at,
+        due_reason=reason,
+    )
+    record = Observed(
+        package_id=1,
+        source=Source.COMMITS,
+        lease=None,
+        observed_at=NOW + timedelta(seconds=1),
+        due_at=NOW + timedelta(days=30),
+        due_reason=DueReason.RECHECK,
+        outcome=OutcomeKind.FETCHED,
+        answered=True,
+        revision="former",
+    )
+    after = fold(state, record)
+    assert (after.revision, after.due_at, after.due_reason) == ("former", made_due_at, reason)
+    later = fold(after, replace(record, observed_at=NOW + timedelta(seconds=6), revision="new"))
+    assert (later.revision, later.due_reason) == ("new", DueReason.RECHECK)
