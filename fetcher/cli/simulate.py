@@ -52,7 +52,7 @@ def share(text: str) -> float:
     except ValueError:
         part = -1.0
     if not 0 <= part <= 1:
-        raise typer.BadParameter(f"{text!r} is not a share of the packages: give 5% or 0.05")
+        raise typer.BadParameter(f"{text!r} is not a share: give 5% or 0.05")
     return part
 
 

@@ -197,7 +197,7 @@ def _quota(status: QuotaStatus, now: datetime) -> str:
 
 def _workers(told: Status) -> str:
     if told.broker_fault:
-        return f"[red]workers and quota are unknown:  {escape(told.broker_fault)}[/]"
+        return f"[red]workers and quota are unknown: {escape(told.broker_fault)}[/]"
     if not told.workers:
         return "[red]workers: none responded within a second: start one (`fetcher up`, or the Procfile)[/]"
     return f"workers: {escape(', '.join(told.workers))}"

@@ -79,6 +79,7 @@ def _print(check: Check) -> None:
     table = plain_table("package", "participation", "with merges", "without", "found")
     for column in table.columns[1:4]:
         column.justify = "right"
+    table.columns[4].no_wrap = False
     for one in check.comparisons:
         found = f"{one.found}{f': {one.reason}' if one.reason else ''}"
         sums = (f"{number:,}" for number in (one.stated, one.with_merges, one.without_merges))

@@ -105,8 +105,8 @@ def test_a_token_that_is_not_accepted(stale: Fetcher) -> None:
 
     assert done.status == 1
     assert (
-        "error: GitHub does not accept the credential: Bad credentials. Set FETCHER_GITHUB_TOKEN to a token that is "
-        "valid; then `fetcher refresh --due`\nrefreshed 0 of 5 packages\n"
+        "error: GitHub does not accept the credential: Bad credentials. Set FETCHER_GITHUB_TOKEN to a valid "
+        "token; then `fetcher refresh --due`\nrefreshed 0 of 5 packages\n"
     ) in done.err
     assert "ghp_not-a-good-one" not in done.err
     assert _shown(stale, STRUCK) == {"pypi_version": "0.15.1", "repo_watchers": 144}

@@ -82,7 +82,7 @@ def test_explain_tells_of_a_package(ours: Stack) -> None:
     assert told.returncode == 0
     assert "refresh requested " in told.stdout
     assert "no response yet, not requested since its address was stored" in told.stdout
-    assert "it follows its repository's next answer" in told.stdout
+    assert "fetched after its repository's next response" in told.stdout
     found = json.loads(ours.fetcher("explain", "lesscpy", "--json").stdout)
     assert {one["source"]: one["due_because"] for one in found["sources"]} == {
         "github": "first",

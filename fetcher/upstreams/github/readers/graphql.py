@@ -6,9 +6,9 @@ an error do occur. Every repository missing from a response is therefore request
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -50,6 +50,10 @@ _SIZE_TYPES = ("RESOURCE_LIMITS_EXCEEDED", "RESOURCE_LIMITS", "MAX_NODE_LIMIT_EX
 _SIZE_SIGNS = ("timeout", "timed out", "something went wrong while executing", "resource limit")
 
 
+ItemReader: TypeAlias = Callable[[object, GraphQLError | None, str], Fetched[T] | Failure]
+"""A reader of one repository's part of a response: its node, its error, and its name for reasons."""
+
+
 @dataclass(frozen=True, slots=True)
 class BatchAnswer(Generic[T_co]):
     """One outcome for each requested item, in the order of the request, and the response time in seconds."""
@@ -58,7 +62,29 @@ class BatchAnswer(Generic[T_co]):
     seconds: float
 
 
-def batch_answer(outcomes: Sequence[Fetched[T] | Failure], answer: Answer) -> BatchAnswer[T]:
+def read_nodes(answer: Answer, node_ids: Sequence[str], read: ItemReader[T]) -> BatchAnswer[T] | Failure:
+    """Read the repositories requested by node id; ``read`` gets each node, its error and its id."""
+    body = read_body(answer)
+    if not isinstance(body, GraphQLBody):
+        return body
+    nodes = (body.data or {}).get("nodes")
+    if not isinstance(nodes, list):
+        return _query_failure(body.errors) or Malformed("GraphQL answer without nodes")
+    errors, own = _errors_by_key(body.errors, depth=1), _nodes_of(nodes, node_ids)
+    return _batch_answer([read(own[i], errors.get(i), node_id) for i, node_id in enumerate(node_ids)], answer)
+
+
+def read_aliases(answer: Answer, count: int, read: ItemReader[T]) -> BatchAnswer[T] | Failure:
+    """Read ``count`` items aliased ``r0`` …; ``read`` gets each item, its error and its alias."""
+    body = read_body(answer)
+    if not isinstance(body, GraphQLBody):
+        return body
+    data, errors = body.data or {}, _errors_by_key(body.errors, depth=0)
+    aliases = [f"r{number}" for number in range(count)]
+    return _batch_answer([read(data.get(alias), errors.get(alias), alias) for alias in aliases], answer)
+
+
+def _batch_answer(outcomes: Sequence[Fetched[T] | Failure], answer: Answer) -> BatchAnswer[T]:
     """Return ``outcomes`` as one batch; failures carry GitHub's request id."""
     request_id = read_meta(answer).request_id if isinstance(answer, Response) else None
     return BatchAnswer(tuple(with_request_id(outcome, request_id) for outcome in outcomes), answer.seconds)
@@ -90,12 +116,12 @@ def read_body(answer: Answer) -> GraphQLBody | Failure:
         primary = limited.type in _RATE_TYPES and not is_secondary(limited.message)
         return throttled(response, _words(limited), primary=primary)
     if not body.data:
-        failure = query_failure(body.errors) or stated_failure(response)
+        failure = _query_failure(body.errors) or stated_failure(response)
         return failure or Malformed("GraphQL answer without data and without an error")
     return body
 
 
-def query_failure(errors: Sequence[GraphQLError]) -> Failure | None:
+def _query_failure(errors: Sequence[GraphQLError]) -> Failure | None:
     """Return the failure that errors without any data mean."""
     if not errors:
         return None
@@ -114,12 +140,12 @@ def _is_size(error: GraphQLError) -> bool:
     return error.type in _SIZE_TYPES or any(sign in error.message.lower() for sign in _SIZE_SIGNS)
 
 
-def errors_by_key(errors: Sequence[GraphQLError], depth: int) -> dict[str | int, GraphQLError]:
+def _errors_by_key(errors: Sequence[GraphQLError], depth: int) -> dict[str | int, GraphQLError]:
     """Return errors by the element of their path that names the repository."""
     return {error.path[depth]: error for error in reversed(errors) if error.path and len(error.path) > depth}
 
 
-def nodes_of(nodes: Sequence[object], node_ids: Sequence[str]) -> list[object]:
+def _nodes_of(nodes: Sequence[object], node_ids: Sequence[str]) -> list[object]:
     """Return the node of each id requested; ``None`` for one that did not come back.
 
     Nodes stand at the places of their ids, and their own ids may have another form. Only in a list shorter than

@@ -14,17 +14,8 @@ from fetcher.domain.model import Commit
 from fetcher.domain.outcome import Failure, Fetched, Malformed, Transient
 from fetcher.http.messages import Answer
 from fetcher.upstreams.github.queries import PAGE_SIZE
-from fetcher.upstreams.github.readers.graphql import (
-    BatchAnswer,
-    batch_answer,
-    errors_by_key,
-    nodes_of,
-    query_failure,
-    read_body,
-    read_item,
-)
+from fetcher.upstreams.github.readers.graphql import BatchAnswer, read_aliases, read_item, read_nodes
 from fetcher.upstreams.github.readers.shapes import (
-    GraphQLBody,
     GraphQLError,
     HeadNode,
     HistoryCommit,
@@ -66,27 +57,13 @@ NO_COMMITS = Page(0, (), None)
 
 
 def read_heads(answer: Answer, node_ids: Sequence[str]) -> BatchAnswer[Head] | Failure:
-    """Read the heads of repositories requested by node id, by their index in the response."""
-    body = read_body(answer)
-    if not isinstance(body, GraphQLBody):
-        return body
-    nodes = (body.data or {}).get("nodes")
-    if not isinstance(nodes, list):
-        return query_failure(body.errors) or Malformed("GraphQL answer without nodes")
-    errors = errors_by_key(body.errors, depth=1)
-    own = nodes_of(nodes, node_ids)
-    outcomes = [_read_head(own[index], errors.get(index), node_id) for index, node_id in enumerate(node_ids)]
-    return batch_answer(outcomes, answer)
+    """Read the heads of repositories requested by node id, in the order of the ids."""
+    return read_nodes(answer, node_ids, _read_head)
 
 
 def read_pages(answer: Answer, count: int) -> BatchAnswer[Page] | Failure:
     """Read ``count`` further pages, aliased ``r0`` … as in ``requests.history_pages``."""
-    body = read_body(answer)
-    if not isinstance(body, GraphQLBody):
-        return body
-    errors = errors_by_key(body.errors, depth=0)
-    outcomes = [_read_page((body.data or {}).get(f"r{i}"), errors.get(f"r{i}"), f"r{i}") for i in range(count)]
-    return batch_answer(outcomes, answer)
+    return read_aliases(answer, count, _read_page)
 
 
 def next_pages(head: Head) -> list[PageRef]:

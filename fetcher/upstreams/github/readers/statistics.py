@@ -10,15 +10,7 @@ from fetcher.domain.model import RepoStats
 from fetcher.domain.outcome import Failure, Fetched, Malformed
 from fetcher.http.messages import Answer, Response
 from fetcher.upstreams.github.readers.classify import NotAValue, classify, first_fault, parse, validators_of
-from fetcher.upstreams.github.readers.graphql import (
-    BatchAnswer,
-    batch_answer,
-    errors_by_key,
-    nodes_of,
-    query_failure,
-    read_body,
-    read_item,
-)
+from fetcher.upstreams.github.readers.graphql import BatchAnswer, read_aliases, read_body, read_item, read_nodes
 from fetcher.upstreams.github.readers.shapes import GraphQLBody, GraphQLError, Node, RestCommit, RestRepository, Viewer
 
 _REPOSITORY = TypeAdapter(RestRepository)
@@ -26,31 +18,17 @@ _COMMITS = TypeAdapter(list[RestCommit])
 
 
 def read_by_id(answer: Answer, node_ids: Sequence[str]) -> BatchAnswer[RepoStats] | Failure:
-    """Read statistics requested by node id, by their index in the response.
+    """Read statistics requested by node id, in the order of the ids.
 
     A node's id is opaque and may be returned in another form than requested. The caller decides by ``database_id``
     whether it is the known repository.
     """
-    body = read_body(answer)
-    if not isinstance(body, GraphQLBody):
-        return body
-    nodes = (body.data or {}).get("nodes")
-    if not isinstance(nodes, list):
-        return query_failure(body.errors) or Malformed("GraphQL answer without nodes")
-    errors = errors_by_key(body.errors, depth=1)
-    own = nodes_of(nodes, node_ids)
-    outcomes = [_read_node(own[index], errors.get(index), node_id) for index, node_id in enumerate(node_ids)]
-    return batch_answer(outcomes, answer)
+    return read_nodes(answer, node_ids, _read_node)
 
 
 def read_by_name(answer: Answer, count: int) -> BatchAnswer[RepoStats] | Failure:
     """Read statistics by owner and name, aliased ``r0`` … as in ``requests.statistics_by_name``."""
-    body = read_body(answer)
-    if not isinstance(body, GraphQLBody):
-        return body
-    errors = errors_by_key(body.errors, depth=0)
-    outcomes = [_read_node((body.data or {}).get(f"r{i}"), errors.get(f"r{i}"), f"r{i}") for i in range(count)]
-    return batch_answer(outcomes, answer)
+    return read_aliases(answer, count, _read_node)
 
 
 def read_viewer(answer: Answer) -> Fetched[Viewer] | Failure:
