@@ -28,16 +28,6 @@ CLEAN = (
     "benchmarks",
     "tests",
 )
-    "README.md",
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "docs",
-    "fetcher",
-    "tasks",
-    "schedules.py",
-    "benchmarks",
-    "tests",
-)
 """Files and folders that follow the rules. Add a path when it is clean."""
 
 LONGEST = 40
