@@ -12,7 +12,6 @@ are re-checked in an hour, so the load on quotas and workers is the same and the
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import tempfile
 import time
@@ -33,7 +32,7 @@ from benchmarks.database import Written, filled, postgres, written
 from benchmarks.engine import settings_for, settings_of
 from benchmarks.filling import Filling, compress
 from benchmarks.processes import end_well, family, own_cpu, redis_server, resident
-from benchmarks.simulated import Counted, SimulatorProcess, simulator
+from benchmarks.simulated import Counted, SimulatorProcess, latencies, simulator
 from benchmarks.workers import Workers, workers
 from fetcher.store import open_engine
 from fetcher.wiring import open_parts
@@ -115,8 +114,7 @@ class Plan:
 def measure(url: str, plan: Plan, folder: Path) -> Day:
     """Refresh for a number of hours of the day's own time."""
     hour, scale = plan.hour, plan.hour / 3600
-    slower = {"kind": "latency", "route": "graphql", "seconds": (STATISTICS_TAKE - OTHERS_TAKE) * scale}
-    options = ["--latency", f"{OTHERS_TAKE * scale:.4f}", "--fault", json.dumps(slower)]
+    options = latencies(hour, STATISTICS_TAKE, OTHERS_TAKE)
     with redis_server() as redis_url, simulator(plan.stored, *options, hour=hour) as upstreams:
         day = DAY * scale / plan.shrink
         more: dict[str, object] = {

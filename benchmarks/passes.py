@@ -35,7 +35,7 @@ from benchmarks.figures import Bound, Figures, at_most, bounds_table, extra_page
 from benchmarks.processes import end_well, redis_server
 from benchmarks.pushes import Changes, push_anywhere, push_where_active
 from benchmarks.queries import QueryObserver, queries_table
-from benchmarks.simulated import SimulatorProcess, simulator
+from benchmarks.simulated import SimulatorProcess, latencies, simulator
 from benchmarks.timeline import Timeline
 from fetcher.wiring import Parts
 
@@ -49,6 +49,9 @@ SERIALS = 501
 
 UPSTREAM = ("--statistics-cold", "--contributors-lag", "14400")
 """Each first request of statistics returns 202, and lists of contributors lag by four hours (14,400 s)."""
+
+GRAPHQL_TAKES, OTHERS_TAKE = 1.5, 0.2
+"""Seconds of a real hour that a response takes with ``--first``, besides the simulator's own work."""
 
 FIRST, AFTER_FIRST = "first ever", "first ever, with the day after"
 UNCHANGED = "nothing changed"
@@ -107,7 +110,7 @@ async def passes(
     packages: int, folder: Path, *, hour: float, sample: int, database: str | None = None, only_first: bool = False
 ) -> list[Figures]:
     """Run the first pass and those of the next days, over one catalogue in one simulated world."""
-    options = list(UPSTREAM)
+    options = [*UPSTREAM, *(latencies(hour, GRAPHQL_TAKES, OTHERS_TAKE) if only_first else ())]
     if packages > GROWTH[1]:
         options += ["--limit", f"core_per_hour={LARGEST_FIRST_PASS}"]
     with redis_server() as redis_url, simulator(packages, *options, hour=hour) as upstreams:
@@ -176,7 +179,7 @@ def main(
     hour: Annotated[float, typer.Option(min=10, help="Length of GitHub's hour in seconds.")] = 60,
     sample: Annotated[int, typer.Option(min=1, help="Packages to compare with the truth after each pass.")] = 400,
     database: Annotated[str | None, typer.Option(help="An empty PostgreSQL instead of SQLite.")] = None,
-    first: Annotated[bool, typer.Option("--first", help="Only the first pass.")] = False,
+    first: Annotated[bool, typer.Option("--first", help="Only the first pass, with GitHub's response times.")] = False,
 ) -> None:
     """Measure requests, points, CPU and correctness of each kind of pass."""
     console = Console(width=200)

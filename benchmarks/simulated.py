@@ -6,6 +6,7 @@ receives the same factor by ``FETCHER_WINDOW_SCALE``.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -126,6 +127,13 @@ class SimulatorProcess:
         answer = self._control.get(path)
         answer.raise_for_status()
         return answer.json()
+
+
+def latencies(hour: float, graphql: float, others: float) -> list[str]:
+    """Return options by which responses take so many seconds of a real hour, besides the simulator's own work."""
+    scale = hour / 3600
+    slower = {"kind": "latency", "route": "graphql", "seconds": (graphql - others) * scale}
+    return ["--latency", f"{others * scale:.4f}", "--fault", json.dumps(slower)]
 
 
 @contextmanager

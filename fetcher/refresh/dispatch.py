@@ -26,10 +26,12 @@ class Lane:
     packages_per_request: float
     look_ahead: float = 0.0
     """Share of the interval by which a package may be claimed early, to fill a batch."""
+    share: float = 1.0
+    """Share of the packages that the quota serves within the horizon: as many are claimed at once."""
 
 
 PLANS_AHEAD = 3
-"""Intervals between two plans for which work is claimed; a lane that says otherwise claims for one."""
+"""Intervals between two plans for which work is claimed; a lane with a ``share`` claims for fewer."""
 
 GRAPHQL_LANE = Lane((Source.GITHUB,), Resource.GRAPHQL, 100, 100, look_ahead=1 / 8)
 """About four of 5,500 packages fall due per minute, and a query for four costs the same point as one for 100. A batch
@@ -39,10 +41,13 @@ cut one in two (58 points where 55 are enough)."""
 REST_LANE = Lane((Source.GITHUB,), Resource.CORE, 10, 0.5)
 """Without a token. A repository and its newest commit are two requests."""
 
-HISTORY_LANE = Lane((Source.COMMITS,), Resource.GRAPHQL, 100, 50)
-"""Heads that have moved: their histories bring commits and, derived, contributors. 50 of them cost one point."""
+HISTORY_LANE = Lane((Source.COMMITS,), Resource.GRAPHQL, 100, 50, share=1 / 5)
+"""Heads that have moved: their histories bring commits and, derived, contributors. 50 of them cost one point.
 
-LISTS_LANE = Lane((Source.CONTRIBUTORS,), Resource.CORE, 50, 1 / PLANS_AHEAD)
+A plan claims about 1,000. Lists follow in the queue, and GitHub's hour of REST begins with the first of them (measured
+in a first pass of 5,500 with all histories claimed at once: after 11 minutes)."""
+
+LISTS_LANE = Lane((Source.CONTRIBUTORS,), Resource.CORE, 50, 1, share=1 / PLANS_AHEAD)
 """GitHub's lists of contributors: the first, those that confirm an unsettled history, and the re-check.
 
 A plan claims what the quota serves until the next one. A list claimed beyond that is deferred after its history was
@@ -51,7 +56,7 @@ requested, and requests it again (measured in a first pass of 5,500: 16,100 hist
 DETAILS_LANE = Lane(DETAIL_SOURCES, Resource.CORE, 25, 0.5)
 """Without a token. Contributors and participation are two requests."""
 
-PROJECTS_LANE = Lane((Source.PYPI,), Resource.PYPI, 50, 1 / PLANS_AHEAD)
+PROJECTS_LANE = Lane((Source.PYPI,), Resource.PYPI, 50, 1, share=1 / PLANS_AHEAD)
 """A plan claims what the index serves until the next one, because a longer queue would delay GitHub's batches."""
 
 
@@ -87,7 +92,7 @@ class Dispatcher:
         # No estimate of the response time: the ledger has the recent ones.
         request = QuotaRequest(self.identities[upstream], lane.resource, Purpose.BACKGROUND, seconds=0)
         requests = await self.quota.capacity(request, self.horizon, now)
-        served = math.ceil(requests * lane.packages_per_request)
+        served = math.ceil(requests * lane.packages_per_request * lane.share)
         room = min(served, self.most) - self.store.leased(lane.sources, now)
         claims = []
         while room > 0:

@@ -85,12 +85,12 @@ def test_which_quota_serves_which_source() -> None:
     both = [_standing(Resource.CORE, 400), _standing(Resource.GRAPHQL, 4000)]
     graphql, rest = supply_for(Source.GITHUB, both), supply_for(Source.GITHUB, both[:1])
     assert graphql is not None
-    assert (graphql.left, graphql.renewed) == (200_000, 250_000)
+    assert (graphql.left, graphql.renewed) == (400_000, 500_000)
     assert rest is not None
     assert (rest.left, rest.renewed) == (200, 2500)
     history, lists = supply_for(Source.COMMITS, both), supply_for(Source.CONTRIBUTORS, both, window_scale=0.5)
     assert history is not None
-    assert history.left == 80_000
+    assert history.left == 200_000
     assert lists is not None
     assert (lists.left, lists.window) == (400, HOUR / 2)
     assert supply_for(Source.PYPI, both) is None

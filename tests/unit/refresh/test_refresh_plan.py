@@ -63,10 +63,10 @@ async def test_only_what_is_served_until_the_next_plan(house: House, room: int, 
     for number in range(7):
         house.add(f"package-{number}", project=True)
     with_lanes(house, PROJECTS_LANE)
-    house.budget.room = room
+    house.quota.room = room
     claims = await house.planner.claims()
     assert sum(len(claim.package_ids) for claim in claims) == claimed
-    assert PROJECTS_LANE.packages_per_request == LISTS_LANE.packages_per_request == 1 / 3
+    assert PROJECTS_LANE.share == LISTS_LANE.share == 1 / 3
 
 
 async def test_what_is_on_its_way_counts(house: House) -> None:
