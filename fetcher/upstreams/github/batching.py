@@ -38,16 +38,17 @@ succeeds, so a few bad ones never cause this many failures in a row.
 
 @dataclass(slots=True)
 class BatchSize:
-    """Number of repositories in the next query. One per process, because it adapts over batches."""
+    """Number of repositories, or of pages, in the next query. One per process, because it adapts over batches."""
 
     size: int = FIRST_SIZE
+    most: int = MAX_NODES
 
     def answered(self, asked: int, seconds: float) -> None:
         """Adapt to a response for ``asked`` repositories."""
         if seconds > SLOW_SECONDS:
             self.size = max(min(self.size, asked) * 3 // 4, SMALLEST)
         elif seconds <= QUICK_SECONDS and asked >= self.size:
-            self.size = min(self.size + self.size // 2, MAX_NODES)
+            self.size = min(self.size + self.size // 2, self.most)
 
     def overloaded(self, asked: int) -> None:
         """Adapt to an excessive query. The failure of a smaller batch does not change the size."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from fetcher.domain.model import Commit, Purpose, Target
@@ -20,6 +20,9 @@ from fetcher.upstreams.github.requests import PageRef
 FIRST_SIZE = 10
 """Histories in a process's first query. They cost GitHub more work than statistics."""
 
+PAGES_PER_QUERY = 140
+"""Most pages in a query. A page is one connection, and GitHub rounds 140 of them to one point."""
+
 MOST_PAGES = 100
 """Maximum pages of one history. Over 10,000 commits a year are counted by GitHub's own statistics instead."""
 
@@ -35,11 +38,12 @@ class HistoryQuery:
 
 @dataclass(slots=True)
 class Histories:
-    """A reader of histories within the quota. ``size`` adapts to the response time."""
+    """A reader of histories within the quota. The sizes of its queries adapt to the response time."""
 
     gateway: Gateway
     api: requests.Api
     size: BatchSize
+    page_batch: BatchSize = field(default_factory=lambda: BatchSize(FIRST_SIZE, PAGES_PER_QUERY))
 
     async def heads(self, targets: Sequence[Target], query: HistoryQuery) -> dict[int, BatchOutcome[Head]]:
         """Request the head of each target's default branch and its newest commits; returns outcomes by package id."""
@@ -86,7 +90,7 @@ class Histories:
                 request, query.purpose, lambda answer: read_pages(answer, len(batch)), continuation=True
             )
 
-        return await request_in_batches(pages, send, self.size)
+        return await request_in_batches(pages, send, self.page_batch)
 
 
 def is_readable(head: Head) -> bool:

@@ -49,7 +49,7 @@ from fetcher.store.states import fold
 from fetcher.upstreams.github.batching import BatchOutcome, BatchSize
 from fetcher.upstreams.github.change_detection import Derived, History, derive
 from fetcher.upstreams.github.details import DetailsRefresh
-from fetcher.upstreams.github.histories import MOST_PAGES, Histories, HistoryQuery, history_of
+from fetcher.upstreams.github.histories import MOST_PAGES, PAGES_PER_QUERY, Histories, HistoryQuery, history_of
 from fetcher.upstreams.github.readers.history import Head
 from fetcher.upstreams.github.requests import Api, api_at
 from tests.fakes import GenerousQuota, ScriptedTransport, SimulatorTransport, StoppedClock, answer
@@ -385,6 +385,21 @@ async def test_a_quota_that_is_spent_between_two_pages() -> None:
     _, outcomes = await read(server)
     assert outcomes[1] == Deferred(NOW + timedelta(minutes=30), "quota")
     assert len(server.pages) == 1
+
+
+async def test_pages_fill_their_points() -> None:
+    """Queries for pages grow until 140 pages share a point; the costs in the ledger are those by connections."""
+    server = served(*(Line(3_000, f"{n:x}" * 40) for n in range(10)))
+    histories = server.histories()
+    outcomes = await histories.heads([target(n) for n in range(1, 11)], QUERY)
+    heads = {number: head.value for number, head in outcomes.items() if isinstance(head, Fetched)}
+    for _ in range(3):
+        server.pages.clear()
+        server.requests.clear()
+        read = await histories.complete(heads, QUERY)
+        assert all(isinstance(history, Fetched) for history in read.values())
+    assert [len(pages) for pages in server.pages] == [PAGES_PER_QUERY, PAGES_PER_QUERY, 10]
+    assert [request.points for request in server.requests] == [1, 1, 1]
 
 
 async def test_a_page_may_wait_a_moment_for_the_quota() -> None:
