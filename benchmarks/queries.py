@@ -66,7 +66,7 @@ def _items(variables: Mapping[str, object]) -> int:
 
 
 def queries_table(found: Iterable[tuple[str, Mapping[str, Sent]]]) -> Table:
-    """A row a pass: queries, items a query and points of each kind."""
+    """Return a table with one row a pass: queries, items a query and points of each kind."""
     table = Table(title="GraphQL queries: how many, items in each on average, points", title_justify="left")
     table.add_column("pass")
     for kind in CONNECTIONS:

@@ -1,4 +1,4 @@
-"""What every test may use: real servers, started once a session on free ports or sockets and stopped at its end."""
+"""Fixtures of every test: real servers, started once a session on free ports or sockets and stopped at its end."""
 
 from hypothesis import HealthCheck, settings
 

@@ -1,4 +1,4 @@
-"""Programs that only tests need, from Debian: installed where they are missing, or unpacked and not installed."""
+"""Debian's programs that only tests need: missing ones are installed, or unpacked without an installation."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _INSTALL_WITHIN = 300.0
 
 
 def programs(packages: Sequence[str], *names: Sequence[str]) -> list[str]:
-    """Where each program is, by the first of its names that is found.
+    """Return the path of each program, by the first of its names that is found.
 
-    Skips the test, and says why, where one is missing and ``packages`` cannot be installed.
+    Skip the test with the reason if a program is missing and ``packages`` cannot be installed.
     """
     found = [next(filter(None, map(shutil.which, choice)), None) for choice in names]
     wanted = " with ".join(choice[0] for choice in names)
@@ -30,7 +30,7 @@ def programs(packages: Sequence[str], *names: Sequence[str]) -> list[str]:
 
 
 def _install(packages: Sequence[str]) -> str:
-    """Install Debian's, and say why that was not possible."""
+    """Install Debian's packages, and return the reason of a failure."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return "only root on Debian can have it installed"
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -45,14 +45,14 @@ def _install(packages: Sequence[str]) -> str:
 
 
 def unpack(package: str, folder: Path) -> str:
-    """Fetch Debian's package into ``folder`` and unpack it at ``folder/unpacked``; says why that was not possible.
+    """Fetch Debian's package into ``folder``, unpack it at ``folder/unpacked``, and return the reason of a failure.
 
-    Nothing is installed, and no root is needed where apt has been asked before.
+    Nothing is installed, and root is not needed if apt has its lists of packages already.
     """
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
         return "only Debian's can be fetched"
     if _run(folder, "apt-get", "download", package):
-        _run(folder, "apt-get", "update")  # a machine that has never asked knows no package; only root may
+        _run(folder, "apt-get", "update")  # without an update apt has no package; only root may update
         if _run(folder, "apt-get", "download", package):
             return "apt-get could not download it"
     found = next(folder.glob(f"{package}_*.deb"), None)

@@ -1,10 +1,10 @@
 """The commands in the documents, as a shell script that a test runs.
 
 A fenced block that begins with ``sh`` is run, from the top of its document to its end, in one shell of its own folder.
-What cannot be run in a test is preceded by ``<!-- not run: REASON -->``; its syntax is checked all the same. Three
-things are done to a block's lines: a setting whose value holds ``…`` gets the test's own, from ``HERE_`` and its name;
-a command that serves until Ctrl-C is started in the background and waited for, as in a reader's second terminal; and
-ports are replaced by free ones. A block after ``<!-- beside a running Fetcher -->`` finds one.
+A block that cannot be run in a test follows ``<!-- not run: REASON -->``; its syntax is still checked. Three changes
+are made to a block's lines. A setting whose value holds ``…`` gets the test's own, from ``HERE_`` and its name. A
+command that serves until Ctrl-C is started in the background and waited for, as in a reader's second terminal. Ports
+are replaced by free ones. For a block after ``<!-- beside a running Fetcher -->`` a Fetcher is running.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PORTS = {"fetcher simulate": "8990", "fetcher flower": "5555"}
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One fenced block of shell commands. ``reason``: why no test can run it; ``beside``: a Fetcher is to run."""
+    """One fenced block of shell commands. ``reason``: why it is not run; ``beside``: it needs a running Fetcher."""
 
     text: str
     reason: str | None
@@ -42,7 +42,7 @@ class Block:
 
 
 def blocks_of(path: Path) -> list[Block]:
-    """The document's blocks, from its top to its end."""
+    """Return the document's blocks, from its top to its end."""
     return [
         Block(found["text"], found["reason"], found["beside"] is not None)
         for found in _BLOCK.finditer(path.read_text("utf-8"))
@@ -50,7 +50,7 @@ def blocks_of(path: Path) -> list[Block]:
 
 
 def script_of(blocks: list[Block], ports: Mapping[str, str]) -> str:
-    """What a reader types, as one script that stops at the first command that fails."""
+    """Return a reader's input as one script that stops at the first command that fails."""
     lines = [
         _PREAMBLE.read_text("utf-8"),
         *(line for block in blocks if block.reason is None for line in _typed(block)),
@@ -75,7 +75,7 @@ def _typed(block: Block) -> Iterator[str]:
 
 
 def _only_asks(command: str) -> bool:
-    """Whether a command that can serve ends by itself here."""
+    """Return True if a command that can serve ends by itself here."""
     return bool({"--help", "--plan", "--write-catalogue", "inspect", "status", "control"} & set(shlex.split(command)))
 
 

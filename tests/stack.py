@@ -1,7 +1,7 @@
 """The product's own processes for tests: workers and beat over a real Redis and database, against the simulator.
 
-Nothing here is a stand-in. A ``Stack`` starts what an operator starts, by the same commands, with settings from an
-environment of its own; it polls the store until something holds, and ends every process that it started.
+Nothing here is a fake. A ``Stack`` starts an operator's processes by the same commands, with settings from an
+environment of its own. It polls the store until a condition holds, and ends every process that it started.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from fetcher.store import SqlStore
 from fetcher.wiring import open_store
 
 PATIENCE = 120.0
-"""Seconds until something that was waited for is taken for lost. No test passes by how long anything takes."""
+"""Seconds after which an expected event counts as lost. No test depends on a duration."""
 ENDS_WITHIN = 30.0
 ALONE = ("--without-mingle", "--without-gossip")
-"""Workers have nothing to tell each other, and need not wait a second for it at their start."""
+"""Workers exchange no messages, so they need not wait a second for them at their start."""
 STALLS = 10
 """The simulator refuses at ten times GitHub's response seconds, while the ledger keeps to GitHub's.
 
-What answers take is not compressed: where a minute lasts a second, half a second in which the machine does something
-else counts as 30 seconds of answering, and the ledger cannot foresee it.
+Response times are not compressed. If a minute lasts a second, half a second of other work on the machine counts as 30
+response seconds, and the ledger cannot foresee it.
 """
 APP_LIMITS = Limits(
     hour=timedelta(minutes=1),
@@ -60,18 +60,18 @@ _OUTSIDE = ("FETCHER_", "GITHUB_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """This process's environment without its Fetcher's settings, and with these: ``lease=2`` is FETCHER_LEASE."""
+    """Return this process's environment with only these settings of Fetcher: ``lease=2`` is FETCHER_LEASE."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_OUTSIDE)}
     return kept | variables(settings)
 
 
 def variables(settings: Mapping[str, object]) -> dict[str, str]:
-    """The environment variables of some settings."""
+    """Return the environment variables of some settings."""
     return {f"FETCHER_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 def simulated(simulator: Simulator) -> dict[str, object]:
-    """The settings that point at ``simulator``, in its compressed hour."""
+    """Return the settings that point at ``simulator``, with its compressed hour."""
     return {
         "github_api_url": simulator.github_url,
         "pypi_url": simulator.pypi_url,
@@ -99,11 +99,11 @@ class Child:
         return self.process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
-        """To the process alone."""
+        """Send a signal to the process alone."""
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL to the process and to its children: the machine's power fails for all of them at once."""
+        """Send SIGKILL to the process and its children, as a power failure ends all of them at once."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait(ENDS_WITHIN)
@@ -112,13 +112,13 @@ class Child:
         return self.process.wait(ENDS_WITHIN)
 
     def terminate(self) -> None:
-        """SIGTERM, without waiting. A second one tells a worker to drop its task, so it is sent once."""
+        """Send SIGTERM without waiting. A second one makes a worker drop its task, so it is sent once."""
         if self.runs() and not self.told_to_end:
             self.told_to_end = True
             self.process.send_signal(signal.SIGTERM)
 
     def end(self) -> None:
-        """SIGTERM, and SIGKILL to the whole group for what is left of it."""
+        """Send SIGTERM, then SIGKILL to the rest of the process group."""
         self.terminate()
         with suppress(subprocess.TimeoutExpired):
             self.wait()
@@ -150,7 +150,7 @@ class Stack:
         return self._store
 
     def close(self) -> None:
-        """End everything that was started: at once, but for what has processes to end in its turn."""
+        """End all started processes: at once, except those that end processes of their own."""
         for child in self.children:
             if child.gently:
                 child.end()
@@ -159,7 +159,7 @@ class Stack:
         self._close()
 
     def start(self, name: str, *command: str, gently: bool = False, **settings: object) -> Child:
-        """Start a command of this installation; ``gently``: it has processes of its own, and is to end them itself."""
+        """Start a command of this installation; ``gently``: it has processes of its own and must end them itself."""
         stdout, stderr = (self.folder / f"{len(self.children)}-{name}.{stream}" for stream in ("out", "err"))
         with stdout.open("wb") as out, stderr.open("wb") as err:
             process = subprocess.Popen(
@@ -184,7 +184,7 @@ class Stack:
         return self.start(name, "celery", "--quiet", "-A", "tasks", "beat", "--loglevel", "INFO")
 
     def until(self, holds: Callable[[], object], what: str, *, within: float = PATIENCE) -> None:
-        """Poll until ``holds()``; otherwise fail, and show what every process wrote."""
+        """Poll until ``holds()``; otherwise fail, and show the stderr of every process."""
         deadline = time.monotonic() + within
         while not holds():
             if time.monotonic() > deadline:
@@ -192,7 +192,7 @@ class Stack:
             time.sleep(_POLL)
 
     def told(self) -> str:
-        """The ends of all that the processes wrote to stderr."""
+        """Return the end of each process's stderr."""
         return "\n".join(
             f"--- {child.name} (status {child.process.poll()}):\n{child.said()[-_TAIL:]}" for child in self.children
         )
@@ -202,12 +202,12 @@ class Stack:
         return {source: figures.source(source) for source in Source}
 
     def answered(self, packages: int, sources: Iterable[Source] = tuple(Source)) -> bool:
-        """Whether each source has answered for so many packages, and nothing is leased any more."""
+        """Return True if each source has answered for so many packages and no lease is held."""
         counts = self.counts()
         return all(s in counts and counts[s].answered == packages and not counts[s].leased for s in sources)
 
     def last_fetched(self, slug: str) -> datetime | None:
-        """When every source of a package had last answered."""
+        """Return the last time at which every source of a package had responded; None before that."""
         package = self.store.package(slug)
         return package.observed.last_fetched if package is not None else None
 
@@ -236,7 +236,7 @@ class Stack:
 
 @contextmanager
 def stack(folder: Path, **settings: object) -> Iterator[Stack]:
-    """A stack in ``folder`` with these settings; whatever it started has ended afterwards."""
+    """Open a stack in ``folder`` with these settings; all its processes have ended afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     running = Stack(folder, environment(**{"data_dir": folder / "data", "web_port": 0, **settings}))
     try:
@@ -246,7 +246,7 @@ def stack(folder: Path, **settings: object) -> Iterator[Stack]:
 
 
 def children_of(pid: int) -> list[int]:
-    """Ids of the processes that ``pid`` has started and that still run, and of theirs."""
+    """Return the ids of the running child processes of ``pid``, and of theirs."""
     found = []
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
@@ -258,7 +258,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process still runs; a zombie that nobody has fetched yet does not."""
+    """Return True if a process still runs; a zombie that its parent has not reaped does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -266,11 +266,11 @@ def is_alive(pid: int) -> bool:
 
 
 OPERATIONS = {"ById": "statistics", "ByName": "statistics", "Heads": "heads", "Pages": "pages", "Viewer": "viewer"}
-"""What the product's GraphQL operations request: a history is the answer to ``Heads`` and to ``Pages``."""
+"""Routes of the product's GraphQL operations: a history is the response to ``Heads`` and to ``Pages``."""
 
 
 def route_of(entry: Entry) -> str:
-    """Return the route of a request in the simulator's log; queries of GraphQL are told apart by their operation."""
+    """Return the route of a request in the simulator's log; GraphQL queries are distinguished by their operation."""
     return OPERATIONS[entry.operation] if entry.route == "graphql" else entry.route
 
 
@@ -280,7 +280,7 @@ def asked(entries: Iterable[Entry], route: str) -> Counter[str]:
 
 
 class Pages:
-    """A small web server on loopback that answers what it is given, and notes every request."""
+    """A small web server on loopback that returns the given responses and records every request."""
 
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, Mapping[str, str], bytes]] = {}
@@ -290,7 +290,7 @@ class Pages:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def give(self, path: str, value: Any, **headers: str) -> str:
-        """Answer ``path`` with ``value`` (bytes as they are, anything else as JSON); returns its address."""
+        """Serve ``value`` at ``path`` (bytes unchanged, other values as JSON) and return its address."""
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.answers[path] = (200, {"Content-Type": "application/json", **headers}, body)
         return self.url + path
@@ -321,11 +321,11 @@ class Pages:
             do_POST = do_GET  # noqa: N815  (the base class's name)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
-                """The test asserts what was asked; nothing is printed."""
+                """Print nothing: the test asserts the requests."""
 
         return Handler
 
 
 def repeated(counts: Mapping[str, int]) -> Sequence[str]:
-    """What was counted more than once."""
+    """Return the names that were counted more than once."""
     return [name for name, number in counts.items() if number > 1]

@@ -1,4 +1,4 @@
-"""What can be done to a running simulator: each action by its name, its target and its details."""
+"""The actions on a running simulator, each with its name, its target and its details."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -17,7 +17,7 @@ Action = Callable[[State, str, Details], Result]
 
 
 class BadActionError(ValueError):
-    """An action that does not exist or whose details are wrong; the text says what was expected."""
+    """An action that does not exist or has wrong details; the text states the expected ones."""
 
 
 def act(state: State, request: Mapping[str, Any]) -> Result:

@@ -1,4 +1,4 @@
-"""Worlds from package documents and back: whose facts the simulator serves, and what to import to ask for them."""
+"""Worlds built from package documents, and the documents to import in order to fetch a world's packages."""
 
 import hashlib
 import json
@@ -24,32 +24,32 @@ DIRECTORY = "https://directory.example.invalid/api/v4"
 OLD_ENOUGH = timedelta(days=400)
 """The bulk of a document's history lies further back than any weekly statistic reaches."""
 ACTIVE_CONTRIBUTORS = 3
-"""How many of the busiest contributors share the commits of the last year."""
+"""Number of the busiest contributors who share the commits of the last year."""
 LATEST_YEAR = timedelta(days=350)
-"""A head committed within it is newer than every date from which a client may read the last 52 weeks."""
+"""A head committed within it is newer than each date from which a client may read the last 52 weeks."""
 FIRST_MERGE = 3
-"""The first commit that can be a merge: before it stand a fork point and a commit on each side."""
+"""The first commit that can be a merge: a fork point and a commit on each side precede it."""
 
 
 class CatalogueError(Exception):
-    """A catalogue that cannot be served; the text says which file and why."""
+    """A catalogue that cannot be served; the text states the file and the reason."""
 
 
 def seeds(clock: Clock | None = None) -> World:
-    """The five real packages whose documents ship with the simulator."""
+    """Return a world of the five real packages whose documents ship with the simulator."""
     folder = resources.files("fetcher.simulator") / "data"
     texts = sorted((entry.name, entry.read_text("utf-8")) for entry in folder.iterdir())
     return from_documents([json.loads(text) for name, text in texts if name.endswith(".json")], clock)
 
 
 def synthetic(count: int, seed: int = 0, clock: Clock | None = None) -> World:
-    """``count`` invented packages; the same seed gives the same packages on the same day."""
+    """Return a world of ``count`` invented packages; the same seed gives the same packages on the same day."""
     clock = clock or Clock()
     return World(clock, SyntheticCatalogue(count, seed, clock.now()))
 
 
 def from_folder(folder: Path, clock: Clock | None = None) -> World:
-    """Every ``*.json`` of a folder, each one document or a list of them."""
+    """Return a world of the documents in every ``*.json`` of a folder; a file holds one document or a list."""
     documents: list[Document] = []
     for path in sorted(folder.glob("*.json")):
         try:
@@ -63,7 +63,7 @@ def from_folder(folder: Path, clock: Clock | None = None) -> World:
 
 
 def from_documents(documents: Iterable[Document], clock: Clock | None = None) -> World:
-    """Return a world in which asking for each package gives the facts of its document.
+    """Return a world in which a fetch of each package gives the facts of its document.
 
     Weekly counts are placed relative to the clock's today; ``last_updated`` is kept as it stands, so the head's
     committer date may be older than some author dates, and that of an old document older than its parents'.
@@ -108,9 +108,9 @@ def _moment(text: str | None) -> datetime | None:
 def _commits(document: Document, head_at: datetime, clock: Clock) -> Iterator[Commit]:
     """Yield old commits for the contributors' order, then one for each commit of the weekly counts.
 
-    Two of them are merge commits, so that a client that leaves merges out is seen to be wrong: the only commit of the
+    Two of them are merge commits, so that a client that leaves merges out has wrong counts: the only commit of the
     last participant, and one commit of the last year. Committer dates never pass the head's, unless the document is so
-    old that its head lies before the year of its weekly counts: then the head is an old commit of nobody's.
+    old that its head lies before the year of its weekly counts. Then the head is an old commit without an account.
     """
     participants: Sequence[str] = document.get("participants") or ()
     weeks: Sequence[int] = document.get("commits_over_52") or ()
@@ -145,9 +145,9 @@ def _oid(document: Document, at: int) -> str:
 
 
 def _old_authors(participants: Sequence[str]) -> list[Author]:
-    """Rounds of commits in the participants' order, fewer for later ones; one anonymous author among them.
+    """Return authors in rounds in the participants' order, fewer for later ones; one of them is anonymous.
 
-    So counts never grow along the list, and whoever has as many as another contributed after the one before.
+    Counts therefore never grow along the list, and of two equal counts the earlier contributor is listed first.
     """
     rounds = 1 + len(participants) // 8
     authors = [
@@ -160,7 +160,7 @@ def _old_authors(participants: Sequence[str]) -> list[Author]:
 
 
 def _recent_dates(weeks: Sequence[int], today: datetime) -> Iterator[datetime]:
-    """Author dates spread over the days inside each rolling week."""
+    """Yield author dates spread over the days inside each rolling week."""
     start = today - WEEKS * WEEK
     for week, count in enumerate(weeks):
         for number in range(count):
@@ -176,7 +176,7 @@ def _nameless() -> Author:
 
 
 def _project(world: World, document: Document) -> Project:
-    """A project whose latest version is the document's, among versions that a careless reader would take for it."""
+    """Return a project whose latest version is the document's, among versions easily mistaken for the latest."""
     latest = str(document["pypi_version"])
     major = Version(latest).release[0]
     today = midnight(world.clock.today())
@@ -206,12 +206,12 @@ def _project(world: World, document: Document) -> Project:
 
 
 def project_name(pypi_url: str) -> str:
-    """The name in an address of the old or the new form, or the bare name itself."""
+    """Return the name in an address of the old or the new form, or the bare name itself."""
     return pypi_url.rstrip("/").rpartition("/")[2]
 
 
 def documents(world: World) -> Iterator[dict[str, Any]]:
-    """Documents to import for each package of a world: the editors' fields only, the worker's are absent."""
+    """Yield the document to import for each package of a world: the editors' fields without the worker's."""
     since = "2020-01-01T00:00:00-05:00"
     for number, database_id in enumerate(world.repository_ids(), start=1):
         repository = world.repository_by_id(database_id)
@@ -233,7 +233,7 @@ def documents(world: World) -> Iterator[dict[str, Any]]:
 
 
 def write_catalogue(world: World, path: Path) -> int:
-    """Write what to import: documents, or only the addresses if the file is a ``.txt``. Returns how many."""
+    """Write the documents to import, or only their addresses if the file is a ``.txt``. Return their number."""
     written = list(documents(world))
     if path.suffix == ".txt":
         path.write_text("".join(f"{document['repo_url']}\n" for document in written), "utf-8")

@@ -1,4 +1,4 @@
-"""What happens upstream: pushes, renames, deletions, releases. Each function changes a world in one step."""
+"""Upstream changes: pushes, renames, deletions, releases. Each function changes a world in one step."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class Push:
 
     ``age`` dates their authoring back, as after a rebase; ``merge`` puts a merge commit of now on top of them.
     ``committed_age`` dates the committing back, too: the commits stand on a side branch that left the default branch
-    so long ago and is merged now. In git's order they come behind what was committed on the branch since then.
+    so long ago and is merged now. In git's order they follow the commits made on the branch since then.
     """
 
     commits: int = 1
@@ -52,7 +52,7 @@ def project_of(world: World, name: str) -> Project:
 
 
 def push(world: World, full_name: str, pushed: Push | None = None) -> Repository:
-    """Commits arrive on the default branch."""
+    """Add commits to the default branch."""
     repository = repository_of(world, full_name)
     now = world.clock.now().replace(microsecond=0)
     added = _new_commits(repository, pushed or Push(), now)
@@ -79,7 +79,7 @@ def _new_commits(repository: Repository, pushed: Push, now: datetime) -> tuple[C
 
 
 def _fork_point(history: History, left_at: datetime) -> tuple[str, ...]:
-    """Return what was the head of the default branch at a moment, or its first commit if it is younger."""
+    """Return the default branch's head at a moment, or its first commit if the branch is younger."""
     found: tuple[str, ...] = ()
     for commit in first_parents(history):
         found = (commit.oid,)
@@ -107,7 +107,7 @@ def _author(repository: Repository, pushed: Push) -> Author:
 def force_push(
     world: World, full_name: str, *, dropped: int = 1, commits: int = 1, vanished: bool = False
 ) -> Repository:
-    """The last ``dropped`` commits of the branch are replaced by others, with what only they merged.
+    """Replace the last ``dropped`` commits of the branch, and the commits that only they merged, by others.
 
     With ``vanished`` GitHub no longer finds the old ones.
     """
@@ -121,14 +121,14 @@ def force_push(
 
 
 def empty(world: World, full_name: str) -> Repository:
-    """Every branch is deleted."""
+    """Delete every branch."""
     changed = replace(repository_of(world, full_name), history=WrittenHistory(), abandoned=())
     world.put_repository(changed)
     return changed
 
 
 def rename(world: World, full_name: str, new_name: str, new_owner: str | None = None) -> Repository:
-    """A new name, or with an owner a transfer; the old name keeps leading to the repository."""
+    """Rename the repository, or with an owner transfer it; the old name still leads to the repository."""
     repository = repository_of(world, full_name)
     changed = replace(repository, name=new_name, owner=new_owner or repository.owner)
     world.put_repository(changed)
@@ -140,7 +140,7 @@ def delete(world: World, full_name: str) -> None:
 
 
 def recreate(world: World, full_name: str, *, commits: int = 1, login: str = "newcomer") -> Repository:
-    """Another repository under the name of one that is deleted or moved away: same name, different id."""
+    """Create a repository under the name of one that was deleted or moved: same name, different id."""
     present = world.repository(full_name)
     if present is not None and present.full_name.lower() == full_name.lower():
         world.drop_repository(present.database_id)
@@ -180,7 +180,7 @@ def set_block(world: World, full_name: str, block: Block | None) -> Repository:
 
 
 def release(world: World, name: str, version: str | None = None, *, requires_python: str | None = None) -> Project:
-    """A new version is uploaded; without a version, the next major of the latest final one."""
+    """Upload a new version; without a version, the next major of the latest final one."""
     project = project_of(world, name)
     if version is None:
         latest = project.latest()
@@ -192,7 +192,7 @@ def release(world: World, name: str, version: str | None = None, *, requires_pyt
 
 
 def yank(world: World, name: str, version: str | None = None, *, reason: str | None = None) -> Project:
-    """A version is yanked; without one, the latest."""
+    """Yank a version; without one, the latest."""
     project = project_of(world, name)
     latest = project.latest()
     target = version or (latest.version if latest else None)
@@ -205,7 +205,7 @@ def yank(world: World, name: str, version: str | None = None, *, reason: str | N
 
 
 def set_status(world: World, name: str, status: ProjectStatus, reason: str | None = None) -> Project:
-    """Archived, quarantined, deprecated or active again: as upstream, this does not move the serial."""
+    """Archive, quarantine, deprecate or reactivate a project. As upstream, this does not change the serial."""
     changed = replace(project_of(world, name), status=status, status_reason=reason)
     world.put_project(changed)
     return changed
@@ -219,7 +219,7 @@ def _put(world: World, project: Project) -> Project:
 
 @dataclass(frozen=True, slots=True)
 class Churn:
-    """What a bulk change touched."""
+    """The packages changed by a bulk change."""
 
     pushed: tuple[str, ...]
     released: tuple[str, ...]

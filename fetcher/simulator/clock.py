@@ -20,8 +20,8 @@ class Clock:
 
 
 def stamp(moment: datetime) -> str:
-    """The form in which GitHub prints every time: UTC, whole seconds, ``Z``."""
-    return moment.astimezone(UTC).isoformat()[:19] + "Z"  # a third of what strftime takes
+    """Return the form in which GitHub prints every time: UTC, whole seconds, ``Z``."""
+    return moment.astimezone(UTC).isoformat()[:19] + "Z"  # a third of the time of strftime
 
 
 def midnight(day: date) -> datetime:

@@ -55,7 +55,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer want
     access_log: Annotated[bool, typer.Option("--access-log", help="Print each request.")] = False,
 ) -> None:
     """Serve GitHub's and PyPI's APIs on loopback, limits and faults included, until Ctrl-C."""
-    # The server takes a quarter of a second to import, which every other command of Fetcher's would pay for.
+    # The import of the server takes a quarter of a second, which would delay every other command of Fetcher.
     from fetcher.simulator.launch import CannotLaunchError, Options, launch  # noqa: PLC0415
 
     options = Options(

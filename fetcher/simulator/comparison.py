@@ -1,4 +1,4 @@
-"""What GitHub's compare says of two commits of a graph."""
+"""GitHub's comparison of two commits of a graph."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from fetcher.simulator.history import Commit, History
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What ``base...head`` shows: the commits that head reaches and base does not, oldest first."""
+    """The result of ``base...head``: the commits that head reaches and base does not, oldest first."""
 
     status: Literal["ahead", "behind", "diverged", "identical"]
     ahead: tuple[Commit, ...]

@@ -22,7 +22,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Control:
-    """Routes that no upstream has. It is meant for loopback: whoever reaches the port may use it."""
+    """Routes that no upstream has. They are meant for loopback: every client that reaches the port may use them."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -41,7 +41,7 @@ class Control:
         )
 
     async def log(self, request: Request) -> Response:
-        """The newest requests, oldest first; ``?route=``, ``?package=`` and ``?limit=`` narrow it."""
+        """Return the newest requests, oldest first; ``?route=``, ``?package=`` and ``?limit=`` filter them."""
         wanted = {name: request.query_params.get(name) for name in ("route", "package", "upstream")}
         matching = (
             entry
@@ -75,14 +75,14 @@ class Control:
         return Response(status_code=204)
 
     async def actions(self, request: Request) -> Response:
-        """One action or a list of them; the answer has one result for each."""
+        """Carry out one action or a list of them; the response has one result for each."""
         given = await _json(request)
         if isinstance(given, list):
             return JSONResponse([act(self._state, one) for one in given])
         return JSONResponse(act(self._state, given))
 
     async def repository_truth(self, request: Request) -> Response:
-        """``?day=YYYY-MM-DD`` asks for the weekly counts of another day."""
+        """Return a repository's truth; ``?day=YYYY-MM-DD`` selects the day of the weekly counts."""
         full_name = "{owner}/{name}".format_map(request.path_params)
         repository = self._state.world.repository(full_name)
         if repository is None:
@@ -106,7 +106,7 @@ async def _json(request: Request) -> Any:
 
 
 def _plainly(endpoint: Endpoint) -> Endpoint:
-    """A wrong request gets one line that says what is wrong with it."""
+    """Return an endpoint that answers a wrong request with one line that states the error."""
 
     async def answer(request: Request) -> Response:
         try:

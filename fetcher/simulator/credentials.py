@@ -1,4 +1,4 @@
-"""Who is asking: tokens, the identities behind them, and a GitHub App's installation tokens."""
+"""Authentication: tokens, their identities, and a GitHub App's installation tokens."""
 
 import base64
 import binascii
@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 
 from fetcher.simulator.limits import ANONYMOUS
 
-DEFAULT_TOKEN = "simulated-token"  # noqa: S105 - a token of nobody
+DEFAULT_TOKEN = "simulated-token"  # noqa: S105 - not a real account's token
 DEFAULT_IDENTITY = "simulated-user"
 TOKEN_LIFETIME = timedelta(hours=1)
 
 
 @dataclass(slots=True)
 class Credentials:
-    """Which tokens are good, and whose they are: limits are counted per identity, validators per token."""
+    """The valid tokens and their identities: limits are counted per identity, validators per token."""
 
     identities: dict[str, str] = field(default_factory=lambda: {DEFAULT_TOKEN: DEFAULT_IDENTITY})
     revoked: set[str] = field(default_factory=set)
@@ -24,11 +24,11 @@ class Credentials:
 
     @classmethod
     def of(cls, tokens: Mapping[str, str]) -> "Credentials":
-        """From token → identity."""
+        """Return credentials from a mapping token → identity."""
         return cls(identities=dict(tokens))
 
     def identity(self, token: str | None, address: str, now: datetime) -> str | None:
-        """The identity of a request; None if its token is no good."""
+        """Return the identity of a request; None if its token is invalid."""
         if token is None:
             return ANONYMOUS + address
         if token in self.revoked or now >= self._expiry.get(token, now + TOKEN_LIFETIME):
@@ -36,7 +36,7 @@ class Credentials:
         return self.identities.get(token)
 
     def issue(self, installation: int, now: datetime) -> tuple[str, datetime]:
-        """A new token of a GitHub App's installation and when it expires; the App is one identity."""
+        """Return a new token of a GitHub App's installation and its expiry; the App is one identity."""
         self._issued += 1
         token, expires = f"ghs_simulated{self._issued:06d}", now + TOKEN_LIFETIME
         self.identities[token] = f"installation {installation}"
@@ -45,7 +45,7 @@ class Credentials:
 
 
 def token_of(authorization: str | None) -> str | None:
-    """The token of an ``Authorization`` header, in any of the forms that GitHub takes; None without one."""
+    """Return the token of an ``Authorization`` header, in any form that GitHub accepts; None without one."""
     if not authorization:
         return None
     scheme, _, value = authorization.partition(" ")

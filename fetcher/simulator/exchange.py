@@ -1,4 +1,4 @@
-"""One request and its answer, as the handlers see them: no socket, no framework."""
+"""One request and its response as the handlers use them, without a socket or a framework."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,13 +17,13 @@ class Upstream(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """A request: what was asked, by whom, when."""
+    """A request with its sender and its time."""
 
     upstream: Upstream
     route: str
     method: str
     root: str
-    """The API root as the client addressed it: links in answers start with it."""
+    """The API root as the client addressed it: links in responses start with it."""
     path: str
     parameters: Mapping[str, Any]
     query: Mapping[str, str]
@@ -37,7 +37,7 @@ class Call:
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """What to answer. ``payload`` is JSON to be; ``body`` is used where there is none."""
+    """A response. ``payload`` is encoded as JSON; ``body`` is used without a payload."""
 
     status: int = 200
     payload: Any = None
@@ -48,13 +48,13 @@ class Answer:
     etag: str | None = None
     """Set by a handler that knows the validator without the body."""
     points: int = 1
-    """What it costs of the hour's quota."""
+    """The points that it takes from the hour's quota."""
     packages: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict)
-    """What it is about: package → where it stands in a GraphQL answer's data."""
+    """Its packages: package → path in a GraphQL response's data."""
     reason: str = ""
-    """Why it was refused, for the log."""
+    """The reason of a refusal, for the log."""
     operation: str = ""
-    """The name of the GraphQL operation that it answers."""
+    """The name of the GraphQL operation of the request."""
 
     def encoded(self) -> bytes:
         if self.payload is None:
@@ -66,11 +66,11 @@ Handler = Callable[[Call], Answer]
 
 
 def message(status: int, text: str, **more: Any) -> Answer:
-    """GitHub's form of an error."""
+    """Return an error in GitHub's form."""
     documentation = "https://docs.github.com/rest"
     return Answer(status=status, payload={"message": text, "documentation_url": documentation, **more})
 
 
 def about(package: str) -> dict[str, tuple[str | int, ...]]:
-    """``Answer.packages`` of an answer about one package."""
+    """Return ``Answer.packages`` of a response about one package."""
     return {package: ()}

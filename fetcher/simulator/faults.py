@@ -1,4 +1,4 @@
-"""Faults on demand: rules, and what they make of an answer."""
+"""Injected faults: rules, and their effects on a response."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -32,14 +32,14 @@ EXPECTED: Mapping[str, type | tuple[type, ...]] = {
 
 
 class Kind(StrEnum):
-    """What can go wrong with an answer."""
+    """The kinds of faults of a response."""
 
     STATUS = "status"
     """Any status, with ``message`` and ``retry_after``; 401, 403, 404, 409 and 451 have GitHub's usual texts."""
     THROTTLE = "throttle"
     """A secondary limit: 403 (or ``status``: 429, for GraphQL 200), with ``retry_after`` or without.
 
-    Requests that follow are held against the identity.
+    Requests that follow count against the identity.
     """
     HTML = "html"
     """A web page with status 200."""
@@ -56,22 +56,22 @@ class Kind(StrEnum):
     RESOURCE_LIMITS = "resource_limits"
     """GraphQL's RESOURCE_LIMITS_EXCEEDED."""
     PARTIAL_ERROR = "partial_error"
-    """One package of a GraphQL answer is null, with an error."""
+    """One package of a GraphQL response is null, with an error."""
     OMIT = "omit"
-    """One package of a GraphQL answer is missing, without an error."""
+    """One package of a GraphQL response is missing, without an error."""
     HANG = "hang"
-    """No answer for ``seconds``, then the connection closes."""
+    """No response for ``seconds``, then the connection closes."""
     RESET = "reset"
     """The connection is reset."""
     TRUNCATE = "truncate"
     """The body ends in the middle and the connection closes."""
     LATENCY = "latency"
-    """The answer comes ``seconds`` later."""
+    """The response is sent ``seconds`` later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Which requests a fault strikes, and its details. None matches everything; ``package`` ignores case."""
+    """The requests that a fault applies to, and its details. None matches everything; ``package`` ignores case."""
 
     kind: Kind
     upstream: Upstream | None = None
@@ -80,11 +80,11 @@ class Rule:
     """The name of a GraphQL operation."""
     package: str | None = None
     more_than: int | None = None
-    """It strikes answers about more packages than these."""
+    """The rule applies only to responses about more packages than these."""
     skip: int = 0
-    """So many matching requests pass first."""
+    """Number of matching requests that pass first."""
     times: int | None = None
-    """It strikes so often; None is for ever."""
+    """Number of times that the rule applies; None is without end."""
     probability: float = 1.0
     status: int = 403
     message: str | None = None
@@ -95,7 +95,7 @@ class Rule:
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> "Rule":
-        """From JSON; ValueError says which field is wrong."""
+        """Return a rule from JSON; ValueError names the wrong field."""
         unknown = set(given) - {one.name for one in fields(cls)}
         if unknown:
             raise ValueError(f"a fault has no field {', '.join(sorted(unknown))}")
@@ -120,7 +120,7 @@ class Rule:
 
 @dataclass(slots=True)
 class Delivery:
-    """How an answer goes out on the wire."""
+    """The way in which a response is sent on the wire."""
 
     delay: timedelta = timedelta(0)
     hang: timedelta | None = None
@@ -137,7 +137,7 @@ class _Armed:
 
 @dataclass(slots=True)
 class Struck:
-    """An answer after the faults, the names of those that struck, and the throttling that it tells of."""
+    """A response after the faults, the names of the applied faults, and the throttling that it reports."""
 
     answer: Answer
     delivery: Delivery
@@ -146,7 +146,7 @@ class Struck:
 
 
 class Faults:
-    """The rules in force, with their counts; chance comes from one seeded generator."""
+    """The rules in force, with their counts; random numbers come from one seeded generator."""
 
     def __init__(self, rules: tuple[Rule, ...] = (), seed: int = 0) -> None:
         self._rng = Random(seed)  # noqa: S311 - faults are to be repeatable
@@ -166,7 +166,7 @@ class Faults:
         ]
 
     def strike(self, call: Call, answer: Answer) -> Struck:
-        """Apply the first rule that is due, in the order in which they were added; latency comes on top of it."""
+        """Apply the first due rule, in the order in which rules were added; latency is added to it."""
         struck = Struck(answer, Delivery())
         decided = False
         for armed in self._armed:
@@ -233,7 +233,7 @@ def _replacement(rule: Rule, call: Call) -> Answer:
 
 
 def secondary_status(status: int, route: str) -> int:
-    """Return the status of a secondary limit on a route: only GraphQL's comes with 200, another route's with 403."""
+    """Return the status of a secondary limit on a route: 200 only for GraphQL, 403 instead on other routes."""
     return 403 if status == 200 and route != "graphql" else status
 
 
@@ -253,7 +253,7 @@ async def _oversized(size: int) -> AsyncIterator[bytes]:
 
 
 def _lose(rule: Rule, answer: Answer, *, told: bool) -> None:
-    """Take one package out of a GraphQL answer: null with an error if told, else gone without a word."""
+    """Remove one package from a GraphQL response: null with an error if ``told``, otherwise absent without one."""
     data = answer.payload.get("data") if isinstance(answer.payload, dict) else None
     paths = {name.lower(): path for name, path in answer.packages.items() if path}
     path = paths.get(rule.package.lower()) if rule.package else next(reversed(paths.values()), None)

@@ -1,4 +1,4 @@
-"""What every request goes through: who asks, may they, what is answered, what goes wrong, what is written down."""
+"""The steps of every request: authentication, limits, the handler, faults and the log."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,27 +17,27 @@ from fetcher.simulator.wire import deliver, read_body
 
 
 class Gate(Protocol):
-    """What differs between the upstreams: identities and limits."""
+    """The part that differs between the upstreams: identities and limits."""
 
     def admit(self, call: Call) -> Answer | None:
-        """Let the request in, to be matched by one ``release``, or answer it here."""
+        """Admit the request (return None; one ``release`` follows), or return its refusal."""
 
     def settle(self, call: Call, answer: Answer) -> None:
-        """Charge the answer and say so in its headers."""
+        """Charge the response and report the quota in its headers."""
 
     def release(self, call: Call, took: timedelta) -> None:
-        """The answer is out."""
+        """Record that the response was sent."""
 
     def throttled(self, call: Call, rule: Rule) -> None:
-        """A fault told the client to wait."""
+        """Record that a fault sent the client a time to wait."""
 
     def resource(self, call: Call) -> str:
-        """Which quota it counts for, in the log's words."""
+        """Return the quota that the request counts for, by its name in the log."""
 
 
 @dataclass(slots=True)
 class Front:
-    """One upstream's front: the handlers behind it know neither sockets nor limits."""
+    """One upstream's front; its handlers use neither sockets nor limits."""
 
     upstream: Upstream
     gate: Gate
@@ -52,7 +52,7 @@ class Front:
         call = read_call(self.upstream, route, scope, body, self.clock)
         self.journal.arrived(self.upstream)
         refused = self.gate.admit(call)
-        # A refusal is never struck: what it tells is held against the client, who must have heard it.
+        # No fault applies to a refusal: it counts against the client, so the client must have received it.
         struck = Struck(refused, Delivery()) if refused else self.faults.strike(call, handle(call))
         answer = struck.answer
         self._validate(call, answer)
@@ -70,7 +70,7 @@ class Front:
             self.journal.left(entry, took)
 
     def _validate(self, call: Call, answer: Answer) -> None:
-        """Give a good answer its validator, and turn it into a 304 where the client has it already."""
+        """Set the validator of a good response, and turn it into a 304 if the client has it already."""
         if not self.etags or call.method != "GET" or answer.status != 200:
             return
         etag = answer.etag
@@ -85,7 +85,7 @@ class Front:
             answer.status, answer.body, answer.stream = 304, b"", None
 
     def _write_down(self, call: Call, struck: Struck) -> Entry:
-        """Before the answer is out: whoever has it must find it in the log."""
+        """Log the request before its response is sent: a client with the response must find it in the log."""
         entry = Entry(
             at=call.now,
             upstream=call.upstream,
@@ -104,7 +104,7 @@ class Front:
 
 
 def _etag(call: Call, body: bytes) -> str:
-    """Weak and different for each credential on GitHub, strong and the same for everybody on PyPI."""
+    """Return a weak ETag that differs for each credential on GitHub, a strong one for all clients on PyPI."""
     if call.upstream is Upstream.PYPI:
         return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
     key = (call.token or "").encode()[:64]
@@ -131,19 +131,19 @@ def read_call(upstream: Upstream, route: str, scope: Scope, body: bytes, clock: 
 
 
 class OpenGate:
-    """PyPI asks for no identity and enforces no figure."""
+    """The gate of PyPI, which requires no identity and enforces no limit."""
 
     def admit(self, call: Call) -> Answer | None:
         return None
 
     def settle(self, call: Call, answer: Answer) -> None:
-        """Nothing to charge."""
+        """Charge nothing."""
 
     def release(self, call: Call, took: timedelta) -> None:
-        """Nothing is counted."""
+        """Count nothing."""
 
     def throttled(self, call: Call, rule: Rule) -> None:
-        """Nobody to hold it against."""
+        """Record nothing, because there is no identity."""
 
     def resource(self, call: Call) -> str:
         return "pypi"

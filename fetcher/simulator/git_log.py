@@ -12,13 +12,13 @@ from functools import lru_cache
 from fetcher.simulator.history import Commit, History
 
 LOGS_KEPT = 512
-"""Walked logs kept in memory: a batch of GraphQL asks for at most 100 repositories, some of them page by page."""
+"""Walked logs kept in memory: a GraphQL batch requests at most 100 repositories, some of them page by page."""
 
 
 def walk(commits: Mapping[str, Commit], start: str) -> list[Commit]:
     """Return every commit that ``start`` reaches through its parents, itself first.
 
-    Parents that ``commits`` lacks are passed over.
+    Parents that ``commits`` lacks are skipped.
     """
     waiting = [(0.0, 0, commits[start])]
     reached = {start}
@@ -30,7 +30,7 @@ def walk(commits: Mapping[str, Commit], start: str) -> list[Commit]:
             parent = commits.get(oid)
             if parent is not None and oid not in reached:
                 reached.add(oid)
-                # The number of commits reached so far settles ties: first reached, first out.
+                # The number of commits reached so far decides ties: first reached, first listed.
                 heapq.heappush(waiting, (-parent.committed_at.timestamp(), len(reached), parent))
     return walked
 
@@ -43,7 +43,7 @@ def by_oid(history: History) -> Mapping[str, Commit]:
 
 @lru_cache(maxsize=LOGS_KEPT)
 def git_log(history: History, oid: str) -> Sequence[Commit]:
-    """Return what ``git log <oid>`` lists. The history must hold the commit."""
+    """Return the commits that ``git log <oid>`` lists. The history must hold the commit."""
     return walk(by_oid(history), oid)
 
 
@@ -57,13 +57,13 @@ def first_parents(history: History) -> Iterator[Commit]:
 
 
 def holds(history: History, oid: str) -> bool:
-    """Return whether a commit is reachable from the history's tip; the tip itself is known without a walk."""
+    """Return True if a commit is reachable from the history's tip; the tip itself needs no walk."""
     tip = history.tip
     return tip is not None and (tip.oid == oid or oid in by_oid(history))
 
 
 def total(history: History, oid: str) -> int:
-    """Return how many commits ``git log <oid>`` lists: for the tip without a walk."""
+    """Return the number of commits that ``git log <oid>`` lists; the tip's number needs no walk."""
     tip = history.tip
     return history.count if tip is not None and tip.oid == oid else len(git_log(history, oid))
 

@@ -11,7 +11,7 @@ from fetcher.simulator.limits import Ledger, Resource
 
 
 class GitHubAccount:
-    """Handlers of the routes that are about no repository."""
+    """Handlers of the routes outside repositories."""
 
     def __init__(self, credentials: Credentials, ledger: Ledger, options: GitHubOptions) -> None:
         self._options = options
@@ -19,7 +19,7 @@ class GitHubAccount:
         self._ledger = ledger
 
     def routes(self) -> dict[str, tuple[str, str, Handler]]:
-        """Route name → (method, path, handler)."""
+        """Return a mapping route name → (method, path, handler)."""
         return {
             "rate_limit": ("GET", "/rate_limit", self.rate_limit),
             "user": ("GET", "/user", self.user),

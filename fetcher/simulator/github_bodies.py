@@ -1,4 +1,4 @@
-"""The JSON of GitHub's REST answers, in the shapes of its documentation."""
+"""The JSON of GitHub's REST responses, in the shapes of its documentation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ PATCH = "@@ -1,3 +1,3 @@\n-before\n+after\n" * 20
 
 
 def account_id(login: str) -> int:
-    """A stable number for a login, as every account has one."""
+    """Return a stable number for a login, as every account has one."""
     return int.from_bytes(login.encode(), "big") % 900_000_000 + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """The JSON of what belongs to repositories and accounts, as one client addressed the API."""
+    """The JSON of repositories, accounts and their parts, as one client addressed the API."""
 
     root: str
     """The API's root as the client addressed it: every link starts with it."""
@@ -108,7 +108,7 @@ class Bodies:
     def comparison(
         self, full_name: str, compared: Comparison, shown: Sequence[Commit], *, with_files: bool
     ) -> dict[str, Any]:
-        """One page of a comparison; only the first carries the files and their patches."""
+        """Return one page of a comparison; only the first has the files and their patches."""
         files = [
             {"filename": f"src/module_{number}.py", "status": "modified", "changes": 40, "patch": PATCH}
             for number in range(min(FILES_SHOWN, len(compared.ahead)) if with_files else 0)

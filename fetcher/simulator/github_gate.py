@@ -1,4 +1,4 @@
-"""GitHub's door: credentials, limits, and the quota in every answer's headers."""
+"""GitHub's gate: credentials, limits, and the quota in every response's headers."""
 
 import secrets
 from datetime import timedelta
@@ -67,7 +67,7 @@ class GitHubGate:
     def settle(self, call: Call, answer: Answer) -> None:
         if answer.status == 304 or call.route in FREE_ROUTES:
             answer.points = 0
-        elif call.route != GRAPHQL_ROUTE and answer.points:  # GraphQL has charged itself, knowing its cost
+        elif call.route != GRAPHQL_ROUTE and answer.points:  # GraphQL charges itself, because it has the cost
             self._ledger.charge(call.identity, Resource.CORE, answer.points, call.now)
         headers = answer.headers
         headers["x-github-request-id"] = secrets.token_hex(8).upper()

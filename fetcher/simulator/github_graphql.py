@@ -1,4 +1,4 @@
-"""GitHub's GraphQL API: a subset of the published schema, really executed."""
+"""GitHub's GraphQL API: a subset of the published schema; queries are executed."""
 
 import json
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def load_schema() -> GraphQLSchema:
 
 @dataclass(slots=True)
 class _Asked:
-    """One query: what it may cost, and which packages it named where."""
+    """One query: its largest cost, and the packages that it named with their places."""
 
     call: Call
     cost: Cost
@@ -55,7 +55,7 @@ class _Prepared:
 
 
 class GitHubGraphQL:
-    """The one handler of ``POST /graphql``. It charges the query itself: the cost must be known to be refused."""
+    """The only handler of ``POST /graphql``. It charges the query itself, because a refusal depends on the cost."""
 
     def __init__(self, world: World, ledger: Ledger, options: GitHubOptions | None = None) -> None:
         self._world = world
@@ -163,7 +163,7 @@ class GitHubGraphQL:
     def _shown_repository(
         self, info: Info, found: Repository | None, package: str, path: tuple[str | int, ...], missing: str
     ) -> View | GraphQLError:
-        """The view, or the error that takes its place in a list; either way the package was asked for."""
+        """Return the view, or the error that replaces it in a list; the package counts as requested in both cases."""
         info.context.packages[package] = path
         if found is None or found.private:
             return typed_error("NOT_FOUND", missing)
@@ -185,21 +185,21 @@ class GitHubGraphQL:
 
 
 def rate_limited(identity: str, standing: Standing) -> Answer:
-    """Return the primary limit as GraphQL words it: HTTP 200 with an error.
+    """Return the primary limit in GraphQL's form: HTTP 200 with an error.
 
-    Its type is another one if points are left, but fewer than the query costs.
+    Its type differs if points are left, but fewer than the query costs.
     """
     kind = "RATE_LIMIT" if standing.remaining else "RATE_LIMITED"
     return _refused(typed_error(kind, f"API rate limit exceeded for user ID {identity}."))
 
 
 def _refused(*errors: GraphQLError) -> Answer:
-    """A query that is not run: HTTP 200 all the same, no data, nothing charged."""
+    """Return the response to a query that is not run: still HTTP 200, no data, nothing charged."""
     return Answer(payload={"errors": [_shown(error) for error in errors]}, points=0)
 
 
 def _shown(error: GraphQLError) -> dict[str, Any]:
-    """GitHub puts the type beside the message, not into ``extensions``."""
+    """Return the error as JSON; GitHub puts the type beside the message, not into ``extensions``."""
     shown: dict[str, Any] = dict(error.formatted)
     kind = shown.pop("extensions", {}).get("type")
     return ({"type": kind} if kind else {}) | shown

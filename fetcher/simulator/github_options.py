@@ -1,4 +1,4 @@
-"""Details of GitHub's answers that differ between versions of GitHub or that nobody documents."""
+"""Details of GitHub's responses that differ between versions of GitHub or are undocumented."""
 
 from dataclasses import dataclass, field
 
@@ -17,6 +17,6 @@ class GitHubOptions:
     """The form of the global ids in answers; requests may use either."""
     deprecation: str | None = None
     sunset: str | None = None
-    """The headers of the same names on every answer, as GitHub announces the end of an API version."""
+    """The headers of the same names on every response, as GitHub announces the end of an API version."""
     retired_versions: set[str] = field(default_factory=set)
-    """Versions whose REST requests (``x-github-api-version``) are answered 410."""
+    """Versions whose REST requests (``x-github-api-version``) receive a 410."""

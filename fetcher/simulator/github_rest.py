@@ -1,4 +1,4 @@
-"""GitHub's REST API: what the repository routes answer, from the world alone."""
+"""GitHub's REST API: the responses of the repository routes, computed from the world alone."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
@@ -32,7 +32,7 @@ class GitHubRest:
         self._contributors = lru_cache(maxsize=1024)(_contributors_of)
 
     def routes(self) -> dict[str, tuple[str, Handler]]:
-        """Route name → (path below the repository, handler)."""
+        """Return a mapping route name → (path below the repository, handler)."""
         return {
             "repository": ("", self._found(self.repository)),
             "contributors": ("/contributors", self._found(self.contributors)),
@@ -43,7 +43,7 @@ class GitHubRest:
         }
 
     def _found(self, handle: RepositoryHandler) -> Handler:
-        """Look the repository up first: missing, moved and blocked ones have the same answer on every route."""
+        """Look the repository up first: missing, moved and blocked ones have the same response on every route."""
 
         def handler(call: Call) -> Answer:
             number = call.parameters.get("id")
@@ -110,7 +110,7 @@ class GitHubRest:
         return answer
 
     def _weeks(self, repo: Repository, today: date, owner: str | None = None) -> list[int]:
-        """Return the weekly counts as the settings want them."""
+        """Return the weekly counts that the settings select."""
         counting = self._jobs.settings.participation
         merges = counting is not Participation.WITHOUT_MERGES
         weeks = participation(repo.history.commits(), today, owner, merges=merges)
@@ -185,14 +185,14 @@ def _number(call: Call, name: str, usual: int) -> int:
 
 
 def _page(call: Call, total: int) -> range:
-    """The slice of a list of ``total`` that ``page`` and ``per_page`` ask for."""
+    """Return the slice of a list of ``total`` that ``page`` and ``per_page`` select."""
     size = min(MOST_PER_PAGE, _number(call, "per_page", USUAL_PER_PAGE))
     start = (_number(call, "page", 1) - 1) * size
     return range(min(start, total), min(start + size, total), 1)
 
 
 def _link(call: Call, answer: Answer, page: Sequence[int], total: int) -> None:
-    """The ``Link`` header, absent where one page holds everything."""
+    """Set the ``Link`` header, unless one page holds everything."""
     size = min(MOST_PER_PAGE, _number(call, "per_page", USUAL_PER_PAGE))
     number, last = _number(call, "page", 1), -(-total // size)
     others = {"prev": number - 1, "next": number + 1, "last": last, "first": 1}

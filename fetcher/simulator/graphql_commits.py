@@ -1,4 +1,4 @@
-"""Commits and their histories as GraphQL reads them: dictionaries, with a function for each field that takes work."""
+"""Commits and their histories as GraphQL reads them: dictionaries, with a function for each costly field."""
 
 import base64
 import binascii
@@ -60,7 +60,7 @@ class Commits:
         return self._of_tip(history, history.tip)
 
     def object(self, oid: str | None, expression: str | None) -> View | None:
-        """Return the commit of an oid or a revision expression, also one that a forced push left behind."""
+        """Return the commit of an oid or a revision expression, also one that a forced push replaced."""
         branch = self.repository.default_branch
         if oid is None and expression in ("HEAD", branch, f"heads/{branch}", f"refs/heads/{branch}"):
             return self.tip()
@@ -112,7 +112,7 @@ class Commits:
     def _parents(
         self, history: History, commit: Commit, _info: Info, first: int | None = None, **_elsewhere: Any
     ) -> View:
-        """Return the parents as a connection; its nodes are read only if they are asked for."""
+        """Return the parents as a connection; its nodes are read only if the query selects them."""
 
         def nodes(_info: Info) -> list[View]:
             known = by_oid(history)
@@ -131,7 +131,7 @@ class Commits:
         until: str | None = None,
         **_backwards: Any,
     ) -> View:
-        """Return ``git log <oid>`` as a connection; without dates its number of commits takes no walk."""
+        """Return ``git log <oid>`` as a connection; without dates its number of commits needs no walk."""
         if first is not None and not 0 <= first <= MOST_PER_PAGE:
             text = f"Requesting {first} records on the `history` connection exceeds the `first` limit of 100 records."
             raise typed_error("EXCESSIVE_PAGINATION", text)

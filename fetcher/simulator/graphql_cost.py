@@ -1,7 +1,7 @@
-"""What a query costs, before it is run.
+"""The cost of a query before it is run.
 
 Source: "Rate limits and node limits for the GraphQL API": count the requests needed for each connection, divide by
-100, round; at least one point. A connection is asked once for each of its parents.
+100, round; at least one point. A connection needs one request for each of its parents.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ class Cost:
 
 
 def connection_fields(schema: GraphQLSchema) -> frozenset[str]:
-    """Names of the fields that return a connection."""
+    """Return the names of the fields that return a connection."""
     return frozenset(
         name
         for kind in schema.type_map.values()
@@ -50,7 +50,7 @@ def connection_fields(schema: GraphQLSchema) -> frozenset[str]:
 
 
 class CostReader:
-    """Measures documents of one schema."""
+    """Measurement of documents of one schema."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self._connections = connection_fields(schema)
@@ -87,7 +87,7 @@ class CostReader:
                 self._walk(inner, below, cost, fragments, variables)
 
     def _children(self, node: FieldNode, parents: int, cost: Cost, variables: Mapping[str, Any]) -> int:
-        """How many objects a field returns at most for one parent; counts what it costs."""
+        """Return the most objects that a field returns for one parent, and add its cost to ``cost``."""
         name = node.name.value
         if name == "nodes" and parents == 1 and node.arguments:
             asked = _argument(node, "ids", variables)

@@ -1,6 +1,6 @@
-"""A repository as GraphQL reads it: plain dictionaries, because a field costs no more than a look-up then.
+"""A repository as GraphQL reads it: plain dictionaries, because a field then costs only a look-up.
 
-What takes work (a history, a connection with arguments) is a function that the executor calls when it is asked for.
+A costly field (a history, a connection with arguments) is a function that the executor calls if the query selects it.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from fetcher.simulator.repository import Repository, node_id
 
 
 def resolve_field(source: Any, info: Info, **arguments: Any) -> Any:
-    """The executor's default: a key of the view, called if it takes work."""
+    """Return the value of a key of the view, called if it is a function: the executor's default resolver."""
     value = source.get(info.field_name)
     return value(info, **arguments) if callable(value) else value
 

@@ -1,6 +1,6 @@
-"""Commits, and what GitHub's statistics say about them: pure functions, used by the handlers and as oracle.
+"""Commits, and GitHub's statistics of them: pure functions, used by the handlers and as an oracle.
 
-Recorded answers held against the git histories of their repositories show that merge commits count in
+Recorded responses compared with the git histories of their repositories show that merge commits count in
 ``participation`` and in ``contributors``, and that they do not count in ``commit_activity``.
 """
 
@@ -20,7 +20,7 @@ PACIFIC = ZoneInfo("America/Los_Angeles")
 
 
 class Author(NamedTuple):
-    """Who wrote a commit; ``login`` is None where GitHub knows no account for the address."""
+    """The author of a commit; ``login`` is None if GitHub has no account for the address."""
 
     login: str | None
     name: str
@@ -42,7 +42,7 @@ class Commit(NamedTuple):
 
 
 class Tip(NamedTuple):
-    """What the default branch's newest commit says of itself, known without reading the history."""
+    """The data of the default branch's newest commit, available without reading the history."""
 
     oid: str
     authored_at: datetime
@@ -51,21 +51,21 @@ class Tip(NamedTuple):
 
 
 class History(Protocol):
-    """A default branch: its tip at no cost, all its commits on demand."""
+    """A default branch: its tip is available at no cost, all its commits on demand."""
 
     @property
     def tip(self) -> Tip | None:
-        """The newest commit; None for an empty repository."""
+        """Return the newest commit; None for an empty repository."""
 
     @property
     def count(self) -> int:
-        """How many commits there are, merges included."""
+        """Return the number of commits, merges included."""
 
     def commits(self) -> tuple[Commit, ...]:
-        """Every commit that the tip reaches, each after its parents, the tip last."""
+        """Return every commit that the tip reaches, each after its parents, the tip last."""
 
     def __hash__(self) -> int:
-        """Histories never change, so that what was counted in one may be kept."""
+        """Return a hash: histories never change, so their counts may be cached."""
 
 
 def tip_of(commit: Commit) -> Tip:
@@ -93,7 +93,7 @@ class WrittenHistory:
 
 
 class GrownHistory:
-    """A history with commits pushed on top: the base stays as compact as it was."""
+    """A history with commits pushed on top; its base stays unchanged and compact."""
 
     __slots__ = ("_added", "_base")
 
@@ -102,7 +102,7 @@ class GrownHistory:
         self._added = added
 
     def grown(self, added: tuple[Commit, ...]) -> "GrownHistory":
-        """One layer however often somebody pushes."""
+        """Return the history with more commits in the same layer: any number of pushes makes one layer."""
         return GrownHistory(self._base, (*self._added, *added))
 
     @property
@@ -118,7 +118,7 @@ class GrownHistory:
 
 
 def grow(history: History, added: tuple[Commit, ...]) -> History:
-    """The history after a push."""
+    """Return the history after a push."""
     return history.grown(added) if isinstance(history, GrownHistory) else GrownHistory(history, added)
 
 
@@ -160,7 +160,7 @@ def commit_activity(commits: Iterable[Commit], today: date) -> list[Week]:
     """Return daily counts by author date, merges left out: 52 Sunday weeks, oldest first, the last in progress.
 
     A week starts on Sunday at midnight UTC. The weeks before the first commit are counted back from the first commit's
-    week in Pacific time, as in recorded answers: they start an hour early or late where summer time lies between.
+    week in Pacific time, as in recorded responses. They start an hour early or late if summer time lies between.
     """
     sunday = _sunday(today)
     start = midnight(sunday) - (WEEKS - 1) * WEEK
@@ -178,7 +178,7 @@ def commit_activity(commits: Iterable[Commit], today: date) -> list[Week]:
     if first is not None:
         anchor = midnight(_sunday(first.date())).astimezone(PACIFIC)
         padded = min(WEEKS, max(0, (anchor - start) // WEEK))
-        # Arithmetic of an aware datetime is that of the wall clock: the hour in Pacific time stays.
+        # Arithmetic of an aware datetime is that of local time: the hour in Pacific time stays.
         starts[:padded] = [(anchor - back * WEEK).astimezone(UTC) for back in range(padded, 0, -1)]
     return [Week(week_start, tuple(days[7 * week : 7 * week + 7])) for week, week_start in enumerate(starts)]
 
@@ -189,7 +189,7 @@ def _sunday(day: date) -> date:
 
 
 def contributors(commits: Iterable[Commit]) -> tuple[list[Contributor], list[Contributor]]:
-    """Return (accounts, anonymous authors), each with most commits first; ties go to who contributed first.
+    """Return (accounts, anonymous authors), each with most commits first; of a tie, the first contributor first.
 
     Merge commits count.
     """

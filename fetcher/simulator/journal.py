@@ -1,4 +1,4 @@
-"""What was asked and how it was answered: the log that tests and benchmarks count in."""
+"""The log of requests and responses, in which tests and benchmarks count."""
 
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
@@ -11,7 +11,7 @@ ASKED_WHILE_WAITING = "asked while told to wait"
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """One request. ``points`` are those of the hour's quota, ``reason`` is the limit that it broke."""
+    """One request. ``points`` are those of the hour's quota, ``reason`` is the limit that it exceeded."""
 
     at: datetime
     upstream: str
@@ -24,7 +24,7 @@ class Entry:
     operation: str = ""
     """The name of the GraphQL operation."""
     took: timedelta | None = None
-    """None while the answer is still on its way."""
+    """None until the response is sent."""
     reason: str = ""
     fault: str = ""
 
@@ -35,7 +35,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Journal:
-    """The newest requests whole, and counts of all of them."""
+    """The newest requests in full, and counts of all requests."""
 
     entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=ENTRIES_KEPT))
     requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
@@ -63,13 +63,13 @@ class Journal:
         self.in_flight[entry.upstream] -= 1
 
     def clear(self) -> None:
-        """Start counting anew; what is in flight stays so."""
+        """Delete the entries and reset all counts; requests in flight still count as in flight."""
         for counter in (self.requests, self.points, self.reasons, self.faults, self.most_in_flight):
             counter.clear()
         self.entries.clear()
 
     def count(self, route: str | None = None, status: int | None = None, upstream: str | None = None) -> int:
-        """How many requests there were of a route, a status, an upstream; None is any."""
+        """Return the number of requests of a route, a status, an upstream; None is any."""
         return sum(
             number
             for (one_upstream, one_route, one_status), number in self.requests.items()
@@ -77,7 +77,7 @@ class Journal:
         )
 
     def summary(self) -> dict[str, Any]:
-        """Counts by route and status, points by quota, limits tripped, the most in flight at once."""
+        """Return counts by route and status, points by quota, limits exceeded, the most requests in flight at once."""
         routes: dict[str, dict[str, int]] = {}
         for (upstream, route, status), number in sorted(self.requests.items()):
             routes.setdefault(f"{upstream} {route}", {})[str(status)] = number

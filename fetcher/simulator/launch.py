@@ -1,4 +1,4 @@
-"""From options as they were typed to a running simulator, each mistake told in one line."""
+"""The start of a simulator from the command's options; each mistake is reported in one line."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +57,7 @@ class Options:
 
 
 def launch(options: Options, say: Callable[[str], None]) -> None:
-    """Say what to export, then serve until SIGINT or SIGTERM; or only write the catalogue if that is asked for."""
+    """Print the variables to export, then serve until SIGINT or SIGTERM; or only write the catalogue if so set."""
     world = _world(options)
     if options.write_catalogue is not None:
         say(f"{_written(world, options.write_catalogue)} packages written to {options.write_catalogue}")
@@ -159,7 +159,7 @@ def _github(details: Sequence[str]) -> GitHubOptions:
 
 
 def _identities(tokens: Sequence[str]) -> Mapping[str, str]:
-    """TOKEN=IDENTITY pairs; a token alone is the usual user's."""
+    """Return the TOKEN=IDENTITY pairs as a mapping; a token alone is the usual user's."""
     pairs = (text.partition("=") for text in tokens)
     return {token: identity or DEFAULT_IDENTITY for token, _, identity in pairs}
 

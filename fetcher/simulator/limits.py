@@ -1,7 +1,7 @@
 """GitHub's limits, counted exactly and per identity: primary quotas, points a minute, requests in flight, seconds.
 
 Sources: "Rate limits for the REST API", "Best practices for using the REST API" and "Rate limits and node limits for
-the GraphQL API" in GitHub's documentation. Nothing here reads a clock: every call is given ``now``.
+the GraphQL API" in GitHub's documentation. Nothing here reads a clock: each call has the argument ``now``.
 """
 
 import math
@@ -12,18 +12,18 @@ from enum import StrEnum
 from itertools import cycle
 
 ANONYMOUS = "address "
-"""How the identity of a request without a token starts: its address follows."""
+"""Prefix of the identity of a request without a token: its address follows."""
 
 
 class Resource(StrEnum):
-    """GitHub's quotas that matter here; the values are those of ``x-ratelimit-resource``."""
+    """The quotas of GitHub that are simulated; the values are those of ``x-ratelimit-resource``."""
 
     CORE = "core"
     GRAPHQL = "graphql"
 
 
 class Reason(StrEnum):
-    """Which limit refused a request."""
+    """The limit that refused a request."""
 
     PRIMARY = "primary"
     IN_FLIGHT = "in flight"
@@ -33,9 +33,9 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a secondary limit is worded: GitHub uses either status, and names the seconds to wait or not.
+    """The form of a secondary limit: GitHub uses either status, and states the seconds to wait or does not.
 
-    GraphQL's may come with status 200, too: the message then stands at the top of the body.
+    GraphQL's may also have status 200: the message is then at the top level of the body.
     """
 
     status: int
@@ -44,7 +44,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Every figure, at the full hour; ``hour`` compresses the hour, the minute and the waits alike."""
+    """Every limit, for a full hour; ``hour`` compresses the hour, the minute and the waits by the same factor."""
 
     hour: timedelta = timedelta(hours=1)
     core_per_hour: int = 5_000
@@ -56,7 +56,7 @@ class Limits:
     seconds_per_minute: int = 90
     graphql_seconds_per_minute: int = 60
     notice: timedelta = timedelta(milliseconds=250)
-    """What arrives so soon after a refusal was on its way already: refused, but not held against the identity."""
+    """A request within this time of a refusal was sent before it: it is refused, but does not count as repeated."""
     forms: tuple[Form, ...] = (Form(403, True), Form(429, True), Form(403, False), Form(429, False))
     graphql_forms: tuple[Form, ...] = (
         Form(403, True),
@@ -82,18 +82,18 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A request that must not be answered, and what to tell its sender."""
+    """The refusal of a request, with the data of its response."""
 
     reason: Reason
     form: Form
     until: datetime
     again: bool = False
-    """Asked while told to wait: the identity had heard of the refusal already."""
+    """Sent during a wait: the identity had received the refusal already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The state of a primary quota, as the ``x-ratelimit-*`` headers say it."""
+    """The state of a primary quota, as in the ``x-ratelimit-*`` headers."""
 
     limit: int
     used: int
@@ -106,7 +106,7 @@ class Standing:
 
 @dataclass(slots=True)
 class _Sliding:
-    """A sum over the last minute, to the moment."""
+    """An exact sum over the last minute."""
 
     total: float = 0
     entries: deque[tuple[datetime, float]] = field(default_factory=deque)
@@ -123,7 +123,7 @@ class _Sliding:
 
 @dataclass(slots=True)
 class _Wait:
-    """What an identity was told, and when."""
+    """The refusal that an identity received, with its time."""
 
     told: datetime
     refusal: Refusal
@@ -135,7 +135,7 @@ def _one_each() -> dict[Resource, _Sliding]:
 
 @dataclass(slots=True)
 class _Account:
-    """What one identity has used."""
+    """The use of one identity."""
 
     anonymous: bool
     in_flight: int = 0
@@ -143,7 +143,7 @@ class _Account:
     points: dict[Resource, _Sliding] = field(default_factory=_one_each)
     seconds: dict[Resource, _Sliding] = field(default_factory=_one_each)
     waits: dict[Resource | None, _Wait] = field(default_factory=dict)
-    """Primary quotas pause one resource, everything else pauses all (None)."""
+    """Primary quotas pause one resource, other limits pause all (None)."""
 
 
 class Ledger:
@@ -155,7 +155,7 @@ class Ledger:
         self._forms = {Resource.CORE: cycle(limits.forms), Resource.GRAPHQL: cycle(limits.graphql_forms)}
 
     def admit(self, identity: str, resource: Resource, points: int, now: datetime) -> Refusal | None:
-        """Take the request in, to be matched by one :meth:`release`, or say why not.
+        """Admit the request (return None; one :meth:`release` follows), or return its refusal.
 
         The points of the minute are spent here, those of the hour in :meth:`charge`. A refused request costs nothing.
         """
@@ -169,13 +169,13 @@ class Ledger:
         return None
 
     def release(self, identity: str, resource: Resource, took: timedelta, now: datetime) -> None:
-        """The answer is out after ``took``, which stands for the CPU seconds that GitHub counts."""
+        """Record a response sent after ``took``, which stands for the CPU seconds that GitHub counts."""
         account = self._account(identity)
         account.in_flight -= 1
         account.seconds[resource].add(now, took.total_seconds())
 
     def charge(self, identity: str, resource: Resource, cost: int, now: datetime) -> bool:
-        """Take ``cost`` from the hour's quota; False, and nothing taken, if it does not hold as much."""
+        """Take ``cost`` from the hour's quota; if less is left, take nothing and return False."""
         if not self.limits.enforced:
             return True
         standing = self.standing(identity, resource, now)
@@ -186,7 +186,7 @@ class Ledger:
         return True
 
     def standing(self, identity: str, resource: Resource, now: datetime) -> Standing:
-        """The quota of now: its hour starts at the first request after the last one ended."""
+        """Return the current quota: its hour starts at the first request after the last one ended."""
         account = self._account(identity)
         known = account.standing.get(resource)
         if known is None or now >= known.reset:
@@ -195,14 +195,14 @@ class Ledger:
         return known
 
     def set_remaining(self, identity: str, resource: Resource, remaining: int, now: datetime) -> None:
-        """Leave so much of this hour's quota, as if somebody else had used the rest."""
+        """Set the rest of this hour's quota, as if another client had used the difference."""
         standing = self.standing(identity, resource, now)
         account, used = self._account(identity), standing.limit - remaining
         account.standing[resource] = Standing(standing.limit, used, standing.reset)
         account.waits.pop(resource, None)
 
     def told_to_wait(self, identity: str, refusal: Refusal, now: datetime) -> None:
-        """A refusal that a fault made up: from now on it is held against the identity like any other."""
+        """Record a refusal sent by a fault: from now on it counts against the identity like any other."""
         self._account(identity).waits[None] = _Wait(now, refusal)
 
     def in_flight(self) -> int:
@@ -238,13 +238,13 @@ class Ledger:
         return refusal
 
     def _primary_refusal(self, account: _Account, resource: Resource, standing: Standing, now: datetime) -> Refusal:
-        """The hour's quota is used up: the reset says when to come back, never ``retry-after``."""
+        """Return the refusal for a used-up hour: the reset states the end of the wait, never ``retry-after``."""
         refusal = Refusal(Reason.PRIMARY, replace(next(self._forms[resource]), retry_after=False), standing.reset)
         account.waits[resource] = _Wait(now, refusal)
         return refusal
 
     def _reason(self, account: _Account, resource: Resource, points: int, now: datetime) -> Reason | None:
-        """The secondary limit that one more request of so many points would break."""
+        """Return the secondary limit that one more request of so many points would exceed."""
         limits, start = self.limits, now - self.limits.minute
         compressed = limits.minute / timedelta(minutes=1)
         if account.in_flight >= limits.in_flight:
@@ -261,5 +261,5 @@ class Ledger:
 
 
 def whole_seconds(until: datetime, now: datetime) -> int:
-    """The value of ``retry-after``: whole seconds, never fewer than are left, at least one."""
+    """Return the value of ``retry-after``: whole seconds, never fewer than are left, at least one."""
     return max(1, math.ceil((until - now).total_seconds()))

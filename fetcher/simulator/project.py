@@ -1,4 +1,4 @@
-"""One PyPI project as the simulator knows it."""
+"""One simulated PyPI project."""
 
 import hashlib
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class ProjectStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """One version with one source distribution; ``version`` may be one that PEP 440 does not know."""
+    """One version with one source distribution; ``version`` may be invalid under PEP 440."""
 
     version: str
     uploaded_at: datetime
@@ -51,9 +51,9 @@ class Project:
     status_reason: str | None = None
 
     def latest(self) -> Release | None:
-        """The newest non-yanked final release, else the newest non-yanked pre-release, by PEP 440's order.
+        """Return the newest non-yanked final release, otherwise the newest non-yanked pre-release, by PEP 440's order.
 
-        With nothing else left: the newest yanked release; with no version of PEP 440 at all: the last upload.
+        Without either, return the newest yanked release; without any version of PEP 440, the last upload.
         """
         parsed = [(release.parsed, release) for release in self.releases]
         known = [(version, release) for version, release in parsed if version is not None]
@@ -72,5 +72,5 @@ def filename(project: str, release: Release) -> str:
 
 
 def digest(project: str, release: Release) -> str:
-    """A stand-in for the file's SHA-256: stable, and different for each file."""
+    """Return a substitute for the file's SHA-256: stable, and different for each file."""
     return hashlib.sha256(filename(project, release).encode()).hexdigest()

@@ -25,7 +25,7 @@ FILE_SIZE = 4_096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """What an index offers; a mirror may lack any of it."""
+    """The features of an index; a mirror may lack any of them."""
 
     etags: bool = True
     serials: bool = True
@@ -42,7 +42,7 @@ class PyPI:
         self._stale: Counter[str] = Counter()
 
     def routes(self) -> dict[str, tuple[str, Handler]]:
-        """Route name → (path, handler)."""
+        """Return a mapping route name → (path, handler)."""
         routes: dict[str, tuple[str, Handler]] = {
             "simple_root": ("/simple/", self.simple_root),
             "simple_project": ("/simple/{name}/", self._named(self.simple_project, "/simple/{}/")),
@@ -53,7 +53,7 @@ class PyPI:
         return routes
 
     def serve_stale(self, name: str, times: int = 1) -> None:
-        """The next answers about a project are those from before its last change, as from an edge that lags."""
+        """Serve the state before a project's last change in its next responses, as an outdated CDN cache does."""
         self._stale[canonicalize_name(name)] += times
 
     def _named(self, handle: Callable[[Call, Project], Answer], canonical: str) -> Handler:

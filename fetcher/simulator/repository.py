@@ -1,4 +1,4 @@
-"""One GitHub repository as the simulator knows it."""
+"""One simulated GitHub repository."""
 
 import base64
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from fetcher.simulator.history import History, WrittenHistory
 
 
 class Block(StrEnum):
-    """Why GitHub refuses to show a repository; each has its own answer."""
+    """The reason for which GitHub refuses to show a repository; each has its own response."""
 
     TERMS = "tos"
     """Taken down for the terms of service: 403 "Repository access blocked"."""
@@ -28,7 +28,7 @@ class Repository:
     pushed_at: datetime
     history: History = field(default_factory=WrittenHistory)
     abandoned: tuple[History, ...] = ()
-    """Lines that a forced push left behind and that GitHub still finds by oid."""
+    """Histories that a forced push replaced and that GitHub still finds by oid."""
     description: str | None = None
     stars: int = 0
     forks: int = 0
@@ -44,7 +44,7 @@ class Repository:
     """The default branch's name leads to no commit, although the repository has commits."""
     block: Block | None = None
     contributors_too_large: bool = False
-    """GitHub answers 403 "history or contributor list is too large" for such a repository."""
+    """GitHub returns 403 "history or contributor list is too large" for such a repository."""
 
     @property
     def full_name(self) -> str:
@@ -52,7 +52,7 @@ class Repository:
 
     @property
     def node_id(self) -> str:
-        """The global id in its new form."""
+        """Return the global id in its new form."""
         return node_id("Repository", self.database_id)
 
     @property
@@ -61,7 +61,7 @@ class Repository:
 
 
 class NodeIds(StrEnum):
-    """The two forms of GitHub's global ids. A client may be given either and must treat both as opaque."""
+    """The two forms of GitHub's global ids. A client may receive either and must treat both as opaque."""
 
     NEW = "new"
     """A prefix for the type, and the MessagePack of ``[0, database id]`` in base64."""
@@ -81,7 +81,7 @@ def node_id(kind: str, database_id: int, form: NodeIds = NodeIds.NEW) -> str:
 
 
 def database_id_of(node: str, kind: str = "Repository") -> int | None:
-    """Return the number inside a global id of the given type in either form; None if it is none."""
+    """Return the number inside a global id of the given type in either form; None for any other text."""
     prefix, _, packed = node.partition("_")
     if prefix == PREFIXES[kind] and len(packed) == 10:
         raw = _decoded(packed + "==")

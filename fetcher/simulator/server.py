@@ -1,4 +1,4 @@
-"""The simulator put together: one ASGI application, and the two ways to run it."""
+"""The complete simulator: one ASGI application, and the two ways to run it."""
 
 import asyncio
 import signal
@@ -41,7 +41,7 @@ START_TIMEOUT = timedelta(seconds=20)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the world is served."""
+    """The options with which a world is served."""
 
     limits: Limits = field(default_factory=Limits)
     statistics: Statistics = field(default_factory=Statistics)
@@ -54,7 +54,7 @@ class Settings:
 
 
 class Endpoint:
-    """A route as an ASGI application of its own: the shortest way from the socket to the handler."""
+    """A route as an ASGI application of its own, with the least code between the socket and the handler."""
 
     def __init__(self, front: Front, route: str, handle: Handler) -> None:
         self._front = front
@@ -130,7 +130,7 @@ class Service:
         return [*routes, _rest(self._github)]
 
     def _versioned(self, handle: Handler) -> Handler:
-        """Return a REST handler that answers 410 to a request for a retired version of the API."""
+        """Return a REST handler that returns 410 for a retired version of the API."""
 
         def handler(call: Call) -> Answer:
             version = call.headers.get("x-github-api-version", "")
@@ -146,15 +146,15 @@ def _router(*routes: BaseRoute) -> Router:
 
 
 def _rest(front: Front) -> Route:
-    """Every other address: 404 in the upstream's form, and in the log, where a stray request is to be seen."""
+    """Return a route for every other address: 404 in the upstream's form, logged so that stray requests are visible."""
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     return Route("/{rest:path}", Endpoint(front, "unknown", lambda call: message(404, "Not Found")), methods=methods)
 
 
 def listen(host: str = LOOPBACK, port: int = 0) -> socket.socket:
-    """A bound socket, so that the port is known (0 takes a free one) and taken; OSError if it is in use."""
+    """Return a bound socket, so that the port is known (0 takes a free one) and taken; OSError if it is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named: else each answer to a POST waits 40 ms.
+    # asyncio turns Nagle's algorithm off only if the protocol is named; otherwise each POST response waits 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -172,7 +172,7 @@ def address_of(bound: socket.socket) -> str:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn raises a signal anew once it has stopped; here SIGINT and SIGTERM are how the simulator ends well."""
+    """A uvicorn server that does not raise a signal again when it stops: SIGINT and SIGTERM end it with success."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -213,7 +213,7 @@ def serve(service: Service, bound: socket.socket, *, access_log: bool = False) -
 class Simulator:
     """The simulator in a thread of this process, for tests: ``with Simulator(world) as simulator: ...``.
 
-    It shares the interpreter with whoever asks it: measure CPU against the process (``fetcher simulate``) instead.
+    It shares the interpreter with its client: measure CPU against the process (``fetcher simulate``) instead.
     """
 
     def __init__(self, world: World, settings: Settings | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What the running simulator holds besides its routes: what the control API looks at and changes."""
+"""The state of the running simulator besides its routes, which the control API reads and changes."""
 
 from dataclasses import dataclass
 

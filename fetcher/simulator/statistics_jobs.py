@@ -1,4 +1,4 @@
-"""The 202 in front of GitHub's repository statistics: a job for each kind and each head."""
+"""The 202 before GitHub's repository statistics: a job for each kind and each head."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class EmptyAnswer(StrEnum):
-    """What the statistics of an empty repository answer: all three have been seen."""
+    """The response of an empty repository's statistics: all three have been observed."""
 
     ZEROS = "zeros"
     NO_CONTENT = "204"
@@ -14,9 +14,9 @@ class EmptyAnswer(StrEnum):
 
 
 class Participation(StrEnum):
-    """What the weekly counts of ``participation`` hold.
+    """The commits in the weekly counts of ``participation``.
 
-    Recorded answers hold merge commits; GitHub's documentation says that statistics leave them out.
+    Recorded responses include merge commits; according to GitHub's documentation, statistics leave them out.
     """
 
     WITH_MERGES = "with"
@@ -27,8 +27,10 @@ class Participation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """How statistics become ready (cold ones after ``ready_after`` and after ``asks`` requests that got a 202), and
-    what they count."""
+    """The conditions for ready statistics, and their counts.
+
+    Cold statistics are ready after ``ready_after`` and after ``asks`` requests that received a 202.
+    """
 
     cold: bool = False
     ready_after: timedelta = timedelta(seconds=2)
@@ -36,7 +38,7 @@ class Statistics:
     empty: EmptyAnswer = EmptyAnswer.ZEROS
     participation: Participation = Participation.WITH_MERGES
     contributors_lag: timedelta = timedelta(0)
-    """How old the history is that ``contributors`` counts: GitHub documents "a few hours"."""
+    """Age of the history that ``contributors`` counts: GitHub documents "a few hours"."""
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class _Job:
 
 
 class StatisticsJobs:
-    """Which statistics are computed: they are cached by the head's oid, and a push starts anew."""
+    """The computed statistics: they are cached by the head's oid, and a push starts a new job."""
 
     def __init__(self, settings: Statistics) -> None:
         self.settings = settings
@@ -55,7 +57,7 @@ class StatisticsJobs:
         self._warmed_at: datetime | None = None
 
     def ready(self, repository: int, kind: str, oid: str, pushed_at: datetime, now: datetime) -> bool:
-        """Whether to answer in full; an ask that is not ready counts towards readiness."""
+        """Return True if the statistics are ready; a request before that counts towards readiness."""
         if not self.settings.cold or (self._warmed_at is not None and pushed_at <= self._warmed_at):
             return True
         job = self._jobs.get((repository, kind))
@@ -67,5 +69,5 @@ class StatisticsJobs:
         return False
 
     def warm(self, now: datetime) -> None:
-        """Everything pushed until now is computed."""
+        """Mark the statistics of all pushes until now as computed."""
         self._warmed_at = now

@@ -1,9 +1,9 @@
-"""Any number of invented packages, each a function of (seed, number): nothing is kept until it is asked for.
+"""Any number of invented packages, each a function of (seed, number): nothing is kept before it is requested.
 
-The spreads are those of a real directory: a long tail of contributors (2 % above 100, a few above 200, so that pages
-matter), 40 % with commits in the last year, merges, anonymous authors and bots, and some of everything odd:
-empty and archived repositories, yanked, pre-release-only and unparsable versions. :mod:`synthetic_history` says how
-many commits there are, and when.
+The distributions are those of a real directory. The number of contributors has a long tail: 2 % above 100, a few above
+200, so that paging matters. 40 % have commits in the last year. There are merges, anonymous authors and bots, and some
+of each unusual state: empty and archived repositories, yanked, pre-release-only and unparsable versions.
+:mod:`synthetic_history` determines the number and the dates of the commits.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ LANGUAGES = ("Python", "Python", "Python", "JavaScript", "HTML", None)
 LICENSES = ("MIT", "BSD-3-Clause", "Apache-2.0", None)
 MOST_CONTRIBUTORS = 300
 BUSY = 10
-"""Commits a year above which a package's head is the younger, the more there are."""
+"""Commits a year; above this number, more commits mean a younger head."""
 YEAR = timedelta(days=364)
 
 
@@ -32,7 +32,7 @@ def _digest(seed: int, index: int, part: str) -> bytes:
 
 
 class SyntheticCatalogue:
-    """``count`` packages of one seed, seen from one day; repositories and projects are made when asked for."""
+    """``count`` packages of one seed, as of one day; repositories and projects are generated on request."""
 
     def __init__(self, count: int, seed: int, now: datetime) -> None:
         self.count = count
@@ -43,7 +43,7 @@ class SyntheticCatalogue:
         return range(FIRST_REPOSITORY_ID, FIRST_REPOSITORY_ID + self.count)
 
     def repository_id(self, full_name: str) -> int | None:
-        """The number of the repository with this name, whatever its case."""
+        """Return the number of the repository with this name, ignoring case."""
         index = self._index(full_name)
         if index is None or self.full_name(index) != full_name.lower():
             return None
@@ -115,14 +115,14 @@ class SyntheticCatalogue:
 
     @staticmethod
     def _age(raw: bytes, year: int) -> timedelta:
-        """Return how long ago the head was written: two fifths within the last year, the busier the later."""
+        """Return the age of the head: two fifths are within the last year, and busier packages have younger heads."""
         spread = int.from_bytes(raw[1:5], "big")
         if year:
             return timedelta(seconds=7200 + int(spread % (340 * 86_400) / max(1, year / BUSY)))
         return timedelta(days=380, seconds=spread % (2_500 * 86_400))
 
     def project_names(self) -> Iterator[tuple[str, int]]:
-        """(name, serial) of every project that the index lists: the quarantined are left out."""
+        """Yield (name, serial) of every project that the index lists, without the quarantined ones."""
         for index in range(self.count):
             if _digest(self.seed, index, "project")[0]:
                 yield self.project_name(index), FIRST_SERIAL + index
@@ -156,7 +156,7 @@ def _status(*, quarantined: bool, archived: bool) -> ProjectStatus:
 
 
 def _unit(raw: bytes) -> float:
-    """A fraction in (0, 1]."""
+    """Return a fraction in (0, 1]."""
     return (int.from_bytes(raw, "big") + 1) / (1 << 8 * len(raw))
 
 

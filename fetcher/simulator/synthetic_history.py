@@ -1,4 +1,4 @@
-"""The invented commits of one package: a function of its recipe, generated when somebody reads them.
+"""The invented commits of one package: a function of its recipe, generated when they are read.
 
 A package whose head was committed within the last 52 weeks has a log-normal number of commits in them: the median is
 10, the 90th percentile 150, the most 5,000. If it is older than a year, one to four times as many lie further back, and
@@ -28,25 +28,25 @@ BOTS = ("dependabot[bot]", "pre-commit-ci[bot]", "renovate[bot]")
 NAMELESS_COMMITS = 3
 """Commits of each anonymous author."""
 ACTIVE = 4
-"""One contributor in so many writes the last year's commits."""
+"""One in this number of contributors writes the last year's commits."""
 BRANCHING = 0.11
-"""The chance that a side branch leaves at a commit of the default branch."""
+"""The probability that a side branch starts at a commit of the default branch."""
 LONGEST_BRANCH, LONGEST_BESIDE = 4, 2
 """Commits of a side branch, and of the default branch until the merge."""
 REWRITTEN, MONTH = 0.05, 30 * 86_400
 GENERATED_KEPT = 256
-"""Histories kept in memory: those of the batches that are being read."""
+"""Histories kept in memory: those of the batches in progress."""
 
 
 def commits_of_a_year(fraction: float) -> int:
-    """Return the commits in 52 weeks of the package that so large a fraction of the active ones stays below."""
+    """Return the quantile ``fraction`` of the number of commits in 52 weeks over the active packages."""
     drawn = MEDIAN_COMMITS * math.exp(SPREAD * NormalDist().inv_cdf(min(fraction, ALMOST_ALL)))
     return min(MOST_COMMITS, max(1, round(drawn)))
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a generated history is made from."""
+    """The parameters of a generated history."""
 
     seed: int
     index: int
@@ -60,24 +60,24 @@ class Recipe:
     older: int
     """The least number of commits before ``year_ago``, unless the package is younger."""
     merging: bool
-    """Whether the head is a merge commit, if there are enough commits for one."""
+    """True if the head is a merge commit, provided that there are enough commits for one."""
     created_at: datetime
     head_at: datetime
     year_ago: datetime
 
     @property
     def total(self) -> int:
-        """How many commits there are. At least two, so that the head has a parent."""
+        """Return the number of commits, at least two, so that the head has a parent."""
         older = 0 if self.created_at > self.year_ago else max(self.older, sum(self.shares()))
         return max(2, self.year + older)
 
     def shares(self) -> tuple[int, ...]:
-        """Return how many of the older commits each author has at least, the anonymous ones last."""
+        """Return each author's least number of older commits, the anonymous ones last."""
         return _ranks(self.contributors, self.busiest) + (NAMELESS_COMMITS,) * self.nameless
 
     @property
     def tip(self) -> Tip:
-        """The newest commit, known without generating the others."""
+        """Return the newest commit without generating the others."""
         merge = self.merging and self.total > 3
         committed_at = self.head_at.timestamp() + 60 * (self.index % 50)
         return Tip(_oids(self)(0), self.head_at, datetime.fromtimestamp(committed_at, UTC), 2 if merge else 1)
@@ -89,7 +89,7 @@ def _ranks(contributors: int, busiest: int) -> tuple[int, ...]:
 
 
 class GeneratedHistory:
-    """Commits generated anew, always the same, whenever somebody reads them."""
+    """Commits generated at each read, always the same ones."""
 
     __slots__ = ("count", "recipe", "tip")
 
@@ -103,9 +103,9 @@ class GeneratedHistory:
 
 
 def _oids(recipe: Recipe) -> Callable[[int], str]:
-    """Return the function that gives the oid of the commit so many places before the head.
+    """Return the function from a commit's distance before the head to its oid.
 
-    Counted from the head, the head's oid is known before the number of commits is.
+    Because the distance is counted from the head, the head's oid does not depend on the number of commits.
     """
     name = hashlib.blake2b(f"{recipe.seed}/{recipe.index}/oid".encode(), digest_size=16).hexdigest()
     offset = int(name[:8], 16)
@@ -150,7 +150,7 @@ def _spread(rng: Random, start: int, end: int, count: int) -> list[int]:
 def _parents(rng: Random, total: int, *, merging: bool) -> list[tuple[int, ...]]:
     """Return the places of each commit's parents: a line with side branches.
 
-    The head is a merge if so wanted, and else it is none.
+    The head is a merge if ``merging`` is set, otherwise it is not.
     """
     parents: list[tuple[int, ...]] = [(), *((at - 1,) for at in range(1, total))]
     end = total - 1
@@ -170,7 +170,7 @@ def _parents(rng: Random, total: int, *, merging: bool) -> list[tuple[int, ...]]
 
 
 def _branch(parents: list[tuple[int, ...]], start: int, merge: int, side: set[int]) -> None:
-    """Let the commits from ``start`` on stand on two branches, which the one at ``merge`` joins."""
+    """Distribute the commits from ``start`` over two branches, which the commit at ``merge`` joins."""
     ends = [start - 1, start - 1]
     for at in range(start, merge):
         branch = int(at in side)
@@ -180,13 +180,13 @@ def _branch(parents: list[tuple[int, ...]], start: int, merge: int, side: set[in
 
 
 def _authors(rng: Random, recipe: Recipe, total: int) -> list[Author]:
-    """Return one author a commit: everybody among the older ones, the busiest contributors in the last year."""
+    """Return one author a commit: all authors among the older ones, the busiest contributors in the last year."""
     people = [*_accounts(rng, recipe.contributors), *_anonymous(recipe.nameless)]
     recent = min(total, recipe.year)
     older = [author for author, share in zip(people, recipe.shares(), strict=True) for _ in range(share)]
     active = people[: max(1, recipe.contributors // ACTIVE)]
     missing = total - recent - len(older)
-    if missing < 0:  # younger than a year: everybody writes in it
+    if missing < 0:  # younger than a year: all authors write in it
         older, active, recent, missing = [], people, total, 0
     older += _weighted(rng, people, missing)
     rng.shuffle(older)
@@ -207,6 +207,6 @@ def _anonymous(count: int) -> Iterable[Author]:
 
 
 def _weighted(rng: Random, people: list[Author], count: int) -> list[Author]:
-    """Return ``count`` draws, the first of the people most often."""
+    """Return ``count`` random choices of the people, the first ones most often."""
     weights = list(accumulate((rank + 1) ** -1.2 for rank in range(len(people))))
     return rng.choices(people, cum_weights=weights, k=count) if count else []

@@ -1,4 +1,4 @@
-"""The truth about one package as JSON, for tests in another process to compare with."""
+"""The true state of one package as JSON, for comparison by tests in another process."""
 
 from datetime import date
 from typing import Any
@@ -11,7 +11,7 @@ from fetcher.simulator.repository import NodeIds, Repository, node_id
 
 
 def of_repository(repository: Repository, today: date, node_ids: NodeIds = NodeIds.NEW) -> dict[str, Any]:
-    """Return what asking GitHub for everything on that day would say."""
+    """Return the result of a complete fetch from GitHub on that day."""
     commits, tip = repository.history.commits(), repository.history.tip
     accounts, anonymous = contributors(commits)
     return {

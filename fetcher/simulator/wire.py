@@ -1,4 +1,4 @@
-"""Answers on the wire, also the broken ones: hangs, resets and truncations are real."""
+"""Responses on the wire, also the broken ones: hangs, resets and truncations happen on the socket."""
 
 import asyncio
 import socket
@@ -12,9 +12,9 @@ from fetcher.simulator.exchange import Answer
 from fetcher.simulator.faults import Delivery
 
 LINGER_NOT = struct.pack("ii", 1, 0)
-"""SO_LINGER of zero: closing sends a reset instead of a polite end."""
+"""SO_LINGER of zero: closing sends a reset instead of a normal end (FIN)."""
 UNANNOUNCED = 1024
-"""How much longer a truncated stream claims to be than it is."""
+"""Bytes by which the declared length of a truncated stream exceeds its real length."""
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -30,7 +30,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 async def deliver(answer: Answer, delivery: Delivery, receive: Receive, send: Send) -> None:
-    """Send the answer, or what the delivery makes of it; returns when it is out or the client has gone."""
+    """Send the response as the delivery specifies; return when it is sent or the client has disconnected."""
     if delivery.hang is not None:
         if not await _until_gone(delivery.hang, receive):
             _close(send, reset=True)
@@ -65,12 +65,12 @@ async def _stream(answer: Answer, chunks: AsyncIterator[bytes], send: Send) -> N
     await send(_start(answer, None))
     async for chunk in chunks:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await asyncio.sleep(0)  # a long listing must not hold up the others
+        await asyncio.sleep(0)  # a long listing must not delay the other requests
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _until_gone(duration: timedelta, receive: Receive) -> bool:
-    """Wait; True at once if the client hangs up before."""
+    """Wait for a duration; return True at once if the client disconnects before its end."""
     try:
         async with asyncio.timeout(duration.total_seconds()):
             while (await receive())["type"] != "http.disconnect":
@@ -81,12 +81,12 @@ async def _until_gone(duration: timedelta, receive: Receive) -> bool:
 
 
 def _close(send: Send, *, reset: bool) -> None:
-    """Close the connection under uvicorn. ASGI has no message for it, so this reaches for the bound transport."""
+    """Close the connection under uvicorn. ASGI has no message for it, so this uses the transport directly."""
     cycle = getattr(send, "__self__", None)
     transport: asyncio.Transport | None = getattr(cycle, "transport", None)
     if cycle is None or transport is None:
         raise RuntimeError("connections can only be broken when served by uvicorn")
-    cycle.response_started = cycle.response_complete = cycle.disconnected = True  # nothing more to send, says uvicorn
+    cycle.response_started = cycle.response_complete = cycle.disconnected = True  # so that uvicorn sends nothing more
     if not reset:
         transport.close()
         return

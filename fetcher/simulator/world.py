@@ -1,7 +1,7 @@
-"""The truth that the simulator serves: which repositories and projects there are, and under which names.
+"""The true state that the simulator serves: the repositories and projects with their names.
 
-What a world was given or what was changed is kept; a synthetic package that nobody changed is made anew when asked
-for, so that a million of them cost no memory.
+Added and changed packages are kept. An unchanged synthetic package is generated again at each request, so that a
+million of them cost no memory.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ MADE_KEPT = 8192
 
 
 class Replaced(NamedTuple):
-    """A history that another one took the place of, and when."""
+    """A replaced history, with the time of its replacement."""
 
     at: datetime
     history: History
@@ -32,7 +32,7 @@ class Replaced(NamedTuple):
 class World:
     """Repositories by name and number, projects by name; every change goes through ``put_*`` and ``drop_*``.
 
-    Readers may live in another thread than writers: a state is replaced in one assignment, never altered.
+    Readers and writers may run in different threads: a state is replaced in one assignment, never altered.
     """
 
     def __init__(self, clock: Clock | None = None, synthetic: SyntheticCatalogue | None = None) -> None:
@@ -44,15 +44,15 @@ class World:
         self._earlier_projects: dict[str, Project] = {}
         self._earlier_histories: dict[int, tuple[Replaced, ...]] = {}
         self.remembered = timedelta(0)
-        """How long a history is kept after it was replaced."""
+        """The time for which a history is kept after it was replaced."""
         self._serial = FIRST_SERIAL
         self.revision = 0
-        """Grows with every change of a project, also of one that moves no serial."""
+        """A number that grows with every change of a project, also a change that leaves the serial unchanged."""
         self._next_id = FIRST_DATABASE_ID
         self._made = lru_cache(maxsize=MADE_KEPT)(self._synthetic.repository)
 
     def repository(self, full_name: str) -> Repository | None:
-        """The repository that a name leads to, following renames; case does not matter."""
+        """Return the repository that a name leads to, following renames and ignoring case."""
         key = full_name.lower()
         database_id = self._ids.get(key)
         if database_id is None:
@@ -66,13 +66,13 @@ class World:
             return self._made(database_id)
 
     def repository_ids(self) -> list[int]:
-        """Every number there is, synthetic ones last; the deleted are left out."""
+        """Return all repositories' numbers without the deleted ones, synthetic ones last."""
         synthetic = self._synthetic.repository_ids()
         written = [known for known, state in self._repositories.items() if state and known not in synthetic]
         return written + [known for known in synthetic if self._repositories.get(known, known) is not None]
 
     def put_repository(self, repository: Repository) -> None:
-        """Make this the state of its number. Its name now leads here; the names it had before still do."""
+        """Store this as the state of its number. Its name now leads to it, and its earlier names still do."""
         if self.remembered:
             self._remember(repository)
         self._repositories[repository.database_id] = repository
@@ -88,7 +88,7 @@ class World:
     def history_at(self, repository: Repository, moment: datetime) -> History:
         """Return the history that a repository had at a moment, or the oldest that is known.
 
-        Only histories replaced within ``remembered`` are known, and empty ones are passed over.
+        Only histories replaced within ``remembered`` are known, and empty ones are skipped.
         """
         replaced = self._earlier_histories.get(repository.database_id, ())
         earlier = (one.history for one in replaced if one.at > moment and one.history.tip is not None)
@@ -103,7 +103,7 @@ class World:
         return self._next_id
 
     def project(self, name: str) -> Project | None:
-        """The project of a name in any spelling."""
+        """Return the project of a name in any spelling."""
         key = canonicalize_name(name)
         try:
             return self._projects[key]
@@ -111,11 +111,11 @@ class World:
             return self._synthetic.project(key)
 
     def earlier_project(self, name: str) -> Project | None:
-        """The state before the last change: what a stale edge of the index still serves."""
+        """Return the state before the last change, which an outdated CDN cache of the index still serves."""
         return self._earlier_projects.get(canonicalize_name(name))
 
     def projects(self) -> Iterator[tuple[str, int]]:
-        """(name as registered, serial) of every project that the index lists, the written ones first."""
+        """Yield (name as registered, serial) of every project that the index lists, the stored ones first."""
         for written in list(self._projects.values()):
             if written is not None and written.status is not ProjectStatus.QUARANTINED:
                 yield written.name, written.serial
@@ -137,11 +137,11 @@ class World:
         self.new_serial()
 
     def new_serial(self) -> int:
-        """The index's next serial, as every change of a project takes one."""
+        """Return the index's next serial, as every change of a project takes one."""
         self._serial += 1
         return self._serial
 
     @property
     def serial(self) -> int:
-        """The newest serial of the whole index."""
+        """Return the newest serial of the full index."""
         return self._serial

@@ -1,1 +1,1 @@
-"""Faults on purpose: processes killed, servers lost, upstreams that lie; and what must hold whatever happens."""
+"""Fault injection: killed processes, lost servers and wrong upstream responses, and the invariants under them."""

@@ -1,8 +1,8 @@
-"""``make chaos``: every fault, the table of what they came to, and status 1 if anything was lost or wrong.
+"""``make chaos``: injects every fault, prints a table of the results, and exits with 1 if any is lost or wrong.
 
     python -m tests.chaos --seed 4 --minutes 10
 
-The seed decides whom the blows hit and when they fall; what the machine's scheduler makes of that is its own.
+The seed decides the victims and the times of the faults. The scheduling of the processes depends on the machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Nobody is let in by the side doors: messages that are programs, and the embedded Redis."""
+"""Access from outside: pickled messages, the embedded Redis, and the addresses of listening sockets."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.stack import children_of, simulated, stack
 pytestmark = pytest.mark.chaos
 
 LISTENS = "0A"
-"""The kernel's number of that state of a socket."""
+"""The kernel's number of the listening state of a socket."""
 
 
 class _Program:
-    """What a pickle can be: something that runs when it is read."""
+    """An object whose pickle runs code when it is read."""
 
     def __init__(self, mark: Path) -> None:
         self._mark = mark
@@ -36,7 +36,7 @@ class _Program:
 
 
 def test_a_message_that_is_a_program_is_not_run(tmp_path: Path, redis_url: str) -> None:
-    """A pickle in the queue is refused unread, and the worker goes on with what is JSON."""
+    """Show that a worker refuses a pickled message without reading it, and continues with JSON messages."""
     mark = tmp_path / "was-here"
     queue = Queue("background", Exchange("background"), routing_key="background")
     with (
@@ -63,7 +63,7 @@ def test_a_message_that_is_a_program_is_not_run(tmp_path: Path, redis_url: str) 
 
 
 def test_the_embedded_redis_is_this_users_alone(tmp_path: Path) -> None:
-    """It listens on no port; its socket and its folder are closed to everybody else."""
+    """Show that it listens on no port, and that other users cannot access its socket or its folder."""
     server = EmbeddedRedis(tmp_path / "redis" / "redis.sock")
     server.start()
     try:
@@ -78,11 +78,11 @@ def test_the_embedded_redis_is_this_users_alone(tmp_path: Path) -> None:
 
 
 def test_only_this_machine_can_reach_what_listens(tmp_path: Path) -> None:
-    """``fetcher up`` with all its processes, ``fetcher web`` and the simulator: on loopback, unless told otherwise."""
+    """Show that ``fetcher up``, ``fetcher web`` and the simulator listen on loopback unless configured otherwise."""
     with stack(tmp_path) as ours:
         up = ours.start("up", "fetcher", "up", gently=True, workers=1)
         web = ours.start("web", "fetcher", "web")
-        open_web = ours.start("open-web", "fetcher", "web", "--host", "0.0.0.0")  # noqa: S104  (it is what this test is about)
+        open_web = ours.start("open-web", "fetcher", "web", "--host", "0.0.0.0")  # noqa: S104  (the subject of this test)
         simulator = ours.start("simulator", "fetcher", "simulate", "--port", "0")
         ours.until(lambda: "Ctrl-C stops it" in up.said() and any(map(listening, children_of(up.pid))), "it is up")
         ours.until(lambda: all(listening(one.pid) for one in (web, open_web, simulator)), "they listen")
@@ -90,15 +90,15 @@ def test_only_this_machine_can_reach_what_listens(tmp_path: Path) -> None:
 
         assert of_up == ["127.0.0.1"]
         assert listening(web.pid) == listening(simulator.pid) == ["127.0.0.1"]
-        assert listening(open_web.pid) == ["0.0.0.0"]  # noqa: S104  (it is what this test is about)
+        assert listening(open_web.pid) == ["0.0.0.0"]  # noqa: S104  (the subject of this test)
 
 
 def listening(pid: int) -> list[str]:
-    """The addresses of the TCP ports that a process listens on, as the kernel knows them."""
+    """Return the addresses of the TCP ports that a process listens on, as the kernel lists them."""
     own: set[str] = set()
     with suppress(FileNotFoundError):  # the process has just ended
         for link in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(FileNotFoundError):  # or has just closed this one
+            with suppress(FileNotFoundError):  # or has just closed this descriptor
                 own.add(os.readlink(link))
     found: list[str] = []
     if not own:

@@ -1,4 +1,4 @@
-"""One account has one ledger, also where GitHub was silent when a process started."""
+"""The ledger of an account when GitHub did not respond at the start of a process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.chaos
 
 
 async def test_an_identity_that_was_not_told_is_asked_again(tmp_path: Path) -> None:
-    """A process starts with a new token while GitHub fails: it asks anew before its next task, and then never again."""
+    """Show that an identity unknown at the start is requested again before the next task, and only once."""
     async with house(tmp_path) as ours:
         ours.simulator.state.credentials.identities["another-token"] = "simulated-user"
         account = ours.parts.access.identities[Upstream.GITHUB]

@@ -1,4 +1,4 @@
-"""The judge itself: what it must never let pass, put into the store on purpose."""
+"""The judge's detection of wrong values, which the tests write into the store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.chaos
 
 @pytest.fixture
 async def ours(tmp_path: Path) -> AsyncIterator[House]:
-    """A house of two packages, looked at once before and once after everything has changed."""
+    """Yield a Fetcher of two packages, judged once before and once after a change of everything."""
     async with house(tmp_path, slugs=("alpha", "beta")) as made:
         assert made.judge.wrong() == {}
         began = made.now()
@@ -46,7 +46,7 @@ async def ours(tmp_path: Path) -> AsyncIterator[House]:
     ],
 )
 async def test_what_is_wrong_is_found(ours: House, tampered: dict[str, Any], complaint: str) -> None:
-    """An invented value, an older one over a newer one, and a field that a failure blanked."""
+    """Show that it detects an invented value, an older value over a newer one, and a blanked field."""
     with ours.parts.engine.begin() as connection:
         connection.execute(update(observations).where(observations.c.package_id == _first(ours)).values(tampered))
 
@@ -55,7 +55,7 @@ async def test_what_is_wrong_is_found(ours: House, tampered: dict[str, Any], com
 
 
 async def test_people_may_be_listed_for_longer_than_they_contributed(ours: House) -> None:
-    """While a fault lasts, somebody whose commits were dropped and somebody new are both listed; not afterwards."""
+    """Show that dropped and new contributors may both be listed during a fault, but not afterwards."""
     world = ours.simulator.world
     for login in ("a-newcomer", "another"):
         changes.push(world, "octo/alpha", changes.Push(login=login))
@@ -71,7 +71,7 @@ async def test_people_may_be_listed_for_longer_than_they_contributed(ours: House
 
 
 def test_nobody_overtakes_without_commits() -> None:
-    """Two people stay in the order that they had at every moment; level ones and new ones may stand either way."""
+    """Show that a constant order of two contributors is required, and that equal and new ones may have any order."""
     before = {"ann": 3, "bob": 2, "cho": 2}
     now = {"ann": 4, "bob": 2, "cho": 2, "newcomer": 2}
     for people in (["ann", "bob", "cho", "newcomer"], ["ann", "cho", "newcomer", "bob"]):
@@ -81,7 +81,7 @@ def test_nobody_overtakes_without_commits() -> None:
 
 
 async def test_what_is_lost_is_found(ours: House) -> None:
-    """A package whose schedule is gone is never asked again, and is missed."""
+    """Show that a package without a due time counts as lost."""
     with ours.parts.engine.begin() as connection:
         mine = source_states.c.package_id == _first(ours)
         connection.execute(update(source_states).where(mine).values(due_at=None))
@@ -93,7 +93,7 @@ async def test_what_is_lost_is_found(ours: House) -> None:
 
 
 def test_a_fault_that_never_happened_shows_nothing() -> None:
-    """Nor is a finding good that lost or spoiled something."""
+    """Show that a finding without an injection, or with lost or wrong packages, is not ok."""
     assert Finding(Group.GITHUB, "x", 1, 1).ok
     assert not Finding(Group.GITHUB, "x", 0, 1).ok
     assert not Finding(Group.GITHUB, "x", 1, 0).ok

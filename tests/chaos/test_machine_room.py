@@ -1,4 +1,4 @@
-"""Processes, Redis and the database fail in the middle of a pass, and nothing is lost or wrong afterwards."""
+"""Faults of processes, Redis and the database in the middle of a pass: nothing is lost or wrong afterwards."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ SEED = 4
 
 @pytest.fixture(scope="module")
 def on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    """Workers, beat, Redis and PostgreSQL that the tests of this module share."""
+    """Start workers, beat, Redis and PostgreSQL, which the tests of this module share."""
     with arena(tmp_path_factory.mktemp("postgres"), count=PACKAGES, seed=SEED, postgres=True) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    """The same on SQLite."""
+    """Start the same processes with SQLite."""
     with arena(tmp_path_factory.mktemp("sqlite"), count=PACKAGES, seed=SEED, postgres=False) as made:
         yield made
 
 
 @pytest.mark.parametrize("blow", SHORT_ON_POSTGRES, ids=lambda one: one.name)
 def test_a_blow_in_the_middle_of_a_pass(on_postgres: Arena, blow: Blow) -> None:
-    """Every package is refreshed all the same, says what is so upstream, and no limit was broken."""
+    """Show that every package is refreshed, has the upstream's values, and that no limit was exceeded."""
     try:
         finding = strike(on_postgres, blow)
     except CannotHappenError as error:
@@ -44,7 +44,7 @@ def test_a_blow_in_the_middle_of_a_pass(on_postgres: Arena, blow: Blow) -> None:
 
 @pytest.mark.parametrize("blow", SHORT_ON_SQLITE, ids=lambda one: one.name)
 def test_a_blow_on_sqlite(on_sqlite: Arena, blow: Blow) -> None:
-    """The same, where the database is a file."""
+    """Show the same with SQLite."""
     finding = strike(on_sqlite, blow)
 
     assert finding.ok, f"{finding}\n{on_sqlite.stack.told()}"

@@ -1,4 +1,4 @@
-"""Two packages that turn out to be one repository: both are kept fresh, and editors are told."""
+"""Two packages of one repository: both are refreshed, and ``fetcher status`` reports them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.chaos
 
 
 async def test_two_packages_of_one_repository(tmp_path: Path) -> None:
-    """The directory lists a repository under its old name and its new one: each has all its values, and it is told."""
+    """Show that two packages, listed under a repository's old and new name, both have all values and are reported."""
     async with house(tmp_path) as ours:
         changes.rename(ours.simulator.world, "octo/alpha", "omega")
         again = CatalogueEntry("omega", "Omega", repo_url="https://github.com/octo/omega")
@@ -38,7 +38,7 @@ async def test_two_packages_of_one_repository(tmp_path: Path) -> None:
 
 
 async def test_two_projects_of_one_address_are_no_mistake(tmp_path: Path) -> None:
-    """Several projects may come from one repository on purpose: nobody is told."""
+    """Show that several projects of one repository are not reported, because they may be intended."""
     async with house(tmp_path) as ours:
         entry = CatalogueEntry("alpha-extras", "Extras", repo_url="https://github.com/octo/alpha", pypi_url="beta")
         ours.store.import_entries([entry], ours.now())

@@ -1,4 +1,4 @@
-"""One answer that nothing can be done with costs no other package its refresh."""
+"""A response that cannot be stored, beside other packages in its batch."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.chaos
 
 
 async def test_a_value_that_the_database_refuses(tmp_path: Path, postgres_url: str) -> None:
-    """A version too long for PostgreSQL's index: that package fails and says why, its neighbours are recorded."""
+    """Show that a version too long for PostgreSQL's index fails its package only, with a reason."""
     async with house(tmp_path, database_url=make_url(postgres_url).render_as_string(hide_password=False)) as ours:
         world = ours.simulator.world
         ours.move(1)
         project = changes.project_of(world, "beta")
-        endless = Release(version="1." + "".join(Random(1).choices(ascii_letters, k=20_000)), uploaded_at=ours.now())  # noqa: S311  (no secret: the same each time)
+        endless = Release(version="1." + "".join(Random(1).choices(ascii_letters, k=20_000)), uploaded_at=ours.now())  # noqa: S311  (not a secret: the same each time)
         world.put_project(
             replace(project, releases=(*project.releases, endless), serial=world.new_serial(), summary="x")
         )

@@ -1,4 +1,4 @@
-"""Redis behind a password and behind TLS: the ledger, the queue and the worker take both from one address."""
+"""Redis with a password and TLS: the ledger, the queue and the worker read both from one address."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SLUGS = ("alpha", "beta")
 
 @pytest.fixture
 def redis() -> Iterator[RedisProcess]:
-    """A server that wants a password with every character that an address has a meaning for."""
+    """Start a server with a password that contains every special character of an address."""
     server = RedisProcess(password=PASSWORD)
     server.start()
     yield server
@@ -46,7 +46,7 @@ def simulator() -> Iterator[Simulator]:
 def test_a_pass_over_tls_with_a_password(
     redis: RedisProcess, certificate: Certificate, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """Beat, a worker and a command share a Redis whose certificate is named in its address."""
+    """Show that beat, a worker and a command can share a Redis whose address names its certificate."""
     with tls_in_front_of(redis.port, certificate) as port:
         url = f"rediss://:{QUOTED}@127.0.0.1:{port}/0?ssl_ca_certs={certificate.certificate}"
         with stack(tmp_path / "stack", **simulated(simulator), redis_url=url, plan_interval=1) as ours:
@@ -63,7 +63,7 @@ def test_a_pass_over_tls_with_a_password(
 def test_a_certificate_that_nobody_vouches_for_is_refused(
     redis: RedisProcess, certificate: Certificate, tmp_path: Path
 ) -> None:
-    """By the ledger's client and by Celery's, which left to itself verifies nothing."""
+    """Show that the ledger's client and Celery refuse it. Celery does not verify certificates by default."""
     with tls_in_front_of(redis.port, certificate) as port:
         url = f"rediss://:{QUOTED}@127.0.0.1:{port}/0"
         with stack(tmp_path / "stack", redis_url=url) as ours:
@@ -88,5 +88,5 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     ],
 )
 def test_the_brokers_address(given: str, broker: str) -> None:
-    """What Celery is told: certificates are verified unless the address says otherwise."""
+    """Show that Celery's address requires verification unless the setting disables it."""
     assert broker_address(read_settings({"FETCHER_REDIS_URL": given})) == broker

@@ -1,4 +1,4 @@
-"""Nobody is let in: everything runs at debug level with marked secrets, and no output and no store holds them."""
+"""Marked secrets in every setting: no output at debug level and no store contains them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.chaos
 
 SLUGS = ("alpha", "beta", "gamma", "delta")
 ASKING = (("doctor",), ("refresh", "--all"))
-"""Commands that use every secret there is."""
+"""Commands that together use every secret."""
 COMMANDS = (
     *ASKING,
     ("status", "--json"),
@@ -64,7 +64,7 @@ def marked() -> Marked:
 
 @pytest.fixture
 def simulator(marked: Marked) -> Iterator[Simulator]:
-    """Knows the marked token."""
+    """Start a simulator that accepts the marked token."""
     world = from_documents([invented(slug, number) for number, slug in enumerate(SLUGS)])
     with Simulator(world, Settings(credentials=Credentials.of({marked.token: "somebody"}))) as running:
         yield running
@@ -72,7 +72,7 @@ def simulator(marked: Marked) -> Iterator[Simulator]:
 
 @pytest.fixture
 def redis(marked: Marked) -> Iterator[RedisProcess]:
-    """Wants the marked password."""
+    """Start a Redis that requires the marked password."""
     server = RedisProcess(password=marked.redis)
     server.start()
     yield server
@@ -83,7 +83,7 @@ def redis(marked: Marked) -> Iterator[RedisProcess]:
 def ours(
     tmp_path: Path, marked: Marked, simulator: Simulator, redis: RedisProcess, empty_postgres_url: str
 ) -> Iterator[Stack]:
-    """Every secret in its place, everything at debug level."""
+    """Yield a stack with a marked secret in every setting, at debug level."""
     secret: dict[str, object] = {
         "github_token": marked.token,
         "database_url": make_url(empty_postgres_url)
@@ -106,7 +106,7 @@ def ours(
 def test_nothing_that_runs_tells_a_secret(
     ours: Stack, marked: Marked, simulator: Simulator, redis: RedisProcess
 ) -> None:
-    """Commands, workers and beat, through good answers, bad ones, a revoked token, a lost database and a lost Redis."""
+    """Show that commands, workers and beat output no secret, even with faults, a revoked token and lost servers."""
     said: list[str] = []
     with monitored(redis.url) as sent:
         for name, queues in (("background", "background,maintenance"), ("manual", "manual")):
@@ -153,13 +153,13 @@ PATHS = (
 
 
 OTHERWISE = {"/nowhere": 404, "/api/v4/packages/?limit=x": 400, "/readyz": 503}
-"""What is not answered with 200: nobody plans here."""
+"""Statuses of the paths that do not return 200. ``/readyz`` fails because no beat plans in this test."""
 
 
 def test_the_page_and_the_api_tell_no_secret(
     ours: Stack, marked: Marked, simulator: Simulator, redis: RedisProcess
 ) -> None:
-    """Every answer to a stranger and to the operator, in good days and bad, and all that the web process writes."""
+    """Show that no response and no output of the web process contains a secret, with and without faults."""
     web = ours.start("web", "fetcher", "web")
     ours.until(lambda: re.search(r"http://\S+/", web.said()) or not web.runs(), "the web process listens")
     address = re.search(r"http://\S+/", web.said())
@@ -195,12 +195,12 @@ def test_the_page_and_the_api_tell_no_secret(
 
 
 def _shown(answer: httpx.Response) -> str:
-    """What somebody who looks on sees of an answer: all but the request that it answers."""
+    """Return the visible parts of a response: status, headers and body, without its request."""
     return f"{answer.status_code}\n{answer.headers}\n{answer.text}"
 
 
 def test_up_tells_no_secret(ours: Stack, marked: Marked) -> None:
-    """``fetcher up`` with every secret set: what it and its children write, and what it keeps in its folder."""
+    """Show that ``fetcher up`` and its children write no secret to their output or their folder."""
     up = ours.start("up", "fetcher", "up", workers=1)
     ours.until(lambda: ours.answered(len(SLUGS)), "every source of every package answers")
     up.terminate()
@@ -210,7 +210,7 @@ def test_up_tells_no_secret(ours: Stack, marked: Marked) -> None:
 
 
 def test_an_apps_key_and_tokens_stay_inside(ours: Stack, marked: Marked) -> None:
-    """A GitHub App's key signs, its installation's token asks, and neither is written anywhere."""
+    """Show that neither a GitHub App's key nor its installation's token is written anywhere."""
     app = {"github_app_id": "1", "github_app_installation_id": "7", "github_app_private_key": marked.app_key}
     said = _said(ours, ASKING, **app)
     said += _said(ours, ASKING, **{**app, "github_app_private_key": marked.app_key.replace("M", "N", 20)})
@@ -237,7 +237,7 @@ def test_an_apps_key_and_tokens_stay_inside(ours: Stack, marked: Marked) -> None
     ],
 )
 def test_a_wrong_setting_is_named_and_not_quoted(tmp_path: Path, variable: dict[str, str]) -> None:
-    """A secret in the wrong place or form: not even the traceback of the complaint shows anything of its value."""
+    """Show that a misplaced or malformed secret appears neither in the error nor in its traceback."""
     secret = "MarkedSecret42"
     given = environment(data_dir=tmp_path, **{name: value.format(secret) for name, value in variable.items()})
     try:
@@ -253,7 +253,7 @@ def test_a_wrong_setting_is_named_and_not_quoted(tmp_path: Path, variable: dict[
 
 
 def test_celery_complains_as_shortly(tmp_path: Path) -> None:
-    """Celery imports the settings by itself: a wrong one is one line there, too."""
+    """Show that a wrong setting is one line in Celery's output, too, although Celery imports the settings itself."""
     with stack(tmp_path, redis_url="redis://:MarkedSecret42/x@host:1/0") as made:
         worker = made.start("worker", "celery", "-A", "tasks", "worker")
         worker.wait()
@@ -263,7 +263,7 @@ def test_celery_complains_as_shortly(tmp_path: Path) -> None:
 
 
 async def test_no_repr_and_no_error_shows_a_secret(ours: Stack, marked: Marked, redis: RedisProcess) -> None:
-    """The settings, the parts and every error that they raise, printed, dumped and pickled."""
+    """Show that no text, repr or pickle of the settings, the parts and their errors contains a secret."""
     settings = ours.settings
     parts = await open_parts(settings)
     shown = [repr(settings), str(settings)]
@@ -284,7 +284,7 @@ async def test_no_repr_and_no_error_shows_a_secret(ours: Stack, marked: Marked, 
 
 
 def test_a_traceback_on_a_terminal_shows_no_variable(marked: Marked, monkeypatch: pytest.MonkeyPatch) -> None:
-    """structlog's own choice for a terminal would print every local variable beside the traceback."""
+    """Show that Fetcher's renderer prints no local variable. structlog's default for terminals prints all."""
     terminal = _Terminal()
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -313,6 +313,6 @@ def _fail_with(authorization: str) -> None:
 
 
 def _said(ours: Stack, commands: Sequence[Sequence[str]], **settings: object) -> list[str]:
-    """All that the commands print, with the workers' log lines at debug level."""
+    """Return the output of the commands, with the workers' log lines at debug level."""
     done = [ours.fetcher(*command, **settings) for command in commands]
     return [one.stdout + one.stderr for one in done]

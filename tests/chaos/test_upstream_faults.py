@@ -1,4 +1,4 @@
-"""Faults of the upstreams over simulated days: the right outcome, nothing lost or wrong, nobody else touched."""
+"""Faults of the upstreams over simulated days: outcomes, lost or wrong values, and unaffected packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.chaos
 
 @pytest.mark.parametrize("fault", [one for one in GITHUB_FAULTS if not one.rare], ids=lambda one: one.name)
 async def test_a_fault_of_github(fault: UpstreamFault, tmp_path: Path) -> None:
-    """For a day and a half GitHub does this: what is stored stays right, and all is fresh two intervals later."""
+    """Show that stored values stay right for a day and a half, and that all are fresh two intervals later."""
     finding = await make_happen(fault, tmp_path)
 
     assert finding.ok, finding
@@ -23,7 +23,7 @@ async def test_a_fault_of_github(fault: UpstreamFault, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", [one for one in PYPI_FAULTS if not one.rare], ids=lambda one: one.name)
 async def test_a_fault_of_the_index(fault: UpstreamFault, tmp_path: Path) -> None:
-    """For a day and a half the index does this: what is stored stays right, and all is fresh two intervals later."""
+    """Show that stored values stay right for a day and a half, and that all are fresh two intervals later."""
     finding = await make_happen(fault, tmp_path)
 
     assert finding.ok, finding

@@ -81,7 +81,7 @@ def test_the_last_hour(redis_url: str) -> None:
 
 
 def test_a_connection_that_was_cut_is_made_again(redis_url: str) -> None:
-    """What could not be told is told later, once, and no sum ever shrinks."""
+    """Counts that could not be sent are sent later, once, and no sum ever shrinks."""
     now = [0.0]
     with Redis.from_url(redis_url) as redis:
         counters = RedisCounters(lambda: Redis.from_url(redis_url, retry=None), lambda: now[0])

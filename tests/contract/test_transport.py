@@ -107,7 +107,7 @@ class Server:
             writer.close()
 
     async def read(self, reader: asyncio.StreamReader) -> Request:
-        """The next request on this connection."""
+        """Read the next request on this connection."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         method, path, _ = head[0].split(" ")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
@@ -125,7 +125,7 @@ class Server:
 
 
 def write(writer: asyncio.StreamWriter, reply: Reply, length: int | None = None) -> None:
-    """A reply as it goes over the wire; ``length`` may claim more than there is."""
+    """Write a reply in its form on the wire; ``length`` may declare more bytes than there are."""
     headers = {**reply.headers, "Content-Length": str(len(reply.body) if length is None else length)}
     lines = [f"HTTP/1.1 {reply.status} Whatever", *(f"{name}: {value}" for name, value in headers.items())]
     writer.write("\r\n".join([*lines, "", ""]).encode() + reply.body)
@@ -159,7 +159,7 @@ def real(*roots: str, credential: Any = None) -> HttpTransport:
 
 @pytest.fixture(params=["scripted", "httpx"])
 async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
-    """The same script behind the fake and behind the real transport."""
+    """Provide the same script behind the fake and behind the real transport."""
     if request.param == "scripted":
 
         def script(asked: Request) -> Answer:
@@ -185,7 +185,7 @@ async def test_a_good_answer(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("path", "status"), [("/missing", 404), ("/moved", 301), ("/unchanged", 304), ("/empty", 200)])
 async def test_any_status_is_an_answer(desk: Desk, path: str, status: int) -> None:
-    """What it means is not the transport's business; a redirect is not followed."""
+    """The transport does not interpret the status; a redirect is not followed."""
     found = await desk.good(path)
     assert (found.status, found.body) == (status, REPLIES[path].body)
     assert [asked.url for asked in desk.arrived] == [desk.root + path]
@@ -267,7 +267,7 @@ async def opened() -> AsyncIterator[AsyncExitStack]:
 
 
 async def before(opened: AsyncExitStack, handle: Handle | None = None, **fields: Any) -> tuple[Desk, Server]:
-    """The real transport before a server that answers as ``handle`` does."""
+    """Return the real transport, connected to a server that answers as ``handle`` does."""
     server = await opened.enter_async_context(Server(handle))
     transport = await opened.enter_async_context(real(server.root, **fields))
     return Desk(transport, server.root, server.arrived), server
@@ -317,7 +317,7 @@ async def test_a_redirect_does_not_take_the_credential_along(opened: AsyncExitSt
 
 @pytest.mark.parametrize("status", [200, 500])
 async def test_a_compressed_bomb_has_the_same_cap(opened: AsyncExitStack, status: int) -> None:
-    """What counts is the size that it unpacks to, of an error as of a good answer."""
+    """The limit applies to the decompressed size, of an error as of a good response."""
     bomb = Reply(gzip.compress(b"\0" * 20_000_000), status, {"Content-Encoding": "gzip"})
 
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -346,7 +346,7 @@ async def test_a_compressed_answer_is_unpacked(opened: AsyncExitStack) -> None:
 
 @pytest.mark.parametrize("endless", ["body", "silence"])
 async def test_the_whole_exchange_has_a_limit(opened: AsyncExitStack, endless: str) -> None:
-    """A server that never answers and one that drips for ever are left after the request's own time."""
+    """A server that never answers and one that sends slowly without end are left after the request's own time."""
     gone = asyncio.Event()
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -439,7 +439,7 @@ async def test_failures_to_connect_are_repeated(opened: AsyncExitStack) -> None:
     ("kind", "told"), [(ConfigError, Fault.UNREACHABLE), (RejectedCredential, Fault.NO_CREDENTIAL)]
 )
 async def test_a_credential_that_cannot_be_had(opened: AsyncExitStack, kind: type[ConfigError], told: Fault) -> None:
-    """Nothing is sent without it: not as somebody else, and not as nobody. A refusal is told from an outage."""
+    """Nothing is sent without it, neither with another credential nor without any. A refusal differs from an outage."""
     desk, server = await before(opened, credential=NoCredentialToday(kind("GitHub refuses the installation token")))
     found = await fault(desk)
     assert (found.fault, server.connections) == (told, 0)

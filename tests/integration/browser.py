@@ -22,7 +22,7 @@ CONTRAST = (Path(__file__).parent / "contrast.js").read_text("utf-8")
 
 
 def browser_here() -> tuple[str, str]:
-    """The browser and its driver."""
+    """Return the browser and its driver."""
     binary, driver = programs(("chromium", "chromium-driver"), *_NAMES)
     return binary, driver
 
@@ -69,22 +69,22 @@ class Browser:
         self.driver.execute_cdp_cmd(name, arguments)
 
     def complaints(self) -> list[str]:
-        """What the browser found wrong: scripts, styles and addresses that the policy forbids among it."""
+        """Return the browser's errors and warnings: also scripts, styles and addresses that the policy forbids."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
     def pale(self) -> list[str]:
-        """Texts with less contrast than WCAG's level AA asks for."""
+        """Return texts with less contrast than WCAG's level AA requires."""
         found: list[str] = self.driver.execute_script(CONTRAST)
         return found
 
     def overflows(self, width: int) -> bool:
-        """Whether the page is wider than the window that was asked for; a phone's would grow with it."""
+        """Return True if the page is wider than the requested window; a phone's window would grow with it."""
         return bool(self.driver.execute_script("return document.documentElement.scrollWidth > arguments[0]", width))
 
 
 @contextmanager
 def browser(folder: Path, root: str) -> Iterator[Browser]:
-    """A browser with an empty profile."""
+    """Open a browser with an empty profile."""
     binary, driver = browser_here()
     options = ChromeOptions()
     options.binary_location = binary

@@ -68,14 +68,14 @@ class Fetcher:
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """The five seeds' facts on loopback. An hour lasts a minute, so that the ledger's waits are short."""
+    """Serve the five seeds' facts on loopback. An hour lasts a minute, so that the ledger's waits are short."""
     with Simulator(seeds(), Settings(limits=Limits(hour=timedelta(minutes=1)))) as running:
         yield running
 
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Fetcher]:
-    """The command with an empty data folder; its upstreams do not exist."""
+    """Provide the command with an empty data folder; its upstreams do not exist."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     nowhere = "http://127.0.0.1:9"
@@ -86,6 +86,6 @@ def bare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
 
 @pytest.fixture
 def fetcher(bare: Fetcher, simulator: Simulator) -> Fetcher:
-    """The command with an empty data folder and the simulator as its upstreams."""
+    """Provide the command with an empty data folder and the simulator as its upstreams."""
     bare.settings.update(simulated(simulator))
     return bare

@@ -19,7 +19,7 @@ STARS = 4711
 
 @pytest.fixture
 def stale(fetcher: Fetcher, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Fetcher:
-    """The five seeds imported; since then two repositories were starred, and one project is known by an old version."""
+    """Import the five seeds with an old version of one project, then star two repositories."""
     folder = tmp_path_factory.mktemp("stale")
     for path in SEEDS.glob("*.json"):
         document = json.loads(path.read_text("utf-8"))
@@ -123,7 +123,7 @@ def test_without_a_token(stale: Fetcher, simulator: Simulator) -> None:
 
 
 def test_upstreams_that_do_not_exist(stale: Fetcher) -> None:
-    """Nobody listens: status 1, one line a package and source, everything stays."""
+    """No server listens: status 1, one line a package and source, everything stays."""
     nowhere = "http://127.0.0.1:9"
 
     done = stale("refresh", STRUCK, github_api_url=nowhere, pypi_url=nowhere)
@@ -141,7 +141,7 @@ def _at(rule: Rule, route: str) -> Rule:
 
 
 def _failure(done: Done, source: str) -> str:
-    """The one line that a refresh says of the package that failed; the other four went well."""
+    """Return the only line that a refresh prints for the package that failed; the other four succeeded."""
     assert (done.status, done.out) == (1, ""), done.err
     lines = [line for line in done.err.splitlines() if line.startswith(f"{STRUCK}: ")]
     assert len(lines) == 1, done.err

@@ -31,7 +31,7 @@ COMMANDS = (
 
 @pytest.fixture
 def seeded(fetcher: Fetcher) -> Fetcher:
-    """The five seeds imported."""
+    """Import the five seeds."""
     assert fetcher("import", str(SEEDS)).status == 0
     return fetcher
 
@@ -130,7 +130,7 @@ def ours(tmp_path: Path, simulator: Simulator, redis_url: str) -> Iterator[Stack
 
 
 def test_queues_shout_where_nobody_takes(ours: Stack) -> None:
-    """What is queued without a worker is counted, and the status says that nobody will take it."""
+    """Messages queued without a worker are counted, and the exit status 1 shows that no worker will take them."""
     queued = ours.fetcher("refresh", "lesscpy", "--queue")
     queues = ours.fetcher("queues", "--json")
 

@@ -31,7 +31,7 @@ ODD = {
 
 @pytest.fixture
 def filled(fetcher: Fetcher, tmp_path: Path) -> Fetcher:
-    """The five seeds, refreshed, a package that is not fetched and keeps keys of its own, and a retired one."""
+    """Import and refresh the five seeds, a package with keys of its own that is not fetched, and a retired one."""
     (tmp_path / "odd.json").write_text(json.dumps([ODD, {"slug": "old", "title": "Old"}]), "utf-8")
     assert fetcher("import", str(SEEDS), str(tmp_path / "odd.json")).status == 0
     assert fetcher("refresh", "--all").status == 0
@@ -120,7 +120,7 @@ def _documents(text: str) -> list[dict[str, Any]]:
 
 
 def _as_document(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as the document that it was: JSON parsed, moments printed, keys of its own behind the others."""
+    """Return a row as its original document: JSON parsed, moments printed, keys of its own after the others."""
 
     def values() -> Iterator[tuple[str, Any]]:
         for name, value in row.items():

@@ -21,7 +21,7 @@ GONE, BROKEN = "lesscpy", ("django-loci", "django-vies")
 
 @pytest.fixture
 def failing(fetcher: Fetcher, simulator: Simulator) -> Fetcher:
-    """The five seeds, of which one repository is missing and two projects answer nonsense."""
+    """Import and refresh the five seeds; one repository is missing, and two projects return HTML."""
     assert fetcher("import", str(SEEDS)).status == 0
     changes.delete(simulator.world, "lesscpy/lesscpy")
     for project in BROKEN:

@@ -72,7 +72,7 @@ def test_a_database_that_is_not_migrated(bare: Fetcher, empty_postgres_url: str)
 
 
 def test_status_without_redis(bare: Fetcher) -> None:
-    """What the database knows is told, and in one line why the rest is not; without the password."""
+    """The values of the database are printed, and one line with the reason for the rest, without the password."""
     bare("import", str(SEEDS))
 
     done = bare("status", redis_url=NO_REDIS)
@@ -109,7 +109,7 @@ def test_a_malformed_redis_address(bare: Fetcher, command: str) -> None:
 
 @pytest.mark.parametrize("command", ["refresh a --queue", "queues"])
 def test_no_broker(ours: Stack, bare: Fetcher, command: str) -> None:
-    """What goes through Celery says the same, in one line."""
+    """Commands that use Celery print the same error in one line."""
     bare("add", "https://github.com/a/a", data_dir=ours.settings.data_dir)
 
     done = ours.fetcher(*command.split(), redis_url=NO_REDIS)

@@ -56,7 +56,7 @@ def test_every_command_has_examples_that_parse(path: tuple[str, ...], monkeypatc
 
 
 def _piped(line: str) -> Iterator[list[str]]:
-    """The arguments of each ``fetcher`` in a line of shell."""
+    """Yield the arguments of each ``fetcher`` in a line of shell."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars="|>")
     lexer.whitespace_split = True
     words = list(lexer)

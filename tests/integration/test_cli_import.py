@@ -25,7 +25,7 @@ ADDED_TWO = {"added": 2, "updated": 0, "unchanged": 0, **NOTHING_WRONG}
 
 @pytest.fixture
 def pages() -> Iterator[Pages]:
-    """A directory's API on loopback."""
+    """Serve a directory's API on loopback."""
     with Pages() as served:
         yield served
 
@@ -55,7 +55,7 @@ def test_csv_and_addresses(bare: Fetcher, tmp_path: Path) -> None:
 
 
 def test_the_editors_fields_are_carried_through(bare: Fetcher, tmp_path: Path) -> None:
-    """A title that is edited is taken over; keys that nobody knows stay, in their place and as they are."""
+    """An edited title is taken over; unknown keys stay, in their place and unchanged."""
     document = json.loads((SEEDS / "2223-lesscpy.json").read_text("utf-8"))
     document |= {"title": "less in Python", "usage_count": 7, "badge": {"colour": ["blue", None, 1.5]}}
     bare("import", str(SEEDS))
@@ -116,7 +116,7 @@ def test_what_cannot_be_fetched_is_stored_and_said(bare: Fetcher, tmp_path: Path
 
 
 def test_pages_are_followed_to_the_end(bare: Fetcher, pages: Pages) -> None:
-    """``objects`` and ``results``, absolute and relative links; the token goes to nobody."""
+    """``objects`` and ``results``, absolute and relative links; no request carries the token."""
     pages.give("/one", {"objects": [_entry("a")], "next": f"{pages.url}/two"})
     pages.give("/two", {"results": [_entry("b")], "meta": {"next": None}})
 
@@ -225,7 +225,7 @@ def _file(path: Path, value: object) -> str:
 
 
 def _told(done: Done) -> dict[str, Any]:
-    """The JSON of an import that went well."""
+    """Return the JSON of a successful import."""
     assert done.status == 0, done.err
     told: dict[str, Any] = json.loads(done.out)
     return told
@@ -252,7 +252,7 @@ def test_many_bad_records_are_bounded_on_screen(bare: Fetcher, tmp_path: Path) -
 def test_progress_is_told_in_lines_where_nobody_watches(
     bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """How many packages, how much of the file, and how fast; on stderr, so that stdout stays the result."""
+    """The number of packages, the part of the file and the rate, on stderr, so that stdout stays the result."""
     monkeypatch.setattr(progress, "EVERY", 0)
     monkeypatch.setattr(importing, "_PART", 2)
 
@@ -285,7 +285,7 @@ def test_what_was_cut_short_is_taken_up_again(bare: Fetcher, tmp_path: Path, mon
 
 
 def test_a_page_that_fails_says_where_to_go_on(bare: Fetcher, pages: Pages) -> None:
-    """What came before is stored, and the command that is named brings in the rest alone."""
+    """The earlier pages are stored, and the printed command imports only the rest."""
     pages.give("/one", {"objects": [_entry("a")], "next": "/two?page=2&limit=1"})
 
     cut = bare("import", f"{pages.url}/one")

@@ -34,7 +34,7 @@ PROCFILE = Path(__file__).parents[2] / "Procfile"
 
 @pytest.fixture
 def guarded_redis(redis_url: str) -> Iterator[str]:
-    """The session's Redis, entered by a user of its own whose password is marked."""
+    """Yield the address of the session's Redis with a user of its own whose password is marked."""
     user = f"flower-{secrets.token_hex(4)}"
     with Redis.from_url(redis_url) as redis:
         redis.acl_setuser(
@@ -54,7 +54,7 @@ class Flower:
     secrets: tuple[str, ...]
 
     def workers(self) -> dict[str, dict[str, Any]]:
-        """The workers that answered all that is read below: who is busy may be late for one of Flower's questions."""
+        """Return the workers with all fields that the tests read; a busy worker may miss one of Flower's requests."""
         answer = self.client.get("/api/workers", params={"refresh": 1})
         answer.raise_for_status()
         return {name: told for name, told in answer.json().items() if {"active_queues", "registered"} <= set(told)}

@@ -62,7 +62,7 @@ def panels() -> list[dict[str, Any]]:
 
 
 def expressions() -> list[str]:
-    """The dashboard's queries, with Grafana's own variable replaced."""
+    """Return the dashboard's queries, with Grafana's own variable replaced."""
     return [target["expr"].replace("$__rate_interval", "1m") for panel in panels() for target in panel["targets"]]
 
 
@@ -155,13 +155,13 @@ class Watched:
         return httpx.get(f"{self.web}metrics", timeout=30).text
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """What an instant query answers."""
+        """Return the result of an instant query."""
         answer = httpx.get(f"{self.server}/api/v1/query", params={"query": expression}, timeout=30).json()
         assert answer["status"] == "success", (expression, answer)
         return [(one["metric"], float(one["value"][1])) for one in answer["data"]["result"]]
 
     def value(self, expression: str) -> float | None:
-        """The one figure that a query comes to."""
+        """Return the value of a query's first series; None without one."""
         found = self.query(expression)
         return found[0][1] if found else None
 
@@ -225,10 +225,10 @@ def test_prometheus_sees_what_happened(prometheus: Prometheus, tmp_path: Path, r
 
 
 def _every_request_is_counted(ours: Watched) -> None:
-    """By the simulator's log, and under the status that it answered."""
+    """Assert that the metrics agree with the simulator's log, also by status."""
 
     def counted() -> bool:
-        """A worker tells what it counted when its task ends, and Prometheus asks every two seconds."""
+        """Compare the counts. A worker reports at the end of its task, and Prometheus scrapes every two seconds."""
         told = {metric["route"]: number for metric, number in ours.query("sum by (route) (fetcher_requests_total)")}
         return told == ours.requests()
 
@@ -240,7 +240,7 @@ def _every_request_is_counted(ours: Watched) -> None:
 
 
 def _the_state_is_told(ours: Watched) -> None:
-    """Freshness, queues, consumers, quotas and what is up, as Prometheus has them."""
+    """Assert the freshness, queues, consumers, quotas and reachable dependencies in Prometheus."""
     expected = {
         "up": 1,
         'fetcher_dependency_up{dependency="redis"}': 1,
@@ -261,7 +261,7 @@ def _the_state_is_told(ours: Watched) -> None:
 
 
 def _one_line_a_batch(ours: Watched) -> None:
-    """The worker's log has a line for each batch that was planned, and one for the one failure; all with their task."""
+    """Assert that the worker logged a line for each planned batch and one for the only failure, with their tasks."""
     lines = [json.loads(line) for line in ours.workers[0].said().splitlines() if line.startswith("{")]
     named = {event: [line for line in lines if line["event"] == event] for event in ("batch", "failure", "plan")}
     assert sum(line["batches"] for line in named["plan"]) == len(named["batch"])

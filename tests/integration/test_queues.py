@@ -1,4 +1,4 @@
-"""What Redis and real workers tell of the queues: ages, rates, what runs, and clear words where nobody answers."""
+"""The queues in Redis with real workers: ages, rates, running tasks, and clear texts if no worker answers."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_a_worker_says_of_itself(ours: Stack) -> None:
 
 
 def test_explain_tells_of_a_package(ours: Stack) -> None:
-    """Before its first refresh and while somebody waits for it; an unknown slug is said to be one."""
+    """Before its first refresh and while a requested refresh is open; an unknown slug is reported as unknown."""
     assert ours.fetcher("refresh", "lesscpy", "--queue").returncode == 0
     told = ours.fetcher("explain", "lesscpy")
     assert told.returncode == 0
@@ -96,7 +96,7 @@ def test_explain_tells_of_a_package(ours: Stack) -> None:
 
 
 def test_redis_away_is_said_and_the_rest_is_told(ours: Stack) -> None:
-    """What the database knows is shown; of quota and workers it says why not. Queues are in Redis alone."""
+    """The values of the database are shown, for quota and workers the reason instead. Queues are in Redis alone."""
     status = ours.fetcher("status", redis_url="redis://127.0.0.1:9/0")
     assert status.returncode == 0
     assert status.stdout.startswith("5 packages: 5 stale")

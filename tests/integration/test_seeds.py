@@ -19,7 +19,7 @@ LAST_FETCHED = re.compile(r'(?<="last_fetched": )"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> dict[str, object]:
-    """The embedded default, and a server."""
+    """Return the settings of the embedded default, and of a server."""
     if request.param == "sqlite":
         return {}
     return {"database_url": request.getfixturevalue("postgres_url")}
@@ -65,6 +65,6 @@ def test_unrefreshed_documents_come_out_as_they_went_in(fetcher: Fetcher) -> Non
 
 
 def _blanked(text: str) -> dict[str, Any]:
-    """The document as a directory shows one that no worker has ever fetched."""
+    """Return the document with the fields of a package that no worker has ever fetched."""
     empty: dict[str, Any] = {"repo_description": "", "participants": [], "commits_over_52": []}
     return {**json.loads(text), **{key: empty.get(key) for key in WORKER_KEYS}}

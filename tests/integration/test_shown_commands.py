@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(LONGEST + 20)
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
-    """A reader's folder: the set-up in ``.venv``, and a catalogue to import."""
+    """Return a reader's folder: the set-up in ``.venv``, and a catalogue to import."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
     catalogue = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
     (tmp_path / "packages.json").write_text(json.dumps(catalogue), "utf-8")

@@ -198,7 +198,7 @@ def test_a_wrong_control_request_is_told_so(
 
 
 def test_the_log_has_every_request(simulator: Simulator) -> None:
-    """Who asked what, how it was answered and what it cost; narrowed by package; cleared on demand."""
+    """Each request with its sender, response and cost; filtered by package; cleared on demand."""
     ask(simulator)
     batch(simulator)
     log = f"{simulator.url}/_simulator/log"

@@ -20,7 +20,7 @@ PACKAGES = 5
 
 @pytest.fixture
 def ours(tmp_path: Path, simulator: Simulator) -> Iterator[Stack]:
-    """The five seeds in a data folder; nothing is set but that folder, the simulator's addresses and the pace."""
+    """Import the five seeds; only the data folder, the simulator's addresses and the pace are set."""
     with stack(tmp_path, **simulated(simulator), plan_interval=1) as made:
         assert made.fetcher("import", str(SEEDS)).returncode == 0
         yield made

@@ -53,7 +53,7 @@ class Directory:
     slugs: list[str]
 
     def is_fresh(self) -> bool:
-        """Whether every source of every package has answered, and nobody holds anything."""
+        """Return True if every source of every package has answered and no lease is held."""
         return self.stack.answered(len(self.slugs))
 
     def asked_often(self) -> dict[str, list[str]]:
@@ -63,7 +63,7 @@ class Directory:
         return {route: names for route, names in found.items() if names}
 
     def assert_within_limits(self) -> None:
-        """Nothing was refused, and nobody went on asking."""
+        """Assert that nothing was refused and that no worker sent a request during a wait."""
         summary = self.simulator.log.summary()
         assert summary["limits_tripped"] == {}
         assert summary["asked_while_told_to_wait"] == 0
@@ -74,7 +74,7 @@ Serve = Callable[..., AbstractContextManager[Directory]]
 
 @pytest.fixture
 def serve(tmp_path: Path, redis_url: str) -> Serve:
-    """Makes a directory of so many packages; the settings are those of its processes."""
+    """Provide a function that opens a directory of so many packages; the settings are those of its processes."""
 
     @contextmanager
     def serving(count: int, **settings: object) -> Iterator[Directory]:
@@ -144,7 +144,7 @@ def _assert_histories(entries: Sequence[Entry], truths: Mapping[str, Mapping[str
 
 
 def _assert_points(entries: Sequence[Entry]) -> None:
-    """A request costs one point, but for a query of many heads: a repository has two connections, a fiftieth of it."""
+    """Assert that a request costs one point, except many heads: two connections each, a fiftieth of a point."""
     for entry in entries:
         heads = len(entry.packages) if route_of(entry) == "heads" else 0
         assert entry.points == max(1, (heads + PAGE // 4) // (PAGE // 2)), entry
@@ -244,7 +244,7 @@ def test_a_worker_that_is_told_to_stop_finishes_its_batch(serve: Serve) -> None:
 
 
 def _truths(simulator: Simulator) -> dict[str, dict[str, Any]]:
-    """What the simulator knows of every repository, by its name; ``selected`` commits are in a history's pages."""
+    """Return the truth of every repository by its name; ``selected`` commits are in a history's pages."""
     world = simulator.world
     today = world.clock.today()
     since = history_start(today)
@@ -258,7 +258,7 @@ def _truths(simulator: Simulator) -> dict[str, dict[str, Any]]:
 
 
 def _assert_values(directory: Directory, truths: Mapping[str, Mapping[str, Any]]) -> None:
-    """Some packages, evenly from the whole catalogue, are told as the simulator would tell them today."""
+    """Assert that packages, evenly from the full catalogue, have the simulator's values of today."""
     today = directory.simulator.world.clock.today()
     for slug, told in list(zip(directory.slugs, truths.values(), strict=True))[:: PACKAGES // SAMPLE]:
         package = directory.stack.store.package(slug)

@@ -17,7 +17,7 @@ MARK = "ghp_MARKED"
 
 @pytest.fixture(scope="session")
 def app_key() -> str:
-    """A private key of nobody, as a GitHub App's PEM file holds it."""
+    """Generate a private key in the form of a GitHub App's PEM file; no App has it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
@@ -25,7 +25,7 @@ def app_key() -> str:
 
 
 async def test_without_a_credential() -> None:
-    """Nothing is sent, and the quota is that of nobody."""
+    """Nothing is sent, and the quota is the anonymous one."""
     credential = credential_from(read_settings({}))
     assert isinstance(credential, Anonymous)
     assert (await credential.header(), credential.identity) == (None, "anonymous")

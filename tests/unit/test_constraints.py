@@ -90,7 +90,7 @@ def _needed(requirements: list[Requirement]) -> dict[str, list[Requirement]]:
 
 
 def _is_wanted(one: Requirement, extras: set[str]) -> bool:
-    """Whether this Python, or the oldest that is supported, brings ``one`` in."""
+    """Return True if this Python, or the oldest supported one, requires ``one``."""
     oldest = {"python_full_version": OLDEST_PYTHON, "python_version": OLDEST_PYTHON.rpartition(".")[0]}
     environments = ({"extra": extra, **python} for extra in ("", *extras) for python in ({}, oldest))
     return one.marker is None or any(one.marker.evaluate(environment) for environment in environments)
@@ -129,7 +129,7 @@ def test_every_pin_runs_on_the_oldest_python() -> None:
 
 
 def test_no_pin_is_of_something_unknown() -> None:
-    """A name that nothing asks for is a mistake, or somebody else's package under a name that looks right."""
+    """A name that nothing requires is a mistake, or another author's package under a similar name."""
     assert sorted(_pins().keys() - _needed(_declared()).keys()) == []
 
 
@@ -161,7 +161,7 @@ def test_no_root_whose_keys_have_leaked() -> None:
 
 
 def test_what_is_installed_is_as_it_was_delivered() -> None:
-    """Each file has the checksum that its wheel states: nobody has patched a dependency on this machine."""
+    """Each file has the checksum that its wheel states, so no dependency is patched on this machine."""
     altered = []
     for name in _pins():
         try:

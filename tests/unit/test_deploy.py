@@ -38,7 +38,7 @@ def _unit(path: Path) -> configparser.ConfigParser:
 
 
 def _gist(command: Sequence[str]) -> tuple[str, ...]:
-    """The program, and which of its parts run, without what only logging or names concern."""
+    """Return the program and the options that select its parts, without those for logging and names."""
     words = [Path(command[0]).name, *command[1:]]
     kept = [words[0]]
     for word, following in zip(words[1:], [*words[2:], ""], strict=True):

@@ -80,6 +80,6 @@ def _exists(path: str) -> bool:
 
 
 def _tests_in(path: Path) -> set[str]:
-    """The names of the functions of a file."""
+    """Return the names of the functions of a file."""
     tree = ast.parse(path.read_text("utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}

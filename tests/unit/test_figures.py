@@ -45,7 +45,7 @@ def test_ranks_are_counted_from_the_newest() -> None:
 
 
 def test_ages_and_shares() -> None:
-    """Who never answered is in no age, but counts as not within; no age exceeds that of the oldest answer."""
+    """A package without a response has no age, but counts as not within; no age exceeds the oldest response's."""
     one = SourceFigures(Source.PYPI, packages=10, answers=_histogram((-90, -80, 4)), oldest=NOW - 85 * MINUTE / 60)
     assert one.age(0.95, NOW) == one.age(1, NOW) == timedelta(seconds=85)
     assert one.within(HOUR, NOW) == 0.4
@@ -55,7 +55,7 @@ def test_ages_and_shares() -> None:
 
 
 def test_due_and_overdue_follow_the_clock() -> None:
-    """What was not due when it was counted becomes due; overdue is what waits for an eighth of the interval."""
+    """Packages become due after the count; those that have waited for an eighth of the interval are overdue."""
     one = SourceFigures(Source.GITHUB, due=_histogram((-4 * 3600, -3 * 3600, 2), (-60, 0, 3), (0, 3600, 60)))
     assert (one.due_by(NOW), one.overdue(NOW, DAY)) == (5, 2)
     assert (one.due_by(NOW + 30 * MINUTE), one.overdue(NOW + 3 * HOUR, DAY)) == (35, 5)
@@ -69,7 +69,7 @@ def test_pace_is_of_the_minutes_before() -> None:
 
 
 def test_states_name_all() -> None:
-    """Those that the clock does not move are as counted; the others grow stale after one and a half intervals."""
+    """States that do not depend on time are as counted; the others become stale after one and a half intervals."""
     figures = Figures(NOW, {PackageState.GONE: 3}, _histogram((-3600, 0, 8)), never_fetched=2)
     assert figures.packages == 13
     assert figures.states(NOW, HOUR) == {

@@ -229,7 +229,7 @@ def is_as_open_as_said(derived: Derived, truth: Contributors) -> None:
 
 
 def keeps_everybody(derived: Derived, known: Contributors, history: History) -> None:
-    """Check that nobody known and nobody in the history is missing, nobody stands twice, and counts fall."""
+    """Assert that no known login and no login of the history is missing or repeated, and that counts fall."""
     found = logins(derived.contributors)
     assert set(found) >= {*logins(known), *(commit.login for commit in history.commits if commit.login)}
     assert len(found) == len(set(found))
@@ -284,7 +284,7 @@ def test_what_was_derived_is_derived_from(
 def test_a_forced_push_leaves_all_open(
     starting: list[int], before: list[tuple[Step, timedelta]], forced: Forced, after: list[tuple[Step, timedelta]]
 ) -> None:
-    """Commits that were taken away cannot be subtracted: everybody is kept until GitHub's list is requested."""
+    """Removed commits cannot be subtracted, so all contributors are kept until GitHub's list is requested."""
     upstream = Upstream.started(starting)
     upstream.take(before)
     target = upstream.target()
@@ -394,7 +394,7 @@ def test_an_empty_repository_is_a_start() -> None:
 
 @pytest.mark.parametrize("lost", ["days", "total", "revision", "other head", "one more", "one less"])
 def test_new_commits_are_certain_only_from_the_same_head(lost: str) -> None:
-    """Where the stored total and list are not known to describe one head, only strangers are added."""
+    """If the stored total and list may describe different heads, only unknown contributors are added."""
     upstream = Upstream.started([5, 3])
     target = upstream.target()
     days = target.commit_days
@@ -484,7 +484,7 @@ def test_lists_hours_old_of_several_heads(
 def test_a_first_list_hours_old(
     starting: list[int], old: list[int], steps: list[tuple[Step, timedelta]], age: timedelta
 ) -> None:
-    """Without a stored list nothing confirms a list of a young head, and nobody of its history is lost."""
+    """Without a stored list nothing confirms a list of a young head, and no login of its history is lost."""
     upstream = Upstream.started(starting, old)
     upstream.take(steps)
     upstream.clock.advance(-steps[-1][1])
@@ -570,7 +570,7 @@ def test_a_list_of_an_old_head_is_taken_as_it_is(age: timedelta, pushed: bool, t
 
 
 def test_a_list_that_lacks_a_newcomer() -> None:
-    """A newcomer of the last hours stays, with the counts that the list shows of everybody it has."""
+    """A newcomer of the last hours stays; all contributors in the list have the list's counts."""
     upstream = Upstream.started([5, 3])
     target = upstream.target()
     upstream.take([(Push(login="eve"), HOUR)])

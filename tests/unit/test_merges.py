@@ -81,7 +81,7 @@ def test_one_merge_decides(counts: bool, outcome: Merges, stated: int, late: int
 
 
 def test_weeks_without_a_merge_decide_nothing() -> None:
-    """Where all merges are older than the weeks, both ways of counting fit."""
+    """If all merges are older than the weeks, both ways of counting match."""
     made = written((3, False), (400, True), (0, True))
     comparison = compare("one", read(made), participation(made, TODAY), TODAY)
     assert comparison == Comparison("one", UNDECIDED, 1, 1, 1, "no merge in its weeks")

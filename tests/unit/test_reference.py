@@ -43,6 +43,6 @@ def test_the_index_names_every_page() -> None:
 
 
 def _anchors(path: Path) -> set[str]:
-    """The headings' anchors, as the code hosts make them."""
+    """Return the headings' anchors in the form of the code hosts."""
     headings = _HEADING.findall(_FENCED.sub("", path.read_text("utf-8")))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -194,6 +194,6 @@ def test_addresses_of_redis(url: str) -> None:
 
 
 def test_settings_do_not_change() -> None:
-    """What was read once stays."""
+    """Settings are frozen once they are read."""
     with pytest.raises(ValueError, match="frozen"):
         read_settings({}).workers = 3

@@ -72,7 +72,7 @@ def test_further_pages_of_commits_go_together() -> None:
 
 
 def test_parents_cost_a_connection_a_commit() -> None:
-    """Where merges do not count, a history costs 102 connections instead of 2, and a further page 101."""
+    """If merges do not count, a history costs 102 connections instead of 2, and a further page 101."""
     of = replace(PLAIN, packages=1_000, commit_pages=0.5, merges=False)
     cost = first_pass(of, POLICY, Answers(), Workers(1, 8, 6)).cost
     # 20 queries of 50 with the commits and 20 beside the lists, 51 points each; 10 queries of 50 further pages, 51 too.

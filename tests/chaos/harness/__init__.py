@@ -1,1 +1,1 @@
-"""What makes faults happen and judges what they left; shared by the tests and by ``make chaos``."""
+"""Fault injection and the judge of its results, shared by the tests and by ``make chaos``."""

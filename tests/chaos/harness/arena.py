@@ -1,8 +1,8 @@
 """Fetcher as it is deployed, on loopback and in compressed time, with a catalogue that changes every "day".
 
 Workers, beat, Redis and the database are processes of their own, started as an operator starts them. The upstreams'
-hour lasts a minute, and with it every pause; a lease lasts seconds. A day does not pass: it is made to break, by
-changing everything upstream and making every package due.
+hour lasts a minute, and every pause is shortened in proportion. A lease lasts seconds. A new day is simulated:
+everything upstream changes, and every package becomes due.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from tests.stack import ALONE, APP_LIMITS, Child, Stack, simulated, stack
 
 LEASE = 4.0
 PATIENCE = 90.0
-"""Seconds after a fault's end until what is not fresh is taken for lost: twenty leases. A catalogue of thousands has
-three times as many."""
+"""Seconds after a fault's end until a package that is not fresh counts as lost: twenty leases. A catalogue of thousands
+has three times as many."""
 PASS = 20.0
-"""Seconds of the index's answers in a pass, so that it lasts long enough to be struck in the middle."""
+"""Total seconds of the index's responses in a pass, long enough to inject a fault in the middle."""
 MANY = 1_000
 LOGS = "log"
-"""The folder of PostgreSQL's own log, in its data: what it refused is counted there."""
+"""The folder of PostgreSQL's own log, in its data folder. Refused transactions are counted in it."""
 _DAYS_TO_STRIKE = 10
 _POLL = 0.1
 _ASKED_FIRST = (Source.GITHUB.value, Source.PYPI.value)
@@ -50,7 +50,7 @@ _ASKED_FIRST = (Source.GITHUB.value, Source.PYPI.value)
 
 @dataclass(slots=True)
 class Arena:
-    """What faults are made in."""
+    """The running processes that are subject to faults."""
 
     stack: Stack
     simulator: Simulator
@@ -60,26 +60,26 @@ class Arena:
     engine: Engine
     rng: Random
     pace: Rule
-    """Makes a pass last long enough."""
+    """The rule that slows a pass down, so that it lasts long enough."""
     workers: dict[str, Child] = field(default_factory=dict)
     beat: Child | None = None
     on_duty: set[str] = field(default_factory=set)
-    """Workers that are to run: one that ends by itself is started again, as by any process manager."""
+    """Workers that should run. One that ends by itself is started again, as a process manager does."""
     restarts: int = 0
     patience: float = PATIENCE
     day: int = 0
     broke_at: datetime = datetime.min.replace(tzinfo=UTC)
     affected: int = 0
-    """The most packages that still were to be refreshed when a blow of this fault fell."""
+    """The maximum number of packages that were still to be refreshed when this fault was injected."""
 
     def falls(self) -> int:
-        """A blow falls now; returns how many packages are still to be refreshed."""
+        """Record an injection now, and return the number of packages that are still to be refreshed."""
         late = self._how_many_late()
         self.affected = max(self.affected, late)
         return late
 
     def hire(self, name: str) -> Child:
-        """Start a worker of the background; one of the same name must have ended."""
+        """Start a background worker. An earlier one of the same name must have ended."""
         self.workers[name] = self.stack.worker(name)
         self.on_duty.add(name)
         return self.workers[name]
@@ -91,7 +91,7 @@ class Arena:
             worker.kill()
 
     def doom(self, point: str) -> Child:
-        """Start a worker to which ``point`` happens: it dies there, or its connection does."""
+        """Start a worker that dies, or loses its connection, at ``point``."""
         queues = ("--queues", "background,maintenance", "--hostname", "doomed@%h", "--concurrency", "1", *ALONE)
         command = ("celery", "--quiet", "-A", "tests.chaos.harness.doomed", "worker", *queues)
         before = dict(self.stack.environment)
@@ -104,7 +104,7 @@ class Arena:
 
     @contextmanager
     def instead(self, rule: Rule) -> Iterator[None]:
-        """Have the simulator keep to this rule and no other."""
+        """Replace the simulator's rules by this one."""
         faults = self.simulator.faults
         faults.clear()
         faults.add(rule)
@@ -116,11 +116,11 @@ class Arena:
 
     @property
     def marks(self) -> Path:
-        """Where a doomed process that lives on notes each time that it was struck."""
+        """Return the path of the file with the injections that a surviving doomed process records."""
         return self.stack.folder / "marks"
 
     def new_day(self) -> None:
-        """Everything changes upstream, and every package is due."""
+        """Change everything upstream, and make every package due."""
         self.day += 1
         world = self.simulator.world
         for number, (repository, project) in enumerate(self.judge.names.values()):
@@ -143,12 +143,12 @@ class Arena:
                 self.restarts += 1
 
     def late(self) -> list[str]:
-        """Packages of which a source has not answered since the day broke, fails, or is being asked."""
+        """Return the packages with a source that has not responded since the new day, fails, or is leased."""
         with self.engine.connect() as connection:
             return list(connection.execute(select(packages.c.slug).where(packages.c.id.in_(self._late()))).scalars())
 
     def lost(self) -> list[str]:
-        """What is late, a line a package, with what is stored of each of its sources."""
+        """Return one line for each late package, with the stored state of each of its sources."""
         now = datetime.now(UTC)
         found: dict[str, list[str]] = defaultdict(list)
         with self.engine.connect() as connection:
@@ -167,7 +167,7 @@ class Arena:
         return [f"{slug}: {'; '.join(sources)}; day {self.broke_at - now}" for slug, sources in found.items()]
 
     def _how_many_late(self) -> int:
-        """Counted by the database: the simulator lives in this process, and is to answer meanwhile."""
+        """Count them in the database, because the simulator in this process must respond meanwhile."""
         with self.engine.connect() as connection:
             return connection.execute(select(func.count()).select_from(self._late().subquery())).scalar_one()
 
@@ -181,12 +181,12 @@ class Arena:
         )
 
     def until_done(self, share: float) -> bool:
-        """Wait until such a share of the packages is fresh; whether it came to that."""
+        """Wait until this share of the packages is fresh. Return whether that happened in time."""
         most = round(len(self.judge.names) * (1 - share))
         return self.until(lambda: self._how_many_late() <= most)
 
     def until_midway(self) -> None:
-        """Wait until a pass is under way, somewhere between a tenth and the half of it, for a blow to fall."""
+        """Wait until a pass is between a tenth and a half complete, and record an injection."""
         for _ in range(_DAYS_TO_STRIKE):
             assert self.until_done(self.rng.uniform(0.1, 0.5)), f"no pass is under way\n{self.stack.told()}"
             if self.falls():
@@ -208,7 +208,7 @@ class Arena:
 def arena(
     folder: Path, *, count: int, seed: int, postgres: bool, workers: int = 2, password: str | None = None
 ) -> Iterator[Arena]:
-    """An arena after its first pass, with ``workers`` workers and a beat running."""
+    """Yield an arena after its first pass, with ``workers`` workers and a beat running."""
     with ExitStack() as opened:
         world = from_documents([invented(f"package-{number:04}", number) for number in range(count)])
         slow = Rule(kind=Kind.LATENCY, route="project_json", seconds=PASS / count)
@@ -228,7 +228,7 @@ def arena(
         names = {slug: (f"octo/{slug}", slug) for slug in slugs}
         engine = open_engine(ours.settings.database)
         opened.callback(engine.dispose)
-        chance = Random(seed)  # noqa: S311  (blows are to be repeatable)
+        chance = Random(seed)  # noqa: S311  (faults should be repeatable)
         made = Arena(ours, simulator, redis, database, Judge(world, ours.store, names), engine, chance, slow)
         made.patience *= 3 if count > MANY else 1
         made.judge.note()
@@ -249,7 +249,7 @@ def _import(ours: Stack, entries: Sequence[dict[str, Any]]) -> list[str]:
 
 @contextmanager
 def _postgres() -> Iterator[PostgresProcess]:
-    """A server whose commits outlive its crash, and which finds a deadlock soon."""
+    """Start a server whose commits survive its crash, and which detects a deadlock quickly."""
     safe = {**SETTINGS, "synchronous_commit": "on", "deadlock_timeout": "50ms", "max_connections": "40"}
     safe |= {"logging_collector": "on", "log_directory": LOGS}
     with tempfile.TemporaryDirectory(prefix="fetcher-chaos-pg-", dir="/tmp", ignore_cleanup_errors=True) as folder:

@@ -1,4 +1,4 @@
-"""Faults of processes, Redis and the database, dealt in the middle of a pass; each returns how often it struck."""
+"""Faults of processes, Redis and the database in the middle of a pass. Each returns its number of injections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGER_THAN_WE_WAIT = WHOLE_EXCHANGE + 5
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """One fault of the machine room."""
+    """One fault of processes, Redis, the database or the machine."""
 
     group: Group
     name: str
@@ -34,7 +34,7 @@ class Blow:
 
 
 def strike(arena: Arena, blow: Blow) -> Finding:
-    """A day breaks, the blow falls in the middle of its pass, and all must be fresh and right in the end."""
+    """Begin a day, inject the fault in the middle of its pass, and judge the result."""
     arena.simulator.log.clear()
     arena.affected = 0
     arena.new_day()
@@ -55,9 +55,9 @@ def strike(arena: Arena, blow: Blow) -> Finding:
 
 
 def kill_workers(times: int, longest: float, points: Sequence[Point] = ()) -> Callable[[Arena], int]:
-    """SIGKILL one worker with all its children, at random moments and at exact points, and start another in its place.
+    """SIGKILL one worker with all its children, at random times and at exact points, and start a replacement.
 
-    For each of ``points``, one that dies there by itself works beside the others.
+    For each of ``points``, one more worker runs beside the others and dies there by itself.
     """
 
     def deal(arena: Arena) -> int:
@@ -80,7 +80,7 @@ def kill_workers(times: int, longest: float, points: Sequence[Point] = ()) -> Ca
 
 
 def _dies_of_itself(arena: Arena, child: Child) -> bool:
-    """Wait until a doomed worker has come to its point; where the others were quicker all day, there is another day."""
+    """Wait until a doomed worker has reached its point. If the others finish the day first, begin another day."""
 
     def has_died() -> bool:
         if not arena.late():
@@ -91,7 +91,7 @@ def _dies_of_itself(arena: Arena, child: Child) -> bool:
 
 
 def die_at(point: Point, times: int) -> Callable[[Arena], int]:
-    """Workers die at one exact point; nobody else is there to do their work."""
+    """Let workers die at one exact point, while no other worker runs."""
 
     def deal(arena: Arena) -> int:
         arena.dismiss()
@@ -107,7 +107,7 @@ def die_at(point: Point, times: int) -> Callable[[Arena], int]:
 
 
 def cut_at(point: Point) -> Callable[[Arena], int]:
-    """A worker does the whole pass alone, and every other record of it loses its connection at one exact point."""
+    """Let one worker do the full pass, and cut its connection at one exact point of every second record."""
 
     def deal(arena: Arena) -> int:
         arena.dismiss()
@@ -129,14 +129,14 @@ def _has_ended(child: Child) -> bool:
 
 
 def terminate_a_worker(arena: Arena) -> int:
-    """SIGTERM in the middle of a batch: it ends by itself, in time, with status 0."""
+    """SIGTERM a worker in the middle of a batch. It must end by itself, in time, with status 0."""
     arena.until_midway()
     _terminate(arena)
     return 1
 
 
 def terminate_in_silence(arena: Arena) -> int:
-    """SIGTERM while no question to the index is answered: the batch ends in time all the same, and is recorded."""
+    """SIGTERM a worker while the index does not respond. The batch must still end in time and be recorded."""
     arena.falls()
     before = len(arena.stack.store.failures())
     with arena.instead(Rule(kind=Kind.HANG, route="project_json", seconds=LONGER_THAN_WE_WAIT)):
@@ -149,7 +149,7 @@ def terminate_in_silence(arena: Arena) -> int:
 
 
 def _terminate(arena: Arena) -> None:
-    """A worker that is under way: one that is only just starting does not know the signal yet."""
+    """SIGTERM a worker that is ready. A worker that is still starting does not handle the signal yet."""
     ready = [name for name, worker in sorted(arena.workers.items()) if " ready." in worker.said()]
     assert ready, "no worker is under way"
     name = arena.rng.choice(ready)
@@ -166,7 +166,7 @@ def _terminate(arena: Arena) -> None:
 
 
 def kill_beat(arena: Arena) -> int:
-    """SIGKILL beat, and go without one for seconds."""
+    """SIGKILL beat, and start another after some seconds."""
     assert arena.beat is not None
     arena.falls()
     arena.beat.kill()
@@ -176,7 +176,7 @@ def kill_beat(arena: Arena) -> int:
 
 
 def two_beats(arena: Arena) -> int:
-    """A second beat plans the same pass: nothing is asked for twice."""
+    """Start a second beat in the same pass. No project may be requested twice."""
     arena.falls()
     other = arena.stack.beat("other-beat")
     done = arena.until_done(1)
@@ -190,7 +190,7 @@ def two_beats(arena: Arena) -> int:
 
 
 def deliver_twice(seconds: float) -> Callable[[Arena], int]:
-    """Every message that is under way is put into its queue once more, and so its task runs twice, at once or later."""
+    """Enqueue every unacknowledged message a second time, so that its task runs twice, at once or later."""
 
     def deal(arena: Arena) -> int:
         arena.falls()
@@ -215,7 +215,7 @@ def deliver_twice(seconds: float) -> Callable[[Arena], int]:
 
 
 def flush(arena: Arena) -> int:
-    """FLUSHALL: queues, unacknowledged messages and the ledger are gone."""
+    """FLUSHALL: delete queues, unacknowledged messages and the ledger."""
     arena.until_midway()
     with arena.redis.client() as client:
         client.flushall()
@@ -223,7 +223,7 @@ def flush(arena: Arena) -> int:
 
 
 def lose_redis(arena: Arena) -> int:
-    """SIGKILL, nothing kept, and a new one a moment later on the same port."""
+    """SIGKILL Redis, and start an empty one on the same port after up to two seconds."""
     arena.until_midway()
     arena.redis.end()
     time.sleep(arena.rng.uniform(0.5, 2))
@@ -232,7 +232,7 @@ def lose_redis(arena: Arena) -> int:
 
 
 def stop_redis(seconds: float) -> Callable[[Arena], int]:
-    """Redis neither answers nor closes a connection."""
+    """Stop Redis for ``seconds``: it neither responds nor closes a connection."""
 
     def deal(arena: Arena) -> int:
         arena.until_midway()
@@ -243,7 +243,7 @@ def stop_redis(seconds: float) -> Callable[[Arena], int]:
 
 
 def slow_redis(pulses: int) -> Callable[[Arena], int]:
-    """Redis stands still most of the time."""
+    """Stop Redis for most of the time, in ``pulses`` short intervals."""
 
     def deal(arena: Arena) -> int:
         arena.falls()
@@ -256,7 +256,7 @@ def slow_redis(pulses: int) -> Callable[[Arena], int]:
 
 
 def fill_redis(seconds: float) -> Callable[[Arena], int]:
-    """Out of memory with noeviction: every write is refused."""
+    """Set Redis out of memory with noeviction for ``seconds``, so that it refuses every write."""
 
     def deal(arena: Arena) -> int:
         arena.until_midway()
@@ -285,7 +285,7 @@ def _refuses_writes(arena: Arena) -> bool:
 
 
 def restart_postgres(how: signal.Signals, pause: float = 1.0) -> Callable[[Arena], int]:
-    """The server ends in the middle of a pass, and is there again a moment later."""
+    """Stop the server by the signal ``how`` in the middle of a pass, and start it again after ``pause`` seconds."""
 
     def deal(arena: Arena) -> int:
         assert arena.postgres is not None

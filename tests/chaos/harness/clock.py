@@ -1,7 +1,7 @@
-"""The machine's clock, for some of its processes only: stepped in their midst, while everybody else keeps the time.
+"""A machine clock that is stepped for some processes only, while all others keep the true time.
 
-libfaketime answers for the C library in whatever is started with it, at each call by what a file says. The steady
-clock is left alone, as on a machine whose time is set.
+libfaketime replaces the C library's clock functions in the processes that are started with it. It reads the offset from
+a file at each call. The monotonic clock is left alone, as on a machine whose time is set.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from tests.stack import ALONE, Child, Stack
 
 _LIBRARY = "libfaketimeMT.so.1"
 _USUAL = "/usr/lib/*/faketime"
-_SHARED = Path("/dev/shm")  # noqa: S108  (where glibc keeps shared memory and semaphores)
+_SHARED = Path("/dev/shm")  # noqa: S108  (the folder of glibc's shared memory and semaphores)
 
 
 @dataclass(slots=True)
 class SteppedClock:
-    """Processes of one clock, and that clock."""
+    """A clock, and the processes that use it."""
 
     stack: Stack
     library: Path
@@ -32,10 +32,10 @@ class SteppedClock:
     children: list[Child] = field(default_factory=list)
 
     def step(self, off: timedelta) -> None:
-        """From now on the clock is ``off`` the true time."""
+        """Set the clock's offset from the true time to ``off``."""
         new = self.file.with_suffix(".new")
         new.write_text(f"{off.total_seconds():+.0f}\n", "ascii")
-        new.replace(self.file)  # read at any moment, so never half written
+        new.replace(self.file)  # it may be read at any moment, so it must never be half written
 
     def worker(self, name: str) -> Child:
         queues = ("--queues", "background,maintenance", "--hostname", f"{name}@%h", "--concurrency", "2", *ALONE)
@@ -45,7 +45,7 @@ class SteppedClock:
         return self._start("stepped-beat", "beat", "--loglevel", "INFO")
 
     def kill(self) -> None:
-        """SIGKILL them all; what the library cannot clear away then would stop a later process of the same number."""
+        """SIGKILL all processes, and delete the library's files, which would block a later process with the same id."""
         for child in self.children:
             child.kill()
             for left in (f"faketime_shm_{child.pid}", f"sem.faketime_sem_{child.pid}"):
@@ -74,7 +74,7 @@ class SteppedClock:
 
 @contextmanager
 def stepped_clock(stack: Stack) -> Iterator[SteppedClock]:
-    """A clock that is right at first; whatever was started by it has ended afterwards."""
+    """Yield a clock without an offset, and kill the processes that it started afterwards."""
     with tempfile.TemporaryDirectory(prefix="fetcher-faketime-") as folder:
         clock = SteppedClock(stack, _library(Path(folder)), Path(folder) / "clock")
         clock.step(timedelta(0))
@@ -85,7 +85,7 @@ def stepped_clock(stack: Stack) -> Iterator[SteppedClock]:
 
 
 def _library(folder: Path) -> Path:
-    """The installed one, else Debian's, unpacked."""
+    """Return the path of the installed libfaketime, or otherwise of Debian's, unpacked into ``folder``."""
     root = Path("/")
     found = next(root.glob(f"{_USUAL[1:]}/{_LIBRARY}"), None)
     if found is None:

@@ -1,8 +1,8 @@
-"""The machine's clock goes an hour forth and an hour back, each in the middle of a pass, under real workers and beat.
+"""A machine clock that steps an hour forward and an hour back, each in the middle of a pass, for real workers and beat.
 
-Whatever was answered by the clock that was ahead is newer, for the store, than what is answered in the hour after it
-was set back: that is passed over, and the next interval's is taken. So that hour passes at the end, for the workers and
-beat alone, and the store is left an hour ahead: in an arena, this blow is the last.
+A response recorded by the clock that was ahead counts as newer for that hour. The store skips responses within it, and
+takes those of the next interval. For that reason the hour passes at the end, for the workers and beat only. The store
+is left an hour ahead, so this fault must be the last in an arena.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tests.chaos.harness.clock import SteppedClock, stepped_clock
 
 HOUR = timedelta(hours=1)
 _TRUE = timedelta(minutes=1)
-"""A moment this near to ours was told by a clock that is right."""
+"""The maximum difference between a time of a correct clock and the time of this process."""
 
 
 def step_clock(arena: Arena) -> int:
-    """The simulator, Redis, the database and we keep the true time. Freshness is judged by the values alone."""
+    """Step the clock of the workers and beat only. Freshness is judged by the values alone."""
     with stepped_clock(arena.stack) as clock:
         arena.dismiss()
         assert arena.beat is not None
@@ -45,7 +45,7 @@ def step_clock(arena: Arena) -> int:
 
 
 def _step_midway(arena: Arena, clock: SteppedClock, off: timedelta) -> int:
-    """Step it while some packages are as they are upstream, and some are not yet; returns how many are not."""
+    """Step the clock while some packages are current and some are not. Return the number of those that are not."""
 
     def midway() -> bool:
         behind = len(arena.judge.not_current())
@@ -66,7 +66,7 @@ def _plans_by(arena: Arena, off: timedelta) -> bool:
 
 
 def _in_hand(arena: Arena) -> int:
-    """Sources that are being asked: what ends after a day has broken would put off what that day made due."""
+    """Return the number of leased sources. One that ends in a new day would defer its due time of that day."""
     with arena.engine.connect() as connection:
         leased = select(func.count()).where(source_states.c.lease.is_not(None))
         return connection.execute(leased).scalar_one()

@@ -24,7 +24,7 @@ _DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_dat
 
 
 def cut_connections(seconds: float) -> Callable[[Arena], int]:
-    """Connections are ended from the server's side again and again, whatever they are doing: commits, too."""
+    """Terminate connections on the server repeatedly for ``seconds``, at any moment, including during commits."""
 
     def deal(arena: Arena) -> int:
         arena.falls()
@@ -42,7 +42,7 @@ def cut_connections(seconds: float) -> Callable[[Arena], int]:
 
 
 def deadlock(seconds: float) -> Callable[[Arena], int]:
-    """A rival takes the rows that writers lock, two at a time and in the wrong order."""
+    """Lock the rows that writers lock, in the reverse order, from another connection."""
 
     def deal(arena: Arena) -> int:
         arena.falls()
@@ -57,14 +57,14 @@ def deadlock(seconds: float) -> Callable[[Arena], int]:
                         rival.execute("SELECT 1 FROM freshness WHERE package_id = %s FOR UPDATE", (ids[at],))
                 if time.monotonic() > deadline + seconds:
                     break
-            time.sleep(1.1)  # the server's statistics are that late
+            time.sleep(1.1)  # the delay of the server's statistics
             return _deadlocks(rival) - before
 
     return deal
 
 
 def refuse_serialization(seconds: float) -> Callable[[Arena], int]:
-    """At the level of repeatable reads, a rival alters rows while writers wait for them."""
+    """Update rows from another connection while writers wait for them, at the level repeatable read."""
 
     def deal(arena: Arena) -> int:
         before = _refused(arena)
@@ -77,7 +77,7 @@ def refuse_serialization(seconds: float) -> Callable[[Arena], int]:
                 some = arena.rng.sample(ids, len(ids) // 4)
                 with suppress(*_RIVALS_OWN_LOSSES), rival.transaction():
                     rival.execute("UPDATE freshness SET package_id = package_id WHERE package_id = ANY(%s)", (some,))
-                    time.sleep(0.05)  # a writer that has begun waits for these rows, and finds them altered
+                    time.sleep(0.05)  # a writer that has begun waits for these rows, which have changed then
                 if not arena.late():
                     arena.new_day()
                     arena.falls()
@@ -88,20 +88,20 @@ def refuse_serialization(seconds: float) -> Callable[[Arena], int]:
 
 
 def _isolate(connection: psycopg.Connection, level: Literal["repeatable read", "read committed"]) -> None:
-    """The level of every transaction that begins from now on, whoever begins it."""
+    """Set the isolation level of every transaction that begins from now on, in all connections."""
     connection.execute(sql.SQL("ALTER SYSTEM SET default_transaction_isolation = {}").format(sql.Literal(level)))
     connection.execute("SELECT pg_reload_conf()")
 
 
 def _refused(arena: Arena) -> int:
-    """How often the server could not serialize, by its own log."""
+    """Return the number of serialization failures in the server's own log."""
     assert arena.postgres is not None
     logs = (arena.postgres.folder / "data" / LOGS).glob("*")
     return sum(log.read_text("utf-8", "replace").count("could not serialize access") for log in logs)
 
 
 def exhaust_connections(seconds: float) -> Callable[[Arena], int]:
-    """Strangers take every connection that the server has, and ours are cut: nobody gets in."""
+    """Terminate Fetcher's connections, and occupy every connection of the server from other clients."""
 
     def deal(arena: Arena) -> int:
         arena.until_midway()
@@ -122,7 +122,7 @@ def exhaust_connections(seconds: float) -> Callable[[Arena], int]:
 
 
 def lock_sqlite(seconds: float) -> Callable[[Arena], int]:
-    """Another process holds the write lock."""
+    """Hold SQLite's write lock for ``seconds`` from another connection."""
 
     def deal(arena: Arena) -> int:
         path = make_url(arena.stack.settings.database).database

@@ -1,9 +1,9 @@
-"""The product's Celery application in a process that is struck at one exact point.
+"""The product's Celery application with a fault at one exact point.
 
-``celery -A tests.chaos.harness.doomed``: nothing of the product knows of it. Celery tells when a message is about to be
-sent, SQLAlchemy when a transaction is about to commit. ``CHAOS_DIES`` names the point. The whole worker dies there,
-as if the power failed; or the database ends its connection in every other transaction that records answers, which is
-noted in the file ``CHAOS_MARKS``.
+``celery -A tests.chaos.harness.doomed`` runs it; the product contains no code for it. Celery has a hook before a
+message is sent, and SQLAlchemy has one before a transaction commits. ``CHAOS_DIES`` names the point. The worker with
+all its processes dies there, as in a power failure. At the two CUT points, the database terminates the connection in
+every second transaction that records responses. The file ``CHAOS_MARKS`` counts these.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Point(StrEnum):
 
 
 _ANSWERS = "answered_at"
-"""The column that only the record of answers writes."""
+"""The column that is written only when responses are recorded."""
 
 
 def _die() -> None:
@@ -50,7 +50,7 @@ def _mark(connection: Connection, _cursor: object, statement: str, *_: object) -
 
 
 class _Cutting:
-    """Commits as the driver does, but for a connection that is ended around every other record of answers."""
+    """The driver's commit, with a connection that is terminated around every second record of responses."""
 
     def __init__(self, point: Point) -> None:
         self._point = point
@@ -79,7 +79,7 @@ class _Cutting:
             self._commit(dialect, connection)
         if strikes:
             self._cut(connection.driver_connection)
-            connection.driver_connection.execute("SELECT 1")  # and so finds out
+            connection.driver_connection.execute("SELECT 1")  # it fails here, because the connection is lost
         self._commit(dialect, connection)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What a fault came to, and the table that tells of all of them."""
+"""The result of a fault, and the table of all results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 
 class Group(StrEnum):
-    """Where a fault strikes."""
+    """The place of a fault."""
 
     PROCESSES = "processes"
     REDIS = "Redis"
@@ -18,17 +18,17 @@ class Group(StrEnum):
     GITHUB = "GitHub"
     PYPI = "PyPI"
     HARNESS = "harness"
-    """What should have made a fault happen, and could not."""
+    """A fault that could not be injected, because the harness failed."""
     MACHINE = "machine"
 
 
 class CannotHappenError(Exception):
-    """A fault that cannot be made on this machine: what is missing, in words."""
+    """A fault that cannot be injected on this machine. The message names the missing part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault: how often it was made to happen, whom it touched, and what it left."""
+    """One fault: the number of injections, the number of affected packages, and the result."""
 
     group: Group
     fault: str
@@ -37,22 +37,22 @@ class Finding:
     lost: Sequence[str] = ()
     """Packages that were not refreshed in time after the fault's end."""
     wrong: Sequence[str] = ()
-    """Values that never were so, that went back or were blanked; limits that were broken."""
+    """Values that were never correct, went back or were blanked, and limits that were exceeded."""
     fresh_after: float = 0.0
-    """Seconds from the fault's end until everything that it touched was fresh again."""
+    """Seconds from the fault's end until all affected packages were fresh again."""
     simulated: bool = False
-    """Whether those are seconds of the clock that the test turns, with the real pauses, or of a wall's."""
+    """Whether these are seconds of the simulated clock, with the real pauses, instead of elapsed seconds."""
     restarts: int = 0
     """Workers that ended by themselves and were started again."""
 
     @property
     def ok(self) -> bool:
-        """A blow that fell beside its pass, and touched nobody, shows nothing."""
+        """Return whether the fault was injected, affected a package, and left nothing lost or wrong."""
         return self.injected > 0 and self.affected > 0 and not self.lost and not self.wrong
 
 
 def table_of(findings: Sequence[Finding]) -> Table:
-    """All of them, one a line."""
+    """Return the table of all findings, one a row."""
     table = Table(title="chaos", title_justify="left")
     for name in ("where", "fault"):
         table.add_column(name)

@@ -1,4 +1,4 @@
-"""Everything that GitHub has been seen to do, as faults."""
+"""The faults that were observed at GitHub."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.chaos.harness.upstream import (
 REPOSITORY = f"octo/{VICTIM}"
 NEWCOMER = "a-newcomer"
 WEEKS_MOVE_ON = 9 * DAY
-"""Weeks from participation are requested again a week later: until then they may lag by days."""
+"""Weeks from participation are requested again a week later. Until then they may lag by days."""
 GITHUB = Upstream.GITHUB
 
 
@@ -54,13 +54,13 @@ def _blocked(block: Block | None) -> Step:
 
 
 async def _push_everywhere(ours: House) -> None:
-    """Every head moves, so that one query is about all histories."""
+    """Move every head, so that one query requests all histories."""
     for repository, _ in ours.judge.names.values():
         changes.push(ours.simulator.world, repository, changes.Push(login="ann"))
 
 
 def _drops_a_newcomer(then: Step) -> Step:
-    """Somebody new is listed, a forced push drops their only commit, and GitHub's list is to be requested next."""
+    """Return a step that lists a new contributor, drops their only commit by a forced push, and then does ``then``."""
 
     async def change(ours: House) -> None:
         world = ours.simulator.world
@@ -87,7 +87,7 @@ async def _until_listed(ours: House) -> None:
 
 
 async def _until_seen(ours: House) -> None:
-    """Everything that has changed upstream is refreshed."""
+    """Work until all changes upstream are stored."""
     await _until(ours, lambda: not ours.judge.not_current())
 
 
@@ -99,7 +99,7 @@ async def _until(ours: House, holds: Callable[[], bool]) -> None:
 
 
 async def _draw_level(ours: House) -> None:
-    """Somebody new has as many commits as somebody known: GitHub decides who comes first."""
+    """Add a contributor with as many commits as a known one, so that GitHub's list decides their order."""
     counts = ours.judge.moments[VICTIM][-1].contributions()
     changes.push(ours.simulator.world, REPOSITORY, changes.Push(login=NEWCOMER, commits=min(counts.values())))
     ours.judge.note()
@@ -107,7 +107,7 @@ async def _draw_level(ours: House) -> None:
 
 
 async def _push_a_long_history(ours: House) -> None:
-    """A year of more commits than a page holds."""
+    """Push more commits in the year than a page holds."""
     changes.push(ours.simulator.world, REPOSITORY, changes.Push(login="ann", commits=150))
 
 
@@ -119,7 +119,7 @@ def _node_ids(form: NodeIds) -> Step:
 
 
 def _participation(counting: Participation) -> Step:
-    """GitHub's own weeks count merges or do not; the check that Fetcher makes each month is made now."""
+    """Return a step that sets the counting of merges in GitHub's weeks, and runs Fetcher's monthly check."""
 
     async def change(ours: House) -> None:
         jobs = ours.simulator.state.jobs
@@ -143,7 +143,7 @@ async def _recreate(ours: House) -> None:
 
 
 async def _put_back(ours: House) -> None:
-    """The repository of before is there again, as it last was."""
+    """Restore the original repository in its last state."""
     ours.judge.usurped.discard(VICTIM)
     last = next(m.repository for m in reversed(ours.judge.moments[VICTIM]) if m.repository and not m.repository.empty)
     usurper = ours.simulator.world.repository(REPOSITORY)
@@ -166,7 +166,7 @@ async def _restore(ours: House) -> None:
 
 
 async def _hardly_asked(ours: House) -> None:
-    """Not more than once in ten minutes was GitHub asked whether the token is good again; and every package says so."""
+    """Check that GitHub was requested at most once in ten minutes, and that every package has the message."""
     said = {row.slug: row.state.message for row in ours.store.failures() if row.state.source is Source.GITHUB}
     assert said.keys() == ours.judge.names.keys(), said
     assert all("does not accept the credential" in (message or "") for message in said.values()), said
@@ -199,7 +199,7 @@ def _moved_to(owner: str, name: str) -> tuple[Step, Step]:
 
 
 async def _listed_again(ours: House) -> None:
-    """Editors list the victim's repository once more, under the name that it has been renamed to."""
+    """List the victim's repository a second time, under its new name."""
     changes.rename(ours.simulator.world, REPOSITORY, "omega")
     ours.store.import_entries([CatalogueEntry("omega", "Omega", repo_url="https://github.com/octo/omega")], ours.now())
 
@@ -225,7 +225,7 @@ async def _right_address(ours: House) -> None:
 
 
 async def _used_up(ours: House) -> None:
-    """Somebody else spends the hour's quota, again and again."""
+    """Set the hour's remaining quota to zero, as if another client had used it."""
     for resource in Resource:
         ours.simulator.state.ledger.set_remaining("simulated-user", resource, 0, ours.now())
 

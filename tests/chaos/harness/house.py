@@ -1,7 +1,7 @@
-"""A whole Fetcher in this process: its own wiring, a real SQLite store, real HTTP to the simulator, the real pauses.
+"""A complete Fetcher in this process: its own wiring, a SQLite store, real HTTP to the simulator, and the real pauses.
 
-Only the clock is ours. The simulator and Fetcher are told the same one, so that days pass at a word; ``skew`` sets
-Fetcher's apart, as a machine's that is stepped.
+Only the clock is replaced. The simulator and Fetcher share it, so that a test can advance it by days. ``Skewed.off``
+sets an offset for Fetcher's clock, as on a machine whose clock is stepped.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tests.stack import environment, simulated
 SLUGS = ("alpha", "beta", "gamma")
 DAY = timedelta(days=1)
 PATIENCE = timedelta(0)
-"""What is not granted at once goes back to the store: no wall clock is waited for."""
+"""Requests that would have to wait return to the store with a due time, because the tests never sleep."""
 _SHORTEST_STEP = timedelta(seconds=20)
 _LONGEST_STEP = timedelta(minutes=10)
 _MOST_STEPS = 3_000
@@ -45,7 +45,7 @@ _ANSWERS_LEAVE_WITHIN = 5.0
 
 
 class Skewed:
-    """The simulator's clock, seen by a machine whose own is ``off``."""
+    """The simulator's clock plus the offset ``off``, as on a machine with a wrong clock."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -56,7 +56,7 @@ class Skewed:
 
 
 def invented(slug: str, number: int) -> dict[str, Any]:
-    """A document of a package with people, a year of commits and a project, for the simulator to serve."""
+    """Return a document for the simulator: a package with contributors, a year of commits and a project."""
     weeks = [(number + week) % 3 for week in range(52)]
     return {
         "slug": slug,
@@ -75,7 +75,7 @@ def invented(slug: str, number: int) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class House:
-    """Everything that takes part, and short words for what the faults do with it."""
+    """The simulator, Fetcher and the judge of one test, with short methods for the faults."""
 
     simulator: Simulator
     clock: Skewed
@@ -88,7 +88,7 @@ class House:
         return self.parts.store
 
     def now(self) -> datetime:
-        """The true time, whatever Fetcher's clock says."""
+        """Return the true time, without the offset of Fetcher's clock."""
         return self.simulator.world.clock.now()
 
     def state(self, slug: str, source: Source) -> SourceState:
@@ -97,14 +97,14 @@ class House:
         return package.states[source]
 
     async def reopen(self, **settings: object) -> None:
-        """Start anew, with other settings, on the same database."""
+        """Restart with other settings on the same database."""
         await self.parts.aclose()
         self.settings = read_settings({**_environment(self.settings), **environment(**settings)})
         self.parts = await open_parts(self.settings, patience=PATIENCE, shared=False, clock=self.clock)
         self.judge.store = self.parts.store
 
     def move(self, step: int) -> None:
-        """Everything changes upstream: figures, heads and releases of every package that is still there."""
+        """Change everything upstream: figures, heads and releases of every package that still exists."""
         world = self.simulator.world
         for number, (repository, project) in enumerate(self.judge.names.values()):
             present = world.repository(repository)
@@ -118,7 +118,7 @@ class House:
         self.judge.note()
 
     async def work(self) -> bool:
-        """One tick of beat and what comes of it; whether there was anything to start."""
+        """Do the work of one tick of beat. Return whether there was any."""
         await self.parts.serials.check()
         claims = await self.parts.dispatcher.claims()
         for claim in claims:
@@ -126,9 +126,9 @@ class House:
         return bool(claims)
 
     async def until(self, moment: datetime) -> None:
-        """Let time pass until ``moment``, and do what becomes due on the way when it does.
+        """Advance the clock to ``moment``, and do the work that becomes due at its time.
 
-        A fault of the database ends a task as it would a worker's; its leases bring the work back.
+        A fault of the database ends a task, as in a worker. Its leases expire, and the work is claimed again.
         """
         idle = _SHORTEST_STEP
         for _ in range(_MOST_STEPS):
@@ -147,9 +147,9 @@ class House:
         raise AssertionError("time that never passes")
 
     async def until_fresh(self, since: datetime, moment: datetime) -> datetime | None:
-        """Work until every source has answered after ``since`` and all is as it is upstream.
+        """Work until every source has responded after ``since`` and all values equal those upstream.
 
-        Returns when the last one answered, or ``None`` if it has not by ``moment``.
+        Return the time of the last response, or ``None`` if that is not reached by ``moment``.
         """
         while self.late(since) or self.judge.not_current():
             if self.now() >= moment:
@@ -159,14 +159,14 @@ class House:
         return newest
 
     async def advance(self, by: timedelta) -> None:
-        """Move the clock, once the simulator has seen its last answer off: it counts how long each took."""
+        """Advance the clock when the simulator has sent its last response, because it measures their duration."""
         deadline = time.monotonic() + _ANSWERS_LEAVE_WITHIN
-        while any(self.simulator.log.in_flight.values()) and time.monotonic() < deadline:  # noqa: ASYNC110  (no event tells)
-            await asyncio.sleep(0.001)  # the simulator counts in a thread of its own
+        while any(self.simulator.log.in_flight.values()) and time.monotonic() < deadline:  # noqa: ASYNC110  (there is no event for it)
+            await asyncio.sleep(0.001)  # the simulator counts in another thread
         self.simulator.world.clock.advance(by)
 
     def late(self, since: datetime) -> list[str]:
-        """Slugs of packages of which a source has not answered since, or fails."""
+        """Return the slugs of packages with a source that has not responded since ``since``, or fails."""
         rows = self._rows()
         return sorted({row.slug for row in rows if row.answered_at is None or row.answered_at < since or row.failures})
 
@@ -176,13 +176,13 @@ class House:
             return connection.execute(wanted).all()
 
     def _following(self) -> datetime | None:
-        """The next moment at which something can be claimed."""
+        """Return the next time at which a source can be claimed."""
         moments = [max(filter(None, (row.due_at, row.lease_until))) for row in self._rows() if row.due_at is not None]
         return min(moments, default=None)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """The settings that a reopened house keeps."""
+    """Return the settings that stay unchanged when Fetcher is restarted with others."""
     assert settings.github_token is not None
     return environment(
         data_dir=settings.data_dir,
@@ -197,7 +197,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 async def house(
     folder: Path, *, statistics: Statistics | None = None, slugs: Sequence[str] = SLUGS, **settings: object
 ) -> AsyncIterator[House]:
-    """A house with the packages imported, refreshed once, and judged right."""
+    """Yield a Fetcher with its simulator, after the import and a first refresh that the judge found right."""
     world = from_documents([invented(slug, number) for number, slug in enumerate(slugs)])
     with Simulator(world, Served(limits=Limits(), statistics=statistics or Statistics())) as simulator:
         wanted = read_settings(environment(**simulated(simulator), data_dir=folder, **settings))
@@ -213,7 +213,7 @@ async def house(
             made.judge.note()
             assert await made.until_fresh(clock.now() - DAY, clock.now() + DAY) is not None, "the first pass"
             assert not made.judge.not_current()
-            assert not made.judge.wrong()  # and what is stored is remembered: it is what a fault may blank
+            assert not made.judge.wrong()  # this also records the stored values, which a fault might blank
             yield made
         finally:
             await made.parts.aclose()

@@ -1,19 +1,19 @@
-"""What must hold whatever happens: nothing lost, nothing wrong, nothing blanked, no limit broken.
+"""The invariants under every fault: nothing lost, nothing wrong, nothing blanked, no limit exceeded.
 
-The simulator's world is the truth. Every state that a package's repository and project ever had is kept, so that a
-stored field can be compared with all of them: it may be late, it must never be anything that was not so, and it must
-never go back. Weeks are compared whole, the oldest one included.
+The simulator's world is the reference. The judge keeps the states of each package's repository and project, and
+compares a stored field with all of them. The field may be late. It must equal one of the states, and it must never go
+back. Weeks are compared completely, including the oldest one.
 
-Contributors have one exception. GitHub's list may be hours old, so for a day after a forced push, or after two people
-have drawn level, everybody known and everybody new is listed. While a fault lasts, ``participants`` is therefore of a
-moment if
+Contributors have one exception. GitHub's list may be hours old. For a day after a forced push, or after two
+contributors have reached equal counts, all known and all new contributors are listed. While a fault lasts,
+``participants`` therefore belongs to a moment if
 
-1. nobody who had contributed at that moment is missing,
-2. nobody is listed who had not contributed at that moment or an earlier one, and nobody twice, and
-3. of two people who were both listed before that moment, nobody stands behind the other who stood before the other at
-   every moment until then.
+1. no contributor of that moment is missing,
+2. each listed one contributed at that moment or an earlier one, and is listed once, and
+3. two contributors who were both listed before that moment have the order that they had at every moment until then, if
+   that order was constant.
 
-Two intervals after the fault's end the list must be exactly what GitHub answers, in its order.
+Two intervals after the fault's end the list must be exactly GitHub's response, in its order.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ Facts = dict[str, Any]
 
 ZONE = ZoneInfo("UTC")
 _KEPT = 5
-"""States of a package that are remembered: more than a store can be behind."""
+"""Number of states that are kept for a package, more than a store can be behind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A package's repository and project as they were at one moment; neither is ever altered, only replaced."""
+    """A package's repository and project at one moment. Both are immutable."""
 
     repository: Repository | None
     project: Project | None
@@ -52,13 +52,13 @@ class Moment:
     _facts: dict[date, Facts] = field(default_factory=dict, compare=False, repr=False)
 
     def facts(self, today: date) -> Facts:
-        """What a document of that moment would say today."""
+        """Return the fields of a document of that moment, as of ``today``."""
         if today not in self._facts:
             self._facts[today] = self._told(today)
         return self._facts[today]
 
     def contributions(self) -> dict[str, int]:
-        """Return how many commits each contributor had at that moment, in the order of GitHub's list."""
+        """Return the number of commits of each contributor at that moment, in the order of GitHub's list."""
         if self.repository is None:
             return {}
         accounts, _ = contributors(self.repository.history.commits())
@@ -82,7 +82,7 @@ class Moment:
 
 
 def stored_facts(store: SqlStore, slug: str, today: date) -> Facts:
-    """What the store would print of a package today, in the same words."""
+    """Return the stored fields of a package as of ``today``, with the same keys as ``Moment.facts``."""
     package = store.package(slug)
     assert package is not None, slug
     document = write_document(package, ZONE, today)
@@ -96,7 +96,7 @@ def stored_facts(store: SqlStore, slug: str, today: date) -> Facts:
 
 @dataclass(slots=True)
 class Judge:
-    """Remembers every state of every package, and what was stored when it last looked."""
+    """The states of every package upstream, and the stored values at the last check."""
 
     world: World
     store: SqlStore
@@ -104,13 +104,13 @@ class Judge:
     """By slug, the names of the repository and of the project."""
     moments: dict[str, list[Moment]] = field(default_factory=dict)
     usurped: set[str] = field(default_factory=set)
-    """Slugs whose names lead to something that is not theirs: what is there now is not a state of theirs."""
+    """Slugs whose names lead to another repository. Its current state is not a state of theirs."""
     merges: bool = True
     """Whether GitHub's participation counts merges now."""
     _seen: dict[str, Facts] = field(default_factory=dict)
 
     def note(self) -> None:
-        """Remember how everything is upstream now."""
+        """Record the current state of everything upstream."""
         for slug, (repository, project) in self.names.items():
             if slug in self.usurped:
                 continue
@@ -121,15 +121,15 @@ class Judge:
                 del known[:-_KEPT]
 
     def wrong(self) -> dict[str, str]:
-        """What is stored but never was so, went back to an older state, or was blanked; by slug, why."""
+        """Return the reason by slug for stored values that were never correct, went back, or were blanked."""
         return {slug: why for slug, stored in self._stored().items() if (why := self._complaint(slug, stored))}
 
     def not_current(self) -> dict[str, str]:
-        """What is stored but is not what asking everything whole would say now; by slug, the field."""
+        """Return the field by slug for stored values that differ from the current state upstream."""
         return {slug: why for slug, stored in self._stored().items() if (why := self._behind(slug, stored))}
 
     def amiss(self) -> dict[str, str]:
-        """Both, where everything ought to be as it is upstream: what is, cannot be wrong."""
+        """Return both, after a fault: a value that equals the current state upstream cannot be wrong."""
         found: dict[str, str] = {}
         for slug, stored in self._stored().items():
             behind = self._behind(slug, stored)
@@ -148,7 +148,7 @@ class Judge:
         return f"{different[0]}: {stored[different[0]]!r} instead of {told[different[0]]!r}" if different else None
 
     def _complaint(self, slug: str, stored: Facts) -> str | None:
-        """And what is stored is remembered, to tell the next time whether it went back."""
+        """Return the reason that a stored value is wrong, and record the values for the next comparison."""
         seen, self._seen[slug] = self._seen.get(slug, {}), stored
         today = self.world.clock.today()
         moments = self.moments[slug]
@@ -172,7 +172,7 @@ class Judge:
 
 
 def moments_of(people: Sequence[str], moments: Sequence[Moment]) -> list[int]:
-    """Return the numbers of the moments of which a list of contributors may be, by the three rules of this module."""
+    """Return the numbers of the moments that a list of contributors may belong to, by the rules of this module."""
     counts = [moment.contributions() for moment in moments]
     return [number for number in range(len(moments)) if may_be_listed(people, counts[: number + 1])]
 
@@ -193,7 +193,7 @@ def _stood_behind(one: str, other: str, until: Sequence[Mapping[str, int]]) -> b
 
 
 def violations(log: Journal, *, expected: Sequence[str] = ()) -> list[str]:
-    """Limits of the upstream that were broken, and requests sent while told to wait, by the simulator's own log."""
+    """Return the exceeded limits and the requests during a pause, by the simulator's own log."""
     summary = log.summary()
     found = [f"{name}: {count}" for name, count in summary["limits_tripped"].items() if name not in expected]
     if summary["asked_while_told_to_wait"]:

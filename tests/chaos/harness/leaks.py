@@ -1,4 +1,4 @@
-"""Secrets that can be recognised wherever they turn up, and the places to look for them."""
+"""Recognisable secrets, and functions that collect the places to search for them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from redis.exceptions import RedisError
 from sqlalchemy import MetaData, create_engine, select
 
 ISSUED = "ghs_simulated"
-"""How every installation token begins that the simulator issues."""
+"""The prefix of every installation token that the simulator issues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """Secrets in every place that a secret can be configured."""
+    """One recognisable secret for every setting that holds a secret."""
 
     token: str = "ghp_MarkedTokenThatNobodyMayEverSee42"
     database: str = "MarkedDatabasePassword42"
@@ -33,14 +33,14 @@ class Marked:
     app_key: str = ""
 
     def words(self) -> Mapping[str, str]:
-        """What to look for, by what it is; of the key, a line out of its middle."""
+        """Return the texts to search for by their names. For the key it is one line from its middle."""
         named = {"token": self.token, "database": self.database, "redis": self.redis, "index": self.index}
         named["operator"] = self.operator
         key = {"app key": self.app_key.splitlines()[5]} if self.app_key else {}
         return {**named, **key, "installation token": ISSUED}
 
     def found_in(self, text: str) -> list[str]:
-        """Which of them are in ``text``, as they are, percent-encoded or in base64."""
+        """Return the names of the secrets in ``text``: unchanged, percent-encoded or in base64."""
         return [
             name
             for name, word in self.words().items()
@@ -49,14 +49,14 @@ class Marked:
 
 
 def new_app_key() -> str:
-    """A private key as GitHub hands it out."""
+    """Return a private key in the format of GitHub's keys."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
 
 
 @contextmanager
 def monitored(url: str) -> Iterator[list[str]]:
-    """Every command that Redis is sent, with all of its arguments: messages, too."""
+    """Yield a list that collects every command sent to Redis, with its arguments, including messages."""
     commands: list[str] = []
     client = Redis.from_url(url)
 
@@ -65,7 +65,7 @@ def monitored(url: str) -> Iterator[list[str]]:
             with client.monitor() as monitor:  # type: ignore[no-untyped-call]
                 commands.extend(str(command) for command in monitor.listen())
         except (RedisError, OSError, ValueError, AttributeError):
-            """The connection was closed under it: that is how it ends."""
+            """The connection was closed, which is the regular end of the monitor."""
 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
@@ -80,13 +80,13 @@ def monitored(url: str) -> Iterator[list[str]]:
 
 
 def everything_in_redis(url: str) -> str:
-    """All keys and their values, as Redis would write them to disk."""
+    """Return all keys and their values, in the format that Redis writes to disk."""
     with Redis.from_url(url) as client:
         return "\n".join(f"{key!r} {client.dump(key)!r}" for key in client.scan_iter())
 
 
 def everything_in_database(url: str) -> str:
-    """Every row of every table."""
+    """Return every row of every table as text."""
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     tables = MetaData()
     try:
@@ -99,6 +99,6 @@ def everything_in_database(url: str) -> str:
 
 
 def everything_written_to(folder: Path) -> str:
-    """The bytes of every file below ``folder``: logs, standard streams, databases."""
+    """Return the bytes of every file below ``folder`` as text: logs, standard streams, databases."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return "\n".join(path.read_bytes().decode("utf-8", "replace") for path in files)

@@ -46,7 +46,7 @@ CLOCK_FAULTS = tuple(
 
 
 async def full_disk(folder: Path) -> Finding:
-    """No room for the database for a day and a half: nothing is half written, and nobody is asked in vain."""
+    """Fill the database's disk for a day and a half. Nothing may be half written or requested in vain."""
 
     async def fill(ours: House) -> None:
         ours.simulator.log.clear()
@@ -65,7 +65,7 @@ async def full_disk(folder: Path) -> Finding:
 
 
 async def read_only(folder: Path) -> Finding:
-    """The data folder can be read and not written for a day and a half."""
+    """Make the data folder read-only for a day and a half."""
 
     async def forbid(ours: House) -> None:
         ours.parts.engine.dispose()
@@ -87,14 +87,14 @@ def _disk_fault(name: str, begin: Step, end: Step) -> UpstreamFault:
 
 
 async def _unasked(ours: House) -> None:
-    """What could not be recorded was not asked for, again and again."""
+    """Check that responses that could not be recorded were not requested repeatedly."""
     asked = sum(ours.simulator.log.requests.values())
     assert asked <= 2 * len(ours.judge.names), asked
 
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of a few megabytes at ``folder``: it takes root, and a container that lets it mount."""
+    """Mount a file system of a few megabytes at ``folder``. It requires root and the right to mount."""
     folder.mkdir(parents=True, exist_ok=True)
     if os.geteuid() != 0:
         raise CannotHappenError("this user may not mount")
@@ -113,7 +113,7 @@ def _run(*command: str) -> None:
 
 
 async def second_up(folder: Path) -> Finding:
-    """Two ``fetcher up`` on one data folder: the second refuses in a line, the first goes on and finishes its pass."""
+    """Start ``fetcher up`` twice on one data folder. The second must exit, and the first must finish its pass."""
     world = from_documents([invented(f"package-{number}", number) for number in range(5)])
     wrong: list[str] = []
     with Simulator(world) as simulator, stack(folder, **simulated(simulator), plan_interval=1) as ours:

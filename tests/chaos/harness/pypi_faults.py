@@ -1,4 +1,4 @@
-"""Everything that a package index has been seen to do, as faults."""
+"""The faults that were observed at package indexes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def _yank(ours: House) -> None:
 
 
 def _releases(*versions: str) -> Step:
-    """The project has these versions only."""
+    """Return a step that leaves the project with these versions only."""
 
     async def change(ours: House) -> None:
         world, now = ours.simulator.world, ours.now()
@@ -86,7 +86,7 @@ def _releases(*versions: str) -> Step:
 
 
 async def _lag(ours: House) -> None:
-    """What is new is read once; then an edge answers with what was before, for a day."""
+    """Refresh a new release once, then let a stale edge serve the state before it."""
     changes.release(ours.simulator.world, VICTIM, "77.0")
     ours.judge.note()
     began = ours.now()
@@ -100,7 +100,7 @@ async def _catch_up(ours: House) -> None:
 
 
 class _Grown:
-    """The world with an index of a million projects, which are made up while they are told: some 60 MB."""
+    """The world with an index of a million projects, generated while they are sent: some 60 MB."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -115,7 +115,7 @@ class _Grown:
 
 async def _grow(ours: House) -> None:
     ours.simulator.state.pypi._world = _Grown(ours.simulator.world)  # type: ignore[assignment]
-    ours.simulator.world.revision += 1  # the index's tag is another
+    ours.simulator.world.revision += 1  # the index's tag changes
 
 
 async def _shrink(ours: House) -> None:
@@ -130,7 +130,7 @@ async def _read_whole(ours: House) -> None:
 
 
 async def _elsewhere(ours: House) -> None:
-    """The index's answer for one project is a redirect to another's, on its own host."""
+    """Redirect one project to another on the index's own host."""
     location = f"{ours.simulator.pypi_url}/pypi/{SLUGS[0]}/json"
     for route in ("project_json", "simple_project"):
         ours.simulator.faults.add(rule(Kind.REDIRECT_AWAY, route=route, package=VICTIM, location=location))
@@ -150,7 +150,7 @@ def _all(
     strike = both(before, by_rules(rule(kind, upstream=PYPI, **details)))
 
     async def begin(ours: House) -> None:
-        """Every project has a release that is to be told: an answer without a body could not be cut short."""
+        """Add a release to every project, because a response without a body cannot be cut short."""
         for _, project in ours.judge.names.values():
             changes.release(ours.simulator.world, project)
         await strike(ours)
@@ -180,7 +180,7 @@ def _one(name: str, begin: Step, outcome: str | None = "fetched", **more: object
 
 
 def _root(name: str, outcome: str, kind: Kind, **details: object) -> UpstreamFault:
-    """The index's root is asked for serials, and this is what it answers: projects are asked one by one instead."""
+    """Return a fault of the index's root, which makes Fetcher request the projects one by one instead."""
     return UpstreamFault(
         group=Group.PYPI,
         name=name,
@@ -195,7 +195,7 @@ def _root(name: str, outcome: str, kind: Kind, **details: object) -> UpstreamFau
 
 _people_wait = people_wait(Source.PYPI)
 _SLOW_STATUS = {"recheck_interval": DAY.total_seconds()}
-"""Archiving and quarantine move no serial: their word is read again at the slow re-check, here a day."""
+"""Archiving and quarantine do not change the serial. They are read at the slow re-check, here after a day."""
 
 PYPI_FAULTS = (
     _all("500", "transient", Kind.STATUS, status=500),

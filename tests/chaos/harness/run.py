@@ -1,4 +1,4 @@
-"""All faults, one after the other, within a time; those that take simulated days only, in a process beside."""
+"""All faults in sequence, within a time limit. Faults over simulated days run in a second process."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from tests.chaos.harness.upstream import UpstreamFault, make_happen
 
 _SHOWN = 3_000
 _TOLD = 10
-"""Packages of a finding that are named; the table counts them all."""
+"""Maximum number of packages that are named for a finding. The table counts them all."""
 _LAST = 30.0
-"""Seconds that a fault may take that was begun in time."""
+"""Seconds reserved for the last fault. No fault begins in them."""
 
 err = Console(stderr=True)
 
 
 @dataclass(slots=True)
 class Run:
-    """All findings so far, and how long there is."""
+    """All findings so far, and the time limit."""
 
     seed: int
     deadline: float
@@ -47,7 +47,7 @@ class Run:
     _folders: int = 0
 
     def take(self, name: str, happen: Callable[[], Finding]) -> None:
-        """Make one fault happen, unless the time is up; what cannot be made to happen here is said."""
+        """Inject one fault unless the time is over. Record a fault that cannot be injected here as left out."""
         if time.monotonic() > self.deadline:
             self.left_out.append(name)
             return
@@ -102,7 +102,7 @@ def _in_simulated_days(happen: Callable[..., Awaitable[Finding]], *given: object
 
 
 def end(_number: int, _frame: object) -> None:
-    """Told to stop, it ends what it started: every context is left in order."""
+    """Exit on SIGTERM, so that every context manager stops the processes that it started."""
     sys.exit(128 + signal.SIGTERM)
 
 
@@ -113,7 +113,7 @@ def running(seed: int, minutes: float) -> Iterator[Run]:
 
 
 def _days(seed: int, deadline: float, folder: Path, told: Connection) -> None:
-    """What happens over simulated days needs no processes of its own: it goes on beside the machine room."""
+    """Run the faults over simulated days, beside the process faults. They start few processes of their own."""
     signal.signal(signal.SIGTERM, end)
     configure_logging("CRITICAL")
     run = Run(seed, deadline, folder)
@@ -124,7 +124,7 @@ def _days(seed: int, deadline: float, folder: Path, told: Connection) -> None:
 
 @contextmanager
 def beside(run: Run) -> Iterator[None]:
-    """``_days`` in a process of its own; what it has found is added at the end."""
+    """Run ``_days`` in a second process, and add its findings at the end."""
     spawning = multiprocessing.get_context("spawn")
     told, telling = spawning.Pipe(duplex=False)
     process = spawning.Process(target=_days, args=(run.seed, run.deadline, run.folder / "days", telling), daemon=True)

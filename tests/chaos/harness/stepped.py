@@ -1,7 +1,7 @@
-"""Celery's command in a process whose clock is somebody else's: ``python -m tests.chaos.harness.stepped worker …``.
+"""Celery's command in a process with libfaketime's clock: ``python -m tests.chaos.harness.stepped worker …``.
 
-The clock is libfaketime's. Its ``clock_nanosleep`` takes a steady clock that is left alone for one that it has altered,
-and refuses Python's ``time.sleep`` with EINVAL (0.9.10): so one sleeps by ``select`` here. Nothing else is different.
+libfaketime's ``clock_nanosleep`` treats the monotonic clock as an altered one even if that clock is left alone. It
+rejects Python's ``time.sleep`` with EINVAL (0.9.10), so this module sleeps by ``select``. It changes nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def _sleep(seconds: float, /) -> None:
 
 
 if __name__ == "__main__":
-    time.sleep = _sleep  # before anybody imports it
+    time.sleep = _sleep  # before another module imports it
     from celery.__main__ import main
 
     sys.exit(main())

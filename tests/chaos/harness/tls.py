@@ -1,4 +1,4 @@
-"""TLS in front of a plain server on loopback, with a certificate of our own: the wheel's Valkey speaks none itself."""
+"""A TLS proxy for a plain server on loopback, with a generated certificate. The wheel's Valkey has no TLS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PIECE = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A key and a certificate that signs itself, for loopback's address."""
+    """A key and a self-signed certificate for the loopback address."""
 
     key: Path
     certificate: Path
@@ -54,7 +54,7 @@ def new_certificate(folder: Path) -> Certificate:
 
 @contextmanager
 def tls_in_front_of(port: int, certificate: Certificate) -> Iterator[int]:
-    """The port of a server that takes TLS and passes on what is in it."""
+    """Yield the port of a proxy that terminates TLS and forwards the decrypted bytes to ``port``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.certificate, certificate.key)
     loop = asyncio.new_event_loop()

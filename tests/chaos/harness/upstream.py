@@ -1,4 +1,4 @@
-"""A fault of an upstream, made to happen to a whole Fetcher over simulated days, and what it left."""
+"""Injection of an upstream's fault into a complete Fetcher over simulated days, and its result."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from tests.chaos.harness.judge import violations
 VICTIM = SLUGS[1]
 TWO_INTERVALS = 2 * DAY
 LONG_ENOUGH = timedelta(hours=38)
-"""Every package has its slot at least once in any day and a half."""
+"""A fault's duration. Every package has its slot at least once in a day and a half."""
 
 ANSWERED = {"fetched", "not_modified"}
-"""Who is asked twice while nothing more changes is told so the second time."""
+"""Outcomes of a successful request. A second request without a change upstream has the second outcome."""
 
 Step = Callable[[House], Awaitable[None]]
 
 
 async def nothing(_: House) -> None:
-    """Leave all as it is."""
+    """Change nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamFault:
-    """One fault: how it begins and ends, and what must be recorded of the source that it strikes."""
+    """One fault: its begin and end, and the expected record of the affected source."""
 
     group: Group
     name: str
@@ -41,25 +41,25 @@ class UpstreamFault:
     end: Step = nothing
     source: Source = Source.GITHUB
     outcome: str | None
-    """``None`` where nothing can be recorded, or nothing in particular."""
+    """The outcome to be recorded, or ``None`` if nothing can be recorded or any outcome is right."""
     everybody: bool = False
-    """Whether it strikes all packages; else only the victim, and no other may notice."""
+    """Whether it affects all packages. Otherwise it affects only the victim, and no other package."""
     check: Step = nothing
-    """What else must hold while the fault lasts."""
+    """A further check while the fault lasts."""
     lasts: timedelta = LONG_ENOUGH
     returns: timedelta = TWO_INTERVALS
-    """How long after the fault's end everything must be right again."""
+    """Time after the fault's end until everything must be right again."""
     settings: dict[str, Any] = field(default_factory=dict)
     blind: bool = False
-    """Whether the store cannot even be read while it lasts."""
+    """Whether the store cannot be read while the fault lasts."""
     rare: bool = False
-    """Whether it is left to ``make chaos``: it takes long, or goes the way of another that is not."""
+    """Whether only ``make chaos`` runs it, because it takes long or resembles a fault that is always run."""
     tripped: tuple[Reason, ...] = ()
-    """Limits that the fault itself is."""
+    """Limits that the fault itself exceeds."""
 
 
 async def make_happen(fault: UpstreamFault, folder: Path) -> Finding:
-    """Days of a fault, and the days after it: whatever is broken is named in the finding, nothing is raised."""
+    """Run a fault and the days after it. Return every violation in the finding instead of raising it."""
     async with house(folder, **fault.settings) as ours:
         struck = set(SLUGS) if fault.everybody else {VICTIM}
         began = ours.now()
@@ -92,7 +92,7 @@ async def make_happen(fault: UpstreamFault, folder: Path) -> Finding:
 
 
 def _noticed(fault: UpstreamFault, ours: House, struck: set[str], began: datetime) -> list[str]:
-    """What is wrong while the fault lasts: in values, in what is recorded of it, and with whom it should not touch."""
+    """Return the violations during the fault: wrong values, wrong outcomes, and other packages not refreshed."""
     wrong = [f"during: {slug}: {why}" for slug, why in ours.judge.wrong().items()]
     behind = ours.judge.not_current() if fault.outcome in ANSWERED else {}
     wrong += [f"during: {slug}: answered, and still {behind[slug]}" for slug in sorted(struck & behind.keys())]
@@ -105,7 +105,7 @@ def _noticed(fault: UpstreamFault, ours: House, struck: set[str], began: datetim
 
 
 def by_rules(*rules: Rule) -> Step:
-    """A fault that the simulator makes up."""
+    """Return a step that adds these rules to the simulator."""
 
     async def begin(ours: House) -> None:
         for rule in rules:
@@ -115,7 +115,7 @@ def by_rules(*rules: Rule) -> Step:
 
 
 def people_wait(source: Source) -> Step:
-    """Who asks by name while everybody is told to wait is put off: it may be found out anew once, and not twice."""
+    """Return a check that manual refreshes are deferred during a pause, after at most one further attempt."""
 
     async def check(ours: House) -> None:
         package_ids = list(ours.store.package_ids(SLUGS).values())
@@ -128,11 +128,11 @@ def people_wait(source: Source) -> Step:
 
 
 OUR_TIME = 0.3
-"""Seconds that stand for the 30 of an exchange, so that a fault of days is over soon."""
+"""Limit of an exchange in seconds, in place of 30, so that a fault over days ends soon."""
 
 
 async def wait_less(_: House) -> None:
-    """Have the transport give up soon."""
+    """Shorten the transport's limit of an exchange."""
     transport.WHOLE_EXCHANGE = OUR_TIME
 
 
@@ -144,7 +144,7 @@ _USUAL = transport.WHOLE_EXCHANGE
 
 
 def both(first: Step, second: Step) -> Step:
-    """One step after the other."""
+    """Return a step that does ``first`` and then ``second``."""
 
     async def step(ours: House) -> None:
         await first(ours)

@@ -211,5 +211,5 @@ async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
 
 @pytest.fixture
 async def house(build: Build) -> House:
-    """The usual set-up: a token, warm statistics, the full index."""
+    """Build the usual set-up: a token, warm statistics, the full index."""
     return await build()

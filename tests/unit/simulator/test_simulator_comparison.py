@@ -10,7 +10,7 @@ ANN = Author("ann", "Ann", "ann@x.invalid")
 
 
 def history(*written: str) -> WrittenHistory:
-    """Commits in the order of their dates: ``oid`` with the one before as parent, or ``oid<parent,parent``."""
+    """Return commits in the order of their dates: ``oid`` is the child of the one before, or ``oid<parent,parent``."""
     commits: list[Commit] = []
     for at, text in enumerate(written):
         oid, _, named = text.partition("<")
@@ -48,7 +48,7 @@ def test_after_a_forced_push() -> None:
 
 
 def test_a_merged_branch_is_new_although_its_dates_are_old() -> None:
-    """What the merge brought in is listed, also from before the old head; what the old head had is not."""
+    """Commits that the merge added are listed, also those older than the old head; the old head's own are not."""
     merged = [history("a", "side", "b<a", "side-2<side", "c<b", "merge<c,side-2", "d")]
     ahead = compared(merged, "c", "d")
     sideways = compared(merged, "side-2", "c")

@@ -41,7 +41,7 @@ query($id: ID!, $oid: GitObjectID!, $after: String, $since: GitTimestamp, $until
 
 
 def commit(oid: str, minute: int, *parents: str) -> Commit:
-    """A commit of ann's, committed some minutes after NOW."""
+    """Return a commit by ann, committed some minutes after NOW."""
     moment = NOW + timedelta(minutes=minute)
     return Commit(oid, ANN, moment, moment, parents)
 
@@ -59,13 +59,13 @@ BRANCHED = WrittenHistory(
 
 
 def long_one(world: World) -> Repository:
-    """A repository with more than two pages of commits."""
+    """Return a repository with more than two pages of commits."""
     found = (world.repository_by_id(known) for known in world.repository_ids())
     return next(one for one in found if one is not None and 200 < one.history.count < 400)
 
 
 def history_of(answer: dict[str, Any]) -> dict[str, Any]:
-    """The connection in an answer to PAGE."""
+    """Return the connection in a response to PAGE."""
     return dict(answer["data"]["node"]["object"]["history"])
 
 

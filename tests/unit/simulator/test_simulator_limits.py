@@ -80,7 +80,7 @@ def test_response_seconds() -> None:
 
 
 def test_asking_while_told_to_wait() -> None:
-    """What was on its way when the refusal went out is excused; what is asked later is not."""
+    """A request already sent at the time of the refusal is excused; a later one is not."""
     limits = Limits(rest_points_per_minute=1)
     ledger = Ledger(limits)
     assert ask(ledger, NOW) is None

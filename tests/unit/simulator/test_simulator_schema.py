@@ -55,7 +55,7 @@ def own_types(schema: GraphQLSchema) -> Mapping[str, GraphQLObjectType | GraphQL
 
 
 def declared(argument: GraphQLArgument) -> tuple[str, str]:
-    """An argument's type and its default as the schema's text has it."""
+    """Return an argument's type and its default as in the schema's text."""
     node = argument.ast_node
     return str(argument.type), print_ast(node.default_value) if node and node.default_value else ""
 
@@ -187,7 +187,7 @@ def test_history_is_newest_first_and_cut_by_dates() -> None:
 
 
 def test_an_unknown_field_is_an_error_of_the_query() -> None:
-    """What GitHub's schema does not have is refused, and costs nothing."""
+    """A field that GitHub's schema lacks is refused, and costs nothing."""
     ledger = Ledger(Limits())
     answer = ask(world_of_seeds(), "{ viewer { contributors } }", ledger=ledger)
 

@@ -253,7 +253,7 @@ def test_a_forced_push_leaves_the_old_line_behind() -> None:
 
 
 def test_a_replaced_history_is_remembered_for_as_long_as_it_is_needed() -> None:
-    """The history of a moment, the oldest known one before that, and nothing that nobody can ask for any more."""
+    """The history of a moment, the oldest known one for earlier moments; histories out of reach are dropped."""
     world = seeds(Clock(NOW))
     world.remembered = timedelta(hours=2)
     first = changes.repository_of(world, "lesscpy/lesscpy").history
