@@ -92,7 +92,7 @@ def test_flower_shows_workers_and_tasks_and_no_secret(tmp_path: Path, guarded_re
         workers = ours.workers()
         (worker,) = workers
         assert worker.startswith("background@")
-        assert {queue["name"] for queue in workers[worker]["active_queues"]} == {"background", "control"}
+        assert {queue["name"] for queue in workers[worker]["active_queues"]} == {"background", "maintenance"}
         assert {TASK, "fetcher.plan"} <= set(workers[worker]["registered"])
         assert re.fullmatch(r"[a-z+]+ of packages (\d+, ){9}\d+( and \d+ more)?", task["args"]), task["args"]
         assert "fetcher.plan" in ours.client.get("/api/tasks").text
