@@ -206,7 +206,7 @@ def test_a_message_delivered_twice_changes_nothing(serve: Serve, redis_url: str)
     """Every batch's message is in the queue twice: the second finds its lease gone and asks for nothing."""
     with serve(60) as directory, Redis.from_url(redis_url) as redis:
         ours = directory.stack
-        planner, beat = ours.worker("planner", "control", concurrency=1), ours.beat()
+        planner, beat = ours.worker("planner", "maintenance", concurrency=1), ours.beat()
         ours.until(lambda: all(ours.counts()[source].leased for source in CLAIMED_FIRST), "something is planned")
         beat.end()
         planner.end()
