@@ -40,7 +40,7 @@ from fetcher.domain.model import DueReason, Source
 from fetcher.domain.scheduling import Cadence
 from fetcher.sizing import Answers, Catalogue, Cost, Policy, Workers, daily_pass, first_pass
 from fetcher.store.schema import source_states
-from fetcher.upstreams.github.queries import MAX_NODES, PAGE_SIZE
+from fetcher.upstreams.github.queries import PAGE_SIZE
 from fetcher.wiring import Parts
 
 WITHIN = 0.05
@@ -73,7 +73,7 @@ async def compare(packages: int, folder: Path, hour: float, *, a_day: bool = Tru
             slugs = import_packages(parts.store, timeline.now(), packages, folder)
             course = Course(parts, timeline, upstreams, packages, ())
             policy = Policy(Cadence(recheck=_NEVER), settings.serial_threshold)
-            given = (policy, Answers(histories=MAX_NODES), Workers(1, 1, 1))
+            given = (policy, Answers(), Workers(1, 1, 1))
             world = Catalogue(packages, moved=0, released=0)
 
             first = await course.measured("first pass", refresh_all(parts, timeline))

@@ -18,7 +18,7 @@ from fetcher.http.messages import Resource
 from fetcher.quota.limits import DOCUMENTED, EffectiveLimits, Limits, affordable_at, effective_limits
 from fetcher.refresh.dispatch import GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE, Lane
 from fetcher.upstreams.github.batching import QUICK_SECONDS, BatchSize
-from fetcher.upstreams.github.histories import FIRST_SIZE
+from fetcher.upstreams.github.histories import FIRST_SIZE, HEADS_PER_QUERY
 from fetcher.upstreams.github.queries import PAGE_SIZE
 
 MOVED = 0.05
@@ -29,7 +29,7 @@ COMMIT_PAGES = 0.25
 distributed with a median of 10 and a 90th percentile of 150, as the simulator invents them."""
 MOVED_COMMIT_PAGES = 4.0
 """The same of a package that moves, by the same spread: the more commits a year, the more often it does."""
-HISTORIES = 50
+HISTORIES = HEADS_PER_QUERY
 """Histories per query. GitHub publishes no response time for them; the batch size adapts to it."""
 
 _DAY = timedelta(days=1)

@@ -37,7 +37,7 @@ from fetcher.store import SqlStore, is_current, open_engine, upgrade
 from fetcher.upstreams.github.auth import Anonymous, GitHubCredential, Token, credential_from
 from fetcher.upstreams.github.batching import BatchSize
 from fetcher.upstreams.github.details import DetailsRefresh
-from fetcher.upstreams.github.histories import FIRST_SIZE, Histories
+from fetcher.upstreams.github.histories import Histories
 from fetcher.upstreams.github.identity import account_behind
 from fetcher.upstreams.github.readers.classify import read_meta
 from fetcher.upstreams.github.requests import Api, api_at
@@ -123,7 +123,7 @@ def assemble(  # noqa: PLR0913, PLR0917  (each adapter by its name)
         sleep=sleep,
         observer=observer,
     )
-    histories = Histories(gateway, api, BatchSize(FIRST_SIZE))
+    histories = Histories(gateway, api)
     repositories = asyncio.Semaphore(REPOSITORY_CONCURRENCY)
     service = RefreshService(
         store,

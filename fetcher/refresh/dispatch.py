@@ -41,8 +41,8 @@ cut one in two (58 points where 55 are enough)."""
 REST_LANE = Lane((Source.GITHUB,), Resource.CORE, 10, 0.5)
 """Without a token. A repository and its newest commit are two requests."""
 
-HISTORY_LANE = Lane((Source.COMMITS,), Resource.GRAPHQL, 100, 50, share=1 / 5)
-"""Heads that have moved: their histories bring commits and, derived, contributors. 50 of them cost one point.
+HISTORY_LANE = Lane((Source.COMMITS,), Resource.GRAPHQL, 70, 70, share=1 / 7)
+"""Heads that have moved: their histories bring commits and, derived, contributors. 70 of them cost one point.
 
 A plan claims about 1,000. Lists follow in the queue, and GitHub's hour of REST begins with the first of them (measured
 in a first pass of 5,500 with all histories claimed at once: after 11 minutes)."""

@@ -40,16 +40,18 @@ def test_the_ledger_and_the_simulator_go_by_the_same_figures() -> None:
 
 
 def test_what_a_million_packages_cost() -> None:
-    """Full batches: statistics a hundred to the point, histories fifty, asked twice; both of an index's APIs."""
+    """Full batches: statistics a hundred to the point, histories seventy, requested twice; both of an index's APIs."""
     one = Workers(1, 8, 6)
     first = first_pass(PLAIN, POLICY, Answers(), one)
     growing = 2 + 5
-    assert (first.cost.graphql, first.cost.rest, first.cost.pypi) == (10_000 + 40_000 + growing, 1_000_000, 2_000_001)
+    histories = 14_286 + 20_000  # seventy in a query, and fifty beside the lists
+    assert first.cost.graphql == 10_000 + histories + growing
+    assert (first.cost.rest, first.cost.pypi) == (1_000_000, 2_000_001)
 
     day = daily_pass(replace(PLAIN, moved=0.05, released=0.01, newcomers=0.2), POLICY, Answers(), one)
     histories, beside_lists = 50_000 + 1_000_000 / 30, 10_000 + 1_000_000 / 30
-    # A plan a minute finds 58 histories and 30 lists due: a full query of 50 and one for the rest; one query.
-    assert day.cost.graphql == pytest.approx(10_000 + 2 * 1_440 + 1_440, rel=0.001)
+    # A plan a minute finds 58 histories and 30 lists due: one query each.
+    assert day.cost.graphql == pytest.approx(10_000 + 1_440 + 1_440, rel=0.001)
     assert histories / 1_440 == pytest.approx(58, abs=0.2)
     assert day.cost.rest == round(beside_lists)
     assert day.cost.pypi == round(10_000 + 2_000_000 / 30) + 1
@@ -63,28 +65,28 @@ def test_a_million_packages_fit_into_a_day_up_to_a_tenth_of_them_moving() -> Non
 
 
 def test_further_pages_of_commits_go_together() -> None:
-    """The 30 further pages of a hundred histories are one query, a point."""
+    """The 21 further pages of seventy histories are one query, a point."""
     (without, with_) = (
         first_pass(replace(PLAIN, packages=10_000, commit_pages=pages), POLICY, Answers(), MANY).cost.graphql
         for pages in (0, 0.3)
     )
-    assert with_ - without == 100
+    assert with_ - without == 143
 
 
 def test_parents_cost_a_connection_a_commit() -> None:
     """If merges do not count, a history costs 102 connections instead of 2, and a further page 101."""
     of = replace(PLAIN, packages=1_000, commit_pages=0.5, merges=False)
     cost = first_pass(of, POLICY, Answers(), Workers(1, 8, 6)).cost
-    # 20 queries of 50 with the commits and 20 beside the lists, 51 points each; 10 queries of 50 further pages, 51 too.
-    assert cost.graphql == 10 + 7 + 20 * 51 + 20 * 51 + 10 * 51
-    assert cost.queries == 10 + 7 + 20 + 20 + 10
+    # Queries of 70, 71 points each; 20 of 50 beside the lists, 51 each; queries of 35 further pages, 35 each.
+    assert cost.graphql == round(10 + 7 + 1_000 / 70 * 71 + 20 * 51 + 1_000 / 70 * 35)
+    assert cost.queries == round(10 + 7 + 1_000 / 70 + 20 + 1_000 / 70)
 
 
 def test_batches_are_as_full_as_what_is_due_at_once() -> None:
-    """275 moved packages: three batches after an outage; by the minute, five of the hundred that a query gathers."""
+    """275 moved packages: four batches after an outage; by the minute, five of the hundred that a query gathers."""
     of = Catalogue(5_500, moved=0.05, newcomers=0, moved_commit_pages=0)
     after_outage, usual = (daily_pass(of, _never(), Answers(), MANY, at_once=at_once) for at_once in (True, False))
-    assert after_outage.cost.graphql == 55 + 6  # 2.75 claims of two queries of 50
+    assert after_outage.cost.graphql == 55 + 4  # 3.93 claims of one query of 70
     assert usual.cost.graphql == 55 + 55
 
 

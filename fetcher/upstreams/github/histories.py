@@ -20,8 +20,8 @@ from fetcher.upstreams.github.requests import PageRef
 FIRST_SIZE = 10
 """Histories in a process's first query. They cost GitHub more work than statistics."""
 
-PAGES_PER_QUERY = 140
-"""Most pages in a query. A page is one connection, and GitHub rounds 140 of them to one point."""
+HEADS_PER_QUERY, PAGES_PER_QUERY = 70, 140
+"""Most heads and most pages in a query. A head is two connections, a page one, and GitHub rounds 140 to one point."""
 
 MOST_PAGES = 100
 """Maximum pages of one history. Over 10,000 commits a year are counted by GitHub's own statistics instead."""
@@ -42,7 +42,7 @@ class Histories:
 
     gateway: Gateway
     api: requests.Api
-    size: BatchSize
+    head_batch: BatchSize = field(default_factory=lambda: BatchSize(FIRST_SIZE, HEADS_PER_QUERY))
     page_batch: BatchSize = field(default_factory=lambda: BatchSize(FIRST_SIZE, PAGES_PER_QUERY))
 
     async def heads(self, targets: Sequence[Target], query: HistoryQuery) -> dict[int, BatchOutcome[Head]]:
@@ -53,7 +53,7 @@ class Histories:
             request = requests.heads(self.api, ids, query.since, parents=query.parents)
             return await self.gateway.send(request, query.purpose, lambda answer: read_heads(answer, ids))
 
-        outcomes = await request_in_batches(targets, send, self.size)
+        outcomes = await request_in_batches(targets, send, self.head_batch)
         return {target.package_id: outcome for target, outcome in zip(targets, outcomes, strict=True)}
 
     async def complete(self, heads: Mapping[int, Head], query: HistoryQuery) -> dict[int, BatchOutcome[History]]:

@@ -90,7 +90,7 @@ def test_which_quota_serves_which_source() -> None:
     assert (rest.left, rest.renewed) == (200, 2500)
     history, lists = supply_for(Source.COMMITS, both), supply_for(Source.CONTRIBUTORS, both, window_scale=0.5)
     assert history is not None
-    assert history.left == 200_000
+    assert history.left == 280_000
     assert lists is not None
     assert (lists.left, lists.window) == (400, HOUR / 2)
     assert supply_for(Source.PYPI, both) is None
