@@ -176,7 +176,7 @@ class Course:
 def main(
     packages: Annotated[int, typer.Option(min=10, help="Number of packages.")] = 5_500,
     growth: Annotated[bool, typer.Option("--growth", help="500, 5,500 and 55,000 packages; some 25 minutes.")] = False,
-    hour: Annotated[float, typer.Option(min=10, help="Length of GitHub's hour in seconds.")] = 60,
+    hour: Annotated[float, typer.Option(min=10, help="Length of GitHub's hour in seconds.")] = 200,
     sample: Annotated[int, typer.Option(min=1, help="Packages to compare with the truth after each pass.")] = 400,
     database: Annotated[str | None, typer.Option(help="An empty PostgreSQL instead of SQLite.")] = None,
     first: Annotated[bool, typer.Option("--first", help="Only the first pass, with GitHub's response times.")] = False,
