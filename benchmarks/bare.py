@@ -23,7 +23,7 @@ def queries(parts: Parts) -> list[Request]:
     with parts.engine.connect() as connection:
         ids = connection.execute(select(observations.c.node_id).order_by(observations.c.package_id)).scalars()
         known = [one for one in ids if one]
-    root = root_request(parts.settings.pypi_url, parts.store.marker(ROOT).validators)
+    root = root_request(parts.settings.pypi_url, parts.store.checkpoint(ROOT).validators)
     return [root, *(statistics_by_id(parts.access.api, batch) for batch in chunks(known, BATCH))]
 
 

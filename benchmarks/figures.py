@@ -22,7 +22,7 @@ _DAY = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class CatalogueStats:
     """Measurements of a pass over ``packages``."""
 
     name: str
@@ -37,7 +37,7 @@ class Figures:
     moved: int = 0
     """Heads that have moved since the pass before, or in ``cause``."""
     released: int = 0
-    cause: Figures | None = None
+    cause: CatalogueStats | None = None
     """The previous day's pass, whose lists this one confirms; costs are then given for both together."""
 
     @property
@@ -100,13 +100,13 @@ class Bound:
 
     of: str
     what: str
-    figure: Callable[[Figures], float]
-    most: Callable[[Figures], float]
+    figure: Callable[[CatalogueStats], float]
+    most: Callable[[CatalogueStats], float]
     least: int = 0
     largest: int = 10**9
 
 
-def at_most(most: float) -> Callable[[Figures], float]:
+def at_most(most: float) -> Callable[[CatalogueStats], float]:
     return lambda _: most
 
 
@@ -124,7 +124,7 @@ def extra_pages(parts: Parts, simulator: SimulatorProcess) -> int:
     return sum(max(0, math.ceil(length / _PAGE) - 1) for length in lengths)
 
 
-def passes_table(title: str, found: Iterable[Figures]) -> Table:
+def passes_table(title: str, found: Iterable[CatalogueStats]) -> Table:
     """Build a table with a row a pass."""
     table = Table(title=title, title_justify="left", caption_justify="left")
     table.add_column("pass")
@@ -169,7 +169,7 @@ def _maybe(figure: float | None) -> str:
     return "" if figure is None else f"{figure:.3f}"
 
 
-def bounds_table(found: Collection[Figures], bounds: Iterable[Bound]) -> Table:
+def bounds_table(found: Collection[CatalogueStats], bounds: Iterable[Bound]) -> Table:
     """Build a table of each bound beside the measured value."""
     table = Table(title="Bounds", title_justify="left")
     for column in ("pass", "figure"):
@@ -186,7 +186,7 @@ def bounds_table(found: Collection[Figures], bounds: Iterable[Bound]) -> Table:
     return table
 
 
-def told_differences(found: Iterable[Figures]) -> list[str]:
+def told_differences(found: Iterable[CatalogueStats]) -> list[str]:
     """Return a line with the differing fields for each pass that differs."""
     return [
         f"{one.name}: differs in {', '.join(f'{field} ({count})' for field, count in one.verdict.differences.items())}"

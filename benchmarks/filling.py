@@ -24,10 +24,10 @@ from fetcher.simulator.repository import Repository
 from fetcher.simulator.synthetic import FIRST_REPOSITORY_ID, SyntheticCatalogue
 from fetcher.store import open_engine
 from fetcher.store.schema import (
+    checkpoints,
     events,
     freshness,
     history,
-    markers,
     observations,
     packages,
     releases,
@@ -75,7 +75,7 @@ def fill(engine: Engine, filling: Filling, processes: int = 2) -> None:
                     connection.execute(insert(table), rows)
     marks = [{"name": "catalogue", "observed_at": filling.now}]
     with engine.begin() as connection:
-        connection.execute(insert(markers), marks)
+        connection.execute(insert(checkpoints), marks)
     settle(engine)
 
 
@@ -91,7 +91,7 @@ _COMPRESSED = (
         SELECT *,
             CASE source WHEN 'pypi' THEN :now + (extract(epoch FROM due_at)::float8 - :now) * :scale
             ELSE :now + wait * every END AS due,
-            CASE source WHEN 'pypi' THEN :now + (extract(epoch FROM whole_at)::float8 - :now) * :scale
+            CASE source WHEN 'pypi' THEN :now + (extract(epoch FROM full_fetch_at)::float8 - :now) * :scale
             ELSE :now + (wait - 1) * every END AS whole
         FROM slots
     )
@@ -100,7 +100,7 @@ _COMPRESSED = (
     "TRUNCATE source_states",
     "DROP INDEX ix_source_states_due",
     """INSERT INTO source_states
-        (package_id, source, answered_at, observed_at, whole_at, due_at, due_reason, revision, outcome)
+        (package_id, source, answered_at, observed_at, full_fetch_at, due_at, due_reason, revision, outcome)
     SELECT package_id, source, to_timestamp(answered), to_timestamp(answered), to_timestamp(whole), to_timestamp(due),
         due_reason, revision, 'fetched' FROM compressed ORDER BY package_id, source""",
     """UPDATE source_states SET due_reason = 'settling',
@@ -296,7 +296,7 @@ def _states(filling: Filling, package_id: int, repository: Repository, project: 
             source,
             answered_at=answered,
             revision=head,
-            whole_at=answered if own else whole - filling.recheck,
+            full_fetch_at=answered if own else whole - filling.recheck,
             due_at=due - filling.overdue if own else whole,
             due_reason=DueReason.SLOT if own else DueReason.RECHECK,
         )
@@ -307,7 +307,7 @@ def _states(filling: Filling, package_id: int, repository: Repository, project: 
         Source.PYPI,
         answered_at=filling.now - filling.interval,
         revision=QUARANTINED if quarantined else str(project.serial),
-        whole_at=since,
+        full_fetch_at=since,
         due_at=since + filling.recheck * (1 + _SPREAD * _phase(package_id)),
         due_reason=DueReason.RECHECK,
     )

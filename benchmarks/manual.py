@@ -124,9 +124,9 @@ class House:
             assert request is not None
             if request.state not in OPEN:
                 stored = request.finished_at or datetime.now(UTC)
-                return Wait(names, began, request.asked_at, stored, request.state is RequestState.DONE)
+                return Wait(names, began, request.requested_at, stored, request.state is RequestState.DONE)
             if datetime.now(UTC) - began > _GIVES_UP:
-                return Wait(names, began, request.asked_at, datetime.now(UTC), False)
+                return Wait(names, began, request.requested_at, datetime.now(UTC), False)
             time.sleep(0.05)
 
     def waiting(self) -> int:

@@ -31,7 +31,7 @@ from benchmarks.engine import (
     settings_for,
     settings_of,
 )
-from benchmarks.figures import Bound, Figures, at_most, bounds_table, extra_pages, passes_table, told_differences
+from benchmarks.figures import Bound, CatalogueStats, at_most, bounds_table, extra_pages, passes_table, told_differences
 from benchmarks.processes import end_well, redis_server
 from benchmarks.pushes import Changes, push_anywhere, push_where_active
 from benchmarks.queries import QueryObserver, queries_table
@@ -108,7 +108,7 @@ CAPTION = "* without the contributors' pages beyond the first, which are counted
 
 async def passes(
     packages: int, folder: Path, *, hour: float, sample: int, database: str | None = None, only_first: bool = False
-) -> list[Figures]:
+) -> list[CatalogueStats]:
     """Run the first pass and those of the next days, over one catalogue in one simulated world."""
     options = [*UPSTREAM, *(latencies(hour, GRAPHQL_TAKES, OTHERS_TAKE) if only_first else ())]
     if packages > GROWTH[1]:
@@ -148,29 +148,29 @@ class Course:
     sampled: Sequence[str]
     queries: QueryObserver = field(default_factory=QueryObserver)
 
-    async def all_due(self, name: str) -> Figures:
+    async def all_due(self, name: str) -> CatalogueStats:
         """Measure a pass over everything that is due."""
         return await self.measured(name, refresh_all(self.parts, self.timeline))
 
-    async def next_day(self, name: str, cause: Figures) -> Figures:
+    async def next_day(self, name: str, cause: CatalogueStats) -> CatalogueStats:
         """Measure the pass a day and a half after ``cause``, in which nothing has changed since."""
         self.timeline.advance(ROUND)
         return replace(await self.all_due(name), moved=cause.moved, cause=cause)
 
-    async def moved(self, name: str, changes: Changes, work: Awaitable[None] | None = None) -> Figures:
+    async def moved(self, name: str, changes: Changes, work: Awaitable[None] | None = None) -> CatalogueStats:
         """Measure the pass after ``changes``, and compare all that they concern."""
         work = work or refresh_all(self.parts, self.timeline)
         found = await self.measured(name, work, sorted(changes.slugs))
         return replace(found, moved=len(changes.pushed), released=len(changes.released))
 
-    async def measured(self, name: str, work: Awaitable[None], also: Sequence[str] = ()) -> Figures:
+    async def measured(self, name: str, work: Awaitable[None], also: Sequence[str] = ()) -> CatalogueStats:
         """Return the measurements of ``work``; the truth is requested afterwards."""
         self.queries.take()
         stretch = await measured(self.upstreams, self.timeline, work)
         further = extra_pages(self.parts, self.upstreams)
         verdict = verify(self.parts, self.upstreams, [*self.sampled, *also])
         Console(stderr=True).log(f"{self.packages:,} packages, {name}: {stretch.seconds:.0f} s")
-        return Figures(name, self.packages, stretch, further, verdict, self.upstreams.hour, self.queries.take())
+        return CatalogueStats(name, self.packages, stretch, further, verdict, self.upstreams.hour, self.queries.take())
 
 
 def main(
@@ -183,7 +183,7 @@ def main(
 ) -> None:
     """Measure requests, points, CPU and correctness of each kind of pass."""
     console = Console(width=200)
-    found: list[Figures] = []
+    found: list[CatalogueStats] = []
     for size in GROWTH if growth else (packages,):
         with tempfile.TemporaryDirectory(prefix="fetcher-bench-") as folder:
             work = passes(size, Path(folder), hour=hour, sample=sample, database=database, only_first=first)

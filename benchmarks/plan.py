@@ -30,7 +30,7 @@ from benchmarks.engine import (
     settings_for,
     settings_of,
 )
-from benchmarks.figures import Figures
+from benchmarks.figures import CatalogueStats
 from benchmarks.passes import Course
 from benchmarks.processes import end_well, redis_server
 from benchmarks.pushes import push_anywhere
@@ -118,7 +118,7 @@ def _commit_pages(parts: Parts, slugs: Sequence[str]) -> list[int]:
     return [max(0, math.ceil(sum(days.counts) / PAGE_SIZE) - 1) for days in stored if days is not None]
 
 
-def _lines(found: Figures, planned: Cost) -> list[Line]:
+def _lines(found: CatalogueStats, planned: Cost) -> list[Line]:
     """Return a line a figure of ``found`` and the pass that caused it."""
     counted = [one.stretch.counted for one in (found, found.cause) if one is not None]
     figures = {

@@ -25,7 +25,7 @@ from benchmarks.filling import Filling
 from benchmarks.processes import end_well, own_cpu
 from fetcher.domain.model import Claim, Record, RepoStats, Source, Target, Validators
 from fetcher.domain.outcome import Fetched
-from fetcher.domain.records import Brought, confirmed, record_of
+from fetcher.domain.records import FetchedValues, confirmed, record_of
 from fetcher.domain.scheduling import Cadence
 from fetcher.store import SqlStore, open_engine
 from fetcher.store.schema import observations
@@ -109,7 +109,7 @@ def _unchanged(engine: Engine, targets: list[Target], now: datetime, cadence: Ca
     for target in targets:
         row = stored[target.package_id]
         stats = RepoStats(**{name: getattr(row, name) for name in STATS})
-        brought = Brought(stats, stats.head_oid or "empty", Validators(), whole=True)
+        brought = FetchedValues(stats, stats.head_oid or "empty", Validators(), full=True)
         own = record_of(target, Source.GITHUB, Fetched(stats), now, cadence, brought)
         yield [own, *(confirmed(target, source, now) for source in (Source.CONTRIBUTORS, Source.COMMITS))]
 

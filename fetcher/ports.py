@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from fetcher.domain import views as overview
-from fetcher.domain.bloom import Names
-from fetcher.domain.catalogue_stats import Figures
+from fetcher.domain.bloom import BloomFilter
+from fetcher.domain.catalogue_stats import CatalogueStats
 from fetcher.domain.model import (
     CatalogueEntry,
     Claim,
@@ -83,7 +83,7 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
+class Checkpoint:
     """State of one request made for the complete catalogue (the index's root)."""
 
     name: str
@@ -187,7 +187,7 @@ class Store(Protocol):
         """Return repositories shared by packages with different addresses, for editors. Each package is refreshed."""
         ...
 
-    def figures(self, now: datetime, interval: timedelta) -> Figures:
+    def catalogue_stats(self, now: datetime, interval: timedelta) -> CatalogueStats:
         """Return the catalogue's statistics, at the same cost for any size.
 
         A small catalogue is measured now. A large one is the sum of slices that ``measure`` counted one after the
@@ -199,9 +199,9 @@ class Store(Protocol):
         """Measure the next slices of a large catalogue; do nothing for a small one."""
         ...
 
-    def marker(self, name: str) -> Marker: ...
+    def checkpoint(self, name: str) -> Checkpoint: ...
 
-    def save_marker(self, marker: Marker) -> None: ...
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None: ...
 
     def confirm_serials(
         self, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
@@ -224,7 +224,7 @@ class Store(Protocol):
         """Make ``source`` due where its last response is older than ``answered_before`` and it does not fail."""
         ...
 
-    def projects(self) -> Names:
+    def projects(self) -> BloomFilter:
         """Return the canonical names of all followed projects."""
         ...
 
@@ -264,9 +264,9 @@ class Store(Protocol):
 
     # manual refreshes
 
-    def ask(
-        self, package_ids: Sequence[int], now: datetime, patience: overview.Patience = overview.PATIENCE
-    ) -> list[overview.Asked]:
+    def submit_requests(
+        self, package_ids: Sequence[int], now: datetime, timeouts: overview.RequestTimeouts = overview.REQUEST_TIMEOUTS
+    ) -> list[overview.SubmittedRefresh]:
         """Return a request for each package: a new one, or the one that is open or was just done.
 
         The caller enqueues it.
@@ -285,7 +285,7 @@ class Store(Protocol):
 
     def open_requests(self, limit: int) -> list[overview.RefreshRequest]: ...
 
-    def lost_requests(self, now: datetime, patience: overview.Patience = overview.PATIENCE) -> list[str]:
+    def lost_requests(self, now: datetime, timeouts: overview.RequestTimeouts = overview.REQUEST_TIMEOUTS) -> list[str]:
         """Fail requests that waited or ran for too long; returns the ids of requests to send again."""
         ...
 

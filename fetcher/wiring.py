@@ -24,7 +24,7 @@ from fetcher.domain.views import RequestCount
 from fetcher.http.circuit_breaker import OPEN_FOR, CircuitBreaker
 from fetcher.http.gateway import REJECTED_PAUSE, Gateway
 from fetcher.http.transport import HttpTransport
-from fetcher.monitoring import read_counters, read_lately
+from fetcher.monitoring import read_counters, read_recent_requests
 from fetcher.ports import NULL_OBSERVER, Clock, Observer, Store, Transport
 from fetcher.quota import Quota, QuotaStatus
 from fetcher.quota.limits import Limits
@@ -73,7 +73,7 @@ class Pace:
     """Time for which the dispatcher claims work ahead."""
     interval: timedelta = timedelta(days=1)
     serial_threshold: int = 500
-    patience: timedelta = timedelta(0)
+    max_wait: timedelta = timedelta(0)
     window_scale: float = 1.0
 
 
@@ -117,7 +117,7 @@ def assemble(  # noqa: PLR0913, PLR0917  (each adapter by its name)
         clock,
         access.identities,
         read_meta={Upstream.GITHUB: read_meta},
-        patience=pace.patience,
+        max_wait=pace.max_wait,
         rejected_pause=REJECTED_PAUSE * pace.window_scale,
         circuit_breaker=CircuitBreaker(OPEN_FOR * pace.window_scale),
         sleep=sleep,
@@ -228,7 +228,7 @@ def open_store(settings: Settings) -> tuple[SqlStore, Engine]:
 async def open_parts(
     settings: Settings,
     *,
-    patience: timedelta = timedelta(0),
+    max_wait: timedelta = timedelta(0),
     shared: bool = True,
     clock: Clock | None = None,
     observer: Observer = NULL_OBSERVER,
@@ -264,7 +264,7 @@ async def open_parts(
         PLANS_AHEAD * settings.plan_interval,
         settings.refresh_interval,
         settings.serial_threshold,
-        patience,
+        max_wait,
         settings.window_scale,
     )
     assembly = assemble(store, transport, quota, clock, access, pace, observer)
@@ -287,9 +287,9 @@ def stored_counters(settings: Settings) -> dict[str, float]:
     return _read_redis(settings, read_counters)
 
 
-def lately_asked(settings: Settings, now: datetime) -> list[RequestCount]:
+def recent_requests(settings: Settings, now: datetime) -> list[RequestCount]:
     """Return the requests of the last hour, or raise ``BrokerError``."""
-    return _read_redis(settings, lambda client: read_lately(client, now))
+    return _read_redis(settings, lambda client: read_recent_requests(client, now))
 
 
 def _read_redis(settings: Settings, read: Callable[[redis.Redis], T]) -> T:

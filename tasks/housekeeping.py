@@ -31,7 +31,7 @@ def expire() -> None:
     async def work(parts: Parts) -> list[str]:
         now = parts.clock.now()
         expired = parts.store.expire_leases(now)
-        running.process.tally.leases_expired(expired)
+        running.process.recorder.leases_expired(expired)
         if expired:
             log.warning("leases expired", sources=expired, reason="a worker was lost, or a batch outlasted its lease")
         return parts.store.lost_requests(now)

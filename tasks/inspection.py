@@ -39,9 +39,9 @@ class QueueState:
     running: int | None = None
     oldest_sent_at: datetime | None = None
     """The time at which the longest-waiting message was sent."""
-    came: float = 0.0
+    published: float = 0.0
     """Messages per second that were published, over the last minutes."""
-    went: float = 0.0
+    finished: float = 0.0
 
     @property
     def is_stuck(self) -> bool:
@@ -53,7 +53,7 @@ class QueueState:
         """Return the time until the queue is empty at the current rates; ``None`` if it does not shrink."""
         if not self.waiting:
             return timedelta(0)
-        gain = self.went - self.came
+        gain = self.finished - self.published
         return timedelta(seconds=self.waiting / gain) if gain > 0 else None
 
 
@@ -111,8 +111,8 @@ def _state(
         reserved=sum(load.reserved.get(name, 0) for load in loads.values()) if loads else None,
         running=sum(load.running.get(name, 0) for load in loads.values()) if loads else None,
         oldest_sent_at=oldest,
-        came=passing.came,
-        went=passing.went,
+        published=passing.published,
+        finished=passing.finished,
     )
 
 

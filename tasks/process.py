@@ -19,7 +19,7 @@ from celery.signals import (
 from celery.states import SUCCESS
 
 from fetcher.broker import redis_client
-from fetcher.monitoring import RedisCounters, Tally
+from fetcher.monitoring import MetricsRecorder, RedisCounters
 from fetcher.monitoring.definitions import TaskEnd
 from fetcher.monitoring.logging import configure_logging
 from fetcher.settings import read_settings
@@ -35,7 +35,7 @@ class Process:
     """The event loop, the parts and the metrics of this process. The first task opens loop and parts."""
 
     def __init__(self) -> None:
-        self.tally = Tally()
+        self.recorder = MetricsRecorder()
         self._counters = RedisCounters(lambda: redis_client(read_settings(), timeout=TELLS_WITHIN))
         self._started: dict[str, float] = {}
         self._runner: asyncio.Runner | None = None
@@ -58,12 +58,12 @@ class Process:
         """Count a finished task, and write the metrics to Redis."""
         began = self._started.pop(task_id, None)
         if began is not None:
-            self.tally.task_ended(task, time.monotonic() - began, end)
-        self._counters.add(self.tally)
+            self.recorder.task_ended(task, time.monotonic() - began, end)
+        self._counters.add(self.recorder)
 
     def close(self) -> None:
         """Close the connections and the event loop."""
-        self._counters.add(self.tally)
+        self._counters.add(self.recorder)
         self._counters.close()
         if self._runner is not None and self._parts is not None:
             self._runner.run(self._parts.aclose())
@@ -73,7 +73,7 @@ class Process:
 
     async def _with_parts(self, work: Callable[[Parts], Awaitable[R]]) -> R:
         if self._parts is None:
-            self._parts = await open_parts(read_settings(), observer=self.tally)
+            self._parts = await open_parts(read_settings(), observer=self.recorder)
         await self._parts.identify()
         return await work(self._parts)
 

@@ -11,8 +11,8 @@ from celery import shared_task
 
 from fetcher.domain.model import Claim, Purpose, Source
 from fetcher.http.gateway import deadline
-from fetcher.ports import PLANNED, Marker
-from fetcher.refresh.requests import AskedRefreshes
+from fetcher.ports import PLANNED, Checkpoint
+from fetcher.refresh.requests import ManualRefreshes
 from fetcher.wiring import Parts
 from tasks import process as running
 from tasks.app import BACKGROUND
@@ -71,7 +71,7 @@ def plan() -> None:
         claims = await parts.dispatcher.claims()
         if claims:
             log.info("plan", batches=len(claims), packages=sum(len(claim.package_ids) for claim in claims))
-        parts.store.save_marker(Marker(PLANNED, observed_at=parts.clock.now()))
+        parts.store.save_checkpoint(Checkpoint(PLANNED, observed_at=parts.clock.now()))
         return claims
 
     for claim in running.process.run(work):
@@ -107,7 +107,7 @@ def refresh_requests(request_ids: Sequence[str]) -> None:
     """Carry out users' refresh requests; sent by ``tasks.requests``."""
 
     async def work(parts: Parts) -> None:
-        asked = AskedRefreshes(parts.store, parts.service, parts.clock, parts.settings.time_zone)
+        asked = ManualRefreshes(parts.store, parts.service, parts.clock, parts.settings.time_zone)
         await asked.carry_out(request_ids)
 
     running.process.run(work)

@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 from fetcher.broker import check_redis, redis_unavailable
 from fetcher.domain.errors import FetcherError
 from fetcher.domain.model import Purpose, Source
-from fetcher.domain.views import PATIENCE, Asked, Ending, RequestState
+from fetcher.domain.views import REQUEST_TIMEOUTS, Ending, RequestState, SubmittedRefresh
 from fetcher.ports import Store
 from fetcher.settings import read_settings
 from tasks.app import BACKGROUND, MANUAL
@@ -19,14 +19,14 @@ from tasks.refresh import refresh_packages, refresh_requests
 
 T = TypeVar("T")
 
-EXPIRES = PATIENCE.wait.total_seconds()
+EXPIRES = REQUEST_TIMEOUTS.wait.total_seconds()
 """Seconds after which a message expires; its request has failed by then."""
 
 PART = 25
 """Packages per message. A smaller number stores the first results earlier."""
 
 
-def ask_now(package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> None:
+def enqueue_refresh(package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> None:
     """Enqueue a refresh of these packages; a manual one precedes background work.
 
     Redis is checked first, because Celery would retry the connection for a while.
@@ -40,13 +40,13 @@ def ask_now(package_ids: Sequence[int], sources: Sequence[Source], purpose: Purp
     _send_in_parts(package_ids, send)
 
 
-def request_refreshes(store: Store, package_ids: Sequence[int], now: datetime) -> list[Asked]:
+def request_refreshes(store: Store, package_ids: Sequence[int], now: datetime) -> list[SubmittedRefresh]:
     """Create a refresh request for each package, processed before background work.
 
     The requests are committed before they are sent: ``fetcher.expire`` sends a lost message again. If Redis does not
     respond, the new requests are recorded as failed and ``BrokerError`` is raised.
     """
-    asked = store.ask(package_ids, now)
+    asked = store.submit_requests(package_ids, now)
     new = [one.request.id for one in asked if not one.joined]
     try:
         send_requests(new)

@@ -23,7 +23,7 @@ from fetcher.settings import read_settings
 SENT_AT = "sent_at"
 """Message header with the time of sending, in seconds since 1970."""
 
-CAME, WENT = "came", "went"
+PUBLISHED, FINISHED = "published", "finished"
 MINUTES = 5
 """Full minutes over which rates are averaged, in addition to the current one."""
 
@@ -35,8 +35,8 @@ _KEPT = 2 * MINUTES * _MINUTE
 class Rates:
     """Messages per second that were published to a queue, and that were finished or expired."""
 
-    came: float
-    went: float
+    published: float
+    finished: float
 
 
 def rates(client: Redis, queues: Sequence[str], now: float) -> Mapping[str, Rates]:
@@ -52,7 +52,7 @@ def rates(client: Redis, queues: Sequence[str], now: float) -> Mapping[str, Rate
         field = _field(queue, way).encode()
         return sum(int(minute.get(field, 0)) for minute in minutes) / seconds
 
-    return {queue: Rates(rate(queue, CAME), rate(queue, WENT)) for queue in queues}
+    return {queue: Rates(rate(queue, PUBLISHED), rate(queue, FINISHED)) for queue in queues}
 
 
 def count(client: Redis, queue: str, way: str, now: float) -> None:
@@ -72,18 +72,18 @@ def _stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
 
 @after_task_publish.connect
 def _came(routing_key: str | None = None, **_: Any) -> None:
-    _count(routing_key, CAME)
+    _count(routing_key, PUBLISHED)
 
 
 @task_postrun.connect
 def _went(task: Any = None, **_: Any) -> None:
-    _count((task.request.delivery_info or {}).get("routing_key"), WENT)
+    _count((task.request.delivery_info or {}).get("routing_key"), FINISHED)
 
 
 @task_revoked.connect
 def _dropped(request: Any = None, **_: Any) -> None:
     """Count an expired message as finished."""
-    _count((request.delivery_info or {}).get("routing_key"), WENT)
+    _count((request.delivery_info or {}).get("routing_key"), FINISHED)
 
 
 def _count(queue: str | None, way: str) -> None:

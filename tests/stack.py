@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from fetcher.domain.catalogue_stats import SourceFigures
+from fetcher.domain.catalogue_stats import SourceStats
 from fetcher.domain.model import Source
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.catalogue import documents
@@ -197,8 +197,8 @@ class Stack:
             f"--- {child.name} (status {child.process.poll()}):\n{child.said()[-_TAIL:]}" for child in self.children
         )
 
-    def counts(self) -> dict[Source, SourceFigures]:
-        figures = self.store.figures(datetime.now(UTC), timedelta(days=1))
+    def counts(self) -> dict[Source, SourceStats]:
+        figures = self.store.catalogue_stats(datetime.now(UTC), timedelta(days=1))
         return {source: figures.source(source) for source in Source}
 
     def answered(self, packages: int, sources: Iterable[Source] = tuple(Source)) -> bool:

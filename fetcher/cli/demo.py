@@ -114,10 +114,10 @@ def _watch(store: SqlStore, packages: int, interval: timedelta) -> bool:
     with Progress(*columns, console=err) as progress:
         bars = {source: progress.add_task(f"{source:<12}", total=packages) for source in Source}
         while time.monotonic() < deadline:
-            figures = store.figures(datetime.now(UTC), interval)
+            stats = store.catalogue_stats(datetime.now(UTC), interval)
             for source, bar in bars.items():
-                progress.update(bar, completed=figures.source(source).answered)
-            if all(figures.source(source).answered == packages for source in bars):
+                progress.update(bar, completed=stats.source(source).answered)
+            if all(stats.source(source).answered == packages for source in bars):
                 return True
             time.sleep(0.25)
     return False

@@ -20,7 +20,7 @@ from fetcher.domain.formatting import ago, counted, silence, span
 from fetcher.domain.outcome import Unauthorized
 from fetcher.http.messages import Answer, NoAnswer, Request, Response
 from fetcher.http.transport import HttpTransport
-from fetcher.ports import PLANNED, Marker
+from fetcher.ports import PLANNED, Checkpoint
 from fetcher.settings import Settings, read_settings
 from fetcher.store import current_revision, is_current, open_engine
 from fetcher.store.faults import shown
@@ -134,7 +134,7 @@ def _merges(settings: Settings) -> Finding:
     )
 
 
-def _marker(settings: Settings, name: str) -> Marker | None:
+def _marker(settings: Settings, name: str) -> Checkpoint | None:
     """Return a marker of the store; ``None`` without a database."""
     engine = open_engine(settings.database)
     try:
@@ -144,7 +144,7 @@ def _marker(settings: Settings, name: str) -> Marker | None:
         engine.dispose()
     store, engine = open_store(settings)
     try:
-        return store.marker(name)
+        return store.checkpoint(name)
     finally:
         engine.dispose()
 

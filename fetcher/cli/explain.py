@@ -86,7 +86,7 @@ def lines(told: Explained) -> list[str]:
     fetched = package.observed.last_fetched
     found.append(f"last fetched: {ago(fetched, now)} (all sources)" if fetched else "never fetched")
     if told.request is not None:
-        found.append(f"refresh requested {ago(told.request.asked_at, now)}: {told.request.state}")
+        found.append(f"refresh requested {ago(told.request.requested_at, now)}: {told.request.state}")
     for source in Source:
         if (state := package.states.get(source)) is not None:
             found += ["", f"[bold]{source}[/]", *(f"  {line}" for line in _source_lines(told, state))]

@@ -58,7 +58,7 @@ def _screen(states: Sequence[QueueState], *, with_shout: bool = False) -> Render
             f"{state.waiting:,}",
             "–" if state.oldest_sent_at is None else span(now - state.oldest_sent_at),
             *("?" if number is None else f"{number:,}" for number in (state.reserved, state.running)),
-            *(f"{rate * 60:,.1f}" for rate in (state.came, state.went)),
+            *(f"{rate * 60:,.1f}" for rate in (state.published, state.finished)),
             _empty_in(state),
             escape(", ".join(state.consumers)) or "[red]none[/]",
         )

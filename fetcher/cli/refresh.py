@@ -40,7 +40,7 @@ from fetcher.domain.model import (
     Source,
     Upstream,
 )
-from fetcher.domain.views import Asked
+from fetcher.domain.views import SubmittedRefresh
 from fetcher.quota import PauseCause, Quota
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
@@ -166,9 +166,9 @@ def _chosen(store: SqlStore, mode: Mode, slugs: Sequence[str], sources: Sequence
 
 def _enqueue(settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode) -> None:
     """Enqueue for the workers. Named packages with all sources get a refresh request each, to be followed."""
-    from tasks.requests import ask_now, request_refreshes  # noqa: PLC0415  (only --queue needs Celery: half a second)
+    from tasks.requests import enqueue_refresh, request_refreshes  # noqa: PLC0415  (only --queue needs Celery: half a second)
 
-    asked: list[Asked] = []
+    asked: list[SubmittedRefresh] = []
     if mode is Mode.NAMED and set(sources) == set(Source):
         store, engine = open_store(settings)
         try:
@@ -176,7 +176,7 @@ def _enqueue(settings: Settings, package_ids: Sequence[int], sources: Sequence[S
         finally:
             engine.dispose()
     else:
-        ask_now(package_ids, sources, Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND)
+        enqueue_refresh(package_ids, sources, Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND)
     err.print(f"queued {counted(len(package_ids), 'package')}; `fetcher queues` shows the progress")
     for one in asked[:FOLLOWED]:
         where = f"http://{settings.web_host}:{settings.web_port}/api/v4/refreshes/{one.request.id}/"
@@ -187,7 +187,7 @@ def _enqueue(settings: Settings, package_ids: Sequence[int], sources: Sequence[S
 async def _refresh_here(settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode) -> bool:
     """Refresh in this process until every source has responded or failed; return whether all succeeded."""
     shared = settings.redis_url is not None or embedded_redis_runs(settings)
-    parts = await open_parts(settings, patience=timedelta(seconds=5), shared=shared)
+    parts = await open_parts(settings, max_wait=timedelta(seconds=5), shared=shared)
     # Background pacing reserves quota for users' requests. It suits long passes; a few packages need no pacing.
     purpose = Purpose.MANUAL if mode is Mode.NAMED or len(package_ids) <= SLICE else Purpose.BACKGROUND
     if isinstance(parts.credential, Anonymous) and any(source in REPOSITORY_SOURCES for source in sources):

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from fetcher.cli.screen import out, plain_table, print_json
 from fetcher.cli.watching import check_watch, watch_until_interrupted
-from fetcher.domain.catalogue_stats import Figures
-from fetcher.domain.errors import or_why
+from fetcher.domain.catalogue_stats import CatalogueStats
+from fetcher.domain.errors import result_or_error
 from fetcher.domain.formatting import ago, counted, percent, silence, span
 from fetcher.domain.model import SharedRepository, Source
 from fetcher.ports import PLANNED
@@ -37,7 +37,7 @@ class Status:
 
     now: datetime
     interval: timedelta
-    figures: Figures
+    stats: CatalogueStats
     forecasts: Mapping[Source, Forecast]
     shared: Sequence[SharedRepository]
     quota: Sequence[QuotaStatus]
@@ -70,23 +70,23 @@ def status(json: Json = False, watch: Watch = False) -> None:
 def look(settings: Settings, store: SqlStore) -> Status:
     """Read all of a ``Status``. Workers have one second to respond, during which the database is read."""
     now, interval = datetime.now(UTC), settings.refresh_interval
-    quota, fault = or_why(lambda: asyncio.run(shared_quota_status(settings, now)))
+    quota, fault = result_or_error(lambda: asyncio.run(shared_quota_status(settings, now)))
     names: Sequence[str] | None = None
     with ThreadPoolExecutor(1) as pool:
-        answers = pool.submit(or_why, _worker_names) if fault is None else None
-        figures = store.figures(now, interval)
-        planned_at = store.marker(PLANNED).observed_at
-        shared = store.shared_repositories() if figures.parts == 1 else []
+        answers = pool.submit(result_or_error, _worker_names) if fault is None else None
+        stats = store.catalogue_stats(now, interval)
+        planned_at = store.checkpoint(PLANNED).observed_at
+        shared = store.shared_repositories() if stats.parts == 1 else []
         if answers is not None:
             names, fault = answers.result()
     return Status(
         now=now,
         interval=interval,
-        figures=figures,
+        stats=stats,
         forecasts={
             source: forecast(
-                figures.source(source),
-                figures.measured_at,
+                stats.source(source),
+                stats.measured_at,
                 now,
                 interval,
                 supply_for(source, quota or (), settings.window_scale),
@@ -111,57 +111,61 @@ def _worker_names() -> Sequence[str]:
 # --- text output -------------------------------------------------------------------------------------------------
 
 
-def _screen(told: Status) -> RenderableType:
-    figures, now = told.figures, told.now
-    lines: list[RenderableType] = [_packages(told), "", _freshness(told), "", _pass(told), ""]
-    if figures.failures:
-        kinds = (f"{number:,} {kind.replace('_', ' ')}" for kind, number in figures.failures.items())
+def _screen(status: Status) -> RenderableType:
+    stats, now = status.stats, status.now
+    lines: list[RenderableType] = [_packages(status), "", _freshness(status), "", _pass(status), ""]
+    if stats.failures:
+        kinds = (f"{number:,} {kind.replace('_', ' ')}" for kind, number in stats.failures.items())
         lines.append(f"failing: {', '.join(kinds)} (see `fetcher failures`)")
-    lines += [f"one repository: {escape(', '.join(one.slugs))} are all {escape(one.full_name)}" for one in told.shared]
-    lines += [_quota(status, now) for status in told.quota]
-    lines.append(f"[red]beat: {told.silence}[/]" if told.silence else f"beat: planned {ago(told.planned_at, now)}")
-    lines.append(_workers(told))
+    lines += [
+        f"one repository: {escape(', '.join(one.slugs))} are all {escape(one.full_name)}" for one in status.shared
+    ]
+    lines += [_quota(one, now) for one in status.quota]
+    lines.append(
+        f"[red]beat: {status.silence}[/]" if status.silence else f"beat: planned {ago(status.planned_at, now)}"
+    )
+    lines.append(_workers(status))
     return Group(*lines)
 
 
-def _packages(told: Status) -> str:
-    figures = told.figures
-    standing = figures.states(told.now, told.interval)
+def _packages(status: Status) -> str:
+    stats = status.stats
+    standing = stats.states(status.now, status.interval)
     states = ", ".join(f"{number:,} {state}" for state, number in reversed(list(standing.items())) if number)
-    since = f" (counted {ago(figures.measured_at, told.now)}, in parts)" if figures.parts > 1 else ""
-    return f"{counted(figures.packages, 'package')}{': ' if states else ''}{states}{since}"
+    since = f" (counted {ago(stats.measured_at, status.now)}, in parts)" if stats.parts > 1 else ""
+    return f"{counted(stats.packages, 'package')}{': ' if states else ''}{states}{since}"
 
 
-def _freshness(told: Status) -> Table:
+def _freshness(status: Status) -> Table:
     """Build the table of each source's age, and of failing and gone packages."""
     table = _numbers("source", "answered", "of", "p50", "p95", "oldest", "on time", "failing", "gone")
     for source in Source:
-        one = told.figures.source(source)
+        one = status.stats.source(source)
         table.add_row(
             str(source),
             f"{one.answered:,}",
             f"{one.packages:,}",
-            *(_age(one.age(share, told.now)) for share in (0.5, 0.95, 1)),
-            percent(one.within(told.interval, told.now)),
+            *(_age(one.age(share, status.now)) for share in (0.5, 0.95, 1)),
+            percent(one.within(status.interval, status.now)),
             f"{one.failing:,}",
             f"{one.gone:,}",
         )
     return table
 
 
-def _pass(told: Status) -> Table:
+def _pass(status: Status) -> Table:
     """Build the table of each source's due packages, rate and forecast."""
     table = _numbers("source", "due", "overdue", "leased", "a minute", "done")
     for source in Source:
-        one, ahead = told.figures.source(source), told.forecasts[source]
-        overdue = one.overdue(told.now, told.interval)
+        one, ahead = status.stats.source(source), status.forecasts[source]
+        overdue = one.overdue(status.now, status.interval)
         table.add_row(
             str(source),
-            f"{one.due_by(told.now):,}",
+            f"{one.due_by(status.now):,}",
             f"[red]{overdue:,}[/]" if overdue else "0",
             f"{one.leased:,}",
             f"{ahead.pace * 60:,.0f}",
-            _done(ahead, told.now) if one.packages else "–",
+            _done(ahead, status.now) if one.packages else "–",
         )
     return table
 
@@ -195,36 +199,36 @@ def _quota(status: QuotaStatus, now: datetime) -> str:
     return f"quota {status.resource} ({escape(status.identity)}): {left}{reset}{paused}"
 
 
-def _workers(told: Status) -> str:
-    if told.broker_fault:
-        return f"[red]workers and quota are unknown: {escape(told.broker_fault)}[/]"
-    if not told.workers:
+def _workers(status: Status) -> str:
+    if status.broker_fault:
+        return f"[red]workers and quota are unknown: {escape(status.broker_fault)}[/]"
+    if not status.workers:
         return "[red]workers: none responded within a second: start one (`fetcher up`, or the Procfile)[/]"
-    return f"workers: {escape(', '.join(told.workers))}"
+    return f"workers: {escape(', '.join(status.workers))}"
 
 
 # --- JSON output ------------------------------------------------------------------------------------------------
 
 
-def _json(told: Status) -> dict[str, Any]:
-    figures = told.figures
+def _json(status: Status) -> dict[str, Any]:
+    stats = status.stats
     return {
-        "at": told.now,
-        "measured_at": figures.measured_at,
-        "packages": figures.packages,
-        "states": dict(figures.states(told.now, told.interval)),
-        "sources": [_source_json(told, source) for source in Source],
-        "failing": dict(figures.failures),
-        "shared_repositories": [asdict(one) for one in told.shared],
-        "quota": [asdict(status) for status in told.quota],
-        "beat": {"planned_at": told.planned_at, "fault": told.silence},
-        "workers": None if told.broker_fault else list(told.workers),
-        "redis_fault": told.broker_fault,
+        "at": status.now,
+        "measured_at": stats.measured_at,
+        "packages": stats.packages,
+        "states": dict(stats.states(status.now, status.interval)),
+        "sources": [_source_json(status, source) for source in Source],
+        "failing": dict(stats.failures),
+        "shared_repositories": [asdict(one) for one in status.shared],
+        "quota": [asdict(status) for status in status.quota],
+        "beat": {"planned_at": status.planned_at, "fault": status.silence},
+        "workers": None if status.broker_fault else list(status.workers),
+        "redis_fault": status.broker_fault,
     }
 
 
-def _source_json(told: Status, source: Source) -> dict[str, Any]:
-    one, ahead, now = told.figures.source(source), told.forecasts[source], told.now
+def _source_json(status: Status, source: Source) -> dict[str, Any]:
+    one, ahead, now = status.stats.source(source), status.forecasts[source], status.now
     return {
         "source": source,
         "packages": one.packages,
@@ -232,9 +236,9 @@ def _source_json(told: Status, source: Source) -> dict[str, Any]:
         "age_p50": one.age(0.5, now),
         "age_p95": one.age(0.95, now),
         "age_max": one.age(1, now),
-        "within_interval": one.within(told.interval, now),
+        "within_interval": one.within(status.interval, now),
         "due": one.due_by(now),
-        "overdue": one.overdue(now, told.interval),
+        "overdue": one.overdue(now, status.interval),
         "next_due": one.next_due,
         "leased": one.leased,
         "failing": one.failing,

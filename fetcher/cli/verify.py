@@ -21,7 +21,7 @@ from fetcher.upstreams.github.merges import SAMPLE, Merges
 from fetcher.upstreams.github.verify import Check
 from fetcher.wiring import open_parts
 
-PATIENCE = timedelta(seconds=90)
+MAX_WAIT = timedelta(seconds=90)
 """Longest wait for statistics that GitHub is still computing."""
 
 _MEANING = {
@@ -63,14 +63,14 @@ def verify(
 
 async def _check(settings: Settings, slugs: list[str], sample: int) -> Check:
     shared = settings.redis_url is not None or embedded_redis_runs(settings)
-    parts = await open_parts(settings, patience=timedelta(seconds=5), shared=shared)
+    parts = await open_parts(settings, max_wait=timedelta(seconds=5), shared=shared)
     try:
         if isinstance(parts.credential, Anonymous):
             fail("without a token there is no history to compare with: set FETCHER_GITHUB_TOKEN")
         if slugs:
             named = named_to_fetch(parts.store, slugs)
-            return await parts.merges.check(named, Purpose.MANUAL, PATIENCE)
-        return await parts.merges.check(parts.merges.candidates(), Purpose.MANUAL, PATIENCE, most=sample)
+            return await parts.merges.check(named, Purpose.MANUAL, MAX_WAIT)
+        return await parts.merges.check(parts.merges.candidates(), Purpose.MANUAL, MAX_WAIT, most=sample)
     finally:
         await parts.aclose()
 

@@ -10,7 +10,7 @@ _SECOND = 29
 """Shift between a name's two bits in its hash. It suffices for 2**29 bits, 32 million names."""
 
 
-class Names:
+class BloomFilter:
     """A Bloom filter: membership without false negatives and with about 2 % false positives.
 
     It takes 16 bits a name: 2 MB for a million names, compared with 120 MB for a set. Use it to discard most unwanted

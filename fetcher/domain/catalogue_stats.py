@@ -62,7 +62,7 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceFigures:
+class SourceStats:
     """Statistics of one source over all packages that have it."""
 
     source: Source
@@ -118,7 +118,7 @@ class SourceFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class CatalogueStats:
     """Statistics of all sources, and of all packages by state."""
 
     measured_at: datetime
@@ -128,7 +128,7 @@ class Figures:
     fetched: Histogram = Histogram()
     """Last fetches of the other packages. Exact at the time before which packages were stale when measured."""
     never_fetched: int = 0
-    sources: Mapping[Source, SourceFigures] = field(default_factory=dict)
+    sources: Mapping[Source, SourceStats] = field(default_factory=dict)
     parts: int = 1
     """Number of id ranges that were summed. A single one was measured at the time of the call."""
 
@@ -141,9 +141,9 @@ class Figures:
         """Packages that are not retired."""
         return self.packages - self.settled.get(PackageState.RETIRED, 0)
 
-    def source(self, source: Source) -> SourceFigures:
+    def source(self, source: Source) -> SourceStats:
         """Return one source's statistics, with zeros for a source that no package has."""
-        return self.sources.get(source) or SourceFigures(source)
+        return self.sources.get(source) or SourceStats(source)
 
     def states(self, now: datetime, interval: timedelta) -> Mapping[PackageState, int]:
         """Return the number of packages in each state; every state is included."""
@@ -165,12 +165,12 @@ def stale_before(now: datetime, interval: timedelta) -> datetime:
     return now - STALE_AFTER * interval
 
 
-def merged(parts: Sequence[Figures]) -> Figures:
+def merged(parts: Sequence[CatalogueStats]) -> CatalogueStats:
     """Return the sum of ``parts``, at least one."""
     settled: Counter[PackageState] = Counter()
     for part in parts:
         settled.update(part.settled)
-    return Figures(
+    return CatalogueStats(
         measured_at=min(part.measured_at for part in parts),
         settled=dict(settled),
         fetched=_sum(part.fetched for part in parts),
@@ -180,11 +180,11 @@ def merged(parts: Sequence[Figures]) -> Figures:
     )
 
 
-def _merged_source(source: Source, parts: Sequence[SourceFigures]) -> SourceFigures:
+def _merged_source(source: Source, parts: Sequence[SourceStats]) -> SourceStats:
     failures: Counter[str] = Counter()
     for part in parts:
         failures.update(part.failures)
-    return SourceFigures(
+    return SourceStats(
         source=source,
         packages=sum(part.packages for part in parts),
         answers=_sum(part.answers for part in parts),

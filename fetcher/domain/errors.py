@@ -56,7 +56,7 @@ class InputError(FetcherError):
     """Input that cannot be read at all."""
 
 
-def or_why(ask: Callable[[], T]) -> tuple[T | None, str | None]:
+def result_or_error(ask: Callable[[], T]) -> tuple[T | None, str | None]:
     """Return the result, or the error text in its place, so that pages work without Redis."""
     try:
         return ask(), None

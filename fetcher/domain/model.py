@@ -270,7 +270,7 @@ class SourceState:
     expected: str | None = None
     """The newest revision seen upstream. An older response comes from a stale CDN edge and is rejected."""
     validators: Validators = Validators()
-    whole_at: datetime | None = None
+    full_fetch_at: datetime | None = None
     """Time of the last full request, as opposed to a derived or confirmed value."""
     failures: int = 0
     first_failed_at: datetime | None = None
@@ -336,7 +336,7 @@ class Observed:
     outcome: OutcomeKind = field(kw_only=True)
     answered: bool = False
     values: Values | None = None
-    whole: bool = False
+    full: bool = False
     """The source was requested in full, not derived or confirmed."""
     revision: str | None = None
     validators: Validators | None = None

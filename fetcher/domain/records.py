@@ -31,41 +31,41 @@ EMPTY_REVISION = "empty"
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class FetchedValues:
     """The values of a response and the data stored with them; ``None`` leaves the stored data."""
 
     values: Values | None = None
     revision: str | None = None
     validators: Validators | None = None
-    whole: bool = False
+    full: bool = False
 
 
-NOTHING = Brought()
+NOTHING = FetchedValues()
 
 
 def record_of(
     target: Target,
     source: Source,
     outcome: Outcome[T],
-    asked_at: datetime,
+    requested_at: datetime,
     cadence: Cadence,
-    brought: Brought = NOTHING,
+    fetched: FetchedValues = NOTHING,
 ) -> Observed:
-    """Return the record of one source that was requested at ``asked_at`` with ``outcome``."""
-    plan = schedule(target.package_id, target.state(source), outcome, asked_at, cadence)
+    """Return the record of one source that was requested at ``requested_at`` with ``outcome``."""
+    plan = schedule(target.package_id, target.state(source), outcome, requested_at, cadence)
     return Observed(
         package_id=target.package_id,
         source=source,
         lease=target.lease if source in target.claimed else None,
-        observed_at=asked_at,
+        observed_at=requested_at,
         due_at=plan.due_at,
         due_reason=plan.due_reason,
         outcome=kind(outcome),
         answered=plan.answered,
-        values=brought.values,
-        whole=brought.whole,
-        revision=brought.revision,
-        validators=brought.validators,
+        values=fetched.values,
+        full=fetched.full,
+        revision=fetched.revision,
+        validators=fetched.validators,
         failures=plan.failures,
         first_failed_at=plan.first_failed_at,
         message=plan.message,
@@ -80,19 +80,19 @@ def refused(target: Target, record: Record, reason: str, cadence: Cadence) -> Re
     return record_of(target, record.source, Malformed(f"cannot be stored: {reason}"), record.observed_at, cadence)
 
 
-def deferred(target: Target, source: Source, until: datetime, asked_at: datetime) -> Deferral:
+def deferred(target: Target, source: Source, until: datetime, requested_at: datetime) -> Deferral:
     """Return the record of a claimed source that has to wait for quota."""
-    return Deferral(target.package_id, source, target.lease, asked_at, until)
+    return Deferral(target.package_id, source, target.lease, requested_at, until)
 
 
-def confirmed(target: Target, source: Source, asked_at: datetime) -> Observed:
+def confirmed(target: Target, source: Source, requested_at: datetime) -> Observed:
     """Return the record of a source whose stored values were confirmed without a request."""
     state = target.state(source)
     return Observed(
         package_id=target.package_id,
         source=source,
         lease=target.lease if source in target.claimed else None,
-        observed_at=asked_at,
+        observed_at=requested_at,
         due_at=state.due_at,
         due_reason=state.due_reason,
         outcome=state.outcome or OutcomeKind.NOT_MODIFIED,
@@ -101,23 +101,25 @@ def confirmed(target: Target, source: Source, asked_at: datetime) -> Observed:
     )
 
 
-def made_due(target: Target, source: Source, asked_at: datetime) -> MadeDue:
+def made_due(target: Target, source: Source, requested_at: datetime) -> MadeDue:
     """Return the record that makes a source due now; one that cools down after a failure keeps its pause."""
     state = target.state(source)
-    if state.failures > 0 and state.due_at is not None and state.due_at > asked_at:
+    if state.failures > 0 and state.due_at is not None and state.due_at > requested_at:
         return MadeDue(target.package_id, source, state.due_at, DueReason.COOLING)
     reason = DueReason.FIRST if state.answered_at is None else DueReason.MOVED
-    return MadeDue(target.package_id, source, asked_at, reason)
+    return MadeDue(target.package_id, source, requested_at, reason)
 
 
-def nothing_in(target: Target, source: Source, asked_at: datetime) -> Observed:
+def nothing_in(target: Target, source: Source, requested_at: datetime) -> Observed:
     """Return the record of an empty repository's contributors or commits, which are not requested."""
-    nothing = Contributors(()) if source is Source.CONTRIBUTORS else commit_days((), asked_at.date(), 0, merges=True)
+    nothing = (
+        Contributors(()) if source is Source.CONTRIBUTORS else commit_days((), requested_at.date(), 0, merges=True)
+    )
     return Observed(
         package_id=target.package_id,
         source=source,
         lease=target.lease if source in target.claimed else None,
-        observed_at=asked_at,
+        observed_at=requested_at,
         due_at=target.state(source).due_at,
         due_reason=target.state(source).due_reason,
         outcome=OutcomeKind.FETCHED,
@@ -157,5 +159,5 @@ def given_back(target: Target, source: Source) -> GivenBack:
 
 def at_recheck(record: Observed, target: Target, cadence: Cadence) -> Observed:
     """Return ``record`` due at the next full request of an unchanged source."""
-    since = record.observed_at if record.whole else target.state(record.source).whole_at or record.observed_at
+    since = record.observed_at if record.full else target.state(record.source).full_fetch_at or record.observed_at
     return replace(record, due_at=slot(target.package_id, since, cadence.recheck), due_reason=DueReason.RECHECK)

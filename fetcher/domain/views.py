@@ -177,7 +177,7 @@ class RefreshRequest:
     package_id: int
     slug: str
     state: RequestState
-    asked_at: datetime
+    requested_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
     changes: tuple[Change, ...] = ()
@@ -186,7 +186,7 @@ class RefreshRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SubmittedRefresh:
     """The result of requesting a refresh: a new request, or one that a user requested just before."""
 
     request: RefreshRequest
@@ -194,7 +194,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RequestTimeouts:
     """Time limits of a manual refresh. A worker's tasks end after 150 seconds, so ``run`` is longer."""
 
     join: timedelta = timedelta(seconds=5)
@@ -207,4 +207,4 @@ class Patience:
     """Time after which a running request counts as lost with its worker."""
 
 
-PATIENCE = Patience()
+REQUEST_TIMEOUTS = RequestTimeouts()

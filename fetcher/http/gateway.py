@@ -69,7 +69,7 @@ def deadline(at: datetime) -> Iterator[None]:
 class Gateway:
     """A client that sends requests within the quota.
 
-    ``patience`` is the longest wait for quota: zero in a task, longer where a user is waiting. A request that would
+    ``max_wait`` is the longest wait for quota: zero in a task, longer where a user is waiting. A request that would
     wait longer is ``Deferred``. A manual request may always wait ``SHORT_WAIT``. So may the ``continuation`` of a
     response, because its first part would otherwise be requested again. Any request may wait for an in-flight slot,
     which the next response frees. Background requests of a route whose circuit is open fail without being sent.
@@ -83,7 +83,7 @@ class Gateway:
         identities: Mapping[Upstream, str],
         *,
         read_meta: Mapping[Upstream, ReadMeta] | None = None,
-        patience: timedelta = timedelta(0),
+        max_wait: timedelta = timedelta(0),
         rejected_pause: timedelta = REJECTED_PAUSE,
         circuit_breaker: CircuitBreaker | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -94,7 +94,7 @@ class Gateway:
         self._clock = clock
         self._identities = identities
         self._read_meta = read_meta or {}
-        self._patience = patience
+        self._max_wait = max_wait
         self._rejected_pause = rejected_pause
         self._circuit_breaker = circuit_breaker or CircuitBreaker()
         self._sleep = sleep
@@ -174,7 +174,7 @@ class Gateway:
                 verdict = await self._quota.reserve(wanted, now)
                 if isinstance(verdict, Reservation):
                     return verdict
-                longest = max(self._patience, SHORT_WAIT if verdict.contention else for_quota)
+                longest = max(self._max_wait, SHORT_WAIT if verdict.contention else for_quota)
                 if verdict.until > started + longest:
                     return Deferred(max(verdict.until, now), verdict.reason)
                 await self._sleep(max((verdict.until - now).total_seconds(), 0.01))

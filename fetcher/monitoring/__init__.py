@@ -6,8 +6,17 @@
 from __future__ import annotations
 
 from fetcher.monitoring.definitions import COUNTED, Counter, Histogram, Label
-from fetcher.monitoring.recent_requests import read_lately
-from fetcher.monitoring.recorder import Tally
+from fetcher.monitoring.recent_requests import read_recent_requests
+from fetcher.monitoring.recorder import MetricsRecorder
 from fetcher.monitoring.redis_store import RedisCounters, read_counters
 
-__all__ = ["COUNTED", "Counter", "Histogram", "Label", "RedisCounters", "Tally", "read_counters", "read_lately"]
+__all__ = [
+    "COUNTED",
+    "Counter",
+    "Histogram",
+    "Label",
+    "RedisCounters",
+    "MetricsRecorder",
+    "read_counters",
+    "read_recent_requests",
+]

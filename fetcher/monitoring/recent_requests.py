@@ -37,7 +37,7 @@ def add_lately(pipe: Pipeline, amounts: Mapping[str, float], now: float) -> None
     pipe.expire(key, _KEPT)
 
 
-def read_lately(client: Redis, now: datetime) -> list[RequestCount]:
+def read_recent_requests(client: Redis, now: datetime) -> list[RequestCount]:
     """Return the last hour's slots, oldest first; raise ``RedisError`` if Redis does not respond."""
     last = int(now.timestamp() // SLOT.total_seconds())
     slots = range(last - SLOTS + 1, last + 1)

@@ -41,7 +41,7 @@ SUM, INFINITE = "sum", "+Inf"
 _GAUGES = frozenset(metric.name for metric in COUNTED if isinstance(metric, Gauge))
 
 
-class Tally:
+class MetricsRecorder:
     """A ``fetcher.ports.Observer`` that counts. One per process; ``take`` empties it."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from fetcher.monitoring.recent_requests import add_lately
-from fetcher.monitoring.recorder import Tally, holds_latest
+from fetcher.monitoring.recorder import MetricsRecorder, holds_latest
 
 KEY = "fetcher:metrics"
 
@@ -30,17 +30,17 @@ class RedisCounters:
         self._redis: Redis | None = None
         self._silent_until = float("-inf")
 
-    def add(self, tally: Tally) -> bool:
-        """Write the contents of ``tally`` to Redis; return whether it succeeded."""
+    def add(self, recorder: MetricsRecorder) -> bool:
+        """Write the contents of ``recorder`` to Redis; return whether it succeeded."""
         if self._clock() < self._silent_until:
             return False
-        taken = tally.take()
+        taken = recorder.take()
         if not taken:
             return True
         try:
             self._tell(taken)
         except Exception:  # noqa: BLE001  (a closed connection, a full Redis or a soft time limit costs metrics only)
-            tally.give_back(taken)
+            recorder.give_back(taken)
             self._silent_until = self._clock() + SILENT
             return False
         return True

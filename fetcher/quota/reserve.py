@@ -38,8 +38,8 @@ def reserve(account: Account, limits: EffectiveLimits, key: str, points: int, ms
     now = account.advance(limits, now)
     ms = expected_ms(account, limits, ms, now)
     firm = list(_imposed(account, limits, points, now))
-    crowded = list(_contended(account, limits, ms, now))
-    refusals = [refusal for refusal in (*firm, *crowded) if refusal.until > now]
+    contended = list(_contended(account, limits, ms, now))
+    refusals = [refusal for refusal in (*firm, *contended) if refusal.until > now]
     if refusals:
         longest = max(refusals, key=lambda refusal: refusal.until)
         if not limits.background and not firm:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from fetcher.domain.catalogue_stats import SourceFigures
+from fetcher.domain.catalogue_stats import SourceStats
 from fetcher.domain.model import Source
 from fetcher.http.messages import Resource
 from fetcher.quota import QuotaStatus
@@ -56,7 +56,7 @@ class Forecast:
 
 
 def forecast(
-    one: SourceFigures, measured_at: datetime, now: datetime, interval: timedelta, supply: Supply | None
+    one: SourceStats, measured_at: datetime, now: datetime, interval: timedelta, supply: Supply | None
 ) -> Forecast:
     """Return the forecast for due packages, including those that become due until then."""
     windows = [min(window, interval / 8) for window in PACE_WINDOWS]

@@ -29,7 +29,7 @@ class Refreshing(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AskedRefreshes:
+class ManualRefreshes:
     """An executor of requests. It compares documents as printed, because those are published."""
 
     store: Store

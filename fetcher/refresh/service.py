@@ -74,7 +74,7 @@ class RefreshService:
         repositories = [t for t in targets if Source.GITHUB in t.claimed and t.repo is not None]
         details = [t for t in targets if t.claimed & set(DETAIL_SOURCES)]
         projects = [t for t in targets if Source.PYPI in t.claimed and t.project is not None]
-        merges = not details or counts_merges(self.store.marker(MERGES))
+        merges = not details or counts_merges(self.store.checkpoint(MERGES))
         lists = await asyncio.gather(
             self.statistics.refresh(repositories, purpose),
             self.details.refresh(details, purpose, merges=merges),

@@ -19,7 +19,7 @@ def slugs_from(url: str, beginning: str) -> Sequence[str]:
     address = make_url(url)
     if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
         return ()
-    engine = open_engine(url, pool_size=1, patience=_SECONDS)
+    engine = open_engine(url, pool_size=1, timeout=_SECONDS)
     slug = packages.c.slug
     try:
         with engine.connect() as connection:

@@ -28,14 +28,14 @@ _EXPECTED = "Expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME in 
 _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
 
 
-def open_engine(url: str, *, pool_size: int = 5, patience: int | None = None) -> Engine:
+def open_engine(url: str, *, pool_size: int = 5, timeout: int | None = None) -> Engine:
     """Return an engine for ``url``; it connects on first use. Make one per process: connections do not survive a fork.
 
-    ``patience``: seconds to wait for the server or for a free connection, instead of the constants above.
+    ``timeout``: seconds to wait for the server or for a free connection, instead of the constants above.
     Raises ``ConfigError`` for an address that cannot be read.
     """
     address = _address(url)
-    queue: dict[str, Any] = {"pool_size": pool_size, "pool_timeout": patience or POOL_SECONDS}
+    queue: dict[str, Any] = {"pool_size": pool_size, "pool_timeout": timeout or POOL_SECONDS}
     options: dict[str, Any] = {
         "json_serializer": partial(json.dumps, separators=(",", ":"), allow_nan=False),
         "hide_parameters": True,
@@ -44,12 +44,12 @@ def open_engine(url: str, *, pool_size: int = 5, patience: int | None = None) ->
         if address.database and address.database != ":memory:":
             _make_folder(address)
             options |= queue
-        engine = create_engine(address, connect_args={"timeout": patience or BUSY_SECONDS}, **options)
+        engine = create_engine(address, connect_args={"timeout": timeout or BUSY_SECONDS}, **options)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     options |= {**queue, "pool_pre_ping": True}
-    engine = create_engine(address, connect_args={"connect_timeout": patience or CONNECT_SECONDS}, **options)
+    engine = create_engine(address, connect_args={"connect_timeout": timeout or CONNECT_SECONDS}, **options)
     event.listen(engine, "connect", _prepare_postgres)
     return engine
 

@@ -114,8 +114,8 @@ def prune(connection: Connection, before: datetime, keep: int) -> int:
     """
     stretch = next_stretch(connection, PRUNED).holds(_E.package_id)
     gone = connection.execute(delete(events).where(stretch, _E.at < before)).rowcount
-    crowded = select(_E.package_id).where(stretch).group_by(_E.package_id).having(func.count() > keep)
-    for package_id in connection.execute(crowded).scalars().all():
+    contended = select(_E.package_id).where(stretch).group_by(_E.package_id).having(func.count() > keep)
+    for package_id in connection.execute(contended).scalars().all():
         newest = select(_E.at).where(_E.package_id == package_id).order_by(_E.at.desc())
         last = newest.offset(keep - 1).limit(1).scalar_subquery()
         gone += connection.execute(delete(events).where(_E.package_id == package_id, _E.at < last)).rowcount

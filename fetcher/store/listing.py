@@ -26,7 +26,7 @@ from fetcher.store.columns import plain
 from fetcher.store.dialects import COUNTED, give_up_after, how_many
 from fetcher.store.entries import entry_of, project_of, repo_of
 from fetcher.store.reading import CATALOGUE
-from fetcher.store.schema import FAILING, freshness, markers, observations, packages, source_states
+from fetcher.store.schema import FAILING, checkpoints, freshness, observations, packages, source_states
 from fetcher.store.standing import UNSUPPORTED, gone
 from fetcher.store.targets import commit_days_of
 from fetcher.store.values import observed_of, stats_of, versions_of
@@ -66,7 +66,7 @@ _SEARCHED = (_P.slug, _P.title, _P.repo_url, _O.description)
 MATCHES = 1_000
 """Most matching packages counted. Beyond it, the count is reported as ``Counted.MORE``."""
 
-PATIENCE = timedelta(seconds=10)
+STATEMENT_TIMEOUT = timedelta(seconds=10)
 """Longest time of one statement for a page. A search of a million descriptions takes seconds."""
 
 
@@ -76,7 +76,7 @@ def listing(connection: Connection, wanted: Listing, stale_before: datetime) -> 
     The ids are selected first, from one table where possible, then the lines of those ids only. A page far down the
     catalogue therefore costs an index scan and not a million joins.
     """
-    give_up_after(connection, PATIENCE)
+    give_up_after(connection, STATEMENT_TIMEOUT)
     stretch = _ids(connection, wanted, stale_before).limit(wanted.limit + 1).offset(wanted.offset)
     ids: list[int] = list(connection.execute(stretch).scalars())
     more, ids = len(ids) > wanted.limit, ids[: wanted.limit]
@@ -138,7 +138,7 @@ def touched_at(connection: Connection, package_ids: Sequence[int]) -> datetime |
     Their documents cannot change otherwise. ``None`` if neither ever happened.
     """
     asked = select(func.max(_S.observed_at)).where(_S.package_id.in_(package_ids))
-    edited = select(markers.c.observed_at).where(markers.c.name == CATALOGUE)
+    edited = select(checkpoints.c.observed_at).where(checkpoints.c.name == CATALOGUE)
     moments = (connection.execute(asked).scalar(), connection.execute(edited).scalar())
     return max((moment for moment in moments if moment is not None), default=None)
 

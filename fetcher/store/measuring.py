@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, func, literal, select, text
 
-from fetcher.domain.catalogue_stats import OVERDUE_AFTER, Bucket, Figures, Histogram, SourceFigures, stale_before
+from fetcher.domain.catalogue_stats import OVERDUE_AFTER, Bucket, CatalogueStats, Histogram, SourceStats, stale_before
 from fetcher.domain.model import Source
 from fetcher.domain.views import PackageState
 from fetcher.store.dialects import plan_for_counting, unix_seconds
@@ -45,11 +45,11 @@ class _Buckets:
         return start, max(start, end), row.moments
 
 
-def measure(connection: Connection, stretch: Stretch, now: datetime, interval: timedelta) -> Figures:
+def measure(connection: Connection, stretch: Stretch, now: datetime, interval: timedelta) -> CatalogueStats:
     """Return the statistics of the packages in ``stretch``. ``interval``: between two refreshes of a package."""
     plan_for_counting(connection)
     settled, fetched, never = _packages(connection, stretch, now, interval)
-    return Figures(
+    return CatalogueStats(
         measured_at=now,
         settled=settled,
         fetched=fetched,
@@ -97,7 +97,7 @@ def _packages(
 
 def _sources(
     connection: Connection, stretch: Stretch, now: datetime, interval: timedelta
-) -> Mapping[Source, SourceFigures]:
+) -> Mapping[Source, SourceStats]:
     old, late = now - interval, now - OVERDUE_AFTER * interval
     answers = _histograms(connection, stretch, _S.answered_at, now, {old: _S.answered_at >= old})
     due = _histograms(connection, stretch, _S.due_at, now, {late: _S.due_at > late, now: _S.due_at > now})
@@ -115,7 +115,7 @@ def _sources(
     )
     found = {row.source: row for row in rows}
     return {
-        source: SourceFigures(
+        source: SourceStats(
             source=source,
             packages=row.packages,
             answers=answers.get(source.value, Histogram()),

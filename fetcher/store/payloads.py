@@ -7,25 +7,25 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-from fetcher.domain.catalogue_stats import Figures, Histogram, SourceFigures
+from fetcher.domain.catalogue_stats import CatalogueStats, Histogram, SourceStats
 from fetcher.domain.model import Source
 from fetcher.domain.views import PackageState
 
 
-def payload_of(figures: Figures) -> dict[str, Any]:
-    """Return ``figures`` as JSON values, without ``measured_at``, which is a column."""
+def payload_of(stats: CatalogueStats) -> dict[str, Any]:
+    """Return ``stats`` as JSON values, without ``measured_at``, which is a column."""
     return {
-        "settled": {state.value: count for state, count in figures.settled.items()},
-        "fetched": _flat(figures.fetched),
-        "never_fetched": figures.never_fetched,
-        "parts": figures.parts,
-        "sources": {source.value: _source_payload(one) for source, one in figures.sources.items()},
+        "settled": {state.value: count for state, count in stats.settled.items()},
+        "fetched": _flat(stats.fetched),
+        "never_fetched": stats.never_fetched,
+        "parts": stats.parts,
+        "sources": {source.value: _source_payload(one) for source, one in stats.sources.items()},
     }
 
 
-def figures_of(measured_at: datetime, payload: Mapping[str, Any]) -> Figures:
+def catalogue_stats_of(measured_at: datetime, payload: Mapping[str, Any]) -> CatalogueStats:
     """Return the statistics that ``payload_of`` converted."""
-    return Figures(
+    return CatalogueStats(
         measured_at=measured_at,
         settled={PackageState(state): count for state, count in payload["settled"].items()},
         fetched=_histogram(payload["fetched"]),
@@ -35,7 +35,7 @@ def figures_of(measured_at: datetime, payload: Mapping[str, Any]) -> Figures:
     )
 
 
-def _source_payload(one: SourceFigures) -> dict[str, Any]:
+def _source_payload(one: SourceStats) -> dict[str, Any]:
     return {
         "packages": one.packages,
         "answers": _flat(one.answers),
@@ -47,8 +47,8 @@ def _source_payload(one: SourceFigures) -> dict[str, Any]:
     }
 
 
-def _source(source: Source, payload: Mapping[str, Any]) -> SourceFigures:
-    return SourceFigures(
+def _source(source: Source, payload: Mapping[str, Any]) -> SourceStats:
+    return SourceStats(
         source=source,
         packages=payload["packages"],
         answers=_histogram(payload["answers"]),

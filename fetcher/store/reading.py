@@ -8,11 +8,11 @@ from datetime import datetime
 from sqlalchemy import Connection, distinct, func, select, text
 
 from fetcher.domain.model import FailureRow, SharedRepository, StoredPackage, Validators
-from fetcher.ports import Marker
+from fetcher.ports import Checkpoint
 from fetcher.store import releasing
 from fetcher.store.dialects import chunks, upsert
 from fetcher.store.entries import entry_of, project_of, repo_of
-from fetcher.store.schema import FAILING, freshness, markers, observations, packages, source_states
+from fetcher.store.schema import FAILING, checkpoints, freshness, observations, packages, source_states
 from fetcher.store.states import STATE_COLUMNS, state_of
 from fetcher.store.targets import commit_days_of
 from fetcher.store.values import observed_of, stats_of, versions_of
@@ -115,29 +115,29 @@ def shared_repositories(connection: Connection) -> list[SharedRepository]:
     return list(found.values())
 
 
-def marker(connection: Connection, name: str) -> Marker:
+def checkpoint(connection: Connection, name: str) -> Checkpoint:
     """Return the marker of that name; an empty one if none was saved."""
-    row = connection.execute(select(markers).where(markers.c.name == name)).one_or_none()
+    row = connection.execute(select(checkpoints).where(checkpoints.c.name == name)).one_or_none()
     if row is None:
-        return Marker(name)
+        return Checkpoint(name)
     validators = Validators(row.etag, row.last_modified, row.credential)
-    return Marker(row.name, row.observed_at, row.due_at, validators, row.outcome, row.message)
+    return Checkpoint(row.name, row.observed_at, row.due_at, validators, row.outcome, row.message)
 
 
-def save_marker(connection: Connection, marker: Marker) -> None:
+def save_checkpoint(connection: Connection, checkpoint: Checkpoint) -> None:
     row = {
-        "name": marker.name,
-        "observed_at": marker.observed_at,
-        "due_at": marker.due_at,
-        "etag": marker.validators.etag,
-        "last_modified": marker.validators.last_modified,
-        "credential": marker.validators.credential,
-        "outcome": marker.outcome,
-        "message": marker.message,
+        "name": checkpoint.name,
+        "observed_at": checkpoint.observed_at,
+        "due_at": checkpoint.due_at,
+        "etag": checkpoint.validators.etag,
+        "last_modified": checkpoint.validators.last_modified,
+        "credential": checkpoint.validators.credential,
+        "outcome": checkpoint.outcome,
+        "message": checkpoint.message,
     }
-    upsert(connection, markers, [row])
+    upsert(connection, checkpoints, [row])
 
 
 def note_edit(connection: Connection, now: datetime) -> None:
     """Record the time of an edit, which makes cached documents out of date."""
-    save_marker(connection, Marker(CATALOGUE, observed_at=now))
+    save_checkpoint(connection, Checkpoint(CATALOGUE, observed_at=now))

@@ -22,7 +22,7 @@ Key: TypeAlias = tuple[int, Source]
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class PendingWrite:
     """Accepted values of one source. ``first``: they are its first response."""
 
     package_id: int
@@ -45,7 +45,7 @@ def _record_packages(connection: Connection, ids: Sequence[int], records: Sequen
     lock_packages(connection, ids)
     stored = locked_states(connection, ids)
     folded = dict(stored)
-    brought: list[Brought] = []
+    brought: list[PendingWrite] = []
     taken: list[tuple[SourceState, Observed]] = []
     answered: set[int] = set()
     for one in records:
@@ -59,7 +59,7 @@ def _record_packages(connection: Connection, ids: Sequence[int], records: Sequen
                 answered.add(one.package_id)
             if one.values is not None:
                 first = state.answered_at is None
-                brought.append(Brought(one.package_id, one.source, one.observed_at.date(), one.values, first))
+                brought.append(PendingWrite(one.package_id, one.source, one.observed_at.date(), one.values, first))
     save_states(connection, folded, stored)
     changes = _save_values(connection, brought) if brought else {}
     events.note(connection, taken, changes)
@@ -118,7 +118,7 @@ def renew_freshness(connection: Connection, package_ids: Iterable[int]) -> None:
     """Advance ``last_fetched`` of the packages with a successful response of every source since its last change."""
     states = source_states.c
     for ids in chunks(sorted(package_ids)):
-        whole = (
+        full = (
             select(
                 states.package_id,
                 func.min(states.answered_at).label("oldest"),
@@ -131,13 +131,13 @@ def renew_freshness(connection: Connection, package_ids: Iterable[int]) -> None:
         )
         connection.execute(
             update(freshness)
-            .where(freshness.c.package_id == whole.c.package_id)
-            .where(or_(freshness.c.last_fetched.is_(None), freshness.c.last_fetched < whole.c.oldest))
-            .values(last_fetched=whole.c.newest)
+            .where(freshness.c.package_id == full.c.package_id)
+            .where(or_(freshness.c.last_fetched.is_(None), freshness.c.last_fetched < full.c.oldest))
+            .values(last_fetched=full.c.newest)
         )
 
 
-def _save_values(connection: Connection, brought: Sequence[Brought]) -> dict[Key, str]:
+def _save_values(connection: Connection, brought: Sequence[PendingWrite]) -> dict[Key, str]:
     """Write values that differ to observations, releases and history.
 
     Returns descriptions of the changes, by package and source.
@@ -165,7 +165,7 @@ def _save_values(connection: Connection, brought: Sequence[Brought]) -> dict[Key
     return told
 
 
-def _observations(connection: Connection, brought: Sequence[Brought]) -> dict[int, dict[str, Any]]:
+def _observations(connection: Connection, brought: Sequence[PendingWrite]) -> dict[int, dict[str, Any]]:
     """Return the stored columns that the values can state, and those of the history, by package id."""
     names = {name for one in brought for name in columns_named(one.values)} | set(FIGURES)
     columns = [observations.c[name] for name in sorted(names)]

@@ -13,13 +13,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from fetcher.domain.model import Source
 from fetcher.domain.views import (
     OPEN,
-    Asked,
     Change,
     Ending,
-    Patience,
     RefreshRequest,
     RequestState,
+    RequestTimeouts,
     SourceFailure,
+    SubmittedRefresh,
 )
 from fetcher.store.columns import plain
 from fetcher.store.dialects import chunks
@@ -34,20 +34,22 @@ NOBODY = "no worker took it: `fetcher queues` says who takes from the queue `man
 LOST = "the worker that had it ended without a word; ask again"
 
 
-def ask(connection: Connection, package_ids: Sequence[int], now: datetime, patience: Patience) -> list[Asked]:
-    """Return a request per package: an open one, a done one made within ``patience.join``, or a new one."""
+def submit(
+    connection: Connection, package_ids: Sequence[int], now: datetime, timeouts: RequestTimeouts
+) -> list[SubmittedRefresh]:
+    """Return a request per package: an open one, a done one made within ``timeouts.join``, or a new one."""
     wanted = list(dict.fromkeys(package_ids))
     new: set[str] = set()
     found: dict[int, RefreshRequest] = {}
     for _ in range(_ATTEMPTS):
-        found |= _joinable(connection, [i for i in wanted if i not in found], now, patience)
+        found |= _joinable(connection, [i for i in wanted if i not in found], now, timeouts)
         missing = [i for i in wanted if i not in found]
         if not missing:
             break
         rows = [_row(package_id, now) for package_id in missing]
         new.update(row["id"] for row in rows)
         _insert_unless_open(connection, rows)
-    return [Asked(found[i], found[i].id not in new) for i in wanted if i in found]
+    return [SubmittedRefresh(found[i], found[i].id not in new) for i in wanted if i in found]
 
 
 def start(connection: Connection, request_ids: Sequence[str], now: datetime) -> list[RefreshRequest]:
@@ -96,16 +98,16 @@ def waiting(connection: Connection, limit: int) -> list[RefreshRequest]:
     return _rows(connection, _select(_OPEN).limit(limit))
 
 
-def lost(connection: Connection, now: datetime, patience: Patience) -> list[str]:
+def lost(connection: Connection, now: datetime, timeouts: RequestTimeouts) -> list[str]:
     """Fail requests that no worker took or that were lost with their worker; returns the ids to send again."""
-    late = and_(_R.state == RequestState.QUEUED.value, _R.asked_at <= now - patience.wait)
-    ended = and_(_R.state == RequestState.RUNNING.value, _R.started_at <= now - patience.run)
+    late = and_(_R.state == RequestState.QUEUED.value, _R.requested_at <= now - timeouts.wait)
+    ended = and_(_R.state == RequestState.RUNNING.value, _R.started_at <= now - timeouts.run)
     for which, reason in ((late, NOBODY), (ended, LOST)):
         failed = {"state": RequestState.FAILED.value, "finished_at": now, "reason": reason}
         connection.execute(update(refresh_requests).where(which).values(failed))
     again = (
         update(refresh_requests)
-        .where(_R.state == RequestState.QUEUED.value, _R.sent_at <= now - patience.resend)
+        .where(_R.state == RequestState.QUEUED.value, _R.sent_at <= now - timeouts.resend)
         .values(sent_at=now)
         .returning(_R.id)
     )
@@ -119,7 +121,7 @@ def prune(connection: Connection, before: datetime) -> int:
 
 def _row(package_id: int, now: datetime) -> dict[str, Any]:
     state = RequestState.QUEUED.value
-    return {"id": uuid4().hex, "package_id": package_id, "state": state, "asked_at": now, "sent_at": now}
+    return {"id": uuid4().hex, "package_id": package_id, "state": state, "requested_at": now, "sent_at": now}
 
 
 def _insert_unless_open(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -135,10 +137,10 @@ def _insert_unless_open(connection: Connection, rows: Sequence[Mapping[str, Any]
 
 
 def _joinable(
-    connection: Connection, package_ids: Sequence[int], now: datetime, patience: Patience
+    connection: Connection, package_ids: Sequence[int], now: datetime, timeouts: RequestTimeouts
 ) -> dict[int, RefreshRequest]:
-    """Return the request to join, by package id: an open one, or a done one made within ``patience.join``."""
-    done = and_(_R.state == RequestState.DONE.value, _R.asked_at > now - patience.join)
+    """Return the request to join, by package id: an open one, or a done one made within ``timeouts.join``."""
+    done = and_(_R.state == RequestState.DONE.value, _R.requested_at > now - timeouts.join)
     found: dict[int, RefreshRequest] = {}
     for ids in chunks(package_ids):
         for request in reversed(_read(connection, and_(_R.package_id.in_(ids), or_(_OPEN, done)))):
@@ -156,7 +158,7 @@ def _select(which: ColumnElement[bool]) -> Select[Any]:
         select(refresh_requests, packages.c.slug)
         .join(packages, packages.c.id == _R.package_id)
         .where(which)
-        .order_by(_R.asked_at.desc(), _R.finished_at.is_(None).desc(), _R.id)
+        .order_by(_R.requested_at.desc(), _R.finished_at.is_(None).desc(), _R.id)
     )
 
 
@@ -170,7 +172,7 @@ def _request(row: Row[Any]) -> RefreshRequest:
         package_id=row.package_id,
         slug=row.slug,
         state=RequestState(row.state),
-        asked_at=row.asked_at,
+        requested_at=row.requested_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
         changes=tuple(Change(*change) for change in row.changes or ()),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from fetcher.ports import Marker
-from fetcher.store.reading import marker, save_marker
+from fetcher.ports import Checkpoint
+from fetcher.store.reading import checkpoint, save_checkpoint
 from fetcher.store.stretches import EVERY, Stretch, nth
 
 STRETCH = 50_000
@@ -17,8 +17,8 @@ def next_stretch(connection: Connection, name: str, size: int = STRETCH) -> Stre
 
     The position is saved in the marker ``name``, in the transaction that does the work.
     """
-    reached = marker(connection, name).message
+    reached = checkpoint(connection, name).message
     low = EVERY.low if reached is None else int(reached)
     following = nth(connection, low, size)
-    save_marker(connection, Marker(name, message=None if following is None else str(following)))
+    save_checkpoint(connection, Checkpoint(name, message=None if following is None else str(following)))
     return Stretch(low, EVERY.high if following is None else following)

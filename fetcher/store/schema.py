@@ -163,7 +163,7 @@ class SourceRow(Base):
     etag: Mapped[str | None]
     last_modified: Mapped[str | None]
     credential: Mapped[str | None]
-    whole_at: Mapped[datetime | None]
+    full_fetch_at: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(server_default=text("0"))
     first_failed_at: Mapped[datetime | None]
     last_failed_at: Mapped[datetime | None]
@@ -229,7 +229,7 @@ class RequestRow(Base):
             postgresql_where=text(OPEN_REQUEST),
             sqlite_where=text(OPEN_REQUEST),
         ),
-        Index("ix_refresh_requests_asked", "package_id", "asked_at"),
+        Index("ix_refresh_requests_requested", "package_id", "requested_at"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -237,7 +237,7 @@ class RequestRow(Base):
         PackageId, ForeignKey("packages.id", ondelete="CASCADE", onupdate="CASCADE")
     )
     state: Mapped[str] = mapped_column(String(16))
-    asked_at: Mapped[datetime]
+    requested_at: Mapped[datetime]
     sent_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -248,10 +248,10 @@ class RequestRow(Base):
     reason: Mapped[str | None]
 
 
-class MarkerRow(Base):
-    """State of a task that concerns the full catalogue: ``fetcher.ports.Marker``."""
+class CheckpointRow(Base):
+    """State of a task that concerns the full catalogue: ``fetcher.ports.Checkpoint``."""
 
-    __tablename__ = "markers"
+    __tablename__ = "checkpoints"
 
     name: Mapped[str] = mapped_column(primary_key=True)
     observed_at: Mapped[datetime | None]
@@ -263,15 +263,15 @@ class MarkerRow(Base):
     message: Mapped[str | None]
 
 
-class FiguresRow(Base):
+class CatalogueStatsRow(Base):
     """Catalogue statistics of the packages with ``low`` <= id < ``high``; of all packages where the two are equal."""
 
-    __tablename__ = "figures"
+    __tablename__ = "catalogue_stats"
 
     low: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     high: Mapped[int] = mapped_column(BigInteger)
     measured_at: Mapped[datetime]
-    figures: Mapped[Any]
+    stats: Mapped[Any]
 
 
 def _table(of: type[Base]) -> Table:
@@ -286,5 +286,5 @@ releases = _table(ReleaseRow)
 history = _table(HistoryRow)
 events = _table(EventRow)
 refresh_requests = _table(RequestRow)
-markers = _table(MarkerRow)
-figures = _table(FiguresRow)
+checkpoints = _table(CheckpointRow)
+catalogue_stats = _table(CatalogueStatsRow)

@@ -13,7 +13,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from sqlalchemy import Connection, CursorResult, select, text, update
 
-from fetcher.domain.bloom import Names
+from fetcher.domain.bloom import BloomFilter
 from fetcher.domain.model import DueReason, OutcomeKind, Source, SourceState
 from fetcher.store.dialects import CHUNK, chunks, how_many, lock_packages
 from fetcher.store.recording import Key, locked_states, renew_freshness, save_states
@@ -30,7 +30,7 @@ _SPREAD = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ListedSerials:
     """Serials by project name, as the index's root listed them at the time ``at``."""
 
     by_name: Mapping[str, str]
@@ -53,10 +53,12 @@ def confirm(
         by_name = {str(canonicalize_name(name)): str(serial) for name, serial in some}
         for name in by_name:
             absent.pop(name, None)
-        same, other = transactions.write(partial(_hold, heard=Heard(by_name, observed_at, recheck_after)))
+        same, other = transactions.write(partial(_hold, listed=ListedSerials(by_name, observed_at, recheck_after)))
         confirmed, due = confirmed + same, due + other
     for ids in chunks(sorted(chain.from_iterable(absent.values()))):
-        confirmed += transactions.write(partial(_answer_anew, ids=ids, heard=Heard({}, observed_at, recheck_after)))
+        confirmed += transactions.write(
+            partial(_confirm, ids=ids, listed=ListedSerials({}, observed_at, recheck_after))
+        )
     return confirmed, due
 
 
@@ -66,9 +68,9 @@ def confirm_all(transactions: Transactions, observed_at: datetime, recheck_after
     Returns the number of confirmed packages.
     """
     confirmed, after = 0, 0
-    heard = Heard({}, observed_at, recheck_after)
+    listed = ListedSerials({}, observed_at, recheck_after)
     while ids := transactions.read(partial(_answered_ids, after=after)):
-        confirmed += transactions.write(partial(_answer_anew, ids=ids, heard=heard))
+        confirmed += transactions.write(partial(_confirm, ids=ids, listed=listed))
         after = ids[-1]
     return confirmed
 
@@ -94,58 +96,58 @@ def make_due(connection: Connection, source: Source, answered_before: datetime, 
     return made.rowcount
 
 
-def projects(connection: Connection) -> Names:
+def projects(connection: Connection) -> BloomFilter:
     """Return the canonical names of all followed projects, streamed from their index."""
     followed = select(packages.c.project).where(packages.c.project.is_not(None)).order_by(packages.c.project)
     expected = how_many(connection, packages)
     streamed = connection.execution_options(yield_per=CHUNK).execute(followed)
-    return Names(expected, (name for name, _ in groupby(streamed.scalars())))
+    return BloomFilter(expected, (name for name, _ in groupby(streamed.scalars())))
 
 
-def _hold(connection: Connection, heard: Heard) -> tuple[int, int]:
+def _hold(connection: Connection, listed: ListedSerials) -> tuple[int, int]:
     """Compare some serials with the stored ones; leases are kept. Returns the numbers confirmed and made due."""
-    names = _packages_of(connection, heard.by_name)
+    names = _packages_of(connection, listed.by_name)
     if not names:
         return 0, 0
     lock_packages(connection, list(names))
     stored = {
         key: state
         for key, state in locked_states(connection, sorted(names), Source.PYPI).items()
-        if state.observed_at is None or state.observed_at <= heard.at
+        if state.observed_at is None or state.observed_at <= listed.at
     }
     changed: dict[Key, SourceState] = {}
     confirmed: set[int] = set()
     for key, state in stored.items():
         package_id = key[0]
-        serial = heard.by_name[names[package_id]]
+        serial = listed.by_name[names[package_id]]
         if state.revision == serial:
             confirmed.add(package_id)
-            changed[key] = _confirmed(package_id, state, heard)
+            changed[key] = _confirmed(package_id, state, listed)
         else:
-            due_at = heard.at if state.due_at is None else min(state.due_at, heard.at)
+            due_at = listed.at if state.due_at is None else min(state.due_at, listed.at)
             changed[key] = replace(state, expected=serial, due_at=due_at, due_reason=DueReason.MOVED)
     save_states(connection, changed, stored)
     renew_freshness(connection, confirmed)
     return len(confirmed), len(changed) - len(confirmed)
 
 
-def _confirmed(package_id: int, state: SourceState, heard: Heard) -> SourceState:
+def _confirmed(package_id: int, state: SourceState, listed: ListedSerials) -> SourceState:
     """Return ``state`` after "not modified", due for a re-check when its last full fetch is old.
 
-    Archiving does not change the serial. The re-check therefore counts from ``whole_at``: counted from each
+    Archiving does not change the serial. The re-check therefore counts from ``full_fetch_at``: counted from each
     confirmation it would never happen.
     """
-    since = state.whole_at or heard.at
+    since = state.full_fetch_at or listed.at
     return replace(
         state,
-        answered_at=heard.at,
-        observed_at=heard.at,
+        answered_at=listed.at,
+        observed_at=listed.at,
         expected=None,
         failures=0,
         first_failed_at=None,
         outcome=OutcomeKind.NOT_MODIFIED,
         message=None,
-        due_at=max(since + heard.recheck_after * (1 + _SPREAD * _phase(package_id)), heard.at),
+        due_at=max(since + listed.recheck_after * (1 + _SPREAD * _phase(package_id)), listed.at),
         due_reason=DueReason.RECHECK,
     )
 
@@ -162,14 +164,14 @@ def _answered_ids(connection: Connection, after: int) -> list[int]:
     return list(connection.execute(ids).scalars())
 
 
-def _answer_anew(connection: Connection, ids: Sequence[int], heard: Heard) -> int:
-    """Confirm these packages' projects unless observed since ``heard.at``, failing or known to have a newer serial."""
+def _confirm(connection: Connection, ids: Sequence[int], listed: ListedSerials) -> int:
+    """Confirm these packages' projects unless observed since ``listed.at``, failing or known to have a newer serial."""
     lock_packages(connection, ids)
     stored = locked_states(connection, ids, Source.PYPI)
     confirmed = {
-        key: _confirmed(key[0], state, heard)
+        key: _confirmed(key[0], state, listed)
         for key, state in stored.items()
-        if state.observed_at is not None and state.observed_at <= heard.at
+        if state.observed_at is not None and state.observed_at <= listed.at
         if state.answered_at is not None and not state.failures and state.expected is None
     }
     save_states(connection, confirmed, stored)

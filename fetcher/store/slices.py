@@ -13,11 +13,11 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, delete, select
 
-from fetcher.domain.catalogue_stats import Figures, merged
+from fetcher.domain.catalogue_stats import CatalogueStats, merged
 from fetcher.store.dialects import MEASURING, one_at_a_time, upsert
 from fetcher.store.measuring import measure
-from fetcher.store.payloads import figures_of, payload_of
-from fetcher.store.schema import figures
+from fetcher.store.payloads import catalogue_stats_of, payload_of
+from fetcher.store.schema import catalogue_stats
 from fetcher.store.stretches import EVERY, Stretch, nth
 from fetcher.store.transactions import Transactions
 
@@ -30,10 +30,10 @@ TURNS = 2
 _WHOLE = -(2**63)
 """Key of the row with the sum of all slices."""
 
-_F = figures.c
+_F = catalogue_stats.c
 
 
-def read(transactions: Transactions, now: datetime, interval: timedelta, size: int) -> Figures:
+def read(transactions: Transactions, now: datetime, interval: timedelta, size: int) -> CatalogueStats:
     """Return the statistics: measured now if one slice holds all packages, otherwise the last sum.
 
     If there is no sum yet, this call measures every slice.
@@ -48,7 +48,7 @@ def read(transactions: Transactions, now: datetime, interval: timedelta, size: i
 def tick(transactions: Transactions, now: datetime, interval: timedelta, size: int) -> None:
     """Measure the next slices, and sum up. Counting is done outside the transactions that write."""
 
-    def measured(on: Connection) -> tuple[Stretch, Figures] | None:
+    def measured(on: Connection) -> tuple[Stretch, CatalogueStats] | None:
         if _is_small(on, size):
             return None
         stretch = _next(on, size)
@@ -59,11 +59,11 @@ def tick(transactions: Transactions, now: datetime, interval: timedelta, size: i
         transactions.write(_sum_up)
 
 
-def _known(on: Connection, now: datetime, interval: timedelta, size: int) -> Figures | None:
+def _known(on: Connection, now: datetime, interval: timedelta, size: int) -> CatalogueStats | None:
     if _is_small(on, size):
         return measure(on, EVERY, now, interval)
-    row = on.execute(select(_F.measured_at, _F.figures).where(_F.low == _WHOLE)).one_or_none()
-    return None if row is None else figures_of(row.measured_at, row.figures)
+    row = on.execute(select(_F.measured_at, _F.stats).where(_F.low == _WHOLE)).one_or_none()
+    return None if row is None else catalogue_stats_of(row.measured_at, row.stats)
 
 
 def _is_small(on: Connection, size: int) -> bool:
@@ -104,7 +104,7 @@ def _gap(known: Sequence[Stretch]) -> Stretch | None:
 
 
 def _kept(
-    transactions: Transactions, measured: Callable[[Connection], tuple[Stretch, Figures] | None]
+    transactions: Transactions, measured: Callable[[Connection], tuple[Stretch, CatalogueStats] | None]
 ) -> Stretch | None:
     """Measure one slice, and replace all slices that it overlaps. ``None`` if the catalogue is small."""
     found = transactions.read(measured)
@@ -114,8 +114,8 @@ def _kept(
 
     def save(on: Connection) -> None:
         one_at_a_time(on, MEASURING)
-        on.execute(delete(figures).where(_F.low > _WHOLE, _F.low < stretch.high, _F.high > stretch.low))
-        upsert(on, figures, [_row(stretch, what)])
+        on.execute(delete(catalogue_stats).where(_F.low > _WHOLE, _F.low < stretch.high, _F.high > stretch.low))
+        upsert(on, catalogue_stats, [_row(stretch, what)])
 
     transactions.write(save)
     return stretch
@@ -124,17 +124,17 @@ def _kept(
 def _sum_up(on: Connection) -> None:
     """Sum up all slices. The first sum requires that they leave no gap; a later one omits packages in a gap."""
     one_at_a_time(on, MEASURING)
-    rows = on.execute(select(figures).where(_F.low > _WHOLE).order_by(_F.low)).all()
+    rows = on.execute(select(catalogue_stats).where(_F.low > _WHOLE).order_by(_F.low)).all()
     summed_before = on.execute(select(_F.low).where(_F.low == _WHOLE)).first() is not None
     if rows and (summed_before or _gap([Stretch(row.low, row.high) for row in rows]) is None):
-        whole = merged([figures_of(row.measured_at, row.figures) for row in rows])
-        upsert(on, figures, [_row(Stretch(_WHOLE, _WHOLE), whole)])
+        full = merged([catalogue_stats_of(row.measured_at, row.stats) for row in rows])
+        upsert(on, catalogue_stats, [_row(Stretch(_WHOLE, _WHOLE), full)])
 
 
-def _row(stretch: Stretch, measured: Figures) -> dict[str, object]:
+def _row(stretch: Stretch, measured: CatalogueStats) -> dict[str, object]:
     return {
         "low": stretch.low,
         "high": stretch.high,
         "measured_at": measured.measured_at,
-        "figures": payload_of(measured),
+        "stats": payload_of(measured),
     }

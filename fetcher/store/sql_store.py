@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
-from fetcher.domain.bloom import Names
-from fetcher.domain.catalogue_stats import Figures
+from fetcher.domain.bloom import BloomFilter
+from fetcher.domain.catalogue_stats import CatalogueStats
 from fetcher.domain.model import (
     CatalogueEntry,
     Claim,
@@ -22,17 +22,17 @@ from fetcher.domain.model import (
     Target,
 )
 from fetcher.domain.views import (
-    PATIENCE,
-    Asked,
+    REQUEST_TIMEOUTS,
     Ending,
     Event,
     EventCount,
     Listed,
     Listing,
-    Patience,
     RefreshRequest,
+    RequestTimeouts,
+    SubmittedRefresh,
 )
-from fetcher.ports import Imported, Marker
+from fetcher.ports import Checkpoint, Imported
 from fetcher.store import (
     claims,
     daily,
@@ -144,17 +144,17 @@ class SqlStore:
     def shared_repositories(self) -> list[SharedRepository]:
         return self._transactions.read(reading.shared_repositories)
 
-    def figures(self, now: datetime, interval: timedelta) -> Figures:
+    def catalogue_stats(self, now: datetime, interval: timedelta) -> CatalogueStats:
         return slices.read(self._transactions, now, interval, self._slice)
 
     def measure(self, now: datetime, interval: timedelta) -> None:
         slices.tick(self._transactions, now, interval, self._slice)
 
-    def marker(self, name: str) -> Marker:
-        return self._transactions.read(lambda on: reading.marker(on, name))
+    def checkpoint(self, name: str) -> Checkpoint:
+        return self._transactions.read(lambda on: reading.checkpoint(on, name))
 
-    def save_marker(self, marker: Marker) -> None:
-        self._transactions.write(lambda on: reading.save_marker(on, marker))
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        self._transactions.write(lambda on: reading.save_checkpoint(on, checkpoint))
 
     def confirm_serials(
         self, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
@@ -167,7 +167,7 @@ class SqlStore:
     def make_due(self, source: Source, *, answered_before: datetime, now: datetime) -> int:
         return self._transactions.write(lambda on: index_serials.make_due(on, source, answered_before, now))
 
-    def projects(self) -> Names:
+    def projects(self) -> BloomFilter:
         return self._transactions.read(index_serials.projects)
 
     def prune(self, before: datetime) -> int:
@@ -197,8 +197,10 @@ class SqlStore:
     def prune_events(self, before: datetime, keep: int) -> int:
         return self._transactions.write(lambda on: events.prune(on, before, keep))
 
-    def ask(self, package_ids: Sequence[int], now: datetime, patience: Patience = PATIENCE) -> list[Asked]:
-        return self._transactions.write(lambda on: requests.ask(on, package_ids, now, patience))
+    def submit_requests(
+        self, package_ids: Sequence[int], now: datetime, timeouts: RequestTimeouts = REQUEST_TIMEOUTS
+    ) -> list[SubmittedRefresh]:
+        return self._transactions.write(lambda on: requests.submit(on, package_ids, now, timeouts))
 
     def start_requests(self, request_ids: Sequence[str], now: datetime) -> list[RefreshRequest]:
         return self._transactions.write(lambda on: requests.start(on, request_ids, now))
@@ -215,8 +217,8 @@ class SqlStore:
     def open_requests(self, limit: int) -> list[RefreshRequest]:
         return self._transactions.read(lambda on: requests.waiting(on, limit))
 
-    def lost_requests(self, now: datetime, patience: Patience = PATIENCE) -> list[str]:
-        return self._transactions.write(lambda on: requests.lost(on, now, patience))
+    def lost_requests(self, now: datetime, timeouts: RequestTimeouts = REQUEST_TIMEOUTS) -> list[str]:
+        return self._transactions.write(lambda on: requests.lost(on, now, timeouts))
 
     def prune_requests(self, before: datetime) -> int:
         return self._transactions.write(lambda on: requests.prune(on, before))

@@ -12,13 +12,13 @@ from typing import Generic, Protocol, TypeVar, cast
 
 from starlette.requests import Request
 
-from fetcher.domain.catalogue_stats import Figures, stale_before
-from fetcher.domain.views import Asked, RequestCount
+from fetcher.domain.catalogue_stats import CatalogueStats, stale_before
+from fetcher.domain.views import RequestCount, SubmittedRefresh
 from fetcher.ports import Clock, Store
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.web.session import Sessions
-from fetcher.wiring import lately_asked, shared_quota_status, stored_counters
+from fetcher.wiring import recent_requests, shared_quota_status, stored_counters
 from tasks.inspection import QueueState, queue_states
 from tasks.requests import request_refreshes
 
@@ -43,7 +43,7 @@ class Runtime(Protocol):
         """Return the number of upstream requests in each slot of the last hour."""
         ...
 
-    def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[Asked]:
+    def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[SubmittedRefresh]:
         """Request a refresh of each package from the workers."""
         ...
 
@@ -81,9 +81,9 @@ class CeleryRuntime:
         return stored_counters(self._settings)
 
     def requests(self, now: datetime) -> Sequence[RequestCount]:
-        return lately_asked(self._settings, now)
+        return recent_requests(self._settings, now)
 
-    def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[Asked]:
+    def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[SubmittedRefresh]:
         return request_refreshes(self._store, package_ids, now)
 
 
@@ -97,9 +97,9 @@ class WebContext:
     runtime: Runtime
     sessions: Sessions
 
-    def figures(self, now: datetime) -> Figures:
+    def stats(self, now: datetime) -> CatalogueStats:
         """Return the statistics of the whole catalogue."""
-        return self.store.figures(now, self.settings.refresh_interval)
+        return self.store.catalogue_stats(now, self.settings.refresh_interval)
 
     def stale_before(self, now: datetime) -> datetime:
         """Return the time before which a package's last fetch makes it stale."""

@@ -9,7 +9,7 @@ from typing import Final
 from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from fetcher.domain.catalogue_stats import Figures, Histogram
+from fetcher.domain.catalogue_stats import CatalogueStats, Histogram
 from fetcher.domain.model import OutcomeKind, Source
 from fetcher.monitoring.definitions import OTHER
 
@@ -20,22 +20,22 @@ FAILURE_KINDS: Final = frozenset({*OutcomeKind, "missing", "failing"})
 """Label values: the results of ``fetcher.domain.formatting.failure_kind``."""
 
 
-def directory(figures: Figures, now: datetime, interval: timedelta) -> Iterator[Metric]:
-    """Yield ``figures`` at ``now`` as gauges."""
+def directory(stats: CatalogueStats, now: datetime, interval: timedelta) -> Iterator[Metric]:
+    """Yield ``stats`` at ``now`` as gauges."""
     states = GaugeMetricFamily("fetcher_packages", "Packages by state.", labels=["state"])
-    for state, count in figures.states(now, interval).items():
+    for state, count in stats.states(now, interval).items():
         states.add_metric([state], count)
     yield states
-    yield from _sources(figures, now, interval)
-    yield _failing(figures)
+    yield from _sources(stats, now, interval)
+    yield _failing(stats)
     yield GaugeMetricFamily(
         "fetcher_figures_age_seconds",
         "Age of the oldest partition of these statistics.",
-        max((now - figures.measured_at).total_seconds(), 0),
+        max((now - stats.measured_at).total_seconds(), 0),
     )
 
 
-def _sources(figures: Figures, now: datetime, interval: timedelta) -> Iterator[Metric]:
+def _sources(stats: CatalogueStats, now: datetime, interval: timedelta) -> Iterator[Metric]:
     followed = _by_source("fetcher_followed_packages", "Packages that have the source.")
     answered = _by_source("fetcher_answered_packages", "Packages whose source was ever fetched.")
     due = _by_source("fetcher_due_packages", "Packages whose source is due.")
@@ -46,7 +46,7 @@ def _sources(figures: Figures, now: datetime, interval: timedelta) -> Iterator[M
         "fetcher_answer_age_seconds", "Age of the last successful fetch.", labels=["source"]
     )
     for source in Source:
-        one, labels = figures.source(source), [source]
+        one, labels = stats.source(source), [source]
         followed.add_metric(labels, one.packages)
         answered.add_metric(labels, one.answered)
         due.add_metric(labels, one.due_by(now))
@@ -59,10 +59,10 @@ def _sources(figures: Figures, now: datetime, interval: timedelta) -> Iterator[M
     yield from (followed, answered, due, overdue, leased, oldest, ages)
 
 
-def _failing(figures: Figures) -> Metric:
+def _failing(stats: CatalogueStats) -> Metric:
     failing = GaugeMetricFamily("fetcher_failing_packages", "Packages whose source fails.", labels=["source", "kind"])
     for source in Source:
-        kinds = figures.source(source).failures
+        kinds = stats.source(source).failures
         known = {kind: count for kind, count in kinds.items() if kind in FAILURE_KINDS}
         unknown = sum(kinds.values()) - sum(known.values())
         for kind, count in sorted({**known, **({OTHER: unknown} if unknown else {})}.items()):

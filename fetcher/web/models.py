@@ -75,7 +75,7 @@ class Refresh(BaseModel):
     package: str = Field(description="Path of the package's document.")
     slug: str
     state: RequestState
-    asked_at: Moment
+    requested_at: Moment
     started_at: Moment | None
     finished_at: Moment | None
     changed: dict[str, FieldChange] = Field(description="Changed fields of the document, except `last_fetched`.")
@@ -94,7 +94,7 @@ class Refresh(BaseModel):
             package=package,
             slug=request.slug,
             state=request.state,
-            asked_at=request.asked_at.astimezone(zone),
+            requested_at=request.requested_at.astimezone(zone),
             started_at=local(request.started_at),
             finished_at=local(request.finished_at),
             changed={change.field: FieldChange.model_validate(change) for change in request.changes},

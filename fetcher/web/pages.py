@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fetcher.catalogue.documents import write_document
-from fetcher.domain.errors import or_why
+from fetcher.domain.errors import result_or_error
 from fetcher.domain.model import Source
 from fetcher.domain.presentation import failing_sources, failures_by_kind, package_fields
 from fetcher.domain.views import Column, EventCount, Listing, RequestCount
@@ -64,21 +64,21 @@ def overview(request: Request) -> Response:
     """Render the overview: states, freshness, queues, quota, failures and the last hour."""
     web, now = context_of(request), context_of(request).clock.now()
     interval = web.settings.refresh_interval
-    figures = web.figures(now)
-    queues, no_queues = or_why(web.runtime.queues)
-    quota, no_quota = or_why(lambda: web.runtime.quota_status(now))
+    stats = web.stats(now)
+    queues, no_queues = result_or_error(web.runtime.queues)
+    quota, no_quota = result_or_error(lambda: web.runtime.quota_status(now))
     hour = web.store.event_counts(now - STEP * STEPS, STEP, STEPS)
-    requests, no_requests = or_why(lambda: web.runtime.requests(now))
+    requests, no_requests = result_or_error(lambda: web.runtime.requests(now))
     values = {
-        "figures": figures,
-        "states": figures.states(now, interval),
-        "sources": [figures.source(source) for source in Source],
+        "stats": stats,
+        "states": stats.states(now, interval),
+        "sources": [stats.source(source) for source in Source],
         "running": web.store.open_requests(RUNNING),
         "queues": queues,
         "gauges": [_gauge(status) for status in quota or ()],
         "broker_error": no_queues or no_quota or no_requests,
         "beat_error": None if (status := beat(web)) == OK else status,
-        "kinds": figures.failures,
+        "kinds": stats.failures,
         "hour": _hour_chart(hour),
         "hour_totals": (sum(one.changes for one in hour), sum(one.failures for one in hour)),
         "requests": _requests_chart(requests or ()),
@@ -99,7 +99,7 @@ def packages(request: Request) -> Response:
     values = {
         "wanted": wanted,
         "listed": listed,
-        "states": web.figures(now).states(now, interval),
+        "states": web.stats(now).states(now, interval),
         "headings": [_heading(wanted, column, title) for column, title in COLUMNS],
         "first": min(wanted.offset + 1, shown),
         "last": shown,

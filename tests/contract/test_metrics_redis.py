@@ -10,13 +10,13 @@ from redis import Redis
 
 from fetcher.domain.model import Upstream
 from fetcher.http.messages import Fault, NoAnswer, Request, Resource, Response, Route
-from fetcher.monitoring import RedisCounters, Tally, read_counters, read_lately
+from fetcher.monitoring import RedisCounters, MetricsRecorder, read_counters, read_recent_requests
 from fetcher.monitoring.definitions import TaskEnd
 from fetcher.monitoring.redis_store import KEY
 
 
-def _tally(seconds: float) -> Tally:
-    tally = Tally()
+def _tally(seconds: float) -> MetricsRecorder:
+    tally = MetricsRecorder()
     tally.task_ended("fetcher.plan", seconds, TaskEnd.DONE)
     return tally
 
@@ -44,7 +44,7 @@ def test_a_gauge_is_replaced_and_not_added_to(redis_url: str) -> None:
     request = Request(Upstream.GITHUB, Resource.CORE, Route.CONTRIBUTORS, "https://api.test/x")
     counters = RedisCounters(lambda: Redis.from_url(redis_url))
     for sunset in ("@1836259200", "@1836259200", "Sat, 11 Mar 2028 00:00:00 GMT"):
-        tally = Tally()
+        tally = MetricsRecorder()
         tally.responded(request, Response(200, {"sunset": sunset}, b""), None)
         assert counters.add(tally)
     counters.close()
@@ -71,7 +71,7 @@ def test_the_last_hour(redis_url: str) -> None:
 
     with Redis.from_url(redis_url) as redis:
         now = datetime.now(UTC)
-        hour, before = read_lately(redis, now), read_lately(redis, now - timedelta(hours=2))
+        hour, before = read_recent_requests(redis, now), read_recent_requests(redis, now - timedelta(hours=2))
         lives = [redis.ttl(key) for key in redis.keys("fetcher:requests:*")]
     assert len(hour) == 30
     assert hour[-1].start <= now < hour[-1].start + timedelta(minutes=4)

@@ -20,7 +20,7 @@ from fetcher.domain.model import (
     Source,
     Validators,
 )
-from fetcher.ports import Marker, Store
+from fetcher.ports import Checkpoint, Store
 from fetcher.store import SqlStore, open_engine
 from tests.stores import DAY, HOST, HOUR, LEASE, NOW, Catalogue, answered, failed, stats, store_on, versions
 
@@ -172,7 +172,7 @@ def test_figures_say_how_each_source_stands(catalogue: Catalogue) -> None:
     catalogue.answer(a, Source.GITHUB, observed_at=NOW - DAY, due_at=NOW + HOUR)
     catalogue.store.record([failed(b, Source.GITHUB, due_at=NOW + 2 * HOUR)])
     assert catalogue.claim(Source.GITHUB).package_ids == (c,)
-    figures = catalogue.store.figures(NOW, DAY)
+    figures = catalogue.store.catalogue_stats(NOW, DAY)
     github, contributors, _, pypi = map(figures.source, Source)
     assert (github.packages, github.answered, github.due_by(NOW), github.leased, github.failing) == (3, 1, 1, 1, 1)
     assert (github.oldest, github.next_due) == (NOW - DAY, NOW)
@@ -197,12 +197,12 @@ def test_failures_are_listed_until_an_answer(catalogue: Catalogue) -> None:
 
 def test_markers(store: SqlStore) -> None:
     """An unknown marker is empty; a saved one is read back, and saved again it is replaced."""
-    assert store.marker("root") == Marker("root")
-    marker = Marker("root", NOW, NOW + DAY, Validators("e", "m", "c"), "fetched", "fine")
-    store.save_marker(marker)
-    assert store.marker("root") == marker
-    store.save_marker(Marker("root", NOW + DAY))
-    assert store.marker("root") == Marker("root", NOW + DAY)
+    assert store.checkpoint("root") == Checkpoint("root")
+    checkpoint = Checkpoint("root", NOW, NOW + DAY, Validators("e", "m", "c"), "fetched", "fine")
+    store.save_checkpoint(checkpoint)
+    assert store.checkpoint("root") == checkpoint
+    store.save_checkpoint(Checkpoint("root", NOW + DAY))
+    assert store.checkpoint("root") == Checkpoint("root", NOW + DAY)
 
 
 def test_package_ids_and_unknown_slugs(catalogue: Catalogue) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, delete, event, select, text
 
-from fetcher.domain.catalogue_stats import OVERDUE_AFTER, STALE_AFTER, Figures
+from fetcher.domain.catalogue_stats import OVERDUE_AFTER, STALE_AFTER, CatalogueStats
 from fetcher.domain.formatting import failure_kind
 from fetcher.domain.model import REPOSITORY_SOURCES, Record, Source, SourceState, StoredPackage
 from fetcher.domain.scheduling import is_gone
@@ -84,7 +84,7 @@ def _state(package: StoredPackage, now: datetime) -> PackageState:
     return PackageState.STALE if fetched is None or fetched < now - STALE_AFTER * DAY else PackageState.FRESH
 
 
-def _said(figures: Figures, now: datetime) -> dict[str, Any]:
+def _said(figures: CatalogueStats, now: datetime) -> dict[str, Any]:
     """Return all values that the statistics give exactly for the time of measurement."""
     said: dict[str, Any] = {
         "packages": figures.packages,
@@ -146,7 +146,7 @@ def test_a_small_catalogue_is_counted_exactly(catalogue: Catalogue, engine: Engi
     catalogue.claim(Source.PYPI, limit=7)
     found = _stored(catalogue.store, engine)
     for now in (NOW, NOW + HOUR):
-        assert _said(catalogue.store.figures(now, DAY), now) == _recount(found, now)
+        assert _said(catalogue.store.catalogue_stats(now, DAY), now) == _recount(found, now)
     catalogue.store.measure(NOW, DAY)
     assert _slices(engine) == []
 
@@ -155,13 +155,13 @@ def test_ages_by_rank(catalogue: Catalogue) -> None:
     """The median and 95th percentile of a hundred ages are accurate to a 32nd, and the maximum is exact."""
     ids = catalogue.add(*(f"p{n}" for n in range(100)))
     catalogue.store.record([answered(i, Source.GITHUB, observed_at=NOW - n * HOUR) for n, i in enumerate(ids, 1)])
-    github = catalogue.store.figures(NOW, DAY).source(Source.GITHUB)
+    github = catalogue.store.catalogue_stats(NOW, DAY).source(Source.GITHUB)
     for share, hours in ((0.5, 50), (0.95, 95)):
         age = github.age(share, NOW)
         assert age is not None
         assert abs(age - hours * HOUR) <= hours * HOUR / 32
     assert github.age(1, NOW) == 100 * HOUR
-    assert catalogue.store.figures(NOW, DAY).source(Source.COMMITS).age(0.5, NOW) is None
+    assert catalogue.store.catalogue_stats(NOW, DAY).source(Source.COMMITS).age(0.5, NOW) is None
 
 
 @pytest.fixture
@@ -192,8 +192,8 @@ def test_slices_say_together_what_is_there(sliced: Catalogue, engine: Engine, se
     """The first read measures every slice; packages added and removed are counted by the next pass."""
     random, now = Random(seed), NOW  # noqa: S311  (no secret: the same each time)
     _fill(sliced, random, [f"p{n}" for n in range(48)])
-    assert _said(sliced.store.figures(now, DAY), now) == _recount(_stored(sliced.store, engine), now)
-    assert sliced.store.figures(now, DAY).parts == 5
+    assert _said(sliced.store.catalogue_stats(now, DAY), now) == _recount(_stored(sliced.store, engine), now)
+    assert sliced.store.catalogue_stats(now, DAY).parts == 5
     for turn in range(3):
         now += HOUR
         with engine.begin() as connection:
@@ -203,7 +203,7 @@ def test_slices_say_together_what_is_there(sliced: Catalogue, engine: Engine, se
         slugs = [f"p{turn}-{n}" for n in range(35)]
         _fill(sliced, random, slugs)
         _round(sliced, engine, now)
-        assert _said(sliced.store.figures(now, DAY), now) == _recount(_stored(sliced.store, engine), now)
+        assert _said(sliced.store.catalogue_stats(now, DAY), now) == _recount(_stored(sliced.store, engine), now)
 
 
 def test_slices_stay_of_a_size(sliced: Catalogue, engine: Engine) -> None:
@@ -225,10 +225,10 @@ def test_a_tick_measures_what_was_measured_longest_ago(sliced: Catalogue, engine
     sliced.add(*(f"p{n}" for n in range(30)))
     _round(sliced, engine)
     sliced.store.measure(NOW + HOUR, DAY)
-    figures = sliced.store.figures(NOW + HOUR, DAY)
+    figures = sliced.store.catalogue_stats(NOW + HOUR, DAY)
     assert (figures.measured_at, figures.parts) == (NOW, 3)
     sliced.store.measure(NOW + HOUR, DAY)
-    assert sliced.store.figures(NOW + HOUR, DAY).measured_at == NOW + HOUR
+    assert sliced.store.catalogue_stats(NOW + HOUR, DAY).measured_at == NOW + HOUR
     assert figures.source(Source.GITHUB).due_by(NOW + HOUR) == 30
 
 
@@ -236,16 +236,16 @@ def test_two_that_tick_at_once_do_no_harm(sliced: Catalogue, engine: Engine) -> 
     """Concurrent ticks, of a second beat or another reader, measure slices twice and count them once."""
     sliced.add(*(f"p{n}" for n in range(60)))
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: sliced.store.figures(NOW, DAY).packages, range(4)))
+        found = list(pool.map(lambda _: sliced.store.catalogue_stats(NOW, DAY).packages, range(4)))
     assert found == [60] * 4
     _round(sliced, engine, NOW + HOUR)
-    assert sliced.store.figures(NOW + HOUR, DAY).packages == 60
+    assert sliced.store.catalogue_stats(NOW + HOUR, DAY).packages == 60
 
 
 def test_figures_are_as_they_were_stored(sliced: Catalogue, engine: Engine) -> None:
     """Statistics survive JSON unchanged: the sum of slices equals one measurement of all packages."""
     _fill(sliced, Random(7), [f"p{n}" for n in range(30)])  # noqa: S311  (no secret: the same each time)
-    apart = sliced.store.figures(NOW, DAY)
+    apart = sliced.store.catalogue_stats(NOW, DAY)
     at_once = store_on(engine).figures(NOW, DAY)
     assert replace(apart, parts=1, fetched=at_once.fetched) == replace(at_once, sources=dict(apart.sources))
     assert apart.fetched == at_once.fetched
@@ -284,14 +284,14 @@ def _insert_many(connection: Connection, of_database: str) -> None:
 @contextmanager
 def _heard(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
     """Collect every query that ``engine`` executes."""
-    heard: list[tuple[str, Any]] = []
+    listed: list[tuple[str, Any]] = []
 
     def hear(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         if statement.lstrip().startswith("SELECT") and "advisory" not in statement:
-            heard.append((statement, parameters))
+            listed.append((statement, parameters))
 
     event.listen(engine, "before_cursor_execute", hear)
-    yield heard
+    yield listed
     event.remove(engine, "before_cursor_execute", hear)
 
 
@@ -306,13 +306,13 @@ def test_a_tick_reads_its_slice_and_no_more(engine: Engine, backend: str) -> Non
     with engine.begin() as connection:
         _insert_many(connection, backend)
     store = store_on(engine, slice_size=1000)
-    assert store.figures(NOW, DAY).packages == _MANY
-    with _heard(engine) as heard:
+    assert store.catalogue_stats(NOW, DAY).packages == _MANY
+    with _heard(engine) as listed:
         store.measure(NOW + HOUR, DAY)
-        store.figures(NOW + HOUR, DAY)
+        store.catalogue_stats(NOW + HOUR, DAY)
     plans = []
     with engine.connect() as connection:
-        plans = [_plan(connection, *query) for query in heard]
+        plans = [_plan(connection, *query) for query in listed]
     assert len([plan for plan in plans if "source_states" in plan]) >= 4
     for plan in plans:
         for table in ("packages", "freshness", "source_states"):
@@ -328,5 +328,5 @@ def test_leases_are_counted_while_they_last(catalogue: Catalogue) -> None:
     """An expired lease is not counted."""
     catalogue.add("a", "b")
     catalogue.claim(Source.GITHUB)
-    assert catalogue.store.figures(NOW, DAY).source(Source.GITHUB).leased == 2
-    assert catalogue.store.figures(NOW + LEASE, DAY).source(Source.GITHUB).leased == 0
+    assert catalogue.store.catalogue_stats(NOW, DAY).source(Source.GITHUB).leased == 2
+    assert catalogue.store.catalogue_stats(NOW + LEASE, DAY).source(Source.GITHUB).leased == 0

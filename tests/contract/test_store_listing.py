@@ -44,8 +44,8 @@ def test_stretches_meet(catalogue: Catalogue) -> None:
     assert sorted(found) == slugs
     last = catalogue.store.listing(Listing(offset=20, limit=10), STALE)
     assert (last.count, last.more, len(last.rows)) == (25, False, 5)
-    whole = catalogue.store.listing(Listing(offset=15, limit=10), STALE)
-    assert (whole.count, whole.more, len(whole.rows)) == (25, False, 10)
+    full = catalogue.store.listing(Listing(offset=15, limit=10), STALE)
+    assert (full.count, full.more, len(full.rows)) == (25, False, 10)
     beyond = catalogue.store.listing(Listing(offset=100, limit=10), STALE)
     assert (beyond.count, beyond.more, beyond.rows) == (25, False, ())
 
@@ -103,7 +103,7 @@ def test_each_package_is_in_one_state(catalogue: Catalogue) -> None:
         PackageState.FRESH: ["fresh"],
     }
     assert {state: _slugs(catalogue, state=state) for state in PackageState} == expected
-    assert catalogue.store.figures(NOW, INTERVAL).states(NOW, INTERVAL) == {
+    assert catalogue.store.catalogue_stats(NOW, INTERVAL).states(NOW, INTERVAL) == {
         state: len(slugs) for state, slugs in expected.items()
     }
 
@@ -124,8 +124,8 @@ def test_packages_in_a_row(catalogue: Catalogue) -> None:
     catalogue.answer(ids[0], Source.PYPI, versions("1.0"))
     found = catalogue.store.packages([ids[2], 5, ids[0]])
     assert [one.entry.slug for one in found] == ["c", "a"]
-    whole = catalogue.get("a")
-    assert (found[1].entry, found[1].observed, found[1].stats) == (whole.entry, whole.observed, whole.stats)
+    full = catalogue.get("a")
+    assert (found[1].entry, found[1].observed, found[1].stats) == (full.entry, full.observed, full.stats)
     assert catalogue.store.packages([]) == []
 
 

@@ -39,7 +39,7 @@ def test_an_answer_is_stored_whole(catalogue: Catalogue) -> None:
     catalogue.store.record(
         [
             answered(a, Source.GITHUB, repository, lease=claim.lease, revision="abc", validators=Validators("e")),
-            answered(a, Source.CONTRIBUTORS, people, whole=True),
+            answered(a, Source.CONTRIBUTORS, people, full=True),
             answered(a, Source.COMMITS, days),
             answered(a, Source.PYPI, project, revision="7"),
         ]
@@ -52,8 +52,8 @@ def test_an_answer_is_stored_whole(catalogue: Catalogue) -> None:
     state = found.states[Source.GITHUB]
     assert (state.answered_at, state.observed_at, state.due_at) == (NOW, NOW, NOW + DAY)
     assert (state.revision, state.validators, state.lease) == ("abc", Validators("e"), None)
-    assert found.states[Source.CONTRIBUTORS].whole_at == NOW
-    assert state.whole_at is None
+    assert found.states[Source.CONTRIBUTORS].full_fetch_at == NOW
+    assert state.full_fetch_at is None
 
 
 def test_none_leaves_revision_and_validators(catalogue: Catalogue) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from fetcher.domain.model import Source
-from fetcher.domain.views import PATIENCE, Change, Ending, RequestState, SourceFailure
+from fetcher.domain.views import REQUEST_TIMEOUTS, Change, Ending, RequestState, SourceFailure
 from fetcher.store import SqlStore
 from tests.stores import NOW, Catalogue
 
@@ -18,7 +18,7 @@ SECOND = timedelta(seconds=1)
 def test_a_request_from_asking_to_its_end(catalogue: Catalogue) -> None:
     """A request is queued, running, then done; its result is read back as written."""
     store, (a,) = catalogue.store, catalogue.add("a")
-    (asked,) = store.ask([a], NOW)
+    (asked,) = store.submit_requests([a], NOW)
     assert (asked.joined, asked.request.slug, asked.request.state) == (False, "a", RequestState.QUEUED)
     (started,) = store.start_requests([asked.request.id], NOW + SECOND)
     assert (started.state, started.started_at) == (RequestState.RUNNING, NOW + SECOND)
@@ -37,24 +37,24 @@ def test_a_request_from_asking_to_its_end(catalogue: Catalogue) -> None:
 def test_who_asks_meanwhile_joins(catalogue: Catalogue) -> None:
     """While a request is open, and for a few seconds after it is done, no second one is made."""
     store, (a, b) = catalogue.store, catalogue.add("a", "b")
-    first, other = store.ask([a, b, a], NOW)
-    assert [one.request for one in store.ask([b, a], NOW + SECOND)] == [other.request, first.request]
+    first, other = store.submit_requests([a, b, a], NOW)
+    assert [one.request for one in store.submit_requests([b, a], NOW + SECOND)] == [other.request, first.request]
     store.start_requests([first.request.id], NOW)
-    (joined,) = store.ask([a], NOW + timedelta(hours=1))
+    (joined,) = store.submit_requests([a], NOW + timedelta(hours=1))
     assert (joined.joined, joined.request.id) == (True, first.request.id)
     store.finish_requests([Ending(first.request.id, RequestState.DONE)], NOW + SECOND)
-    (joined,) = store.ask([a], NOW + 4 * SECOND)
+    (joined,) = store.submit_requests([a], NOW + 4 * SECOND)
     assert (joined.joined, joined.request.state) == (True, RequestState.DONE)
-    (new,) = store.ask([a], NOW + PATIENCE.join + SECOND)
+    (new,) = store.submit_requests([a], NOW + REQUEST_TIMEOUTS.join + SECOND)
     assert (new.joined, new.request.id == first.request.id) == (False, False)
 
 
 def test_one_that_failed_is_joined_by_nobody(catalogue: Catalogue) -> None:
     """After a failed request, a new one is made at once."""
     store, (a,) = catalogue.store, catalogue.add("a")
-    (first,) = store.ask([a], NOW)
+    (first,) = store.submit_requests([a], NOW)
     store.finish_requests([Ending(first.request.id, RequestState.FAILED, reason="why")], NOW)
-    (second,) = store.ask([a], NOW + SECOND)
+    (second,) = store.submit_requests([a], NOW + SECOND)
     assert (second.joined, second.request.id == first.request.id) == (False, False)
 
 
@@ -62,7 +62,7 @@ def test_many_ask_at_once(catalogue: Catalogue) -> None:
     """Twenty threads make one request, and exactly one of them has to enqueue it."""
     store, (a,) = catalogue.store, catalogue.add("a")
     with ThreadPoolExecutor(20) as pool:
-        asked = [one for found in pool.map(lambda _: store.ask([a], NOW), range(20)) for one in found]
+        asked = [one for found in pool.map(lambda _: store.submit_requests([a], NOW), range(20)) for one in found]
     assert len({one.request.id for one in asked}) == 1
     assert sum(not one.joined for one in asked) == 1
 
@@ -70,7 +70,7 @@ def test_many_ask_at_once(catalogue: Catalogue) -> None:
 def test_started_once(catalogue: Catalogue) -> None:
     """A message delivered twice, or to two workers at once, starts a request once."""
     store, (a, b) = catalogue.store, catalogue.add("a", "b")
-    ids = [one.request.id for one in store.ask([a, b], NOW)]
+    ids = [one.request.id for one in store.submit_requests([a, b], NOW)]
     with ThreadPoolExecutor(8) as pool:
         started = list(pool.map(lambda _: store.start_requests(ids, NOW), range(8)))
     assert sorted(one.slug for found in started for one in found) == ["a", "b"]
@@ -80,24 +80,24 @@ def test_started_once(catalogue: Catalogue) -> None:
 def test_one_that_nobody_takes(catalogue: Catalogue) -> None:
     """A request without a worker is sent again every minute, and fails after ten with a hint at the queue."""
     store, (a,) = catalogue.store, catalogue.add("a")
-    (asked,) = store.ask([a], NOW)
-    assert store.lost_requests(NOW + PATIENCE.resend - SECOND) == []
-    assert store.lost_requests(NOW + PATIENCE.resend) == [asked.request.id]
-    assert store.lost_requests(NOW + PATIENCE.resend + SECOND) == []
-    assert store.lost_requests(NOW + 2 * PATIENCE.resend) == [asked.request.id]
-    assert store.lost_requests(NOW + PATIENCE.wait) == []
+    (asked,) = store.submit_requests([a], NOW)
+    assert store.lost_requests(NOW + REQUEST_TIMEOUTS.resend - SECOND) == []
+    assert store.lost_requests(NOW + REQUEST_TIMEOUTS.resend) == [asked.request.id]
+    assert store.lost_requests(NOW + REQUEST_TIMEOUTS.resend + SECOND) == []
+    assert store.lost_requests(NOW + 2 * REQUEST_TIMEOUTS.resend) == [asked.request.id]
+    assert store.lost_requests(NOW + REQUEST_TIMEOUTS.wait) == []
     failed = store.request(asked.request.id)
     assert failed is not None
-    assert (failed.state, failed.finished_at) == (RequestState.FAILED, NOW + PATIENCE.wait)
+    assert (failed.state, failed.finished_at) == (RequestState.FAILED, NOW + REQUEST_TIMEOUTS.wait)
     assert "fetcher queues" in str(failed.reason)
 
 
 def test_one_whose_worker_died(catalogue: Catalogue) -> None:
     """A request that runs too long fails; if its worker finishes after all, that result replaces the failure."""
     store, (a,) = catalogue.store, catalogue.add("a")
-    (asked,) = store.ask([a], NOW)
+    (asked,) = store.submit_requests([a], NOW)
     store.start_requests([asked.request.id], NOW)
-    store.lost_requests(NOW + PATIENCE.run)
+    store.lost_requests(NOW + REQUEST_TIMEOUTS.run)
     lost = store.request(asked.request.id)
     assert lost is not None
     assert (lost.state, lost.reason) == (
@@ -113,7 +113,7 @@ def test_one_whose_worker_died(catalogue: Catalogue) -> None:
 def test_pruning(catalogue: Catalogue) -> None:
     """Requests finished long ago are deleted; open ones stay, however old."""
     store, (a, b) = catalogue.store, catalogue.add("a", "b")
-    old, waiting = (one.request.id for one in store.ask([a, b], NOW))
+    old, waiting = (one.request.id for one in store.submit_requests([a, b], NOW))
     store.finish_requests([Ending(old, RequestState.DONE)], NOW)
     assert store.prune_requests(NOW) == 0
     assert store.prune_requests(NOW + SECOND) == 1
@@ -124,7 +124,7 @@ def test_pruning(catalogue: Catalogue) -> None:
 def test_asking_for_many(store: SqlStore, catalogue: Catalogue, count: int) -> None:
     """More packages than fit the parameters of one statement get requests, in the given order."""
     ids = catalogue.add(*(f"p{n}" for n in range(count)))
-    asked = store.ask(ids[::-1], NOW)
+    asked = store.submit_requests(ids[::-1], NOW)
     assert [one.request.package_id for one in asked] == ids[::-1]
     started = store.start_requests([one.request.id for one in asked], NOW)
     assert [one.package_id for one in started] == ids[::-1]

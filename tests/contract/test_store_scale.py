@@ -34,7 +34,7 @@ INSERT INTO packages (id, slug, title, repo_url, repo_host, repo_owner, repo_nam
 INSERT INTO observations (package_id, node_id, full_name, stars, description, head_oid)
     SELECT n, 'R_' || n, 'o/p' || n, n % 500, repeat('word ', 20), md5(n::text) FROM numbers;
 INSERT INTO freshness (package_id, last_fetched) SELECT n, slot - interval '1 day' FROM numbers;
-INSERT INTO source_states (package_id, source, answered_at, observed_at, revision, whole_at, outcome, due_at)
+INSERT INTO source_states (package_id, source, answered_at, observed_at, revision, full_fetch_at, outcome, due_at)
     SELECT n, s, slot - interval '1 day', slot - interval '1 day', n % 9, timestamptz '2026-03-01 12:00+00', 'fetched',
     slot + CASE WHEN s IN ('github', 'pypi') THEN interval '0' ELSE (n % 30) * interval '1 day' END
     FROM numbers, unnest(ARRAY['github', 'contributors', 'commits', 'pypi']) AS s;

@@ -45,10 +45,10 @@ def test_upgrade_from_empty_and_again(empty_url: str) -> None:
     upgrade(engine)
     assert is_current(engine)
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO markers (name) VALUES ('kept')"))
+        connection.execute(text("INSERT INTO checkpoints (name) VALUES ('kept')"))
     upgrade(engine)
     assert is_current(engine)
-    assert store_on(engine).marker("kept").name == "kept"
+    assert store_on(engine).checkpoint("kept").name == "kept"
     engine.dispose()
 
 
@@ -173,7 +173,7 @@ def test_a_locked_file(tmp_path: Path, sqlite_template: Path, monkeypatch: pytes
     holder, engine = (open_engine(f"sqlite:///{path}") for _ in range(2))
     store = store_on(engine)
     with holder.connect() as connection:
-        connection.exec_driver_sql("INSERT INTO markers (name) VALUES ('x')")
+        connection.exec_driver_sql("INSERT INTO checkpoints (name) VALUES ('x')")
         with pytest.raises(StoreError, match="locked by another process"):
             store.expire_leases(NOW)
         connection.rollback()

@@ -14,7 +14,7 @@ def asked(catalogue: Catalogue, *slugs: str) -> list[int]:
     """Add packages with a project fetched in full at serial 7 and due again tomorrow."""
     ids = catalogue.add(*slugs, project=True, repo_url=None)
     catalogue.store.record(
-        [answered(i, Source.PYPI, versions("1.0"), revision="7", whole=True, outcome="fetched") for i in ids]
+        [answered(i, Source.PYPI, versions("1.0"), revision="7", full=True, outcome="fetched") for i in ids]
     )
     return ids
 

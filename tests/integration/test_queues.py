@@ -48,7 +48,7 @@ def test_what_waits_is_counted_and_timed(ours: Stack) -> None:
     assert before - timedelta(seconds=1) <= sent <= datetime.now(UTC)
     assert (now["waiting"], now["is_stuck"]) == (2, True)
     assert (now["running"], now["reserved"], now["empty_in"]) == (None, None, None)
-    assert now["came"] > 0 == now["went"]
+    assert now["published"] > 0 == now["finished"]
     told = ours.fetcher("queues")
     assert "no worker responded within a second" in told.stdout
     assert told.stderr.startswith('error: queue "manual" has ')
@@ -66,7 +66,7 @@ def test_what_a_worker_says_of_itself(ours: Stack) -> None:
     (worker,) = queues["manual"]["consumers"]
     assert worker.startswith("all@")
     assert [one["consumers"] for one in queues.values()] == [[worker]] * 3
-    assert queues["background"]["went"] > 0 < queues["maintenance"]["went"]
+    assert queues["background"]["finished"] > 0 < queues["maintenance"]["went"]
     assert all(type(one[name]) is int for one in queues.values() for name in ("running", "reserved"))
     status = json.loads(ours.fetcher("status", "--json").stdout)
     assert (status["workers"], status["redis_fault"], status["beat"]["fault"]) == ([worker], None, None)
@@ -151,7 +151,7 @@ def test_rates_are_of_the_last_minutes(redis_url: str) -> None:
         traffic.count(client, "manual", traffic.WENT, START + 9 * MINUTE)
         rates = traffic.rates(client, ["manual", "maintenance"], START + 9 * MINUTE + 30)
         kept = [client.ttl(key) for key in client.keys("fetcher:traffic:*")]
-    assert rates["manual"].came == pytest.approx((5 + 6 + 7 + 8 + 9 + 10) / 330)
-    assert rates["manual"].went == pytest.approx(1 / 330)
+    assert rates["manual"].published == pytest.approx((5 + 6 + 7 + 8 + 9 + 10) / 330)
+    assert rates["manual"].finished == pytest.approx(1 / 330)
     assert rates["maintenance"] == traffic.Rates(0, 0)
     assert all(0 < seconds <= 600 for seconds in kept)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.domain.catalogue_stats import Figures, Histogram, SourceFigures, merged
+from fetcher.domain.catalogue_stats import CatalogueStats, Histogram, SourceStats, merged
 from fetcher.domain.model import Source
 from fetcher.domain.views import PackageState
 
@@ -46,31 +46,31 @@ def test_ranks_are_counted_from_the_newest() -> None:
 
 def test_ages_and_shares() -> None:
     """A package without a response has no age, but counts as not within; no age exceeds the oldest response's."""
-    one = SourceFigures(Source.PYPI, packages=10, answers=_histogram((-90, -80, 4)), oldest=NOW - 85 * MINUTE / 60)
+    one = SourceStats(Source.PYPI, packages=10, answers=_histogram((-90, -80, 4)), oldest=NOW - 85 * MINUTE / 60)
     assert one.age(0.95, NOW) == one.age(1, NOW) == timedelta(seconds=85)
     assert one.within(HOUR, NOW) == 0.4
     assert one.within(timedelta(seconds=85), NOW) == 0.2
-    assert SourceFigures(Source.PYPI).within(HOUR, NOW) is None
-    assert SourceFigures(Source.PYPI, packages=1).age(1, NOW) is None
+    assert SourceStats(Source.PYPI).within(HOUR, NOW) is None
+    assert SourceStats(Source.PYPI, packages=1).age(1, NOW) is None
 
 
 def test_due_and_overdue_follow_the_clock() -> None:
     """Packages become due after the count; those that have waited for an eighth of the interval are overdue."""
-    one = SourceFigures(Source.GITHUB, due=_histogram((-4 * 3600, -3 * 3600, 2), (-60, 0, 3), (0, 3600, 60)))
+    one = SourceStats(Source.GITHUB, due=_histogram((-4 * 3600, -3 * 3600, 2), (-60, 0, 3), (0, 3600, 60)))
     assert (one.due_by(NOW), one.overdue(NOW, DAY)) == (5, 2)
     assert (one.due_by(NOW + 30 * MINUTE), one.overdue(NOW + 3 * HOUR, DAY)) == (35, 5)
 
 
 def test_pace_is_of_the_minutes_before() -> None:
     """Answers a second over ten minutes, whatever came before those."""
-    one = SourceFigures(Source.GITHUB, answers=_histogram((-7200, -600, 10_000), (-600, 0, 1200)))
+    one = SourceStats(Source.GITHUB, answers=_histogram((-7200, -600, 10_000), (-600, 0, 1200)))
     assert one.pace(NOW, 10 * MINUTE) == 2
     assert one.pace(NOW, 5 * MINUTE) == 2
 
 
 def test_states_name_all() -> None:
     """States that do not depend on time are as counted; the others become stale after one and a half intervals."""
-    figures = Figures(NOW, {PackageState.GONE: 3}, _histogram((-3600, 0, 8)), never_fetched=2)
+    figures = CatalogueStats(NOW, {PackageState.GONE: 3}, _histogram((-3600, 0, 8)), never_fetched=2)
     assert figures.packages == 13
     assert figures.states(NOW, HOUR) == {
         PackageState.RETIRED: 0,
@@ -83,14 +83,14 @@ def test_states_name_all() -> None:
     assert figures.states(NOW + HOUR, HOUR)[PackageState.STALE] == 6
 
 
-def _source_figures(buckets: list[tuple[int, int]]) -> SourceFigures:
+def _source_figures(buckets: list[tuple[int, int]]) -> SourceStats:
     answers = _histogram(*((-float(start), -float(start) + 1, moments) for start, moments in buckets))
-    return SourceFigures(Source.GITHUB, sum(m for _, m in buckets), answers, failures={"gone": 1, "missing": 2})
+    return SourceStats(Source.GITHUB, sum(m for _, m in buckets), answers, failures={"gone": 1, "missing": 2})
 
 
 parts_of_a_catalogue = st.lists(
     st.lists(st.tuples(st.integers(1, 50), st.integers(1, 9)), unique_by=lambda bucket: bucket[0]).map(
-        lambda buckets: Figures(
+        lambda buckets: CatalogueStats(
             NOW - MINUTE * len(buckets),
             {PackageState.RETIRED: 1},
             never_fetched=1,
@@ -103,17 +103,17 @@ parts_of_a_catalogue = st.lists(
 
 
 @given(parts_of_a_catalogue, st.integers(0, 60))
-def test_a_sum_says_what_its_parts_say_together(parts: list[Figures], back: int) -> None:
+def test_a_sum_says_what_its_parts_say_together(parts: list[CatalogueStats], back: int) -> None:
     """Each count of the sum is the sum of the counts, at any moment; it is as old as its oldest part."""
-    whole, moment = merged(parts), NOW - timedelta(seconds=back)
-    assert whole.measured_at == min(part.measured_at for part in parts)
-    assert whole.packages == 2 * len(parts)
-    assert whole.followed == whole.parts == len(parts)
-    assert whole.failures == {"missing": 2 * len(parts), "gone": len(parts)}
-    assert whole.source(Source.GITHUB).answers.until(moment) == sum(
+    full, moment = merged(parts), NOW - timedelta(seconds=back)
+    assert full.measured_at == min(part.measured_at for part in parts)
+    assert full.packages == 2 * len(parts)
+    assert full.followed == full.parts == len(parts)
+    assert full.failures == {"missing": 2 * len(parts), "gone": len(parts)}
+    assert full.source(Source.GITHUB).answers.until(moment) == sum(
         part.source(Source.GITHUB).answers.until(moment) for part in parts
     )
-    assert merged([merged(parts[:1]), *parts[1:]]) == whole
+    assert merged([merged(parts[:1]), *parts[1:]]) == full
 
 
 @pytest.mark.parametrize("share", [0.5, 0.95])

@@ -36,7 +36,7 @@ class Desk:
     """A gateway with prepared responses that records its calls."""
 
     def __init__(
-        self, *answers: Answer, patience: timedelta = timedelta(0), refusals: Sequence[RetryAt | None] = ()
+        self, *answers: Answer, max_wait: timedelta = timedelta(0), refusals: Sequence[RetryAt | None] = ()
     ) -> None:
         self.answers = deque(answers)
         self.quota = GenerousQuota(deque(refusals))
@@ -48,7 +48,7 @@ class Desk:
             self.clock,
             IDENTITIES,
             read_meta={Upstream.GITHUB: read_meta},
-            patience=patience,
+            max_wait=max_wait,
             sleep=self.clock.sleep,
         )
 
@@ -244,34 +244,34 @@ async def test_without_patience_a_wait_is_deferred() -> None:
 
 
 async def test_a_place_among_requests_under_way_is_waited_for() -> None:
-    """Without patience for quota, a request still waits for an in-flight slot, which the next responses free."""
-    crowded = RetryAt(NOW + SECOND, "in flight", contention=True)
-    desk = Desk(answer([]), refusals=[crowded, None])
+    """Without max_wait for quota, a request still waits for an in-flight slot, which the next responses free."""
+    contended = RetryAt(NOW + SECOND, "in flight", contention=True)
+    desk = Desk(answer([]), refusals=[contended, None])
     assert isinstance(await desk.ask(), Response)
     too_long = Desk(refusals=[RetryAt(NOW + 10 * SECOND, "in flight", contention=True)])
     assert await too_long.ask() == Deferred(NOW + 10 * SECOND, "in flight")
 
 
 async def test_patience_waits_for_leave() -> None:
-    """A request waits for quota within its patience, and is then sent."""
+    """A request waits for quota within its max_wait, and is then sent."""
     refusals = [RetryAt(NOW + 2 * SECOND, "pace"), RetryAt(NOW + 5 * SECOND, "pace")]
-    desk = Desk(answer([]), patience=10 * SECOND, refusals=refusals)
+    desk = Desk(answer([]), max_wait=10 * SECOND, refusals=refusals)
     await desk.ask()
     assert desk.clock.now() == NOW + 5 * SECOND
     assert desk.quota.log == ["reserve", "reserve", "reserve", "send", "settle"]
 
 
 async def test_patience_ends() -> None:
-    """A wait beyond the patience is deferred at once, measured from the first refusal."""
+    """A wait beyond the max_wait is deferred at once, measured from the first refusal."""
     refusals = [RetryAt(NOW + 6 * SECOND, "pace"), RetryAt(NOW + 12 * SECOND, "pace")]
-    desk = Desk(patience=10 * SECOND, refusals=refusals)
+    desk = Desk(max_wait=10 * SECOND, refusals=refusals)
     assert await desk.ask() == Deferred(NOW + 12 * SECOND, "pace")
     assert desk.clock.now() == NOW + 6 * SECOND
 
 
 async def test_a_wait_that_is_over_ends_too() -> None:
     """If the ledger keeps naming past times, the gateway retries a little later each time, up to a limit."""
-    desk = Desk(patience=SECOND / 50, refusals=[RetryAt(NOW, "late")] * 2 + [RetryAt(NOW + SECOND, "pace")])
+    desk = Desk(max_wait=SECOND / 50, refusals=[RetryAt(NOW, "late")] * 2 + [RetryAt(NOW + SECOND, "pace")])
     assert await desk.ask() == Deferred(NOW + SECOND, "pace")
     assert NOW < desk.clock.now() < NOW + SECOND
 

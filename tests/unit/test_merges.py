@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.domain.model import Commit
-from fetcher.ports import Marker
+from fetcher.ports import Checkpoint
 from fetcher.simulator import history
 from fetcher.simulator.history import participation
 from fetcher.upstreams.github.merges import (
@@ -48,9 +48,9 @@ def found(outcome: Merges, slug: str = "one", reason: str = "") -> Comparison:
     return Comparison(slug, outcome, 1, 1, 0, reason)
 
 
-def finding(outcome: str | None) -> Marker:
+def finding(outcome: str | None) -> Checkpoint:
     """Return the stored finding."""
-    return Marker(MERGES, outcome=outcome)
+    return Checkpoint(MERGES, outcome=outcome)
 
 
 # --- one package --------------------------------------------------------------------------------------------------

@@ -5,24 +5,24 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.domain.bloom import Names
+from fetcher.domain.bloom import BloomFilter
 
 
 @given(st.sets(st.text(max_size=20), max_size=50))
 def test_what_was_given_is_there(names: set[str]) -> None:
     """There is no wrong no."""
-    found = Names(len(names), names)
+    found = BloomFilter(len(names), names)
     assert len(found) == len(names)
     assert all(name in found for name in names)
 
 
 def test_most_others_are_not() -> None:
     """A wrong yes is rare: below three in a hundred, where it costs a look."""
-    found = Names(10_000, (f"given-{n}" for n in range(10_000)))
+    found = BloomFilter(10_000, (f"given-{n}" for n in range(10_000)))
     assert sum(f"other-{n}" in found for n in range(10_000)) < 300
     assert 5 not in found
 
 
 def test_none_at_all() -> None:
     """No names are no fault."""
-    assert "a" not in Names(0, [])
+    assert "a" not in BloomFilter(0, [])

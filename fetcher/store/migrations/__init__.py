@@ -14,7 +14,7 @@ from fetcher.store.connect import WRITING
 from fetcher.store.dialects import MIGRATING, one_at_a_time
 from fetcher.store.faults import explain, shown
 
-HEAD = "0002"
+HEAD = "0003"
 """Revision of the newest migration in ``versions``."""
 
 

@@ -70,8 +70,8 @@ async def request_in_batches(
     waiting = deque([list(range(len(items)))] if items else [])
     failures = 0
     while waiting:
-        whole = waiting.popleft()
-        batch, rest = whole[: size.size], whole[size.size :]
+        full = waiting.popleft()
+        batch, rest = full[: size.size], full[size.size :]
         if rest:
             waiting.appendleft(rest)
         answer = await send([items[place] for place in batch])

@@ -36,7 +36,7 @@ from fetcher.domain.outcome import (
     Overloaded,
     Transient,
 )
-from fetcher.domain.records import Brought, at_recheck, deferred, nothing_in, record_of, replaced
+from fetcher.domain.records import FetchedValues, at_recheck, deferred, nothing_in, record_of, replaced
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.gateway import Gateway
 from fetcher.ports import Clock
@@ -158,7 +158,7 @@ class DetailsRefresh:
             records.append(await self._listed(target, target.repo, history, query.purpose))
         elif (derived := derive(target, history)) is not None:
             people = Fetched(derived.contributors)
-            record = self._observed(target, Source.CONTRIBUTORS, people, now, revision=head.oid, whole=False)
+            record = self._observed(target, Source.CONTRIBUTORS, people, now, revision=head.oid, full=False)
             records.append(_derived(record, target, derived.open))
         return records
 
@@ -181,13 +181,13 @@ class DetailsRefresh:
     async def _listed(self, target: Target, repo: RepoRef, history: History, purpose: Purpose) -> Record:
         """Request the contributors list at ``history`` and return its record."""
         async with self.concurrency:
-            asked_at = self.clock.now()
+            requested_at = self.clock.now()
             outcome = await self._contributors(repo, purpose)
         if not isinstance(outcome, Fetched):
-            return self._record(target, Source.CONTRIBUTORS, outcome, asked_at, revision=history.oid)
-        settled = settle(outcome.value, derive(target, history), history, asked_at)
+            return self._record(target, Source.CONTRIBUTORS, outcome, requested_at, revision=history.oid)
+        settled = settle(outcome.value, derive(target, history), history, requested_at)
         answer = Fetched(settled.contributors)
-        record = self._observed(target, Source.CONTRIBUTORS, answer, asked_at, revision=history.oid)
+        record = self._observed(target, Source.CONTRIBUTORS, answer, requested_at, revision=history.oid)
         return _confirmed_later(record, settled.open) if settled.open else record
 
     # without a credential
@@ -199,15 +199,15 @@ class DetailsRefresh:
         records: list[Record] = []
         async with self.concurrency:
             for source in sources:
-                asked_at = self.clock.now()
+                requested_at = self.clock.now()
                 if source is Source.CONTRIBUTORS:
                     people = await self._contributors(target.repo, purpose)
-                    record = self._record(target, source, people, asked_at, revision=target.head_oid)
-                    if isinstance(record, Observed) and record.values is not None and _is_young(target, asked_at):
+                    record = self._record(target, source, people, requested_at, revision=target.head_oid)
+                    if isinstance(record, Observed) and record.values is not None and _is_young(target, requested_at):
                         record = _confirmed_later(record, DueReason.SETTLING)
                 else:
                     weeks = await self._participation(target.repo, purpose)
-                    record = self._record(target, source, weeks, asked_at, revision=target.head_oid)
+                    record = self._record(target, source, weeks, requested_at, revision=target.head_oid)
                     record = _moved_on(record, target.head_committed_at)
                 if source in target.claimed or (isinstance(record, Observed) and record.values is not None):
                     records.append(record)
@@ -241,33 +241,33 @@ class DetailsRefresh:
         target: Target,
         source: Source,
         outcome: Outcome[Contributors] | Outcome[CommitDays],
-        asked_at: datetime,
+        requested_at: datetime,
         *,
         revision: str | None = None,
     ) -> Observed | Deferral:
         if isinstance(outcome, Deferred):
-            return deferred(target, source, outcome.until, asked_at)
-        return self._observed(target, source, outcome, asked_at, revision=revision)
+            return deferred(target, source, outcome.until, requested_at)
+        return self._observed(target, source, outcome, requested_at, revision=revision)
 
     def _observed(
         self,
         target: Target,
         source: Source,
         outcome: Outcome[Contributors] | Outcome[CommitDays],
-        asked_at: datetime,
+        requested_at: datetime,
         *,
         revision: str | None = None,
-        whole: bool = True,
+        full: bool = True,
     ) -> Observed:
         match outcome:
             case Fetched(value=Contributors() | CommitDays() as values):
-                brought = Brought(values, revision, whole=whole)
+                fetched = FetchedValues(values, revision, full=full)
             case Blocked(cause=BlockCause.TOO_LARGE):
                 # Stored contributors stay those of their own head: what was pushed since is not in them.
-                brought = Brought(revision=None if target.contributors else revision, whole=True)
+                fetched = FetchedValues(revision=None if target.contributors else revision, full=True)
             case _:
-                brought = Brought()
-        record = record_of(target, source, outcome, asked_at, self.cadence, brought)
+                fetched = FetchedValues()
+        record = record_of(target, source, outcome, requested_at, self.cadence, fetched)
         return at_recheck(record, target, self.cadence) if record.answered else record
 
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from fetcher.domain.commit_weeks import commit_days, rolling_weeks
 from fetcher.domain.model import Commit
-from fetcher.ports import Marker
+from fetcher.ports import Checkpoint
 
 MERGES = "merges"
 """The marker of the finding: its ``outcome`` is in force, its ``message`` lists the packages behind it."""
@@ -83,12 +83,12 @@ def describe(comparisons: Sequence[Comparison]) -> str:
     return "; ".join(f"{found}: {', '.join(slugs)}" for found, slugs in said.items())
 
 
-def counts_merges(finding: Marker) -> bool:
+def counts_merges(finding: Checkpoint) -> bool:
     """Return whether merges count. They do until a check has found otherwise."""
     return finding.outcome != Merges.WITHOUT
 
 
-def in_force(finding: Marker, concluded: Merges) -> Merges:
+def in_force(finding: Checkpoint, concluded: Merges) -> Merges:
     """Return the finding that applies from now on. An undecided check changes nothing."""
     if concluded is not Merges.UNDECIDED or finding.outcome is None:
         return concluded

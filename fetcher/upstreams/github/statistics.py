@@ -19,7 +19,7 @@ from fetcher.domain.model import (
 from fetcher.domain.outcome import Deferred, Failure, Fetched, Gone, NotModified, NotReady, Outcome, Transient
 from fetcher.domain.records import (
     EMPTY_REVISION,
-    Brought,
+    FetchedValues,
     confirmed,
     deferred,
     made_due,
@@ -50,7 +50,7 @@ class StatisticsRefresh:
 
     async def refresh(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
         """Return records of the repository source of ``targets``, and of the sources that depend on its head."""
-        asked_at = self.clock.now()
+        requested_at = self.clock.now()
         if self.anonymous:
             return [record for target in targets for record in await self._over_rest(target, purpose)]
         known = [target for target in targets if target.node_id]
@@ -65,7 +65,7 @@ class StatisticsRefresh:
             for record in self._records(
                 target,
                 _identified(target, outcomes[target.package_id], by_name=target.package_id in by_name),
-                asked_at,
+                requested_at,
             )
         ]
 
@@ -90,7 +90,7 @@ class StatisticsRefresh:
 
     async def _over_rest(self, target: Target, purpose: Purpose) -> list[Record]:
         """Refresh one repository without a token: conditionally, with its head requested only after a change."""
-        asked_at = self.clock.now()
+        requested_at = self.clock.now()
         repo, state = target.repo, target.state(Source.GITHUB)
         if repo is None:
             return []
@@ -99,14 +99,14 @@ class StatisticsRefresh:
         request = requests.repository(self.api, repo, usable)
         outcome = await self.gateway.send(request, purpose, read_repository)
         if not isinstance(outcome, Fetched):
-            return self._records(target, _settled(outcome), asked_at)
+            return self._records(target, _settled(outcome), requested_at)
         same = _identified(target, outcome, by_name=True)
         if not isinstance(same, Fetched):
-            return self._records(target, same, asked_at)
+            return self._records(target, same, requested_at)
         request = requests.newest_commit(self.api, repo)
         head = await self.gateway.send(request, purpose, read_newest_commit, continuation=True)
         if not isinstance(head, Fetched):
-            return self._records(target, _settled(head), asked_at)
+            return self._records(target, _settled(head), requested_at)
         newest = head.value
         stats = replace(
             outcome.value,
@@ -115,45 +115,45 @@ class StatisticsRefresh:
             head_committed_at=newest.committed_at if newest else None,
         )
         validators = replace(outcome.validators, credential=identity)
-        return self._records(target, Fetched(stats, validators), asked_at)
+        return self._records(target, Fetched(stats, validators), requested_at)
 
     def _records(
-        self, target: Target, outcome: BatchOutcome[RepoStats] | Outcome[RepoStats], asked_at: datetime
+        self, target: Target, outcome: BatchOutcome[RepoStats] | Outcome[RepoStats], requested_at: datetime
     ) -> list[Record]:
         match outcome:
             case Deferred():
-                return [deferred(target, Source.GITHUB, outcome.until, asked_at)]
+                return [deferred(target, Source.GITHUB, outcome.until, requested_at)]
             case Fetched(value=stats) if stats.head_oid is None and not stats.empty:
                 # The default branch names no commit now, though commits exist: keep the known head.
-                brought = Brought(_with_known_head(stats, target), None, outcome.validators, whole=True)
-                own = record_of(target, Source.GITHUB, outcome, asked_at, self.cadence, brought)
-                return [own, *self._dependents(target, target.head_oid, asked_at)] if target.head_oid else [own]
+                fetched = FetchedValues(_with_known_head(stats, target), None, outcome.validators, full=True)
+                own = record_of(target, Source.GITHUB, outcome, requested_at, self.cadence, fetched)
+                return [own, *self._dependents(target, target.head_oid, requested_at)] if target.head_oid else [own]
             case Fetched(value=stats):
-                brought = Brought(stats, stats.head_oid or EMPTY_REVISION, outcome.validators, whole=True)
-                own = record_of(target, Source.GITHUB, outcome, asked_at, self.cadence, brought)
-                return [own, *self._dependents(target, stats.head_oid, asked_at)]
+                fetched = FetchedValues(stats, stats.head_oid or EMPTY_REVISION, outcome.validators, full=True)
+                own = record_of(target, Source.GITHUB, outcome, requested_at, self.cadence, fetched)
+                return [own, *self._dependents(target, stats.head_oid, requested_at)]
             case NotModified():
-                own = record_of(target, Source.GITHUB, outcome, asked_at, self.cadence)
-                return [own, *self._dependents(target, target.head_oid, asked_at)]
+                own = record_of(target, Source.GITHUB, outcome, requested_at, self.cadence)
+                return [own, *self._dependents(target, target.head_oid, requested_at)]
             case _:
-                return [record_of(target, Source.GITHUB, outcome, asked_at, self.cadence)]
+                return [record_of(target, Source.GITHUB, outcome, requested_at, self.cadence)]
 
-    def _dependents(self, target: Target, head_oid: str | None, asked_at: datetime) -> list[Record]:
+    def _dependents(self, target: Target, head_oid: str | None, requested_at: datetime) -> list[Record]:
         """Return the records of contributors and commits at this head: confirmed, empty or due.
 
         Known contributors follow from the new head's history, if there is a credential to read it.
         """
         if head_oid is None:
-            return [nothing_in(target, source, asked_at) for source in DETAIL_SOURCES]
+            return [nothing_in(target, source, requested_at) for source in DETAIL_SOURCES]
         records: list[Record] = []
         left_open = follow_ups(target, head_oid)
         for source in DETAIL_SOURCES:
             state = target.state(source)
             if source not in left_open:
                 if state.failures == 0:
-                    records.append(confirmed(target, source, asked_at))
+                    records.append(confirmed(target, source, requested_at))
             elif source is Source.COMMITS or state.answered_at is None or self.anonymous:
-                records.append(made_due(target, source, asked_at))
+                records.append(made_due(target, source, requested_at))
         return records
 
 

@@ -13,7 +13,7 @@ from fetcher.domain.commit_weeks import history_start, rolling_weeks
 from fetcher.domain.model import Purpose, Source, Target
 from fetcher.domain.outcome import Fetched, NotReady
 from fetcher.http.gateway import Gateway
-from fetcher.ports import Clock, Marker, Store
+from fetcher.ports import Checkpoint, Clock, Store
 from fetcher.upstreams.github import requests
 from fetcher.upstreams.github.batching import BatchOutcome
 from fetcher.upstreams.github.change_detection import History
@@ -79,9 +79,9 @@ class MergesCheck:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def check(
-        self, package_ids: Sequence[int], purpose: Purpose, patience: timedelta, *, most: int | None = None
+        self, package_ids: Sequence[int], purpose: Purpose, max_wait: timedelta, *, most: int | None = None
     ) -> Check:
-        """Compare at most ``most`` of these packages, those with most merges. Wait ``patience`` for GitHub.
+        """Compare at most ``most`` of these packages, those with most merges. Wait ``max_wait`` for GitHub.
 
         Stores the finding. If it changes the counting of weeks, all commits become due.
         """
@@ -91,7 +91,7 @@ class MergesCheck:
             ordered = sorted(read.items(), key=lambda item: -sum(commit.merge for commit in item[1].commits))
             read = dict(ordered[:most])
         known = {target.package_id: target for target in targets}
-        stated, missing = await self._participations([known[i] for i in read], purpose, patience)
+        stated, missing = await self._participations([known[i] for i in read], purpose, max_wait)
         today = self.clock.now().date()
         comparisons = tuple(compare(known[i].slug, read[i].commits, weeks, today) for i, weeks in stated.items())
         return self._conclude(comparisons, (*unanswered, *missing))
@@ -111,11 +111,11 @@ class MergesCheck:
     async def check_if_due(self, interval: timedelta) -> Check | None:
         """Check a sample in a worker: after a first pass, and every 30 days."""
         now = self.clock.now()
-        marker = self.store.marker(MERGES)
-        if marker.due_at is not None and marker.due_at > now:
+        checkpoint = self.store.checkpoint(MERGES)
+        if checkpoint.due_at is not None and checkpoint.due_at > now:
             return None
-        figures = self.store.figures(now, interval)
-        sources = [figures.source(source) for source in (Source.GITHUB, Source.COMMITS)]
+        stats = self.store.catalogue_stats(now, interval)
+        sources = [stats.source(source) for source in (Source.GITHUB, Source.COMMITS)]
         if not all(one.answered and one.due_by(now) <= FIRST_PASS_DONE * one.packages for one in sources):
             return None
         return await self.check(self.candidates(), Purpose.BACKGROUND, timedelta(0), most=SAMPLE)
@@ -142,10 +142,10 @@ class MergesCheck:
         return read, unanswered
 
     async def _participations(
-        self, targets: Sequence[Target], purpose: Purpose, patience: timedelta
+        self, targets: Sequence[Target], purpose: Purpose, max_wait: timedelta
     ) -> tuple[dict[int, tuple[int, ...]], list[tuple[str, str]]]:
-        """Request participation of each, repeating those that GitHub is still computing until ``patience`` is over."""
-        until = self.clock.now() + patience
+        """Request participation of each, repeating those that GitHub is still computing until ``max_wait`` is over."""
+        until = self.clock.now() + max_wait
         stated: dict[int, tuple[int, ...]] = {}
         waiting = [(target, target.repo) for target in targets if target.repo is not None]
         reasons: dict[str, str] = {}
@@ -170,11 +170,11 @@ class MergesCheck:
 
     def _conclude(self, comparisons: tuple[Comparison, ...], unanswered: tuple[tuple[str, str], ...]) -> Check:
         now = self.clock.now()
-        before, concluded = self.store.marker(MERGES), conclude(comparisons)
+        before, concluded = self.store.checkpoint(MERGES), conclude(comparisons)
         valid = in_force(before, concluded)
         again = CHECK_EVERY if concluded is not Merges.UNDECIDED else RETRY_AFTER
-        after = Marker(MERGES, now, now + again, outcome=valid.value, message=describe(comparisons))
-        self.store.save_marker(after)
+        after = Checkpoint(MERGES, now, now + again, outcome=valid.value, message=describe(comparisons))
+        self.store.save_checkpoint(after)
         if counts_merges(before) != counts_merges(after):
             until_now = now + timedelta(microseconds=1)
             while self.store.make_due(Source.COMMITS, answered_before=until_now, now=now):

@@ -4,7 +4,7 @@
 ``root_request``, ``SerialFeed`` and ``read_root`` show which of many projects have changed.
 """
 
-from fetcher.upstreams.pypi.answers import Partial, Settled, Unoffered
+from fetcher.upstreams.pypi.answers import IndexOutcome, NotOffered, Partial
 from fetcher.upstreams.pypi.json_api import read_json
 from fetcher.upstreams.pypi.releases import is_stale, merge
 from fetcher.upstreams.pypi.requests import json_request, root_request, simple_request
@@ -23,6 +23,6 @@ __all__ = [
     "SerialFeed",
     "Serials",
     "Partial",
-    "Settled",
-    "Unoffered",
+    "IndexOutcome",
+    "NotOffered",
 ]

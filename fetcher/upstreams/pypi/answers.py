@@ -36,7 +36,7 @@ _UNTOLD = frozenset({"", "application/octet-stream"})
 
 
 @dataclass(frozen=True, slots=True)
-class Unoffered:
+class NotOffered:
     """A response form that the index does not offer (a Simple API without a readable form, a root without serials).
 
     Neither a failure nor a statement on the project. Use another API, and retry this one rarely.
@@ -53,13 +53,13 @@ class Partial(Generic[T_co]):
     validators: Validators = Validators()
 
 
-Bodiless: TypeAlias = NotModified | Moved | Gone | Blocked | Throttled | Transient | Malformed
+HeaderOutcome: TypeAlias = NotModified | Moved | Gone | Blocked | Throttled | Transient | Malformed
 """Outcomes known without reading a body."""
 
-Settled: TypeAlias = Outcome[T_co] | Unoffered
+IndexOutcome: TypeAlias = Outcome[T_co] | NotOffered
 
 
-def good_response(answer: Answer, *, url: str, now: datetime) -> Response | Bodiless:
+def good_response(answer: Answer, *, url: str, now: datetime) -> Response | HeaderOutcome:
     """Return the response if it is a 200, otherwise the outcome of its status. ``url`` is the requested address."""
     match answer:
         case NoAnswer():
@@ -109,7 +109,7 @@ def _unanswered(answer: NoAnswer) -> Transient | Malformed:
             assert_never(answer.fault)
 
 
-def _by_status(response: Response, url: str, now: datetime) -> Bodiless:
+def _by_status(response: Response, url: str, now: datetime) -> HeaderOutcome:
     said = f"the index answered {response.status}"
     wait = _retry_after(response.headers.get("retry-after"), now)
     match response.status:

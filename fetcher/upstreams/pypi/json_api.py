@@ -10,7 +10,7 @@ from fetcher.domain.model import ProjectVersions
 from fetcher.domain.outcome import Fetched, Malformed
 from fetcher.http.messages import Answer, Response
 from fetcher.upstreams.pypi import releases
-from fetcher.upstreams.pypi.answers import Partial, Settled, good_response, not_json, validators_of
+from fetcher.upstreams.pypi.answers import IndexOutcome, Partial, good_response, not_json, validators_of
 from fetcher.upstreams.pypi.project_info import info_of
 from fetcher.upstreams.pypi.shapes import JsonFile, JsonProject, parse
 from fetcher.upstreams.pypi.text import one_line
@@ -21,7 +21,7 @@ _LARGEST_SERIAL = 2**63 - 1
 
 def read_json(
     answer: Answer, project: str, *, url: str, now: datetime
-) -> Settled[ProjectVersions] | Partial[ProjectVersions]:
+) -> IndexOutcome[ProjectVersions] | Partial[ProjectVersions]:
     """Return the outcome of the JSON API's response about ``project``.
 
     ``Partial`` if the response lists only the latest release: ``merge`` it with Simple's. A mirror without the JSON API

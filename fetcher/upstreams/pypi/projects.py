@@ -20,14 +20,14 @@ from fetcher.domain.model import (
     Validators,
 )
 from fetcher.domain.outcome import Deferred, Fetched, Gone, Malformed, NotModified, Outcome, Transient
-from fetcher.domain.records import Brought, at_recheck, deferred, record_of
+from fetcher.domain.records import FetchedValues, at_recheck, deferred, record_of
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.gateway import Gateway
 from fetcher.ports import Clock
 from fetcher.upstreams.pypi import (
+    IndexOutcome,
+    NotOffered,
     Partial,
-    Settled,
-    Unoffered,
     is_stale,
     json_request,
     merge,
@@ -36,7 +36,7 @@ from fetcher.upstreams.pypi import (
     simple_request,
 )
 
-Answered = Settled[ProjectVersions] | Partial[ProjectVersions]
+Answered = IndexOutcome[ProjectVersions] | Partial[ProjectVersions]
 
 
 @dataclass(slots=True)
@@ -56,19 +56,19 @@ class ProjectsRefresh:
 
     async def _one(self, target: Target, purpose: Purpose) -> Record:
         async with self.concurrency:
-            asked_at = self.clock.now()
+            requested_at = self.clock.now()
             state, project = target.state(Source.PYPI), target.project or ""
             answer = await self._json(project, state.validators, purpose)
             told = isinstance(answer, Fetched | NotModified)
-            wanting = (told and is_status_due(state, asked_at, self.cadence)) or isinstance(
-                answer, Partial | Gone | Unoffered
+            wanting = (told and is_status_due(state, requested_at, self.cadence)) or isinstance(
+                answer, Partial | Gone | NotOffered
             )
             if not wanting:
-                return self._record(target, answer, asked_at, whole=False)
+                return self._record(target, answer, requested_at, full=False)
             simple = await self._simple(project, purpose)
-            outcome, whole = _together(answer, simple)
+            outcome, full = _together(answer, simple)
             unchanged = isinstance(answer, NotModified)
-            return self._record(target, outcome, asked_at, whole=whole, unchanged=unchanged)
+            return self._record(target, outcome, requested_at, full=full, unchanged=unchanged)
 
     async def _json(self, project: str, validators: Validators, purpose: Purpose) -> Answered:
         request = json_request(self.root, project, validators)
@@ -76,7 +76,7 @@ class ProjectsRefresh:
             request, purpose, lambda answer: read_json(answer, project, url=request.url, now=self.clock.now())
         )
 
-    async def _simple(self, project: str, purpose: Purpose) -> Settled[ProjectVersions]:
+    async def _simple(self, project: str, purpose: Purpose) -> IndexOutcome[ProjectVersions]:
         request = simple_request(self.root, project)
         return await self.gateway.send(
             request,
@@ -86,23 +86,23 @@ class ProjectsRefresh:
         )
 
     def _record(
-        self, target: Target, answer: Answered, asked_at: datetime, *, whole: bool, unchanged: bool = False
+        self, target: Target, answer: Answered, requested_at: datetime, *, full: bool, unchanged: bool = False
     ) -> Record:
         state = target.state(Source.PYPI)
         outcome = _outcome(answer)
         if isinstance(outcome, Deferred):
-            return deferred(target, Source.PYPI, outcome.until, asked_at)
-        brought = Brought(whole=whole)
+            return deferred(target, Source.PYPI, outcome.until, requested_at)
+        fetched = FetchedValues(full=full)
         if isinstance(outcome, Fetched):
             versions = outcome.value
             if is_stale(versions, _expected(state)):
                 stale = Transient(f"a stale edge: serial {versions.serial}, expected {_expected(state)}")
-                return record_of(target, Source.PYPI, stale, asked_at, self.cadence)
+                return record_of(target, Source.PYPI, stale, requested_at, self.cadence)
             values = _values(versions, unchanged=unchanged)
             serial = str(versions.serial) if versions.serial is not None else None
             revision = QUARANTINED if versions.status is ProjectStatus.QUARANTINED else serial
-            brought = Brought(values, revision, outcome.validators or None, whole)
-        record = record_of(target, Source.PYPI, outcome, asked_at, self.cadence, brought)
+            fetched = FetchedValues(values, revision, outcome.validators or None, full)
+        record = record_of(target, Source.PYPI, outcome, requested_at, self.cadence, fetched)
         if record.answered and state.expected is not None:
             # The index's root reports this serial and will report the next: only the slow re-check remains.
             return at_recheck(record, target, self.cadence)
@@ -111,12 +111,12 @@ class ProjectsRefresh:
 
 def is_status_due(state: SourceState, now: datetime, cadence: Cadence) -> bool:
     """Return whether to read the status: slowly, because archiving moves no serial, and at once after a quarantine."""
-    if state.whole_at is None or state.revision == QUARANTINED:
+    if state.full_fetch_at is None or state.revision == QUARANTINED:
         return True
-    return now - state.whole_at >= cadence.recheck
+    return now - state.full_fetch_at >= cadence.recheck
 
 
-def _together(json: Answered, simple: Settled[ProjectVersions]) -> tuple[Answered, bool]:
+def _together(json: Answered, simple: IndexOutcome[ProjectVersions]) -> tuple[Answered, bool]:
     """Return the joint outcome of both APIs, and whether the status is now known (or not available)."""
     match json, simple:
         case Fetched(value=versions), Fetched(value=other):
@@ -125,13 +125,13 @@ def _together(json: Answered, simple: Settled[ProjectVersions]) -> tuple[Answere
             return Fetched(merge(versions, other), validators), True
         case NotModified(), Fetched(value=other) if other.status is not None:
             return Fetched(other), True
-        case NotModified() | Fetched(), Unoffered() | Gone() | Fetched():
+        case NotModified() | Fetched(), NotOffered() | Gone() | Fetched():
             return json, True
         case NotModified() | Fetched(), _:
             return json, False
-        case Partial(value=versions, validators=validators), Unoffered() | Gone():
+        case Partial(value=versions, validators=validators), NotOffered() | Gone():
             return Fetched(versions, validators), True
-        case Gone(), Unoffered():
+        case Gone(), NotOffered():
             return json, False
         case _, Fetched(value=other):  # its validators are Simple's own and invalid for the JSON API
             return Fetched(other), True
@@ -142,7 +142,7 @@ def _together(json: Answered, simple: Settled[ProjectVersions]) -> tuple[Answere
 def _outcome(answer: Answered) -> Outcome[ProjectVersions]:
     """Return ``answer`` as an outcome for scheduling."""
     match answer:
-        case Unoffered():
+        case NotOffered():
             return Malformed(answer.reason)
         case Partial():
             return Fetched(answer.value, answer.validators)

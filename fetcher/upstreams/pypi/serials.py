@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from fetcher.domain.outcome import Fetched, Gone, Malformed
 from fetcher.http.messages import Answer, Response
-from fetcher.upstreams.pypi.answers import Settled, Unoffered, good_response, not_json, validators_of
+from fetcher.upstreams.pypi.answers import IndexOutcome, NotOffered, good_response, not_json, validators_of
 from fetcher.upstreams.pypi.simple_api import not_offered
 from fetcher.upstreams.pypi.text import one_line
 
@@ -108,8 +108,8 @@ class SerialFeed:
         if self._waiting > _LONGEST_TOKEN:
             self._fault = "expected a listing, got a single value of over 64 KiB"
 
-    def close(self) -> Serials | Malformed | Unoffered:
-        """Return the serials by canonical name after the body's end, or ``Unoffered`` if the listing has none."""
+    def close(self) -> Serials | Malformed | NotOffered:
+        """Return the serials by canonical name after the body's end, or ``NotOffered`` if the listing has none."""
         if self._fault is None:
             self._attempt(self._parser.close)
         if self._fault is not None:
@@ -117,7 +117,7 @@ class SerialFeed:
         if not self._listing.listed:
             return Malformed(f"{_API}: expected a list of projects, got none")
         if self._listing.unnumbered and not self._serials:
-            return Unoffered(f"{_API}: the index lists no serials for these projects")
+            return NotOffered(f"{_API}: the index lists no serials for these projects")
         return self._serials
 
     def _attempt(self, step: Callable[[], object]) -> None:
@@ -139,17 +139,17 @@ class SerialFeed:
             self._serials.add(canonical, serial)
 
 
-def read_root(answer: Answer, feed: SerialFeed, *, url: str, now: datetime) -> Settled[Serials]:
+def read_root(answer: Answer, feed: SerialFeed, *, url: str, now: datetime) -> IndexOutcome[Serials]:
     """Return the outcome of requesting the root, after the body of a 200 went through ``feed``."""
     if isinstance(answer, Response) and not_offered(answer):
-        return Unoffered(f"{_API}: the index has no JSON form")
+        return NotOffered(f"{_API}: the index has no JSON form")
     response = good_response(answer, url=url, now=now)
     if isinstance(response, Gone):
-        return Unoffered(f"{_API}: the index has none")
+        return NotOffered(f"{_API}: the index has none")
     if not isinstance(response, Response):
         return response
     serials = not_json(response, _API) or feed.close()
-    if isinstance(serials, Malformed | Unoffered):
+    if isinstance(serials, Malformed | NotOffered):
         return serials
     return Fetched(serials, validators_of(response))
 

@@ -11,8 +11,8 @@ from fetcher.domain.model import Purpose, Source
 from fetcher.domain.outcome import Deferred, Fetched, NotModified, kind
 from fetcher.domain.scheduling import Cadence, Pauses
 from fetcher.http.gateway import Gateway
-from fetcher.ports import Clock, Marker, Store
-from fetcher.upstreams.pypi import SerialFeed, Serials, Settled, Unoffered, read_root, root_request
+from fetcher.ports import Checkpoint, Clock, Store
+from fetcher.upstreams.pypi import IndexOutcome, NotOffered, SerialFeed, Serials, read_root, root_request
 
 log = structlog.get_logger(__name__)
 
@@ -37,45 +37,47 @@ class SerialsCheck:
     async def check(self) -> bool:
         """Request the root if a cycle has passed; returns whether it was requested."""
         now = self.clock.now()
-        marker = self.store.marker(ROOT)
-        if marker.due_at is not None and marker.due_at > now:
+        checkpoint = self.store.checkpoint(ROOT)
+        if checkpoint.due_at is not None and checkpoint.due_at > now:
             return False
         wanted = self.store.projects()
         if len(wanted) <= self.threshold:
             return False
         feed = SerialFeed(wanted)
-        request = root_request(self.root, marker.validators)
+        request = root_request(self.root, checkpoint.validators)
         answer = await self.gateway.stream(
             request,
             Purpose.BACKGROUND,
             feed.feed,
             lambda answer: read_root(answer, feed, url=request.url, now=self.clock.now()),
         )
-        self._conclude(marker, answer, now)
+        self._conclude(checkpoint, answer, now)
         return not isinstance(answer, Deferred)
 
-    def _conclude(self, marker: Marker, answer: Settled[object], now: datetime) -> None:
+    def _conclude(self, checkpoint: Checkpoint, answer: IndexOutcome[object], now: datetime) -> None:
         again = now + self.cadence.interval
         match answer:
             case Fetched(value=Serials() as serials, validators=validators):
                 confirmed, due = self.store.confirm_serials(serials, now, self.cadence.recheck)
                 log.info("serials", projects=len(serials), confirmed=confirmed, due=due)
-                found = Marker(ROOT, now, again, validators, kind(answer))
+                found = Checkpoint(ROOT, now, again, validators, kind(answer))
             case NotModified():
                 confirmed = self.store.confirm_all(now, self.cadence.recheck)
                 log.info("serials", confirmed=confirmed, due=0)
-                found = replace(marker, observed_at=now, due_at=again, outcome=kind(answer), message=None)
+                found = replace(checkpoint, observed_at=now, due_at=again, outcome=kind(answer), message=None)
             case Deferred():
-                found = replace(marker, due_at=answer.until)
-            case Unoffered():
-                found = replace(marker, due_at=again, outcome="unoffered", message=answer.reason)
+                found = replace(checkpoint, due_at=answer.until)
+            case NotOffered():
+                found = replace(checkpoint, due_at=again, outcome="unoffered", message=answer.reason)
                 self._ask_each(now)
             case _:
                 log.warning("serials", outcome=kind(answer), reason=getattr(answer, "reason", None))
                 due_at = now + _PAUSES.after(1)
-                found = replace(marker, due_at=due_at, outcome=kind(answer), message=getattr(answer, "reason", None))
+                found = replace(
+                    checkpoint, due_at=due_at, outcome=kind(answer), message=getattr(answer, "reason", None)
+                )
                 self._ask_each(now)
-        self.store.save_marker(found)
+        self.store.save_checkpoint(found)
 
     def _ask_each(self, now: datetime) -> None:
         """Make each project due after two cycles without a listing."""

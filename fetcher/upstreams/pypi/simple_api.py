@@ -12,8 +12,8 @@ from fetcher.domain.outcome import Fetched, Malformed
 from fetcher.http.messages import Answer, Response
 from fetcher.upstreams.pypi import releases
 from fetcher.upstreams.pypi.answers import (
-    Settled,
-    Unoffered,
+    IndexOutcome,
+    NotOffered,
     good_response,
     is_html,
     is_untold,
@@ -33,13 +33,13 @@ _TELLS_STATUS = (1, 4)
 """First version in which a project without a status marker is active. In older ones its status is unknown."""
 
 
-def read_simple(answer: Answer, project: str, *, url: str, now: datetime) -> Settled[ProjectVersions]:
-    """Read the JSON form or the HTML form, whichever was sent; ``Unoffered`` if the index has neither.
+def read_simple(answer: Answer, project: str, *, url: str, now: datetime) -> IndexOutcome[ProjectVersions]:
+    """Read the JSON form or the HTML form, whichever was sent; ``NotOffered`` if the index has neither.
 
     The HTML form seldom has upload times, and knows releases only by their files.
     """
     if isinstance(answer, Response) and answer.status == 406:
-        return Unoffered(f"{_API}: the index offers neither the JSON form nor the HTML form")
+        return NotOffered(f"{_API}: the index offers neither the JSON form nor the HTML form")
     response = good_response(answer, url=url, now=now)
     if not isinstance(response, Response):
         return response

@@ -100,7 +100,7 @@ class House:
         """Restart with other settings on the same database."""
         await self.parts.aclose()
         self.settings = read_settings({**_environment(self.settings), **environment(**settings)})
-        self.parts = await open_parts(self.settings, patience=PATIENCE, shared=False, clock=self.clock)
+        self.parts = await open_parts(self.settings, max_wait=PATIENCE, shared=False, clock=self.clock)
         self.judge.store = self.parts.store
 
     def move(self, step: int) -> None:
@@ -206,7 +206,7 @@ async def house(
         entries = [entry for one in documents(world) if isinstance(entry := read_document(one), CatalogueEntry)]
         store.import_entries(entries, clock.now())
         engine.dispose()
-        parts = await open_parts(wanted, patience=PATIENCE, shared=False, clock=clock)
+        parts = await open_parts(wanted, max_wait=PATIENCE, shared=False, clock=clock)
         names = {entry.slug: (f"octo/{entry.slug}", entry.slug) for entry in entries}
         made = House(simulator, clock, wanted, parts, Judge(world, parts.store, names))
         try:

@@ -123,8 +123,8 @@ async def _shrink(ours: House) -> None:
 
 
 async def _read_whole(ours: House) -> None:
-    marker = ours.store.marker(ROOT)
-    assert marker.outcome in ANSWERED, marker
+    checkpoint = ours.store.checkpoint(ROOT)
+    assert checkpoint.outcome in ANSWERED, checkpoint
     assert ours.simulator.log.count("simple_root", 200) > 0
     assert ours.simulator.log.count("project_json") < 2 * len(ours.judge.names), "projects were asked one by one"
 

@@ -166,10 +166,10 @@ def test_mutated_answers(body: bytes, data: st.DataObject) -> None:
 def test_replaced_values(body: bytes, data: st.DataObject) -> None:
     """A real response with one value replaced by any other gives an outcome."""
     parent: Any = {"whole": json.loads(body)}
-    whole, key = parent, "whole"
+    full, key = parent, "whole"
     while isinstance(parent[key], dict | list) and parent[key] and data.draw(st.integers(0, 4)):
         parent = parent[key]
         keys = sorted(parent) if isinstance(parent, dict) else range(len(parent))
         key = data.draw(st.sampled_from(keys))
     parent[key] = data.draw(json_values)
-    read_all(Response(200, JSON, json.dumps(whole["whole"]).encode()))
+    read_all(Response(200, JSON, json.dumps(full["whole"]).encode()))

@@ -122,7 +122,7 @@ def test_memory_is_an_elements_not_the_lists(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_a_stream_that_cannot_be_read_twice(raw: bytes) -> None:
     """Detect the format without losing the beginning, and report every byte to the callback."""
-    heard: list[int] = []
-    items = list(read_stream(Drop(raw), heard.append))
+    listed: list[int] = []
+    items = list(read_stream(Drop(raw), listed.append))
     assert [item.entry.slug for item in items if isinstance(item, Entry)] == ["a", "b"]
-    assert sum(heard) == len(raw)
+    assert sum(listed) == len(raw)

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from fetcher.domain.model import Deferral, DueReason, MadeDue, Observed, OutcomeKind, Purpose, Source, Upstream
 from fetcher.domain.outcome import NotModified, Throttled, Unauthorized
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource, Response, Route
-from fetcher.monitoring import COUNTED, RedisCounters, Tally
+from fetcher.monitoring import COUNTED, RedisCounters, MetricsRecorder
 from fetcher.monitoring.definitions import OTHER, TASKS, Gauge, Histogram, TaskEnd
 from fetcher.monitoring.families import families
 from fetcher.monitoring.redis_store import SILENT
@@ -29,7 +29,7 @@ def asking(route: Route = Route.CONTRIBUTORS) -> Request:
     return Request(Upstream.GITHUB, Resource.CORE, route, "https://api.github.invalid/x")
 
 
-def samples(tally: Tally) -> dict[tuple[str, ...], float]:
+def samples(tally: MetricsRecorder) -> dict[tuple[str, ...], float]:
     """Return Prometheus's samples of a tally by name and label values."""
     return {
         (sample.name, *sample.labels.values()): sample.value
@@ -40,7 +40,7 @@ def samples(tally: Tally) -> dict[tuple[str, ...], float]:
 
 def test_requests_by_route_and_status() -> None:
     """Count each response under its status, and its seconds under the status's class."""
-    tally = Tally()
+    tally = MetricsRecorder()
     tally.responded(asking(), Response(200, {}, b"", 0.2), None)
     tally.responded(asking(), Response(304, {}, b"", 0.05), NotModified())
     tally.responded(asking(), Response(200, {}, b"", 400.0), None)
@@ -68,14 +68,14 @@ def test_requests_by_route_and_status() -> None:
 )
 def test_pauses_by_cause(outcome: object, cause: str) -> None:
     """Count every outcome that starts a pause."""
-    tally = Tally()
+    tally = MetricsRecorder()
     tally.responded(asking(), Response(403, {}, b""), outcome)
     assert samples(tally)["fetcher_pauses_total", "core", cause] == 1
 
 
 def test_an_announced_end_of_the_api_version() -> None:
     """Count the responses that announce an end, by route, and keep the latest date as a Unix time."""
-    tally = Tally()
+    tally = MetricsRecorder()
     tally.responded(asking(), Response(200, {"deprecation": "true", "sunset": "@1836259200"}, b""), None)
     tally.responded(asking(), Response(410, {"sunset": "Sat, 11 Mar 2028 00:00:00 GMT"}, b""), None)
     tally.responded(asking(), Response(304, {"deprecation": "@1773100800"}, b""), NotModified())
@@ -91,7 +91,7 @@ def test_an_announced_end_of_the_api_version() -> None:
 
 def test_only_github_s_announcements_count() -> None:
     """Ignore the headers of an index: its API version is another one."""
-    tally = Tally()
+    tally = MetricsRecorder()
     request = Request(Upstream.PYPI, Resource.PYPI, Route.PYPI_JSON, "https://index.invalid/x")
     tally.responded(request, Response(200, {"sunset": "@1836259200"}, b""), None)
     found = samples(tally)
@@ -101,7 +101,7 @@ def test_only_github_s_announcements_count() -> None:
 
 def test_a_date_that_could_not_be_reported_yields_to_a_newer_one() -> None:
     """Keep the later of two values of a gauge when figures are given back, and add up the sums."""
-    tally = Tally()
+    tally = MetricsRecorder()
     tally.responded(asking(), Response(200, {"sunset": "@100"}, b""), None)
     taken = tally.take()
     tally.responded(asking(), Response(200, {"sunset": "@200"}, b""), None)
@@ -115,7 +115,7 @@ def test_a_date_that_could_not_be_reported_yields_to_a_newer_one() -> None:
 
 def test_refreshes_by_source_and_outcome() -> None:
     """Count fetched and deferred sources, but not those only made due."""
-    tally = Tally()
+    tally = MetricsRecorder()
     records = [
         Observed(1, Source.PYPI, "lease", NOW, None, outcome=OutcomeKind.FETCHED, answered=True),
         Deferral(2, Source.PYPI, "lease", NOW, NOW + timedelta(hours=1)),
@@ -129,7 +129,7 @@ def test_refreshes_by_source_and_outcome() -> None:
 
 
 def test_tasks_and_leases() -> None:
-    tally = Tally()
+    tally = MetricsRecorder()
     tally.task_ended("fetcher.plan", 0.3, TaskEnd.DONE)
     tally.task_ended("fetcher.plan", 0.3, TaskEnd.FAILED)
     tally.leases_expired(4)
@@ -156,7 +156,7 @@ _ANSWERS = st.one_of(
 @given(st.sampled_from(Route), _ANSWERS, _TEXT, _TEXT)
 def test_labels_come_from_closed_sets(route: Route, answer: Answer, outcome: str, task: str) -> None:
     """Use declared label values only, for any response and any content of the database."""
-    tally = Tally()
+    tally = MetricsRecorder()
     tally.responded(asking(route), answer, None)
     tally.refreshed(Purpose.MANUAL, 1, [Observed(1, Source.PYPI, None, NOW, None, outcome=outcome)])
     tally.task_ended(task, 1.0, TaskEnd.DONE)
@@ -211,7 +211,7 @@ def test_every_metric_is_declared_even_unused() -> None:
 
 def test_what_rules_watch_starts_at_zero() -> None:
     """Expose zero first, so that the first rejected credential counts as an increase."""
-    found = samples(Tally())
+    found = samples(MetricsRecorder())
     assert found["fetcher_pauses_total", "graphql", "rejected"] == found["fetcher_leases_expired_total",] == 0
     assert found["fetcher_tasks_total", "fetcher.plan", "failed"] == 0
     assert not [name for name, *_ in found if name == "fetcher_requests_total"]
@@ -231,7 +231,7 @@ class Unreachable:
 def test_redis_away_costs_nothing_and_loses_nothing() -> None:
     """Continue the task, keep the counts, and do not retry Redis at once."""
     away, now = Unreachable(), [0.0]
-    counters, tally = RedisCounters(away, lambda: now[0]), Tally()
+    counters, tally = RedisCounters(away, lambda: now[0]), MetricsRecorder()
     tally.leases_expired(1)
     assert not counters.add(tally)
     tally.leases_expired(2)

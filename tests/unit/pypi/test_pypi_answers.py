@@ -9,7 +9,7 @@ import pytest
 
 from fetcher.domain.outcome import BlockCause, Blocked, Gone, Malformed, Moved, NotModified, Throttled, Transient
 from fetcher.http.messages import Answer, Fault, NoAnswer, Response
-from fetcher.upstreams.pypi import SerialFeed, Unoffered, read_json, read_root, read_simple
+from fetcher.upstreams.pypi import NotOffered, SerialFeed, read_json, read_root, read_simple
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 URL = "https://index.example/simple/x/"
@@ -55,7 +55,7 @@ def test_what_is_not_there(read: Reader, status: int) -> None:
     """A missing project is gone; a missing root is an index without a listing and concerns no project."""
     gone = Gone(f"the index answered {status}: it knows no such project")
     assert read(answered(status)) == (
-        Unoffered("Simple API's root: the index has none") if read is READERS[2] else gone
+        NotOffered("Simple API's root: the index has none") if read is READERS[2] else gone
     )
 
 
@@ -124,13 +124,13 @@ def test_no_answer_passes_unless_it_cannot(read: Reader, fault: Fault) -> None:
 def test_html_where_json_was_asked(read: Reader) -> None:
     """A web page is malformed for a project, and for a root means that its JSON form is not offered."""
     outcome = read(answered(200, b"<!DOCTYPE html>", content_type="text/html; charset=utf-8"))
-    assert isinstance(outcome, Unoffered if read is READERS[2] else Malformed)
+    assert isinstance(outcome, NotOffered if read is READERS[2] else Malformed)
 
 
 def test_not_acceptable_is_no_form_at_all() -> None:
     """A strictly negotiating index sends 406 if it lacks every accepted form."""
-    assert isinstance(READERS[1](answered(406)), Unoffered)
-    assert isinstance(READERS[2](answered(406)), Unoffered)
+    assert isinstance(READERS[1](answered(406)), NotOffered)
+    assert isinstance(READERS[2](answered(406)), NotOffered)
 
 
 def test_another_content_type_is_malformed(read: Reader) -> None:

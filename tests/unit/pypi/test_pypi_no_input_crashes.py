@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from fetcher.domain import outcome
 from fetcher.http.messages import Response
-from fetcher.upstreams.pypi import Partial, SerialFeed, Unoffered, read_json, read_root, read_simple
+from fetcher.upstreams.pypi import NotOffered, Partial, SerialFeed, read_json, read_root, read_simple
 
 DATA = Path(__file__).parents[2] / "data" / "pypi"
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 REAL = [(DATA / name).read_bytes() for name in ("json_project.json", "simple_project.json")]
 PAGE = (DATA / "simple_project.html").read_bytes()
-OUTCOMES = (*get_args(outcome.Failure), outcome.Fetched, outcome.NotModified, outcome.Moved, Partial, Unoffered)
+OUTCOMES = (*get_args(outcome.Failure), outcome.Fetched, outcome.NotModified, outcome.Moved, Partial, NotOffered)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fetcher.domain.model import Validators
 from fetcher.domain.outcome import Fetched, Malformed
 from fetcher.http.messages import Response
-from fetcher.upstreams.pypi import SerialFeed, Serials, Unoffered, read_root
+from fetcher.upstreams.pypi import NotOffered, SerialFeed, Serials, read_root
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 ROOT = json.dumps(
@@ -117,7 +117,7 @@ def test_serials_are_packed() -> None:
 
 def test_an_index_without_serials_does_not_offer_them() -> None:
     """A mirror that lists only names is not a failure; its projects are requested one by one."""
-    assert isinstance(fed(listing({"name": "a"}, {"name": "b"})), Unoffered)
+    assert isinstance(fed(listing({"name": "a"}, {"name": "b"})), NotOffered)
 
 
 def test_an_empty_index_is_no_failure() -> None:

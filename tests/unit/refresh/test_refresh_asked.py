@@ -11,7 +11,7 @@ import pytest
 from fetcher.domain.model import Deferral, DueReason, GivenBack, MadeDue, Purpose, Record, Source
 from fetcher.domain.views import Change, RefreshRequest, RequestState, SourceFailure
 from fetcher.refresh.report import Report
-from fetcher.refresh.requests import NO_ANSWER, NOTHING_TO_ASK, AskedRefreshes, changes, ending
+from fetcher.refresh.requests import NO_ANSWER, NOTHING_TO_ASK, ManualRefreshes, changes, ending
 from fetcher.store import SqlStore
 from tests.fakes import StoppedClock
 from tests.stores import NOW, Catalogue, answered, failed, stats
@@ -47,11 +47,11 @@ async def test_what_changed_is_told(catalogue: Catalogue) -> None:
     a, b = catalogue.add("a", "b")
     catalogue.answer(a, Source.GITHUB, stats(stars=1))
     store = catalogue.store
-    ids = [one.request.id for one in store.ask([a, b], NOW)]
+    ids = [one.request.id for one in store.submit_requests([a, b], NOW)]
     later = NOW + timedelta(minutes=1)
     records = [answered(a, Source.GITHUB, stats(stars=2), observed_at=later), failed(b, Source.GITHUB, "gone")]
     conductor = ToldConductor(store, records)
-    asked = AskedRefreshes(store, conductor, StoppedClock(later), UTC)
+    asked = ManualRefreshes(store, conductor, StoppedClock(later), UTC)
     await asked.carry_out(ids)
     await asked.carry_out(ids)
     first, second = (store.request(one) for one in ids)
@@ -66,10 +66,10 @@ async def test_what_changed_is_told(catalogue: Catalogue) -> None:
 async def test_a_refresh_that_breaks_off(catalogue: Catalogue) -> None:
     """The request fails with a reason, and the task fails as well."""
     (a,) = catalogue.add("a")
-    (one,) = catalogue.store.ask([a], NOW)
+    (one,) = catalogue.store.submit_requests([a], NOW)
     conductor = ToldConductor(catalogue.store, fault=RuntimeError("secret"))
     with pytest.raises(RuntimeError):
-        await AskedRefreshes(catalogue.store, conductor, StoppedClock(NOW), UTC).carry_out([one.request.id])
+        await ManualRefreshes(catalogue.store, conductor, StoppedClock(NOW), UTC).carry_out([one.request.id])
     found = catalogue.store.request(one.request.id)
     assert found is not None
     assert found.state is RequestState.FAILED

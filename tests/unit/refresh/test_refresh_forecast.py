@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fetcher.domain.catalogue_stats import Histogram, SourceFigures
+from fetcher.domain.catalogue_stats import Histogram, SourceStats
 from fetcher.domain.model import Source
 from fetcher.http.messages import Resource
 from fetcher.quota import QuotaStatus
@@ -17,10 +17,10 @@ AT = NOW.timestamp()
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
-def _figures(due: int, answers_a_minute: int, coming: int = 0) -> SourceFigures:
+def _figures(due: int, answers_a_minute: int, coming: int = 0) -> SourceStats:
     """Return statistics with ``due`` packages, ``coming`` more within an hour, and ten minutes of responses."""
     answers = Histogram(((AT - 600, AT, answers_a_minute * 10),))
-    return SourceFigures(Source.GITHUB, due, answers, due=Histogram(((AT - 9, AT, due), (AT, AT + 3600, coming))))
+    return SourceStats(Source.GITHUB, due, answers, due=Histogram(((AT - 9, AT, due), (AT, AT + 3600, coming))))
 
 
 def test_nothing_due_keeps_up() -> None:

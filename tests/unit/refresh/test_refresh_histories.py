@@ -328,7 +328,7 @@ async def test_computed_cursors_that_lead_elsewhere(line: Line, rounds: list[lis
 
 
 @pytest.mark.parametrize(
-    ("line", "came", "announced"),
+    ("line", "published", "announced"),
     [
         (Line(250, announced=251), 250, 251),
         (Line(250, announced=249), 250, 249),
@@ -339,11 +339,11 @@ async def test_computed_cursors_that_lead_elsewhere(line: Line, rounds: list[lis
         (Line(99, missing=frozenset({0})), 98, 99),
     ],
 )
-async def test_commits_that_are_missing_for_good(line: Line, came: int, announced: int) -> None:
+async def test_commits_that_are_missing_for_good(line: Line, published: int, announced: int) -> None:
     """A history with fewer commits than announced is malformed and fails alone."""
     server = served(line, Line(150, "e" * 40))
     _, outcomes = await read(server)
-    assert outcomes[1] == Malformed(f"history: {came} commits came back where {announced} were announced")
+    assert outcomes[1] == Malformed(f"history: {published} commits came back where {announced} were announced")
     assert is_whole(outcomes[2], server.lines["R_2"])
 
 

@@ -56,7 +56,7 @@ async def test_a_first_pass_reads_both_apis(house: House) -> None:
     assert package.versions.info.documentation_url == "https://alpha.example/"
     assert package.observed.last_fetched == NOW
     state = house.state("alpha", PYPI)
-    assert (state.revision, state.whole_at) == (str(package.versions.serial), NOW)
+    assert (state.revision, state.full_fetch_at) == (str(package.versions.serial), NOW)
     assert state.validators.etag is not None
 
 
@@ -98,7 +98,7 @@ async def test_the_status_is_read_again_slowly(house: House) -> None:
     assert house.requests() == WHOLE
     assert status(house) is ProjectStatus.ARCHIVED
     assert numbers(house) == ["1.0", "2.0", "3.0rc1"]
-    assert house.state("alpha", PYPI).whole_at == house.clock.now()
+    assert house.state("alpha", PYPI).full_fetch_at == house.clock.now()
 
 
 async def test_a_quarantined_project_keeps_its_versions(house: House) -> None:
@@ -192,7 +192,7 @@ async def test_the_html_form_does_not_take_upload_times_away(build: Build) -> No
     assert after.releases == before.releases
     assert all(release.uploaded_at for release in after.releases)
     assert after.status is ProjectStatus.ARCHIVED
-    assert house.state("alpha", PYPI).whole_at == house.clock.now()
+    assert house.state("alpha", PYPI).full_fetch_at == house.clock.now()
 
 
 async def test_a_mirror_with_html_alone(build: Build) -> None:
@@ -276,7 +276,7 @@ async def test_the_json_apis_word_counts_without_simple(house: House) -> None:
     house.transport.interfere = failing("pypi_simple", answer({"message": "x"}, 502))
     await first_pass(house)
     assert house.get("alpha").observed.pypi_version == "2.0"
-    assert (status(house), house.state("alpha", PYPI).whole_at) == (None, None)
+    assert (status(house), house.state("alpha", PYPI).full_fetch_at) == (None, None)
     house.transport.interfere = lambda request: None
     house.requests()
     house.tomorrow()
@@ -356,7 +356,7 @@ async def test_a_project_that_is_deferred(house: House, granted: int) -> None:
     await first_pass(house)
     state = house.state("alpha", PYPI)
     if granted:
-        assert (state.outcome, state.whole_at) == ("fetched", None)
+        assert (state.outcome, state.full_fetch_at) == ("fetched", None)
         assert numbers(house) == ["1.0", "2.0", "3.0rc1"]
     else:
         assert (state.outcome, state.due_at, state.failures) == (None, until, 0)

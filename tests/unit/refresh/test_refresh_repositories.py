@@ -74,7 +74,7 @@ async def test_a_moved_head_costs_no_rest_request(house: House) -> None:
     assert house.requests() == {"graphql": 2}
     is_true(house, "alpha")
     assert house.get("alpha").observed.last_fetched == house.clock.now()
-    assert house.state("alpha", CONTRIBUTORS).whole_at == NOW
+    assert house.state("alpha", CONTRIBUTORS).full_fetch_at == NOW
     assert reports[0].moved == (house.store.package_ids(["alpha"])["alpha"],)
 
 

@@ -52,10 +52,10 @@ async def test_what_participation_counts(build: Build, world: Participation, fin
     assert check.finding is finding
     assert [(one.with_merges, one.without_merges) for one in check.comparisons] == [(30, 29), (30, 29)]
     assert house.requests() == {"graphql": 1, "participation": 2}
-    marker = house.store.marker(MERGES)
-    assert (marker.outcome, marker.observed_at) == (finding.value, house.clock.now())
-    assert "alpha" in (marker.message or "")
-    assert "beta" in (marker.message or "")
+    checkpoint = house.store.checkpoint(MERGES)
+    assert (checkpoint.outcome, checkpoint.observed_at) == (finding.value, house.clock.now())
+    assert "alpha" in (checkpoint.message or "")
+    assert "beta" in (checkpoint.message or "")
 
 
 async def test_a_world_without_merges_is_counted_so(build: Build) -> None:
@@ -81,7 +81,7 @@ async def test_a_check_that_decides_nothing_changes_nothing(build: Build) -> Non
     jobs.settings = replace(jobs.settings, participation=Participation.WRONG)
     check = await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
     assert (check.finding, check.in_force) == (Merges.UNDECIDED, Merges.WITHOUT)
-    assert house.store.marker(MERGES).outcome == "without"
+    assert house.store.checkpoint(MERGES).outcome == "without"
 
 
 async def test_figures_that_are_still_computed_are_waited_for(build: Build) -> None:
@@ -135,5 +135,5 @@ async def test_a_catalogue_without_active_packages_is_looked_at_again(house: Hou
     check = await house.merges.check_if_due(DAY)
     assert check is not None
     assert check.finding is Merges.UNDECIDED
-    assert house.store.marker(MERGES).due_at == house.clock.now() + RETRY_AFTER
+    assert house.store.checkpoint(MERGES).due_at == house.clock.now() + RETRY_AFTER
     assert house.state("quiet", COMMITS).due_at != house.clock.now()

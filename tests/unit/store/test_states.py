@@ -52,7 +52,7 @@ def observations(draw: st.DrawFn) -> Observed:
         outcome=outcome,
         answered=answered,
         revision=draw(st.sampled_from([None, "a", "b"])) if answered else None,
-        whole=answered and draw(st.booleans()),
+        full=answered and draw(st.booleans()),
         failures=0 if answered else draw(st.integers(0, 3)),
         message=draw(st.sampled_from([None, "why"])),
     )
@@ -145,7 +145,11 @@ def test_an_answer_is_never_taken_back(state: SourceState, record: Record) -> No
         assert end.answered_at is not None
         assert end.answered_at >= state.answered_at
     if not (isinstance(record, Observed) and record.answered and takes(state, record)):
-        assert (end.answered_at, end.revision, end.whole_at) == (state.answered_at, state.revision, state.whole_at)
+        assert (end.answered_at, end.revision, end.full_fetch_at) == (
+            state.answered_at,
+            state.revision,
+            state.full_fetch_at,
+        )
 
 
 def test_being_told_to_wait_is_no_failure_of_the_source() -> None:

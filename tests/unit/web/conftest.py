@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from fetcher.domain.errors import BrokerError
-from fetcher.domain.views import Asked, RequestCount
+from fetcher.domain.views import RequestCount, SubmittedRefresh
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.store import SqlStore, open_engine
@@ -83,10 +83,10 @@ class FakeRuntime:
         self._check()
         return self.asked
 
-    def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[Asked]:
+    def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[SubmittedRefresh]:
         self._check()
         self.sent += package_ids
-        return self.store.ask(package_ids, now)
+        return self.store.submit_requests(package_ids, now)
 
     def _check(self) -> None:
         if self.error is not None:

@@ -278,6 +278,6 @@ def test_times_are_the_directorys(harness: Harness, client: Browser) -> None:
     """Times of a refresh are in the time zone of the documents."""
     harness.catalogue.add("a")
     answer = client.post(f"{LIST}a/refresh/", headers=BEARER)
-    asked_at = datetime.fromisoformat(answer.json()["asked_at"])
-    assert asked_at == harness.clock.now().astimezone(UTC)
-    assert asked_at.utcoffset() == timedelta(hours=-5)
+    requested_at = datetime.fromisoformat(answer.json()["requested_at"])
+    assert requested_at == harness.clock.now().astimezone(UTC)
+    assert requested_at.utcoffset() == timedelta(hours=-5)

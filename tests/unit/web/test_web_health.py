@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from fetcher.domain.errors import BrokerError
-from fetcher.ports import PLANNED, Marker
+from fetcher.ports import PLANNED, Checkpoint
 from tasks.inspection import QueueState
 from tests.unit.web.conftest import Browser, Harness
 
@@ -16,7 +16,7 @@ ALL = {"database": "ok", "redis": "ok", "beat": "ok", "workers": "ok"}
 
 @pytest.fixture(autouse=True)
 def _planned(harness: Harness) -> None:
-    harness.store.save_marker(Marker(PLANNED, observed_at=harness.clock.now()))
+    harness.store.save_checkpoint(Checkpoint(PLANNED, observed_at=harness.clock.now()))
 
 
 def test_ready(harness: Harness) -> None:
@@ -34,7 +34,7 @@ def test_beat_is_silent(harness: Harness) -> None:
 
 
 def test_beat_was_never_seen(harness: Harness) -> None:
-    harness.store.save_marker(Marker(PLANNED))
+    harness.store.save_checkpoint(Checkpoint(PLANNED))
     _only(harness, "beat", "never seen")
 
 

@@ -15,7 +15,7 @@ from fetcher.domain.errors import BrokerError
 from fetcher.domain.model import OutcomeKind, Source
 from fetcher.http.messages import Resource
 from fetcher.monitoring import COUNTED
-from fetcher.ports import PLANNED, Marker
+from fetcher.ports import PLANNED, Checkpoint
 from fetcher.quota import QuotaStatus
 from fetcher.web.metrics import MOST_QUOTAS
 from tasks.inspection import QueueState
@@ -41,7 +41,7 @@ def scrape(client: Browser) -> Samples:
 def _busy(harness: Harness) -> None:
     """Provide queues, quota and counters of a running installation."""
     now = harness.clock.now()
-    harness.store.save_marker(Marker(PLANNED, observed_at=now - timedelta(seconds=30)))
+    harness.store.save_checkpoint(Checkpoint(PLANNED, observed_at=now - timedelta(seconds=30)))
     harness.runtime.states = [
         QueueState("manual", 0, ("a@h", "b@h"), 3),
         QueueState("background", 7, ("b@h",), 3, 2, 1, now - timedelta(seconds=45)),
@@ -152,7 +152,7 @@ def test_the_database_is_unavailable(client_without_database: Browser) -> None:
 
 def test_nothing_was_ever_planned(harness: Harness) -> None:
     """The last plan has timestamp 0, so that the alert on its age fires."""
-    harness.store.save_marker(Marker(PLANNED))
+    harness.store.save_checkpoint(Checkpoint(PLANNED))
     assert scrape(harness.client)["fetcher_last_plan_timestamp_seconds",] == 0
 
 

@@ -214,7 +214,7 @@ def test_data_is_escaped(harness: Harness) -> None:
     found = replace(versions("1.0"), releases=(release("1.0", yanked=True, yanked_reason=EVIL),))
     harness.catalogue.answer(a, Source.PYPI, found)
     harness.store.record([failed(a, Source.GITHUB, message=EVIL, observed_at=NOW + HOUR)])
-    (asked,) = harness.store.ask([a], NOW)
+    (asked,) = harness.store.submit_requests([a], NOW)
     ending = Ending(
         asked.request.id,
         RequestState.DONE,
@@ -232,7 +232,7 @@ def test_data_is_escaped(harness: Harness) -> None:
 def test_a_refresh_on_its_package(harness: Harness, state: RequestState) -> None:
     """Each state is shown. While the refresh is open the page reloads, also without JavaScript."""
     (a,) = harness.catalogue.add("a")
-    (asked,) = harness.store.ask([a], NOW)
+    (asked,) = harness.store.submit_requests([a], NOW)
     changes = (Change("repo_watchers", None, 5), Change("participants", [], ["x", "y"]))
     if state is RequestState.RUNNING:
         harness.store.start_requests([asked.request.id], NOW)

@@ -29,7 +29,7 @@ async def _get_all(app: object) -> list[httpx.Response]:
 def test_no_connection_is_free(harness: Harness, tmp_path: Path, sqlite_template: Path) -> None:
     """While all connections are in use, the status is 503 with a message. Afterwards every request succeeds."""
     path = shutil.copy(sqlite_template, tmp_path / "pool.db")
-    engine = open_engine(f"sqlite:///{path}", pool_size=1, patience=1)
+    engine = open_engine(f"sqlite:///{path}", pool_size=1, timeout=1)
     app = make_app(replace(harness.context, store=store_on(engine)))
     with ExitStack() as held:
         for _ in range(1 + 10):  # the pool's size and its overflow

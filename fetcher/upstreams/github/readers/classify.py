@@ -43,10 +43,10 @@ _LONGEST_DIGITS = 9
 _VALIDATOR = re.compile(r"[\x20-\x7e]{1,512}")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z:-]{1,64}")
 
-NotAValue = Failure | NotModified | NotReady | Moved
+NonValue = Failure | NotModified | NotReady | Moved
 
 
-def classify(answer: Answer) -> Response | NotAValue:
+def classify(answer: Answer) -> Response | NonValue:
     """Return ``answer`` if it is a 200 with JSON, otherwise its outcome."""
     if isinstance(answer, NoAnswer):
         return no_answer(answer)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from fetcher.domain.model import WEEKS_SHOWN, Contribution
 from fetcher.domain.outcome import Fetched, Malformed
 from fetcher.http.messages import Answer, Response
-from fetcher.upstreams.github.readers.classify import NotAValue, classify, parse
+from fetcher.upstreams.github.readers.classify import NonValue, classify, parse
 from fetcher.upstreams.github.readers.shapes import Participation, RestContributor
 
 _CONTRIBUTORS = TypeAdapter(list[RestContributor])
@@ -26,7 +26,7 @@ class ContributorsPage:
     next_page: int | None
 
 
-def read_contributors(answer: Answer) -> Fetched[ContributorsPage] | NotAValue:
+def read_contributors(answer: Answer) -> Fetched[ContributorsPage] | NonValue:
     """Read one page. An empty repository has status 204 without a body."""
     if isinstance(answer, Response) and answer.status == 204:
         return Fetched(ContributorsPage((), None))
@@ -41,7 +41,7 @@ def read_contributors(answer: Answer) -> Fetched[ContributorsPage] | NotAValue:
     return Fetched(ContributorsPage(people, int(found.group(1)) if found else None))
 
 
-def read_participation(answer: Answer) -> Fetched[tuple[int, ...]] | NotAValue:
+def read_participation(answer: Answer) -> Fetched[tuple[int, ...]] | NonValue:
     """Read the 52 rolling weeks, oldest first. An empty repository has no list and therefore 52 zeros."""
     response = classify(answer)
     if not isinstance(response, Response):

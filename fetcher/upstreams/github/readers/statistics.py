@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from fetcher.domain.model import RepoStats
 from fetcher.domain.outcome import Failure, Fetched, Malformed
 from fetcher.http.messages import Answer, Response
-from fetcher.upstreams.github.readers.classify import NotAValue, classify, first_fault, parse, validators_of
+from fetcher.upstreams.github.readers.classify import NonValue, classify, first_fault, parse, validators_of
 from fetcher.upstreams.github.readers.graphql import BatchAnswer, read_aliases, read_body, read_item, read_nodes
 from fetcher.upstreams.github.readers.shapes import GraphQLBody, GraphQLError, Node, RestCommit, RestRepository, Viewer
 
@@ -42,7 +42,7 @@ def read_viewer(answer: Answer) -> Fetched[Viewer] | Failure:
         return Malformed(f"viewer: {first_fault(error)}")
 
 
-def read_repository(answer: Answer) -> Fetched[RepoStats] | NotAValue:
+def read_repository(answer: Answer) -> Fetched[RepoStats] | NonValue:
     """Read one repository over REST. Its head is not part of the response."""
     response = classify(answer)
     if not isinstance(response, Response):
@@ -69,7 +69,7 @@ def read_repository(answer: Answer) -> Fetched[RepoStats] | NotAValue:
     return Fetched(stats, validators_of(response))
 
 
-def read_newest_commit(answer: Answer) -> Fetched[RestCommit | None] | NotAValue:
+def read_newest_commit(answer: Answer) -> Fetched[RestCommit | None] | NonValue:
     """Read the head of the default branch; ``None`` for an empty repository (status 409)."""
     if isinstance(answer, Response) and answer.status == 409:
         return Fetched(None)
