@@ -10,7 +10,7 @@ from redis import Redis
 
 from fetcher.domain.model import Upstream
 from fetcher.http.messages import Fault, NoAnswer, Request, Resource, Response, Route
-from fetcher.monitoring import RedisCounters, MetricsRecorder, read_counters, read_recent_requests
+from fetcher.monitoring import MetricsRecorder, RedisCounters, read_counters, read_recent_requests
 from fetcher.monitoring.definitions import TaskEnd
 from fetcher.monitoring.redis_store import KEY
 

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from fetcher.domain.model import Deferral, DueReason, MadeDue, Observed, OutcomeKind, Purpose, Source, Upstream
 from fetcher.domain.outcome import NotModified, Throttled, Unauthorized
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource, Response, Route
-from fetcher.monitoring import COUNTED, RedisCounters, MetricsRecorder
+from fetcher.monitoring import COUNTED, MetricsRecorder, RedisCounters
 from fetcher.monitoring.definitions import OTHER, TASKS, Gauge, Histogram, TaskEnd
 from fetcher.monitoring.families import families
 from fetcher.monitoring.redis_store import SILENT
