@@ -115,7 +115,7 @@ async def refresh_all(parts: Parts, timeline: Timeline) -> None:
     until, every = parts.clock.now() + LATER, parts.settings.plan_interval
     while True:
         planned = time.monotonic()
-        await parts.serials.check()
+        await parts.find_changes()
         claims = await parts.dispatcher.claims()
         for claim in claims:
             await parts.service.refresh(claim, Purpose.BACKGROUND)
@@ -140,7 +140,7 @@ async def refresh_by_the_minute(parts: Parts, timeline: Timeline) -> None:
     for minute in range(DAY // MINUTE):
         timeline.advance(MINUTE)
         if minute % SERIALS_EVERY == 0:
-            await parts.serials.check()
+            await parts.find_changes()
         for claim in await parts.dispatcher.claims():
             await parts.service.refresh(claim, Purpose.BACKGROUND)
 

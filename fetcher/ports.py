@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -30,6 +30,28 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Return the current time, aware, in UTC."""
         ...
+
+
+class Credential(Protocol):
+    """The credential of an upstream's requests. ``header`` may have to fetch a fresh token first."""
+
+    @property
+    def identity(self) -> str:
+        """The identity whose quota is spent: an account, an App's installation or an address; never a secret."""
+        ...
+
+    async def header(self) -> str | None:
+        """Return the value of ``Authorization``, or ``None`` for an anonymous request."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The roots to which an upstream's requests may go, and the credential that they carry."""
+
+    roots: tuple[str, ...] = field(repr=False)
+    """May contain a mirror's password."""
+    credential: Credential | None = None
 
 
 class Transport(Protocol):
@@ -105,13 +127,14 @@ class Store(Protocol):
 
     def claim(
         self,
+        upstream: str,
         sources: Sequence[Source],
         limit: int,
         now: datetime,
         lease_for: timedelta,
         ahead: timedelta = timedelta(0),
     ) -> Claim | None:
-        """Lease up to ``limit`` packages with a due and unleased source of ``sources``, longest due first.
+        """Lease up to ``limit`` packages with a due, unleased source of ``sources`` at ``upstream``, longest due first.
 
         If one is due, packages due within ``ahead`` are added to fill the batch, because a batch costs one request at
         any size. Those that cool down after a failure are not added.
@@ -119,9 +142,14 @@ class Store(Protocol):
         ...
 
     def claim_packages(
-        self, package_ids: Sequence[int], sources: Sequence[Source], now: datetime, lease_for: timedelta
+        self,
+        package_ids: Sequence[int],
+        sources: Sequence[Source],
+        now: datetime,
+        lease_for: timedelta,
+        upstream: str | None = None,
     ) -> Claim | None:
-        """Lease these packages' sources now, due or not. Another holder's lease is taken over."""
+        """Lease these packages' sources now, due or not, of one upstream or of all. Another's lease is taken over."""
         ...
 
     def load(self, claim: Claim, *, details: bool = False) -> list[Target]:
@@ -142,7 +170,7 @@ class Store(Protocol):
 
     def expire_leases(self, now: datetime) -> int: ...
 
-    def leased(self, sources: Sequence[Source], now: datetime) -> int:
+    def leased(self, upstream: str, sources: Sequence[Source], now: datetime) -> int:
         """Return the number of packages claimed and not yet recorded."""
         ...
 
@@ -158,8 +186,8 @@ class Store(Protocol):
         """Return ids of followed packages whose newest commit is older than ``before``, newest first."""
         ...
 
-    def due_ids(self, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
-        """Return ids of all packages, or of those with one of ``sources`` due at ``now``."""
+    def due_ids(self, sources: Sequence[Source] | None, now: datetime | None, upstream: str | None = None) -> list[int]:
+        """Return ids of all packages, or of those with one of ``sources`` (of ``upstream``) due at ``now``."""
         ...
 
     def retire(self, package_ids: Sequence[int], now: datetime) -> int:
@@ -220,8 +248,8 @@ class Store(Protocol):
         """
         ...
 
-    def make_due(self, source: Source, *, answered_before: datetime, now: datetime) -> int:
-        """Make ``source`` due where its last response is older than ``answered_before`` and it does not fail."""
+    def make_due(self, upstream: str, source: Source, *, answered_before: datetime, now: datetime) -> int:
+        """Make ``source`` of ``upstream`` due where it does not fail and last responded before then."""
         ...
 
     def projects(self) -> BloomFilter:

@@ -7,7 +7,6 @@ from datetime import timedelta
 import structlog
 from celery import shared_task
 
-from fetcher.upstreams.github.auth import Anonymous
 from fetcher.wiring import Parts
 from tasks import process as running
 from tasks.requests import send_requests
@@ -64,20 +63,19 @@ def prune() -> None:
 
 @shared_task(name="fetcher.verify")
 def verify() -> None:
-    """Compare a sample of packages with GitHub's participation, when a check is due."""
+    """Compare a sample of stored values with the upstreams' own, where a comparison is due."""
 
     async def work(parts: Parts) -> None:
-        if not isinstance(parts.credential, Anonymous):
-            await parts.merges.check_if_due(parts.settings.refresh_interval)
+        await parts.verify()
 
     running.process.run(work)
 
 
 @shared_task(name="fetcher.serials", soft_time_limit=SERIALS_LIMIT, time_limit=SERIALS_LIMIT + 30)
 def serials() -> None:
-    """Request the index's root in large catalogues, to find changed projects."""
+    """Find changed packages of a large catalogue in the upstreams' lists of changes, such as an index's root."""
 
     async def work(parts: Parts) -> None:
-        await parts.serials.check()
+        await parts.find_changes()
 
     running.process.run(work)

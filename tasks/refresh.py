@@ -92,12 +92,14 @@ def refresh_batch(claim: ClaimMessage) -> None:
 
 
 @shared_task(name="fetcher.refresh_packages")
-def refresh_packages(package_ids: Sequence[int], sources: Sequence[str], purpose: str) -> None:
+def refresh_packages(
+    package_ids: Sequence[int], sources: Sequence[str], purpose: str, upstream: str | None = None
+) -> None:
     """Refresh packages named by a user; sent by ``tasks.requests``."""
 
     async def work(parts: Parts) -> None:
         wanted = [Source(name) for name in sources]
-        await parts.service.refresh_packages(package_ids, wanted, Purpose(purpose))
+        await parts.service.refresh_packages(package_ids, wanted, Purpose(purpose), upstream)
 
     running.process.run(work)
 

@@ -26,8 +26,10 @@ PART = 25
 """Packages per message. A smaller number stores the first results earlier."""
 
 
-def enqueue_refresh(package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> None:
-    """Enqueue a refresh of these packages; a manual one precedes background work.
+def enqueue_refresh(
+    package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose, upstream: str | None = None
+) -> None:
+    """Enqueue a refresh of these packages, from one upstream or all; a manual one precedes background work.
 
     Redis is checked first, because Celery would retry the connection for a while.
     """
@@ -35,7 +37,7 @@ def enqueue_refresh(package_ids: Sequence[int], sources: Sequence[Source], purpo
     names = [str(source) for source in sources]
 
     def send(part: list[int]) -> None:
-        refresh_packages.apply_async((part, names, str(purpose)), queue=queue, retry=False)
+        refresh_packages.apply_async((part, names, str(purpose), upstream), queue=queue, retry=False)
 
     _send_in_parts(package_ids, send)
 

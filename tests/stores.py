@@ -28,6 +28,8 @@ from fetcher.domain.model import (
     Values,
 )
 from fetcher.store import SqlStore, open_engine, upgrade
+from fetcher.upstreams.github.limits import GITHUB
+from fetcher.upstreams.pypi.limits import PYPI
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -42,8 +44,7 @@ def read_repo(text: str | None) -> RepoRef | Unsupported | None:
     start = f"https://{HOST}/"
     if not text.startswith(start):
         return Unsupported(text, "not a supported host")
-    owner, _, name = text.removeprefix(start).partition("/")
-    return RepoRef(HOST, owner, name)
+    return RepoRef(HOST, text.removeprefix(start))
 
 
 def read_project(text: str | None) -> str | Unsupported | None:
@@ -52,8 +53,13 @@ def read_project(text: str | None) -> str | Unsupported | None:
     return Unsupported(text, "not a project") if " " in text else text.lower()
 
 
+def serving(source: Source, host: str | None) -> str | None:
+    """Return the upstream of a source, as the registry would."""
+    return PYPI if source is Source.INDEX else GITHUB if host == HOST else None
+
+
 def store_on(engine: Engine, **options: Any) -> SqlStore:
-    return SqlStore(engine, read_repo=read_repo, read_project=read_project, **options)
+    return SqlStore(engine, read_repo=read_repo, read_project=read_project, serving=serving, **options)
 
 
 @pytest.fixture(scope="session")
@@ -120,7 +126,8 @@ class Catalogue:
         return [known[slug] for slug in slugs]
 
     def claim(self, *sources: Source, limit: int = 100, now: datetime = NOW) -> Claim:
-        claim = self.store.claim(sources, limit, now, LEASE)
+        upstream = PYPI if sources == (Source.INDEX,) else GITHUB
+        claim = self.store.claim(upstream, sources, limit, now, LEASE)
         assert claim is not None
         return claim
 
@@ -164,8 +171,8 @@ def failed(package_id: int, source: Source, outcome: str = "transient", **fields
 def stats(**fields: Any) -> RepoStats:
     return RepoStats(
         **{
-            "node_id": "R_1",
-            "database_id": 1,
+            "handle": "R_1",
+            "repository_id": "1",
             "full_name": "owner/a",
             "stars": 10,
             "forks": 2,

@@ -16,7 +16,6 @@ from rich.table import Table
 
 from fetcher.cli.screen import out, plain_table, print_json
 from fetcher.domain.scheduling import Cadence
-from fetcher.quota.limits import DOCUMENTED, Limits
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.command import simulate as serve
 from fetcher.sizing import (
@@ -36,8 +35,11 @@ from fetcher.sizing import (
     first_pass,
     most_packages,
 )
+from fetcher.upstreams.github import limits as github
 from fetcher.upstreams.github.queries import MAX_NODES
-from fetcher.wiring import PROJECT_CONCURRENCY, REPOSITORY_CONCURRENCY
+from fetcher.upstreams.github.refresh import CONCURRENCY as REPOSITORY_CONCURRENCY
+from fetcher.upstreams.pypi import limits as pypi
+from fetcher.upstreams.pypi.upstream import CONCURRENCY as PROJECT_CONCURRENCY
 
 Given: TypeAlias = tuple[Catalogue, Policy, Answers, Workers]
 
@@ -83,7 +85,7 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as Typer rea
     identities: Annotated[int, typer.Option(min=1, help="With --plan: GitHub identities.")] = 1,
     quota: Annotated[
         int, typer.Option(min=1, help="With --plan: points an hour of each identity; up to 12500 for an App.")
-    ] = DOCUMENTED.primary,
+    ] = github.REST.primary,
     workers: Annotated[int, typer.Option(min=1, help="With --plan: background worker processes.")] = 2,
     json: Annotated[bool, typer.Option("--json", help="With --plan: print JSON.")] = False,
     **serving: Any,
@@ -135,8 +137,11 @@ simulate = _with_options_of(serve, _simulate)
 
 def _policy(settings: Settings, identities: int, quota: int) -> Policy:
     cadence = Cadence(settings.refresh_interval, settings.recheck_interval)
-    limits = Limits(primary=quota).scaled(settings.window_scale)
-    return Policy(cadence, settings.serial_threshold, settings.plan_interval, identities, limits)
+    scale = settings.window_scale
+    limits = github.with_primary(quota).scaled(scale)
+    return Policy(
+        cadence, settings.serial_threshold, settings.plan_interval, identities, limits, pypi.POLICY.scaled(scale)
+    )
 
 
 def _print(given: Given, passes: list[Pass], most: int) -> None:
@@ -157,12 +162,13 @@ def _print(given: Given, passes: list[Pass], most: int) -> None:
     for index, bound in enumerate(passes[0].bounds):
         bounds.add_row(_name(bound), *(_span(one.bounds[index].takes) for one in passes))
     interval, recheck = policy.cadence.interval, policy.cadence.recheck
+    points = policy.github.resource(github.Resource.CORE).primary
     out.print(
         f"{catalogue.packages:,} packages each {_span(interval)}, {catalogue.moved:.1%} moved and "
         f"{catalogue.released:.1%} released; lists requested again each {_span(recheck)}\n"
         f"{answers.histories} histories a query; further pages of commits: {catalogue.commit_pages:g} a history, "
         f"{catalogue.moved_commit_pages:g} of the moved, of which {catalogue.newcomers:.0%} have a new contributor\n"
-        f"{policy.identities} x {policy.limits.primary:,} points an hour, {asking.processes} worker processes; "
+        f"{policy.identities} x {points:,} points an hour, {asking.processes} worker processes; "
         f"responses take {answers.graphql:g} s (GraphQL), {answers.rest:g} s (REST), {answers.pypi:g} s (PyPI)\n"
     )
     out.print(_right(costs), "", _right(bounds), "", sep="\n")

@@ -25,6 +25,7 @@ from fetcher.quota import QuotaStatus
 from fetcher.refresh.forecast import Forecast, forecast, supply_for
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
+from fetcher.upstreams.registry import upstreams_of
 from fetcher.wiring import open_store, shared_quota_status
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -72,6 +73,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
     now, interval = datetime.now(UTC), settings.refresh_interval
     quota, fault = result_or_error(lambda: asyncio.run(shared_quota_status(settings, now)))
     names: Sequence[str] | None = None
+    lanes = upstreams_of(settings).lanes
     with ThreadPoolExecutor(1) as pool:
         answers = pool.submit(result_or_error, _worker_names) if fault is None else None
         stats = store.catalogue_stats(now, interval)
@@ -89,7 +91,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
                 stats.measured_at,
                 now,
                 interval,
-                supply_for(source, quota or (), settings.window_scale),
+                supply_for(source, quota or (), lanes, settings.window_scale),
             )
             for source in Source
         },

@@ -36,24 +36,24 @@ def package_fields(package: StoredPackage, document: Mapping[str, Any]) -> list[
         return PackageField(name, value, source, state.answered_at if state else None, **more)
 
     committed_at = stats.head_committed_at if stats else package.observed.last_updated
-    documented_by = None if entry.documentation_url or Source.PYPI not in package.states else Source.PYPI
+    documented_by = None if entry.documentation_url or Source.INDEX not in package.states else Source.INDEX
     documentation = document["documentation_url"]
     return [
         field("repository", _address(package.repo, entry.repo_url), None, link=_link(entry.repo_url)),
-        field("stars", document["repo_watchers"], Source.GITHUB),
-        field("forks", document["repo_forks"], Source.GITHUB),
-        field("watchers", stats.watchers if stats else None, Source.GITHUB),
-        field("description", document["repo_description"], Source.GITHUB),
-        field("last commit", document["last_updated"], Source.GITHUB, moment=committed_at),
-        field("default branch", stats.default_branch if stats else None, Source.GITHUB),
-        field("flags", _flags(package), Source.GITHUB),
+        field("stars", document["repo_watchers"], Source.REPOSITORY),
+        field("forks", document["repo_forks"], Source.REPOSITORY),
+        field("watchers", stats.watchers if stats else None, Source.REPOSITORY),
+        field("description", document["repo_description"], Source.REPOSITORY),
+        field("last commit", document["last_updated"], Source.REPOSITORY, moment=committed_at),
+        field("default branch", stats.default_branch if stats else None, Source.REPOSITORY),
+        field("flags", _flags(package), Source.REPOSITORY),
         field("participants", tuple(document["participants"]), Source.CONTRIBUTORS),
         field("commits in 52 weeks", sum(weeks) if weeks else None, Source.COMMITS),
         field("project", _address(package.project, entry.pypi_url), None),
-        field("version", document["pypi_version"], Source.PYPI),
-        field("releases", _releases(package), Source.PYPI),
-        field("status", versions.status if versions else None, Source.PYPI),
-        field("licence", versions.info.licence if versions and versions.info else None, Source.PYPI),
+        field("version", document["pypi_version"], Source.INDEX),
+        field("releases", _releases(package), Source.INDEX),
+        field("status", versions.status if versions else None, Source.INDEX),
+        field("licence", versions.info.licence if versions and versions.info else None, Source.INDEX),
         field("documentation", documentation, documented_by, link=_link(documentation)),
     ]
 
@@ -75,7 +75,7 @@ def _address(found: RepoRef | str | Unsupported | None, stated: str | None) -> s
     match found:
         case RepoRef():
             moved = stated is not None and found.name.lower() not in stated.lower()
-            return f"{stated} (now {found.full_name})" if moved else stated or found.full_name
+            return f"{stated} (now {found.path})" if moved else stated or found.path
         case Unsupported():
             return f"{stated} – not fetched: {found.reason}"
         case _:

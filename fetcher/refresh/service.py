@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
@@ -20,12 +21,10 @@ from fetcher.domain.model import (
     Target,
 )
 from fetcher.domain.records import given_back, refused
+from fetcher.domain.scheduling import Cadence
 from fetcher.ports import NULL_OBSERVER, Clock, Observer, Store
 from fetcher.refresh.report import Report, tell
-from fetcher.upstreams.github.details import DetailsRefresh
-from fetcher.upstreams.github.merges import MERGES, counts_merges
-from fetcher.upstreams.github.statistics import StatisticsRefresh
-from fetcher.upstreams.pypi.projects import ProjectsRefresh
+from fetcher.upstreams.base import UpstreamRefresh
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +35,9 @@ class RefreshService:
 
     store: Store
     clock: Clock
-    statistics: StatisticsRefresh
-    details: DetailsRefresh
-    projects: ProjectsRefresh
+    upstreams: Mapping[str, UpstreamRefresh]
+    """By name."""
+    cadence: Cadence
     lease: timedelta = field(default=timedelta(minutes=15))
     observer: Observer = NULL_OBSERVER
 
@@ -55,30 +54,33 @@ class RefreshService:
         self.observer.refreshed(purpose, len(targets), records)
         return report
 
-    async def refresh_packages(self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> Report:
-        """Claim these packages now and refresh them, including the sources that depend on a moved head."""
-        reports = [await self._claimed(package_ids, [s for s in sources if s not in DETAIL_SOURCES], purpose)]
+    async def refresh_packages(
+        self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose, upstream: str | None = None
+    ) -> Report:
+        """Claim these packages now and refresh them, including the sources that depend on a moved head.
+
+        ``upstream`` limits the sources to those that it serves.
+        """
+        first = [source for source in sources if source not in DETAIL_SOURCES]
+        reports = [await self._claimed(package_ids, first, purpose, upstream)]
         details = [source for source in sources if source in DETAIL_SOURCES]
         if details:
-            reports.append(await self._claimed(_wanting(package_ids, reports[0]), details, purpose))
+            reports.append(await self._claimed(_wanting(package_ids, reports[0]), details, purpose, upstream))
         return Report(tuple(r for report in reports for r in report.records), sum(r.lost for r in reports))
 
-    async def _claimed(self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> Report:
+    async def _claimed(
+        self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose, upstream: str | None
+    ) -> Report:
         if not package_ids or not sources:
             return Report()
-        claim = self.store.claim_packages(package_ids, sources, self.clock.now(), self.lease)
+        claim = self.store.claim_packages(package_ids, sources, self.clock.now(), self.lease, upstream)
         return await self.refresh(claim, purpose) if claim is not None else Report()
 
     async def _records(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
         """Return records, at least one for each claimed source."""
-        repositories = [t for t in targets if Source.GITHUB in t.claimed and t.repo is not None]
-        details = [t for t in targets if t.claimed & set(DETAIL_SOURCES)]
-        projects = [t for t in targets if Source.PYPI in t.claimed and t.project is not None]
-        merges = not details or counts_merges(self.store.checkpoint(MERGES))
+        by_upstream = _by_upstream(targets)
         lists = await asyncio.gather(
-            self.statistics.refresh(repositories, purpose),
-            self.details.refresh(details, purpose, merges=merges),
-            self.projects.refresh(projects, purpose),
+            *(self.upstreams[name].refresh(own, purpose) for name, own in by_upstream.items() if name in self.upstreams)
         )
         records = [record for found in lists for record in found]
         done = {(record.package_id, record.source) for record in records}
@@ -103,10 +105,22 @@ class RefreshService:
             try:
                 self.store.record(own)
             except RefusedValue as error:
-                own = [refused(target, record, error.message, self.statistics.cadence) for record in own]
+                own = [refused(target, record, error.message, self.cadence) for record in own]
                 self.store.record(own)
             recorded += own
         return recorded
+
+
+def _by_upstream(targets: Sequence[Target]) -> dict[str, list[Target]]:
+    """Return the targets of each upstream, claimed for its own sources only."""
+    found: dict[str, list[Target]] = defaultdict(list)
+    for target in targets:
+        claimed: dict[str, set[Source]] = defaultdict(set)
+        for source in target.claimed:
+            claimed[target.state(source).upstream or ""].add(source)
+        for name, sources in claimed.items():
+            found[name].append(replace(target, claimed=frozenset(sources)))
+    return found
 
 
 def _wanting(package_ids: Sequence[int], report: Report) -> list[int]:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
     union_all,
     update,
 )
@@ -31,13 +32,14 @@ _KEYS = select(_S.package_id, _S.source)
 
 def claim(
     connection: Connection,
+    upstream: str,
     sources: Sequence[Source],
     limit: int,
     now: datetime,
     lease_for: timedelta,
     ahead: timedelta = timedelta(0),
 ) -> Claim | None:
-    """Lease up to ``limit`` packages with one of ``sources`` due, longest due first, in one statement.
+    """Lease up to ``limit`` packages with one of ``sources`` due at ``upstream``, longest due first, in one statement.
 
     If at least one is due, packages due within ``ahead`` are added, except those cooling down after a failure.
     Returns ``None`` if none is due or free.
@@ -45,14 +47,15 @@ def claim(
     The candidates are the first ``limit`` due rows of each source, by an index scan. The cost does not depend on the
     number of due rows. Rows locked by another claim or writer are skipped.
     """
-    if not sources or limit < 1 or not _any_due(connection, sources, now):
+    if not sources or limit < 1 or not _any_due(connection, upstream, sources, now):
         return None
     lease, until = uuid4().hex, now + lease_for
     horizon = now + ahead
-    chosen = _longest_due(sources, limit, now, horizon)
+    chosen = _longest_due(upstream, sources, limit, now, horizon)
     # coalesce() keeps SQLite from scanning the index of all due rows for the few that were chosen.
     due = (
-        _KEYS.where(_S.package_id.in_(select(chosen.c.package_id)), _S.source.in_(_names(sources)))
+        _KEYS.where(_S.package_id.in_(select(chosen.c.package_id)), _S.upstream == upstream)
+        .where(_S.source.in_(_names(sources)))
         .where(func.coalesce(_S.due_at, _S.due_at) <= horizon, _ripe(now), _unleased(now))
         .order_by(_S.package_id, _S.source)
         .with_for_update(skip_locked=True)
@@ -74,14 +77,15 @@ def claim_packages(
     sources: Sequence[Source],
     now: datetime,
     lease_for: timedelta,
+    upstream: str | None = None,
 ) -> Claim | None:
-    """Lease these packages' sources, due or not, and take over existing leases. ``None`` if no id is known."""
+    """Lease these packages' sources (of ``upstream``), due or not, taking over leases; ``None`` if no id is known."""
     lease, until = uuid4().hex, now + lease_for
     lock_packages(connection, package_ids)
     found: set[int] = set()
     for ids in chunks(package_ids):
         wanted = (
-            _KEYS.where(_S.package_id.in_(ids), _S.source.in_(_names(sources)))
+            _KEYS.where(_S.package_id.in_(ids), _S.source.in_(_names(sources)), _at(upstream))
             .order_by(_S.package_id, _S.source)
             .with_for_update()
             .cte("wanted_rows")
@@ -107,23 +111,25 @@ def expire_leases(connection: Connection, now: datetime) -> int:
     return _unlease(connection, _KEYS.where(_LEASED, _S.lease_until <= now).with_for_update(skip_locked=True))
 
 
-def leased(connection: Connection, sources: Sequence[Source], now: datetime) -> int:
+def leased(connection: Connection, upstream: str, sources: Sequence[Source], now: datetime) -> int:
     """Return the number of leased packages (index-only scan)."""
     counted = select(func.count(distinct(_S.package_id))).where(
-        _LEASED, _S.source.in_(_names(sources)), _S.lease_until > now
+        _LEASED, _S.upstream == upstream, _S.source.in_(_names(sources)), _S.lease_until > now
     )
     return connection.execute(counted).scalar_one()
 
 
-def due_ids(connection: Connection, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
-    """Return ids of packages with one of ``sources`` (any, if ``None``) due at ``now`` (ever, if ``None``).
+def due_ids(
+    connection: Connection, sources: Sequence[Source] | None, now: datetime | None, upstream: str | None = None
+) -> list[int]:
+    """Return ids of packages with one of ``sources`` (any, if ``None``) at ``upstream``, due at ``now`` (or ever).
 
     Retired packages have no sources and are never included.
     """
-    if sources is None and now is None:
+    if sources is None and now is None and upstream is None:
         every = select(packages.c.id).where(packages.c.retired_at.is_(None)).order_by(packages.c.id)
         return list(connection.execute(every).scalars())
-    wanted = select(_S.package_id).distinct().order_by(_S.package_id)
+    wanted = select(_S.package_id).distinct().where(_at(upstream)).order_by(_S.package_id)
     if sources is not None:
         wanted = wanted.where(_S.source.in_(_names(sources)))
     if now is not None:
@@ -135,13 +141,21 @@ def _names(sources: Sequence[Source]) -> list[str]:
     return [source.value for source in sources]
 
 
+def _at(upstream: str | None) -> ColumnElement[bool]:
+    return true() if upstream is None else _S.upstream == upstream
+
+
 def _unleased(now: datetime) -> ColumnElement[bool]:
     return or_(_S.lease_until.is_(None), _S.lease_until <= now)
 
 
-def _any_due(connection: Connection, sources: Sequence[Source], now: datetime) -> bool:
+def _any_due(connection: Connection, upstream: str, sources: Sequence[Source], now: datetime) -> bool:
     """Return whether any source is due. Most calls find nothing, and this query is cheaper than a claim."""
-    due = select(_S.package_id).where(_S.source.in_(_names(sources)), _S.due_at <= now, _unleased(now)).limit(1)
+    due = (
+        select(_S.package_id)
+        .where(_S.upstream == upstream, _S.source.in_(_names(sources)), _S.due_at <= now, _unleased(now))
+        .limit(1)
+    )
     return connection.execute(due).first() is not None
 
 
@@ -150,11 +164,11 @@ def _ripe(now: datetime) -> ColumnElement[bool]:
     return or_(_S.due_at <= now, _S.failures == 0)
 
 
-def _longest_due(sources: Sequence[Source], limit: int, now: datetime, horizon: datetime) -> CTE:
+def _longest_due(upstream: str, sources: Sequence[Source], limit: int, now: datetime, horizon: datetime) -> CTE:
     """Select the ``limit`` packages due longest, which are among the first ``limit`` rows of each source."""
     first = [
         select(_S.package_id, _S.due_at)
-        .where(_S.source == source.value, _S.due_at.is_not(None), _S.due_at <= horizon)
+        .where(_S.upstream == upstream, _S.source == source.value, _S.due_at.is_not(None), _S.due_at <= horizon)
         .where(_ripe(now), _unleased(now))
         .order_by(_S.due_at, _S.package_id)
         .limit(limit)

@@ -10,12 +10,14 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Row
 
-from fetcher.domain.model import CatalogueEntry, DocumentValues, RepoRef, Unsupported
+from fetcher.domain.model import CatalogueEntry, DocumentValues, RepoRef, Source, Unsupported
 from fetcher.store.columns import plain
 
 Columns: TypeAlias = dict[str, Any]
 ReadRepo: TypeAlias = Callable[[str | None], RepoRef | Unsupported | None]
 ReadProject: TypeAlias = Callable[[str | None], str | Unsupported | None]
+Serving: TypeAlias = Callable[[Source, str | None], str | None]
+"""The name of the upstream that serves a source, by the repository's host; ``None`` if none does."""
 
 LARGEST_ID = 2**53
 """Largest id accepted: 2**53, beyond any directory's ids. Every JSON reader represents it exactly."""
@@ -58,8 +60,7 @@ class Addresses:
         repo = self.repo if isinstance(self.repo, RepoRef) else None
         return {
             "repo_host": repo and repo.host,
-            "repo_owner": repo and repo.owner,
-            "repo_name": repo and repo.name,
+            "repo_path": repo and repo.path,
             "repo_key": self.repo_key,
             "repo_unsupported": plain(self.repo.reason) if isinstance(self.repo, Unsupported) else None,
             "project": self.project_name,
@@ -131,7 +132,7 @@ def entry_of(row: Row[Any]) -> CatalogueEntry:
 
 def repo_of(row: Row[Any]) -> RepoRef | Unsupported | None:
     if row.repo_host is not None:
-        return RepoRef(row.repo_host, row.repo_owner, row.repo_name)
+        return RepoRef(row.repo_host, row.repo_path)
     return None if row.repo_unsupported is None else Unsupported(row.repo_url or "", row.repo_unsupported)
 
 

@@ -40,7 +40,7 @@ _WORDS = {
 """Labels of columns in messages, where they differ from the column's name."""
 
 _SILENT = frozenset(
-    {"node_id", "database_id", "head_committed_at", "pushed_at", "days_start", "commit_count", "pypi_serial"}
+    {"handle", "repository_id", "head_committed_at", "pushed_at", "days_start", "commit_count", "pypi_serial"}
 )
 """Columns left out of messages: they change with others or mean nothing to users."""
 

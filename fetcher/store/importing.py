@@ -19,6 +19,7 @@ from fetcher.store.entries import (
     ReadProject,
     ReadRepo,
     Rejected,
+    Serving,
     check,
     complete_columns,
     filled_columns,
@@ -58,6 +59,7 @@ class Importer:
     transactions: Transactions
     read_repo: ReadRepo
     read_project: ReadProject
+    serving: Serving
 
     def run(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
         tally = _Tally()
@@ -90,7 +92,7 @@ class Importer:
         """
         try:
             return self.transactions.read(lambda connection: _as_stored(connection, batch)) or self.transactions.write(
-                lambda connection: _store_batch(connection, batch, now)
+                lambda connection: _store_batch(connection, batch, self.serving, now)
             )
         except StoreError as error:
             if not _refused(error):
@@ -129,7 +131,7 @@ def _as_stored(connection: Connection, batch: Sequence[Numbered]) -> _Tally | No
     return tally
 
 
-def _store_batch(connection: Connection, batch: Sequence[Numbered], now: datetime) -> _Tally:
+def _store_batch(connection: Connection, batch: Sequence[Numbered], serving: Serving, now: datetime) -> _Tally:
     """Store a batch under the import lock: two imports adding the same slug would otherwise conflict."""
     one_at_a_time(connection, IMPORTING)
     catalogue = Catalogue(connection, [(entry, addresses) for _, entry, addresses in batch], lock=True)
@@ -152,7 +154,7 @@ def _store_batch(connection: Connection, batch: Sequence[Numbered], now: datetim
         else:
             tally.unchanged += 1
         tally.unsupported += [(held.columns["slug"], reason) for reason in addresses.unsupported()]
-    place(connection, _in_order(touched.values()), now)
+    place(connection, _in_order(touched.values()), serving, now)
     if touched:
         note_edit(connection, now)
     return tally

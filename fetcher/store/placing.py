@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, update
 
 from fetcher.domain.model import REPOSITORY_SOURCES, RepoRef, Source
 from fetcher.store.dialects import upsert
-from fetcher.store.entries import repo_of
+from fetcher.store.entries import Serving, repo_of
 from fetcher.store.matching import IMPORTED, Held
 from fetcher.store.retiring import sources_of
 from fetcher.store.schema import freshness, observations, packages, source_states
@@ -18,19 +18,19 @@ from fetcher.store.states import first_state, row_of
 from fetcher.store.values import FORGOTTEN_PROJECT, FORGOTTEN_REPOSITORY
 
 
-def place(connection: Connection, held: Sequence[Held], now: datetime) -> None:
+def place(connection: Connection, held: Sequence[Held], serving: Serving, now: datetime) -> None:
     """Write new and changed packages; ``held`` is ordered by id."""
     new = [one for one in held if one.stored is None]
     kept = [(one, one.stored) for one in held if one.stored is not None]
     if new:
-        _insert(connection, new, now)
+        _insert(connection, new, serving, now)
     if kept:
         _update(connection, kept)
         for one, stored in kept:
-            _follow_addresses(connection, one, stored, now)
+            _follow_addresses(connection, one, stored, serving, now)
 
 
-def _insert(connection: Connection, new: Sequence[Held], now: datetime) -> None:
+def _insert(connection: Connection, new: Sequence[Held], serving: Serving, now: datetime) -> None:
     nothing = dict.fromkeys(IMPORTED)
     connection.execute(insert(packages), [{"id": one.id, **one.columns} for one in new])
     connection.execute(insert(observations), [{"package_id": one.id, **nothing, **one.observed} for one in new])
@@ -38,10 +38,10 @@ def _insert(connection: Connection, new: Sequence[Held], now: datetime) -> None:
     states = [
         row_of(
             one.id,
-            first_state(source, now),
+            first_state(source, upstream, now),
         )
         for one in new
-        for source in _sources(one)
+        for source, upstream in _sources(one, serving)
     ]
     if states:
         connection.execute(insert(source_states), states)
@@ -65,13 +65,13 @@ def _update(connection: Connection, kept: Sequence[tuple[Held, Row[Any]]]) -> No
     upsert(connection, freshness, moved)
 
 
-def _follow_addresses(connection: Connection, one: Held, stored: Row[Any], now: datetime) -> None:
+def _follow_addresses(connection: Connection, one: Held, stored: Row[Any], serving: Serving, now: datetime) -> None:
     """Reset the sources of a changed repository or project; displayed values stay until the next response."""
     columns = one.columns
     if columns["repo_key"] != stored.repo_key and not _is_where_it_went(one, stored):
-        _start_afresh(connection, one, REPOSITORY_SOURCES, FORGOTTEN_REPOSITORY, now)
+        _start_afresh(connection, one, REPOSITORY_SOURCES, FORGOTTEN_REPOSITORY, serving, now)
     if columns["project"] != stored.project:
-        _start_afresh(connection, one, (Source.PYPI,), FORGOTTEN_PROJECT, now)
+        _start_afresh(connection, one, (Source.INDEX,), FORGOTTEN_PROJECT, serving, now)
 
 
 def _is_where_it_went(one: Held, stored: Row[Any]) -> bool:
@@ -83,7 +83,12 @@ def _is_where_it_went(one: Held, stored: Row[Any]) -> bool:
 
 
 def _start_afresh(
-    connection: Connection, one: Held, sources: Iterable[Source], forgotten: Iterable[str], now: datetime
+    connection: Connection,
+    one: Held,
+    sources: Iterable[Source],
+    forgotten: Iterable[str],
+    serving: Serving,
+    now: datetime,
 ) -> None:
     """Reset the states of ``sources`` and clear the columns ``forgotten``.
 
@@ -97,17 +102,17 @@ def _start_afresh(
     states = [
         row_of(
             one.id,
-            first_state(source, now, observed_at=now),
+            first_state(source, upstream, now, observed_at=now),
         )
-        for source in _sources(one)
+        for source, upstream in _sources(one, serving)
         if source.value in names
     ]
     if states:
         connection.execute(insert(source_states), states)
 
 
-def _sources(one: Held) -> list[Source]:
-    """Return the sources that an import gives a package: none while it is retired."""
+def _sources(one: Held, serving: Serving) -> list[tuple[Source, str]]:
+    """Return the sources that an import gives a package, with their upstreams: none while it is retired."""
     if one.stored is not None and one.stored.retired_at is not None:
         return []
-    return sources_of(one.columns["repo_host"], one.columns["project"])
+    return sources_of(one.columns["repo_host"], one.columns["project"], serving)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, distinct, func, select, text
+from sqlalchemy import Connection, distinct, func, select, text, tuple_
 
 from fetcher.domain.model import FailureRow, SharedRepository, StoredPackage, Validators
 from fetcher.ports import Checkpoint
@@ -92,26 +92,27 @@ def failures(connection: Connection) -> list[FailureRow]:
 
 def shared_repositories(connection: Connection) -> list[SharedRepository]:
     """Return repositories that packages reach by different addresses; projects sharing one address do not count."""
-    number = observations.c.database_id
+    host, number = _P.repo_host, observations.c.repository_id
     followed = _P.retired_at.is_(None)
     joined = packages.join(observations, observations.c.package_id == _P.id)
     shared = (
-        select(number)
+        select(host, number)
         .select_from(joined)
         .where(number.is_not(None), followed)
-        .group_by(number)
+        .group_by(host, number)
         .having(func.count(distinct(_P.repo_key)) > 1)
     )
     rows = (
-        select(number, observations.c.full_name, _P.slug)
+        select(host, number, observations.c.full_name, _P.slug)
         .select_from(joined)
-        .where(number.in_(shared), followed)
-        .order_by(number, _P.slug)
+        .where(tuple_(host, number).in_(shared), followed)
+        .order_by(host, number, _P.slug)
     )
-    found: dict[int, SharedRepository] = {}
+    found: dict[tuple[str, str], SharedRepository] = {}
     for row in connection.execute(rows):
-        known = found.get(row.database_id, SharedRepository(row.full_name, ()))
-        found[row.database_id] = SharedRepository(known.full_name, (*known.slugs, row.slug))
+        key = (row.repo_host, row.repository_id)
+        known = found.get(key, SharedRepository(row.full_name, ()))
+        found[key] = SharedRepository(known.full_name, (*known.slugs, row.slug))
     return list(found.values())
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from fetcher.domain.model import REPOSITORY_SOURCES, Source
 from fetcher.store.dialects import chunks, lock_packages
+from fetcher.store.entries import Serving
 from fetcher.store.reading import note_edit
 from fetcher.store.schema import packages, source_states
 from fetcher.store.states import first_state, row_of
@@ -31,7 +32,7 @@ def retire(connection: Connection, package_ids: Sequence[int], now: datetime) ->
     return retired
 
 
-def revive(connection: Connection, package_ids: Sequence[int], now: datetime) -> int:
+def revive(connection: Connection, package_ids: Sequence[int], serving: Serving, now: datetime) -> int:
     """Restore the packages' sources, due now; returns the number that were retired."""
     revived = 0
     for ids in chunks(sorted(package_ids)):
@@ -43,10 +44,10 @@ def revive(connection: Connection, package_ids: Sequence[int], now: datetime) ->
         states = [
             row_of(
                 row.id,
-                first_state(source, now, observed_at=now),
+                first_state(source, upstream, now, observed_at=now),
             )
             for row in rows
-            for source in sources_of(row.repo_host, row.project)
+            for source, upstream in sources_of(row.repo_host, row.project, serving)
         ]
         if states:
             connection.execute(insert(source_states), states)
@@ -64,7 +65,8 @@ def retired(connection: Connection, package_ids: Sequence[int]) -> Collection[in
     return found
 
 
-def sources_of(repo_host: str | None, project: str | None) -> list[Source]:
-    """Return the sources of a package: those of a supported repository, and that of a project."""
-    sources = list(REPOSITORY_SOURCES) if repo_host else []
-    return [*sources, Source.PYPI] if project else sources
+def sources_of(repo_host: str | None, project: str | None, serving: Serving) -> list[tuple[Source, str]]:
+    """Return the sources of a package with their upstreams: those of a supported repository, and that of a project."""
+    sources = [*(REPOSITORY_SOURCES if repo_host else ()), *((Source.INDEX,) if project else ())]
+    found = [(source, serving(source, repo_host)) for source in sources]
+    return [(source, upstream) for source, upstream in found if upstream is not None]

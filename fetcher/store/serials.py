@@ -75,14 +75,14 @@ def confirm_all(transactions: Transactions, observed_at: datetime, recheck_after
     return confirmed
 
 
-def make_due(connection: Connection, source: Source, answered_before: datetime, now: datetime) -> int:
-    """Make due ``source`` where it was last fetched before ``answered_before``; returns the number of packages.
+def make_due(connection: Connection, upstream: str, source: Source, answered_before: datetime, now: datetime) -> int:
+    """Make due ``source`` of ``upstream`` where it was last fetched before ``answered_before``; return their number.
 
     Failing and leased rows keep their due time. At most ``AT_ONCE`` rows are taken, earliest due first (index scan).
     """
     late = (
         select(_S.package_id)
-        .where(_S.source == source.value, _S.failures == 0, _S.lease.is_(None))
+        .where(_S.upstream == upstream, _S.source == source.value, _S.failures == 0, _S.lease.is_(None))
         .where(_S.answered_at < answered_before, _S.due_at > now)
         .order_by(_S.due_at)
         .limit(AT_ONCE)
@@ -112,7 +112,7 @@ def _hold(connection: Connection, listed: ListedSerials) -> tuple[int, int]:
     lock_packages(connection, list(names))
     stored = {
         key: state
-        for key, state in locked_states(connection, sorted(names), Source.PYPI).items()
+        for key, state in locked_states(connection, sorted(names), Source.INDEX).items()
         if state.observed_at is None or state.observed_at <= listed.at
     }
     changed: dict[Key, SourceState] = {}
@@ -156,7 +156,7 @@ def _answered_ids(connection: Connection, after: int) -> list[int]:
     """Return the next thousand packages whose project was fetched, does not fail and has no newer known serial."""
     ids = (
         select(_S.package_id)
-        .where(_S.package_id > after, _S.source == Source.PYPI.value)
+        .where(_S.package_id > after, _S.source == Source.INDEX.value)
         .where(_S.answered_at.is_not(None), _S.failures == 0, _S.expected.is_(None))
         .order_by(_S.package_id)
         .limit(CHUNK)
@@ -167,7 +167,7 @@ def _answered_ids(connection: Connection, after: int) -> list[int]:
 def _confirm(connection: Connection, ids: Sequence[int], listed: ListedSerials) -> int:
     """Confirm these packages' projects unless observed since ``listed.at``, failing or known to have a newer serial."""
     lock_packages(connection, ids)
-    stored = locked_states(connection, ids, Source.PYPI)
+    stored = locked_states(connection, ids, Source.INDEX)
     confirmed = {
         key: _confirmed(key[0], state, listed)
         for key, state in stored.items()
@@ -183,7 +183,7 @@ def _quarantined(connection: Connection) -> dict[str, list[int]]:
     """Return the package ids of each project that was quarantined at its last fetch."""
     rows = select(packages.c.project, packages.c.id).join(source_states, _S.package_id == packages.c.id)
     found: dict[str, list[int]] = defaultdict(list)
-    for row in connection.execute(rows.where(_S.source == Source.PYPI.value, text(QUARANTINED_STATE))):
+    for row in connection.execute(rows.where(_S.source == Source.INDEX.value, text(QUARANTINED_STATE))):
         found[row.project].append(row.id)
     return found
 

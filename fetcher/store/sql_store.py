@@ -47,7 +47,7 @@ from fetcher.store import (
     targets,
 )
 from fetcher.store import serials as index_serials
-from fetcher.store.entries import ReadProject, ReadRepo
+from fetcher.store.entries import ReadProject, ReadRepo, Serving
 from fetcher.store.importing import Importer
 from fetcher.store.transactions import Transactions
 
@@ -55,9 +55,9 @@ from fetcher.store.transactions import Transactions
 class SqlStore:
     """``fetcher.ports.Store`` over SQLAlchemy. Threads may share one; each process makes its own, with its own engine.
 
-    ``read_repo`` and ``read_project`` parse editors' addresses. ``pause`` waits between the attempts of a
-    transaction, in seconds. Statistics are measured ``slice_size`` packages at a time. Every database error is raised
-    as ``StoreError``.
+    ``read_repo`` and ``read_project`` parse editors' addresses, and ``serving`` names a source's upstream.
+    ``pause`` waits between the attempts of a transaction, in seconds. Statistics are measured ``slice_size`` packages at
+    a time. Every database error is raised as ``StoreError``.
     """
 
     def __init__(
@@ -66,12 +66,14 @@ class SqlStore:
         *,
         read_repo: ReadRepo,
         read_project: ReadProject,
+        serving: Serving,
         pause: Callable[[float], None] = time.sleep,
         slice_size: int = slices.SLICE,
     ) -> None:
         self._slice = slice_size
         self._transactions = Transactions(engine, pause)
-        self._importer = Importer(self._transactions, read_repo, read_project)
+        self._importer = Importer(self._transactions, read_repo, read_project, serving)
+        self._serving = serving
 
     def import_entries(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
         """Store editors' entries, at most a thousand a transaction."""
@@ -79,18 +81,26 @@ class SqlStore:
 
     def claim(
         self,
+        upstream: str,
         sources: Sequence[Source],
         limit: int,
         now: datetime,
         lease_for: timedelta,
         ahead: timedelta = timedelta(0),
     ) -> Claim | None:
-        return self._transactions.write(lambda on: claims.claim(on, sources, limit, now, lease_for, ahead))
+        return self._transactions.write(lambda on: claims.claim(on, upstream, sources, limit, now, lease_for, ahead))
 
     def claim_packages(
-        self, package_ids: Sequence[int], sources: Sequence[Source], now: datetime, lease_for: timedelta
+        self,
+        package_ids: Sequence[int],
+        sources: Sequence[Source],
+        now: datetime,
+        lease_for: timedelta,
+        upstream: str | None = None,
     ) -> Claim | None:
-        return self._transactions.write(lambda on: claims.claim_packages(on, package_ids, sources, now, lease_for))
+        return self._transactions.write(
+            lambda on: claims.claim_packages(on, package_ids, sources, now, lease_for, upstream)
+        )
 
     def load(self, claim: Claim, *, details: bool = False) -> list[Target]:
         return self._transactions.read(lambda on: targets.load(on, claim, details=details))
@@ -108,8 +118,8 @@ class SqlStore:
     def expire_leases(self, now: datetime) -> int:
         return self._transactions.write(lambda on: claims.expire_leases(on, now))
 
-    def leased(self, sources: Sequence[Source], now: datetime) -> int:
-        return self._transactions.read(lambda on: claims.leased(on, sources, now))
+    def leased(self, upstream: str, sources: Sequence[Source], now: datetime) -> int:
+        return self._transactions.read(lambda on: claims.leased(on, upstream, sources, now))
 
     def package_ids(self, slugs: Sequence[str]) -> Mapping[str, int]:
         return self._transactions.read(lambda on: reading.package_ids(on, slugs))
@@ -120,14 +130,14 @@ class SqlStore:
     def recently_committed(self, before: datetime, limit: int) -> list[int]:
         return self._transactions.read(lambda on: reading.recently_committed(on, before, limit))
 
-    def due_ids(self, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
-        return self._transactions.read(lambda on: claims.due_ids(on, sources, now))
+    def due_ids(self, sources: Sequence[Source] | None, now: datetime | None, upstream: str | None = None) -> list[int]:
+        return self._transactions.read(lambda on: claims.due_ids(on, sources, now, upstream))
 
     def retire(self, package_ids: Sequence[int], now: datetime) -> int:
         return self._transactions.write(lambda on: retiring.retire(on, package_ids, now))
 
     def revive(self, package_ids: Sequence[int], now: datetime) -> int:
-        return self._transactions.write(lambda on: retiring.revive(on, package_ids, now))
+        return self._transactions.write(lambda on: retiring.revive(on, package_ids, self._serving, now))
 
     def retired(self, package_ids: Sequence[int]) -> Collection[int]:
         return self._transactions.read(lambda on: retiring.retired(on, package_ids))
@@ -164,8 +174,8 @@ class SqlStore:
     def confirm_all(self, observed_at: datetime, recheck_after: timedelta) -> int:
         return index_serials.confirm_all(self._transactions, observed_at, recheck_after)
 
-    def make_due(self, source: Source, *, answered_before: datetime, now: datetime) -> int:
-        return self._transactions.write(lambda on: index_serials.make_due(on, source, answered_before, now))
+    def make_due(self, upstream: str, source: Source, *, answered_before: datetime, now: datetime) -> int:
+        return self._transactions.write(lambda on: index_serials.make_due(on, upstream, source, answered_before, now))
 
     def projects(self) -> BloomFilter:
         return self._transactions.read(index_serials.projects)

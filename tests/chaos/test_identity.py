@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fetcher.domain.model import Upstream
 from fetcher.simulator.faults import Kind, Rule
+from fetcher.upstreams.github.limits import GITHUB
 from tests.chaos.harness.house import house
 
 pytestmark = pytest.mark.chaos
@@ -18,18 +18,18 @@ async def test_an_identity_that_was_not_told_is_asked_again(tmp_path: Path) -> N
     """Show that an identity unknown at the start is requested again before the next task, and only once."""
     async with house(tmp_path) as ours:
         ours.simulator.state.credentials.identities["another-token"] = "simulated-user"
-        account = ours.parts.access.identities[Upstream.GITHUB]
+        account = ours.parts.assembly.identities[GITHUB]
         ours.simulator.faults.add(Rule(kind=Kind.STATUS, status=500, route="graphql"))
         await ours.reopen(github_token="another-token")
-        fallback = ours.parts.access.identities[Upstream.GITHUB]
+        fallback = ours.parts.assembly.identities[GITHUB]
         ours.simulator.faults.clear()
         await ours.advance(timedelta(minutes=10))
         await ours.parts.identify()
-        told, asked = ours.parts.access.identities[Upstream.GITHUB], ours.simulator.log.count("graphql")
+        told, asked = ours.parts.assembly.identities[GITHUB], ours.simulator.log.count("graphql")
         await ours.parts.identify()
 
         assert fallback.startswith("token:")
         assert told == account
-        assert ours.parts.gateway.identity(Upstream.GITHUB) == account
+        assert ours.parts.gateway.identity(GITHUB) == account
         assert ours.simulator.log.count("graphql") == asked
         assert fallback not in {each.identity for each in await ours.parts.quota.quota_status(ours.parts.clock.now())}

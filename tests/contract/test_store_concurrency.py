@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from fetcher.domain.model import REPOSITORY_SOURCES, Record, Source
 from fetcher.store import SqlStore
+from fetcher.upstreams.github.limits import GITHUB
 from tests.stores import DAY, LEASE, NOW, Catalogue, answered, failed, stats, store_on, versions
 
 THREADS = 20
@@ -26,7 +27,7 @@ def test_no_row_is_given_twice(catalogue: Catalogue, engine: Engine) -> None:
         store = store_on(engine)
         barrier.wait()
         taken: list[int] = []
-        while (claim := store.claim([Source.GITHUB], 7, NOW, LEASE)) is not None:
+        while (claim := store.claim(GITHUB, [Source.REPOSITORY], 7, NOW, LEASE)) is not None:
             taken += claim.package_ids
         return taken
 
@@ -48,7 +49,7 @@ def test_everything_at_once(catalogue: Catalogue, engine: Engine) -> None:
             some = rng.sample(ids, 15)
             match rng.randrange(5):
                 case 0:
-                    store.claim(REPOSITORY_SOURCES, 10, at, LEASE)
+                    store.claim(GITHUB, REPOSITORY_SOURCES, 10, at, LEASE)
                 case 1:
                     store.claim_packages(some, list(Source), at, LEASE)
                 case 2:
@@ -75,17 +76,17 @@ def test_sources_of_one_package_answered_at_once(catalogue: Catalogue, engine: E
         def finish(source: Source, package_id: int = a, barrier: Barrier = barrier) -> None:
             store = store_on(engine)
             barrier.wait()
-            store.record([answered(package_id, source, stats() if source is Source.GITHUB else versions("1.0"))])
+            store.record([answered(package_id, source, stats() if source is Source.REPOSITORY else versions("1.0"))])
 
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(finish, (Source.GITHUB, Source.PYPI)))
+            list(pool.map(finish, (Source.REPOSITORY, Source.INDEX)))
         assert catalogue.get(f"a{round_}").observed.last_fetched == NOW
 
 
 def _rest(store: SqlStore) -> list[int]:
     """Claim the remaining rows, which were skipped while another claim had them locked."""
     taken: list[int] = []
-    while (claim := store.claim([Source.GITHUB], 100, NOW, LEASE)) is not None:
+    while (claim := store.claim(GITHUB, [Source.REPOSITORY], 100, NOW, LEASE)) is not None:
         taken += claim.package_ids
     return taken
 

@@ -143,7 +143,7 @@ def _recount(found: Sequence[StoredPackage], now: datetime) -> dict[str, Any]:
 def test_a_small_catalogue_is_counted_exactly(catalogue: Catalogue, engine: Engine, seed: int) -> None:
     """All statistics equal a recount, now and at a later time; nothing is stored."""
     _fill(catalogue, Random(seed), [f"p{n}" for n in range(60)])  # noqa: S311  (no secret: the same each time)
-    catalogue.claim(Source.PYPI, limit=7)
+    catalogue.claim(Source.INDEX, limit=7)
     found = _stored(catalogue.store, engine)
     for now in (NOW, NOW + HOUR):
         assert _said(catalogue.store.catalogue_stats(now, DAY), now) == _recount(found, now)
@@ -154,8 +154,8 @@ def test_a_small_catalogue_is_counted_exactly(catalogue: Catalogue, engine: Engi
 def test_ages_by_rank(catalogue: Catalogue) -> None:
     """The median and 95th percentile of a hundred ages are accurate to a 32nd, and the maximum is exact."""
     ids = catalogue.add(*(f"p{n}" for n in range(100)))
-    catalogue.store.record([answered(i, Source.GITHUB, observed_at=NOW - n * HOUR) for n, i in enumerate(ids, 1)])
-    github = catalogue.store.catalogue_stats(NOW, DAY).source(Source.GITHUB)
+    catalogue.store.record([answered(i, Source.REPOSITORY, observed_at=NOW - n * HOUR) for n, i in enumerate(ids, 1)])
+    github = catalogue.store.catalogue_stats(NOW, DAY).source(Source.REPOSITORY)
     for share, hours in ((0.5, 50), (0.95, 95)):
         age = github.age(share, NOW)
         assert age is not None
@@ -229,7 +229,7 @@ def test_a_tick_measures_what_was_measured_longest_ago(sliced: Catalogue, engine
     assert (figures.measured_at, figures.parts) == (NOW, 3)
     sliced.store.measure(NOW + HOUR, DAY)
     assert sliced.store.catalogue_stats(NOW + HOUR, DAY).measured_at == NOW + HOUR
-    assert figures.source(Source.GITHUB).due_by(NOW + HOUR) == 30
+    assert figures.source(Source.REPOSITORY).due_by(NOW + HOUR) == 30
 
 
 def test_two_that_tick_at_once_do_no_harm(sliced: Catalogue, engine: Engine) -> None:
@@ -327,6 +327,6 @@ def test_a_tick_reads_its_slice_and_no_more(engine: Engine, backend: str) -> Non
 def test_leases_are_counted_while_they_last(catalogue: Catalogue) -> None:
     """An expired lease is not counted."""
     catalogue.add("a", "b")
-    catalogue.claim(Source.GITHUB)
-    assert catalogue.store.catalogue_stats(NOW, DAY).source(Source.GITHUB).leased == 2
-    assert catalogue.store.catalogue_stats(NOW + LEASE, DAY).source(Source.GITHUB).leased == 0
+    catalogue.claim(Source.REPOSITORY)
+    assert catalogue.store.catalogue_stats(NOW, DAY).source(Source.REPOSITORY).leased == 2
+    assert catalogue.store.catalogue_stats(NOW + LEASE, DAY).source(Source.REPOSITORY).leased == 0

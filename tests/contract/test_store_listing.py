@@ -26,8 +26,8 @@ def _slugs(catalogue: Catalogue, **wanted: object) -> list[str]:
 def test_any_column_both_ways(catalogue: Catalogue, column: Column) -> None:
     """Each order is complete; unknown values come last in both directions."""
     a, b, _ = catalogue.add("a", "b", "c")
-    catalogue.answer(a, Source.GITHUB, stats(stars=1, forks=1, head_committed_at=NOW - DAY))
-    catalogue.answer(b, Source.GITHUB, stats(stars=2, forks=2, head_committed_at=NOW))
+    catalogue.answer(a, Source.REPOSITORY, stats(stars=1, forks=1, head_committed_at=NOW - DAY))
+    catalogue.answer(b, Source.REPOSITORY, stats(stars=2, forks=2, head_committed_at=NOW))
     up, down = _slugs(catalogue, sort=column), _slugs(catalogue, sort=column, descending=True)
     assert sorted(up) == sorted(down) == ["a", "b", "c"]
     if column in (Column.STARS, Column.FORKS, Column.LAST_UPDATED):
@@ -75,7 +75,7 @@ def test_what_is_not_counted_to_the_end_says_so(
 def test_search(catalogue: Catalogue, search: str, found: list[str]) -> None:
     """Search covers slug, title, address and description; pattern characters are matched literally."""
     a, _ = catalogue.add("alpha", "beta")
-    catalogue.answer(a, Source.GITHUB, stats(description="50% faster"))
+    catalogue.answer(a, Source.REPOSITORY, stats(description="50% faster"))
     assert _slugs(catalogue, search=search) == found
 
 
@@ -86,13 +86,13 @@ def test_each_package_is_in_one_state(catalogue: Catalogue) -> None:
     catalogue.add("unsupported", repo_url="https://elsewhere.example/x")
     catalogue.add("bare", repo_url=None)
     at = {"fresh": NOW, "stale": STALE - HOUR}
-    sources = (Source.GITHUB, Source.CONTRIBUTORS, Source.COMMITS)
+    sources = (Source.REPOSITORY, Source.CONTRIBUTORS, Source.COMMITS)
     catalogue.store.record([answered(ids[name], s, observed_at=moment) for name, moment in at.items() for s in sources])
     catalogue.store.record([failed(ids["failing"], Source.COMMITS, "not_ready")])
     first = NOW - timedelta(days=3)
-    gone = failed(ids["gone"], Source.GITHUB, "gone", failures=3, first_failed_at=first)
-    soon = failed(ids["missing"], Source.GITHUB, "gone", failures=3, first_failed_at=NOW - HOUR)
-    catalogue.store.record([gone, soon, failed(ids["retired"], Source.GITHUB)])
+    gone = failed(ids["gone"], Source.REPOSITORY, "gone", failures=3, first_failed_at=first)
+    soon = failed(ids["missing"], Source.REPOSITORY, "gone", failures=3, first_failed_at=NOW - HOUR)
+    catalogue.store.record([gone, soon, failed(ids["retired"], Source.REPOSITORY)])
     catalogue.store.retire([ids["retired"]], NOW)
     expected = {
         PackageState.RETIRED: ["retired"],
@@ -111,8 +111,8 @@ def test_each_package_is_in_one_state(catalogue: Catalogue) -> None:
 def test_a_line_is_what_the_package_is(catalogue: Catalogue) -> None:
     """The values of a line equal those of the document."""
     (a,) = catalogue.add("a", project=True)
-    catalogue.answer(a, Source.GITHUB, stats(description="text"))
-    catalogue.answer(a, Source.PYPI, versions("1.0", "2.0"))
+    catalogue.answer(a, Source.REPOSITORY, stats(description="text"))
+    catalogue.answer(a, Source.INDEX, versions("1.0", "2.0"))
     (row,) = catalogue.store.listing(Listing(), STALE).rows
     assert (row.id, row.title, row.description, row.stars, row.forks, row.version) == (a, "A", "text", 10, 2, "2.0")
     assert row.last_updated == NOW - DAY
@@ -121,7 +121,7 @@ def test_a_line_is_what_the_package_is(catalogue: Catalogue) -> None:
 def test_packages_in_a_row(catalogue: Catalogue) -> None:
     """Packages for documents come in the requested order, without unknown ids."""
     ids = catalogue.add("a", "b", "c", project=True)
-    catalogue.answer(ids[0], Source.PYPI, versions("1.0"))
+    catalogue.answer(ids[0], Source.INDEX, versions("1.0"))
     found = catalogue.store.packages([ids[2], 5, ids[0]])
     assert [one.entry.slug for one in found] == ["c", "a"]
     full = catalogue.get("a")
@@ -135,7 +135,7 @@ def test_when_anything_was_touched(catalogue: Catalogue) -> None:
     assert store.touched_at([]) is None
     a, b = catalogue.add("a", "b")
     assert (store.touched_at([a, b]), store.touched_at([])) == (NOW, NOW)
-    catalogue.answer(a, Source.GITHUB, stats(), observed_at=NOW + HOUR)
+    catalogue.answer(a, Source.REPOSITORY, stats(), observed_at=NOW + HOUR)
     assert (store.touched_at([a, b]), store.touched_at([a]), store.touched_at([b])) == (NOW + HOUR, NOW + HOUR, NOW)
     catalogue.add("a", now=NOW + 2 * HOUR)
     assert store.touched_at([b]) == NOW

@@ -23,12 +23,12 @@ def test_a_request_from_asking_to_its_end(catalogue: Catalogue) -> None:
     (started,) = store.start_requests([asked.request.id], NOW + SECOND)
     assert (started.state, started.started_at) == (RequestState.RUNNING, NOW + SECOND)
     changes = (Change("repo_watchers", 1, 2), Change("participants", ["x"], ["x", "y"]))
-    failures = (SourceFailure(Source.PYPI, "transient", "503\0"),)
+    failures = (SourceFailure(Source.INDEX, "transient", "503\0"),)
     store.finish_requests([Ending(started.id, RequestState.DONE, changes, failures)], NOW + 2 * SECOND)
     ended = store.request(started.id)
     assert ended is not None
     assert (ended.state, ended.changes, ended.finished_at) == (RequestState.DONE, changes, NOW + 2 * SECOND)
-    assert ended.failures == (SourceFailure(Source.PYPI, "transient", "503"),)
+    assert ended.failures == (SourceFailure(Source.INDEX, "transient", "503"),)
     assert store.latest_request(a) == ended
     assert store.open_requests(5) == []
     assert (store.request("nobody's"), store.latest_request(a + 1)) == (None, None)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from fetcher.domain.model import DueReason, MadeDue, Observed, OutcomeKind, Source
 from fetcher.store import SqlStore
+from fetcher.upstreams.github.limits import GITHUB
 from tests.stores import NOW, entry
 
 LATER = NOW + timedelta(days=400)
@@ -21,7 +22,7 @@ def test_a_retired_package_is_never_claimed(store: SqlStore) -> None:
     """Retiring removes a package from every lane, however long it has been due."""
     package_id = _added(store)
     assert store.retire([package_id], NOW) == 1
-    assert store.claim(tuple(Source), 10, LATER, LEASE) is None
+    assert store.claim(GITHUB, tuple(Source), 10, LATER, LEASE) is None
     assert store.claim_packages([package_id], tuple(Source), LATER, LEASE) is None
     assert store.due_ids(None, None) == []
 
@@ -29,16 +30,16 @@ def test_a_retired_package_is_never_claimed(store: SqlStore) -> None:
 def test_what_was_under_way_when_a_package_was_retired_does_not_revive_it(store: SqlStore) -> None:
     """A worker that still holds the package or makes its sources due does not restore its schedule."""
     package_id = _added(store)
-    claim = store.claim((Source.GITHUB,), 10, NOW, LEASE)
+    claim = store.claim(GITHUB, (Source.REPOSITORY,), 10, NOW, LEASE)
     assert claim is not None
     store.retire([package_id], NOW)
     store.record(
         [
-            Observed(package_id, Source.GITHUB, claim.lease, NOW, NOW, outcome=OutcomeKind.FETCHED, answered=True),
+            Observed(package_id, Source.REPOSITORY, claim.lease, NOW, NOW, outcome=OutcomeKind.FETCHED, answered=True),
             MadeDue(package_id, Source.COMMITS, NOW, DueReason.MOVED),
         ]
     )
-    assert store.claim(tuple(Source), 10, LATER, LEASE) is None
+    assert store.claim(GITHUB, tuple(Source), 10, LATER, LEASE) is None
 
 
 def test_importing_again_leaves_a_retired_package_retired(store: SqlStore) -> None:
@@ -47,7 +48,7 @@ def test_importing_again_leaves_a_retired_package_retired(store: SqlStore) -> No
     store.retire([package_id], NOW)
     store.import_entries([entry("one", repo_url="https://github.com/other/place")], LATER)
     assert store.retired([package_id]) == {package_id}
-    assert store.claim(tuple(Source), 10, LATER, LEASE) is None
+    assert store.claim(GITHUB, tuple(Source), 10, LATER, LEASE) is None
 
 
 def test_a_revived_package_is_due_at_once(store: SqlStore) -> None:
@@ -55,6 +56,6 @@ def test_a_revived_package_is_due_at_once(store: SqlStore) -> None:
     package_id = _added(store)
     assert (store.retire([package_id], NOW), store.retire([package_id], LATER)) == (1, 0)
     assert (store.revive([package_id], LATER), store.revive([package_id], LATER)) == (1, 0)
-    claim = store.claim((Source.GITHUB,), 10, LATER, LEASE)
+    claim = store.claim(GITHUB, (Source.REPOSITORY,), 10, LATER, LEASE)
     assert claim is not None
     assert claim.package_ids == (package_id,)

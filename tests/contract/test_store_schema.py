@@ -21,6 +21,7 @@ from fetcher.domain.model import REPOSITORY_SOURCES, Source
 from fetcher.store import current_revision, is_current, open_engine, upgrade
 from fetcher.store.migrations import HEAD
 from fetcher.store.schema import Base
+from fetcher.upstreams.github.limits import GITHUB
 from tests.postgres import PostgresServer
 from tests.stores import LEASE, NOW, Catalogue, answered, stats, store_on
 
@@ -89,7 +90,7 @@ def test_claiming_reads_no_more_than_it_takes(postgres: Engine) -> None:
         _fill(connection, 20_000)
     with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
-    plan = _explain(postgres, lambda: store_on(postgres).claim(REPOSITORY_SOURCES, 100, NOW, LEASE))
+    plan = _explain(postgres, lambda: store_on(postgres).claim(GITHUB, REPOSITORY_SOURCES, 100, NOW, LEASE))
     nodes = list(_nodes(plan))
     scans = [node for node in nodes if node["Node Type"].endswith("Scan") and "Relation Name" in node]
     assert {scan["Node Type"] for scan in scans} == {"Index Scan"}
@@ -102,10 +103,10 @@ def test_counting_leases_reads_the_index_alone(postgres: Engine) -> None:
     """On PostgreSQL the number of leased packages comes from the partial index, not from the table."""
     with postgres.begin() as connection:
         _fill(connection, 20_000)
-    store_on(postgres).claim([Source.GITHUB], 200, NOW, LEASE)
+    store_on(postgres).claim(GITHUB, [Source.REPOSITORY], 200, NOW, LEASE)
     with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
-    plan = _explain(postgres, lambda: store_on(postgres).leased([Source.GITHUB], NOW))
+    plan = _explain(postgres, lambda: store_on(postgres).leased(GITHUB, [Source.REPOSITORY], NOW))
     scans = {(node["Node Type"], node["Index Name"]) for node in _nodes(plan) if "Index Name" in node}
     assert scans == {("Index Only Scan", "ix_source_states_leased")}
 
@@ -117,7 +118,7 @@ def test_freshness_is_a_heap_only_update(postgres: Engine) -> None:
     for hour in range(3):
         at = NOW + timedelta(hours=hour)
         records = [
-            answered(i, s, stats() if s is Source.GITHUB else None, observed_at=at)
+            answered(i, s, stats() if s is Source.REPOSITORY else None, observed_at=at)
             for i in ids
             for s in REPOSITORY_SOURCES
         ]
@@ -148,7 +149,7 @@ def test_a_cut_connection_is_taken_up_again(postgres: Engine, postgres_url: str)
             other.dispose()
             connection.exec_driver_sql("SELECT 1")
 
-    catalogue.answer(a, Source.GITHUB, stats())
+    catalogue.answer(a, Source.REPOSITORY, stats())
     assert catalogue.get("a").stats == stats()
     assert len(pauses) == 1
 

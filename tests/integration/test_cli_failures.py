@@ -89,14 +89,14 @@ def test_what_a_group_says() -> None:
 
 def test_a_failure_that_has_told_nothing_yet() -> None:
     """A source that was only told to wait has no time and no reason; it is grouped all the same."""
-    (group,) = grouped_by_kind([FailureRow("a", SourceState(Source.PYPI, outcome="throttled"))])
+    (group,) = grouped_by_kind([FailureRow("a", SourceState(Source.INDEX, outcome="throttled"))])
 
     assert (group.first_failed_at, group.last_failed_at, group.next_try, group.message) == (None, None, None, None)
 
 
 def _state(failures: int, message: str, hours: int) -> SourceState:
     return SourceState(
-        Source.PYPI,
+        Source.INDEX,
         failures=failures,
         message=message,
         outcome="transient",

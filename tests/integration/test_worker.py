@@ -41,7 +41,7 @@ PROCESSES = 2
 PAGE = 100
 """Commits or contributors of a page."""
 SAMPLE = 40
-CLAIMED_FIRST = (Source.GITHUB, Source.PYPI)
+CLAIMED_FIRST = (Source.REPOSITORY, Source.INDEX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def test_a_person_overtakes_the_background(serve: Serve) -> None:
 
         queued = ours.fetcher("refresh", wanted, "--queue")
         ours.until(lambda: ours.last_fetched(wanted), "the package that was asked for has answered")
-        answered = ours.counts()[Source.PYPI].answered
+        answered = ours.counts()[Source.INDEX].answered
         background.kill()
 
     assert (queued.returncode, queued.stdout) == (0, "")
@@ -177,9 +177,9 @@ def test_a_killed_workers_packages_come_back(serve: Serve) -> None:
         directory.simulator.faults.add(slow)  # else the pass may be over before it is struck
         worker = ours.worker()
         ours.beat()
-        ours.until(lambda: ours.counts()[Source.PYPI].answered > 0, "the pass is under way")
+        ours.until(lambda: ours.counts()[Source.INDEX].answered > 0, "the pass is under way")
         worker.kill()
-        held = len(directory.slugs) - ours.counts()[Source.PYPI].answered
+        held = len(directory.slugs) - ours.counts()[Source.INDEX].answered
 
         ours.worker("another")
         ours.until(directory.is_fresh, "every source of every package answers")
@@ -232,7 +232,7 @@ def test_a_worker_that_is_told_to_stop_finishes_its_batch(serve: Serve) -> None:
         ours.until(lambda: simulator.log.in_flight["pypi"], "a batch is under way")
         worker.terminate()
         status = worker.wait()
-        answered = ours.counts()[Source.PYPI].answered
+        answered = ours.counts()[Source.INDEX].answered
 
         ours.worker("another")
         ours.until(directory.is_fresh, "every source of every package answers")

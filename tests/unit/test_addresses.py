@@ -11,7 +11,7 @@ from fetcher.catalogue.addresses import parse_project, parse_repo_address, repo_
 from fetcher.domain.model import RepoRef, Unsupported
 
 HOSTS = frozenset({"github.com"})
-REPO = RepoRef("github.com", "o", "r")
+REPO = RepoRef("github.com", "o/r")
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_credentials_are_not_kept(address: str) -> None:
 def test_other_hosts_are_a_matter_of_settings() -> None:
     """Support an Enterprise server listed in the settings, with its port if it has one."""
     hosts = frozenset({"github.com", "git.corp.example", "localhost:8000"})
-    assert parse_repo_address("git@git.corp.example:o_x/r", hosts) == RepoRef("git.corp.example", "o_x", "r")
-    assert parse_repo_address("http://localhost:8000/o/r", hosts) == RepoRef("localhost:8000", "o", "r")
+    assert parse_repo_address("git@git.corp.example:o_x/r", hosts) == RepoRef("git.corp.example", "o_x/r")
+    assert parse_repo_address("http://localhost:8000/o/r", hosts) == RepoRef("localhost:8000", "o/r")
     assert isinstance(parse_repo_address("http://localhost:8001/o/r", hosts), Unsupported)
 
 
@@ -135,7 +135,7 @@ def test_what_is_written_is_read_back(owner: str, name: str) -> None:
     """Parse a written address to the same repository with the same spelling."""
     repo = RepoRef("github.com", owner, name)
     assert parse_repo_address(repo_address(repo), HOSTS) == repo
-    assert parse_repo_address(f"git@github.com:{repo.full_name}.git", HOSTS) == repo
+    assert parse_repo_address(f"git@github.com:{repo.path}.git", HOSTS) == repo
     assert repository_name(repo_address(repo)) == name
 
 

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 import pytest
 
 from fetcher.cli.refresh import rejection
-from fetcher.domain.model import Purpose, Upstream
+from fetcher.domain.model import Purpose
 from fetcher.http.gateway import Gateway
-from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource
+from fetcher.http.messages import Answer, Fault, NoAnswer, Request
 from fetcher.quota import MemoryQuota
+from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.upstreams.github.readers.classify import classify
 from tests.fakes import ScriptedTransport, StoppedClock, answer
+from tests.policies import POLICIES
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 ROOT = "https://api.example"
@@ -22,9 +24,9 @@ EXHAUSTED = answer({"message": "API rate limit exceeded"}, 403, {"x-ratelimit-re
 
 
 async def _rejection_after(answered: Answer) -> str:
-    quota, clock = MemoryQuota(), StoppedClock(NOW)
-    gateway = Gateway(ScriptedTransport(lambda _: answered, [ROOT]), quota, clock, {Upstream.GITHUB: "app:1:2"})
-    request = Request(Upstream.GITHUB, Resource.CORE, "repository", ROOT + "/a")
+    quota, clock = MemoryQuota(POLICIES), StoppedClock(NOW)
+    gateway = Gateway(ScriptedTransport(lambda _: answered, [ROOT]), quota, clock, {GITHUB: "app:1:2"})
+    request = Request(GITHUB, Resource.CORE, "repository", ROOT + "/a")
     await gateway.send(request, Purpose.MANUAL, classify)
     assert [status.paused_until is not None for status in await quota.quota_status(NOW)] == [True]
     return await rejection(quota, NOW)

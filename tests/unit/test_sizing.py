@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.domain.scheduling import Cadence
-from fetcher.http.messages import Resource
 from fetcher.quota.limits import DOCUMENTED
 from fetcher.simulator import limits as simulated
 from fetcher.sizing import Answers, Catalogue, Pass, Policy, Workers, daily_pass, first_pass, most_packages
+from fetcher.upstreams.github.limits import Resource
+from fetcher.upstreams.pypi.limits import PYPI
 
 HOUR = timedelta(hours=1)
 POLICY = Policy()
@@ -108,7 +109,7 @@ def test_another_identity_halves_what_github_allows_and_not_the_index() -> None:
     """An index knows no identities."""
     one, two = (daily_pass(PLAIN, replace(POLICY, identities=n), Answers(), MANY) for n in (1, 2))
     for before, after in zip(one.bounds[2:], two.bounds[2:], strict=True):
-        of_github = before.resource is not Resource.PYPI and "worker" not in before.name
+        of_github = before.resource != PYPI and "worker" not in before.name
         assert after.takes / before.takes == pytest.approx(0.5 if of_github else 1)
 
 

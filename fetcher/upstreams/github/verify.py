@@ -18,6 +18,7 @@ from fetcher.upstreams.github import requests
 from fetcher.upstreams.github.batching import BatchOutcome
 from fetcher.upstreams.github.change_detection import History
 from fetcher.upstreams.github.histories import Histories, HistoryQuery, is_readable
+from fetcher.upstreams.github.limits import GITHUB
 from fetcher.upstreams.github.merges import (
     MERGES,
     SAMPLE,
@@ -85,7 +86,7 @@ class MergesCheck:
 
         Stores the finding. If it changes the counting of weeks, all commits become due.
         """
-        targets = [t for i in package_ids if (t := self.store.target(i)) is not None and t.node_id]
+        targets = [t for i in package_ids if (t := self.store.target(i)) is not None and t.handle]
         read, unanswered = await self._histories(targets, purpose)
         if most is not None:
             ordered = sorted(read.items(), key=lambda item: -sum(commit.merge for commit in item[1].commits))
@@ -115,7 +116,7 @@ class MergesCheck:
         if checkpoint.due_at is not None and checkpoint.due_at > now:
             return None
         stats = self.store.catalogue_stats(now, interval)
-        sources = [stats.source(source) for source in (Source.GITHUB, Source.COMMITS)]
+        sources = [stats.source(source) for source in (Source.REPOSITORY, Source.COMMITS)]
         if not all(one.answered and one.due_by(now) <= FIRST_PASS_DONE * one.packages for one in sources):
             return None
         return await self.check(self.candidates(), Purpose.BACKGROUND, timedelta(0), most=SAMPLE)
@@ -177,7 +178,7 @@ class MergesCheck:
         self.store.save_checkpoint(after)
         if counts_merges(before) != counts_merges(after):
             until_now = now + timedelta(microseconds=1)
-            while self.store.make_due(Source.COMMITS, answered_before=until_now, now=now):
+            while self.store.make_due(GITHUB, Source.COMMITS, answered_before=until_now, now=now):
                 log.info("merges", reason="weeks are counted another way from now on: commits are due")
         log.info("merges", finding=str(concluded), in_force=str(valid), packages=len(comparisons))
         return Check(comparisons, unanswered, concluded, valid)

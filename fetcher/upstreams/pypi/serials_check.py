@@ -13,6 +13,7 @@ from fetcher.domain.scheduling import Cadence, Pauses
 from fetcher.http.gateway import Gateway
 from fetcher.ports import Checkpoint, Clock, Store
 from fetcher.upstreams.pypi import IndexOutcome, NotOffered, SerialFeed, Serials, read_root, root_request
+from fetcher.upstreams.pypi.limits import PYPI
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +82,6 @@ class SerialsCheck:
 
     def _ask_each(self, now: datetime) -> None:
         """Make each project due after two cycles without a listing."""
-        made = self.store.make_due(Source.PYPI, answered_before=now - 2 * self.cadence.interval, now=now)
+        made = self.store.make_due(PYPI, Source.INDEX, answered_before=now - 2 * self.cadence.interval, now=now)
         if made:
             log.warning("serials", reason="the index's root does not respond: projects are requested singly", due=made)

@@ -45,7 +45,7 @@ LOGS = "log"
 """The folder of PostgreSQL's own log, in its data folder. Refused transactions are counted in it."""
 _DAYS_TO_STRIKE = 10
 _POLL = 0.1
-_ASKED_FIRST = (Source.GITHUB.value, Source.PYPI.value)
+_ASKED_FIRST = (Source.REPOSITORY.value, Source.INDEX.value)
 
 
 @dataclass(slots=True)

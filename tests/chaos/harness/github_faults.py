@@ -167,7 +167,7 @@ async def _restore(ours: House) -> None:
 
 async def _hardly_asked(ours: House) -> None:
     """Check that GitHub was requested at most once in ten minutes, and that every package has the message."""
-    said = {row.slug: row.state.message for row in ours.store.failures() if row.state.source is Source.GITHUB}
+    said = {row.slug: row.state.message for row in ours.store.failures() if row.state.source is Source.REPOSITORY}
     assert said.keys() == ours.judge.names.keys(), said
     assert all("does not accept the credential" in (message or "") for message in said.values()), said
     asked = ours.simulator.log.count(upstream=GITHUB)
@@ -252,7 +252,7 @@ def _throttled(name: str, *, rare: bool = False, **details: object) -> UpstreamF
         "throttled",
         by_rules(rule(Kind.THROTTLE, upstream=GITHUB, **details)),
         rare=rare,
-        check=people_wait(Source.GITHUB),
+        check=people_wait(Source.REPOSITORY),
     )
 
 
@@ -291,13 +291,13 @@ GITHUB_FAULTS = (
         "unauthorized",
         _revoke,
         end=_restore,
-        check=both(_hardly_asked, people_wait(Source.GITHUB)),
+        check=both(_hardly_asked, people_wait(Source.REPOSITORY)),
     ),
     _all(
         "RATE_LIMITED as 200",
         "throttled",
         by_rules(rule(Kind.RATE_LIMITED, route="graphql")),
-        check=people_wait(Source.GITHUB),
+        check=people_wait(Source.REPOSITORY),
     ),
     _all("resource limits of GraphQL", "overloaded", by_rules(rule(Kind.RESOURCE_LIMITS, route="graphql")), rare=True),
     _throttled("403 secondary limit, retry-after", status=403, retry_after=3_600),

@@ -119,7 +119,7 @@ class House:
 
     async def work(self) -> bool:
         """Do the work of one tick of beat. Return whether there was any."""
-        await self.parts.serials.check()
+        await self.parts.find_changes()
         claims = await self.parts.dispatcher.claims()
         for claim in claims:
             await self.parts.service.refresh(claim, Purpose.BACKGROUND)

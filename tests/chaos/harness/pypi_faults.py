@@ -162,7 +162,7 @@ def _all(
         end=end,
         check=check,
         outcome=outcome,
-        source=Source.PYPI,
+        source=Source.INDEX,
         everybody=True,
         rare=rare,
     )
@@ -174,7 +174,7 @@ def _one(name: str, begin: Step, outcome: str | None = "fetched", **more: object
         name=name,
         begin=begin,
         outcome=outcome,
-        source=Source.PYPI,
+        source=Source.INDEX,
         **more,  # type: ignore[arg-type]
     )
 
@@ -185,7 +185,7 @@ def _root(name: str, outcome: str, kind: Kind, **details: object) -> UpstreamFau
         group=Group.PYPI,
         name=name,
         begin=by_rules(rule(kind, route="simple_root", **details)),
-        source=Source.PYPI,
+        source=Source.INDEX,
         outcome=outcome,
         everybody=True,
         lasts=timedelta(days=4),
@@ -193,7 +193,7 @@ def _root(name: str, outcome: str, kind: Kind, **details: object) -> UpstreamFau
     )
 
 
-_people_wait = people_wait(Source.PYPI)
+_people_wait = people_wait(Source.INDEX)
 _SLOW_STATUS = {"recheck_interval": DAY.total_seconds()}
 """Archiving and quarantine do not change the serial. They are read at the slow re-check, here after a day."""
 
@@ -247,7 +247,7 @@ PYPI_FAULTS = (
         name="a root of 60 MB",
         begin=_grow,
         end=_shrink,
-        source=Source.PYPI,
+        source=Source.INDEX,
         outcome=None,
         everybody=True,
         rare=True,

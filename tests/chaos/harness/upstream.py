@@ -39,7 +39,7 @@ class UpstreamFault:
     name: str
     begin: Step
     end: Step = nothing
-    source: Source = Source.GITHUB
+    source: Source = Source.REPOSITORY
     outcome: str | None
     """The outcome to be recorded, or ``None`` if nothing can be recorded or any outcome is right."""
     everybody: bool = False

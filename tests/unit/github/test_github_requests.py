@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 import pytest
 
 from fetcher.domain.model import RepoRef, Validators
-from fetcher.http.messages import Request, Resource, Route
+from fetcher.http.messages import Request
 from fetcher.settings import PUBLIC_API
 from fetcher.upstreams.github import queries, requests
+from fetcher.upstreams.github.limits import Resource, Route
 from fetcher.upstreams.github.requests import Api, PageRef, api_at
 
 API = api_at(PUBLIC_API)
-REPO = RepoRef("github.com", "octo", "cat")
+REPO = RepoRef("github.com", "octo/cat")
 SINCE = datetime(2025, 11, 15, tzinfo=UTC)
 
 
@@ -59,7 +60,7 @@ def test_rest_requests(request_: Request, path: str) -> None:
 
 def test_names_cannot_leave_their_place_in_the_path() -> None:
     """A slash, a dot-dot or a question mark in a name is quoted."""
-    evil = RepoRef("github.com", "../..", "a?b#c/d")
+    evil = RepoRef("github.com", "../../a?b#c/d")
     assert requests.newest_commit(API, evil).url.startswith(f"{PUBLIC_API}/repos/..%2F../a%3Fb%23c%2Fd/commits?")
 
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.domain.model import Purpose
-from fetcher.http.messages import Resource
 from fetcher.quota.limits import (
     DOCUMENTED,
     Limits,
@@ -21,6 +20,8 @@ from fetcher.quota.limits import (
     identity_of,
     to_ms,
 )
+from fetcher.upstreams.github.limits import Resource
+from fetcher.upstreams.pypi.limits import PYPI
 from tests.unit.quota.swarm import START
 
 HOUR = 3_600_000
@@ -56,8 +57,8 @@ def test_moments_survive_their_conversion_to_milliseconds(moment: object) -> Non
 def test_an_account_names_its_identity(identity: str) -> None:
     """Share an account between REST and GraphQL, give PyPI its own, and read the identity off both names."""
     assert account_name(identity, Resource.CORE) == account_name(identity, Resource.GRAPHQL)
-    assert account_name(identity, Resource.CORE) != account_name(identity, Resource.PYPI)
-    assert identity_of(account_name(identity, Resource.PYPI)) == identity
+    assert account_name(identity, Resource.CORE) != account_name(identity, PYPI)
+    assert identity_of(account_name(identity, PYPI)) == identity
 
 
 @given(left=st.integers(-10, 5_000), elapsed=st.integers(0, HOUR))

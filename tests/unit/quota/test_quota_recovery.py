@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fetcher.domain.model import Purpose
-from fetcher.http.messages import Resource
 from fetcher.quota.account import Account, Meter
 from fetcher.quota.limits import DOCUMENTED, effective_limits
 from fetcher.quota.recovery import recover
+from fetcher.upstreams.github.limits import Resource
 
 NOW = 1_000_000_000
 MINUTE = 60_000

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from fetcher.domain.model import CatalogueEntry, Observed, Purpose, Source, SourceState, StoredPackage, Upstream
+from fetcher.domain.model import CatalogueEntry, Observed, Purpose, Source, SourceState, StoredPackage
 from fetcher.refresh.dispatch import Dispatcher
 from fetcher.refresh.report import Report
 from fetcher.refresh.service import RefreshService
+from fetcher.settings import read_settings
 from fetcher.simulator.credentials import DEFAULT_TOKEN
 from fetcher.simulator.history import Author, Commit, WrittenHistory
 from fetcher.simulator.journal import Journal
@@ -30,10 +31,12 @@ from fetcher.simulator.server import Service, Settings
 from fetcher.simulator.statistics_jobs import Statistics
 from fetcher.simulator.world import World
 from fetcher.store import SqlStore, open_engine, upgrade
-from fetcher.upstreams.github.requests import Api
+from fetcher.upstreams.github.refresh import GitHubRefresh
 from fetcher.upstreams.github.verify import MergesCheck
 from fetcher.upstreams.pypi.serials_check import SerialsCheck
-from fetcher.wiring import Access, Pace, assemble
+from fetcher.upstreams.pypi.upstream import PyPIRefresh
+from fetcher.upstreams.registry import upstreams_of
+from fetcher.wiring import Pace, assemble
 from tests.fakes import GenerousQuota, SimulatorTransport, StoppedClock
 from tests.stores import store_on
 
@@ -54,8 +57,12 @@ class House:
     store: SqlStore
     conductor: RefreshService
     planner: Dispatcher
+    github: GitHubRefresh
     serials: SerialsCheck
-    merges: MergesCheck
+
+    @property
+    def merges(self) -> MergesCheck:
+        return self.github.merges
 
     @property
     def log(self) -> Journal:
@@ -185,14 +192,15 @@ async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
             transport = SimulatorTransport(service, token)
             opened.push_async_callback(transport.aclose)
             quota, store = GenerousQuota(), store_on(engine)
-            identities = {
-                Upstream.GITHUB: "anonymous" if token is None else "token:1",
-                Upstream.PYPI: "index:simulator",
+            environment = {
+                "FETCHER_GITHUB_API_URL": transport.github,
+                "FETCHER_GITHUB_TOKEN": token or "",
+                "FETCHER_PYPI_URL": transport.index,
+                "FETCHER_SERIAL_THRESHOLD": str(threshold),
             }
-            api = Api(transport.github, f"{transport.github}/graphql", "github.com")
-            access = Access(api, transport.index, identities, anonymous=token is None)
-            pace = Pace(lease=LEASE, horizon=3 * LEASE, serial_threshold=threshold)
-            parts = assemble(store, transport, quota, clock, access, pace, sleep=clock.sleep)
+            upstreams = upstreams_of(read_settings(environment))
+            pace = Pace(lease=LEASE, horizon=3 * LEASE)
+            parts = assemble(store, transport, quota, clock, upstreams, pace, sleep=clock.sleep)
             return House(
                 clock,
                 world,
@@ -202,8 +210,8 @@ async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
                 store,
                 parts.service,
                 parts.dispatcher,
-                parts.serials,
-                parts.merges,
+                parts.live(GitHubRefresh),
+                parts.live(PyPIRefresh).serials,
             )
 
         yield build

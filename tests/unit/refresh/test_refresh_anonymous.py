@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from fetcher.domain.commit_weeks import rolling_weeks
-from fetcher.domain.model import Upstream
 from fetcher.http.gateway import Gateway
 from fetcher.http.messages import Answer, Request
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Push, push
+from fetcher.upstreams.github.limits import GITHUB
 from tests.fakes import answer
 from tests.unit.refresh.conftest import DAY, NOW, Build
 from tests.unit.refresh.truth import (
     COMMITS,
     CONTRIBUTORS,
-    GITHUB,
+    REPOSITORY,
     failing,
     first_pass,
     is_true,
@@ -34,7 +34,7 @@ async def test_without_a_token_a_first_pass(build: Build) -> None:
     package = house.get("alpha")
     assert package.observed.last_updated is not None
     assert package.observed.last_fetched == NOW
-    assert house.state("alpha", GITHUB).validators.credential == "anonymous"
+    assert house.state("alpha", REPOSITORY).validators.credential == "anonymous"
 
 
 async def test_without_a_token_an_unchanged_pass(build: Build) -> None:
@@ -98,8 +98,8 @@ async def test_validators_of_another_credential_are_not_used(build: Build) -> No
     """Validators of another credential are not sent, because entity tags differ per credential."""
     house = await build(token=None)
     await first_pass(house, "alpha")
-    another = dict.fromkeys(Upstream, "anonymous:other")
-    house.conductor.statistics.gateway = Gateway(house.transport, house.quota, house.clock, another)
+    another = {GITHUB: "anonymous:other"}
+    house.github.statistics.gateway = Gateway(house.transport, house.quota, house.clock, another)
     seen: list[Request] = []
     house.transport.interfere = seen.append
     house.tomorrow()
@@ -119,7 +119,7 @@ async def test_without_a_token_a_renamed_and_a_replaced_repository(build: Build)
     alpha = house.get("alpha").stats
     assert alpha is not None
     assert alpha.full_name == "octo/omega"
-    assert house.state("beta", GITHUB).outcome == "replaced"
+    assert house.state("beta", REPOSITORY).outcome == "replaced"
     assert house.get("beta").observed.participants == ("ann", "bob")
 
 
@@ -134,10 +134,10 @@ async def test_without_a_token_an_empty_and_a_missing_repository(build: Build) -
     assert package.stats is not None
     assert package.stats.empty
     assert package.observed.participants == ()
-    assert house.state("beta", GITHUB).outcome == "gone"
+    assert house.state("beta", REPOSITORY).outcome == "gone"
     house.tomorrow()
     await house.work()
-    assert house.state("alpha", GITHUB).outcome == "not_modified"
+    assert house.state("alpha", REPOSITORY).outcome == "not_modified"
 
 
 @pytest.mark.parametrize("route", ["repository", "newest_commit"])
@@ -154,5 +154,5 @@ async def test_without_a_token_a_failed_question(build: Build, route: str, told:
     push(house.world, "octo/alpha", Push(login="ann"))
     house.transport.interfere = failing(route, told)
     await house.work()
-    assert house.state("alpha", GITHUB).outcome == outcome
+    assert house.state("alpha", REPOSITORY).outcome == outcome
     assert house.get("alpha").observed == before

@@ -45,11 +45,11 @@ def backend() -> str:
 async def test_what_changed_is_told(catalogue: Catalogue) -> None:
     """Each request reports its own package's fields before and after, as printed, and is carried out once."""
     a, b = catalogue.add("a", "b")
-    catalogue.answer(a, Source.GITHUB, stats(stars=1))
+    catalogue.answer(a, Source.REPOSITORY, stats(stars=1))
     store = catalogue.store
     ids = [one.request.id for one in store.submit_requests([a, b], NOW)]
     later = NOW + timedelta(minutes=1)
-    records = [answered(a, Source.GITHUB, stats(stars=2), observed_at=later), failed(b, Source.GITHUB, "gone")]
+    records = [answered(a, Source.REPOSITORY, stats(stars=2), observed_at=later), failed(b, Source.REPOSITORY, "gone")]
     conductor = ToldConductor(store, records)
     asked = ManualRefreshes(store, conductor, StoppedClock(later), UTC)
     await asked.carry_out(ids)
@@ -60,7 +60,7 @@ async def test_what_changed_is_told(catalogue: Catalogue) -> None:
     assert conductor.asked == [([a, b], Purpose.MANUAL)]
     assert (first.state, first.changes, first.failures) == (RequestState.DONE, (Change("repo_watchers", 1, 2),), ())
     assert (second.state, second.reason) == (RequestState.FAILED, NO_ANSWER)
-    assert second.failures == (SourceFailure(Source.GITHUB, "gone", "why"),)
+    assert second.failures == (SourceFailure(Source.REPOSITORY, "gone", "why"),)
 
 
 async def test_a_refresh_that_breaks_off(catalogue: Catalogue) -> None:
@@ -88,18 +88,23 @@ def test_fields_that_differ() -> None:
     ("records", "state", "failures", "reason"),
     [
         ([], RequestState.FAILED, [], NOTHING_TO_ASK),
-        ([answered(1, Source.GITHUB)], RequestState.DONE, [], None),
-        ([answered(2, Source.GITHUB)], RequestState.FAILED, [], NOTHING_TO_ASK),
-        ([answered(1, Source.GITHUB), failed(1, Source.COMMITS, "not_ready")], RequestState.DONE, ["not_ready"], None),
-        ([failed(1, Source.GITHUB, message=None)], RequestState.FAILED, ["transient"], NO_ANSWER),
+        ([answered(1, Source.REPOSITORY)], RequestState.DONE, [], None),
+        ([answered(2, Source.REPOSITORY)], RequestState.FAILED, [], NOTHING_TO_ASK),
         (
-            [Deferral(1, Source.GITHUB, "l", NOW, NOW + timedelta(hours=1))],
+            [answered(1, Source.REPOSITORY), failed(1, Source.COMMITS, "not_ready")],
+            RequestState.DONE,
+            ["not_ready"],
+            None,
+        ),
+        ([failed(1, Source.REPOSITORY, message=None)], RequestState.FAILED, ["transient"], NO_ANSWER),
+        (
+            [Deferral(1, Source.REPOSITORY, "l", NOW, NOW + timedelta(hours=1))],
             RequestState.FAILED,
             ["deferred"],
             NO_ANSWER,
         ),
-        ([MadeDue(1, Source.COMMITS, NOW, DueReason.MOVED), answered(1, Source.PYPI)], RequestState.DONE, [], None),
-        ([GivenBack(1, Source.COMMITS, "l"), answered(1, Source.PYPI)], RequestState.DONE, [], None),
+        ([MadeDue(1, Source.COMMITS, NOW, DueReason.MOVED), answered(1, Source.INDEX)], RequestState.DONE, [], None),
+        ([GivenBack(1, Source.COMMITS, "l"), answered(1, Source.INDEX)], RequestState.DONE, [], None),
     ],
 )
 def test_what_records_come_to(

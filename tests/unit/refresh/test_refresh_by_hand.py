@@ -9,8 +9,8 @@ from tests.unit.refresh.conftest import DAY, NOW, House, answered
 from tests.unit.refresh.truth import (
     COMMITS,
     CONTRIBUTORS,
-    GITHUB,
     MINUTE,
+    REPOSITORY,
     first_pass,
     is_true,
 )
@@ -23,7 +23,7 @@ async def test_a_first_refresh_by_hand(house: House) -> None:
     report = await house.by_hand("alpha")
     assert house.requests() == {"graphql": 2, "contributors": 1}
     is_true(house, "alpha")
-    assert answered(report) == [GITHUB, COMMITS, CONTRIBUTORS]
+    assert answered(report) == [REPOSITORY, COMMITS, CONTRIBUTORS]
 
 
 async def test_a_moved_head_by_hand(house: House) -> None:
@@ -33,7 +33,7 @@ async def test_a_moved_head_by_hand(house: House) -> None:
     report = await house.by_hand("alpha")
     assert house.requests() == {"graphql": 2}
     assert house.get("alpha").observed.participants == ("ann", "bob", "newcomer")
-    assert set(answered(report)) == {GITHUB, CONTRIBUTORS, COMMITS}
+    assert set(answered(report)) == {REPOSITORY, CONTRIBUTORS, COMMITS}
 
 
 async def test_a_persons_refresh_of_an_unmoved_head(house: House) -> None:
@@ -42,7 +42,7 @@ async def test_a_persons_refresh_of_an_unmoved_head(house: House) -> None:
     report = await house.by_hand("alpha")
     assert house.requests() == {"graphql": 1}
     assert report.moved == ()
-    assert set(answered(report)) == {GITHUB, CONTRIBUTORS, COMMITS}
+    assert set(answered(report)) == {REPOSITORY, CONTRIBUTORS, COMMITS}
 
 
 async def test_only_the_details_by_hand(house: House) -> None:
@@ -60,7 +60,7 @@ async def test_only_the_details_by_hand(house: House) -> None:
 async def test_a_refresh_of_nothing(house: House) -> None:
     """No packages, no sources or unknown ids give an empty report and no request."""
     await first_pass(house, "alpha")
-    for ids, sources in (([], [GITHUB]), ([1], []), ([4_000], [GITHUB])):
+    for ids, sources in (([], [REPOSITORY]), ([1], []), ([4_000], [REPOSITORY])):
         report = await house.conductor.refresh_packages(ids, sources, Purpose.BACKGROUND)
         assert report == Report()
     assert house.requests() == {}
@@ -71,7 +71,7 @@ async def test_a_lease_that_was_lost_is_not_worked_on(house: House) -> None:
     house.make("alpha")
     package_id = house.add("alpha")
     (claim,) = await house.planner.claims()
-    house.store.claim_packages([package_id], [GITHUB], NOW, MINUTE)
+    house.store.claim_packages([package_id], [REPOSITORY], NOW, MINUTE)
     report = await house.conductor.refresh(claim, Purpose.BACKGROUND)
     assert report == Report(lost=1)
     assert house.requests() == {}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fetcher.refresh.cost import Cost, costs
+
 from fetcher.domain.model import DETAIL_SOURCES, Purpose, Source
 from fetcher.domain.scheduling import Cadence
-from fetcher.refresh.cost import Cost, costs
 from fetcher.simulator.changes import Push, push
 from tests.unit.refresh.conftest import DAY, Build, House
 
@@ -52,10 +53,10 @@ async def test_a_package_whose_head_stays(house: House) -> None:
     house.tomorrow()
     said = _said(house, "alpha")
     assert [(cost.sources, cost.requests) for cost in said] == [
-        ((Source.GITHUB,), 1),
+        ((Source.REPOSITORY,), 1),
         (DETAIL_SOURCES, 0),
         (DETAIL_SOURCES, 1),
-        ((Source.PYPI,), 1),
+        ((Source.INDEX,), 1),
     ]
     assert await _asked(house, "alpha") == _requests(_certain(said)) == 2
 
@@ -79,7 +80,7 @@ async def test_a_crowd_has_pages(house: House) -> None:
     house.tomorrow(60)
     said = _said(house, "alpha")
     assert [(cost.sources, cost.requests) for cost in said] == [
-        ((Source.GITHUB,), 1),
+        ((Source.REPOSITORY,), 1),
         ((Source.COMMITS,), 1),
         ((Source.CONTRIBUTORS,), 3),
     ]

@@ -8,17 +8,11 @@ from datetime import timedelta
 import pytest
 
 from fetcher.domain.model import DETAIL_SOURCES, Purpose, Source
-from fetcher.http.messages import Resource
-from fetcher.refresh.dispatch import (
-    DETAILS_LANE,
-    GRAPHQL_LANE,
-    HISTORY_LANE,
-    LISTS_LANE,
-    PROJECTS_LANE,
-    REST_LANE,
-    Lane,
-    lanes_for,
-)
+from fetcher.upstreams.base import Lane
+from fetcher.upstreams.github.lanes import DETAILS_LANE, GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE, REST_LANE, lanes_for
+from fetcher.upstreams.github.limits import GITHUB, Resource
+from fetcher.upstreams.pypi.limits import PYPI
+from fetcher.upstreams.pypi.upstream import PROJECTS_LANE
 from tests.unit.refresh.conftest import LEASE, NOW, Build, House
 
 
@@ -32,14 +26,14 @@ def with_lanes(house: House, *lanes: Lane) -> House:
 async def test_batches_of_what_is_due(house: House) -> None:
     """Each lane's batches are leased before they are enqueued, and nothing is claimed twice."""
     ids = [house.add(f"package-{number}", project=True) for number in range(7)]
-    small = Lane((Source.GITHUB,), Resource.GRAPHQL, 3, 50)
+    small = Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 3, 50)
     with_lanes(house, small, PROJECTS_LANE)
     claims = await house.planner.claims()
     assert [(claim.sources, len(claim.package_ids)) for claim in claims] == [
-        ((Source.GITHUB,), 3),
-        ((Source.GITHUB,), 3),
-        ((Source.GITHUB,), 1),
-        ((Source.PYPI,), 7),
+        ((Source.REPOSITORY,), 3),
+        ((Source.REPOSITORY,), 3),
+        ((Source.REPOSITORY,), 1),
+        ((Source.INDEX,), 7),
     ]
     assert sorted(i for claim in claims[:3] for i in claim.package_ids) == ids
     assert {claim.until for claim in claims} == {NOW + LEASE}
@@ -51,7 +45,7 @@ async def test_no_more_than_the_budget_can_serve(house: House, room: int, claime
     """The claims are limited to the lane's packages per request times the granted requests."""
     for number in range(7):
         house.add(f"package-{number}")
-    with_lanes(house, Lane((Source.GITHUB,), Resource.GRAPHQL, 2, 3))
+    with_lanes(house, Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 2, 3))
     house.quota.room = room
     claims = await house.planner.claims()
     assert sum(len(claim.package_ids) for claim in claims) == claimed
@@ -73,7 +67,7 @@ async def test_what_is_on_its_way_counts(house: House) -> None:
     """Leased packages without a record take capacity, so that the queue never exceeds the quota."""
     for number in range(7):
         house.add(f"package-{number}")
-    with_lanes(house, Lane((Source.GITHUB,), Resource.GRAPHQL, 10, 1))
+    with_lanes(house, Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 10, 1))
     house.quota.room = 4
     assert [len(claim.package_ids) for claim in await house.planner.claims()] == [4]
     assert await house.planner.claims() == []
@@ -85,7 +79,9 @@ async def test_there_is_an_end_to_it_whatever_the_budget_allows(house: House) ->
     """One dispatch does not claim all due packages, even with an unlimited quota."""
     for number in range(7):
         house.add(f"package-{number}")
-    house.planner = replace(house.planner, lanes=(Lane((Source.GITHUB,), Resource.GRAPHQL, 2, 100),), most=5)
+    house.planner = replace(
+        house.planner, lanes=(Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 2, 100),), most=5
+    )
     house.quota.room = 1_000
     assert [len(claim.package_ids) for claim in await house.planner.claims()] == [2, 2, 1]
     assert await house.planner.claims() == []
@@ -103,8 +99,8 @@ async def test_oldest_first_after_an_outage(house: House) -> None:
 
 def test_lanes() -> None:
     """Without a token a repository uses REST only; with one, histories do not wait for lists."""
-    assert lanes_for(anonymous=False) == (GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE, PROJECTS_LANE)
-    assert lanes_for(anonymous=True) == (REST_LANE, DETAILS_LANE, PROJECTS_LANE)
+    assert lanes_for(anonymous=False) == (GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE)
+    assert lanes_for(anonymous=True) == (REST_LANE, DETAILS_LANE)
     assert DETAILS_LANE.sources == DETAIL_SOURCES
     assert HISTORY_LANE.resource is Resource.GRAPHQL
     assert LISTS_LANE.resource is Resource.CORE
@@ -127,5 +123,5 @@ async def test_the_budget_is_asked_for_each_lanes_own(build: Build) -> None:
     assert asked == [
         ("anonymous", Resource.CORE, Purpose.BACKGROUND, 3 * LEASE),
         ("anonymous", Resource.CORE, Purpose.BACKGROUND, 3 * LEASE),
-        ("index:simulator", Resource.PYPI, Purpose.BACKGROUND, 3 * LEASE),
+        ("index:simulator", PYPI, Purpose.BACKGROUND, 3 * LEASE),
     ]

@@ -18,7 +18,7 @@ from tests.fakes import answer
 from tests.unit.refresh.conftest import NOW, Build, House
 
 MINUTE = timedelta(minutes=1)
-PYPI = Source.PYPI
+INDEX = Source.INDEX
 WHOLE = {"project_json": 1, "simple_project": 1}
 CHEAP = {"project_json": 1}
 
@@ -55,7 +55,7 @@ async def test_a_first_pass_reads_both_apis(house: House) -> None:
     assert package.versions.info is not None
     assert package.versions.info.documentation_url == "https://alpha.example/"
     assert package.observed.last_fetched == NOW
-    state = house.state("alpha", PYPI)
+    state = house.state("alpha", INDEX)
     assert (state.revision, state.full_fetch_at) == (str(package.versions.serial), NOW)
     assert state.validators.etag is not None
 
@@ -68,7 +68,7 @@ async def test_an_unchanged_project_is_one_conditional_request(house: House) -> 
     await house.work()
     assert house.log.count("project_json", 304) == 1
     assert house.requests() == CHEAP
-    assert house.state("alpha", PYPI).answered_at == house.clock.now()
+    assert house.state("alpha", INDEX).answered_at == house.clock.now()
     assert house.quota.usages[-1].points == 0
     assert numbers(house) == ["1.0", "2.0", "3.0rc1"]
 
@@ -98,7 +98,7 @@ async def test_the_status_is_read_again_slowly(house: House) -> None:
     assert house.requests() == WHOLE
     assert status(house) is ProjectStatus.ARCHIVED
     assert numbers(house) == ["1.0", "2.0", "3.0rc1"]
-    assert house.state("alpha", PYPI).full_fetch_at == house.clock.now()
+    assert house.state("alpha", INDEX).full_fetch_at == house.clock.now()
 
 
 async def test_a_quarantined_project_keeps_its_versions(house: House) -> None:
@@ -113,7 +113,7 @@ async def test_a_quarantined_project_keeps_its_versions(house: House) -> None:
     assert after is not None
     assert (after.releases, after.latest, after.info) == (before.releases, before.latest, before.info)
     assert after.status is ProjectStatus.QUARANTINED
-    assert house.state("alpha", PYPI).answered_at == house.clock.now()
+    assert house.state("alpha", INDEX).answered_at == house.clock.now()
 
 
 async def test_a_project_out_of_quarantine_is_read_whole(house: House) -> None:
@@ -138,7 +138,7 @@ async def test_a_missing_project(house: House) -> None:
     house.requests()
     await house.work()
     assert house.requests() == WHOLE
-    state = house.state("alpha", PYPI)
+    state = house.state("alpha", INDEX)
     assert (state.outcome, state.failures) == ("gone", 1)
     assert state.due_at == house.clock.now() + timedelta(hours=6)
     assert house.get("alpha").observed.pypi_version == "2.0"
@@ -163,7 +163,7 @@ async def test_validators_belong_to_the_api_that_gave_them(build: Build) -> None
     """Simple's validators are not sent to the JSON API, where they are invalid."""
     house = await build(index=Index(json_api=False))
     await first_pass(house)
-    assert not house.state("alpha", PYPI).validators
+    assert not house.state("alpha", INDEX).validators
 
 
 async def test_a_mirror_without_simples_json_form(build: Build) -> None:
@@ -192,7 +192,7 @@ async def test_the_html_form_does_not_take_upload_times_away(build: Build) -> No
     assert after.releases == before.releases
     assert all(release.uploaded_at for release in after.releases)
     assert after.status is ProjectStatus.ARCHIVED
-    assert house.state("alpha", PYPI).full_fetch_at == house.clock.now()
+    assert house.state("alpha", INDEX).full_fetch_at == house.clock.now()
 
 
 async def test_a_mirror_with_html_alone(build: Build) -> None:
@@ -200,7 +200,7 @@ async def test_a_mirror_with_html_alone(build: Build) -> None:
     house = await build(index=Index(json_api=False, simple_json=False))
     await first_pass(house, status=TheirStatus.ARCHIVED)
     assert house.requests() == {"simple_project": 1, "unknown": 1}
-    assert (house.state("alpha", PYPI).outcome, house.state("alpha", PYPI).failures) == ("fetched", 0)
+    assert (house.state("alpha", INDEX).outcome, house.state("alpha", INDEX).failures) == ("fetched", 0)
     assert (house.get("alpha").observed.pypi_version, status(house)) == ("2.0", ProjectStatus.ARCHIVED)
     assert numbers(house) == ["1.0", "2.0", "3.0rc1"]
     assert house.get("alpha").observed.last_fetched == NOW
@@ -223,7 +223,7 @@ async def test_a_project_that_html_alone_knows_is_gone_with_a_404(build: Build) 
     house.world.drop_project("alpha")
     house.tomorrow()
     await house.work()
-    assert house.state("alpha", PYPI).outcome == "gone"
+    assert house.state("alpha", INDEX).outcome == "gone"
     assert numbers(house) == ["1.0", "2.0", "3.0rc1"]
 
 
@@ -238,7 +238,7 @@ async def test_a_login_page_in_place_of_the_listing_loses_nothing(build: Build) 
     await house.work()
     after = house.get("alpha")
     assert (after.versions, after.observed) == (before.versions, before.observed)
-    assert (after.states[PYPI].outcome, after.states[PYPI].failures) == ("malformed", 1)
+    assert (after.states[INDEX].outcome, after.states[INDEX].failures) == ("malformed", 1)
 
 
 async def test_a_mirror_without_validators_and_serials(build: Build) -> None:
@@ -247,7 +247,7 @@ async def test_a_mirror_without_validators_and_serials(build: Build) -> None:
     await first_pass(house)
     house.tomorrow()
     await house.work()
-    state = house.state("alpha", PYPI)
+    state = house.state("alpha", INDEX)
     assert (state.outcome, state.revision) == ("fetched", None)
     assert house.get("alpha").observed.last_fetched == house.clock.now()
 
@@ -262,13 +262,13 @@ async def test_a_stale_edge_is_asked_again_later(house: House) -> None:
     house.tomorrow()
     house.service.state.pypi.serve_stale("alpha")
     await house.work()
-    state = house.state("alpha", PYPI)
+    state = house.state("alpha", INDEX)
     assert (state.outcome, state.due_at) == ("transient", house.clock.now() + 2 * MINUTE)
     assert (state.message or "").startswith("a stale edge: serial ")
     assert house.get("alpha").versions == before
     house.clock.advance(2 * MINUTE)
     await house.work()
-    assert house.state("alpha", PYPI).failures == 0
+    assert house.state("alpha", INDEX).failures == 0
 
 
 async def test_the_json_apis_word_counts_without_simple(house: House) -> None:
@@ -276,7 +276,7 @@ async def test_the_json_apis_word_counts_without_simple(house: House) -> None:
     house.transport.interfere = failing("pypi_simple", answer({"message": "x"}, 502))
     await first_pass(house)
     assert house.get("alpha").observed.pypi_version == "2.0"
-    assert (status(house), house.state("alpha", PYPI).full_fetch_at) == (None, None)
+    assert (status(house), house.state("alpha", INDEX).full_fetch_at) == (None, None)
     house.transport.interfere = lambda request: None
     house.requests()
     house.tomorrow()
@@ -311,7 +311,7 @@ async def test_json_without_releases_and_without_simple(build: Build) -> None:
     house.transport.interfere = lambda request: refused.get(request.route)
     await first_pass(house)
     assert numbers(house) == ["2.0"]
-    assert house.state("alpha", PYPI).outcome == "fetched"
+    assert house.state("alpha", INDEX).outcome == "fetched"
 
 
 async def test_json_without_releases_while_simple_fails(house: House) -> None:
@@ -321,7 +321,7 @@ async def test_json_without_releases_while_simple_fails(house: House) -> None:
     broken = {"pypi_json": answer(PARTIAL), "pypi_simple": answer({}, 503)}
     house.transport.interfere = lambda request: broken.get(request.route)
     await house.work()
-    assert house.state("alpha", PYPI).outcome == "transient"
+    assert house.state("alpha", INDEX).outcome == "transient"
     assert numbers(house) == ["1.0", "2.0", "3.0rc1"]
 
 
@@ -344,7 +344,7 @@ async def test_a_failed_question_keeps_everything(house: House, told: Answer, ou
     await house.work()
     after = house.get("alpha")
     assert (after.versions, after.observed) == (before.versions, before.observed)
-    assert (after.states[PYPI].outcome, after.states[PYPI].failures) == (outcome, failures)
+    assert (after.states[INDEX].outcome, after.states[INDEX].failures) == (outcome, failures)
     assert house.requests() == {}
 
 
@@ -354,7 +354,7 @@ async def test_a_project_that_is_deferred(house: House, granted: int) -> None:
     until = NOW + 7 * MINUTE
     house.quota.refusals.extend([*[None] * granted, RetryAt(until, "pace")])
     await first_pass(house)
-    state = house.state("alpha", PYPI)
+    state = house.state("alpha", INDEX)
     if granted:
         assert (state.outcome, state.full_fetch_at) == ("fetched", None)
         assert numbers(house) == ["1.0", "2.0", "3.0rc1"]
@@ -370,8 +370,8 @@ async def test_one_source_never_blanks_another(house: House) -> None:
     house.add("beta", project=True)
     await house.work()
     alpha, beta = house.get("alpha"), house.get("beta")
-    assert (alpha.observed.pypi_version, alpha.states[Source.GITHUB].outcome) == ("1.0", "gone")
-    assert (beta.observed.repo_watchers, beta.states[PYPI].outcome) == (10, "gone")
+    assert (alpha.observed.pypi_version, alpha.states[Source.REPOSITORY].outcome) == ("1.0", "gone")
+    assert (beta.observed.repo_watchers, beta.states[INDEX].outcome) == (10, "gone")
     assert alpha.observed.last_fetched is beta.observed.last_fetched is None
 
 

@@ -41,7 +41,7 @@ async def test_a_batch_without_failures_is_one_line(house: House) -> None:
         {
             "event": "batch",
             "log_level": "info",
-            "sources": ["pypi"],
+            "sources": ["index"],
             "purpose": "background",
             "packages": 2,
             "answered": 2,
@@ -68,7 +68,7 @@ async def test_a_failure_is_one_line_with_githubs_name_for_it(house: House) -> N
     assert failure["log_level"] == "warning"
     assert {name: failure[name] for name in ("package", "source", "outcome", "failures", "request")} == {
         "package": "alpha",
-        "source": "github",
+        "source": "repository",
         "outcome": "transient",
         "failures": 1,
         "request": REQUEST_ID,
@@ -126,7 +126,7 @@ async def test_a_rejected_credential_is_one_error(house: House) -> None:
 
 async def test_a_credential_rejected_at_the_start_is_an_error(house: House) -> None:
     """A credential rejected during identification is reported as an error."""
-    statistics = house.conductor.statistics
+    statistics = house.github.statistics
     interfering(house, answer({"message": "Bad credentials"}, 401, GITHUB), "viewer")
     with capture_logs() as lines:
         told = await account_behind("token:1", statistics.gateway, house.store, statistics.api, house.clock.now())

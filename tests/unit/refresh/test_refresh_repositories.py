@@ -21,8 +21,8 @@ from tests.unit.refresh.truth import (
     COMMITS,
     CONTRIBUTORS,
     FIRST_PASS,
-    GITHUB,
     MINUTE,
+    REPOSITORY,
     failing,
     first_pass,
     is_true,
@@ -196,7 +196,7 @@ async def test_a_head_that_moved_while_its_list_waited_is_counted_once(house: Ho
     """The head is read together with the list, so a push in the hours between does not count twice."""
     house.make("alpha", ["ann", "ann", "ann", "bob"])
     house.add("alpha")
-    await house.by_hand("alpha", sources=[GITHUB])
+    await house.by_hand("alpha", sources=[REPOSITORY])
     house.clock.advance(6 * 60 * MINUTE)
     push(house.world, "octo/alpha", Push(commits=2, login="bob"))
     await house.work()
@@ -252,7 +252,7 @@ async def test_a_push_while_the_commits_cool_down_keeps_their_pause(house: House
     house.transport.interfere = failing("history", answer({"message": "Server Error"}, 500))
     await house.work()
     push(house.world, "octo/alpha", Push(login="ann"))
-    await house.by_hand("alpha", sources=[GITHUB])
+    await house.by_hand("alpha", sources=[REPOSITORY])
     assert house.state("alpha", COMMITS).due_at == NOW + 2 * MINUTE
     assert house.state("alpha", COMMITS).failures == 1
 
@@ -354,7 +354,7 @@ async def test_a_missing_repository(house: House) -> None:
     assert house.requests() == {"graphql": 2}
     after = house.get("alpha")
     assert after.observed == before.observed
-    state = after.states[GITHUB]
+    state = after.states[REPOSITORY]
     assert (state.outcome, state.failures) == ("gone", 1)
     assert state.due_at == house.clock.now() + timedelta(hours=6)
     assert [record.outcome for report in reports for record in report.failed] == ["gone"]
@@ -369,7 +369,7 @@ async def test_a_missing_repository_comes_back(house: House) -> None:
     changes.set_facts(house.world, "octo/alpha", Facts(private=False, stars=99))
     house.tomorrow()
     await house.work()
-    state = house.state("alpha", GITHUB)
+    state = house.state("alpha", REPOSITORY)
     assert (state.outcome, state.failures, state.first_failed_at) == ("fetched", 0, None)
     assert house.get("alpha").observed.repo_watchers == 99
 
@@ -386,8 +386,8 @@ async def test_a_replaced_repository_is_quarantined(house: House) -> None:
         await house.work()
         after = house.get("alpha")
         assert (after.observed, after.stats, after.commit_days) == (before.observed, before.stats, before.commit_days)
-        assert (after.states[GITHUB].outcome, after.states[GITHUB].failures) == ("replaced", failures)
-    assert "octo/alpha is now another repository" in (house.state("alpha", GITHUB).message or "")
+        assert (after.states[REPOSITORY].outcome, after.states[REPOSITORY].failures) == ("replaced", failures)
+    assert "octo/alpha is now another repository" in (house.state("alpha", REPOSITORY).message or "")
     assert house.requests() == {"graphql": 4}
 
 
@@ -402,7 +402,7 @@ async def test_a_renamed_repository_is_noticed(house: House) -> None:
     assert package.stats is not None
     assert package.stats.full_name == "other/omega"
     assert package.entry.repo_url == "https://github.com/octo/alpha"
-    assert package.repo == RepoRef("github.com", "octo", "alpha")
+    assert package.repo == RepoRef("github.com", "octo/alpha")
     assert house.requests() == {"graphql": 2}
     assert {name for entry in house.log.entries for name in entry.packages} <= {"other/omega"}
 
@@ -469,8 +469,8 @@ async def test_node_ids_of_another_form_are_the_same_repository(house: House, by
     assert house.requests() == {"graphql": 2}
     now = house.get("alpha").stats
     assert now is not None
-    assert (now.database_id, now.node_id != known.node_id) == (known.database_id, True)
-    assert {house.state(slug, GITHUB).outcome for slug in ("alpha", "beta")} == {"fetched"}
+    assert (now.repository_id, now.handle != known.handle) == (known.repository_id, True)
+    assert {house.state(slug, REPOSITORY).outcome for slug in ("alpha", "beta")} == {"fetched"}
     is_true(house, "alpha", "omega" if by == "name" else "alpha")
 
 
@@ -479,7 +479,7 @@ async def test_a_branch_that_could_not_be_read_empties_nothing(house: House) -> 
     await first_pass(house, "alpha")
     before = house.get("alpha")
     node = {
-        "id": before.stats.node_id if before.stats else "",
+        "id": before.stats.handle if before.stats else "",
         "databaseId": 1,
         "nameWithOwner": "octo/alpha",
         "stargazerCount": 0,
@@ -497,7 +497,7 @@ async def test_a_branch_that_could_not_be_read_empties_nothing(house: House) -> 
     house.tomorrow()
     await house.work()
     assert house.get("alpha").observed == before.observed
-    assert house.state("alpha", GITHUB).outcome == "transient"
+    assert house.state("alpha", REPOSITORY).outcome == "transient"
 
 
 async def test_a_list_too_large_is_not_asked_for_each_push(house: House) -> None:
@@ -569,8 +569,12 @@ async def test_a_bad_repository_costs_no_neighbour(house: House) -> None:
     changes.set_block(house.world, "octo/beta", Block.TERMS)
     house.tomorrow()
     await house.work()
-    assert house.state("beta", GITHUB).outcome == "blocked"
-    assert house.state("alpha", GITHUB).answered_at == house.state("gamma", GITHUB).answered_at == house.clock.now()
+    assert house.state("beta", REPOSITORY).outcome == "blocked"
+    assert (
+        house.state("alpha", REPOSITORY).answered_at
+        == house.state("gamma", REPOSITORY).answered_at
+        == house.clock.now()
+    )
 
 
 async def test_every_page_of_contributors(house: House) -> None:
@@ -633,6 +637,6 @@ async def test_a_report_tells_what_happened(house: House) -> None:
     changes.delete(house.world, "octo/beta")
     house.tomorrow()
     reports = await house.work()
-    assert sorted(str(record.outcome) for record in records(reports, GITHUB)) == ["fetched", "gone"]
+    assert sorted(str(record.outcome) for record in records(reports, REPOSITORY)) == ["fetched", "gone"]
     assert reports[0].waiting == 0
     assert len(reports[0].failed) == 1

@@ -18,7 +18,7 @@ from tests.fakes import answer
 from tests.unit.refresh.conftest import DAY, NOW, Build, House
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-PYPI = Source.PYPI
+INDEX = Source.INDEX
 NAMES = ("alpha", "beta", "gamma")
 
 
@@ -45,7 +45,7 @@ async def test_an_unchanged_index_confirms_every_project(build: Build) -> None:
         assert await house.serials.check()
         assert await house.work() == []
         assert house.requests() == {"simple_root": 1}
-        assert {house.state(name, PYPI).answered_at for name in NAMES} == {NOW + day * DAY}
+        assert {house.state(name, INDEX).answered_at for name in NAMES} == {NOW + day * DAY}
         assert house.store.checkpoint(ROOT).outcome == ("fetched" if day == 1 else "not_modified")
 
 
@@ -82,8 +82,8 @@ async def test_absence_from_the_root_is_not_deletion(build: Build) -> None:
     house.clock.advance(HOUR)
     changes.set_status(house.world, "beta", ProjectStatus.QUARANTINED)
     await house.serials.check()
-    assert house.state("beta", PYPI).answered_at == NOW
-    assert house.state("alpha", PYPI).answered_at == NOW + HOUR
+    assert house.state("beta", INDEX).answered_at == NOW
+    assert house.state("alpha", INDEX).answered_at == NOW + HOUR
     assert house.get("beta").observed.pypi_version == "1.0"
 
 
@@ -96,7 +96,7 @@ async def test_an_edge_behind_the_root_is_asked_again(build: Build) -> None:
     house.service.state.pypi.serve_stale("beta")
     house.transport.interfere = lambda request: _unconditional(house, request)
     await house.work()
-    state = house.state("beta", PYPI)
+    state = house.state("beta", INDEX)
     assert (state.outcome, house.get("beta").observed.pypi_version) == ("transient", "1.0")
     house.clock.advance(3 * MINUTE)
     await house.work()
@@ -133,13 +133,13 @@ async def test_a_root_that_falls_silent(build: Build, told: Answer, outcome: str
     """A partial or missing listing has no effect; after two cycles projects are requested one by one."""
     house = await catalogue(build)
     await house.serials.check()
-    assert all((house.state(name, PYPI).due_at or NOW) > NOW + 10 * DAY for name in NAMES)
-    before = [house.state(name, PYPI) for name in NAMES]
+    assert all((house.state(name, INDEX).due_at or NOW) > NOW + 10 * DAY for name in NAMES)
+    before = [house.state(name, INDEX) for name in NAMES]
     house.requests()
     house.transport.interfere = failing(told)
     house.clock.advance(DAY)
     assert await house.serials.check()
-    assert [house.state(name, PYPI) for name in NAMES] == before
+    assert [house.state(name, INDEX) for name in NAMES] == before
     checkpoint = house.store.checkpoint(ROOT)
     assert (checkpoint.outcome, checkpoint.due_at) == (outcome, house.clock.now() + again)
     house.clock.advance(DAY + MINUTE)

@@ -7,23 +7,25 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fetcher.domain.model import Purpose, RepoStats, Target, Upstream
+from fetcher.domain.model import Purpose, RepoStats, Target
 from fetcher.domain.outcome import Deferred, Failure, Throttled
 from fetcher.http.gateway import Gateway
-from fetcher.http.messages import Resource, Response
+from fetcher.http.messages import Response
 from fetcher.quota import MemoryQuota, QuotaRequest, Reservation
 from fetcher.settings import PUBLIC_API
 from fetcher.upstreams.github.batching import BatchSize, request_in_batches
+from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from fetcher.upstreams.github.readers.statistics import read_by_id
 from fetcher.upstreams.github.requests import api_at, statistics_by_id
 from tests.fakes import ScriptedTransport, StoppedClock
+from tests.policies import POLICIES
 from tests.unit.github.recorded import RESET, SECONDARY, response
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 API = api_at(PUBLIC_API)
 TARGETS = [
-    Target(n, str(n), "lease", frozenset(), repo=None, node_id=f"R_{n}", database_id=n, project=None)
+    Target(n, str(n), "lease", frozenset(), repo=None, handle=f"R_{n}", repository_id=str(n), project=None)
     for n in range(1, 11)
 ]
 
@@ -32,13 +34,13 @@ class Batches:
     """Ten packages, a ledger in memory, and a GitHub that returns one response to every query."""
 
     def __init__(self, response: Response) -> None:
-        self.quota = MemoryQuota()
+        self.quota = MemoryQuota(POLICIES)
         self.transport = ScriptedTransport(lambda request: response, [PUBLIC_API])
-        self.gateway = Gateway(self.transport, self.quota, StoppedClock(NOW), {Upstream.GITHUB: "account:1"})
+        self.gateway = Gateway(self.transport, self.quota, StoppedClock(NOW), {GITHUB: "account:1"})
 
     async def query(self, batch: Sequence[Target]) -> BatchAnswer[RepoStats] | Failure | Deferred:
         """Request the statistics of ``batch`` by node id."""
-        ids = [target.node_id or "" for target in batch]
+        ids = [target.handle or "" for target in batch]
         request = statistics_by_id(API, ids)
         return await self.gateway.send(request, Purpose.BACKGROUND, lambda answer: read_by_id(answer, ids))
 

@@ -11,8 +11,8 @@ from tests.unit.refresh.conftest import NOW, House
 from tests.unit.refresh.truth import (
     COMMITS,
     CONTRIBUTORS,
-    GITHUB,
     MINUTE,
+    REPOSITORY,
     first_pass,
     is_true,
 )
@@ -26,7 +26,7 @@ async def test_what_is_deferred_returns_with_its_due_time(house: House) -> None:
     house.quota.refusals.append(RetryAt(until, "quota"))
     (report,) = await house.work()
     assert house.requests() == {}
-    state = house.state("alpha", GITHUB)
+    state = house.state("alpha", REPOSITORY)
     assert (state.due_at, state.failures, state.outcome, state.lease) == (until, 0, None, None)
     assert (report.waiting, report.failed) == (1, ())
     house.clock.advance(7 * MINUTE)
@@ -71,7 +71,7 @@ async def test_throttling_is_no_failure_of_the_package(house: House) -> None:
     limit = answer({"message": "You have exceeded a secondary rate limit"}, 403, {"retry-after": "90"})
     house.transport.interfere = lambda request: limit
     await house.work()
-    state = house.state("alpha", GITHUB)
+    state = house.state("alpha", REPOSITORY)
     assert (state.due_at, state.failures, state.outcome) == (NOW + timedelta(seconds=90), 0, "throttled")
     assert house.quota.usages[-1].pause is not None
     assert house.store.failures() == []
@@ -84,9 +84,9 @@ async def test_a_revoked_token_fails_nobody_for_long(house: House) -> None:
     house.tomorrow()
     await house.work()
     assert house.requests() == {"graphql": 1}
-    assert {house.state(slug, GITHUB).outcome for slug in ("alpha", "beta")} == {"unauthorized"}
-    assert house.state("alpha", GITHUB).due_at == house.clock.now() + 10 * MINUTE
+    assert {house.state(slug, REPOSITORY).outcome for slug in ("alpha", "beta")} == {"unauthorized"}
+    assert house.state("alpha", REPOSITORY).due_at == house.clock.now() + 10 * MINUTE
     house.service.state.credentials.revoked.clear()
     house.clock.advance(10 * MINUTE)
     await house.work()
-    assert house.state("alpha", GITHUB).failures == 0
+    assert house.state("alpha", REPOSITORY).failures == 0

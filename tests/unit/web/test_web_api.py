@@ -117,7 +117,7 @@ def test_modification_dates(harness: Harness, client: Browser, seeds: list[dict[
     assert client.get(path, headers={"If-Modified-Since": "yesterday"}).status_code == 200
     package_id = harness.store.package_ids(["lesscpy"])["lesscpy"]
     at = harness.clock.now()
-    harness.catalogue.answer(package_id, Source.GITHUB, stats(stars=7), observed_at=at)
+    harness.catalogue.answer(package_id, Source.REPOSITORY, stats(stars=7), observed_at=at)
     harness.clock.advance(timedelta(minutes=10))
     answer = client.get(path, headers={"If-Modified-Since": modified})
     assert (answer.status_code, answer.json()["repo_watchers"]) == (200, 7)
@@ -126,7 +126,9 @@ def test_modification_dates(harness: Harness, client: Browser, seeds: list[dict[
 def test_no_date_while_fetches_are_pending(harness: Harness, client: Browser, seeds: list[dict[str, object]]) -> None:
     """A fetch that began a moment ago may be stored after a later one, so no date is sent."""
     package_id = harness.store.package_ids(["lesscpy"])["lesscpy"]
-    harness.catalogue.answer(package_id, Source.GITHUB, stats(), observed_at=harness.clock.now() - timedelta(minutes=1))
+    harness.catalogue.answer(
+        package_id, Source.REPOSITORY, stats(), observed_at=harness.clock.now() - timedelta(minutes=1)
+    )
     assert "last-modified" not in client.get(LIST).headers
     harness.clock.advance(timedelta(minutes=5))
     assert "last-modified" in client.get(LIST).headers
@@ -209,9 +211,9 @@ def test_states(harness: Harness, client: Browser) -> None:
     """The filter finds packages by state, and each package is in one state."""
     a, b, _c, d = harness.catalogue.add("a", "b", "c", "d")
     harness.catalogue.add("e", repo_url="https://elsewhere.example/e")
-    harness.store.record([failed(a, Source.GITHUB)])
+    harness.store.record([failed(a, Source.REPOSITORY)])
     harness.store.retire([b], NOW)
-    for source in (Source.GITHUB, Source.CONTRIBUTORS, Source.COMMITS):
+    for source in (Source.REPOSITORY, Source.CONTRIBUTORS, Source.COMMITS):
         harness.catalogue.answer(d, source, observed_at=harness.clock.now())
     found = {
         state: [one["slug"] for one in client.get(f"{LIST}?state={state}").json()["results"]]

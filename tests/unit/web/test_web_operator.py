@@ -109,7 +109,7 @@ def test_a_session_ends(harness: Harness) -> None:
 def test_retry(harness: Harness) -> None:
     """Retry refreshes a package or all of a kind, except retired ones. A form that names none is refused."""
     ids = harness.store.package_ids(["a", "b"])
-    harness.store.record([failed(ids["a"], Source.GITHUB), failed(ids["b"], Source.GITHUB, "gone")])
+    harness.store.record([failed(ids["a"], Source.REPOSITORY), failed(ids["b"], Source.REPOSITORY, "gone")])
     csrf = harness.log_in()
     text = harness.client.get("/failures").text
     assert 'aria-label="Retry a"' in text

@@ -12,8 +12,8 @@ import pytest
 from fetcher.domain.errors import BrokerError
 from fetcher.domain.model import CommitDays, Contribution, Contributors, Source
 from fetcher.domain.views import Change, Ending, RequestCount, RequestState, SourceFailure
-from fetcher.http.messages import Resource
 from fetcher.quota import QuotaStatus
+from fetcher.upstreams.github.limits import Resource
 from fetcher.web import make_app
 from fetcher.web.session import Sessions
 from tasks.inspection import QueueState
@@ -57,12 +57,12 @@ def full(harness: Harness) -> Harness:
     people = Contributors(tuple(Contribution(f"login{n}", 100 - n) for n in range(70)))
     days = CommitDays(NOW.date() - timedelta(days=30), (0, 3, 1) + (0,) * 27)
     answer = harness.catalogue.answer
-    answer(a, Source.GITHUB, stats(archived=True))
+    answer(a, Source.REPOSITORY, stats(archived=True))
     answer(a, Source.CONTRIBUTORS, people)
     answer(a, Source.COMMITS, days)
-    answer(a, Source.PYPI, versions("1.0", "2.0"))
-    answer(a, Source.GITHUB, stats(stars=12, archived=True), observed_at=NOW + HOUR)
-    harness.store.record([failed(b, Source.GITHUB, "gone", message="it is not there")])
+    answer(a, Source.INDEX, versions("1.0", "2.0"))
+    answer(a, Source.REPOSITORY, stats(stars=12, archived=True), observed_at=NOW + HOUR)
+    harness.store.record([failed(b, Source.REPOSITORY, "gone", message="it is not there")])
     harness.store.retire([c], NOW)
     return harness
 
@@ -209,17 +209,17 @@ def test_an_id_leads_to_the_package_too(full: Harness) -> None:
 def test_data_is_escaped(harness: Harness) -> None:
     """Markup in descriptions, logins, messages and addresses is escaped, and ``javascript:`` is not linked."""
     (a,) = harness.catalogue.add("a", project=True, title=EVIL, documentation_url="javascript:alert(1)")
-    harness.catalogue.answer(a, Source.GITHUB, stats(description=EVIL, default_branch=EVIL))
+    harness.catalogue.answer(a, Source.REPOSITORY, stats(description=EVIL, default_branch=EVIL))
     harness.catalogue.answer(a, Source.CONTRIBUTORS, Contributors((Contribution(EVIL, 1),)))
     found = replace(versions("1.0"), releases=(release("1.0", yanked=True, yanked_reason=EVIL),))
-    harness.catalogue.answer(a, Source.PYPI, found)
-    harness.store.record([failed(a, Source.GITHUB, message=EVIL, observed_at=NOW + HOUR)])
+    harness.catalogue.answer(a, Source.INDEX, found)
+    harness.store.record([failed(a, Source.REPOSITORY, message=EVIL, observed_at=NOW + HOUR)])
     (asked,) = harness.store.submit_requests([a], NOW)
     ending = Ending(
         asked.request.id,
         RequestState.DONE,
         (Change("repo_description", "", EVIL),),
-        (SourceFailure(Source.PYPI, "transient", EVIL),),
+        (SourceFailure(Source.INDEX, "transient", EVIL),),
     )
     harness.store.finish_requests([ending], NOW)
     for path in ("/packages/a", "/packages", "/failures", f"/packages?search={EVIL}"):

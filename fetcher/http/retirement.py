@@ -1,4 +1,4 @@
-"""The end of an API version, as GitHub's responses announce it before requests are refused with 410.
+"""The end of an API version, as responses announce it before requests are refused with 410.
 
 Sources: RFC 9745 (``Deprecation``), RFC 8594 (``Sunset``), GitHub's "API Versions". Implementations write these headers
 in several forms: an HTTP date, ``@`` and a Unix time, an ISO 8601 date, or the word ``true``.
@@ -26,7 +26,7 @@ class Retirement:
     deprecated_at: datetime | None
     """Time of the version's deprecation, after which it still works."""
     sunset_at: datetime | None
-    """Time at which GitHub stops serving the version."""
+    """Time at which the upstream stops serving the version."""
 
 
 def read_retirement(headers: Mapping[str, str]) -> Retirement | None:
