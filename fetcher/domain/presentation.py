@@ -23,6 +23,8 @@ class PackageField:
     """Time of the source's last successful fetch."""
     link: str | None = None
     """HTTP address that the value may link to."""
+    upstream: str | None = None
+    """Name of the upstream that serves the source."""
     moment: datetime | None = None
     """The value as a time, for renderers that show an age."""
 
@@ -33,7 +35,9 @@ def package_fields(package: StoredPackage, document: Mapping[str, Any]) -> list[
 
     def field(name: str, value: Any, source: Source | None, **more: Any) -> PackageField:
         state = package.states.get(source) if source else None
-        return PackageField(name, value, source, state.answered_at if state else None, **more)
+        if state is None:
+            return PackageField(name, value, source, **more)
+        return PackageField(name, value, source, state.answered_at, upstream=state.upstream, **more)
 
     committed_at = stats.head_committed_at if stats else package.observed.last_updated
     documented_by = None if entry.documentation_url or Source.INDEX not in package.states else Source.INDEX
@@ -56,6 +60,13 @@ def package_fields(package: StoredPackage, document: Mapping[str, Any]) -> list[
         field("licence", versions.info.licence if versions and versions.info else None, Source.INDEX),
         field("documentation", documentation, documented_by, link=_link(documentation)),
     ]
+
+
+def provenance(field: PackageField) -> str:
+    """Return the origin of a value: the source and its upstream, or the editors."""
+    if field.source is None:
+        return "editors"
+    return f"{field.source} ({field.upstream})" if field.upstream else field.source.value
 
 
 def failing_sources(states: Iterable[SourceState]) -> list[SourceState]:

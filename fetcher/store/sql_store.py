@@ -56,7 +56,7 @@ class SqlStore:
     """``fetcher.ports.Store`` over SQLAlchemy. Threads may share one; each process makes its own, with its own engine.
 
     ``read_repo`` and ``read_project`` parse editors' addresses, and ``serving`` names a source's upstream.
-    ``pause`` waits between the attempts of a transaction, in seconds. Statistics are measured ``slice_size`` packages at
+    ``pause`` waits between the attempts of a transaction, in seconds. Statistics are measured ``slice_size`` at
     a time. Every database error is raised as ``StoreError``.
     """
 

@@ -114,7 +114,7 @@ async def test_without_a_credential(quota: Quota) -> None:
     await quota.settle(probe, usage(59, limit=60), at(0))
     assert len(await reserve_all(quota, anonymous, 0)) == 5
     refused = await refusal(quota, manual(GRAPHQL, identity="anonymous@10.0.0.1"), 0)
-    assert refused.reason == "GraphQL needs a credential"
+    assert refused.reason == "the upstream requires a credential for it"
 
 
 # --- the secondary limits -----------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def repository(response: Response, _: Found) -> Found:
     return {
         "kind": "Fetched",
         "node_id": stats.handle,
-        "id": stats.repository_id,
+        "id": int(stats.repository_id or 0),
         "full_name": stats.full_name,
         "stargazers_count": stats.stars,
         "forks_count": stats.forks,

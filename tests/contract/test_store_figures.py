@@ -22,7 +22,7 @@ from fetcher.domain.model import REPOSITORY_SOURCES, Record, Source, SourceState
 from fetcher.domain.scheduling import is_gone
 from fetcher.domain.views import PackageState
 from fetcher.store import SqlStore
-from fetcher.store.schema import figures as stored_figures
+from fetcher.store.schema import catalogue_stats as stored_figures
 from fetcher.store.schema import packages
 from tests.stores import DAY, HOUR, LEASE, NOW, Catalogue, answered, failed, store_on
 
@@ -246,7 +246,7 @@ def test_figures_are_as_they_were_stored(sliced: Catalogue, engine: Engine) -> N
     """Statistics survive JSON unchanged: the sum of slices equals one measurement of all packages."""
     _fill(sliced, Random(7), [f"p{n}" for n in range(30)])  # noqa: S311  (no secret: the same each time)
     apart = sliced.store.catalogue_stats(NOW, DAY)
-    at_once = store_on(engine).figures(NOW, DAY)
+    at_once = store_on(engine).catalogue_stats(NOW, DAY)
     assert replace(apart, parts=1, fetched=at_once.fetched) == replace(at_once, sources=dict(apart.sources))
     assert apart.fetched == at_once.fetched
     assert {name: one for name, one in apart.sources.items() if one.packages} == at_once.sources

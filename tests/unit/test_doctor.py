@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fetcher.cli.doctor import Finding, announced_end, token_finding
 from fetcher.http.messages import Answer, Fault, NoAnswer, Response
+from fetcher.upstreams.base import Finding
 from fetcher.upstreams.github.requests import API_VERSION
+from fetcher.upstreams.github.upstream import announced_end, token_finding
 from tests.unit.github.recorded import refusal, response
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -29,7 +29,8 @@ async def _rejection_after(answered: Answer) -> str:
     request = Request(GITHUB, Resource.CORE, "repository", ROOT + "/a")
     await gateway.send(request, Purpose.MANUAL, classify)
     assert [status.paused_until is not None for status in await quota.quota_status(NOW)] == [True]
-    return await rejection(quota, NOW)
+    rejected = await rejection(quota, NOW)
+    return "" if rejected is None else rejected.pause_reason or ""
 
 
 @pytest.mark.parametrize(

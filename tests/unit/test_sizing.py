@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.domain.scheduling import Cadence
-from fetcher.quota.limits import DOCUMENTED
 from fetcher.simulator import limits as simulated
 from fetcher.sizing import Answers, Catalogue, Pass, Policy, Workers, daily_pass, first_pass, most_packages
-from fetcher.upstreams.github.limits import Resource
+from fetcher.upstreams.github import limits as github
+from fetcher.upstreams.github.limits import GRAPHQL, REST, Resource
 from fetcher.upstreams.pypi.limits import PYPI
 
 HOUR = timedelta(hours=1)
@@ -30,11 +30,11 @@ def bound(one: Pass, name: str, resource: Resource | None) -> float:
 def test_the_ledger_and_the_simulator_go_by_the_same_figures() -> None:
     """Each keeps its own, for the one is to find the other's mistakes; the plan holds for both."""
     upstream = simulated.Limits()
-    assert (DOCUMENTED.primary, DOCUMENTED.primary) == (upstream.core_per_hour, upstream.graphql_per_hour)
-    assert DOCUMENTED.rest_points == upstream.rest_points_per_minute
-    assert DOCUMENTED.graphql_points == upstream.graphql_points_per_minute
-    assert DOCUMENTED.in_flight == upstream.in_flight
-    assert (DOCUMENTED.seconds, DOCUMENTED.graphql_seconds) == (
+    assert (REST.primary, GRAPHQL.primary) == (upstream.core_per_hour, upstream.graphql_per_hour)
+    assert REST.points == upstream.rest_points_per_minute
+    assert GRAPHQL.points == upstream.graphql_points_per_minute
+    assert github.POLICY.in_flight == upstream.in_flight
+    assert (github.POLICY.seconds, GRAPHQL.seconds) == (
         upstream.seconds_per_minute,
         upstream.graphql_seconds_per_minute,
     )

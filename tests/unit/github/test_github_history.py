@@ -36,7 +36,7 @@ HEAD = Head(
         None,
     ),
 )
-EMPTY = Head("R_kgDOKbknAw", 700000003, True, None, None, 0, NO_COMMITS)
+EMPTY = Head("R_kgDOKbknAw", "700000003", True, None, None, 0, NO_COMMITS)
 LOST = "Could not resolve to a node with the global id of 'R_kgDOKbknAg'"
 UNSAID = Overloaded("it did not come back and no error says why")
 

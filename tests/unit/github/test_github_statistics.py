@@ -348,7 +348,7 @@ def test_a_repository_over_rest() -> None:
     assert outcome.validators == Validators('W/"1"', "Sat, 1 Nov")
     stats = outcome.value
     assert (stats.stars, stats.forks, stats.watchers) == (262, 70, 14)
-    assert (stats.handle, stats.repository_id, stats.head_oid) == (IDS[0], 3000481, None)
+    assert (stats.handle, stats.repository_id, stats.head_oid) == (IDS[0], "3000481", None)
     assert stats.default_branch == "master"
 
 

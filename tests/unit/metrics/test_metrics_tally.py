@@ -91,14 +91,14 @@ def test_an_announced_end_of_the_api_version() -> None:
     assert ("fetcher_sunset_timestamp_seconds", "viewer") not in found
 
 
-def test_only_github_s_announcements_count() -> None:
-    """Ignore the headers of an index: its API version is another one."""
-    tally = MetricsRecorder()
-    request = Request(PYPI, PYPI, Route.JSON, "https://index.invalid/x")
-    tally.responded(request, Response(200, {"sunset": "@1836259200"}, b""), None)
-    found = samples(tally)
-    assert found["fetcher_deprecated_responses_total", "pypi_json"] == 0
-    assert not [name for name, *_ in found if name == "fetcher_sunset_timestamp_seconds"]
+def test_announcements_of_any_upstream_count() -> None:
+    """Count the headers of an index as well: they are standard, and the route names the upstream."""
+    recorder = MetricsRecorder()
+    request = Request(PYPI, PYPI, "pypi_json", "https://index.invalid/x")
+    recorder.responded(request, Response(200, {"sunset": "@1836259200"}, b""), None)
+    found = samples(recorder)
+    assert found["fetcher_deprecated_responses_total", "pypi_json"] == 1
+    assert found["fetcher_sunset_timestamp_seconds", "pypi_json"] == 1_836_259_200
 
 
 def test_a_date_that_could_not_be_reported_yields_to_a_newer_one() -> None:
@@ -191,9 +191,9 @@ def test_what_another_version_counted() -> None:
     """Skip unknown metrics and labels; count a removed bucket in the next one."""
     stored = {
         "fetcher_gone_metric|x|": 3.0,
-        "fetcher_refreshes|pypi|fetched|": 1.0,
-        "fetcher_refreshes|pypi|invented|": 1.0,
-        "fetcher_refreshes|pypi|": 1.0,
+        "fetcher_refreshes|index|fetched|": 1.0,
+        "fetcher_refreshes|index|invented|": 1.0,
+        "fetcher_refreshes|index|": 1.0,
         "fetcher_batch_packages|manual|30": 2.0,
         "fetcher_batch_packages|manual|sum": 60.0,
     }

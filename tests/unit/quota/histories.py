@@ -61,20 +61,25 @@ def requests() -> st.SearchStrategy[QuotaRequest]:
     common = st.builds(
         QuotaRequest,
         st.just("octo"),
+        st.just(GITHUB),
         github,
         st.sampled_from(Purpose),
         st.just(1),
         st.sampled_from([0.0, 0.1, 1.0, 3.5]),
     )
-    rare = st.builds(
-        QuotaRequest,
-        st.sampled_from(["octo", "anonymous"]),
-        st.sampled_from([*Resource, PYPI]),
-        st.sampled_from(Purpose),
-        st.sampled_from([1, 7, 600]),
-        st.sampled_from([0.0, 1.0, 20.0]),
-    )
-    return st.one_of(common, common, common, rare)
+    rare = [
+        st.builds(
+            QuotaRequest,
+            st.sampled_from(["octo", "anonymous"]),
+            st.just(upstream),
+            st.sampled_from(resources),
+            st.sampled_from(Purpose),
+            st.sampled_from([1, 7, 600]),
+            st.sampled_from([0.0, 1.0, 20.0]),
+        )
+        for upstream, resources in ((GITHUB, list(Resource)), (PYPI, [PYPI]))
+    ]
+    return st.one_of(common, common, common, *rare)
 
 
 def settlements() -> st.SearchStrategy[Settle]:

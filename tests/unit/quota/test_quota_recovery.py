@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fetcher.domain.model import Purpose
 from fetcher.quota.account import Account, Meter
-from fetcher.quota.limits import DOCUMENTED, effective_limits
+from fetcher.quota.limits import effective_limits
 from fetcher.quota.recovery import recover
-from fetcher.upstreams.github.limits import Resource
+from fetcher.upstreams.github.limits import POLICY, Resource
 
 NOW = 1_000_000_000
 MINUTE = 60_000
-LIMITS = effective_limits(DOCUMENTED, Resource.CORE, Purpose.MANUAL, "octo")
+LIMITS = effective_limits(POLICY, Resource.CORE, Purpose.MANUAL, "octo")
 
 
 def _lost(**fields: int) -> Account:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fetcher.refresh.cost import Cost, costs
-
 from fetcher.domain.model import DETAIL_SOURCES, Purpose, Source
 from fetcher.domain.scheduling import Cadence
+from fetcher.settings import read_settings
 from fetcher.simulator.changes import Push, push
+from fetcher.simulator.credentials import DEFAULT_TOKEN
+from fetcher.upstreams.base import Cost
+from fetcher.upstreams.registry import upstreams_of
 from tests.unit.refresh.conftest import DAY, Build, House
 
 
 def _said(house: House, slug: str, *, anonymous: bool = False) -> list[Cost]:
     target = house.store.target(house.store.package_ids([slug])[slug])
     assert target is not None
-    return costs(target, house.clock.now(), Cadence(), anonymous=anonymous)
+    settings = read_settings({} if anonymous else {"FETCHER_GITHUB_TOKEN": DEFAULT_TOKEN})
+    now, cadence = house.clock.now(), Cadence()
+    return [cost for one in upstreams_of(settings).all for cost in one.costs(target, now, cadence)]
 
 
 async def _asked(house: House, slug: str) -> int:

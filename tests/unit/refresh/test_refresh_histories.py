@@ -117,12 +117,12 @@ async def test_every_commit_comes_once_and_in_order(opaque: bool, rounds: int) -
         api = Api(transport.github, f"{transport.github}/graphql", "github.com")
         size = BatchSize(100)
         histories = Histories(Gateway(transport, GenerousQuota(), clock, IDENTITIES), api, size)
-        targets = [target(one.repository_id, one.handle) for one in repositories]
+        targets = [target(one.database_id, one.node_id) for one in repositories]
         heads = await histories.heads(targets, QUERY)
         assert all(isinstance(head, Fetched) for head in heads.values())
         read = await histories.complete({n: h.value for n, h in heads.items() if isinstance(h, Fetched)}, QUERY)
     for one in repositories:
-        history = read[one.repository_id]
+        history = read[one.database_id]
         assert isinstance(history, Fetched)
         assert history.value.commits == logged(one)
         assert history.value.total == one.history.count

@@ -123,5 +123,5 @@ async def test_the_budget_is_asked_for_each_lanes_own(build: Build) -> None:
     assert asked == [
         ("anonymous", Resource.CORE, Purpose.BACKGROUND, 3 * LEASE),
         ("anonymous", Resource.CORE, Purpose.BACKGROUND, 3 * LEASE),
-        ("index:simulator", PYPI, Purpose.BACKGROUND, 3 * LEASE),
+        ("index:simulator.invalid", PYPI, Purpose.BACKGROUND, 3 * LEASE),
     ]

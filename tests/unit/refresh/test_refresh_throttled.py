@@ -79,6 +79,6 @@ async def test_a_primary_limit_with_points_left_pauses_graphql_alone() -> None:
     deferred = await batches.query(TARGETS)
     assert isinstance(deferred, Deferred)
     assert deferred.until == reset
-    rest = QuotaRequest("account:1", Resource.CORE, Purpose.BACKGROUND)
+    rest = QuotaRequest("account:1", GITHUB, Resource.CORE, Purpose.BACKGROUND)
     assert isinstance(await batches.quota.reserve(rest, NOW), Reservation)
     assert await batches.paused_until() == {Resource.GRAPHQL: reset, Resource.CORE: None}

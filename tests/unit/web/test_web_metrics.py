@@ -16,7 +16,7 @@ from fetcher.domain.model import OutcomeKind, Source
 from fetcher.monitoring import COUNTED
 from fetcher.ports import PLANNED, Checkpoint
 from fetcher.quota import QuotaStatus
-from fetcher.upstreams.github.limits import Resource
+from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.web.metrics import MOST_QUOTAS
 from tasks.inspection import QueueState
 from tests.stores import DAY, HOUR, answered, failed
@@ -47,10 +47,12 @@ def _busy(harness: Harness) -> None:
         QueueState("background", 7, ("b@h",), 3, 2, 1, now - timedelta(seconds=45)),
     ]
     harness.runtime.quota = [
-        QuotaStatus("account:1", Resource.GRAPHQL, 5000, 4321, now + timedelta(minutes=9), None, None, 2),
-        QuotaStatus("account:1", Resource.CORE, None, None, None, now + timedelta(seconds=90), "Retry-After", 0),
+        QuotaStatus("account:1", GITHUB, Resource.GRAPHQL, 5000, 4321, now + timedelta(minutes=9), None, None, 2),
+        QuotaStatus(
+            "account:1", GITHUB, Resource.CORE, None, None, None, now + timedelta(seconds=90), "Retry-After", 0
+        ),
     ]
-    harness.runtime.counted = {"fetcher_refreshes|pypi|fetched|": 12.0}
+    harness.runtime.counted = {"fetcher_refreshes|index|fetched|": 12.0}
 
 
 def test_all_dependencies_are_available(harness: Harness) -> None:
@@ -158,6 +160,8 @@ def test_nothing_was_ever_planned(harness: Harness) -> None:
 
 def test_identities_are_bounded(harness: Harness) -> None:
     """At most ``MOST_QUOTAS`` identities are exported, because their set is unbounded."""
-    harness.runtime.quota = [QuotaStatus(f"a:{n}", Resource.CORE, 1, 1, None, None, None, 0) for n in range(100)]
+    harness.runtime.quota = [
+        QuotaStatus(f"a:{n}", GITHUB, Resource.CORE, 1, 1, None, None, None, 0) for n in range(100)
+    ]
     found = scrape(harness.client)
     assert len([name for name, *_ in found if name == "fetcher_quota_limit"]) == MOST_QUOTAS

@@ -13,7 +13,7 @@ from fetcher.domain.errors import BrokerError
 from fetcher.domain.model import CommitDays, Contribution, Contributors, Source
 from fetcher.domain.views import Change, Ending, RequestCount, RequestState, SourceFailure
 from fetcher.quota import QuotaStatus
-from fetcher.upstreams.github.limits import Resource
+from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.web import make_app
 from fetcher.web.session import Sessions
 from tasks.inspection import QueueState
@@ -113,7 +113,7 @@ def test_overview(full: Harness) -> None:
         QueueState("background", 1234, ("w@h",), 0),
     ]
     reset = full.clock.now() + timedelta(minutes=20)
-    full.runtime.quota = [QuotaStatus("github:x", Resource.GRAPHQL, 5000, 400, reset, None, None, 0)]
+    full.runtime.quota = [QuotaStatus("github:x", GITHUB, Resource.GRAPHQL, 5000, 400, reset, None, None, 0)]
     full.runtime.asked = [RequestCount(reset, 40, 2), RequestCount(reset, 2, 0)]
     text = full.client.get("/").text
     assert 'aria-label="Last hour: 42 requests succeeded and 2 failed"' in text
@@ -122,7 +122,7 @@ def test_overview(full: Harness) -> None:
     assert "1\u202f234" in text
     assert '<td class="n">7 min</td>' in text
     assert re.search(
-        r'<th scope="row">github</th>(\s*<td class="n">[^<]*</td>){3}\s*<td class="n">[\d.]+\u202f%</td>', text
+        r'<th scope="row">repository</th>(\s*<td class="n">[^<]*</td>){3}\s*<td class="n">[\d.]+\u202f%</td>', text
     )
     assert re.search(r"400 of 5\u202f000 left, resets <time[^>]*>in 20 min</time>", text)
     assert 'aria-label="400 of 5\u202f000 left"' in text
@@ -197,7 +197,7 @@ def test_values_stored_before_a_revival(full: Harness) -> None:
     full.store.retire([package_id], NOW)
     full.store.revive([package_id], NOW)
     page = full.client.get("/packages/a").text
-    assert "github, stored earlier, not fetched since" in page
+    assert "repository (github), stored earlier, not fetched since" in page
     assert "github, never" not in page
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.upstreams.github.readers.retirement import Retirement, read_retirement
+from fetcher.http.retirement import Retirement, read_retirement
 
 END = datetime(2028, 3, 10, tzinfo=UTC)
 DATES = (
