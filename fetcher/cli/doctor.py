@@ -23,7 +23,7 @@ from fetcher.http.transport import HttpTransport
 from fetcher.ports import PLANNED, Checkpoint
 from fetcher.settings import Settings, read_settings
 from fetcher.store import current_revision, is_current, open_engine
-from fetcher.store.faults import shown
+from fetcher.store.db_errors import shown
 from fetcher.upstreams.github.auth import Anonymous, credential_from
 from fetcher.upstreams.github.merges import MERGES, counts_merges
 from fetcher.upstreams.github.readers.classify import classify, read_quota

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url, select
 
-from fetcher.store.connect import open_engine
+from fetcher.store.engine import open_engine
 from fetcher.store.schema import packages
 
 MOST = 200

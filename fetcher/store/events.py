@@ -10,11 +10,11 @@ from sqlalchemy import Connection, and_, delete, func, select
 
 from fetcher.domain.model import Observed, OutcomeKind, Source, SourceState
 from fetcher.domain.views import Event, EventCount
-from fetcher.store.columns import plain
 from fetcher.store.dialects import upsert
 from fetcher.store.rounds import next_stretch
 from fetcher.store.schema import events
 from fetcher.store.states import NOT_REQUESTED
+from fetcher.store.types import plain
 
 _E = events.c
 

@@ -22,13 +22,13 @@ from sqlalchemy import (
 
 from fetcher.domain.model import StoredPackage
 from fetcher.domain.views import Column, Counted, Listed, ListedPackage, Listing, PackageState
-from fetcher.store.columns import plain
 from fetcher.store.dialects import COUNTED, give_up_after, how_many
-from fetcher.store.entries import entry_of, project_of, repo_of
-from fetcher.store.reading import CATALOGUE
+from fetcher.store.importing.entries import entry_of, project_of, repo_of
+from fetcher.store.packages import CATALOGUE
 from fetcher.store.schema import FAILING, checkpoints, freshness, observations, packages, source_states
 from fetcher.store.standing import UNSUPPORTED, gone
 from fetcher.store.targets import commit_days_of
+from fetcher.store.types import plain
 from fetcher.store.values import observed_of, stats_of, versions_of
 
 _P, _O, _F, _S = packages.c, observations.c, freshness.c, source_states.c

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from fetcher.ports import Checkpoint
-from fetcher.store.reading import checkpoint, save_checkpoint
-from fetcher.store.stretches import EVERY, Stretch, nth
+from fetcher.store.packages import checkpoint, save_checkpoint
+from fetcher.store.statistics.id_ranges import EVERY, Stretch, nth
 
 STRETCH = 50_000
 """Packages per call. At a call every half hour, a million packages are covered twice a day."""

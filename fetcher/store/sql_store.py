@@ -35,20 +35,20 @@ from fetcher.domain.views import (
 from fetcher.ports import Checkpoint, Imported
 from fetcher.store import (
     claims,
-    daily,
     events,
     exporting,
+    history,
+    index_serials,
     listing,
-    reading,
+    packages,
     recording,
-    requests,
-    retiring,
-    slices,
+    refresh_requests,
+    retirement,
     targets,
 )
-from fetcher.store import serials as index_serials
-from fetcher.store.entries import ReadProject, ReadRepo
-from fetcher.store.importing import Importer
+from fetcher.store.importing.entries import ReadProject, ReadRepo
+from fetcher.store.importing.importer import Importer
+from fetcher.store.statistics import partitions
 from fetcher.store.transactions import Transactions
 
 
@@ -67,7 +67,7 @@ class SqlStore:
         read_repo: ReadRepo,
         read_project: ReadProject,
         pause: Callable[[float], None] = time.sleep,
-        slice_size: int = slices.SLICE,
+        slice_size: int = partitions.SLICE,
     ) -> None:
         self._slice = slice_size
         self._transactions = Transactions(engine, pause)
@@ -112,49 +112,49 @@ class SqlStore:
         return self._transactions.read(lambda on: claims.leased(on, sources, now))
 
     def package_ids(self, slugs: Sequence[str]) -> Mapping[str, int]:
-        return self._transactions.read(lambda on: reading.package_ids(on, slugs))
+        return self._transactions.read(lambda on: packages.package_ids(on, slugs))
 
     def slugs(self, package_ids: Sequence[int]) -> Mapping[int, str]:
-        return self._transactions.read(lambda on: reading.slugs(on, package_ids))
+        return self._transactions.read(lambda on: packages.slugs(on, package_ids))
 
     def recently_committed(self, before: datetime, limit: int) -> list[int]:
-        return self._transactions.read(lambda on: reading.recently_committed(on, before, limit))
+        return self._transactions.read(lambda on: packages.recently_committed(on, before, limit))
 
     def due_ids(self, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
         return self._transactions.read(lambda on: claims.due_ids(on, sources, now))
 
     def retire(self, package_ids: Sequence[int], now: datetime) -> int:
-        return self._transactions.write(lambda on: retiring.retire(on, package_ids, now))
+        return self._transactions.write(lambda on: retirement.retire(on, package_ids, now))
 
     def revive(self, package_ids: Sequence[int], now: datetime) -> int:
-        return self._transactions.write(lambda on: retiring.revive(on, package_ids, now))
+        return self._transactions.write(lambda on: retirement.revive(on, package_ids, now))
 
     def retired(self, package_ids: Sequence[int]) -> Collection[int]:
-        return self._transactions.read(lambda on: retiring.retired(on, package_ids))
+        return self._transactions.read(lambda on: retirement.retired(on, package_ids))
 
     def package(self, slug: str) -> StoredPackage | None:
-        return self._transactions.read(lambda on: reading.package(on, slug))
+        return self._transactions.read(lambda on: packages.package(on, slug))
 
     def history(self, slug: str) -> list[HistoryDay]:
-        return self._transactions.read(lambda on: daily.read(on, slug))
+        return self._transactions.read(lambda on: history.read(on, slug))
 
     def failures(self) -> list[FailureRow]:
-        return self._transactions.read(reading.failures)
+        return self._transactions.read(packages.failures)
 
     def shared_repositories(self) -> list[SharedRepository]:
-        return self._transactions.read(reading.shared_repositories)
+        return self._transactions.read(packages.shared_repositories)
 
     def catalogue_stats(self, now: datetime, interval: timedelta) -> CatalogueStats:
-        return slices.read(self._transactions, now, interval, self._slice)
+        return partitions.read(self._transactions, now, interval, self._slice)
 
     def measure(self, now: datetime, interval: timedelta) -> None:
-        slices.tick(self._transactions, now, interval, self._slice)
+        partitions.tick(self._transactions, now, interval, self._slice)
 
     def checkpoint(self, name: str) -> Checkpoint:
-        return self._transactions.read(lambda on: reading.checkpoint(on, name))
+        return self._transactions.read(lambda on: packages.checkpoint(on, name))
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        self._transactions.write(lambda on: reading.save_checkpoint(on, checkpoint))
+        self._transactions.write(lambda on: packages.save_checkpoint(on, checkpoint))
 
     def confirm_serials(
         self, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
@@ -171,7 +171,7 @@ class SqlStore:
         return self._transactions.read(index_serials.projects)
 
     def prune(self, before: datetime) -> int:
-        return self._transactions.write(lambda on: daily.prune(on, before))
+        return self._transactions.write(lambda on: history.prune(on, before))
 
     def listing(self, wanted: Listing, stale_before: datetime) -> Listed:
         return self._transactions.read(lambda on: listing.listing(on, wanted, stale_before))
@@ -200,25 +200,25 @@ class SqlStore:
     def submit_requests(
         self, package_ids: Sequence[int], now: datetime, timeouts: RequestTimeouts = REQUEST_TIMEOUTS
     ) -> list[SubmittedRefresh]:
-        return self._transactions.write(lambda on: requests.submit(on, package_ids, now, timeouts))
+        return self._transactions.write(lambda on: refresh_requests.submit(on, package_ids, now, timeouts))
 
     def start_requests(self, request_ids: Sequence[str], now: datetime) -> list[RefreshRequest]:
-        return self._transactions.write(lambda on: requests.start(on, request_ids, now))
+        return self._transactions.write(lambda on: refresh_requests.start(on, request_ids, now))
 
     def finish_requests(self, endings: Sequence[Ending], now: datetime) -> None:
-        self._transactions.write(lambda on: requests.finish(on, endings, now))
+        self._transactions.write(lambda on: refresh_requests.finish(on, endings, now))
 
     def request(self, request_id: str) -> RefreshRequest | None:
-        return self._transactions.read(lambda on: requests.one(on, request_id))
+        return self._transactions.read(lambda on: refresh_requests.one(on, request_id))
 
     def latest_request(self, package_id: int) -> RefreshRequest | None:
-        return self._transactions.read(lambda on: requests.latest(on, package_id))
+        return self._transactions.read(lambda on: refresh_requests.latest(on, package_id))
 
     def open_requests(self, limit: int) -> list[RefreshRequest]:
-        return self._transactions.read(lambda on: requests.waiting(on, limit))
+        return self._transactions.read(lambda on: refresh_requests.waiting(on, limit))
 
     def lost_requests(self, now: datetime, timeouts: RequestTimeouts = REQUEST_TIMEOUTS) -> list[str]:
-        return self._transactions.write(lambda on: requests.lost(on, now, timeouts))
+        return self._transactions.write(lambda on: refresh_requests.lost(on, now, timeouts))
 
     def prune_requests(self, before: datetime) -> int:
-        return self._transactions.write(lambda on: requests.prune(on, before))
+        return self._transactions.write(lambda on: refresh_requests.prune(on, before))

@@ -8,8 +8,8 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from fetcher.store.connect import WRITING
-from fetcher.store.faults import explain, may_pass, was_cut
+from fetcher.store.db_errors import explain, may_pass, was_cut
+from fetcher.store.engine import WRITING
 
 T = TypeVar("T")
 

@@ -85,8 +85,8 @@ PERIODIC: dict[str, Callable[[SqlStore], object]] = {
 def small_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reduce chunk sizes in proportion to this catalogue, as a thousand is to a million packages."""
     monkeypatch.setattr("fetcher.store.rounds.next_stretch.__defaults__", (1000,))
-    monkeypatch.setattr("fetcher.store.serials.CHUNK", 50)
-    monkeypatch.setattr("fetcher.store.serials.AT_ONCE", 50)
+    monkeypatch.setattr("fetcher.store.index_serials.CHUNK", 50)
+    monkeypatch.setattr("fetcher.store.index_serials.AT_ONCE", 50)
 
 
 @pytest.mark.parametrize("task", PERIODIC)

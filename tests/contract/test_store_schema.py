@@ -167,7 +167,7 @@ def test_a_server_that_is_not_there(postgres_server: PostgresServer) -> None:
 
 def test_a_locked_file(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A SQLite file locked by another process is reported in one line after the wait, and works once it is free."""
-    monkeypatch.setattr("fetcher.store.connect.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("fetcher.store.engine.BUSY_SECONDS", 0.05)
     path = tmp_path / "a.db"
     shutil.copy(sqlite_template, path)
     holder, engine = (open_engine(f"sqlite:///{path}") for _ in range(2))

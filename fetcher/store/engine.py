@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from fetcher.domain.errors import ConfigError, StoreError
-from fetcher.store.faults import shown
+from fetcher.store.db_errors import shown
 
 WRITING = "fetcher_writing"
 """Execution option that marks transactions that write."""

@@ -17,7 +17,7 @@ from fetcher.domain.views import PackageState
 from fetcher.store.dialects import plan_for_counting, unix_seconds
 from fetcher.store.schema import freshness, packages, source_states
 from fetcher.store.standing import FAILS, UNSUPPORTED, gone
-from fetcher.store.stretches import Stretch
+from fetcher.store.statistics.id_ranges import Stretch
 
 _P, _F, _S = packages.c, freshness.c, source_states.c
 

@@ -14,7 +14,7 @@ from fetcher.domain.errors import StoreError
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Imported
 from fetcher.store.dialects import CHUNK, IMPORTING, chunks, one_at_a_time
-from fetcher.store.entries import (
+from fetcher.store.importing.entries import (
     Addresses,
     ReadProject,
     ReadRepo,
@@ -25,9 +25,9 @@ from fetcher.store.entries import (
     same,
     says_anything,
 )
-from fetcher.store.matching import Catalogue, Held
-from fetcher.store.placing import place
-from fetcher.store.reading import note_edit
+from fetcher.store.importing.matching import Catalogue, Held
+from fetcher.store.importing.placing import place
+from fetcher.store.packages import note_edit
 from fetcher.store.transactions import Transactions
 from fetcher.store.values import imported_columns
 

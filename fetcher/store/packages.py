@@ -9,9 +9,9 @@ from sqlalchemy import Connection, distinct, func, select, text
 
 from fetcher.domain.model import FailureRow, SharedRepository, StoredPackage, Validators
 from fetcher.ports import Checkpoint
-from fetcher.store import releasing
+from fetcher.store import releases
 from fetcher.store.dialects import chunks, upsert
-from fetcher.store.entries import entry_of, project_of, repo_of
+from fetcher.store.importing.entries import entry_of, project_of, repo_of
 from fetcher.store.schema import FAILING, checkpoints, freshness, observations, packages, source_states
 from fetcher.store.states import STATE_COLUMNS, state_of
 from fetcher.store.targets import commit_days_of
@@ -73,7 +73,7 @@ def package(connection: Connection, slug: str) -> StoredPackage | None:
         repo=repo_of(row),
         project=project_of(row),
         stats=stats_of(row),
-        versions=versions_of(row, releasing.load(connection, row.id)),
+        versions=versions_of(row, releases.load(connection, row.id)),
         states={state.source: state for state in map(state_of, states)},
         retired_at=row.retired_at,
     )

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, exists, func, or_, select, update
 
 from fetcher.domain.model import CatalogueEntry, RepoRef
 from fetcher.store.dialects import CHUNK, chunks, lock_packages
-from fetcher.store.entries import Addresses, Columns, Rejected
+from fetcher.store.importing.entries import Addresses, Columns, Rejected
 from fetcher.store.schema import freshness, observations, packages, source_states
 
 FIRST_OWN_ID = 1_000_000_000

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, delete, select
 
 from fetcher.domain.catalogue_stats import CatalogueStats, merged
 from fetcher.store.dialects import MEASURING, one_at_a_time, upsert
-from fetcher.store.measuring import measure
-from fetcher.store.payloads import catalogue_stats_of, payload_of
 from fetcher.store.schema import catalogue_stats
-from fetcher.store.stretches import EVERY, Stretch, nth
+from fetcher.store.statistics.id_ranges import EVERY, Stretch, nth
+from fetcher.store.statistics.measuring import measure
+from fetcher.store.statistics.payloads import catalogue_stats_of, payload_of
 from fetcher.store.transactions import Transactions
 
 SLICE = 25_000

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, update
 
 from fetcher.domain.model import REPOSITORY_SOURCES, RepoRef, Source
 from fetcher.store.dialects import upsert
-from fetcher.store.entries import repo_of
-from fetcher.store.matching import IMPORTED, Held
-from fetcher.store.retiring import sources_of
+from fetcher.store.importing.entries import repo_of
+from fetcher.store.importing.matching import IMPORTED, Held
+from fetcher.store.retirement import sources_of
 from fetcher.store.schema import freshness, observations, packages, source_states
 from fetcher.store.states import first_state, row_of
 from fetcher.store.values import FORGOTTEN_PROJECT, FORGOTTEN_REPOSITORY

@@ -21,9 +21,9 @@ from fetcher.domain.views import (
     SourceFailure,
     SubmittedRefresh,
 )
-from fetcher.store.columns import plain
 from fetcher.store.dialects import chunks
 from fetcher.store.schema import OPEN_REQUEST, packages, refresh_requests
+from fetcher.store.types import plain
 
 _R = refresh_requests.c
 _OPEN = _R.state.in_([state.value for state in OPEN])
