@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import redis
 import redis.asyncio
 from redis.exceptions import RedisError
-from sqlalchemy import Engine
 
 from fetcher import __version__
 from fetcher.broker import connect, redis_client, redis_unavailable
@@ -25,7 +24,7 @@ from fetcher.http.circuit_breaker import OPEN_FOR, CircuitBreaker
 from fetcher.http.gateway import REJECTED_PAUSE, Gateway
 from fetcher.http.transport import HttpTransport
 from fetcher.monitoring import read_counters, read_recent_requests
-from fetcher.ports import NULL_OBSERVER, Clock, Observer, Store, Transport
+from fetcher.ports import NULL_OBSERVER, Clock, Observer, Transport
 from fetcher.quota import Quota, QuotaStatus
 from fetcher.quota.limits import Limits
 from fetcher.quota.memory import MemoryQuota
@@ -100,7 +99,7 @@ class Assembly:
 
 
 def assemble(  # noqa: PLR0913, PLR0917  (each adapter by its name)
-    store: Store,
+    store: SqlStore,
     transport: Transport,
     quota: Quota,
     clock: Clock,
@@ -126,7 +125,8 @@ def assemble(  # noqa: PLR0913, PLR0917  (each adapter by its name)
     histories = Histories(gateway, api)
     repositories = asyncio.Semaphore(REPOSITORY_CONCURRENCY)
     service = RefreshService(
-        store,
+        store.claims,
+        store.checkpoints,
         clock,
         StatisticsRefresh(gateway, clock, api, cadence, anonymous, BatchSize()),
         DetailsRefresh(gateway, clock, api, cadence, anonymous, histories, repositories),
@@ -138,9 +138,30 @@ def assemble(  # noqa: PLR0913, PLR0917  (each adapter by its name)
     return Assembly(
         gateway=gateway,
         service=service,
-        dispatcher=Dispatcher(store, quota, clock, access.identities, lanes, pace.lease, pace.horizon, pace.interval),
-        serials=SerialsCheck(store, gateway, clock, access.index_root, cadence, pace.serial_threshold),
-        merges=MergesCheck(store, gateway, clock, api, histories, sleep),
+        dispatcher=Dispatcher(
+            store.claims, quota, clock, access.identities, lanes, pace.lease, pace.horizon, pace.interval
+        ),
+        serials=SerialsCheck(
+            store.index_serials,
+            store.claims,
+            store.checkpoints,
+            gateway,
+            clock,
+            access.index_root,
+            cadence,
+            pace.serial_threshold,
+        ),
+        merges=MergesCheck(
+            store.claims,
+            store.packages,
+            store.statistics,
+            store.checkpoints,
+            gateway,
+            clock,
+            api,
+            histories,
+            sleep,
+        ),
     )
 
 
@@ -151,7 +172,6 @@ class Parts:
     settings: Settings
     clock: Clock
     store: SqlStore
-    engine: Engine
     credential: GitHubCredential
     access: Access
     quota: Quota
@@ -190,7 +210,7 @@ class Parts:
             return
         if self._identify_at is not None and now < self._identify_at <= now + RETRY_LOOKUP_AFTER:
             return
-        found = await account_behind(own, self.gateway, self.store, self.access.api, now)
+        found = await account_behind(own, self.gateway, self.store.checkpoints, self.access.api, now)
         identities[Upstream.GITHUB] = found
         if found != own:
             await self.quota.forget(own)
@@ -202,11 +222,14 @@ class Parts:
         await self.transport.aclose()
         if self._redis is not None:
             await self._redis.aclose()
-        self.engine.dispose()
+        self.store.close()
 
 
-def open_store(settings: Settings) -> tuple[SqlStore, Engine]:
-    """Return the store after migrating the embedded default database; ``StoreError`` if another one is outdated."""
+def open_store(settings: Settings) -> SqlStore:
+    """Return the store after migrating the embedded default database; ``StoreError`` if another one is outdated.
+
+    The caller closes it, by ``with`` or ``close``.
+    """
     engine = open_engine(settings.database)
     if settings.embedded_database:
         upgrade(engine)
@@ -222,7 +245,7 @@ def open_store(settings: Settings) -> tuple[SqlStore, Engine]:
     def read_project(text: str | None) -> str | Unsupported | None:
         return parse_project(text, index_hosts)
 
-    return SqlStore(engine, read_repo=read_repo, read_project=read_project), engine
+    return SqlStore(engine, read_repo=read_repo, read_project=read_project)
 
 
 async def open_parts(
@@ -238,13 +261,13 @@ async def open_parts(
     ``clock`` replaces the system clock where days must pass faster, as in the benchmarks.
     """
     clock = clock or SystemClock()
-    store, engine = open_store(settings)
+    store = open_store(settings)
     credential = credential_from(settings)
     api = api_at(settings.github_api_url)
     try:
         connection = connect(settings) if shared else None
     except BrokerError:
-        engine.dispose()
+        store.close()
         raise
     limits = Limits().scaled(settings.window_scale)
     quota: Quota = RedisQuota(connection, limits) if connection is not None else MemoryQuota(limits)
@@ -268,7 +291,7 @@ async def open_parts(
         settings.window_scale,
     )
     assembly = assemble(store, transport, quota, clock, access, pace, observer)
-    parts = Parts(settings, clock, store, engine, credential, access, quota, transport, assembly, connection)
+    parts = Parts(settings, clock, store, credential, access, quota, transport, assembly, connection)
     await parts.identify()
     return parts
 

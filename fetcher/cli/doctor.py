@@ -142,11 +142,8 @@ def _marker(settings: Settings, name: str) -> Checkpoint | None:
             return None
     finally:
         engine.dispose()
-    store, engine = open_store(settings)
-    try:
-        return store.checkpoint(name)
-    finally:
-        engine.dispose()
+    with open_store(settings) as store:
+        return store.checkpoints.get(name)
 
 
 def _workers(settings: Settings) -> Finding:

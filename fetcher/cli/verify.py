@@ -68,7 +68,7 @@ async def _check(settings: Settings, slugs: list[str], sample: int) -> Check:
         if isinstance(parts.credential, Anonymous):
             fail("without a token there is no history to compare with: set FETCHER_GITHUB_TOKEN")
         if slugs:
-            named = named_to_fetch(parts.store, slugs)
+            named = named_to_fetch(parts.store.packages, slugs)
             return await parts.merges.check(named, Purpose.MANUAL, MAX_WAIT)
         return await parts.merges.check(parts.merges.candidates(), Purpose.MANUAL, MAX_WAIT, most=sample)
     finally:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 
@@ -20,7 +21,7 @@ from fetcher.domain.model import (
     Target,
 )
 from fetcher.domain.records import given_back, refused
-from fetcher.ports import NULL_OBSERVER, Clock, Observer, Store
+from fetcher.ports import NULL_OBSERVER, Checkpoints, Clock, Observer
 from fetcher.refresh.report import Report, tell
 from fetcher.upstreams.github.details import DetailsRefresh
 from fetcher.upstreams.github.merges import MERGES, counts_merges
@@ -30,11 +31,24 @@ from fetcher.upstreams.pypi.projects import ProjectsRefresh
 log = structlog.get_logger(__name__)
 
 
+class Claims(Protocol):
+    """Claims, their targets and their records: ``fetcher.store.claims.Claims``."""
+
+    def claim_packages(
+        self, package_ids: Sequence[int], sources: Sequence[Source], now: datetime, lease_for: timedelta
+    ) -> Claim | None: ...
+
+    def load(self, claim: Claim, *, details: bool = False) -> list[Target]: ...
+
+    def record(self, records: Sequence[Record]) -> None: ...
+
+
 @dataclass(slots=True)
 class RefreshService:
     """A refresh of claimed packages. All dependencies are arguments; it reads no clock and no environment itself."""
 
-    store: Store
+    claims: Claims
+    checkpoints: Checkpoints
     clock: Clock
     statistics: StatisticsRefresh
     details: DetailsRefresh
@@ -47,7 +61,7 @@ class RefreshService:
         leased.
         """
         started = self.clock.now()
-        targets = self.store.load(claim, details=any(source in DETAIL_SOURCES for source in claim.sources))
+        targets = self.claims.load(claim, details=any(source in DETAIL_SOURCES for source in claim.sources))
         records = await self._records(targets, purpose)
         records = self._record(targets, records)
         report = Report(tuple(records), lost=len(claim.package_ids) - len(targets))
@@ -66,7 +80,7 @@ class RefreshService:
     async def _claimed(self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> Report:
         if not package_ids or not sources:
             return Report()
-        claim = self.store.claim_packages(package_ids, sources, self.clock.now(), self.lease)
+        claim = self.claims.claim_packages(package_ids, sources, self.clock.now(), self.lease)
         return await self.refresh(claim, purpose) if claim is not None else Report()
 
     async def _records(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
@@ -74,7 +88,7 @@ class RefreshService:
         repositories = [t for t in targets if Source.GITHUB in t.claimed and t.repo is not None]
         details = [t for t in targets if t.claimed & set(DETAIL_SOURCES)]
         projects = [t for t in targets if Source.PYPI in t.claimed and t.project is not None]
-        merges = not details or counts_merges(self.store.checkpoint(MERGES))
+        merges = not details or counts_merges(self.checkpoints.get(MERGES))
         lists = await asyncio.gather(
             self.statistics.refresh(repositories, purpose),
             self.details.refresh(details, purpose, merges=merges),
@@ -93,7 +107,7 @@ class RefreshService:
     def _record(self, targets: Sequence[Target], records: Sequence[Record]) -> list[Record]:
         """Record the batch and return the stored records. A value that the database refuses fails one package."""
         try:
-            self.store.record(records)
+            self.claims.record(records)
             return list(records)
         except RefusedValue as error:
             log.warning("batch refused", packages=len(targets), reason=str(error))
@@ -101,10 +115,10 @@ class RefreshService:
         for target in targets:
             own = [record for record in records if record.package_id == target.package_id]
             try:
-                self.store.record(own)
+                self.claims.record(own)
             except RefusedValue as error:
                 own = [refused(target, record, error.message, self.statistics.cadence) for record in own]
-                self.store.record(own)
+                self.claims.record(own)
             recorded += own
         return recorded
 

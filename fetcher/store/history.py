@@ -11,25 +11,26 @@ from sqlalchemy import Connection, RowMapping, delete, exists, func, select
 
 from fetcher.domain.model import HistoryDay
 from fetcher.store.dialects import chunks, upsert
-from fetcher.store.rounds import next_stretch
+from fetcher.store.engine import Aggregate, read_transaction, write_transaction
 from fetcher.store.schema import history, packages
+from fetcher.store.statistics.id_ranges import next_range
 
 _H = history.c
 
 PRUNED = "pruned:history"
-"""Name of the marker with the position of the pruning pass."""
+"""Name of the checkpoint with the position of the pruning pass."""
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class DailyValues:
     """A package's values from a day on, by columns of ``observations``."""
 
     package_id: int
     day: date
-    figures: Mapping[str, Any]
+    values: Mapping[str, Any]
 
 
-def note(connection: Connection, noted: Sequence[Noted]) -> None:
+def note(connection: Connection, noted: Sequence[DailyValues]) -> None:
     """Write values that differ from each package's newest row. Rows before the newest are never changed."""
     last = {one.package_id: one for one in noted}
     rows = []
@@ -37,41 +38,45 @@ def note(connection: Connection, noted: Sequence[Noted]) -> None:
         newest = _newest(connection, ids)
         for package_id in ids:
             one, before = last[package_id], newest.get(package_id)
-            figures = {
-                "stars": one.figures["stars"],
-                "forks": one.figures["forks"],
-                "watchers": one.figures["watchers"],
-                "version": one.figures["pypi_latest"],
+            values = {
+                "stars": one.values["stars"],
+                "forks": one.values["forks"],
+                "watchers": one.values["watchers"],
+                "version": one.values["pypi_latest"],
             }
-            if before is None or any(before[name] != value for name, value in figures.items()):
+            if before is None or any(before[name] != value for name, value in values.items()):
                 day = one.day if before is None else max(one.day, before["day"])
-                rows.append({"package_id": package_id, "day": day, **figures})
+                rows.append({"package_id": package_id, "day": day, **values})
     upsert(connection, history, rows)
 
 
-def read(connection: Connection, slug: str) -> list[HistoryDay]:
-    """Return a package's rows, oldest first; each holds until the next."""
-    rows = (
-        select(_H.day, _H.stars, _H.forks, _H.watchers, _H.version)
-        .join(packages, packages.c.id == _H.package_id)
-        .where(packages.c.slug == slug)
-        .order_by(_H.day)
-    )
-    return [HistoryDay(*row) for row in connection.execute(rows)]
+class History(Aggregate):
+    """Daily history of all packages."""
 
+    @read_transaction
+    def of_package(self, connection: Connection, slug: str) -> list[HistoryDay]:
+        """Return a package's rows, oldest first; each holds until the next."""
+        rows = (
+            select(_H.day, _H.stars, _H.forks, _H.watchers, _H.version)
+            .join(packages, packages.c.id == _H.package_id)
+            .where(packages.c.slug == slug)
+            .order_by(_H.day)
+        )
+        return [HistoryDay(*row) for row in connection.execute(rows)]
 
-def prune(connection: Connection, before: datetime) -> int:
-    """Delete rows of days before ``before`` in the next id range, except each package's newest row.
+    @write_transaction
+    def prune(self, connection: Connection, before: datetime) -> int:
+        """Delete rows of days before ``before`` in the next id range, except each package's newest row.
 
-    Returns the number of deleted rows.
-    """
-    stretch = next_stretch(connection, PRUNED)
-    newer = history.alias("newer")
-    has_newer = exists().where(
-        newer.c.package_id == _H.package_id, newer.c.day > _H.day, stretch.holds(newer.c.package_id)
-    )
-    old = delete(history).where(stretch.holds(_H.package_id), _H.day < before.date(), has_newer)
-    return connection.execute(old).rowcount
+        Returns the number of deleted rows.
+        """
+        id_range = next_range(connection, PRUNED)
+        newer = history.alias("newer")
+        has_newer = exists().where(
+            newer.c.package_id == _H.package_id, newer.c.day > _H.day, id_range.holds(newer.c.package_id)
+        )
+        old = delete(history).where(id_range.holds(_H.package_id), _H.day < before.date(), has_newer)
+        return connection.execute(old).rowcount
 
 
 def _newest(connection: Connection, ids: Iterable[int]) -> dict[int, RowMapping]:

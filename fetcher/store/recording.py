@@ -145,7 +145,7 @@ def _save_values(connection: Connection, brought: Sequence[PendingWrite]) -> dic
     told: dict[Key, str] = {}
     rows = _observations(connection, brought)
     changed: dict[tuple[str, ...], dict[int, dict[str, Any]]] = defaultdict(dict)
-    noted: list[history.Noted] = []
+    noted: list[history.DailyValues] = []
     for one in brought:
         row, columns = rows[one.package_id], columns_of(one.values)
         new = [name for name, value in columns.items() if row[name] != value]
@@ -155,7 +155,7 @@ def _save_values(connection: Connection, brought: Sequence[PendingWrite]) -> dic
         if new:
             changed[tuple(columns)][one.package_id] = columns
         if one.first or any(name in FIGURES for name in new):
-            noted.append(history.Noted(one.package_id, one.day, row))
+            noted.append(history.DailyValues(one.package_id, one.day, row))
     for names, of_packages in changed.items():
         _update_observations(connection, names, of_packages)
     releases.save(

@@ -1,8 +1,8 @@
-"""Statistics of a large catalogue, by slice: each tick measures a few slices and sums up all of them.
+"""Statistics of a large catalogue, by partition: each tick measures a few partitions and sums up all of them.
 
-A slice is a range of package ids. Together the slices cover all ids. The bounds of a slice are adjusted when it is
+A partition is a range of package ids. Together the partitions cover all ids. The bounds of one are adjusted when it is
 next measured: one with too many packages is cut and leaves a gap, one with too few is joined with its neighbour. Gaps
-are measured first, then the slice measured longest ago. No counter is kept in between, so the sum cannot drift.
+are measured first, then the partition measured longest ago. No counter is kept in between, so the sum cannot drift.
 """
 
 from __future__ import annotations
@@ -15,48 +15,59 @@ from sqlalchemy import Connection, delete, select
 
 from fetcher.domain.catalogue_stats import CatalogueStats, merged
 from fetcher.store.dialects import MEASURING, one_at_a_time, upsert
+from fetcher.store.engine import Aggregate, Transactions
 from fetcher.store.schema import catalogue_stats
-from fetcher.store.statistics.id_ranges import EVERY, Stretch, nth
+from fetcher.store.statistics.id_ranges import EVERY, IdRange, nth
 from fetcher.store.statistics.measuring import measure
 from fetcher.store.statistics.payloads import catalogue_stats_of, payload_of
-from fetcher.store.transactions import Transactions
 
-SLICE = 25_000
-"""Packages per slice, measured in about 0.1 s. A catalogue of no more packages is measured at every read."""
+PARTITION_SIZE = 25_000
+"""Packages per partition, measured in about 0.1 s. A catalogue of no more packages is measured at every read."""
 
-TURNS = 2
-"""Slices measured per tick."""
+PARTITIONS_PER_TICK = 2
+"""Partitions measured per tick."""
 
 _WHOLE = -(2**63)
-"""Key of the row with the sum of all slices."""
+"""Key of the row with the sum of all partitions."""
 
 _F = catalogue_stats.c
 
 
-def read(transactions: Transactions, now: datetime, interval: timedelta, size: int) -> CatalogueStats:
-    """Return the statistics: measured now if one slice holds all packages, otherwise the last sum.
+class Statistics(Aggregate):
+    """Statistics of the catalogue, measured ``size`` packages at a time."""
 
-    If there is no sum yet, this call measures every slice.
-    """
-    while True:
-        found = transactions.read(lambda on: _known(on, now, interval, size))
-        if found is not None:
-            return found
-        tick(transactions, now, interval, size)
+    def __init__(self, transactions: Transactions, size: int = PARTITION_SIZE) -> None:
+        super().__init__(transactions)
+        self._size = size
 
+    def read(self, now: datetime, interval: timedelta) -> CatalogueStats:
+        """Return the statistics: measured now if one partition holds all packages, otherwise the last sum.
 
-def tick(transactions: Transactions, now: datetime, interval: timedelta, size: int) -> None:
-    """Measure the next slices, and sum up. Counting is done outside the transactions that write."""
+        The cost is the same for any size. ``interval`` is the time between two refreshes of a package.
+        If there is no sum yet, this call measures every partition.
+        """
+        while True:
+            found = self._transactions.read(lambda on: _known(on, now, interval, self._size))
+            if found is not None:
+                return found
+            self.measure(now, interval)
 
-    def measured(on: Connection) -> tuple[Stretch, CatalogueStats] | None:
-        if _is_small(on, size):
-            return None
-        stretch = _next(on, size)
-        return stretch, measure(on, stretch, now, interval)
+    def measure(self, now: datetime, interval: timedelta) -> None:
+        """Measure the next partitions of a large catalogue, and sum up; do nothing for a small one.
 
-    found = [one for _ in range(TURNS) if (one := _kept(transactions, measured)) is not None]
-    if found:
-        transactions.write(_sum_up)
+        Counting is done outside the transactions that write.
+        """
+
+        def measured(on: Connection) -> tuple[IdRange, CatalogueStats] | None:
+            if _is_small(on, self._size):
+                return None
+            id_range = _next(on, self._size)
+            return id_range, measure(on, id_range, now, interval)
+
+        turns = range(PARTITIONS_PER_TICK)
+        found = [one for _ in turns if (one := _kept(self._transactions, measured)) is not None]
+        if found:
+            self._transactions.write(_sum_up)
 
 
 def _known(on: Connection, now: datetime, interval: timedelta, size: int) -> CatalogueStats | None:
@@ -70,71 +81,72 @@ def _is_small(on: Connection, size: int) -> bool:
     return nth(on, EVERY.low, size) is None
 
 
-def _next(on: Connection, size: int) -> Stretch:
-    """Return the id range to measure next: the first gap, or the slice measured longest ago."""
+def _next(on: Connection, size: int) -> IdRange:
+    """Return the id range to measure next: the first gap, or the partition measured longest ago."""
     rows = on.execute(select(_F.low, _F.high, _F.measured_at).where(_F.low > _WHOLE).order_by(_F.low)).all()
-    known = [Stretch(row.low, row.high) for row in rows]
+    known = [IdRange(row.low, row.high) for row in rows]
     gap = _gap(known)
     if gap is not None:
         cut = nth(on, gap.low, size)
-        return gap if cut is None or cut >= gap.high else Stretch(gap.low, cut)
+        return gap if cut is None or cut >= gap.high else IdRange(gap.low, cut)
     oldest = min(rows, key=lambda row: (row.measured_at, row.low))
-    return _adjusted(on, Stretch(oldest.low, oldest.high), known, size)
+    return _adjusted(on, IdRange(oldest.low, oldest.high), known, size)
 
 
-def _adjusted(on: Connection, stretch: Stretch, known: Sequence[Stretch], size: int) -> Stretch:
-    """Return the slice with adjusted bounds.
+def _adjusted(on: Connection, id_range: IdRange, known: Sequence[IdRange], size: int) -> IdRange:
+    """Return the partition with adjusted bounds.
 
-    A slice of more than ``2 * size`` packages is cut to ``size``. One of at most ``size // 2`` is joined with the next.
+    A partition of more than ``2 * size`` packages is cut to ``size``. One of at most ``size // 2`` is joined with
+    the next.
     """
-    too_many = nth(on, stretch.low, 2 * size)
-    if too_many is not None and too_many < stretch.high:
-        cut = nth(on, stretch.low, size)
-        return stretch if cut is None else Stretch(stretch.low, cut)
-    enough = nth(on, stretch.low, size // 2)
-    if stretch.high < EVERY.high and (enough is None or enough >= stretch.high):
-        return Stretch(stretch.low, next(one.high for one in known if one.low == stretch.high))
-    return stretch
+    too_many = nth(on, id_range.low, 2 * size)
+    if too_many is not None and too_many < id_range.high:
+        cut = nth(on, id_range.low, size)
+        return id_range if cut is None else IdRange(id_range.low, cut)
+    enough = nth(on, id_range.low, size // 2)
+    if id_range.high < EVERY.high and (enough is None or enough >= id_range.high):
+        return IdRange(id_range.low, next(one.high for one in known if one.low == id_range.high))
+    return id_range
 
 
-def _gap(known: Sequence[Stretch]) -> Stretch | None:
-    """Return the first id range that no slice covers, or ``None``."""
-    borders = [Stretch(EVERY.low, EVERY.low), *known, Stretch(EVERY.high, EVERY.high)]
-    return next((Stretch(a.high, b.low) for a, b in pairwise(borders) if a.high < b.low), None)
+def _gap(known: Sequence[IdRange]) -> IdRange | None:
+    """Return the first id range that no partition covers, or ``None``."""
+    borders = [IdRange(EVERY.low, EVERY.low), *known, IdRange(EVERY.high, EVERY.high)]
+    return next((IdRange(a.high, b.low) for a, b in pairwise(borders) if a.high < b.low), None)
 
 
 def _kept(
-    transactions: Transactions, measured: Callable[[Connection], tuple[Stretch, CatalogueStats] | None]
-) -> Stretch | None:
-    """Measure one slice, and replace all slices that it overlaps. ``None`` if the catalogue is small."""
+    transactions: Transactions, measured: Callable[[Connection], tuple[IdRange, CatalogueStats] | None]
+) -> IdRange | None:
+    """Measure one partition, and replace all partitions that it overlaps. ``None`` if the catalogue is small."""
     found = transactions.read(measured)
     if found is None:
         return None
-    stretch, what = found
+    id_range, what = found
 
     def save(on: Connection) -> None:
         one_at_a_time(on, MEASURING)
-        on.execute(delete(catalogue_stats).where(_F.low > _WHOLE, _F.low < stretch.high, _F.high > stretch.low))
-        upsert(on, catalogue_stats, [_row(stretch, what)])
+        on.execute(delete(catalogue_stats).where(_F.low > _WHOLE, _F.low < id_range.high, _F.high > id_range.low))
+        upsert(on, catalogue_stats, [_row(id_range, what)])
 
     transactions.write(save)
-    return stretch
+    return id_range
 
 
 def _sum_up(on: Connection) -> None:
-    """Sum up all slices. The first sum requires that they leave no gap; a later one omits packages in a gap."""
+    """Sum up all partitions. The first sum requires that they leave no gap; a later one omits packages in a gap."""
     one_at_a_time(on, MEASURING)
     rows = on.execute(select(catalogue_stats).where(_F.low > _WHOLE).order_by(_F.low)).all()
     summed_before = on.execute(select(_F.low).where(_F.low == _WHOLE)).first() is not None
-    if rows and (summed_before or _gap([Stretch(row.low, row.high) for row in rows]) is None):
+    if rows and (summed_before or _gap([IdRange(row.low, row.high) for row in rows]) is None):
         full = merged([catalogue_stats_of(row.measured_at, row.stats) for row in rows])
-        upsert(on, catalogue_stats, [_row(Stretch(_WHOLE, _WHOLE), full)])
+        upsert(on, catalogue_stats, [_row(IdRange(_WHOLE, _WHOLE), full)])
 
 
-def _row(stretch: Stretch, measured: CatalogueStats) -> dict[str, object]:
+def _row(id_range: IdRange, measured: CatalogueStats) -> dict[str, object]:
     return {
-        "low": stretch.low,
-        "high": stretch.high,
+        "low": id_range.low,
+        "high": id_range.high,
         "measured_at": measured.measured_at,
         "stats": payload_of(measured),
     }

@@ -71,7 +71,7 @@ async def test_a_lease_that_was_lost_is_not_worked_on(house: House) -> None:
     house.make("alpha")
     package_id = house.add("alpha")
     (claim,) = await house.planner.claims()
-    house.store.claim_packages([package_id], [GITHUB], NOW, MINUTE)
+    house.store.claims.claim_packages([package_id], [GITHUB], NOW, MINUTE)
     report = await house.conductor.refresh(claim, Purpose.BACKGROUND)
     assert report == Report(lost=1)
     assert house.requests() == {}
