@@ -30,8 +30,7 @@ COMPLETIONS = 200
 """Most slugs offered by a shell completion."""
 
 _COMPLETION_SECONDS = 1
-"""Longest wait for the database of a shell completion."""
-
+"""Seconds that a shell completion waits for the database."""
 
 _STORED: Select[Any] = (
     select(packages, *(column for column in observations.c if column.name != "package_id"), freshness.c.last_fetched)
