@@ -20,10 +20,10 @@ BATCH = 100
 
 def queries(parts: Parts) -> list[Request]:
     """Return the requests of a pass: the index's root with its validators, and statistics in full batches."""
-    with parts.engine.connect() as connection:
+    with parts.store.engine.connect() as connection:
         ids = connection.execute(select(observations.c.handle).order_by(observations.c.package_id)).scalars()
         known = [one for one in ids if one]
-    root = root_request(parts.settings.pypi_url, parts.store.checkpoint(ROOT).validators)
+    root = root_request(parts.settings.pypi_url, parts.store.checkpoints.get(ROOT).validators)
     return [root, *(statistics_by_id(api_at(parts.settings.github_api_url), batch) for batch in chunks(known, BATCH))]
 
 

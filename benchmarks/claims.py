@@ -51,12 +51,12 @@ def measure(engine: Engine, packages: int, times: int) -> Claims:
     claims, counts = [], []
     for number in range(times + 3):
         began = time.perf_counter()
-        claim = store.claim(GITHUB, [Source.REPOSITORY], BATCH, now, LEASE, timedelta(hours=3))
+        claim = store.claims.claim(GITHUB, [Source.REPOSITORY], BATCH, now, LEASE, timedelta(hours=3))
         took = time.perf_counter() - began
         assert claim is not None
         assert len(claim.package_ids) == BATCH
         began = time.perf_counter()
-        store.leased(GITHUB, [Source.REPOSITORY], now)
+        store.claims.leased(GITHUB, [Source.REPOSITORY], now)
         if number >= 3:  # the first ones fill caches
             claims.append(1000 * took)
             counts.append(1000 * (time.perf_counter() - began))

@@ -23,6 +23,7 @@ from fetcher.simulator.project import Project, ProjectStatus
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.synthetic import FIRST_REPOSITORY_ID, SyntheticCatalogue
 from fetcher.store import open_engine
+from fetcher.store.index_serials import _SPREAD, _phase
 from fetcher.store.schema import (
     checkpoints,
     events,
@@ -33,7 +34,6 @@ from fetcher.store.schema import (
     releases,
     source_states,
 )
-from fetcher.store.serials import _SPREAD, _phase
 from fetcher.store.values import PROJECT
 from fetcher.upstreams.pypi.releases import File, in_order, latest, release
 

@@ -62,11 +62,11 @@ def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]]
     before, done, statements, cpu, seconds = written(engine), 0, 0, 0.0, 0.0
     while done < packages:
         claim, now = next(batches)
-        targets = store.load(claim)
+        targets = store.claims.load(claim)
         records = [record for one in _unchanged(engine, targets, now, cadence) for record in one]
         with _counted(engine) as counted:
             used, began = own_cpu(), time.perf_counter()
-            store.record(records)
+            store.claims.record(records)
             cpu, seconds = cpu + own_cpu() - used, seconds + time.perf_counter() - began
         statements += counted[0]
         done += len(targets)
@@ -88,7 +88,7 @@ def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]]
 def in_slots(engine: Engine, now: datetime) -> Iterator[tuple[Claim, datetime]]:
     """Yield batches as the planner claims them."""
     store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None, serving=lambda *_: GITHUB)
-    while claim := store.claim(GITHUB, [Source.REPOSITORY], BATCH, now, LEASE, timedelta(days=1)):
+    while claim := store.claims.claim(GITHUB, [Source.REPOSITORY], BATCH, now, LEASE, timedelta(days=1)):
         yield claim, now
 
 
@@ -97,7 +97,7 @@ def anywhere(engine: Engine, now: datetime, packages: int) -> Iterator[tuple[Cla
     store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None, serving=lambda *_: GITHUB)
     ids = random.Random(0).sample(range(1, packages + 1), packages)  # noqa: S311 - chooses invented packages
     for at in range(0, packages, BATCH):
-        claim = store.claim_packages(ids[at : at + BATCH], [Source.REPOSITORY], now, LEASE)
+        claim = store.claims.claim_packages(ids[at : at + BATCH], [Source.REPOSITORY], now, LEASE)
         assert claim is not None
         yield claim, now
 

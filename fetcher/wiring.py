@@ -11,7 +11,6 @@ from typing import TypeVar
 import redis
 import redis.asyncio
 from redis.exceptions import RedisError
-from sqlalchemy import Engine
 
 from fetcher import __version__
 from fetcher.broker import connect, redis_client, redis_unavailable
@@ -22,7 +21,7 @@ from fetcher.http.circuit_breaker import OPEN_FOR, CircuitBreaker
 from fetcher.http.gateway import REJECTED_PAUSE, Gateway
 from fetcher.http.transport import HttpTransport
 from fetcher.monitoring import read_counters, read_recent_requests
-from fetcher.ports import NULL_OBSERVER, Clock, Observer, Store, Transport
+from fetcher.ports import NULL_OBSERVER, Clock, Observer, Transport
 from fetcher.quota import Quota, QuotaStatus
 from fetcher.quota.memory import MemoryQuota
 from fetcher.quota.redis import RedisQuota
@@ -75,7 +74,7 @@ class Assembly:
 
 
 def assemble(  # noqa: PLR0913, PLR0917  (each adapter by its name)
-    store: Store,
+    store: SqlStore,
     transport: Transport,
     quota: Quota,
     clock: Clock,
@@ -102,9 +101,9 @@ def assemble(  # noqa: PLR0913, PLR0917  (each adapter by its name)
     live = {one.name: one.connect(tools) for one in upstreams.all}
     return Assembly(
         gateway=gateway,
-        service=RefreshService(store, clock, live, pace.cadence, pace.lease, observer),
+        service=RefreshService(store.claims, clock, live, pace.cadence, pace.lease, observer),
         dispatcher=Dispatcher(
-            store, quota, clock, identities, upstreams.lanes, pace.lease, pace.horizon, pace.interval
+            store.claims, quota, clock, identities, upstreams.lanes, pace.lease, pace.horizon, pace.interval
         ),
         upstreams=live,
         identities=identities,
@@ -118,7 +117,6 @@ class Parts:
     settings: Settings
     clock: Clock
     store: SqlStore
-    engine: Engine
     upstreams: Upstreams
     quota: Quota
     transport: HttpTransport
@@ -157,11 +155,14 @@ class Parts:
         await self.transport.aclose()
         if self._redis is not None:
             await self._redis.aclose()
-        self.engine.dispose()
+        self.store.close()
 
 
-def open_store(settings: Settings) -> tuple[SqlStore, Engine]:
-    """Return the store after migrating the embedded default database; ``StoreError`` if another one is outdated."""
+def open_store(settings: Settings) -> SqlStore:
+    """Return the store after migrating the embedded default database; ``StoreError`` if another one is outdated.
+
+    The caller closes it, by ``with`` or ``close``.
+    """
     engine = open_engine(settings.database)
     if settings.embedded_database:
         upgrade(engine)
@@ -169,8 +170,7 @@ def open_store(settings: Settings) -> tuple[SqlStore, Engine]:
         engine.dispose()
         raise StoreError("the database's tables are not those of this version", "Run `fetcher db upgrade`")
     upstreams = upstreams_of(settings)
-    store = SqlStore(engine, read_repo=upstreams.repository, read_project=upstreams.project, serving=upstreams.of)
-    return store, engine
+    return SqlStore(engine, read_repo=upstreams.repository, read_project=upstreams.project, serving=upstreams.of)
 
 
 async def open_parts(
@@ -188,11 +188,11 @@ async def open_parts(
     clock = clock or SystemClock()
     upstreams = upstreams_of(settings)
     sites = upstreams.sites()
-    store, engine = open_store(settings)
+    store = open_store(settings)
     try:
         connection = connect(settings) if shared else None
     except BrokerError:
-        engine.dispose()
+        store.close()
         raise
     policies = upstreams.policies(settings.window_scale)
     quota: Quota = RedisQuota(connection, policies) if connection is not None else MemoryQuota(policies)
@@ -206,7 +206,7 @@ async def open_parts(
         settings.window_scale,
     )
     assembly = assemble(store, transport, quota, clock, upstreams, pace, observer)
-    parts = Parts(settings, clock, store, engine, upstreams, quota, transport, assembly, connection)
+    parts = Parts(settings, clock, store, upstreams, quota, transport, assembly, connection)
     await parts.identify()
     return parts
 

@@ -71,7 +71,7 @@ def plan() -> None:
         claims = await parts.dispatcher.claims()
         if claims:
             log.info("plan", batches=len(claims), packages=sum(len(claim.package_ids) for claim in claims))
-        parts.store.save_checkpoint(Checkpoint(PLANNED, observed_at=parts.clock.now()))
+        parts.store.checkpoints.save(Checkpoint(PLANNED, observed_at=parts.clock.now()))
         return claims
 
     for claim in running.process.run(work):
@@ -109,7 +109,9 @@ def refresh_requests(request_ids: Sequence[str]) -> None:
     """Carry out users' refresh requests; sent by ``tasks.requests``."""
 
     async def work(parts: Parts) -> None:
-        asked = ManualRefreshes(parts.store, parts.service, parts.clock, parts.settings.time_zone)
+        asked = ManualRefreshes(
+            parts.store.requests, parts.store.packages, parts.service, parts.clock, parts.settings.time_zone
+        )
         await asked.carry_out(request_ids)
 
     running.process.run(work)

@@ -12,8 +12,8 @@ from fetcher.broker import check_redis, redis_unavailable
 from fetcher.domain.errors import FetcherError
 from fetcher.domain.model import Purpose, Source
 from fetcher.domain.views import REQUEST_TIMEOUTS, Ending, RequestState, SubmittedRefresh
-from fetcher.ports import Store
 from fetcher.settings import read_settings
+from fetcher.store.refresh_requests import RefreshRequests
 from tasks.app import BACKGROUND, MANUAL
 from tasks.refresh import refresh_packages, refresh_requests
 
@@ -42,18 +42,18 @@ def enqueue_refresh(
     _send_in_parts(package_ids, send)
 
 
-def request_refreshes(store: Store, package_ids: Sequence[int], now: datetime) -> list[SubmittedRefresh]:
+def request_refreshes(requests: RefreshRequests, package_ids: Sequence[int], now: datetime) -> list[SubmittedRefresh]:
     """Create a refresh request for each package, processed before background work.
 
     The requests are committed before they are sent: ``fetcher.expire`` sends a lost message again. If Redis does not
     respond, the new requests are recorded as failed and ``BrokerError`` is raised.
     """
-    asked = store.submit_requests(package_ids, now)
+    asked = requests.submit(package_ids, now)
     new = [one.request.id for one in asked if not one.joined]
     try:
         send_requests(new)
     except FetcherError as error:
-        store.finish_requests([Ending(one, RequestState.FAILED, reason=str(error)) for one in new], now)
+        requests.finish([Ending(one, RequestState.FAILED, reason=str(error)) for one in new], now)
         raise
     return asked
 

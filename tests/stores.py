@@ -121,18 +121,17 @@ class Catalogue:
     def add(self, *slugs: str, project: bool = False, now: datetime = NOW, **fields: Any) -> list[int]:
         """Import packages of a repository each, and return their ids."""
         entries = [entry(slug, **{"pypi_url": slug if project else None, **fields}) for slug in slugs]
-        assert not self.store.import_entries(entries, now).rejected
-        known = self.store.package_ids(slugs)
+        assert not self.store.packages.import_entries(entries, now).rejected
+        known = self.store.packages.ids(slugs)
         return [known[slug] for slug in slugs]
 
     def claim(self, *sources: Source, limit: int = 100, now: datetime = NOW) -> Claim:
-        upstream = PYPI if sources == (Source.INDEX,) else GITHUB
-        claim = self.store.claim(upstream, sources, limit, now, LEASE)
+        claim = self.store.claims.claim(GITHUB, sources, limit, now, LEASE)
         assert claim is not None
         return claim
 
     def get(self, slug: str) -> StoredPackage:
-        found = self.store.package(slug)
+        found = self.store.packages.get(slug)
         assert found is not None
         return found
 
@@ -142,7 +141,7 @@ class Catalogue:
     def answer(self, package_id: int, source: Source, values: Values | None = None, **fields: Any) -> Observed:
         """Record a response and return the record. ``lease``: the caller's lease, by default none."""
         record = answered(package_id, source, values, **fields)
-        self.store.record([record])
+        self.store.claims.record([record])
         return record
 
 

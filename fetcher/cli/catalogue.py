@@ -37,14 +37,12 @@ def import_(
     settings = read_settings()
     total = Sum()
     with every_rejected(total, rejected):
-        store, engine = open_store(settings)
         try:
-            import_all(store, settings, inputs, total)
+            with open_store(settings) as store:
+                import_all(store, settings, inputs, total)
         except KeyboardInterrupt:
             err.print(f"interrupted: {total.stored:,} packages are stored; run the same command again to continue")
             raise
-        finally:
-            engine.dispose()
     if json:
         print_json(total.as_json())
     else:
@@ -71,12 +69,9 @@ def add(
     project = upstreams.project(pypi)
     if isinstance(project, Unsupported):
         fail(f"--pypi {pypi!r}: {project.reason}")
-    store, engine = open_store(settings)
-    try:
+    with open_store(settings) as store:
         entry = CatalogueEntry(slugified(name), name, repo_url=repo_url, pypi_url=project, complete=False)
-        result = store.import_entries([entry], datetime.now(UTC))
-    finally:
-        engine.dispose()
+        result = store.packages.import_entries([entry], datetime.now(UTC))
     if result.rejected:
         fail(f"{repo_url}: {result.rejected[0][1]}")
     err.print("added" if result.added else "updated" if result.updated else "already stored, nothing changed")

@@ -21,7 +21,7 @@ from fetcher.http.transport import HttpTransport
 from fetcher.ports import PLANNED, Checkpoint, Site
 from fetcher.settings import Settings, read_settings
 from fetcher.store import current_revision, is_current, open_engine
-from fetcher.store.faults import shown
+from fetcher.store.db_errors import shown
 from fetcher.upstreams.base import Finding, Upstream
 from fetcher.upstreams.registry import upstreams_of
 from fetcher.wiring import open_store, user_agent
@@ -116,11 +116,8 @@ def _checkpoint(settings: Settings, name: str) -> Checkpoint | None:
             return None
     finally:
         engine.dispose()
-    store, engine = open_store(settings)
-    try:
-        return store.checkpoint(name)
-    finally:
-        engine.dispose()
+    with open_store(settings) as store:
+        return store.checkpoints.get(name)
 
 
 def _workers(settings: Settings) -> Finding:

@@ -44,15 +44,12 @@ def explain(
     Examples: fetcher explain django-vies · fetcher explain django-vies --json
     """
     settings = read_settings()
-    store, engine = open_store(settings)
-    try:
-        package = store.package(slug)
+    with open_store(settings) as store:
+        package = store.packages.get(slug)
         if package is None or package.entry.id is None:
             raise UnknownPackage(f"no package is called {slug}", "Add it by `fetcher add REPO_URL` or `fetcher import`")
-        target = store.target(package.entry.id)
-        request = store.latest_request(package.entry.id)
-    finally:
-        engine.dispose()
+        target = store.claims.target(package.entry.id)
+        request = store.requests.latest(package.entry.id)
     if target is None:
         raise UnknownPackage(f"{slug} was deleted in the meantime", "Add it again by `fetcher import`")
     now, cadence = datetime.now(UTC), cadence_of(settings)

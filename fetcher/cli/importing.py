@@ -207,7 +207,7 @@ def _store(store: SqlStore, items: Sequence[Item], total: Sum, work: Work) -> No
                 total.rejected.add(str(item).removeprefix(f"{item.where}: "), item.where)
             case PassedOver():
                 err.print(f"skipped {escape(item.where)}: {escape(item.reason)}")
-    result = store.import_entries([item.entry for item in good], datetime.now(UTC))
+    result = store.packages.import_entries([item.entry for item in good], datetime.now(UTC))
     total.added += result.added
     total.updated += result.updated
     total.unchanged += result.unchanged

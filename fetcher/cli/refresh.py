@@ -133,11 +133,8 @@ def refresh(
     settings = read_settings()
     sources = tuple(Source) if source is None else upstreams_of(settings).named(source).sources
     mode = Mode.NAMED if slugs else Mode.DUE if due else Mode.ALL
-    store, engine = open_store(settings)
-    try:
+    with open_store(settings) as store:
         package_ids = _chosen(store, mode, slugs or [], sources, source)
-    finally:
-        engine.dispose()
     if not package_ids:
         err.print(
             "nothing is due" if due else "there are no packages yet: add some by `fetcher import` or `fetcher add`"
@@ -166,10 +163,10 @@ def _chosen(
     store: SqlStore, mode: Mode, slugs: Sequence[str], sources: Sequence[Source], upstream: str | None
 ) -> list[int]:
     if mode is Mode.NAMED:
-        return named_to_fetch(store, slugs)
+        return named_to_fetch(store.packages, slugs)
     if mode is Mode.DUE:
-        return store.due_ids(sources, datetime.now().astimezone(), upstream)
-    return store.due_ids(None, None, upstream)
+        return store.claims.due_ids(sources, datetime.now().astimezone(), upstream)
+    return store.claims.due_ids(None, None, upstream)
 
 
 def _enqueue(
@@ -180,11 +177,8 @@ def _enqueue(
 
     asked: list[SubmittedRefresh] = []
     if mode is Mode.NAMED and set(sources) == set(Source):
-        store, engine = open_store(settings)
-        try:
-            asked = request_refreshes(store, package_ids, datetime.now().astimezone())
-        finally:
-            engine.dispose()
+        with open_store(settings) as store:
+            asked = request_refreshes(store.requests, package_ids, datetime.now().astimezone())
     else:
         purpose = Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND
         enqueue_refresh(package_ids, sources, purpose, upstream)
@@ -294,7 +288,7 @@ def _bar() -> Progress:
 
 
 def _tell(tally: Tally, parts: Parts, package_ids: Sequence[int]) -> bool:
-    slugs = parts.store.slugs(package_ids)
+    slugs = parts.store.packages.slugs(package_ids)
     for (package_id, source), record in sorted(tally.failed.items()):
         err.print(f"[red]{escape(slugs.get(package_id, str(package_id)))}[/]: {source}: {escape(record.message or '')}")
     if tally.rejected:

@@ -42,11 +42,8 @@ def show(
     Examples: fetcher show django-vies · fetcher show django-vies --format v4 · fetcher show django-vies --releases
     """
     settings = read_settings()
-    store, engine = open_store(settings)
-    try:
-        package = store.package(slug)
-    finally:
-        engine.dispose()
+    with open_store(settings) as store:
+        package = store.packages.get(slug)
     if package is None:
         raise UnknownPackage(f"no package is called {slug}", "Add it by `fetcher add REPO_URL` or `fetcher import`")
     now = datetime.now(UTC)

@@ -56,16 +56,13 @@ def status(json: Json = False, watch: Watch = False) -> None:
     """
     check_watch(watch=watch, json=json)
     settings = read_settings()
-    store, engine = open_store(settings)
-    try:
+    with open_store(settings) as store:
         if watch:
             watch_until_interrupted(lambda: _screen(look(settings, store)))
         elif json:
             print_json(_json(look(settings, store)))
         else:
             out.print(_screen(look(settings, store)))
-    finally:
-        engine.dispose()
 
 
 def look(settings: Settings, store: SqlStore) -> Status:
@@ -76,9 +73,9 @@ def look(settings: Settings, store: SqlStore) -> Status:
     lanes = upstreams_of(settings).lanes
     with ThreadPoolExecutor(1) as pool:
         answers = pool.submit(result_or_error, _worker_names) if fault is None else None
-        stats = store.catalogue_stats(now, interval)
-        planned_at = store.checkpoint(PLANNED).observed_at
-        shared = store.shared_repositories() if stats.parts == 1 else []
+        stats = store.statistics.read(now, interval)
+        planned_at = store.checkpoints.get(PLANNED).observed_at
+        shared = store.packages.shared_repositories() if stats.parts == 1 else []
         if answers is not None:
             names, fault = answers.result()
     return Status(

@@ -70,7 +70,7 @@ async def _check(settings: Settings, slugs: list[str], sample: int) -> Check:
         if isinstance(github.credential, Anonymous):
             fail("without a token there is no history to compare with: set FETCHER_GITHUB_TOKEN")
         if slugs:
-            named = named_to_fetch(parts.store, slugs)
+            named = named_to_fetch(parts.store.packages, slugs)
             return await github.merges.check(named, Purpose.MANUAL, MAX_WAIT)
         return await github.merges.check(github.merges.candidates(), Purpose.MANUAL, MAX_WAIT, most=sample)
     finally:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 
-from fetcher.domain.model import Claim, Purpose
-from fetcher.ports import Clock, Store
+from fetcher.domain.model import Claim, Purpose, Source
+from fetcher.ports import Clock
 from fetcher.quota import Quota, QuotaRequest
 from fetcher.upstreams.base import Lane
 
@@ -21,11 +22,27 @@ scans all leased packages, and dispatch has to end within ``tasks.app.SOFT_LIMIT
 """
 
 
+class Claimable(Protocol):
+    """Due packages to claim: ``fetcher.store.claims.Claims``."""
+
+    def claim(
+        self,
+        upstream: str,
+        sources: Sequence[Source],
+        limit: int,
+        now: datetime,
+        lease_for: timedelta,
+        ahead: timedelta = ...,
+    ) -> Claim | None: ...
+
+    def leased(self, upstream: str, sources: Sequence[Source], now: datetime) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
     """A claimer of batches. The caller enqueues them after the claim is committed."""
 
-    store: Store
+    claimable: Claimable
     quota: Quota
     clock: Clock
     identities: Mapping[str, str]
@@ -49,11 +66,11 @@ class Dispatcher:
         )
         requests = await self.quota.capacity(request, self.horizon, now)
         served = math.ceil(requests * lane.packages_per_request * lane.share)
-        room = min(served, self.most) - self.store.leased(lane.upstream, lane.sources, now)
+        room = min(served, self.most) - self.claimable.leased(lane.upstream, lane.sources, now)
         claims = []
         while room > 0:
             ahead = self.interval * lane.look_ahead
-            claim = self.store.claim(lane.upstream, lane.sources, min(lane.batch, room), now, self.lease, ahead)
+            claim = self.claimable.claim(lane.upstream, lane.sources, min(lane.batch, room), now, self.lease, ahead)
             if claim is None:
                 break
             claims.append(claim)

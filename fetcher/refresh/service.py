@@ -6,7 +6,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 
@@ -22,18 +23,35 @@ from fetcher.domain.model import (
 )
 from fetcher.domain.records import given_back, refused
 from fetcher.domain.scheduling import Cadence
-from fetcher.ports import NULL_OBSERVER, Clock, Observer, Store
+from fetcher.ports import NULL_OBSERVER, Clock, Observer
 from fetcher.refresh.report import Report, tell
 from fetcher.upstreams.base import UpstreamRefresh
 
 log = structlog.get_logger(__name__)
 
 
+class Claims(Protocol):
+    """Claims, their targets and their records: ``fetcher.store.claims.Claims``."""
+
+    def claim_packages(
+        self,
+        package_ids: Sequence[int],
+        sources: Sequence[Source],
+        now: datetime,
+        lease_for: timedelta,
+        upstream: str | None = None,
+    ) -> Claim | None: ...
+
+    def load(self, claim: Claim, *, details: bool = False) -> list[Target]: ...
+
+    def record(self, records: Sequence[Record]) -> None: ...
+
+
 @dataclass(slots=True)
 class RefreshService:
     """A refresh of claimed packages. All dependencies are arguments; it reads no clock and no environment itself."""
 
-    store: Store
+    claims: Claims
     clock: Clock
     upstreams: Mapping[str, UpstreamRefresh]
     """By name."""
@@ -46,7 +64,7 @@ class RefreshService:
         leased.
         """
         started = self.clock.now()
-        targets = self.store.load(claim, details=any(source in DETAIL_SOURCES for source in claim.sources))
+        targets = self.claims.load(claim, details=any(source in DETAIL_SOURCES for source in claim.sources))
         records = await self._records(targets, purpose)
         records = self._record(targets, records)
         report = Report(tuple(records), lost=len(claim.package_ids) - len(targets))
@@ -73,7 +91,7 @@ class RefreshService:
     ) -> Report:
         if not package_ids or not sources:
             return Report()
-        claim = self.store.claim_packages(package_ids, sources, self.clock.now(), self.lease, upstream)
+        claim = self.claims.claim_packages(package_ids, sources, self.clock.now(), self.lease, upstream)
         return await self.refresh(claim, purpose) if claim is not None else Report()
 
     async def _records(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
@@ -95,7 +113,7 @@ class RefreshService:
     def _record(self, targets: Sequence[Target], records: Sequence[Record]) -> list[Record]:
         """Record the batch and return the stored records. A value that the database refuses fails one package."""
         try:
-            self.store.record(records)
+            self.claims.record(records)
             return list(records)
         except RefusedValue as error:
             log.warning("batch refused", packages=len(targets), reason=str(error))
@@ -103,10 +121,10 @@ class RefreshService:
         for target in targets:
             own = [record for record in records if record.package_id == target.package_id]
             try:
-                self.store.record(own)
+                self.claims.record(own)
             except RefusedValue as error:
                 own = [refused(target, record, error.message, self.cadence) for record in own]
-                self.store.record(own)
+                self.claims.record(own)
             recorded += own
         return recorded
 

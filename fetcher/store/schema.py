@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Table, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from fetcher.store.columns import DayCounts, PackageId, UtcDateTime
+from fetcher.store.types import DayCounts, PackageId, UtcDateTime
 
 FAILING = "failures > 0 OR outcome IN ('gone', 'replaced', 'blocked', 'unauthorized', 'malformed')"
 """Condition of a failing source, and of the partial index on them."""

@@ -20,8 +20,8 @@ from fetcher.domain.model import (
     SourceState,
     Validators,
 )
-from fetcher.store.columns import plain
 from fetcher.store.schema import source_states
+from fetcher.store.types import plain
 
 STATE_COLUMNS = tuple(source_states.c)
 

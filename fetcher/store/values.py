@@ -18,7 +18,7 @@ from fetcher.domain.model import (
     RepoStats,
     Values,
 )
-from fetcher.store.columns import plain
+from fetcher.store.types import plain
 
 Columns: TypeAlias = dict[str, Any]
 

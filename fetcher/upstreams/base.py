@@ -13,11 +13,13 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from fetcher.catalogue.addresses import Location
-from fetcher.domain.model import Purpose, Record, RepoRef, Source, Target, Unsupported
+from fetcher.domain.bloom import BloomFilter
+from fetcher.domain.catalogue_stats import CatalogueStats
+from fetcher.domain.model import Purpose, Record, RepoRef, Source, StoredPackage, Target, Unsupported
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.gateway import Gateway
 from fetcher.http.messages import NO_META, Answer, Response, ResponseMeta
-from fetcher.ports import Checkpoint, Clock, Credential, Store, Transport
+from fetcher.ports import Checkpoint, Checkpoints, Clock, Credential, Transport
 from fetcher.quota import QuotaPolicy
 from fetcher.settings import Settings
 
@@ -67,11 +69,64 @@ class Checked:
     answer: Answer
 
 
+class Schedule(Protocol):
+    """Stored packages as targets, and their due times: ``fetcher.store.claims.Claims``."""
+
+    def target(self, package_id: int) -> Target | None: ...
+
+    def make_due(self, upstream: str, source: Source, *, answered_before: datetime, now: datetime) -> int: ...
+
+
+class StoredPackages(Protocol):
+    """Stored packages: ``fetcher.store.packages.Packages``."""
+
+    def recently_committed(self, before: datetime, limit: int) -> list[int]: ...
+
+    def documents(self, package_ids: Sequence[int]) -> list[StoredPackage]: ...
+
+
+class Statistics(Protocol):
+    """Statistics of the catalogue: ``fetcher.store.statistics.partitions.Statistics``."""
+
+    def read(self, now: datetime, interval: timedelta) -> CatalogueStats: ...
+
+
+class IndexSerials(Protocol):
+    """The stored serials: ``fetcher.store.index_serials.IndexSerials``."""
+
+    def projects(self) -> BloomFilter: ...
+
+    def confirm(
+        self, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
+    ) -> tuple[int, int]: ...
+
+    def confirm_all(self, observed_at: datetime, recheck_after: timedelta) -> int: ...
+
+
+class UpstreamStore(Protocol):
+    """The parts of the store that an upstream may use. It never writes values: the refresh service records them."""
+
+    @property
+    def claims(self) -> Schedule: ...
+
+    @property
+    def packages(self) -> StoredPackages: ...
+
+    @property
+    def statistics(self) -> Statistics: ...
+
+    @property
+    def index_serials(self) -> IndexSerials: ...
+
+    @property
+    def checkpoints(self) -> Checkpoints: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """The adapters that a live upstream works with."""
 
-    store: Store
+    store: UpstreamStore
     gateway: Gateway
     clock: Clock
     cadence: Cadence

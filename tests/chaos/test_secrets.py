@@ -99,7 +99,7 @@ def ours(
         upgrade(engine)
         engine.dispose()
         found = [read_document(one) for one in documents(simulator.world)]
-        made.store.import_entries([one for one in found if isinstance(one, CatalogueEntry)], datetime.now(UTC))
+        made.store.packages.import_entries([one for one in found if isinstance(one, CatalogueEntry)], datetime.now(UTC))
         yield made
 
 

@@ -51,7 +51,7 @@ DOCUMENT = entry(
 
 
 def imported(catalogue: Catalogue, *entries: CatalogueEntry, now: datetime = NOW) -> Imported:
-    return catalogue.store.import_entries(entries, now)
+    return catalogue.store.packages.import_entries(entries, now)
 
 
 def counted(result: Imported) -> tuple[int, int, int]:
@@ -132,7 +132,7 @@ def test_editors_may_swap_slugs(catalogue: Catalogue) -> None:
     imported(catalogue, entry("a", id=1), entry("b", id=2))
     result = imported(catalogue, entry("c", id=2), entry("b", id=1), entry("a", id=2))
     assert result.rejected == ()
-    assert catalogue.store.package_ids(["a", "b", "c"]) == {"a": 2, "b": 1}
+    assert catalogue.store.packages.ids(["a", "b", "c"]) == {"a": 2, "b": 1}
 
 
 def test_bad_entries_are_named_and_the_others_stored(catalogue: Catalogue) -> None:
@@ -156,7 +156,7 @@ def test_bad_entries_are_named_and_the_others_stored(catalogue: Catalogue) -> No
         "slug: 'taken' belongs to the package with the id 1. Give this one another slug, or that one's id"
     )
     assert all("\n" not in reason for reason in reasons.values())
-    assert set(catalogue.store.package_ids(["good", "fine", "zero", "naive", "odd"])) == {"good", "fine"}
+    assert set(catalogue.store.packages.ids(["good", "fine", "zero", "naive", "odd"])) == {"good", "fine"}
 
 
 def test_one_value_that_the_database_refuses(catalogue: Catalogue) -> None:
@@ -185,7 +185,7 @@ def test_a_loose_entry_without_repository_goes_by_project(catalogue: Catalogue) 
     """A project without a repository is matched with the package of that project."""
     imported(catalogue, DOCUMENT)
     assert counted(imported(catalogue, loose("x", repo_url=None, pypi_url="Django-X"))) == (0, 1, 0)
-    assert catalogue.store.package("x") is None
+    assert catalogue.store.packages.get("x") is None
 
 
 def test_two_projects_of_one_repository(catalogue: Catalogue) -> None:
@@ -211,7 +211,7 @@ def test_another_repository_starts_afresh(catalogue: Catalogue) -> None:
     (a,) = catalogue.add("a", project=True)
     people = Contributors((Contribution("ann", 2),))
     days = CommitDays(NOW.date(), (1, 2))
-    catalogue.store.record(
+    catalogue.store.claims.record(
         [
             answered(a, Source.REPOSITORY, stats(), revision="abc"),
             answered(a, Source.CONTRIBUTORS, people, revision="abc"),
@@ -228,8 +228,8 @@ def test_another_repository_starts_afresh(catalogue: Catalogue) -> None:
     fresh = after.states[Source.REPOSITORY]
     assert (fresh.answered_at, fresh.revision, fresh.due_at) == (None, None, NOW + HOUR)
     assert after.states[Source.COMMITS].due_at is None
-    (target,) = catalogue.store.load(catalogue.claim(Source.REPOSITORY, now=NOW + HOUR))
-    assert (target.repo, target.handle, target.head_oid) == (RepoRef(HOST, "else/where"), None, None)
+    (target,) = catalogue.store.claims.load(catalogue.claim(Source.REPOSITORY, now=NOW + HOUR))
+    assert (target.repo, target.node_id, target.head_oid) == (RepoRef(HOST, "else", "where"), None, None)
 
 
 def test_an_answer_about_the_old_repository_comes_too_late(catalogue: Catalogue) -> None:
@@ -257,7 +257,7 @@ def test_following_a_rename_is_no_other_repository(catalogue: Catalogue) -> None
 def test_another_project_starts_afresh(catalogue: Catalogue) -> None:
     """The project's state is new and due; the repository's state and the displayed version stay."""
     (a,) = catalogue.add("a", project=True)
-    catalogue.store.record(
+    catalogue.store.claims.record(
         [answered(a, Source.INDEX, versions("1.0"), revision="7"), answered(a, Source.REPOSITORY, stats())]
     )
     catalogue.add("a", pypi_url="b", now=NOW + HOUR)
@@ -302,7 +302,7 @@ def test_a_document_never_replaces_answers_of_unknown_age(catalogue: Catalogue) 
 def test_imported_contributors_have_no_counts(catalogue: Catalogue) -> None:
     """A document's participants are displayed, and count zero commits in refresh decisions."""
     imported(catalogue, DOCUMENT)
-    (target,) = catalogue.store.load(catalogue.claim(Source.REPOSITORY), details=True)
+    (target,) = catalogue.store.claims.load(catalogue.claim(Source.REPOSITORY), details=True)
     assert target.contributors == Contributors((Contribution("ann", 0), Contribution("bob", 0)))
 
 
@@ -312,7 +312,7 @@ def test_a_large_import_is_many_transactions(catalogue: Catalogue) -> None:
     entries[2_200] = entry(" ")
     result = imported(catalogue, *entries)
     assert (result.added, [index for index, _ in result.rejected]) == (2_400, [2_200])
-    assert len(catalogue.store.due_ids([Source.REPOSITORY], NOW)) == 2_400
+    assert len(catalogue.store.claims.due_ids([Source.REPOSITORY], NOW)) == 2_400
 
 
 def test_a_package_that_the_directory_gives_an_id(catalogue: Catalogue) -> None:
@@ -331,10 +331,10 @@ def test_a_package_that_the_directory_gives_an_id(catalogue: Catalogue) -> None:
     package = catalogue.get("lesscpy")
     assert (package.entry.id, package.stats and package.stats.stars) == (2223, 7)
     assert catalogue.state("lesscpy", Source.REPOSITORY).outcome == "fetched"
-    assert len(catalogue.store.events(2223, 10)) == 1
-    catalogue.store.record([answered(own, Source.REPOSITORY, stats(stars=9), lease=claim.lease)])
+    assert len(catalogue.store.events.of_package(2223, 10)) == 1
+    catalogue.store.claims.record([answered(own, Source.REPOSITORY, stats(stars=9), lease=claim.lease)])
     assert len(catalogue.claim(Source.REPOSITORY, now=NOW + 2 * DAY).package_ids) == 1
-    assert catalogue.store.due_ids(None, None) == [2223]
+    assert catalogue.store.claims.due_ids(None, None) == [2223]
 
 
 def test_another_package_under_the_slug_stays(catalogue: Catalogue) -> None:

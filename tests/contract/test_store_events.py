@@ -34,7 +34,7 @@ def test_an_unchanged_package_writes_nothing(catalogue: Catalogue, written: list
     catalogue.answer(a, Source.INDEX, versions("1.0"))
     written.clear()
     at = NOW + HOUR
-    catalogue.store.record(
+    catalogue.store.claims.record(
         [
             answered(a, Source.REPOSITORY, stats(pushed_at=at), observed_at=at),
             answered(a, Source.INDEX, outcome="not_modified", observed_at=at),
@@ -53,12 +53,14 @@ def test_what_turns_is_told(catalogue: Catalogue) -> None:
     hours = [NOW + n * HOUR for n in range(7)]
     catalogue.answer(a, Source.REPOSITORY, stats(), observed_at=hours[0])
     catalogue.answer(a, Source.REPOSITORY, stats(stars=12, description="x", head_oid="new"), observed_at=hours[1])
-    catalogue.store.record([failed(a, Source.REPOSITORY, observed_at=hours[2])])
-    catalogue.store.record([failed(a, Source.REPOSITORY, failures=2, observed_at=hours[3])])
-    catalogue.store.record([failed(a, Source.REPOSITORY, "gone", failures=3, message="404", observed_at=hours[4])])
+    catalogue.store.claims.record([failed(a, Source.REPOSITORY, observed_at=hours[2])])
+    catalogue.store.claims.record([failed(a, Source.REPOSITORY, failures=2, observed_at=hours[3])])
+    catalogue.store.claims.record(
+        [failed(a, Source.REPOSITORY, "gone", failures=3, message="404", observed_at=hours[4])]
+    )
     now = stats(stars=12, description="x", head_oid="new")
     catalogue.answer(a, Source.REPOSITORY, now, observed_at=hours[5])
-    told = [(one.at, one.outcome, one.message) for one in catalogue.store.events(a, 10)]
+    told = [(one.at, one.outcome, one.message) for one in catalogue.store.events.of_package(a, 10)]
     assert told == [
         (hours[5], "fetched", None),
         (hours[4], "gone", "404"),
@@ -66,17 +68,17 @@ def test_what_turns_is_told(catalogue: Catalogue) -> None:
         (hours[1], "fetched", "stars 10 → 12, description, commits"),
         (hours[0], "fetched", "first answer"),
     ]
-    assert len(catalogue.store.events(a, 2)) == 2
+    assert len(catalogue.store.events.of_package(a, 2)) == 2
 
 
 def test_a_pause_hides_no_turn(catalogue: Catalogue) -> None:
     """A failed source that is throttled and then responds has an event; one only throttled has none."""
     (a,) = catalogue.add("a")
     catalogue.answer(a, Source.REPOSITORY, stats())
-    catalogue.store.record([failed(a, Source.REPOSITORY, observed_at=NOW + HOUR)])
-    catalogue.store.record([failed(a, Source.REPOSITORY, "throttled", observed_at=NOW + 2 * HOUR)])
+    catalogue.store.claims.record([failed(a, Source.REPOSITORY, observed_at=NOW + HOUR)])
+    catalogue.store.claims.record([failed(a, Source.REPOSITORY, "throttled", observed_at=NOW + 2 * HOUR)])
     catalogue.answer(a, Source.REPOSITORY, stats(), observed_at=NOW + 3 * HOUR)
-    assert [one.outcome for one in catalogue.store.events(a, 10)] == ["fetched", "transient", "fetched"]
+    assert [one.outcome for one in catalogue.store.events.of_package(a, 10)] == ["fetched", "transient", "fetched"]
 
 
 def test_recording_twice_tells_once(catalogue: Catalogue) -> None:
@@ -84,18 +86,18 @@ def test_recording_twice_tells_once(catalogue: Catalogue) -> None:
     (a,) = catalogue.add("a")
     catalogue.answer(a, Source.REPOSITORY, stats())
     batch = [answered(a, Source.REPOSITORY, stats(stars=11), observed_at=NOW + HOUR)]
-    catalogue.store.record(batch)
-    catalogue.store.record(batch)
+    catalogue.store.claims.record(batch)
+    catalogue.store.claims.record(batch)
     catalogue.answer(a, Source.REPOSITORY, stats(stars=9), observed_at=NOW + HOUR / 2)
-    assert len(catalogue.store.events(a, 10)) == 2
+    assert len(catalogue.store.events.of_package(a, 10)) == 2
 
 
 def test_sources_of_one_moment(catalogue: Catalogue) -> None:
     """Two sources that change at the same time have an event each."""
     (a,) = catalogue.add("a")
     people = Contributors((Contribution("x", 1),))
-    catalogue.store.record([answered(a, Source.REPOSITORY, stats()), answered(a, Source.CONTRIBUTORS, people)])
-    assert {one.source for one in catalogue.store.events(a, 10)} == {Source.REPOSITORY, Source.CONTRIBUTORS}
+    catalogue.store.claims.record([answered(a, Source.REPOSITORY, stats()), answered(a, Source.CONTRIBUTORS, people)])
+    assert {one.source for one in catalogue.store.events.of_package(a, 10)} == {Source.REPOSITORY, Source.CONTRIBUTORS}
 
 
 def test_counting(catalogue: Catalogue) -> None:
@@ -103,10 +105,10 @@ def test_counting(catalogue: Catalogue) -> None:
     a, b = catalogue.add("a", "b")
     step = timedelta(minutes=10)
     catalogue.answer(a, Source.REPOSITORY, stats(), observed_at=NOW)
-    catalogue.store.record([failed(b, Source.REPOSITORY, observed_at=NOW + step)])
+    catalogue.store.claims.record([failed(b, Source.REPOSITORY, observed_at=NOW + step)])
     catalogue.answer(a, Source.REPOSITORY, stats(stars=1), observed_at=NOW + 2 * step - timedelta(microseconds=1))
     catalogue.answer(a, Source.REPOSITORY, stats(stars=2), observed_at=NOW + 2 * step)
-    assert catalogue.store.event_counts(NOW, step, 2) == [EventCount(NOW, 1, 0), EventCount(NOW + step, 1, 1)]
+    assert catalogue.store.events.counts(NOW, step, 2) == [EventCount(NOW, 1, 0), EventCount(NOW + step, 1, 1)]
 
 
 def test_pruning(catalogue: Catalogue) -> None:
@@ -115,8 +117,8 @@ def test_pruning(catalogue: Catalogue) -> None:
     for n in range(8):
         catalogue.answer(a, Source.REPOSITORY, stats(stars=n), observed_at=NOW + n * HOUR)
     catalogue.answer(b, Source.REPOSITORY, stats(), observed_at=NOW)
-    assert catalogue.store.prune_events(NOW, keep=8) == 0
-    assert catalogue.store.prune_events(NOW + HOUR, keep=3) == 2 + 4
-    assert [one.at for one in catalogue.store.events(a, 10)] == [NOW + n * HOUR for n in (7, 6, 5)]
-    assert catalogue.store.events(b, 10) == []
-    assert catalogue.store.prune_events(NOW + DAY, keep=3) == 3
+    assert catalogue.store.events.prune(NOW, keep=8) == 0
+    assert catalogue.store.events.prune(NOW + HOUR, keep=3) == 2 + 4
+    assert [one.at for one in catalogue.store.events.of_package(a, 10)] == [NOW + n * HOUR for n in (7, 6, 5)]
+    assert catalogue.store.events.of_package(b, 10) == []
+    assert catalogue.store.events.prune(NOW + DAY, keep=3) == 3

@@ -36,7 +36,7 @@ def test_an_answer_is_stored_whole(catalogue: Catalogue) -> None:
     info = ProjectInfo("summary", ("A :: B", "C"), "MIT", "https://docs.example")
     project = versions("0.9", "1.0", info=info, status=ProjectStatus.DEPRECATED, serial=2**40)
     claim = catalogue.claim(Source.REPOSITORY)
-    catalogue.store.record(
+    catalogue.store.claims.record(
         [
             answered(a, Source.REPOSITORY, repository, lease=claim.lease, revision="abc", validators=Validators("e")),
             answered(a, Source.CONTRIBUTORS, people, full=True),
@@ -74,7 +74,7 @@ def test_an_older_snapshot_never_wins(catalogue: Catalogue, order: tuple[int, in
         answered(a, Source.REPOSITORY, stats(stars=2), revision="new", observed_at=NOW + HOUR),
     ]
     for index in order:
-        catalogue.store.record([both[index]])
+        catalogue.store.claims.record([both[index]])
     found = catalogue.get("a")
     assert found.stats == stats(stars=2)
     assert found.states[Source.REPOSITORY].revision == "new"
@@ -85,7 +85,7 @@ def test_both_in_one_batch(catalogue: Catalogue) -> None:
     """Two records of one source in one batch also apply in order of time."""
     (a,) = catalogue.add("a")
     new = answered(a, Source.REPOSITORY, stats(stars=2), observed_at=NOW + HOUR)
-    catalogue.store.record([new, answered(a, Source.REPOSITORY, stats(stars=1))])
+    catalogue.store.claims.record([new, answered(a, Source.REPOSITORY, stats(stars=1))])
     assert catalogue.get("a").stats == stats(stars=2)
 
 
@@ -109,18 +109,18 @@ def test_recording_twice_is_recording_once(catalogue: Catalogue) -> None:
         MadeDue(a, Source.COMMITS, NOW, DueReason.MOVED),
         answered(a, Source.INDEX, versions("1.0")),
     ]
-    catalogue.store.record(batch)
+    catalogue.store.claims.record(batch)
     once = catalogue.get("a")
-    catalogue.store.record(batch)
+    catalogue.store.claims.record(batch)
     assert catalogue.get("a") == once
-    assert len(catalogue.store.history("a")) == 1
+    assert len(catalogue.store.history.of_package("a")) == 1
 
 
 def test_rescheduling_with_the_lease(catalogue: Catalogue) -> None:
     """A deferred source takes the record's due time and is otherwise unchanged."""
     (a,) = catalogue.add("a")
     claim = catalogue.claim(Source.REPOSITORY)
-    catalogue.store.record([Deferral(a, Source.REPOSITORY, claim.lease, NOW, NOW + HOUR)])
+    catalogue.store.claims.record([Deferral(a, Source.REPOSITORY, claim.lease, NOW, NOW + HOUR)])
     state = catalogue.state("a", Source.REPOSITORY)
     assert (state.due_at, state.lease, state.observed_at, state.answered_at) == (NOW + HOUR, None, None, None)
 
@@ -129,10 +129,10 @@ def test_rescheduling_without_a_lease_only_makes_due_earlier(catalogue: Catalogu
     """A dependent source without a due time or with a later one becomes due; its lease stays."""
     (a,) = catalogue.add("a")
     for due, expected in ((NOW + DAY, NOW + DAY), (NOW, NOW), (NOW + DAY, NOW)):
-        catalogue.store.record([MadeDue(a, Source.COMMITS, due, DueReason.MOVED)])
+        catalogue.store.claims.record([MadeDue(a, Source.COMMITS, due, DueReason.MOVED)])
         assert catalogue.state("a", Source.COMMITS).due_at == expected
     claim = catalogue.claim(Source.COMMITS)
-    catalogue.store.record([MadeDue(a, Source.COMMITS, NOW - HOUR, DueReason.MOVED)])
+    catalogue.store.claims.record([MadeDue(a, Source.COMMITS, NOW - HOUR, DueReason.MOVED)])
     state = catalogue.state("a", Source.COMMITS)
     assert (state.due_at, state.lease) == (NOW - HOUR, claim.lease)
 
@@ -143,7 +143,7 @@ def test_a_failure_blanks_nothing(catalogue: Catalogue) -> None:
     catalogue.answer(a, Source.REPOSITORY, stats(), revision="abc", validators=Validators("e"))
     before = catalogue.get("a")
     at = NOW + HOUR
-    catalogue.store.record(
+    catalogue.store.claims.record(
         [failed(a, Source.REPOSITORY, failures=2, first_failed_at=NOW, observed_at=at, message="502")]
     )
     after = catalogue.get("a")
@@ -172,7 +172,7 @@ def test_last_fetched_waits_for_every_source(catalogue: Catalogue) -> None:
     later = NOW + DAY
     for source in (Source.REPOSITORY, *DETAIL_SOURCES):
         catalogue.answer(a, source, observed_at=later)
-    catalogue.store.record([failed(a, Source.INDEX, observed_at=later)])
+    catalogue.store.claims.record([failed(a, Source.INDEX, observed_at=later)])
     assert catalogue.get("a").observed.last_fetched == NOW + 3 * HOUR
     catalogue.answer(a, Source.INDEX, observed_at=later + HOUR)
     assert catalogue.get("a").observed.last_fetched == later + HOUR
@@ -182,7 +182,7 @@ def test_editors_fields_never_move(catalogue: Catalogue) -> None:
     """After responses of every source the editors' entry is unchanged, including ``modified``."""
     (a,) = catalogue.add("a", project=True, modified=NOW - 9 * DAY, created=NOW - 99 * DAY, extra={"z": 1, "a": [2]})
     before = catalogue.get("a").entry
-    catalogue.store.record(
+    catalogue.store.claims.record(
         [answered(a, Source.REPOSITORY, stats(full_name="new/place")), answered(a, Source.INDEX, versions("1.0"))]
     )
     assert catalogue.get("a").entry == before
@@ -193,7 +193,7 @@ def test_an_unchanged_answer_writes_narrow_rows_only(catalogue: Catalogue, engin
     """Statistics, releases and projects equal to the stored ones write only state and freshness."""
     (a,) = catalogue.add("a", project=True)
     records = [answered(a, Source.REPOSITORY, stats()), answered(a, Source.INDEX, versions("1.0"))]
-    catalogue.store.record(records)
+    catalogue.store.claims.record(records)
     written: list[str] = []
 
     @event.listens_for(engine, "before_cursor_execute")
@@ -201,7 +201,7 @@ def test_an_unchanged_answer_writes_narrow_rows_only(catalogue: Catalogue, engin
         if not statement.startswith(("SELECT", "BEGIN")):
             written.append(" ".join(statement.split()[:2]))
 
-    catalogue.store.record([replace(record, observed_at=NOW + DAY) for record in records])
+    catalogue.store.claims.record([replace(record, observed_at=NOW + DAY) for record in records])
     assert set(written) <= {"UPDATE source_states", "UPDATE freshness"}
     assert written
 
@@ -236,11 +236,11 @@ def test_what_an_answer_does_not_say_stays(catalogue: Catalogue) -> None:
 def test_history_has_a_row_where_a_figure_changed(catalogue: Catalogue) -> None:
     """There is a first row, then at most one per day, updated within the day, and none for days without a change."""
     (a,) = catalogue.add("a", project=True)
-    catalogue.store.record([answered(a, Source.INDEX, versions("1.0")), answered(a, Source.REPOSITORY, stats())])
+    catalogue.store.claims.record([answered(a, Source.INDEX, versions("1.0")), answered(a, Source.REPOSITORY, stats())])
     for days, stars in ((1, 10), (2, 11), (2.1, 12), (5, 12)):
         catalogue.answer(a, Source.REPOSITORY, stats(stars=stars), observed_at=NOW + timedelta(days=days))
     first = HistoryDay(NOW.date(), 10, 2, 3, "1.0")
-    assert catalogue.store.history("a") == [first, replace(first, day=first.day + 2 * DAY, stars=12)]
+    assert catalogue.store.history.of_package("a") == [first, replace(first, day=first.day + 2 * DAY, stars=12)]
 
 
 def test_a_late_answer_of_another_source_rewrites_no_earlier_day(catalogue: Catalogue) -> None:
@@ -248,7 +248,7 @@ def test_a_late_answer_of_another_source_rewrites_no_earlier_day(catalogue: Cata
     (a,) = catalogue.add("a", project=True)
     catalogue.answer(a, Source.REPOSITORY, stats(), observed_at=NOW + DAY)
     catalogue.answer(a, Source.INDEX, versions("1.0"), observed_at=NOW)
-    assert catalogue.store.history("a") == [HistoryDay((NOW + DAY).date(), 10, 2, 3, "1.0")]
+    assert catalogue.store.history.of_package("a") == [HistoryDay((NOW + DAY).date(), 10, 2, 3, "1.0")]
 
 
 def test_prune_keeps_each_newest_row(catalogue: Catalogue) -> None:
@@ -257,27 +257,27 @@ def test_prune_keeps_each_newest_row(catalogue: Catalogue) -> None:
     catalogue.answer(b, Source.REPOSITORY, stats())
     for day in range(3):
         catalogue.answer(a, Source.REPOSITORY, stats(stars=day), observed_at=NOW + day * DAY)
-    assert catalogue.store.prune(NOW + 2 * DAY) == 2
-    assert [row.stars for row in catalogue.store.history("a")] == [2]
-    assert len(catalogue.store.history("b")) == 1
+    assert catalogue.store.history.prune(NOW + 2 * DAY) == 2
+    assert [row.stars for row in catalogue.store.history.of_package("a")] == [2]
+    assert len(catalogue.store.history.of_package("b")) == 1
 
 
 def test_pruning_goes_round(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call takes the next packages by id, and starts again with the first after the last."""
-    monkeypatch.setattr("fetcher.store.rounds.next_stretch.__defaults__", (2,))
+    monkeypatch.setattr("fetcher.store.statistics.id_ranges.next_range.__defaults__", (2,))
     ids = catalogue.add("a", "b", "c", "d", "e")
 
     for day in range(2):
         at = NOW + day * DAY
-        catalogue.store.record([answered(i, Source.REPOSITORY, stats(stars=day), observed_at=at) for i in ids])
-    assert [catalogue.store.prune(NOW + DAY) for _ in range(4)] == [2, 2, 1, 0]
-    assert [len(catalogue.store.history(slug)) for slug in "abcde"] == [1] * 5
+        catalogue.store.claims.record([answered(i, Source.REPOSITORY, stats(stars=day), observed_at=at) for i in ids])
+    assert [catalogue.store.history.prune(NOW + DAY) for _ in range(4)] == [2, 2, 1, 0]
+    assert [len(catalogue.store.history.of_package(slug)) for slug in "abcde"] == [1] * 5
 
 
 def test_what_was_removed_or_never_there_is_passed_over(catalogue: Catalogue) -> None:
     """Records of an unknown package or a removed source do not affect the rest of the batch."""
     (a,) = catalogue.add("a")
-    catalogue.store.record(
+    catalogue.store.claims.record(
         [
             answered(99, Source.REPOSITORY, stats()),
             answered(a, Source.INDEX),
@@ -299,4 +299,4 @@ def test_text_that_no_database_holds(catalogue: Catalogue) -> None:
 
 def test_an_empty_batch(catalogue: Catalogue) -> None:
     """Recording an empty batch does nothing."""
-    catalogue.store.record([])
+    catalogue.store.claims.record([])

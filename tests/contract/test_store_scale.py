@@ -68,30 +68,30 @@ def large(postgres_server: PostgresServer) -> Iterator[Engine]:
 
 
 PERIODIC: dict[str, Callable[[SqlStore], object]] = {
-    "plan: statistics": lambda store: store.claim(GITHUB, [Source.REPOSITORY], 100, NOW, LEASE, DAY / 8),
-    "plan: details": lambda store: store.claim(GITHUB, DETAIL_SOURCES, 50, NOW, LEASE),
-    "plan: projects": lambda store: store.claim(PYPI, [Source.INDEX], 50, NOW, LEASE),
-    "plan: what is leased": lambda store: store.leased(GITHUB, REPOSITORY_SOURCES, NOW),
-    "expire: leases": lambda store: store.expire_leases(NOW + WEEK),
-    "expire: requests": lambda store: store.lost_requests(NOW),
-    "prune: history": lambda store: store.prune(NOW),
-    "prune: timeline": lambda store: store.prune_events(NOW, 50),
-    "prune: requests": lambda store: store.prune_requests(NOW),
-    "serials: which are followed": lambda store: store.projects(),
-    "serials: heard": lambda store: store.confirm_serials([(f"p{n}", n % 9) for n in range(1, 500)], NOW, WEEK),
-    "serials: none has moved": lambda store: store.confirm_all(NOW + DAY, WEEK),
-    "serials: no word of the root": lambda store: store.make_due(
-        Source.INDEX, answered_before=NOW - 20 * HOUR, now=NOW - HOUR
+    "plan: statistics": lambda store: store.claims.claim(GITHUB, [Source.REPOSITORY], 100, NOW, LEASE, DAY / 8),
+    "plan: details": lambda store: store.claims.claim(GITHUB, DETAIL_SOURCES, 50, NOW, LEASE),
+    "plan: projects": lambda store: store.claims.claim(PYPI, [Source.INDEX], 50, NOW, LEASE),
+    "plan: what is leased": lambda store: store.claims.leased(GITHUB, REPOSITORY_SOURCES, NOW),
+    "expire: leases": lambda store: store.claims.expire(NOW + WEEK),
+    "expire: requests": lambda store: store.requests.lost(NOW),
+    "prune: history": lambda store: store.history.prune(NOW),
+    "prune: timeline": lambda store: store.events.prune(NOW, 50),
+    "prune: requests": lambda store: store.requests.prune(NOW),
+    "serials: which are followed": lambda store: store.index_serials.projects(),
+    "serials: heard": lambda store: store.index_serials.confirm([(f"p{n}", n % 9) for n in range(1, 500)], NOW, WEEK),
+    "serials: none has moved": lambda store: store.index_serials.confirm_all(NOW + DAY, WEEK),
+    "serials: no word of the root": lambda store: store.claims.make_due(
+        PYPI, Source.INDEX, answered_before=NOW - 20 * HOUR, now=NOW - HOUR
     ),
 }
 
 
 @pytest.fixture(autouse=True)
-def small_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reduce chunk sizes in proportion to this catalogue, as a thousand is to a million packages."""
-    monkeypatch.setattr("fetcher.store.rounds.next_stretch.__defaults__", (1000,))
-    monkeypatch.setattr("fetcher.store.serials.CHUNK", 50)
-    monkeypatch.setattr("fetcher.store.serials.AT_ONCE", 50)
+    monkeypatch.setattr("fetcher.store.statistics.id_ranges.next_range.__defaults__", (1000,))
+    monkeypatch.setattr("fetcher.store.index_serials.CHUNK", 50)
+    monkeypatch.setattr("fetcher.store.claims.AT_ONCE", 50)
 
 
 @pytest.mark.parametrize("task", PERIODIC)
@@ -101,19 +101,18 @@ def test_no_periodic_task_reads_a_table_from_end_to_end(large: Engine, task: str
 
 
 def test_a_batch_is_read_and_written_by_index(large: Engine) -> None:
-    """Loading, recording and releasing a claim scan no large table."""
+    """Loading and recording a claim scan no large table."""
     store = store_on(large)
     for sources in ([Source.REPOSITORY], [Source.INDEX]):
-        claim = store.claim(GITHUB, sources, 100, NOW + 52 * WEEK, LEASE)
+        claim = store.claims.claim(GITHUB, sources, 100, NOW + 52 * WEEK, LEASE)
         assert claim is not None
-        assert _scanned(large, lambda store: store.load(claim, details=True)) == {}  # noqa: B023  (called at once)
+        assert _scanned(large, lambda store: store.claims.load(claim, details=True)) == {}  # noqa: B023  (called at once)
         records = [
             answered(i, s, stats(handle=f"R_{i}") if s is Source.REPOSITORY and not i % 10 else None, lease=claim.lease)
             for i in claim.package_ids
             for s in sources
         ]
-        assert _scanned(large, lambda store: store.record(records)) == {}  # noqa: B023  (called at once)
-        assert _scanned(large, lambda store: store.release(claim)) == {}  # noqa: B023  (called at once)
+        assert _scanned(large, lambda store: store.claims.record(records)) == {}  # noqa: B023  (called at once)
 
 
 @pytest.mark.parametrize("column", [Column.SLUG, Column.ID])
@@ -121,19 +120,19 @@ def test_a_batch_is_read_and_written_by_index(large: Engine) -> None:
 def test_leafing_through_the_catalogue_sorts_nothing(large: Engine, column: Column, offset: int) -> None:
     """First, middle and last pages, in both directions, are an index scan and the lines of the page alone."""
     for wanted in (Listing(sort=column, offset=offset), Listing(sort=column, offset=offset, descending=True)):
-        assert _scanned(large, lambda store: store.listing(wanted, NOW - DAY)) == {}  # noqa: B023  (called at once)
+        assert _scanned(large, lambda store: store.packages.listing(wanted, NOW - DAY)) == {}  # noqa: B023  (called at once)
 
 
 def test_one_package_is_found_by_index(large: Engine) -> None:
     """A package's page, with timeline, history and the date of its response, scans no large table."""
     for question in (
-        lambda store: store.package("p77"),
-        lambda store: store.history("p77"),
-        lambda store: store.events(77, 20),
-        lambda store: store.latest_request(77),
-        lambda store: store.packages([1, 2, 3]),
-        lambda store: store.touched_at([1, 2, 3]),
-        lambda store: store.event_counts(NOW - HOUR, timedelta(minutes=5), 12),
+        lambda store: store.packages.get("p77"),
+        lambda store: store.history.of_package("p77"),
+        lambda store: store.events.of_package(77, 20),
+        lambda store: store.requests.latest(77),
+        lambda store: store.packages.documents([1, 2, 3]),
+        lambda store: store.packages.touched_at([1, 2, 3]),
+        lambda store: store.events.counts(NOW - HOUR, timedelta(minutes=5), 12),
     ):
         assert _scanned(large, question) == {}
 
@@ -153,8 +152,8 @@ async def test_the_queue_holds_what_can_soon_be_served(large: Engine) -> None:
         left = ReportedQuota(str(Resource.GRAPHQL), 5000, 5000 - spent, now + HOUR)
         await quota.settle(grant, Usage(1, 2.0, quota=left), now)
     clock = StoppedClock(now)
-    planner = Dispatcher(store, quota, clock, {GITHUB: "me"}, [GRAPHQL_LANE], 2 * DAY, plan_for)
-    assert len(store.due_ids([Source.REPOSITORY], now)) == 20_000
+    planner = Dispatcher(store.claims, quota, clock, {GITHUB: "me"}, [GRAPHQL_LANE], 2 * DAY, plan_for)
+    assert len(store.claims.due_ids([Source.REPOSITORY], now)) == 20_000
     served = await quota.capacity(ask, plan_for, now) * GRAPHQL_LANE.packages_per_request
     claims = await planner.claims()
     assert 0 < sum(len(claim.package_ids) for claim in claims) <= served
@@ -171,7 +170,7 @@ def test_a_batch_takes_few_round_trips(postgres_url: str) -> None:
 
     def statements(at: int, star: int) -> int:
         records = [record for i in ids for record in _pass(i, at, star)]
-        return len(_statements(engine, lambda: catalogue.store.record(records)))
+        return len(_statements(engine, lambda: catalogue.store.claims.record(records)))
 
     assert statements(0, 0) <= 20
     assert statements(1, 0) <= 6
@@ -190,7 +189,7 @@ def test_what_stays_is_updated_in_its_place(postgres_url: str) -> None:
     ids = catalogue.add(*(f"p{n}" for n in range(200)), pypi_url=None)
     before: dict[str, int] = {}
     for day in range(5):
-        catalogue.store.record([record for i in ids for record in _pass(i, day, 0)])
+        catalogue.store.claims.record([record for i in ids for record in _pass(i, day, 0)])
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM source_states, freshness"))
         if day == 1:

@@ -15,7 +15,7 @@ import pytest
 from fetcher.cli import importing, progress
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Imported
-from fetcher.store import SqlStore
+from fetcher.store.packages import Packages
 from tests.integration.conftest import SEEDS, Done, Fetcher
 from tests.stack import Pages
 
@@ -266,16 +266,16 @@ def test_progress_is_told_in_lines_where_nobody_watches(
 def test_what_was_cut_short_is_taken_up_again(bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C after some thousands: it says how many are stored, and the same command brings in the rest."""
     given = _file(tmp_path / "many.json", [_entry(f"p-{n}") for n in range(10)])
-    store = SqlStore.import_entries
+    store = Packages.import_entries
     monkeypatch.setattr(importing, "_PART", 3)
 
-    def cut(self: SqlStore, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
+    def cut(self: Packages, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
         if entries[0].slug == "p-6":
             raise KeyboardInterrupt
         return store(self, entries, now)
 
     with monkeypatch.context() as patch:
-        patch.setattr(SqlStore, "import_entries", cut)
+        patch.setattr(Packages, "import_entries", cut)
         done = bare("import", given)
     rest = _told(bare("import", given, "--json"))
 

@@ -99,7 +99,7 @@ def test_every_package_is_refreshed_once_within_the_limits(
         directory.stack.until(directory.is_fresh, "every source of every package answers", within=A_WHOLE_PASS)
         truths = _truths(directory.simulator)
         _assert_values(directory, truths)
-        assert directory.stack.store.failures() == []
+        assert directory.stack.store.packages.failures() == []
 
     directory.assert_within_limits()
     entries = list(directory.simulator.log.entries)
@@ -261,7 +261,7 @@ def _assert_values(directory: Directory, truths: Mapping[str, Mapping[str, Any]]
     """Assert that packages, evenly from the full catalogue, have the simulator's values of today."""
     today = directory.simulator.world.clock.today()
     for slug, told in list(zip(directory.slugs, truths.values(), strict=True))[:: PACKAGES // SAMPLE]:
-        package = directory.stack.store.package(slug)
+        package = directory.stack.store.packages.get(slug)
         project = directory.simulator.world.project(slug)
         assert package is not None
         assert project is not None

@@ -52,14 +52,24 @@ class GitHubRefresh(UpstreamRefresh):
             credential,
             StatisticsRefresh(gateway, clock, api, cadence, anonymous, BatchSize()),
             DetailsRefresh(gateway, clock, api, cadence, anonymous, histories, concurrency),
-            MergesCheck(tools.store, gateway, clock, api, histories, tools.sleep),
+            MergesCheck(
+                tools.store.claims,
+                tools.store.packages,
+                tools.store.statistics,
+                tools.store.checkpoints,
+                gateway,
+                clock,
+                api,
+                histories,
+                tools.sleep,
+            ),
         )
 
     async def refresh(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
         """Return records of the claimed sources of ``targets``, and of those that depend on a moved head."""
         repositories = [t for t in targets if Source.REPOSITORY in t.claimed and t.repo is not None]
         details = [t for t in targets if t.claimed & set(DETAIL_SOURCES)]
-        merges = not details or counts_merges(self.tools.store.checkpoint(MERGES))
+        merges = not details or counts_merges(self.tools.store.checkpoints.get(MERGES))
         found = await asyncio.gather(
             self.statistics.refresh(repositories, purpose),
             self.details.refresh(details, purpose, merges=merges),
@@ -76,7 +86,7 @@ class GitHubRefresh(UpstreamRefresh):
             return
         if self._identify_at is not None and now < self._identify_at <= now + RETRY_LOOKUP_AFTER:
             return
-        found = await account_behind(own, self.tools.gateway, self.tools.store, self.api, now)
+        found = await account_behind(own, self.tools.gateway, self.tools.store.checkpoints, self.api, now)
         identities[GITHUB] = found
         if found != own:
             await self.tools.forget(own)

@@ -119,7 +119,16 @@ class PyPIRefresh(UpstreamRefresh):
         gateway, clock, cadence = tools.gateway, tools.clock, tools.cadence
         return cls(
             ProjectsRefresh(gateway, clock, root, cadence, asyncio.Semaphore(CONCURRENCY)),
-            SerialsCheck(tools.store, gateway, clock, root, cadence, threshold),
+            SerialsCheck(
+                tools.store.index_serials,
+                tools.store.claims,
+                tools.store.checkpoints,
+                gateway,
+                clock,
+                root,
+                cadence,
+                threshold,
+            ),
         )
 
     async def refresh(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:

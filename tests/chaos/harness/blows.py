@@ -138,11 +138,11 @@ def terminate_a_worker(arena: Arena) -> int:
 def terminate_in_silence(arena: Arena) -> int:
     """SIGTERM a worker while the index does not respond. The batch must still end in time and be recorded."""
     arena.falls()
-    before = len(arena.stack.store.failures())
+    before = len(arena.stack.store.packages.failures())
     with arena.instead(Rule(kind=Kind.HANG, route="project_json", seconds=LONGER_THAN_WE_WAIT)):
         arena.until(lambda: arena.simulator.log.in_flight["pypi"])
         _terminate(arena)
-        failed = len(arena.stack.store.failures()) - before
+        failed = len(arena.stack.store.packages.failures()) - before
         struck = arena.simulator.log.count("project_json")
     assert failed, "what was asked in vain is not recorded"
     return struck

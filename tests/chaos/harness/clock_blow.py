@@ -62,7 +62,7 @@ def _step_midway(arena: Arena, clock: SteppedClock, off: timedelta) -> int:
 
 
 def _plans_by(arena: Arena, off: timedelta) -> bool:
-    planned_at = arena.stack.store.checkpoint(PLANNED).observed_at
+    planned_at = arena.stack.store.checkpoints.get(PLANNED).observed_at
     return planned_at is not None and abs(planned_at - datetime.now(UTC) - off) < _TRUE
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from fetcher.domain.model import CatalogueEntry, DueReason, Purpose, SharedRepository, Source
 from fetcher.simulator import changes
 from fetcher.simulator.exchange import Upstream
+from fetcher.upstreams.github.refresh import GitHubRefresh
 from fetcher.simulator.faults import Kind
 from fetcher.simulator.limits import Reason, Resource
 from fetcher.simulator.repository import Block, NodeIds
@@ -77,7 +78,7 @@ def _drops_a_newcomer(then: Step) -> Step:
 
 
 def _participants(ours: House) -> Sequence[str]:
-    package = ours.store.package(VICTIM)
+    package = ours.store.packages.get(VICTIM)
     assert package is not None
     return package.observed.participants or ()
 
@@ -126,8 +127,10 @@ def _participation(counting: Participation) -> Step:
         jobs.settings = replace(jobs.settings, participation=counting)
         ours.judge.merges = counting is Participation.WITH_MERGES
         ours.judge.note()
-        package_ids = list(ours.store.package_ids(SLUGS).values())
-        check = await ours.parts.merges.check(package_ids, Purpose.BACKGROUND, timedelta(0))
+        package_ids = list(ours.store.packages.ids(SLUGS).values())
+        check = await ours.parts.assembly.live(GitHubRefresh).merges.check(
+            package_ids, Purpose.BACKGROUND, timedelta(0)
+        )
         assert check.in_force == counting.value, check
 
     return change
@@ -167,7 +170,9 @@ async def _restore(ours: House) -> None:
 
 async def _hardly_asked(ours: House) -> None:
     """Check that GitHub was requested at most once in ten minutes, and that every package has the message."""
-    said = {row.slug: row.state.message for row in ours.store.failures() if row.state.source is Source.REPOSITORY}
+    said = {
+        row.slug: row.state.message for row in ours.store.packages.failures() if row.state.source is Source.REPOSITORY
+    }
     assert said.keys() == ours.judge.names.keys(), said
     assert all("does not accept the credential" in (message or "") for message in said.values()), said
     asked = ours.simulator.log.count(upstream=GITHUB)
@@ -175,14 +180,14 @@ async def _hardly_asked(ours: House) -> None:
 
 
 async def _is_archived(ours: House) -> None:
-    package = ours.store.package(VICTIM)
+    package = ours.store.packages.get(VICTIM)
     assert package is not None
     assert package.stats is not None
     assert package.stats.archived
 
 
 async def _reported(ours: House) -> None:
-    assert any(row.slug == VICTIM and row.state.outcome == "replaced" for row in ours.store.failures())
+    assert any(row.slug == VICTIM and row.state.outcome == "replaced" for row in ours.store.packages.failures())
 
 
 def _moved_to(owner: str, name: str) -> tuple[Step, Step]:
@@ -190,7 +195,7 @@ def _moved_to(owner: str, name: str) -> tuple[Step, Step]:
         changes.rename(ours.simulator.world, REPOSITORY, name, owner)
 
     async def check(ours: House) -> None:
-        package = ours.store.package(VICTIM)
+        package = ours.store.packages.get(VICTIM)
         assert package is not None
         assert package.stats is not None
         assert package.stats.full_name == f"{owner}/{name}"
@@ -201,15 +206,17 @@ def _moved_to(owner: str, name: str) -> tuple[Step, Step]:
 async def _listed_again(ours: House) -> None:
     """List the victim's repository a second time, under its new name."""
     changes.rename(ours.simulator.world, REPOSITORY, "omega")
-    ours.store.import_entries([CatalogueEntry("omega", "Omega", repo_url="https://github.com/octo/omega")], ours.now())
+    ours.store.packages.import_entries(
+        [CatalogueEntry("omega", "Omega", repo_url="https://github.com/octo/omega")], ours.now()
+    )
 
 
 async def _told_as_one(ours: House) -> None:
-    assert ours.store.shared_repositories() == [SharedRepository("octo/omega", (VICTIM, "omega"))]
+    assert ours.store.packages.shared_repositories() == [SharedRepository("octo/omega", (VICTIM, "omega"))]
 
 
 async def _retired(ours: House) -> None:
-    ours.store.retire(list(ours.store.package_ids(["omega"]).values()), ours.now())
+    ours.store.packages.retire(list(ours.store.packages.ids(["omega"]).values()), ours.now())
 
 
 async def _no_name(ours: House) -> None:

@@ -92,7 +92,7 @@ class House:
         return self.simulator.world.clock.now()
 
     def state(self, slug: str, source: Source) -> SourceState:
-        package = self.store.package(slug)
+        package = self.store.packages.get(slug)
         assert package is not None
         return package.states[source]
 
@@ -172,7 +172,7 @@ class House:
 
     def _rows(self) -> Sequence[Row[Any]]:
         wanted = select(packages.c.slug, *source_states.c).join(packages, packages.c.id == source_states.c.package_id)
-        with self.parts.engine.connect() as connection:
+        with self.parts.store.engine.connect() as connection:
             return connection.execute(wanted).all()
 
     def _following(self) -> datetime | None:
@@ -202,10 +202,9 @@ async def house(
     with Simulator(world, Served(limits=Limits(), statistics=statistics or Statistics())) as simulator:
         wanted = read_settings(environment(**simulated(simulator), data_dir=folder, **settings))
         clock = Skewed(world.clock)
-        store, engine = open_store(wanted)
         entries = [entry for one in documents(world) if isinstance(entry := read_document(one), CatalogueEntry)]
-        store.import_entries(entries, clock.now())
-        engine.dispose()
+        with open_store(wanted) as store:
+            store.packages.import_entries(entries, clock.now())
         parts = await open_parts(wanted, max_wait=PATIENCE, shared=False, clock=clock)
         names = {entry.slug: (f"octo/{entry.slug}", entry.slug) for entry in entries}
         made = House(simulator, clock, wanted, parts, Judge(world, parts.store, names))

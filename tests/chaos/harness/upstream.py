@@ -118,7 +118,7 @@ def people_wait(source: Source) -> Step:
     """Return a check that manual refreshes are deferred during a pause, after at most one further attempt."""
 
     async def check(ours: House) -> None:
-        package_ids = list(ours.store.package_ids(SLUGS).values())
+        package_ids = list(ours.store.packages.ids(SLUGS).values())
         await ours.parts.service.refresh_packages(package_ids, [source], Purpose.MANUAL)
         asked = sum(ours.simulator.log.requests.values())
         await ours.parts.service.refresh_packages(package_ids, [source], Purpose.MANUAL)

@@ -84,8 +84,8 @@ class House:
             repo_url=f"https://github.com/octo/{slug}" if repo else None,
             pypi_url=slug if project else None,
         )
-        assert not self.store.import_entries([entry], self.clock.now()).rejected
-        return self.store.package_ids([slug])[slug]
+        assert not self.store.packages.import_entries([entry], self.clock.now()).rejected
+        return self.store.packages.ids([slug])[slug]
 
     def make(self, slug: str, authors: Sequence[str] = ("ann", "ann", "bob"), *, age: int = 20) -> Repository:
         """Create a repository with a commit by each of ``authors``, a day apart, the newest ``age`` days old."""
@@ -127,7 +127,7 @@ class House:
 
     async def by_hand(self, *slugs: str, sources: Sequence[Source] = tuple(Source)) -> Report:
         """Refresh as a user's request does."""
-        ids = self.store.package_ids(slugs)
+        ids = self.store.packages.ids(slugs)
         return await self.conductor.refresh_packages([ids[slug] for slug in slugs], sources, Purpose.MANUAL)
 
     def tomorrow(self, days: int = 1) -> None:
@@ -135,7 +135,7 @@ class House:
         self.clock.advance(days * DAY + DAY / 2)
 
     def get(self, slug: str) -> StoredPackage:
-        found = self.store.package(slug)
+        found = self.store.packages.get(slug)
         assert found is not None
         return found
 

@@ -12,7 +12,7 @@ from fetcher.domain.model import Deferral, DueReason, GivenBack, MadeDue, Purpos
 from fetcher.domain.views import Change, RefreshRequest, RequestState, SourceFailure
 from fetcher.refresh.report import Report
 from fetcher.refresh.requests import NO_ANSWER, NOTHING_TO_ASK, ManualRefreshes, changes, ending
-from fetcher.store import SqlStore
+from fetcher.store.claims import Claims
 from tests.fakes import StoppedClock
 from tests.stores import NOW, Catalogue, answered, failed, stats
 
@@ -23,7 +23,7 @@ REQUEST = RefreshRequest("r", 1, "a", RequestState.RUNNING, NOW)
 class ToldConductor:
     """A refresh service that returns given records, or raises."""
 
-    store: SqlStore
+    claims: Claims
     records: Sequence[Record] = ()
     fault: Exception | None = None
     asked: list[tuple[list[int], Purpose]] = field(default_factory=list)
@@ -33,7 +33,7 @@ class ToldConductor:
         self.asked.append((list(package_ids), purpose))
         if self.fault is not None:
             raise self.fault
-        self.store.record(self.records)
+        self.claims.record(self.records)
         return Report(tuple(self.records))
 
 
@@ -47,14 +47,14 @@ async def test_what_changed_is_told(catalogue: Catalogue) -> None:
     a, b = catalogue.add("a", "b")
     catalogue.answer(a, Source.REPOSITORY, stats(stars=1))
     store = catalogue.store
-    ids = [one.request.id for one in store.submit_requests([a, b], NOW)]
+    ids = [one.request.id for one in store.requests.submit([a, b], NOW)]
     later = NOW + timedelta(minutes=1)
     records = [answered(a, Source.REPOSITORY, stats(stars=2), observed_at=later), failed(b, Source.REPOSITORY, "gone")]
-    conductor = ToldConductor(store, records)
-    asked = ManualRefreshes(store, conductor, StoppedClock(later), UTC)
+    conductor = ToldConductor(store.claims, records)
+    asked = ManualRefreshes(store.requests, store.packages, conductor, StoppedClock(later), UTC)
     await asked.carry_out(ids)
     await asked.carry_out(ids)
-    first, second = (store.request(one) for one in ids)
+    first, second = (store.requests.get(one) for one in ids)
     assert first is not None
     assert second is not None
     assert conductor.asked == [([a, b], Purpose.MANUAL)]
@@ -66,11 +66,13 @@ async def test_what_changed_is_told(catalogue: Catalogue) -> None:
 async def test_a_refresh_that_breaks_off(catalogue: Catalogue) -> None:
     """The request fails with a reason, and the task fails as well."""
     (a,) = catalogue.add("a")
-    (one,) = catalogue.store.submit_requests([a], NOW)
-    conductor = ToldConductor(catalogue.store, fault=RuntimeError("secret"))
+    (one,) = catalogue.store.requests.submit([a], NOW)
+    conductor = ToldConductor(catalogue.store.claims, fault=RuntimeError("secret"))
+    store = catalogue.store
+    asked = ManualRefreshes(store.requests, store.packages, conductor, StoppedClock(NOW), UTC)
     with pytest.raises(RuntimeError):
-        await ManualRefreshes(catalogue.store, conductor, StoppedClock(NOW), UTC).carry_out([one.request.id])
-    found = catalogue.store.request(one.request.id)
+        await asked.carry_out([one.request.id])
+    found = catalogue.store.requests.get(one.request.id)
     assert found is not None
     assert found.state is RequestState.FAILED
     assert "RuntimeError" in str(found.reason)

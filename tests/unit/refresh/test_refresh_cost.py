@@ -15,7 +15,7 @@ from tests.unit.refresh.conftest import DAY, Build, House
 
 
 def _said(house: House, slug: str, *, anonymous: bool = False) -> list[Cost]:
-    target = house.store.target(house.store.package_ids([slug])[slug])
+    target = house.store.claims.target(house.store.packages.ids([slug])[slug])
     assert target is not None
     settings = read_settings({} if anonymous else {"FETCHER_GITHUB_TOKEN": DEFAULT_TOKEN})
     now, cadence = house.clock.now(), Cadence()
@@ -25,7 +25,7 @@ def _said(house: House, slug: str, *, anonymous: bool = False) -> list[Cost]:
 async def _asked(house: House, slug: str) -> int:
     """Return the number of requests that a background refresh sends."""
     house.requests()
-    ids = list(house.store.package_ids([slug]).values())
+    ids = list(house.store.packages.ids([slug]).values())
     await house.conductor.refresh_packages(ids, tuple(Source), Purpose.BACKGROUND)
     return sum(house.requests().values())
 

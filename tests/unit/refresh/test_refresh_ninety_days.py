@@ -49,7 +49,7 @@ async def a_day(house: House, names: Sequence[str], rng: Random) -> None:
         something_happens(house, name, rng)
         await house.work()
     house.clock.advance(timedelta(minutes=rng.randint(1, 300)))
-    ids = list(house.store.package_ids(names).values())
+    ids = list(house.store.packages.ids(names).values())
     await house.conductor.refresh_packages(ids, tuple(Source), Purpose.BACKGROUND)
     await house.work()
 

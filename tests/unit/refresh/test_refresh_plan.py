@@ -18,7 +18,7 @@ from tests.unit.refresh.conftest import LEASE, NOW, Build, House
 
 def with_lanes(house: House, *lanes: Lane) -> House:
     house.planner = type(house.planner)(
-        house.store, house.quota, house.clock, house.planner.identities, lanes, LEASE, LEASE
+        house.store.claims, house.quota, house.clock, house.planner.identities, lanes, LEASE, LEASE
     )
     return house
 
@@ -117,7 +117,7 @@ async def test_the_budget_is_asked_for_each_lanes_own(build: Build) -> None:
             return 0
 
     house.planner = type(house.planner)(
-        house.store, Noting(), house.clock, house.planner.identities, house.planner.lanes, LEASE, 3 * LEASE
+        house.store.claims, Noting(), house.clock, house.planner.identities, house.planner.lanes, LEASE, 3 * LEASE
     )
     assert await house.planner.claims() == []
     assert asked == [

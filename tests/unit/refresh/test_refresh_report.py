@@ -129,7 +129,9 @@ async def test_a_credential_rejected_at_the_start_is_an_error(house: House) -> N
     statistics = house.github.statistics
     interfering(house, answer({"message": "Bad credentials"}, 401, GITHUB), "viewer")
     with capture_logs() as lines:
-        told = await account_behind("token:1", statistics.gateway, house.store, statistics.api, house.clock.now())
+        told = await account_behind(
+            "token:1", statistics.gateway, house.store.checkpoints, statistics.api, house.clock.now()
+        )
     assert told == "token:1"
     assert [(line["event"], line["log_level"]) for line in lines] == [("credential rejected", "error")]
 

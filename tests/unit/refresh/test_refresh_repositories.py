@@ -75,7 +75,7 @@ async def test_a_moved_head_costs_no_rest_request(house: House) -> None:
     is_true(house, "alpha")
     assert house.get("alpha").observed.last_fetched == house.clock.now()
     assert house.state("alpha", CONTRIBUTORS).full_fetch_at == NOW
-    assert reports[0].moved == (house.store.package_ids(["alpha"])["alpha"],)
+    assert reports[0].moved == (house.store.packages.ids(["alpha"])["alpha"],)
 
 
 async def test_a_new_author_is_added_at_once_and_confirmed_a_day_later(house: House) -> None:
@@ -203,7 +203,7 @@ async def test_a_head_that_moved_while_its_list_waited_is_counted_once(house: Ho
     house.tomorrow()
     push(house.world, "octo/alpha", Push(login="ann"))
     await house.work()
-    target = house.store.target(house.store.package_ids(["alpha"])["alpha"])
+    target = house.store.claims.target(house.store.packages.ids(["alpha"])["alpha"])
     assert target is not None
     assert target.contributors == Contributors((Contribution("ann", 4), Contribution("bob", 3)))
     is_true(house, "alpha")
@@ -218,7 +218,7 @@ async def test_merges_count(house: House) -> None:
     push(house.world, "octo/alpha", Push(login="bob", merge=True, age=3 * DAY))
     await house.work()
     house.tomorrow()
-    target = house.store.target(house.store.package_ids(["alpha"])["alpha"])
+    target = house.store.claims.target(house.store.packages.ids(["alpha"])["alpha"])
     assert target is not None
     assert target.contributors == Contributors((Contribution("ann", 3), Contribution("bob", 3)))
     assert target.commit_days is not None

@@ -13,6 +13,7 @@ from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus
 from fetcher.simulator.pypi import Index
+from fetcher.upstreams.pypi.limits import PYPI
 from fetcher.upstreams.pypi.serials_check import ROOT
 from tests.fakes import answer
 from tests.unit.refresh.conftest import DAY, NOW, Build, House
@@ -45,8 +46,8 @@ async def test_an_unchanged_index_confirms_every_project(build: Build) -> None:
         assert await house.serials.check()
         assert await house.work() == []
         assert house.requests() == {"simple_root": 1}
-        assert {house.state(name, INDEX).answered_at for name in NAMES} == {NOW + day * DAY}
-        assert house.store.checkpoint(ROOT).outcome == ("fetched" if day == 1 else "not_modified")
+        assert {house.state(name, PYPI).answered_at for name in NAMES} == {NOW + day * DAY}
+        assert house.store.checkpoints.get(ROOT).outcome == ("fetched" if day == 1 else "not_modified")
 
 
 async def test_only_what_moved_is_asked(build: Build) -> None:
@@ -116,7 +117,7 @@ async def test_the_root_may_have_to_wait(build: Build) -> None:
     house.quota.refusals.append(RetryAt(NOW + 5 * MINUTE, "pace"))
     assert not await house.serials.check()
     assert house.requests() == {}
-    assert house.store.checkpoint(ROOT).due_at == NOW + 5 * MINUTE
+    assert house.store.checkpoints.get(ROOT).due_at == NOW + 5 * MINUTE
 
 
 @pytest.mark.parametrize(
@@ -139,8 +140,8 @@ async def test_a_root_that_falls_silent(build: Build, told: Answer, outcome: str
     house.transport.interfere = failing(told)
     house.clock.advance(DAY)
     assert await house.serials.check()
-    assert [house.state(name, INDEX) for name in NAMES] == before
-    checkpoint = house.store.checkpoint(ROOT)
+    assert [house.state(name, PYPI) for name in NAMES] == before
+    checkpoint = house.store.checkpoints.get(ROOT)
     assert (checkpoint.outcome, checkpoint.due_at) == (outcome, house.clock.now() + again)
     house.clock.advance(DAY + MINUTE)
     await house.serials.check()
@@ -153,7 +154,7 @@ async def test_a_mirror_that_lacks_something(build: Build, index: Index) -> None
     """Without serials in its root a mirror's projects are requested one by one; without ETags the full root is sent."""
     house = await catalogue(build, index)
     assert await house.serials.check()
-    checkpoint = house.store.checkpoint(ROOT)
+    checkpoint = house.store.checkpoints.get(ROOT)
     assert checkpoint.due_at == NOW + DAY
     assert checkpoint.outcome == ("unoffered" if index.etags else "fetched")
     house.requests()

@@ -34,7 +34,7 @@ async def active(house: House, *slugs: str) -> list[int]:
     house.clock.advance(3 * DAY)
     await house.work()
     house.requests()
-    return list(house.store.package_ids(slugs).values())
+    return list(house.store.packages.ids(slugs).values())
 
 
 def weeks_of(house: House, slug: str) -> int:
@@ -52,7 +52,7 @@ async def test_what_participation_counts(build: Build, world: Participation, fin
     assert check.finding is finding
     assert [(one.with_merges, one.without_merges) for one in check.comparisons] == [(30, 29), (30, 29)]
     assert house.requests() == {"graphql": 1, "participation": 2}
-    checkpoint = house.store.checkpoint(MERGES)
+    checkpoint = house.store.checkpoints.get(MERGES)
     assert (checkpoint.outcome, checkpoint.observed_at) == (finding.value, house.clock.now())
     assert "alpha" in (checkpoint.message or "")
     assert "beta" in (checkpoint.message or "")
@@ -81,7 +81,7 @@ async def test_a_check_that_decides_nothing_changes_nothing(build: Build) -> Non
     jobs.settings = replace(jobs.settings, participation=Participation.WRONG)
     check = await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
     assert (check.finding, check.in_force) == (Merges.UNDECIDED, Merges.WITHOUT)
-    assert house.store.checkpoint(MERGES).outcome == "without"
+    assert house.store.checkpoints.get(MERGES).outcome == "without"
 
 
 async def test_figures_that_are_still_computed_are_waited_for(build: Build) -> None:
@@ -101,7 +101,7 @@ async def test_a_package_that_cannot_be_compared_says_why(house: House) -> None:
     house.make("empty", [])
     house.add("empty")
     await house.work()
-    ids += house.store.package_ids(["empty"]).values()
+    ids += house.store.packages.ids(["empty"]).values()
     house.transport.interfere = failing("participation", answer({"message": "Server Error"}, 500))
     check = await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
     assert dict(check.unanswered)["empty"] == "it has no commits"
@@ -135,5 +135,5 @@ async def test_a_catalogue_without_active_packages_is_looked_at_again(house: Hou
     check = await house.merges.check_if_due(DAY)
     assert check is not None
     assert check.finding is Merges.UNDECIDED
-    assert house.store.checkpoint(MERGES).due_at == house.clock.now() + RETRY_AFTER
+    assert house.store.checkpoints.get(MERGES).due_at == house.clock.now() + RETRY_AFTER
     assert house.state("quiet", COMMITS).due_at != house.clock.now()

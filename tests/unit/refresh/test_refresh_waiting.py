@@ -74,7 +74,7 @@ async def test_throttling_is_no_failure_of_the_package(house: House) -> None:
     state = house.state("alpha", REPOSITORY)
     assert (state.due_at, state.failures, state.outcome) == (NOW + timedelta(seconds=90), 0, "throttled")
     assert house.quota.usages[-1].pause is not None
-    assert house.store.failures() == []
+    assert house.store.packages.failures() == []
 
 
 async def test_a_revoked_token_fails_nobody_for_long(house: House) -> None:

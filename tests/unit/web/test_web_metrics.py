@@ -41,7 +41,7 @@ def scrape(client: Browser) -> Samples:
 def _busy(harness: Harness) -> None:
     """Provide queues, quota and counters of a running installation."""
     now = harness.clock.now()
-    harness.store.save_checkpoint(Checkpoint(PLANNED, observed_at=now - timedelta(seconds=30)))
+    harness.store.checkpoints.save(Checkpoint(PLANNED, observed_at=now - timedelta(seconds=30)))
     harness.runtime.states = [
         QueueState("manual", 0, ("a@h", "b@h"), 3),
         QueueState("background", 7, ("b@h",), 3, 2, 1, now - timedelta(seconds=45)),
@@ -86,7 +86,7 @@ def test_catalogue(harness: Harness) -> None:
     now = harness.clock.now()
     claim = harness.catalogue.claim(Source.INDEX, now=now)
     old, young = now - timedelta(hours=20), now - timedelta(minutes=5)
-    harness.store.record(
+    harness.store.claims.record(
         [
             answered(ids[0], Source.INDEX, lease=claim.lease, observed_at=young, due_at=now + DAY),
             answered(ids[1], Source.INDEX, lease=claim.lease, observed_at=old, due_at=now - HOUR * 9),
@@ -115,7 +115,7 @@ def test_catalogue(harness: Harness) -> None:
 def test_an_undeclared_kind(harness: Harness, tmp_path: Path) -> None:
     """An outcome that this version does not know, of another version's database, has the label ``other``."""
     (package,) = harness.catalogue.add("alpha", project=True)
-    harness.store.record([failed(package, Source.INDEX, observed_at=harness.clock.now(), lease=None)])
+    harness.store.claims.record([failed(package, Source.INDEX, observed_at=harness.clock.now(), lease=None)])
     with sqlite3.connect(tmp_path / "web.db") as connection:
         connection.execute("UPDATE source_states SET outcome = 'invented', due_reason = 'strange' WHERE failures > 0")
     connection.close()
@@ -154,7 +154,7 @@ def test_the_database_is_unavailable(client_without_database: Browser) -> None:
 
 def test_nothing_was_ever_planned(harness: Harness) -> None:
     """The last plan has timestamp 0, so that the alert on its age fires."""
-    harness.store.save_checkpoint(Checkpoint(PLANNED))
+    harness.store.checkpoints.save(Checkpoint(PLANNED))
     assert scrape(harness.client)["fetcher_last_plan_timestamp_seconds",] == 0
 
 

@@ -62,8 +62,8 @@ def full(harness: Harness) -> Harness:
     answer(a, Source.COMMITS, days)
     answer(a, Source.INDEX, versions("1.0", "2.0"))
     answer(a, Source.REPOSITORY, stats(stars=12, archived=True), observed_at=NOW + HOUR)
-    harness.store.record([failed(b, Source.REPOSITORY, "gone", message="it is not there")])
-    harness.store.retire([c], NOW)
+    harness.store.claims.record([failed(b, Source.REPOSITORY, "gone", message="it is not there")])
+    harness.store.packages.retire([c], NOW)
     return harness
 
 
@@ -193,9 +193,9 @@ def test_packages_in_other_states(full: Harness, path: str, message: str) -> Non
 
 def test_values_stored_before_a_revival(full: Harness) -> None:
     """Stored values of a revived package have no age until the next fetch."""
-    (package_id,) = full.store.package_ids(["a"]).values()
-    full.store.retire([package_id], NOW)
-    full.store.revive([package_id], NOW)
+    (package_id,) = full.store.packages.ids(["a"]).values()
+    full.store.packages.retire([package_id], NOW)
+    full.store.packages.revive([package_id], NOW)
     page = full.client.get("/packages/a").text
     assert "repository (github), stored earlier, not fetched since" in page
     assert "github, never" not in page
@@ -213,15 +213,15 @@ def test_data_is_escaped(harness: Harness) -> None:
     harness.catalogue.answer(a, Source.CONTRIBUTORS, Contributors((Contribution(EVIL, 1),)))
     found = replace(versions("1.0"), releases=(release("1.0", yanked=True, yanked_reason=EVIL),))
     harness.catalogue.answer(a, Source.INDEX, found)
-    harness.store.record([failed(a, Source.REPOSITORY, message=EVIL, observed_at=NOW + HOUR)])
-    (asked,) = harness.store.submit_requests([a], NOW)
+    harness.store.claims.record([failed(a, Source.REPOSITORY, message=EVIL, observed_at=NOW + HOUR)])
+    (asked,) = harness.store.requests.submit([a], NOW)
     ending = Ending(
         asked.request.id,
         RequestState.DONE,
         (Change("repo_description", "", EVIL),),
         (SourceFailure(Source.INDEX, "transient", EVIL),),
     )
-    harness.store.finish_requests([ending], NOW)
+    harness.store.requests.finish([ending], NOW)
     for path in ("/packages/a", "/packages", "/failures", f"/packages?search={EVIL}"):
         text = harness.client.get(path).text
         assert "<script>alert" not in text
@@ -232,12 +232,12 @@ def test_data_is_escaped(harness: Harness) -> None:
 def test_a_refresh_on_its_package(harness: Harness, state: RequestState) -> None:
     """Each state is shown. While the refresh is open the page reloads, also without JavaScript."""
     (a,) = harness.catalogue.add("a")
-    (asked,) = harness.store.submit_requests([a], NOW)
+    (asked,) = harness.store.requests.submit([a], NOW)
     changes = (Change("repo_watchers", None, 5), Change("participants", [], ["x", "y"]))
     if state is RequestState.RUNNING:
-        harness.store.start_requests([asked.request.id], NOW)
+        harness.store.requests.start([asked.request.id], NOW)
     elif not state.is_open:
-        harness.store.finish_requests([Ending(asked.request.id, state, changes)], NOW)
+        harness.store.requests.finish([Ending(asked.request.id, state, changes)], NOW)
     text = harness.client.get("/packages/a").text
     words = {"queued": "Queued", "running": "Running", "done": "Refreshed", "failed": "Failed"}
     assert f"<strong>{words[state]}</strong>" in text
@@ -257,8 +257,8 @@ def test_without_a_token(full: Harness) -> None:
 
 def test_an_unexpected_error(full: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """The response is an error page, or JSON under ``/api``, without the traceback."""
-    monkeypatch.setattr(type(full.store), "packages", _breaks)
-    monkeypatch.setattr(type(full.store), "failures", _breaks)
+    monkeypatch.setattr(type(full.store.packages), "documents", _breaks)
+    monkeypatch.setattr(type(full.store.packages), "failures", _breaks)
     page, answer = full.client.get("/failures"), full.client.get("/api/v4/packages/")
     assert (page.status_code, answer.status_code) == (500, 500)
     assert "secret" not in page.text + answer.text

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from fetcher.store import open_engine
-from fetcher.store.connect import BUSY_SECONDS, POOL_SECONDS
+from fetcher.store.engine import BUSY_SECONDS, POOL_SECONDS
 from fetcher.web import make_app
 from tests.stores import store_on
 from tests.unit.web.conftest import Harness

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -13,8 +13,10 @@ from sqlalchemy.exc import DataError, IntegrityError, StatementError
 from fetcher.domain.errors import StoreError
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Imported
+from fetcher.store.checkpoints import note_edit
 from fetcher.store.dialects import CHUNK, IMPORTING, chunks, one_at_a_time
-from fetcher.store.entries import (
+from fetcher.store.engine import Transactions
+from fetcher.store.importing.entries import (
     Addresses,
     ReadProject,
     ReadRepo,
@@ -26,10 +28,8 @@ from fetcher.store.entries import (
     same,
     says_anything,
 )
-from fetcher.store.matching import Catalogue, Held
-from fetcher.store.placing import place
-from fetcher.store.reading import note_edit
-from fetcher.store.transactions import Transactions
+from fetcher.store.importing.matching import Catalogue, ImportedPackage
+from fetcher.store.importing.placing import place
 from fetcher.store.values import imported_columns
 
 Numbered: TypeAlias = tuple[int, CatalogueEntry, Addresses]
@@ -37,14 +37,14 @@ Numbered: TypeAlias = tuple[int, CatalogueEntry, Addresses]
 
 
 @dataclass(slots=True)
-class _Tally:
+class _Counts:
     added: int = 0
     updated: int = 0
     unchanged: int = 0
     rejected: list[tuple[int, str]] = field(default_factory=list)
     unsupported: list[tuple[str, str]] = field(default_factory=list)
 
-    def plus(self, other: _Tally) -> None:
+    def plus(self, other: _Counts) -> None:
         self.added += other.added
         self.updated += other.updated
         self.unchanged += other.unchanged
@@ -62,29 +62,29 @@ class Importer:
     serving: Serving
 
     def run(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
-        tally = _Tally()
+        counts = _Counts()
         sound: list[Numbered] = []
         for index, entry in enumerate(entries):
             try:
                 check(entry)
             except Rejected as error:
-                tally.rejected.append((index, error.reason))
+                counts.rejected.append((index, error.reason))
             else:
                 sound.append((index, entry, self._addresses(entry)))
         for batch in chunks(sound, CHUNK):
-            tally.plus(self._store(batch, now))
+            counts.plus(self._store(batch, now))
         return Imported(
-            tally.added,
-            tally.updated,
-            tally.unchanged,
-            tuple(sorted(tally.rejected)),
-            tuple(tally.unsupported),
+            counts.added,
+            counts.updated,
+            counts.unchanged,
+            tuple(sorted(counts.rejected)),
+            tuple(counts.unsupported),
         )
 
     def _addresses(self, entry: CatalogueEntry) -> Addresses:
         return Addresses(self.read_repo(entry.repo_url), self.read_project(entry.pypi_url))
 
-    def _store(self, batch: Sequence[Numbered], now: datetime) -> _Tally:
+    def _store(self, batch: Sequence[Numbered], now: datetime) -> _Counts:
         """Store a batch; if the database refuses a value, halve it until the bad entry is alone.
 
         A batch that changes nothing is only read, without a lock. Importing again, also after an interruption, is
@@ -98,11 +98,11 @@ class Importer:
             if not _refused(error):
                 raise
             if len(batch) == 1:
-                return _Tally(rejected=[(batch[0][0], f"cannot be stored: {error.message}")])
+                return _Counts(rejected=[(batch[0][0], f"cannot be stored: {error.message}")])
         half = len(batch) // 2
-        tally = self._store(batch[:half], now)
-        tally.plus(self._store(batch[half:], now))
-        return tally
+        counts = self._store(batch[:half], now)
+        counts.plus(self._store(batch[half:], now))
+        return counts
 
 
 def _refused(error: StoreError) -> bool:
@@ -111,104 +111,100 @@ def _refused(error: StoreError) -> bool:
     return isinstance(cause, DataError | IntegrityError | OverflowError | UnicodeError) or type(cause) is StatementError
 
 
-def _as_stored(connection: Connection, batch: Sequence[Numbered]) -> _Tally | None:
+def _as_stored(connection: Connection, batch: Sequence[Numbered]) -> _Counts | None:
     """Return the result of the batch if every entry is already stored as stated, otherwise ``None``."""
     catalogue = Catalogue(connection, [(entry, addresses) for _, entry, addresses in batch], lock=False)
-    tally = _Tally(unchanged=len(batch))
+    counts = _Counts(unchanged=len(batch))
     for _, entry, addresses in batch:
         try:
-            held = catalogue.find(entry, addresses)
+            package = catalogue.find(entry, addresses)
         except Rejected:
             return None
         if (
-            held is None
-            or _has_another_id(held, entry)
-            or _edit(catalogue, held, entry, addresses)
-            or _observe(held, entry)
+            package is None
+            or _has_another_id(package, entry)
+            or _edit(catalogue, package, entry, addresses)
+            or _observe(package, entry)
         ):
             return None
-        tally.unsupported += [(held.columns["slug"], reason) for reason in addresses.unsupported()]
-    return tally
+        counts.unsupported += [(package.columns["slug"], reason) for reason in addresses.unsupported()]
+    return counts
 
 
-def _store_batch(connection: Connection, batch: Sequence[Numbered], serving: Serving, now: datetime) -> _Tally:
+def _store_batch(connection: Connection, batch: Sequence[Numbered], serving: Serving, now: datetime) -> _Counts:
     """Store a batch under the import lock: two imports adding the same slug would otherwise conflict."""
     one_at_a_time(connection, IMPORTING)
     catalogue = Catalogue(connection, [(entry, addresses) for _, entry, addresses in batch], lock=True)
-    tally = _Tally()
-    touched: dict[int, Held] = {}
+    counts = _Counts()
+    touched: dict[int, ImportedPackage] = {}
     for index, entry, addresses in batch:
         try:
-            held = catalogue.find(entry, addresses)
+            package = catalogue.find(entry, addresses)
         except Rejected as error:
-            tally.rejected.append((index, error.reason))
+            counts.rejected.append((index, error.reason))
             continue
-        if held is None:
-            held = catalogue.add(entry, complete_columns(entry, addresses), addresses)
-            _observe(held, entry)
-            tally.added += 1
-            touched[held.id] = held
-        elif _name(catalogue, held, entry) | _edit(catalogue, held, entry, addresses) | _observe(held, entry):
-            tally.updated += 1
-            touched[held.id] = held
+        if package is None:
+            package = catalogue.add(entry, complete_columns(entry, addresses), addresses)
+            _observe(package, entry)
+            counts.added += 1
+            touched[package.id] = package
+        elif _name(catalogue, package, entry) | _edit(catalogue, package, entry, addresses) | _observe(package, entry):
+            counts.updated += 1
+            touched[package.id] = package
         else:
-            tally.unchanged += 1
-        tally.unsupported += [(held.columns["slug"], reason) for reason in addresses.unsupported()]
-    place(connection, _in_order(touched.values()), serving, now)
+            counts.unchanged += 1
+        counts.unsupported += [(package.columns["slug"], reason) for reason in addresses.unsupported()]
+    place(connection, sorted(touched.values(), key=lambda one: one.id), serving, now)
     if touched:
         note_edit(connection, now)
-    return tally
+    return counts
 
 
-def _in_order(held: Iterable[Held]) -> list[Held]:
-    return sorted(held, key=lambda one: one.id)
+def _has_another_id(package: ImportedPackage, entry: CatalogueEntry) -> bool:
+    return entry.id is not None and package.id != entry.id
 
 
-def _has_another_id(held: Held, entry: CatalogueEntry) -> bool:
-    return entry.id is not None and held.id != entry.id
-
-
-def _name(catalogue: Catalogue, held: Held, entry: CatalogueEntry) -> bool:
+def _name(catalogue: Catalogue, package: ImportedPackage, entry: CatalogueEntry) -> bool:
     """Give the package the entry's id; returns whether it had another."""
-    if entry.id is None or held.id == entry.id:
+    if entry.id is None or package.id == entry.id:
         return False
-    catalogue.give_id(held, entry.id)
+    catalogue.give_id(package, entry.id)
     return True
 
 
-def _edit(catalogue: Catalogue, held: Held, entry: CatalogueEntry, addresses: Addresses) -> bool:
+def _edit(catalogue: Catalogue, package: ImportedPackage, entry: CatalogueEntry, addresses: Addresses) -> bool:
     """Give the package the entry's fields; returns whether one differed."""
     stated = complete_columns(entry, addresses)
-    columns = stated if entry.complete else filled_columns(held.columns, stated)
-    if same(held.columns, columns):
+    columns = stated if entry.complete else filled_columns(package.columns, stated)
+    if same(package.columns, columns):
         return False
-    catalogue.edit(held, columns)
+    catalogue.edit(package, columns)
     return True
 
 
-def _observe(held: Held, entry: CatalogueEntry) -> bool:
+def _observe(package: ImportedPackage, entry: CatalogueEntry) -> bool:
     """Take a document's observations unless the stored ones are newer; returns whether one differed."""
     observed = entry.observed
-    if observed is None or not says_anything(observed) or not _is_newer(held, observed.last_fetched):
+    if observed is None or not says_anything(observed) or not _is_newer(package, observed.last_fetched):
         return False
-    stated = imported_columns(observed, held.value("contributors"))
-    new = {name: value for name, value in stated.items() if held.value(name) != value}
-    held.observed |= new
-    moved = observed.last_fetched is not None and observed.last_fetched != held.last_fetched
+    stated = imported_columns(observed, package.value("contributors"))
+    new = {name: value for name, value in stated.items() if package.value(name) != value}
+    package.observed |= new
+    moved = observed.last_fetched is not None and observed.last_fetched != package.last_fetched
     if moved:
-        held.last_fetched = observed.last_fetched
+        package.last_fetched = observed.last_fetched
     return bool(new) or moved
 
 
-def _is_newer(held: Held, last_fetched: datetime | None) -> bool:
+def _is_newer(package: ImportedPackage, last_fetched: datetime | None) -> bool:
     """Return whether a document may replace stored values.
 
     An older document never replaces a newer one, nor does one of unknown age replace a response.
     """
-    if held.last_fetched is None:
-        return not held.answered
+    if package.last_fetched is None:
+        return not package.answered
     return (
         last_fetched is not None
-        and last_fetched >= held.last_fetched
-        and (last_fetched > held.last_fetched or not held.answered)
+        and last_fetched >= package.last_fetched
+        and (last_fetched > package.last_fetched or not package.answered)
     )

@@ -8,22 +8,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, groupby, islice
-from typing import Any
 
 from packaging.utils import canonicalize_name
-from sqlalchemy import Connection, CursorResult, select, text, update
+from sqlalchemy import Connection, select, text
 
 from fetcher.domain.bloom import BloomFilter
 from fetcher.domain.model import DueReason, OutcomeKind, Source, SourceState
 from fetcher.store.dialects import CHUNK, chunks, how_many, lock_packages
+from fetcher.store.engine import Aggregate, read_transaction
 from fetcher.store.recording import Key, locked_states, renew_freshness, save_states
 from fetcher.store.schema import QUARANTINED_STATE, packages, source_states
-from fetcher.store.transactions import Transactions
 
 _S = source_states.c
-
-AT_ONCE = 10_000
-"""Most projects made due by one call while the index's root is unavailable."""
 
 _SPREAD = 0.25
 """Fraction of the re-check interval over which re-checks are spread, by package, to keep them from one day."""
@@ -38,70 +34,53 @@ class ListedSerials:
     recheck_after: timedelta
 
 
-def confirm(
-    transactions: Transactions, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
-) -> tuple[int, int]:
-    """Confirm the projects in ``serials`` or make them due, a thousand names a transaction.
+class IndexSerials(Aggregate):
+    """The index's serials as the root lists them, compared with those that stored values were fetched at."""
 
-    The root does not list quarantined projects, so a quarantined project absent from it is confirmed.
-    Returns the numbers of confirmed and of due packages.
-    """
-    confirmed = due = 0
-    absent = transactions.read(_quarantined)
-    remaining = iter(serials)
-    while some := list(islice(remaining, CHUNK)):
-        by_name = {str(canonicalize_name(name)): str(serial) for name, serial in some}
-        for name in by_name:
-            absent.pop(name, None)
-        same, other = transactions.write(partial(_hold, listed=ListedSerials(by_name, observed_at, recheck_after)))
-        confirmed, due = confirmed + same, due + other
-    for ids in chunks(sorted(chain.from_iterable(absent.values()))):
-        confirmed += transactions.write(
-            partial(_confirm, ids=ids, listed=ListedSerials({}, observed_at, recheck_after))
-        )
-    return confirmed, due
+    def confirm(
+        self, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
+    ) -> tuple[int, int]:
+        """Confirm the projects in ``serials`` or make them due, a thousand names a transaction.
 
+        The root does not list quarantined projects, so a quarantined project absent from it is confirmed.
+        Returns the numbers of confirmed and of due packages.
+        """
+        confirmed = due = 0
+        absent = self._transactions.read(_quarantined)
+        remaining = iter(serials)
+        while some := list(islice(remaining, CHUNK)):
+            by_name = {str(canonicalize_name(name)): str(serial) for name, serial in some}
+            for name in by_name:
+                absent.pop(name, None)
+            same, other = self._transactions.write(
+                partial(_hold, listed=ListedSerials(by_name, observed_at, recheck_after))
+            )
+            confirmed, due = confirmed + same, due + other
+        for ids in chunks(sorted(chain.from_iterable(absent.values()))):
+            confirmed += self._transactions.write(
+                partial(_confirm, ids=ids, listed=ListedSerials({}, observed_at, recheck_after))
+            )
+        return confirmed, due
 
-def confirm_all(transactions: Transactions, observed_at: datetime, recheck_after: timedelta) -> int:
-    """Confirm every fetched project that does not fail (the root is unchanged), a thousand packages a transaction.
+    def confirm_all(self, observed_at: datetime, recheck_after: timedelta) -> int:
+        """Confirm every fetched project that does not fail (the root is unchanged), a thousand packages a transaction.
 
-    Returns the number of confirmed packages.
-    """
-    confirmed, after = 0, 0
-    listed = ListedSerials({}, observed_at, recheck_after)
-    while ids := transactions.read(partial(_answered_ids, after=after)):
-        confirmed += transactions.write(partial(_confirm, ids=ids, listed=listed))
-        after = ids[-1]
-    return confirmed
+        Returns the number of confirmed packages.
+        """
+        confirmed, after = 0, 0
+        listed = ListedSerials({}, observed_at, recheck_after)
+        while ids := self._transactions.read(partial(_answered_ids, after=after)):
+            confirmed += self._transactions.write(partial(_confirm, ids=ids, listed=listed))
+            after = ids[-1]
+        return confirmed
 
-
-def make_due(connection: Connection, upstream: str, source: Source, answered_before: datetime, now: datetime) -> int:
-    """Make due ``source`` of ``upstream`` where it was last fetched before ``answered_before``; return their number.
-
-    Failing and leased rows keep their due time. At most ``AT_ONCE`` rows are taken, earliest due first (index scan).
-    """
-    late = (
-        select(_S.package_id)
-        .where(_S.upstream == upstream, _S.source == source.value, _S.failures == 0, _S.lease.is_(None))
-        .where(_S.answered_at < answered_before, _S.due_at > now)
-        .order_by(_S.due_at)
-        .limit(AT_ONCE)
-        .with_for_update(skip_locked=True)
-    )
-    made: CursorResult[Any] = connection.execute(
-        update(source_states)
-        .where(_S.package_id.in_(late), _S.source == source.value)
-        .values(due_at=now, due_reason=DueReason.OUT_OF_TURN.value)
-    )
-    return made.rowcount
-
-
-def projects(connection: Connection) -> BloomFilter:
-    """Return the canonical names of all followed projects, streamed from their index."""
-    followed = select(packages.c.project).where(packages.c.project.is_not(None)).order_by(packages.c.project)
-    expected = how_many(connection, packages)
-    streamed = connection.execution_options(yield_per=CHUNK).execute(followed)
-    return BloomFilter(expected, (name for name, _ in groupby(streamed.scalars())))
+    @read_transaction
+    def projects(self, connection: Connection) -> BloomFilter:
+        """Return the canonical names of all followed projects, streamed from their index."""
+        followed = select(packages.c.project).where(packages.c.project.is_not(None)).order_by(packages.c.project)
+        expected = how_many(connection, packages)
+        streamed = connection.execution_options(yield_per=CHUNK).execute(followed)
+        return BloomFilter(expected, (name for name, _ in groupby(streamed.scalars())))
 
 
 def _hold(connection: Connection, listed: ListedSerials) -> tuple[int, int]:

@@ -15,14 +15,14 @@ from fetcher.domain.catalogue_stats import OVERDUE_AFTER, Bucket, CatalogueStats
 from fetcher.domain.model import Source
 from fetcher.domain.views import PackageState
 from fetcher.store.dialects import plan_for_counting, unix_seconds
+from fetcher.store.listing import FAILS, UNSUPPORTED, gone
 from fetcher.store.schema import freshness, packages, source_states
-from fetcher.store.standing import FAILS, UNSUPPORTED, gone
-from fetcher.store.stretches import Stretch
+from fetcher.store.statistics.id_ranges import IdRange
 
 _P, _F, _S = packages.c, freshness.c, source_states.c
 
 _WIDTHS = tuple(4**k for k in range(11))
-"""Bucket widths in seconds, up to twelve days. Each divides the next, so buckets of several slices can be added."""
+"""Bucket widths in seconds, up to twelve days. Each divides the next, so buckets of several partitions can be added."""
 
 _FINE = 32
 """Precision: except for the widest, a bucket is at most 1/``_FINE`` as wide as its distance from now."""
@@ -45,28 +45,28 @@ class _Buckets:
         return start, max(start, end), row.moments
 
 
-def measure(connection: Connection, stretch: Stretch, now: datetime, interval: timedelta) -> CatalogueStats:
-    """Return the statistics of the packages in ``stretch``. ``interval``: between two refreshes of a package."""
+def measure(connection: Connection, id_range: IdRange, now: datetime, interval: timedelta) -> CatalogueStats:
+    """Return the statistics of the packages in ``id_range``. ``interval``: between two refreshes of a package."""
     plan_for_counting(connection)
-    settled, fetched, never = _packages(connection, stretch, now, interval)
+    settled, fetched, never = _packages(connection, id_range, now, interval)
     return CatalogueStats(
         measured_at=now,
         settled=settled,
         fetched=fetched,
         never_fetched=never,
-        sources=_sources(connection, stretch, now, interval),
+        sources=_sources(connection, id_range, now, interval),
     )
 
 
 def _packages(
-    connection: Connection, stretch: Stretch, now: datetime, interval: timedelta
+    connection: Connection, id_range: IdRange, now: datetime, interval: timedelta
 ) -> tuple[Mapping[PackageState, int], Histogram, int]:
     """Count packages by state.
 
     Those whose state depends on the clock (fresh or stale) are counted by time of the last fetch, and as never fetched.
     """
     worst = func.max(case((gone(connection), 1), else_=0)).label("gone")
-    failing = select(_S.package_id, worst).where(stretch.holds(_S.package_id), FAILS)
+    failing = select(_S.package_id, worst).where(id_range.holds(_S.package_id), FAILS)
     troubled = failing.group_by(_S.package_id).subquery("troubled")
     state = case(
         (_P.retired_at.is_not(None), literal(PackageState.RETIRED.value)),
@@ -82,7 +82,7 @@ def _packages(
         .select_from(packages)
         .join(freshness, _F.package_id == _P.id)
         .outerjoin(troubled, troubled.c.package_id == _P.id)
-        .where(stretch.holds(_P.id), stretch.holds(_F.package_id))
+        .where(id_range.holds(_P.id), id_range.holds(_F.package_id))
         .group_by(*(text(str(place)) for place in range(1, len(keys) + 1)))
     )
     rows = connection.execute(counted).all()
@@ -96,12 +96,12 @@ def _packages(
 
 
 def _sources(
-    connection: Connection, stretch: Stretch, now: datetime, interval: timedelta
+    connection: Connection, id_range: IdRange, now: datetime, interval: timedelta
 ) -> Mapping[Source, SourceStats]:
     old, late = now - interval, now - OVERDUE_AFTER * interval
-    answers = _histograms(connection, stretch, _S.answered_at, now, {old: _S.answered_at >= old})
-    due = _histograms(connection, stretch, _S.due_at, now, {late: _S.due_at > late, now: _S.due_at > now})
-    kinds = _kinds(connection, stretch)
+    answers = _histograms(connection, id_range, _S.answered_at, now, {old: _S.answered_at >= old})
+    due = _histograms(connection, id_range, _S.due_at, now, {late: _S.due_at > late, now: _S.due_at > now})
+    kinds = _kinds(connection, id_range)
     rows = connection.execute(
         select(
             _S.source,
@@ -110,7 +110,7 @@ def _sources(
             func.min(_S.due_at).label("next_due"),
             func.count().filter(_S.lease_until > now).label("leased"),
         )
-        .where(stretch.holds(_S.package_id))
+        .where(id_range.holds(_S.package_id))
         .group_by(_S.source)
     )
     found = {row.source: row for row in rows}
@@ -132,7 +132,7 @@ def _sources(
 
 def _histograms(
     connection: Connection,
-    stretch: Stretch,
+    id_range: IdRange,
     column: Column[datetime | None],
     now: datetime,
     beyond: Mapping[datetime, ColumnElement[bool]],
@@ -142,7 +142,7 @@ def _histograms(
     keys = (_S.source, *buckets.columns)
     counted: Select[Any] = (
         select(*keys, func.count().label("moments"))
-        .where(stretch.holds(_S.package_id), column.is_not(None))
+        .where(id_range.holds(_S.package_id), column.is_not(None))
         .group_by(*(text(str(place)) for place in range(1, len(keys) + 1)))
     )
     found: dict[str, list[Row[Any]]] = defaultdict(list)
@@ -151,14 +151,14 @@ def _histograms(
     return {source: _histogram(buckets, rows) for source, rows in found.items()}
 
 
-def _kinds(connection: Connection, stretch: Stretch) -> Mapping[str, Mapping[str, int]]:
+def _kinds(connection: Connection, id_range: IdRange) -> Mapping[str, Mapping[str, int]]:
     """Count failing sources by ``fetcher.domain.formatting.failure_kind``, by the partial index."""
     kind = case(
         (gone(connection), "gone"), (_S.outcome == "gone", "missing"), else_=func.coalesce(_S.outcome, "failing")
     ).label("kind")
     rows = connection.execute(
         select(_S.source, kind, func.count().label("sources"))
-        .where(stretch.holds(_S.package_id), FAILS)
+        .where(id_range.holds(_S.package_id), FAILS)
         .group_by(text("1"), text("2"))
     )
     found: dict[str, dict[str, int]] = defaultdict(dict)

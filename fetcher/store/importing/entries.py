@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Row
 
 from fetcher.domain.model import CatalogueEntry, DocumentValues, RepoRef, Source, Unsupported
-from fetcher.store.columns import plain
+from fetcher.store.types import plain
 
 Columns: TypeAlias = dict[str, Any]
 ReadRepo: TypeAlias = Callable[[str | None], RepoRef | Unsupported | None]

@@ -1,18 +1,23 @@
-"""Database engines: parsing of database addresses, and the settings of each new connection."""
+"""Database engines, their connections' settings, and transactions: read or write, retried after transient errors."""
 
 from __future__ import annotations
 
 import json
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from fetcher.domain.errors import ConfigError, StoreError
-from fetcher.store.faults import shown
+from fetcher.store.db_errors import explain, may_pass, shown, was_cut
+
+T = TypeVar("T")
+P = ParamSpec("P")
+A = TypeVar("A", bound="Aggregate")
 
 WRITING = "fetcher_writing"
 """Execution option that marks transactions that write."""
@@ -23,6 +28,9 @@ CONNECT_SECONDS = 10
 """Seconds to wait for a connection to the server."""
 POOL_SECONDS = 5
 """Seconds to wait for a free pooled connection before failing."""
+
+PAUSES = (0.05, 0.2, 0.8, 2.0)
+"""Seconds between the attempts of a transaction that a conflict or a broken connection ended."""
 
 _EXPECTED = "Expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME in FETCHER_DATABASE_URL"
 _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
@@ -105,3 +113,60 @@ def _prepare_postgres(connection: DBAPIConnection, _record: object) -> None:
     cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
     cursor.close()
     connection.commit()
+
+
+class Transactions:
+    """Transactions of one engine. All work given to ``write`` must be safe to run twice."""
+
+    def __init__(self, engine: Engine, pause: Callable[[float], None]) -> None:
+        self._engine = engine
+        self._writing = engine.execution_options(**{WRITING: True})
+        self._pause = pause
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        return self._run(self._engine, work)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        return self._run(self._writing, work)
+
+    def _run(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        cut = False
+        for pause in (*PAUSES, None):
+            try:
+                with engine.begin() as connection:
+                    return work(connection)
+            except SQLAlchemyError as error:
+                cut = cut or was_cut(error)
+                if pause is None or not may_pass(error, cut=cut):
+                    raise explain(error, engine.url) from error
+                self._pause(pause)
+            except (OverflowError, UnicodeError) as error:
+                raise explain(error, engine.url) from error
+        raise AssertionError("the last attempt returns or raises")
+
+
+class Aggregate:
+    """Base of the store's parts: the methods of each read and write the tables of one subject."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+
+def read_transaction(method: Callable[Concatenate[A, Connection, P], T]) -> Callable[Concatenate[A, P], T]:
+    """Run a method of an ``Aggregate`` in a transaction that reads. Its callers leave out the connection."""
+
+    @wraps(method)
+    def run(self: A, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._transactions.read(lambda connection: method(self, connection, *args, **kwargs))
+
+    return run
+
+
+def write_transaction(method: Callable[Concatenate[A, Connection, P], T]) -> Callable[Concatenate[A, P], T]:
+    """Run a method of an ``Aggregate`` in a transaction that writes. Its callers leave out the connection."""
+
+    @wraps(method)
+    def run(self: A, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._transactions.write(lambda connection: method(self, connection, *args, **kwargs))
+
+    return run

@@ -11,9 +11,9 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select, update
 
 from fetcher.domain.model import REPOSITORY_SOURCES, Source
+from fetcher.store.checkpoints import note_edit
 from fetcher.store.dialects import chunks, lock_packages
-from fetcher.store.entries import Serving
-from fetcher.store.reading import note_edit
+from fetcher.store.importing.entries import Serving
 from fetcher.store.schema import packages, source_states
 from fetcher.store.states import first_state, row_of
 

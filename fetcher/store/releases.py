@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from fetcher.domain.model import ProjectVersions, Release
-from fetcher.store.columns import plain
 from fetcher.store.dialects import upsert
 from fetcher.store.schema import releases
+from fetcher.store.types import plain
 
 _R = releases.c
 

@@ -10,18 +10,18 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, update
 
 from fetcher.domain.model import REPOSITORY_SOURCES, RepoRef, Source
 from fetcher.store.dialects import upsert
-from fetcher.store.entries import Serving, repo_of
-from fetcher.store.matching import IMPORTED, Held
-from fetcher.store.retiring import sources_of
+from fetcher.store.importing.entries import Serving, repo_of
+from fetcher.store.importing.matching import IMPORTED, ImportedPackage
+from fetcher.store.retirement import sources_of
 from fetcher.store.schema import freshness, observations, packages, source_states
 from fetcher.store.states import first_state, row_of
 from fetcher.store.values import FORGOTTEN_PROJECT, FORGOTTEN_REPOSITORY
 
 
-def place(connection: Connection, held: Sequence[Held], serving: Serving, now: datetime) -> None:
-    """Write new and changed packages; ``held`` is ordered by id."""
-    new = [one for one in held if one.stored is None]
-    kept = [(one, one.stored) for one in held if one.stored is not None]
+def place(connection: Connection, imported: Sequence[ImportedPackage], serving: Serving, now: datetime) -> None:
+    """Write new and changed packages; ``imported`` is ordered by id."""
+    new = [one for one in imported if one.stored is None]
+    kept = [(one, one.stored) for one in imported if one.stored is not None]
     if new:
         _insert(connection, new, serving, now)
     if kept:
@@ -30,7 +30,7 @@ def place(connection: Connection, held: Sequence[Held], serving: Serving, now: d
             _follow_addresses(connection, one, stored, serving, now)
 
 
-def _insert(connection: Connection, new: Sequence[Held], serving: Serving, now: datetime) -> None:
+def _insert(connection: Connection, new: Sequence[ImportedPackage], serving: Serving, now: datetime) -> None:
     nothing = dict.fromkeys(IMPORTED)
     connection.execute(insert(packages), [{"id": one.id, **one.columns} for one in new])
     connection.execute(insert(observations), [{"package_id": one.id, **nothing, **one.observed} for one in new])
@@ -47,7 +47,7 @@ def _insert(connection: Connection, new: Sequence[Held], serving: Serving, now: 
         connection.execute(insert(source_states), states)
 
 
-def _update(connection: Connection, kept: Sequence[tuple[Held, Row[Any]]]) -> None:
+def _update(connection: Connection, kept: Sequence[tuple[ImportedPackage, Row[Any]]]) -> None:
     names = tuple(kept[0][0].columns)
     connection.execute(
         update(packages).where(packages.c.id == bindparam("of_package")).values({n: bindparam(n) for n in names}),
@@ -65,7 +65,9 @@ def _update(connection: Connection, kept: Sequence[tuple[Held, Row[Any]]]) -> No
     upsert(connection, freshness, moved)
 
 
-def _follow_addresses(connection: Connection, one: Held, stored: Row[Any], serving: Serving, now: datetime) -> None:
+def _follow_addresses(
+    connection: Connection, one: ImportedPackage, stored: Row[Any], serving: Serving, now: datetime
+) -> None:
     """Reset the sources of a changed repository or project; displayed values stay until the next response."""
     columns = one.columns
     if columns["repo_key"] != stored.repo_key and not _is_where_it_went(one, stored):
@@ -74,7 +76,7 @@ def _follow_addresses(connection: Connection, one: Held, stored: Row[Any], servi
         _start_afresh(connection, one, (Source.INDEX,), FORGOTTEN_PROJECT, serving, now)
 
 
-def _is_where_it_went(one: Held, stored: Row[Any]) -> bool:
+def _is_where_it_went(one: ImportedPackage, stored: Row[Any]) -> bool:
     """Return whether the new address is only the name that the renamed repository last responded under."""
     before, host = repo_of(stored), one.columns["repo_host"]
     if not isinstance(before, RepoRef) or host != before.host or not stored.full_name:
@@ -84,7 +86,7 @@ def _is_where_it_went(one: Held, stored: Row[Any]) -> bool:
 
 def _start_afresh(
     connection: Connection,
-    one: Held,
+    one: ImportedPackage,
     sources: Iterable[Source],
     forgotten: Iterable[str],
     serving: Serving,
@@ -111,7 +113,7 @@ def _start_afresh(
         connection.execute(insert(source_states), states)
 
 
-def _sources(one: Held, serving: Serving) -> list[tuple[Source, str]]:
+def _sources(one: ImportedPackage, serving: Serving) -> list[tuple[Source, str]]:
     """Return the sources that an import gives a package, with their upstreams: none while it is retired."""
     if one.stored is not None and one.stored.retired_at is not None:
         return []

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, exists, func, or_, select, update
 
 from fetcher.domain.model import CatalogueEntry, RepoRef
 from fetcher.store.dialects import CHUNK, chunks, lock_packages
-from fetcher.store.entries import Addresses, Columns, Rejected
+from fetcher.store.importing.entries import Addresses, Columns, Rejected
 from fetcher.store.schema import freshness, observations, packages, source_states
 
 FIRST_OWN_ID = 1_000_000_000
@@ -35,7 +35,7 @@ _NOT_EDITED = ("id", "retired_at")
 
 
 @dataclass(slots=True)
-class Held:
+class ImportedPackage:
     """One package during an import: its stored row (``None`` if new) and its new columns."""
 
     id: int
@@ -65,28 +65,28 @@ class Catalogue:
     ) -> None:
         self._connection = connection
         self._next_id: int | None = None
-        self.held: dict[int, Held] = {}
-        self._by_slug: dict[str, Held] = {}
-        self._by_repo: dict[str | None, list[Held]] = defaultdict(list)
-        self._by_project: dict[str | None, list[Held]] = defaultdict(list)
+        self.packages: dict[int, ImportedPackage] = {}
+        self._by_slug: dict[str, ImportedPackage] = {}
+        self._by_repo: dict[str | None, list[ImportedPackage]] = defaultdict(list)
+        self._by_project: dict[str | None, list[ImportedPackage]] = defaultdict(list)
         for row in _stored(connection, entries, lock=lock):
             columns = {
                 column.name: getattr(row, column.name) for column in packages.c if column.name not in _NOT_EDITED
             }
-            self._take_up(Held(row.id, row, columns, last_fetched=row.last_fetched))
+            self._take_up(ImportedPackage(row.id, row, columns, last_fetched=row.last_fetched))
 
-    def find(self, entry: CatalogueEntry, addresses: Addresses) -> Held | None:
+    def find(self, entry: CatalogueEntry, addresses: Addresses) -> ImportedPackage | None:
         """Return the package of ``entry``, or ``None`` for a new one. Raises ``Rejected`` for a slug in use."""
         holder = self._by_slug.get(entry.slug)
         if entry.id is not None:
             if holder is not None and holder.id != entry.id:
-                if entry.id not in self.held and holder.id >= FIRST_OWN_ID and _compatible(holder, addresses):
+                if entry.id not in self.packages and holder.id >= FIRST_OWN_ID and _compatible(holder, addresses):
                     return holder  # added by its address, and now listed by the directory with an id: see `give_id`
                 raise Rejected(
                     f"slug: {entry.slug!r} belongs to the package with the id {holder.id}. "
                     "Give this one another slug, or that one's id"
                 )
-            return self.held.get(entry.id)
+            return self.packages.get(entry.id)
         if entry.complete:
             return holder
         alike = [one for one in self._alike(addresses) if _compatible(one, addresses)]
@@ -94,37 +94,37 @@ class Catalogue:
             return min(alike, key=lambda one: _distance(one, entry, addresses))
         return holder if holder is not None and _compatible(holder, addresses) else None
 
-    def add(self, entry: CatalogueEntry, columns: Columns, addresses: Addresses) -> Held:
+    def add(self, entry: CatalogueEntry, columns: Columns, addresses: Addresses) -> ImportedPackage:
         """Add a new package; a derived slug that is taken is replaced by a free one."""
         if not entry.complete:
             columns["slug"] = self._free_slug(columns["slug"], addresses)
-        one = Held(entry.id or self._own_id(), None, columns)
+        one = ImportedPackage(entry.id or self._own_id(), None, columns)
         self._take_up(one)
         return one
 
-    def give_id(self, one: Held, package_id: int) -> None:
+    def give_id(self, one: ImportedPackage, package_id: int) -> None:
         """Replace an id assigned by the store with the directory's; all data of the package follows."""
         if one.stored is not None:
             self._connection.execute(update(packages).where(_P.id == one.id).values(id=package_id))
-        del self.held[one.id]
+        del self.packages[one.id]
         one.id = package_id
         self._take_up(one)
 
-    def edit(self, one: Held, columns: Columns) -> None:
+    def edit(self, one: ImportedPackage, columns: Columns) -> None:
         """Replace a package's columns; its old slug becomes free."""
         self._by_slug.pop(one.columns["slug"], None)
         one.columns = columns
         self._take_up(one)
 
-    def _alike(self, addresses: Addresses) -> list[Held]:
+    def _alike(self, addresses: Addresses) -> list[ImportedPackage]:
         """Return packages of the same repository; without a repository, those of the same project."""
         if addresses.repo_key is not None:
             return [one for one in self._by_repo[addresses.repo_key] if one.columns["repo_key"] == addresses.repo_key]
         name = addresses.project_name
         return [] if name is None else [one for one in self._by_project[name] if one.columns["project"] == name]
 
-    def _take_up(self, one: Held) -> None:
-        self.held[one.id] = self._by_slug[one.columns["slug"]] = one
+    def _take_up(self, one: ImportedPackage) -> None:
+        self.packages[one.id] = self._by_slug[one.columns["slug"]] = one
         self._by_repo[one.columns["repo_key"]].append(one)
         self._by_project[one.columns["project"]].append(one)
 
@@ -147,12 +147,12 @@ class Catalogue:
         if self._next_id is None:
             newest = select(func.max(_P.id)).where(_P.id >= FIRST_OWN_ID)
             self._next_id = (self._connection.execute(newest).scalar() or FIRST_OWN_ID - 1) + 1
-        while self._next_id in self.held:
+        while self._next_id in self.packages:
             self._next_id += 1
         return self._next_id
 
 
-def _compatible(one: Held, addresses: Addresses) -> bool:
+def _compatible(one: ImportedPackage, addresses: Addresses) -> bool:
     """Return whether repository and project do not conflict: several projects may come from one repository."""
     pairs = (
         (one.columns["repo_key"], addresses.repo_key),
@@ -161,7 +161,7 @@ def _compatible(one: Held, addresses: Addresses) -> bool:
     return all(stored == stated for stored, stated in pairs if stored is not None and stated is not None)
 
 
-def _distance(one: Held, entry: CatalogueEntry, addresses: Addresses) -> tuple[bool, bool, int]:
+def _distance(one: ImportedPackage, entry: CatalogueEntry, addresses: Addresses) -> tuple[bool, bool, int]:
     columns = one.columns
     return columns["project"] != addresses.project_name, columns["slug"] != entry.slug, one.id
 
