@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 from fetcher.simulator import changes
-from fetcher.simulator.limits import Resource
 from fetcher.simulator.project import Project, ProjectStatus
-from fetcher.simulator.repository import Block, NodeIds, Repository, node_id
+from fetcher.simulator.repository import Block, Repository
 from fetcher.simulator.state import State
+from fetcher.simulator.upstreams.github.limits import Resource
+from fetcher.simulator.upstreams.github.node_ids import NodeIds, node_id
 
 Details = Mapping[str, Any]
 Result = dict[str, Any]

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from fetcher.simulator.catalogue import CatalogueError, from_folder, seeds, synthetic, write_catalogue
-from fetcher.simulator.credentials import DEFAULT_IDENTITY, Credentials
 from fetcher.simulator.faults import Rule
-from fetcher.simulator.github_options import GitHubOptions
-from fetcher.simulator.limits import Limits
-from fetcher.simulator.pypi import Index
-from fetcher.simulator.repository import NodeIds
 from fetcher.simulator.server import GITHUB_ROOT, PYPI_ROOT, Service, Settings, address_of, listen, serve
-from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, Statistics
+from fetcher.simulator.upstreams.github.credentials import DEFAULT_IDENTITY, Credentials
+from fetcher.simulator.upstreams.github.limits import Limits
+from fetcher.simulator.upstreams.github.node_ids import NodeIds
+from fetcher.simulator.upstreams.github.options import GitHubOptions
+from fetcher.simulator.upstreams.github.statistics_jobs import EmptyAnswer, Participation, Statistics
+from fetcher.simulator.upstreams.pypi.upstream import Index
 from fetcher.simulator.world import World
 
 Choice = TypeVar("Choice", bound=StrEnum)

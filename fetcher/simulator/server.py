@@ -15,20 +15,20 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from fetcher.simulator.control import Control
-from fetcher.simulator.credentials import DEFAULT_TOKEN, Credentials
 from fetcher.simulator.exchange import Answer, Call, Handler, Upstream, message
 from fetcher.simulator.faults import Faults, Rule
 from fetcher.simulator.front import Front, Gate, OpenGate
-from fetcher.simulator.github_account import GitHubAccount
-from fetcher.simulator.github_gate import GRAPHQL_ROUTE, GitHubGate
-from fetcher.simulator.github_graphql import GitHubGraphQL
-from fetcher.simulator.github_options import GitHubOptions
-from fetcher.simulator.github_rest import GitHubRest
 from fetcher.simulator.journal import Journal
-from fetcher.simulator.limits import Ledger, Limits
-from fetcher.simulator.pypi import Index, PyPI
 from fetcher.simulator.state import State
-from fetcher.simulator.statistics_jobs import Statistics, StatisticsJobs
+from fetcher.simulator.upstreams.github.account import GitHubAccount
+from fetcher.simulator.upstreams.github.credentials import DEFAULT_TOKEN, Credentials
+from fetcher.simulator.upstreams.github.gate import GRAPHQL_ROUTE, GitHubGate
+from fetcher.simulator.upstreams.github.graphql import GitHubGraphQL
+from fetcher.simulator.upstreams.github.limits import Ledger, Limits
+from fetcher.simulator.upstreams.github.options import GitHubOptions
+from fetcher.simulator.upstreams.github.rest import GitHubRest
+from fetcher.simulator.upstreams.github.statistics_jobs import Statistics, StatisticsJobs
+from fetcher.simulator.upstreams.pypi.upstream import Index, PyPI
 from fetcher.simulator.world import World
 
 LOOPBACK = "127.0.0.1"

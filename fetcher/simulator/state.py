@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from fetcher.simulator.credentials import Credentials
 from fetcher.simulator.faults import Faults
-from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.journal import Journal
-from fetcher.simulator.limits import Ledger
-from fetcher.simulator.pypi import PyPI
-from fetcher.simulator.statistics_jobs import StatisticsJobs
+from fetcher.simulator.upstreams.github.credentials import Credentials
+from fetcher.simulator.upstreams.github.limits import Ledger
+from fetcher.simulator.upstreams.github.options import GitHubOptions
+from fetcher.simulator.upstreams.github.statistics_jobs import StatisticsJobs
+from fetcher.simulator.upstreams.pypi.upstream import PyPI
 from fetcher.simulator.world import World
 
 

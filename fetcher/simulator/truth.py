@@ -3,11 +3,12 @@
 from datetime import date
 from typing import Any
 
-from fetcher.simulator import github_bodies as bodies
 from fetcher.simulator.clock import stamp
 from fetcher.simulator.history import commit_activity, contributors, participation
 from fetcher.simulator.project import Project
-from fetcher.simulator.repository import NodeIds, Repository, node_id
+from fetcher.simulator.repository import Repository
+from fetcher.simulator.upstreams.github import bodies
+from fetcher.simulator.upstreams.github.node_ids import NodeIds, node_id
 
 
 def of_repository(repository: Repository, today: date, node_ids: NodeIds = NodeIds.NEW) -> dict[str, Any]:

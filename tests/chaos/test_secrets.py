@@ -24,9 +24,9 @@ from fetcher.domain.model import CatalogueEntry
 from fetcher.monitoring.logging import configure_logging
 from fetcher.settings import read_settings
 from fetcher.simulator.catalogue import documents, from_documents
-from fetcher.simulator.credentials import Credentials
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Settings, Simulator
+from fetcher.simulator.upstreams.github.credentials import Credentials
 from fetcher.store import open_engine, upgrade
 from fetcher.upstreams.github.auth import credential_from
 from fetcher.wiring import open_parts, open_store

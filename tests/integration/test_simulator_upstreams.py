@@ -14,13 +14,13 @@ from fetcher.simulator import changes
 from fetcher.simulator.catalogue import project_name, seeds, synthetic
 from fetcher.simulator.clock import Clock
 from fetcher.simulator.history import contributors
-from fetcher.simulator.limits import Limits
 from fetcher.simulator.project import ProjectStatus
-from fetcher.simulator.pypi import SIMPLE_JSON, Index
 from fetcher.simulator.repository import Block
 from fetcher.simulator.server import Settings, Simulator
-from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, Statistics
 from fetcher.simulator.synthetic import SyntheticCatalogue
+from fetcher.simulator.upstreams.github.limits import Limits
+from fetcher.simulator.upstreams.github.statistics_jobs import EmptyAnswer, Participation, Statistics
+from fetcher.simulator.upstreams.pypi.upstream import SIMPLE_JSON, Index
 
 SEEDS: list[dict[str, Any]] = [
     json.loads(entry.read_text("utf-8")) for entry in (resources.files("fetcher.simulator") / "data").iterdir()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.messages import Resource
 from fetcher.quota.limits import DOCUMENTED
-from fetcher.simulator import limits as simulated
+from fetcher.simulator.upstreams.github import limits as simulated
 from fetcher.sizing import Answers, Catalogue, Pass, Policy, Workers, daily_pass, first_pass, most_packages
 
 HOUR = timedelta(hours=1)

@@ -11,9 +11,10 @@ from fetcher.domain.model import CatalogueEntry, DueReason, Purpose, SharedRepos
 from fetcher.simulator import changes
 from fetcher.simulator.exchange import Upstream
 from fetcher.simulator.faults import Kind
-from fetcher.simulator.limits import Reason, Resource
-from fetcher.simulator.repository import Block, NodeIds
-from fetcher.simulator.statistics_jobs import Participation, Statistics
+from fetcher.simulator.repository import Block
+from fetcher.simulator.upstreams.github.limits import Reason, Resource
+from fetcher.simulator.upstreams.github.node_ids import NodeIds
+from fetcher.simulator.upstreams.github.statistics_jobs import Participation, Statistics
 from tests.chaos.harness.findings import Group
 from tests.chaos.harness.house import DAY, SLUGS, House
 from tests.chaos.harness.upstream import (

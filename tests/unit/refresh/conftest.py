@@ -19,15 +19,15 @@ from fetcher.domain.model import CatalogueEntry, Observed, Purpose, Source, Sour
 from fetcher.refresh.dispatch import Dispatcher
 from fetcher.refresh.report import Report
 from fetcher.refresh.service import RefreshService
-from fetcher.simulator.credentials import DEFAULT_TOKEN
 from fetcher.simulator.history import Author, Commit, WrittenHistory
 from fetcher.simulator.journal import Journal
-from fetcher.simulator.limits import Limits
 from fetcher.simulator.project import Project, Release
-from fetcher.simulator.pypi import Index
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.server import Service, Settings
-from fetcher.simulator.statistics_jobs import Statistics
+from fetcher.simulator.upstreams.github.credentials import DEFAULT_TOKEN
+from fetcher.simulator.upstreams.github.limits import Limits
+from fetcher.simulator.upstreams.github.statistics_jobs import Statistics
+from fetcher.simulator.upstreams.pypi.upstream import Index
 from fetcher.simulator.world import World
 from fetcher.store import SqlStore, open_engine, upgrade
 from fetcher.upstreams.github.requests import Api

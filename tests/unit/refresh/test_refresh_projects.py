@@ -13,7 +13,7 @@ from fetcher.http.messages import Answer, Request
 from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus as TheirStatus
-from fetcher.simulator.pypi import Index
+from fetcher.simulator.upstreams.pypi.upstream import Index
 from tests.fakes import answer
 from tests.unit.refresh.conftest import NOW, Build, House
 

@@ -13,7 +13,8 @@ from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Facts, Push, push
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.repository import Block, NodeIds
+from fetcher.simulator.repository import Block
+from fetcher.simulator.upstreams.github.node_ids import NodeIds
 from fetcher.upstreams.github.change_detection import SETTLES_AFTER
 from tests.fakes import answer
 from tests.unit.refresh.conftest import DAY, NOW, House, records

@@ -12,7 +12,7 @@ from fetcher.http.messages import Answer, Fault, NoAnswer, Request
 from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus
-from fetcher.simulator.pypi import Index
+from fetcher.simulator.upstreams.pypi.upstream import Index
 from fetcher.upstreams.pypi.serials_check import ROOT
 from tests.fakes import answer
 from tests.unit.refresh.conftest import DAY, NOW, Build, House

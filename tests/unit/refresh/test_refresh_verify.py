@@ -10,7 +10,7 @@ import pytest
 from fetcher.domain.commit_weeks import rolling_weeks
 from fetcher.domain.model import Purpose
 from fetcher.simulator.changes import Push, push
-from fetcher.simulator.statistics_jobs import Participation, Statistics
+from fetcher.simulator.upstreams.github.statistics_jobs import Participation, Statistics
 from fetcher.upstreams.github.merges import MERGES, Merges
 from fetcher.upstreams.github.verify import CHECK_EVERY, RETRY_AFTER
 from tests.fakes import answer

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.launch import CannotLaunchError, Options, settings_of
-from fetcher.simulator.repository import NodeIds
-from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, Statistics
+from fetcher.simulator.upstreams.github.node_ids import NodeIds
+from fetcher.simulator.upstreams.github.options import GitHubOptions
+from fetcher.simulator.upstreams.github.statistics_jobs import EmptyAnswer, Participation, Statistics
 
 USUAL: dict[str, Any] = {
     "port": 0,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from fetcher.simulator.repository import NodeIds
+from fetcher.simulator.upstreams.github.node_ids import NodeIds
 
 
 @dataclass(slots=True, kw_only=True)

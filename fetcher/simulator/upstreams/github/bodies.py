@@ -7,7 +7,8 @@ from typing import Any
 from fetcher.simulator.clock import stamp
 from fetcher.simulator.comparison import Comparison
 from fetcher.simulator.history import Author, Commit, Contributor, Week
-from fetcher.simulator.repository import NodeIds, Repository, node_id
+from fetcher.simulator.repository import Repository
+from fetcher.simulator.upstreams.github.node_ids import NodeIds, node_id
 
 FILES_SHOWN = 3
 PATCH = "@@ -1,3 +1,3 @@\n-before\n+after\n" * 20

@@ -5,14 +5,14 @@ from datetime import date, datetime
 from functools import lru_cache
 from urllib.parse import urlencode
 
-from fetcher.simulator import github_bodies as bodies
 from fetcher.simulator.comparison import compare
 from fetcher.simulator.exchange import Answer, Call, Handler, about, message
 from fetcher.simulator.git_log import git_log, holds
-from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.history import Contributor, History, commit_activity, contributors, participation
 from fetcher.simulator.repository import Block, Repository
-from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, StatisticsJobs
+from fetcher.simulator.upstreams.github import bodies
+from fetcher.simulator.upstreams.github.options import GitHubOptions
+from fetcher.simulator.upstreams.github.statistics_jobs import EmptyAnswer, Participation, StatisticsJobs
 from fetcher.simulator.world import World
 
 MOST_PER_PAGE = 100

@@ -19,14 +19,15 @@ from graphql import (
     validate,
 )
 
-from fetcher.simulator import graphql_views as views
 from fetcher.simulator.clock import stamp
 from fetcher.simulator.exchange import Answer, Call, message
-from fetcher.simulator.github_options import GitHubOptions
-from fetcher.simulator.graphql_commits import Info, View, typed_error, user
-from fetcher.simulator.graphql_cost import Cost, CostReader
-from fetcher.simulator.limits import Ledger, Reason, Resource, Standing
-from fetcher.simulator.repository import Repository, database_id_of
+from fetcher.simulator.repository import Repository
+from fetcher.simulator.upstreams.github import graphql_views as views
+from fetcher.simulator.upstreams.github.graphql_commits import Info, View, typed_error, user
+from fetcher.simulator.upstreams.github.graphql_cost import Cost, CostReader
+from fetcher.simulator.upstreams.github.limits import Ledger, Reason, Resource, Standing
+from fetcher.simulator.upstreams.github.node_ids import database_id_of
+from fetcher.simulator.upstreams.github.options import GitHubOptions
 from fetcher.simulator.world import World
 
 MOST_IDS = 100
@@ -35,7 +36,7 @@ DOCUMENTS_KEPT = 256
 
 
 def load_schema() -> GraphQLSchema:
-    text = (resources.files("fetcher.simulator") / "schema.graphql").read_text("utf-8")
+    text = (resources.files("fetcher.simulator.upstreams.github") / "schema.graphql").read_text("utf-8")
     return build_schema(text)
 
 
