@@ -1,10 +1,17 @@
-"""One simulated GitHub repository."""
+"""One simulated repository of a forge."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from fetcher.simulator.history import History, WrittenHistory
+
+DEFAULT_HOST = "github.com"
+
+
+def address_of(target: str) -> str:
+    """Return the address ``host/path`` that a target names: a target of two parts, ``owner/name``, is on GitHub."""
+    return target if target.count("/") > 1 else f"{DEFAULT_HOST}/{target}"
 
 
 class Block(StrEnum):
@@ -22,7 +29,9 @@ class Repository:
 
     database_id: int
     owner: str
+    """The path above the name; a host with nested groups has several parts here."""
     name: str
+    host: str = DEFAULT_HOST
     created_at: datetime
     pushed_at: datetime
     history: History = field(default_factory=WrittenHistory)
@@ -48,6 +57,16 @@ class Repository:
     @property
     def full_name(self) -> str:
         return f"{self.owner}/{self.name}"
+
+    @property
+    def address(self) -> str:
+        """Return ``host/path``."""
+        return f"{self.host}/{self.full_name}"
+
+    @property
+    def target(self) -> str:
+        """Return the name for changes, actions and truths: ``owner/name`` on GitHub, otherwise the address."""
+        return self.full_name if self.host == DEFAULT_HOST else self.address
 
     @property
     def empty(self) -> bool:
