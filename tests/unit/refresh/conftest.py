@@ -23,11 +23,12 @@ from fetcher.simulator.history import Author, Commit, WrittenHistory
 from fetcher.simulator.journal import Journal
 from fetcher.simulator.project import Project, Release
 from fetcher.simulator.repository import Repository
-from fetcher.simulator.server import Service, Settings
+from fetcher.simulator.server import Service
 from fetcher.simulator.upstreams.github.credentials import DEFAULT_TOKEN
 from fetcher.simulator.upstreams.github.limits import Limits
 from fetcher.simulator.upstreams.github.statistics_jobs import Statistics
-from fetcher.simulator.upstreams.pypi.upstream import Index
+from fetcher.simulator.upstreams.pypi.settings import Index
+from fetcher.simulator.upstreams.registry import Settings
 from fetcher.simulator.world import World
 from fetcher.store import SqlStore, open_engine, upgrade
 from fetcher.upstreams.github.requests import Api

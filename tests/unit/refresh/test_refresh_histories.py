@@ -40,11 +40,12 @@ from fetcher.quota import RetryAt
 from fetcher.simulator import history as simulated
 from fetcher.simulator.git_log import git_log, limited
 from fetcher.simulator.repository import Repository
-from fetcher.simulator.server import Service, Settings
+from fetcher.simulator.server import Service
 from fetcher.simulator.upstreams.github.credentials import DEFAULT_TOKEN
 from fetcher.simulator.upstreams.github.limits import Limits
 from fetcher.simulator.upstreams.github.node_ids import node_id_of
 from fetcher.simulator.upstreams.github.options import GitHubOptions
+from fetcher.simulator.upstreams.registry import Settings
 from fetcher.simulator.world import World
 from fetcher.store.states import fold
 from fetcher.upstreams.github.batching import BatchOutcome, BatchSize

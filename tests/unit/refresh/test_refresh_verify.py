@@ -77,7 +77,7 @@ async def test_a_check_that_decides_nothing_changes_nothing(build: Build) -> Non
     house = await build(statistics=Statistics(participation=Participation.WITHOUT_MERGES))
     ids = await active(house, "alpha")
     await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
-    jobs = house.service.state.jobs
+    jobs = house.service.upstream("github").jobs
     jobs.settings = replace(jobs.settings, participation=Participation.WRONG)
     check = await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
     assert (check.finding, check.in_force) == (Merges.UNDECIDED, Merges.WITHOUT)

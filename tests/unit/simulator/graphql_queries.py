@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from fetcher.simulator.exchange import Answer, Call, Upstream
+from fetcher.simulator.exchange import Answer, Call
 from fetcher.simulator.upstreams.github.graphql import GitHubGraphQL
 from fetcher.simulator.upstreams.github.limits import Ledger, Limits
 from fetcher.simulator.upstreams.github.options import GitHubOptions
@@ -18,7 +18,7 @@ def answer_to(
 ) -> Answer:
     """Run one query for the identity ``ann`` and return the handler's answer."""
     call = Call(
-        upstream=Upstream.GITHUB,
+        upstream="github",
         route="graphql",
         method="POST",
         root="",

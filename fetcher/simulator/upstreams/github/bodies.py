@@ -138,7 +138,7 @@ def participation(everybody: Sequence[int], owner: Sequence[int]) -> dict[str, A
 
 
 def commit_activity(weeks: Sequence[Week]) -> list[dict[str, Any]]:
-    return [{"days": week.days, "total": sum(week.days), "week": int(week.start.timestamp())} for week in weeks]
+    return [week.as_json() for week in weeks]
 
 
 def _signature(author: Author, date: str) -> dict[str, str]:

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from fetcher.simulator.upstreams.github.node_ids import NodeIds
 
+HOST = "github.com"
+"""The host whose repositories GitHub serves."""
+
 
 @dataclass(slots=True, kw_only=True)
 class GitHubOptions:
