@@ -15,7 +15,6 @@ from fetcher.simulator.faults import Rule
 
 if TYPE_CHECKING:
     from fetcher.simulator.repository import Repository
-    from fetcher.simulator.upstreams.registry import Settings
     from fetcher.simulator.world import World
 
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -143,5 +142,5 @@ class Mount(ABC):
         return {}
 
     @abstractmethod
-    def open(self, world: World, settings: Settings) -> Upstream:
-        """Return the upstream over a world."""
+    def open(self, world: World, settings: Any) -> Upstream:
+        """Return the upstream over a world. ``settings`` are the registry's ``Settings``."""
