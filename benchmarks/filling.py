@@ -22,6 +22,7 @@ from fetcher.simulator import history as told
 from fetcher.simulator.project import Project, ProjectStatus
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.synthetic import FIRST_REPOSITORY_ID, SyntheticCatalogue
+from fetcher.simulator.upstreams.github.node_ids import node_id_of
 from fetcher.store import open_engine
 from fetcher.store.index_serials import _SPREAD, _phase
 from fetcher.store.schema import (
@@ -219,7 +220,7 @@ def _entry(package_id: int, repository: Repository) -> Row:
 def _statistics(repository: Repository) -> Row:
     tip = repository.history.tip
     return {
-        "handle": repository.node_id,
+        "handle": node_id_of(repository),
         "repository_id": str(repository.database_id),
         "full_name": repository.full_name,
         "stars": repository.stars,

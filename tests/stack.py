@@ -27,8 +27,8 @@ from fetcher.domain.model import Source
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.catalogue import documents
 from fetcher.simulator.journal import Entry
-from fetcher.simulator.limits import Limits
 from fetcher.simulator.server import Simulator
+from fetcher.simulator.upstreams.github.limits import Limits
 from fetcher.simulator.world import World
 from fetcher.store import SqlStore
 from fetcher.wiring import open_store

@@ -6,7 +6,7 @@ The plan is in this module because the simulator must not import Fetcher.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any, TypeAlias
@@ -18,6 +18,7 @@ from fetcher.cli.screen import out, plain_table, print_json
 from fetcher.domain.scheduling import Cadence
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.command import simulate as serve
+from fetcher.simulator.command import with_parameters
 from fetcher.sizing import (
     COMMIT_PAGES,
     HISTORIES,
@@ -122,17 +123,15 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as Typer rea
         _print(given, passes, most)
 
 
-def _with_options_of(command: Callable[..., Any], own: Callable[..., Any]) -> Callable[..., Any]:
-    """Replace the ``**serving`` of ``own`` by the options of ``command``, for Typer to read."""
-    mine = inspect.signature(own, eval_str=True)
-    theirs = inspect.signature(command, eval_str=True)
-    kept = [one for one in mine.parameters.values() if one.kind is not one.VAR_KEYWORD]
-    own.__signature__ = mine.replace(parameters=[*theirs.parameters.values(), *kept])  # type: ignore[attr-defined]
-    own.__annotations__ = {one.name: one.annotation for one in own.__signature__.parameters.values()}  # type: ignore[attr-defined]
-    return own
+def _parameters() -> Iterator[inspect.Parameter]:
+    """Yield the parameters of the simulator's command, then those of the plan."""
+    for command in (serve, _simulate):
+        for one in inspect.signature(command, eval_str=True).parameters.values():
+            if one.kind is not one.VAR_KEYWORD:
+                yield one
 
 
-simulate = _with_options_of(serve, _simulate)
+simulate = with_parameters(_simulate, _parameters())
 
 
 def _policy(settings: Settings, identities: int, quota: int) -> Policy:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.chaos
 async def test_an_identity_that_was_not_told_is_asked_again(tmp_path: Path) -> None:
     """Show that an identity unknown at the start is requested again before the next task, and only once."""
     async with house(tmp_path) as ours:
-        ours.simulator.state.credentials.identities["another-token"] = "simulated-user"
+        ours.simulator.upstream("github").credentials.identities["another-token"] = "simulated-user"
         account = ours.parts.assembly.identities[GITHUB]
         ours.simulator.faults.add(Rule(kind=Kind.STATUS, status=500, route="graphql"))
         await ours.reopen(github_token="another-token")

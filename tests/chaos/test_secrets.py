@@ -24,9 +24,10 @@ from fetcher.domain.model import CatalogueEntry
 from fetcher.monitoring.logging import configure_logging
 from fetcher.settings import read_settings
 from fetcher.simulator.catalogue import documents, from_documents
-from fetcher.simulator.credentials import Credentials
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.server import Settings, Simulator
+from fetcher.simulator.server import Simulator
+from fetcher.simulator.upstreams.github.credentials import Credentials
+from fetcher.simulator.upstreams.registry import Settings
 from fetcher.store import open_engine, upgrade
 from fetcher.upstreams.github.auth import credential_from
 from fetcher.wiring import open_parts, open_store
@@ -118,7 +119,7 @@ def test_nothing_that_runs_tells_a_secret(
         for rule in (Rule(kind=Kind.STATUS, status=500, times=4), Rule(kind=Kind.HTML, times=4), Rule(kind=Kind.RESET)):
             simulator.faults.add(rule)
         said += _said(ours, ASKING)
-        simulator.state.credentials.revoked.add(marked.token)
+        simulator.upstream("github").credentials.revoked.add(marked.token)
         simulator.faults.clear()
         said += _said(ours, ASKING)
         stored = everything_in_database(ours.settings.database) + everything_in_redis(redis.url)
@@ -172,7 +173,7 @@ def test_the_page_and_the_api_tell_no_secret(
         followed = asked.headers["location"]
         ours.until(lambda: operator.get(followed).json()["state"] == "done", "a refresh by the API")
         logged_in = operator.post("/login", data={"token": marked.operator, "next": "/"})
-        simulator.state.credentials.revoked.add(marked.token)
+        simulator.upstream("github").credentials.revoked.add(marked.token)
         simulator.faults.add(Rule(kind=Kind.HTML, route="project_json"))
         ours.fetcher("refresh", "--all")
         told += [_shown(asked), _shown(operator.get(followed)), _shown(logged_in)]

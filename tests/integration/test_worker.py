@@ -26,7 +26,8 @@ from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.journal import Entry
 from fetcher.simulator.project import ProjectStatus
-from fetcher.simulator.server import Settings, Simulator
+from fetcher.simulator.server import Simulator
+from fetcher.simulator.upstreams.registry import Settings
 from tests.stack import APP_LIMITS, Child, Stack, asked, repeated, route_of, simulated, stack
 
 PACKAGES = 1_000

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.domain.scheduling import Cadence
-from fetcher.simulator import limits as simulated
+from fetcher.simulator.upstreams.github import limits as simulated
 from fetcher.sizing import Answers, Catalogue, Pass, Policy, Workers, daily_pass, first_pass, most_packages
 from fetcher.upstreams.github import limits as github
 from fetcher.upstreams.github.limits import GRAPHQL, REST, Resource

@@ -25,7 +25,8 @@ from fetcher.domain.model import Source
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import documents, from_documents
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.server import Settings, Simulator
+from fetcher.simulator.server import Simulator
+from fetcher.simulator.upstreams.registry import Settings
 from fetcher.store import open_engine
 from fetcher.store.schema import packages, source_states
 from tests.chaos.harness.house import invented

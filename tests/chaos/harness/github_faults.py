@@ -9,12 +9,12 @@ from typing import Any
 
 from fetcher.domain.model import CatalogueEntry, DueReason, Purpose, SharedRepository, Source
 from fetcher.simulator import changes
-from fetcher.simulator.exchange import Upstream
-from fetcher.upstreams.github.refresh import GitHubRefresh
 from fetcher.simulator.faults import Kind
-from fetcher.simulator.limits import Reason, Resource
-from fetcher.simulator.repository import Block, NodeIds
-from fetcher.simulator.statistics_jobs import Participation, Statistics
+from fetcher.simulator.repository import Block
+from fetcher.simulator.upstreams.github.limits import Reason, Resource
+from fetcher.simulator.upstreams.github.node_ids import NodeIds
+from fetcher.simulator.upstreams.github.statistics_jobs import Participation, Statistics
+from fetcher.upstreams.github.refresh import GitHubRefresh
 from tests.chaos.harness.findings import Group
 from tests.chaos.harness.house import DAY, SLUGS, House
 from tests.chaos.harness.upstream import (
@@ -36,7 +36,7 @@ REPOSITORY = f"octo/{VICTIM}"
 NEWCOMER = "a-newcomer"
 WEEKS_MOVE_ON = 9 * DAY
 """Weeks from participation are requested again a week later. Until then they may lag by days."""
-GITHUB = Upstream.GITHUB
+GITHUB = "github"
 
 
 def _facts(facts: changes.Facts) -> Step:
@@ -114,7 +114,7 @@ async def _push_a_long_history(ours: House) -> None:
 
 def _node_ids(form: NodeIds) -> Step:
     async def change(ours: House) -> None:
-        ours.simulator.state.github.node_ids = form
+        ours.simulator.upstream("github").options.node_ids = form
 
     return change
 
@@ -123,7 +123,7 @@ def _participation(counting: Participation) -> Step:
     """Return a step that sets the counting of merges in GitHub's weeks, and runs Fetcher's monthly check."""
 
     async def change(ours: House) -> None:
-        jobs = ours.simulator.state.jobs
+        jobs = ours.simulator.upstream("github").jobs
         jobs.settings = replace(jobs.settings, participation=counting)
         ours.judge.merges = counting is Participation.WITH_MERGES
         ours.judge.note()
@@ -160,12 +160,12 @@ async def _empty(ours: House) -> None:
 
 
 async def _revoke(ours: House) -> None:
-    ours.simulator.state.credentials.revoked.add(ours.simulator.token)
+    ours.simulator.upstream("github").credentials.revoked.add(ours.simulator.token)
     ours.simulator.log.clear()
 
 
 async def _restore(ours: House) -> None:
-    ours.simulator.state.credentials.revoked.clear()
+    ours.simulator.upstream("github").credentials.revoked.clear()
 
 
 async def _hardly_asked(ours: House) -> None:
@@ -234,7 +234,7 @@ async def _right_address(ours: House) -> None:
 async def _used_up(ours: House) -> None:
     """Set the hour's remaining quota to zero, as if another client had used it."""
     for resource in Resource:
-        ours.simulator.state.ledger.set_remaining("simulated-user", resource, 0, ours.now())
+        ours.simulator.upstream("github").ledger.set_remaining("simulated-user", resource, 0, ours.now())
 
 
 def _all(name: str, outcome: str, begin: Step, **more: object) -> UpstreamFault:

@@ -24,10 +24,10 @@ from fetcher.settings import Settings, read_settings
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import documents, from_documents
 from fetcher.simulator.clock import Clock
-from fetcher.simulator.limits import Limits
-from fetcher.simulator.server import Settings as Served
 from fetcher.simulator.server import Simulator
-from fetcher.simulator.statistics_jobs import Statistics
+from fetcher.simulator.upstreams.github.limits import Limits
+from fetcher.simulator.upstreams.github.statistics_jobs import Statistics
+from fetcher.simulator.upstreams.registry import Settings as Served
 from fetcher.store import SqlStore
 from fetcher.store.schema import packages, source_states
 from fetcher.wiring import Parts, open_parts, open_store

@@ -9,7 +9,6 @@ from datetime import timedelta
 from fetcher.domain.model import ProjectStatus as Known
 from fetcher.domain.model import Source
 from fetcher.simulator import changes
-from fetcher.simulator.exchange import Upstream
 from fetcher.simulator.faults import Kind
 from fetcher.simulator.project import Project, ProjectStatus, Release
 from fetcher.simulator.world import World
@@ -32,7 +31,7 @@ from tests.chaos.harness.upstream import (
     wait_less,
 )
 
-PYPI = Upstream.PYPI
+PYPI = "pypi"
 ROOT_OF_60_MB = 60 * 1024 * 1024
 
 
@@ -92,11 +91,11 @@ async def _lag(ours: House) -> None:
     began = ours.now()
     await ours.until(began + LONG_ENOUGH)
     assert VICTIM not in ours.judge.not_current()
-    ours.simulator.state.pypi.serve_stale(VICTIM, times=1_000)
+    ours.simulator.upstream("pypi").serve_stale(VICTIM, times=1_000)
 
 
 async def _catch_up(ours: House) -> None:
-    ours.simulator.state.pypi.serve_stale(VICTIM, times=-1_000)
+    ours.simulator.upstream("pypi").serve_stale(VICTIM, times=-1_000)
 
 
 class _Grown:
@@ -114,12 +113,12 @@ class _Grown:
 
 
 async def _grow(ours: House) -> None:
-    ours.simulator.state.pypi._world = _Grown(ours.simulator.world)  # type: ignore[assignment]
+    ours.simulator.upstream("pypi")._world = _Grown(ours.simulator.world)  # type: ignore[assignment]
     ours.simulator.world.revision += 1  # the index's tag changes
 
 
 async def _shrink(ours: House) -> None:
-    ours.simulator.state.pypi._world = ours.simulator.world
+    ours.simulator.upstream("pypi")._world = ours.simulator.world
 
 
 async def _read_whole(ours: House) -> None:

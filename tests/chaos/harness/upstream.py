@@ -11,7 +11,7 @@ from typing import Any
 from fetcher.domain.model import Purpose, Source
 from fetcher.http import transport
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.limits import Reason
+from fetcher.simulator.upstreams.github.limits import Reason
 from tests.chaos.harness.findings import Finding, Group
 from tests.chaos.harness.house import DAY, SLUGS, House, house
 from tests.chaos.harness.judge import violations

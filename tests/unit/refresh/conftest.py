@@ -20,15 +20,16 @@ from fetcher.refresh.dispatch import Dispatcher
 from fetcher.refresh.report import Report
 from fetcher.refresh.service import RefreshService
 from fetcher.settings import read_settings
-from fetcher.simulator.credentials import DEFAULT_TOKEN
 from fetcher.simulator.history import Author, Commit, WrittenHistory
 from fetcher.simulator.journal import Journal
-from fetcher.simulator.limits import Limits
 from fetcher.simulator.project import Project, Release
-from fetcher.simulator.pypi import Index
 from fetcher.simulator.repository import Repository
-from fetcher.simulator.server import Service, Settings
-from fetcher.simulator.statistics_jobs import Statistics
+from fetcher.simulator.server import Service
+from fetcher.simulator.upstreams.github.credentials import DEFAULT_TOKEN
+from fetcher.simulator.upstreams.github.limits import Limits
+from fetcher.simulator.upstreams.github.statistics_jobs import Statistics
+from fetcher.simulator.upstreams.pypi.settings import Index
+from fetcher.simulator.upstreams.registry import Settings
 from fetcher.simulator.world import World
 from fetcher.store import SqlStore, open_engine, upgrade
 from fetcher.upstreams.github.refresh import GitHubRefresh

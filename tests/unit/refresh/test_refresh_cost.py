@@ -8,7 +8,7 @@ from fetcher.domain.model import DETAIL_SOURCES, Purpose, Source
 from fetcher.domain.scheduling import Cadence
 from fetcher.settings import read_settings
 from fetcher.simulator.changes import Push, push
-from fetcher.simulator.credentials import DEFAULT_TOKEN
+from fetcher.simulator.upstreams.github.credentials import DEFAULT_TOKEN
 from fetcher.upstreams.base import Cost
 from fetcher.upstreams.registry import upstreams_of
 from tests.unit.refresh.conftest import DAY, Build, House

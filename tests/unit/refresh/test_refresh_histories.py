@@ -37,12 +37,14 @@ from fetcher.http.gateway import Gateway
 from fetcher.http.messages import Answer, Request
 from fetcher.quota import RetryAt
 from fetcher.simulator import history as simulated
-from fetcher.simulator.credentials import DEFAULT_TOKEN
 from fetcher.simulator.git_log import git_log, limited
-from fetcher.simulator.github_options import GitHubOptions
-from fetcher.simulator.limits import Limits
 from fetcher.simulator.repository import Repository
-from fetcher.simulator.server import Service, Settings
+from fetcher.simulator.server import Service
+from fetcher.simulator.upstreams.github.credentials import DEFAULT_TOKEN
+from fetcher.simulator.upstreams.github.limits import Limits
+from fetcher.simulator.upstreams.github.node_ids import node_id_of
+from fetcher.simulator.upstreams.github.options import GitHubOptions
+from fetcher.simulator.upstreams.registry import Settings
 from fetcher.simulator.world import World
 from fetcher.store.states import fold
 from fetcher.upstreams.github.batching import BatchOutcome, BatchSize
@@ -117,7 +119,7 @@ async def test_every_commit_comes_once_and_in_order(opaque: bool, rounds: int) -
         api = Api(transport.github, f"{transport.github}/graphql", "github.com")
         size = BatchSize(100)
         histories = Histories(Gateway(transport, GenerousQuota(), clock, IDENTITIES), api, size)
-        targets = [target(one.database_id, one.node_id) for one in repositories]
+        targets = [target(one.database_id, node_id_of(one)) for one in repositories]
         heads = await histories.heads(targets, QUERY)
         assert all(isinstance(head, Fetched) for head in heads.values())
         read = await histories.complete({n: h.value for n, h in heads.items() if isinstance(h, Fetched)}, QUERY)

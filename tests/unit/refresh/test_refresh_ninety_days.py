@@ -11,7 +11,7 @@ import pytest
 from fetcher.domain.commit_weeks import rolling_weeks
 from fetcher.domain.model import Purpose, Source
 from fetcher.simulator.changes import Push, force_push, push
-from fetcher.simulator.statistics_jobs import Statistics
+from fetcher.simulator.upstreams.github.statistics_jobs import Statistics
 from tests.unit.refresh.conftest import DAY, Build, House
 from tests.unit.refresh.truth import is_true, people, weeks
 

@@ -13,7 +13,7 @@ from fetcher.http.messages import Answer, Request
 from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus as TheirStatus
-from fetcher.simulator.pypi import Index
+from fetcher.simulator.upstreams.pypi.settings import Index
 from tests.fakes import answer
 from tests.unit.refresh.conftest import NOW, Build, House
 
@@ -260,7 +260,7 @@ async def test_a_stale_edge_is_asked_again_later(house: House) -> None:
     await house.work()
     before = house.get("alpha").versions
     house.tomorrow()
-    house.service.state.pypi.serve_stale("alpha")
+    house.service.upstream("pypi").serve_stale("alpha")
     await house.work()
     state = house.state("alpha", INDEX)
     assert (state.outcome, state.due_at) == ("transient", house.clock.now() + 2 * MINUTE)

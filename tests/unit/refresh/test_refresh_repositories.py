@@ -13,7 +13,8 @@ from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Facts, Push, push
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.repository import Block, NodeIds
+from fetcher.simulator.repository import Block
+from fetcher.simulator.upstreams.github.node_ids import NodeIds
 from fetcher.upstreams.github.change_detection import SETTLES_AFTER
 from tests.fakes import answer
 from tests.unit.refresh.conftest import DAY, NOW, House, records
@@ -456,11 +457,11 @@ async def test_a_default_branch_that_is_missing_empties_nothing(house: House) ->
 @pytest.mark.parametrize("by", ["id", "name"])
 async def test_node_ids_of_another_form_are_the_same_repository(house: House, by: str) -> None:
     """If GitHub changes the form of its ids, nothing fails, and the new ids are stored."""
-    house.service.state.github.node_ids = NodeIds.LEGACY
+    house.service.upstream("github").options.node_ids = NodeIds.LEGACY
     await first_pass(house, "alpha", "beta")
     known = house.get("alpha").stats
     assert known is not None
-    house.service.state.github.node_ids = NodeIds.NEW
+    house.service.upstream("github").options.node_ids = NodeIds.NEW
     house.tomorrow()
     if by == "name":
         changes.rename(house.world, "octo/alpha", "omega")

@@ -12,7 +12,7 @@ from fetcher.http.messages import Answer, Fault, NoAnswer, Request
 from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus
-from fetcher.simulator.pypi import Index
+from fetcher.simulator.upstreams.pypi.settings import Index
 from fetcher.upstreams.pypi.limits import PYPI
 from fetcher.upstreams.pypi.serials_check import ROOT
 from tests.fakes import answer
@@ -94,7 +94,7 @@ async def test_an_edge_behind_the_root_is_asked_again(build: Build) -> None:
     house.clock.advance(HOUR)
     changes.release(house.world, "beta", "2.0")
     await house.serials.check()
-    house.service.state.pypi.serve_stale("beta")
+    house.service.upstream("pypi").serve_stale("beta")
     house.transport.interfere = lambda request: _unconditional(house, request)
     await house.work()
     state = house.state("beta", INDEX)

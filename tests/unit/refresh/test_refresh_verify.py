@@ -10,7 +10,7 @@ import pytest
 from fetcher.domain.commit_weeks import rolling_weeks
 from fetcher.domain.model import Purpose
 from fetcher.simulator.changes import Push, push
-from fetcher.simulator.statistics_jobs import Participation, Statistics
+from fetcher.simulator.upstreams.github.statistics_jobs import Participation, Statistics
 from fetcher.upstreams.github.merges import MERGES, Merges
 from fetcher.upstreams.github.verify import CHECK_EVERY, RETRY_AFTER
 from tests.fakes import answer
@@ -77,7 +77,7 @@ async def test_a_check_that_decides_nothing_changes_nothing(build: Build) -> Non
     house = await build(statistics=Statistics(participation=Participation.WITHOUT_MERGES))
     ids = await active(house, "alpha")
     await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
-    jobs = house.service.state.jobs
+    jobs = house.service.upstream("github").jobs
     jobs.settings = replace(jobs.settings, participation=Participation.WRONG)
     check = await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
     assert (check.finding, check.in_force) == (Merges.UNDECIDED, Merges.WITHOUT)

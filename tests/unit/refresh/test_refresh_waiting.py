@@ -80,13 +80,13 @@ async def test_throttling_is_no_failure_of_the_package(house: House) -> None:
 async def test_a_revoked_token_fails_nobody_for_long(house: House) -> None:
     """All packages have the outcome after one query, and are requested again ten minutes later."""
     await first_pass(house, "alpha", "beta")
-    house.service.state.credentials.revoked.add("simulated-token")
+    house.service.upstream("github").credentials.revoked.add("simulated-token")
     house.tomorrow()
     await house.work()
     assert house.requests() == {"graphql": 1}
     assert {house.state(slug, REPOSITORY).outcome for slug in ("alpha", "beta")} == {"unauthorized"}
     assert house.state("alpha", REPOSITORY).due_at == house.clock.now() + 10 * MINUTE
-    house.service.state.credentials.revoked.clear()
+    house.service.upstream("github").credentials.revoked.clear()
     house.clock.advance(10 * MINUTE)
     await house.work()
     assert house.state("alpha", REPOSITORY).failures == 0

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fetcher.simulator.limits import Form, Ledger, Limits, Reason, Resource, whole_seconds
+from fetcher.simulator.upstreams.github.limits import Form, Ledger, Limits, Reason, Resource, whole_seconds
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -3,8 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from html import escape
 from itertools import islice
@@ -12,8 +11,11 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from fetcher.simulator.changes import project_of
 from fetcher.simulator.exchange import Answer, Call, Handler, about
+from fetcher.simulator.mount import Action, Route, Upstream
 from fetcher.simulator.project import Project, ProjectStatus, Release, digest, filename
+from fetcher.simulator.upstreams.pypi.settings import Index
 from fetcher.simulator.world import World
 
 SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
@@ -23,34 +25,36 @@ ROOT_CHUNK = 2_000
 FILE_SIZE = 4_096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
-    """The features of an index; a mirror may lack any of them."""
-
-    etags: bool = True
-    serials: bool = True
-    json_api: bool = True
-    simple_json: bool = True
-
-
-class PyPI:
-    """Handlers of the index's three routes."""
+class PyPI(Upstream):
+    """The index's three routes. It requires no identity and enforces no limit."""
 
     def __init__(self, world: World, index: Index) -> None:
         self._world = world
         self._index = index
         self._stale: Counter[str] = Counter()
+        self.etags = index.etags
 
-    def routes(self) -> dict[str, tuple[str, Handler]]:
-        """Return a mapping route name → (path, handler)."""
-        routes: dict[str, tuple[str, Handler]] = {
-            "simple_root": ("/simple/", self.simple_root),
-            "simple_project": ("/simple/{name}/", self._named(self.simple_project, "/simple/{}/")),
-            "simple_unslashed": ("/simple/{name}", self.unslashed),
-        }
+    def routes(self) -> Iterable[Route]:
+        routes = [
+            Route("simple_root", "/simple/", self.simple_root),
+            Route("simple_project", "/simple/{name}/", self._named(self.simple_project, "/simple/{}/")),
+            Route("simple_unslashed", "/simple/{name}", self.unslashed),
+        ]
         if self._index.json_api:
-            routes["project_json"] = ("/pypi/{name}/json", self._named(self.project_json, "/pypi/{}/json"))
+            project_json = self._named(self.project_json, "/pypi/{}/json")
+            routes.append(Route("project_json", "/pypi/{name}/json", project_json))
         return routes
+
+    def environment(self, root: str) -> Mapping[str, str]:
+        return {"FETCHER_PYPI_URL": root}
+
+    def actions(self) -> Mapping[str, Action]:
+        return {"stale": self._serve_stale}
+
+    def _serve_stale(self, target: str, details: Mapping[str, Any]) -> dict[str, Any]:
+        project_of(self._world, target)
+        self.serve_stale(target, **details)
+        return {}
 
     def serve_stale(self, name: str, times: int = 1) -> None:
         """Serve the state before a project's last change in its next responses, as an outdated CDN cache does."""

@@ -12,10 +12,11 @@ from graphql import GraphQLError, GraphQLResolveInfo
 
 from fetcher.simulator.clock import stamp
 from fetcher.simulator.git_log import by_oid, git_log, holds, limited, total
-from fetcher.simulator.github_bodies import account_id
-from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.history import Commit, History, Tip
-from fetcher.simulator.repository import Repository, node_id
+from fetcher.simulator.repository import Repository
+from fetcher.simulator.upstreams.github.bodies import account_id
+from fetcher.simulator.upstreams.github.node_ids import node_id
+from fetcher.simulator.upstreams.github.options import GitHubOptions
 
 View = dict[str, Any]
 Info: TypeAlias = "GraphQLResolveInfo[Any]"

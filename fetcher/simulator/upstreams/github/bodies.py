@@ -7,7 +7,8 @@ from typing import Any
 from fetcher.simulator.clock import stamp
 from fetcher.simulator.comparison import Comparison
 from fetcher.simulator.history import Author, Commit, Contributor, Week
-from fetcher.simulator.repository import NodeIds, Repository, node_id
+from fetcher.simulator.repository import Repository
+from fetcher.simulator.upstreams.github.node_ids import NodeIds, node_id
 
 FILES_SHOWN = 3
 PATCH = "@@ -1,3 +1,3 @@\n-before\n+after\n" * 20
@@ -137,7 +138,7 @@ def participation(everybody: Sequence[int], owner: Sequence[int]) -> dict[str, A
 
 
 def commit_activity(weeks: Sequence[Week]) -> list[dict[str, Any]]:
-    return [{"days": week.days, "total": sum(week.days), "week": int(week.start.timestamp())} for week in weeks]
+    return [week.as_json() for week in weeks]
 
 
 def _signature(author: Author, date: str) -> dict[str, str]:

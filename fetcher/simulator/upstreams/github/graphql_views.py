@@ -6,10 +6,11 @@ A costly field (a history, a connection with arguments) is a function that the e
 from typing import Any
 
 from fetcher.simulator.clock import stamp
-from fetcher.simulator.github_bodies import account_id
-from fetcher.simulator.github_options import GitHubOptions
-from fetcher.simulator.graphql_commits import Commits, Info, View, counted, user
-from fetcher.simulator.repository import Repository, node_id
+from fetcher.simulator.repository import Repository
+from fetcher.simulator.upstreams.github.bodies import account_id
+from fetcher.simulator.upstreams.github.graphql_commits import Commits, Info, View, counted, user
+from fetcher.simulator.upstreams.github.node_ids import node_id, node_id_of
+from fetcher.simulator.upstreams.github.options import GitHubOptions
 
 
 def resolve_field(source: Any, info: Info, **arguments: Any) -> Any:
@@ -73,7 +74,7 @@ def _branch(repo: Repository, commits: Commits) -> View | None:
     if tip is None:
         return None
     return {
-        "id": f"REF_{repo.node_id}",
+        "id": f"REF_{node_id_of(repo)}",
         "name": repo.default_branch,
         "prefix": "refs/heads/",
         "target": tip,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from fetcher.simulator.limits import ANONYMOUS
+from fetcher.simulator.upstreams.github.limits import ANONYMOUS
 
 DEFAULT_TOKEN = "simulated-token"  # noqa: S105 - not a real account's token
 DEFAULT_IDENTITY = "simulated-user"

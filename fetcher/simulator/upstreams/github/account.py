@@ -3,11 +3,11 @@
 from typing import Any
 
 from fetcher.simulator.clock import stamp
-from fetcher.simulator.credentials import Credentials
 from fetcher.simulator.exchange import Answer, Call, Handler
-from fetcher.simulator.github_bodies import Bodies
-from fetcher.simulator.github_options import GitHubOptions
-from fetcher.simulator.limits import Ledger, Resource
+from fetcher.simulator.upstreams.github.bodies import Bodies
+from fetcher.simulator.upstreams.github.credentials import Credentials
+from fetcher.simulator.upstreams.github.limits import Ledger, Resource
+from fetcher.simulator.upstreams.github.options import GitHubOptions
 
 
 class GitHubAccount:

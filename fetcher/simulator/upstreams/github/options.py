@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from fetcher.simulator.repository import NodeIds
+from fetcher.simulator.upstreams.github.node_ids import NodeIds
+
+HOST = "github.com"
+"""The host whose repositories GitHub serves."""
 
 
 @dataclass(slots=True, kw_only=True)

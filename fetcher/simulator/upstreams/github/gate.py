@@ -3,15 +3,15 @@
 import secrets
 from datetime import timedelta
 
-from fetcher.simulator.credentials import Credentials, token_of
-from fetcher.simulator.exchange import Answer, Call, message
-from fetcher.simulator.faults import SECONDARY, Rule, secondary_status
-from fetcher.simulator.github_graphql import rate_limited
-from fetcher.simulator.github_options import GitHubOptions
+from fetcher.simulator.exchange import Answer, Call
+from fetcher.simulator.faults import Rule
 from fetcher.simulator.journal import ASKED_WHILE_WAITING
-from fetcher.simulator.limits import ANONYMOUS, Form, Ledger, Reason, Refusal, Resource, whole_seconds
+from fetcher.simulator.upstreams.github.credentials import Credentials, token_of
+from fetcher.simulator.upstreams.github.errors import GRAPHQL_ROUTE, SECONDARY, message, secondary_status
+from fetcher.simulator.upstreams.github.graphql import rate_limited
+from fetcher.simulator.upstreams.github.limits import ANONYMOUS, Form, Ledger, Reason, Refusal, Resource, whole_seconds
+from fetcher.simulator.upstreams.github.options import GitHubOptions
 
-GRAPHQL_ROUTE = "graphql"
 APP_ROUTES = frozenset({"installation", "installation_token"})
 FREE_ROUTES = frozenset({"rate_limit"})
 READ_POINTS, WRITE_POINTS = 1, 5

@@ -19,14 +19,16 @@ from graphql import (
     validate,
 )
 
-from fetcher.simulator import graphql_views as views
 from fetcher.simulator.clock import stamp
-from fetcher.simulator.exchange import Answer, Call, message
-from fetcher.simulator.github_options import GitHubOptions
-from fetcher.simulator.graphql_commits import Info, View, typed_error, user
-from fetcher.simulator.graphql_cost import Cost, CostReader
-from fetcher.simulator.limits import Ledger, Reason, Resource, Standing
-from fetcher.simulator.repository import Repository, database_id_of
+from fetcher.simulator.exchange import Answer, Call
+from fetcher.simulator.repository import Repository
+from fetcher.simulator.upstreams.github import graphql_views as views
+from fetcher.simulator.upstreams.github.errors import message
+from fetcher.simulator.upstreams.github.graphql_commits import Info, View, typed_error, user
+from fetcher.simulator.upstreams.github.graphql_cost import Cost, CostReader
+from fetcher.simulator.upstreams.github.limits import Ledger, Reason, Resource, Standing
+from fetcher.simulator.upstreams.github.node_ids import database_id_of
+from fetcher.simulator.upstreams.github.options import HOST, GitHubOptions
 from fetcher.simulator.world import World
 
 MOST_IDS = 100
@@ -35,7 +37,7 @@ DOCUMENTS_KEPT = 256
 
 
 def load_schema() -> GraphQLSchema:
-    text = (resources.files("fetcher.simulator") / "schema.graphql").read_text("utf-8")
+    text = (resources.files("fetcher.simulator.upstreams.github") / "schema.graphql").read_text("utf-8")
     return build_schema(text)
 
 
@@ -139,7 +141,7 @@ class GitHubGraphQL:
 
     def _by_node_id(self, info: Info, node: str, path: tuple[str | int, ...]) -> View | GraphQLError:
         number = database_id_of(node)
-        found = self._world.repository_by_id(number) if number is not None else None
+        found = self._world.repository_by_id(number, HOST) if number is not None else None
         missing = f"Could not resolve to a node with the global id of '{node}'"
         return self._shown_repository(info, found, found.full_name if found else node, path, missing)
 
@@ -151,7 +153,7 @@ class GitHubGraphQL:
         followRenames: bool = True,  # noqa: N803, FBT001 - the argument's name in the schema
     ) -> View:
         full_name = f"{owner}/{name}"
-        found = self._world.repository(full_name)
+        found = self._world.repository(f"{HOST}/{full_name}")
         if found is not None and not followRenames and found.full_name.lower() != full_name.lower():
             found = None
         missing = f"Could not resolve to a Repository with the name '{full_name}'."

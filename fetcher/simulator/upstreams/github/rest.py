@@ -5,14 +5,15 @@ from datetime import date, datetime
 from functools import lru_cache
 from urllib.parse import urlencode
 
-from fetcher.simulator import github_bodies as bodies
 from fetcher.simulator.comparison import compare
-from fetcher.simulator.exchange import Answer, Call, Handler, about, message
+from fetcher.simulator.exchange import Answer, Call, Handler, about
 from fetcher.simulator.git_log import git_log, holds
-from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.history import Contributor, History, commit_activity, contributors, participation
 from fetcher.simulator.repository import Block, Repository
-from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, StatisticsJobs
+from fetcher.simulator.upstreams.github import bodies
+from fetcher.simulator.upstreams.github.errors import message
+from fetcher.simulator.upstreams.github.options import HOST, GitHubOptions
+from fetcher.simulator.upstreams.github.statistics_jobs import EmptyAnswer, Participation, StatisticsJobs
 from fetcher.simulator.world import World
 
 MOST_PER_PAGE = 100
@@ -48,7 +49,10 @@ class GitHubRest:
         def handler(call: Call) -> Answer:
             number = call.parameters.get("id")
             asked = None if number is not None else f"{call.parameters['owner']}/{call.parameters['name']}"
-            found = self._world.repository(asked) if asked else self._world.repository_by_id(int(number or 0))
+            if asked is None:
+                found = self._world.repository_by_id(int(number or 0), HOST)
+            else:
+                found = self._world.repository(f"{HOST}/{asked}")
             answer = self._refused(found) or self._moved(call, asked, found)
             if answer is None and found is not None:
                 answer = handle(call, found)
