@@ -22,7 +22,8 @@ from fetcher.domain.outcome import (
     Unauthorized,
 )
 from fetcher.http.messages import Fault, NoAnswer, Response
-from fetcher.upstreams.github.readers.classify import classify, excerpt, message_of, read_quota, validators_of
+from fetcher.http.responses import excerpt, validators_of
+from fetcher.upstreams.github.readers.classify import classify, message_of, read_quota
 from fetcher.upstreams.github.requests import API_VERSION
 from tests.unit.github.recorded import QUOTA, RESET, SECONDARY, SPENT, refusal, response
 
