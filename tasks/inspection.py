@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from fetcher.broker import redis_client, redis_unavailable
 from fetcher.settings import Settings
 from tasks.app import QUEUES, app
-from tasks.traffic import SENT_AT, Rates, rates
+from tasks.queue_throughput import SENT_AT, Rates, rates
 
 PRIORITY_STEPS = (0, 3, 6, 9)
 """kombu's priority steps. It keeps a list for each: ``q``, ``q\\x06\\x163`` …; a queue's length is their sum."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from redis import Redis
 from redis.exceptions import RedisError
 
-from fetcher.monitoring.recent_requests import add_lately
+from fetcher.monitoring.recent_requests import add_recent_requests
 from fetcher.monitoring.recorder import MetricsRecorder, holds_latest
 
 KEY = "fetcher:metrics"
@@ -58,7 +58,7 @@ class RedisCounters:
                     pipe.hset(KEY, field, str(amount))
                 else:
                     pipe.hincrbyfloat(KEY, field, amount)
-            add_lately(pipe, amounts, time.time())
+            add_recent_requests(pipe, amounts, time.time())
             pipe.execute()
 
 
