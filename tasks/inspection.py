@@ -20,7 +20,7 @@ PRIORITY_STEPS = (0, 3, 6, 9)
 """kombu's priority steps. It keeps a list for each: ``q``, ``q\\x06\\x163`` …; a queue's length is their sum."""
 
 QUESTION = "fetcher_load"
-"""Name of the inspect command in ``tasks.panel``. Importing it from there would import all of a worker."""
+"""Name of the inspect command in ``tasks.inspect_command``. Importing it from there would import all of a worker."""
 
 _SEPARATOR = "\x06\x16"
 _ANSWER_WITHIN = 1.0

@@ -1,4 +1,7 @@
-"""Resources of one worker process that outlive its tasks: an event loop and the wired parts."""
+"""Base class of Fetcher's tasks, and the resources of a worker process that outlive a task.
+
+The resources are an event loop, the wired parts and the metrics.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import structlog
+from celery import Task
 from celery.signals import (
     setup_logging,
     task_postrun,
@@ -79,6 +83,23 @@ class Process:
 
 
 process = Process()
+
+
+class FetcherTask(Task[..., None]):
+    """A task whose work is a coroutine over the parts of its worker process.
+
+    Declare it with ``@shared_task(bind=True, base=FetcherTask)``. ``process`` is read at each call, because it is
+    replaced in a forked process.
+    """
+
+    @property
+    def recorder(self) -> MetricsRecorder:
+        """The metrics of this process."""
+        return process.recorder
+
+    def run_async(self, work: Callable[[Parts], Awaitable[R]]) -> R:
+        """Run ``work`` on the process's event loop and return its result."""
+        return process.run(work)
 
 
 @worker_process_init.connect

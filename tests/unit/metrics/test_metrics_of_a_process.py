@@ -9,25 +9,26 @@ import pytest
 import structlog
 from celery.states import FAILURE, SUCCESS
 
-from tasks import process as running
+import tasks.process
+from tasks.process import Process
 
 
 @pytest.fixture(autouse=True)
-def process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> running.Process:
+def process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Process:
     """Return a process whose Redis is unreachable."""
     monkeypatch.setenv("FETCHER_REDIS_URL", f"unix://{tmp_path}/no.sock")
-    made = running.Process()
-    monkeypatch.setattr(running, "process", made)
+    made = Process()
+    monkeypatch.setattr(tasks.process, "process", made)
     return made
 
 
 def work(state: str) -> None:
     """Run a task by Celery's signals, from start to end."""
-    running._name_the_task("t-1")
-    running._count_the_task("t-1", SimpleNamespace(name="fetcher.plan"), state)
+    tasks.process._name_the_task("t-1")
+    tasks.process._count_the_task("t-1", SimpleNamespace(name="fetcher.plan"), state)
 
 
-def test_tasks_are_counted_though_nobody_takes_the_figures(process: running.Process) -> None:
+def test_tasks_are_counted_though_nobody_takes_the_figures(process: Process) -> None:
     """Keep both results of two tasks until Redis is back, and unbind the task's id from the log."""
     work(SUCCESS)
     work(FAILURE)
@@ -37,13 +38,13 @@ def test_tasks_are_counted_though_nobody_takes_the_figures(process: running.Proc
     assert "task" not in structlog.contextvars.get_contextvars()
 
 
-def test_a_recycled_process_ends_without_redis(process: running.Process) -> None:
+def test_a_recycled_process_ends_without_redis(process: Process) -> None:
     """Try to write the remaining metrics on closing."""
     work(SUCCESS)
     process.close()
 
 
-def test_a_task_that_was_never_begun_here(process: running.Process) -> None:
+def test_a_task_that_was_never_begun_here(process: Process) -> None:
     """Tolerate an end signal without its start signal."""
-    running._count_the_task("t-2", SimpleNamespace(name="fetcher.plan"), None)
+    tasks.process._count_the_task("t-2", SimpleNamespace(name="fetcher.plan"), None)
     assert process.recorder.take() == {}

@@ -9,7 +9,7 @@ from celery import shared_task
 
 from fetcher.upstreams.github.auth import Anonymous
 from fetcher.wiring import Parts
-from tasks import process as running
+from tasks.process import FetcherTask
 from tasks.requests import send_requests
 
 log = structlog.get_logger(__name__)
@@ -24,33 +24,33 @@ SERIALS_LIMIT = 540
 stay below the ten minutes after which Redis redelivers a message (``tasks.app.VISIBILITY``)."""
 
 
-@shared_task(name="fetcher.expire")
-def expire() -> None:
+@shared_task(bind=True, base=FetcherTask, name="fetcher.expire")
+def expire(self: FetcherTask) -> None:
     """Release leases of lost workers, and send users' refresh requests again that no worker has taken."""
 
     async def work(parts: Parts) -> list[str]:
         now = parts.clock.now()
         expired = parts.store.expire_leases(now)
-        running.process.recorder.leases_expired(expired)
+        self.recorder.leases_expired(expired)
         if expired:
             log.warning("leases expired", sources=expired, reason="a worker was lost, or a batch outlasted its lease")
         return parts.store.lost_requests(now)
 
-    send_requests(running.process.run(work))
+    send_requests(self.run_async(work))
 
 
-@shared_task(name="fetcher.measure")
-def measure() -> None:
+@shared_task(bind=True, base=FetcherTask, name="fetcher.measure")
+def measure(self: FetcherTask) -> None:
     """Measure the next slices of a large catalogue, so that its statistics are at most minutes old."""
 
     async def work(parts: Parts) -> None:
         parts.store.measure(parts.clock.now(), parts.settings.refresh_interval)
 
-    running.process.run(work)
+    self.run_async(work)
 
 
-@shared_task(name="fetcher.prune")
-def prune() -> None:
+@shared_task(bind=True, base=FetcherTask, name="fetcher.prune")
+def prune(self: FetcherTask) -> None:
     """Delete expired history, events and refresh requests."""
 
     async def work(parts: Parts) -> None:
@@ -59,25 +59,27 @@ def prune() -> None:
         parts.store.prune_events(now - TIMELINE_KEPT, EVENTS_KEPT)
         parts.store.prune_requests(now - REQUESTS_KEPT)
 
-    running.process.run(work)
+    self.run_async(work)
 
 
-@shared_task(name="fetcher.verify")
-def verify() -> None:
+@shared_task(bind=True, base=FetcherTask, name="fetcher.verify")
+def verify(self: FetcherTask) -> None:
     """Compare a sample of packages with GitHub's participation, when a check is due."""
 
     async def work(parts: Parts) -> None:
         if not isinstance(parts.credential, Anonymous):
             await parts.merges.check_if_due(parts.settings.refresh_interval)
 
-    running.process.run(work)
+    self.run_async(work)
 
 
-@shared_task(name="fetcher.serials", soft_time_limit=SERIALS_LIMIT, time_limit=SERIALS_LIMIT + 30)
-def serials() -> None:
+@shared_task(
+    bind=True, base=FetcherTask, name="fetcher.serials", soft_time_limit=SERIALS_LIMIT, time_limit=SERIALS_LIMIT + 30
+)
+def serials(self: FetcherTask) -> None:
     """Request the index's root in large catalogues, to find changed projects."""
 
     async def work(parts: Parts) -> None:
         await parts.serials.check()
 
-    running.process.run(work)
+    self.run_async(work)
