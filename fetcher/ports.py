@@ -23,6 +23,7 @@ from fetcher.domain.model import (
     Target,
     Validators,
 )
+from fetcher.domain.outcome import NonValue
 from fetcher.http.messages import Answer, Request
 
 
@@ -45,8 +46,8 @@ class Transport(Protocol):
 class Observer(Protocol):
     """A receiver of events for metrics. It never raises and never waits."""
 
-    def responded(self, request: Request, answer: Answer, outcome: object) -> None:
-        """Receive a sent request, its response and the outcome read from it."""
+    def responded(self, request: Request, answer: Answer, outcome: NonValue | None) -> None:
+        """Receive a sent request, its response, and the outcome read from it unless it has values."""
         ...
 
     def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
@@ -57,7 +58,7 @@ class Observer(Protocol):
 class NullObserver:
     """An observer that does nothing."""
 
-    def responded(self, request: Request, answer: Answer, outcome: object) -> None:
+    def responded(self, request: Request, answer: Answer, outcome: NonValue | None) -> None:
         """Do nothing."""
 
     def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from fetcher.domain.model import Deferral, GivenBack, MadeDue, Observed, OutcomeKind, Purpose, Record, Upstream
-from fetcher.domain.outcome import Throttled, Unauthorized
+from fetcher.domain.outcome import NonValue, Throttled, Unauthorized
 from fetcher.http.messages import Answer, NoAnswer, Request, Response
 from fetcher.monitoring.definitions import (
     BATCH_PACKAGES,
@@ -50,7 +50,7 @@ class MetricsRecorder:
 
     # recording
 
-    def responded(self, request: Request, answer: Answer, outcome: object) -> None:
+    def responded(self, request: Request, answer: Answer, outcome: NonValue | None) -> None:
         """See ``fetcher.ports.Observer``."""
         status, group = _status(answer)
         self._add(REQUESTS, (request.upstream, request.route, status), answer.attempts)
@@ -152,7 +152,7 @@ def _status(answer: Answer) -> tuple[str, str]:
     return str(answer.status), f"{answer.status // 100}xx"
 
 
-def _cause(outcome: object) -> PauseCause | None:
+def _cause(outcome: NonValue | None) -> PauseCause | None:
     """Return the cause of the pause that ``outcome`` starts for the shared quota; ``None`` without a pause."""
     match outcome:
         case Unauthorized():

@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from fetcher.domain.model import Deferral, DueReason, MadeDue, Observed, OutcomeKind, Purpose, Source, Upstream
-from fetcher.domain.outcome import NotModified, Throttled, Unauthorized
+from fetcher.domain.outcome import NonValue, NotModified, Throttled, Unauthorized
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource, Response, Route
 from fetcher.monitoring import COUNTED, MetricsRecorder, RedisCounters
 from fetcher.monitoring.definitions import OTHER, TASKS, Gauge, Histogram, TaskEnd
@@ -66,7 +66,7 @@ def test_requests_by_route_and_status() -> None:
         (Throttled("x", reset_at=NOW), "quota"),
     ],
 )
-def test_pauses_by_cause(outcome: object, cause: str) -> None:
+def test_pauses_by_cause(outcome: NonValue, cause: str) -> None:
     """Count every outcome that starts a pause."""
     tally = MetricsRecorder()
     tally.responded(asking(), Response(403, {}, b""), outcome)

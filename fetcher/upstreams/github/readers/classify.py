@@ -17,10 +17,8 @@ from fetcher.domain.model import ReportedQuota
 from fetcher.domain.outcome import (
     BlockCause,
     Blocked,
-    Failure,
     Malformed,
-    Moved,
-    NotModified,
+    NonValue,
     NotReady,
     Throttled,
     Transient,
@@ -37,8 +35,6 @@ _BLOCKED = ("access blocked", "has been disabled", "not accessible", "saml", "ip
 _LIMITED = ("rate limit", "abuse", "secondary limit")
 _SECONDARY = ("secondary", "abuse")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z:-]{1,64}")
-
-NonValue = Failure | NotModified | NotReady | Moved
 
 
 def classify(answer: Answer) -> Response | NonValue:
