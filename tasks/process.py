@@ -24,7 +24,7 @@ from celery.states import SUCCESS
 
 from fetcher.broker import redis_client
 from fetcher.monitoring import MetricsRecorder, RedisCounters
-from fetcher.monitoring.definitions import TaskEnd
+from fetcher.monitoring.definitions import TaskState
 from fetcher.monitoring.logging import configure_logging
 from fetcher.settings import read_settings
 from fetcher.wiring import Parts, open_parts
@@ -58,11 +58,11 @@ class Process:
         """Record the start of a task."""
         self._started[task_id] = time.monotonic()
 
-    def ends(self, task_id: str, task: str, end: TaskEnd) -> None:
+    def ends(self, task_id: str, task: str, state: TaskState) -> None:
         """Count a finished task, and write the metrics to Redis."""
         began = self._started.pop(task_id, None)
         if began is not None:
-            self.recorder.task_ended(task, time.monotonic() - began, end)
+            self.recorder.task_ended(task, time.monotonic() - began, state)
         self._counters.add(self.recorder)
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ def _name_the_task(task_id: str, **_: Any) -> None:
 
 @task_postrun.connect
 def _count_the_task(task_id: str, task: Any, state: str | None = None, **_: Any) -> None:
-    process.ends(task_id, task.name, TaskEnd.DONE if state == SUCCESS else TaskEnd.FAILED)
+    process.ends(task_id, task.name, TaskState.SUCCEEDED if state == SUCCESS else TaskState.FAILED)
     structlog.contextvars.unbind_contextvars("task")
 
 

@@ -16,6 +16,7 @@ from fetcher.domain.outcome import NonValue, Throttled, Unauthorized
 from fetcher.http.messages import Answer, NoAnswer, Request, Response
 from fetcher.monitoring.definitions import (
     BATCH_PACKAGES,
+    COMPLETED_TASKS,
     COUNTED,
     DEPRECATED_RESPONSES,
     LEASES_EXPIRED,
@@ -25,13 +26,12 @@ from fetcher.monitoring.definitions import (
     REQUEST_SECONDS,
     REQUESTS,
     SUNSET,
-    TASK_ENDS,
     TASK_SECONDS,
     Counted,
     Gauge,
     Histogram,
-    PauseCause,
-    TaskEnd,
+    PauseLabel,
+    TaskState,
 )
 from fetcher.upstreams.github.readers.retirement import read_retirement
 
@@ -75,9 +75,9 @@ class MetricsRecorder:
                 case _:
                     assert_never(record)
 
-    def task_ended(self, task: str, seconds: float, end: TaskEnd) -> None:
+    def task_ended(self, task: str, seconds: float, state: TaskState) -> None:
         self._observe(TASK_SECONDS, (task,), seconds)
-        self._add(TASK_ENDS, (task, end), 1)
+        self._add(COMPLETED_TASKS, (task, state), 1)
 
     def leases_expired(self, rows: int) -> None:
         if rows:
@@ -152,16 +152,16 @@ def _status(answer: Answer) -> tuple[str, str]:
     return str(answer.status), f"{answer.status // 100}xx"
 
 
-def _cause(outcome: NonValue | None) -> PauseCause | None:
+def _cause(outcome: NonValue | None) -> PauseLabel | None:
     """Return the cause of the pause that ``outcome`` starts for the shared quota; ``None`` without a pause."""
     match outcome:
         case Unauthorized():
-            return PauseCause.REJECTED
+            return PauseLabel.REJECTED
         case Throttled(retry_after=None, reset_at=None):
-            return PauseCause.UNTOLD
+            return PauseLabel.NO_RETRY_AFTER
         case Throttled(retry_after=None):
-            return PauseCause.QUOTA
+            return PauseLabel.QUOTA
         case Throttled():
-            return PauseCause.TOLD
+            return PauseLabel.RETRY_AFTER
         case _:
             return None

@@ -33,7 +33,7 @@ def test_tasks_are_counted_though_nobody_takes_the_figures(process: Process) -> 
     work(SUCCESS)
     work(FAILURE)
     told = process.recorder.take()
-    assert told["fetcher_tasks|fetcher.plan|done|"] == told["fetcher_tasks|fetcher.plan|failed|"] == 1
+    assert told["fetcher_tasks|fetcher.plan|succeeded|"] == told["fetcher_tasks|fetcher.plan|failed|"] == 1
     assert told["fetcher_task_duration_seconds|fetcher.plan|sum"] >= 0
     assert "task" not in structlog.contextvars.get_contextvars()
 
