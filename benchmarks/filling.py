@@ -33,7 +33,6 @@ from fetcher.store.schema import (
     releases,
     source_states,
 )
-from fetcher.store.serials import _SPREAD, _phase
 from fetcher.store.values import PROJECT
 from fetcher.upstreams.pypi.releases import File, in_order, latest, release
 
@@ -300,15 +299,14 @@ def _states(filling: Filling, package_id: int, repository: Repository, project: 
             due_at=due - filling.overdue if own else whole,
             due_reason=DueReason.SLOT if own else DueReason.RECHECK,
         )
-    since = filling.now - filling.recheck * phase(package_id)
     quarantined = project.status is ProjectStatus.QUARANTINED
     yield _state(
         package_id,
         Source.PYPI,
         answered_at=filling.now - filling.interval,
         revision=QUARANTINED if quarantined else str(project.serial),
-        full_fetch_at=since,
-        due_at=since + filling.recheck * (1 + _SPREAD * _phase(package_id)),
+        full_fetch_at=whole - filling.recheck,
+        due_at=whole,
         due_reason=DueReason.RECHECK,
     )
 
