@@ -160,6 +160,13 @@ def test_403_with_retry_after_is_throttling() -> None:
     assert outcome.retry_after == timedelta(seconds=7)
 
 
+def test_a_503_with_retry_after_is_throttling() -> None:
+    """GitHub's best practices: no request before the stated time. Without it, a 503 is a temporary fault."""
+    outcome = classify(refusal(503, "Service unavailable", {"retry-after": "60"}))
+    assert outcome == Throttled("GitHub answers 503: Service unavailable", retry_after=timedelta(seconds=60))
+    assert isinstance(classify(refusal(503, "Service unavailable")), Transient)
+
+
 @pytest.mark.parametrize("value", ["soon", "", "-1", "1.5", "²", "Wed, 21 Oct 2026 07:28:00 GMT"])
 def test_a_pause_that_cannot_be_read_is_ours_to_choose(value: str) -> None:
     """Any value except integer ASCII seconds falls back to the quota's reset."""
