@@ -31,7 +31,7 @@ from fetcher.wiring import Parts, open_parts
 
 R = TypeVar("R")
 
-TELLS_WITHIN = 1.0
+METRICS_TIMEOUT = 1.0
 """Timeout in seconds of writing metrics to Redis after a task; the write usually takes less than 1 ms."""
 
 
@@ -40,7 +40,7 @@ class Process:
 
     def __init__(self) -> None:
         self.recorder = MetricsRecorder()
-        self._counters = RedisCounters(lambda: redis_client(read_settings(), timeout=TELLS_WITHIN))
+        self._counters = RedisCounters(lambda: redis_client(read_settings(), timeout=METRICS_TIMEOUT))
         self._started: dict[str, float] = {}
         self._runner: asyncio.Runner | None = None
         self._parts: Parts | None = None
@@ -103,7 +103,7 @@ class FetcherTask(Task[..., None]):
 
 
 @worker_process_init.connect
-def _forget_the_parents(**_: Any) -> None:
+def _replace_the_parents_process(**_: Any) -> None:
     """Replace the parent's resources after a fork: a child opens its own."""
     global process  # noqa: PLW0603  (intended: one per operating-system process)
     process = Process()

@@ -10,6 +10,7 @@ import structlog
 from celery.states import FAILURE, SUCCESS
 
 import tasks.process
+from tasks.maintenance import measure
 from tasks.process import Process
 
 
@@ -42,6 +43,14 @@ def test_a_recycled_process_ends_without_redis(process: Process) -> None:
     """Try to write the remaining metrics on closing."""
     work(SUCCESS)
     process.close()
+
+
+def test_a_task_of_a_forked_process_uses_its_own_resources(process: Process) -> None:
+    """Replace the parent's process after a fork: a task that was imported before counts in the new one."""
+    assert measure.recorder is process.recorder
+    tasks.process._replace_the_parents_process()
+    assert measure.recorder is tasks.process.process.recorder
+    assert measure.recorder is not process.recorder
 
 
 def test_a_task_that_was_never_begun_here(process: Process) -> None:
