@@ -14,12 +14,13 @@ from starlette.responses import Response
 
 from fetcher import __version__
 from fetcher.catalogue.documents import dump, write_document
+from fetcher.domain.text import unstorable
 from fetcher.domain.views import Column, Listing
 from fetcher.web.conditional import Conditions, conditional, last_modified
 from fetcher.web.context import context_of
 from fetcher.web.errors import Forbidden, Unauthorized, UnknownRefresh
 from fetcher.web.models import Error, Package, Page, Refresh, RequestedRefresh
-from fetcher.web.queries import ListingQuery, find, storable, to_refresh
+from fetcher.web.queries import ListingQuery, find, to_refresh
 from fetcher.web.resource import Resource
 
 LISTED_AT = "/api/v4/packages/"
@@ -112,7 +113,7 @@ def request_refresh(request: Request, package: IdOrSlug, response: Response) -> 
 def get_refresh(request: Request, refresh_id: Annotated[str, Path(alias="id")], response: Response) -> Refresh:
     """Return the state of a refresh, and what it changed."""
     web = context_of(request)
-    found = web.store.requests.get(refresh_id) if storable(refresh_id) else None
+    found = None if unstorable(refresh_id) else web.store.requests.get(refresh_id)
     if found is None:
         raise UnknownRefresh("no refresh has this id", "Finished refreshes are deleted after a week; request another")
     response.headers["Cache-Control"] = "no-store"

@@ -8,8 +8,7 @@ import pytest
 from celery.beat import ScheduleEntry
 
 from fetcher.settings import read_settings
-from tasks.app import make_app
-from tasks.metronome import steady_time
+from tasks.app import make_app, steady_time
 
 BEGAN = datetime(2026, 11, 21, tzinfo=UTC)
 
