@@ -73,7 +73,7 @@ def test_claims_do_not_mix_upstreams(catalogue: Catalogue) -> None:
     assert {s.upstream for s in target.states.values()} == {GITHUB, PYPI}
     assert catalogue.store.claims.leased(PYPI, tuple(Source), NOW) == 1
     assert catalogue.store.claims.leased(GITHUB, tuple(Source), NOW) == 0
-    assert catalogue.store.claims.claim(GITHUB, "elsewhere", tuple(Source), 10, NOW, LEASE) is None
+    assert catalogue.store.claims.claim("elsewhere", tuple(Source), 10, NOW, LEASE) is None
     manual = catalogue.store.claims.claim_packages([a], tuple(Source), NOW, LEASE, GITHUB)
     assert manual is not None
     assert catalogue.store.claims.load(manual)[0].claimed == set(REPOSITORY_SOURCES)

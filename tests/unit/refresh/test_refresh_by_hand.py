@@ -5,7 +5,6 @@ from __future__ import annotations
 from fetcher.domain.model import GivenBack, Purpose
 from fetcher.refresh.report import Report
 from fetcher.simulator.changes import Push, push
-from fetcher.upstreams.github.limits import GITHUB
 from tests.unit.refresh.conftest import DAY, NOW, House, answered
 from tests.unit.refresh.truth import (
     COMMITS,
@@ -72,7 +71,7 @@ async def test_a_lease_that_was_lost_is_not_worked_on(house: House) -> None:
     house.make("alpha")
     package_id = house.add("alpha")
     (claim,) = await house.planner.claims()
-    house.store.claims.claim_packages([package_id], [GITHUB], NOW, MINUTE)
+    house.store.claims.claim_packages([package_id], [REPOSITORY], NOW, MINUTE)
     report = await house.conductor.refresh(claim, Purpose.BACKGROUND)
     assert report == Report(lost=1)
     assert house.requests() == {}

@@ -13,7 +13,6 @@ from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus
 from fetcher.simulator.upstreams.pypi.settings import Index
-from fetcher.upstreams.pypi.limits import PYPI
 from fetcher.upstreams.pypi.serials_check import ROOT
 from tests.fakes import answer
 from tests.unit.refresh.conftest import DAY, NOW, Build, House
@@ -46,7 +45,7 @@ async def test_an_unchanged_index_confirms_every_project(build: Build) -> None:
         assert await house.serials.check()
         assert await house.work() == []
         assert house.requests() == {"simple_root": 1}
-        assert {house.state(name, PYPI).answered_at for name in NAMES} == {NOW + day * DAY}
+        assert {house.state(name, INDEX).answered_at for name in NAMES} == {NOW + day * DAY}
         assert house.store.checkpoints.get(ROOT).outcome == ("fetched" if day == 1 else "not_modified")
 
 
@@ -140,7 +139,7 @@ async def test_a_root_that_falls_silent(build: Build, told: Answer, outcome: str
     house.transport.interfere = failing(told)
     house.clock.advance(DAY)
     assert await house.serials.check()
-    assert [house.state(name, PYPI) for name in NAMES] == before
+    assert [house.state(name, INDEX) for name in NAMES] == before
     checkpoint = house.store.checkpoints.get(ROOT)
     assert (checkpoint.outcome, checkpoint.due_at) == (outcome, house.clock.now() + again)
     house.clock.advance(DAY + MINUTE)
