@@ -18,8 +18,6 @@ from fetcher.simulator.limits import Limits
 from fetcher.simulator.server import Settings, Simulator
 from tests.stack import environment, simulated
 
-SEEDS = Path(__file__).parents[1] / "data" / "seeds"
-
 
 @dataclass(frozen=True, slots=True)
 class Done:

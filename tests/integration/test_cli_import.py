@@ -16,7 +16,8 @@ from fetcher.cli import importing, progress
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Imported
 from fetcher.store import SqlStore
-from tests.integration.conftest import SEEDS, Done, Fetcher
+from tests.integration.conftest import Done, Fetcher
+from tests.seeds import SEEDS
 from tests.stack import Pages
 
 NOTHING_WRONG = {"rejected": [], "rejected_count": 0, "unsupported": [], "unsupported_count": 0}

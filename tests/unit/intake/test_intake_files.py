@@ -12,8 +12,8 @@ import pytest
 from fetcher.catalogue.documents import read_document
 from fetcher.catalogue.intake import Entry, PassedOver, Rejected, read_file, read_folder, read_path
 from fetcher.domain.errors import InputError
+from tests.seeds import SEEDS
 
-SEEDS = Path(__file__).parents[2] / "data" / "seeds"
 SEED = next(iter(sorted(SEEDS.glob("*.json"))))
 
 

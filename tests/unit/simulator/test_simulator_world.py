@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -16,6 +15,7 @@ from fetcher.simulator.history import contributors, participation
 from fetcher.simulator.project import Project, ProjectStatus, Release
 from fetcher.simulator.repository import NodeIds, Repository, database_id_of, node_id
 from fetcher.simulator.world import World
+from tests.seeds import SEEDS
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 
@@ -116,8 +116,8 @@ def test_a_document_is_served_exactly_and_needs_its_merges(year: int) -> None:
     now = NOW.replace(year=year)
     world = seeds(Clock(now))
     recent = wanting = 0
-    for text in (resources.files("fetcher.simulator") / "data").iterdir():
-        document = json.loads(text.read_text("utf-8"))
+    for path in SEEDS.iterdir():
+        document = json.loads(path.read_text("utf-8"))
         repository = changes.repository_of(world, document["repo_url"].removeprefix("https://github.com/"))
         log = git_log(repository.history, repository.history.commits()[-1].oid)
         since = now - timedelta(days=370)
