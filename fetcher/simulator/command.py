@@ -50,7 +50,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer want
     ] = None,
     fault: Annotated[list[str] | None, typer.Option(help="Fault as JSON, see docs/simulator.md. Repeatable.")] = None,
     write_catalogue: Annotated[
-        Path | None, typer.Option(help="Write a catalogue to import (.json: documents, .txt: addresses) and exit.")
+        Path | None,
+        typer.Option(help="Write a catalogue to import (.json or .jsonl: documents, .txt: addresses) and exit."),
     ] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Print each request.")] = False,
 ) -> None:

@@ -355,11 +355,15 @@ def test_what_does_not_exist_cannot_be_changed() -> None:
 
 
 def test_a_catalogue_is_written_for_import(tmp_path: Path) -> None:
-    """Documents carry what editors own and nothing that a worker writes; a .txt has one address a line."""
+    """Documents hold editors' fields only, as a list or one a line; a .txt has one address a line."""
     world = synthetic(30, 0, Clock(NOW))
     write_catalogue(world, tmp_path / "c.txt")
+    write_catalogue(world, tmp_path / "c.json")
+    write_catalogue(world, tmp_path / "c.jsonl")
     written = list(documents(world))
 
+    assert json.loads((tmp_path / "c.json").read_text()) == written
+    assert [json.loads(line) for line in (tmp_path / "c.jsonl").read_text().splitlines()] == written
     assert (tmp_path / "c.txt").read_text().splitlines() == [one["repo_url"] for one in written]
     assert len({one["slug"] for one in written}) == 30
     assert not {"repo_watchers", "participants", "commits_over_52", "last_fetched"} & written[0].keys()
