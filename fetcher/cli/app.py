@@ -17,7 +17,6 @@ from fetcher.cli import (
     explain,
     export,
     failures,
-    flower,
     queues,
     refresh,
     run,
@@ -55,7 +54,6 @@ app.command()(doctor.doctor)
 app.command()(verify.verify)
 app.command()(run.up)
 app.command()(web.web)
-app.command()(flower.flower)
 app.command("simulate")(simulate.simulate)
 app.command()(demo.demo)
 app.add_typer(database.app, name="db")

@@ -49,11 +49,11 @@ def test_the_commands_of(path: Path, desk: Path, simulator: Simulator, empty_pos
         "data_dir": desk / "data",
         "web_port": ports["8080"],
         "web_token": "a-token-of-the-operators",
-        "flower_password": "a-password-of-the-operators",
         "plan_interval": 1,
         "workers": 1,
     }
     servers = {"HERE_FETCHER_DATABASE_URL": empty_postgres_url, "HERE_FETCHER_REDIS_URL": redis_url}
+    servers["HERE_FLOWER_BASIC_AUTH"] = "fetcher:a-password-of-the-operators"
     programs(["curl"], ["curl"])
     script = script_of(blocks_of(path), ports)
     store, engine = open_store(read_settings(environment(**settings)))
