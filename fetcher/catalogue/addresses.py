@@ -83,11 +83,6 @@ def parse_repo_address(text: str | None, hosts: frozenset[str]) -> RepoRef | Uns
     return RepoRef(host, owner, name) if fault is None else _unsupported(text, fault)
 
 
-def repo_address(repo: RepoRef) -> str:
-    """Return the web address of a repository."""
-    return f"https://{repo.host}/{repo.owner}/{repo.name}"
-
-
 def repository_name(text: str) -> str | None:
     """Return the last name in a repository's address on any host; ``None`` if ``text`` is no such address."""
     location = _locate(text.strip())

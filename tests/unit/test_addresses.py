@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from fetcher.catalogue.addresses import parse_project, parse_repo_address, repo_address, repository_name
+from fetcher.catalogue.addresses import parse_project, parse_repo_address, repository_name
 from fetcher.domain.model import RepoRef, Unsupported
 
 HOSTS = frozenset({"github.com"})
@@ -134,9 +134,9 @@ owners = st.from_regex(r"x[A-Za-z0-9-]{0,38}", fullmatch=True)
 def test_what_is_written_is_read_back(owner: str, name: str) -> None:
     """Parse a written address to the same repository with the same spelling."""
     repo = RepoRef("github.com", owner, name)
-    assert parse_repo_address(repo_address(repo), HOSTS) == repo
+    assert parse_repo_address(f"https://github.com/{repo.full_name}", HOSTS) == repo
     assert parse_repo_address(f"git@github.com:{repo.full_name}.git", HOSTS) == repo
-    assert repository_name(repo_address(repo)) == name
+    assert repository_name(f"https://github.com/{repo.full_name}") == name
 
 
 fragments = st.lists(
@@ -173,7 +173,7 @@ def test_no_text_is_too_strange(text: str) -> None:
     """Parse any text to a valid repository or project, a reason, or ``None``."""
     repo = parse_repo_address(text, HOSTS)
     if isinstance(repo, RepoRef):
-        assert parse_repo_address(repo_address(repo), HOSTS) == repo
+        assert parse_repo_address(f"https://github.com/{repo.full_name}", HOSTS) == repo
     project = parse_project(text)
     if isinstance(project, str):
         assert parse_project(project) == project
