@@ -14,6 +14,7 @@ from fetcher.cli import (
     database,
     demo,
     doctor,
+    estimate,
     explain,
     export,
     failures,
@@ -54,7 +55,8 @@ app.command()(doctor.doctor)
 app.command()(verify.verify)
 app.command()(run.up)
 app.command()(web.web)
-app.command("simulate")(simulate.simulate)
+app.command("simulate", cls=simulate.Simulate)(simulate.simulate)
+app.command()(estimate.estimate)
 app.command()(demo.demo)
 app.add_typer(database.app, name="db")
 with_examples(app)

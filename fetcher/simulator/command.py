@@ -55,7 +55,12 @@ def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer want
     ] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Print each request.")] = False,
 ) -> None:
-    """Serve GitHub's and PyPI's APIs on loopback, limits and faults included, until Ctrl-C."""
+    """Serve GitHub's and PyPI's APIs on loopback, limits and faults included, until Ctrl-C.
+
+    `fetcher simulate --plan` serves nothing: it is `fetcher estimate`, the computed cost of refreshing a catalogue.
+
+    Examples: fetcher simulate --packages 500 · fetcher simulate --hour 60
+    """
     # The import of the server takes a quarter of a second, which would delay every other command of Fetcher.
     try:
         from fetcher.simulator.launch import CannotLaunchError, Options, launch  # noqa: PLC0415

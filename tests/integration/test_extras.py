@@ -52,7 +52,7 @@ def test_a_missing_extra(tmp_path: Path, command: str, module: str, remedy: str)
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["--help", "status", "simulate --plan --packages 10", "refresh --all"])
+@pytest.mark.parametrize("command", ["--help", "status", "estimate --packages 10", "refresh --all"])
 def test_no_extra_is_needed(tmp_path: Path, command: str) -> None:
     """Run without any extra."""
     done = without(EXTRAS, tmp_path, *command.split())
