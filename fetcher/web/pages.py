@@ -126,7 +126,7 @@ def package(request: Request) -> Response:
         "releases": releases[: -RELEASES - 1 : -1],
         "older_releases": max(len(releases) - RELEASES, 0),
         "events": web.store.events(package_id, EVENTS),
-        "asked": web.store.latest_request(package_id),
+        "refresh": web.store.latest_request(package_id),
     }
     return render(request, "package.html", values)
 

@@ -140,8 +140,8 @@ def _head(stream: BinaryIO, name: str) -> _Head:
         raise InputError(f"{name} is a binary file (or UTF-16)", f"{_FORMATS}, in UTF-8")
     while (head := _head_of(raw)) is None and len(raw) <= LONGEST_LINE and (more := stream.read(len(raw))):
         raw += more
-    said = [text for text in _texts(raw) if text]
-    head = head or next((_Head(text, len(said) > 1, raw) for text in said if not text.startswith("#")), None)
+    lines = [text for text in _texts(raw) if text]
+    head = head or next((_Head(text, len(lines) > 1, raw) for text in lines if not text.startswith("#")), None)
     if head is None:
         raise InputError(f"{name} is empty", _FORMATS)
     return head
@@ -149,9 +149,9 @@ def _head(stream: BinaryIO, name: str) -> _Head:
 
 def _head_of(raw: bytes) -> _Head | None:
     """Return the head; ``None`` if more must be read because the last line may be incomplete."""
-    said = [text for text in _texts(raw[: raw.rfind(b"\n") + 1]) if text]
-    first = next((text for text in said if not text.startswith("#")), None)
-    return None if first is None or len(said) < 2 else _Head(first, True, raw)
+    lines = [text for text in _texts(raw[: raw.rfind(b"\n") + 1]) if text]
+    first = next((text for text in lines if not text.startswith("#")), None)
+    return None if first is None or len(lines) < 2 else _Head(first, True, raw)
 
 
 def _texts(raw: bytes) -> list[str]:
