@@ -54,9 +54,9 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     Examples: fetcher doctor · fetcher doctor --json
     """
     settings = read_settings()
-    standing = [_database(settings), _redis(settings)]
-    findings = [*standing, *asyncio.run(_upstreams(settings)), *_running(settings, standing)]
-    if standing[0].ok:
+    dependencies = [_database(settings), _redis(settings)]
+    findings = [*dependencies, *asyncio.run(_upstreams(settings)), *_running(settings, dependencies)]
+    if dependencies[0].ok:
         findings.append(_merges(settings))
     if json:
         print_json([asdict(finding) for finding in findings])
@@ -78,8 +78,8 @@ def _database(settings: Settings) -> Finding:
             if revision is None and settings.embedded_database:
                 return Finding("database", True, f"{where}, created at first use")
             if not is_current(engine):
-                said = f"{where} is at revision {revision or 'none'}"
-                return Finding("database", False, said, "Run `fetcher db upgrade`")
+                message = f"{where} is at revision {revision or 'none'}"
+                return Finding("database", False, message, "Run `fetcher db upgrade`")
             return Finding("database", True, f"{where}, revision {revision}")
         finally:
             engine.dispose()
@@ -96,10 +96,10 @@ def _redis(settings: Settings) -> Finding:
         return Finding("redis", False, error.message, error.remedy)
 
 
-def _running(settings: Settings, standing: Sequence[Finding]) -> list[Finding]:
+def _running(settings: Settings, dependencies: Sequence[Finding]) -> list[Finding]:
     """Check beat and the workers as ``/readyz`` does. Both are ``ok`` on an installation that was never started."""
     names = ("beat", "workers")
-    if not all(finding.ok for finding in standing):
+    if not all(finding.ok for finding in dependencies):
         return [Finding(name, False, "cannot be checked", "Fix the lines above first") for name in names]
     try:
         planned = _marker(settings, PLANNED)
@@ -112,8 +112,8 @@ def _running(settings: Settings, standing: Sequence[Finding]) -> list[Finding]:
 
 
 def _beat(planned_at: datetime, settings: Settings) -> Finding:
-    said = silence(planned_at, datetime.now(UTC), settings.plan_interval)
-    return Finding("beat", said is None, said or "seen recently", "Start `fetcher up`, or beat: docs/runbooks.md")
+    message = silence(planned_at, datetime.now(UTC), settings.plan_interval)
+    return Finding("beat", message is None, message or "seen recently", "Start `fetcher up`, or beat: docs/runbooks.md")
 
 
 def _merges(settings: Settings) -> Finding:
@@ -124,8 +124,8 @@ def _merges(settings: Settings) -> Finding:
     except FetcherError as error:
         return Finding(name, False, error.message, error.remedy)
     if found is None or found.outcome is None:
-        said = "count in weekly commits; not compared with GitHub's figures yet (`fetcher verify` does)"
-        return Finding(name, True, said)
+        message = "count in weekly commits; not compared with GitHub's figures yet (`fetcher verify` does)"
+        return Finding(name, True, message)
     verb = "count" if counts_merges(found) else "do not count"
     return Finding(
         name,
@@ -153,10 +153,10 @@ def _workers(settings: Settings) -> Finding:
     from tasks.inspection import idle, queue_states  # noqa: PLC0415  (Celery takes half a second to import)
 
     queues = queue_states(settings)
-    said = idle(queues)
+    message = idle(queues)
     workers = {worker for queue in queues for worker in queue.consumers}
     remedy = "Start `fetcher up`, or the worker that is missing: docs/runbooks.md"
-    return Finding("workers", said is None, said or f"{counted(len(workers), 'worker')} for all queues", remedy)
+    return Finding("workers", message is None, message or f"{counted(len(workers), 'worker')} for all queues", remedy)
 
 
 async def _upstreams(settings: Settings) -> list[Finding]:
@@ -194,8 +194,8 @@ def github_finding(answer: Answer, *, anonymous: bool) -> Finding:
         f"{quota.remaining} of {quota.limit} requests left this hour" if quota else "no quota reported (an Enterprise?)"
     )
     if anonymous:
-        said = f"none: GitHub's REST API only, {left} – about 15 packages an hour. Set FETCHER_GITHUB_TOKEN for more"
-        return Finding("token", True, said)
+        message = f"none: GitHub's REST API only, {left} – about 15 packages an hour. Set FETCHER_GITHUB_TOKEN for more"
+        return Finding("token", True, message)
     return Finding("token", True, f"valid, {left}")
 
 
@@ -212,8 +212,8 @@ def announced_end(answer: Answer, now: datetime) -> list[Finding]:
         return [Finding(name, True, f"{version} is deprecated; GitHub names no date for its end")]
     if end <= now:
         return [Finding(name, False, f"{version} was announced to end on {end:%Y-%m-%d}", _UPGRADE)]
-    said = f"{version} is served until {end:%Y-%m-%d}, another {span(end - now)}; install a newer Fetcher before"
-    return [Finding(name, True, said)]
+    message = f"{version} is served until {end:%Y-%m-%d}, another {span(end - now)}; install a newer Fetcher before"
+    return [Finding(name, True, message)]
 
 
 def _index(answer: Answer, settings: Settings) -> Finding:
@@ -236,6 +236,6 @@ def _clock(*answers: Answer) -> Finding:
                 apart = abs(now - parsedate_to_datetime(answer.headers["date"]))
             except (ValueError, TypeError):
                 continue
-            said = f"{span(apart)} apart from the upstreams'"
-            return Finding("clock", apart <= SANE_CLOCK, said, "Set the machine's clock, for instance with NTP")
+            message = f"{span(apart)} apart from the upstreams'"
+            return Finding("clock", apart <= SANE_CLOCK, message, "Set the machine's clock, for instance with NTP")
     return Finding("clock", False, "no upstream responded to compare with", "Fix the lines above first")
