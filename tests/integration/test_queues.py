@@ -66,7 +66,7 @@ def test_what_a_worker_says_of_itself(ours: Stack) -> None:
     (worker,) = queues["manual"]["consumers"]
     assert worker.startswith("all@")
     assert [one["consumers"] for one in queues.values()] == [[worker]] * 3
-    assert queues["background"]["finished"] > 0 < queues["maintenance"]["went"]
+    assert queues["background"]["finished"] > 0 < queues["maintenance"]["finished"]
     assert all(type(one[name]) is int for one in queues.values() for name in ("running", "reserved"))
     status = json.loads(ours.fetcher("status", "--json").stdout)
     assert (status["workers"], status["redis_fault"], status["beat"]["fault"]) == ([worker], None, None)
@@ -147,8 +147,8 @@ def test_rates_are_of_the_last_minutes(redis_url: str) -> None:
     with Redis.from_url(redis_url) as client:
         for minute in range(10):
             for _ in range(minute + 1):
-                traffic.count(client, "manual", traffic.CAME, START + minute * MINUTE)
-        traffic.count(client, "manual", traffic.WENT, START + 9 * MINUTE)
+                traffic.count(client, "manual", traffic.PUBLISHED, START + minute * MINUTE)
+        traffic.count(client, "manual", traffic.FINISHED, START + 9 * MINUTE)
         rates = traffic.rates(client, ["manual", "maintenance"], START + 9 * MINUTE + 30)
         kept = [client.ttl(key) for key in client.keys("fetcher:traffic:*")]
     assert rates["manual"].published == pytest.approx((5 + 6 + 7 + 8 + 9 + 10) / 330)
