@@ -56,7 +56,7 @@ def claim_of(message: ClaimMessage) -> Claim:
     )
 
 
-def words_of(claim: Claim) -> str:
+def description_of(claim: Claim) -> str:
     """Describe ``claim`` for task monitors; a long list of ids is shortened."""
     ids = ", ".join(map(str, claim.package_ids[:SHOWN]))
     more = f" and {len(claim.package_ids) - SHOWN} more" if len(claim.package_ids) > SHOWN else ""
@@ -76,7 +76,7 @@ def plan(self: FetcherTask) -> None:
 
     for claim in self.run_async(work):
         refresh_batch.apply_async(  # type: ignore[call-arg]  # celery's types do not know argsrepr
-            (message_of(claim),), queue=BACKGROUND, expires=claim.until, argsrepr=words_of(claim)
+            (message_of(claim),), queue=BACKGROUND, expires=claim.until, argsrepr=description_of(claim)
         )
 
 
@@ -109,9 +109,9 @@ def refresh_requests(self: FetcherTask, request_ids: Sequence[str]) -> None:
     """Carry out users' refresh requests; sent by ``tasks.requests``."""
 
     async def work(parts: Parts) -> None:
-        asked = ManualRefreshes(
+        requests = ManualRefreshes(
             parts.store.requests, parts.store.packages, parts.service, parts.clock, parts.settings.time_zone
         )
-        await asked.carry_out(request_ids)
+        await requests.carry_out(request_ids)
 
     self.run_async(work)

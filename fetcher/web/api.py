@@ -102,11 +102,11 @@ def request_refresh(request: Request, package: IdOrSlug, response: Response) -> 
     """Request a refresh of a package. `Location` is the path of the refresh."""
     web = context_of(request)
     package_id = to_refresh(find(web.store.packages, package, LISTED_AT))
-    (asked,) = web.runtime.refresh([package_id], web.clock.now())
-    response.headers["Location"] = request.url_for("get_refresh", id=asked.request.id).path
+    (submitted,) = web.runtime.refresh([package_id], web.clock.now())
+    response.headers["Location"] = request.url_for("get_refresh", id=submitted.request.id).path
     response.headers["Cache-Control"] = "no-store"
-    path = request.url_for("get_package", package=asked.request.slug).path
-    return RequestedRefresh.from_request(asked.request, path, web.settings.time_zone, joined=asked.joined)
+    path = request.url_for("get_package", package=submitted.request.slug).path
+    return RequestedRefresh.from_request(submitted.request, path, web.settings.time_zone, joined=submitted.joined)
 
 
 @router.get("/api/v4/refreshes/{id}/", responses=_errors(404, 503))

@@ -9,7 +9,8 @@ import pytest
 from fetcher.simulator import changes
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
-from tests.integration.conftest import SEEDS, Done, Fetcher
+from tests.integration.conftest import Done, Fetcher
+from tests.seeds import SEEDS
 from tests.stack import Pages
 
 STRUCK, REPOSITORY, NEIGHBOUR = "lesscpy", "lesscpy/lesscpy", "jazzband/django-flatblocks"

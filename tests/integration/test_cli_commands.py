@@ -10,7 +10,8 @@ import pytest
 
 from fetcher import __version__
 from fetcher.simulator.server import Simulator
-from tests.integration.conftest import SEEDS, Fetcher
+from tests.integration.conftest import Fetcher
+from tests.seeds import SEEDS
 from tests.stack import Stack, simulated, stack
 
 COMMANDS = (

@@ -12,7 +12,8 @@ from fetcher.domain.model import FailureRow, Source, SourceState
 from fetcher.simulator import changes
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
-from tests.integration.conftest import SEEDS, Fetcher
+from tests.integration.conftest import Fetcher
+from tests.seeds import SEEDS
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

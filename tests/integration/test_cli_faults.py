@@ -14,7 +14,8 @@ import pytest
 
 from fetcher.ports import PLANNED, Checkpoint
 from fetcher.simulator.server import Simulator
-from tests.integration.conftest import SEEDS, Fetcher
+from tests.integration.conftest import Fetcher
+from tests.seeds import SEEDS
 from tests.stack import Stack, simulated, stack
 
 CLOSED = "127.0.0.1:9"

@@ -16,7 +16,8 @@ import typer
 from fetcher import __version__
 from fetcher.cli.app import app
 from fetcher.cli.examples import parted
-from tests.integration.conftest import SEEDS, Fetcher
+from tests.integration.conftest import Fetcher
+from tests.seeds import SEEDS
 from tests.stack import Stack, stack
 
 

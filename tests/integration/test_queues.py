@@ -19,7 +19,7 @@ from redis import Redis
 
 from fetcher.simulator.server import Simulator
 from tasks import queue_throughput
-from tests.integration.conftest import SEEDS
+from tests.seeds import SEEDS
 from tests.stack import _BIN, PATIENCE, Stack, simulated, stack
 
 MINUTE = 60.0

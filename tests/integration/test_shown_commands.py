@@ -19,7 +19,7 @@ from fetcher.simulator.server import Simulator
 from fetcher.wiring import open_store
 from tests.debian import programs
 from tests.documents import DOCUMENTS, ROOT, blocks_of, script_of
-from tests.integration.conftest import SEEDS
+from tests.seeds import SEEDS
 from tests.stack import environment, simulated
 
 SHOWING = [path for path in DOCUMENTS if any(block.reason is None for block in blocks_of(path))]
@@ -49,11 +49,11 @@ def test_the_commands_of(path: Path, desk: Path, simulator: Simulator, empty_pos
         "data_dir": desk / "data",
         "web_port": ports["8080"],
         "web_token": "a-token-of-the-operators",
-        "flower_password": "a-password-of-the-operators",
         "plan_interval": 1,
         "workers": 1,
     }
     servers = {"HERE_FETCHER_DATABASE_URL": empty_postgres_url, "HERE_FETCHER_REDIS_URL": redis_url}
+    servers["HERE_FLOWER_BASIC_AUTH"] = "fetcher:a-password-of-the-operators"
     programs(["curl"], ["curl"])
     script = script_of(blocks_of(path), ports)
     entries = [one.entry for one in read_folder(SEEDS) if isinstance(one, Entry) and one.entry.slug != ADDED]

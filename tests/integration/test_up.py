@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fetcher.simulator.server import Simulator
-from tests.integration.conftest import SEEDS
+from tests.seeds import SEEDS
 from tests.stack import Child, Stack, children_of, is_alive, simulated, stack
 
 RUNNING = "Ctrl-C stops it"

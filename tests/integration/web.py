@@ -14,7 +14,7 @@ import httpx
 
 from fetcher.catalogue.intake import Entry, read_folder
 from fetcher.simulator.server import Simulator
-from tests.integration.conftest import SEEDS
+from tests.seeds import SEEDS
 from tests.stack import Stack, simulated, stack
 
 TOKEN = "the-operators-token"

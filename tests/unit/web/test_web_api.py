@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -19,10 +18,10 @@ from fetcher.domain.model import CatalogueEntry, Source
 from fetcher.settings import Settings
 from fetcher.web import make_app
 from fetcher.web.session import Sessions
+from tests.seeds import SEEDS
 from tests.stores import DAY, NOW, failed, stats
 from tests.unit.web.conftest import BEARER, TOKEN, Browser, Harness
 
-SEEDS = Path(__file__).parents[2] / "data" / "seeds"
 LIST = "/api/v4/packages/"
 
 
