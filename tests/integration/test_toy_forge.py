@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
-from starlette.testclient import TestClient
 
 from fetcher.domain.model import Purpose
 from fetcher.monitoring import MetricsRecorder
@@ -30,7 +30,7 @@ from fetcher.web.session import Sessions
 from fetcher.wiring import SystemClock, open_parts, open_store
 from tests.integration.conftest import Fetcher
 from tests.toy_forge.forge import HOST, TOY, Toy
-from tests.toy_forge.mount import ToyMount
+from tests.toy_forge.mount import NUMBERED_FROM, ToyMount
 
 PATH = f"{HOST}/group/team/alpha"
 NOW = datetime.now(UTC)
@@ -40,11 +40,11 @@ NOW = datetime.now(UTC)
 def forge() -> Iterator[Simulator]:
     """Serve GitHub, an index and the toy forge, with one repository name on both forges and one number."""
     world = World(Clock(NOW))
-    for host, owner, stars in (("github.com", "team", 1), (HOST, "group/team", 3)):
+    for number, host, owner, stars in ((42, "github.com", "team", 1), (NUMBERED_FROM + 42, HOST, "group/team", 3)):
         made = NOW - timedelta(days=400)
         world.put_repository(
             Repository(
-                database_id=42, host=host, owner=owner, name="alpha", created_at=made, pushed_at=made, stars=stars
+                database_id=number, host=host, owner=owner, name="alpha", created_at=made, pushed_at=made, stars=stars
             )
         )
     push(world, PATH, Push(login="ann"))
@@ -101,7 +101,7 @@ def test_a_document_equals_the_truth(filled: Fetcher, forge: Simulator) -> None:
 def test_equal_numbers_on_two_hosts_are_two_repositories(filled: Fetcher) -> None:
     """The number 42 on both hosts is not one shared repository."""
     status = json.loads(filled("status", "--json").out)
-    assert status["one_repository"] == []
+    assert status["shared_repositories"] == []
     assert [source["answered"] for source in status["sources"]] == [2, 2, 2, 0]
 
 
@@ -155,7 +155,7 @@ def test_a_failure_is_listed_with_its_upstream(filled: Fetcher, forge: Simulator
     forge.faults.add(Rule(kind=Kind.STATUS, status=status, upstream=TOY))
     done = filled("refresh", slug)
     assert done.status == 1
-    (failure,) = json.loads(filled("failures", "--json").out)["failures"]
+    (failure,) = json.loads(filled("failures", "--json").out)
     assert (failure["slug"], failure["upstream"], failure["source"], failure["outcome"]) == (
         slug,
         TOY,
@@ -209,9 +209,15 @@ def test_the_page_shows_it(filled: Fetcher) -> None:
     settings, slug = the_settings(filled), slug_of(filled, HOST)
     with open_store(settings) as store:
         context = WebContext(settings, store, SystemClock(), CeleryRuntime(settings, store), Sessions(None))
-        client = TestClient(make_app(context))
-        page = client.get(f"/packages/{slug}").text
-        assert "repository (toy)" in page
-        assert "commits (toy)" in page
-        assert client.get(f"/api/v4/packages/{slug}/").json()["repo_watchers"] == 3
-        assert client.get("/").status_code == 200
+        page, document, overview = asyncio.run(_get(context, f"/packages/{slug}", f"/api/v4/packages/{slug}/", "/"))
+    assert "repository (toy)" in page.text
+    assert "commits (toy)" in page.text
+    assert document.json()["repo_watchers"] == 3
+    assert overview.status_code == 200
+
+
+async def _get(context: WebContext, *paths: str) -> list[httpx.Response]:
+    """Return the application's responses."""
+    transport = httpx.ASGITransport(app=make_app(context))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+        return [await client.get(path) for path in paths]

@@ -62,17 +62,23 @@ class Toy(Forge):
     hosts = frozenset({HOST})
     quota = QuotaPolicy((ResourceLimits(TOY, points=600),))
     routes = tuple(Route)
-    lanes = (Lane(TOY, REPOSITORY_SOURCES, TOY, batch=10, packages_per_request=1 / 3),)
     root: ClassVar[str]
     token: ClassVar[str]
 
     def __init__(self) -> None:
         self.roots = (self.root,)
-        self.credential = Bearer(self.token)
+
+    @property
+    def credential(self) -> Bearer:
+        return Bearer(self.token)
 
     @classmethod
     def configured(cls, settings: Settings) -> tuple[Self, ...]:
         return (cls(),)
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        return (Lane(TOY, REPOSITORY_SOURCES, TOY, batch=10, packages_per_request=1 / 3),)
 
     def parse(self, location: Location) -> RepoRef | str:
         """Parse a path of any depth: groups, then the name."""

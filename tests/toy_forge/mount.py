@@ -16,6 +16,8 @@ from fetcher.simulator.world import World
 
 HOST = "toy.example"
 DAYS = 371
+NUMBERED_FROM = 1_000
+"""A world numbers the repositories of all hosts together; this host counts its own, as real ones do."""
 MINUTE = timedelta(minutes=1)
 
 
@@ -64,7 +66,7 @@ class ToyMount(Mount, Upstream, OpenGate):
             return self.error(404, "Not Found")
         tip = found.history.tip
         body = {
-            "id": found.database_id,
+            "id": found.database_id - NUMBERED_FROM,
             "path": found.full_name,
             "stars": found.stars,
             "forks": found.forks,
