@@ -10,7 +10,7 @@ import structlog
 from celery import shared_task
 
 from fetcher.domain.model import Claim, Purpose, Source
-from fetcher.http.gateway import deadline
+from fetcher.http.deadline import deadline
 from fetcher.ports import PLANNED, Checkpoint
 from fetcher.refresh.requests import ManualRefreshes
 from fetcher.wiring import Parts

@@ -45,7 +45,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     else:
         for finding in findings:
             sign = "[green]ok[/]  " if finding.ok else "[bold red]fail[/]"
-            out.print(f"{sign} {finding.name}: {escape(finding.said)}")
+            out.print(f"{sign} {finding.name}: {escape(finding.message)}")
             if not finding.ok:
                 out.print(f"     → {escape(finding.remedy)}")
     if not all(finding.ok for finding in findings):

@@ -42,8 +42,10 @@ from fetcher.domain.views import SubmittedRefresh
 from fetcher.quota import PauseCause, Quota, QuotaStatus
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
-from fetcher.upstreams.registry import upstreams_of
+from fetcher.upstreams.registry import KINDS, upstreams_of
 from fetcher.wiring import Parts, open_parts, open_store
+
+NAMES = ", ".join(kind.name for kind in KINDS)
 
 SLICE = 50
 """Packages refreshed between two updates of the progress bar."""
@@ -119,7 +121,8 @@ def refresh(
     due: Annotated[bool, typer.Option("--due", help="Refresh all due packages.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Refresh every package.")] = False,
     source: Annotated[
-        str | None, typer.Option(metavar="UPSTREAM", help="Request only this upstream: github, pypi.")
+        str | None,
+        typer.Option(metavar="UPSTREAM", help=f"Request only this upstream: {', '.join(kind.name for kind in KINDS)}."),
     ] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Enqueue it for the workers and return.")] = False,
 ) -> None:

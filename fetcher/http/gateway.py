@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 from urllib.parse import urljoin
 
@@ -27,6 +25,8 @@ from fetcher.domain.outcome import (
     with_request_id,
 )
 from fetcher.http.circuit_breaker import CircuitBreaker
+from fetcher.http.deadline import has_passed
+from fetcher.http.latency import LatencyEstimate
 from fetcher.http.messages import (
     NO_META,
     Answer,
@@ -52,26 +52,10 @@ waits are deferred to the store."""
 REJECTED_PAUSE = timedelta(minutes=10)
 """Pause of an identity after its credential was rejected."""
 
-_FIRST_GUESS = 0.5
-"""Seconds that the first request of a route is expected to take."""
-
-_SMOOTHING = 0.3
 _NEVER_SENT = (Fault.UNREACHABLE, Fault.FORBIDDEN_HOST, Fault.NO_CREDENTIAL)
 _CIRCUIT_OPEN = NoAnswer(Fault.TIMED_OUT, "not requested: this route has just timed out")
 
-_deadline: ContextVar[datetime | None] = ContextVar("deadline", default=None)
-
 ReadMeta = Callable[[Response], ResponseMeta]
-
-
-@contextmanager
-def deadline(at: datetime) -> Iterator[None]:
-    """Begin no request after ``at`` within this context. The rest is deferred with its due time unchanged."""
-    token = _deadline.set(at)
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
 
 
 class Gateway:
@@ -107,7 +91,7 @@ class Gateway:
         self._circuit_breaker = circuit_breaker or CircuitBreaker()
         self._sleep = sleep
         self._observer = observer
-        self._latency: dict[str, float] = {}
+        self._latency = LatencyEstimate()
         self._turns: defaultdict[tuple[str, str, Purpose], asyncio.Lock] = defaultdict(asyncio.Lock)
         """Locks by kind of reservation. Without them, eight requests that wait for one slot would try eight times."""
 
@@ -164,8 +148,7 @@ class Gateway:
         self, request: Request, purpose: Purpose, *, continuation: bool = False
     ) -> Reservation | Deferred:
         """Return a reservation, or ``Deferred`` if it would take longer than the request may wait."""
-        at = _deadline.get()
-        if at is not None and not continuation and self._clock.now() >= at:
+        if not continuation and has_passed(self._clock.now()):
             return Deferred(self._clock.now(), "its batch has had its time")
         wanted = QuotaRequest(
             self._identities[request.upstream],
@@ -173,7 +156,7 @@ class Gateway:
             request.resource,
             purpose,
             request.points,
-            self._latency.get(request.route, _FIRST_GUESS),
+            self._latency.of(request.route),
         )
         for_quota = SHORT_WAIT if continuation or purpose is Purpose.MANUAL else timedelta(0)
         started = self._clock.now()
@@ -203,8 +186,7 @@ class Gateway:
             quota=meta.quota,
             pause=self._pause(outcome),
         )
-        known = self._latency.get(request.route, answer.seconds)
-        self._latency[request.route] = known + _SMOOTHING * (answer.seconds - known)
+        self._latency.note(request.route, answer.seconds)
         await self._quota.settle(reservation, usage, self._clock.now())
         return result
 

@@ -51,14 +51,14 @@ _SHOWN = frozenset({"stars", "forks", "watchers", "pypi_latest", "full_name", "p
 
 def describe(before: Mapping[str, Any], after: Mapping[str, Any], changed: Sequence[str]) -> str | None:
     """Describe changes in a line, as ``stars 10 → 12, description``; ``None`` if no displayed column changed."""
-    said = []
+    parts = []
     for name in changed:
         word = _WORDS.get(name, name)
         if name in _SHOWN and before[name] is not None:
-            said.append(f"{word} {before[name]} → {after[name]}")
+            parts.append(f"{word} {before[name]} → {after[name]}")
         elif name not in _SILENT:
-            said.append(word)
-    return ", ".join(dict.fromkeys(said)) or None
+            parts.append(word)
+    return ", ".join(dict.fromkeys(parts)) or None
 
 
 def note(

@@ -142,7 +142,7 @@ def _save_values(connection: Connection, brought: Sequence[PendingWrite]) -> dic
 
     Returns descriptions of the changes, by package and source.
     """
-    told: dict[Key, str] = {}
+    changes: dict[Key, str] = {}
     rows = _observations(connection, brought)
     changed: dict[tuple[str, ...], dict[int, dict[str, Any]]] = defaultdict(dict)
     noted: list[history.DailyValues] = []
@@ -150,7 +150,7 @@ def _save_values(connection: Connection, brought: Sequence[PendingWrite]) -> dic
         row, columns = rows[one.package_id], columns_of(one.values)
         new = [name for name, value in columns.items() if row[name] != value]
         if new and (change := events.describe(row, columns, new)):
-            told[one.package_id, one.source] = change
+            changes[one.package_id, one.source] = change
         row.update(columns)
         if new:
             changed[tuple(columns)][one.package_id] = columns
@@ -162,7 +162,7 @@ def _save_values(connection: Connection, brought: Sequence[PendingWrite]) -> dic
         connection, {one.package_id: one.values for one in brought if isinstance(one.values, ProjectVersions)}
     )
     history.note(connection, noted)
-    return told
+    return changes
 
 
 def _observations(connection: Connection, brought: Sequence[PendingWrite]) -> dict[int, dict[str, Any]]:

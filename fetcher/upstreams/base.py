@@ -57,7 +57,7 @@ class Finding:
 
     name: str
     ok: bool
-    said: str
+    message: str
     remedy: str = ""
 
 

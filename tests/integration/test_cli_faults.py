@@ -206,8 +206,8 @@ def test_doctor_sees_that_nobody_works(ours: Stack, redis_url: str) -> None:
     found = {one["name"]: one for one in json.loads(done.stdout)}
     assert done.returncode == 1
     assert {name for name, one in found.items() if not one["ok"]} == {"beat", "workers"}
-    assert found["beat"]["said"].startswith("nothing was planned for 2 h")
-    assert found["workers"]["said"] == "no worker responded within a second"
+    assert found["beat"]["message"].startswith("nothing was planned for 2 h")
+    assert found["workers"]["message"] == "no worker responded within a second"
     assert "docs/runbooks.md" in found["workers"]["remedy"]
 
 
@@ -221,7 +221,7 @@ def test_doctor_reports_an_announced_end(fetcher: Fetcher, sunset: str, status: 
     assert done.status == status
     assert found["token"]["ok"]
     assert found["api"]["ok"] == (status == 0)
-    assert ("2100-01-01" if status == 0 else "2025-03-10") in found["api"]["said"]
+    assert ("2100-01-01" if status == 0 else "2025-03-10") in found["api"]["message"]
     assert found["api"]["remedy"] == ("" if status == 0 else "Install a newer Fetcher")
 
 

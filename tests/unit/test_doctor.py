@@ -38,7 +38,7 @@ def test_an_end_that_has_passed(sunset: str) -> None:
     """Fail from the announced moment on, with the remedy."""
     (finding,) = announced_end(response({}, headers={"sunset": sunset}), NOW)
     assert not finding.ok
-    assert finding.said.startswith(f"{VERSION} was announced to end on 2026-11-2")
+    assert finding.message.startswith(f"{VERSION} was announced to end on 2026-11-2")
     assert finding.remedy == "Install a newer Fetcher"
 
 
@@ -53,4 +53,4 @@ def test_a_retired_version() -> None:
     """Name the remedy of a 410, which is not the network."""
     finding = token_finding(refusal(410, "Gone"), anonymous=False)
     assert (finding.name, finding.ok, finding.remedy) == ("github", False, "Install a newer Fetcher")
-    assert API_VERSION in finding.said
+    assert API_VERSION in finding.message

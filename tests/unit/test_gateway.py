@@ -13,7 +13,8 @@ import pytest
 from fetcher.domain.model import Purpose, ReportedQuota
 from fetcher.domain.outcome import Deferred, Malformed, Moved, NonValue, Throttled, Transient, Unauthorized
 from fetcher.http.circuit_breaker import OPEN_FOR
-from fetcher.http.gateway import MAX_REDIRECTS, REJECTED_PAUSE, SHORT_WAIT, Gateway, deadline
+from fetcher.http.deadline import deadline
+from fetcher.http.gateway import MAX_REDIRECTS, REJECTED_PAUSE, SHORT_WAIT, Gateway
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response
 from fetcher.ports import NullObserver
 from fetcher.quota import Pause, PauseCause, RetryAt

@@ -49,9 +49,8 @@ class Comparison:
 def compare(slug: str, commits: Sequence[Commit], stated: Sequence[int], today: date) -> Comparison:
     """Compare the 52 ``stated`` weeks with those of ``commits``, week by week."""
     days = {merges: commit_days(commits, today, None, merges=merges) for merges in (True, False)}
-    said = tuple(stated)
     fits = {
-        merges: any(rolling_weeks(counted, today - timedelta(days=late)) == said for late in _LATE)
+        merges: any(rolling_weeks(counted, today - timedelta(days=late)) == tuple(stated) for late in _LATE)
         for merges, counted in days.items()
     }
     sums = {merges: sum(rolling_weeks(counted, today)) for merges, counted in days.items()}
@@ -64,7 +63,7 @@ def compare(slug: str, commits: Sequence[Commit], stated: Sequence[int], today: 
             found, reason = Merges.UNDECIDED, "no merge in its weeks"
         case _:
             found, reason = Merges.UNDECIDED, "participation fits neither way of counting"
-    return Comparison(slug, found, sum(said), sums[True], sums[False], reason)
+    return Comparison(slug, found, sum(stated), sums[True], sums[False], reason)
 
 
 def conclude(comparisons: Sequence[Comparison]) -> Merges:
@@ -77,10 +76,10 @@ def describe(comparisons: Sequence[Comparison]) -> str:
     """Return the packages by result, on one line."""
     if not comparisons:
         return "no package could be compared"
-    said: dict[str, list[str]] = {}
+    slugs: dict[str, list[str]] = {}
     for one in comparisons:
-        said.setdefault(one.found if not one.reason else f"{one.found} ({one.reason})", []).append(one.slug)
-    return "; ".join(f"{found}: {', '.join(slugs)}" for found, slugs in said.items())
+        slugs.setdefault(one.found if not one.reason else f"{one.found} ({one.reason})", []).append(one.slug)
+    return "; ".join(f"{found}: {', '.join(alike)}" for found, alike in slugs.items())
 
 
 def counts_merges(finding: Checkpoint) -> bool:

@@ -122,8 +122,8 @@ def token_finding(answer: Answer, *, anonymous: bool) -> Finding:
         f"{quota.remaining} of {quota.limit} requests left this hour" if quota else "no quota reported (an Enterprise?)"
     )
     if anonymous:
-        said = f"none: GitHub's REST API only, {left} – about 15 packages an hour. Set FETCHER_GITHUB_TOKEN for more"
-        return Finding("token", True, said)
+        message = f"none: GitHub's REST API only, {left} – about 15 packages an hour. Set FETCHER_GITHUB_TOKEN for more"
+        return Finding("token", True, message)
     return Finding("token", True, f"valid, {left}")
 
 
@@ -140,8 +140,8 @@ def announced_end(answer: Answer, now: datetime) -> list[Finding]:
         return [Finding(name, True, f"{version} is deprecated; GitHub names no date for its end")]
     if end <= now:
         return [Finding(name, False, f"{version} was announced to end on {end:%Y-%m-%d}", _UPGRADE)]
-    said = f"{version} is served until {end:%Y-%m-%d}, another {span(end - now)}; install a newer Fetcher before"
-    return [Finding(name, True, said)]
+    message = f"{version} is served until {end:%Y-%m-%d}, another {span(end - now)}; install a newer Fetcher before"
+    return [Finding(name, True, message)]
 
 
 def merges_finding(found: Checkpoint | None, now: datetime) -> Finding:

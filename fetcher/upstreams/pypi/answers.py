@@ -70,19 +70,19 @@ def not_json(response: Response, api: str) -> Malformed | None:
     kind = media_type(response)
     if kind in _UNTOLD or is_json(response):
         return None
-    said = f"expected JSON, got {kind or 'no content type'} that begins {quoted_excerpt(response.body)}"
-    return Malformed(one_line(f"{api}: {said}"))
+    reason = f"expected JSON, got {kind or 'no content type'} that begins {quoted_excerpt(response.body)}"
+    return Malformed(one_line(f"{api}: {reason}"))
 
 
 def _describe(response: Response) -> str:
-    said = f"the index answered {response.status}"
+    returned = f"the index returned {response.status}"
     match response.status:
         case 404 | 410:
-            return f"{said}: it knows no such project"
+            return f"{returned}: it knows no such project"
         case status if status in (401, 403, 408, 429, 451) or 500 <= status <= 599:
-            return said
+            return returned
         case _:
-            return one_line(f"{said} where 200 was expected; it begins {quoted_excerpt(response.body)}")
+            return one_line(f"{returned} where 200 was expected; it begins {quoted_excerpt(response.body)}")
 
 
 def _moved(response: Response, url: str) -> Moved | Malformed:
@@ -92,6 +92,6 @@ def _moved(response: Response, url: str) -> Moved | Malformed:
     except ValueError:
         target = ""
     if not target.isprintable() or not target.startswith(("https://", "http://")):
-        said = f"the index answered {response.status} with location {location!r}"
-        return Malformed(one_line(f"{said} where an http address was expected"))
+        returned = f"the index returned {response.status} with location {location!r}"
+        return Malformed(one_line(f"{returned} where an http address was expected"))
     return Moved(target)

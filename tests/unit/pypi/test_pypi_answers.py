@@ -36,13 +36,13 @@ def answered(status: int, body: bytes = b"", **headers: str) -> Response:
     ("status", "meaning"),
     [
         (304, NotModified()),
-        (401, Blocked(BlockCause.ACCESS, "the index answered 401")),
-        (403, Blocked(BlockCause.ACCESS, "the index answered 403")),
-        (451, Blocked(BlockCause.LEGAL, "the index answered 451")),
-        (429, Throttled("the index answered 429")),
-        (503, Transient("the index answered 503")),
-        (500, Transient("the index answered 500")),
-        (408, Transient("the index answered 408")),
+        (401, Blocked(BlockCause.ACCESS, "the index returned 401")),
+        (403, Blocked(BlockCause.ACCESS, "the index returned 403")),
+        (451, Blocked(BlockCause.LEGAL, "the index returned 451")),
+        (429, Throttled("the index returned 429")),
+        (503, Transient("the index returned 503")),
+        (500, Transient("the index returned 500")),
+        (408, Transient("the index returned 408")),
     ],
 )
 def test_a_status_means_one_thing(read: Reader, status: int, meaning: object) -> None:
@@ -53,7 +53,7 @@ def test_a_status_means_one_thing(read: Reader, status: int, meaning: object) ->
 @pytest.mark.parametrize("status", [404, 410])
 def test_what_is_not_there(read: Reader, status: int) -> None:
     """A missing project is gone; a missing root is an index without a listing and concerns no project."""
-    gone = Gone(f"the index answered {status}: it knows no such project")
+    gone = Gone(f"the index returned {status}: it knows no such project")
     assert read(answered(status)) == (
         NotOffered("Simple API's root: the index has none") if read is READERS[2] else gone
     )
@@ -104,14 +104,14 @@ def test_a_redirect_to_nowhere_is_malformed(read: Reader, location: str) -> None
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_obeyed(read: Reader, status: int, value: str, wait: timedelta) -> None:
     """Seconds or a date are accepted; a past date is no wait, and more than a day is taken for a mistake."""
-    assert read(answered(status, retry_after=value)) == Throttled(f"the index answered {status}", retry_after=wait)
+    assert read(answered(status, retry_after=value)) == Throttled(f"the index returned {status}", retry_after=wait)
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "1.5", "Sat, 99 Nov 99999 12:05:00 GMT", "\x00", "٣"])
 def test_a_retry_after_that_cannot_be_read_says_nothing(read: Reader, value: str) -> None:
     """A 429 still throttles; a 503 then counts as a temporary fault."""
-    assert read(answered(429, retry_after=value)) == Throttled("the index answered 429")
-    assert read(answered(503, retry_after=value)) == Transient("the index answered 503")
+    assert read(answered(429, retry_after=value)) == Throttled("the index returned 429")
+    assert read(answered(503, retry_after=value)) == Transient("the index returned 503")
 
 
 @pytest.mark.parametrize("fault", list(Fault))

@@ -180,7 +180,7 @@ def test_statuses_count_before_the_form() -> None:
     """A 404 means gone and a 304 unchanged, with any page as body."""
     headers = {"content-type": HTML}
     gone = read_simple(Response(404, headers, LOGIN.encode()), "lesscpy", url="u", now=NOW)
-    assert gone == Gone("the index answered 404: it knows no such project")
+    assert gone == Gone("the index returned 404: it knows no such project")
     assert read_simple(Response(304, headers, b""), "lesscpy", url="u", now=NOW) == NotModified()
 
 
