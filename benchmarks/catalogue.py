@@ -28,7 +28,7 @@ from rich.table import Table
 
 from benchmarks.processes import cpu_of, end_well, ended
 from fetcher.store import open_engine, upgrade
-from tests.postgres import PostgresProcess
+from tests.harness.postgres import PostgresProcess
 
 _BIN = Path(sys.executable).parent
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20

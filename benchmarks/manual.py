@@ -37,7 +37,7 @@ from fetcher.domain.views import OPEN, RequestState
 from fetcher.store import SqlStore
 from fetcher.store.schema import source_states
 from fetcher.wiring import open_store
-from tests.postgres import PostgresProcess
+from tests.harness.postgres import PostgresProcess
 
 AT_MOST = 1.0
 """Largest allowed 95th percentile of the latency beyond the upstream's own time, in seconds."""

@@ -29,7 +29,7 @@ from benchmarks.processes import end_well, family, redis_server, resident
 from benchmarks.simulated import simulator
 from benchmarks.workers import workers
 from fetcher.store import open_engine
-from tests.postgres import PostgresServer
+from tests.harness.postgres import PostgresServer
 
 SIZES = (10_000, 100_000, 1_000_000)
 PROCESSES = (1, 2, 4)

@@ -15,9 +15,9 @@ import time
 from rich.console import Console
 
 from fetcher.monitoring.logging import configure_logging
-from tests.chaos.harness.findings import table_of
-from tests.chaos.harness.run import beside, end, running
-from tests.chaos.harness.scenarios import LONG_ON_POSTGRES, LONG_ON_SQLITE, TWENTY_KILLS
+from tests.chaos.injection.findings import table_of
+from tests.chaos.injection.run import beside, end, running
+from tests.chaos.injection.scenarios import LONG_ON_POSTGRES, LONG_ON_SQLITE, TWENTY_KILLS
 
 PACKAGES, MANY = 200, 2_000
 

@@ -9,7 +9,7 @@ import pytest
 
 from fetcher.domain.model import Upstream
 from fetcher.simulator.faults import Kind, Rule
-from tests.chaos.harness.house import house
+from tests.chaos.injection.deployment import house
 
 pytestmark = pytest.mark.chaos
 

@@ -8,8 +8,8 @@ import pytest
 
 from fetcher.domain.model import CatalogueEntry, SharedRepository, Source
 from fetcher.simulator import changes
-from tests.chaos.harness.house import DAY, house
-from tests.stack import simulated, stack
+from tests.chaos.injection.deployment import DAY, house
+from tests.harness.stack import simulated, stack
 
 pytestmark = pytest.mark.chaos
 

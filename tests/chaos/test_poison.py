@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from fetcher.domain.model import Source
 from fetcher.simulator import changes
 from fetcher.simulator.project import Release
-from tests.chaos.harness.house import DAY, house
+from tests.chaos.injection.deployment import DAY, house
 
 pytestmark = pytest.mark.chaos
 

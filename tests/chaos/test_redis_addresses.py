@@ -11,10 +11,10 @@ from fetcher.broker import broker_address
 from fetcher.settings import read_settings
 from fetcher.simulator.catalogue import from_documents
 from fetcher.simulator.server import Simulator
-from tests.chaos.harness.house import invented
-from tests.chaos.harness.servers import RedisProcess
-from tests.chaos.harness.tls import Certificate, new_certificate, tls_in_front_of
-from tests.stack import simulated, stack
+from tests.chaos.injection.deployment import invented
+from tests.harness.redis_server import RedisProcess
+from tests.harness.tls import Certificate, new_certificate, tls_in_front_of
+from tests.harness.stack import simulated, stack
 
 pytestmark = pytest.mark.chaos
 

@@ -30,8 +30,8 @@ from fetcher.simulator.server import Settings, Simulator
 from fetcher.store import open_engine, upgrade
 from fetcher.upstreams.github.auth import credential_from
 from fetcher.wiring import open_parts, open_store
-from tests.chaos.harness.house import invented
-from tests.chaos.harness.leaks import (
+from tests.chaos.injection.deployment import invented
+from tests.chaos.injection.leaks import (
     Marked,
     everything_in_database,
     everything_in_redis,
@@ -39,8 +39,8 @@ from tests.chaos.harness.leaks import (
     monitored,
     new_app_key,
 )
-from tests.chaos.harness.servers import RedisProcess
-from tests.stack import Stack, environment, simulated, stack
+from tests.harness.redis_server import RedisProcess
+from tests.harness.stack import Stack, environment, simulated, stack
 
 pytestmark = pytest.mark.chaos
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.harness.github_faults import GITHUB_FAULTS
-from tests.chaos.harness.pypi_faults import PYPI_FAULTS
-from tests.chaos.harness.upstream import UpstreamFault, make_happen
+from tests.chaos.injection.github_faults import GITHUB_FAULTS
+from tests.chaos.injection.pypi_faults import PYPI_FAULTS
+from tests.chaos.injection.upstream_faults import UpstreamFault, make_happen
 
 pytestmark = pytest.mark.chaos
 

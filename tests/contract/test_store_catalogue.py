@@ -22,7 +22,7 @@ from fetcher.domain.model import (
     Unsupported,
 )
 from fetcher.ports import Imported
-from tests.stores import DAY, HOST, HOUR, LEASE, NOW, Catalogue, answered, entry, stats, versions
+from tests.harness.stores import DAY, HOST, HOUR, LEASE, NOW, Catalogue, answered, entry, stats, versions
 
 DOCUMENT = entry(
     "django-x",

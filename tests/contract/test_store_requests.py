@@ -10,7 +10,7 @@ import pytest
 from fetcher.domain.model import Source
 from fetcher.domain.views import REQUEST_TIMEOUTS, Change, Ending, RequestState, SourceFailure
 from fetcher.store import SqlStore
-from tests.stores import NOW, Catalogue
+from tests.harness.stores import NOW, Catalogue
 
 SECOND = timedelta(seconds=1)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from fetcher.domain.model import DueReason, MadeDue, Observed, OutcomeKind, Source
 from fetcher.store import SqlStore
-from tests.stores import NOW, entry
+from tests.harness.stores import NOW, entry
 
 LATER = NOW + timedelta(days=400)
 LEASE = timedelta(minutes=5)

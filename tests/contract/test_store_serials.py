@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fetcher.domain.model import Source
-from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, versions
+from tests.harness.stores import DAY, HOUR, NOW, Catalogue, answered, failed, versions
 
 MONTH = 30 * DAY
 

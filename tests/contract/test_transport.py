@@ -28,7 +28,7 @@ from fetcher.ports import Transport
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.server import Simulator
 from fetcher.upstreams.github.auth import App
-from tests.fakes import ScriptedTransport
+from tests.harness.fakes import ScriptedTransport
 
 BEARER = "Bearer ghp_MARKED"
 

@@ -16,7 +16,7 @@ from fetcher.cli import main
 from fetcher.simulator.catalogue import seeds
 from fetcher.simulator.limits import Limits
 from fetcher.simulator.server import Settings, Simulator
-from tests.stack import environment, simulated
+from tests.harness.stack import environment, simulated
 
 SEEDS = Path(__file__).parents[1] / "data" / "seeds"
 

@@ -10,7 +10,7 @@ from fetcher.simulator import changes
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
 from tests.integration.conftest import SEEDS, Done, Fetcher
-from tests.stack import Pages
+from tests.harness.stack import Pages
 
 STRUCK, REPOSITORY, NEIGHBOUR = "lesscpy", "lesscpy/lesscpy", "jazzband/django-flatblocks"
 OLD = "0.0.9"

@@ -11,7 +11,7 @@ import pytest
 from fetcher import __version__
 from fetcher.simulator.server import Simulator
 from tests.integration.conftest import SEEDS, Fetcher
-from tests.stack import Stack, simulated, stack
+from tests.harness.stack import Stack, simulated, stack
 
 COMMANDS = (
     "import",

@@ -17,7 +17,7 @@ from fetcher import __version__
 from fetcher.cli.app import app
 from fetcher.cli.examples import parted
 from tests.integration.conftest import SEEDS, Fetcher
-from tests.stack import Stack, stack
+from tests.harness.stack import Stack, stack
 
 
 def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

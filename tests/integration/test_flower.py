@@ -21,7 +21,7 @@ from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.limits import Limits
 from fetcher.simulator.server import Settings, Simulator
 from tests.integration.conftest import Fetcher
-from tests.stack import Child, Stack, simulated, stack
+from tests.harness.stack import Child, Stack, simulated, stack
 
 PACKAGES = 30
 PASSWORD = "marked-flower-password"

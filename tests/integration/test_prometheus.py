@@ -21,8 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Settings, Simulator
-from tests.integration.prometheus import Prometheus
-from tests.stack import APP_LIMITS, Child, Stack, children_of, route_of, simulated, stack
+from tests.harness.prometheus import Prometheus
+from tests.harness.stack import APP_LIMITS, Child, Stack, children_of, route_of, simulated, stack
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "prometheus"
@@ -42,7 +42,7 @@ ROUTES = {
     "pypi_json": ("project_json",),
     "pypi_simple": ("simple_project",),
 }
-"""By the route of a metric, the routes of the simulator's log (``tests.stack.route_of``)."""
+"""By the route of a metric, the routes of the simulator's log (``tests.harness.stack.route_of``)."""
 
 SUFFIXES = {
     "counter": ("_total",),

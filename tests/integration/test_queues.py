@@ -20,7 +20,7 @@ from redis import Redis
 from fetcher.simulator.server import Simulator
 from tasks import traffic
 from tests.integration.conftest import SEEDS
-from tests.stack import _BIN, PATIENCE, Stack, simulated, stack
+from tests.harness.stack import _BIN, PATIENCE, Stack, simulated, stack
 
 MINUTE = 60.0
 START = 1_800_000_000.0

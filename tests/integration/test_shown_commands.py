@@ -17,10 +17,10 @@ from fetcher.catalogue.intake import Entry, read_folder
 from fetcher.settings import read_settings
 from fetcher.simulator.server import Simulator
 from fetcher.wiring import open_store
-from tests.debian import programs
-from tests.documents import DOCUMENTS, ROOT, blocks_of, script_of
+from tests.harness.debian import programs
+from tests.harness.documents import DOCUMENTS, ROOT, blocks_of, script_of
 from tests.integration.conftest import SEEDS
-from tests.stack import environment, simulated
+from tests.harness.stack import environment, simulated
 
 SHOWING = [path for path in DOCUMENTS if any(block.reason is None for block in blocks_of(path))]
 ADDED = "lesscpy"

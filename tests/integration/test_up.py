@@ -12,7 +12,7 @@ import pytest
 
 from fetcher.simulator.server import Simulator
 from tests.integration.conftest import SEEDS
-from tests.stack import Child, Stack, children_of, is_alive, simulated, stack
+from tests.harness.stack import Child, Stack, children_of, is_alive, simulated, stack
 
 RUNNING = "Ctrl-C stops it"
 PACKAGES = 5

@@ -13,8 +13,8 @@ import pytest
 
 from fetcher.simulator.server import Simulator
 from tests.integration.conftest import Fetcher
-from tests.integration.web import PACKAGE, REPOSITORY, Web, web
-from tests.stack import route_of
+from tests.harness.web import PACKAGE, REPOSITORY, Web, web
+from tests.harness.stack import route_of
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from selenium.webdriver.common.keys import Keys
 
 from fetcher.simulator.catalogue import seeds
 from fetcher.simulator.server import Simulator
-from tests.integration.browser import Browser, browser, browser_here
-from tests.integration.web import PACKAGE, TOKEN, Web, web
+from tests.harness.browser import Browser, browser, browser_here
+from tests.harness.web import PACKAGE, TOKEN, Web, web
 
 pytestmark = pytest.mark.timeout(700)  # the first test may have to install the browser
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from fetcher.monitoring.definitions import TASKS
-from tests.chaos.harness.github_faults import GITHUB_FAULTS
-from tests.chaos.harness.local_faults import CLOCK_FAULTS
-from tests.chaos.harness.pypi_faults import PYPI_FAULTS
-from tests.chaos.harness.scenarios import LONG_ON_POSTGRES, LONG_ON_SQLITE, TWENTY_KILLS
+from tests.chaos.injection.github_faults import GITHUB_FAULTS
+from tests.chaos.injection.local_faults import CLOCK_FAULTS
+from tests.chaos.injection.pypi_faults import PYPI_FAULTS
+from tests.chaos.injection.scenarios import LONG_ON_POSTGRES, LONG_ON_SQLITE, TWENTY_KILLS
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"

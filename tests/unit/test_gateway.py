@@ -18,7 +18,7 @@ from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource, Re
 from fetcher.ports import NullObserver
 from fetcher.quota import Pause, PauseCause, RetryAt
 from fetcher.upstreams.github.readers.classify import classify, read_meta
-from tests.fakes import GenerousQuota, ScriptedTransport, StoppedClock, answer
+from tests.harness.fakes import GenerousQuota, ScriptedTransport, StoppedClock, answer
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -12,7 +12,7 @@ from fetcher.http.gateway import Gateway
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource
 from fetcher.quota import MemoryQuota
 from fetcher.upstreams.github.readers.classify import classify
-from tests.fakes import ScriptedTransport, StoppedClock, answer
+from tests.harness.fakes import ScriptedTransport, StoppedClock, answer
 
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 ROOT = "https://api.example"

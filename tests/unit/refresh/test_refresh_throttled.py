@@ -17,7 +17,7 @@ from fetcher.upstreams.github.batching import BatchSize, request_in_batches
 from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from fetcher.upstreams.github.readers.statistics import read_by_id
 from fetcher.upstreams.github.requests import api_at, statistics_by_id
-from tests.fakes import ScriptedTransport, StoppedClock
+from tests.harness.fakes import ScriptedTransport, StoppedClock
 from tests.unit.github.recorded import RESET, SECONDARY, response
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
