@@ -24,11 +24,12 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.processes import own_cpu, redis_server
+from benchmarks.processes import own_cpu
 from fetcher.domain.model import Purpose, ReportedQuota
 from fetcher.http.messages import Resource
 from fetcher.quota import Limits, QuotaRequest, Reservation, Usage
 from fetcher.quota.redis import RedisQuota
+from tests.harness.redis_server import running_redis
 
 SECONDS: Final = 3.0
 """Length of a round. A longer one measures more requests and is disturbed as often by other work."""
@@ -82,7 +83,7 @@ class Measured:
 
 def main() -> None:
     """Print the table, or the exact count."""
-    with redis_server() as address:
+    with running_redis() as address:
         if "--exact" in sys.argv:
             print(f"{exact_count(address)} of {THREADS} threads have a reservation where five are allowed")
             return

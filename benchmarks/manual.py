@@ -14,7 +14,6 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,19 +30,20 @@ from rich.table import Table
 from sqlalchemy import Engine, func, select
 
 from benchmarks.engine import import_packages, settings_for, settings_of
-from benchmarks.processes import end_well, ended, redis_server
+from benchmarks.processes import end_well
 from benchmarks.simulated import SimulatorProcess, simulator
 from fetcher.domain.views import OPEN, RequestState
 from fetcher.store import SqlStore
 from fetcher.store.schema import source_states
 from fetcher.wiring import open_store
 from tests.harness.postgres import PostgresProcess
+from tests.harness.processes import BIN, Child, start_process, wait_until
+from tests.harness.redis_server import running_redis
 
 AT_MOST = 1.0
 """Largest allowed 95th percentile of the latency beyond the upstream's own time, in seconds."""
 TOKEN = "of-the-benchmark"  # noqa: S105  (for loopback, for as long as it runs)
-_BIN = Path(sys.executable).parent
-_ROOT = Path(__file__).parent.parent
+_LISTENS = re.compile(r"http://\S+/")
 _GIVES_UP = timedelta(seconds=60)
 _WARM = 200
 """Sources refreshed before the first request, so that the workers are busy by then."""
@@ -105,7 +105,7 @@ class House:
         return str(answer.json()["id"])
 
     def by_command(self, slug: str) -> str:
-        command = [str(_BIN / "fetcher"), "refresh", slug, "--queue"]
+        command = [str(BIN / "fetcher"), "refresh", slug, "--queue"]
         said = subprocess.run(command, env=dict(self.environment), check=True, capture_output=True, text=True)
         found = re.search(r"/refreshes/(\w+)/", said.stderr)
         assert found is not None, said.stderr
@@ -144,7 +144,7 @@ def house(packages: int, latency: float, folder: Path) -> Iterator[tuple[House, 
         open_now.callback(shutil.rmtree, database.folder, ignore_errors=True)
         database.start()
         open_now.callback(database.stop)
-        redis_url = open_now.enter_context(redis_server())
+        redis_url = open_now.enter_context(running_redis())
         upstreams = open_now.enter_context(simulator(packages, "--latency", f"{latency:g}"))
         url = database.server.create()
         given = settings_for(upstreams, folder, redis_url, url, web_token=TOKEN, web_port=0, plan_interval=60)
@@ -152,30 +152,22 @@ def house(packages: int, latency: float, folder: Path) -> Iterator[tuple[House, 
         store, engine = open_store(settings_of(given))
         open_now.callback(engine.dispose)
         slugs = import_packages(store, datetime.now(UTC), packages, folder)
+        started: dict[str, Child] = {}
         for name, command in _PROCESSES.items():
-            log = open_now.enter_context((folder / f"{name}.log").open("wb"))
-            started = subprocess.Popen(
-                [str(_BIN / command[0]), *command[1:]], env=environment, cwd=_ROOT, stdout=log, stderr=subprocess.STDOUT
-            )
-            open_now.callback(ended, started)
-        address = _address(folder / "web.log")
+            started[name] = start_process(name, *command, environment=environment, folder=folder)
+            open_now.callback(started[name].end)
+        wait_until(lambda: _LISTENS.search(started["web"].output()), "the web process listens", within=30)
+        listens = _LISTENS.search(started["web"].output())
+        assert listens is not None
+        address = listens[0]
         client = httpx.Client(base_url=address, headers={"authorization": f"Bearer {TOKEN}"}, timeout=30)
         found = House(store, engine, environment, open_now.enter_context(client))
-        queue = [str(_BIN / "fetcher"), "refresh", "--all", "--queue"]
+        queue = [str(BIN / "fetcher"), "refresh", "--all", "--queue"]
         subprocess.run(queue, env=environment, check=True, stderr=subprocess.DEVNULL)
         before = found.waiting()
         while found.waiting() > before - _WARM:
             time.sleep(0.5)
         yield found, upstreams, slugs
-
-
-def _address(log: Path) -> str:
-    for _ in range(300):
-        listens = re.search(r"http://\S+/", log.read_text("utf-8")) if log.exists() else None
-        if listens is not None:
-            return listens[0]
-        time.sleep(0.1)
-    raise RuntimeError("the web process does not listen")
 
 
 def table(found: Mapping[str, tuple[Sequence[Wait], Sequence[float]]], latency: float) -> Table:

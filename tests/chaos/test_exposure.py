@@ -17,7 +17,8 @@ from fetcher.ops.embedded_redis import EmbeddedRedis
 from fetcher.simulator.catalogue import from_documents
 from fetcher.simulator.server import Simulator
 from tests.chaos.injection.deployment import invented
-from tests.harness.stack import children_of, simulated, stack
+from tests.harness.processes import children_of
+from tests.harness.stack import simulated, stack
 
 pytestmark = pytest.mark.chaos
 

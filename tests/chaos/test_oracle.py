@@ -11,8 +11,8 @@ from sqlalchemy import update
 
 from fetcher.simulator import changes
 from fetcher.store.schema import observations, source_states
-from tests.chaos.injection.findings import Finding, Group
 from tests.chaos.injection.deployment import DAY, House, house
+from tests.chaos.injection.findings import Finding, Group
 from tests.chaos.injection.oracle import may_be_listed
 
 pytestmark = pytest.mark.chaos

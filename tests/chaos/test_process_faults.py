@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.injection.cluster import Arena, arena
-from tests.chaos.injection.process_faults import Blow, strike
 from tests.chaos.injection.findings import CannotHappenError
+from tests.chaos.injection.process_faults import Blow, strike
 from tests.chaos.injection.scenarios import SHORT_ON_POSTGRES, SHORT_ON_SQLITE
 
 pytestmark = pytest.mark.chaos

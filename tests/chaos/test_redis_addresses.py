@@ -13,8 +13,8 @@ from fetcher.simulator.catalogue import from_documents
 from fetcher.simulator.server import Simulator
 from tests.chaos.injection.deployment import invented
 from tests.harness.redis_server import RedisProcess
-from tests.harness.tls import Certificate, new_certificate, tls_in_front_of
 from tests.harness.stack import simulated, stack
+from tests.harness.tls import Certificate, new_certificate, tls_in_front_of
 
 pytestmark = pytest.mark.chaos
 

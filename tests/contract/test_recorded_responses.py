@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,12 @@ from fetcher.upstreams.github.readers.graphql import read_body
 from fetcher.upstreams.github.readers.shapes import GraphQLBody
 from fetcher.upstreams.github.readers.statistics import read_newest_commit, read_repository
 from fetcher.upstreams.pypi import read_json, read_simple
+from tests.harness.clock import NOW
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded"
 if not RECORDED.is_dir():
     pytest.skip("no recorded responses beside this checkout", allow_module_level=True)
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 EMPTY = {"all": [], "owner": []}
 """Participation of an empty repository. The recordings leave open what it means."""
 

@@ -22,7 +22,8 @@ from fetcher.domain.model import (
 )
 from fetcher.ports import Checkpoint, Store
 from fetcher.store import SqlStore, open_engine
-from tests.harness.stores import DAY, HOST, HOUR, LEASE, NOW, Catalogue, answered, failed, stats, store_on, versions
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import HOST, LEASE, NOW, Catalogue, answered, failed, stats, store_on, versions
 
 
 def test_is_a_store(store: SqlStore) -> None:

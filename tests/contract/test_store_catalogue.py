@@ -22,7 +22,8 @@ from fetcher.domain.model import (
     Unsupported,
 )
 from fetcher.ports import Imported
-from tests.harness.stores import DAY, HOST, HOUR, LEASE, NOW, Catalogue, answered, entry, stats, versions
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import HOST, LEASE, NOW, Catalogue, answered, entry, stats, versions
 
 DOCUMENT = entry(
     "django-x",

@@ -24,7 +24,8 @@ from fetcher.domain.views import PackageState
 from fetcher.store import SqlStore
 from fetcher.store.schema import figures as stored_figures
 from fetcher.store.schema import packages
-from tests.harness.stores import DAY, HOUR, LEASE, NOW, Catalogue, answered, failed, store_on
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import LEASE, NOW, Catalogue, answered, failed, store_on
 
 SIZE = 10
 FAILING = ("gone", "replaced", "blocked", "unauthorized", "malformed")

@@ -10,7 +10,8 @@ from sqlalchemy import Engine, event
 
 from fetcher.domain.model import Contribution, Contributors, DueReason, MadeDue, Source
 from fetcher.domain.views import EventCount
-from tests.harness.stores import DAY, HOUR, NOW, Catalogue, answered, failed, stats, versions
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import NOW, Catalogue, answered, failed, stats, versions
 
 
 @pytest.fixture

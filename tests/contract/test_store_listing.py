@@ -10,7 +10,8 @@ from sqlalchemy import Engine, text
 from fetcher.domain.catalogue_stats import STALE_AFTER
 from fetcher.domain.model import Source
 from fetcher.domain.views import Column, Counted, Listing, PackageState
-from tests.harness.stores import DAY, HOUR, NOW, Catalogue, answered, failed, stats, versions
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import NOW, Catalogue, answered, failed, stats, versions
 
 INTERVAL = 16 * HOUR
 STALE = NOW - STALE_AFTER * INTERVAL

@@ -24,7 +24,8 @@ from fetcher.domain.model import (
     Source,
     Validators,
 )
-from tests.harness.stores import DAY, HOUR, NOW, Catalogue, answered, failed, release, stats, versions
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import NOW, Catalogue, answered, failed, release, stats, versions
 
 
 def test_an_answer_is_stored_whole(catalogue: Catalogue) -> None:

@@ -17,9 +17,9 @@ from fetcher.quota import QuotaRequest, Reservation, Usage
 from fetcher.quota.memory import MemoryQuota
 from fetcher.refresh.dispatch import GRAPHQL_LANE, Dispatcher
 from fetcher.store import SqlStore, open_engine
-from tests.harness.fakes import StoppedClock
+from tests.harness.clock import DAY, HOUR, StoppedClock
 from tests.harness.postgres import PostgresServer
-from tests.harness.stores import DAY, HOUR, LEASE, NOW, Catalogue, answered, stats, store_on
+from tests.harness.stores import LEASE, NOW, Catalogue, answered, stats, store_on
 
 LARGE = {"packages", "observations", "freshness", "source_states", "releases", "history", "events"}
 WEEK = 7 * DAY

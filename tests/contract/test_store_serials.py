@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fetcher.domain.model import Source
-from tests.harness.stores import DAY, HOUR, NOW, Catalogue, answered, failed, versions
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import NOW, Catalogue, answered, failed, versions
 
 MONTH = 30 * DAY
 

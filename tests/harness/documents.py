@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-_PREAMBLE = ROOT / "tests" / "documents.sh"
+ROOT = Path(__file__).parents[2]
+_PREAMBLE = Path(__file__).with_name("documents.sh")
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _BLOCK = re.compile(

@@ -1,4 +1,4 @@
-"""Fakes of the core's ports: a clock set by the test, a quota that grants requests, responses without a network.
+"""Fakes of the core's ports: a quota that grants requests, responses without a network.
 
 ``ScriptedTransport`` passes the same contract suite as the real transport (``tests/contract/test_transport.py``);
 ``SimulatorTransport`` calls the simulator's application directly, so that no socket is needed.
@@ -19,27 +19,9 @@ import httpx
 from fetcher.domain.model import Upstream
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response, origin
 from fetcher.quota import QuotaRequest, QuotaStatus, Reservation, RetryAt, Usage
-from fetcher.simulator.clock import Clock
 from fetcher.simulator.server import Service
 
 JSON = {"content-type": "application/json; charset=utf-8"}
-
-
-class StoppedClock(Clock):
-    """The simulator's clock, stopped until it is advanced: the core and the upstreams share it."""
-
-    def __init__(self, start: datetime) -> None:
-        self._now = start
-
-    def now(self) -> datetime:
-        return self._now
-
-    def advance(self, by: timedelta) -> None:
-        self._now += by
-
-    async def sleep(self, seconds: float) -> None:
-        """Advance the clock: the replacement of ``asyncio.sleep`` for a patient exchange."""
-        self.advance(timedelta(seconds=seconds))
 
 
 @dataclass

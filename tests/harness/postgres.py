@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -25,10 +24,12 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from fetcher.store import open_engine, upgrade
+from tests.harness.processes import wait_until
 
 pytest_plugins = ["tests.harness.stores"]
 
 TEMPLATE = "fetcher_template"
+_STARTS_WITHIN = 20.0
 SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -203,13 +204,15 @@ def _unprivileged() -> str | None:
 
 
 def _wait_for(server: PostgresServer, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
-    while True:
+    """Wait until the server accepts connections; raise the driver's error if it ends before."""
+
+    def accepts() -> bool:
         try:
             psycopg.connect(server.base_url).close()
         except psycopg.OperationalError:
-            if time.monotonic() > deadline or process.poll() is not None:
+            if process.poll() is not None:
                 raise
-            time.sleep(0.05)
-        else:
-            return
+            return False
+        return True
+
+    wait_until(accepts, "PostgreSQL accepts connections", within=_STARTS_WITHIN)

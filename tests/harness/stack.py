@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
-import sys
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from fetcher.domain.catalogue_stats import SourceStats
 from fetcher.domain.model import Source
@@ -32,10 +26,8 @@ from fetcher.simulator.server import Simulator
 from fetcher.simulator.world import World
 from fetcher.store import SqlStore
 from fetcher.wiring import open_store
+from tests.harness.processes import BIN, PATIENCE, Child, start_process, wait_until
 
-PATIENCE = 120.0
-"""Seconds after which an expected event counts as lost. No test depends on a duration."""
-ENDS_WITHIN = 30.0
 ALONE = ("--without-mingle", "--without-gossip")
 """Workers exchange no messages, so they need not wait a second for them at their start."""
 STALLS = 10
@@ -52,10 +44,8 @@ APP_LIMITS = Limits(
     graphql_seconds_per_minute=STALLS * 60,
 )
 """The limits of a GitHub App, whose hour lasts a minute."""
-_POLL = 0.1
 _TAIL = 6000
 """Characters of a process's stderr that a failure shows."""
-_BIN = Path(sys.executable).parent
 _OUTSIDE = ("FETCHER_", "GITHUB_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
@@ -78,54 +68,6 @@ def simulated(simulator: Simulator) -> dict[str, object]:
         "github_token": simulator.token,
         "window_scale": simulator.service.settings.limits.hour.total_seconds() / 3600,
     }
-
-
-@dataclass(slots=True)
-class Child:
-    """A process that a test started, with the files that it writes to. It leads a group of its own."""
-
-    name: str
-    process: subprocess.Popen[bytes]
-    stdout: Path
-    stderr: Path
-    gently: bool = False
-    told_to_end: bool = False
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def runs(self) -> bool:
-        return self.process.poll() is None
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process alone."""
-        self.process.send_signal(number)
-
-    def kill(self) -> None:
-        """Send SIGKILL to the process and its children, as a power failure ends all of them at once."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self.process.wait(ENDS_WITHIN)
-
-    def wait(self) -> int:
-        return self.process.wait(ENDS_WITHIN)
-
-    def terminate(self) -> None:
-        """Send SIGTERM without waiting. A second one makes a worker drop its task, so it is sent once."""
-        if self.runs() and not self.told_to_end:
-            self.told_to_end = True
-            self.process.send_signal(signal.SIGTERM)
-
-    def end(self) -> None:
-        """Send SIGTERM, then SIGKILL to the rest of the process group."""
-        self.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self.wait()
-        self.kill()
-
-    def said(self) -> str:
-        return self.stderr.read_text("utf-8", "replace")
 
 
 @dataclass(slots=True)
@@ -160,19 +102,16 @@ class Stack:
 
     def start(self, name: str, *command: str, gently: bool = False, **settings: object) -> Child:
         """Start a command of this installation; ``gently``: it has processes of its own and must end them itself."""
-        stdout, stderr = (self.folder / f"{len(self.children)}-{name}.{stream}" for stream in ("out", "err"))
-        with stdout.open("wb") as out, stderr.open("wb") as err:
-            process = subprocess.Popen(
-                [str(_BIN / command[0]), *command[1:]],
-                env={**self.environment, **variables(settings)},
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
-        self.children.append(Child(name, process, stdout, stderr, gently))
-        return self.children[-1]
+        child = start_process(
+            name,
+            *command,
+            environment={**self.environment, **variables(settings)},
+            folder=self.folder,
+            logs=self.folder / f"{len(self.children)}-{name}",
+            gently=gently,
+        )
+        self.children.append(child)
+        return child
 
     def worker(
         self, name: str = "background", queues: str = "background,maintenance", concurrency: int = 2, *more: str
@@ -185,16 +124,12 @@ class Stack:
 
     def until(self, holds: Callable[[], object], what: str, *, within: float = PATIENCE) -> None:
         """Poll until ``holds()``; otherwise fail, and show the stderr of every process."""
-        deadline = time.monotonic() + within
-        while not holds():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"not within {within:.0f} s: {what}\n{self.told()}")
-            time.sleep(_POLL)
+        wait_until(holds, what, within=within, logs=self.told)
 
     def told(self) -> str:
         """Return the end of each process's stderr."""
         return "\n".join(
-            f"--- {child.name} (status {child.process.poll()}):\n{child.said()[-_TAIL:]}" for child in self.children
+            f"--- {child.name} (status {child.process.poll()}):\n{child.output()[-_TAIL:]}" for child in self.children
         )
 
     def counts(self) -> dict[Source, SourceStats]:
@@ -223,7 +158,7 @@ class Stack:
     def fetcher(self, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         return subprocess.run(
-            [str(_BIN / "fetcher"), *arguments],
+            [str(BIN / "fetcher"), *arguments],
             env={**self.environment, **variables(settings)},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -245,26 +180,6 @@ def stack(folder: Path, **settings: object) -> Iterator[Stack]:
         running.close()
 
 
-def children_of(pid: int) -> list[int]:
-    """Return the ids of the running child processes of ``pid``, and of theirs."""
-    found = []
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []  # it has ended meanwhile
-    for child in children:
-        found += [int(child), *children_of(int(child))]
-    return found
-
-
-def is_alive(pid: int) -> bool:
-    """Return True if a process still runs; a zombie that its parent has not reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 OPERATIONS = {"ById": "statistics", "ByName": "statistics", "Heads": "heads", "Pages": "pages", "Viewer": "viewer"}
 """Routes of the product's GraphQL operations: a history is the response to ``Heads`` and to ``Pages``."""
 
@@ -277,53 +192,6 @@ def route_of(entry: Entry) -> str:
 def asked(entries: Iterable[Entry], route: str) -> Counter[str]:
     """Count in how many requests of a route (``route_of``) each package was named, by the simulator's log."""
     return Counter(package for entry in entries if route_of(entry) == route for package in entry.packages)
-
-
-class Pages:
-    """A small web server on loopback that returns the given responses and records every request."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, tuple[int, Mapping[str, str], bytes]] = {}
-        self.requests: list[tuple[str, Mapping[str, str]]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def give(self, path: str, value: Any, **headers: str) -> str:
-        """Serve ``value`` at ``path`` (bytes unchanged, other values as JSON) and return its address."""
-        body = value if isinstance(value, bytes) else json.dumps(value).encode()
-        self.answers[path] = (200, {"Content-Type": "application/json", **headers}, body)
-        return self.url + path
-
-    def __enter__(self) -> Pages:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(ENDS_WITHIN)
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        pages = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                pages.requests.append((self.path, dict(self.headers)))
-                status, headers, body = pages.answers.get(self.path, (404, {}, b"not here"))
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_POST = do_GET  # noqa: N815  (the base class's name)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
-                """Print nothing: the test asserts the requests."""
-
-        return Handler
 
 
 def repeated(counts: Mapping[str, int]) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,11 @@ from fetcher.domain.model import (
     Values,
 )
 from fetcher.store import SqlStore, open_engine, upgrade
+from tests.harness import clock
+from tests.harness.clock import DAY
 
-NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+NOW = clock.NOW + timedelta(microseconds=123_456)
+"""With microseconds, which both databases must keep."""
 LEASE = timedelta(minutes=5)
 HOST = "github.com"
 

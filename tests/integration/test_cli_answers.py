@@ -9,8 +9,8 @@ import pytest
 from fetcher.simulator import changes
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
+from tests.harness.pages import Pages
 from tests.integration.conftest import SEEDS, Done, Fetcher
-from tests.harness.stack import Pages
 
 STRUCK, REPOSITORY, NEIGHBOUR = "lesscpy", "lesscpy/lesscpy", "jazzband/django-flatblocks"
 OLD = "0.0.9"

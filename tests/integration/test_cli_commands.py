@@ -10,8 +10,8 @@ import pytest
 
 from fetcher import __version__
 from fetcher.simulator.server import Simulator
-from tests.integration.conftest import SEEDS, Fetcher
 from tests.harness.stack import Stack, simulated, stack
+from tests.integration.conftest import SEEDS, Fetcher
 
 COMMANDS = (
     "import",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,10 +11,9 @@ from fetcher.domain.model import FailureRow, Source, SourceState
 from fetcher.simulator import changes
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
+from tests.harness.clock import HOUR, NOW
 from tests.integration.conftest import SEEDS, Fetcher
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 GONE, BROKEN = "lesscpy", ("django-loci", "django-vies")
 
 

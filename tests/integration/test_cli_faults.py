@@ -14,8 +14,8 @@ import pytest
 
 from fetcher.ports import PLANNED, Checkpoint
 from fetcher.simulator.server import Simulator
-from tests.integration.conftest import SEEDS, Fetcher
 from tests.harness.stack import Stack, simulated, stack
+from tests.integration.conftest import SEEDS, Fetcher
 
 CLOSED = "127.0.0.1:9"
 SECRET = "hunter2"

@@ -16,8 +16,8 @@ import typer
 from fetcher import __version__
 from fetcher.cli.app import app
 from fetcher.cli.examples import parted
-from tests.integration.conftest import SEEDS, Fetcher
 from tests.harness.stack import Stack, stack
+from tests.integration.conftest import SEEDS, Fetcher
 
 
 def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -16,8 +16,8 @@ from fetcher.cli import importing, progress
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Imported
 from fetcher.store import SqlStore
+from tests.harness.pages import Pages
 from tests.integration.conftest import SEEDS, Done, Fetcher
-from tests.harness.stack import Pages
 
 NOTHING_WRONG = {"rejected": [], "rejected_count": 0, "unsupported": [], "unsupported_count": 0}
 ADDED_TWO = {"added": 2, "updated": 0, "unchanged": 0, **NOTHING_WRONG}

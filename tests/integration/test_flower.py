@@ -20,8 +20,9 @@ from redis import Redis
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.limits import Limits
 from fetcher.simulator.server import Settings, Simulator
+from tests.harness.processes import Child
+from tests.harness.stack import Stack, simulated, stack
 from tests.integration.conftest import Fetcher
-from tests.harness.stack import Child, Stack, simulated, stack
 
 PACKAGES = 30
 PASSWORD = "marked-flower-password"

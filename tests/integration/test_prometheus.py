@@ -21,8 +21,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Settings, Simulator
+from tests.harness.processes import Child, children_of
 from tests.harness.prometheus import Prometheus
-from tests.harness.stack import APP_LIMITS, Child, Stack, children_of, route_of, simulated, stack
+from tests.harness.stack import APP_LIMITS, Stack, route_of, simulated, stack
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "prometheus"

@@ -19,8 +19,9 @@ from redis import Redis
 
 from fetcher.simulator.server import Simulator
 from tasks import traffic
+from tests.harness.processes import BIN, PATIENCE
+from tests.harness.stack import Stack, simulated, stack
 from tests.integration.conftest import SEEDS
-from tests.harness.stack import _BIN, PATIENCE, Stack, simulated, stack
 
 MINUTE = 60.0
 START = 1_800_000_000.0
@@ -115,7 +116,7 @@ def test_watching_needs_a_terminal_and_ends_with_ctrl_c(ours: Stack, command: st
     assert both.stderr.startswith("error: --watch and --json exclude each other")
     ours_end, theirs = pty.openpty()
     process = subprocess.Popen(
-        [_BIN / "fetcher", command, "--watch"],
+        [BIN / "fetcher", command, "--watch"],
         env={**ours.environment, "TERM": "xterm", "COLUMNS": "100"},
         stdin=theirs,
         stdout=theirs,

@@ -19,8 +19,8 @@ from fetcher.simulator.server import Simulator
 from fetcher.wiring import open_store
 from tests.harness.debian import programs
 from tests.harness.documents import DOCUMENTS, ROOT, blocks_of, script_of
-from tests.integration.conftest import SEEDS
 from tests.harness.stack import environment, simulated
+from tests.integration.conftest import SEEDS
 
 SHOWING = [path for path in DOCUMENTS if any(block.reason is None for block in blocks_of(path))]
 ADDED = "lesscpy"

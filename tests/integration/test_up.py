@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from fetcher.simulator.server import Simulator
+from tests.harness.processes import Child, children_of, is_alive
+from tests.harness.stack import Stack, simulated, stack
 from tests.integration.conftest import SEEDS
-from tests.harness.stack import Child, Stack, children_of, is_alive, simulated, stack
 
 RUNNING = "Ctrl-C stops it"
 PACKAGES = 5

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from fetcher.simulator.server import Simulator
-from tests.integration.conftest import Fetcher
-from tests.harness.web import PACKAGE, REPOSITORY, Web, web
 from tests.harness.stack import route_of
+from tests.harness.web import PACKAGE, REPOSITORY, Web, web
+from tests.integration.conftest import Fetcher
 
 
 @pytest.fixture

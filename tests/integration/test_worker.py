@@ -27,7 +27,8 @@ from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.journal import Entry
 from fetcher.simulator.project import ProjectStatus
 from fetcher.simulator.server import Settings, Simulator
-from tests.harness.stack import APP_LIMITS, Child, Stack, asked, repeated, route_of, simulated, stack
+from tests.harness.processes import Child
+from tests.harness.stack import APP_LIMITS, Stack, asked, repeated, route_of, simulated, stack
 
 PACKAGES = 1_000
 PACE = {"plan_interval": 0.3}

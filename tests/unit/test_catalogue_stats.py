@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from fetcher.domain.catalogue_stats import CatalogueStats, Histogram, SourceStats, merged
 from fetcher.domain.model import Source
 from fetcher.domain.views import PackageState
+from tests.harness.clock import NOW
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AT = NOW.timestamp()
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 

@@ -18,10 +18,9 @@ from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource, Re
 from fetcher.ports import NullObserver
 from fetcher.quota import Pause, PauseCause, RetryAt
 from fetcher.upstreams.github.readers.classify import classify, read_meta
-from tests.harness.fakes import GenerousQuota, ScriptedTransport, StoppedClock, answer
+from tests.harness.clock import NOW, SECOND, StoppedClock
+from tests.harness.fakes import GenerousQuota, ScriptedTransport, answer
 
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
-SECOND = timedelta(seconds=1)
 ROOT = "https://api.example"
 IDENTITIES = {Upstream.GITHUB: "token:1", Upstream.PYPI: "index:x"}
 QUOTA_HEADERS = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "7", "x-ratelimit-reset": "1800000000"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from fetcher.cli.refresh import rejection
@@ -12,9 +10,9 @@ from fetcher.http.gateway import Gateway
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource
 from fetcher.quota import MemoryQuota
 from fetcher.upstreams.github.readers.classify import classify
-from tests.harness.fakes import ScriptedTransport, StoppedClock, answer
+from tests.harness.clock import NOW, StoppedClock
+from tests.harness.fakes import ScriptedTransport, answer
 
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 ROOT = "https://api.example"
 APP = NoAnswer(Fault.NO_CREDENTIAL, "api.example: GitHub refuses the App's installation token (status 401)")
 TOKEN = answer({"message": "Bad credentials"}, 401)

@@ -39,8 +39,8 @@ from fetcher.domain.scheduling import (
     schedule,
     slot,
 )
+from tests.harness.clock import NOW
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=n) for n in (1, 60, 3_600, 86_400))
 CADENCE = Cadence()
 FRESH = SourceState(Source.GITHUB)

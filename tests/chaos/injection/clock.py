@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tests.chaos.injection.findings import CannotHappenError
 from tests.harness.debian import UNPACKED, unpack
-from tests.harness.stack import ALONE, Child, Stack
+from tests.harness.processes import Child
+from tests.harness.stack import ALONE, Stack
 
 _LIBRARY = "libfaketimeMT.so.1"
 _USUAL = "/usr/lib/*/faketime"

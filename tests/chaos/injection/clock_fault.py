@@ -13,8 +13,8 @@ from sqlalchemy import func, or_, select
 
 from fetcher.ports import PLANNED
 from fetcher.store.schema import source_states
-from tests.chaos.injection.cluster import Arena
 from tests.chaos.injection.clock import SteppedClock, stepped_clock
+from tests.chaos.injection.cluster import Arena
 
 HOUR = timedelta(hours=1)
 _TRUE = timedelta(minutes=1)

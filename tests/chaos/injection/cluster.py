@@ -30,9 +30,10 @@ from fetcher.store import open_engine
 from fetcher.store.schema import packages, source_states
 from tests.chaos.injection.deployment import invented
 from tests.chaos.injection.oracle import Judge
-from tests.harness.redis_server import RedisProcess
 from tests.harness.postgres import SETTINGS, PostgresProcess
-from tests.harness.stack import ALONE, APP_LIMITS, Child, Stack, simulated, stack
+from tests.harness.processes import Child
+from tests.harness.redis_server import RedisProcess
+from tests.harness.stack import ALONE, APP_LIMITS, Stack, simulated, stack
 
 LEASE = 4.0
 PATIENCE = 90.0

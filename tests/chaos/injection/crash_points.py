@@ -1,7 +1,7 @@
 """The product's Celery application with a fault at one exact point.
 
-``celery -A tests.chaos.injection.crash_points`` runs it; the product contains no code for it. Celery has a hook before a
-message is sent, and SQLAlchemy has one before a transaction commits. ``CHAOS_DIES`` names the point. The worker with
+``celery -A tests.chaos.injection.crash_points`` runs it; the product contains no code for it. Celery has a hook before
+a message is sent, and SQLAlchemy has one before a transaction commits. ``CHAOS_DIES`` names the point. The worker with
 all its processes dies there, as in a power failure. At the two CUT points, the database terminates the connection in
 every second transaction that records responses. The file ``CHAOS_MARKS`` counts these.
 """

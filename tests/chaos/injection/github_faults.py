@@ -14,8 +14,8 @@ from fetcher.simulator.faults import Kind
 from fetcher.simulator.limits import Reason, Resource
 from fetcher.simulator.repository import Block, NodeIds
 from fetcher.simulator.statistics_jobs import Participation, Statistics
-from tests.chaos.injection.findings import Group
 from tests.chaos.injection.deployment import DAY, SLUGS, House
+from tests.chaos.injection.findings import Group
 from tests.chaos.injection.upstream_faults import (
     LONG_ENOUGH,
     OUR_TIME,

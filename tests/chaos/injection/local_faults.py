@@ -13,8 +13,8 @@ from pathlib import Path
 
 from fetcher.simulator.catalogue import from_documents
 from fetcher.simulator.server import Simulator
-from tests.chaos.injection.findings import CannotHappenError, Finding, Group
 from tests.chaos.injection.deployment import House, invented
+from tests.chaos.injection.findings import CannotHappenError, Finding, Group
 from tests.chaos.injection.upstream_faults import Step, UpstreamFault, make_happen
 from tests.harness.stack import simulated, stack
 

@@ -19,7 +19,8 @@ from tests.chaos.injection.cluster import Arena
 from tests.chaos.injection.crash_points import Point
 from tests.chaos.injection.findings import Finding, Group
 from tests.chaos.injection.oracle import violations
-from tests.harness.stack import Child, repeated
+from tests.harness.processes import Child
+from tests.harness.stack import repeated
 
 LONGER_THAN_WE_WAIT = WHOLE_EXCHANGE + 5
 

@@ -14,8 +14,8 @@ from fetcher.simulator.faults import Kind
 from fetcher.simulator.project import Project, ProjectStatus, Release
 from fetcher.simulator.world import World
 from fetcher.upstreams.pypi.serials_check import ROOT
-from tests.chaos.injection.findings import Group
 from tests.chaos.injection.deployment import DAY, SLUGS, House
+from tests.chaos.injection.findings import Group
 from tests.chaos.injection.upstream_faults import (
     ANSWERED,
     LONG_ENOUGH,

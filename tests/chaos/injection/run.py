@@ -19,10 +19,10 @@ from rich.console import Console
 
 from fetcher.monitoring.logging import configure_logging
 from tests.chaos.injection.cluster import arena
-from tests.chaos.injection.process_faults import Blow, strike
 from tests.chaos.injection.findings import CannotHappenError, Finding, Group
 from tests.chaos.injection.github_faults import GITHUB_FAULTS
 from tests.chaos.injection.local_faults import CLOCK_FAULTS, LOCAL_FAULTS
+from tests.chaos.injection.process_faults import Blow, strike
 from tests.chaos.injection.pypi_faults import PYPI_FAULTS
 from tests.chaos.injection.upstream_faults import UpstreamFault, make_happen
 

@@ -12,8 +12,8 @@ from fetcher.domain.model import Purpose, Source
 from fetcher.http import transport
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.limits import Reason
-from tests.chaos.injection.findings import Finding, Group
 from tests.chaos.injection.deployment import DAY, SLUGS, House, house
+from tests.chaos.injection.findings import Finding, Group
 from tests.chaos.injection.oracle import violations
 
 VICTIM = SLUGS[1]

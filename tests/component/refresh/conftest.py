@@ -9,7 +9,7 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,15 @@ from fetcher.simulator.repository import Repository
 from fetcher.simulator.server import Service, Settings
 from fetcher.simulator.statistics_jobs import Statistics
 from fetcher.simulator.world import World
-from fetcher.store import SqlStore, open_engine, upgrade
+from fetcher.store import SqlStore, open_engine
 from fetcher.upstreams.github.requests import Api
 from fetcher.upstreams.github.verify import MergesCheck
 from fetcher.upstreams.pypi.serials_check import SerialsCheck
 from fetcher.wiring import Access, Pace, assemble
-from tests.harness.fakes import GenerousQuota, SimulatorTransport, StoppedClock
+from tests.harness.clock import DAY, NOW, StoppedClock
+from tests.harness.fakes import GenerousQuota, SimulatorTransport
 from tests.harness.stores import store_on
 
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
-DAY = timedelta(days=1)
 LEASE = timedelta(minutes=15)
 
 
@@ -150,18 +149,8 @@ def answered(report: Report) -> list[Source]:
 Build = Callable[..., Awaitable[House]]
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a migrated SQLite file to copy."""
-    path = tmp_path_factory.mktemp("migrated") / "template.db"
-    engine = open_engine(f"sqlite:///{path}")
-    upgrade(engine)
-    engine.dispose()
-    return path
-
-
 @pytest.fixture
-async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
+async def build(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Build]:
     """Build a set-up: with or without a token, with cold statistics, or with a mirror that lacks a feature."""
     async with AsyncExitStack() as opened:
 
@@ -173,7 +162,7 @@ async def build(migrated: Path, tmp_path: Path) -> AsyncIterator[Build]:
             threshold: int = 500,
         ) -> House:
             path = tmp_path / "store.db"
-            shutil.copy(migrated, path)
+            shutil.copy(sqlite_template, path)
             engine = open_engine(f"sqlite:///{path}")
             opened.callback(engine.dispose)
             clock = StoppedClock(NOW)

@@ -10,7 +10,6 @@ from fetcher.http.gateway import Gateway
 from fetcher.http.messages import Answer, Request
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Push, push
-from tests.harness.fakes import answer
 from tests.component.refresh.conftest import DAY, NOW, Build
 from tests.component.refresh.truth import (
     COMMITS,
@@ -21,6 +20,7 @@ from tests.component.refresh.truth import (
     is_true,
     weeks,
 )
+from tests.harness.fakes import answer
 
 
 async def test_without_a_token_a_first_pass(build: Build) -> None:

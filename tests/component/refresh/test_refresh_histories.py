@@ -52,13 +52,12 @@ from fetcher.upstreams.github.details import DetailsRefresh
 from fetcher.upstreams.github.histories import MOST_PAGES, PAGES_PER_QUERY, Histories, HistoryQuery, history_of
 from fetcher.upstreams.github.readers.history import Head
 from fetcher.upstreams.github.requests import Api, api_at
-from tests.harness.fakes import GenerousQuota, ScriptedTransport, SimulatorTransport, StoppedClock, answer
+from tests.harness.clock import DAY, NOW, StoppedClock
+from tests.harness.fakes import GenerousQuota, ScriptedTransport, SimulatorTransport, answer
 
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 ROOT = "https://github.example"
 IDENTITIES = {Upstream.GITHUB: "account:1"}
 QUERY = HistoryQuery(history_start(NOW.date()), False, Purpose.BACKGROUND)
-DAY = timedelta(days=1)
 BOB = Contribution("bob", 5)
 DATED = "2026-03-01T12:00:00Z"
 

@@ -14,8 +14,8 @@ from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus as TheirStatus
 from fetcher.simulator.pypi import Index
-from tests.harness.fakes import answer
 from tests.component.refresh.conftest import NOW, Build, House
+from tests.harness.fakes import answer
 
 MINUTE = timedelta(minutes=1)
 PYPI = Source.PYPI

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from fetcher.domain.outcome import Transient
 from fetcher.http.messages import Answer, Request
 from fetcher.upstreams.github.identity import account_behind
-from tests.harness.fakes import answer
 from tests.component.refresh.conftest import Build, House
+from tests.harness.fakes import answer
 
 REQUEST_ID = "C0FF:3A8B:1C2D3E:4F5A6B:65F82C10"
 GITHUB = {"x-github-request-id": REQUEST_ID}

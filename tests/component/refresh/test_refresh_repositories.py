@@ -15,7 +15,6 @@ from fetcher.simulator.changes import Facts, Push, push
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.repository import Block, NodeIds
 from fetcher.upstreams.github.change_detection import SETTLES_AFTER
-from tests.harness.fakes import answer
 from tests.component.refresh.conftest import DAY, NOW, House, records
 from tests.component.refresh.truth import (
     COMMITS,
@@ -28,6 +27,7 @@ from tests.component.refresh.truth import (
     is_true,
     weeks,
 )
+from tests.harness.fakes import answer
 
 
 async def test_a_first_pass(house: House) -> None:

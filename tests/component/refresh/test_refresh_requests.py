@@ -13,7 +13,7 @@ from fetcher.domain.views import Change, RefreshRequest, RequestState, SourceFai
 from fetcher.refresh.report import Report
 from fetcher.refresh.requests import NO_ANSWER, NOTHING_TO_ASK, ManualRefreshes, changes, ending
 from fetcher.store import SqlStore
-from tests.harness.fakes import StoppedClock
+from tests.harness.clock import StoppedClock
 from tests.harness.stores import NOW, Catalogue, answered, failed, stats
 
 REQUEST = RefreshRequest("r", 1, "a", RequestState.RUNNING, NOW)

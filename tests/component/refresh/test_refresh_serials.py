@@ -14,8 +14,8 @@ from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus
 from fetcher.simulator.pypi import Index
 from fetcher.upstreams.pypi.serials_check import ROOT
-from tests.harness.fakes import answer
 from tests.component.refresh.conftest import DAY, NOW, Build, House
+from tests.harness.fakes import answer
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 PYPI = Source.PYPI

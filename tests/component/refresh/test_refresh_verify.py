@@ -13,9 +13,9 @@ from fetcher.simulator.changes import Push, push
 from fetcher.simulator.statistics_jobs import Participation, Statistics
 from fetcher.upstreams.github.merges import MERGES, Merges
 from fetcher.upstreams.github.verify import CHECK_EVERY, RETRY_AFTER
-from tests.harness.fakes import answer
 from tests.component.refresh.conftest import DAY, Build, House
 from tests.component.refresh.truth import COMMITS, failing
+from tests.harness.fakes import answer
 
 PATIENCE = timedelta(seconds=30)
 WORLDS = {

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from fetcher.quota import RetryAt
 from fetcher.simulator.changes import Push, push
-from tests.harness.fakes import answer
 from tests.component.refresh.conftest import NOW, House
 from tests.component.refresh.truth import (
     COMMITS,
@@ -16,6 +15,7 @@ from tests.component.refresh.truth import (
     first_pass,
     is_true,
 )
+from tests.harness.fakes import answer
 
 
 async def test_what_is_deferred_returns_with_its_due_time(house: House) -> None:

@@ -23,8 +23,8 @@ from fetcher.store import SqlStore, open_engine
 from fetcher.web import WebContext, make_app
 from fetcher.web.session import Sessions
 from tasks.inspection import QueueState
-from tests.harness.fakes import StoppedClock
-from tests.harness.stores import DAY, NOW, Catalogue, store_on
+from tests.harness.clock import DAY, StoppedClock
+from tests.harness.stores import NOW, Catalogue, store_on
 
 TOKEN = "the-operators-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

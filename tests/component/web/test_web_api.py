@@ -19,8 +19,9 @@ from fetcher.domain.model import CatalogueEntry, Source
 from fetcher.settings import Settings
 from fetcher.web import make_app
 from fetcher.web.session import Sessions
-from tests.harness.stores import DAY, NOW, failed, stats
 from tests.component.web.conftest import BEARER, TOKEN, Browser, Harness
+from tests.harness.clock import DAY
+from tests.harness.stores import NOW, failed, stats
 
 SEEDS = Path(__file__).parents[2] / "data" / "seeds"
 LIST = "/api/v4/packages/"
@@ -280,4 +281,4 @@ def test_times_are_the_directorys(harness: Harness, client: Browser) -> None:
     answer = client.post(f"{LIST}a/refresh/", headers=BEARER)
     requested_at = datetime.fromisoformat(answer.json()["requested_at"])
     assert requested_at == harness.clock.now().astimezone(UTC)
-    assert requested_at.utcoffset() == timedelta(hours=-5)
+    assert requested_at.utcoffset() == timedelta(hours=-4)

@@ -19,8 +19,9 @@ from fetcher.ports import PLANNED, Checkpoint
 from fetcher.quota import QuotaStatus
 from fetcher.web.metrics import MOST_QUOTAS
 from tasks.inspection import QueueState
-from tests.harness.stores import DAY, HOUR, answered, failed
 from tests.component.web.conftest import Browser, Harness
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import answered, failed
 
 Samples = dict[tuple[str, ...], float]
 

@@ -11,8 +11,8 @@ from fetcher.domain.errors import BrokerError
 from fetcher.domain.model import Source
 from fetcher.web import make_app
 from fetcher.web.session import COOKIE, MAX_AGE, Sessions, local_path
-from tests.harness.stores import NOW, failed
 from tests.component.web.conftest import TOKEN, Browser, Harness
+from tests.harness.stores import NOW, failed
 
 REFRESH, RETRY = "/packages/a/refresh", "/failures/retry"
 

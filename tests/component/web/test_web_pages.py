@@ -17,8 +17,9 @@ from fetcher.quota import QuotaStatus
 from fetcher.web import make_app
 from fetcher.web.session import Sessions
 from tasks.inspection import QueueState
-from tests.harness.stores import DAY, HOUR, NOW, failed, release, stats, versions
 from tests.component.web.conftest import Browser, Harness
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import NOW, failed, release, stats, versions
 
 EVIL = "<script>alert('x')</script>\"&"
 VOID = {"meta", "link", "input", "img", "br"}
@@ -166,7 +167,7 @@ def test_one_package(full: Harness) -> None:
     page = full.client.get("/packages/a").text
     for text in (
         "4 commits in 52 weeks; most in the week from",
-        "12 stars, unchanged since 2026-03-01",
+        "12 stars, unchanged since 2026-03-18",
         "70, most commits first",
         "More participants",
         "archived",

@@ -13,8 +13,8 @@ import httpx
 from fetcher.store import open_engine
 from fetcher.store.connect import BUSY_SECONDS, POOL_SECONDS
 from fetcher.web import make_app
-from tests.harness.stores import store_on
 from tests.component.web.conftest import Harness
+from tests.harness.stores import store_on
 
 MANY = 30
 PATHS = ("/readyz", "/", "/packages", "/api/v4/packages/")

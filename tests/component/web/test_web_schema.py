@@ -24,9 +24,9 @@ from fetcher.web import WebContext, make_app
 from fetcher.web.api import schema
 from fetcher.web.models import Package
 from fetcher.web.session import Sessions
-from tests.harness.fakes import StoppedClock
-from tests.harness.stores import DAY, NOW, Catalogue, stats, store_on
 from tests.component.web.conftest import BEARER, TOKEN, FakeRuntime
+from tests.harness.clock import DAY, StoppedClock
+from tests.harness.stores import NOW, Catalogue, stats, store_on
 
 
 @pytest.fixture(scope="module")

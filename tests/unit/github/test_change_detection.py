@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import pytest
@@ -46,9 +46,8 @@ from fetcher.upstreams.github.change_detection import (
     settle,
     to_request,
 )
-from tests.harness.fakes import StoppedClock
+from tests.harness.clock import NOW, StoppedClock
 
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NAME = "owner/repo"
 KNOWN = ("ann", "bob", "cho", "dan")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -24,8 +24,7 @@ from fetcher.domain.outcome import (
 from fetcher.upstreams.github.batching import FIRST_SIZE, OUTAGE, SMALLEST, BatchSize, request_in_batches
 from fetcher.upstreams.github.queries import MAX_NODES
 from fetcher.upstreams.github.readers.graphql import BatchAnswer
-
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+from tests.harness.clock import NOW
 
 
 def fetched(item: str) -> Fetched[str]:

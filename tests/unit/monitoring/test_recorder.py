@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,8 +21,7 @@ from fetcher.monitoring.definitions import OTHER, TASKS, Gauge, Histogram, TaskE
 from fetcher.monitoring.families import families
 from fetcher.monitoring.redis_store import SILENT
 from tasks.app import app
-
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+from tests.harness.clock import NOW
 
 
 def asking(route: Route = Route.CONTRIBUTORS) -> Request:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from fetcher.domain.outcome import BlockCause, Blocked, Gone, Malformed, Moved, NotModified, Throttled, Transient
 from fetcher.http.messages import Answer, Fault, NoAnswer, Response
 from fetcher.upstreams.pypi import NotOffered, SerialFeed, read_json, read_root, read_simple
+from tests.harness.clock import NOW
 
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 URL = "https://index.example/simple/x/"
 
 Reader = Callable[[Answer], object]
@@ -94,9 +94,9 @@ def test_a_redirect_to_nowhere_is_malformed(read: Reader, location: str) -> None
     ("value", "wait"),
     [
         ("120", timedelta(seconds=120)),
-        ("Sat, 21 Nov 2026 12:05:00 GMT", timedelta(minutes=5)),
-        ("Sat, 21 Nov 2026 12:05:00 -0000", timedelta(minutes=5)),
-        ("Sat, 21 Nov 2026 11:00:00 GMT", timedelta()),
+        ("Wed, 18 Mar 2026 12:05:00 GMT", timedelta(minutes=5)),
+        ("Wed, 18 Mar 2026 12:05:00 -0000", timedelta(minutes=5)),
+        ("Wed, 18 Mar 2026 11:00:00 GMT", timedelta()),
         ("999999999", timedelta(days=1)),
         ("9" * 5000, timedelta(days=1)),
     ],

@@ -13,10 +13,10 @@ from fetcher.domain.model import ProjectInfo, ProjectVersions, Release, Validato
 from fetcher.domain.outcome import Fetched, Malformed
 from fetcher.http.messages import Response
 from fetcher.upstreams.pypi import Partial, read_json
+from tests.harness.clock import NOW
 
 DATA = Path(__file__).parents[2] / "data" / "pypi"
 RECORDED = (DATA / "json_project.json").read_bytes()
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def read(body: bytes | dict[str, Any], project: str = "lesscpy", **headers: str) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,8 +13,8 @@ from fetcher.domain.model import Validators
 from fetcher.domain.outcome import Fetched, Malformed
 from fetcher.http.messages import Response
 from fetcher.upstreams.pypi import NotOffered, SerialFeed, Serials, read_root
+from tests.harness.clock import NOW
 
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
 ROOT = json.dumps(
     {
         "meta": {"_last-serial": 9, "api-version": "1.4"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ from fetcher.domain.model import ProjectStatus, ProjectVersions
 from fetcher.domain.outcome import Fetched, Malformed
 from fetcher.http.messages import Response
 from fetcher.upstreams.pypi import merge, read_json, read_simple
+from tests.harness.clock import NOW
 
 DATA = Path(__file__).parents[2] / "data" / "pypi"
 RECORDED = (DATA / "simple_project.json").read_bytes()
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SIMPLE_JSON = {"content-type": "application/vnd.pypi.simple.v1+json"}
 
 

@@ -13,10 +13,10 @@ from fetcher.domain.model import ProjectStatus, ProjectVersions
 from fetcher.domain.outcome import Fetched, Gone, Malformed, NotModified
 from fetcher.http.messages import Response
 from fetcher.upstreams.pypi import read_simple
+from tests.harness.clock import NOW
 
 DATA = Path(__file__).parents[2] / "data" / "pypi"
 PAGE = (DATA / "simple_project.html").read_bytes()
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
 HTML = "text/html; charset=utf-8"
 VERSION = '<meta name="pypi:repository-version" content="1.4">'
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -11,8 +11,8 @@ from fetcher.domain.model import Source
 from fetcher.http.messages import Resource
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.forecast import Supply, forecast, supply_for
+from tests.harness.clock import NOW
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AT = NOW.timestamp()
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 

@@ -1,7 +1,6 @@
 """GraphQL queries put to the simulator's handler, without a socket."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from fetcher.simulator.exchange import Answer, Call, Upstream
@@ -9,8 +8,7 @@ from fetcher.simulator.github_graphql import GitHubGraphQL
 from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.limits import Ledger, Limits
 from fetcher.simulator.world import World
-
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+from tests.harness.clock import NOW
 
 
 def answer_to(

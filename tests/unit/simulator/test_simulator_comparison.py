@@ -1,11 +1,12 @@
 """What compare says of two commits, along a line and across branches."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from fetcher.simulator.comparison import Comparison, compare
 from fetcher.simulator.history import Author, Commit, WrittenHistory
+from tests.harness.clock import NOW
 
-START = datetime(2026, 3, 18, tzinfo=UTC)
+START = NOW - timedelta(hours=12)
 ANN = Author("ann", "Ann", "ann@x.invalid")
 
 

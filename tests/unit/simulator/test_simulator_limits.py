@@ -1,13 +1,12 @@
 """GitHub's limits, counted exactly."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from fetcher.simulator.limits import Form, Ledger, Limits, Reason, Resource, whole_seconds
+from tests.harness.clock import NOW, SECOND
 
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
-SECOND = timedelta(seconds=1)
 CORE, GRAPHQL = Resource.CORE, Resource.GRAPHQL
 
 

@@ -1,7 +1,7 @@
 """Worlds: what they hold, what changes them, and that synthetic packages cost nothing until asked for."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from statistics import median, quantiles
@@ -16,8 +16,7 @@ from fetcher.simulator.history import contributors, participation
 from fetcher.simulator.project import Project, ProjectStatus, Release
 from fetcher.simulator.repository import NodeIds, Repository, database_id_of, node_id
 from fetcher.simulator.world import World
-
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+from tests.harness.clock import NOW
 
 
 def repositories(world: World) -> list[Repository]:

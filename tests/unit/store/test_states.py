@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
@@ -22,8 +22,8 @@ from fetcher.domain.model import (
     SourceState,
 )
 from fetcher.store.states import fold, row_of, started_afresh, takes
+from tests.harness.clock import NOW
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LEASES = st.sampled_from([None, "mine", "another"])
 MOMENTS = st.integers(0, 5).map(lambda hours: NOW + timedelta(hours=hours))
 

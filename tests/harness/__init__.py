@@ -1,0 +1,11 @@
+"""Helpers of all tests and of the benchmarks: each module has one subject.
+
+- ``clock``: the moment at which tests begin, and a clock that stands still.
+- ``fakes``, ``stores``: fakes of the core's ports; stores on SQLite and PostgreSQL, and builders of values.
+- ``processes``, ``stack``: processes that are started, logged and ended; Fetcher's own commands as such processes.
+- ``postgres``, ``redis_server``, ``tls``: real servers, which can be stopped and killed; a proxy that adds TLS.
+- ``pages``, ``web``, ``browser``: a web server with given responses, Fetcher's web process, and a real browser.
+- ``prometheus``, ``debian``: a real Prometheus, and Debian's packages that only tests need.
+- ``documents``: the commands in the documentation, as a script that a test runs.
+- ``sockets``: the fixture that blocks sockets.
+"""
