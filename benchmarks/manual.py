@@ -62,13 +62,13 @@ class Wait:
 
     names: frozenset[str]
     began: datetime
-    asked: datetime
+    requested: datetime
     """The time at which the request was stored, after the start of a command's process."""
     stored: datetime
     done: bool
 
     @property
-    def whole(self) -> float:
+    def elapsed(self) -> float:
         return (self.stored - self.began).total_seconds()
 
     def upstream(self, log: Sequence[Mapping[str, Any]]) -> float:
@@ -91,7 +91,7 @@ def covered(spans: Sequence[tuple[datetime, datetime]]) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Deployment:
     """The running stack, with a client that sends requests to it."""
 
     store: SqlStore
@@ -137,7 +137,7 @@ class House:
 
 
 @contextmanager
-def house(packages: int, latency: float, folder: Path) -> Iterator[tuple[House, SimulatorProcess, list[str]]]:
+def deployment(packages: int, latency: float, folder: Path) -> Iterator[tuple[Deployment, SimulatorProcess, list[str]]]:
     """Run the stack with every package in the queue and the workers busy."""
     with ExitStack() as open_now:
         database = PostgresProcess(Path(tempfile.mkdtemp(prefix="fetcher-pg-", dir="/tmp")), {"listen_addresses": ""})
@@ -161,7 +161,7 @@ def house(packages: int, latency: float, folder: Path) -> Iterator[tuple[House, 
         assert listens is not None
         address = listens[0]
         client = httpx.Client(base_url=address, headers={"authorization": f"Bearer {TOKEN}"}, timeout=30)
-        found = House(store, engine, environment, open_now.enter_context(client))
+        found = Deployment(store, engine, environment, open_now.enter_context(client))
         queue = [str(BIN / "fetcher"), "refresh", "--all", "--queue"]
         subprocess.run(queue, env=environment, check=True, stderr=subprocess.DEVNULL)
         before = found.waiting()
@@ -185,9 +185,9 @@ def table(found: Mapping[str, tuple[Sequence[Wait], Sequence[float]]], latency: 
     ):
         shown.add_column(column, justify="right")
     for how, (waits, beyond) in found.items():
-        whole = [wait.whole for wait in waits]
+        elapsed = [wait.elapsed for wait in waits]
         verdict = "[green]yes[/]" if _rank(beyond, 95) <= AT_MOST else "[red]NO[/]"
-        figures = [_rank(whole, 50), _rank(whole, 95), _rank(beyond, 50), _rank(beyond, 95)]
+        figures = [_rank(elapsed, 50), _rank(elapsed, 95), _rank(beyond, 50), _rank(beyond, 95)]
         failed = sum(not wait.done for wait in waits)
         shown.add_row(how, str(len(waits)), str(failed), *(f"{one:.2f} s" for one in figures), verdict)
     return shown
@@ -207,19 +207,19 @@ def main(
     console, rng = Console(width=120), random.Random(seed)  # noqa: S311  (no secret: the same each time)
     with (
         tempfile.TemporaryDirectory(prefix="fetcher-bench-") as folder,
-        house(packages, latency, Path(folder)) as (asked, upstreams, slugs),
+        deployment(packages, latency, Path(folder)) as (requested, upstreams, slugs),
     ):
-        console.print(f"{asked.waiting():,} sources of {packages:,} packages wait")
-        ways = {"by HTTP": (asked.by_http, people), "by command": (asked.by_command, -(-people // 3))}
+        console.print(f"{requested.waiting():,} sources of {packages:,} packages wait")
+        ways = {"by HTTP": (requested.by_http, people), "by command": (requested.by_command, -(-people // 3))}
         waits: dict[str, list[Wait]] = {name: [] for name in ways}
         for name, (ask, number) in ways.items():
             for slug in rng.sample(slugs[packages // 2 :], number):
                 time.sleep(rng.expovariate(2))  # random arrivals, two a second on average
-                waits[name].append(asked.wait(ask, slug))
-        console.print(f"{asked.waiting():,} sources wait still; limits tripped: {upstreams.summary().tripped}")
+                waits[name].append(requested.wait(ask, slug))
+        console.print(f"{requested.waiting():,} sources wait still; limits tripped: {upstreams.summary().tripped}")
         log = upstreams.log_of_all()
-        waits["by command, once it runs"] = [replace(one, began=one.asked) for one in waits["by command"]]
-        found = {name: (few, [one.whole - one.upstream(log) for one in few]) for name, few in waits.items()}
+        waits["by command, once it runs"] = [replace(one, began=one.requested) for one in waits["by command"]]
+        found = {name: (few, [one.elapsed - one.upstream(log) for one in few]) for name, few in waits.items()}
         console.print(table(found, latency))
 
 

@@ -34,9 +34,9 @@ def main() -> int:
     began = time.monotonic()
     with running(options.seed, options.minutes) as run:
         with beside(run):
-            run.machine_room([TWENTY_KILLS], count=MANY, postgres=True, workers=3)
-            run.machine_room(LONG_ON_POSTGRES, count=PACKAGES, postgres=True)
-            run.machine_room(LONG_ON_SQLITE, count=PACKAGES, postgres=False)
+            run.process_faults([TWENTY_KILLS], count=MANY, postgres=True, workers=3)
+            run.process_faults(LONG_ON_POSTGRES, count=PACKAGES, postgres=True)
+            run.process_faults(LONG_ON_SQLITE, count=PACKAGES, postgres=False)
         out.print(table_of(run.findings))
     bad = sum(not finding.ok for finding in run.findings)
     took = time.monotonic() - began

@@ -56,7 +56,7 @@ def test_a_message_that_is_a_program_is_not_run(tmp_path: Path, redis_url: str) 
                 headers={"task": "fetcher.refresh_batch", "id": "a-program"},
             )
         worker = ours.worker(concurrency=1)
-        ours.until(lambda: "ContentDisallowed" in worker.said(), "the pickle is refused")
+        ours.until(lambda: "ContentDisallowed" in worker.output(), "the pickle is refused")
         ours.beat()
         ours.until(lambda: ours.answered(len(slugs)), "every source of every package answers")
 
@@ -78,14 +78,14 @@ def test_the_embedded_redis_is_this_users_alone(tmp_path: Path) -> None:
     assert modes == [0, 0]
 
 
-def test_only_this_machine_can_reach_what_listens(tmp_path: Path) -> None:
+def test_only_this_machine_can_reach_the_listening_ports(tmp_path: Path) -> None:
     """Show that ``fetcher up``, ``fetcher web`` and the simulator listen on loopback unless configured otherwise."""
     with stack(tmp_path) as ours:
         up = ours.start("up", "fetcher", "up", gently=True, workers=1)
         web = ours.start("web", "fetcher", "web")
         open_web = ours.start("open-web", "fetcher", "web", "--host", "0.0.0.0")  # noqa: S104  (the subject of this test)
         simulator = ours.start("simulator", "fetcher", "simulate", "--port", "0")
-        ours.until(lambda: "Ctrl-C stops it" in up.said() and any(map(listening, children_of(up.pid))), "it is up")
+        ours.until(lambda: "Ctrl-C stops it" in up.output() and any(map(listening, children_of(up.pid))), "it is up")
         ours.until(lambda: all(listening(one.pid) for one in (web, open_web, simulator)), "they listen")
         of_up = [address for pid in (up.pid, *children_of(up.pid)) for address in listening(pid)]
 

@@ -1,4 +1,4 @@
-"""The judge's detection of wrong values, which the tests write into the store."""
+"""The oracle's detection of wrong values, which the tests write into the store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from fetcher.simulator import changes
 from fetcher.store.schema import observations, source_states
-from tests.chaos.injection.deployment import DAY, House, house
+from tests.chaos.injection.deployment import DAY, Deployment, deployment
 from tests.chaos.injection.findings import Finding, Group
 from tests.chaos.injection.oracle import may_be_listed
 
@@ -19,14 +19,14 @@ pytestmark = pytest.mark.chaos
 
 
 @pytest.fixture
-async def ours(tmp_path: Path) -> AsyncIterator[House]:
+async def ours(tmp_path: Path) -> AsyncIterator[Deployment]:
     """Yield a Fetcher of two packages, judged once before and once after a change of everything."""
-    async with house(tmp_path, slugs=("alpha", "beta")) as made:
-        assert made.judge.wrong() == {}
+    async with deployment(tmp_path, slugs=("alpha", "beta")) as made:
+        assert made.oracle.wrong() == {}
         began = made.now()
         made.move(1)
         assert await made.until_fresh(began, began + 2 * DAY) is not None
-        assert made.judge.wrong() == {}
+        assert made.oracle.wrong() == {}
         yield made
 
 
@@ -45,32 +45,32 @@ async def ours(tmp_path: Path) -> AsyncIterator[House]:
         ({"head_oid": "0" * 40}, "never so"),
     ],
 )
-async def test_what_is_wrong_is_found(ours: House, tampered: dict[str, Any], complaint: str) -> None:
+async def test_a_wrong_value_is_found(ours: Deployment, tampered: dict[str, Any], complaint: str) -> None:
     """Show that it detects an invented value, an older value over a newer one, and a blanked field."""
     with ours.parts.engine.begin() as connection:
         connection.execute(update(observations).where(observations.c.package_id == _first(ours)).values(tampered))
 
-    assert set(ours.judge.not_current()) == {"alpha"}
-    assert complaint in ours.judge.amiss()["alpha"]
+    assert set(ours.oracle.not_current()) == {"alpha"}
+    assert complaint in ours.oracle.mismatches()["alpha"]
 
 
-async def test_people_may_be_listed_for_longer_than_they_contributed(ours: House) -> None:
+async def test_people_may_be_listed_for_longer_than_they_contributed(ours: Deployment) -> None:
     """Show that dropped and new contributors may both be listed during a fault, but not afterwards."""
     world = ours.simulator.world
     for login in ("a-newcomer", "another"):
         changes.push(world, "octo/alpha", changes.Push(login=login))
-        ours.judge.note()
+        ours.oracle.note()
         changes.force_push(world, "octo/alpha")
     people = [["ann", 20], ["bob", 17], ["author-of-alpha", 17], ["a-newcomer", 1], ["another", 1]]
     with ours.parts.engine.begin() as connection:
         mine = observations.c.package_id == _first(ours)
         connection.execute(update(observations).where(mine).values(contributors=people))
 
-    assert ours.judge.wrong() == {}
-    assert "participants" in ours.judge.amiss()["alpha"]
+    assert ours.oracle.wrong() == {}
+    assert "participants" in ours.oracle.mismatches()["alpha"]
 
 
-def test_nobody_overtakes_without_commits() -> None:
+def test_no_contributor_overtakes_without_commits() -> None:
     """Show that a constant order of two contributors is required, and that equal and new ones may have any order."""
     before = {"ann": 3, "bob": 2, "cho": 2}
     now = {"ann": 4, "bob": 2, "cho": 2, "newcomer": 2}
@@ -80,7 +80,7 @@ def test_nobody_overtakes_without_commits() -> None:
     assert may_be_listed(["bob", "ann", "cho", "newcomer"], [before, now, {**now, "bob": 5}])
 
 
-async def test_what_is_lost_is_found(ours: House) -> None:
+async def test_a_lost_package_is_found(ours: Deployment) -> None:
     """Show that a package without a due time counts as lost."""
     with ours.parts.engine.begin() as connection:
         mine = source_states.c.package_id == _first(ours)
@@ -101,5 +101,5 @@ def test_a_fault_that_never_happened_shows_nothing() -> None:
     assert not Finding(Group.GITHUB, "x", 1, 1, wrong=["a"]).ok
 
 
-def _first(ours: House) -> int:
+def _first(ours: Deployment) -> int:
     return ours.store.package_ids(["alpha"])["alpha"]

@@ -60,21 +60,19 @@ def test_a_pass_over_tls_with_a_password(
     assert (queues.returncode, queues.stderr) == (0, "")
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(
-    redis: RedisProcess, certificate: Certificate, tmp_path: Path
-) -> None:
+def test_an_unknown_certificate_is_refused(redis: RedisProcess, certificate: Certificate, tmp_path: Path) -> None:
     """Show that the ledger's client and Celery refuse it. Celery does not verify certificates by default."""
     with tls_in_front_of(redis.port, certificate) as port:
         url = f"rediss://:{QUOTED}@127.0.0.1:{port}/0"
         with stack(tmp_path / "stack", redis_url=url) as ours:
             doctor = ours.fetcher("doctor")
             worker = ours.worker(concurrency=1)
-            ours.until(lambda: "Cannot connect" in worker.said() or not worker.runs(), "the worker is turned away")
-            said = worker.said()
+            ours.until(lambda: "Cannot connect" in worker.output() or not worker.runs(), "the worker is turned away")
+            text = worker.output()
 
     assert "Redis cannot be reached" in doctor.stdout
-    assert "certificate verify failed" in said
-    assert "ready" not in said
+    assert "certificate verify failed" in text
+    assert "ready" not in text
 
 
 @pytest.mark.parametrize(

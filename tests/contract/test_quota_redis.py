@@ -53,14 +53,14 @@ async def test_a_hundred_tasks_find_exactly_five_places(redis: Redis, redis_url:
 
 
 def _grants_of_one_process(url: str, start: Any, found: Any) -> None:
-    async def ask() -> int:
+    async def take_all() -> int:
         async with Redis.from_url(url) as client:
             quota = RedisQuota(client, FIVE_PLACES)
             start.wait()
             found = await asyncio.gather(*(quota.reserve(manual(), at(1)) for _ in range(25)))
             return sum(isinstance(found, Reservation) for found in found)
 
-    found.put(asyncio.run(ask()))
+    found.put(asyncio.run(take_all()))
 
 
 async def test_four_processes_find_exactly_five_places(redis: Redis, redis_url: str) -> None:

@@ -129,7 +129,7 @@ def test_load_brings_what_deciding_needs(catalogue: Catalogue) -> None:
     assert target.commit_days is None
 
 
-def test_load_gives_the_lists_when_asked_to(catalogue: Catalogue) -> None:
+def test_load_returns_the_lists_on_demand(catalogue: Catalogue) -> None:
     """Contributors and daily commits are loaded only with ``details``, exactly as recorded."""
     (a,) = catalogue.add("a")
     people = Contributors((Contribution("ann", 5), Contribution("böb", 1)))

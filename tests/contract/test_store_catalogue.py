@@ -78,12 +78,12 @@ def test_what_is_stored_already_is_only_read(catalogue: Catalogue, engine: Engin
     """A batch without changes takes no lock and writes nothing; one with a changed value is written."""
     entries = [DOCUMENT, entry("b"), loose("c", repo_url="https://github.com/other/c")]
     imported(catalogue, *entries)
-    said: list[str] = []
-    event.listen(engine, "before_cursor_execute", lambda *of: said.append(of[2]))
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *of: statements.append(of[2]))
 
     assert counted(imported(catalogue, *entries, now=NOW + DAY)) == (0, 0, 3)
-    assert any(one.startswith("SELECT") for one in said)
-    assert [one for one in said if not one.startswith("SELECT") or "FOR UPDATE" in one] in ([], ["BEGIN"])
+    assert any(one.startswith("SELECT") for one in statements)
+    assert [one for one in statements if not one.startswith("SELECT") or "FOR UPDATE" in one] in ([], ["BEGIN"])
     assert counted(imported(catalogue, entries[0], replace(entries[1], title="Other"), now=NOW + DAY)) == (0, 1, 1)
 
 

@@ -22,7 +22,7 @@ from fetcher.domain.model import REPOSITORY_SOURCES, Record, Source, SourceState
 from fetcher.domain.scheduling import is_gone
 from fetcher.domain.views import PackageState
 from fetcher.store import SqlStore
-from fetcher.store.schema import figures as stored_figures
+from fetcher.store.schema import catalogue_stats as stored_statistics
 from fetcher.store.schema import packages
 from tests.harness.clock import DAY, HOUR
 from tests.harness.stores import LEASE, NOW, Catalogue, answered, failed, store_on
@@ -85,16 +85,16 @@ def _state(package: StoredPackage, now: datetime) -> PackageState:
     return PackageState.STALE if fetched is None or fetched < now - STALE_AFTER * DAY else PackageState.FRESH
 
 
-def _said(figures: CatalogueStats, now: datetime) -> dict[str, Any]:
+def _report(figures: CatalogueStats, now: datetime) -> dict[str, Any]:
     """Return all values that the statistics give exactly for the time of measurement."""
-    said: dict[str, Any] = {
+    report: dict[str, Any] = {
         "packages": figures.packages,
         "states": dict(figures.states(now, DAY)),
         "failures": dict(figures.failures),
     }
     for source in Source:
         one = figures.source(source)
-        said[source.value] = {
+        report[source.value] = {
             "packages": one.packages,
             "answered": one.answered,
             "oldest": one.oldest,
@@ -107,14 +107,14 @@ def _said(figures: CatalogueStats, now: datetime) -> dict[str, Any]:
             "failing": one.failing,
             "gone": one.gone,
         }
-    return said
+    return report
 
 
 def _recount(found: Sequence[StoredPackage], now: datetime) -> dict[str, Any]:
     """Return the same values, counted package by package."""
     standing = Counter(_state(package, now) for package in found)
     every = [state for package in found for state in package.states.values()]
-    said: dict[str, Any] = {
+    report: dict[str, Any] = {
         "packages": len(found),
         "states": {state: standing[state] for state in PackageState},
         "failures": dict(Counter(failure_kind(state) for state in every if _failing(state))),
@@ -124,7 +124,7 @@ def _recount(found: Sequence[StoredPackage], now: datetime) -> dict[str, Any]:
         answers = [state.answered_at for state in own if state.answered_at]
         due = [state.due_at for state in own if state.due_at]
         oldest = min(answers, default=None)
-        said[source.value] = {
+        report[source.value] = {
             "packages": len(own),
             "answered": len(answers),
             "oldest": oldest,
@@ -137,7 +137,7 @@ def _recount(found: Sequence[StoredPackage], now: datetime) -> dict[str, Any]:
             "failing": sum(map(_failing, own)),
             "gone": sum(map(is_gone, own)),
         }
-    return said
+    return report
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -147,7 +147,7 @@ def test_a_small_catalogue_is_counted_exactly(catalogue: Catalogue, engine: Engi
     catalogue.claim(Source.PYPI, limit=7)
     found = _stored(catalogue.store, engine)
     for now in (NOW, NOW + HOUR):
-        assert _said(catalogue.store.catalogue_stats(now, DAY), now) == _recount(found, now)
+        assert _report(catalogue.store.catalogue_stats(now, DAY), now) == _recount(found, now)
     catalogue.store.measure(NOW, DAY)
     assert _slices(engine) == []
 
@@ -173,7 +173,7 @@ def sliced(engine: Engine) -> Catalogue:
 def _slices(engine: Engine) -> list[Any]:
     """Return the rows of the slices in order, without that of the sum."""
     with engine.connect() as connection:
-        rows = connection.execute(select(stored_figures).order_by(stored_figures.c.low)).all()
+        rows = connection.execute(select(stored_statistics).order_by(stored_statistics.c.low)).all()
     return [row for row in rows if row.low != row.high]
 
 
@@ -193,7 +193,7 @@ def test_slices_say_together_what_is_there(sliced: Catalogue, engine: Engine, se
     """The first read measures every slice; packages added and removed are counted by the next pass."""
     random, now = Random(seed), NOW  # noqa: S311  (no secret: the same each time)
     _fill(sliced, random, [f"p{n}" for n in range(48)])
-    assert _said(sliced.store.catalogue_stats(now, DAY), now) == _recount(_stored(sliced.store, engine), now)
+    assert _report(sliced.store.catalogue_stats(now, DAY), now) == _recount(_stored(sliced.store, engine), now)
     assert sliced.store.catalogue_stats(now, DAY).parts == 5
     for turn in range(3):
         now += HOUR
@@ -204,7 +204,7 @@ def test_slices_say_together_what_is_there(sliced: Catalogue, engine: Engine, se
         slugs = [f"p{turn}-{n}" for n in range(35)]
         _fill(sliced, random, slugs)
         _round(sliced, engine, now)
-        assert _said(sliced.store.catalogue_stats(now, DAY), now) == _recount(_stored(sliced.store, engine), now)
+        assert _report(sliced.store.catalogue_stats(now, DAY), now) == _recount(_stored(sliced.store, engine), now)
 
 
 def test_slices_stay_of_a_size(sliced: Catalogue, engine: Engine) -> None:
@@ -247,7 +247,7 @@ def test_figures_are_as_they_were_stored(sliced: Catalogue, engine: Engine) -> N
     """Statistics survive JSON unchanged: the sum of slices equals one measurement of all packages."""
     _fill(sliced, Random(7), [f"p{n}" for n in range(30)])  # noqa: S311  (no secret: the same each time)
     apart = sliced.store.catalogue_stats(NOW, DAY)
-    at_once = store_on(engine).figures(NOW, DAY)
+    at_once = store_on(engine).catalogue_stats(NOW, DAY)
     assert replace(apart, parts=1, fetched=at_once.fetched) == replace(at_once, sources=dict(apart.sources))
     assert apart.fetched == at_once.fetched
     assert {name: one for name, one in apart.sources.items() if one.packages} == at_once.sources

@@ -48,7 +48,7 @@ def test_an_unchanged_package_writes_nothing(catalogue: Catalogue, written: list
     assert written == []
 
 
-def test_what_turns_is_told(catalogue: Catalogue) -> None:
+def test_a_changed_outcome_is_an_event(catalogue: Catalogue) -> None:
     """First response, other values, failure, another kind of failure and recovery are listed, newest first."""
     (a,) = catalogue.add("a")
     hours = [NOW + n * HOUR for n in range(7)]
@@ -59,8 +59,8 @@ def test_what_turns_is_told(catalogue: Catalogue) -> None:
     catalogue.store.record([failed(a, Source.GITHUB, "gone", failures=3, message="404", observed_at=hours[4])])
     now = stats(stars=12, description="x", head_oid="new")
     catalogue.answer(a, Source.GITHUB, now, observed_at=hours[5])
-    told = [(one.at, one.outcome, one.message) for one in catalogue.store.events(a, 10)]
-    assert told == [
+    found = [(one.at, one.outcome, one.message) for one in catalogue.store.events(a, 10)]
+    assert found == [
         (hours[5], "fetched", None),
         (hours[4], "gone", "404"),
         (hours[2], "transient", "why"),
@@ -80,7 +80,7 @@ def test_a_pause_hides_no_turn(catalogue: Catalogue) -> None:
     assert [one.outcome for one in catalogue.store.events(a, 10)] == ["fetched", "transient", "fetched"]
 
 
-def test_recording_twice_tells_once(catalogue: Catalogue) -> None:
+def test_recording_twice_adds_one_event(catalogue: Catalogue) -> None:
     """A repeated batch adds no event, nor does an older response."""
     (a,) = catalogue.add("a")
     catalogue.answer(a, Source.GITHUB, stats())

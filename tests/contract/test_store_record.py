@@ -28,7 +28,7 @@ from tests.harness.clock import DAY, HOUR
 from tests.harness.stores import NOW, Catalogue, answered, failed, release, stats, versions
 
 
-def test_an_answer_is_stored_whole(catalogue: Catalogue) -> None:
+def test_a_response_is_stored_in_full(catalogue: Catalogue) -> None:
     """Every value of every source is read back exactly as recorded, and the state records how it was fetched."""
     (a,) = catalogue.add("a", project=True)
     repository = stats(description=":couple: ünïcode", archived=True, watchers=None, database_id=2**40)

@@ -26,7 +26,7 @@ WEEK = 7 * DAY
 
 
 FILL = """
-CREATE TEMP TABLE numbers AS SELECT n, timestamptz '2026-03-01 11:50+00' + (n * 7919 % 86400) * interval '1 s' AS slot
+CREATE TEMP TABLE numbers AS SELECT n, timestamptz '2026-03-18 11:50+00' + (n * 7919 % 86400) * interval '1 s' AS slot
     FROM generate_series(1, 20000) AS n;
 INSERT INTO packages (id, slug, title, repo_url, repo_host, repo_owner, repo_name, repo_key, project)
     SELECT n, 'p' || n, 'P' || n, 'https://github.com/o/p' || n, 'github.com', 'o', 'p' || n, 'github.com/o/p' || n,
@@ -35,11 +35,11 @@ INSERT INTO observations (package_id, node_id, full_name, stars, description, he
     SELECT n, 'R_' || n, 'o/p' || n, n % 500, repeat('word ', 20), md5(n::text) FROM numbers;
 INSERT INTO freshness (package_id, last_fetched) SELECT n, slot - interval '1 day' FROM numbers;
 INSERT INTO source_states (package_id, source, answered_at, observed_at, revision, full_fetch_at, outcome, due_at)
-    SELECT n, s, slot - interval '1 day', slot - interval '1 day', n % 9, timestamptz '2026-03-01 12:00+00', 'fetched',
+    SELECT n, s, slot - interval '1 day', slot - interval '1 day', n % 9, timestamptz '2026-03-18 12:00+00', 'fetched',
     slot + CASE WHEN s IN ('github', 'pypi') THEN interval '0' ELSE (n % 30) * interval '1 day' END
     FROM numbers, unnest(ARRAY['github', 'contributors', 'commits', 'pypi']) AS s;
 INSERT INTO history (package_id, day, stars)
-    SELECT n, date '2026-02-01' + d, n FROM numbers, generate_series(0, 2) AS d;
+    SELECT n, date '2026-02-18' + d, n FROM numbers, generate_series(0, 2) AS d;
 INSERT INTO events (package_id, at, source, outcome)
     SELECT n, slot - d * interval '1 day', 'github', 'fetched' FROM numbers, generate_series(1, 3) AS d;
 INSERT INTO releases
@@ -140,17 +140,17 @@ async def test_the_queue_holds_what_can_soon_be_served(large: Engine) -> None:
     """
     quota, store = MemoryQuota(), store_on(large)
     now, plan_for = NOW + 100 * WEEK, timedelta(minutes=3)
-    ask = QuotaRequest("me", Resource.GRAPHQL, Purpose.BACKGROUND, seconds=2)
+    request = QuotaRequest("me", Resource.GRAPHQL, Purpose.BACKGROUND, seconds=2)
     for spent in range(25):
-        grant = await quota.reserve(ask, now)
-        assert isinstance(grant, Reservation)
+        reservation = await quota.reserve(request, now)
+        assert isinstance(reservation, Reservation)
         now += timedelta(seconds=2)
         left = ReportedQuota(str(Resource.GRAPHQL), 5000, 5000 - spent, now + HOUR)
-        await quota.settle(grant, Usage(1, 2.0, quota=left), now)
+        await quota.settle(reservation, Usage(1, 2.0, quota=left), now)
     clock = StoppedClock(now)
     planner = Dispatcher(store, quota, clock, {Upstream.GITHUB: "me"}, [GRAPHQL_LANE], 2 * DAY, plan_for)
     assert len(store.due_ids([Source.GITHUB], now)) == 20_000
-    served = await quota.capacity(ask, plan_for, now) * GRAPHQL_LANE.packages_per_request
+    served = await quota.capacity(request, plan_for, now) * GRAPHQL_LANE.packages_per_request
     claims = await planner.claims()
     assert 0 < sum(len(claim.package_ids) for claim in claims) <= served
     assert served < 20_000 / 2

@@ -11,7 +11,7 @@ from tests.harness.stores import NOW, Catalogue, answered, failed, versions
 MONTH = 30 * DAY
 
 
-def asked(catalogue: Catalogue, *slugs: str) -> list[int]:
+def requested(catalogue: Catalogue, *slugs: str) -> list[int]:
     """Add packages with a project fetched in full at serial 7 and due again tomorrow."""
     ids = catalogue.add(*slugs, project=True, repo_url=None)
     catalogue.store.record(
@@ -22,7 +22,7 @@ def asked(catalogue: Catalogue, *slugs: str) -> list[int]:
 
 def test_an_equal_serial_is_an_answer(catalogue: Catalogue) -> None:
     """An equal serial counts as a response, refreshes the package and postpones it to the slow re-check."""
-    asked(catalogue, "a")
+    requested(catalogue, "a")
     at = NOW + HOUR
     assert catalogue.store.confirm_serials([("A", 7), ("unknown", 1)], at, MONTH) == (1, 0)
     state = catalogue.state("a", Source.PYPI)
@@ -34,7 +34,7 @@ def test_an_equal_serial_is_an_answer(catalogue: Catalogue) -> None:
 
 def test_the_slow_recheck_comes(catalogue: Catalogue) -> None:
     """However often a serial is confirmed, the project is due a month after its last full fetch."""
-    asked(catalogue, "a")
+    requested(catalogue, "a")
     for day in range(40):
         catalogue.store.confirm_serials([("a", 7)], NOW + day * DAY, MONTH)
     due = catalogue.state("a", Source.PYPI).due_at
@@ -44,7 +44,7 @@ def test_the_slow_recheck_comes(catalogue: Catalogue) -> None:
 
 def test_another_serial_is_due_now(catalogue: Catalogue) -> None:
     """A new serial is stored as expected, and the project is due now or stays due earlier."""
-    a, b = asked(catalogue, "a", "b")
+    a, b = requested(catalogue, "a", "b")
     catalogue.answer(b, Source.PYPI, observed_at=NOW, due_at=NOW - HOUR, revision="7")
     at = NOW + HOUR
     assert catalogue.store.confirm_serials([("a", 8), ("b", 9)], at, MONTH) == (0, 2)
@@ -57,7 +57,7 @@ def test_another_serial_is_due_now(catalogue: Catalogue) -> None:
 
 def test_a_lease_stays(catalogue: Catalogue) -> None:
     """A project that a worker is fetching keeps its lease, confirmed or not."""
-    asked(catalogue, "a", "b")
+    requested(catalogue, "a", "b")
     claim = catalogue.claim(Source.PYPI, now=NOW + DAY)
     catalogue.store.confirm_serials([("a", 7), ("b", 8)], NOW + DAY, MONTH)
     assert {catalogue.state(slug, Source.PYPI).lease for slug in "ab"} == {claim.lease}
@@ -65,7 +65,7 @@ def test_a_lease_stays(catalogue: Catalogue) -> None:
 
 def test_an_older_root_changes_nothing(catalogue: Catalogue) -> None:
     """A root requested before the project itself does not change the project."""
-    asked(catalogue, "a")
+    requested(catalogue, "a")
     before = catalogue.get("a")
     assert catalogue.store.confirm_serials([("a", 6)], NOW - HOUR, MONTH) == (0, 0)
     assert catalogue.get("a") == before
@@ -82,7 +82,7 @@ def test_two_packages_of_one_project(catalogue: Catalogue) -> None:
 
 def test_a_root_is_read_as_it_streams(catalogue: Catalogue) -> None:
     """At most a thousand entries of a long root are read before they are written; absence changes nothing."""
-    asked(catalogue, "a", "b")
+    requested(catalogue, "a", "b")
     taken = 0
 
     def root() -> Iterator[tuple[str, int]]:
@@ -100,7 +100,7 @@ def test_a_root_is_read_as_it_streams(catalogue: Catalogue) -> None:
 
 def test_confirm_all(catalogue: Catalogue) -> None:
     """An unmodified root confirms every fetched project, except failing ones and those with a newer known serial."""
-    _, b, _ = asked(catalogue, "a", "b", "c")
+    _, b, _ = requested(catalogue, "a", "b", "c")
     catalogue.add("never", project=True)
     catalogue.store.record([failed(b, Source.PYPI)])
     catalogue.store.confirm_serials([("c", 8)], NOW, MONTH)
@@ -112,7 +112,7 @@ def test_confirm_all(catalogue: Catalogue) -> None:
 
 def test_make_due(catalogue: Catalogue) -> None:
     """Only sources fetched too long ago, not yet due, not failing and not leased become due."""
-    a, b, c = asked(catalogue, "a", "b", "c")
+    a, b, c = requested(catalogue, "a", "b", "c")
     catalogue.answer(b, Source.PYPI, observed_at=NOW + 2 * HOUR)
     catalogue.store.record([failed(c, Source.PYPI)])
     assert catalogue.store.make_due(Source.PYPI, answered_before=NOW + HOUR, now=NOW + 3 * HOUR) == 1

@@ -55,7 +55,7 @@ GITHUB, OTHER = "https://github.invalid", "https://elsewhere.invalid"
 
 
 @dataclass
-class Desk:
+class Harness:
     """A transport, the root that it may ask, and what arrived there."""
 
     transport: Transport
@@ -119,8 +119,8 @@ class Server:
 
     async def _reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
-            asked = await self.read(reader)
-            write(writer, REPLIES[asked.url.removeprefix(self.root)])
+            request = await self.read(reader)
+            write(writer, REPLIES[request.url.removeprefix(self.root)])
             await writer.drain()
 
 
@@ -136,10 +136,10 @@ class Credential:
 
     def __init__(self, value: str | None = BEARER) -> None:
         self.value = value
-        self.asked = 0
+        self.request = 0
 
     async def header(self) -> str | None:
-        self.asked += 1
+        self.request += 1
         return self.value
 
 
@@ -158,62 +158,62 @@ def real(*roots: str, credential: Any = None) -> HttpTransport:
 
 
 @pytest.fixture(params=["scripted", "httpx"])
-async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+async def harness(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
     """Provide the same script behind the fake and behind the real transport."""
     if request.param == "scripted":
 
-        def script(asked: Request) -> Answer:
-            reply = REPLIES[asked.url.removeprefix(GITHUB)]
+        def script(request: Request) -> Answer:
+            reply = REPLIES[request.url.removeprefix(GITHUB)]
             return Response(reply.status, {name.lower(): text for name, text in reply.headers.items()}, reply.body)
 
         fake = ScriptedTransport(script, [GITHUB], BEARER)
-        yield Desk(fake, GITHUB, fake.requests)
+        yield Harness(fake, GITHUB, fake.requests)
         return
     async with Server() as server, real(server.root) as transport:
-        yield Desk(transport, server.root, server.arrived)
+        yield Harness(transport, server.root, server.arrived)
 
 
 # --- every transport --------------------------------------------------------------------------------------------
 
 
-async def test_a_good_answer(desk: Desk) -> None:
+async def test_a_good_answer(harness: Harness) -> None:
     """Status, whole body, header names in lower case, and one attempt."""
-    found = await desk.good()
+    found = await harness.good()
     assert (found.status, found.body, found.attempts) == (200, b'{"a": 1}', 1)
     assert (found.headers["content-type"], found.headers["etag"]) == ("application/json", '"x"')
 
 
 @pytest.mark.parametrize(("path", "status"), [("/missing", 404), ("/moved", 301), ("/unchanged", 304), ("/empty", 200)])
-async def test_any_status_is_an_answer(desk: Desk, path: str, status: int) -> None:
+async def test_any_status_is_an_answer(harness: Harness, path: str, status: int) -> None:
     """The transport does not interpret the status; a redirect is not followed."""
-    found = await desk.good(path)
+    found = await harness.good(path)
     assert (found.status, found.body) == (status, REPLIES[path].body)
-    assert [asked.url for asked in desk.arrived] == [desk.root + path]
+    assert [request.url for request in harness.arrived] == [harness.root + path]
 
 
-async def test_what_is_sent(desk: Desk) -> None:
+async def test_a_request_as_sent(harness: Harness) -> None:
     """Method, headers and body arrive as they were built."""
-    await desk.good(method="POST", headers={"accept": "application/json", "if-none-match": '"y"'}, body=b'{"q": 2}')
-    (asked,) = desk.arrived
-    assert (asked.method, asked.body) == ("POST", b'{"q": 2}')
-    assert (asked.headers["accept"], asked.headers["if-none-match"]) == ("application/json", '"y"')
+    await harness.good(method="POST", headers={"accept": "application/json", "if-none-match": '"y"'}, body=b'{"q": 2}')
+    (request,) = harness.arrived
+    assert (request.method, request.body) == ("POST", b'{"q": 2}')
+    assert (request.headers["accept"], request.headers["if-none-match"]) == ("application/json", '"y"')
 
 
-async def test_the_credential_is_githubs_alone(desk: Desk) -> None:
+async def test_the_credential_is_githubs_alone(harness: Harness) -> None:
     """GitHub's requests carry it, the index's do not."""
-    await desk.good()
-    await desk.good(upstream=Upstream.PYPI)
-    assert [asked.headers.get("authorization") for asked in desk.arrived] == [BEARER, None]
+    await harness.good()
+    await harness.good(upstream=Upstream.PYPI)
+    assert [request.headers.get("authorization") for request in harness.arrived] == [BEARER, None]
 
 
 @pytest.mark.parametrize("path", ["/long", "/long-error"])
-async def test_a_body_has_a_cap(desk: Desk, path: str) -> None:
+async def test_a_body_has_a_cap(harness: Harness, path: str) -> None:
     """Beyond it there is no answer, whatever the status; exactly at it there is."""
-    found = await desk.send(path, max_bytes=4_999)
+    found = await harness.send(path, max_bytes=4_999)
     assert isinstance(found, NoAnswer)
     assert found.fault is Fault.TOO_LARGE
     assert "4999" in found.reason
-    assert len((await desk.good(path, max_bytes=5_000)).body) == 5_000
+    assert len((await harness.good(path, max_bytes=5_000)).body) == 5_000
 
 
 @pytest.mark.parametrize(
@@ -230,29 +230,29 @@ async def test_a_body_has_a_cap(desk: Desk, path: str) -> None:
         lambda root: "",
     ],
 )
-async def test_only_the_configured_origins_are_asked(desk: Desk, spelt: Callable[[str], str]) -> None:
+async def test_only_the_configured_origins_are_contacted(harness: Harness, spelt: Callable[[str], str]) -> None:
     """No address from a document or an answer leads anywhere else, and no credential with it."""
-    found = await desk.transport.send(replace(desk.request(), url=spelt(desk.root)))
+    found = await harness.transport.send(replace(harness.request(), url=spelt(harness.root)))
     assert isinstance(found, NoAnswer)
     assert found.fault is Fault.FORBIDDEN_HOST
-    assert desk.arrived == []
+    assert harness.arrived == []
 
 
-async def test_a_stream_feeds_a_good_answer(desk: Desk) -> None:
+async def test_a_stream_feeds_a_good_answer(harness: Harness) -> None:
     """A 200's body goes to the feed, the response's own stays empty; within the same cap."""
     fed = bytearray()
-    found = await desk.transport.stream(desk.request("/long"), fed.extend)
+    found = await harness.transport.stream(harness.request("/long"), fed.extend)
     assert isinstance(found, Response)
     assert (bytes(fed), found.body, found.status) == (b"x" * 5_000, b"", 200)
-    found = await desk.transport.stream(desk.request("/long", max_bytes=100), fed.extend)
+    found = await harness.transport.stream(harness.request("/long", max_bytes=100), fed.extend)
     assert isinstance(found, NoAnswer)
     assert found.fault is Fault.TOO_LARGE
 
 
-async def test_a_stream_keeps_another_answer(desk: Desk) -> None:
+async def test_a_stream_keeps_another_answer(harness: Harness) -> None:
     """Of any other status nothing is fed: its body is in the response."""
     fed = bytearray()
-    found = await desk.transport.stream(desk.request("/missing"), fed.extend)
+    found = await harness.transport.stream(harness.request("/missing"), fed.extend)
     assert isinstance(found, Response)
     assert (bytes(fed), found.status, found.body) == (b"", 404, REPLIES["/missing"].body)
 
@@ -266,16 +266,16 @@ async def opened() -> AsyncIterator[AsyncExitStack]:
         yield stack
 
 
-async def before(opened: AsyncExitStack, handle: Handle | None = None, **fields: Any) -> tuple[Desk, Server]:
+async def before(opened: AsyncExitStack, handle: Handle | None = None, **fields: Any) -> tuple[Harness, Server]:
     """Return the real transport, connected to a server that answers as ``handle`` does."""
     server = await opened.enter_async_context(Server(handle))
     transport = await opened.enter_async_context(real(server.root, **fields))
-    return Desk(transport, server.root, server.arrived), server
+    return Harness(transport, server.root, server.arrived), server
 
 
-async def fault(desk: Desk, **fields: Any) -> NoAnswer:
+async def fault(harness: Harness, **fields: Any) -> NoAnswer:
     """No answer, its reason one line that names the host and holds no secret."""
-    found = await desk.send(**fields)
+    found = await harness.send(**fields)
     assert isinstance(found, NoAnswer)
     assert found.reason.startswith("127.0.0.1: ")
     assert "\n" not in found.reason
@@ -285,18 +285,18 @@ async def fault(desk: Desk, **fields: Any) -> NoAnswer:
 
 async def test_one_connection_for_many_requests(opened: AsyncExitStack) -> None:
     """The client is kept open; each request names who asks."""
-    desk, server = await before(opened)
+    harness, server = await before(opened)
     for _ in range(5):
-        await desk.good()
+        await harness.good()
     assert server.connections == 1
-    assert {asked.headers["user-agent"] for asked in desk.arrived} == {"fetcher-test (nobody)"}
+    assert {request.headers["user-agent"] for request in harness.arrived} == {"fetcher-test (nobody)"}
 
 
 async def test_without_a_credential(opened: AsyncExitStack) -> None:
     """Anonymous requests carry no Authorization at all."""
-    desk, _ = await before(opened, credential=Credential(None))
-    await desk.good()
-    assert "authorization" not in desk.arrived[0].headers
+    harness, _ = await before(opened, credential=Credential(None))
+    await harness.good()
+    assert "authorization" not in harness.arrived[0].headers
 
 
 async def test_a_redirect_does_not_take_the_credential_along(opened: AsyncExitStack) -> None:
@@ -307,10 +307,10 @@ async def test_a_redirect_does_not_take_the_credential_along(opened: AsyncExitSt
         await server.read(reader)
         write(writer, Reply(b"", 302, {"Location": f"{elsewhere.root}/good"}))
 
-    desk, server = await before(opened, redirect)
-    found = await desk.good()
+    harness, server = await before(opened, redirect)
+    found = await harness.good()
     assert found.status == 302
-    again = await desk.transport.send(Request(Upstream.GITHUB, Resource.CORE, "", found.headers["location"]))
+    again = await harness.transport.send(Request(Upstream.GITHUB, Resource.CORE, "", found.headers["location"]))
     assert isinstance(again, NoAnswer)
     assert (again.fault, elsewhere.connections) == (Fault.FORBIDDEN_HOST, 0)
 
@@ -325,9 +325,9 @@ async def test_a_compressed_bomb_has_the_same_cap(opened: AsyncExitStack, status
         write(writer, bomb)
         await writer.drain()
 
-    desk, server = await before(opened, reply)
+    harness, server = await before(opened, reply)
     assert len(bomb.body) < 30_000
-    found = await desk.send(max_bytes=1_000_000)
+    found = await harness.send(max_bytes=1_000_000)
     assert isinstance(found, NoAnswer)
     assert found.fault is Fault.TOO_LARGE
 
@@ -339,13 +339,13 @@ async def test_a_compressed_answer_is_unpacked(opened: AsyncExitStack) -> None:
         await server.read(reader)
         write(writer, Reply(gzip.compress(b'{"a": 1}'), headers={"Content-Encoding": "gzip"}))
 
-    desk, server = await before(opened, reply)
-    assert (await desk.good()).body == b'{"a": 1}'
-    assert "gzip" in desk.arrived[0].headers["accept-encoding"]
+    harness, server = await before(opened, reply)
+    assert (await harness.good()).body == b'{"a": 1}'
+    assert "gzip" in harness.arrived[0].headers["accept-encoding"]
 
 
 @pytest.mark.parametrize("endless", ["body", "silence"])
-async def test_the_whole_exchange_has_a_limit(opened: AsyncExitStack, endless: str) -> None:
+async def test_the_complete_exchange_has_a_limit(opened: AsyncExitStack, endless: str) -> None:
     """A server that never answers and one that sends slowly without end are left after the request's own time."""
     gone = asyncio.Event()
 
@@ -357,8 +357,8 @@ async def test_the_whole_exchange_has_a_limit(opened: AsyncExitStack, endless: s
         await reader.read()
         gone.set()
 
-    desk, server = await before(opened, drip)
-    found = await fault(desk, timeout=0.2)
+    harness, server = await before(opened, drip)
+    found = await fault(harness, timeout=0.2)
     assert found.fault is Fault.TIMED_OUT
     await gone.wait()
     assert server.connections == 1
@@ -371,8 +371,8 @@ async def test_a_body_cut_short_is_broken(opened: AsyncExitStack) -> None:
         await server.read(reader)
         write(writer, Reply(b'{"a": '), length=8)
 
-    desk, server = await before(opened, cut)
-    assert (await fault(desk)).fault is Fault.BROKEN
+    harness, server = await before(opened, cut)
+    assert (await fault(harness)).fault is Fault.BROKEN
     assert server.connections == 1
 
 
@@ -385,8 +385,8 @@ async def test_a_reset_is_broken(opened: AsyncExitStack) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
 
-    desk, server = await before(opened, reset)
-    assert (await fault(desk)).fault is Fault.BROKEN
+    harness, server = await before(opened, reset)
+    assert (await fault(harness)).fault is Fault.BROKEN
     assert server.connections == 1
 
 
@@ -409,16 +409,16 @@ async def test_what_is_no_http_is_broken(opened: AsyncExitStack, nonsense: bytes
         writer.write(nonsense)
         await writer.drain()
 
-    desk, server = await before(opened, reply)
-    assert (await fault(desk)).fault is Fault.BROKEN
+    harness, server = await before(opened, reply)
+    assert (await fault(harness)).fault is Fault.BROKEN
 
 
-async def test_nobody_listens(opened: AsyncExitStack) -> None:
+async def test_no_server_listens(opened: AsyncExitStack) -> None:
     """A port without a server is unreachable, which costs no quota."""
     async with Server() as server:
         pass
     transport = await opened.enter_async_context(real(server.root))
-    found = await fault(Desk(transport, server.root, []))
+    found = await fault(Harness(transport, server.root, []))
     assert found.fault is Fault.UNREACHABLE
 
 
@@ -431,32 +431,34 @@ async def test_failures_to_connect_are_repeated(opened: AsyncExitStack) -> None:
     server = await opened.enter_async_context(Server(hang_up))
     root = server.root.replace("http://", "https://")
     transport = await opened.enter_async_context(real(root))
-    found = await fault(Desk(transport, root, []))
+    found = await fault(Harness(transport, root, []))
     assert (found.fault, server.connections) == (Fault.UNREACHABLE, 3)
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"), [(ConfigError, Fault.UNREACHABLE), (RejectedCredential, Fault.NO_CREDENTIAL)]
+    ("kind", "fault_kind"), [(ConfigError, Fault.UNREACHABLE), (RejectedCredential, Fault.NO_CREDENTIAL)]
 )
-async def test_a_credential_that_cannot_be_had(opened: AsyncExitStack, kind: type[ConfigError], told: Fault) -> None:
+async def test_a_credential_that_cannot_be_had(
+    opened: AsyncExitStack, kind: type[ConfigError], fault_kind: Fault
+) -> None:
     """Nothing is sent without it, neither with another credential nor without any. A refusal differs from an outage."""
-    desk, server = await before(opened, credential=NoCredentialToday(kind("GitHub refuses the installation token")))
-    found = await fault(desk)
-    assert (found.fault, server.connections) == (told, 0)
+    harness, server = await before(opened, credential=NoCredentialToday(kind("GitHub refuses the installation token")))
+    found = await fault(harness)
+    assert (found.fault, server.connections) == (fault_kind, 0)
     assert "installation token" in found.reason
 
 
 async def test_an_address_that_cannot_be_sent(opened: AsyncExitStack) -> None:
     """A control character within an address on the right host is refused before anything is sent."""
-    desk, server = await before(opened)
-    found = await fault(desk, path="/good\x00bad")
+    harness, server = await before(opened)
+    found = await fault(harness, path="/good\x00bad")
     assert (found.fault, server.connections) == (Fault.FORBIDDEN_HOST, 0)
 
 
 async def test_requests_at_once_are_all_answered(opened: AsyncExitStack) -> None:
     """More than the client has connections for wait their turn."""
-    desk, server = await before(opened)
-    found = await asyncio.gather(*(desk.good() for _ in range(60)))
+    harness, server = await before(opened)
+    found = await asyncio.gather(*(harness.good() for _ in range(60)))
     assert [one.status for one in found] == [200] * 60
     assert server.connections <= 20
 
@@ -477,8 +479,8 @@ async def test_an_apps_token_is_fetched_once_and_used(opened: AsyncExitStack, ap
     with Simulator(synthetic(1)) as simulator:
         app = App("12", app_key, 34, simulator.github_url)
         transport = await opened.enter_async_context(real(simulator.github_url, credential=app))
-        desk = Desk(transport, simulator.github_url, [])
-        found = await asyncio.gather(*(desk.good("/rate_limit") for _ in range(4)))
+        harness = Harness(transport, simulator.github_url, [])
+        found = await asyncio.gather(*(harness.good("/rate_limit") for _ in range(4)))
         assert {one.status for one in found} == {200}
         assert json.loads(found[0].body)["rate"]["limit"] == 5_000
         assert simulator.log.count("installation_token") == 1

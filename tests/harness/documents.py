@@ -66,7 +66,7 @@ def _typed(block: Block) -> Iterator[str]:
         if placeholder := _PLACEHOLDER.match(bare):
             name = placeholder["name"]
             yield f'export {name}="${{HERE_{name}:-${{{name}-}}}}"'
-        elif bare.startswith(_SERVERS) and not _only_asks(bare):
+        elif bare.startswith(_SERVERS) and not _ends_by_itself(bare):
             usual = next((port for name, port in _PORTS.items() if bare.startswith(name) and "--port" not in bare), "")
             port = f" --port {usual}" if usual else ""
             yield f"serve {bare.rstrip('&')}{port}"
@@ -74,7 +74,7 @@ def _typed(block: Block) -> Iterator[str]:
             yield line
 
 
-def _only_asks(command: str) -> bool:
+def _ends_by_itself(command: str) -> bool:
     """Return True if a command that can serve ends by itself here."""
     return bool({"--help", "--plan", "--write-catalogue", "inspect", "status", "control"} & set(shlex.split(command)))
 

@@ -124,9 +124,9 @@ class Stack:
 
     def until(self, holds: Callable[[], object], what: str, *, within: float = PATIENCE) -> None:
         """Poll until ``holds()``; otherwise fail, and show the stderr of every process."""
-        wait_until(holds, what, within=within, logs=self.told)
+        wait_until(holds, what, within=within, logs=self.logs)
 
-    def told(self) -> str:
+    def logs(self) -> str:
         """Return the end of each process's stderr."""
         return "\n".join(
             f"--- {child.name} (status {child.process.poll()}):\n{child.output()[-_TAIL:]}" for child in self.children
@@ -189,7 +189,7 @@ def route_of(entry: Entry) -> str:
     return OPERATIONS[entry.operation] if entry.route == "graphql" else entry.route
 
 
-def asked(entries: Iterable[Entry], route: str) -> Counter[str]:
+def requests_by_package(entries: Iterable[Entry], route: str) -> Counter[str]:
     """Count in how many requests of a route (``route_of``) each package was named, by the simulator's log."""
     return Counter(package for entry in entries if route_of(entry) == route for package in entry.packages)
 

@@ -57,8 +57,8 @@ def web(folder: Path, simulator: Simulator, redis_url: str, **settings: object) 
         entries = [one.entry for one in read_folder(SEEDS) if isinstance(one, Entry)]
         ours.store.import_entries(entries, datetime.now(UTC))
         child = ours.start("web", "fetcher", "web")
-        ours.until(lambda: "the page and the API" in child.said() or not child.runs(), "the web process listens")
-        found = re.search(r"http://\S+/", child.said())
-        assert found is not None, child.said()
+        ours.until(lambda: "the page and the API" in child.output() or not child.runs(), "the web process listens")
+        found = re.search(r"http://\S+/", child.output())
+        assert found is not None, child.output()
         with httpx.Client(base_url=found[0]) as client:
             yield Web(ours, simulator, client)

@@ -12,7 +12,7 @@ from fetcher.simulator.server import Simulator
 from tests.harness.pages import Pages
 from tests.integration.conftest import SEEDS, Done, Fetcher
 
-STRUCK, REPOSITORY, NEIGHBOUR = "lesscpy", "lesscpy/lesscpy", "jazzband/django-flatblocks"
+AFFECTED, REPOSITORY, NEIGHBOUR = "lesscpy", "lesscpy/lesscpy", "jazzband/django-flatblocks"
 OLD = "0.0.9"
 STARS = 4711
 
@@ -31,7 +31,7 @@ def stale(fetcher: Fetcher, simulator: Simulator, tmp_path_factory: pytest.TempP
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "reason"),
     [
         (Rule(kind=Kind.TRUNCATE), "127.0.0.1: connection broken"),
         (Rule(kind=Kind.RESET), "127.0.0.1: connection broken"),
@@ -43,19 +43,19 @@ def stale(fetcher: Fetcher, simulator: Simulator, tmp_path_factory: pytest.TempP
     ],
     ids=lambda value: value.kind.value if isinstance(value, Rule) else "",
 )
-def test_a_bad_answer_of_the_index(stale: Fetcher, simulator: Simulator, rule: Rule, said: str) -> None:
+def test_a_bad_answer_of_the_index(stale: Fetcher, simulator: Simulator, rule: Rule, reason: str) -> None:
     """One project's answer is unusable: its version stays, its repository and every other package are refreshed."""
     simulator.faults.add(_at(rule, "project_json"))
 
     done = stale("refresh", "--all")
 
-    assert said in _failure(done, "pypi")
-    assert _shown(stale, STRUCK) == {"pypi_version": OLD, "repo_watchers": STARS}
+    assert reason in _failure(done, "pypi")
+    assert _shown(stale, AFFECTED) == {"pypi_version": OLD, "repo_watchers": STARS}
     assert _shown(stale, "django-flatblocks") == {"pypi_version": "1.0.0", "repo_watchers": STARS}
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "reason"),
     [
         (Rule(kind=Kind.TRUNCATE), "127.0.0.1: connection broken"),
         (Rule(kind=Kind.HTML), "text/html"),
@@ -64,16 +64,16 @@ def test_a_bad_answer_of_the_index(stale: Fetcher, simulator: Simulator, rule: R
     ],
     ids=lambda value: value.kind.value if isinstance(value, Rule) else "",
 )
-def test_a_bad_answer_of_github(stale: Fetcher, simulator: Simulator, rule: Rule, said: str) -> None:
+def test_a_bad_answer_of_github(stale: Fetcher, simulator: Simulator, rule: Rule, reason: str) -> None:
     """One repository's contributors are unusable: the list stays, everything else is refreshed."""
     simulator.faults.add(_at(rule, "contributors"))
-    before = json.loads(stale("show", STRUCK, "--format", "v4").out)["participants"]
+    before = json.loads(stale("show", AFFECTED, "--format", "v4").out)["participants"]
 
     done = stale("refresh", "--all")
 
-    assert said in _failure(done, "contributors")
-    assert json.loads(stale("show", STRUCK, "--format", "v4").out)["participants"] == before
-    assert _shown(stale, STRUCK) == {"pypi_version": "0.15.1", "repo_watchers": STARS}
+    assert reason in _failure(done, "contributors")
+    assert json.loads(stale("show", AFFECTED, "--format", "v4").out)["participants"] == before
+    assert _shown(stale, AFFECTED) == {"pypi_version": "0.15.1", "repo_watchers": STARS}
 
 
 @pytest.mark.parametrize(("route", "source"), [("contributors", "contributors"), ("project_json", "pypi")])
@@ -95,8 +95,8 @@ def test_a_repository_that_is_gone(stale: Fetcher, simulator: Simulator) -> None
     failures = json.loads(stale("failures", "--json").out)
 
     assert _failure(done, "github")
-    assert [(one["slug"], one["source"], one["outcome"]) for one in failures] == [(STRUCK, "github", "missing")]
-    assert _shown(stale, STRUCK) == {"pypi_version": "0.15.1", "repo_watchers": 144}
+    assert [(one["slug"], one["source"], one["outcome"]) for one in failures] == [(AFFECTED, "github", "missing")]
+    assert _shown(stale, AFFECTED) == {"pypi_version": "0.15.1", "repo_watchers": 144}
 
 
 def test_a_token_that_is_not_accepted(stale: Fetcher) -> None:
@@ -109,15 +109,15 @@ def test_a_token_that_is_not_accepted(stale: Fetcher) -> None:
         "token; then `fetcher refresh --due`\nrefreshed 0 of 5 packages\n"
     ) in done.err
     assert "ghp_not-a-good-one" not in done.err
-    assert _shown(stale, STRUCK) == {"pypi_version": "0.15.1", "repo_watchers": 144}
+    assert _shown(stale, AFFECTED) == {"pypi_version": "0.15.1", "repo_watchers": 144}
 
 
 def test_without_a_token(stale: Fetcher, simulator: Simulator) -> None:
     """REST alone gives a person the same values, within the 60 requests of an hour."""
-    done = stale("refresh", STRUCK, "django-flatblocks", github_token="")
+    done = stale("refresh", AFFECTED, "django-flatblocks", github_token="")
 
     assert done.status == 0, done.err
-    assert _shown(stale, STRUCK) == {"pypi_version": "0.15.1", "repo_watchers": STARS}
+    assert _shown(stale, AFFECTED) == {"pypi_version": "0.15.1", "repo_watchers": STARS}
     assert simulator.log.count("graphql") == 0
     assert simulator.log.count(upstream="github") <= 60
 
@@ -126,28 +126,28 @@ def test_upstreams_that_do_not_exist(stale: Fetcher) -> None:
     """No server listens: status 1, one line a package and source, everything stays."""
     nowhere = "http://127.0.0.1:9"
 
-    done = stale("refresh", STRUCK, github_api_url=nowhere, pypi_url=nowhere)
+    done = stale("refresh", AFFECTED, github_api_url=nowhere, pypi_url=nowhere)
 
     assert done.status == 1
     assert "cannot connect" in done.err
     assert "Traceback" not in done.err
-    assert _shown(stale, STRUCK) == {"pypi_version": OLD, "repo_watchers": 144}
+    assert _shown(stale, AFFECTED) == {"pypi_version": OLD, "repo_watchers": 144}
 
 
 def _at(rule: Rule, route: str) -> Rule:
     """``rule`` for the one package's route, as often as it is asked."""
-    package = REPOSITORY if route == "contributors" else STRUCK
+    package = REPOSITORY if route == "contributors" else AFFECTED
     return Rule(kind=rule.kind, status=rule.status, location=rule.location, route=route, package=package)
 
 
 def _failure(done: Done, source: str) -> str:
     """Return the only line that a refresh prints for the package that failed; the other four succeeded."""
     assert (done.status, done.out) == (1, ""), done.err
-    lines = [line for line in done.err.splitlines() if line.startswith(f"{STRUCK}: ")]
+    lines = [line for line in done.err.splitlines() if line.startswith(f"{AFFECTED}: ")]
     assert len(lines) == 1, done.err
     assert "Traceback" not in done.err
     assert "refreshed 4 of 5 packages" in done.err
-    assert lines[0].startswith(f"{STRUCK}: {source}: "), done.err
+    assert lines[0].startswith(f"{AFFECTED}: {source}: "), done.err
     return lines[0]
 
 

@@ -38,11 +38,11 @@ def seeded(fetcher: Fetcher) -> Fetcher:
 
 def test_help_names_every_command(bare: Fetcher) -> None:
     """`fetcher --help` and each command's own help are there."""
-    told = bare("--help")
+    shown = bare("--help")
 
-    assert told.status == 0
+    assert shown.status == 0
     for command in COMMANDS:
-        assert command in told.out
+        assert command in shown.out
         assert bare(command, "--help").status == 0
     assert bare("--version").out == f"fetcher {__version__}\n"
 
@@ -129,7 +129,7 @@ def ours(tmp_path: Path, simulator: Simulator, redis_url: str) -> Iterator[Stack
         yield made
 
 
-def test_queues_shout_where_nobody_takes(ours: Stack) -> None:
+def test_queues_report_a_missing_consumer(ours: Stack) -> None:
     """Messages queued without a worker are counted, and the exit status 1 shows that no worker will take them."""
     queued = ours.fetcher("refresh", "lesscpy", "--queue")
     queues = ours.fetcher("queues", "--json")

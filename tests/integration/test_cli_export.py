@@ -88,7 +88,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
     assert list(tmp_path.glob("*x.parquet*")) == []
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(
+def test_a_file_is_replaced_completely_or_not_at_all(
     filled: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An export that ends half-way leaves the last one as it was, and nothing beside it; what is no file stays."""

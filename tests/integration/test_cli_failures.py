@@ -28,16 +28,16 @@ def failing(fetcher: Fetcher, simulator: Simulator) -> Fetcher:
     return fetcher
 
 
-def test_every_failure_is_told_whole(failing: Fetcher) -> None:
+def test_every_failure_is_reported_in_full(failing: Fetcher) -> None:
     """Outcome, message, first and last time, count and next try, by package and source."""
-    told = json.loads(failing("failures", "--json").out)
+    listed = json.loads(failing("failures", "--json").out)
 
-    assert [(one["slug"], one["source"], one["outcome"]) for one in told] == [
+    assert [(one["slug"], one["source"], one["outcome"]) for one in listed] == [
         (BROKEN[0], "pypi", "malformed"),
         (BROKEN[1], "pypi", "malformed"),
         (GONE, "github", "missing"),
     ]
-    for one in told:
+    for one in listed:
         assert one["failures"] == 1
         assert one["first_failed_at"] == one["last_failed_at"] < one["next_try"]
         assert one["message"]
@@ -46,7 +46,7 @@ def test_every_failure_is_told_whole(failing: Fetcher) -> None:
 def test_failures_are_grouped(failing: Fetcher) -> None:
     """A line for each way of failing, the most frequent first; then, unless left out, a line for each package."""
     groups = json.loads(failing("failures", "--groups", "--json").out)
-    short, whole = failing("failures", "--groups").out, failing("failures").out
+    short, full = failing("failures", "--groups").out, failing("failures").out
 
     assert [(one["outcome"], one["source"], one["packages"]) for one in groups] == [
         ("malformed", "pypi", 2),
@@ -54,10 +54,10 @@ def test_failures_are_grouped(failing: Fetcher) -> None:
     ]
     counted = [line.split()[:3] for line in short.splitlines() if line.startswith(("malformed", "missing"))]
     assert counted == [["malformed", "pypi", "2"], ["missing", "github", "1"]]
-    assert whole.startswith(short.rstrip())
-    assert all(f"\n{slug} " in whole and f"\n{slug} " not in short for slug in (GONE, *BROKEN))
-    for said in ("times", "since", "last", "next try", "in ", "ago", "text/html"):
-        assert said in short
+    assert full.startswith(short.rstrip())
+    assert all(f"\n{slug} " in full and f"\n{slug} " not in short for slug in (GONE, *BROKEN))
+    for word in ("times", "since", "last", "next try", "in ", "ago", "text/html"):
+        assert word in short
 
 
 def test_a_second_failure_counts_and_an_answer_ends_them(failing: Fetcher, simulator: Simulator) -> None:
@@ -85,7 +85,7 @@ def test_what_a_group_says() -> None:
     assert group.next_try == NOW + HOUR
 
 
-def test_a_failure_that_has_told_nothing_yet() -> None:
+def test_a_failure_without_a_reason_yet() -> None:
     """A source that was only told to wait has no time and no reason; it is grouped all the same."""
     (group,) = grouped_by_kind([FailureRow("a", SourceState(Source.PYPI, outcome="throttled"))])
 

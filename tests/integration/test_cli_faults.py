@@ -131,7 +131,7 @@ def test_a_data_folder_that_cannot_be_made(bare: Fetcher, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("time_zone", "Mars/Olympus", "FETCHER_TIME_ZONE"),
         ("workers", "many", "FETCHER_WORKERS"),
@@ -140,9 +140,9 @@ def test_a_data_folder_that_cannot_be_made(bare: Fetcher, tmp_path: Path) -> Non
         ("log_level", "LOUD", "FETCHER_LOG_LEVEL"),
     ],
 )
-def test_settings_that_are_wrong(bare: Fetcher, name: str, value: str, said: str) -> None:
+def test_settings_that_are_wrong(bare: Fetcher, name: str, value: str, message: str) -> None:
     """The variable is named, and what is wrong with it."""
-    assert bare("status", **{name: value}).complaint.startswith(said)
+    assert bare("status", **{name: value}).complaint.startswith(message)
 
 
 def test_a_port_in_use(bare: Fetcher, simulator: Simulator) -> None:
@@ -195,7 +195,7 @@ def test_doctor_names_each_fault_and_its_remedy(fetcher: Fetcher) -> None:
     assert SECRET not in done.out + done.err
 
 
-def test_doctor_sees_that_nobody_works(ours: Stack, redis_url: str) -> None:
+def test_doctor_reports_missing_workers(ours: Stack, redis_url: str) -> None:
     """Planned once and silent since: beat and the workers fail, as for ``/readyz``. Never started is no fault."""
     assert ours.fetcher("doctor", redis_url=redis_url).returncode == 0
     ours.store.save_checkpoint(Checkpoint(PLANNED, observed_at=datetime.now(UTC) - timedelta(hours=2)))

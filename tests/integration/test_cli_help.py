@@ -121,7 +121,7 @@ def test_slugs_are_completed(shell: Stack) -> None:
     assert _completed(shell, "fetcher ret") == ["retire"]
 
 
-def test_without_a_catalogue_nothing_is_offered_nor_said(shell: Stack) -> None:
+def test_without_a_catalogue_nothing_is_completed(shell: Stack) -> None:
     """No database, a server that is not there, a setting that is wrong: silence, and nothing is made."""
     assert _completed(shell, "fetcher show a") == []
     assert list(shell.folder.rglob("*.db")) == []

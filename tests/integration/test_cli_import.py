@@ -35,9 +35,9 @@ def test_a_folder_a_file_and_a_list_are_the_same(bare: Fetcher, tmp_path: Path) 
     documents = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
     file = _file(tmp_path / "all.json", documents)
 
-    told = [_told(bare("import", given, "--json")) for given in (str(SEEDS), file, file)]
+    summary = [_summary(bare("import", given, "--json")) for given in (str(SEEDS), file, file)]
 
-    assert [(one["added"], one["updated"], one["unchanged"]) for one in told] == [(5, 0, 0), (0, 0, 5), (0, 0, 5)]
+    assert [(one["added"], one["updated"], one["unchanged"]) for one in summary] == [(5, 0, 0), (0, 0, 5), (0, 0, 5)]
 
 
 def test_csv_and_addresses(bare: Fetcher, tmp_path: Path) -> None:
@@ -47,8 +47,8 @@ def test_csv_and_addresses(bare: Fetcher, tmp_path: Path) -> None:
     text = tmp_path / "addresses.txt"
     text.write_text("# ours\ngit@github.com:c/d.git\nssh://git@github.com/e/f\n")
 
-    first, second = (_told(bare("import", str(given), "--json")) for given in (table, text))
-    again = _told(bare("import", str(table), str(text), "--json"))
+    first, second = (_summary(bare("import", str(given), "--json")) for given in (table, text))
+    again = _summary(bare("import", str(table), str(text), "--json"))
 
     assert first == second == ADDED_TWO
     assert again == {**ADDED_TWO, "added": 0, "unchanged": 4}
@@ -60,10 +60,10 @@ def test_the_editors_fields_are_carried_through(bare: Fetcher, tmp_path: Path) -
     document |= {"title": "less in Python", "usage_count": 7, "badge": {"colour": ["blue", None, 1.5]}}
     bare("import", str(SEEDS))
 
-    told = _told(bare("import", _file(tmp_path / "edited.json", document), "--json"))
+    summary = _summary(bare("import", _file(tmp_path / "edited.json", document), "--json"))
     shown = bare("show", "lesscpy", "--format", "v4", time_zone="America/New_York")
 
-    assert (told["updated"], told["unchanged"]) == (1, 0)
+    assert (summary["updated"], summary["unchanged"]) == (1, 0)
     assert list(json.loads(shown.out).items()) == list(document.items())
 
 
@@ -104,7 +104,7 @@ def test_files_that_are_none(bare: Fetcher, tmp_path: Path, name: str, content: 
     assert complaint in done.err
 
 
-def test_what_cannot_be_fetched_is_stored_and_said(bare: Fetcher, tmp_path: Path) -> None:
+def test_unsupported_addresses_are_stored_and_reported(bare: Fetcher, tmp_path: Path) -> None:
     """A repository elsewhere is carried along and named, and does not count as a mistake."""
     entry = {"slug": "far", "title": "Far", "repo_url": "https://gitlab.example/a/far"}
 
@@ -122,7 +122,7 @@ def test_pages_are_followed_to_the_end(bare: Fetcher, pages: Pages) -> None:
 
     done = bare("import", f"{pages.url}/one", "--json", github_token="secret")
 
-    assert _told(done) == ADDED_TWO
+    assert _summary(done) == ADDED_TWO
     assert [path for path, _ in pages.requests] == ["/one", "/two"]
     assert not any("authorization" in {name.lower() for name in headers} for _, headers in pages.requests)
 
@@ -132,7 +132,7 @@ def test_pages_that_go_round_end(bare: Fetcher, pages: Pages) -> None:
     pages.give("/one", {"objects": [_entry("a")], "next": "/two"})
     pages.give("/two", {"objects": [_entry("b")], "next": "/one"})
 
-    assert _told(bare("import", f"{pages.url}/one", "--json")) == ADDED_TWO
+    assert _summary(bare("import", f"{pages.url}/one", "--json")) == ADDED_TWO
     assert len(pages.requests) == 2
 
 
@@ -159,11 +159,11 @@ def test_addresses_that_do_not_answer_as_a_directory(bare: Fetcher, pages: Pages
         "http://127.0.0.1:9/api": "does not respond (127.0.0.1: cannot connect",
     }
 
-    for url, said in wanted.items():
+    for url, expected in wanted.items():
         done = bare("import", url)
         assert (done.status, len(done.err.splitlines())) == (1, 1)
         assert done.err.startswith(f"rejected {url}")
-        assert said in done.err
+        assert expected in done.err
 
 
 def test_nothing_there(bare: Fetcher, tmp_path: Path) -> None:
@@ -224,11 +224,11 @@ def _file(path: Path, value: object) -> str:
     return str(path)
 
 
-def _told(done: Done) -> dict[str, Any]:
+def _summary(done: Done) -> dict[str, Any]:
     """Return the JSON of a successful import."""
     assert done.status == 0, done.err
-    told: dict[str, Any] = json.loads(done.out)
-    return told
+    summary: dict[str, Any] = json.loads(done.out)
+    return summary
 
 
 def test_many_bad_records_are_bounded_on_screen(bare: Fetcher, tmp_path: Path) -> None:
@@ -241,15 +241,15 @@ def test_many_bad_records_are_bounded_on_screen(bare: Fetcher, tmp_path: Path) -
 
     assert done.status == 1
     assert (len(done.err.splitlines()), done.err.splitlines()[-1]) == (51, "rejected 70 more")
-    told = json.loads(done.out)
-    assert (told["added"], told["rejected_count"], len(told["rejected"])) == (1, 120, 50)
+    summary = json.loads(done.out)
+    assert (summary["added"], summary["rejected_count"], len(summary["rejected"])) == (1, 120, 50)
     written = [json.loads(line) for line in every.read_text("utf-8").splitlines()]
-    assert [f"{one['where']}: {one['reason']}" for one in written][:50] == told["rejected"]
+    assert [f"{one['where']}: {one['reason']}" for one in written][:50] == summary["rejected"]
     assert written[119]["where"] == "many.jsonl, line 120"
     assert written[119]["reason"].startswith("slug: expected")
 
 
-def test_progress_is_told_in_lines_where_nobody_watches(
+def test_progress_without_a_terminal_is_in_lines(
     bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number of packages, the part of the file and the rate, on stderr, so that stdout stays the result."""
@@ -277,7 +277,7 @@ def test_what_was_cut_short_is_taken_up_again(bare: Fetcher, tmp_path: Path, mon
     with monkeypatch.context() as patch:
         patch.setattr(SqlStore, "import_entries", cut)
         done = bare("import", given)
-    rest = _told(bare("import", given, "--json"))
+    rest = _summary(bare("import", given, "--json"))
 
     assert (done.status, done.out) == (130, "")
     assert done.err == "interrupted: 6 packages are stored; run the same command again to continue\n"
@@ -294,5 +294,5 @@ def test_a_page_that_fails_says_where_to_go_on(bare: Fetcher, pages: Pages) -> N
     rest = bare(*shlex.split(command), "--json")
 
     assert (cut.status, cut.out.startswith("1 added")) == (1, True)
-    assert _told(rest)["added"] == 1
+    assert _summary(rest)["added"] == 1
     assert [path for path, _ in pages.requests].count("/one") == 1

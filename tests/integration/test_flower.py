@@ -58,12 +58,14 @@ class Flower:
         """Return the workers with all fields that the tests read; a busy worker may miss one of Flower's requests."""
         answer = self.client.get("/api/workers", params={"refresh": 1})
         answer.raise_for_status()
-        return {name: told for name, told in answer.json().items() if {"active_queues", "registered"} <= set(told)}
+        return {
+            name: details for name, details in answer.json().items() if {"active_queues", "registered"} <= set(details)
+        }
 
     def tasks(self) -> dict[str, dict[str, Any]]:
         answer = self.client.get("/api/tasks", params={"taskname": TASK})
         answer.raise_for_status()
-        return {name: told for name, told in answer.json().items() if told["state"] == "SUCCESS"}
+        return {name: details for name, details in answer.json().items() if details["state"] == "SUCCESS"}
 
 
 @contextmanager
@@ -75,9 +77,9 @@ def flowering(folder: Path, redis_url: str) -> Iterator[Flower]:
     ):
         ours.import_world(simulator.world)
         child = ours.start("flower", "fetcher", "flower", "--port", "0", flower_password=PASSWORD)
-        ours.until(lambda: "http://" in child.said() or not child.runs(), "Flower listens")
-        address = re.search(r"http://[\d.:]+", child.said())
-        assert address is not None, child.said()
+        ours.until(lambda: "http://" in child.output() or not child.runs(), "Flower listens")
+        address = re.search(r"http://[\d.:]+", child.output())
+        assert address is not None, child.output()
         ours.worker()
         ours.beat()
         with httpx.Client(base_url=address[0], auth=("fetcher", PASSWORD), timeout=30) as client:
@@ -102,15 +104,15 @@ def test_flower_shows_workers_and_tasks_and_no_secret(tmp_path: Path, guarded_re
             answer = ours.client.get(place)
             assert answer.status_code == 200, (place, answer.text[:500])
             assert not [secret for secret in ours.secrets if secret in answer.text], place
-        _nobody_else_is_let_in(ours, places, worker, name)
-        said = ours.child.said() + ours.child.stdout.read_text("utf-8")
+        _others_are_refused(ours, places, worker, name)
+        written = ours.child.output() + ours.child.stdout.read_text("utf-8")
         command = Path(f"/proc/{ours.child.pid}/cmdline").read_text("utf-8")
-        assert not [secret for secret in ours.secrets if secret in said + command]
+        assert not [secret for secret in ours.secrets if secret in written + command]
         ours.child.terminate()
         assert ours.child.wait() == 0
 
 
-def _nobody_else_is_let_in(ours: Flower, places: list[str], worker: str, task: str) -> None:
+def _others_are_refused(ours: Flower, places: list[str], worker: str, task: str) -> None:
     """Without the password nothing is answered; with it nothing can be changed."""
     for place in (*places, "/metrics", "/healthcheck"):
         for auth in (None, ("fetcher", "wrong"), ("somebody", PASSWORD)):
@@ -148,7 +150,7 @@ def test_the_procfiles_flower_waits_where_it_is_not_wanted(tmp_path: Path) -> No
     line = next(line for line in PROCFILE.read_text("utf-8").splitlines() if line.startswith("flower: "))
     with stack(tmp_path) as ours:
         child = ours.start("flower", *line.removeprefix("flower: ").split())
-        ours.until(lambda: "FETCHER_FLOWER_PASSWORD" in child.said() or not child.runs(), "it says what is missing")
+        ours.until(lambda: "FETCHER_FLOWER_PASSWORD" in child.output() or not child.runs(), "it says what is missing")
         assert child.runs()
         child.signal(signal.SIGTERM)
         assert child.wait() in (0, -signal.SIGTERM)

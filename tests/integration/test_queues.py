@@ -50,9 +50,9 @@ def test_what_waits_is_counted_and_timed(ours: Stack) -> None:
     assert (now["waiting"], now["is_stuck"]) == (2, True)
     assert (now["running"], now["reserved"], now["empty_in"]) == (None, None, None)
     assert now["published"] > 0 == now["finished"]
-    told = ours.fetcher("queues")
-    assert "no worker responded within a second" in told.stdout
-    assert told.stderr.startswith('error: queue "manual" has ')
+    shown = ours.fetcher("queues")
+    assert "no worker responded within a second" in shown.stdout
+    assert shown.stderr.startswith('error: queue "manual" has ')
     status = ours.fetcher("status")
     assert "workers: none responded within a second" in status.stdout
     assert "beat: never seen" in status.stdout
@@ -76,14 +76,14 @@ def test_what_a_worker_says_of_itself(ours: Stack) -> None:
     assert {quota["resource"] for quota in status["quota"]} >= {"graphql", "core"}
 
 
-def test_explain_tells_of_a_package(ours: Stack) -> None:
+def test_explain_of_a_package(ours: Stack) -> None:
     """Before its first refresh and while a requested refresh is open; an unknown slug is reported as unknown."""
     assert ours.fetcher("refresh", "lesscpy", "--queue").returncode == 0
-    told = ours.fetcher("explain", "lesscpy")
-    assert told.returncode == 0
-    assert "refresh requested " in told.stdout
-    assert "no response yet, not requested since its address was stored" in told.stdout
-    assert "fetched after its repository's next response" in told.stdout
+    shown = ours.fetcher("explain", "lesscpy")
+    assert shown.returncode == 0
+    assert "refresh requested " in shown.stdout
+    assert "no response yet, not requested since its address was stored" in shown.stdout
+    assert "fetched after its repository's next response" in shown.stdout
     found = json.loads(ours.fetcher("explain", "lesscpy", "--json").stdout)
     assert {one["source"]: one["due_because"] for one in found["sources"]} == {
         "github": "first",
@@ -96,7 +96,7 @@ def test_explain_tells_of_a_package(ours: Stack) -> None:
     assert unknown.stderr.startswith("error: no package is called nosuch")
 
 
-def test_redis_away_is_said_and_the_rest_is_told(ours: Stack) -> None:
+def test_without_redis_the_rest_is_shown(ours: Stack) -> None:
     """The values of the database are shown, for quota and workers the reason instead. Queues are in Redis alone."""
     status = ours.fetcher("status", redis_url="redis://127.0.0.1:9/0")
     assert status.returncode == 0

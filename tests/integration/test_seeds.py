@@ -48,9 +48,9 @@ def test_a_refresh_gives_back_each_document(
     assert (refreshed.status, refreshed.out) == (0, "")
     for text in published.values():
         shown = fetcher("show", json.loads(text)["slug"], "--format", "v4")
-        told = LAST_FETCHED.search(shown.out)
-        assert told is not None
-        assert began <= datetime.fromisoformat(told[1]) <= began + timedelta(hours=1)
+        found = LAST_FETCHED.search(shown.out)
+        assert found is not None
+        assert began <= datetime.fromisoformat(found[1]) <= began + timedelta(hours=1)
         assert LAST_FETCHED.sub("when", shown.out) == LAST_FETCHED.sub("when", text)
 
 

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(LONGEST + 20)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """Return a reader's folder: the set-up in ``.venv``, and a catalogue to import."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
     catalogue = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
@@ -42,11 +42,13 @@ def desk(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", SHOWING, ids=lambda path: path.name)
-def test_the_commands_of(path: Path, desk: Path, simulator: Simulator, empty_postgres_url: str, redis_url: str) -> None:
+def test_the_commands_of(
+    path: Path, folder: Path, simulator: Simulator, empty_postgres_url: str, redis_url: str
+) -> None:
     ports = dict(zip(("8080", "8990", "5555"), _free_ports(3), strict=True))
     settings = {
         **simulated(simulator),
-        "data_dir": desk / "data",
+        "data_dir": folder / "data",
         "web_port": ports["8080"],
         "web_token": "a-token-of-the-operators",
         "flower_password": "a-password-of-the-operators",
@@ -64,7 +66,7 @@ def test_the_commands_of(path: Path, desk: Path, simulator: Simulator, empty_pos
     engine.dispose()
     done = subprocess.run(
         ["bash", "-x", "-c", script],
-        cwd=desk,
+        cwd=folder,
         env={
             **environment(**settings),
             **servers,

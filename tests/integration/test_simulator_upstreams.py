@@ -101,13 +101,13 @@ def test_an_unchanged_answer_is_a_304_and_free(simulator: Simulator, github: htt
     first = github.get(f"/repos/{LESSCPY}")
     known = {"if-none-match": first.headers["etag"]}
     again = github.get(f"/repos/{LESSCPY}", headers=known)
-    nobody = httpx.get(f"{simulator.github_url}/repos/{LESSCPY}", headers=known)
+    no_account = httpx.get(f"{simulator.github_url}/repos/{LESSCPY}", headers=known)
     changes.set_facts(simulator.world, LESSCPY, changes.Facts(stars=145))
     changed = github.get(f"/repos/{LESSCPY}", headers=known)
 
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["x-ratelimit-used"] == first.headers["x-ratelimit-used"] == "1"
-    assert nobody.status_code == 200
+    assert no_account.status_code == 200
     assert changed.json()["stargazers_count"] == 145
 
 
@@ -198,9 +198,9 @@ def test_participation_holds_merges_or_not_or_is_wrong(counting: Participation) 
         weeks = github.get(f"/repos/{LESSCPY}/stats/participation").json()["all"]
         activity = github.get(f"/repos/{LESSCPY}/stats/commit_activity").json()
         truth = httpx.get(f"{simulator.url}/_simulator/truth/{LESSCPY}").json()
-    told = {Participation.WITH_MERGES: 4, Participation.WITHOUT_MERGES: 3, Participation.WRONG: 5}
+    expected = {Participation.WITH_MERGES: 4, Participation.WITHOUT_MERGES: 3, Participation.WRONG: 5}
 
-    assert weeks[-1] == told[counting]
+    assert weeks[-1] == expected[counting]
     assert (weeks[0] > 0) is (counting is Participation.WRONG)
     assert (truth["participation"][-1], truth["participation_without_merges"][-1]) == (4, 3)
     assert sum(week["total"] for week in activity) == 3
@@ -282,7 +282,7 @@ def test_contributors_may_be_hours_old() -> None:
     assert listed[-1].json()[-1]["login"] == "newcomer"
 
 
-def test_compare_tells_what_came_since(simulator: Simulator, github: httpx.Client) -> None:
+def test_compare_returns_the_commits_since(simulator: Simulator, github: httpx.Client) -> None:
     """New commits with author, date and parents, page by page; files only on the first page; diverged; 404."""
     old = changes.repository_of(simulator.world, LESSCPY).history.tip
     assert old is not None
@@ -410,7 +410,7 @@ def test_a_stale_edge_serves_the_state_before_the_last_change(simulator: Simulat
     assert stale["last_serial"] < fresh["last_serial"]
 
 
-def test_a_poor_mirror_lacks_what_it_is_told_to() -> None:
+def test_a_poor_mirror_lacks_the_configured_features() -> None:
     """No validators, no serials, no JSON API, no JSON form."""
     index = Index(etags=False, serials=False, json_api=False, simple_json=False)
     with Simulator(synthetic(5), Settings(index=index)) as simulator:
@@ -431,9 +431,9 @@ def test_tomorrow_is_reached_by_moving_the_clock() -> None:
         control = f"{simulator.url}/_simulator"
         url = f"/repos/{LESSCPY}/stats/participation"
         today = github.get(url).json()["all"]
-        foretold = httpx.get(f"{control}/truth/{LESSCPY}", params={"day": "2026-03-19"}).json()["participation"]
+        predicted = httpx.get(f"{control}/truth/{LESSCPY}", params={"day": "2026-03-19"}).json()["participation"]
         httpx.post(f"{control}/actions", json={"action": "advance", "seconds": 86_400})
         tomorrow = github.get(url).json()["all"]
 
-    assert tomorrow == foretold
+    assert tomorrow == predicted
     assert (today[-1], tomorrow[-1]) == (0, 4)

@@ -34,11 +34,11 @@ def test_up_refreshes_until_ctrl_c(ours: Stack) -> None:
     family = children_of(up.pid)
     up.signal(signal.SIGINT)
 
-    assert up.wait() == 0, up.said()
+    assert up.wait() == 0, up.output()
     assert len(family) >= 4  # Redis, two workers and beat
     assert [pid for pid in family if is_alive(pid)] == []
     assert up.stdout.read_text("utf-8") == ""
-    assert up.said().splitlines()[-1] == "stopped; queued work is saved"
+    assert up.output().splitlines()[-1] == "stopped; queued work is saved"
     assert ours.answered(PACKAGES)
 
 
@@ -66,19 +66,19 @@ def test_up_after_a_kill(ours: Stack) -> None:
     ours.until(lambda: ours.answered(PACKAGES), "every source of every package answers")
     again.signal(signal.SIGINT)
 
-    assert again.wait() == 0, again.said()
+    assert again.wait() == 0, again.output()
 
 
 def test_a_crashed_worker_is_started_again(ours: Stack) -> None:
     """SIGKILL of one worker: it is told, another takes its place, and the work gets done."""
     up = _up(ours)
-    found = re.search(r"^worker: started \(process (\d+)\)$", up.said(), re.MULTILINE)
-    assert found is not None, up.said()
+    found = re.search(r"^worker: started \(process (\d+)\)$", up.output(), re.MULTILINE)
+    assert found is not None, up.output()
     os.kill(int(found[1]), signal.SIGKILL)
-    ours.until(lambda: "worker: restarted" in up.said(), "the worker is restarted")
+    ours.until(lambda: "worker: restarted" in up.output(), "the worker is restarted")
     ours.until(lambda: ours.answered(PACKAGES), "every source of every package answers")
 
-    assert "worker: exited with status -9" in up.said()
+    assert "worker: exited with status -9" in up.output()
     assert up.runs()
 
 
@@ -96,6 +96,6 @@ def test_the_demo_ends_by_itself(tmp_path: Path) -> None:
 def _up(ours: Stack) -> Child:
     """Start it, and return once it says that it runs."""
     up = ours.start("up", "fetcher", "up", gently=True, workers=1)
-    ours.until(lambda: RUNNING in up.said() or not up.runs(), "it says that it runs")
-    assert up.runs(), up.said()
+    ours.until(lambda: RUNNING in up.output() or not up.runs(), "it says that it runs")
+    assert up.runs(), up.output()
     return up

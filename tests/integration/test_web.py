@@ -40,7 +40,7 @@ def test_a_refresh_by_http(served: Web) -> None:
 def test_concurrent_requests_share_a_refresh(served: Web) -> None:
     """Fifty concurrent requests join one refresh, which sends each upstream request once."""
     served.stack.worker("manual", "manual", 2)
-    served.stack.until(lambda: "ready" in served.stack.children[-1].said(), "the worker takes tasks")
+    served.stack.until(lambda: "ready" in served.stack.children[-1].output(), "the worker takes tasks")
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda _: served.request_refresh(), range(50)))
     assert {answer.status_code for answer in answers} == {202}

@@ -87,7 +87,7 @@ def test_nothing_is_no_address(blank: str | None) -> None:
         ("https://github.com/o/" + "r" * 5000, "at most 2000 characters"),
     ],
 )
-def test_what_will_not_be_asked_says_why(address: str, reason: str) -> None:
+def test_an_unsupported_address_has_a_reason(address: str, reason: str) -> None:
     """Give the editor one line with the error or the expected form."""
     parsed = parse_repo_address(address, HOSTS)
     assert isinstance(parsed, Unsupported)

@@ -128,7 +128,7 @@ def test_the_history_starts_at_midnight() -> None:
 
 
 @given(todays, st.lists(st.tuples(st.timedeltas(DAY, 400 * DAY), st.integers(0, 3)), max_size=60), st.integers(0, 3))
-def test_participation_moves_on_by_whole_weeks(today: date, ages: list[tuple[timedelta, int]], weeks: int) -> None:
+def test_participation_moves_on_by_full_weeks(today: date, ages: list[tuple[timedelta, int]], weeks: int) -> None:
     """Days from participation are exact on its day, and again exactly 7, 14 and 21 days later."""
     commits, then = before(today, ages), today + weeks * 7 * DAY
     days = participation_days(participation(commits, today), today)

@@ -23,7 +23,7 @@ CHAOS = {one.name for one in (*GITHUB_FAULTS, *PYPI_FAULTS, *CLOCK_FAULTS, *LONG
     TWENTY_KILLS.name
 }
 
-_FILE = re.compile(r"`(?:tests/)?((?:unit|contract|integration|chaos)/[\w/*….]*)(?:::(\w+))?`")
+_FILE = re.compile(r"`(?:tests/)?((?:unit|component|contract|integration|chaos)/[\w/*….]*)(?:::(\w+))?`")
 _MODULE = re.compile(r"`((?:fetcher|tests|tasks|benchmarks)/[\w./-]+|(?:fetcher|tests|tasks)\.[a-z_.]+[a-z_])`")
 _OF_CHAOS = re.compile(r"`chaos/` ((?:\"[^\"]+\"(?:, )?)+)")
 
@@ -68,7 +68,7 @@ def test_the_drawing_of_the_folders_names_every_folder() -> None:
     assert sorted(set(re.findall(r"\w+\.(?:py|lua)", tree)) - files) == []
 
 
-def test_tests_are_named_at_all() -> None:
+def test_the_documents_name_tests() -> None:
     """The two pages whose worth it is are read as they are written."""
     for name, least in (("threat-model.md", 20), ("faults.md", 5)):
         assert len(_FILE.findall((ROOT / "docs" / name).read_text("utf-8"))) >= least

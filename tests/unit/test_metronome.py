@@ -23,16 +23,16 @@ def test_it_goes_on_by_what_never_steps() -> None:
     assert now() == BEGAN + timedelta(seconds=7.5)
 
 
-def test_beat_asks_the_machines_clock_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beat_never_reads_the_machines_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Schedule every entry by the monotonic clock: a clock set back an hour delays none."""
     app = make_app(read_settings({}))
 
-    def asked() -> datetime:
+    def read() -> datetime:
         raise AssertionError("the machine's clock was asked")
 
-    monkeypatch.setattr(app, "now", asked)
-    for name, told in app.conf.beat_schedule.items():
-        entry = ScheduleEntry(name, told["task"], schedule=told["schedule"], app=app)
+    monkeypatch.setattr(app, "now", read)
+    for name, scheduled in app.conf.beat_schedule.items():
+        entry = ScheduleEntry(name, scheduled["task"], schedule=scheduled["schedule"], app=app)
         due, pause = entry.is_due()
         assert not due
-        assert 0 < pause <= told["schedule"].run_every.total_seconds()
+        assert 0 < pause <= scheduled["schedule"].run_every.total_seconds()

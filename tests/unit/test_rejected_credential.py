@@ -36,6 +36,6 @@ async def _rejection_after(answered: Answer) -> str:
         (EXHAUSTED, ""),
     ],
 )
-async def test_a_rejected_credential_is_told_from_a_used_up_quota(answered: Answer, reason: str) -> None:
+async def test_a_rejected_credential_differs_from_a_used_up_quota(answered: Answer, reason: str) -> None:
     """Return the reason of a rejected token and of a rejected App, and none for a pause that ends by itself."""
     assert await _rejection_after(answered) == reason

@@ -79,7 +79,7 @@ def test_slots_are_flat() -> None:
     assert all(abs(count - 10_000 / 24) < 10_000 / 24 / 6 for count in hours.values())
 
 
-def test_neighbours_share_a_minute_and_nobody_crowds_it() -> None:
+def test_neighbours_share_a_minute_without_crowding() -> None:
     """Neighbours lie together: 32 ids share a minute, and no minute has more than two such groups."""
     minutes = Counter(int(phase(package_id) * 1440 + 1e-6) for package_id in range(32_000))
     spans = [phase(first + 31) - phase(first) for first in range(0, 32_000, 32)]

@@ -80,7 +80,7 @@ def test_spans(text: str, span: timedelta) -> None:
     assert read_settings({"FETCHER_REFRESH_INTERVAL": text}).refresh_interval == span
 
 
-def test_what_is_no_span_is_told_how_to_write_one() -> None:
+def test_the_error_of_a_wrong_span_shows_the_format() -> None:
     with pytest.raises(ConfigError, match=r"FETCHER_LEASE: expected seconds such as 86400, or a span such as"):
         read_settings({"FETCHER_LEASE": "a while"})
 
@@ -125,10 +125,10 @@ def test_a_mistake_names_the_variable_and_hides_the_value(variable: str, value: 
     """One line for a person, that says which variable is wrong and how, and never what it holds."""
     with pytest.raises(ConfigError) as caught:
         read_settings({variable: value})
-    said = str(caught.value)
-    assert said.startswith(f"{variable}: ")
-    assert "\n" not in said
-    assert MARK not in said + repr(caught.value)
+    message = str(caught.value)
+    assert message.startswith(f"{variable}: ")
+    assert "\n" not in message
+    assert MARK not in message + repr(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 
@@ -140,12 +140,12 @@ def test_a_mistake_names_the_variable_and_hides_the_value(variable: str, value: 
 def test_no_value_crashes(name: str, value: str) -> None:
     """Whatever a variable holds, it is a setting or a clear error about this variable."""
     variable = f"FETCHER_{name.upper()}"
-    said = None
+    message = None
     try:
         read_settings({variable: value})
     except ConfigError as error:
-        said = str(error)
-    assert said is None or said.startswith(f"{variable}: ")
+        message = str(error)
+    assert message is None or message.startswith(f"{variable}: ")
 
 
 def test_secrets_are_hidden() -> None:

@@ -112,7 +112,7 @@ def test_another_identity_halves_what_github_allows_and_not_the_index() -> None:
         assert after.takes / before.takes == pytest.approx(0.5 if of_github else 1)
 
 
-def test_small_catalogues_are_asked_project_by_project_and_in_small_batches() -> None:
+def test_small_catalogues_are_requested_by_project_and_in_small_batches() -> None:
     """Below the threshold there is no root; and a query holds but those whose slots it gathers."""
     cost = daily_pass(Catalogue(500, moved=0, further_pages=0), _never(), Answers(), MANY).cost
     assert (cost.graphql, cost.rest, cost.pypi) == (8, 0, 500)

@@ -1,1 +1,1 @@
-"""Fault injection and the judge of its results, shared by the tests and by ``make chaos``."""
+"""Fault injection, crash points and the oracle of the invariants, shared by the tests and by ``make chaos``."""

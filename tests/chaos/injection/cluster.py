@@ -29,7 +29,7 @@ from fetcher.simulator.server import Settings, Simulator
 from fetcher.store import open_engine
 from fetcher.store.schema import packages, source_states
 from tests.chaos.injection.deployment import invented
-from tests.chaos.injection.oracle import Judge
+from tests.chaos.injection.oracle import Oracle
 from tests.harness.postgres import SETTINGS, PostgresProcess
 from tests.harness.processes import Child
 from tests.harness.redis_server import RedisProcess
@@ -44,27 +44,27 @@ PASS = 20.0
 MANY = 1_000
 LOGS = "log"
 """The folder of PostgreSQL's own log, in its data folder. Refused transactions are counted in it."""
-_DAYS_TO_STRIKE = 10
+_MOST_DAYS = 10
 _POLL = 0.1
-_ASKED_FIRST = (Source.GITHUB.value, Source.PYPI.value)
+_SCHEDULED = (Source.GITHUB.value, Source.PYPI.value)
 
 
 @dataclass(slots=True)
-class Arena:
+class Cluster:
     """The running processes that are subject to faults."""
 
     stack: Stack
     simulator: Simulator
     redis: RedisProcess
     postgres: PostgresProcess | None
-    judge: Judge
+    oracle: Oracle
     engine: Engine
     rng: Random
     pace: Rule
     """The rule that slows a pass down, so that it lasts long enough."""
     workers: dict[str, Child] = field(default_factory=dict)
     beat: Child | None = None
-    on_duty: set[str] = field(default_factory=set)
+    supervised: set[str] = field(default_factory=set)
     """Workers that should run. One that ends by itself is started again, as a process manager does."""
     restarts: int = 0
     patience: float = PATIENCE
@@ -73,33 +73,38 @@ class Arena:
     affected: int = 0
     """The maximum number of packages that were still to be refreshed when this fault was injected."""
 
-    def falls(self) -> int:
+    def mark_injection(self) -> int:
         """Record an injection now, and return the number of packages that are still to be refreshed."""
         late = self._how_many_late()
         self.affected = max(self.affected, late)
         return late
 
-    def hire(self, name: str) -> Child:
+    def start_worker(self, name: str) -> Child:
         """Start a background worker. An earlier one of the same name must have ended."""
         self.workers[name] = self.stack.worker(name)
-        self.on_duty.add(name)
+        self.supervised.add(name)
         return self.workers[name]
 
-    def dismiss(self) -> None:
+    def stop_workers(self) -> None:
         """SIGKILL all workers."""
-        self.on_duty.clear()
+        self.supervised.clear()
         for worker in self.workers.values():
             worker.kill()
 
-    def doom(self, point: str) -> Child:
+    def start_with_crash(self, point: str) -> Child:
         """Start a worker that dies, or loses its connection, at ``point``."""
-        queues = ("--queues", "background,maintenance", "--hostname", "doomed@%h", "--concurrency", "1", *ALONE)
+        queues = ("--queues", "background,maintenance", "--hostname", "crashing@%h", "--concurrency", "1", *ALONE)
         command = ("celery", "--quiet", "-A", "tests.chaos.injection.crash_points", "worker", *queues)
         before = dict(self.stack.environment)
         root = str(Path(__file__).parents[3])
-        self.stack.environment = {**before, "CHAOS_DIES": point, "CHAOS_MARKS": str(self.marks), "PYTHONPATH": root}
+        self.stack.environment = {
+            **before,
+            "CHAOS_CRASH_POINT": point,
+            "CHAOS_MARKS": str(self.marks),
+            "PYTHONPATH": root,
+        }
         try:
-            return self.stack.start("doomed", *command)
+            return self.stack.start("crashing", *command)
         finally:
             self.stack.environment = before
 
@@ -117,30 +122,30 @@ class Arena:
 
     @property
     def marks(self) -> Path:
-        """Return the path of the file with the injections that a surviving doomed process records."""
+        """Return the path of the file with the injections that a surviving process records."""
         return self.stack.folder / "marks"
 
     def new_day(self) -> None:
         """Change everything upstream, and make every package due."""
         self.day += 1
         world = self.simulator.world
-        for number, (repository, project) in enumerate(self.judge.names.values()):
+        for number, (repository, project) in enumerate(self.oracle.names.values()):
             stars = 1_000 * self.day + number
             changes.set_facts(world, repository, changes.Facts(stars=stars, description=f"Day {self.day}"))
             if number % 5 == self.day % 5:
                 changes.push(world, repository, changes.Push(commits=2, login="ann"))
             if number % 4 == self.day % 4:
                 changes.release(world, project, f"{self.day + 100}.0")
-        self.judge.note()
+        self.oracle.note()
         self.broke_at = datetime.now(UTC)
         with self.engine.begin() as connection:
-            due = update(source_states).where(source_states.c.source.in_(_ASKED_FIRST))
+            due = update(source_states).where(source_states.c.source.in_(_SCHEDULED))
             connection.execute(due.values(due_at=self.broke_at))
 
-    def _mend(self) -> None:
-        for name in sorted(self.on_duty):
+    def restart_ended(self) -> None:
+        for name in sorted(self.supervised):
             if not self.workers[name].runs():
-                self.hire(name)
+                self.start_worker(name)
                 self.restarts += 1
 
     def late(self) -> list[str]:
@@ -183,33 +188,33 @@ class Arena:
 
     def until_done(self, share: float) -> bool:
         """Wait until this share of the packages is fresh. Return whether that happened in time."""
-        most = round(len(self.judge.names) * (1 - share))
+        most = round(len(self.oracle.names) * (1 - share))
         return self.until(lambda: self._how_many_late() <= most)
 
     def until_midway(self) -> None:
         """Wait until a pass is between a tenth and a half complete, and record an injection."""
-        for _ in range(_DAYS_TO_STRIKE):
-            assert self.until_done(self.rng.uniform(0.1, 0.5)), f"no pass is under way\n{self.stack.told()}"
-            if self.falls():
+        for _ in range(_MOST_DAYS):
+            assert self.until_done(self.rng.uniform(0.1, 0.5)), f"no pass is under way\n{self.stack.logs()}"
+            if self.mark_injection():
                 return
             self.new_day()  # the last batches were recorded in between
-        raise AssertionError("passes are over before they can be struck")
+        raise AssertionError("passes are over before a fault can be injected")
 
     def until(self, holds: Callable[[], object]) -> bool:
         deadline = time.monotonic() + self.patience
         while not holds():
             if time.monotonic() > deadline:
                 return False
-            self._mend()
+            self.restart_ended()
             time.sleep(_POLL)
         return True
 
 
 @contextmanager
-def arena(
+def cluster(
     folder: Path, *, count: int, seed: int, postgres: bool, workers: int = 2, password: str | None = None
-) -> Iterator[Arena]:
-    """Yield an arena after its first pass, with ``workers`` workers and a beat running."""
+) -> Iterator[Cluster]:
+    """Yield a cluster after its first pass, with ``workers`` workers and a beat running."""
     with ExitStack() as opened:
         world = from_documents([invented(f"package-{number:04}", number) for number in range(count)])
         slow = Rule(kind=Kind.LATENCY, route="project_json", seconds=PASS / count)
@@ -230,13 +235,13 @@ def arena(
         engine = open_engine(ours.settings.database)
         opened.callback(engine.dispose)
         chance = Random(seed)  # noqa: S311  (faults should be repeatable)
-        made = Arena(ours, simulator, redis, database, Judge(world, ours.store, names), engine, chance, slow)
+        made = Cluster(ours, simulator, redis, database, Oracle(world, ours.store, names), engine, chance, slow)
         made.patience *= 3 if count > MANY else 1
-        made.judge.note()
+        made.oracle.note()
         for number in range(workers):
-            made.hire(f"worker-{number}")
+            made.start_worker(f"worker-{number}")
         made.beat = ours.beat()
-        assert made.until_done(1), f"no first pass\n{ours.told()}"
+        assert made.until_done(1), f"no first pass\n{ours.logs()}"
         yield made
 
 

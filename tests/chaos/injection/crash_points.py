@@ -1,9 +1,9 @@
 """The product's Celery application with a fault at one exact point.
 
 ``celery -A tests.chaos.injection.crash_points`` runs it; the product contains no code for it. Celery has a hook before
-a message is sent, and SQLAlchemy has one before a transaction commits. ``CHAOS_DIES`` names the point. The worker with
-all its processes dies there, as in a power failure. At the two CUT points, the database terminates the connection in
-every second transaction that records responses. The file ``CHAOS_MARKS`` counts these.
+a message is sent, and SQLAlchemy has one before a transaction commits. ``CHAOS_CRASH_POINT`` names the point. The
+worker with all its processes dies there, as in a power failure. At the two CUT points, the database terminates the
+connection in every second transaction that records responses. The file ``CHAOS_MARKS`` counts these.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from tasks import app
 
-__all__ = ["Point", "app"]
+__all__ = ["CrashPoint", "app"]
 
 
-class Point(StrEnum):
+class CrashPoint(StrEnum):
     ENQUEUE = "between commit and enqueue"
     COMMIT = "between answer and commit"
     CUT_BEFORE = "before COMMIT arrives"
@@ -52,7 +52,7 @@ def _mark(connection: Connection, _cursor: object, statement: str, *_: object) -
 class _Cutting:
     """The driver's commit, with a connection that is terminated around every second record of responses."""
 
-    def __init__(self, point: Point) -> None:
+    def __init__(self, point: CrashPoint) -> None:
         self._point = point
         self._records, self._spares = False, False
         self._commit = PGDialect_psycopg.do_commit
@@ -72,12 +72,12 @@ class _Cutting:
             self._records = True
 
     def commit(self, dialect: PGDialect_psycopg, connection: Any) -> None:
-        strikes = self._records and not self._spares
+        cuts = self._records and not self._spares
         if self._records:
-            self._records, self._spares = False, strikes
-        if strikes and self._point is Point.CUT_AFTER:
+            self._records, self._spares = False, cuts
+        if cuts and self._point is CrashPoint.CUT_AFTER:
             self._commit(dialect, connection)
-        if strikes:
+        if cuts:
             self._cut(connection.driver_connection)
             connection.driver_connection.execute("SELECT 1")  # it fails here, because the connection is lost
         self._commit(dialect, connection)
@@ -95,11 +95,11 @@ def _before_commit(connection: Connection) -> None:
         _die()
 
 
-match os.environ.get("CHAOS_DIES"):
-    case Point.ENQUEUE:
+match os.environ.get("CHAOS_CRASH_POINT"):
+    case CrashPoint.ENQUEUE:
         before_task_publish.connect(_before_publish)
-    case Point.CUT_BEFORE | Point.CUT_AFTER as point:
-        _Cutting(Point(point)).install()
-    case Point.COMMIT:
+    case CrashPoint.CUT_BEFORE | CrashPoint.CUT_AFTER as point:
+        _Cutting(CrashPoint(point)).install()
+    case CrashPoint.COMMIT:
         event.listen(Engine, "before_cursor_execute", _mark)
         event.listen(Engine, "commit", _before_commit)

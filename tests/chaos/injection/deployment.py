@@ -31,7 +31,7 @@ from fetcher.simulator.statistics_jobs import Statistics
 from fetcher.store import SqlStore
 from fetcher.store.schema import packages, source_states
 from fetcher.wiring import Parts, open_parts, open_store
-from tests.chaos.injection.oracle import Judge
+from tests.chaos.injection.oracle import Oracle
 from tests.harness.stack import environment, simulated
 
 SLUGS = ("alpha", "beta", "gamma")
@@ -74,14 +74,14 @@ def invented(slug: str, number: int) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class House:
-    """The simulator, Fetcher and the judge of one test, with short methods for the faults."""
+class Deployment:
+    """The simulator, Fetcher and the oracle of one test, with short methods for the faults."""
 
     simulator: Simulator
     clock: Skewed
     settings: Settings
     parts: Parts
-    judge: Judge
+    oracle: Oracle
 
     @property
     def store(self) -> SqlStore:
@@ -101,12 +101,12 @@ class House:
         await self.parts.aclose()
         self.settings = read_settings({**_environment(self.settings), **environment(**settings)})
         self.parts = await open_parts(self.settings, max_wait=PATIENCE, shared=False, clock=self.clock)
-        self.judge.store = self.parts.store
+        self.oracle.store = self.parts.store
 
     def move(self, step: int) -> None:
         """Change everything upstream: figures, heads and releases of every package that still exists."""
         world = self.simulator.world
-        for number, (repository, project) in enumerate(self.judge.names.values()):
+        for number, (repository, project) in enumerate(self.oracle.names.values()):
             present = world.repository(repository)
             if present is not None:
                 facts = changes.Facts(stars=present.stars + 1_000, description=f"As of step {step}")
@@ -115,7 +115,7 @@ class House:
                     changes.push(world, repository, changes.Push(commits=2, login="ann"))
             if world.project(project) is not None and number % 2 != step % 2:
                 changes.release(world, project, f"{step + 10}.{number}")
-        self.judge.note()
+        self.oracle.note()
 
     async def work(self) -> bool:
         """Do the work of one tick of beat. Return whether there was any."""
@@ -151,7 +151,7 @@ class House:
 
         Return the time of the last response, or ``None`` if that is not reached by ``moment``.
         """
-        while self.late(since) or self.judge.not_current():
+        while self.late(since) or self.oracle.not_current():
             if self.now() >= moment:
                 return None
             await self.until(min(self.now() + timedelta(hours=6), moment))
@@ -194,10 +194,10 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def house(
+async def deployment(
     folder: Path, *, statistics: Statistics | None = None, slugs: Sequence[str] = SLUGS, **settings: object
-) -> AsyncIterator[House]:
-    """Yield a Fetcher with its simulator, after the import and a first refresh that the judge found right."""
+) -> AsyncIterator[Deployment]:
+    """Yield a Fetcher with its simulator, after the import and a first refresh that the oracle found right."""
     world = from_documents([invented(slug, number) for number, slug in enumerate(slugs)])
     with Simulator(world, Served(limits=Limits(), statistics=statistics or Statistics())) as simulator:
         wanted = read_settings(environment(**simulated(simulator), data_dir=folder, **settings))
@@ -208,12 +208,12 @@ async def house(
         engine.dispose()
         parts = await open_parts(wanted, max_wait=PATIENCE, shared=False, clock=clock)
         names = {entry.slug: (f"octo/{entry.slug}", entry.slug) for entry in entries}
-        made = House(simulator, clock, wanted, parts, Judge(world, parts.store, names))
+        made = Deployment(simulator, clock, wanted, parts, Oracle(world, parts.store, names))
         try:
-            made.judge.note()
+            made.oracle.note()
             assert await made.until_fresh(clock.now() - DAY, clock.now() + DAY) is not None, "the first pass"
-            assert not made.judge.not_current()
-            assert not made.judge.wrong()  # this also records the stored values, which a fault might blank
+            assert not made.oracle.not_current()
+            assert not made.oracle.wrong()  # this also records the stored values, which a fault might blank
             yield made
         finally:
             await made.parts.aclose()

@@ -14,7 +14,7 @@ from fetcher.simulator.faults import Kind
 from fetcher.simulator.limits import Reason, Resource
 from fetcher.simulator.repository import Block, NodeIds
 from fetcher.simulator.statistics_jobs import Participation, Statistics
-from tests.chaos.injection.deployment import DAY, SLUGS, House
+from tests.chaos.injection.deployment import DAY, SLUGS, Deployment
 from tests.chaos.injection.findings import Group
 from tests.chaos.injection.upstream_faults import (
     LONG_ENOUGH,
@@ -24,8 +24,8 @@ from tests.chaos.injection.upstream_faults import (
     UpstreamFault,
     both,
     by_rules,
+    manual_waits,
     nothing,
-    people_wait,
     rule,
     wait_as_usual,
     wait_less,
@@ -39,36 +39,36 @@ GITHUB = Upstream.GITHUB
 
 
 def _facts(facts: changes.Facts) -> Step:
-    async def change(ours: House) -> None:
+    async def change(ours: Deployment) -> None:
         changes.set_facts(ours.simulator.world, REPOSITORY, facts)
-        ours.judge.note()
+        ours.oracle.note()
 
     return change
 
 
 def _blocked(block: Block | None) -> Step:
-    async def change(ours: House) -> None:
+    async def change(ours: Deployment) -> None:
         changes.set_block(ours.simulator.world, REPOSITORY, block)
 
     return change
 
 
-async def _push_everywhere(ours: House) -> None:
+async def _push_everywhere(ours: Deployment) -> None:
     """Move every head, so that one query requests all histories."""
-    for repository, _ in ours.judge.names.values():
+    for repository, _ in ours.oracle.names.values():
         changes.push(ours.simulator.world, repository, changes.Push(login="ann"))
 
 
 def _drops_a_newcomer(then: Step) -> Step:
     """Return a step that lists a new contributor, drops their only commit by a forced push, and then does ``then``."""
 
-    async def change(ours: House) -> None:
+    async def change(ours: Deployment) -> None:
         world = ours.simulator.world
         changes.push(world, REPOSITORY, changes.Push(login=NEWCOMER))
-        ours.judge.note()
+        ours.oracle.note()
         await _until_listed(ours)
         changes.force_push(world, REPOSITORY)
-        ours.judge.note()
+        ours.oracle.note()
         await _until(ours, lambda: ours.state(VICTIM, Source.CONTRIBUTORS).due_reason is DueReason.SETTLING)
         assert NEWCOMER in _participants(ours), "somebody was dropped on the word of a history"
         await then(ours)
@@ -76,43 +76,43 @@ def _drops_a_newcomer(then: Step) -> Step:
     return change
 
 
-def _participants(ours: House) -> Sequence[str]:
+def _participants(ours: Deployment) -> Sequence[str]:
     package = ours.store.package(VICTIM)
     assert package is not None
     return package.observed.participants or ()
 
 
-async def _until_listed(ours: House) -> None:
+async def _until_listed(ours: Deployment) -> None:
     await _until(ours, lambda: NEWCOMER in _participants(ours))
 
 
-async def _until_seen(ours: House) -> None:
+async def _until_seen(ours: Deployment) -> None:
     """Work until all changes upstream are stored."""
-    await _until(ours, lambda: not ours.judge.not_current())
+    await _until(ours, lambda: not ours.oracle.not_current())
 
 
-async def _until(ours: House, holds: Callable[[], bool]) -> None:
+async def _until(ours: Deployment, holds: Callable[[], bool]) -> None:
     deadline = ours.now() + LONG_ENOUGH
     while not holds():
         assert ours.now() < deadline, "the fault could not be prepared"
         await ours.until(ours.now() + timedelta(hours=1))
 
 
-async def _draw_level(ours: House) -> None:
+async def _draw_level(ours: Deployment) -> None:
     """Add a contributor with as many commits as a known one, so that GitHub's list decides their order."""
-    counts = ours.judge.moments[VICTIM][-1].contributions()
+    counts = ours.oracle.moments[VICTIM][-1].contributions()
     changes.push(ours.simulator.world, REPOSITORY, changes.Push(login=NEWCOMER, commits=min(counts.values())))
-    ours.judge.note()
+    ours.oracle.note()
     await _until_listed(ours)
 
 
-async def _push_a_long_history(ours: House) -> None:
+async def _push_a_long_history(ours: Deployment) -> None:
     """Push more commits in the year than a page holds."""
     changes.push(ours.simulator.world, REPOSITORY, changes.Push(login="ann", commits=150))
 
 
 def _node_ids(form: NodeIds) -> Step:
-    async def change(ours: House) -> None:
+    async def change(ours: Deployment) -> None:
         ours.simulator.state.github.node_ids = form
 
     return change
@@ -121,11 +121,11 @@ def _node_ids(form: NodeIds) -> Step:
 def _participation(counting: Participation) -> Step:
     """Return a step that sets the counting of merges in GitHub's weeks, and runs Fetcher's monthly check."""
 
-    async def change(ours: House) -> None:
+    async def change(ours: Deployment) -> None:
         jobs = ours.simulator.state.jobs
         jobs.settings = replace(jobs.settings, participation=counting)
-        ours.judge.merges = counting is Participation.WITH_MERGES
-        ours.judge.note()
+        ours.oracle.merges = counting is Participation.WITH_MERGES
+        ours.oracle.note()
         package_ids = list(ours.store.package_ids(SLUGS).values())
         check = await ours.parts.merges.check(package_ids, Purpose.BACKGROUND, timedelta(0))
         assert check.in_force == counting.value, check
@@ -133,63 +133,63 @@ def _participation(counting: Participation) -> Step:
     return change
 
 
-async def _delete(ours: House) -> None:
+async def _delete(ours: Deployment) -> None:
     changes.delete(ours.simulator.world, REPOSITORY)
 
 
-async def _recreate(ours: House) -> None:
-    ours.judge.usurped.add(VICTIM)
+async def _recreate(ours: Deployment) -> None:
+    ours.oracle.usurped.add(VICTIM)
     changes.recreate(ours.simulator.world, REPOSITORY, commits=3)
 
 
-async def _put_back(ours: House) -> None:
+async def _put_back(ours: Deployment) -> None:
     """Restore the original repository in its last state."""
-    ours.judge.usurped.discard(VICTIM)
-    last = next(m.repository for m in reversed(ours.judge.moments[VICTIM]) if m.repository and not m.repository.empty)
+    ours.oracle.usurped.discard(VICTIM)
+    last = next(m.repository for m in reversed(ours.oracle.moments[VICTIM]) if m.repository and not m.repository.empty)
     usurper = ours.simulator.world.repository(REPOSITORY)
     if usurper is not None and usurper.database_id != last.database_id:
         ours.simulator.world.drop_repository(usurper.database_id)
     ours.simulator.world.put_repository(last)
 
 
-async def _empty(ours: House) -> None:
+async def _empty(ours: Deployment) -> None:
     changes.empty(ours.simulator.world, REPOSITORY)
 
 
-async def _revoke(ours: House) -> None:
+async def _revoke(ours: Deployment) -> None:
     ours.simulator.state.credentials.revoked.add(ours.simulator.token)
     ours.simulator.log.clear()
 
 
-async def _restore(ours: House) -> None:
+async def _restore(ours: Deployment) -> None:
     ours.simulator.state.credentials.revoked.clear()
 
 
-async def _hardly_asked(ours: House) -> None:
+async def _few_requests(ours: Deployment) -> None:
     """Check that GitHub was requested at most once in ten minutes, and that every package has the message."""
-    said = {row.slug: row.state.message for row in ours.store.failures() if row.state.source is Source.GITHUB}
-    assert said.keys() == ours.judge.names.keys(), said
-    assert all("does not accept the credential" in (message or "") for message in said.values()), said
-    asked = ours.simulator.log.count(upstream=GITHUB)
-    assert 0 < asked <= timedelta(hours=38) / timedelta(minutes=10), asked
+    text = {row.slug: row.state.message for row in ours.store.failures() if row.state.source is Source.GITHUB}
+    assert text.keys() == ours.oracle.names.keys(), text
+    assert all("does not accept the credential" in (message or "") for message in text.values()), text
+    requests = ours.simulator.log.count(upstream=GITHUB)
+    assert 0 < requests <= timedelta(hours=38) / timedelta(minutes=10), requests
 
 
-async def _is_archived(ours: House) -> None:
+async def _is_archived(ours: Deployment) -> None:
     package = ours.store.package(VICTIM)
     assert package is not None
     assert package.stats is not None
     assert package.stats.archived
 
 
-async def _reported(ours: House) -> None:
+async def _reported(ours: Deployment) -> None:
     assert any(row.slug == VICTIM and row.state.outcome == "replaced" for row in ours.store.failures())
 
 
 def _moved_to(owner: str, name: str) -> tuple[Step, Step]:
-    async def move(ours: House) -> None:
+    async def move(ours: Deployment) -> None:
         changes.rename(ours.simulator.world, REPOSITORY, name, owner)
 
-    async def check(ours: House) -> None:
+    async def check(ours: Deployment) -> None:
         package = ours.store.package(VICTIM)
         assert package is not None
         assert package.stats is not None
@@ -198,40 +198,40 @@ def _moved_to(owner: str, name: str) -> tuple[Step, Step]:
     return move, check
 
 
-async def _listed_again(ours: House) -> None:
+async def _listed_again(ours: Deployment) -> None:
     """List the victim's repository a second time, under its new name."""
     changes.rename(ours.simulator.world, REPOSITORY, "omega")
     ours.store.import_entries([CatalogueEntry("omega", "Omega", repo_url="https://github.com/octo/omega")], ours.now())
 
 
-async def _told_as_one(ours: House) -> None:
+async def _returned_as_one(ours: Deployment) -> None:
     assert ours.store.shared_repositories() == [SharedRepository("octo/omega", (VICTIM, "omega"))]
 
 
-async def _retired(ours: House) -> None:
+async def _retired(ours: Deployment) -> None:
     ours.store.retire(list(ours.store.package_ids(["omega"]).values()), ours.now())
 
 
-async def _no_name(ours: House) -> None:
+async def _no_name(ours: Deployment) -> None:
     await ours.reopen(github_api_url="http://nowhere.invalid/github")
 
 
-async def _no_certificate(ours: House) -> None:
+async def _no_certificate(ours: Deployment) -> None:
     await ours.reopen(github_api_url=ours.simulator.github_url.replace("http://", "https://"))
 
 
-async def _right_address(ours: House) -> None:
+async def _right_address(ours: Deployment) -> None:
     await ours.reopen(github_api_url=ours.simulator.github_url)
 
 
-async def _used_up(ours: House) -> None:
+async def _used_up(ours: Deployment) -> None:
     """Set the hour's remaining quota to zero, as if another client had used it."""
     for resource in Resource:
         ours.simulator.state.ledger.set_remaining("simulated-user", resource, 0, ours.now())
 
 
 def _all(name: str, outcome: str, begin: Step, **more: object) -> UpstreamFault:
-    return UpstreamFault(group=Group.GITHUB, name=name, begin=begin, outcome=outcome, everybody=True, **more)  # type: ignore[arg-type]
+    return UpstreamFault(group=Group.GITHUB, name=name, begin=begin, outcome=outcome, affects_all=True, **more)  # type: ignore[arg-type]
 
 
 def _one(name: str, outcome: str, begin: Step, **more: object) -> UpstreamFault:
@@ -252,7 +252,7 @@ def _throttled(name: str, *, rare: bool = False, **details: object) -> UpstreamF
         "throttled",
         by_rules(rule(Kind.THROTTLE, upstream=GITHUB, **details)),
         rare=rare,
-        check=people_wait(Source.GITHUB),
+        check=manual_waits(Source.GITHUB),
     )
 
 
@@ -291,13 +291,13 @@ GITHUB_FAULTS = (
         "unauthorized",
         _revoke,
         end=_restore,
-        check=both(_hardly_asked, people_wait(Source.GITHUB)),
+        check=both(_few_requests, manual_waits(Source.GITHUB)),
     ),
     _all(
         "RATE_LIMITED as 200",
         "throttled",
         by_rules(rule(Kind.RATE_LIMITED, route="graphql")),
-        check=people_wait(Source.GITHUB),
+        check=manual_waits(Source.GITHUB),
     ),
     _all("resource limits of GraphQL", "overloaded", by_rules(rule(Kind.RESOURCE_LIMITS, route="graphql")), rare=True),
     _throttled("403 secondary limit, retry-after", status=403, retry_after=3_600),
@@ -384,6 +384,6 @@ GITHUB_FAULTS = (
     _one("transferred", "fetched", _transfer, check=_transferred, rare=True),
     _one("re-created with another id", "replaced", _recreate, end=_put_back, check=_reported),
     _one("archived", "fetched", _facts(changes.Facts(archived=True)), rare=True, check=_is_archived),
-    _one("two packages, one repository", "fetched", _listed_again, end=_retired, check=_told_as_one, rare=True),
+    _one("two packages, one repository", "fetched", _listed_again, end=_retired, check=_returned_as_one, rare=True),
     _one("emptied", "fetched", _empty, end=_put_back),
 )

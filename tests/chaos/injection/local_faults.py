@@ -13,9 +13,9 @@ from pathlib import Path
 
 from fetcher.simulator.catalogue import from_documents
 from fetcher.simulator.server import Simulator
-from tests.chaos.injection.deployment import House, invented
+from tests.chaos.injection.deployment import Deployment, invented
 from tests.chaos.injection.findings import CannotHappenError, Finding, Group
-from tests.chaos.injection.upstream_faults import Step, UpstreamFault, make_happen
+from tests.chaos.injection.upstream_faults import Step, UpstreamFault, run_upstream_fault
 from tests.harness.stack import simulated, stack
 
 HOUR = timedelta(hours=1)
@@ -26,7 +26,7 @@ LocalFault = Callable[[Path], Awaitable[Finding]]
 
 
 def _stepped(by: timedelta) -> Step:
-    async def step(ours: House) -> None:
+    async def step(ours: Deployment) -> None:
         ours.clock.off = by
 
     return step
@@ -39,7 +39,7 @@ CLOCK_FAULTS = tuple(
         begin=_stepped(by),
         end=_stepped(timedelta(0)),
         outcome=None,
-        everybody=True,
+        affects_all=True,
     )
     for words, by in (("forward", HOUR), ("back", -HOUR))
 )
@@ -48,7 +48,7 @@ CLOCK_FAULTS = tuple(
 async def full_disk(folder: Path) -> Finding:
     """Fill the database's disk for a day and a half. Nothing may be half written or requested in vain."""
 
-    async def fill(ours: House) -> None:
+    async def fill(ours: Deployment) -> None:
         ours.simulator.log.clear()
         with (ours.settings.data_dir / _FILLER).open("wb", buffering=0) as filler:
             try:
@@ -57,39 +57,46 @@ async def full_disk(folder: Path) -> Finding:
             except OSError:
                 return
 
-    async def empty(ours: House) -> None:
+    async def empty(ours: Deployment) -> None:
         (ours.settings.data_dir / _FILLER).unlink()
 
     with small_disk(folder):
-        return await make_happen(_disk_fault("disk full, SQLite", fill, empty), folder)
+        return await run_upstream_fault(_disk_fault("disk full, SQLite", fill, empty), folder)
 
 
 async def read_only(folder: Path) -> Finding:
     """Make the data folder read-only for a day and a half."""
 
-    async def forbid(ours: House) -> None:
+    async def forbid(ours: Deployment) -> None:
         ours.parts.engine.dispose()
         ours.simulator.log.clear()
         _run("mount", "-o", "remount,ro", str(folder))
 
-    async def allow(ours: House) -> None:
+    async def allow(ours: Deployment) -> None:
         ours.parts.engine.dispose()
         _run("mount", "-o", "remount,rw", str(folder))
 
     with small_disk(folder):
-        return await make_happen(_disk_fault("data folder read-only", forbid, allow), folder)
+        return await run_upstream_fault(_disk_fault("data folder read-only", forbid, allow), folder)
 
 
 def _disk_fault(name: str, begin: Step, end: Step) -> UpstreamFault:
     return UpstreamFault(
-        group=Group.MACHINE, name=name, begin=begin, end=end, outcome=None, everybody=True, check=_unasked, blind=True
+        group=Group.MACHINE,
+        name=name,
+        begin=begin,
+        end=end,
+        outcome=None,
+        affects_all=True,
+        check=_requested_once,
+        blind=True,
     )
 
 
-async def _unasked(ours: House) -> None:
+async def _requested_once(ours: Deployment) -> None:
     """Check that responses that could not be recorded were not requested repeatedly."""
-    asked = sum(ours.simulator.log.requests.values())
-    assert asked <= 2 * len(ours.judge.names), asked
+    requests = sum(ours.simulator.log.requests.values())
+    assert requests <= 2 * len(ours.oracle.names), requests
 
 
 @contextmanager
@@ -119,7 +126,7 @@ async def second_up(folder: Path) -> Finding:
     with Simulator(world) as simulator, stack(folder, **simulated(simulator), plan_interval=1) as ours:
         slugs = ours.import_world(world)
         first = ours.start("up", "fetcher", "up", workers=1)
-        ours.until(lambda: "Ctrl-C stops it" in first.said(), "the first one runs")
+        ours.until(lambda: "Ctrl-C stops it" in first.output(), "the first one runs")
         began = time.monotonic()
         second = ours.fetcher("up")
         if second.returncode != 1 or "already runs on" not in second.stderr:
@@ -128,7 +135,7 @@ async def second_up(folder: Path) -> Finding:
         fresh_after = time.monotonic() - began
         first.signal(signal.SIGINT)
         if first.wait() != 0:
-            wrong.append(f"the first one ended badly: {first.said()}")
+            wrong.append(f"the first one ended badly: {first.output()}")
     return Finding(Group.MACHINE, "two `fetcher up` on one folder", 1, len(slugs), (), wrong, fresh_after)
 
 

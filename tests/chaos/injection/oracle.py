@@ -1,6 +1,6 @@
 """The invariants under every fault: nothing lost, nothing wrong, nothing blanked, no limit exceeded.
 
-The simulator's world is the reference. The judge keeps the states of each package's repository and project, and
+The simulator's world is the reference. The oracle keeps the states of each package's repository and project, and
 compares a stored field with all of them. The field may be late. It must equal one of the states, and it must never go
 back. Weeks are compared completely, including the oldest one.
 
@@ -54,7 +54,7 @@ class Moment:
     def facts(self, today: date) -> Facts:
         """Return the fields of a document of that moment, as of ``today``."""
         if today not in self._facts:
-            self._facts[today] = self._told(today)
+            self._facts[today] = self._read(today)
         return self._facts[today]
 
     def contributions(self) -> dict[str, int]:
@@ -64,17 +64,17 @@ class Moment:
         accounts, _ = contributors(self.repository.history.commits())
         return {str(one.author.login): one.contributions for one in accounts}
 
-    def _told(self, today: date) -> Facts:
+    def _read(self, today: date) -> Facts:
         facts: Facts = {}
         if self.repository is not None:
-            told = truth.of_repository(self.repository, today)
+            current = truth.of_repository(self.repository, today)
             facts = {
-                "repo_watchers": told["stars"],
-                "repo_forks": told["forks"],
-                "repo_description": told["description"] or "",
-                "participants": told["contributors"],
-                "weeks": told["participation" if self.merges else "participation_without_merges"],
-                "head": told["head"],
+                "repo_watchers": current["stars"],
+                "repo_forks": current["forks"],
+                "repo_description": current["description"] or "",
+                "participants": current["contributors"],
+                "weeks": current["participation" if self.merges else "participation_without_merges"],
+                "head": current["head"],
             }
         if self.project is not None:
             facts["pypi_version"] = truth.of_project(self.project)["latest"]
@@ -95,7 +95,7 @@ def stored_facts(store: SqlStore, slug: str, today: date) -> Facts:
 
 
 @dataclass(slots=True)
-class Judge:
+class Oracle:
     """The states of every package upstream, and the stored values at the last check."""
 
     world: World
@@ -128,7 +128,7 @@ class Judge:
         """Return the field by slug for stored values that differ from the current state upstream."""
         return {slug: why for slug, stored in self._stored().items() if (why := self._behind(slug, stored))}
 
-    def amiss(self) -> dict[str, str]:
+    def mismatches(self) -> dict[str, str]:
         """Return both, after a fault: a value that equals the current state upstream cannot be wrong."""
         found: dict[str, str] = {}
         for slug, stored in self._stored().items():
@@ -143,9 +143,9 @@ class Judge:
         return {slug: stored_facts(self.store, slug, today) for slug in self.names}
 
     def _behind(self, slug: str, stored: Facts) -> str | None:
-        told = self.moments[slug][-1].facts(self.world.clock.today())
-        different = [name for name, value in told.items() if stored[name] != value]
-        return f"{different[0]}: {stored[different[0]]!r} instead of {told[different[0]]!r}" if different else None
+        current = self.moments[slug][-1].facts(self.world.clock.today())
+        different = [name for name, value in current.items() if stored[name] != value]
+        return f"{different[0]}: {stored[different[0]]!r} instead of {current[different[0]]!r}" if different else None
 
     def _complaint(self, slug: str, stored: Facts) -> str | None:
         """Return the reason that a stored value is wrong, and record the values for the next comparison."""
@@ -197,5 +197,5 @@ def violations(log: Journal, *, expected: Sequence[str] = ()) -> list[str]:
     summary = log.summary()
     found = [f"{name}: {count}" for name, count in summary["limits_tripped"].items() if name not in expected]
     if summary["asked_while_told_to_wait"]:
-        found.append(f"asked while told to wait: {summary['asked_while_told_to_wait']}")
+        found.append(f"requested during a pause: {summary['asked_while_told_to_wait']}")
     return found

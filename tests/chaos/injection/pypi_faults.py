@@ -14,7 +14,7 @@ from fetcher.simulator.faults import Kind
 from fetcher.simulator.project import Project, ProjectStatus, Release
 from fetcher.simulator.world import World
 from fetcher.upstreams.pypi.serials_check import ROOT
-from tests.chaos.injection.deployment import DAY, SLUGS, House
+from tests.chaos.injection.deployment import DAY, SLUGS, Deployment
 from tests.chaos.injection.findings import Group
 from tests.chaos.injection.upstream_faults import (
     ANSWERED,
@@ -25,8 +25,8 @@ from tests.chaos.injection.upstream_faults import (
     UpstreamFault,
     both,
     by_rules,
+    manual_waits,
     nothing,
-    people_wait,
     rule,
     wait_as_usual,
     wait_less,
@@ -36,28 +36,28 @@ PYPI = Upstream.PYPI
 ROOT_OF_60_MB = 60 * 1024 * 1024
 
 
-def _project(ours: House) -> Project:
+def _project(ours: Deployment) -> Project:
     return changes.project_of(ours.simulator.world, VICTIM)
 
 
-async def _delete(ours: House) -> None:
+async def _delete(ours: Deployment) -> None:
     ours.simulator.world.drop_project(VICTIM)
 
 
-async def _put_back(ours: House) -> None:
-    last = next(moment.project for moment in reversed(ours.judge.moments[VICTIM]) if moment.project)
+async def _put_back(ours: Deployment) -> None:
+    last = next(moment.project for moment in reversed(ours.oracle.moments[VICTIM]) if moment.project)
     ours.simulator.world.put_project(replace(last, serial=ours.simulator.world.new_serial()))
 
 
 def _status(status: ProjectStatus) -> Step:
-    async def change(ours: House) -> None:
+    async def change(ours: Deployment) -> None:
         changes.set_status(ours.simulator.world, VICTIM, status)
 
     return change
 
 
 def _shows(status: Known) -> Step:
-    async def check(ours: House) -> None:
+    async def check(ours: Deployment) -> None:
         package = ours.store.package(VICTIM)
         assert package is not None
         assert package.versions is not None
@@ -67,14 +67,14 @@ def _shows(status: Known) -> Step:
     return check
 
 
-async def _yank(ours: House) -> None:
+async def _yank(ours: Deployment) -> None:
     changes.yank(ours.simulator.world, VICTIM, reason="broken")
 
 
 def _releases(*versions: str) -> Step:
     """Return a step that leaves the project with these versions only."""
 
-    async def change(ours: House) -> None:
+    async def change(ours: Deployment) -> None:
         world, now = ours.simulator.world, ours.now()
         releases = tuple(
             Release(version=version, uploaded_at=now - DAY * (len(versions) - number))
@@ -85,17 +85,17 @@ def _releases(*versions: str) -> Step:
     return change
 
 
-async def _lag(ours: House) -> None:
+async def _lag(ours: Deployment) -> None:
     """Refresh a new release once, then let a stale edge serve the state before it."""
     changes.release(ours.simulator.world, VICTIM, "77.0")
-    ours.judge.note()
+    ours.oracle.note()
     began = ours.now()
     await ours.until(began + LONG_ENOUGH)
-    assert VICTIM not in ours.judge.not_current()
+    assert VICTIM not in ours.oracle.not_current()
     ours.simulator.state.pypi.serve_stale(VICTIM, times=1_000)
 
 
-async def _catch_up(ours: House) -> None:
+async def _catch_up(ours: Deployment) -> None:
     ours.simulator.state.pypi.serve_stale(VICTIM, times=-1_000)
 
 
@@ -113,23 +113,23 @@ class _Grown:
         yield from self._world.projects()
 
 
-async def _grow(ours: House) -> None:
+async def _grow(ours: Deployment) -> None:
     ours.simulator.state.pypi._world = _Grown(ours.simulator.world)  # type: ignore[assignment]
     ours.simulator.world.revision += 1  # the index's tag changes
 
 
-async def _shrink(ours: House) -> None:
+async def _shrink(ours: Deployment) -> None:
     ours.simulator.state.pypi._world = ours.simulator.world
 
 
-async def _read_whole(ours: House) -> None:
+async def _read_in_full(ours: Deployment) -> None:
     checkpoint = ours.store.checkpoint(ROOT)
     assert checkpoint.outcome in ANSWERED, checkpoint
     assert ours.simulator.log.count("simple_root", 200) > 0
-    assert ours.simulator.log.count("project_json") < 2 * len(ours.judge.names), "projects were asked one by one"
+    assert ours.simulator.log.count("project_json") < 2 * len(ours.oracle.names), "projects were asked one by one"
 
 
-async def _elsewhere(ours: House) -> None:
+async def _elsewhere(ours: Deployment) -> None:
     """Redirect one project to another on the index's own host."""
     location = f"{ours.simulator.pypi_url}/pypi/{SLUGS[0]}/json"
     for route in ("project_json", "simple_project"):
@@ -147,13 +147,13 @@ def _all(
     check: Step = nothing,
     **details: object,
 ) -> UpstreamFault:
-    strike = both(before, by_rules(rule(kind, upstream=PYPI, **details)))
+    run_fault = both(before, by_rules(rule(kind, upstream=PYPI, **details)))
 
-    async def begin(ours: House) -> None:
+    async def begin(ours: Deployment) -> None:
         """Add a release to every project, because a response without a body cannot be cut short."""
-        for _, project in ours.judge.names.values():
+        for _, project in ours.oracle.names.values():
             changes.release(ours.simulator.world, project)
-        await strike(ours)
+        await run_fault(ours)
 
     return UpstreamFault(
         group=Group.PYPI,
@@ -163,7 +163,7 @@ def _all(
         check=check,
         outcome=outcome,
         source=Source.PYPI,
-        everybody=True,
+        affects_all=True,
         rare=rare,
     )
 
@@ -187,13 +187,13 @@ def _root(name: str, outcome: str, kind: Kind, **details: object) -> UpstreamFau
         begin=by_rules(rule(kind, route="simple_root", **details)),
         source=Source.PYPI,
         outcome=outcome,
-        everybody=True,
+        affects_all=True,
         lasts=timedelta(days=4),
         settings={"serial_threshold": 1},
     )
 
 
-_people_wait = people_wait(Source.PYPI)
+_people_wait = manual_waits(Source.PYPI)
 _SLOW_STATUS = {"recheck_interval": DAY.total_seconds()}
 """Archiving and quarantine do not change the serial. They are read at the slow re-check, here after a day."""
 
@@ -249,9 +249,9 @@ PYPI_FAULTS = (
         end=_shrink,
         source=Source.PYPI,
         outcome=None,
-        everybody=True,
+        affects_all=True,
         rare=True,
-        check=_read_whole,
+        check=_read_in_full,
         settings={"serial_threshold": 1},
     ),
     _root("the root cut off", "not_modified", Kind.TRUNCATE),

@@ -18,16 +18,16 @@ from pathlib import Path
 from rich.console import Console
 
 from fetcher.monitoring.logging import configure_logging
-from tests.chaos.injection.cluster import arena
+from tests.chaos.injection.cluster import cluster
 from tests.chaos.injection.findings import CannotHappenError, Finding, Group
 from tests.chaos.injection.github_faults import GITHUB_FAULTS
 from tests.chaos.injection.local_faults import CLOCK_FAULTS, LOCAL_FAULTS
-from tests.chaos.injection.process_faults import Blow, strike
+from tests.chaos.injection.process_faults import ProcessFault, run_fault
 from tests.chaos.injection.pypi_faults import PYPI_FAULTS
-from tests.chaos.injection.upstream_faults import UpstreamFault, make_happen
+from tests.chaos.injection.upstream_faults import UpstreamFault, run_upstream_fault
 
 _SHOWN = 3_000
-_TOLD = 10
+_MOST_NAMED = 10
 """Maximum number of packages that are named for a finding. The table counts them all."""
 _LAST = 30.0
 """Seconds reserved for the last fault. No fault begins in them."""
@@ -60,9 +60,9 @@ class Run:
         except AssertionError as error:
             finding = Finding(Group.HARNESS, name, 1, 0, wrong=[str(error)[:_SHOWN]])
         self.findings.append(finding)
-        told = f"{'ok  ' if finding.ok else 'FAIL'} {finding.group}: {finding.fault} ({time.monotonic() - began:.0f} s)"
-        err.print(told, markup=False, highlight=False)
-        for bad in (*finding.lost[:_TOLD], *finding.wrong[:_TOLD]):
+        line = f"{'ok  ' if finding.ok else 'FAIL'} {finding.group}: {finding.fault} ({time.monotonic() - began:.0f} s)"
+        err.print(line, markup=False, highlight=False)
+        for bad in (*finding.lost[:_MOST_NAMED], *finding.wrong[:_MOST_NAMED]):
             err.print(f"       {bad}", markup=False, highlight=False)
 
     def new_folder(self) -> Path:
@@ -71,22 +71,22 @@ class Run:
 
     def upstream(self, faults: Sequence[UpstreamFault]) -> None:
         for fault in faults:
-            self.take(fault.name, partial(_in_simulated_days, make_happen, fault, self.new_folder()))
+            self.take(fault.name, partial(_in_simulated_days, run_upstream_fault, fault, self.new_folder()))
 
     def local(self) -> None:
         for make in LOCAL_FAULTS:
             self.take(make.__name__, partial(_in_simulated_days, make, self.new_folder()))
 
-    def machine_room(self, blows: Sequence[Blow], *, count: int, postgres: bool, workers: int = 2) -> None:
+    def process_faults(self, faults: Sequence[ProcessFault], *, count: int, postgres: bool, workers: int = 2) -> None:
         if time.monotonic() > self.deadline:
-            self.left_out += [blow.name for blow in blows]
+            self.left_out += [fault.name for fault in faults]
             return
         try:
-            with arena(self.new_folder(), count=count, seed=self.seed, postgres=postgres, workers=workers) as made:
-                for blow in blows:
-                    self.take(blow.name, partial(strike, made, blow))
+            with cluster(self.new_folder(), count=count, seed=self.seed, postgres=postgres, workers=workers) as made:
+                for fault in faults:
+                    self.take(fault.name, partial(run_fault, made, fault))
                     if self.findings and not self.findings[-1].ok:
-                        err.print(made.stack.told()[-_SHOWN:], markup=False, highlight=False)
+                        err.print(made.stack.logs()[-_SHOWN:], markup=False, highlight=False)
         except AssertionError as error:
             self.findings.append(
                 Finding(Group.HARNESS, f"first pass of {count}", 1, count, wrong=[str(error)[:_SHOWN]])
@@ -112,27 +112,27 @@ def running(seed: int, minutes: float) -> Iterator[Run]:
         yield Run(seed, time.monotonic() + 60 * minutes - _LAST, Path(folder))
 
 
-def _days(seed: int, deadline: float, folder: Path, told: Connection) -> None:
+def _days(seed: int, deadline: float, folder: Path, line: Connection) -> None:
     """Run the faults over simulated days, beside the process faults. They start few processes of their own."""
     signal.signal(signal.SIGTERM, end)
     configure_logging("CRITICAL")
     run = Run(seed, deadline, folder)
     run.local()
     run.upstream((*CLOCK_FAULTS, *GITHUB_FAULTS, *PYPI_FAULTS))
-    told.send((run.findings, run.left_out))
+    line.send((run.findings, run.left_out))
 
 
 @contextmanager
 def beside(run: Run) -> Iterator[None]:
     """Run ``_days`` in a second process, and add its findings at the end."""
     spawning = multiprocessing.get_context("spawn")
-    told, telling = spawning.Pipe(duplex=False)
+    line, telling = spawning.Pipe(duplex=False)
     process = spawning.Process(target=_days, args=(run.seed, run.deadline, run.folder / "days", telling), daemon=True)
     process.start()
     telling.close()
     yield
     try:
-        findings, left_out = told.recv()
+        findings, left_out = line.recv()
     except EOFError:
         raise SystemExit("the process with the simulated days has died") from None
     run.findings += findings

@@ -12,7 +12,7 @@ from fetcher.domain.model import Purpose, Source
 from fetcher.http import transport
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.limits import Reason
-from tests.chaos.injection.deployment import DAY, SLUGS, House, house
+from tests.chaos.injection.deployment import DAY, SLUGS, Deployment, deployment
 from tests.chaos.injection.findings import Finding, Group
 from tests.chaos.injection.oracle import violations
 
@@ -24,10 +24,10 @@ LONG_ENOUGH = timedelta(hours=38)
 ANSWERED = {"fetched", "not_modified"}
 """Outcomes of a successful request. A second request without a change upstream has the second outcome."""
 
-Step = Callable[[House], Awaitable[None]]
+Step = Callable[[Deployment], Awaitable[None]]
 
 
-async def nothing(_: House) -> None:
+async def nothing(_: Deployment) -> None:
     """Change nothing."""
 
 
@@ -42,7 +42,7 @@ class UpstreamFault:
     source: Source = Source.GITHUB
     outcome: str | None
     """The outcome to be recorded, or ``None`` if nothing can be recorded or any outcome is right."""
-    everybody: bool = False
+    affects_all: bool = False
     """Whether it affects all packages. Otherwise it affects only the victim, and no other package."""
     check: Step = nothing
     """A further check while the fault lasts."""
@@ -58,17 +58,17 @@ class UpstreamFault:
     """Limits that the fault itself exceeds."""
 
 
-async def make_happen(fault: UpstreamFault, folder: Path) -> Finding:
+async def run_upstream_fault(fault: UpstreamFault, folder: Path) -> Finding:
     """Run a fault and the days after it. Return every violation in the finding instead of raising it."""
-    async with house(folder, **fault.settings) as ours:
-        struck = set(SLUGS) if fault.everybody else {VICTIM}
+    async with deployment(folder, **fault.settings) as ours:
+        affected = set(SLUGS) if fault.affects_all else {VICTIM}
         began = ours.now()
         ours.move(1)
         await fault.begin(ours)
-        ours.judge.note()
+        ours.oracle.note()
         await ours.until(max(began + fault.lasts, ours.now() + LONG_ENOUGH))
         await fault.check(ours)
-        wrong = [] if fault.blind else _noticed(fault, ours, struck, began)
+        wrong = [] if fault.blind else _noticed(fault, ours, affected, began)
         injected = sum(ours.simulator.log.faults.values())
 
         ours.simulator.faults.clear()
@@ -77,13 +77,13 @@ async def make_happen(fault: UpstreamFault, folder: Path) -> Finding:
         ours.move(2)
         fresh = await ours.until_fresh(ended, ended + fault.returns)
         lost = [] if fresh else ours.late(ended)
-        wrong += [f"after: {slug}: {why}" for slug, why in ours.judge.amiss().items()]
+        wrong += [f"after: {slug}: {why}" for slug, why in ours.oracle.mismatches().items()]
         wrong += violations(ours.simulator.log, expected=fault.tripped)
         return Finding(
             fault.group,
             fault.name,
-            injected or len(struck),
-            len(struck),
+            injected or len(affected),
+            len(affected),
             lost,
             wrong,
             ((fresh or ended + fault.returns) - ended).total_seconds(),
@@ -91,38 +91,38 @@ async def make_happen(fault: UpstreamFault, folder: Path) -> Finding:
         )
 
 
-def _noticed(fault: UpstreamFault, ours: House, struck: set[str], began: datetime) -> list[str]:
+def _noticed(fault: UpstreamFault, ours: Deployment, affected: set[str], began: datetime) -> list[str]:
     """Return the violations during the fault: wrong values, wrong outcomes, and other packages not refreshed."""
-    wrong = [f"during: {slug}: {why}" for slug, why in ours.judge.wrong().items()]
-    behind = ours.judge.not_current() if fault.outcome in ANSWERED else {}
-    wrong += [f"during: {slug}: answered, and still {behind[slug]}" for slug in sorted(struck & behind.keys())]
-    for slug in sorted(struck) if fault.outcome is not None else ():
+    wrong = [f"during: {slug}: {why}" for slug, why in ours.oracle.wrong().items()]
+    behind = ours.oracle.not_current() if fault.outcome in ANSWERED else {}
+    wrong += [f"during: {slug}: answered, and still {behind[slug]}" for slug in sorted(affected & behind.keys())]
+    for slug in sorted(affected) if fault.outcome is not None else ():
         state = ours.state(slug, fault.source)
         if state.outcome != fault.outcome and not {state.outcome, fault.outcome} <= ANSWERED:
             wrong.append(f"{slug}: recorded as {state.outcome} ({state.message}) instead of {fault.outcome}")
-    late = set(ours.late(began)) - struck
-    return [*wrong, *(f"{slug}: was not struck, and was not refreshed" for slug in sorted(late))]
+    late = set(ours.late(began)) - affected
+    return [*wrong, *(f"{slug}: was not affected, and was not refreshed" for slug in sorted(late))]
 
 
 def by_rules(*rules: Rule) -> Step:
     """Return a step that adds these rules to the simulator."""
 
-    async def begin(ours: House) -> None:
+    async def begin(ours: Deployment) -> None:
         for rule in rules:
             ours.simulator.faults.add(rule)
 
     return begin
 
 
-def people_wait(source: Source) -> Step:
+def manual_waits(source: Source) -> Step:
     """Return a check that manual refreshes are deferred during a pause, after at most one further attempt."""
 
-    async def check(ours: House) -> None:
+    async def check(ours: Deployment) -> None:
         package_ids = list(ours.store.package_ids(SLUGS).values())
         await ours.parts.service.refresh_packages(package_ids, [source], Purpose.MANUAL)
-        asked = sum(ours.simulator.log.requests.values())
+        requests = sum(ours.simulator.log.requests.values())
         await ours.parts.service.refresh_packages(package_ids, [source], Purpose.MANUAL)
-        assert sum(ours.simulator.log.requests.values()) == asked, "asked while told to wait"
+        assert sum(ours.simulator.log.requests.values()) == requests, "requested during a pause"
 
     return check
 
@@ -131,12 +131,12 @@ OUR_TIME = 0.3
 """Limit of an exchange in seconds, in place of 30, so that a fault over days ends soon."""
 
 
-async def wait_less(_: House) -> None:
+async def wait_less(_: Deployment) -> None:
     """Shorten the transport's limit of an exchange."""
     transport.WHOLE_EXCHANGE = OUR_TIME
 
 
-async def wait_as_usual(_: House) -> None:
+async def wait_as_usual(_: Deployment) -> None:
     transport.WHOLE_EXCHANGE = _USUAL
 
 
@@ -146,7 +146,7 @@ _USUAL = transport.WHOLE_EXCHANGE
 def both(first: Step, second: Step) -> Step:
     """Return a step that does ``first`` and then ``second``."""
 
-    async def step(ours: House) -> None:
+    async def step(ours: Deployment) -> None:
         await first(ours)
         await second(ours)
 

@@ -42,7 +42,7 @@ LEASE = timedelta(minutes=15)
 
 
 @dataclass
-class House:
+class Harness:
     """The parts of a refresh, with short methods for common test steps."""
 
     clock: StoppedClock
@@ -146,7 +146,7 @@ def answered(report: Report) -> list[Source]:
     return [record.source for record in report.records if isinstance(record, Observed) and record.answered]
 
 
-Build = Callable[..., Awaitable[House]]
+Build = Callable[..., Awaitable[Harness]]
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ async def build(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Build]:
             statistics: Statistics | None = None,
             index: Index | None = None,
             threshold: int = 500,
-        ) -> House:
+        ) -> Harness:
             path = tmp_path / "store.db"
             shutil.copy(sqlite_template, path)
             engine = open_engine(f"sqlite:///{path}")
@@ -182,7 +182,7 @@ async def build(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Build]:
             access = Access(api, transport.index, identities, anonymous=token is None)
             pace = Pace(lease=LEASE, horizon=3 * LEASE, serial_threshold=threshold)
             parts = assemble(store, transport, quota, clock, access, pace, sleep=clock.sleep)
-            return House(
+            return Harness(
                 clock,
                 world,
                 service,
@@ -199,6 +199,6 @@ async def build(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Build]:
 
 
 @pytest.fixture
-async def house(build: Build) -> House:
+async def harness(build: Build) -> Harness:
     """Build the usual set-up: a token, warm statistics, the full index."""
     return await build()

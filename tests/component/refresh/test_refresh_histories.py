@@ -252,7 +252,7 @@ async def read(
     return heads, await histories.complete(heads, query)
 
 
-def is_whole(outcome: BatchOutcome[History], line: Line) -> bool:
+def is_complete(outcome: BatchOutcome[History], line: Line) -> bool:
     """Return whether every commit of ``line`` was read, in order."""
     assert isinstance(outcome, Fetched)
     return [commit.oid for commit in outcome.value.commits] == [f"{line.oid[:8]}{n:032}" for n in range(line.count)]
@@ -270,7 +270,7 @@ async def test_all_pages_at_once() -> None:
     heads, outcomes = await read(server)
     assert [places(query) for query in server.pages] == [[99, 199, 299, 99, 199]]
     for number, line in enumerate(lines, 1):
-        assert is_whole(outcomes[number], line)
+        assert is_complete(outcomes[number], line)
         history = outcomes[number]
         assert isinstance(history, Fetched)
         assert (history.value.oid, history.value.total) == (line.oid, line.count)
@@ -281,7 +281,7 @@ async def test_pages_are_requested_in_batches_that_adapt() -> None:
     """A query has as many pages as the heads' adapted batch size, and grows with quick responses."""
     server = served(Line(2_150))
     _, outcomes = await read(server, size=10)
-    assert is_whole(outcomes[1], server.lines["R_1"])
+    assert is_complete(outcomes[1], server.lines["R_1"])
     assert [len(query) for query in server.pages] == [10, 11]
 
 
@@ -289,7 +289,7 @@ async def test_a_single_page_needs_no_further_request() -> None:
     """A history of up to 100 commits is complete with its head."""
     server = served(Line(0), Line(100))
     heads, outcomes = await read(server)
-    assert is_whole(outcomes[1], server.lines["R_1"])
+    assert is_complete(outcomes[1], server.lines["R_1"])
     assert outcomes[2] == Fetched(history_of(heads[2]))
     assert server.pages == []
 
@@ -298,7 +298,7 @@ async def test_opaque_cursors_lead_from_page_to_page() -> None:
     """Without computable cursors, each page is requested after the one before."""
     server = served(Line(350, opaque=True))
     _, outcomes = await read(server)
-    assert is_whole(outcomes[1], server.lines["R_1"])
+    assert is_complete(outcomes[1], server.lines["R_1"])
     assert [places(query) for query in server.pages] == [[99], [199], [299]]
 
 
@@ -318,8 +318,8 @@ async def test_computed_cursors_that_lead_elsewhere(line: Line, rounds: list[lis
     other = Line(250, "e" * 40)
     server = served(line, other)
     _, outcomes = await read(server)
-    assert is_whole(outcomes[1], line)
-    assert is_whole(outcomes[2], other)
+    assert is_complete(outcomes[1], line)
+    assert is_complete(outcomes[2], other)
     first, *following = [places([page for page in query if page[0] == "R_1"]) for query in server.pages]
     assert [first, *following] == rounds
     assert places([page for page in server.pages[0] if page[0] == "R_2"]) == [99, 199]
@@ -343,7 +343,7 @@ async def test_commits_that_are_missing_for_good(line: Line, published: int, ann
     server = served(line, Line(150, "e" * 40))
     _, outcomes = await read(server)
     assert outcomes[1] == Malformed(f"history: {published} commits came back where {announced} were announced")
-    assert is_whole(outcomes[2], server.lines["R_2"])
+    assert is_complete(outcomes[2], server.lines["R_2"])
 
 
 @pytest.mark.parametrize("opaque", [False, True])
@@ -373,7 +373,7 @@ async def test_a_quota_that_is_spent_defers_what_is_incomplete() -> None:
     server.quota.refusals.extend([None, RetryAt(later, "quota")])
     _, outcomes = await read(server)
     assert outcomes[1] == Deferred(later, "quota")
-    assert is_whole(outcomes[2], server.lines["R_2"])
+    assert is_complete(outcomes[2], server.lines["R_2"])
     assert server.pages == []
 
 
@@ -407,7 +407,7 @@ async def test_a_page_may_wait_a_moment_for_the_quota() -> None:
     server = served(Line(350))
     server.quota.refusals.extend([None, soon])
     _, outcomes = await read(server)
-    assert is_whole(outcomes[1], server.lines["R_1"])
+    assert is_complete(outcomes[1], server.lines["R_1"])
     server.quota.refusals.append(soon)
     assert await server.histories().heads([target(1)], QUERY) == {1: Deferred(soon.until, "quota")}
 
@@ -431,7 +431,7 @@ async def test_a_head_that_vanished_between_two_pages() -> None:
     server.vanished = frozenset({"R_1"})
     _, outcomes = await read(server)
     assert isinstance(outcomes[1], Transient)
-    assert is_whole(outcomes[2], server.lines["R_2"])
+    assert is_complete(outcomes[2], server.lines["R_2"])
 
 
 async def test_a_query_that_is_too_much_is_divided() -> None:
@@ -439,7 +439,7 @@ async def test_a_query_that_is_too_much_is_divided() -> None:
     server = served(Line(850))
     server.interfere = lambda number: answer({}, 502) if number == 1 else None
     _, outcomes = await read(server)
-    assert is_whole(outcomes[1], server.lines["R_1"])
+    assert is_complete(outcomes[1], server.lines["R_1"])
     assert [len(query) for query in server.pages] == [8, 4, 4]
 
 

@@ -12,8 +12,9 @@ from fetcher.domain.commit_weeks import rolling_weeks
 from fetcher.domain.model import Purpose, Source
 from fetcher.simulator.changes import Push, force_push, push
 from fetcher.simulator.statistics_jobs import Statistics
-from tests.component.refresh.conftest import DAY, Build, House
+from tests.component.refresh.conftest import Build, Harness
 from tests.component.refresh.truth import is_true, people, weeks
+from tests.harness.clock import DAY
 
 HOUR = timedelta(hours=1)
 DAYS = 90
@@ -23,7 +24,7 @@ LINGERS = 3
 KNOWN = ("ann", "bob", "cho", "dan")
 
 
-def something_happens(house: House, name: str, rng: Random) -> None:
+def something_happens(harness: Harness, name: str, rng: Random) -> None:
     """Change one repository as its contributors would."""
     match rng.choice(["push", "push", "merge", "newcomer", "late branch", "anonymous", "forced"]):
         case "push":
@@ -37,58 +38,58 @@ def something_happens(house: House, name: str, rng: Random) -> None:
         case "anonymous":
             pushed = Push(anonymous=True)
         case _:
-            force_push(house.world, f"octo/{name}", dropped=rng.randint(1, 3), vanished=rng.random() < 0.5)
+            force_push(harness.world, f"octo/{name}", dropped=rng.randint(1, 3), vanished=rng.random() < 0.5)
             return
-    push(house.world, f"octo/{name}", pushed)
+    push(harness.world, f"octo/{name}", pushed)
 
 
-async def a_day(house: House, names: Sequence[str], rng: Random) -> None:
+async def a_day(harness: Harness, names: Sequence[str], rng: Random) -> None:
     """Advance one day in which a third of the repositories move, the last ones minutes before their refresh."""
     for name in rng.sample(names, len(names) // 3):
-        house.clock.advance(rng.uniform(0.1, 6) * HOUR)
-        something_happens(house, name, rng)
-        await house.work()
-    house.clock.advance(timedelta(minutes=rng.randint(1, 300)))
-    ids = list(house.store.package_ids(names).values())
-    await house.conductor.refresh_packages(ids, tuple(Source), Purpose.BACKGROUND)
-    await house.work()
+        harness.clock.advance(rng.uniform(0.1, 6) * HOUR)
+        something_happens(harness, name, rng)
+        await harness.work()
+    harness.clock.advance(timedelta(minutes=rng.randint(1, 300)))
+    ids = list(harness.store.package_ids(names).values())
+    await harness.conductor.refresh_packages(ids, tuple(Source), Purpose.BACKGROUND)
+    await harness.work()
 
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_every_day_is_as_the_upstream_says(build: Build, seed: int) -> None:
     """Each day all documents are correct: no contributor is missing for over a day or listed wrongly for long."""
     rng = Random(seed)  # noqa: S311  (chooses what happens, no secrets)
-    house = await build(statistics=Statistics(contributors_lag=6 * HOUR))
+    harness = await build(statistics=Statistics(contributors_lag=6 * HOUR))
     names = [f"package-{number}" for number in range(9)]
     for name in names:
-        house.make(name, [rng.choice(KNOWN) for _ in range(rng.randint(3, 40))], age=rng.randint(1, 300))
-        house.add(name)
-    await a_day(house, names, rng)
-    before = {name: set(people(house, name)) for name in names}
+        harness.make(name, [rng.choice(KNOWN) for _ in range(rng.randint(3, 40))], age=rng.randint(1, 300))
+        harness.add(name)
+    await a_day(harness, names, rng)
+    before = {name: set(people(harness, name)) for name in names}
     in_vain = dict.fromkeys(names, 0)
     for _ in range(DAYS):
-        await a_day(house, names, rng)
+        await a_day(harness, names, rng)
         for name in names:
-            package, repository = house.get(name), house.world.repository(f"octo/{name}")
+            package, repository = harness.get(name), harness.world.repository(f"octo/{name}")
             assert repository is not None
             assert repository.history.tip is not None
             assert package.commit_days is not None
             assert package.stats is not None
-            assert list(rolling_weeks(package.commit_days, house.clock.today())) == weeks(house, name)
+            assert list(rolling_weeks(package.commit_days, harness.clock.today())) == weeks(harness, name)
             assert package.commit_days.total == len(repository.history.commits())
             assert package.stats.head_oid == repository.history.tip.oid
             assert package.observed.last_updated == repository.history.tip.committed_at
-            listed, truth = set(package.observed.participants or ()), set(people(house, name))
+            listed, truth = set(package.observed.participants or ()), set(people(harness, name))
             assert before[name] & truth <= listed
             in_vain[name] = in_vain[name] + 1 if listed - truth else 0
             assert in_vain[name] <= LINGERS
             before[name] = truth
     for _ in range(3):
-        house.clock.advance(DAY)
-        await house.work()
+        harness.clock.advance(DAY)
+        await harness.work()
     for name in names:
-        is_true(house, name)
-    house.requests()
-    house.tomorrow()
-    await house.work()
-    assert house.requests() == {"graphql": 1}
+        is_true(harness, name)
+    harness.requests()
+    harness.tomorrow()
+    await harness.work()
+    assert harness.requests() == {"graphql": 1}

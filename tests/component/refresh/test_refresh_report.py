@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from fetcher.domain.outcome import Transient
 from fetcher.http.messages import Answer, Request
 from fetcher.upstreams.github.identity import account_behind
-from tests.component.refresh.conftest import Build, House
+from tests.component.refresh.conftest import Build, Harness
 from tests.harness.fakes import answer
 
 REQUEST_ID = "C0FF:3A8B:1C2D3E:4F5A6B:65F82C10"
@@ -23,20 +23,20 @@ def named(lines: list[Line], event: str) -> list[Line]:
     return [line for line in lines if line["event"] == event]
 
 
-def interfering(house: House, told: Answer, *routes: str) -> None:
+def interfering(harness: Harness, response: Answer, *routes: str) -> None:
     def interfere(request: Request) -> Answer | None:
-        return told if request.route in routes else None
+        return response if request.route in routes else None
 
-    house.transport.interfere = interfere
+    harness.transport.interfere = interfere
 
 
-async def test_a_batch_without_failures_is_one_line(house: House) -> None:
+async def test_a_batch_without_failures_is_one_line(harness: Harness) -> None:
     """An INFO entry has the claim, its result and its duration."""
     for slug in ("alpha", "beta"):
-        house.publish(slug, "1.0")
-        house.add(slug, repo=False, project=True)
+        harness.publish(slug, "1.0")
+        harness.add(slug, repo=False, project=True)
     with capture_logs() as lines:
-        await house.work()
+        await harness.work()
     assert lines == [
         {
             "event": "batch",
@@ -54,15 +54,15 @@ async def test_a_batch_without_failures_is_one_line(house: House) -> None:
     ]
 
 
-async def test_a_failure_is_one_line_with_githubs_name_for_it(house: House) -> None:
+async def test_a_failure_is_one_line_with_githubs_name_for_it(harness: Harness) -> None:
     """A failure's entry has the slug, the source, the outcome, the reason, and GitHub's request id."""
-    house.make("alpha")
-    house.add("alpha")
-    await house.work()
-    house.tomorrow()
-    interfering(house, answer({"message": "oh no"}, 500, GITHUB), "statistics")
+    harness.make("alpha")
+    harness.add("alpha")
+    await harness.work()
+    harness.tomorrow()
+    interfering(harness, answer({"message": "oh no"}, 500, GITHUB), "statistics")
     with capture_logs() as lines:
-        await house.work()
+        await harness.work()
     (failure,) = named(lines, "failure")
     assert len(named(lines, "batch")) == 1
     assert failure["log_level"] == "warning"
@@ -76,47 +76,47 @@ async def test_a_failure_is_one_line_with_githubs_name_for_it(house: House) -> N
     assert "oh no" in failure["reason"]
 
 
-async def test_one_of_a_batch_is_named_with_the_batches_request(house: House) -> None:
+async def test_one_of_a_batch_is_named_with_the_batches_request(harness: Harness) -> None:
     """A repository missing from a GraphQL response is logged with that response's request id."""
-    house.add("gone")
+    harness.add("gone")
     missing = {"type": "NOT_FOUND", "path": ["r0"], "message": "no such repository"}
-    interfering(house, answer({"data": {"r0": None}, "errors": [missing]}, headers=GITHUB), "statistics")
+    interfering(harness, answer({"data": {"r0": None}, "errors": [missing]}, headers=GITHUB), "statistics")
     with capture_logs() as lines:
-        await house.work()
+        await harness.work()
     (failure,) = named(lines, "failure")
     assert (failure["outcome"], failure["request"]) == ("gone", REQUEST_ID)
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", 'a"}\n{"event": "forged'])
-async def test_only_an_id_is_taken_for_one(house: House, given: str) -> None:
+async def test_only_an_id_is_taken_for_one(harness: Harness, given: str) -> None:
     """A request id is logged only if it has the form of one."""
-    house.add("alpha")
-    interfering(house, answer({}, 500, {"x-github-request-id": given}), "statistics")
+    harness.add("alpha")
+    interfering(harness, answer({}, 500, {"x-github-request-id": given}), "statistics")
     with capture_logs() as lines:
-        await house.work()
+        await harness.work()
     assert [failure["request"] for failure in named(lines, "failure")] == [None]
 
 
-async def test_a_failure_that_goes_on_is_no_news(house: House) -> None:
+async def test_a_failure_that_goes_on_is_no_news(harness: Harness) -> None:
     """The first failure is a warning and later ones are information, so that warnings are only news."""
-    house.add("alpha")
-    interfering(house, answer({}, 500), "statistics")
+    harness.add("alpha")
+    interfering(harness, answer({}, 500), "statistics")
     levels = []
     for _ in range(3):
         with capture_logs() as lines:
-            await house.work()
+            await harness.work()
         levels += [line["log_level"] for line in named(lines, "failure")]
-        house.tomorrow()
+        harness.tomorrow()
     assert levels == ["warning", "info", "info"]
 
 
-async def test_a_rejected_credential_is_one_error(house: House) -> None:
+async def test_a_rejected_credential_is_one_error(harness: Harness) -> None:
     """A rejected credential is one entry with the remedy, and not one per package."""
     for number in range(12):
-        house.add(f"p{number}")
-    interfering(house, answer({"message": "Bad credentials"}, 401, GITHUB), "statistics")
+        harness.add(f"p{number}")
+    interfering(harness, answer({"message": "Bad credentials"}, 401, GITHUB), "statistics")
     with capture_logs() as lines:
-        await house.work()
+        await harness.work()
     assert named(lines, "failure") == []
     (rejected,) = named(lines, "credential rejected")
     assert (rejected["log_level"], rejected["packages"], rejected["request"]) == ("error", 12, REQUEST_ID)
@@ -124,24 +124,26 @@ async def test_a_rejected_credential_is_one_error(house: House) -> None:
     assert named(lines, "batch")[0]["failed"] == 12
 
 
-async def test_a_credential_rejected_at_the_start_is_an_error(house: House) -> None:
+async def test_a_credential_rejected_at_the_start_is_an_error(harness: Harness) -> None:
     """A credential rejected during identification is reported as an error."""
-    statistics = house.conductor.statistics
-    interfering(house, answer({"message": "Bad credentials"}, 401, GITHUB), "viewer")
+    statistics = harness.conductor.statistics
+    interfering(harness, answer({"message": "Bad credentials"}, 401, GITHUB), "viewer")
     with capture_logs() as lines:
-        told = await account_behind("token:1", statistics.gateway, house.store, statistics.api, house.clock.now())
-    assert told == "token:1"
+        response = await account_behind(
+            "token:1", statistics.gateway, harness.store, statistics.api, harness.clock.now()
+        )
+    assert response == "token:1"
     assert [(line["event"], line["log_level"]) for line in lines] == [("credential rejected", "error")]
 
 
 async def test_waiting_is_not_failing(build: Build) -> None:
     """Statistics that are still computed write no entry of their own."""
-    house = await build(token=None)
-    house.make("alpha")
-    house.add("alpha")
-    interfering(house, answer(b"", 202), "participation")
+    harness = await build(token=None)
+    harness.make("alpha")
+    harness.add("alpha")
+    interfering(harness, answer(b"", 202), "participation")
     with capture_logs() as lines:
-        await house.work()
+        await harness.work()
     assert {line["event"] for line in lines} == {"batch"}
     assert sum(line["waiting"] for line in lines) >= 1
 

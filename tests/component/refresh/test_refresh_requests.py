@@ -20,17 +20,17 @@ REQUEST = RefreshRequest("r", 1, "a", RequestState.RUNNING, NOW)
 
 
 @dataclass
-class ToldConductor:
+class FakeRefreshService:
     """A refresh service that returns given records, or raises."""
 
     store: SqlStore
     records: Sequence[Record] = ()
     fault: Exception | None = None
-    asked: list[tuple[list[int], Purpose]] = field(default_factory=list)
+    calls: list[tuple[list[int], Purpose]] = field(default_factory=list)
 
     async def refresh_packages(self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> Report:
         assert set(sources) == set(Source)
-        self.asked.append((list(package_ids), purpose))
+        self.calls.append((list(package_ids), purpose))
         if self.fault is not None:
             raise self.fault
         self.store.record(self.records)
@@ -42,7 +42,7 @@ def backend() -> str:
     return "sqlite"
 
 
-async def test_what_changed_is_told(catalogue: Catalogue) -> None:
+async def test_changes_are_reported(catalogue: Catalogue) -> None:
     """Each request reports its own package's fields before and after, as printed, and is carried out once."""
     a, b = catalogue.add("a", "b")
     catalogue.answer(a, Source.GITHUB, stats(stars=1))
@@ -50,14 +50,14 @@ async def test_what_changed_is_told(catalogue: Catalogue) -> None:
     ids = [one.request.id for one in store.submit_requests([a, b], NOW)]
     later = NOW + timedelta(minutes=1)
     records = [answered(a, Source.GITHUB, stats(stars=2), observed_at=later), failed(b, Source.GITHUB, "gone")]
-    conductor = ToldConductor(store, records)
-    asked = ManualRefreshes(store, conductor, StoppedClock(later), UTC)
-    await asked.carry_out(ids)
-    await asked.carry_out(ids)
+    service = FakeRefreshService(store, records)
+    manual = ManualRefreshes(store, service, StoppedClock(later), UTC)
+    await manual.carry_out(ids)
+    await manual.carry_out(ids)
     first, second = (store.request(one) for one in ids)
     assert first is not None
     assert second is not None
-    assert conductor.asked == [([a, b], Purpose.MANUAL)]
+    assert service.calls == [([a, b], Purpose.MANUAL)]
     assert (first.state, first.changes, first.failures) == (RequestState.DONE, (Change("repo_watchers", 1, 2),), ())
     assert (second.state, second.reason) == (RequestState.FAILED, NO_ANSWER)
     assert second.failures == (SourceFailure(Source.GITHUB, "gone", "why"),)
@@ -67,9 +67,9 @@ async def test_a_refresh_that_breaks_off(catalogue: Catalogue) -> None:
     """The request fails with a reason, and the task fails as well."""
     (a,) = catalogue.add("a")
     (one,) = catalogue.store.submit_requests([a], NOW)
-    conductor = ToldConductor(catalogue.store, fault=RuntimeError("secret"))
+    service = FakeRefreshService(catalogue.store, fault=RuntimeError("secret"))
     with pytest.raises(RuntimeError):
-        await ManualRefreshes(catalogue.store, conductor, StoppedClock(NOW), UTC).carry_out([one.request.id])
+        await ManualRefreshes(catalogue.store, service, StoppedClock(NOW), UTC).carry_out([one.request.id])
     found = catalogue.store.request(one.request.id)
     assert found is not None
     assert found.state is RequestState.FAILED

@@ -14,7 +14,8 @@ from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus
 from fetcher.simulator.pypi import Index
 from fetcher.upstreams.pypi.serials_check import ROOT
-from tests.component.refresh.conftest import DAY, NOW, Build, House
+from tests.component.refresh.conftest import Build, Harness
+from tests.harness.clock import DAY, NOW
 from tests.harness.fakes import answer
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -22,88 +23,88 @@ PYPI = Source.PYPI
 NAMES = ("alpha", "beta", "gamma")
 
 
-async def catalogue(build: Build, index: Index | None = None, threshold: int = 2) -> House:
+async def catalogue(build: Build, index: Index | None = None, threshold: int = 2) -> Harness:
     """Return a set-up with three projects that were fetched once."""
-    house = await build(index=index, threshold=threshold)
+    harness = await build(index=index, threshold=threshold)
     for name in NAMES:
-        house.publish(name, "1.0")
-        house.add(name, repo=False, project=True)
-    await house.work()
-    house.requests()
-    return house
+        harness.publish(name, "1.0")
+        harness.add(name, repo=False, project=True)
+    await harness.work()
+    harness.requests()
+    return harness
 
 
-def failing(told: Answer) -> Callable[[Request], Answer | None]:
-    return lambda request: told if request.route == "pypi_root" else None
+def failing(response: Answer) -> Callable[[Request], Answer | None]:
+    return lambda request: response if request.route == "pypi_root" else None
 
 
 async def test_an_unchanged_index_confirms_every_project(build: Build) -> None:
     """One request covers the catalogue, then one conditional request a cycle, and no project is requested."""
-    house = await catalogue(build)
+    harness = await catalogue(build)
     for day in range(1, 5):
-        house.clock.advance(DAY)
-        assert await house.serials.check()
-        assert await house.work() == []
-        assert house.requests() == {"simple_root": 1}
-        assert {house.state(name, PYPI).answered_at for name in NAMES} == {NOW + day * DAY}
-        assert house.store.checkpoint(ROOT).outcome == ("fetched" if day == 1 else "not_modified")
+        harness.clock.advance(DAY)
+        assert await harness.serials.check()
+        assert await harness.work() == []
+        assert harness.requests() == {"simple_root": 1}
+        assert {harness.state(name, PYPI).answered_at for name in NAMES} == {NOW + day * DAY}
+        assert harness.store.checkpoint(ROOT).outcome == ("fetched" if day == 1 else "not_modified")
 
 
-async def test_only_what_moved_is_asked(build: Build) -> None:
+async def test_only_changed_projects_are_requested(build: Build) -> None:
     """A release changes one serial: that project is due and fetched, the others are confirmed."""
-    house = await catalogue(build)
-    house.clock.advance(HOUR)
-    changes.release(house.world, "beta", "2.0")
-    assert await house.serials.check()
-    await house.work()
-    assert house.requests() == {"simple_root": 1, "project_json": 1}
-    assert house.get("beta").observed.pypi_version == "2.0"
+    harness = await catalogue(build)
+    harness.clock.advance(HOUR)
+    changes.release(harness.world, "beta", "2.0")
+    assert await harness.serials.check()
+    await harness.work()
+    assert harness.requests() == {"simple_root": 1, "project_json": 1}
+    assert harness.get("beta").observed.pypi_version == "2.0"
 
 
-async def test_a_cycle_asks_once(build: Build) -> None:
+async def test_a_cycle_sends_one_request(build: Build) -> None:
     """Within the interval nothing is requested again, however often the task runs."""
-    house = await catalogue(build)
-    assert await house.serials.check()
-    house.clock.advance(DAY - MINUTE)
-    assert not await house.serials.check()
-    assert house.log.count("simple_root") == 1
+    harness = await catalogue(build)
+    assert await harness.serials.check()
+    harness.clock.advance(DAY - MINUTE)
+    assert not await harness.serials.check()
+    assert harness.log.count("simple_root") == 1
 
 
-async def test_small_catalogues_do_not_ask(build: Build) -> None:
+async def test_small_catalogues_do_not_use_the_root(build: Build) -> None:
     """At the threshold a conditional request for each project costs less."""
-    house = await catalogue(build, threshold=len(NAMES))
-    assert not await house.serials.check()
-    assert house.requests() == {}
+    harness = await catalogue(build, threshold=len(NAMES))
+    assert not await harness.serials.check()
+    assert harness.requests() == {}
 
 
 async def test_absence_from_the_root_is_not_deletion(build: Build) -> None:
     """An unlisted project (a quarantined one) is neither confirmed nor made due, and keeps its values."""
-    house = await catalogue(build)
-    house.clock.advance(HOUR)
-    changes.set_status(house.world, "beta", ProjectStatus.QUARANTINED)
-    await house.serials.check()
-    assert house.state("beta", PYPI).answered_at == NOW
-    assert house.state("alpha", PYPI).answered_at == NOW + HOUR
-    assert house.get("beta").observed.pypi_version == "1.0"
+    harness = await catalogue(build)
+    harness.clock.advance(HOUR)
+    changes.set_status(harness.world, "beta", ProjectStatus.QUARANTINED)
+    await harness.serials.check()
+    assert harness.state("beta", PYPI).answered_at == NOW
+    assert harness.state("alpha", PYPI).answered_at == NOW + HOUR
+    assert harness.get("beta").observed.pypi_version == "1.0"
 
 
-async def test_an_edge_behind_the_root_is_asked_again(build: Build) -> None:
+async def test_an_edge_behind_the_root_is_requested_again(build: Build) -> None:
     """A project's response older than its serial in the root comes from a stale edge."""
-    house = await catalogue(build)
-    house.clock.advance(HOUR)
-    changes.release(house.world, "beta", "2.0")
-    await house.serials.check()
-    house.service.state.pypi.serve_stale("beta")
-    house.transport.interfere = lambda request: _unconditional(house, request)
-    await house.work()
-    state = house.state("beta", PYPI)
-    assert (state.outcome, house.get("beta").observed.pypi_version) == ("transient", "1.0")
-    house.clock.advance(3 * MINUTE)
-    await house.work()
-    assert house.get("beta").observed.pypi_version == "2.0"
+    harness = await catalogue(build)
+    harness.clock.advance(HOUR)
+    changes.release(harness.world, "beta", "2.0")
+    await harness.serials.check()
+    harness.service.state.pypi.serve_stale("beta")
+    harness.transport.interfere = lambda request: _unconditional(harness, request)
+    await harness.work()
+    state = harness.state("beta", PYPI)
+    assert (state.outcome, harness.get("beta").observed.pypi_version) == ("transient", "1.0")
+    harness.clock.advance(3 * MINUTE)
+    await harness.work()
+    assert harness.get("beta").observed.pypi_version == "2.0"
 
 
-def _unconditional(house: House, request: Request) -> Answer | None:
+def _unconditional(harness: Harness, request: Request) -> Answer | None:
     """Respond as an edge without support for validators."""
     assert isinstance(request.headers, dict)
     request.headers.pop("if-none-match", None)
@@ -112,15 +113,15 @@ def _unconditional(house: House, request: Request) -> Answer | None:
 
 async def test_the_root_may_have_to_wait(build: Build) -> None:
     """A deferred check was not sent, and is due when the quota allows it."""
-    house = await catalogue(build)
-    house.quota.refusals.append(RetryAt(NOW + 5 * MINUTE, "pace"))
-    assert not await house.serials.check()
-    assert house.requests() == {}
-    assert house.store.checkpoint(ROOT).due_at == NOW + 5 * MINUTE
+    harness = await catalogue(build)
+    harness.quota.refusals.append(RetryAt(NOW + 5 * MINUTE, "pace"))
+    assert not await harness.serials.check()
+    assert harness.requests() == {}
+    assert harness.store.checkpoint(ROOT).due_at == NOW + 5 * MINUTE
 
 
 @pytest.mark.parametrize(
-    ("told", "outcome", "again"),
+    ("response", "outcome", "again"),
     [
         (answer({}, 503), "transient", 10 * MINUTE),
         (answer(b'{"projects": [{"name": "alpha", "_last-serial": 1}'), "malformed", 10 * MINUTE),
@@ -129,35 +130,35 @@ async def test_the_root_may_have_to_wait(build: Build) -> None:
         (answer(b"<html>", headers={"content-type": "text/html"}), "unoffered", DAY),
     ],
 )
-async def test_a_root_that_falls_silent(build: Build, told: Answer, outcome: str, again: timedelta) -> None:
+async def test_a_root_that_fails(build: Build, response: Answer, outcome: str, again: timedelta) -> None:
     """A partial or missing listing has no effect; after two cycles projects are requested one by one."""
-    house = await catalogue(build)
-    await house.serials.check()
-    assert all((house.state(name, PYPI).due_at or NOW) > NOW + 10 * DAY for name in NAMES)
-    before = [house.state(name, PYPI) for name in NAMES]
-    house.requests()
-    house.transport.interfere = failing(told)
-    house.clock.advance(DAY)
-    assert await house.serials.check()
-    assert [house.state(name, PYPI) for name in NAMES] == before
-    checkpoint = house.store.checkpoint(ROOT)
-    assert (checkpoint.outcome, checkpoint.due_at) == (outcome, house.clock.now() + again)
-    house.clock.advance(DAY + MINUTE)
-    await house.serials.check()
-    await house.work()
-    assert house.requests() == {"project_json": len(NAMES)}
+    harness = await catalogue(build)
+    await harness.serials.check()
+    assert all((harness.state(name, PYPI).due_at or NOW) > NOW + 10 * DAY for name in NAMES)
+    before = [harness.state(name, PYPI) for name in NAMES]
+    harness.requests()
+    harness.transport.interfere = failing(response)
+    harness.clock.advance(DAY)
+    assert await harness.serials.check()
+    assert [harness.state(name, PYPI) for name in NAMES] == before
+    checkpoint = harness.store.checkpoint(ROOT)
+    assert (checkpoint.outcome, checkpoint.due_at) == (outcome, harness.clock.now() + again)
+    harness.clock.advance(DAY + MINUTE)
+    await harness.serials.check()
+    await harness.work()
+    assert harness.requests() == {"project_json": len(NAMES)}
 
 
 @pytest.mark.parametrize("index", [Index(serials=False), Index(simple_json=False), Index(etags=False)])
 async def test_a_mirror_that_lacks_something(build: Build, index: Index) -> None:
     """Without serials in its root a mirror's projects are requested one by one; without ETags the full root is sent."""
-    house = await catalogue(build, index)
-    assert await house.serials.check()
-    checkpoint = house.store.checkpoint(ROOT)
+    harness = await catalogue(build, index)
+    assert await harness.serials.check()
+    checkpoint = harness.store.checkpoint(ROOT)
     assert checkpoint.due_at == NOW + DAY
     assert checkpoint.outcome == ("unoffered" if index.etags else "fetched")
-    house.requests()
-    house.tomorrow()
-    await house.serials.check()
-    await house.work()
-    assert house.requests() == {"simple_root": 1, **({"project_json": len(NAMES)} if index.etags else {})}
+    harness.requests()
+    harness.tomorrow()
+    await harness.serials.check()
+    await harness.work()
+    assert harness.requests() == {"simple_root": 1, **({"project_json": len(NAMES)} if index.etags else {})}

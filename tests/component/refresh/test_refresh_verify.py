@@ -13,8 +13,9 @@ from fetcher.simulator.changes import Push, push
 from fetcher.simulator.statistics_jobs import Participation, Statistics
 from fetcher.upstreams.github.merges import MERGES, Merges
 from fetcher.upstreams.github.verify import CHECK_EVERY, RETRY_AFTER
-from tests.component.refresh.conftest import DAY, Build, House
+from tests.component.refresh.conftest import Build, Harness
 from tests.component.refresh.truth import COMMITS, failing
+from tests.harness.clock import DAY
 from tests.harness.fakes import answer
 
 PATIENCE = timedelta(seconds=30)
@@ -25,115 +26,115 @@ WORLDS = {
 }
 
 
-async def active(house: House, *slugs: str) -> list[int]:
+async def active(harness: Harness, *slugs: str) -> list[int]:
     """Create and refresh repositories with 30 commits of last month, two of them merges."""
     for slug in slugs:
-        house.make(slug, ["ann"] * 28, age=5)
-        push(house.world, f"octo/{slug}", Push(merge=True, login="bob", age=9 * DAY))
-        house.add(slug)
-    house.clock.advance(3 * DAY)
-    await house.work()
-    house.requests()
-    return list(house.store.package_ids(slugs).values())
+        harness.make(slug, ["ann"] * 28, age=5)
+        push(harness.world, f"octo/{slug}", Push(merge=True, login="bob", age=9 * DAY))
+        harness.add(slug)
+    harness.clock.advance(3 * DAY)
+    await harness.work()
+    harness.requests()
+    return list(harness.store.package_ids(slugs).values())
 
 
-def weeks_of(house: House, slug: str) -> int:
-    days = house.get(slug).commit_days
+def weeks_of(harness: Harness, slug: str) -> int:
+    days = harness.get(slug).commit_days
     assert days is not None
-    return sum(rolling_weeks(days, house.clock.today()))
+    return sum(rolling_weeks(days, harness.clock.today()))
 
 
 @pytest.mark.parametrize(("world", "finding"), WORLDS.items())
 async def test_what_participation_counts(build: Build, world: Participation, finding: Merges) -> None:
     """The finding matches the simulated world, is stored with its packages, and is in force."""
-    house = await build(statistics=Statistics(participation=world))
-    ids = await active(house, "alpha", "beta")
-    check = await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
+    harness = await build(statistics=Statistics(participation=world))
+    ids = await active(harness, "alpha", "beta")
+    check = await harness.merges.check(ids, Purpose.MANUAL, PATIENCE)
     assert check.finding is finding
     assert [(one.with_merges, one.without_merges) for one in check.comparisons] == [(30, 29), (30, 29)]
-    assert house.requests() == {"graphql": 1, "participation": 2}
-    checkpoint = house.store.checkpoint(MERGES)
-    assert (checkpoint.outcome, checkpoint.observed_at) == (finding.value, house.clock.now())
+    assert harness.requests() == {"graphql": 1, "participation": 2}
+    checkpoint = harness.store.checkpoint(MERGES)
+    assert (checkpoint.outcome, checkpoint.observed_at) == (finding.value, harness.clock.now())
     assert "alpha" in (checkpoint.message or "")
     assert "beta" in (checkpoint.message or "")
 
 
 async def test_a_world_without_merges_is_counted_so(build: Build) -> None:
     """The finding makes all commits due; the weeks then equal participation's."""
-    house = await build(statistics=Statistics(participation=Participation.WITHOUT_MERGES))
-    ids = await active(house, "alpha")
-    assert weeks_of(house, "alpha") == 30
-    await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
-    await house.work()
-    assert weeks_of(house, "alpha") == 29
-    push(house.world, "octo/alpha", Push(merge=True, login="bob", age=2 * DAY))
-    house.tomorrow()
-    await house.work()
-    assert weeks_of(house, "alpha") == 30
+    harness = await build(statistics=Statistics(participation=Participation.WITHOUT_MERGES))
+    ids = await active(harness, "alpha")
+    assert weeks_of(harness, "alpha") == 30
+    await harness.merges.check(ids, Purpose.MANUAL, PATIENCE)
+    await harness.work()
+    assert weeks_of(harness, "alpha") == 29
+    push(harness.world, "octo/alpha", Push(merge=True, login="bob", age=2 * DAY))
+    harness.tomorrow()
+    await harness.work()
+    assert weeks_of(harness, "alpha") == 30
 
 
 async def test_a_check_that_decides_nothing_changes_nothing(build: Build) -> None:
     """Sums that fit neither way leave the earlier decision in force."""
-    house = await build(statistics=Statistics(participation=Participation.WITHOUT_MERGES))
-    ids = await active(house, "alpha")
-    await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
-    jobs = house.service.state.jobs
+    harness = await build(statistics=Statistics(participation=Participation.WITHOUT_MERGES))
+    ids = await active(harness, "alpha")
+    await harness.merges.check(ids, Purpose.MANUAL, PATIENCE)
+    jobs = harness.service.state.jobs
     jobs.settings = replace(jobs.settings, participation=Participation.WRONG)
-    check = await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
+    check = await harness.merges.check(ids, Purpose.MANUAL, PATIENCE)
     assert (check.finding, check.in_force) == (Merges.UNDECIDED, Merges.WITHOUT)
-    assert house.store.checkpoint(MERGES).outcome == "without"
+    assert harness.store.checkpoint(MERGES).outcome == "without"
 
 
 async def test_figures_that_are_still_computed_are_waited_for(build: Build) -> None:
     """A 202 is requested again within ``patience``, and no longer."""
-    house = await build(statistics=Statistics(cold=True, ready_after=timedelta(seconds=5)))
-    ids = await active(house, "alpha")
-    check = await house.merges.check(ids, Purpose.MANUAL, timedelta(seconds=1))
+    harness = await build(statistics=Statistics(cold=True, ready_after=timedelta(seconds=5)))
+    ids = await active(harness, "alpha")
+    check = await harness.merges.check(ids, Purpose.MANUAL, timedelta(seconds=1))
     assert (check.comparisons, [slug for slug, _ in check.unanswered]) == ((), ["alpha"])
     assert "computing" in check.unanswered[0][1]
-    check = await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
+    check = await harness.merges.check(ids, Purpose.MANUAL, PATIENCE)
     assert check.finding is Merges.WITH
 
 
-async def test_a_package_that_cannot_be_compared_says_why(house: House) -> None:
+async def test_a_package_that_cannot_be_compared_says_why(harness: Harness) -> None:
     """An empty repository and a failing request are listed with their reason; the others are compared."""
-    ids = await active(house, "alpha")
-    house.make("empty", [])
-    house.add("empty")
-    await house.work()
-    ids += house.store.package_ids(["empty"]).values()
-    house.transport.interfere = failing("participation", answer({"message": "Server Error"}, 500))
-    check = await house.merges.check(ids, Purpose.MANUAL, PATIENCE)
+    ids = await active(harness, "alpha")
+    harness.make("empty", [])
+    harness.add("empty")
+    await harness.work()
+    ids += harness.store.package_ids(["empty"]).values()
+    harness.transport.interfere = failing("participation", answer({"message": "Server Error"}, 500))
+    check = await harness.merges.check(ids, Purpose.MANUAL, PATIENCE)
     assert dict(check.unanswered)["empty"] == "it has no commits"
     assert "500" in dict(check.unanswered)["alpha"]
 
 
-async def test_a_worker_checks_after_the_first_pass_and_each_month(house: House) -> None:
+async def test_a_worker_checks_after_the_first_pass_and_each_month(harness: Harness) -> None:
     """The check runs after a first pass, with the five packages with most merges, and again after thirty days."""
-    assert await house.merges.check_if_due(DAY) is None
-    await active(house, *(f"package-{number}" for number in range(7)))
-    house.make("quiet", ["ann"], age=100)
-    house.add("quiet")
-    assert await house.merges.check_if_due(DAY) is None
-    await house.work()
-    house.requests()
-    check = await house.merges.check_if_due(DAY)
+    assert await harness.merges.check_if_due(DAY) is None
+    await active(harness, *(f"package-{number}" for number in range(7)))
+    harness.make("quiet", ["ann"], age=100)
+    harness.add("quiet")
+    assert await harness.merges.check_if_due(DAY) is None
+    await harness.work()
+    harness.requests()
+    check = await harness.merges.check_if_due(DAY)
     assert check is not None
     assert (check.finding, len(check.comparisons)) == (Merges.WITH, 5)
-    assert house.requests() == {"graphql": 1, "participation": 5}
-    assert await house.merges.check_if_due(DAY) is None
-    house.clock.advance(CHECK_EVERY)
-    await house.work()
-    assert await house.merges.check_if_due(DAY) is not None
+    assert harness.requests() == {"graphql": 1, "participation": 5}
+    assert await harness.merges.check_if_due(DAY) is None
+    harness.clock.advance(CHECK_EVERY)
+    await harness.work()
+    assert await harness.merges.check_if_due(DAY) is not None
 
 
-async def test_a_catalogue_without_active_packages_is_looked_at_again(house: House) -> None:
+async def test_a_catalogue_without_active_packages_is_looked_at_again(harness: Harness) -> None:
     """If no package can be compared, nothing is decided and the next check comes sooner."""
-    house.make("quiet", ["ann"], age=100)
-    house.add("quiet")
-    await house.work()
-    check = await house.merges.check_if_due(DAY)
+    harness.make("quiet", ["ann"], age=100)
+    harness.add("quiet")
+    await harness.work()
+    check = await harness.merges.check_if_due(DAY)
     assert check is not None
     assert check.finding is Merges.UNDECIDED
-    assert house.store.checkpoint(MERGES).due_at == house.clock.now() + RETRY_AFTER
-    assert house.state("quiet", COMMITS).due_at != house.clock.now()
+    assert harness.store.checkpoint(MERGES).due_at == harness.clock.now() + RETRY_AFTER
+    assert harness.state("quiet", COMMITS).due_at != harness.clock.now()

@@ -41,7 +41,7 @@ def test_addresses_that_are_none(url: str) -> None:
     assert SECRET not in str(caught.value)
 
 
-def test_sqlite_is_told_what_it_needs(tmp_path: Path) -> None:
+def test_settings_of_a_sqlite_connection(tmp_path: Path) -> None:
     """SQLite is set to WAL, a lock timeout and foreign keys, and its folder is created."""
     engine = open_engine(f"sqlite:///{tmp_path}/new/folder/a.db")
     with engine.connect() as connection:
@@ -71,11 +71,11 @@ def test_sqlite_is_told_what_it_needs(tmp_path: Path) -> None:
 )
 def test_what_postgresql_says(state: str | None, words: str) -> None:
     """Every PostgreSQL error is one line with a remedy, without SQL and without the password."""
-    said = str(explain(OperationalError(f"SELECT '{SECRET}'", {}, PostgresFault(state)), URL))
-    assert words in said
-    assert said.startswith("The database postgresql+psycopg://me:***@db.example/fetcher ")
-    assert SECRET not in said
-    assert "\n" not in said
+    explained = str(explain(OperationalError(f"SELECT '{SECRET}'", {}, PostgresFault(state)), URL))
+    assert words in explained
+    assert explained.startswith("The database postgresql+psycopg://me:***@db.example/fetcher ")
+    assert SECRET not in explained
+    assert "\n" not in explained
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,10 @@ def test_what_postgresql_says(state: str | None, words: str) -> None:
 )
 def test_what_sqlite_says(message: str, words: str) -> None:
     """Every SQLite error, identified by its text because it has no code, is one line with a remedy."""
-    said = str(explain(OperationalError("SELECT 1", {}, sqlite3.OperationalError(message)), make_url("sqlite:///a.db")))
-    assert words in said
+    explained = str(
+        explain(OperationalError("SELECT 1", {}, sqlite3.OperationalError(message)), make_url("sqlite:///a.db"))
+    )
+    assert words in explained
 
 
 def test_other_faults() -> None:

@@ -64,7 +64,7 @@ class FakeRuntime:
     quota: list[QuotaStatus] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
     counted: dict[str, float] = field(default_factory=dict)
-    asked: list[RequestCount] = field(default_factory=list)
+    recent_requests: list[RequestCount] = field(default_factory=list)
     error: BrokerError | None = None
 
     def queues(self) -> Sequence[QueueState]:
@@ -81,7 +81,7 @@ class FakeRuntime:
 
     def requests(self, now: datetime) -> Sequence[RequestCount]:
         self._check()
-        return self.asked
+        return self.recent_requests
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[SubmittedRefresh]:
         self._check()

@@ -115,7 +115,7 @@ def test_overview(full: Harness) -> None:
     ]
     reset = full.clock.now() + timedelta(minutes=20)
     full.runtime.quota = [QuotaStatus("github:x", Resource.GRAPHQL, 5000, 400, reset, None, None, 0)]
-    full.runtime.asked = [RequestCount(reset, 40, 2), RequestCount(reset, 2, 0)]
+    full.runtime.recent_requests = [RequestCount(reset, 40, 2), RequestCount(reset, 2, 0)]
     text = full.client.get("/").text
     assert 'aria-label="Last hour: 42 requests succeeded and 2 failed"' in text
     assert '<a href="/failures#missing">1 missing</a>' in text
@@ -215,9 +215,9 @@ def test_data_is_escaped(harness: Harness) -> None:
     found = replace(versions("1.0"), releases=(release("1.0", yanked=True, yanked_reason=EVIL),))
     harness.catalogue.answer(a, Source.PYPI, found)
     harness.store.record([failed(a, Source.GITHUB, message=EVIL, observed_at=NOW + HOUR)])
-    (asked,) = harness.store.submit_requests([a], NOW)
+    (submitted,) = harness.store.submit_requests([a], NOW)
     ending = Ending(
-        asked.request.id,
+        submitted.request.id,
         RequestState.DONE,
         (Change("repo_description", "", EVIL),),
         (SourceFailure(Source.PYPI, "transient", EVIL),),
@@ -233,12 +233,12 @@ def test_data_is_escaped(harness: Harness) -> None:
 def test_a_refresh_on_its_package(harness: Harness, state: RequestState) -> None:
     """Each state is shown. While the refresh is open the page reloads, also without JavaScript."""
     (a,) = harness.catalogue.add("a")
-    (asked,) = harness.store.submit_requests([a], NOW)
+    (submitted,) = harness.store.submit_requests([a], NOW)
     changes = (Change("repo_watchers", None, 5), Change("participants", [], ["x", "y"]))
     if state is RequestState.RUNNING:
-        harness.store.start_requests([asked.request.id], NOW)
+        harness.store.start_requests([submitted.request.id], NOW)
     elif not state.is_open:
-        harness.store.finish_requests([Ending(asked.request.id, state, changes)], NOW)
+        harness.store.finish_requests([Ending(submitted.request.id, state, changes)], NOW)
     text = harness.client.get("/packages/a").text
     words = {"queued": "Queued", "running": "Running", "done": "Refreshed", "failed": "Failed"}
     assert f"<strong>{words[state]}</strong>" in text

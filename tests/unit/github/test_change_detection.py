@@ -216,7 +216,7 @@ def some(*kinds: st.SearchStrategy[Any], least: int = 1) -> st.SearchStrategy[li
 # --- contributors from the history --------------------------------------------------------------------------------
 
 
-def is_as_open_as_said(derived: Derived, truth: Contributors) -> None:
+def is_as_open_as_declared(derived: Derived, truth: Contributors) -> None:
     """Check that contributors are the true ones but for what is open: their order, or everything."""
     match derived.open:
         case None:
@@ -227,7 +227,7 @@ def is_as_open_as_said(derived: Derived, truth: Contributors) -> None:
             assert derived.open is DueReason.SETTLING
 
 
-def keeps_everybody(derived: Derived, known: Contributors, history: History) -> None:
+def keeps_all_contributors(derived: Derived, known: Contributors, history: History) -> None:
     """Assert that no known login and no login of the history is missing or repeated, and that counts fall."""
     found = logins(derived.contributors)
     assert set(found) >= {*logins(known), *(commit.login for commit in history.commits if commit.login)}
@@ -246,9 +246,9 @@ def test_what_is_not_open_is_true(starting: list[int], old: list[int], steps: li
     history = upstream.history()
     derived = derive(target, history)
     assert derived is not None
-    is_as_open_as_said(derived, upstream.truth)
+    is_as_open_as_declared(derived, upstream.truth)
     assert target.contributors is not None
-    keeps_everybody(derived, target.contributors if derived.open else upstream.truth, history)
+    keeps_all_contributors(derived, target.contributors if derived.open else upstream.truth, history)
 
 
 @given(counts, some(pushes, least=2))
@@ -276,7 +276,7 @@ def test_what_was_derived_is_derived_from(
     upstream.take(second)
     again = derive(target, upstream.history())
     assert again is not None
-    is_as_open_as_said(again, upstream.truth)
+    is_as_open_as_declared(again, upstream.truth)
 
 
 @given(counts, some(pushes, least=0), st.one_of(forced_pushes, amendments), some(pushes, least=0))
@@ -293,7 +293,7 @@ def test_a_forced_push_leaves_all_open(
     assert derived is not None
     assert derived.open is DueReason.SETTLING
     assert target.contributors is not None
-    keeps_everybody(derived, target.contributors, history)
+    keeps_all_contributors(derived, target.contributors, history)
 
 
 def test_an_old_branch_leaves_all_open() -> None:
@@ -454,9 +454,9 @@ def test_a_list_hours_old(
     derived = derive(target, history)
     assert derived is not None
     found = settle(listed, derived, history, upstream.clock.now())
-    is_as_open_as_said(found, upstream.truth)
+    is_as_open_as_declared(found, upstream.truth)
     if history.is_young(upstream.clock.now()):
-        keeps_everybody(found, listed, history)
+        keeps_all_contributors(found, listed, history)
 
 
 @given(counts, st.lists(st.tuples(some(pushes, branches, forced_pushes), st.none() | lags), min_size=2, max_size=4))
@@ -474,7 +474,7 @@ def test_lists_hours_old_of_several_heads(
         assert found is not None
         if age is not None:
             found = settle(upstream.list_of(age), found, history, upstream.clock.now())
-        is_as_open_as_said(found, upstream.truth)
+        is_as_open_as_declared(found, upstream.truth)
         assert len(logins(found.contributors)) == len(set(logins(found.contributors)))
         target = upstream.target(found)
 
@@ -490,7 +490,7 @@ def test_a_first_list_hours_old(
     history, listed = upstream.history(), upstream.list_of(age)
     found = settle(listed, None, history, upstream.clock.now())
     assert found.open is DueReason.SETTLING
-    keeps_everybody(found, listed, history)
+    keeps_all_contributors(found, listed, history)
     known = {person.login: person.commits for person in listed.people}
     assert {p.login: p.commits for p in found.contributors.people if p.login in known} == known
 

@@ -118,7 +118,7 @@ async def test_an_answer_with_nothing_in_it_is_an_outage_too(count: int) -> None
     ],
 )
 @pytest.mark.parametrize("after", [0, 1])
-async def test_a_pass_ends_at_once_when_told_to_wait(outcome: Failure | Deferred, after: int) -> None:
+async def test_a_pass_ends_at_once_when_throttled(outcome: Failure | Deferred, after: int) -> None:
     """No further query is sent: existing outcomes stay, and the rest has the new outcome."""
     github = GitHub()
 

@@ -63,7 +63,7 @@ def test_still_computing(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_tells_where(status: int) -> None:
+def test_a_redirect_names_its_target(status: int) -> None:
     """A redirect with a location is ``Moved``; without, it is malformed."""
     assert classify(response(b"", status, {"location": "/repositories/7"})) == Moved("/repositories/7")
     assert classify(response(b"", status)) == Malformed(f"redirect {status} without a location")

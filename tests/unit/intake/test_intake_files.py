@@ -140,7 +140,7 @@ def test_a_folder_names_what_it_passes_over(tmp_path: Path) -> None:
     ]
 
 
-def test_a_page_in_a_file_tells_that_there_is_more(tmp_path: Path) -> None:
+def test_a_page_in_a_file_reports_further_pages(tmp_path: Path) -> None:
     """Report that a page's link is not followed."""
     path = tmp_path / "page.json"
     path.write_text('{"results": [{"slug": "x"}], "next": "https://d.example/?page=2"}')

@@ -27,13 +27,13 @@ def work(state: str) -> None:
     running._count_the_task("t-1", SimpleNamespace(name="fetcher.plan"), state)
 
 
-def test_tasks_are_counted_though_nobody_takes_the_figures(process: running.Process) -> None:
+def test_tasks_are_counted_while_redis_is_unavailable(process: running.Process) -> None:
     """Keep both results of two tasks until Redis is back, and unbind the task's id from the log."""
     work(SUCCESS)
     work(FAILURE)
-    told = process.recorder.take()
-    assert told["fetcher_tasks|fetcher.plan|done|"] == told["fetcher_tasks|fetcher.plan|failed|"] == 1
-    assert told["fetcher_task_duration_seconds|fetcher.plan|sum"] >= 0
+    counted = process.recorder.take()
+    assert counted["fetcher_tasks|fetcher.plan|done|"] == counted["fetcher_tasks|fetcher.plan|failed|"] == 1
+    assert counted["fetcher_task_duration_seconds|fetcher.plan|sum"] >= 0
     assert "task" not in structlog.contextvars.get_contextvars()
 
 
@@ -43,7 +43,7 @@ def test_a_recycled_process_ends_without_redis(process: running.Process) -> None
     process.close()
 
 
-def test_a_task_that_was_never_begun_here(process: running.Process) -> None:
+def test_a_task_that_never_started_here(process: running.Process) -> None:
     """Tolerate an end signal without its start signal."""
     running._count_the_task("t-2", SimpleNamespace(name="fetcher.plan"), None)
     assert process.recorder.take() == {}

@@ -24,7 +24,7 @@ from tasks.app import app
 from tests.harness.clock import NOW
 
 
-def asking(route: Route = Route.CONTRIBUTORS) -> Request:
+def request_for(route: Route = Route.CONTRIBUTORS) -> Request:
     return Request(Upstream.GITHUB, Resource.CORE, route, "https://api.github.invalid/x")
 
 
@@ -40,10 +40,10 @@ def samples(tally: MetricsRecorder) -> dict[tuple[str, ...], float]:
 def test_requests_by_route_and_status() -> None:
     """Count each response under its status, and its seconds under the status's class."""
     tally = MetricsRecorder()
-    tally.responded(asking(), Response(200, {}, b"", 0.2), None)
-    tally.responded(asking(), Response(304, {}, b"", 0.05), NotModified())
-    tally.responded(asking(), Response(200, {}, b"", 400.0), None)
-    tally.responded(asking(), NoAnswer(Fault.TIMED_OUT, "x", 30.0, attempts=2), None)
+    tally.responded(request_for(), Response(200, {}, b"", 0.2), None)
+    tally.responded(request_for(), Response(304, {}, b"", 0.05), NotModified())
+    tally.responded(request_for(), Response(200, {}, b"", 400.0), None)
+    tally.responded(request_for(), NoAnswer(Fault.TIMED_OUT, "x", 30.0, attempts=2), None)
     found = samples(tally)
     assert found["fetcher_requests_total", "github", "contributors", "200"] == 2
     assert found["fetcher_requests_total", "github", "contributors", "304"] == 1
@@ -68,19 +68,19 @@ def test_requests_by_route_and_status() -> None:
 def test_pauses_by_cause(outcome: object, cause: str) -> None:
     """Count every outcome that starts a pause."""
     tally = MetricsRecorder()
-    tally.responded(asking(), Response(403, {}, b""), outcome)
+    tally.responded(request_for(), Response(403, {}, b""), outcome)
     assert samples(tally)["fetcher_pauses_total", "core", cause] == 1
 
 
 def test_an_announced_end_of_the_api_version() -> None:
     """Count the responses that announce an end, by route, and keep the latest date as a Unix time."""
     tally = MetricsRecorder()
-    tally.responded(asking(), Response(200, {"deprecation": "true", "sunset": "@1836259200"}, b""), None)
-    tally.responded(asking(), Response(410, {"sunset": "Sat, 11 Mar 2028 00:00:00 GMT"}, b""), None)
-    tally.responded(asking(), Response(304, {"deprecation": "@1773100800"}, b""), NotModified())
-    tally.responded(asking(), Response(200, {}, b""), None)
-    tally.responded(asking(), NoAnswer(Fault.TIMED_OUT, "x"), None)
-    tally.responded(asking(Route.VIEWER), Response(200, {"sunset": "soon"}, b""), None)
+    tally.responded(request_for(), Response(200, {"deprecation": "true", "sunset": "@1836259200"}, b""), None)
+    tally.responded(request_for(), Response(410, {"sunset": "Sat, 11 Mar 2028 00:00:00 GMT"}, b""), None)
+    tally.responded(request_for(), Response(304, {"deprecation": "@1773100800"}, b""), NotModified())
+    tally.responded(request_for(), Response(200, {}, b""), None)
+    tally.responded(request_for(), NoAnswer(Fault.TIMED_OUT, "x"), None)
+    tally.responded(request_for(Route.VIEWER), Response(200, {"sunset": "soon"}, b""), None)
     found = samples(tally)
     assert found["fetcher_deprecated_responses_total", "contributors"] == 3
     assert found["fetcher_deprecated_responses_total", "viewer"] == 1
@@ -101,9 +101,9 @@ def test_only_github_s_announcements_count() -> None:
 def test_a_date_that_could_not_be_reported_yields_to_a_newer_one() -> None:
     """Keep the later of two values of a gauge when figures are given back, and add up the sums."""
     tally = MetricsRecorder()
-    tally.responded(asking(), Response(200, {"sunset": "@100"}, b""), None)
+    tally.responded(request_for(), Response(200, {"sunset": "@100"}, b""), None)
     taken = tally.take()
-    tally.responded(asking(), Response(200, {"sunset": "@200"}, b""), None)
+    tally.responded(request_for(), Response(200, {"sunset": "@200"}, b""), None)
     tally.give_back(taken)
     assert samples(tally)["fetcher_sunset_timestamp_seconds", "contributors"] == 200
     tally.give_back(taken)
@@ -156,14 +156,14 @@ _ANSWERS = st.one_of(
 def test_labels_come_from_closed_sets(route: Route, answer: Answer, outcome: str, task: str) -> None:
     """Use declared label values only, for any response and any content of the database."""
     tally = MetricsRecorder()
-    tally.responded(asking(route), answer, None)
+    tally.responded(request_for(route), answer, None)
     tally.refreshed(Purpose.MANUAL, 1, [Observed(1, Source.PYPI, None, NOW, None, outcome=outcome)])
     tally.task_ended(task, 1.0, TaskEnd.DONE)
     declared = {label.name: label.values | {OTHER} for metric in COUNTED for label in metric.labels}
     taken = tally.take()
-    told = [sample for family in families(taken) for sample in family.samples]
-    assert len(told) >= 4
-    for sample in told:
+    counted = [sample for family in families(taken) for sample in family.samples]
+    assert len(counted) >= 4
+    for sample in counted:
         assert all(value in declared[name] for name, value in sample.labels.items() if name != "le"), sample
     assert _amounts(families(taken)) == 4  # and nothing was lost on the way
 
@@ -174,7 +174,7 @@ def _amounts(found: Any) -> float:
     return sum(sample.value for family in found for sample in family.samples if sample.name in names)
 
 
-def test_names_are_as_prometheus_asks() -> None:
+def test_names_follow_prometheus() -> None:
     """Use base units, no unit or type twice, and a help text for each."""
     for metric in COUNTED:
         assert re.fullmatch(r"fetcher_[a-z_]+[a-z]", metric.name)

@@ -121,7 +121,7 @@ def test_no_answer_passes_unless_it_cannot(read: Reader, fault: Fault) -> None:
     assert read(NoAnswer(fault, "why")) == (Malformed("why") if lasting else Transient("why"))
 
 
-def test_html_where_json_was_asked(read: Reader) -> None:
+def test_html_instead_of_json(read: Reader) -> None:
     """A web page is malformed for a project, and for a root means that its JSON form is not offered."""
     outcome = read(answered(200, b"<!DOCTYPE html>", content_type="text/html; charset=utf-8"))
     assert isinstance(outcome, NotOffered if read is READERS[2] else Malformed)

@@ -35,7 +35,7 @@ from fetcher.upstreams.pypi.filenames import KnownVersions
         ("foo", "foo-.tar.gz", None),
     ],
 )
-def test_without_a_list_of_versions_the_name_alone_tells(project: str, filename: str, number: str | None) -> None:
+def test_without_a_list_of_versions_the_name_decides(project: str, filename: str, number: str | None) -> None:
     """With Simple 1.0, which lists no versions, names of wheels, sdists, eggs, installers and RPMs give the release."""
     assert KnownVersions(project, ()).release_of(filename) == number
 

@@ -29,7 +29,7 @@ def test_nothing_due_keeps_up() -> None:
     assert (found.keeps_up, found.pace, found.done_at) == (True, 0, None)
 
 
-def test_what_is_asked_within_minutes_keeps_up() -> None:
+def test_a_pass_within_minutes_keeps_up() -> None:
     """A source keeps up with as many due packages as it had responses in ten minutes; one more is a backlog."""
     assert forecast(_figures(600, 60), NOW, NOW, DAY, None).keeps_up
     assert not forecast(_figures(601, 60), NOW, NOW, DAY, None).keeps_up
@@ -70,7 +70,7 @@ def test_what_a_quota_serves(span: timedelta, served: float) -> None:
     assert supply.serves(1000 / 3600, NOW, span) == pytest.approx(served)
 
 
-def test_a_quota_whose_reset_is_past_is_whole() -> None:
+def test_a_quota_whose_reset_is_past_is_full() -> None:
     """A quota past its reset is full, because its window begins with the next request."""
     supply = Supply(left=0, reset_at=NOW - HOUR, renewed=1000)
     assert supply.serves(1, NOW, HOUR) == 1000

@@ -32,6 +32,6 @@ def answer_to(
     return GitHubGraphQL(world, ledger or Ledger(Limits()), options).handle(call)
 
 
-def ask(world: World, text: str, **given: Any) -> dict[str, Any]:
+def run_query(world: World, text: str, **given: Any) -> dict[str, Any]:
     """Run one query and return the body of its answer."""
     return dict(answer_to(world, text, **given).payload)

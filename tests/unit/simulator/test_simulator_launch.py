@@ -60,9 +60,9 @@ def test_options_of_the_statistics_and_of_githubs_details() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [({"participation": "maybe"}, "with, without, wrong"), ({"github": ("x",)}, "since-stops")]
+    ("given", "message"), [({"participation": "maybe"}, "with, without, wrong"), ({"github": ("x",)}, "since-stops")]
 )
-def test_a_wrong_value_names_those_that_there_are(given: dict[str, Any], told: str) -> None:
+def test_a_wrong_value_names_those_that_there_are(given: dict[str, Any], message: str) -> None:
     """The one line of the error lists what was expected."""
-    with pytest.raises(CannotLaunchError, match=told):
+    with pytest.raises(CannotLaunchError, match=message):
         settings_of(Options(**USUAL | given))

@@ -365,10 +365,11 @@ def test_a_catalogue_is_written_for_import(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("{", "Expecting"), ('{"slug": "x"}', "repo_url"), ('{"repo_url": "http://x"}', "not a repos")]
+    ("text", "message"),
+    [("{", "Expecting"), ('{"slug": "x"}', "repo_url"), ('{"repo_url": "http://x"}', "not a repos")],
 )
-def test_a_bad_catalogue_says_what_is_wrong(tmp_path: Path, text: str, told: str) -> None:
+def test_the_error_of_a_bad_catalogue(tmp_path: Path, text: str, message: str) -> None:
     """A document that cannot be served names itself and its fault."""
     (tmp_path / "bad.json").write_text(text)
-    with pytest.raises(CatalogueError, match=told):
+    with pytest.raises(CatalogueError, match=message):
         from_folder(tmp_path)

@@ -99,8 +99,8 @@ def test_twice_is_once(state: SourceState, record: Record) -> None:
 @given(states(), st.lists(observations(), max_size=4, unique_by=lambda record: record.observed_at))
 def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Observed]) -> None:
     """In any order of arrival, the outcome, failures and message are those of the newest record."""
-    asked = [record for record in some if takes(state, record)]
-    newest = max(asked, key=lambda record: record.observed_at, default=None)
+    taken = [record for record in some if takes(state, record)]
+    newest = max(taken, key=lambda record: record.observed_at, default=None)
     for order in permutations(some):
         end = state
         for record in order:
@@ -113,7 +113,7 @@ def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Obs
 
 
 @given(states(), records())
-def test_nobody_ends_anothers_lease(state: SourceState, record: Record) -> None:
+def test_only_the_holder_ends_a_lease(state: SourceState, record: Record) -> None:
     """Only a record with the lease ends it; the due time of a leased source moves later only by its holder."""
     end = fold(state, record)
     lease = None if isinstance(record, MadeDue) else record.lease
@@ -152,7 +152,7 @@ def test_an_answer_is_never_taken_back(state: SourceState, record: Record) -> No
         )
 
 
-def test_being_told_to_wait_is_no_failure_of_the_source() -> None:
+def test_a_pause_is_no_failure_of_the_source() -> None:
     """A throttled request keeps the count of failures and the time of the last failure."""
     state = SourceState(Source.GITHUB, failures=2, first_failed_at=NOW, last_failed_at=NOW, outcome=OutcomeKind.GONE)
     later = NOW + timedelta(hours=1)
