@@ -1,4 +1,4 @@
-"""Bad answers of the upstreams: one line for what failed, and the store as it was but for what did not."""
+"""Bad responses of the upstreams: one line for each failure, and the store unchanged except for the successes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def stale(fetcher: Fetcher, simulator: Simulator, tmp_path_factory: pytest.TempP
     ids=lambda value: value.kind.value if isinstance(value, Rule) else "",
 )
 def test_a_bad_answer_of_the_index(stale: Fetcher, simulator: Simulator, rule: Rule, reason: str) -> None:
-    """One project's answer is unusable: its version stays, its repository and every other package are refreshed."""
+    """One unusable project keeps its version; its repository and all other packages are refreshed."""
     simulator.faults.add(_at(rule, "project_json"))
 
     done = stale("refresh", "--all")
@@ -65,7 +65,7 @@ def test_a_bad_answer_of_the_index(stale: Fetcher, simulator: Simulator, rule: R
     ids=lambda value: value.kind.value if isinstance(value, Rule) else "",
 )
 def test_a_bad_answer_of_github(stale: Fetcher, simulator: Simulator, rule: Rule, reason: str) -> None:
-    """One repository's contributors are unusable: the list stays, everything else is refreshed."""
+    """Unusable contributors of one repository keep the stored list; everything else is refreshed."""
     simulator.faults.add(_at(rule, "contributors"))
     before = json.loads(stale("show", AFFECTED, "--format", "v4").out)["participants"]
 
@@ -78,7 +78,7 @@ def test_a_bad_answer_of_github(stale: Fetcher, simulator: Simulator, rule: Rule
 
 @pytest.mark.parametrize(("route", "source"), [("contributors", "contributors"), ("project_json", "pypi")])
 def test_the_token_follows_no_redirect(stale: Fetcher, simulator: Simulator, route: str, source: str) -> None:
-    """A redirect to another host is refused: that host sees no request at all."""
+    """A redirect to another host is refused, and that host receives no request."""
     with Pages() as thief:
         simulator.faults.add(_at(Rule(kind=Kind.REDIRECT_AWAY, location=f"{thief.url}/stolen"), route))
         done = stale("refresh", "--all")
@@ -88,7 +88,7 @@ def test_the_token_follows_no_redirect(stale: Fetcher, simulator: Simulator, rou
 
 
 def test_a_repository_that_is_gone(stale: Fetcher, simulator: Simulator) -> None:
-    """Its package keeps what is known of it, `failures` names it, and its project is refreshed all the same."""
+    """Its package keeps the stored values, `failures` names it, and its project is refreshed."""
     changes.delete(simulator.world, REPOSITORY)
 
     done = stale("refresh", "--all")
@@ -100,7 +100,10 @@ def test_a_repository_that_is_gone(stale: Fetcher, simulator: Simulator) -> None
 
 
 def test_a_token_that_is_not_accepted(stale: Fetcher) -> None:
-    """401: every repository says so and stays as it was; what needs no token is refreshed; the token is not shown."""
+    """A 401 is reported for every repository, which keeps its values.
+
+    PyPI is refreshed, and the token is not printed.
+    """
     done = stale("refresh", "--all", github_token="ghp_not-a-good-one")
 
     assert done.status == 1
@@ -113,7 +116,7 @@ def test_a_token_that_is_not_accepted(stale: Fetcher) -> None:
 
 
 def test_without_a_token(stale: Fetcher, simulator: Simulator) -> None:
-    """REST alone gives a person the same values, within the 60 requests of an hour."""
+    """REST alone returns the same values, within the 60 requests of an hour."""
     done = stale("refresh", AFFECTED, "django-flatblocks", github_token="")
 
     assert done.status == 0, done.err
@@ -123,7 +126,7 @@ def test_without_a_token(stale: Fetcher, simulator: Simulator) -> None:
 
 
 def test_upstreams_that_do_not_exist(stale: Fetcher) -> None:
-    """No server listens: status 1, one line a package and source, everything stays."""
+    """Without a server the status is 1, with one line a package and source, and all values stay."""
     nowhere = "http://127.0.0.1:9"
 
     done = stale("refresh", AFFECTED, github_api_url=nowhere, pypi_url=nowhere)
@@ -135,7 +138,7 @@ def test_upstreams_that_do_not_exist(stale: Fetcher) -> None:
 
 
 def _at(rule: Rule, route: str) -> Rule:
-    """``rule`` for the one package's route, as often as it is asked."""
+    """Return the rule for the one package's route, for every request."""
     package = REPOSITORY if route == "contributors" else AFFECTED
     return Rule(kind=rule.kind, status=rule.status, location=rule.location, route=route, package=package)
 

@@ -1,4 +1,4 @@
-"""``fetcher export``: what `show` prints, all of it, out and in again."""
+"""``fetcher export``: all documents in the form of `show`, exported and imported again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def filled(fetcher: Fetcher, tmp_path: Path) -> Fetcher:
 def test_every_document_as_it_is_shown_and_back(
     filled: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One a line in the order of their ids, each what `show` prints; into an empty database and out: the same bytes."""
+    """Documents are exported one a line, by id, as `show` prints them.
+
+    An export after an import into an empty database has the same bytes.
+    """
     monkeypatch.setattr(command, "STRETCH", 3)
     done = filled("export")
     documents = _documents(done.out)
@@ -63,7 +66,7 @@ def test_every_document_as_it_is_shown_and_back(
 
 
 def test_parquet_has_a_typed_column_for_each_key(filled: Fetcher, tmp_path: Path) -> None:
-    """Moments are moments, counts are integers, lists are lists; an editor's odd JSON is kept as such."""
+    """Times, counts and lists have typed columns; an editor's other JSON is kept as JSON."""
     file = tmp_path / "packages.parquet"
     documents = _documents(filled("export").out)
 
@@ -78,7 +81,7 @@ def test_parquet_has_a_typed_column_for_each_key(filled: Fetcher, tmp_path: Path
 def test_parquet_without_pyarrow_says_what_to_install(
     bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One line, status 1, and no file."""
+    """Without pyarrow the error is one line with the package to install, and no file is written."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
 
     done = bare("export", str(tmp_path / "x.parquet"))
@@ -91,7 +94,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
 def test_a_file_is_replaced_completely_or_not_at_all(
     filled: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An export that ends half-way leaves the last one as it was, and nothing beside it; what is no file stays."""
+    """An interrupted export leaves the previous file and nothing else. A target that is no file is not replaced."""
     file = tmp_path / "out" / "packages.jsonl"
     file.parent.mkdir()
     file.write_text("the last one")
@@ -120,7 +123,7 @@ def _documents(text: str) -> list[dict[str, Any]]:
 
 
 def _as_document(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row as its original document: JSON parsed, moments printed, keys of its own after the others."""
+    """Return a row as its original document: JSON parsed, times printed, other keys last."""
 
     def values() -> Iterator[tuple[str, Any]]:
         for name, value in row.items():

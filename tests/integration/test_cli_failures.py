@@ -1,4 +1,4 @@
-"""``fetcher failures``: what fails is kept whole, grouped, asked again at a word, and never dropped by itself."""
+"""``fetcher failures``: failures are kept in full, grouped, retried on demand, and never dropped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def failing(fetcher: Fetcher, simulator: Simulator) -> Fetcher:
 
 
 def test_every_failure_is_reported_in_full(failing: Fetcher) -> None:
-    """Outcome, message, first and last time, count and next try, by package and source."""
+    """Each failure has its outcome, message, first and last time, count and next try, by package and source."""
     listed = json.loads(failing("failures", "--json").out)
 
     assert [(one["slug"], one["source"], one["outcome"]) for one in listed] == [
@@ -44,7 +44,7 @@ def test_every_failure_is_reported_in_full(failing: Fetcher) -> None:
 
 
 def test_failures_are_grouped(failing: Fetcher) -> None:
-    """A line for each way of failing, the most frequent first; then, unless left out, a line for each package."""
+    """Each kind of failure is one line, the most frequent first. A line for each package follows unless omitted."""
     groups = json.loads(failing("failures", "--groups", "--json").out)
     short, full = failing("failures", "--groups").out, failing("failures").out
 
@@ -61,7 +61,7 @@ def test_failures_are_grouped(failing: Fetcher) -> None:
 
 
 def test_a_second_failure_counts_and_an_answer_ends_them(failing: Fetcher, simulator: Simulator) -> None:
-    """``retry`` asks at once; the count goes on until something answers, and then nothing is left of it."""
+    """``retry`` requests at once, and the count grows until a success removes the failure."""
     first = json.loads(failing("failures", "--json").out)
     failing("failures", "retry", GONE)
     second = json.loads(failing("failures", "--json").out)
@@ -75,7 +75,7 @@ def test_a_second_failure_counts_and_an_answer_ends_them(failing: Fetcher, simul
 
 
 def test_what_a_group_says() -> None:
-    """The first of the first times, the last of the last, the next of the next tries, and what most were told."""
+    """A group has the earliest first time, the latest last time, the earliest next try and its most frequent message."""
     alike = [_state(1, "a", 1), _state(5, "b", 3), _state(2, "b", 2)]
     (group,) = grouped_by_kind(FailureRow(f"p-{number}", state) for number, state in enumerate(alike))
 
@@ -86,7 +86,7 @@ def test_what_a_group_says() -> None:
 
 
 def test_a_failure_without_a_reason_yet() -> None:
-    """A source that was only told to wait has no time and no reason; it is grouped all the same."""
+    """A throttled source has neither a time nor a reason, and is grouped as well."""
     (group,) = grouped_by_kind([FailureRow("a", SourceState(Source.PYPI, outcome="throttled"))])
 
     assert (group.first_failed_at, group.last_failed_at, group.next_try, group.message) == (None, None, None, None)

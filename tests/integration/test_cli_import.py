@@ -1,4 +1,4 @@
-"""``fetcher import`` and ``add``: what goes in, what is refused and how it is named, and what a second time changes."""
+"""``fetcher import`` and ``add``: accepted and refused records, and the effect of a second import."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def pages() -> Iterator[Pages]:
 
 
 def test_a_folder_a_file_and_a_list_are_the_same(bare: Fetcher, tmp_path: Path) -> None:
-    """Documents as a folder, then as one file: the second changes nothing, and neither does a third time."""
+    """Documents imported as a folder, then twice as one file, change nothing after the first import."""
     documents = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
     file = _file(tmp_path / "all.json", documents)
 
@@ -41,7 +41,7 @@ def test_a_folder_a_file_and_a_list_are_the_same(bare: Fetcher, tmp_path: Path) 
 
 
 def test_csv_and_addresses(bare: Fetcher, tmp_path: Path) -> None:
-    """A CSV of repositories and projects, and a text of addresses in every form that git takes."""
+    """A CSV of repositories and projects is accepted, and a text of addresses in every form that git takes."""
     table = tmp_path / "packages.csv"
     table.write_text("repo_url,pypi_url\nhttps://github.com/lesscpy/lesscpy,lesscpy\nhttps://github.com/a/b,\n")
     text = tmp_path / "addresses.txt"
@@ -55,7 +55,7 @@ def test_csv_and_addresses(bare: Fetcher, tmp_path: Path) -> None:
 
 
 def test_the_editors_fields_are_carried_through(bare: Fetcher, tmp_path: Path) -> None:
-    """An edited title is taken over; unknown keys stay, in their place and unchanged."""
+    """An edited title is stored, and unknown keys keep their place and their values."""
     document = json.loads((SEEDS / "2223-lesscpy.json").read_text("utf-8"))
     document |= {"title": "less in Python", "usage_count": 7, "badge": {"colour": ["blue", None, 1.5]}}
     bare("import", str(SEEDS))
@@ -68,7 +68,10 @@ def test_the_editors_fields_are_carried_through(bare: Fetcher, tmp_path: Path) -
 
 
 def test_bad_records_are_named_and_the_good_ones_stored(bare: Fetcher, tmp_path: Path) -> None:
-    """File, position, field and what was expected, for each; status 1, and every good neighbour is imported."""
+    """Each bad record is reported with file, position, field and expected value.
+
+    Status is 1, and all others are imported.
+    """
     good = {"slug": "good", "title": "Good", "repo_url": "https://github.com/a/good"}
     records = [good, {**good, "slug": "no spaces allowed"}, {"title": "nameless"}, 7, {**good, "slug": "also-good"}]
 
@@ -94,7 +97,7 @@ def test_bad_records_are_named_and_the_good_ones_stored(bare: Fetcher, tmp_path:
     ],
 )
 def test_files_that_are_none(bare: Fetcher, tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
-    """Cut, of another encoding, binary, empty or without a header: one line that says so, and status 1."""
+    """A file that is cut, binary, empty, without a header or in another encoding is one line and status 1."""
     (tmp_path / name).write_bytes(content)
 
     done = bare("import", str(tmp_path / name))
@@ -105,7 +108,7 @@ def test_files_that_are_none(bare: Fetcher, tmp_path: Path, name: str, content: 
 
 
 def test_unsupported_addresses_are_stored_and_reported(bare: Fetcher, tmp_path: Path) -> None:
-    """A repository elsewhere is carried along and named, and does not count as a mistake."""
+    """A repository on another host is stored and reported, and is no error."""
     entry = {"slug": "far", "title": "Far", "repo_url": "https://gitlab.example/a/far"}
 
     done = bare("import", _file(tmp_path / "far.json", entry))
@@ -116,7 +119,7 @@ def test_unsupported_addresses_are_stored_and_reported(bare: Fetcher, tmp_path: 
 
 
 def test_pages_are_followed_to_the_end(bare: Fetcher, pages: Pages) -> None:
-    """``objects`` and ``results``, absolute and relative links; no request carries the token."""
+    """``objects`` and ``results``, absolute and relative links are followed, and no request carries the token."""
     pages.give("/one", {"objects": [_entry("a")], "next": f"{pages.url}/two"})
     pages.give("/two", {"results": [_entry("b")], "meta": {"next": None}})
 
@@ -128,7 +131,7 @@ def test_pages_are_followed_to_the_end(bare: Fetcher, pages: Pages) -> None:
 
 
 def test_pages_that_go_round_end(bare: Fetcher, pages: Pages) -> None:
-    """A chain of links that comes back to where it was is read once."""
+    """A chain of links that returns to an earlier page is read once."""
     pages.give("/one", {"objects": [_entry("a")], "next": "/two"})
     pages.give("/two", {"objects": [_entry("b")], "next": "/one"})
 
@@ -137,7 +140,7 @@ def test_pages_that_go_round_end(bare: Fetcher, pages: Pages) -> None:
 
 
 def test_pages_stay_on_their_host(bare: Fetcher, pages: Pages) -> None:
-    """A link to another host is not followed; what came before it is stored, and the status says so."""
+    """A link to another host is not followed. The records before it are stored, and the status reports it."""
     with Pages() as other:
         pages.give("/one", {"objects": [_entry("a")], "next": f"{other.url}/two"})
         done = bare("import", f"{pages.url}/one")
@@ -149,7 +152,7 @@ def test_pages_stay_on_their_host(bare: Fetcher, pages: Pages) -> None:
 
 
 def test_addresses_that_do_not_answer_as_a_directory(bare: Fetcher, pages: Pages) -> None:
-    """404, a web page, a redirect and a closed port: one line each that names the address, and status 1."""
+    """A 404, a web page, a redirect and a closed port are one line with the address, and status 1."""
     web = pages.give("/web", b"<!doctype html><title>Welcome</title>")
     pages.answers["/moved"] = (302, {"Location": "http://127.0.0.1:9/elsewhere"}, b"")
     wanted = {
@@ -167,7 +170,7 @@ def test_addresses_that_do_not_answer_as_a_directory(bare: Fetcher, pages: Pages
 
 
 def test_nothing_there(bare: Fetcher, tmp_path: Path) -> None:
-    """A path that does not exist and a folder without packages: what to give instead."""
+    """A missing path and a folder without packages are reported with a remedy."""
     (tmp_path / "folder").mkdir()
 
     missing, empty = bare("import", str(tmp_path / "missing")), bare("import", str(tmp_path / "folder"))
@@ -178,7 +181,10 @@ def test_nothing_there(bare: Fetcher, tmp_path: Path) -> None:
 
 
 def test_add(bare: Fetcher) -> None:
-    """By address, with a project; again changes nothing; the project can be added later."""
+    """A package is added by its address, with a project.
+
+    A second time changes nothing, and the project can follow later.
+    """
     first = bare("add", "https://github.com/Lesscpy/lesscpy.git")
     again = bare("add", "https://github.com/Lesscpy/lesscpy.git")
     named = bare("add", "https://github.com/Lesscpy/lesscpy.git", "--pypi", "lesscpy")
@@ -195,7 +201,7 @@ def test_add(bare: Fetcher) -> None:
     ],
 )
 def test_add_refuses_what_is_no_address(bare: Fetcher, arguments: list[str], complaint: str) -> None:
-    """A malformed address or name: one line, and nothing is stored."""
+    """A malformed address or name is one line, and nothing is stored."""
     assert complaint in bare("add", *arguments).complaint
     assert bare("refresh", "--all").err.startswith("there are no packages yet")
 
@@ -208,7 +214,7 @@ def test_add_refuses_what_is_no_address(bare: Fetcher, arguments: list[str], com
     ],
 )
 def test_add_says_what_will_not_be_fetched(bare: Fetcher, address: str, reason: str) -> None:
-    """Another host, or no repository: it is carried along all the same, and named."""
+    """A package on another host or without a repository is stored and reported."""
     done = bare("add", address)
 
     assert (done.status, done.err) == (0, f"added\nnot fetched {reason}\n")
@@ -232,7 +238,7 @@ def _summary(done: Done) -> dict[str, Any]:
 
 
 def test_many_bad_records_are_bounded_on_screen(bare: Fetcher, tmp_path: Path) -> None:
-    """Fifty lines and how many more there are; all of them in the file that was asked for, and all counted."""
+    """The screen shows fifty lines and the number of others. The requested file has all, and all are counted."""
     lines = [json.dumps({"slug": f"not good {n}"}) for n in range(120)] + [json.dumps(_entry("good"))]
     (tmp_path / "many.jsonl").write_text("\n".join(lines), "utf-8")
     every = tmp_path / "rejected.jsonl"
@@ -264,7 +270,7 @@ def test_progress_without_a_terminal_is_in_lines(
 
 
 def test_what_was_cut_short_is_taken_up_again(bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C after some thousands: it says how many are stored, and the same command brings in the rest."""
+    """After Ctrl-C the number of stored records is printed, and the same command imports the rest."""
     given = _file(tmp_path / "many.json", [_entry(f"p-{n}") for n in range(10)])
     store = SqlStore.import_entries
     monkeypatch.setattr(importing, "_PART", 3)

@@ -1,4 +1,4 @@
-"""Flower as an operator starts it: it shows our workers and tasks to who logs in, and no secret to anybody."""
+"""Flower as an operator starts it: workers and tasks for users with the password, and no secret for any user."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def flowering(folder: Path, redis_url: str) -> Iterator[Flower]:
 
 
 def test_flower_shows_workers_and_tasks_and_no_secret(tmp_path: Path, guarded_redis: str) -> None:
-    """Our worker by its name, our tasks by theirs with arguments that a person can read; a password for all of it."""
+    """Workers and tasks are shown by name, with readable arguments, and only with a password."""
     with flowering(tmp_path, guarded_redis) as ours:
         ours.stack.until(ours.tasks, "Flower has seen a batch")
         name, task = next(iter(ours.tasks().items()))
@@ -113,7 +113,7 @@ def test_flower_shows_workers_and_tasks_and_no_secret(tmp_path: Path, guarded_re
 
 
 def _others_are_refused(ours: Flower, places: list[str], worker: str, task: str) -> None:
-    """Without the password nothing is answered; with it nothing can be changed."""
+    """Assert that a request without the password is refused, and that a request with it can change nothing."""
     for place in (*places, "/metrics", "/healthcheck"):
         for auth in (None, ("fetcher", "wrong"), ("somebody", PASSWORD)):
             status = ours.client.get(place, auth=auth).status_code
@@ -124,18 +124,18 @@ def _others_are_refused(ours: Flower, places: list[str], worker: str, task: str)
 
 
 def test_no_password_no_flower(bare: Fetcher) -> None:
-    """It refuses, and says what to set."""
+    """Without a password it refuses to start, and names the setting."""
     assert "FETCHER_FLOWER_PASSWORD" in bare("flower").complaint
 
 
 @pytest.mark.parametrize("given", [{"flower_password": "schön"}, {"flower_user": "a:b", "flower_password": "x"}])
 def test_what_a_browser_cannot_send(bare: Fetcher, given: dict[str, str]) -> None:
-    """A name with a colon, and letters that not every browser encodes alike."""
+    """A name with a colon is refused, and so are letters that browsers encode differently."""
     assert "FETCHER_FLOWER_" in bare("flower", **given).complaint
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    """One line says so."""
+    """A port in use is reported in one line."""
     with socket.socket() as taken, stack(tmp_path) as ours:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -146,7 +146,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 
 def test_the_procfiles_flower_waits_where_it_is_not_wanted(tmp_path: Path) -> None:
-    """honcho ends everything when one process ends; this one says what is missing, and stays."""
+    """Without a password the Procfile's process stays. Otherwise honcho would end all processes with it."""
     line = next(line for line in PROCFILE.read_text("utf-8").splitlines() if line.startswith("flower: "))
     with stack(tmp_path) as ours:
         child = ours.start("flower", *line.removeprefix("flower: ").split())

@@ -72,7 +72,7 @@ def names_in(expression: str) -> set[str]:
 
 
 def exposed(text: str) -> set[str]:
-    """Every name that a scrape may bring, be there a sample of it yet or not."""
+    """Return every name that a scrape may contain, with or without a sample yet."""
     found: set[str] = set()
     for family in text_string_to_metric_families(text):
         for suffix in SUFFIXES.get(family.type, ("",)):
@@ -90,7 +90,7 @@ def test_promtool_accepts_rules_and_configuration(prometheus: Prometheus) -> Non
 
 
 def test_every_alert_fires_and_stays_silent_when_it_should(prometheus: Prometheus) -> None:
-    """The rules' own tests pass, and there is one of either kind for each alert."""
+    """The rules' own tests pass, and each alert has a test of either kind."""
     done = prometheus.promtool("test", "rules", RULE_TESTS)
     assert done.returncode == 0, done.stdout + done.stderr
     reported: dict[str, set[bool]] = {}
@@ -101,7 +101,7 @@ def test_every_alert_fires_and_stays_silent_when_it_should(prometheus: Prometheu
 
 
 def test_every_alert_says_what_to_do() -> None:
-    """A summary, a severity, and a section of the runbooks that there is."""
+    """Each alert has a summary, a severity, and an existing section of the runbooks."""
     headings = re.findall(r"^## (.+)$", RUNBOOKS.read_text("utf-8"), re.MULTILINE)
     for rule in rules():
         assert rule["labels"]["severity"] in ("page", "ticket")
@@ -113,7 +113,7 @@ def test_every_alert_says_what_to_do() -> None:
 
 
 def test_the_dashboard_is_one() -> None:
-    """Each panel asks the data source that is chosen above it, and none lies on another."""
+    """Each panel uses the selected data source, and no two panels overlap."""
     dashboard = json.loads(DASHBOARD.read_text("utf-8"))
     assert [variable["type"] for variable in dashboard["templating"]["list"]] == ["datasource"]
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
@@ -196,7 +196,7 @@ def watched(folder: Path, redis_url: str, prometheus: Prometheus) -> Iterator[Wa
 
 
 def _scraping(ours: Stack, prometheus: Prometheus, folder: Path, address: str) -> str:
-    """Start Prometheus with the example's configuration, at a test's pace; returns its address."""
+    """Start Prometheus with the example's configuration at a test's pace; return its address."""
     config = yaml.safe_load(CONFIG.read_text("utf-8"))
     config["global"] = {"scrape_interval": f"{SCRAPES.seconds}s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(RULES)]
@@ -216,7 +216,7 @@ def _scraping(ours: Stack, prometheus: Prometheus, folder: Path, address: str) -
 
 
 def test_prometheus_sees_what_happened(prometheus: Prometheus, tmp_path: Path, redis_url: str) -> None:
-    """Every request, refresh and batch of a pass is counted once, over processes that come, go and are killed."""
+    """Every request, refresh and batch of a pass is counted once, although processes start, end and are killed."""
     with watched(tmp_path, redis_url, prometheus) as ours:
         _every_request_is_counted(ours)
         _the_state_is_reported(ours)
@@ -274,7 +274,7 @@ def _one_line_a_batch(ours: Watched) -> None:
 
 
 def _killed_workers_take_no_count_with_them(ours: Watched) -> None:
-    """SIGKILL to a worker and its children, and another in its place: the sums go on from where they were."""
+    """Assert that the sums continue after a worker and its children are killed and replaced."""
     before = ours.value("sum(fetcher_requests_total)") or 0
     ours.stack.until(lambda: children_of(ours.workers[0].pid), "a child is there: each ends after three tasks")
     ours.workers[0].kill()
@@ -289,7 +289,7 @@ def _killed_workers_take_no_count_with_them(ours: Watched) -> None:
 
 
 def _rules_and_dashboard_name_what_there_is(ours: Watched) -> None:
-    """No query names a metric or a label that is not told; every metric has a panel, and a line in the reference."""
+    """Assert that queries use existing metrics and labels. Each metric has a panel and a line in the reference."""
     reported = exposed(ours.metrics())
     assert ours.simulator.token not in ours.metrics()
     alerts = {name for rule in rules() for name in names_in(rule["expr"])}
@@ -309,7 +309,7 @@ def _rules_and_dashboard_name_what_there_is(ours: Watched) -> None:
 
 @pytest.mark.parametrize("broken", ["sum(", "rate(fetcher_x)"])
 def test_the_check_of_queries_can_fail(prometheus: Prometheus, tmp_path: Path, broken: str) -> None:
-    """promtool refuses what is no query."""
+    """promtool refuses an invalid query."""
     path = tmp_path / "queries.yml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "x", "rules": [{"record": "a", "expr": broken}]}]}), "utf-8")
     assert prometheus.promtool("check", "rules", path).returncode != 0

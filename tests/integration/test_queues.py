@@ -40,7 +40,7 @@ def _queues(ours: Stack) -> dict[str, dict[str, Any]]:
 
 
 def test_what_waits_is_counted_and_timed(ours: Stack) -> None:
-    """Without a worker: how many wait, since when the oldest, how many came, and that nothing is known of running."""
+    """Without a worker, waiting messages, the oldest age and arrivals are shown. Running tasks are unknown."""
     before = datetime.now(UTC)
     for slug in ("lesscpy", "django-vies"):
         assert ours.fetcher("refresh", slug, "--queue").returncode == 0
@@ -59,7 +59,7 @@ def test_what_waits_is_counted_and_timed(ours: Stack) -> None:
 
 
 def test_what_a_worker_says_of_itself(ours: Stack) -> None:
-    """A worker names its queues; what it has done has gone out of them; `status` tells who lives and what is due."""
+    """A worker reports its queues, finished messages leave them, and `status` shows live workers and due packages."""
     ours.worker("all", queues="manual,background,maintenance")
     ours.beat()
     ours.until(lambda: ours.answered(5), "the seeds are fresh")
@@ -77,7 +77,7 @@ def test_what_a_worker_says_of_itself(ours: Stack) -> None:
 
 
 def test_explain_of_a_package(ours: Stack) -> None:
-    """Before its first refresh and while a requested refresh is open; an unknown slug is reported as unknown."""
+    """A package is explained before its first refresh and during a requested one; an unknown slug is reported."""
     assert ours.fetcher("refresh", "lesscpy", "--queue").returncode == 0
     shown = ours.fetcher("explain", "lesscpy")
     assert shown.returncode == 0
@@ -97,7 +97,7 @@ def test_explain_of_a_package(ours: Stack) -> None:
 
 
 def test_without_redis_the_rest_is_shown(ours: Stack) -> None:
-    """The values of the database are shown, for quota and workers the reason instead. Queues are in Redis alone."""
+    """The values of the database are shown, and a reason for quota and workers. Queues need Redis."""
     status = ours.fetcher("status", redis_url="redis://127.0.0.1:9/0")
     assert status.returncode == 0
     assert status.stdout.startswith("5 packages: 5 stale")
@@ -109,7 +109,7 @@ def test_without_redis_the_rest_is_shown(ours: Stack) -> None:
 
 @pytest.mark.parametrize("command", ["status", "queues"])
 def test_watching_needs_a_terminal_and_ends_with_ctrl_c(ours: Stack, command: str) -> None:
-    """On a terminal the figures are drawn again until Ctrl-C, and status is 0; else it is refused in one line."""
+    """On a terminal the screen is redrawn until Ctrl-C, with status 0. Otherwise one line refuses it."""
     piped, both = ours.fetcher(command, "--watch"), ours.fetcher(command, "--watch", "--json")
     assert (piped.returncode, both.returncode, piped.stdout, both.stdout) == (1, 1, "", "")
     assert piped.stderr.startswith("error: --watch needs a terminal")
@@ -135,7 +135,7 @@ def test_watching_needs_a_terminal_and_ends_with_ctrl_c(ours: Stack, command: st
 
 
 def _drawn(terminal: int, words: bytes) -> None:
-    """Read what is drawn until ``words`` have been drawn twice."""
+    """Read the terminal until ``words`` have appeared twice."""
     seen, deadline = b"", time.monotonic() + PATIENCE
     while seen.count(words) < 2:
         assert time.monotonic() < deadline, seen[-2000:]
@@ -144,7 +144,7 @@ def _drawn(terminal: int, words: bytes) -> None:
 
 
 def test_rates_are_of_the_last_minutes(redis_url: str) -> None:
-    """Five whole minutes and the one that runs: older ones count no more, and another queue has its own."""
+    """Rates cover five full minutes and the current one, separately for each queue."""
     with Redis.from_url(redis_url) as client:
         for minute in range(10):
             for _ in range(minute + 1):

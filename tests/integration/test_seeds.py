@@ -1,4 +1,4 @@
-"""Five real documents go in, are refreshed, and come out again as they were."""
+"""Five real documents are imported, refreshed and exported unchanged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def test_a_refresh_gives_back_each_document(
     tmp_path: Path,
     blank: bool,  # noqa: FBT001  (a parameter of the test, never passed by hand)
 ) -> None:
-    """Imported and refreshed, each comes out byte for byte, but for when; so do the worker's fields once blanked."""
+    """After import and refresh each document has the same bytes except its time.
+
+    The same holds if its fetched fields were blank.
+    """
     fetcher.settings.update(database, time_zone=NEW_YORK)
     published = {path: path.read_text("utf-8") for path in sorted(SEEDS.glob("*.json"))}
     given = tmp_path / "given"
@@ -55,7 +58,7 @@ def test_a_refresh_gives_back_each_document(
 
 
 def test_unrefreshed_documents_come_out_as_they_went_in(fetcher: Fetcher) -> None:
-    """An import alone loses nothing and moves nothing, not even the time of the last fetch."""
+    """An import alone loses and changes nothing, not even the time of the last fetch."""
     fetcher("import", str(SEEDS))
 
     for path in SEEDS.glob("*.json"):

@@ -1,4 +1,4 @@
-"""Every command that a document shows is run, as its reader would, against the simulator."""
+"""Every command in the documents, run against the simulator as a reader would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``fetcher up`` as a person runs it: one command, one folder, and nothing left of it afterwards."""
+"""``fetcher up`` as users run it: one command, one folder, and no process left afterwards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ours(tmp_path: Path, simulator: Simulator) -> Iterator[Stack]:
 
 
 def test_up_refreshes_until_ctrl_c(ours: Stack) -> None:
-    """All sources of all packages answer; SIGINT ends every process with status 0 and keeps what was stored."""
+    """All sources of all packages respond, and SIGINT ends every process with status 0 and keeps the stored values."""
     up = _up(ours)
     ours.until(lambda: ours.answered(PACKAGES), "every source of every package answers")
     family = children_of(up.pid)
@@ -43,7 +43,7 @@ def test_up_refreshes_until_ctrl_c(ours: Stack) -> None:
 
 
 def test_one_up_a_folder(ours: Stack) -> None:
-    """A second one refuses in one line that names the first and what to do; the first does not notice."""
+    """A second one refuses in one line that names the first and a remedy; the first continues."""
     first = _up(ours)
     second = ours.fetcher("up")
 
@@ -56,7 +56,7 @@ def test_one_up_a_folder(ours: Stack) -> None:
 
 
 def test_up_after_a_kill(ours: Stack) -> None:
-    """SIGKILL leaves a Redis behind; the next start ends it and goes on with the same folder."""
+    """SIGKILL leaves a Redis running; the next start ends it and continues with the same folder."""
     killed = _up(ours)
     family = children_of(killed.pid)
     killed.signal(signal.SIGKILL)
@@ -70,7 +70,7 @@ def test_up_after_a_kill(ours: Stack) -> None:
 
 
 def test_a_crashed_worker_is_started_again(ours: Stack) -> None:
-    """SIGKILL of one worker: it is told, another takes its place, and the work gets done."""
+    """A killed worker is reported and replaced, and the pass is completed."""
     up = _up(ours)
     found = re.search(r"^worker: started \(process (\d+)\)$", up.output(), re.MULTILINE)
     assert found is not None, up.output()
@@ -83,7 +83,7 @@ def test_a_crashed_worker_is_started_again(ours: Stack) -> None:
 
 
 def test_the_demo_ends_by_itself(tmp_path: Path) -> None:
-    """Five packages are refreshed against a simulator of its own, the table is printed, and nothing is left running."""
+    """Five packages are refreshed against its own simulator, the table is printed, and no process is left."""
     with stack(tmp_path) as ours:
         done = ours.fetcher("demo")
 
@@ -94,7 +94,7 @@ def test_the_demo_ends_by_itself(tmp_path: Path) -> None:
 
 
 def _up(ours: Stack) -> Child:
-    """Start it, and return once it says that it runs."""
+    """Start it, and return once it reports that it runs."""
     up = ours.start("up", "fetcher", "up", gently=True, workers=1)
     ours.until(lambda: RUNNING in up.output() or not up.runs(), "it says that it runs")
     assert up.runs(), up.output()

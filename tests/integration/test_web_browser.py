@@ -60,7 +60,7 @@ def test_refresh_and_see_what_changed(served: Web, window: Browser) -> None:
 
 
 def test_without_a_script(served: Web, window: Browser) -> None:
-    """The same without JavaScript: the page reloads until the refresh is done."""
+    """Without JavaScript the page reloads until the refresh is done."""
     window.command("Emulation.setScriptExecutionDisabled", value=True)
     try:
         served.act("set", "codingjoe/django-vies", forks=6_543)

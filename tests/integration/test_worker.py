@@ -1,6 +1,6 @@
 """Worker and beat as they are deployed, over a real Redis and either database, against the simulator's limits.
 
-The simulator's hour lasts a minute, and so does the worker's. What was asked is counted in the simulator's log.
+The simulator's hour lasts a minute, and so does the worker's. Requests are counted in the simulator's log.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def serve(tmp_path: Path, redis_url: str) -> Serve:
 def test_every_package_is_refreshed_once_within_the_limits(
     serve: Serve, backend: str, request: pytest.FixtureRequest
 ) -> None:
-    """A full pass over 1,000 packages: each source answers, every request and point is accounted for."""
+    """In a full pass over 1,000 packages each source responds, and every request and point is accounted for."""
     settings = {} if backend == "sqlite" else {"database_url": request.getfixturevalue("postgres_url")}
     with serve(PACKAGES, **settings) as directory:
         worker = directory.stack.worker(concurrency=PROCESSES)
@@ -118,7 +118,7 @@ def _lists_put_off(worker: Child) -> int:
 def _assert_each_is_requested_once(
     entries: Sequence[Entry], truths: Mapping[str, Mapping[str, Any]], slugs: Sequence[str]
 ) -> None:
-    """Each package was requested exactly as often as its facts make necessary, and on no other route."""
+    """Assert that each package was requested as often as its facts require, and on no other route."""
     full = {name: facts for name, facts in truths.items() if facts["head"]}
     lists = {name: max(1, math.ceil(len(facts["contributors"]) / PAGE)) for name, facts in full.items()}
     assert requests_by_package(entries, "statistics") == dict.fromkeys(truths, 1)
@@ -156,7 +156,7 @@ def _assert_points(entries: Sequence[Entry]) -> None:
 
 
 def test_a_person_overtakes_the_background(serve: Serve) -> None:
-    """While the one background process is busy, what a person asks for is served whole by the ``manual`` worker."""
+    """A manual refresh is served in full by the ``manual`` worker while the only background process is busy."""
     with serve(30) as directory:
         ours, simulator, wanted = directory.stack, directory.simulator, directory.slugs[-1]
         simulator.faults.add(Rule(kind=Kind.LATENCY, route="project_json", times=1, seconds=LONG))
@@ -175,7 +175,7 @@ def test_a_person_overtakes_the_background(serve: Serve) -> None:
 
 
 def test_a_killed_workers_packages_come_back(serve: Serve) -> None:
-    """SIGKILL in the middle of a pass: the leases end, another worker goes on, and nothing is missing."""
+    """After SIGKILL in the middle of a pass the leases expire, another worker continues, and nothing is missing."""
     with serve(120, lease=4) as directory:
         ours = directory.stack
         slow = Rule(kind=Kind.LATENCY, route="project_json", seconds=0.2)
@@ -195,7 +195,7 @@ def test_a_killed_workers_packages_come_back(serve: Serve) -> None:
 
 
 def test_two_beats_request_nothing_twice(serve: Serve) -> None:
-    """Two beats and two workers: every plan is made twice, and every package is claimed once."""
+    """With two beats and two workers every plan is made twice, and every package is claimed once."""
     with serve(60) as directory:
         ours = directory.stack
         for name in ("one", "other"):
@@ -208,7 +208,7 @@ def test_two_beats_request_nothing_twice(serve: Serve) -> None:
 
 
 def test_a_message_delivered_twice_changes_nothing(serve: Serve, redis_url: str) -> None:
-    """Every batch's message is in the queue twice: the second finds its lease gone and asks for nothing."""
+    """The second delivery of each batch finds no lease and sends no request."""
     with serve(60) as directory, Redis.from_url(redis_url) as redis:
         ours = directory.stack
         planner, beat = ours.worker("planner", "maintenance", concurrency=1), ours.beat()
@@ -228,7 +228,7 @@ def test_a_message_delivered_twice_changes_nothing(serve: Serve, redis_url: str)
 
 
 def test_a_worker_that_is_stopped_finishes_its_batch(serve: Serve) -> None:
-    """SIGTERM while an answer is awaited: the batch is recorded before the worker ends, and is not asked for again."""
+    """After SIGTERM during a response the batch is recorded before the worker ends, and is not requested again."""
     with serve(30) as directory:
         ours, simulator = directory.stack, directory.simulator
         simulator.faults.add(Rule(kind=Kind.LATENCY, route="project_json", times=1, seconds=2))
@@ -263,7 +263,7 @@ def _truths(simulator: Simulator) -> dict[str, dict[str, Any]]:
 
 
 def _assert_values(directory: Directory, truths: Mapping[str, Mapping[str, Any]]) -> None:
-    """Assert that packages, evenly from the full catalogue, have the simulator's values of today."""
+    """Assert that packages, evenly from the full catalogue, have the simulator's current values."""
     today = directory.simulator.world.clock.today()
     for slug, facts in list(zip(directory.slugs, truths.values(), strict=True))[:: PACKAGES // SAMPLE]:
         package = directory.stack.store.package(slug)
