@@ -94,7 +94,7 @@ def other(response: Response, _: Found) -> Found:
 
 
 def classified(response: Response, expected: Found) -> Found:
-    """Compare the kind alone: nothing reads these bodies."""
+    """Compare the kind alone, because these bodies are not read."""
     outcome = classify(response)
     kind = "Fetched" if outcome is response else kind_of(outcome)
     return {**expected, "kind": expected["kind"] if expected["kind"] == "any" else kind}
@@ -167,7 +167,7 @@ def test_a_recorded_response_is_read_right(name: str, entry: Found) -> None:
 
 
 def expected(name: str, entry: Found) -> Found:
-    """Return the independent reading, with what it leaves open filled in."""
+    """Return the independent reading, with its open values filled in."""
     found: Found = entry["expect"]
     if name == "participation" and found["kind"] == "not Fetched" and json.loads(entry["body"]) == EMPTY:
         return {"kind": "Fetched", "all": [0] * 52}

@@ -35,7 +35,7 @@ BEARER = "Bearer ghp_MARKED"
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server answers on a path."""
+    """The server's response on a path."""
 
     body: bytes = b""
     status: int = 200
@@ -56,7 +56,7 @@ GITHUB, OTHER = "https://github.invalid", "https://elsewhere.invalid"
 
 @dataclass
 class Harness:
-    """A transport, the root that it may ask, and what arrived there."""
+    """A transport, the root of its permitted addresses, and the requests that arrived."""
 
     transport: Transport
     root: str
@@ -79,7 +79,7 @@ Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 
 
 class Server:
-    """A server on loopback that speaks just enough HTTP to be read, and misbehaves on demand."""
+    """A server on loopback with a minimal HTTP, which misbehaves on demand."""
 
     def __init__(self, handle: Handle | None = None) -> None:
         self.arrived: list[Request] = []
@@ -132,7 +132,7 @@ def write(writer: asyncio.StreamWriter, reply: Reply, length: int | None = None)
 
 
 class Credential:
-    """Counts how often it was asked."""
+    """A credential that counts how often its value is read."""
 
     def __init__(self, value: str | None = BEARER) -> None:
         self.value = value
@@ -177,7 +177,7 @@ async def harness(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
 
 
 async def test_a_good_answer(harness: Harness) -> None:
-    """Status, whole body, header names in lower case, and one attempt."""
+    """A response has its status, complete body, header names in lower case, and one attempt."""
     found = await harness.good()
     assert (found.status, found.body, found.attempts) == (200, b'{"a": 1}', 1)
     assert (found.headers["content-type"], found.headers["etag"]) == ("application/json", '"x"')
@@ -185,7 +185,7 @@ async def test_a_good_answer(harness: Harness) -> None:
 
 @pytest.mark.parametrize(("path", "status"), [("/missing", 404), ("/moved", 301), ("/unchanged", 304), ("/empty", 200)])
 async def test_any_status_is_an_answer(harness: Harness, path: str, status: int) -> None:
-    """The transport does not interpret the status; a redirect is not followed."""
+    """The transport does not interpret the status and follows no redirect."""
     found = await harness.good(path)
     assert (found.status, found.body) == (status, REPLIES[path].body)
     assert [request.url for request in harness.arrived] == [harness.root + path]
@@ -200,7 +200,7 @@ async def test_a_request_as_sent(harness: Harness) -> None:
 
 
 async def test_the_credential_is_githubs_alone(harness: Harness) -> None:
-    """GitHub's requests carry it, the index's do not."""
+    """Requests to GitHub carry the credential, requests to the index do not."""
     await harness.good()
     await harness.good(upstream=Upstream.PYPI)
     assert [request.headers.get("authorization") for request in harness.arrived] == [BEARER, None]
@@ -208,7 +208,7 @@ async def test_the_credential_is_githubs_alone(harness: Harness) -> None:
 
 @pytest.mark.parametrize("path", ["/long", "/long-error"])
 async def test_a_body_has_a_cap(harness: Harness, path: str) -> None:
-    """Beyond it there is no answer, whatever the status; exactly at it there is."""
+    """A body above the limit is no response, whatever the status; one of exactly the limit is."""
     found = await harness.send(path, max_bytes=4_999)
     assert isinstance(found, NoAnswer)
     assert found.fault is Fault.TOO_LARGE
@@ -231,7 +231,7 @@ async def test_a_body_has_a_cap(harness: Harness, path: str) -> None:
     ],
 )
 async def test_only_the_configured_origins_are_contacted(harness: Harness, spelt: Callable[[str], str]) -> None:
-    """No address from a document or an answer leads anywhere else, and no credential with it."""
+    """No address from a document or a response leads to another origin, with or without a credential."""
     found = await harness.transport.send(replace(harness.request(), url=spelt(harness.root)))
     assert isinstance(found, NoAnswer)
     assert found.fault is Fault.FORBIDDEN_HOST
@@ -239,7 +239,7 @@ async def test_only_the_configured_origins_are_contacted(harness: Harness, spelt
 
 
 async def test_a_stream_feeds_a_good_answer(harness: Harness) -> None:
-    """A 200's body goes to the feed, the response's own stays empty; within the same cap."""
+    """The body of a 200 goes to the feed within the same limit, and the response's own body stays empty."""
     fed = bytearray()
     found = await harness.transport.stream(harness.request("/long"), fed.extend)
     assert isinstance(found, Response)
@@ -250,7 +250,7 @@ async def test_a_stream_feeds_a_good_answer(harness: Harness) -> None:
 
 
 async def test_a_stream_keeps_another_answer(harness: Harness) -> None:
-    """Of any other status nothing is fed: its body is in the response."""
+    """With another status the feed receives nothing, and the body is in the response."""
     fed = bytearray()
     found = await harness.transport.stream(harness.request("/missing"), fed.extend)
     assert isinstance(found, Response)
@@ -267,14 +267,14 @@ async def opened() -> AsyncIterator[AsyncExitStack]:
 
 
 async def before(opened: AsyncExitStack, handle: Handle | None = None, **fields: Any) -> tuple[Harness, Server]:
-    """Return the real transport, connected to a server that answers as ``handle`` does."""
+    """Return the real transport, connected to a server with this handler."""
     server = await opened.enter_async_context(Server(handle))
     transport = await opened.enter_async_context(real(server.root, **fields))
     return Harness(transport, server.root, server.arrived), server
 
 
 async def fault(harness: Harness, **fields: Any) -> NoAnswer:
-    """No answer, its reason one line that names the host and holds no secret."""
+    """Assert that there is no response, with a reason of one line that names the host and has no secret."""
     found = await harness.send(**fields)
     assert isinstance(found, NoAnswer)
     assert found.reason.startswith("127.0.0.1: ")
@@ -284,7 +284,7 @@ async def fault(harness: Harness, **fields: Any) -> NoAnswer:
 
 
 async def test_one_connection_for_many_requests(opened: AsyncExitStack) -> None:
-    """The client is kept open; each request names who asks."""
+    """The client is kept open, and each request has the user agent."""
     harness, server = await before(opened)
     for _ in range(5):
         await harness.good()
@@ -293,14 +293,14 @@ async def test_one_connection_for_many_requests(opened: AsyncExitStack) -> None:
 
 
 async def test_without_a_credential(opened: AsyncExitStack) -> None:
-    """Anonymous requests carry no Authorization at all."""
+    """Anonymous requests have no Authorization."""
     harness, _ = await before(opened, credential=Credential(None))
     await harness.good()
     assert "authorization" not in harness.arrived[0].headers
 
 
 async def test_a_redirect_does_not_take_the_credential_along(opened: AsyncExitStack) -> None:
-    """Another server that a redirect names is never contacted, not even when it is asked for outright."""
+    """Another server in a redirect is never contacted, not even by a request for its address."""
     elsewhere = await opened.enter_async_context(Server())
 
     async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -317,7 +317,7 @@ async def test_a_redirect_does_not_take_the_credential_along(opened: AsyncExitSt
 
 @pytest.mark.parametrize("status", [200, 500])
 async def test_a_compressed_bomb_has_the_same_cap(opened: AsyncExitStack, status: int) -> None:
-    """The limit applies to the decompressed size, of an error as of a good response."""
+    """The limit applies to the decompressed size, for an error as for a good response."""
     bomb = Reply(gzip.compress(b"\0" * 20_000_000), status, {"Content-Encoding": "gzip"})
 
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -333,7 +333,7 @@ async def test_a_compressed_bomb_has_the_same_cap(opened: AsyncExitStack, status
 
 
 async def test_a_compressed_answer_is_unpacked(opened: AsyncExitStack) -> None:
-    """Ordinary compression is offered and undone."""
+    """Usual compressions are offered and decoded."""
 
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.read(reader)
@@ -346,7 +346,7 @@ async def test_a_compressed_answer_is_unpacked(opened: AsyncExitStack) -> None:
 
 @pytest.mark.parametrize("endless", ["body", "silence"])
 async def test_the_complete_exchange_has_a_limit(opened: AsyncExitStack, endless: str) -> None:
-    """A server that never answers and one that sends slowly without end are left after the request's own time."""
+    """A silent server and one that sends slowly without end are left after the request's time limit."""
     gone = asyncio.Event()
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -365,7 +365,7 @@ async def test_the_complete_exchange_has_a_limit(opened: AsyncExitStack, endless
 
 
 async def test_a_body_cut_short_is_broken(opened: AsyncExitStack) -> None:
-    """Fewer bytes than were announced are no answer, and the question is not repeated here."""
+    """Fewer bytes than announced are no response, and the request is not repeated here."""
 
     async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.read(reader)
@@ -377,7 +377,7 @@ async def test_a_body_cut_short_is_broken(opened: AsyncExitStack) -> None:
 
 
 async def test_a_reset_is_broken(opened: AsyncExitStack) -> None:
-    """A connection that is reset after the question was sent: it may have cost quota, so it is not repeated here."""
+    """A connection reset after the request was sent is not repeated here, because it may have cost quota."""
 
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.read(reader)
@@ -402,7 +402,7 @@ async def test_a_reset_is_broken(opened: AsyncExitStack) -> None:
     ],
 )
 async def test_what_is_no_http_is_broken(opened: AsyncExitStack, nonsense: bytes) -> None:
-    """Another protocol, broken framing, broken compression, an endless head, nothing at all: each a fault."""
+    """Another protocol, wrong framing or compression, an endless head and an empty response are faults."""
 
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.read(reader)
@@ -423,7 +423,7 @@ async def test_no_server_listens(opened: AsyncExitStack) -> None:
 
 
 async def test_failures_to_connect_are_repeated(opened: AsyncExitStack) -> None:
-    """A handshake that fails never was a request: it is tried three times, then the upstream is unreachable."""
+    """A failed handshake is tried three times; then the upstream is unreachable."""
 
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -441,7 +441,7 @@ async def test_failures_to_connect_are_repeated(opened: AsyncExitStack) -> None:
 async def test_a_credential_that_cannot_be_had(
     opened: AsyncExitStack, kind: type[ConfigError], fault_kind: Fault
 ) -> None:
-    """Nothing is sent without it, neither with another credential nor without any. A refusal differs from an outage."""
+    """Without its credential nothing is sent, and a refusal differs from an outage."""
     harness, server = await before(opened, credential=NoCredentialToday(kind("GitHub refuses the installation token")))
     found = await fault(harness)
     assert (found.fault, server.connections) == (fault_kind, 0)
@@ -456,7 +456,7 @@ async def test_an_address_that_cannot_be_sent(opened: AsyncExitStack) -> None:
 
 
 async def test_requests_at_once_are_all_answered(opened: AsyncExitStack) -> None:
-    """More than the client has connections for wait their turn."""
+    """Concurrent requests above the number of connections wait for one."""
     harness, server = await before(opened)
     found = await asyncio.gather(*(harness.good() for _ in range(60)))
     assert [one.status for one in found] == [200] * 60
@@ -475,7 +475,7 @@ def app_key() -> str:
 
 
 async def test_an_apps_token_is_fetched_once_and_used(opened: AsyncExitStack, app_key: str) -> None:
-    """Requests at once share one installation token, which the simulator accepts as the installation's."""
+    """Concurrent requests share one installation token, which the simulator accepts."""
     with Simulator(synthetic(1)) as simulator:
         app = App("12", app_key, 34, simulator.github_url)
         transport = await opened.enter_async_context(real(simulator.github_url, credential=app))
@@ -489,7 +489,7 @@ async def test_an_apps_token_is_fetched_once_and_used(opened: AsyncExitStack, ap
 
 
 async def test_an_app_that_is_refused(opened: AsyncExitStack, app_key: str) -> None:
-    """GitHub's refusal of the App is one line that says what to check, and no request goes out without a token."""
+    """GitHub's refusal of the App is one line with a remedy, and no request is sent without a token."""
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -504,7 +504,7 @@ async def test_an_app_that_is_refused(opened: AsyncExitStack, app_key: str) -> N
 
 
 async def test_an_app_whose_github_is_unreachable(app_key: str) -> None:
-    """A network without GitHub is one line, too."""
+    """An unreachable GitHub is one line as well."""
     async with Server() as server:
         pass
     with pytest.raises(ConfigError, match="cannot be reached for an installation token"):

@@ -1,4 +1,4 @@
-"""A great many names in little memory."""
+"""Bloom filter: a large number of names in little memory."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from fetcher.domain.bloom import BloomFilter
 
 @given(st.sets(st.text(max_size=20), max_size=50))
 def test_what_was_given_is_there(names: set[str]) -> None:
-    """There is no wrong no."""
+    """A name that was added is always reported as present."""
     found = BloomFilter(len(names), names)
     assert len(found) == len(names)
     assert all(name in found for name in names)
 
 
 def test_most_others_are_not() -> None:
-    """A wrong yes is rare: below three in a hundred, where it costs a look."""
+    """Fewer than three in a hundred other names are reported as present."""
     found = BloomFilter(10_000, (f"given-{n}" for n in range(10_000)))
     assert sum(f"other-{n}" in found for n in range(10_000)) < 300
     assert 5 not in found
 
 
 def test_none_at_all() -> None:
-    """No names are no fault."""
+    """An empty filter reports no name as present."""
     assert "a" not in BloomFilter(0, [])

@@ -1,4 +1,4 @@
-"""The figures' own arithmetic: histograms, ages, shares and sums, apart from any database."""
+"""Arithmetic of the catalogue statistics: histograms, ages, shares and sums, without a database."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_due_and_overdue_follow_the_clock() -> None:
 
 
 def test_pace_is_of_the_minutes_before() -> None:
-    """Answers a second over ten minutes, whatever came before those."""
+    """The rate covers the last ten minutes, whatever came before them."""
     one = SourceStats(Source.GITHUB, answers=_histogram((-7200, -600, 10_000), (-600, 0, 1200)))
     assert one.pace(NOW, 10 * MINUTE) == 2
     assert one.pace(NOW, 5 * MINUTE) == 2
@@ -104,7 +104,7 @@ parts_of_a_catalogue = st.lists(
 
 @given(parts_of_a_catalogue, st.integers(0, 60))
 def test_a_sum_says_what_its_parts_say_together(parts: list[CatalogueStats], back: int) -> None:
-    """Each count of the sum is the sum of the counts, at any moment; it is as old as its oldest part."""
+    """Each count of the sum is the sum of the counts, and the sum is as old as its oldest part."""
     full, moment = merged(parts), NOW - timedelta(seconds=back)
     assert full.measured_at == min(part.measured_at for part in parts)
     assert full.packages == 2 * len(parts)
@@ -118,7 +118,7 @@ def test_a_sum_says_what_its_parts_say_together(parts: list[CatalogueStats], bac
 
 @pytest.mark.parametrize("share", [0.5, 0.95])
 def test_ages_are_off_by_a_share_of_themselves_at_most(share: float) -> None:
-    """Within a bucket, the answer is off by less than its width."""
+    """Within a bucket, the error is less than its width."""
     moments = [AT - second * 60 for second in range(1, 1000)]
     buckets = sorted({(moment // 1024 * 1024) for moment in moments})
     histogram = Histogram(tuple((b, b + 1024, sum(b <= m < b + 1024 for m in moments)) for b in buckets))

@@ -1,4 +1,4 @@
-"""The 52 rolling weeks from commits a day, held against the simulator's own count as the oracle."""
+"""The 52 rolling weeks from commits a day, compared with the simulator's own count as the oracle."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read(commits: Sequence[Commit]) -> list[model.Commit]:
 
 
 def before(today: date, ages: Sequence[tuple[timedelta, int]]) -> list[Commit]:
-    """Return commits so long before the end of ``today``."""
+    """Return commits at these times before the end of ``today``."""
     end = datetime.combine(today + DAY, time(), UTC) - timedelta(microseconds=1)
     return written([(end - age, parents) for age, parents in ages])
 
@@ -98,7 +98,7 @@ def test_commits_without_a_date_are_left_out() -> None:
 
 
 def test_merges_are_counted_on_demand() -> None:
-    """A merge counts on its own day where merges count, and nowhere else."""
+    """A merge counts on its own day if merges count, and on no other day."""
     commits = [*authored(TODAY), *authored(TODAY, TODAY - DAY, merge=True)]
     assert commit_days(commits, TODAY, None, merges=True).counts[-2:] == (1, 2)
     assert commit_days(commits, TODAY, None, merges=False).counts[-2:] == (0, 1)

@@ -1,4 +1,4 @@
-"""What `deploy/` starts is what the Procfile starts, with settings that exist."""
+"""`deploy/` starts the same programs as the Procfile, with settings that exist."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_settings_of_the_containers_exist() -> None:
 
 
 def test_only_the_host_reaches_the_containers() -> None:
-    """Whoever reaches the page reads everything, and whoever reaches Redis runs the workers."""
+    """Ports are published on loopback only, because the page shows everything and Redis runs tasks."""
     published = [port for service in _composition()["services"].values() for port in service.get("ports", [])]
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)

@@ -30,7 +30,7 @@ _OF_CHAOS = re.compile(r"`chaos/` ((?:\"[^\"]+\"(?:, )?)+)")
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_every_test_that_is_named_is_there(path: Path) -> None:
-    """A file, a pattern of files, or one test in a file: a table of controls is worth what its last column is."""
+    """Each file, pattern of files and test that a document names exists."""
     missing = []
     for file, test in _FILE.findall(path.read_text("utf-8")):
         found = [one for one in FILES if one == file or fnmatch(one, file.replace("…", "*")) or one.startswith(file)]
@@ -42,7 +42,7 @@ def test_every_test_that_is_named_is_there(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_every_fault_that_is_named_is_made_to_happen(path: Path) -> None:
-    """Faults in quotes after ``chaos/`` are rows of its table."""
+    """Each fault in quotes after ``chaos/`` is a row of its table."""
     named = [name for names in _OF_CHAOS.findall(path.read_text("utf-8")) for name in re.findall(r'"([^"]+)"', names)]
 
     assert [name for name in named if name not in CHAOS] == []
@@ -50,7 +50,7 @@ def test_every_fault_that_is_named_is_made_to_happen(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
 def test_every_module_that_is_named_is_there(name: str) -> None:
-    """Paths and dotted names of modules in backquotes, tasks (``fetcher.plan``) apart."""
+    """Each path and dotted name of a module in backquotes exists, tasks (``fetcher.plan``) excepted."""
     named = set(_MODULE.findall((ROOT / name).read_text("utf-8")))
     paths = {one: one if "/" in one or one.endswith(".py") else one.replace(".", "/") for one in named - set(TASKS)}
 
@@ -69,7 +69,7 @@ def test_the_drawing_of_the_folders_names_every_folder() -> None:
 
 
 def test_the_documents_name_tests() -> None:
-    """The two pages whose worth it is are read as they are written."""
+    """The pages of controls and faults name at least as many tests as expected."""
     for name, least in (("threat-model.md", 20), ("faults.md", 5)):
         assert len(_FILE.findall((ROOT / "docs" / name).read_text("utf-8"))) >= least
 

@@ -1,4 +1,4 @@
-"""What ``fetcher doctor`` reports of an announced end of GitHub's API version."""
+"""The findings of ``fetcher doctor`` about an announced end of GitHub's API version."""
 
 from __future__ import annotations
 

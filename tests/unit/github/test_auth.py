@@ -1,4 +1,4 @@
-"""Credentials: which one the settings name, whose quota it is, and that it never shows."""
+"""Credentials: their choice by the settings, the identity that owns the quota, and their secrecy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_without_a_credential() -> None:
 
 
 async def test_a_token() -> None:
-    """It is sent as it is; its identity is stable, tells nothing of it, and differs from another token's."""
+    """It is sent unchanged. Its identity is stable, reveals nothing of it, and differs from another token's."""
     credential = credential_from(read_settings({"FETCHER_GITHUB_TOKEN": MARK}))
     assert isinstance(credential, Token)
     assert await credential.header() == f"Bearer {MARK}"
@@ -42,7 +42,7 @@ async def test_a_token() -> None:
 
 
 def test_an_app_goes_before_a_token(app_key: str) -> None:
-    """An App's installation is one identity, whichever token it has at the moment; its key does not show."""
+    """An App's installation is one identity with any of its tokens, and its key is not shown."""
     environment = {
         "FETCHER_GITHUB_APP_ID": "12",
         "FETCHER_GITHUB_APP_PRIVATE_KEY": app_key,
@@ -57,7 +57,7 @@ def test_an_app_goes_before_a_token(app_key: str) -> None:
 
 @pytest.mark.parametrize("left_out", ["FETCHER_GITHUB_APP_PRIVATE_KEY", "FETCHER_GITHUB_APP_INSTALLATION_ID"])
 def test_half_an_app(left_out: str, app_key: str) -> None:
-    """An App needs its key and its installation: one line says so, and the token does not step in silently."""
+    """An App without its key or installation is an error of one line; the token does not replace it."""
     environment = {
         "FETCHER_GITHUB_APP_ID": "12",
         "FETCHER_GITHUB_APP_PRIVATE_KEY": app_key,
@@ -71,7 +71,7 @@ def test_half_an_app(left_out: str, app_key: str) -> None:
 
 @pytest.mark.parametrize("key", ["no key", "-----BEGIN RSA PRIVATE KEY-----\nMARKED\n-----END RSA PRIVATE KEY-----"])
 def test_a_key_that_is_none(key: str) -> None:
-    """A broken key is told at once, when the process starts, and nothing of it is shown."""
+    """A broken key is reported at the start of the process, without its text."""
     with pytest.raises(ConfigError, match="private key cannot be used") as caught:
         App("12", key, 34, "https://api.example")
     assert "MARKED" not in str(caught.value)

@@ -217,7 +217,7 @@ def some(*kinds: st.SearchStrategy[Any], least: int = 1) -> st.SearchStrategy[li
 
 
 def is_as_open_as_declared(derived: Derived, truth: Contributors) -> None:
-    """Check that contributors are the true ones but for what is open: their order, or everything."""
+    """Check that contributors are the true ones except the open part: their order, or everything."""
     match derived.open:
         case None:
             assert derived.contributors == truth
@@ -253,7 +253,7 @@ def test_what_is_not_open_is_true(starting: list[int], old: list[int], steps: li
 
 @given(counts, some(pushes, least=2))
 def test_plain_pushes_leave_nothing_open(starting: list[int], steps: list[tuple[Step, timedelta]]) -> None:
-    """Pushes on top of the head leave nothing open, but for equal counts that were not equal before."""
+    """Pushes on top of the head leave nothing open, except equal counts that were not equal before."""
     upstream = Upstream.started(starting)
     target = upstream.target()
     upstream.take(steps)
@@ -266,7 +266,7 @@ def test_plain_pushes_leave_nothing_open(starting: list[int], steps: list[tuple[
 def test_what_was_derived_is_derived_from(
     starting: list[int], first: list[tuple[Step, timedelta]], second: list[tuple[Step, timedelta]]
 ) -> None:
-    """Derived contributors are a start for the next head, and what was open of them stays open."""
+    """Derived contributors are a start for the next head, and their open part stays open."""
     upstream = Upstream.started(starting)
     target = upstream.target()
     upstream.take(first)
@@ -333,7 +333,7 @@ def test_a_young_branch_leaves_nothing_open() -> None:
     ],
 )
 def test_the_order_of_equal_counts(pushed: str, expected: str, certain: bool) -> None:  # noqa: FBT001
-    """Two with equal counts keep their order if their counts were equal before, and else their order is open."""
+    """Two with equal counts keep their order if their counts were equal before. Otherwise it is open."""
     upstream = Upstream.started([9, 5, 5, 4])
     target = upstream.target()
     upstream.clock.advance(DAY)
@@ -349,7 +349,7 @@ def test_the_order_of_equal_counts(pushed: str, expected: str, certain: bool) ->
 
 @pytest.mark.parametrize("still_open", [None, DueReason.ORDER, DueReason.SETTLING])
 def test_the_same_head_changes_nothing(still_open: DueReason | None) -> None:
-    """With an unmoved head the stored contributors stay, whatever the rest of the history shows."""
+    """With an unmoved head the stored contributors stay, whatever the history's rest contains."""
     upstream = Upstream.started([3, 2, 1, 1])
     stored = Derived(people("ann:3 bob:2"), still_open)
     assert derive(upstream.target(stored), upstream.history()) == stored
@@ -503,7 +503,7 @@ def settled(upstream: Upstream, target: Target, listed: Contributors) -> Derived
 
 @pytest.mark.parametrize("behind", [0, 1, 2, 3])
 def test_a_list_some_commits_behind_a_young_head(behind: int) -> None:
-    """A list of the head, or of any commit since the stored one, confirms what the history says of the head."""
+    """A list of the head, or of a commit since the stored one, confirms the counts from the history."""
     upstream = Upstream.started([5, 3, 2])
     target = upstream.target()
     lists = [upstream.truth]
@@ -538,7 +538,7 @@ def test_a_list_of_no_commit_of_the_history(listed: str) -> None:
 
 @pytest.mark.parametrize("step", [Forced(1, 1), Push(login="bob", committed_age=3 * DAY)])
 def test_a_list_from_before_the_push_confirms_nothing(step: Step) -> None:
-    """After a forced push or the merge of an old branch, a list from before it is not taken for that of the head."""
+    """After a forced push or the merge of an old branch, an earlier list does not count as that of the head."""
     upstream = Upstream.started([5, 3])
     target, before = upstream.target(), upstream.truth
     upstream.take([(step, HOUR)])
@@ -557,7 +557,7 @@ def test_a_list_from_before_the_push_confirms_nothing(step: Step) -> None:
     ],
 )
 def test_a_list_of_an_old_head_is_taken_as_it_is(age: timedelta, pushed: bool, trusted: bool) -> None:  # noqa: FBT001
-    """Hours after a push the list is GitHub's verdict, also about people whom it leaves out."""
+    """Hours after a push the list is stored as it is, including omissions."""
     upstream = Upstream.started([5, 3])
     target = upstream.target()
     upstream.take([(Push(login="eve"), age)])
@@ -588,7 +588,7 @@ def test_a_list_ahead_of_the_history() -> None:
 
 
 def test_the_list_decides_the_order_of_equal_counts() -> None:
-    """Equal counts stand in the list's order where they were equal in the list, and else their order is open."""
+    """Counts that are equal in the list as well have the list's order. Otherwise their order is open."""
     upstream = Upstream.started([5, 3])
     target = upstream.target()
     upstream.take([(Push(commits=2, login="bob"), HOUR)])
@@ -621,7 +621,7 @@ def test_a_person_whom_neither_list_nor_history_shows_is_let_go() -> None:
 
 
 def claimed(list_: dict[str, Any] | None = None, days: dict[str, Any] | None = None, **fields: Any) -> Target:
-    """Return a package with both sources stored of the head ``old`` and due later, whose head is now ``new``."""
+    """Return a package with both sources fetched at the head ``old`` and due later, whose head is now ``new``."""
     usual: dict[str, Any] = {"answered_at": NOW - DAY, "revision": "old", "due_at": NOW + DAY}
     states = {
         Source.CONTRIBUTORS: SourceState(Source.CONTRIBUTORS, **{**usual, **(list_ or {})}),
@@ -646,7 +646,7 @@ NEVER = {"answered_at": None, "revision": None, "due_at": None}
     ],
 )
 def test_what_is_current(fields: dict[str, Any], head: str | None, current: bool) -> None:  # noqa: FBT001
-    """Only values that were answered for this very head are current."""
+    """Only values that were fetched at this head are current."""
     state = SourceState(Source.COMMITS, **{"answered_at": NOW, **fields})
     assert is_current(state, head) is current
 

@@ -1,4 +1,4 @@
-"""Whether participation counts merges: compared by package with the simulator's own counts, concluded for all."""
+"""The check whether participation counts merges: compared by package, concluded for all."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_weeks_of_two_days_ago_fit_nothing() -> None:
     ],
 )
 def test_packages_that_contradict_each_other_decide_nothing(outcomes: list[Merges], expected: Merges) -> None:
-    """All packages that decide must say the same, however many there are on one side."""
+    """All deciding packages must agree, whatever the majority."""
     assert conclude([found(outcome) for outcome in outcomes]) is expected
 
 
@@ -143,7 +143,7 @@ def test_merges_count_until_a_check_finds_otherwise(outcome: str | None, counts:
 
 
 def test_a_finding_names_its_packages() -> None:
-    """Packages are grouped by what they said, with the reasons of those that decide nothing."""
+    """Packages are grouped by their result, with the reasons of those that decide nothing."""
     assert describe([]) == "no package could be compared"
     comparisons = [
         found(WITH, "a"),

@@ -1,4 +1,4 @@
-"""Commit histories over GraphQL: what they list, in which order, and page by page."""
+"""Commit histories over GraphQL: their commits, order and pages."""
 
 import subprocess
 from dataclasses import replace
@@ -187,7 +187,7 @@ def test_a_cursor_may_be_computed_and_belongs_to_one_commit() -> None:
 
 
 def test_dates_cut_the_history_and_its_count() -> None:
-    """since and until go by committer dates; totalCount and the pages hold only what they leave."""
+    """since and until compare committer dates; totalCount and the pages have only the commits between them."""
     world = seeds(Clock(NOW))
     repository = changes.repository_of(world, LESSCPY)
     world.put_repository(replace(repository, history=BRANCHED))

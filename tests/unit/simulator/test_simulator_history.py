@@ -98,7 +98,7 @@ def test_the_weeks_before_the_first_commit_are_padded_in_pacific_time(
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recorded answers lie beside the checkout, not in it")
 @pytest.mark.parametrize("source", ["OskaraOskar/OskaraOskar", "holgerk/guzzle-replay"])
 def test_a_young_repositorys_recorded_activity_is_reproduced(source: str) -> None:
-    """All 52 weeks that GitHub told of a young repository come out of commits on its days."""
+    """Commits on the recorded days reproduce all 52 weeks that GitHub returned for a young repository."""
     recorded = json.loads(next(one["body"] for one in json.loads(RECORDED.read_text()) if one["source"] == source))
     commits = []
     for week in recorded:

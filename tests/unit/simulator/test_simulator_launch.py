@@ -42,7 +42,7 @@ def test_what_is_not_given_is_as_documented() -> None:
 
 
 def test_options_of_the_statistics_and_of_githubs_details() -> None:
-    """Each option arrives in the settings as what it stands for."""
+    """Each option sets its own setting."""
     given = {
         "empty": "204",
         "participation": "without",
@@ -63,6 +63,6 @@ def test_options_of_the_statistics_and_of_githubs_details() -> None:
     ("given", "message"), [({"participation": "maybe"}, "with, without, wrong"), ({"github": ("x",)}, "since-stops")]
 )
 def test_a_wrong_value_names_those_that_there_are(given: dict[str, Any], message: str) -> None:
-    """The one line of the error lists what was expected."""
+    """The error is one line with the expected values."""
     with pytest.raises(CannotLaunchError, match=message):
         settings_of(Options(**USUAL | given))

@@ -13,7 +13,7 @@ CORE, GRAPHQL = Resource.CORE, Resource.GRAPHQL
 def run_query(
     ledger: Ledger, now: datetime, *, resource: Resource = CORE, took: timedelta = timedelta(0)
 ) -> Reason | None:
-    """One whole request of one point."""
+    """Send a complete request of one point; return the reason if it is refused."""
     refusal = ledger.admit("ann", resource, 1, now)
     if refusal is None:
         ledger.charge("ann", resource, 1, now)
@@ -45,7 +45,7 @@ def test_the_primary_quota_and_its_reset() -> None:
 
 
 def test_a_query_dearer_than_what_is_left_takes_nothing() -> None:
-    """The quota never goes below zero, and the refusal counts as told."""
+    """The quota never goes below zero, and the refusal counts as a rate-limit response."""
     ledger = Ledger(Limits(graphql_per_hour=10))
 
     assert ledger.charge("ann", GRAPHQL, 8, NOW)
@@ -94,7 +94,7 @@ def test_requests_during_a_pause() -> None:
 
 
 def test_a_compressed_hour_shrinks_every_window() -> None:
-    """With an hour of 36 seconds the minute lasts 0.6, the seconds in it shrink, ``retry-after`` stays whole."""
+    """With an hour of 36 s a minute lasts 0.6 s, its seconds shrink, and ``retry-after`` stays an integer."""
     limits = Limits(hour=timedelta(seconds=36), rest_points_per_minute=2)
     ledger = Ledger(limits)
     assert [run_query(ledger, NOW) for _ in range(3)] == [None, None, Reason.POINTS]
@@ -107,7 +107,7 @@ def test_a_compressed_hour_shrinks_every_window() -> None:
 
 
 def test_without_enforcement_nothing_is_refused_or_charged() -> None:
-    """``--no-limits``: the headers still say a full quota."""
+    """With ``--no-limits`` the headers still report a full quota."""
     ledger = Ledger(Limits(core_per_hour=1, rest_points_per_minute=1, enforced=False))
 
     assert [run_query(ledger, NOW) for _ in range(10)] == [None] * 10

@@ -169,7 +169,7 @@ def test_a_default_branch_may_be_missing_from_a_repository_with_commits() -> Non
 
 
 def test_history_is_newest_first_and_cut_by_dates() -> None:
-    """totalCount counts what since and until leave, nodes are as many as asked for."""
+    """totalCount is the number of commits between since and until, and nodes has the requested number."""
     world = synthetic(20, 1, Clock(NOW))
     repository = next(
         one for known in world.repository_ids() if (one := world.repository_by_id(known)) and not one.empty

@@ -1,4 +1,4 @@
-"""Worlds: what they hold, what changes them, and that synthetic packages cost nothing until asked for."""
+"""Worlds: their contents, their changes, and synthetic packages that cost nothing until requested."""
 
 import json
 from datetime import datetime, timedelta
@@ -184,7 +184,7 @@ def test_a_recreated_repository_has_the_name_but_not_the_number() -> None:
 
 
 def test_pushes_move_the_head_and_the_counts() -> None:
-    """New commits, a new author, and a late merge whose commits are older than the newest ones."""
+    """A push adds commits, a new author, and a late merge with commits older than the newest ones."""
     world = seeds(Clock(NOW))
     full_name = "lesscpy/lesscpy"
     changes.push(world, full_name, changes.Push(commits=2, login="newcomer", age=timedelta(days=10), merge=True))
@@ -318,7 +318,7 @@ def test_churn_pushes_merges_and_old_branches() -> None:
     ],
 )
 def test_the_latest_version(versions: list[str], latest: str) -> None:
-    """Newest non-yanked final, else newest non-yanked pre-release, by PEP 440's order."""
+    """It is the newest final version that is not yanked, otherwise the newest such pre-release, by PEP 440."""
     releases = tuple(
         Release(version=text.removesuffix(" yanked"), uploaded_at=NOW, yanked=text.endswith(" yanked"))
         for text in versions
@@ -354,7 +354,7 @@ def test_what_does_not_exist_cannot_be_changed() -> None:
 
 
 def test_a_catalogue_is_written_for_import(tmp_path: Path) -> None:
-    """Documents carry what editors own and nothing that a worker writes; a .txt has one address a line."""
+    """Documents have the editors' fields and no fetched ones; a .txt has one address a line."""
     world = synthetic(30, 0, Clock(NOW))
     write_catalogue(world, tmp_path / "c.txt")
     written = list(documents(world))
