@@ -72,7 +72,7 @@ LOADS: Final = (
 
 @dataclass
 class Measured:
-    """What one process measured: seconds of each call, CPU seconds, and how often its commits conflicted."""
+    """The measurements of one process: seconds of each call, CPU seconds, and the number of conflicts."""
 
     reserve: list[float] = field(default_factory=list)
     settle: list[float] = field(default_factory=list)
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def measure(address: str, load: Load) -> tuple[list[Measured], float]:
-    """Run one round; return what each process measured, and the CPU seconds of Redis."""
+    """Run one round; return each process's measurements, and the CPU seconds of Redis."""
     asyncio.run(_fill(address))
     context = multiprocessing.get_context("spawn")
     start, results = context.Barrier(load.processes + 1), context.Queue()

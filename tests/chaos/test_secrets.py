@@ -253,7 +253,7 @@ def test_a_wrong_setting_is_named_and_not_quoted(tmp_path: Path, variable: dict[
 
 
 def test_celery_complains_as_shortly(tmp_path: Path) -> None:
-    """Show that a wrong setting is one line in Celery's output, too, although Celery imports the settings itself."""
+    """Show that a wrong setting is one line in Celery's output as well, although Celery imports the settings itself."""
     with stack(tmp_path, redis_url="redis://:MarkedSecret42/x@host:1/0") as made:
         worker = made.start("worker", "celery", "-A", "tasks", "worker")
         worker.wait()

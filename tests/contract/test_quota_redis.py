@@ -98,7 +98,7 @@ async def test_a_hundred_threads_find_exactly_five_places(redis: Redis, redis_ur
 
 
 async def test_too_many_conflicts_refuse_the_request(redis: Redis, redis_url: str) -> None:
-    """Refuse a request whose commits conflict too often; what is reserved is what the ledger holds."""
+    """Refuse a request whose commits conflict too often; the ledger holds the granted reservations only."""
     await report_quota(RedisQuota(redis, Limits()), 5_000)
     clients = [Redis.from_url(redis_url) for _ in range(20)]
     await asyncio.gather(*(client.ping() for client in clients))

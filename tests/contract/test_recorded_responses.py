@@ -1,6 +1,6 @@
-"""The readers against recorded responses of the real GitHub and PyPI, where the recordings lie beside the checkout.
+"""The readers against recorded responses of the real GitHub and PyPI, if the recordings are beside the checkout.
 
-They stand in ``../shared/recorded``, each with what an independent reading of it says. They are no part of the project.
+They are in ``../shared/recorded``, each with the values of an independent reading, and no part of the project.
 """
 
 from __future__ import annotations

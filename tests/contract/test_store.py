@@ -111,7 +111,7 @@ def test_expire_leases_ends_only_those_that_are_over(catalogue: Catalogue) -> No
     assert catalogue.state("b", Source.GITHUB).lease is not None
 
 
-def test_load_brings_what_deciding_needs(catalogue: Catalogue) -> None:
+def test_load_returns_the_input_of_decisions(catalogue: Catalogue) -> None:
     """A target has the repository's last seen name, its ids and head, the project and every source's state."""
     (a,) = catalogue.add("a", project=True)
     seen = stats(full_name="new/name", node_id="R_9", database_id=9)
@@ -214,7 +214,7 @@ def test_package_ids_and_unknown_slugs(catalogue: Catalogue) -> None:
     assert catalogue.store.history("nobody") == []
 
 
-def test_a_database_that_is_not_migrated_says_so(empty_url: str) -> None:
+def test_a_database_that_is_not_migrated_is_reported(empty_url: str) -> None:
     """Every method of a store without tables raises a one-line error that names the remedy."""
     engine = open_engine(empty_url)
     store = store_on(engine)

@@ -74,7 +74,7 @@ def test_a_document_is_kept_as_it_is(catalogue: Catalogue) -> None:
     assert (found.stats, found.versions, found.commit_days) == (None, None, None)
 
 
-def test_what_is_stored_already_is_only_read(catalogue: Catalogue, engine: Engine) -> None:
+def test_unchanged_entries_are_only_read(catalogue: Catalogue, engine: Engine) -> None:
     """A batch without changes takes no lock and writes nothing; one with a changed value is written."""
     entries = [DOCUMENT, entry("b"), loose("c", repo_url="https://github.com/other/c")]
     imported(catalogue, *entries)

@@ -189,7 +189,7 @@ def _round(catalogue: Catalogue, engine: Engine, now: datetime = NOW) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_slices_say_together_what_is_there(sliced: Catalogue, engine: Engine, seed: int) -> None:
+def test_slices_add_up_to_all_packages(sliced: Catalogue, engine: Engine, seed: int) -> None:
     """The first read measures every slice; packages added and removed are counted by the next pass."""
     random, now = Random(seed), NOW  # noqa: S311  (no secret: the same each time)
     _fill(sliced, random, [f"p{n}" for n in range(48)])
@@ -221,7 +221,7 @@ def test_slices_stay_of_a_size(sliced: Catalogue, engine: Engine) -> None:
     assert all(SIZE // 2 <= count <= 2 * SIZE for count in held[:-1])
 
 
-def test_a_tick_measures_what_was_measured_longest_ago(sliced: Catalogue, engine: Engine) -> None:
+def test_a_tick_measures_the_oldest_slices(sliced: Catalogue, engine: Engine) -> None:
     """A tick measures two slices; the sum is as old as its oldest part, and ages grow in between."""
     sliced.add(*(f"p{n}" for n in range(30)))
     _round(sliced, engine)
@@ -243,7 +243,7 @@ def test_two_that_tick_at_once_do_no_harm(sliced: Catalogue, engine: Engine) -> 
     assert sliced.store.catalogue_stats(NOW + HOUR, DAY).packages == 60
 
 
-def test_figures_are_as_they_were_stored(sliced: Catalogue, engine: Engine) -> None:
+def test_statistics_are_read_as_they_were_stored(sliced: Catalogue, engine: Engine) -> None:
     """Statistics survive JSON unchanged: the sum of slices equals one measurement of all packages."""
     _fill(sliced, Random(7), [f"p{n}" for n in range(30)])  # noqa: S311  (no secret: the same each time)
     apart = sliced.store.catalogue_stats(NOW, DAY)

@@ -52,7 +52,7 @@ def test_stretches_meet(catalogue: Catalogue) -> None:
 
 
 @pytest.mark.parametrize("search", ["", "owner"])
-def test_what_is_not_counted_to_the_end_says_so(
+def test_an_incomplete_count_is_marked(
     catalogue: Catalogue, engine: Engine, monkeypatch: pytest.MonkeyPatch, search: str
 ) -> None:
     """Beyond the limits, matches are "more than" and the full catalogue is "about"; there is still a next page."""
@@ -109,7 +109,7 @@ def test_each_package_is_in_one_state(catalogue: Catalogue) -> None:
     }
 
 
-def test_a_line_is_what_the_package_is(catalogue: Catalogue) -> None:
+def test_a_line_has_the_state_of_its_package(catalogue: Catalogue) -> None:
     """The values of a line equal those of the document."""
     (a,) = catalogue.add("a", project=True)
     catalogue.answer(a, Source.GITHUB, stats(description="text"))

@@ -133,7 +133,7 @@ def test_one_package_is_found_by_index(large: Engine) -> None:
         assert _scanned(large, question) == {}
 
 
-async def test_the_queue_holds_what_can_soon_be_served(large: Engine) -> None:
+async def test_the_queue_is_bounded_by_the_quota(large: Engine) -> None:
     """Of 20,000 due packages, only as many are claimed as responses of two seconds allow within three minutes.
 
     A claimed batch is a message in Redis: planning again adds none until some of them are recorded.
@@ -174,7 +174,7 @@ def test_a_batch_takes_few_round_trips(postgres_url: str) -> None:
     engine.dispose()
 
 
-def test_what_stays_is_updated_in_its_place(postgres_url: str) -> None:
+def test_unchanged_columns_are_updated_in_place(postgres_url: str) -> None:
     """Without changes only narrow rows are updated, and only the fetched source's index entry moves.
 
     Contributors and commits are confirmed and ``last_fetched`` advances without an index entry. The repository's row is

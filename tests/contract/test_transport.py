@@ -1,6 +1,6 @@
 """One contract for every transport, on the scripted fake and on the real one before a small server on loopback.
 
-What only a real connection can do (hang, break, reset, bombs) is tested on the real one alone.
+Hangs, resets, cut bodies and bombs need a real connection, so they are tested on the real transport only.
 """
 
 from __future__ import annotations
@@ -401,7 +401,7 @@ async def test_a_reset_is_broken(opened: AsyncExitStack) -> None:
         b"",
     ],
 )
-async def test_what_is_no_http_is_broken(opened: AsyncExitStack, nonsense: bytes) -> None:
+async def test_a_response_that_is_no_http_is_a_fault(opened: AsyncExitStack, nonsense: bytes) -> None:
     """Another protocol, wrong framing or compression, an endless head and an empty response are faults."""
 
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

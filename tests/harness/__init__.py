@@ -1,6 +1,6 @@
 """Helpers of all tests and of the benchmarks: each module has one subject.
 
-- ``clock``: the moment at which tests begin, and a clock that stands still.
+- ``clock``: the moment at which tests begin, and a stopped clock.
 - ``fakes``, ``stores``: fakes of the core's ports; stores on SQLite and PostgreSQL, and builders of values.
 - ``processes``, ``stack``: processes that are started, logged and ended; Fetcher's own commands as such processes.
 - ``postgres``, ``redis_server``, ``tls``: real servers, which can be stopped and killed; a proxy that adds TLS.

@@ -29,7 +29,7 @@ def browser_here() -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """One window, with short words for what tests do in it."""
+    """One window, with short methods for common test steps."""
 
     driver: Chrome
     root: str
@@ -38,28 +38,28 @@ class Browser:
         self.driver.get(self.root + path.lstrip("/"))
 
     def click(self, text: str) -> None:
-        """Click the button or link that says ``text``."""
+        """Click the button or link with the label ``text``."""
         where = f"//button[normalize-space()='{text}'] | //a[normalize-space()='{text}']"
         self.driver.find_element(By.XPATH, where).click()
 
     def type(self, field: str, text: str) -> None:
-        """Type into the field whose label begins so."""
+        """Type into the field whose label begins with ``field``."""
         label = self.driver.find_element(By.XPATH, f'//label[starts-with(normalize-space(), "{field}")]')
         name = label.get_attribute("for")
         target = self.driver.find_element(By.ID, name) if name else label.find_element(By.TAG_NAME, "input")
         target.send_keys(text)
 
     def see(self, text: str) -> None:
-        """Wait until the page says ``text``, be it this one or one that is on its way.
+        """Wait until the page contains ``text``, be it the current page or the next one.
 
-        Who reads while the one takes the other's place is told that, by errors of several kinds: that is read again.
+        The driver raises errors of several kinds while a page replaces another one. Then the page is read again.
         """
         WebDriverWait(self.driver, PATIENCE, 0.05, [WebDriverException]).until(
             lambda driver: text in driver.find_element(By.TAG_NAME, "body").text, f"{text!r} is not seen"
         )
 
     def show(self, *, width: int, dark: bool = False) -> None:
-        """Another window: as wide as a phone's, or at night."""
+        """Set the window's width, and its colour scheme."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.command("Emulation.setEmulatedMedia", features=[scheme])
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}

@@ -1,4 +1,4 @@
-"""The moment at which tests begin, durations, and a clock that stands still."""
+"""The moment at which tests begin, durations, and a stopped clock."""
 
 from __future__ import annotations
 

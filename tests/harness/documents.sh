@@ -1,10 +1,10 @@
 # Goes before a document's commands: see documents.py.
 set -euo pipefail
-export PYTHONUNBUFFERED=1  # what a server says goes to a file, and is read while it runs
+export PYTHONUNBUFFERED=1  # a server's output goes to a file that is read while it runs
 started=()
 trap 'status=$?; for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done; wait; exit $status' EXIT
 
-# Start what serves in the background, and wait until it does; what served before under the name ends.
+# Start a server in the background, and wait until it serves. An earlier one of the same name ends.
 declare -A serving
 serve() {
     local - name="$1 $2" log="served.$RANDOM"
@@ -27,8 +27,8 @@ serve() {
     echo "$* does not serve:"; cat "$log"; return 1
 }
 
-# What CI itself does, or what would change the machine, is only looked at: the target must exist.
+# Targets that CI runs itself, or that change the machine, are not run: they must exist.
 make() { command make --no-print-directory --dry-run -C "$CHECKOUT" "$@" >/dev/null; }
 
-# An answer that tells of an error is one, here.
+# A response with an error status is an error here.
 curl() { command curl --silent --show-error --fail-with-body "$@"; }

@@ -1,4 +1,4 @@
-"""A real Prometheus for tests: the one on PATH, else Debian's package, unpacked but not installed."""
+"""A real Prometheus for tests: the one on PATH, otherwise Debian's package, unpacked but not installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WITHIN = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Prometheus:
-    """Where the server and its tool are."""
+    """The paths of the server and of its tool."""
 
     server: Path
     tool: Path
@@ -30,7 +30,7 @@ class Prometheus:
 
 @pytest.fixture(scope="session")
 def prometheus() -> Iterator[Prometheus]:
-    """Skips the test, and says why, where there is none and none can be had."""
+    """Provide Prometheus, or skip the test with the reason."""
     found = shutil.which("prometheus"), shutil.which("promtool")
     if found[0] and found[1]:
         yield Prometheus(Path(found[0]), Path(found[1]))

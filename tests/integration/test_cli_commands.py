@@ -56,7 +56,7 @@ def test_refresh_writes_progress_to_stderr_alone(seeded: Fetcher) -> None:
     assert done.err.splitlines()[-1] == "refreshed 5 of 5 packages"
 
 
-def test_refresh_of_what_is_due(seeded: Fetcher, simulator: Simulator) -> None:
+def test_refresh_of_due_packages(seeded: Fetcher, simulator: Simulator) -> None:
     """All sources are due after an import, and none after the refresh, so that nothing more is requested."""
     first = seeded("refresh", "--due")
     asked = simulator.log.count()

@@ -78,7 +78,7 @@ def test_parquet_has_a_typed_column_for_each_key(filled: Fetcher, tmp_path: Path
     assert [_as_document(row) for row in table.to_pylist()] == documents
 
 
-def test_parquet_without_pyarrow_says_what_to_install(
+def test_parquet_without_pyarrow_names_the_package(
     bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without pyarrow the error is one line with the package to install, and no file is written."""

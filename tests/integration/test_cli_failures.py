@@ -74,7 +74,7 @@ def test_a_second_failure_counts_and_an_answer_ends_them(failing: Fetcher, simul
     assert [one["slug"] for one in third] == [GONE]
 
 
-def test_what_a_group_says() -> None:
+def test_the_values_of_a_group() -> None:
     """A group has its earliest first time, latest last time, earliest next try and most frequent message."""
     alike = [_state(1, "a", 1), _state(5, "b", 3), _state(2, "b", 2)]
     (group,) = grouped_by_kind(FailureRow(f"p-{number}", state) for number, state in enumerate(alike))

@@ -66,7 +66,7 @@ def _piped(line: str) -> Iterator[list[str]]:
         yield command[1 : command.index(">") if ">" in command else None]
 
 
-def test_a_line_each_whatever_the_source_looks_like() -> None:
+def test_a_line_each_for_any_layout_of_the_source() -> None:
     """Prose is joined, examples are separated, and markup in them stays text."""
     prose, examples = parted("One\n    two.\n\n    Three. Examples: fetcher a · fetcher b\n    · fetcher c [x]\n    ")
     assert (prose, examples) == ("One two.\n\nThree.", ["fetcher a", "fetcher b", "fetcher c [x]"])

@@ -200,7 +200,7 @@ def test_add(bare: Fetcher) -> None:
         (["https://github.com/a/b", "--pypi", "no/name"], "--pypi 'no/name'"),
     ],
 )
-def test_add_refuses_what_is_no_address(bare: Fetcher, arguments: list[str], complaint: str) -> None:
+def test_add_refuses_a_malformed_address(bare: Fetcher, arguments: list[str], complaint: str) -> None:
     """A malformed address or name is one line, and nothing is stored."""
     assert complaint in bare("add", *arguments).complaint
     assert bare("refresh", "--all").err.startswith("there are no packages yet")
@@ -213,7 +213,7 @@ def test_add_refuses_what_is_no_address(bare: Fetcher, arguments: list[str], com
         ("https://github.com/far", "far: it names the account far, not a repository"),
     ],
 )
-def test_add_says_what_will_not_be_fetched(bare: Fetcher, address: str, reason: str) -> None:
+def test_add_reports_unsupported_addresses(bare: Fetcher, address: str, reason: str) -> None:
     """A package on another host or without a repository is stored and reported."""
     done = bare("add", address)
 
@@ -269,7 +269,7 @@ def test_progress_without_a_terminal_is_in_lines(
     assert done.out.startswith("3 added")
 
 
-def test_what_was_cut_short_is_taken_up_again(bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_import_is_continued(bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After Ctrl-C the number of stored records is printed, and the same command imports the rest."""
     given = _file(tmp_path / "many.json", [_entry(f"p-{n}") for n in range(10)])
     store = SqlStore.import_entries
@@ -290,7 +290,7 @@ def test_what_was_cut_short_is_taken_up_again(bare: Fetcher, tmp_path: Path, mon
     assert (rest["added"], rest["unchanged"]) == (4, 6)
 
 
-def test_a_page_that_fails_says_where_to_go_on(bare: Fetcher, pages: Pages) -> None:
+def test_a_page_that_fails_names_the_next_command(bare: Fetcher, pages: Pages) -> None:
     """The earlier pages are stored, and the printed command imports only the rest."""
     pages.give("/one", {"objects": [_entry("a")], "next": "/two?page=2&limit=1"})
 

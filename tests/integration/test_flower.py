@@ -129,7 +129,7 @@ def test_no_password_no_flower(bare: Fetcher) -> None:
 
 
 @pytest.mark.parametrize("given", [{"flower_password": "schön"}, {"flower_user": "a:b", "flower_password": "x"}])
-def test_what_a_browser_cannot_send(bare: Fetcher, given: dict[str, str]) -> None:
+def test_passwords_that_a_browser_cannot_send(bare: Fetcher, given: dict[str, str]) -> None:
     """A name with a colon is refused, and so are letters that browsers encode differently."""
     assert "FETCHER_FLOWER_" in bare("flower", **given).complaint
 

@@ -12,7 +12,7 @@ from benchmarks.plan import compare
 from tests.integration.conftest import Fetcher
 
 
-def test_the_plan_is_what_a_simulated_run_comes_to(tmp_path: Path) -> None:
+def test_the_plan_equals_a_simulated_run(tmp_path: Path) -> None:
     """For a first pass and two further ones, points and requests are within 5 % or five of the counted ones."""
     lines = asyncio.run(compare(200, tmp_path, 60, a_day=False))
 
@@ -46,7 +46,7 @@ def test_for_scripts_and_by_the_settings(bare: Fetcher) -> None:
     assert moved["most_packages"] >= 1_000_000
 
 
-def test_what_only_the_operator_knows_is_given(bare: Fetcher) -> None:
+def test_options_of_the_operator(bare: Fetcher) -> None:
     """More commits a year, smaller queries and merges that do not count cost GraphQL points, not REST requests."""
     usual = ("simulate", "--plan", "--packages", "10000", "--json")
     more = (("--commit-pages", "2"), ("--moved-commit-pages", "90"), ("--histories", "10"), ("--without-merges",))
@@ -59,7 +59,7 @@ def test_what_only_the_operator_knows_is_given(bare: Fetcher) -> None:
 
 
 @pytest.mark.parametrize("share", ["7", "-1%", "101%", "five", "nan"])
-def test_what_is_no_share(bare: Fetcher, share: str) -> None:
+def test_a_wrong_share(bare: Fetcher, share: str) -> None:
     """5 is accepted neither as 5 % nor as 500 %."""
     done = bare("simulate", "--plan", "--moved", share)
 

@@ -100,7 +100,7 @@ def test_every_alert_fires_and_stays_silent_when_it_should(prometheus: Prometheu
     assert reported == {rule["alert"]: {True, False} for rule in rules()}
 
 
-def test_every_alert_says_what_to_do() -> None:
+def test_every_alert_has_a_runbook() -> None:
     """Each alert has a summary, a severity, and an existing section of the runbooks."""
     headings = re.findall(r"^## (.+)$", RUNBOOKS.read_text("utf-8"), re.MULTILINE)
     for rule in rules():
@@ -215,7 +215,7 @@ def _scraping(ours: Stack, prometheus: Prometheus, folder: Path, address: str) -
     return f"http://{listening}"
 
 
-def test_prometheus_sees_what_happened(prometheus: Prometheus, tmp_path: Path, redis_url: str) -> None:
+def test_prometheus_has_every_event(prometheus: Prometheus, tmp_path: Path, redis_url: str) -> None:
     """Every request, refresh and batch of a pass is counted once, although processes start, end and are killed."""
     with watched(tmp_path, redis_url, prometheus) as ours:
         _every_request_is_counted(ours)

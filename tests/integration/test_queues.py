@@ -39,7 +39,7 @@ def _queues(ours: Stack) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in json.loads(ours.fetcher("queues", "--json").stdout)}
 
 
-def test_what_waits_is_counted_and_timed(ours: Stack) -> None:
+def test_waiting_messages_are_counted_and_timed(ours: Stack) -> None:
     """Without a worker, waiting messages, the oldest age and arrivals are shown. Running tasks are unknown."""
     before = datetime.now(UTC)
     for slug in ("lesscpy", "django-vies"):
@@ -58,7 +58,7 @@ def test_what_waits_is_counted_and_timed(ours: Stack) -> None:
     assert "beat: never seen" in status.stdout
 
 
-def test_what_a_worker_says_of_itself(ours: Stack) -> None:
+def test_the_report_of_a_worker(ours: Stack) -> None:
     """A worker reports its queues, finished messages leave them, and `status` shows live workers and due packages."""
     ours.worker("all", queues="manual,background,maintenance")
     ours.beat()

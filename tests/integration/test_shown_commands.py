@@ -83,7 +83,7 @@ def test_the_commands_of(
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_what_is_not_run_could_be(path: Path) -> None:
+def test_blocks_that_are_not_run_parse(path: Path) -> None:
     for block in blocks_of(path):
         subprocess.run(["bash", "-n", "-c", block.text], check=True, capture_output=True)
 

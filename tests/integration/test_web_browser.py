@@ -49,7 +49,7 @@ def _log_in(window: Browser, package: str = PACKAGE) -> None:
     window.see("Refresh now")
 
 
-def test_refresh_and_see_what_changed(served: Web, window: Browser) -> None:
+def test_refresh_and_see_the_changes(served: Web, window: Browser) -> None:
     """After log-in and one click, the page shows the change and the new value by itself."""
     served.act("set", stars=9_876)
     _log_in(window)

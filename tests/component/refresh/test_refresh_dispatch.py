@@ -30,7 +30,7 @@ def with_lanes(harness: Harness, *lanes: Lane) -> Harness:
     return harness
 
 
-async def test_batches_of_what_is_due(harness: Harness) -> None:
+async def test_batches_of_due_packages(harness: Harness) -> None:
     """Each lane's batches are leased before they are enqueued, and nothing is claimed twice."""
     ids = [harness.add(f"package-{number}", project=True) for number in range(7)]
     small = Lane((Source.GITHUB,), Resource.GRAPHQL, 3, 50)
@@ -59,8 +59,8 @@ async def test_no_more_than_the_budget_can_serve(harness: Harness, room: int, cl
 
 
 @pytest.mark.parametrize(("room", "claimed"), [(0, 0), (1, 1), (9, 3), (30, 7)])
-async def test_only_what_is_served_until_the_next_plan(harness: Harness, room: int, claimed: int) -> None:
-    """A third of what the quota serves in three intervals: more would wait in the queue, and be put off there."""
+async def test_only_work_until_the_next_plan_is_queued(harness: Harness, room: int, claimed: int) -> None:
+    """A plan hands out a third of the quota of three intervals. More would wait in the queue and be deferred there."""
     for number in range(7):
         harness.add(f"package-{number}", project=True)
     with_lanes(harness, PROJECTS_LANE)
@@ -70,7 +70,7 @@ async def test_only_what_is_served_until_the_next_plan(harness: Harness, room: i
     assert PROJECTS_LANE.share == LISTS_LANE.share == 1 / 3
 
 
-async def test_what_is_on_its_way_counts(harness: Harness) -> None:
+async def test_queued_work_counts(harness: Harness) -> None:
     """Leased packages without a record take capacity, so that the queue never exceeds the quota."""
     for number in range(7):
         harness.add(f"package-{number}")
@@ -82,7 +82,7 @@ async def test_what_is_on_its_way_counts(harness: Harness) -> None:
     assert [len(claim.package_ids) for claim in await harness.planner.claims()] == [4]
 
 
-async def test_there_is_an_end_to_it_whatever_the_budget_allows(harness: Harness) -> None:
+async def test_a_plan_is_bounded_under_any_quota(harness: Harness) -> None:
     """One dispatch does not claim all due packages, even with an unlimited quota."""
     for number in range(7):
         harness.add(f"package-{number}")

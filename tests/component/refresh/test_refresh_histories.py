@@ -366,7 +366,7 @@ async def test_a_server_whose_pages_are_empty() -> None:
     assert len(server.pages) == 1
 
 
-async def test_a_quota_that_is_spent_defers_what_is_incomplete() -> None:
+async def test_a_quota_that_is_spent_defers_the_incomplete() -> None:
     """Incomplete histories are deferred unchanged, and complete ones stay."""
     server = served(Line(350), Line(20, "e" * 40))
     later = NOW + timedelta(minutes=30)
@@ -472,7 +472,7 @@ async def test_parents_are_requested_with_every_page(parents: bool) -> None:  # 
 
 
 async def refreshed(server: Server, claimed: Target) -> dict[Source, Observed]:
-    """Refresh the details of one package, and return what was observed of each source."""
+    """Refresh the details of one package, and return the records of each source."""
     gateway, clock = server.gateway(), StoppedClock(NOW)
     histories = Histories(gateway, api_at(ROOT), BatchSize(100))
     details = DetailsRefresh(gateway, clock, api_at(ROOT), Cadence(), False, histories, asyncio.Semaphore(8))

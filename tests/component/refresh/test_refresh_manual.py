@@ -78,7 +78,7 @@ async def test_a_lease_that_was_lost_is_not_worked_on(harness: Harness) -> None:
     assert harness.requests() == {}
 
 
-async def test_a_claim_run_twice_leaves_what_once_leaves(harness: Harness) -> None:
+async def test_a_claim_run_twice_has_the_effect_of_one_run(harness: Harness) -> None:
     """The second run finds no lease and sends no request."""
     harness.make("alpha")
     harness.add("alpha")

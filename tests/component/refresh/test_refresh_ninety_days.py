@@ -56,7 +56,7 @@ async def a_day(harness: Harness, names: Sequence[str], rng: Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_every_day_is_as_the_upstream_says(build: Build, seed: int) -> None:
+async def test_every_day_equals_the_upstream(build: Build, seed: int) -> None:
     """Each day all documents are correct: no contributor is missing for over a day or listed wrongly for long."""
     rng = Random(seed)  # noqa: S311  (chooses what happens, no secrets)
     harness = await build(statistics=Statistics(contributors_lag=6 * HOUR))

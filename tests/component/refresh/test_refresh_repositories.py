@@ -546,7 +546,7 @@ async def test_a_failed_source_blanks_no_other(harness: Harness) -> None:
     assert harness.get("alpha").observed.last_fetched == harness.clock.now()
 
 
-async def test_a_list_that_fails_leaves_what_the_history_showed(harness: Harness) -> None:
+async def test_a_list_that_fails_keeps_the_result_of_the_history(harness: Harness) -> None:
     """If the list that should confirm a new author fails, it is requested again and all contributors stay."""
     await first_pass(harness, "alpha")
     harness.tomorrow()

@@ -102,7 +102,7 @@ def test_fields_that_differ() -> None:
         ([GivenBack(1, Source.COMMITS, "l"), answered(1, Source.PYPI)], RequestState.DONE, [], None),
     ],
 )
-def test_what_records_come_to(
+def test_the_result_of_records(
     records: list[Record], state: RequestState, failures: list[str], reason: str | None
 ) -> None:
     """A request is done if any source responded; a source made due or given back has not failed."""

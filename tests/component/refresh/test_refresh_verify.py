@@ -45,7 +45,7 @@ def weeks_of(harness: Harness, slug: str) -> int:
 
 
 @pytest.mark.parametrize(("world", "finding"), WORLDS.items())
-async def test_what_participation_counts(build: Build, world: Participation, finding: Merges) -> None:
+async def test_the_commits_that_participation_counts(build: Build, world: Participation, finding: Merges) -> None:
     """The finding matches the simulated world, is stored with its packages, and is in force."""
     harness = await build(statistics=Statistics(participation=world))
     ids = await active(harness, "alpha", "beta")
@@ -96,7 +96,7 @@ async def test_figures_that_are_still_computed_are_waited_for(build: Build) -> N
     assert check.finding is Merges.WITH
 
 
-async def test_a_package_that_cannot_be_compared_says_why(harness: Harness) -> None:
+async def test_a_package_that_cannot_be_compared_has_a_reason(harness: Harness) -> None:
     """An empty repository and a failing request are listed with their reason; the others are compared."""
     ids = await active(harness, "alpha")
     harness.make("empty", [])

@@ -19,7 +19,7 @@ from tests.harness.clock import NOW
 from tests.harness.fakes import answer
 
 
-async def test_what_is_deferred_returns_with_its_due_time(harness: Harness) -> None:
+async def test_a_deferred_source_returns_with_its_due_time(harness: Harness) -> None:
     """Nothing is sent; every source is due when the quota allows it, without a failure or a lease."""
     harness.make("alpha")
     harness.add("alpha")

@@ -69,7 +69,7 @@ def test_settings_of_a_sqlite_connection(tmp_path: Path) -> None:
         (None, "cannot be reached"),
     ],
 )
-def test_what_postgresql_says(state: str | None, words: str) -> None:
+def test_errors_of_postgresql(state: str | None, words: str) -> None:
     """Every PostgreSQL error is one line with a remedy, without SQL and without the password."""
     explained = str(explain(OperationalError(f"SELECT '{SECRET}'", {}, PostgresFault(state)), URL))
     assert words in explained
@@ -89,7 +89,7 @@ def test_what_postgresql_says(state: str | None, words: str) -> None:
         ("disk I/O error", "is damaged"),
     ],
 )
-def test_what_sqlite_says(message: str, words: str) -> None:
+def test_errors_of_sqlite(message: str, words: str) -> None:
     """Every SQLite error, identified by its text because it has no code, is one line with a remedy."""
     explained = str(
         explain(OperationalError("SELECT 1", {}, sqlite3.OperationalError(message)), make_url("sqlite:///a.db"))
@@ -104,7 +104,7 @@ def test_other_faults() -> None:
     assert "refused a value (OverflowError)" in str(explain(OverflowError("too large"), URL))
 
 
-def test_what_is_tried_again() -> None:
+def test_errors_that_are_retried() -> None:
     """Deadlocks, serialization failures and errors after a cut are retried; a server never reached is not."""
     assert may_pass(OperationalError("x", {}, PostgresFault("40P01")), cut=False)
     assert may_pass(OperationalError("x", {}, PostgresFault("40001")), cut=False)

@@ -256,7 +256,7 @@ def test_disabled(harness: Harness) -> None:
     assert "FETCHER_WEB_TOKEN" in answer.json()["remedy"]
 
 
-def test_what_cannot_be_refreshed(harness: Harness, client: Browser) -> None:
+def test_packages_that_cannot_be_refreshed(harness: Harness, client: Browser) -> None:
     """A retired package is a conflict, one without sources forbidden, and an unknown one not found."""
     (a,) = harness.catalogue.add("a")
     harness.catalogue.add("b", repo_url=None)

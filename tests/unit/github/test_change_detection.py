@@ -1,4 +1,4 @@
-"""The change gate: what a moved head makes necessary to request, and what follows from its history.
+"""Change detection: the requests that a moved head makes necessary, and the values that follow from its history.
 
 The oracle is the simulator's world: its commits in the order of ``git log``, counted by login.
 """
@@ -238,7 +238,9 @@ def keeps_all_contributors(derived: Derived, known: Contributors, history: Histo
 
 @given(counts, ages, some(pushes, branches, forced_pushes, amendments))
 @settings(max_examples=300)
-def test_what_is_not_open_is_true(starting: list[int], old: list[int], steps: list[tuple[Step, timedelta]]) -> None:
+def test_values_that_are_not_open_are_true(
+    starting: list[int], old: list[int], steps: list[tuple[Step, timedelta]]
+) -> None:
     """After any pushes the derived contributors are the true ones, or open and complete."""
     upstream = Upstream.started(starting, old)
     target = upstream.target()
@@ -263,7 +265,7 @@ def test_plain_pushes_leave_nothing_open(starting: list[int], steps: list[tuple[
 
 
 @given(counts, some(pushes, branches, forced_pushes), some(pushes, branches))
-def test_what_was_derived_is_derived_from(
+def test_derived_contributors_are_a_start(
     starting: list[int], first: list[tuple[Step, timedelta]], second: list[tuple[Step, timedelta]]
 ) -> None:
     """Derived contributors are a start for the next head, and their open part stays open."""
@@ -382,7 +384,7 @@ def test_nothing_is_derived_without_a_list(unknown: dict[str, Any]) -> None:
 
 
 def test_an_empty_repository_is_a_start() -> None:
-    """People of the first push into a repository that was known to be empty are found in its history."""
+    """Contributors of the first push into an empty repository are found in its history."""
     upstream = Upstream.started([2, 1])
     state = SourceState(Source.CONTRIBUTORS, answered_at=NOW, revision="empty")
     target = replace(upstream.target(), contributors=Contributors(()), states={Source.CONTRIBUTORS: state})
@@ -607,7 +609,7 @@ def test_a_list_confirms_nothing_while_all_is_open() -> None:
     assert found == {reason: DueReason.SETTLING if reason in delayed else None for reason in DueReason}
 
 
-def test_a_person_whom_neither_list_nor_history_shows_is_let_go() -> None:
+def test_a_contributor_in_neither_list_nor_history_is_dropped() -> None:
     """After a forced push that took a person's only commit away, a list without that person counts."""
     upstream = Upstream.started([5, 3])
     upstream.take([(Push(login="eve"), DAY)])
@@ -645,7 +647,7 @@ NEVER = {"answered_at": None, "revision": None, "due_at": None}
         ({"revision": None}, None, False),
     ],
 )
-def test_what_is_current(fields: dict[str, Any], head: str | None, current: bool) -> None:  # noqa: FBT001
+def test_current_values(fields: dict[str, Any], head: str | None, current: bool) -> None:  # noqa: FBT001
     """Only values that were fetched at this head are current."""
     state = SourceState(Source.COMMITS, **{"answered_at": NOW, **fields})
     assert is_current(state, head) is current
@@ -676,7 +678,7 @@ def test_a_list_that_is_refused_for_its_size(fields: dict[str, Any], refused: bo
         (claimed({**REFUSED, "answered_at": None}), DETAIL_SOURCES),
     ],
 )
-def test_what_a_head_leaves_open(target: Target, expected: tuple[Source, ...]) -> None:
+def test_sources_that_a_head_leaves_open(target: Target, expected: tuple[Source, ...]) -> None:
     """A moved head leaves both sources open, but not a list that GitHub refuses for its size."""
     assert follow_ups(target, "new") == expected
 
@@ -697,7 +699,7 @@ def test_what_a_head_leaves_open(target: Target, expected: tuple[Source, ...]) -
         ({**REFUSED, "failures": 1}, True),
     ],
 )
-def test_what_is_requested_of_a_claimed_source(fields: dict[str, Any], expected: bool) -> None:  # noqa: FBT001
+def test_requests_for_a_claimed_source(fields: dict[str, Any], expected: bool) -> None:  # noqa: FBT001
     """A source of the present head, or one that is refused, is requested only when it is due."""
     assert to_request(claimed(fields), Source.CONTRIBUTORS, NOW) is expected
 

@@ -223,7 +223,7 @@ async def test_several_missing_are_a_sign_of_too_much() -> None:
     assert size.size <= 37
 
 
-async def test_a_part_that_fails_says_nothing_of_the_size() -> None:
+async def test_a_part_that_fails_does_not_change_the_size() -> None:
     """Isolating one bad item halves the size once, and responses to full batches let it grow again."""
     github, size = GitHub(poison={"i3"}), BatchSize()
     await request_in_batches(items(400), github.query, size)

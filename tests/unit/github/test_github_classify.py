@@ -27,7 +27,7 @@ from fetcher.upstreams.github.requests import API_VERSION
 from tests.unit.github.recorded import QUOTA, RESET, SECONDARY, SPENT, refusal, response
 
 
-def test_a_good_answer_passes_whatever_the_quota() -> None:
+def test_a_good_response_passes_under_any_quota() -> None:
     """A 200 with any JSON media type is kept, even if the quota is exhausted."""
     for kind in ("application/json", "Application/JSON; charset=utf-8", "application/vnd.github+json"):
         good = response([], headers={**SPENT, "content-type": kind})

@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_read_at_all(tmp_path: Path, name: str, content: b
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_file(tmp_path: Path) -> None:
+def test_inputs_that_are_no_file(tmp_path: Path) -> None:
     """Reject a missing path, a folder without files, and a pipe that would never end."""
     os.mkfifo(tmp_path / "pipe.txt")
     (tmp_path / "empty").mkdir()
@@ -120,7 +120,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
             read_path(path)
 
 
-def test_a_folder_names_what_it_passes_over(tmp_path: Path) -> None:
+def test_a_folder_reports_skipped_files(tmp_path: Path) -> None:
     """Reject a bad file alone, report unsuitable files and folders as skipped, and ignore hidden files."""
     shutil.copy(SEED, tmp_path / "b.json")
     (tmp_path / "a.json").write_text("{")

@@ -1,4 +1,4 @@
-"""Recovery of a lost ledger from what one process knew."""
+"""Recovery of a lost ledger from the knowledge of one process."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def history_of(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_order_is_that_of_git_log() -> None:
-    """Commits of a merged branch stand among the others by their committer dates, from any commit on."""
+    """Commits of a merged branch are ordered among the others by their committer dates, from any commit on."""
     assert [one.oid for one in git_log(BRANCHED, "merge")] == ["merge", "main-2", "side-2", "main-1", "side-1", "root"]
     assert [one.oid for one in git_log(BRANCHED, "side-2")] == ["side-2", "side-1", "root"]
 

@@ -135,7 +135,7 @@ def test_a_document_is_served_exactly_and_needs_its_merges(year: int) -> None:
 
 
 def test_a_million_packages_are_made_one_by_one() -> None:
-    """A world of a million answers for its last package without having made the others."""
+    """A world of a million packages serves its last one without creating the others."""
     world = synthetic(1_000_000, 0, Clock(NOW))
     last = world.repository_by_id(world.repository_ids()[-1])
 
