@@ -131,7 +131,7 @@ owners = st.from_regex(r"x[A-Za-z0-9-]{0,38}", fullmatch=True)
 
 
 @given(owners, names)
-def test_what_is_written_is_read_back(owner: str, name: str) -> None:
+def test_a_written_address_is_read_back(owner: str, name: str) -> None:
     """Parse a written address to the same repository with the same spelling."""
     repo = RepoRef("github.com", owner, name)
     assert parse_repo_address(repo_address(repo), HOSTS) == repo
@@ -224,7 +224,7 @@ def test_every_spelling_of_a_project(text: str, name: str) -> None:
         ("https://[pypi", "expected a project's name"),
     ],
 )
-def test_what_names_no_project_says_why(text: str, reason: str) -> None:
+def test_an_unsupported_project_has_a_reason(text: str, reason: str) -> None:
     """Accept a PEP 508 name, or an address with one in a known place; guess nothing."""
     parsed = parse_project(text)
     assert isinstance(parsed, Unsupported)

@@ -9,7 +9,7 @@ from fetcher.domain.bloom import BloomFilter
 
 
 @given(st.sets(st.text(max_size=20), max_size=50))
-def test_what_was_given_is_there(names: set[str]) -> None:
+def test_an_added_name_is_present(names: set[str]) -> None:
     """A name that was added is always reported as present."""
     found = BloomFilter(len(names), names)
     assert len(found) == len(names)

@@ -103,7 +103,7 @@ parts_of_a_catalogue = st.lists(
 
 
 @given(parts_of_a_catalogue, st.integers(0, 60))
-def test_a_sum_says_what_its_parts_say_together(parts: list[CatalogueStats], back: int) -> None:
+def test_a_sum_equals_its_parts(parts: list[CatalogueStats], back: int) -> None:
     """Each count of the sum is the sum of the counts, and the sum is as old as its oldest part."""
     full, moment = merged(parts), NOW - timedelta(seconds=back)
     assert full.measured_at == min(part.measured_at for part in parts)

@@ -129,7 +129,7 @@ def test_no_pin_is_of_something_unknown() -> None:
     assert sorted(_pins().keys() - _needed(_declared()).keys()) == []
 
 
-def test_what_is_installed_is_what_is_pinned() -> None:
+def test_installed_versions_are_the_pinned_ones() -> None:
     """The tests run with the pinned versions."""
     different = {}
     for name, version in _pins().items():
@@ -156,7 +156,7 @@ def test_no_root_whose_keys_have_leaked() -> None:
     assert "emSign" not in certifi.contents()
 
 
-def test_what_is_installed_is_as_it_was_delivered() -> None:
+def test_installed_files_are_unaltered() -> None:
     """Each file has the checksum in its wheel's record, so no dependency is patched on this machine."""
     altered = []
     for name in _pins():

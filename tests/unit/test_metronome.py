@@ -14,7 +14,7 @@ from tasks.metronome import steady_time
 BEGAN = datetime(2026, 11, 21, tzinfo=UTC)
 
 
-def test_it_goes_on_by_what_never_steps() -> None:
+def test_it_uses_the_monotonic_clock() -> None:
     """Use the machine's clock for the first moment only."""
     seconds = 100.0
     now = steady_time(BEGAN, lambda: seconds)

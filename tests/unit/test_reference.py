@@ -20,7 +20,7 @@ _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_what_the_code_says(name: str) -> None:
+def test_a_page_equals_the_code(name: str) -> None:
     assert (FOLDER / name).read_text("utf-8") == PAGES[name](), "run `make docs`"
 
 

@@ -39,7 +39,7 @@ def test_the_ledger_and_the_simulator_go_by_the_same_figures() -> None:
     )
 
 
-def test_what_a_million_packages_cost() -> None:
+def test_the_cost_of_a_million_packages() -> None:
     """Full batches hold a hundred statistics a point and seventy histories, requested twice.
 
     Both APIs of an index are requested.
@@ -85,7 +85,7 @@ def test_parents_cost_a_connection_a_commit() -> None:
     assert cost.queries == round(10 + 7 + 1_000 / 70 + 20 + 1_000 / 70)
 
 
-def test_batches_are_as_full_as_what_is_due_at_once() -> None:
+def test_batches_are_filled_with_due_packages() -> None:
     """275 moved packages are four batches after an outage, and five if they are due minute by minute."""
     of = Catalogue(5_500, moved=0.05, newcomers=0, moved_commit_pages=0)
     after_outage, usual = (daily_pass(of, _never(), Answers(), MANY, at_once=at_once) for at_once in (True, False))
@@ -107,7 +107,7 @@ def test_rest_is_paced_by_the_hour() -> None:
         assert bound(one, "points an hour", Resource.CORE) == pytest.approx(hours, abs=0.011)
 
 
-def test_another_identity_halves_what_github_allows_and_not_the_index() -> None:
+def test_another_identity_halves_the_time_at_github_only() -> None:
     """A second identity halves the time at GitHub only, because an index has no identities."""
     one, two = (daily_pass(PLAIN, replace(POLICY, identities=n), Answers(), MANY) for n in (1, 2))
     for before, after in zip(one.bounds[2:], two.bounds[2:], strict=True):

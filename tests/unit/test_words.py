@@ -63,7 +63,7 @@ def test_a_long_sentence() -> None:
     ],
     ids=["string", "quoted", "class", "fenced"],
 )
-def test_what_is_allowed(path: str, text: str) -> None:
+def test_allowed_text(path: str, text: str) -> None:
     """Strings of the program, quotations and code are not checked."""
     assert words.violations(text, path) == []
 

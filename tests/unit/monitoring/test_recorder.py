@@ -184,7 +184,7 @@ def test_names_follow_prometheus() -> None:
         assert ("seconds" in metric.name) == timed
 
 
-def test_what_another_version_counted() -> None:
+def test_counts_of_another_version() -> None:
     """Skip unknown metrics and labels; count a removed bucket in the next one."""
     stored = {
         "fetcher_gone_metric|x|": 3.0,
@@ -208,7 +208,7 @@ def test_every_metric_is_declared_even_unused() -> None:
     assert [family.name for family in found] == [metric.name for metric in COUNTED]
 
 
-def test_what_rules_watch_starts_at_zero() -> None:
+def test_metrics_of_rules_start_at_zero() -> None:
     """Expose zero first, so that the first rejected credential counts as an increase."""
     found = samples(MetricsRecorder())
     assert found["fetcher_pauses_total", "graphql", "rejected"] == found["fetcher_leases_expired_total",] == 0

@@ -51,7 +51,7 @@ def test_a_status_means_one_thing(read: Reader, status: int, meaning: object) ->
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_what_is_not_there(read: Reader, status: int) -> None:
+def test_missing_projects(read: Reader, status: int) -> None:
     """A missing project is gone; a missing root is an index without a listing and concerns no project."""
     gone = Gone(f"the index answered {status}: it knows no such project")
     assert read(answered(status)) == (
@@ -108,7 +108,7 @@ def test_retry_after_is_obeyed(read: Reader, status: int, value: str, wait: time
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "1.5", "Sat, 99 Nov 99999 12:05:00 GMT", "\x00", "٣"])
-def test_a_retry_after_that_cannot_be_read_says_nothing(read: Reader, value: str) -> None:
+def test_a_malformed_retry_after_is_ignored(read: Reader, value: str) -> None:
     """A 429 still throttles; a 503 then counts as a temporary fault."""
     assert read(answered(429, retry_after=value)) == Throttled("the index answered 429")
     assert read(answered(503, retry_after=value)) == Transient("the index answered 503")

@@ -63,7 +63,7 @@ def test_a_longer_version_is_not_taken_for_a_shorter_one() -> None:
     assert known.numbers == ("1.0", "1.0.1")
 
 
-def test_files_of_one_release_meet_whatever_their_order() -> None:
+def test_files_of_one_release_are_joined_in_any_order() -> None:
     """Two spellings of one version are one release, named as in the first file."""
     known = KnownVersions("foo", ())
     assert known.release_of("foo-1.0.0.tar.gz") == "1.0.0"

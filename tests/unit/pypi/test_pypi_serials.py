@@ -72,7 +72,7 @@ def test_nothing_is_concluded_from_a_listing_that_is_cut_off(end: int) -> None:
         (b'{"projects":[{"name":"a","_last-serial":1e999999}]}', "breaks off"),
     ],
 )
-def test_what_is_no_listing_is_malformed(body: bytes, reason: str) -> None:
+def test_a_wrong_listing_is_malformed(body: bytes, reason: str) -> None:
     """Endless nesting, an endless value or a number that crashes the parser gives a one-line reason."""
     outcome = fed(body, size=65536)
     assert isinstance(outcome, Malformed)

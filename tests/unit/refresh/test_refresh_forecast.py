@@ -64,7 +64,7 @@ def test_the_quota_holds_the_pace_back() -> None:
     ("span", "served"),
     [(HOUR / 2, 100), (HOUR, 600), (1.5 * HOUR, 1100), (2 * HOUR, 1600), (timedelta(0), 0)],
 )
-def test_what_a_quota_serves(span: timedelta, served: float) -> None:
+def test_the_requests_that_a_quota_allows(span: timedelta, served: float) -> None:
     """A quota serves its rest until the reset, then a window's worth in each window, at most at the rate."""
     supply = Supply(left=100, reset_at=NOW + HOUR / 2, renewed=1000)
     assert supply.serves(1000 / 3600, NOW, span) == pytest.approx(served)

@@ -34,7 +34,7 @@ USUAL: dict[str, Any] = {
 }
 
 
-def test_what_is_not_given_is_as_documented() -> None:
+def test_defaults_are_as_documented() -> None:
     """The command's defaults are those of the settings."""
     settings = settings_of(Options(**USUAL))
 

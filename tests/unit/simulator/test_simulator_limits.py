@@ -44,7 +44,7 @@ def test_the_primary_quota_and_its_reset() -> None:
     assert ledger.standing("ann", CORE, NOW + timedelta(hours=1)).used == 1
 
 
-def test_a_query_dearer_than_what_is_left_takes_nothing() -> None:
+def test_a_query_above_the_rest_costs_nothing() -> None:
     """The quota never goes below zero, and the refusal counts as a rate-limit response."""
     ledger = Ledger(Limits(graphql_per_hour=10))
 

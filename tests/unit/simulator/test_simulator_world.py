@@ -229,7 +229,7 @@ def test_a_branch_older_than_the_repository_leaves_its_first_commit() -> None:
     assert after.commits()[2].parents == (after.commits()[0].oid,)
 
 
-def test_a_forced_push_drops_what_only_the_dropped_commits_merged() -> None:
+def test_a_forced_push_drops_branches_of_dropped_merges() -> None:
     """As git reset does: back along the first parents."""
     world = seeds(Clock(NOW))
     before = changes.repository_of(world, "lesscpy/lesscpy").history
@@ -342,7 +342,7 @@ def test_releases_move_the_serial_and_a_status_does_not() -> None:
     assert latest.version == "0.15.1"
 
 
-def test_what_does_not_exist_cannot_be_changed() -> None:
+def test_changes_of_missing_things_are_refused() -> None:
     """The error names the repository, project or version."""
     world = seeds(Clock(NOW))
     with pytest.raises(changes.UnknownTargetError, match="no repository no/body"):

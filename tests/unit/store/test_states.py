@@ -128,7 +128,7 @@ def test_only_the_holder_ends_a_lease(state: SourceState, record: Record) -> Non
 
 
 @given(states(), st.builds(MadeDue, st.just(1), st.just(Source.GITHUB), MOMENTS, st.just(DueReason.MOVED)))
-def test_what_is_made_due_is_due_no_later(state: SourceState, record: MadeDue) -> None:
+def test_a_source_made_due_is_due_no_later(state: SourceState, record: MadeDue) -> None:
     """The earlier of the two times applies, with its own reason, and nothing else changes."""
     end = fold(state, record)
     is_earlier = state.due_at is None or record.due_at < state.due_at
@@ -181,7 +181,7 @@ def test_a_row_names_every_field() -> None:
 
 
 @pytest.mark.parametrize("reason", [DueReason.MOVED, DueReason.OUT_OF_TURN])
-def test_a_late_record_of_another_batch_keeps_what_was_made_due_since(reason: DueReason) -> None:
+def test_a_late_record_of_another_batch_keeps_due_sources(reason: DueReason) -> None:
     """A batch that read the former head and is recorded after the new one does not put the new one off."""
     made_due_at = NOW + timedelta(seconds=5)
     state = SourceState(
