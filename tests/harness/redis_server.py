@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from redis import Redis
@@ -39,7 +40,7 @@ class RedisProcess:
 
     @property
     def url(self) -> str:
-        word = f":{self.password}@" if self.password else ""
+        word = f":{quote(self.password, safe='')}@" if self.password else ""
         return f"redis://{word}127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
