@@ -10,7 +10,7 @@ from sqlalchemy import select
 from fetcher.http.messages import Request
 from fetcher.store.dialects import chunks
 from fetcher.store.schema import observations
-from fetcher.upstreams.github.requests import statistics_by_id
+from fetcher.upstreams.github.requests import api_at, statistics_by_id
 from fetcher.upstreams.pypi import root_request
 from fetcher.upstreams.pypi.serials_check import ROOT
 from fetcher.wiring import Parts
@@ -20,11 +20,11 @@ BATCH = 100
 
 def queries(parts: Parts) -> list[Request]:
     """Return the requests of a pass: the index's root with its validators, and statistics in full batches."""
-    with parts.engine.connect() as connection:
-        ids = connection.execute(select(observations.c.node_id).order_by(observations.c.package_id)).scalars()
+    with parts.store.engine.connect() as connection:
+        ids = connection.execute(select(observations.c.handle).order_by(observations.c.package_id)).scalars()
         known = [one for one in ids if one]
-    root = root_request(parts.settings.pypi_url, parts.store.checkpoint(ROOT).validators)
-    return [root, *(statistics_by_id(parts.access.api, batch) for batch in chunks(known, BATCH))]
+    root = root_request(parts.settings.pypi_url, parts.store.checkpoints.get(ROOT).validators)
+    return [root, *(statistics_by_id(api_at(parts.settings.github_api_url), batch) for batch in chunks(known, BATCH))]
 
 
 async def ask(requests: Sequence[Request], token: str) -> int:

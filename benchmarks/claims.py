@@ -25,6 +25,7 @@ from benchmarks.filling import Filling, fill
 from benchmarks.processes import end_well
 from fetcher.domain.model import Source
 from fetcher.store import SqlStore, open_engine, upgrade
+from fetcher.upstreams.github.limits import GITHUB
 
 SIZES = (10_000, 100_000, 1_000_000)
 LARGEST_SQLITE = 100_000
@@ -45,17 +46,17 @@ class Claims:
 
 def measure(engine: Engine, packages: int, times: int) -> Claims:
     """Claim batches one after another, ``times`` in all."""
-    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None)
+    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None, serving=lambda *_: GITHUB)
     now = datetime.now(UTC)
     claims, counts = [], []
     for number in range(times + 3):
         began = time.perf_counter()
-        claim = store.claim([Source.GITHUB], BATCH, now, LEASE, timedelta(hours=3))
+        claim = store.claims.claim(GITHUB, [Source.REPOSITORY], BATCH, now, LEASE, timedelta(hours=3))
         took = time.perf_counter() - began
         assert claim is not None
         assert len(claim.package_ids) == BATCH
         began = time.perf_counter()
-        store.leased([Source.GITHUB], now)
+        store.claims.leased(GITHUB, [Source.REPOSITORY], now)
         if number >= 3:  # the first ones fill caches
             claims.append(1000 * took)
             counts.append(1000 * (time.perf_counter() - began))
@@ -66,7 +67,7 @@ def plan(engine: Engine) -> list[str]:
     """Return PostgreSQL's query plan for the rows that are due longest."""
     question = (
         "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT package_id, due_at FROM source_states"
-        " WHERE source = 'github' AND due_at IS NOT NULL AND due_at <= now() AND (lease_until IS NULL)"
+        " WHERE source = 'repository' AND due_at IS NOT NULL AND due_at <= now() AND (lease_until IS NULL)"
         " ORDER BY due_at, package_id LIMIT 100 FOR UPDATE SKIP LOCKED"
     )
     with engine.connect() as connection:

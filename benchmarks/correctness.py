@@ -29,7 +29,7 @@ def verify(parts: Parts, simulator: SimulatorProcess, slugs: Iterable[str]) -> V
     differences: Counter[str] = Counter()
     checked = unconfirmed = 0
     for slug in slugs:
-        stored = parts.store.package(slug)
+        stored = parts.store.packages.get(slug)
         assert stored is not None
         checked += 1
         truth = _truth(simulator, stored)

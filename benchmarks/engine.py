@@ -93,7 +93,7 @@ def import_packages(store: SqlStore, now: datetime, packages: int, folder: Path)
     path = folder / "catalogue.json"
     write_catalogue(packages, path)
     entries = [item.entry for item in read_path(path) if isinstance(item, Entry)]
-    store.import_entries(entries, now)
+    store.packages.import_entries(entries, now)
     return [str(document["slug"]) for document in json.loads(path.read_text("utf-8"))]
 
 
@@ -115,7 +115,7 @@ async def refresh_all(parts: Parts, timeline: Timeline) -> None:
     until, every = parts.clock.now() + LATER, parts.settings.plan_interval
     while True:
         planned = time.monotonic()
-        await parts.serials.check()
+        await parts.find_changes()
         claims = await parts.dispatcher.claims()
         for claim in claims:
             await parts.service.refresh(claim, Purpose.BACKGROUND)
@@ -140,12 +140,12 @@ async def refresh_by_the_minute(parts: Parts, timeline: Timeline) -> None:
     for minute in range(DAY // MINUTE):
         timeline.advance(MINUTE)
         if minute % SERIALS_EVERY == 0:
-            await parts.serials.check()
+            await parts.find_changes()
         for claim in await parts.dispatcher.claims():
             await parts.service.refresh(claim, Purpose.BACKGROUND)
 
 
 def _next_due(parts: Parts) -> datetime | None:
     """Return the earliest due time of any source."""
-    figures = parts.store.catalogue_stats(parts.clock.now(), parts.settings.refresh_interval)
+    figures = parts.store.statistics.read(parts.clock.now(), parts.settings.refresh_interval)
     return min((one.next_due for one in figures.sources.values() if one.next_due is not None), default=None)

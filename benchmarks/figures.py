@@ -118,7 +118,7 @@ def extra_pages(parts: Parts, simulator: SimulatorProcess) -> int:
     asked = {name.lower() for name in simulator.packages_asked("contributors")}
     if not asked:
         return 0
-    with parts.engine.connect() as connection:
+    with parts.store.engine.connect() as connection:
         rows = connection.execute(select(observations.c.full_name, observations.c.contributors)).all()
     lengths = (len(row.contributors or ()) for row in rows if (row.full_name or "").lower() in asked)
     return sum(max(0, math.ceil(length / _PAGE) - 1) for length in lengths)

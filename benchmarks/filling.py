@@ -22,7 +22,9 @@ from fetcher.simulator import history as told
 from fetcher.simulator.project import Project, ProjectStatus
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.synthetic import FIRST_REPOSITORY_ID, SyntheticCatalogue
+from fetcher.simulator.upstreams.github.node_ids import node_id_of
 from fetcher.store import open_engine
+from fetcher.store.index_serials import _SPREAD, _phase
 from fetcher.store.schema import (
     checkpoints,
     events,
@@ -33,7 +35,6 @@ from fetcher.store.schema import (
     releases,
     source_states,
 )
-from fetcher.store.serials import _SPREAD, _phase
 from fetcher.store.values import PROJECT
 from fetcher.upstreams.pypi.releases import File, in_order, latest, release
 
@@ -83,32 +84,36 @@ _COMPRESSED = (
     """CREATE UNLOGGED TABLE compressed AS
     WITH turns AS (
         SELECT *, extract(epoch FROM due_at)::float8 / real_every AS turn, real_every * :scale AS every FROM (
-            SELECT *, CASE source WHEN 'github' THEN 86400 ELSE :recheck END::float8 AS real_every FROM source_states
+            SELECT *,
+                CASE source WHEN 'repository' THEN 86400 ELSE :recheck END::float8 AS real_every FROM source_states
         ) AS states
     ), slots AS (
         SELECT *, turn - :now / every - floor(turn - :now / every) AS wait FROM turns
     ), moments AS (
         SELECT *,
-            CASE source WHEN 'pypi' THEN :now + (extract(epoch FROM due_at)::float8 - :now) * :scale
+            CASE source WHEN 'index' THEN :now + (extract(epoch FROM due_at)::float8 - :now) * :scale
             ELSE :now + wait * every END AS due,
-            CASE source WHEN 'pypi' THEN :now + (extract(epoch FROM full_fetch_at)::float8 - :now) * :scale
+            CASE source WHEN 'index' THEN :now + (extract(epoch FROM full_fetch_at)::float8 - :now) * :scale
             ELSE :now + (wait - 1) * every END AS whole
         FROM slots
     )
-    SELECT package_id, source, CASE source WHEN 'github' THEN whole ELSE :now - 86400 * :scale END AS answered,
+    SELECT package_id, source, upstream,
+        CASE source WHEN 'repository' THEN whole ELSE :now - 86400 * :scale END AS answered,
         whole, due, due_reason, revision FROM moments""",
     "TRUNCATE source_states",
     "DROP INDEX ix_source_states_due",
     """INSERT INTO source_states
-        (package_id, source, answered_at, observed_at, full_fetch_at, due_at, due_reason, revision, outcome)
-    SELECT package_id, source, to_timestamp(answered), to_timestamp(answered), to_timestamp(whole), to_timestamp(due),
+        (package_id, source, upstream, answered_at, observed_at, full_fetch_at, due_at, due_reason, revision, outcome)
+    SELECT package_id, source, upstream, to_timestamp(answered), to_timestamp(answered),
+        to_timestamp(whole), to_timestamp(due),
         due_reason, revision, 'fetched' FROM compressed ORDER BY package_id, source""",
     """UPDATE source_states SET due_reason = 'settling',
         due_at = to_timestamp(:now + 86400 * :scale * (package_id * 104729 % 997) / 997.0)
     WHERE source = 'contributors' AND package_id * 7919 % 10000 < :settling * 10000""",
-    """CREATE INDEX ix_source_states_due ON source_states (source, due_at, package_id) WHERE due_at IS NOT NULL""",
+    """CREATE INDEX ix_source_states_due ON source_states (upstream, source, due_at, package_id)
+    WHERE due_at IS NOT NULL""",
     """UPDATE freshness SET last_fetched = to_timestamp(answered) FROM compressed
-    WHERE freshness.package_id = compressed.package_id AND source = 'github'""",
+    WHERE freshness.package_id = compressed.package_id AND source = 'repository'""",
     "DROP TABLE compressed",
 )
 
@@ -203,8 +208,7 @@ def _entry(package_id: int, repository: Repository) -> Row:
         "modified": _CREATED,
         "extra": {},
         "repo_host": "github.com",
-        "repo_owner": repository.owner,
-        "repo_name": repository.name,
+        "repo_path": f"{repository.owner}/{repository.name}",
         "repo_key": address.lower(),
         "repo_unsupported": None,
         "project": repository.name,
@@ -216,8 +220,8 @@ def _entry(package_id: int, repository: Repository) -> Row:
 def _statistics(repository: Repository) -> Row:
     tip = repository.history.tip
     return {
-        "node_id": repository.node_id,
-        "database_id": repository.database_id,
+        "handle": node_id_of(repository),
+        "repository_id": str(repository.database_id),
         "full_name": repository.full_name,
         "stars": repository.stars,
         "forks": repository.forks,
@@ -289,8 +293,8 @@ def _states(filling: Filling, package_id: int, repository: Repository, project: 
     tip = repository.history.tip
     head = tip.oid if tip else EMPTY
     whole = _next_slot(package_id, filling.now, filling.recheck)
-    for source in (Source.GITHUB, Source.CONTRIBUTORS, Source.COMMITS):
-        own = source is Source.GITHUB
+    for source in (Source.REPOSITORY, Source.CONTRIBUTORS, Source.COMMITS):
+        own = source is Source.REPOSITORY
         yield _state(
             package_id,
             source,
@@ -304,7 +308,7 @@ def _states(filling: Filling, package_id: int, repository: Repository, project: 
     quarantined = project.status is ProjectStatus.QUARANTINED
     yield _state(
         package_id,
-        Source.PYPI,
+        Source.INDEX,
         answered_at=filling.now - filling.interval,
         revision=QUARANTINED if quarantined else str(project.serial),
         full_fetch_at=since,

@@ -26,9 +26,10 @@ from rich.table import Table
 
 from benchmarks.processes import own_cpu
 from fetcher.domain.model import Purpose, ReportedQuota
-from fetcher.http.messages import Resource
-from fetcher.quota import Limits, QuotaRequest, Reservation, Usage
+from fetcher.quota import QuotaRequest, Reservation, Usage
 from fetcher.quota.redis import RedisQuota
+from fetcher.upstreams.github.limits import GITHUB, Resource
+from tests.harness.policies import POLICIES
 from tests.harness.redis_server import running_redis
 
 SECONDS: Final = 3.0
@@ -37,17 +38,20 @@ ROUNDS: Final = 3
 """Rounds of each load; the table shows all of them together."""
 FULL_WINDOW: Final = 125
 """Half-seconds of usage before a round: a full sliding window has 120 steps."""
-FIVE: Final = replace(Limits(), in_flight=5, headroom=1.0, background=1.0)
+FIVE: Final = {**POLICIES, GITHUB: replace(POLICIES[GITHUB], in_flight=5, headroom=1.0, background=1.0)}
 THREADS: Final = 100
-UNLIMITED: Final = replace(
-    Limits(),
-    in_flight=10**6,
-    rest_points=10**9,
-    graphql_points=10**9,
-    seconds=10**7,
-    graphql_seconds=10**7,
-    primary=10**9,
-)
+UNLIMITED: Final = {
+    **POLICIES,
+    GITHUB: replace(
+        POLICIES[GITHUB],
+        resources=tuple(
+            replace(one, points=10**9, primary=10**9, seconds=10**7 if one.seconds else 0.0)
+            for one in POLICIES[GITHUB].resources
+        ),
+        in_flight=10**6,
+        seconds=10**7,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def exact_count(address: str) -> int:
 async def _report_quota(address: str) -> None:
     async with Redis.from_url(address) as redis:
         quota, now = RedisQuota(redis, FIVE), datetime.now(UTC)
-        found = await quota.reserve(QuotaRequest("octo", Resource.CORE, Purpose.MANUAL), now)
+        found = await quota.reserve(QuotaRequest("octo", GITHUB, Resource.CORE, Purpose.MANUAL), now)
         assert isinstance(found, Reservation)
         await quota.settle(found, Usage(1, 0.1, quota=_reported(Resource.CORE)), now)
 
@@ -130,7 +134,7 @@ async def _reserve_one(address: str, start: threading.Barrier) -> bool:
     async with Redis.from_url(address) as redis:
         await redis.ping()
         start.wait()
-        request = QuotaRequest("octo", Resource.CORE, Purpose.MANUAL)
+        request = QuotaRequest("octo", GITHUB, Resource.CORE, Purpose.MANUAL)
         return isinstance(await RedisQuota(redis, FIVE).reserve(request, datetime.now(UTC)), Reservation)
 
 
@@ -152,7 +156,7 @@ async def _work(address: str, load: Load, start: Any) -> Measured:
 async def _requests(quota: RedisQuota, load: Load, number: int, until: float, measured: Measured) -> None:
     """Reserve, wait for a response and settle, one request after another."""
     resource = Resource.GRAPHQL if number % 2 else Resource.CORE
-    request = QuotaRequest("octo", resource, Purpose.MANUAL)
+    request = QuotaRequest("octo", GITHUB, resource, Purpose.MANUAL)
     while time.perf_counter() < until:
         began = time.perf_counter()
         found = await quota.reserve(request, datetime.now(UTC))
@@ -173,7 +177,7 @@ async def _fill(address: str) -> None:
         for step in range(FULL_WINDOW, 0, -1):
             at = now - step * timedelta(milliseconds=500)
             for resource in (Resource.CORE, Resource.GRAPHQL):
-                found = await quota.reserve(QuotaRequest("octo", resource, Purpose.MANUAL), at)
+                found = await quota.reserve(QuotaRequest("octo", GITHUB, resource, Purpose.MANUAL), at)
                 assert isinstance(found, Reservation), found
                 await quota.settle(found, Usage(1, 0.1, quota=_reported(resource)), at)
 

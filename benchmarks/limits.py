@@ -90,9 +90,8 @@ def hours_of(spent: Sequence[tuple[datetime, int]], hour: timedelta) -> Iterator
 
 
 def _import(environment: dict[str, str], packages: int, folder: Path) -> None:
-    store, database = open_store(settings_of(environment))
-    import_packages(store, datetime.now(UTC), packages, folder)
-    database.dispose()
+    with open_store(settings_of(environment)) as store:
+        import_packages(store, datetime.now(UTC), packages, folder)
 
 
 def _wait(running: Workers, upstreams: SimulatorProcess, seconds: float) -> None:

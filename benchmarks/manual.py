@@ -27,7 +27,7 @@ import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Engine, func, select
+from sqlalchemy import func, select
 
 from benchmarks.engine import import_packages, settings_for, settings_of
 from benchmarks.processes import end_well
@@ -95,7 +95,6 @@ class Deployment:
     """The running stack, with a client that sends requests to it."""
 
     store: SqlStore
-    engine: Engine
     environment: Mapping[str, str]
     client: httpx.Client
 
@@ -113,14 +112,14 @@ class Deployment:
 
     def wait(self, ask: Callable[[str], str], slug: str) -> Wait:
         """Request one package and wait until its result is stored."""
-        package = self.store.package(slug)
+        package = self.store.packages.get(slug)
         assert package is not None
         assert package.entry.repo_url is not None
         names = frozenset({package.entry.slug, package.entry.repo_url.partition("github.com/")[2]})
         began = datetime.now(UTC)
         request_id = ask(slug)
         while True:
-            request = self.store.request(request_id)
+            request = self.store.requests.get(request_id)
             assert request is not None
             if request.state not in OPEN:
                 stored = request.finished_at or datetime.now(UTC)
@@ -132,7 +131,7 @@ class Deployment:
     def waiting(self) -> int:
         """Return the number of sources without a response yet."""
         never = select(func.count()).select_from(source_states).where(source_states.c.answered_at.is_(None))
-        with self.engine.connect() as connection:
+        with self.store.engine.connect() as connection:
             return connection.execute(never).scalar_one()
 
 
@@ -149,8 +148,7 @@ def deployment(packages: int, latency: float, folder: Path) -> Iterator[tuple[De
         url = database.server.create()
         given = settings_for(upstreams, folder, redis_url, url, web_token=TOKEN, web_port=0, plan_interval=60)
         environment = os.environ | given
-        store, engine = open_store(settings_of(given))
-        open_now.callback(engine.dispose)
+        store = open_now.enter_context(open_store(settings_of(given)))
         slugs = import_packages(store, datetime.now(UTC), packages, folder)
         started: dict[str, Child] = {}
         for name, command in _PROCESSES.items():
@@ -161,7 +159,7 @@ def deployment(packages: int, latency: float, folder: Path) -> Iterator[tuple[De
         assert listens is not None
         address = listens[0]
         client = httpx.Client(base_url=address, headers={"authorization": f"Bearer {TOKEN}"}, timeout=30)
-        found = Deployment(store, engine, environment, open_now.enter_context(client))
+        found = Deployment(store, environment, open_now.enter_context(client))
         queue = [str(BIN / "fetcher"), "refresh", "--all", "--queue"]
         subprocess.run(queue, env=environment, check=True, stderr=subprocess.DEVNULL)
         before = found.waiting()

@@ -165,7 +165,7 @@ async def _ask_root(environment: dict[str, str]) -> Root:
             await asyncio.sleep(0.05)
 
     watcher = asyncio.create_task(watch())
-    await parts.serials.check()
+    await parts.find_changes()
     watching = False
     await watcher
     found = Root(time.monotonic() - began, own_cpu() - cpu, before, max(most, memory_of(os.getpid())))
@@ -183,7 +183,7 @@ def _sample(engine: Engine, running: Workers, server: redis.Redis, day: timedelt
     waiting: Any = server.llen("background")
     with engine.connect() as connection:
         first = connection.execute(
-            text("SELECT min(due_at) FROM source_states WHERE source = 'github' AND due_at IS NOT NULL")
+            text("SELECT min(due_at) FROM source_states WHERE source = 'repository' AND due_at IS NOT NULL")
         ).scalar_one()
     return Sample(
         at=time.monotonic(),
@@ -201,7 +201,7 @@ def _ages(engine: Engine, day: timedelta) -> list[float]:
         ages = connection.execute(
             text(
                 "SELECT percentile_cont(ARRAY[0.5, 0.95, 1]) WITHIN GROUP (ORDER BY extract(epoch FROM now() -"
-                " answered_at)) FROM source_states WHERE source = 'github'"
+                " answered_at)) FROM source_states WHERE source = 'repository'"
             )
         ).scalar_one()
     return [age / day.total_seconds() * 24 for age in ages]

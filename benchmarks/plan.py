@@ -109,13 +109,13 @@ def _waiting_lists(parts: Parts) -> int:
     confirms = select(func.count()).where(
         source_states.c.source == Source.CONTRIBUTORS, source_states.c.due_reason.in_(_CONFIRMS)
     )
-    with parts.engine.connect() as connection:
+    with parts.store.engine.connect() as connection:
         return connection.execute(confirms).scalar_one()
 
 
 def _commit_pages(parts: Parts, slugs: Sequence[str]) -> list[int]:
     """Return the number of pages of commits beyond the first in the history of each package."""
-    stored = [package.commit_days for package in map(parts.store.package, slugs) if package is not None]
+    stored = [package.commit_days for package in map(parts.store.packages.get, slugs) if package is not None]
     return [max(0, math.ceil(sum(days.counts) / PAGE_SIZE) - 1) for days in stored if days is not None]
 
 

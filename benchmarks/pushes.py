@@ -52,7 +52,7 @@ def push_where_active(
     rng = Random(seed)  # noqa: S311 - chooses invented packages
     released = upstreams.act("churn", heads=0, releases=releases, seed=seed)["released"]
     columns = (observations.c.full_name, observations.c.contributors, observations.c.day_counts)
-    with parts.engine.connect() as connection:
+    with parts.store.engine.connect() as connection:
         rows = connection.execute(select(*columns).order_by(observations.c.package_id)).all()
     keys: dict[str, float] = {}
     people: dict[str, list[tuple[str, int]]] = {}

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from rich.table import Table
 
 from fetcher.domain.model import Purpose, Record
-from fetcher.http.messages import Answer, Request, Resource, Route
+from fetcher.http.messages import Answer, Request
+from fetcher.upstreams.github.limits import Resource, Route
 
 STATISTICS, HEADS, PAGES = "statistics", "heads", "further pages"
 CONNECTIONS = {STATISTICS: 1, HEADS: 2, PAGES: 1}

@@ -39,10 +39,10 @@ _HOUR_SCALE = 0.001
 _ENDS_WITHIN = 600.0
 
 _FALL_DUE = text(
-    "UPDATE source_states SET due_at = due_at - interval '2 days' WHERE source = 'github' AND package_id IN (SELECT"
-    " package_id FROM source_states WHERE source = 'github' AND due_at > now() ORDER BY due_at LIMIT :count)"
+    "UPDATE source_states SET due_at = due_at - interval '2 days' WHERE source = 'repository' AND package_id IN (SELECT"
+    " package_id FROM source_states WHERE source = 'repository' AND due_at > now() ORDER BY due_at LIMIT :count)"
 )
-_STILL_DUE = text("SELECT count(*) FROM source_states WHERE source = 'github' AND due_at <= :now")
+_STILL_DUE = text("SELECT count(*) FROM source_states WHERE source = 'repository' AND due_at <= :now")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from fetcher.domain.scheduling import Cadence
 from fetcher.store import SqlStore, open_engine
 from fetcher.store.schema import observations
 from fetcher.store.values import STATS
+from fetcher.upstreams.github.limits import GITHUB
 
 LEASE = timedelta(minutes=15)
 BATCH = 100
@@ -54,18 +55,18 @@ class Writes:
 
 def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]], packages: int) -> Writes:
     """Record ``packages`` packages as unchanged."""
-    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None)
+    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None, serving=lambda *_: GITHUB)
     cadence = Cadence()
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CHECKPOINT"))
     before, done, statements, cpu, seconds = written(engine), 0, 0, 0.0, 0.0
     while done < packages:
         claim, now = next(batches)
-        targets = store.load(claim)
+        targets = store.claims.load(claim)
         records = [record for one in _unchanged(engine, targets, now, cadence) for record in one]
         with _counted(engine) as counted:
             used, began = own_cpu(), time.perf_counter()
-            store.record(records)
+            store.claims.record(records)
             cpu, seconds = cpu + own_cpu() - used, seconds + time.perf_counter() - began
         statements += counted[0]
         done += len(targets)
@@ -86,17 +87,17 @@ def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]]
 
 def in_slots(engine: Engine, now: datetime) -> Iterator[tuple[Claim, datetime]]:
     """Yield batches as the planner claims them."""
-    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None)
-    while claim := store.claim([Source.GITHUB], BATCH, now, LEASE, timedelta(days=1)):
+    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None, serving=lambda *_: GITHUB)
+    while claim := store.claims.claim(GITHUB, [Source.REPOSITORY], BATCH, now, LEASE, timedelta(days=1)):
         yield claim, now
 
 
 def anywhere(engine: Engine, now: datetime, packages: int) -> Iterator[tuple[Claim, datetime]]:
     """Yield batches of packages from all over the catalogue, each once."""
-    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None)
+    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None, serving=lambda *_: GITHUB)
     ids = random.Random(0).sample(range(1, packages + 1), packages)  # noqa: S311 - chooses invented packages
     for at in range(0, packages, BATCH):
-        claim = store.claim_packages(ids[at : at + BATCH], [Source.GITHUB], now, LEASE)
+        claim = store.claims.claim_packages(ids[at : at + BATCH], [Source.REPOSITORY], now, LEASE)
         assert claim is not None
         yield claim, now
 
@@ -110,7 +111,7 @@ def _unchanged(engine: Engine, targets: list[Target], now: datetime, cadence: Ca
         row = stored[target.package_id]
         stats = RepoStats(**{name: getattr(row, name) for name in STATS})
         brought = FetchedValues(stats, stats.head_oid or "empty", Validators(), full=True)
-        own = record_of(target, Source.GITHUB, Fetched(stats), now, cadence, brought)
+        own = record_of(target, Source.REPOSITORY, Fetched(stats), now, cadence, brought)
         yield [own, *(confirmed(target, source, now) for source in (Source.CONTRIBUTORS, Source.COMMITS))]
 
 

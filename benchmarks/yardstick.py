@@ -68,9 +68,9 @@ async def _plainly(wanted: Sequence[tuple[str, str]], upstreams: SimulatorProces
 
 
 def _addresses(parts: Parts, slugs: Sequence[str]) -> list[tuple[str, str]]:
-    stored = [package for package in map(parts.store.package, slugs) if package is not None]
+    stored = [package for package in map(parts.store.packages.get, slugs) if package is not None]
     return [
-        (package.repo.full_name, package.project)
+        (package.repo.path, package.project)
         for package in stored
         if isinstance(package.repo, RepoRef) and isinstance(package.project, str)
     ]

@@ -14,12 +14,16 @@ from datetime import timedelta
 
 from fetcher.domain.model import Purpose
 from fetcher.domain.scheduling import Cadence
-from fetcher.http.messages import Resource
-from fetcher.quota.limits import DOCUMENTED, EffectiveLimits, Limits, affordable_at, effective_limits
-from fetcher.refresh.dispatch import GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE, Lane
+from fetcher.quota.limits import EffectiveLimits, QuotaPolicy, affordable_at, effective_limits
+from fetcher.upstreams.base import Lane
+from fetcher.upstreams.github import limits as github
 from fetcher.upstreams.github.batching import QUICK_SECONDS, BatchSize
 from fetcher.upstreams.github.histories import FIRST_SIZE, HEADS_PER_QUERY
+from fetcher.upstreams.github.lanes import GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE
+from fetcher.upstreams.github.limits import Resource
 from fetcher.upstreams.github.queries import PAGE_SIZE
+from fetcher.upstreams.pypi import limits as pypi
+from fetcher.upstreams.pypi.limits import PYPI
 
 MOVED = 0.05
 RELEASED = 0.01
@@ -91,7 +95,8 @@ class Policy:
     serial_threshold: int = 500
     plan_interval: timedelta = timedelta(minutes=1)
     identities: int = 1
-    limits: Limits = DOCUMENTED
+    github: QuotaPolicy = github.POLICY
+    pypi: QuotaPolicy = pypi.POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ class Bound:
     """One limit, and the duration of a pass under this limit alone."""
 
     name: str
-    resource: Resource | None
+    resource: str | None
     takes: timedelta
 
 
@@ -280,14 +285,14 @@ def _pass(name: str, cost: Cost, policy: Policy, answers: Answers, workers: Work
         name,
         cost,
         seconds,
-        (*_github(cost, seconds, policy), *_index(cost, seconds, policy.limits), _busy(seconds, workers)),
+        (*_github(cost, seconds, policy), *_index(cost, seconds, policy.pypi), _busy(seconds, workers)),
     )
 
 
 def _github(cost: Cost, seconds: Seconds, policy: Policy) -> list[Bound]:
     each = policy.identities
     graphql, core = (
-        effective_limits(policy.limits, resource, Purpose.BACKGROUND, "")
+        effective_limits(policy.github, resource, Purpose.BACKGROUND, "")
         for resource in (Resource.GRAPHQL, Resource.CORE)
     )
     hourly = ((Resource.GRAPHQL, graphql, cost.graphql), (Resource.CORE, core, cost.rest))
@@ -309,12 +314,12 @@ def _github(cost: Cost, seconds: Seconds, policy: Policy) -> list[Bound]:
     ]
 
 
-def _index(cost: Cost, seconds: Seconds, limits: Limits) -> list[Bound]:
+def _index(cost: Cost, seconds: Seconds, policy: QuotaPolicy) -> list[Bound]:
     """Return the limits of an index, which has a single quota set by Fetcher itself."""
-    own = effective_limits(limits, Resource.PYPI, Purpose.BACKGROUND, "")
+    own = effective_limits(policy, PYPI, Purpose.BACKGROUND, "")
     return [
-        Bound("requests a second", Resource.PYPI, _windows(cost.pypi, own.points, own)),
-        Bound("requests in flight", Resource.PYPI, timedelta(seconds=seconds.pypi / own.in_flight)),
+        Bound("requests a second", PYPI, _windows(cost.pypi, own.points, own)),
+        Bound("requests in flight", PYPI, timedelta(seconds=seconds.pypi / own.in_flight)),
     ]
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 import structlog
 from celery import shared_task
 
-from fetcher.upstreams.github.auth import Anonymous
 from fetcher.wiring import Parts
 from tasks import process as running
 from tasks.requests import send_requests
@@ -30,21 +29,21 @@ def expire() -> None:
 
     async def work(parts: Parts) -> list[str]:
         now = parts.clock.now()
-        expired = parts.store.expire_leases(now)
+        expired = parts.store.claims.expire(now)
         running.process.recorder.leases_expired(expired)
         if expired:
             log.warning("leases expired", sources=expired, reason="a worker was lost, or a batch outlasted its lease")
-        return parts.store.lost_requests(now)
+        return parts.store.requests.lost(now)
 
     send_requests(running.process.run(work))
 
 
 @shared_task(name="fetcher.measure")
 def measure() -> None:
-    """Measure the next slices of a large catalogue, so that its statistics are at most minutes old."""
+    """Measure the next partitions of a large catalogue, so that its statistics are at most minutes old."""
 
     async def work(parts: Parts) -> None:
-        parts.store.measure(parts.clock.now(), parts.settings.refresh_interval)
+        parts.store.statistics.measure(parts.clock.now(), parts.settings.refresh_interval)
 
     running.process.run(work)
 
@@ -55,29 +54,28 @@ def prune() -> None:
 
     async def work(parts: Parts) -> None:
         now = parts.clock.now()
-        parts.store.prune(now - timedelta(days=parts.settings.history_days))
-        parts.store.prune_events(now - TIMELINE_KEPT, EVENTS_KEPT)
-        parts.store.prune_requests(now - REQUESTS_KEPT)
+        parts.store.history.prune(now - timedelta(days=parts.settings.history_days))
+        parts.store.events.prune(now - TIMELINE_KEPT, EVENTS_KEPT)
+        parts.store.requests.prune(now - REQUESTS_KEPT)
 
     running.process.run(work)
 
 
 @shared_task(name="fetcher.verify")
 def verify() -> None:
-    """Compare a sample of packages with GitHub's participation, when a check is due."""
+    """Compare a sample of stored values with the upstreams' own, where a comparison is due."""
 
     async def work(parts: Parts) -> None:
-        if not isinstance(parts.credential, Anonymous):
-            await parts.merges.check_if_due(parts.settings.refresh_interval)
+        await parts.verify()
 
     running.process.run(work)
 
 
 @shared_task(name="fetcher.serials", soft_time_limit=SERIALS_LIMIT, time_limit=SERIALS_LIMIT + 30)
 def serials() -> None:
-    """Request the index's root in large catalogues, to find changed projects."""
+    """Find changed packages of a large catalogue in the upstreams' lists of changes, such as an index's root."""
 
     async def work(parts: Parts) -> None:
-        await parts.serials.check()
+        await parts.find_changes()
 
     running.process.run(work)

@@ -71,7 +71,7 @@ def plan() -> None:
         claims = await parts.dispatcher.claims()
         if claims:
             log.info("plan", batches=len(claims), packages=sum(len(claim.package_ids) for claim in claims))
-        parts.store.save_checkpoint(Checkpoint(PLANNED, observed_at=parts.clock.now()))
+        parts.store.checkpoints.save(Checkpoint(PLANNED, observed_at=parts.clock.now()))
         return claims
 
     for claim in running.process.run(work):
@@ -92,12 +92,14 @@ def refresh_batch(claim: ClaimMessage) -> None:
 
 
 @shared_task(name="fetcher.refresh_packages")
-def refresh_packages(package_ids: Sequence[int], sources: Sequence[str], purpose: str) -> None:
+def refresh_packages(
+    package_ids: Sequence[int], sources: Sequence[str], purpose: str, upstream: str | None = None
+) -> None:
     """Refresh packages named by a user; sent by ``tasks.requests``."""
 
     async def work(parts: Parts) -> None:
         wanted = [Source(name) for name in sources]
-        await parts.service.refresh_packages(package_ids, wanted, Purpose(purpose))
+        await parts.service.refresh_packages(package_ids, wanted, Purpose(purpose), upstream)
 
     running.process.run(work)
 
@@ -107,7 +109,9 @@ def refresh_requests(request_ids: Sequence[str]) -> None:
     """Carry out users' refresh requests; sent by ``tasks.requests``."""
 
     async def work(parts: Parts) -> None:
-        asked = ManualRefreshes(parts.store, parts.service, parts.clock, parts.settings.time_zone)
+        asked = ManualRefreshes(
+            parts.store.requests, parts.store.packages, parts.service, parts.clock, parts.settings.time_zone
+        )
         await asked.carry_out(request_ids)
 
     running.process.run(work)

@@ -12,8 +12,8 @@ from fetcher.broker import check_redis, redis_unavailable
 from fetcher.domain.errors import FetcherError
 from fetcher.domain.model import Purpose, Source
 from fetcher.domain.views import REQUEST_TIMEOUTS, Ending, RequestState, SubmittedRefresh
-from fetcher.ports import Store
 from fetcher.settings import read_settings
+from fetcher.store.refresh_requests import RefreshRequests
 from tasks.app import BACKGROUND, MANUAL
 from tasks.refresh import refresh_packages, refresh_requests
 
@@ -26,8 +26,10 @@ PART = 25
 """Packages per message. A smaller number stores the first results earlier."""
 
 
-def enqueue_refresh(package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> None:
-    """Enqueue a refresh of these packages; a manual one precedes background work.
+def enqueue_refresh(
+    package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose, upstream: str | None = None
+) -> None:
+    """Enqueue a refresh of these packages, from one upstream or all; a manual one precedes background work.
 
     Redis is checked first, because Celery would retry the connection for a while.
     """
@@ -35,23 +37,23 @@ def enqueue_refresh(package_ids: Sequence[int], sources: Sequence[Source], purpo
     names = [str(source) for source in sources]
 
     def send(part: list[int]) -> None:
-        refresh_packages.apply_async((part, names, str(purpose)), queue=queue, retry=False)
+        refresh_packages.apply_async((part, names, str(purpose), upstream), queue=queue, retry=False)
 
     _send_in_parts(package_ids, send)
 
 
-def request_refreshes(store: Store, package_ids: Sequence[int], now: datetime) -> list[SubmittedRefresh]:
+def request_refreshes(requests: RefreshRequests, package_ids: Sequence[int], now: datetime) -> list[SubmittedRefresh]:
     """Create a refresh request for each package, processed before background work.
 
     The requests are committed before they are sent: ``fetcher.expire`` sends a lost message again. If Redis does not
     respond, the new requests are recorded as failed and ``BrokerError`` is raised.
     """
-    asked = store.submit_requests(package_ids, now)
+    asked = requests.submit(package_ids, now)
     new = [one.request.id for one in asked if not one.joined]
     try:
         send_requests(new)
     except FetcherError as error:
-        store.finish_requests([Ending(one, RequestState.FAILED, reason=str(error)) for one in new], now)
+        requests.finish([Ending(one, RequestState.FAILED, reason=str(error)) for one in new], now)
         raise
     return asked
 

@@ -7,7 +7,9 @@ address holds credentials.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from packaging.utils import InvalidName, canonicalize_name
@@ -21,20 +23,6 @@ _LONGEST_ADDRESS = 2000
 _LONGEST_PROJECT = 200
 _DEFAULT_PORTS = {"https": 443, "http": 80, "git": 9418, "ssh": 22}
 _SCP = re.compile(r"[A-Za-z0-9._-]+@(?P<host>[A-Za-z0-9.-]+):(?P<path>[^:]+)")
-_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}")
-"""GitHub's rule: 1 to 39 letters, digits and hyphens; managed users of an Enterprise have an underscore as well."""
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-# fmt: off
-_RESERVED = frozenset({
-    "about", "account", "apps", "codespaces", "collections", "contact", "customer-stories", "dashboard",
-    "enterprise", "events", "explore", "features", "gist", "issues", "join", "login", "logout",
-    "marketplace", "new", "notifications", "organizations", "orgs", "pricing", "pulls", "search",
-    "security", "sessions", "settings", "signup", "site", "sponsors", "stars", "topics", "trending",
-    "users", "watching",
-})
-# fmt: on
-"""First path segments that are GitHub's own pages and never an account."""
-
 # fmt: off
 _PAGES = frozenset({
     "-", "tree", "blob", "src", "raw", "wiki", "issues", "pulls", "pull", "releases", "commits", "commit",
@@ -47,7 +35,9 @@ _PROJECT_PAGES = frozenset({"pypi", "project", "simple", "+simple"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Location:
+class Location:
+    """An address in parts. A port that is not the scheme's default belongs to the host."""
+
     scheme: str
     host: str
     path: str
@@ -57,14 +47,17 @@ class _Location:
         return [part for part in self.path.split("/") if part]
 
 
-def parse_repo_address(text: str | None, hosts: frozenset[str]) -> RepoRef | Unsupported | None:
+Grammar: TypeAlias = Callable[[Location], RepoRef | str]
+"""A host's grammar of repository paths; a text states the violation."""
+
+
+def parse_repo_address(text: str | None, grammars: Mapping[str, Grammar]) -> RepoRef | Unsupported | None:
     """Parse a repository's address; return ``None`` if it is absent.
 
-    Accepted are ``https``, ``http``, ``git`` and ``ssh`` addresses, ``git@host:owner/name``, and pip's ``git+`` prefix
-    with its ``@revision``. A ``.git`` suffix, trailing slash, ``www.`` and default port are optional; the host's case
-    is ignored. Credentials, query and fragment are ignored. In a web address, segments after owner and name are ignored
-    as well: a page of a repository (``/tree/main/part`` of a monorepo, ``/issues``) names that repository. A git
-    address ends with the name. ``hosts`` are lower case; one on another port includes that port.
+    Accepted are ``https``, ``http``, ``git`` and ``ssh`` addresses, ``git@host:path``, and pip's ``git+`` prefix with
+    its ``@revision``. A trailing slash, ``www.`` and default port are optional; the host's case is ignored.
+    Credentials, query and fragment are ignored. The path is parsed by the host's grammar. The keys of ``grammars`` are
+    lower case; a host on another port includes that port.
     """
     if text is None or not text.strip():
         return None
@@ -72,20 +65,11 @@ def parse_repo_address(text: str | None, hosts: frozenset[str]) -> RepoRef | Uns
     location = _locate(text)
     if isinstance(location, str):
         return _unsupported(text, location)
-    host = _supported(location.host, hosts)
+    host = next((known for known in (location.host, f"www.{location.host}") if known in grammars), None)
     if host is None:
-        return _unsupported(text, _wrong_host(location, hosts))
-    owner, name, *page = [*location.segments, "", ""][: max(2, len(location.segments))]
-    name = name.removesuffix(".git")
-    fault = _fault(owner, name)
-    if fault is None and any(page) and location.scheme not in {"http", "https"}:
-        fault = "expected owner/name and nothing behind it in an address for git"
-    return RepoRef(host, owner, name) if fault is None else _unsupported(text, fault)
-
-
-def repo_address(repo: RepoRef) -> str:
-    """Return the web address of a repository."""
-    return f"https://{repo.host}/{repo.owner}/{repo.name}"
+        return _unsupported(text, _wrong_host(location, grammars.keys()))
+    found = grammars[host](replace(location, host=host))
+    return _unsupported(text, found) if isinstance(found, str) else found
 
 
 def repository_name(text: str) -> str | None:
@@ -119,14 +103,14 @@ def parse_project(text: str | None, extra_hosts: frozenset[str] = frozenset()) -
     return _project(_project_segment(location.segments), text)
 
 
-def _locate(text: str) -> _Location | str:
+def _locate(text: str) -> Location | str:
     """Split ``text`` into scheme, host and path; return the expected form if it is not an address."""
     expected = f"expected {REPOSITORY_EXPECTED}"
     if len(text) > _LONGEST_ADDRESS or not text.isprintable() or re.search(r"[\s\\]", text):
         return f"{expected}, without spaces, of at most {_LONGEST_ADDRESS} characters"
     scp = _SCP.fullmatch(text)
     if scp is not None:
-        return _Location("ssh", _bare(scp["host"]), scp["path"])
+        return Location("ssh", _bare(scp["host"]), scp["path"])
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
@@ -138,41 +122,22 @@ def _locate(text: str) -> _Location | str:
         return expected
     own_port = "" if port in {None, _DEFAULT_PORTS[scheme]} else f":{port}"
     path = parts.path.partition("@")[0] if pip else parts.path
-    return _Location(scheme, _bare(host) + own_port, path)
+    return Location(scheme, _bare(host) + own_port, path)
 
 
 def _bare(host: str) -> str:
     return host.lower().removesuffix(".").removeprefix("www.")
 
 
-def _supported(host: str, hosts: frozenset[str]) -> str | None:
-    return next((known for known in (host, f"www.{host}") if known in hosts), None)
-
-
-def _wrong_host(location: _Location, hosts: frozenset[str]) -> str:
+def _wrong_host(location: Location, hosts: Collection[str]) -> str:
     if location.host.startswith("gist.") and location.host.removeprefix("gist.") in hosts:
         return "a gist is not a repository"
     return f"{_named(location)} is not a supported host (supported: {', '.join(sorted(hosts)) or 'none'})"
 
 
-def _named(location: _Location) -> str:
+def _named(location: Location) -> str:
     """Return the host for a reason. An ``@`` in the path means a password with a slash, so the host is not shown."""
     return "its host" if "@" in location.path else location.host
-
-
-def _fault(owner: str, name: str) -> str | None:
-    """Return the violation of GitHub's rules for owner and name; ``None`` if they are valid."""
-    if not owner:
-        return f"expected {REPOSITORY_EXPECTED}, got no owner"
-    if owner.lower() in _RESERVED:
-        return f"/{owner}/… is a page of the host, not a repository"
-    if not _OWNER.fullmatch(owner):
-        return "expected an owner of 1 to 39 letters, digits and hyphens"
-    if not name:
-        return f"it names the account {owner}, not a repository"
-    if not _NAME.fullmatch(name) or name in {".", ".."}:
-        return "expected a repository name of 1 to 100 letters, digits, dots, hyphens and underscores"
-    return None
 
 
 def _project_segment(segments: list[str]) -> str:

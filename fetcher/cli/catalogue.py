@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from fetcher.catalogue.addresses import parse_project, parse_repo_address, repository_name
+from fetcher.catalogue.addresses import repository_name
 from fetcher.catalogue.intake import slugified
 from fetcher.cli.importing import Sum, every_rejected, import_all
 from fetcher.cli.screen import err, fail, out, print_json
 from fetcher.domain.model import CatalogueEntry, RepoRef, Unsupported
 from fetcher.settings import read_settings
-from fetcher.upstreams.github.requests import api_at
+from fetcher.upstreams.registry import upstreams_of
 from fetcher.wiring import open_store
 
 
@@ -37,14 +37,12 @@ def import_(
     settings = read_settings()
     total = Sum()
     with every_rejected(total, rejected):
-        store, engine = open_store(settings)
         try:
-            import_all(store, settings, inputs, total)
+            with open_store(settings) as store:
+                import_all(store, settings, inputs, total)
         except KeyboardInterrupt:
             err.print(f"interrupted: {total.stored:,} packages are stored; run the same command again to continue")
             raise
-        finally:
-            engine.dispose()
     if json:
         print_json(total.as_json())
     else:
@@ -62,20 +60,18 @@ def add(
     Example: fetcher add https://github.com/lesscpy/lesscpy --pypi lesscpy
     """
     settings = read_settings()
-    repo = parse_repo_address(repo_url, frozenset({api_at(settings.github_api_url).host}))
+    upstreams = upstreams_of(settings)
+    repo = upstreams.repository(repo_url)
     name = repo.name if isinstance(repo, RepoRef) else repository_name(repo_url)
     if name is None:
         reason = repo.reason if isinstance(repo, Unsupported) else "it is empty"
         fail(f"{repo_url!r} is not a repository address: {reason}")
-    project = parse_project(pypi)
+    project = upstreams.project(pypi)
     if isinstance(project, Unsupported):
         fail(f"--pypi {pypi!r}: {project.reason}")
-    store, engine = open_store(settings)
-    try:
+    with open_store(settings) as store:
         entry = CatalogueEntry(slugified(name), name, repo_url=repo_url, pypi_url=project, complete=False)
-        result = store.import_entries([entry], datetime.now(UTC))
-    finally:
-        engine.dispose()
+        result = store.packages.import_entries([entry], datetime.now(UTC))
     if result.rejected:
         fail(f"{repo_url}: {result.rejected[0][1]}")
     err.print("added" if result.added else "updated" if result.updated else "already stored, nothing changed")

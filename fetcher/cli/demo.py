@@ -47,15 +47,14 @@ def demo() -> None:
             "FETCHER_LOG_LEVEL": "WARNING",
             "FETCHER_WORKERS": "1",
         }
-        store, engine = open_store(read_settings(environment))
-        entries = _blank_entries()
-        store.import_entries(entries, datetime.now(UTC))
-        err.print(f"imported {len(entries)} packages without the worker's fields; starting Redis, workers and beat")
-        with _stack(environment):
-            complete = _watch(store, len(entries), read_settings(environment).refresh_interval)
-        out.print(_results(store, [entry.slug for entry in entries]))
-        _tell_costs(addresses["FETCHER_GITHUB_API_URL"])
-        engine.dispose()
+        with open_store(read_settings(environment)) as store:
+            entries = _blank_entries()
+            store.packages.import_entries(entries, datetime.now(UTC))
+            err.print(f"imported {len(entries)} packages without the worker's fields; starting Redis, workers and beat")
+            with _stack(environment):
+                complete = _watch(store, len(entries), read_settings(environment).refresh_interval)
+            out.print(_results(store, [entry.slug for entry in entries]))
+            _tell_costs(addresses["FETCHER_GITHUB_API_URL"])
     if not complete:
         fail(f"not every package was refreshed within {LONGEST:.0f} s: see the log lines above")
 
@@ -114,7 +113,7 @@ def _watch(store: SqlStore, packages: int, interval: timedelta) -> bool:
     with Progress(*columns, console=err) as progress:
         bars = {source: progress.add_task(f"{source:<12}", total=packages) for source in Source}
         while time.monotonic() < deadline:
-            stats = store.catalogue_stats(datetime.now(UTC), interval)
+            stats = store.statistics.read(datetime.now(UTC), interval)
             for source, bar in bars.items():
                 progress.update(bar, completed=stats.source(source).answered)
             if all(stats.source(source).answered == packages for source in bars):
@@ -126,7 +125,7 @@ def _watch(store: SqlStore, packages: int, interval: timedelta) -> bool:
 def _results(store: SqlStore, slugs: list[str]) -> Table:
     table = plain_table("package", "stars", "forks", "people", "version", "last commit", "52 weeks")
     for slug in slugs:
-        package = store.package(slug)
+        package = store.packages.get(slug)
         if package is None:
             continue
         document = write_document(package, read_settings().time_zone, datetime.now(UTC).date())

@@ -16,9 +16,9 @@ from fetcher.domain.formatting import ago, counted, failure_kind, span
 from fetcher.domain.model import DueReason, RepoRef, Source, SourceState, StoredPackage, Target, Unsupported
 from fetcher.domain.scheduling import Cadence
 from fetcher.domain.views import RefreshRequest
-from fetcher.refresh.cost import Cost, costs
-from fetcher.settings import read_settings
-from fetcher.upstreams.github.auth import Anonymous, credential_from
+from fetcher.settings import Settings, read_settings
+from fetcher.upstreams.base import Cost
+from fetcher.upstreams.registry import upstreams_of
 from fetcher.wiring import cadence_of, open_store
 
 
@@ -44,32 +44,36 @@ def explain(
     Examples: fetcher explain django-vies · fetcher explain django-vies --json
     """
     settings = read_settings()
-    store, engine = open_store(settings)
-    try:
-        package = store.package(slug)
+    with open_store(settings) as store:
+        package = store.packages.get(slug)
         if package is None or package.entry.id is None:
             raise UnknownPackage(f"no package is called {slug}", "Add it by `fetcher add REPO_URL` or `fetcher import`")
-        target = store.target(package.entry.id)
-        request = store.latest_request(package.entry.id)
-    finally:
-        engine.dispose()
+        target = store.claims.target(package.entry.id)
+        request = store.requests.latest(package.entry.id)
     if target is None:
         raise UnknownPackage(f"{slug} was deleted in the meantime", "Add it again by `fetcher import`")
     now, cadence = datetime.now(UTC), cadence_of(settings)
-    anonymous = isinstance(credential_from(settings), Anonymous)
     told = Explained(
         now,
         cadence,
         package,
         target,
         request if request is not None and request.state.is_open else None,
-        tuple(costs(target, now, cadence, anonymous=anonymous)) if package.retired_at is None else (),
+        tuple(_costs(settings, target, now, cadence)) if package.retired_at is None else (),
     )
     if json:
         print_json(_json(told))
     else:
         for line in lines(told):
             out.print(line)
+
+
+def _costs(settings: Settings, target: Target, now: datetime, cadence: Cadence) -> list[Cost]:
+    """Return the costs of the upstreams that serve the package."""
+    serving = {state.upstream for state in target.states.values()}
+    return [
+        cost for one in upstreams_of(settings).all if one.name in serving for cost in one.costs(target, now, cadence)
+    ]
 
 
 # --- text output -------------------------------------------------------------------------------------------------
@@ -99,9 +103,9 @@ def _repository(told: Explained) -> str:
     match told.package.repo:
         case RepoRef() as repo:
             seen = told.target.repo
-            where = f"{repo.host}/{repo.full_name}"
+            where = f"{repo.host}/{repo.path}"
             if seen is not None and seen.key != repo.key:
-                where += f", now named {seen.full_name}"
+                where += f", now named {seen.path}"
             return escape(where)
         case Unsupported(address=address, reason=reason):
             return f"{escape(address)} is not fetched: {escape(reason)}"
@@ -171,7 +175,7 @@ def _why(told: Explained, state: SourceState) -> str:
         case DueReason.QUOTA:
             return "deferred by the quota, or by the upstream's rate limit"
         case DueReason.MOVED:
-            what = "serial" if state.source is Source.PYPI else "head"
+            what = "serial" if state.source is Source.INDEX else "head"
             return f"the upstream has a newer {what} than the stored one"
         case DueReason.SLOT:
             return f"its slot in the interval of {span(cadence.interval)}"
@@ -204,7 +208,7 @@ def _json(told: Explained) -> dict[str, Any]:
         "slug": package.entry.slug,
         "id": package.entry.id,
         "repository": asdict(package.repo) if package.repo is not None else None,
-        "answers_as": told.target.repo.full_name if told.target.repo is not None else None,
+        "answers_as": told.target.repo.path if told.target.repo is not None else None,
         "project": asdict(package.project) if isinstance(package.project, Unsupported) else package.project,
         "retired_at": package.retired_at,
         "last_fetched": package.observed.last_fetched,

@@ -63,24 +63,24 @@ def export(
     if form is Form.PARQUET and file is None:
         fail("Parquet needs a file. Name one: fetcher export packages.parquet")
     settings = read_settings()
-    store, engine = open_store(settings)
-    try:
-        with progress("exported", store.size()) as work, _target(file) as target:
-            documents = _documents(store, settings, work)
-            if form is Form.PARQUET:
-                write_parquet(documents, target, settings.time_zone)
-            else:
-                for document in documents:
-                    target.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
-    finally:
-        engine.dispose()
+    with (
+        open_store(settings) as store,
+        progress("exported", store.packages.size()) as work,
+        _target(file) as target,
+    ):
+        documents = _documents(store, settings, work)
+        if form is Form.PARQUET:
+            write_parquet(documents, target, settings.time_zone)
+        else:
+            for document in documents:
+                target.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
     err.print(f"{counted(work.packages, 'package')} exported{f' to {file}' if file else ''}")
 
 
 def _documents(store: SqlStore, settings: Settings, work: Work) -> Iterator[dict[str, Any]]:
     today = datetime.now(UTC).date()
     last = 0
-    while packages := store.packages_after(last, STRETCH):
+    while packages := store.packages.documents_after(last, STRETCH):
         for package in packages:
             yield write_document(package, settings.time_zone, today)
         last = packages[-1].entry.id or last

@@ -54,12 +54,9 @@ def failures(
     if context.invoked_subcommand is not None:
         return
     settings, now = read_settings(), datetime.now(UTC)
-    store, engine = open_store(settings)
-    try:
-        rows = store.failures()
-        shared = [] if json else store.shared_repositories()
-    finally:
-        engine.dispose()
+    with open_store(settings) as store:
+        rows = store.packages.failures()
+        shared = [] if json else store.packages.shared_repositories()
     grouped = grouped_by_kind(rows)
     if json:
         print_json(grouped if groups else [_failure(row) for row in rows])
@@ -87,11 +84,8 @@ def retry(
     Examples: fetcher failures retry · fetcher failures retry django-vies
     """
     settings = read_settings()
-    store, engine = open_store(settings)
-    try:
-        package_ids = named_to_fetch(store, slugs or [row.slug for row in store.failures()])
-    finally:
-        engine.dispose()
+    with open_store(settings) as store:
+        package_ids = named_to_fetch(store.packages, slugs or [row.slug for row in store.packages.failures()])
     if package_ids:
         carry_out(settings, package_ids, tuple(Source), Mode.NAMED, queue=queue)
     else:
@@ -179,12 +173,9 @@ def _table(*columns: str) -> Table:
 
 
 def _mark(slugs: Sequence[str], *, retire_them: bool) -> None:
-    store, engine = open_store(read_settings())
-    try:
-        package_ids, now = named(store, slugs), datetime.now(UTC)
-        changed = store.retire(package_ids, now) if retire_them else store.revive(package_ids, now)
-    finally:
-        engine.dispose()
+    with open_store(read_settings()) as store:
+        package_ids, now = named(store.packages, slugs), datetime.now(UTC)
+        changed = store.packages.retire(package_ids, now) if retire_them else store.packages.revive(package_ids, now)
     done = "retired" if retire_them else "revived"
     already = len(package_ids) - changed
     err.print(f"{changed} {done}" + (f", {already} so already" if already else ""))

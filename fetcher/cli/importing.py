@@ -36,12 +36,11 @@ from fetcher.catalogue.intake import (
 from fetcher.cli.progress import Work, progress
 from fetcher.cli.screen import err
 from fetcher.domain.errors import InputError
-from fetcher.domain.model import Upstream
-from fetcher.http.messages import NoAnswer, Request, Resource, Route
+from fetcher.http.messages import NoAnswer, Request
 from fetcher.http.transport import HttpTransport
+from fetcher.ports import Site
 from fetcher.settings import Settings
 from fetcher.store import SqlStore
-from fetcher.upstreams.github.auth import Anonymous
 from fetcher.wiring import user_agent
 
 PAGE_BYTES = 64 * 1024 * 1024
@@ -49,6 +48,9 @@ SHOWN = 50
 """Printed lines of each kind; beyond it only their number is printed."""
 
 _PART = 1000
+
+DIRECTORY = "directory"
+"""Upstream of requests for another directory's pages. They carry no credential."""
 
 
 @dataclass(slots=True)
@@ -162,13 +164,13 @@ async def _pages(settings: Settings, url: str) -> AsyncIterator[Sequence[Item]]:
     """Yield the items of each page of a directory's API. Every page must be on the first one's origin."""
     seen: set[str] = set()
     following: str | None = url
-    async with HttpTransport(Anonymous(), (url,), user_agent=user_agent(settings)) as transport:
+    async with HttpTransport({DIRECTORY: Site((url,))}, user_agent=user_agent(settings)) as transport:
         while following is not None and following not in seen:
             seen.add(following)
             request = Request(
-                Upstream.PYPI,  # sent without a credential, like a request to an index
-                Resource.PYPI,
-                Route.CATALOGUE,
+                DIRECTORY,
+                DIRECTORY,
+                "catalogue",
                 following,
                 headers={"accept": "application/json"},
                 max_bytes=PAGE_BYTES,
@@ -205,7 +207,7 @@ def _store(store: SqlStore, items: Sequence[Item], total: Sum, work: Work) -> No
                 total.rejected.add(str(item).removeprefix(f"{item.where}: "), item.where)
             case PassedOver():
                 err.print(f"skipped {escape(item.where)}: {escape(item.reason)}")
-    result = store.import_entries([item.entry for item in good], datetime.now(UTC))
+    result = store.packages.import_entries([item.entry for item in good], datetime.now(UTC))
     total.added += result.added
     total.updated += result.updated
     total.unchanged += result.unchanged

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fetcher.domain.errors import RetiredPackage, UnknownPackage
-from fetcher.ports import Store
 from fetcher.settings import read_settings
-from fetcher.store.completing import slugs_from
+from fetcher.store.packages import Packages, slugs_from
 
 
 def complete(incomplete: str) -> list[str]:
@@ -18,9 +17,9 @@ def complete(incomplete: str) -> list[str]:
         return []
 
 
-def named(store: Store, slugs: Sequence[str]) -> list[int]:
+def named(packages: Packages, slugs: Sequence[str]) -> list[int]:
     """Return the ids of the packages named ``slugs``, each once; raise ``UnknownPackage`` for a missing one."""
-    found = store.package_ids(slugs)
+    found = packages.ids(slugs)
     missing = [slug for slug in dict.fromkeys(slugs) if slug not in found]
     if missing:
         raise UnknownPackage(
@@ -29,10 +28,10 @@ def named(store: Store, slugs: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(found[slug] for slug in slugs))
 
 
-def named_to_fetch(store: Store, slugs: Sequence[str]) -> list[int]:
+def named_to_fetch(packages: Packages, slugs: Sequence[str]) -> list[int]:
     """Return ids as ``named`` does; raise ``RetiredPackage`` if a package is retired."""
-    package_ids = named(store, slugs)
-    retired = store.slugs(list(store.retired(package_ids)))
+    package_ids = named(packages, slugs)
+    retired = packages.slugs(list(packages.retired(package_ids)))
     if retired:
         names = " ".join(sorted(retired.values()))
         raise RetiredPackage(f"retired by an editor: {names}", f"Run `fetcher revive {names}` to fetch them again")

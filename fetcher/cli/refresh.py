@@ -29,7 +29,6 @@ from fetcher.cli.named import complete, named_to_fetch
 from fetcher.cli.screen import complain, err, fail
 from fetcher.domain.formatting import counted, span
 from fetcher.domain.model import (
-    REPOSITORY_SOURCES,
     Deferral,
     GivenBack,
     MadeDue,
@@ -38,13 +37,12 @@ from fetcher.domain.model import (
     Purpose,
     Record,
     Source,
-    Upstream,
 )
 from fetcher.domain.views import SubmittedRefresh
-from fetcher.quota import PauseCause, Quota
+from fetcher.quota import PauseCause, Quota, QuotaStatus
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
-from fetcher.upstreams.github.auth import Anonymous, App
+from fetcher.upstreams.registry import upstreams_of
 from fetcher.wiring import Parts, open_parts, open_store
 
 SLICE = 50
@@ -76,7 +74,7 @@ class Tally:
     wait_until: datetime | None = None
     unready: bool = False
     rejected: str = ""
-    """The reason of a rejected credential; "" without one. The run ends then, because waiting does not help."""
+    """The reason of a rejected credential, and its remedy; "" without one. The run then ends: waiting does not help."""
 
     def take(self, package_ids: Sequence[int], records: Sequence[Record]) -> None:
         """Sort the records of one slice into done, failed and open."""
@@ -120,7 +118,9 @@ def refresh(
     ] = None,
     due: Annotated[bool, typer.Option("--due", help="Refresh all due packages.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Refresh every package.")] = False,
-    source: Annotated[Upstream | None, typer.Option(help="Request only this upstream.")] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="UPSTREAM", help="Request only this upstream: github, pypi.")
+    ] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Enqueue it for the workers and return.")] = False,
 ) -> None:
     """Refresh packages in this process with a progress bar, or by the workers with --queue.
@@ -131,52 +131,57 @@ def refresh(
     if [bool(slugs), due, all_].count(True) != 1:
         fail("name the packages to refresh, or give one of --due and --all")
     settings = read_settings()
-    sources = tuple(s for s in Source if source is None or s.upstream is source)
+    sources = tuple(Source) if source is None else upstreams_of(settings).named(source).sources
     mode = Mode.NAMED if slugs else Mode.DUE if due else Mode.ALL
-    store, engine = open_store(settings)
-    try:
-        package_ids = _chosen(store, mode, slugs or [], sources)
-    finally:
-        engine.dispose()
+    with open_store(settings) as store:
+        package_ids = _chosen(store, mode, slugs or [], sources, source)
     if not package_ids:
         err.print(
             "nothing is due" if due else "there are no packages yet: add some by `fetcher import` or `fetcher add`"
         )
     else:
-        carry_out(settings, package_ids, sources, mode, queue=queue)
+        carry_out(settings, package_ids, sources, mode, queue=queue, upstream=source)
 
 
 def carry_out(
-    settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode, *, queue: bool
+    settings: Settings,
+    package_ids: Sequence[int],
+    sources: Sequence[Source],
+    mode: Mode,
+    *,
+    queue: bool,
+    upstream: str | None = None,
 ) -> None:
     """Refresh in this process or enqueue for the workers; exit with status 1 if a package failed or is still open."""
     if queue:
-        _enqueue(settings, package_ids, sources, mode)
-    elif not asyncio.run(_refresh_here(settings, package_ids, sources, mode)):
+        _enqueue(settings, package_ids, sources, mode, upstream)
+    elif not asyncio.run(_refresh_here(settings, package_ids, sources, mode, upstream)):
         raise typer.Exit(1)
 
 
-def _chosen(store: SqlStore, mode: Mode, slugs: Sequence[str], sources: Sequence[Source]) -> list[int]:
+def _chosen(
+    store: SqlStore, mode: Mode, slugs: Sequence[str], sources: Sequence[Source], upstream: str | None
+) -> list[int]:
     if mode is Mode.NAMED:
-        return named_to_fetch(store, slugs)
+        return named_to_fetch(store.packages, slugs)
     if mode is Mode.DUE:
-        return store.due_ids(sources, datetime.now().astimezone())
-    return store.due_ids(None, None)
+        return store.claims.due_ids(sources, datetime.now().astimezone(), upstream)
+    return store.claims.due_ids(None, None, upstream)
 
 
-def _enqueue(settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode) -> None:
+def _enqueue(
+    settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode, upstream: str | None
+) -> None:
     """Enqueue for the workers. Named packages with all sources get a refresh request each, to be followed."""
     from tasks.requests import enqueue_refresh, request_refreshes  # noqa: PLC0415  (only --queue needs Celery: half a second)
 
     asked: list[SubmittedRefresh] = []
     if mode is Mode.NAMED and set(sources) == set(Source):
-        store, engine = open_store(settings)
-        try:
-            asked = request_refreshes(store, package_ids, datetime.now().astimezone())
-        finally:
-            engine.dispose()
+        with open_store(settings) as store:
+            asked = request_refreshes(store.requests, package_ids, datetime.now().astimezone())
     else:
-        enqueue_refresh(package_ids, sources, Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND)
+        purpose = Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND
+        enqueue_refresh(package_ids, sources, purpose, upstream)
     err.print(f"queued {counted(len(package_ids), 'package')}; `fetcher queues` shows the progress")
     for one in asked[:FOLLOWED]:
         where = f"http://{settings.web_host}:{settings.web_port}/api/v4/refreshes/{one.request.id}/"
@@ -184,16 +189,19 @@ def _enqueue(settings: Settings, package_ids: Sequence[int], sources: Sequence[S
         err.print(f"{escape(one.request.slug)}: {where}{joined}")
 
 
-async def _refresh_here(settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode) -> bool:
+async def _refresh_here(
+    settings: Settings, package_ids: Sequence[int], sources: Sequence[Source], mode: Mode, upstream: str | None
+) -> bool:
     """Refresh in this process until every source has responded or failed; return whether all succeeded."""
     shared = settings.redis_url is not None or embedded_redis_runs(settings)
     parts = await open_parts(settings, max_wait=timedelta(seconds=5), shared=shared)
     # Background pacing reserves quota for users' requests. It suits long passes; a few packages need no pacing.
     purpose = Purpose.MANUAL if mode is Mode.NAMED or len(package_ids) <= SLICE else Purpose.BACKGROUND
-    if isinstance(parts.credential, Anonymous) and any(source in REPOSITORY_SOURCES for source in sources):
-        err.print("no token: GitHub allows 60 requests an hour, some 15 packages; set FETCHER_GITHUB_TOKEN for more")
+    for one in parts.upstreams.all:
+        if one.notice and upstream in (None, one.name):
+            err.print(one.notice)
     try:
-        tally = await _until_settled(parts, package_ids, sources, purpose)
+        tally = await _until_settled(parts, package_ids, sources, purpose, upstream)
         if mode is not Mode.NAMED:  # packages without a source are skipped unless named
             package_ids = [package_id for package_id in package_ids if package_id in tally.asked]
         return _tell(tally, parts, package_ids)
@@ -202,16 +210,18 @@ async def _refresh_here(settings: Settings, package_ids: Sequence[int], sources:
 
 
 async def _until_settled(
-    parts: Parts, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose
+    parts: Parts, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose, upstream: str | None
 ) -> Tally:
     tally, gave_up, pause = Tally(), parts.clock.now() + NOT_READY_PATIENCE, 1.0
     with _bar() as progress:
         task = progress.add_task("refreshing", total=len(package_ids), failures=0, note="")
-        await _round(parts, {frozenset(sources): list(package_ids)}, purpose, tally, progress, task)
+        await _round(parts, {frozenset(sources): list(package_ids)}, purpose, upstream, tally, progress, task)
         while tally.open and (tally.wait_until is not None or parts.clock.now() < gave_up):
             now = parts.clock.now()
-            tally.rejected = await rejection(parts.quota, now)
-            if tally.rejected:
+            rejected = await rejection(parts.quota, now)
+            if rejected is not None:
+                remedy = parts.upstreams.named(rejected.upstream).rejected_remedy
+                tally.rejected = f"{rejected.pause_reason}. {remedy}"
                 break
             if tally.wait_until is not None and not tally.unready:
                 wait = max((tally.wait_until - now).total_seconds(), 0.1)
@@ -226,20 +236,21 @@ async def _until_settled(
             groups: dict[frozenset[Source], list[int]] = {}
             for package_id, left in tally.open.items():
                 groups.setdefault(frozenset(left), []).append(package_id)
-            await _round(parts, groups, purpose, tally, progress, task)
+            await _round(parts, groups, purpose, upstream, tally, progress, task)
     return tally
 
 
-async def rejection(quota: Quota, now: datetime) -> str:
-    """Return the reason of a rejected credential, or "". Waiting does not end such a pause."""
+async def rejection(quota: Quota, now: datetime) -> QuotaStatus | None:
+    """Return the quota that is paused for a rejected credential. Waiting does not end such a pause."""
     statuses = await quota.quota_status(now)
-    return next((one.pause_reason or "" for one in statuses if one.pause_cause is PauseCause.REJECTED), "")
+    return next((one for one in statuses if one.pause_cause is PauseCause.REJECTED), None)
 
 
 async def _round(
     parts: Parts,
     groups: dict[frozenset[Source], list[int]],
     purpose: Purpose,
+    upstream: str | None,
     tally: Tally,
     progress: Progress,
     task: TaskID,
@@ -249,7 +260,7 @@ async def _round(
         ordered = [source for source in Source if source in sources]
         for start in range(0, len(package_ids), SLICE):
             part = package_ids[start : start + SLICE]
-            report = await parts.service.refresh_packages(part, ordered, purpose)
+            report = await parts.service.refresh_packages(part, ordered, purpose, upstream)
             tally.take(part, report.records)
             progress.update(task, completed=len(tally.done), failures=len(tally.failed))
 
@@ -277,14 +288,11 @@ def _bar() -> Progress:
 
 
 def _tell(tally: Tally, parts: Parts, package_ids: Sequence[int]) -> bool:
-    slugs = parts.store.slugs(package_ids)
+    slugs = parts.store.packages.slugs(package_ids)
     for (package_id, source), record in sorted(tally.failed.items()):
         err.print(f"[red]{escape(slugs.get(package_id, str(package_id)))}[/]: {source}: {escape(record.message or '')}")
     if tally.rejected:
-        remedy = "Set FETCHER_GITHUB_TOKEN to a valid token"
-        if isinstance(parts.credential, App):
-            remedy = "Check FETCHER_GITHUB_APP_ID and FETCHER_GITHUB_APP_INSTALLATION_ID, and that the App is installed"
-        complain(f"{tally.rejected}. {remedy}; then `fetcher refresh --due`")
+        complain(f"{tally.rejected}; then `fetcher refresh --due`")
     for package_id, sources in () if tally.rejected else sorted(tally.open.items()):
         names = ", ".join(sorted(sources))
         slug = escape(slugs.get(package_id, str(package_id)))

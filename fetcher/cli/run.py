@@ -36,8 +36,7 @@ def up(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        _, engine = open_store(settings)
-        engine.dispose()
+        open_store(settings).close()
         if embedded is not None:
             embedded.start()
         check_redis(settings)

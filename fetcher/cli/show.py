@@ -17,7 +17,7 @@ from fetcher.cli.screen import out, plain_table
 from fetcher.domain.errors import UnknownPackage
 from fetcher.domain.formatting import ago, failure_kind
 from fetcher.domain.model import SourceState, StoredPackage
-from fetcher.domain.presentation import failing_sources, package_fields
+from fetcher.domain.presentation import failing_sources, package_fields, provenance
 from fetcher.settings import Settings, read_settings
 from fetcher.wiring import open_store
 
@@ -42,11 +42,8 @@ def show(
     Examples: fetcher show django-vies · fetcher show django-vies --format v4 · fetcher show django-vies --releases
     """
     settings = read_settings()
-    store, engine = open_store(settings)
-    try:
-        package = store.package(slug)
-    finally:
-        engine.dispose()
+    with open_store(settings) as store:
+        package = store.packages.get(slug)
     if package is None:
         raise UnknownPackage(f"no package is called {slug}", "Add it by `fetcher add REPO_URL` or `fetcher import`")
     now = datetime.now(UTC)
@@ -76,7 +73,7 @@ def package_table(package: StoredPackage, settings: Settings, now: datetime) -> 
         table.add_row("retired", retired, "editors")
     for field in package_fields(package, document):
         answered = ago(field.answered_at, now) if field.source in package.states else ""
-        table.add_row(field.name, _text(field.value), str(field.source or "editors"), answered)
+        table.add_row(field.name, _text(field.value), provenance(field), answered)
     table.add_row("last fetched", document["last_fetched"] or _UNKNOWN, "all sources")
     for state in failing_sources(package.states.values()):
         table.add_row(f"[red]{state.source}[/]", _failure(state, now), str(state.source), ago(state.answered_at, now))

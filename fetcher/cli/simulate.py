@@ -6,7 +6,7 @@ The plan is in this module because the simulator must not import Fetcher.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any, TypeAlias
@@ -16,9 +16,9 @@ from rich.table import Table
 
 from fetcher.cli.screen import out, plain_table, print_json
 from fetcher.domain.scheduling import Cadence
-from fetcher.quota.limits import DOCUMENTED, Limits
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.command import simulate as serve
+from fetcher.simulator.command import with_parameters
 from fetcher.sizing import (
     COMMIT_PAGES,
     HISTORIES,
@@ -36,8 +36,11 @@ from fetcher.sizing import (
     first_pass,
     most_packages,
 )
+from fetcher.upstreams.github import limits as github
 from fetcher.upstreams.github.queries import MAX_NODES
-from fetcher.wiring import PROJECT_CONCURRENCY, REPOSITORY_CONCURRENCY
+from fetcher.upstreams.github.refresh import CONCURRENCY as REPOSITORY_CONCURRENCY
+from fetcher.upstreams.pypi import limits as pypi
+from fetcher.upstreams.pypi.upstream import CONCURRENCY as PROJECT_CONCURRENCY
 
 Given: TypeAlias = tuple[Catalogue, Policy, Answers, Workers]
 
@@ -83,7 +86,7 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as Typer rea
     identities: Annotated[int, typer.Option(min=1, help="With --plan: GitHub identities.")] = 1,
     quota: Annotated[
         int, typer.Option(min=1, help="With --plan: points an hour of each identity; up to 12500 for an App.")
-    ] = DOCUMENTED.primary,
+    ] = github.REST.primary,
     workers: Annotated[int, typer.Option(min=1, help="With --plan: background worker processes.")] = 2,
     json: Annotated[bool, typer.Option("--json", help="With --plan: print JSON.")] = False,
     **serving: Any,
@@ -120,23 +123,24 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as Typer rea
         _print(given, passes, most)
 
 
-def _with_options_of(command: Callable[..., Any], own: Callable[..., Any]) -> Callable[..., Any]:
-    """Replace the ``**serving`` of ``own`` by the options of ``command``, for Typer to read."""
-    mine = inspect.signature(own, eval_str=True)
-    theirs = inspect.signature(command, eval_str=True)
-    kept = [one for one in mine.parameters.values() if one.kind is not one.VAR_KEYWORD]
-    own.__signature__ = mine.replace(parameters=[*theirs.parameters.values(), *kept])  # type: ignore[attr-defined]
-    own.__annotations__ = {one.name: one.annotation for one in own.__signature__.parameters.values()}  # type: ignore[attr-defined]
-    return own
+def _parameters() -> Iterator[inspect.Parameter]:
+    """Yield the parameters of the simulator's command, then those of the plan."""
+    for command in (serve, _simulate):
+        for one in inspect.signature(command, eval_str=True).parameters.values():
+            if one.kind is not one.VAR_KEYWORD:
+                yield one
 
 
-simulate = _with_options_of(serve, _simulate)
+simulate = with_parameters(_simulate, _parameters())
 
 
 def _policy(settings: Settings, identities: int, quota: int) -> Policy:
     cadence = Cadence(settings.refresh_interval, settings.recheck_interval)
-    limits = Limits(primary=quota).scaled(settings.window_scale)
-    return Policy(cadence, settings.serial_threshold, settings.plan_interval, identities, limits)
+    scale = settings.window_scale
+    limits = github.with_primary(quota).scaled(scale)
+    return Policy(
+        cadence, settings.serial_threshold, settings.plan_interval, identities, limits, pypi.POLICY.scaled(scale)
+    )
 
 
 def _print(given: Given, passes: list[Pass], most: int) -> None:
@@ -157,12 +161,13 @@ def _print(given: Given, passes: list[Pass], most: int) -> None:
     for index, bound in enumerate(passes[0].bounds):
         bounds.add_row(_name(bound), *(_span(one.bounds[index].takes) for one in passes))
     interval, recheck = policy.cadence.interval, policy.cadence.recheck
+    points = policy.github.resource(github.Resource.CORE).primary
     out.print(
         f"{catalogue.packages:,} packages each {_span(interval)}, {catalogue.moved:.1%} moved and "
         f"{catalogue.released:.1%} released; lists requested again each {_span(recheck)}\n"
         f"{answers.histories} histories a query; further pages of commits: {catalogue.commit_pages:g} a history, "
         f"{catalogue.moved_commit_pages:g} of the moved, of which {catalogue.newcomers:.0%} have a new contributor\n"
-        f"{policy.identities} x {policy.limits.primary:,} points an hour, {asking.processes} worker processes; "
+        f"{policy.identities} x {points:,} points an hour, {asking.processes} worker processes; "
         f"responses take {answers.graphql:g} s (GraphQL), {answers.rest:g} s (REST), {answers.pypi:g} s (PyPI)\n"
     )
     out.print(_right(costs), "", _right(bounds), "", sep="\n")

@@ -25,6 +25,7 @@ from fetcher.quota import QuotaStatus
 from fetcher.refresh.forecast import Forecast, forecast, supply_for
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
+from fetcher.upstreams.registry import upstreams_of
 from fetcher.wiring import open_store, shared_quota_status
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -55,16 +56,13 @@ def status(json: Json = False, watch: Watch = False) -> None:
     """
     check_watch(watch=watch, json=json)
     settings = read_settings()
-    store, engine = open_store(settings)
-    try:
+    with open_store(settings) as store:
         if watch:
             watch_until_interrupted(lambda: _screen(look(settings, store)))
         elif json:
             print_json(_json(look(settings, store)))
         else:
             out.print(_screen(look(settings, store)))
-    finally:
-        engine.dispose()
 
 
 def look(settings: Settings, store: SqlStore) -> Status:
@@ -72,11 +70,12 @@ def look(settings: Settings, store: SqlStore) -> Status:
     now, interval = datetime.now(UTC), settings.refresh_interval
     quota, fault = result_or_error(lambda: asyncio.run(shared_quota_status(settings, now)))
     names: Sequence[str] | None = None
+    lanes = upstreams_of(settings).lanes
     with ThreadPoolExecutor(1) as pool:
         answers = pool.submit(result_or_error, _worker_names) if fault is None else None
-        stats = store.catalogue_stats(now, interval)
-        planned_at = store.checkpoint(PLANNED).observed_at
-        shared = store.shared_repositories() if stats.parts == 1 else []
+        stats = store.statistics.read(now, interval)
+        planned_at = store.checkpoints.get(PLANNED).observed_at
+        shared = store.packages.shared_repositories() if stats.parts == 1 else []
         if answers is not None:
             names, fault = answers.result()
     return Status(
@@ -89,7 +88,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
                 stats.measured_at,
                 now,
                 interval,
-                supply_for(source, quota or (), settings.window_scale),
+                supply_for(source, quota or (), lanes, settings.window_scale),
             )
             for source in Source
         },

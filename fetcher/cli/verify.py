@@ -18,6 +18,7 @@ from fetcher.domain.model import Purpose
 from fetcher.settings import Settings, read_settings
 from fetcher.upstreams.github.auth import Anonymous
 from fetcher.upstreams.github.merges import SAMPLE, Merges
+from fetcher.upstreams.github.refresh import GitHubRefresh
 from fetcher.upstreams.github.verify import Check
 from fetcher.wiring import open_parts
 
@@ -65,12 +66,13 @@ async def _check(settings: Settings, slugs: list[str], sample: int) -> Check:
     shared = settings.redis_url is not None or embedded_redis_runs(settings)
     parts = await open_parts(settings, max_wait=timedelta(seconds=5), shared=shared)
     try:
-        if isinstance(parts.credential, Anonymous):
+        github = parts.assembly.live(GitHubRefresh)
+        if isinstance(github.credential, Anonymous):
             fail("without a token there is no history to compare with: set FETCHER_GITHUB_TOKEN")
         if slugs:
-            named = named_to_fetch(parts.store, slugs)
-            return await parts.merges.check(named, Purpose.MANUAL, MAX_WAIT)
-        return await parts.merges.check(parts.merges.candidates(), Purpose.MANUAL, MAX_WAIT, most=sample)
+            named = named_to_fetch(parts.store.packages, slugs)
+            return await github.merges.check(named, Purpose.MANUAL, MAX_WAIT)
+        return await github.merges.check(github.merges.candidates(), Purpose.MANUAL, MAX_WAIT, most=sample)
     finally:
         await parts.aclose()
 

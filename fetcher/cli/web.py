@@ -35,15 +35,12 @@ def web(
 
     settings = read_settings()
     listening = bind(host or settings.web_host, settings.web_port if port is None else port)
-    store, engine = open_store(settings)
-    context = WebContext(settings, store, SystemClock(), CeleryRuntime(settings, store), Sessions(settings.web_token))
-    serving = uvicorn.Config(make_app(context), log_config=None, access_log=False, server_header=False)
-    try:
+    with listening, open_store(settings) as store:
+        runtime, sessions = CeleryRuntime(settings, store), Sessions(settings.web_token)
+        app = make_app(WebContext(settings, store, SystemClock(), runtime, sessions))
+        serving = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
         err.print(f"the page and the API: {address_of(listening)}", markup=False)
         uvicorn.Server(serving).run(sockets=[listening])
-    finally:
-        listening.close()
-        engine.dispose()
 
 
 def bind(host: str, port: int) -> socket.socket:

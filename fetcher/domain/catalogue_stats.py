@@ -136,11 +136,6 @@ class CatalogueStats:
     def packages(self) -> int:
         return sum(self.settled.values()) + self.fetched.total + self.never_fetched
 
-    @property
-    def followed(self) -> int:
-        """Packages that are not retired."""
-        return self.packages - self.settled.get(PackageState.RETIRED, 0)
-
     def source(self, source: Source) -> SourceStats:
         """Return one source's statistics, with zeros for a source that no package has."""
         return self.sources.get(source) or SourceStats(source)

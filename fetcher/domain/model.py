@@ -18,29 +18,19 @@ WEEKS_SHOWN = 52
 DAYS_SHOWN = WEEKS_SHOWN * 7
 
 
-class Upstream(StrEnum):
-    """The upstream whose quota a request spends."""
-
-    GITHUB = "github"
-    PYPI = "pypi"
-
-
 class Source(StrEnum):
-    """One kind of data that is requested, scheduled and can fail independently."""
+    """One kind of data that is requested, scheduled and can fail independently, with one meaning at every upstream."""
 
-    GITHUB = "github"
+    REPOSITORY = "repository"
     """Statistics of the repository: stars, forks, head, flags."""
     CONTRIBUTORS = "contributors"
     COMMITS = "commits"
     """Commits a day, from which the 52 weeks are derived."""
-    PYPI = "pypi"
-
-    @property
-    def upstream(self) -> Upstream:
-        return Upstream.PYPI if self is Source.PYPI else Upstream.GITHUB
+    INDEX = "index"
+    """Releases of the project, as a package index lists them."""
 
 
-REPOSITORY_SOURCES = (Source.GITHUB, Source.CONTRIBUTORS, Source.COMMITS)
+REPOSITORY_SOURCES = (Source.REPOSITORY, Source.CONTRIBUTORS, Source.COMMITS)
 DETAIL_SOURCES = (Source.CONTRIBUTORS, Source.COMMITS)
 """The sources that belong to one head of a repository. They are requested only when the head has moved."""
 
@@ -54,20 +44,23 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RepoRef:
-    """A repository's address on a supported host, in its owner's spelling."""
+    """A repository's address on a supported host, in its owner's spelling. The path may be nested (``a/b/name``)."""
 
     host: str
-    owner: str
-    name: str
+    path: str
 
     @property
-    def full_name(self) -> str:
-        return f"{self.owner}/{self.name}"
+    def owner(self) -> str:
+        return self.path.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
 
     @property
     def key(self) -> str:
         """Key that is equal for two spellings of the same address."""
-        return f"{self.host}/{self.owner}/{self.name}".lower()
+        return f"{self.host}/{self.path}".lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +95,16 @@ class ReportedQuota:
 
 @dataclass(frozen=True, slots=True)
 class RepoStats:
-    """Statistics of one repository from one GitHub response."""
+    """Statistics of one repository from one response."""
 
-    node_id: str
-    database_id: int | None
-    """The repository's identity. ``None`` where GraphQL cannot state it: the number does not fit 32 bits."""
+    handle: str | None
+    """The forge's text for the repository in later requests, such as GitHub's node id. Opaque; ``None``: its path."""
+    repository_id: str | None
+    """The forge's identity of the repository, which survives renames. Opaque and unique on its host; ``None`` where the
+    response does not state it.
+    """
     full_name: str
+    """The path under which the forge now has it."""
     stars: int
     forks: int
     watchers: int | None
@@ -161,7 +158,7 @@ class Commit:
 
     oid: str
     login: str | None
-    """Login of the author's account; ``None`` where GitHub knows none for the email address."""
+    """Login of the author's account; ``None`` where the forge knows none for the email address."""
     authored_on: date | None
     """Day (UTC) of the author date; ``None`` where the date is not readable."""
     merge: bool = False
@@ -246,9 +243,9 @@ class DueReason(StrEnum):
     RECHECK = "recheck"
     """The slow re-check of a source that shows no change."""
     ORDER = "order"
-    """Contributors drew level: GitHub's list decides their order, after it has caught up."""
+    """Contributors drew level: the forge's list decides their order, after it has caught up."""
     SETTLING = "settling"
-    """Contributors that only GitHub's list can confirm, after it has caught up."""
+    """Contributors that only the forge's list can confirm, after it has caught up."""
     WEEKS = "weeks"
     """Weeks from participation that have to be shifted."""
     COOLING = "cooling"
@@ -264,6 +261,8 @@ class SourceState:
     """State of one source of one package. ``revision`` is the head oid or the serial of the stored values."""
 
     source: Source
+    upstream: str | None = None
+    """Name of the upstream that serves the source; ``None`` only in a state that is not stored."""
     answered_at: datetime | None = None
     observed_at: datetime | None = None
     revision: str | None = None
@@ -293,8 +292,8 @@ class Target:
     claimed: frozenset[Source]
     repo: RepoRef | None
     """The repository's last known address, otherwise the editor's."""
-    node_id: str | None
-    database_id: int | None
+    handle: str | None
+    repository_id: str | None
     project: str | None
     states: Mapping[Source, SourceState] = field(default_factory=dict)
     contributors: Contributors | None = None

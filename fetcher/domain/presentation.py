@@ -23,6 +23,8 @@ class PackageField:
     """Time of the source's last successful fetch."""
     link: str | None = None
     """HTTP address that the value may link to."""
+    upstream: str | None = None
+    """Name of the upstream that serves the source."""
     moment: datetime | None = None
     """The value as a time, for renderers that show an age."""
 
@@ -33,29 +35,38 @@ def package_fields(package: StoredPackage, document: Mapping[str, Any]) -> list[
 
     def field(name: str, value: Any, source: Source | None, **more: Any) -> PackageField:
         state = package.states.get(source) if source else None
-        return PackageField(name, value, source, state.answered_at if state else None, **more)
+        if state is None:
+            return PackageField(name, value, source, **more)
+        return PackageField(name, value, source, state.answered_at, upstream=state.upstream, **more)
 
     committed_at = stats.head_committed_at if stats else package.observed.last_updated
-    documented_by = None if entry.documentation_url or Source.PYPI not in package.states else Source.PYPI
+    documented_by = None if entry.documentation_url or Source.INDEX not in package.states else Source.INDEX
     documentation = document["documentation_url"]
     return [
         field("repository", _address(package.repo, entry.repo_url), None, link=_link(entry.repo_url)),
-        field("stars", document["repo_watchers"], Source.GITHUB),
-        field("forks", document["repo_forks"], Source.GITHUB),
-        field("watchers", stats.watchers if stats else None, Source.GITHUB),
-        field("description", document["repo_description"], Source.GITHUB),
-        field("last commit", document["last_updated"], Source.GITHUB, moment=committed_at),
-        field("default branch", stats.default_branch if stats else None, Source.GITHUB),
-        field("flags", _flags(package), Source.GITHUB),
+        field("stars", document["repo_watchers"], Source.REPOSITORY),
+        field("forks", document["repo_forks"], Source.REPOSITORY),
+        field("watchers", stats.watchers if stats else None, Source.REPOSITORY),
+        field("description", document["repo_description"], Source.REPOSITORY),
+        field("last commit", document["last_updated"], Source.REPOSITORY, moment=committed_at),
+        field("default branch", stats.default_branch if stats else None, Source.REPOSITORY),
+        field("flags", _flags(package), Source.REPOSITORY),
         field("participants", tuple(document["participants"]), Source.CONTRIBUTORS),
         field("commits in 52 weeks", sum(weeks) if weeks else None, Source.COMMITS),
         field("project", _address(package.project, entry.pypi_url), None),
-        field("version", document["pypi_version"], Source.PYPI),
-        field("releases", _releases(package), Source.PYPI),
-        field("status", versions.status if versions else None, Source.PYPI),
-        field("licence", versions.info.licence if versions and versions.info else None, Source.PYPI),
+        field("version", document["pypi_version"], Source.INDEX),
+        field("releases", _releases(package), Source.INDEX),
+        field("status", versions.status if versions else None, Source.INDEX),
+        field("licence", versions.info.licence if versions and versions.info else None, Source.INDEX),
         field("documentation", documentation, documented_by, link=_link(documentation)),
     ]
+
+
+def provenance(field: PackageField) -> str:
+    """Return the origin of a value: the source and its upstream, or the editors."""
+    if field.source is None:
+        return "editors"
+    return f"{field.source} ({field.upstream})" if field.upstream else field.source.value
 
 
 def failing_sources(states: Iterable[SourceState]) -> list[SourceState]:
@@ -75,7 +86,7 @@ def _address(found: RepoRef | str | Unsupported | None, stated: str | None) -> s
     match found:
         case RepoRef():
             moved = stated is not None and found.name.lower() not in stated.lower()
-            return f"{stated} (now {found.full_name})" if moved else stated or found.full_name
+            return f"{stated} (now {found.path})" if moved else stated or found.path
         case Unsupported():
             return f"{stated} – not fetched: {found.reason}"
         case _:

@@ -130,22 +130,22 @@ def nothing_in(target: Target, source: Source, requested_at: datetime) -> Observ
 
 
 def replaced(
-    target: Target, database_id: int | None, *, node_id: str | None = None, full_name: str | None = None
+    target: Target, repository_id: str | None, *, handle: str | None = None, full_name: str | None = None
 ) -> Replaced | None:
     """Return the failure if a response describes another repository than the known one, otherwise ``None``.
 
-    The number identifies a repository, because GitHub has two forms of node ids for one repository. ``node_id`` is
-    given where the repository was requested by name. It decides only where one of the numbers is unknown.
+    The id decides, because GitHub has two handles for one repository. ``handle`` is given where the repository was
+    requested by its path. It decides only where one of the ids is unknown.
     """
-    if target.database_id is not None and database_id is not None:
-        was, now, same = str(target.database_id), str(database_id), target.database_id == database_id
-    elif target.node_id is not None and node_id is not None:
-        was, now, same = target.node_id, node_id, target.node_id == node_id
+    if target.repository_id is not None and repository_id is not None:
+        was, now = target.repository_id, repository_id
+    elif target.handle is not None and handle is not None:
+        was, now = target.handle, handle
     else:
         return None
-    if same:
+    if was == now:
         return None
-    name = full_name or (target.repo.full_name if target.repo else target.slug)
+    name = full_name or (target.repo.path if target.repo else target.slug)
     return Replaced(
         f"{name} is now another repository (id {now}, was {was}): "
         "nothing of it is taken over until an editor confirms the address"

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urljoin
 
-from fetcher.domain.model import Purpose, Upstream
+from fetcher.domain.model import Purpose
 from fetcher.domain.outcome import Deferred, Malformed, Moved, Throttled, Unauthorized, with_request_id
 from fetcher.http.circuit_breaker import CircuitBreaker
 from fetcher.http.messages import (
@@ -24,7 +24,6 @@ from fetcher.http.messages import (
     Fault,
     NoAnswer,
     Request,
-    Resource,
     Response,
     ResponseMeta,
     origin,
@@ -80,9 +79,9 @@ class Gateway:
         transport: Transport,
         quota: Quota,
         clock: Clock,
-        identities: Mapping[Upstream, str],
+        identities: Mapping[str, str],
         *,
-        read_meta: Mapping[Upstream, ReadMeta] | None = None,
+        read_meta: Mapping[str, ReadMeta] | None = None,
         max_wait: timedelta = timedelta(0),
         rejected_pause: timedelta = REJECTED_PAUSE,
         circuit_breaker: CircuitBreaker | None = None,
@@ -100,10 +99,10 @@ class Gateway:
         self._sleep = sleep
         self._observer = observer
         self._latency: dict[str, float] = {}
-        self._turns: defaultdict[tuple[Resource, Purpose], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns: defaultdict[tuple[str, str, Purpose], asyncio.Lock] = defaultdict(asyncio.Lock)
         """Locks by kind of reservation. Without them, eight requests that wait for one slot would try eight times."""
 
-    def identity(self, upstream: Upstream) -> str:
+    def identity(self, upstream: str) -> str:
         """Return the identity whose quota requests to ``upstream`` spend."""
         return self._identities[upstream]
 
@@ -161,6 +160,7 @@ class Gateway:
             return Deferred(self._clock.now(), "its batch has had its time")
         wanted = QuotaRequest(
             self._identities[request.upstream],
+            request.upstream,
             request.resource,
             purpose,
             request.points,
@@ -168,7 +168,7 @@ class Gateway:
         )
         for_quota = SHORT_WAIT if continuation or purpose is Purpose.MANUAL else timedelta(0)
         started = self._clock.now()
-        async with self._turns[request.resource, purpose]:
+        async with self._turns[request.upstream, request.resource, purpose]:
             while True:
                 now = self._clock.now()
                 verdict = await self._quota.reserve(wanted, now)

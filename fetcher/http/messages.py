@@ -8,42 +8,19 @@ from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from fetcher.domain.model import ReportedQuota, Upstream
-
-
-class Resource(StrEnum):
-    """A quota bucket. GitHub counts REST ("core") and GraphQL apart; PyPI has no quota but expects restraint."""
-
-    CORE = "core"
-    GRAPHQL = "graphql"
-    PYPI = "pypi"
-
-
-class Route(StrEnum):
-    """The kind of a request, by which logs, metrics and latency estimates are grouped. A closed set."""
-
-    STATISTICS = "statistics"
-    VIEWER = "viewer"
-    REPOSITORY = "repository"
-    NEWEST_COMMIT = "newest_commit"
-    CONTRIBUTORS = "contributors"
-    HISTORY = "history"
-    PARTICIPATION = "participation"
-    RATE_LIMIT = "rate_limit"
-    PYPI_JSON = "pypi_json"
-    PYPI_SIMPLE = "pypi_simple"
-    PYPI_ROOT = "pypi_root"
-    CATALOGUE = "catalogue"
-    """Another directory's pages, which `fetcher import` reads."""
+from fetcher.domain.model import ReportedQuota
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request without the credential, which the transport adds for its upstream."""
 
-    upstream: Upstream
-    resource: Resource
-    route: Route
+    upstream: str
+    """Name of the upstream, whose credential the transport adds and whose quota is spent."""
+    resource: str
+    """Quota bucket of the upstream: GitHub counts REST and GraphQL apart."""
+    route: str
+    """Kind of the request, by which logs, metrics and latency estimates are grouped; one of the upstream's few."""
     url: str
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -1,24 +1,24 @@
 """The HTTP transport (httpx). Only this module opens connections and uses tenacity.
 
 Only failures to *connect* are retried here, because they never reached the upstream and cost no quota. Any other retry
-is left to the gateway, under a new reservation. Redirects are never followed here, and only the configured origins are
-contacted, never an address from a document or a response.
+is left to the gateway, under a new reservation. Redirects are never followed here. Requests of an upstream go to its
+configured origins only, with its credential only, never to an address from a document or a response.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from fetcher.domain.errors import FetcherError, RejectedCredential
-from fetcher.domain.model import Upstream
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response, origin
+from fetcher.ports import Site
 
 IN_FLIGHT = 16
 """Concurrent requests of one client. httpx 0.28 slows down sharply above 20 (encode/httpx#3215)."""
@@ -29,21 +29,12 @@ WHOLE_EXCHANGE = 30.0
 _CONNECT_ATTEMPTS = 3
 
 
-class Credential(Protocol):
-    """The credential of GitHub requests. ``header`` may have to fetch a fresh token first."""
-
-    async def header(self) -> str | None:
-        """Return the value of ``Authorization``, or ``None`` for an anonymous request."""
-        ...
-
-
 class HttpTransport:
     """One client, kept open over many requests and created in the event loop that uses it."""
 
     def __init__(
         self,
-        credential: Credential,
-        roots: Collection[str],
+        sites: Mapping[str, Site],
         *,
         user_agent: str,
         backoff: float = 0.2,
@@ -56,8 +47,8 @@ class HttpTransport:
             follow_redirects=False,
             trust_env=True,
         )
-        self._credential = credential
-        self._origins = frozenset(origin(root) for root in roots)
+        self._sites = sites
+        self._origins = {name: frozenset(origin(root) for root in site.roots) for name, site in sites.items()}
         self._backoff = backoff
 
     async def __aenter__(self) -> Self:
@@ -83,8 +74,9 @@ class HttpTransport:
     async def stream(self, request: Request, feed: Callable[[bytes], None]) -> Answer:
         """Stream as ``fetcher.ports.Transport`` specifies."""
         asked = origin(request.url)
-        if asked is None or asked not in self._origins:
-            return NoAnswer(Fault.FORBIDDEN_HOST, f"{asked.host if asked else 'this'} is not among the upstreams")
+        if asked is None or asked not in self._origins.get(request.upstream, ()):
+            host = asked.host if asked else "this"
+            return NoAnswer(Fault.FORBIDDEN_HOST, f"{host} is not an address of the upstream {request.upstream}")
         started = time.monotonic()
         try:
             async with asyncio.timeout(request.timeout or WHOLE_EXCHANGE):
@@ -125,10 +117,10 @@ class HttpTransport:
 
     async def _build(self, request: Request) -> httpx.Request:
         headers = dict(request.headers)
-        if request.upstream is Upstream.GITHUB:
-            authorization = await self._credential.header()
-            if authorization is not None:
-                headers["authorization"] = authorization
+        credential = self._sites[request.upstream].credential
+        authorization = None if credential is None else await credential.header()
+        if authorization is not None:
+            headers["authorization"] = authorization
         return self._client.build_request(request.method, request.url, headers=headers, content=request.body)
 
     async def _connected(self, request: httpx.Request) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""Definitions of all metrics that workers count. Each label has a closed set of values, so series are bounded."""
+"""Definitions of all metrics that workers count. Each label has a bounded set of values, and so have the series."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from fetcher.domain.model import OutcomeKind, Purpose, Source, Upstream
-from fetcher.http.messages import Fault, Resource, Route
+from fetcher.domain.model import OutcomeKind, Purpose, Source
+from fetcher.http.messages import Fault
+from fetcher.upstreams.registry import KINDS
 
 OTHER: Final = "other"
 """Label value that replaces every undeclared value."""
@@ -59,22 +60,28 @@ CLASSES = ("2xx", "3xx", "4xx", "5xx", "none")
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label and all its values, except ``other``."""
+    """A label and its values, except ``other``. An ``open`` one has those of further configured upstreams as well."""
 
     name: str
     values: frozenset[str]
+    open: bool = False
 
     def of(self, value: str) -> str:
-        return value if value in self.values else OTHER
+        return value if self.open or value in self.values else OTHER
+
+    def has(self, value: str) -> bool:
+        """Return whether the label can have this value."""
+        return self.open or value in self.values or value == OTHER
 
 
 def _label(name: str, values: Iterable[str]) -> Label:
     return Label(name, frozenset(map(str, values)))
 
 
-UPSTREAM = _label("upstream", Upstream)
-RESOURCE = _label("resource", Resource)
-ROUTE = _label("route", Route)
+UPSTREAM = Label("upstream", frozenset(kind.name for kind in KINDS), open=True)
+RESOURCE = Label("resource", frozenset(one.name for kind in KINDS for one in kind.quota.resources), open=True)
+ROUTE = Label("route", frozenset(route for kind in KINDS for route in kind.routes), open=True)
+"""Names in requests. The upstreams' own code states them, never a response, so they are few."""
 STATUS = _label("status", [*STATUSES, *Fault])
 CLASS = _label("status_class", CLASSES)
 SOURCE = _label("source", Source)
@@ -155,12 +162,12 @@ TASK_ENDS = Counter("fetcher_tasks", "Tasks completed, by result.", (TASK, END))
 LEASES_EXPIRED = Counter("fetcher_leases_expired", "Leases that expired because their worker did not release them.")
 DEPRECATED_RESPONSES = Counter(
     "fetcher_deprecated_responses",
-    "Responses of GitHub that announced the end of its API version (Deprecation or Sunset).",
+    "Responses that announced the end of the API version in use (Deprecation or Sunset).",
     (ROUTE,),
 )
 SUNSET = Gauge(
     "fetcher_sunset_timestamp_seconds",
-    "Unix time at which GitHub stops serving the API version, by the last Sunset header.",
+    "Unix time at which the upstream stops serving the API version, by the last Sunset header.",
     (ROUTE,),
 )
 

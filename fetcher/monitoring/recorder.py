@@ -11,15 +11,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from fetcher.domain.model import Deferral, GivenBack, MadeDue, Observed, OutcomeKind, Purpose, Record, Upstream
+from fetcher.domain.model import Deferral, GivenBack, MadeDue, Observed, OutcomeKind, Purpose, Record
 from fetcher.domain.outcome import Throttled, Unauthorized
 from fetcher.http.messages import Answer, NoAnswer, Request, Response
+from fetcher.http.retirement import read_retirement
 from fetcher.monitoring.definitions import (
     BATCH_PACKAGES,
     COUNTED,
     DEPRECATED_RESPONSES,
     LEASES_EXPIRED,
-    OTHER,
     PAUSES,
     REFRESHES,
     REQUEST_SECONDS,
@@ -33,7 +33,6 @@ from fetcher.monitoring.definitions import (
     PauseCause,
     TaskEnd,
 )
-from fetcher.upstreams.github.readers.retirement import read_retirement
 
 SEPARATOR = "|"
 SUM, INFINITE = "sum", "+Inf"
@@ -100,8 +99,8 @@ class MetricsRecorder:
                 self._sums[field] += amount
 
     def _note_retirement(self, request: Request, answer: Answer) -> None:
-        """Count a response that announces the end of GitHub's API version, and store the announced date."""
-        if request.upstream is not Upstream.GITHUB or not isinstance(answer, Response):
+        """Count a response that announces the end of an API version, and store the announced date."""
+        if not isinstance(answer, Response):
             return
         announced = read_retirement(answer.headers)
         if announced is None:
@@ -140,7 +139,7 @@ def read_field(metric: Counted, field: str) -> tuple[tuple[str, ...], str] | Non
     if name != metric.name or len(values) != len(metric.labels) + 1:
         return None
     *labels, part = values
-    if any(value != OTHER and value not in label.values for label, value in zip(metric.labels, labels, strict=True)):
+    if not all(label.has(value) for label, value in zip(metric.labels, labels, strict=True)):
         return None
     return tuple(labels), part
 

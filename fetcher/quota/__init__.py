@@ -17,18 +17,20 @@ from fetcher.quota.base import (
     RetryAt,
     Usage,
 )
-from fetcher.quota.limits import Limits
+from fetcher.quota.limits import Policies, QuotaPolicy, ResourceLimits
 from fetcher.quota.memory import MemoryQuota
 
 __all__ = [
-    "Limits",
     "MemoryQuota",
     "Pause",
     "PauseCause",
+    "Policies",
     "Quota",
+    "QuotaPolicy",
     "QuotaRequest",
     "QuotaStatus",
     "Reservation",
+    "ResourceLimits",
     "RetryAt",
     "Usage",
 ]

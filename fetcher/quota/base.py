@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Protocol
 
 from fetcher.domain.model import Purpose, ReportedQuota
-from fetcher.http.messages import Resource
 
 
 class PauseCause(StrEnum):
@@ -29,7 +28,8 @@ class QuotaRequest:
 
     identity: str
     """Whose quota is spent: an account, an App installation or an address; never a credential."""
-    resource: Resource
+    upstream: str
+    resource: str
     purpose: Purpose
     points: int = 1
     """Points of the primary quota that the request costs."""
@@ -88,7 +88,8 @@ class QuotaStatus:
     """The state of one identity's resource, for planning and for display."""
 
     identity: str
-    resource: Resource
+    upstream: str
+    resource: str
     limit: int | None
     """Primary quota of a window; ``None`` until a response has reported it."""
     remaining: int | None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from fetcher.domain.model import Purpose
-from fetcher.http.messages import Resource
 from fetcher.quota.account import Account, Meter
 from fetcher.quota.base import PauseCause, QuotaStatus
-from fetcher.quota.limits import EffectiveLimits, Limits, effective_limits, from_ms, identity_of
+from fetcher.quota.limits import EffectiveLimits, Policies, effective_limits, from_ms, identity_of, upstream_of
 from fetcher.quota.reserve import expected_ms
 
 
@@ -56,18 +55,22 @@ def _kept(limits: EffectiveLimits, elapsed: float) -> float:
     return max(1 - line, limits.manual_share * (1 - elapsed), limits.floor)
 
 
-def quota_status(account: Account, name: str, limits: Limits, now: int) -> list[QuotaStatus]:
-    """Return the status of each resource of the account called ``name``."""
-    identity = identity_of(name)
+def quota_status(account: Account, name: str, policies: Policies, now: int) -> list[QuotaStatus]:
+    """Return the status of each resource of the account called ``name``; none for an upstream no longer configured."""
+    identity, upstream = identity_of(name), upstream_of(name)
+    policy = policies.get(upstream)
+    if policy is None:
+        return []
     found = []
-    for resource in sorted(map(Resource, account.meters)):
-        now = account.advance(effective_limits(limits, resource, Purpose.MANUAL, identity), now)
+    for resource in sorted(filter(policy.has, account.meters)):
+        now = account.advance(effective_limits(policy, resource, Purpose.MANUAL, identity), now)
         meter = account.meters[resource]
         later = account if account.paused_until >= meter.paused_until else meter
         paused, known = later.paused_until > now, meter.limit > 0
         found.append(
             QuotaStatus(
                 identity=identity,
+                upstream=upstream,
                 resource=resource,
                 limit=meter.limit if known else None,
                 remaining=meter.remaining if known else None,

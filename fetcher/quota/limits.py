@@ -1,20 +1,19 @@
-"""The upstreams' documented limits and Fetcher's pace below them: constants and arithmetic, no state, no I/O.
+"""An upstream's quota policy, and the limits of one kind of request under it: arithmetic, no state, no I/O.
 
-Sources: GitHub's "Rate limits for the REST API" (docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api),
-its "Rate limits and query limits for the GraphQL API" and "Best practices for using the REST API". The ledger counts
-times and durations in whole milliseconds.
+The documented numbers are beside each upstream (``fetcher.upstreams``). The ledger counts times and durations in whole
+milliseconds.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from fetcher.domain.model import Purpose
-from fetcher.http.messages import Resource
 
 ANONYMOUS: Final = "anonymous"
 """Prefix of identities without a credential."""
@@ -26,42 +25,44 @@ _TICKS: Final = 120
 _FOREIGN_CLOCK: Final = 10
 """Divisor of the primary window. A reset that lies more than this part of the window before its request was sent comes
 from a clock that disagrees with ours, and only its figures are used."""
-_GITHUB_LATENCY_DECAY, _PYPI_LATENCY_DECAY = 1, 10
-"""Percent by which the latency estimate decays with each response. GitHub limits response seconds, so an estimate that
-is too high is safer. PyPI does not, and a slow decay would let one timeout reduce the plans of the next few hundred
-requests."""
 _UNSCALED: Final = frozenset({"skew", "outage_retry", "longest_pause"})
-"""Limits that belong to our machines, not to the upstream's windows; ``Limits.scaled`` leaves them as they are."""
+"""Limits that belong to our machines, not to the upstream's windows; ``QuotaPolicy.scaled`` leaves them as they are."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits of the upstreams, as documented, and the pace that Fetcher keeps below them."""
+class ResourceLimits:
+    """The documented limits of one quota bucket of an upstream; 0 means no such limit."""
 
-    primary: int = 5_000
-    """Points an hour of REST, and as many of GraphQL, until a response reports the quota (an App may have 12,500)."""
-    anonymous_primary: int = 60
-    """Requests an hour without a credential; GraphQL needs one ("Primary rate limit for unauthenticated users")."""
+    name: str
+    points: int
+    """Points in ``QuotaPolicy.window``. A request costs one."""
+    primary: int = 0
+    """Points in ``QuotaPolicy.hour``, until a response reports the quota."""
+    anonymous_primary: int = 0
+    """The same without a credential."""
+    seconds: float = 0.0
+    """Response seconds in ``QuotaPolicy.window``."""
+    credential_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaPolicy:
+    """The limits of one upstream, as documented, and the pace that Fetcher keeps below them."""
+
+    resources: tuple[ResourceLimits, ...]
     hour: timedelta = timedelta(hours=1)
     """Window of the primary quota."""
-    rest_points: int = 900
-    """REST points a minute. A GET costs one, also when it returns 304 ("About secondary rate limits")."""
-    graphql_points: int = 2_000
-    """GraphQL points a minute. A query costs one, whatever its primary cost ("About secondary rate limits")."""
-    minute: timedelta = timedelta(seconds=60)
-    """Window of GitHub's secondary limits."""
-    in_flight: int = 100
-    """Concurrent requests, REST and GraphQL together ("About secondary rate limits")."""
-    seconds: float = 90.0
-    """CPU seconds in 60 s of real time, estimated by response time ("About secondary rate limits")."""
-    graphql_seconds: float = 60.0
-    """Part of ``seconds`` that GraphQL may use."""
-    pypi_in_flight: int = 10
-    """Concurrent requests to the index. PyPI documents no limit but requests few connections (its API page)."""
-    pypi_points: int = 20
-    """Requests to the index in ``pypi_window``; our choice."""
-    pypi_window: timedelta = timedelta(seconds=1)
-    """Window of ``pypi_points``."""
+    window: timedelta = timedelta(seconds=60)
+    """Window of the secondary limits: points, and response seconds."""
+    in_flight: int = 10
+    """Concurrent requests, all resources together."""
+    seconds: float = 0.0
+    """Response seconds in ``window``, all resources together; 0 means no such limit."""
+    latency_decay: int = 10
+    """Percent by which the latency estimate decays with each response. Where response seconds are limited, an estimate
+    that is too high is safer. Elsewhere a slow decay would let one timeout reduce the plans of the next few hundred
+    requests.
+    """
 
     manual_share: float = 0.10
     """Share of the primary quota kept for manual requests; it shrinks linearly to ``floor`` at the reset."""
@@ -70,7 +71,7 @@ class Limits:
     initial_share: float = 0.10
     """Share that may be spent as soon as a window opens; the rest is spread evenly over the window."""
     headroom: float = 0.95
-    """Share of points a minute and of concurrency for manual requests. Other programs may use the same identity."""
+    """Share of points and of concurrency for manual requests. Other programs may use the same identity."""
     background: float = 0.90
     """The same share for background requests. It is lower, so that a manual request always finds a free slot."""
     seconds_headroom: float = 0.99
@@ -80,8 +81,8 @@ class Limits:
     burst_window: timedelta = timedelta(seconds=10)
     """Window of the background's burst limit on response seconds."""
     burst_share: float = 1 / 3
-    """Share of a minute's response seconds that the background may use in ``burst_window``. Without this limit it could
-    use the whole minute at once: manual requests would wait for the next, and latencies would be learnt too late."""
+    """Share of a window's response seconds that the background may use in ``burst_window``. Without this limit it could
+    use the full window at once: manual requests would wait for the next, and latencies would be learnt too late."""
 
     pause: timedelta = timedelta(seconds=60)
     """First back-off pause: "wait for at least one minute", then longer each time ("Exceeding the rate limit")."""
@@ -104,19 +105,27 @@ class Limits:
     skew: timedelta = timedelta(seconds=5)
     """Largest difference between workers' clocks. A larger step back is taken for a clock that was set back."""
 
-    def scaled(self, factor: float) -> Limits:
-        """Return the same limits in compressed time: with 1/60 an hour lasts a minute, as do windows and pauses."""
+    def scaled(self, factor: float) -> QuotaPolicy:
+        """Return the same policy in compressed time: with 1/60 an hour lasts a minute, as do windows and pauses."""
         scaled: dict[str, Any] = {
             field.name: getattr(self, field.name) * factor
             for field in fields(self)
             if isinstance(getattr(self, field.name), timedelta) and field.name not in _UNSCALED
         }
-        seconds, graphql_seconds = self.seconds * factor, self.graphql_seconds * factor
-        return replace(self, **scaled, seconds=seconds, graphql_seconds=graphql_seconds)
+        resources = tuple(replace(one, seconds=one.seconds * factor) for one in self.resources)
+        return replace(self, **scaled, resources=resources, seconds=self.seconds * factor)
+
+    def resource(self, name: str) -> ResourceLimits:
+        """Return the limits of a resource."""
+        return next(one for one in self.resources if one.name == name)
+
+    def has(self, name: str) -> bool:
+        """Return whether the upstream has this resource."""
+        return any(one.name == name for one in self.resources)
 
 
-DOCUMENTED: Final = Limits()
-"""The documented limits in real time."""
+Policies: TypeAlias = Mapping[str, QuotaPolicy]
+"""The policy of each upstream, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,6 @@ class EffectiveLimits:
     """The identity cannot use the resource at all: GraphQL without a credential."""
     primary: int
     hour: int
-    minute: int
     initial_share: float
     manual_share: float
     floor: float
@@ -182,68 +190,58 @@ def seconds_ms(seconds: float) -> int:
     return max(0, round(seconds * 1000))
 
 
-def account_name(identity: str, resource: Resource) -> str:
-    """Return the account of ``resource``: GitHub's resources share one, PyPI has its own.
+def account_name(identity: str, upstream: str) -> str:
+    """Return the name of an identity's account at ``upstream``: all resources of the upstream share it.
 
     The braces are a Redis Cluster hash tag: all keys of an identity are stored on one node.
     """
-    return f"{{{identity}}}:{'pypi' if resource is Resource.PYPI else 'github'}"
-
-
-def account_names(identity: str) -> tuple[str, ...]:
-    """Return the names of every account that ``identity`` may have."""
-    return tuple({account_name(identity, resource): None for resource in Resource})
+    return f"{{{identity}}}:{upstream}"
 
 
 def identity_of(account: str) -> str:
-    """Return the identity of an account's name: the inverse of ``account_name``."""
+    """Return the identity of an account's name."""
     return account[1 : account.rindex("}")]
 
 
+def upstream_of(account: str) -> str:
+    """Return the upstream of an account's name."""
+    return account[account.rindex("}") + 2 :]
+
+
 @lru_cache(maxsize=256)
-def effective_limits(limits: Limits, resource: Resource, purpose: Purpose, identity: str) -> EffectiveLimits:
+def effective_limits(policy: QuotaPolicy, resource: str, purpose: Purpose, identity: str) -> EffectiveLimits:
     """Return the limits of requests by ``identity`` to ``resource`` for ``purpose``."""
     anonymous = identity.startswith(ANONYMOUS)
     background = purpose is Purpose.BACKGROUND
-    share, time_share = limits.headroom, limits.seconds_headroom
+    share, time_share = policy.headroom, policy.seconds_headroom
     if background:
-        share, time_share = limits.background, limits.background_seconds
-    if resource is Resource.PYPI:
-        share = limits.background if background else 1.0
-        points, window, in_flight = limits.pypi_points, limits.pypi_window, limits.pypi_in_flight
-        own, total = 0.0, 0.0
-    else:
-        graphql = resource is Resource.GRAPHQL
-        points, window, in_flight = limits.rest_points, limits.minute, limits.in_flight
-        own, total = 0.0, limits.seconds * time_share
-        if graphql:
-            points, own = limits.graphql_points, limits.graphql_seconds * time_share
-    primary = limits.anonymous_primary if anonymous else limits.primary
+        share, time_share = policy.background, policy.background_seconds
+    documented = policy.resource(resource)
+    own, total = documented.seconds * time_share, policy.seconds * time_share
     return EffectiveLimits(
-        resource=resource.value,
+        resource=resource,
         background=background,
-        forbidden=anonymous and resource is Resource.GRAPHQL,
-        primary=0 if resource is Resource.PYPI else primary,
-        initial_share=limits.initial_share,
-        manual_share=limits.manual_share,
-        floor=limits.floor,
-        points=_part(points, share),
-        window=span_ms(window),
-        tick=max(1, span_ms(window) // _TICKS),
-        in_flight=_part(in_flight, share),
+        forbidden=anonymous and documented.credential_required,
+        primary=documented.anonymous_primary if anonymous else documented.primary,
+        initial_share=policy.initial_share,
+        manual_share=policy.manual_share,
+        floor=policy.floor,
+        points=_part(documented.points, share),
+        window=span_ms(policy.window),
+        tick=max(1, span_ms(policy.window) // _TICKS),
+        in_flight=_part(policy.in_flight, share),
         resource_ms=int(own * 1000),
         total_ms=int(total * 1000),
-        burst_ms=int(total * 1000 * limits.burst_share) if background else 0,
+        burst_ms=int(total * 1000 * policy.burst_share) if background else 0,
         max_latency_ms=int((own or total) * 1000 / 4),
-        latency_decay=_PYPI_LATENCY_DECAY if resource is Resource.PYPI else _GITHUB_LATENCY_DECAY,
-        foreign_clock=span_ms(limits.hour) // _FOREIGN_CLOCK,
-        **{name: span_ms(getattr(limits, name)) for name in _DURATIONS},
+        latency_decay=policy.latency_decay,
+        foreign_clock=span_ms(policy.hour) // _FOREIGN_CLOCK,
+        **{name: span_ms(getattr(policy, name)) for name in _DURATIONS},
     )
 
 
 _DURATIONS: Final = (
     "hour",
-    "minute",
     "pause",
     "pause_cap",
     "reservation_ttl",
@@ -254,7 +252,7 @@ _DURATIONS: Final = (
     "jitter",
     "skew",
 )
-"""Fields of ``Limits`` that ``EffectiveLimits`` repeats in milliseconds."""
+"""Fields of ``QuotaPolicy`` that ``EffectiveLimits`` repeats in milliseconds."""
 
 
 def _part(amount: int, share: float) -> int:

@@ -12,11 +12,9 @@ from fetcher.quota.account import Account
 from fetcher.quota.base import QuotaRequest, QuotaStatus, Reservation, RetryAt, Usage
 from fetcher.quota.estimate import capacity, quota_status
 from fetcher.quota.limits import (
-    DOCUMENTED,
     EffectiveLimits,
-    Limits,
+    Policies,
     account_name,
-    account_names,
     effective_limits,
     from_ms,
     seconds_ms,
@@ -30,8 +28,8 @@ from fetcher.quota.settle import settle, usage_ms
 class MemoryQuota:
     """A ``Quota`` that ends with the process; safe to share between threads."""
 
-    def __init__(self, limits: Limits = DOCUMENTED) -> None:
-        self._limits = limits
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
         self._accounts: dict[str, Account] = {}
         self._keys = count(1)
         self._lock = Lock()
@@ -49,7 +47,7 @@ class MemoryQuota:
     async def settle(self, reservation: Reservation, usage: Usage, now: datetime) -> None:
         """See ``Quota``."""
         at, request = to_ms(now), reservation.request
-        entry = usage_ms(usage, request.resource, self._limits)
+        entry = usage_ms(usage, request.resource, self._policies[request.upstream])
         with self._lock:
             limits = self._effective(request)
             settle(self._account(request, at), limits, reservation.id, to_ms(reservation.at), entry, at)
@@ -58,7 +56,7 @@ class MemoryQuota:
         """See ``Quota``."""
         at, ms = to_ms(now), seconds_ms(request.seconds)
         with self._lock:
-            account = self._accounts.get(account_name(request.identity, request.resource))
+            account = self._accounts.get(account_name(request.identity, request.upstream))
             copy = deepcopy(account) if account else Account(clock=at)
         return capacity(copy, self._effective(request), request.points, ms, span_ms(horizon), at)
 
@@ -69,17 +67,17 @@ class MemoryQuota:
         return [
             status
             for name, account in sorted(copies.items())
-            for status in quota_status(account, name, self._limits, to_ms(now))
+            for status in quota_status(account, name, self._policies, to_ms(now))
         ]
 
     async def forget(self, identity: str) -> None:
         """See ``Quota``."""
         with self._lock:
-            for name in account_names(identity):
-                self._accounts.pop(name, None)
+            for upstream in self._policies:
+                self._accounts.pop(account_name(identity, upstream), None)
 
     def _account(self, request: QuotaRequest, at: int) -> Account:
-        return self._accounts.setdefault(account_name(request.identity, request.resource), Account(clock=at))
+        return self._accounts.setdefault(account_name(request.identity, request.upstream), Account(clock=at))
 
     def _effective(self, request: QuotaRequest) -> EffectiveLimits:
-        return effective_limits(self._limits, request.resource, request.purpose, request.identity)
+        return effective_limits(self._policies[request.upstream], request.resource, request.purpose, request.identity)

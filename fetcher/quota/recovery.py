@@ -11,10 +11,10 @@ from fetcher.quota.reserve import PRIMARY
 def recover(account: Account, lost: Account, seen_at: int, limits: EffectiveLimits, now: int) -> None:
     """Restore into a new ledger's ``account`` what ``lost`` knew at ``seen_at``: pauses and exhausted quotas.
 
-    Other usage of the last minute is unknown, so one request at a time is sent for a minute. The pauses are void if a
+    Other usage of the last window is unknown, so one request at a time is sent for a window. The pauses are void if a
     clock was set back since.
     """
-    account.recovery_until = max(account.recovery_until, seen_at + limits.minute)
+    account.recovery_until = max(account.recovery_until, seen_at + limits.window)
     if now <= seen_at - limits.skew:
         return
     if lost.paused_until > now:

@@ -25,11 +25,9 @@ from fetcher.quota.base import QuotaRequest, QuotaStatus, Reservation, RetryAt, 
 from fetcher.quota.encoding import FORMAT, decode, encode
 from fetcher.quota.estimate import capacity, quota_status
 from fetcher.quota.limits import (
-    DOCUMENTED,
     EffectiveLimits,
-    Limits,
+    Policies,
     account_name,
-    account_names,
     effective_limits,
     from_ms,
     seconds_ms,
@@ -51,7 +49,7 @@ ATTEMPTS: Final = 200
 """Compare-and-set attempts of one commit. Fewer refuse requests under contention; more only matter beyond the timeout.
 Eight processes without a pause need about three."""
 _LIFETIME: Final = 3
-"""Hours until an unused account expires: longer than the upstream's longest window."""
+"""Longest hours of an upstream until an unused account expires: longer than the upstream's longest window."""
 _VERSION: Final = 16
 """Characters of the version in front of a stored account; the script repeats this number."""
 _LOST_CALLS: Final = (RedisError, OSError, TimeoutError)
@@ -106,17 +104,19 @@ class RedisQuota:
     def __init__(
         self,
         redis: Redis,
-        limits: Limits = DOCUMENTED,
+        policies: Policies,
         prefix: str = PREFIX,
         timeout: timedelta = timedelta(seconds=5),
         attempts: int = ATTEMPTS,
     ) -> None:
         self._redis = redis
-        self._limits = limits
+        self._policies = policies
         self._prefix = prefix
         self._timeout = timeout.total_seconds()
         self._attempts = attempts
-        self._life = _LIFETIME * span_ms(limits.hour)
+        hour = max(span_ms(policy.hour) for policy in policies.values())
+        self._life = _LIFETIME * hour
+        self._list_every = hour // 60
         self._compare_and_set = redis.register_script(_COMPARE_AND_SET)
         self._ledgers: dict[str, _Ledger] = {}
         self._unsettled: deque[tuple[Reservation, Usage]] = deque(maxlen=_MOST_UNSETTLED)
@@ -135,7 +135,7 @@ class RedisQuota:
                 request, at, lambda account: reserve(account, limits, key, request.points, ms, at)
             )
         except _LOST_CALLS as error:
-            wait = self._limits.outage_retry
+            wait = self._policies[request.upstream].outage_retry
             log.warning("%s (%s): trying again in %s", UNREACHABLE, type(error).__name__, wait)
             return RetryAt(now + wait, f"{UNREACHABLE} ({type(error).__name__})")
         if isinstance(found, Refusal):
@@ -156,7 +156,7 @@ class RedisQuota:
         at, ms = to_ms(now), seconds_ms(request.seconds)
         try:
             async with asyncio.timeout(self._timeout):
-                account = await self._read(account_name(request.identity, request.resource), at)
+                account = await self._read(account_name(request.identity, request.upstream), at)
         except _LOST_CALLS as error:
             log.warning("%s (%s): no capacity", UNREACHABLE, type(error).__name__)
             return 0
@@ -171,7 +171,7 @@ class RedisQuota:
                     account = await self._read(name, at)
                     if not account.meters:
                         await self._redis.srem(self._index, name)
-                    found.extend(quota_status(account, name, self._limits, at))
+                    found.extend(quota_status(account, name, self._policies, at))
         except _LOST_CALLS as error:
             log.warning("%s (%s): no quota status", UNREACHABLE, type(error).__name__)
             return []
@@ -179,7 +179,7 @@ class RedisQuota:
 
     async def forget(self, identity: str) -> None:
         """See ``Quota``. Only the listing is removed: requests in flight are still settled, and the account expires."""
-        names = account_names(identity)
+        names = [account_name(identity, upstream) for upstream in self._policies]
         try:
             async with asyncio.timeout(self._timeout):
                 await self._redis.srem(self._index, *names)
@@ -195,11 +195,11 @@ class RedisQuota:
         return f"{self._prefix}accounts"
 
     def _effective(self, request: QuotaRequest) -> EffectiveLimits:
-        return effective_limits(self._limits, request.resource, request.purpose, request.identity)
+        return effective_limits(self._policies[request.upstream], request.resource, request.purpose, request.identity)
 
     async def _settle(self, reservation: Reservation, usage: Usage, at: int) -> None:
         request, limits = reservation.request, self._effective(reservation.request)
-        entry, sent = usage_ms(usage, request.resource, self._limits), to_ms(reservation.at)
+        entry, sent = usage_ms(usage, request.resource, self._policies[request.upstream]), to_ms(reservation.at)
         await self._commit(request, at, lambda account: settle(account, limits, reservation.id, sent, entry, at))
 
     async def _settle_late(self, now: datetime) -> None:
@@ -218,7 +218,7 @@ class RedisQuota:
         The call that holds the lock commits all waiting changes. A change whose call has timed out may still be
         stored: a reservation then expires as spent, and a usage is counted twice, which is safe.
         """
-        name = account_name(request.identity, request.resource)
+        name = account_name(request.identity, request.upstream)
         ledger = self._ledgers.setdefault(name, _Ledger())
         change = _Change(apply)
         ledger.waiting.append(change)
@@ -261,7 +261,7 @@ class RedisQuota:
 
     async def _list(self, name: str, ledger: _Ledger, at: int) -> None:
         """Add the account to the index that ``quota_status`` reads, once a minute."""
-        if abs(at - ledger.listed_at) <= span_ms(self._limits.minute):
+        if abs(at - ledger.listed_at) <= self._list_every:
             return
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.sadd(self._index, name)

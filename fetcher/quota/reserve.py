@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fetcher.quota.account import Account, ReservationMs
 from fetcher.quota.limits import EffectiveLimits, affordable_at
 
-FORBIDDEN = "GraphQL needs a credential"
-RECOVERY = "the ledger was lost: one request at a time for a minute"
+FORBIDDEN = "the upstream requires a credential for it"
+RECOVERY = "the ledger was lost: one request at a time for a while"
 UNKNOWN = "quota unknown: one request at a time until a response reports it"
 MANUAL_FIRST = "a manual request has precedence"
 PRIMARY = "primary quota"

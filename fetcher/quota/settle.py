@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fetcher.http.messages import Resource
 from fetcher.quota.account import Account, Meter, note
 from fetcher.quota.base import Usage
-from fetcher.quota.limits import EffectiveLimits, Limits, backoff, seconds_ms, span_ms, to_ms
+from fetcher.quota.limits import EffectiveLimits, QuotaPolicy, backoff, seconds_ms, span_ms, to_ms
 
 _REASON_LENGTH = 200
 """Characters of a pause's reason that are stored."""
@@ -31,7 +30,7 @@ class UsageMs:
     reason: str = ""
 
 
-def usage_ms(usage: Usage, resource: Resource, limits: Limits) -> UsageMs:
+def usage_ms(usage: Usage, resource: str, policy: QuotaPolicy) -> UsageMs:
     """Convert a ``Usage``. A 304 costs no primary point, but counts as a request of the minute."""
     entry = UsageMs(usage.points, max(1, usage.attempts), seconds_ms(usage.seconds))
     quota, pause = usage.quota, usage.pause
@@ -41,7 +40,7 @@ def usage_ms(usage: Usage, resource: Resource, limits: Limits) -> UsageMs:
         return entry
     entry = replace(entry, cause=pause.cause.value, reason=pause.reason[:_REASON_LENGTH] or "throttled")
     if pause.retry_after is not None:
-        wait = max(limits.recheck, min(pause.retry_after, limits.longest_pause)) + limits.grace
+        wait = max(policy.recheck, min(pause.retry_after, policy.longest_pause)) + policy.grace
         return replace(entry, pause="after", wait=span_ms(wait))
     if pause.reset_at is not None:
         return replace(entry, pause="reset", wait=to_ms(pause.reset_at))

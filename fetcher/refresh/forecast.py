@@ -8,15 +8,14 @@ from datetime import datetime, timedelta
 
 from fetcher.domain.catalogue_stats import SourceStats
 from fetcher.domain.model import Source
-from fetcher.http.messages import Resource
 from fetcher.quota import QuotaStatus
-from fetcher.refresh.dispatch import lanes_for
+from fetcher.upstreams.base import Lane
 
 PACE_WINDOWS = (timedelta(minutes=2), timedelta(minutes=10))
 """Windows of the rate; the higher rate counts. The first reacts to a fresh start, the second smooths bursts."""
 
 QUOTA_WINDOW = timedelta(hours=1)
-"""Time after which GitHub renews a quota."""
+"""Time after which a quota is renewed."""
 
 IN_SIGHT = timedelta(days=7)
 """Forecasts beyond this are not reported."""
@@ -73,15 +72,19 @@ def forecast(
     return Forecast(pace, keeps_up=False, done_at=None)
 
 
-def supply_for(source: Source, statuses: Sequence[QuotaStatus], window_scale: float = 1.0) -> Supply | None:
-    """Return the quota that serves ``source``, or ``None`` if no limit is known."""
-    known = {one.resource: one for one in statuses if one.limit is not None and one.reset_at is not None}
-    if source is Source.PYPI:
-        return None
-    lanes = lanes_for(anonymous=Resource.GRAPHQL not in known)
-    lane = next(lane for lane in lanes if source in lane.sources)
-    status = known.get(lane.resource)
-    if status is None or status.reset_at is None:
-        return None
-    each, window = lane.packages_per_request, QUOTA_WINDOW * window_scale
-    return Supply((status.remaining or 0) * each, status.reset_at, (status.limit or 0) * each, window)
+def supply_for(
+    source: Source, statuses: Sequence[QuotaStatus], lanes: Sequence[Lane], window_scale: float = 1.0
+) -> Supply | None:
+    """Return the quota that serves ``source``, or ``None`` if no limit is known.
+
+    Of several upstreams with a known quota, the first counts.
+    """
+    known = {
+        (one.upstream, one.resource): one for one in statuses if one.limit is not None and one.reset_at is not None
+    }
+    for lane in lanes:
+        status = known.get((lane.upstream, lane.resource)) if source in lane.sources else None
+        if status is not None and status.reset_at is not None:
+            each, window = lane.packages_per_request, QUOTA_WINDOW * window_scale
+            return Supply((status.remaining or 0) * each, status.reset_at, (status.limit or 0) * each, window)
+    return None

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Any, Protocol, assert_never
 
 from fetcher.catalogue.documents import write_document
-from fetcher.domain.model import Deferral, GivenBack, MadeDue, Observed, OutcomeKind, Purpose, Record, Source
+from fetcher.domain.model import (
+    Deferral,
+    GivenBack,
+    MadeDue,
+    Observed,
+    OutcomeKind,
+    Purpose,
+    Record,
+    Source,
+    StoredPackage,
+)
 from fetcher.domain.views import Change, Ending, RefreshRequest, RequestState, SourceFailure
-from fetcher.ports import Clock, Store
+from fetcher.ports import Clock
 from fetcher.refresh.report import Report
 
 UNTOLD = frozenset({"last_fetched"})
@@ -28,18 +38,33 @@ class Refreshing(Protocol):
     ) -> Report: ...
 
 
+class Requests(Protocol):
+    """Stored refresh requests: ``fetcher.store.refresh_requests.RefreshRequests``."""
+
+    def start(self, request_ids: Sequence[str], now: datetime) -> list[RefreshRequest]: ...
+
+    def finish(self, endings: Sequence[Ending], now: datetime) -> None: ...
+
+
+class Packages(Protocol):
+    """Stored packages: ``fetcher.store.packages.Packages``."""
+
+    def documents(self, package_ids: Sequence[int]) -> list[StoredPackage]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ManualRefreshes:
     """An executor of requests. It compares documents as printed, because those are published."""
 
-    store: Store
+    requests: Requests
+    packages: Packages
     conductor: Refreshing
     clock: Clock
     zone: tzinfo
 
     async def carry_out(self, request_ids: Sequence[str]) -> None:
         """Refresh the packages of requests that no worker has started, and store each result."""
-        started = self.store.start_requests(request_ids, self.clock.now())
+        started = self.requests.start(request_ids, self.clock.now())
         if not started:
             return
         package_ids, today = [request.package_id for request in started], self.clock.now().date()
@@ -50,16 +75,16 @@ class ManualRefreshes:
         except Exception as error:
             reason = f"the refresh broke off ({type(error).__name__}); the workers' log says where"
             broken = [Ending(request.id, RequestState.FAILED, reason=reason) for request in started]
-            self.store.finish_requests(broken, self.clock.now())
+            self.requests.finish(broken, self.clock.now())
             raise
         endings = [
             ending(request, report.records, changes(before[request.package_id], after[request.package_id]))
             for request in started
         ]
-        self.store.finish_requests(endings, self.clock.now())
+        self.requests.finish(endings, self.clock.now())
 
     def _documents(self, package_ids: Sequence[int], today: date) -> dict[int, dict[str, Any]]:
-        found = self.store.packages(package_ids)
+        found = self.packages.documents(package_ids)
         return {package.entry.id or 0: write_document(package, self.zone, today) for package in found}
 
 

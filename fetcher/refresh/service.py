@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 
@@ -20,25 +22,40 @@ from fetcher.domain.model import (
     Target,
 )
 from fetcher.domain.records import given_back, refused
-from fetcher.ports import NULL_OBSERVER, Clock, Observer, Store
+from fetcher.domain.scheduling import Cadence
+from fetcher.ports import NULL_OBSERVER, Clock, Observer
 from fetcher.refresh.report import Report, tell
-from fetcher.upstreams.github.details import DetailsRefresh
-from fetcher.upstreams.github.merges import MERGES, counts_merges
-from fetcher.upstreams.github.statistics import StatisticsRefresh
-from fetcher.upstreams.pypi.projects import ProjectsRefresh
+from fetcher.upstreams.base import UpstreamRefresh
 
 log = structlog.get_logger(__name__)
+
+
+class Claims(Protocol):
+    """Claims, their targets and their records: ``fetcher.store.claims.Claims``."""
+
+    def claim_packages(
+        self,
+        package_ids: Sequence[int],
+        sources: Sequence[Source],
+        now: datetime,
+        lease_for: timedelta,
+        upstream: str | None = None,
+    ) -> Claim | None: ...
+
+    def load(self, claim: Claim, *, details: bool = False) -> list[Target]: ...
+
+    def record(self, records: Sequence[Record]) -> None: ...
 
 
 @dataclass(slots=True)
 class RefreshService:
     """A refresh of claimed packages. All dependencies are arguments; it reads no clock and no environment itself."""
 
-    store: Store
+    claims: Claims
     clock: Clock
-    statistics: StatisticsRefresh
-    details: DetailsRefresh
-    projects: ProjectsRefresh
+    upstreams: Mapping[str, UpstreamRefresh]
+    """By name."""
+    cadence: Cadence
     lease: timedelta = field(default=timedelta(minutes=15))
     observer: Observer = NULL_OBSERVER
 
@@ -47,7 +64,7 @@ class RefreshService:
         leased.
         """
         started = self.clock.now()
-        targets = self.store.load(claim, details=any(source in DETAIL_SOURCES for source in claim.sources))
+        targets = self.claims.load(claim, details=any(source in DETAIL_SOURCES for source in claim.sources))
         records = await self._records(targets, purpose)
         records = self._record(targets, records)
         report = Report(tuple(records), lost=len(claim.package_ids) - len(targets))
@@ -55,30 +72,33 @@ class RefreshService:
         self.observer.refreshed(purpose, len(targets), records)
         return report
 
-    async def refresh_packages(self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> Report:
-        """Claim these packages now and refresh them, including the sources that depend on a moved head."""
-        reports = [await self._claimed(package_ids, [s for s in sources if s not in DETAIL_SOURCES], purpose)]
+    async def refresh_packages(
+        self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose, upstream: str | None = None
+    ) -> Report:
+        """Claim these packages now and refresh them, including the sources that depend on a moved head.
+
+        ``upstream`` limits the sources to those that it serves.
+        """
+        first = [source for source in sources if source not in DETAIL_SOURCES]
+        reports = [await self._claimed(package_ids, first, purpose, upstream)]
         details = [source for source in sources if source in DETAIL_SOURCES]
         if details:
-            reports.append(await self._claimed(_wanting(package_ids, reports[0]), details, purpose))
+            reports.append(await self._claimed(_wanting(package_ids, reports[0]), details, purpose, upstream))
         return Report(tuple(r for report in reports for r in report.records), sum(r.lost for r in reports))
 
-    async def _claimed(self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose) -> Report:
+    async def _claimed(
+        self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose, upstream: str | None
+    ) -> Report:
         if not package_ids or not sources:
             return Report()
-        claim = self.store.claim_packages(package_ids, sources, self.clock.now(), self.lease)
+        claim = self.claims.claim_packages(package_ids, sources, self.clock.now(), self.lease, upstream)
         return await self.refresh(claim, purpose) if claim is not None else Report()
 
     async def _records(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
         """Return records, at least one for each claimed source."""
-        repositories = [t for t in targets if Source.GITHUB in t.claimed and t.repo is not None]
-        details = [t for t in targets if t.claimed & set(DETAIL_SOURCES)]
-        projects = [t for t in targets if Source.PYPI in t.claimed and t.project is not None]
-        merges = not details or counts_merges(self.store.checkpoint(MERGES))
+        by_upstream = _by_upstream(targets)
         lists = await asyncio.gather(
-            self.statistics.refresh(repositories, purpose),
-            self.details.refresh(details, purpose, merges=merges),
-            self.projects.refresh(projects, purpose),
+            *(self.upstreams[name].refresh(own, purpose) for name, own in by_upstream.items() if name in self.upstreams)
         )
         records = [record for found in lists for record in found]
         done = {(record.package_id, record.source) for record in records}
@@ -93,7 +113,7 @@ class RefreshService:
     def _record(self, targets: Sequence[Target], records: Sequence[Record]) -> list[Record]:
         """Record the batch and return the stored records. A value that the database refuses fails one package."""
         try:
-            self.store.record(records)
+            self.claims.record(records)
             return list(records)
         except RefusedValue as error:
             log.warning("batch refused", packages=len(targets), reason=str(error))
@@ -101,12 +121,24 @@ class RefreshService:
         for target in targets:
             own = [record for record in records if record.package_id == target.package_id]
             try:
-                self.store.record(own)
+                self.claims.record(own)
             except RefusedValue as error:
-                own = [refused(target, record, error.message, self.statistics.cadence) for record in own]
-                self.store.record(own)
+                own = [refused(target, record, error.message, self.cadence) for record in own]
+                self.claims.record(own)
             recorded += own
         return recorded
+
+
+def _by_upstream(targets: Sequence[Target]) -> dict[str, list[Target]]:
+    """Return the targets of each upstream, claimed for its own sources only."""
+    found: dict[str, list[Target]] = defaultdict(list)
+    for target in targets:
+        claimed: dict[str, set[Source]] = defaultdict(set)
+        for source in target.claimed:
+            claimed[target.state(source).upstream or ""].add(source)
+        for name, sources in claimed.items():
+            found[name].append(replace(target, claimed=frozenset(sources)))
+    return found
 
 
 def _wanting(package_ids: Sequence[int], report: Report) -> list[int]:

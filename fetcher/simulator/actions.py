@@ -3,17 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from fetcher.simulator import changes
-from fetcher.simulator.limits import Resource
+from fetcher.simulator.mount import Action
 from fetcher.simulator.project import Project, ProjectStatus
-from fetcher.simulator.repository import Block, NodeIds, Repository, node_id
+from fetcher.simulator.repository import Block, Repository
 from fetcher.simulator.state import State
 
 Details = Mapping[str, Any]
 Result = dict[str, Any]
-Action = Callable[[State, str, Details], Result]
+WorldAction = Callable[[State, str, Details], Result]
 
 
 class BadActionError(ValueError):
@@ -24,11 +25,13 @@ def act(state: State, request: Mapping[str, Any]) -> Result:
     """Carry out ``{"action": …, "target": …, details…}``."""
     details = dict(request)
     name, target = str(details.pop("action", "")), str(details.pop("target", ""))
-    action = ACTIONS.get(name)
-    if action is None:
-        raise BadActionError(f"no action {name!r}; there are {', '.join(sorted(ACTIONS))}")
+    actions: dict[str, Action] = {known: partial(action, state) for known, action in ACTIONS.items()}
+    for upstream in state.upstreams.values():
+        actions.update(upstream.actions())
+    if name not in actions:
+        raise BadActionError(f"no action {name!r}; there are {', '.join(sorted(actions))}")
     try:
-        return action(state, target, details)
+        return actions[name](target, details)
     except (TypeError, ValueError, KeyError) as error:
         raise BadActionError(f"{name} {target}: {error}") from error
 
@@ -38,8 +41,8 @@ def _repository(state: State, repository: Repository) -> Result:
     return {
         "full_name": repository.full_name,
         "id": repository.database_id,
-        "node_id": node_id("Repository", repository.database_id, state.github.node_ids),
         "head": tip.oid if tip else None,
+        **state.facts(repository),
     }
 
 
@@ -109,60 +112,9 @@ def _delete_project(state: State, target: str, details: Details) -> Result:
     return {}
 
 
-def _stale(state: State, target: str, details: Details) -> Result:
-    changes.project_of(state.world, target)
-    state.pypi.serve_stale(target, **details)
-    return {}
-
-
-def _revoke(state: State, target: str, _details: Details) -> Result:
-    state.credentials.revoked.add(target)
-    return {}
-
-
-def _restore(state: State, target: str, _details: Details) -> Result:
-    state.credentials.revoked.discard(target)
-    return {}
-
-
-def _quota(state: State, target: str, details: Details) -> Result:
-    resource = Resource(details.get("resource", Resource.CORE))
-    now = state.world.clock.now()
-    state.ledger.set_remaining(target, resource, int(details["remaining"]), now)
-    standing = state.ledger.standing(target, resource, now)
-    return {"remaining": standing.remaining, "reset": standing.reset.isoformat()}
-
-
-def _warm(state: State, _target: str, _details: Details) -> Result:
-    state.jobs.warm(state.world.clock.now())
-    return {}
-
-
 def _advance(state: State, _target: str, details: Details) -> Result:
     state.world.clock.advance(timedelta(seconds=float(details["seconds"])))
     return {"now": state.world.clock.now().isoformat()}
-
-
-def _node_ids(state: State, target: str, _details: Details) -> Result:
-    state.github.node_ids = NodeIds(target)
-    return {"node_ids": target}
-
-
-def _deprecate(state: State, _target: str, details: Details) -> Result:
-    for name, text in details.items():
-        if name not in ("deprecation", "sunset") or not isinstance(text, str | None):
-            raise ValueError(f"expected the texts of deprecation and sunset, or null, and not {name} {text!r}")
-    for name, text in details.items():
-        setattr(state.github, name, text)
-    return {"deprecation": state.github.deprecation, "sunset": state.github.sunset}
-
-
-def _retire_version(state: State, target: str, details: Details) -> Result:
-    change = (
-        state.github.retired_versions.add if details.get("retired", True) else state.github.retired_versions.discard
-    )
-    change(target)
-    return {"retired": sorted(state.github.retired_versions)}
 
 
 def _churn(state: State, _target: str, details: Details) -> Result:
@@ -170,7 +122,7 @@ def _churn(state: State, _target: str, details: Details) -> Result:
     return {one.name: getattr(churned, one.name) for one in fields(churned)}
 
 
-ACTIONS: Mapping[str, Action] = {
+ACTIONS: Mapping[str, WorldAction] = {
     "push": _push,
     "force_push": _force_push,
     "empty": _empty,
@@ -184,14 +136,6 @@ ACTIONS: Mapping[str, Action] = {
     "yank": _yank,
     "status": _status,
     "delete_project": _delete_project,
-    "stale": _stale,
-    "revoke": _revoke,
-    "restore": _restore,
-    "quota": _quota,
-    "warm": _warm,
     "advance": _advance,
     "churn": _churn,
-    "node_ids": _node_ids,
-    "deprecate": _deprecate,
-    "retire_version": _retire_version,
 }

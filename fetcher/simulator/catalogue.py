@@ -14,7 +14,7 @@ from packaging.version import Version
 from fetcher.simulator.clock import Clock, midnight
 from fetcher.simulator.history import WEEK, WEEKS, Author, Commit, WrittenHistory
 from fetcher.simulator.project import Project, Release
-from fetcher.simulator.repository import Repository
+from fetcher.simulator.repository import DEFAULT_HOST, Repository
 from fetcher.simulator.synthetic import SyntheticCatalogue
 from fetcher.simulator.world import World
 
@@ -78,16 +78,17 @@ def from_documents(documents: Iterable[Document], clock: Clock | None = None) ->
 
 
 def _add(world: World, document: Document) -> None:
-    match = re.fullmatch(r"https?://github\.com/([^/]+)/([^/]+?)(?:\.git)?/?", document["repo_url"])
-    if match is None:
+    match = re.fullmatch(r"https?://([^/]+)/(.+)/([^/]+?)(?:\.git)?/?", document["repo_url"])
+    if match is None or (match[1].lower() == DEFAULT_HOST and "/" in match[2]):
         raise ValueError(f"not a repository address: {document['repo_url']!r}")
     head_at = _moment(document.get("last_updated"))
     stars = document.get("repo_watchers") or 0
     world.put_repository(
         Repository(
             database_id=world.new_repository_id(),
-            owner=match[1],
-            name=match[2],
+            host=match[1].lower(),
+            owner=match[2],
+            name=match[3],
             created_at=_moment(document.get("created")) or midnight(world.clock.today()),
             pushed_at=head_at or midnight(world.clock.today()),
             history=WrittenHistory(_commits(document, head_at, world.clock) if head_at else ()),
@@ -224,7 +225,7 @@ def documents(world: World) -> Iterator[dict[str, Any]]:
             "id": number,
             "title": repository.name,
             "slug": repository.name,
-            "repo_url": f"https://github.com/{repository.full_name}",
+            "repo_url": f"https://{repository.address}",
             "created": since,
             "modified": since,
             "pypi_url": project.name if project else None,

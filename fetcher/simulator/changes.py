@@ -1,4 +1,7 @@
-"""Upstream changes: pushes, renames, deletions, releases. Each function changes a world in one step."""
+"""Upstream changes: pushes, renames, deletions, releases. Each function changes a world in one step.
+
+A ``target`` is a project's name, or a repository's ``owner/name`` on GitHub or ``host/path`` on any host.
+"""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -9,7 +12,7 @@ from random import Random
 from fetcher.simulator.git_log import first_parents, git_log
 from fetcher.simulator.history import Author, Commit, History, WrittenHistory, contributors, grow
 from fetcher.simulator.project import Project, ProjectStatus, Release
-from fetcher.simulator.repository import Block, Repository
+from fetcher.simulator.repository import Block, Repository, address_of
 from fetcher.simulator.world import World
 
 LATE_MERGES, PROMPT_MERGES = 0.05, 0.15
@@ -37,10 +40,10 @@ class Push:
     merge: bool = False
 
 
-def repository_of(world: World, full_name: str) -> Repository:
-    repository = world.repository(full_name)
+def repository_of(world: World, target: str) -> Repository:
+    repository = world.repository(target)
     if repository is None:
-        raise UnknownTargetError(f"no repository {full_name}")
+        raise UnknownTargetError(f"no repository {target}")
     return repository
 
 
@@ -51,9 +54,9 @@ def project_of(world: World, name: str) -> Project:
     return project
 
 
-def push(world: World, full_name: str, pushed: Push | None = None) -> Repository:
+def push(world: World, target: str, pushed: Push | None = None) -> Repository:
     """Add commits to the default branch."""
-    repository = repository_of(world, full_name)
+    repository = repository_of(world, target)
     now = world.clock.now().replace(microsecond=0)
     added = _new_commits(repository, pushed or Push(), now)
     changed = replace(repository, history=grow(repository.history, added), pushed_at=now)
@@ -104,51 +107,51 @@ def _author(repository: Repository, pushed: Push) -> Author:
     return Author(login, str(login).title(), f"{login}@example.invalid")
 
 
-def force_push(
-    world: World, full_name: str, *, dropped: int = 1, commits: int = 1, vanished: bool = False
-) -> Repository:
+def force_push(world: World, target: str, *, dropped: int = 1, commits: int = 1, vanished: bool = False) -> Repository:
     """Replace the last ``dropped`` commits of the branch, and the commits that only they merged, by others.
 
     With ``vanished`` GitHub no longer finds the old ones.
     """
-    repository = repository_of(world, full_name)
+    repository = repository_of(world, target)
     new_tip = next(islice(first_parents(repository.history), dropped, None), None)
     reached = {one.oid for one in git_log(repository.history, new_tip.oid)} if new_tip else set()
     kept = [one for one in repository.history.commits() if one.oid in reached]
     abandoned = () if vanished else (*repository.abandoned, repository.history)
     world.put_repository(replace(repository, history=WrittenHistory(kept), abandoned=abandoned))
-    return push(world, full_name, Push(commits=commits))
+    return push(world, target, Push(commits=commits))
 
 
-def empty(world: World, full_name: str) -> Repository:
+def empty(world: World, target: str) -> Repository:
     """Delete every branch."""
-    changed = replace(repository_of(world, full_name), history=WrittenHistory(), abandoned=())
+    changed = replace(repository_of(world, target), history=WrittenHistory(), abandoned=())
     world.put_repository(changed)
     return changed
 
 
-def rename(world: World, full_name: str, new_name: str, new_owner: str | None = None) -> Repository:
+def rename(world: World, target: str, new_name: str, new_owner: str | None = None) -> Repository:
     """Rename the repository, or with an owner transfer it; the old name still leads to the repository."""
-    repository = repository_of(world, full_name)
+    repository = repository_of(world, target)
     changed = replace(repository, name=new_name, owner=new_owner or repository.owner)
     world.put_repository(changed)
     return changed
 
 
-def delete(world: World, full_name: str) -> None:
-    world.drop_repository(repository_of(world, full_name).database_id)
+def delete(world: World, target: str) -> None:
+    world.drop_repository(repository_of(world, target).database_id)
 
 
-def recreate(world: World, full_name: str, *, commits: int = 1, login: str = "newcomer") -> Repository:
+def recreate(world: World, target: str, *, commits: int = 1, login: str = "newcomer") -> Repository:
     """Create a repository under the name of one that was deleted or moved: same name, different id."""
-    present = world.repository(full_name)
-    if present is not None and present.full_name.lower() == full_name.lower():
+    present = world.repository(target)
+    if present is not None and present.address.lower() == address_of(target).lower():
         world.drop_repository(present.database_id)
-    owner, _, name = full_name.partition("/")
+    host, _, path = address_of(target).partition("/")
+    owner, _, name = path.rpartition("/")
     now = world.clock.now().replace(microsecond=0)
     database_id = world.new_repository_id()
-    world.put_repository(Repository(database_id=database_id, owner=owner, name=name, created_at=now, pushed_at=now))
-    return push(world, full_name, Push(commits=commits, login=login))
+    created = Repository(database_id=database_id, host=host, owner=owner, name=name, created_at=now, pushed_at=now)
+    world.put_repository(created)
+    return push(world, target, Push(commits=commits, login=login))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,15 +169,15 @@ class Facts:
     description: str | None = None
 
 
-def set_facts(world: World, full_name: str, facts: Facts) -> Repository:
+def set_facts(world: World, target: str, facts: Facts) -> Repository:
     given = {name: value for name in Facts.__dataclass_fields__ if (value := getattr(facts, name)) is not None}
-    changed = replace(repository_of(world, full_name), **given)
+    changed = replace(repository_of(world, target), **given)
     world.put_repository(changed)
     return changed
 
 
-def set_block(world: World, full_name: str, block: Block | None) -> Repository:
-    changed = replace(repository_of(world, full_name), block=block)
+def set_block(world: World, target: str, block: Block | None) -> Repository:
+    changed = replace(repository_of(world, target), block=block)
     world.put_repository(changed)
     return changed
 
@@ -230,13 +233,13 @@ def churn(world: World, *, heads: float = 0.05, releases: float = 0.02, seed: in
     rng = Random(seed)  # noqa: S311 - chooses invented packages
     ids = world.repository_ids()
     chosen = [world.repository_by_id(known) for known in rng.sample(ids, round(len(ids) * heads))]
-    pushed = [repository.full_name for repository in chosen if repository is not None]
+    pushed = [repository.target for repository in chosen if repository is not None]
     names = [name for name, _ in world.projects()]
     released = rng.sample(names, round(len(names) * releases))
-    for full_name in pushed:
+    for target in pushed:
         commits, chance = rng.randint(1, 4), rng.random()
         age = timedelta(days=rng.randint(1, 30)) if chance < LATE_MERGES else timedelta(0)
-        push(world, full_name, Push(commits=commits, committed_age=age, merge=chance < LATE_MERGES + PROMPT_MERGES))
+        push(world, target, Push(commits=commits, committed_age=age, merge=chance < LATE_MERGES + PROMPT_MERGES))
     for name in released:
         release(world, name)
     return Churn(tuple(pushed), tuple(released))

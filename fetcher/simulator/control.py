@@ -35,7 +35,7 @@ class Control:
                 Route("/faults", _plainly(self.add_faults), methods=["POST"]),
                 Route("/faults", _plainly(self.clear_faults), methods=["DELETE"]),
                 Route("/actions", _plainly(self.actions), methods=["POST"]),
-                Route("/truth/{owner}/{name}", _plainly(self.repository_truth), methods=["GET"]),
+                Route("/truth/{owner:path}/{name}", _plainly(self.repository_truth), methods=["GET"]),
                 Route("/truth/{project}", _plainly(self.project_truth), methods=["GET"]),
             ]
         )
@@ -65,7 +65,7 @@ class Control:
 
     async def add_faults(self, request: Request) -> Response:
         given = await _json(request)
-        rules = [Rule.read(one) for one in (given if isinstance(given, list) else [given])]
+        rules = [Rule.read(one, self._state.upstreams) for one in (given if isinstance(given, list) else [given])]
         for rule in rules:
             self._state.faults.add(rule)
         return JSONResponse(self._state.faults.as_json(), status_code=201)
@@ -83,13 +83,13 @@ class Control:
 
     async def repository_truth(self, request: Request) -> Response:
         """Return a repository's truth; ``?day=YYYY-MM-DD`` selects the day of the weekly counts."""
-        full_name = "{owner}/{name}".format_map(request.path_params)
-        repository = self._state.world.repository(full_name)
+        target = "{owner}/{name}".format_map(request.path_params)
+        repository = self._state.world.repository(target)
         if repository is None:
-            raise UnknownTargetError(f"no repository {full_name}")
+            raise UnknownTargetError(f"no repository {target}")
         day = request.query_params.get("day")
         today = date.fromisoformat(day) if day else self._state.world.clock.today()
-        return JSONResponse(truth.of_repository(repository, today, self._state.github.node_ids))
+        return JSONResponse(truth.of_repository(repository, today) | self._state.facts(repository))
 
     async def project_truth(self, request: Request) -> Response:
         project = self._state.world.project(request.path_params["project"])

@@ -4,22 +4,17 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 JSON = "application/json; charset=utf-8"
-
-
-class Upstream(StrEnum):
-    GITHUB = "github"
-    PYPI = "pypi"
 
 
 @dataclass(slots=True, kw_only=True)
 class Call:
     """A request with its sender and its time."""
 
-    upstream: Upstream
+    upstream: str
+    """The name of the upstream's mount."""
     route: str
     method: str
     root: str
@@ -63,12 +58,6 @@ class Answer:
 
 
 Handler = Callable[[Call], Answer]
-
-
-def message(status: int, text: str, **more: Any) -> Answer:
-    """Return an error in GitHub's form."""
-    documentation = "https://docs.github.com/rest"
-    return Answer(status=status, payload={"message": text, "documentation_url": documentation, **more})
 
 
 def about(package: str) -> dict[str, tuple[str | int, ...]]:

@@ -1,27 +1,16 @@
 """Injected faults: rules, and their effects on a response."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
 from random import Random
 from typing import Any
 
-from fetcher.simulator.exchange import Answer, Call, Upstream, message
+from fetcher.simulator.exchange import Answer, Call
 
 OVERSIZE = 200 * 1024 * 1024
 CHUNK = b" " * 65_536
-SECONDARY = (
-    "You have exceeded a secondary rate limit. Please wait a few minutes before you try again. "
-    "If you reach out to GitHub Support for help, please include the request ID"
-)
-USUAL_TEXT: Mapping[int, str] = {
-    401: "Bad credentials",
-    403: "Resource not accessible by integration",
-    404: "Not Found",
-    409: "Git Repository is empty.",
-    451: "Repository access blocked",
-}
 
 
 EXPECTED: Mapping[str, type | tuple[type, ...]] = {
@@ -35,7 +24,7 @@ class Kind(StrEnum):
     """The kinds of faults of a response."""
 
     STATUS = "status"
-    """Any status, with ``message`` and ``retry_after``; 401, 403, 404, 409 and 451 have GitHub's usual texts."""
+    """Any status, with ``message`` and ``retry_after``; the upstream has usual texts."""
     THROTTLE = "throttle"
     """A secondary limit: 403 (or ``status``: 429, for GraphQL 200), with ``retry_after`` or without.
 
@@ -74,7 +63,7 @@ class Rule:
     """The requests that a fault applies to, and its details. None matches everything; ``package`` ignores case."""
 
     kind: Kind
-    upstream: Upstream | None = None
+    upstream: str | None = None
     route: str | None = None
     operation: str | None = None
     """The name of a GraphQL operation."""
@@ -94,8 +83,8 @@ class Rule:
     location: str = "http://elsewhere.invalid/stolen"
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> "Rule":
-        """Return a rule from JSON; ValueError names the wrong field."""
+    def read(cls, given: Mapping[str, Any], upstreams: Collection[str]) -> "Rule":
+        """Return a rule from JSON; ValueError names the wrong field. ``upstreams`` are the known names."""
         unknown = set(given) - {one.name for one in fields(cls)}
         if unknown:
             raise ValueError(f"a fault has no field {', '.join(sorted(unknown))}")
@@ -105,7 +94,9 @@ class Rule:
             if name in EXPECTED and value is not None and not isinstance(value, EXPECTED[name]):
                 raise ValueError(f"a fault's {name} cannot be {value!r}")
         upstream = given.get("upstream")
-        return cls(**{**given, "kind": Kind(given["kind"]), "upstream": upstream and Upstream(upstream)})
+        if upstream is not None and upstream not in upstreams:
+            raise ValueError(f"a fault's upstream is one of {', '.join(upstreams)} and not {upstream!r}")
+        return cls(**{**given, "kind": Kind(given["kind"])})
 
     def matches(self, call: Call, answer: Answer) -> bool:
         if self.upstream not in (None, call.upstream) or self.route not in (None, call.route):
@@ -145,6 +136,9 @@ class Struck:
     throttle: Rule | None = None
 
 
+ErrorForm = Callable[[Rule, Call], Answer]
+
+
 class Faults:
     """The rules in force, with their counts; random numbers come from one seeded generator."""
 
@@ -165,8 +159,11 @@ class Faults:
             for armed in self._armed
         ]
 
-    def strike(self, call: Call, answer: Answer) -> Struck:
-        """Apply the first due rule, in the order in which rules were added; latency is added to it."""
+    def strike(self, call: Call, answer: Answer, error: ErrorForm) -> Struck:
+        """Apply the first due rule, in the order in which rules were added; latency is added to it.
+
+        ``error`` returns the errors in the form of the upstream.
+        """
         struck = Struck(answer, Delivery())
         decided = False
         for armed in self._armed:
@@ -175,7 +172,7 @@ class Faults:
                 decided = decided or not slow
                 armed.struck += 1
                 struck.names.append(armed.rule.kind.value)
-                _apply(armed.rule, call, struck)
+                _apply(armed.rule, call, struck, error)
         return struck
 
     def _due(self, armed: _Armed, call: Call, answer: Answer) -> bool:
@@ -186,7 +183,7 @@ class Faults:
         return armed.seen > rule.skip and (rule.probability >= 1 or self._rng.random() < rule.probability)
 
 
-def _apply(rule: Rule, call: Call, struck: Struck) -> None:
+def _apply(rule: Rule, call: Call, struck: Struck, error: ErrorForm) -> None:
     match rule.kind:
         case Kind.LATENCY:
             struck.delivery.delay += timedelta(seconds=rule.seconds)
@@ -201,7 +198,7 @@ def _apply(rule: Rule, call: Call, struck: Struck) -> None:
         case Kind.OMIT:
             _lose(rule, struck.answer, told=False)
         case _:
-            replaced = _replacement(rule, call)
+            replaced = _replacement(rule, call, error)
             replaced.packages, replaced.points = struck.answer.packages, struck.answer.points
             replaced.operation = struck.answer.operation
             struck.answer = replaced
@@ -209,7 +206,7 @@ def _apply(rule: Rule, call: Call, struck: Struck) -> None:
                 struck.throttle = rule
 
 
-def _replacement(rule: Rule, call: Call) -> Answer:
+def _replacement(rule: Rule, call: Call, error: ErrorForm) -> Answer:
     match rule.kind:
         case Kind.HTML:
             return Answer(body=b"<!DOCTYPE html><title>Unicorn!</title>", content_type="text/html; charset=utf-8")
@@ -221,28 +218,11 @@ def _replacement(rule: Rule, call: Call) -> Answer:
             return Answer(status=302, headers={"location": rule.location})
         case Kind.REDIRECT_LOOP:
             return Answer(status=301, headers={"location": call.root + call.path})
-        case Kind.RATE_LIMITED | Kind.RESOURCE_LIMITS:
-            return _graphql_error(rule)
-        case Kind.THROTTLE:
-            answer = message(secondary_status(rule.status, call.route), rule.message or SECONDARY)
         case _:
-            answer = message(rule.status, rule.message or USUAL_TEXT.get(rule.status, "Server Error"))
-    if rule.retry_after is not None:
+            answer = error(rule, call)
+    if rule.retry_after is not None and rule.kind in (Kind.STATUS, Kind.THROTTLE):
         answer.headers["retry-after"] = str(rule.retry_after)
     return answer
-
-
-def secondary_status(status: int, route: str) -> int:
-    """Return the status of a secondary limit on a route: 200 only for GraphQL, 403 instead on other routes."""
-    return 403 if status == 200 and route != "graphql" else status
-
-
-def _graphql_error(rule: Rule) -> Answer:
-    if rule.kind is Kind.RATE_LIMITED:
-        error = {"type": "RATE_LIMITED", "message": "API rate limit exceeded for user ID 1."}
-    else:
-        error = {"type": "RESOURCE_LIMITS_EXCEEDED", "message": "Resource limits for this query exceeded."}
-    return Answer(payload={"errors": [error]})
 
 
 async def _oversized(size: int) -> AsyncIterator[bytes]:

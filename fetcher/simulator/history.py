@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from fetcher.simulator.clock import midnight
@@ -134,6 +134,9 @@ class Week:
 
     start: datetime
     days: tuple[int, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"days": self.days, "total": sum(self.days), "week": int(self.start.timestamp())}
 
 
 def participation(

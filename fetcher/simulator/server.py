@@ -4,53 +4,31 @@ import asyncio
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
+from typing import Any
 
 import uvicorn
-from starlette.routing import BaseRoute, Mount, Route, Router
+from starlette.routing import BaseRoute, Router
+from starlette.routing import Mount as StarletteMount
+from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
 from fetcher.simulator.control import Control
-from fetcher.simulator.credentials import DEFAULT_TOKEN, Credentials
-from fetcher.simulator.exchange import Answer, Call, Handler, Upstream, message
-from fetcher.simulator.faults import Faults, Rule
-from fetcher.simulator.front import Front, Gate, OpenGate
-from fetcher.simulator.github_account import GitHubAccount
-from fetcher.simulator.github_gate import GRAPHQL_ROUTE, GitHubGate
-from fetcher.simulator.github_graphql import GitHubGraphQL
-from fetcher.simulator.github_options import GitHubOptions
-from fetcher.simulator.github_rest import GitHubRest
+from fetcher.simulator.exchange import Handler
+from fetcher.simulator.faults import Faults
+from fetcher.simulator.front import Front
 from fetcher.simulator.journal import Journal
-from fetcher.simulator.limits import Ledger, Limits
-from fetcher.simulator.pypi import Index, PyPI
+from fetcher.simulator.mount import Mount, Route, Upstream
 from fetcher.simulator.state import State
-from fetcher.simulator.statistics_jobs import Statistics, StatisticsJobs
+from fetcher.simulator.upstreams.registry import MOUNTS, Settings
 from fetcher.simulator.world import World
 
 LOOPBACK = "127.0.0.1"
-GITHUB_ROOT = "/github"
-ENTERPRISE_ROOT, ENTERPRISE_GRAPHQL = "/api/v3", "/api/graphql"
-PYPI_ROOT = "/index"
 CONTROL_ROOT = "/_simulator"
 START_TIMEOUT = timedelta(seconds=20)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The options with which a world is served."""
-
-    limits: Limits = field(default_factory=Limits)
-    statistics: Statistics = field(default_factory=Statistics)
-    index: Index = field(default_factory=Index)
-    github: GitHubOptions = field(default_factory=GitHubOptions)
-    credentials: Credentials = field(default_factory=Credentials)
-    faults: tuple[Rule, ...] = ()
-    seed: int = 0
-    latency: timedelta = timedelta(0)
 
 
 class Endpoint:
@@ -68,87 +46,58 @@ class Endpoint:
 class Service:
     """Everything behind one port: the state, and the application that serves it."""
 
-    def __init__(self, world: World, settings: Settings | None = None) -> None:
+    def __init__(self, world: World, settings: Settings | None = None, mounts: Sequence[Mount] = MOUNTS) -> None:
         self.settings = settings or Settings()
-        world.remembered = self.settings.statistics.contributors_lag
+        self._prefixes = {mount.name: mount.prefix for mount in mounts}
         self.state = State(
             world=world,
             journal=Journal(),
             faults=Faults(self.settings.faults, self.settings.seed),
-            ledger=Ledger(self.settings.limits),
-            credentials=self.settings.credentials,
-            jobs=StatisticsJobs(self.settings.statistics),
-            pypi=PyPI(world, self.settings.index),
-            github=self.settings.github,
+            upstreams={mount.name: mount.open(world, self.settings) for mount in mounts},
         )
-        self._github = self._front(
-            Upstream.GITHUB, GitHubGate(self.state.credentials, self.state.ledger, self.state.github)
-        )
-        self._index = self._front(Upstream.PYPI, OpenGate())
-        self._index.etags = self.settings.index.etags
-        self.app = _router(*self._routes())
+        served = [route for name, upstream in self.state.upstreams.items() for route in self._mounted(name, upstream)]
+        self.app = _router(*served, StarletteMount(CONTROL_ROOT, Control(self.state).app))
 
-    def _front(self, upstream: Upstream, gate: Gate) -> Front:
-        return Front(
+    def upstream(self, name: str) -> Any:
+        """Return the upstream of a mount, with the attributes of its own class."""
+        return self.state.upstreams[name]
+
+    def address(self, name: str, base: str) -> str:
+        """Return the address of an upstream under the server's address."""
+        return base + self._prefixes[name]
+
+    def environment(self, base: str) -> dict[str, str]:
+        """Return the variables that point Fetcher to every upstream under the server's address."""
+        return {
+            variable: value
+            for name, upstream in self.state.upstreams.items()
+            for variable, value in upstream.environment(self.address(name, base)).items()
+        }
+
+    def _mounted(self, name: str, upstream: Upstream) -> Iterator[BaseRoute]:
+        front = Front(
+            name=name,
             upstream=upstream,
-            gate=gate,
             faults=self.state.faults,
             journal=self.state.journal,
             clock=self.state.world.clock,
             latency=self.settings.latency,
         )
-
-    def _routes(self) -> list[BaseRoute]:
-        graphql = Endpoint(self._github, GRAPHQL_ROUTE, self._graphql().handle)
-        github = self._github_routes()
-        pypi = [
-            Route(path, Endpoint(self._index, name, handle))
-            for name, (path, handle) in self.state.pypi.routes().items()
-        ]
-        pypi.append(_rest(self._index))
-        return [
-            Mount(GITHUB_ROOT, _router(Route("/graphql", graphql, methods=["POST"]), *github)),
-            Route(ENTERPRISE_GRAPHQL, graphql, methods=["POST"]),
-            Mount(ENTERPRISE_ROOT, _router(*github)),
-            Mount(PYPI_ROOT, _router(*pypi)),
-            Mount(CONTROL_ROOT, Control(self.state).app),
-        ]
-
-    def _graphql(self) -> GitHubGraphQL:
-        return GitHubGraphQL(self.state.world, self.state.ledger, self.state.github)
-
-    def _github_routes(self) -> list[BaseRoute]:
-        rest = GitHubRest(self.state.world, self.state.jobs, self.state.github).routes()
-        routes: list[BaseRoute] = [
-            Route(prefix + path, Endpoint(self._github, name, self._versioned(handle)), methods=["GET"])
-            for prefix in ("/repos/{owner}/{name}", "/repositories/{id:int}")
-            for name, (path, handle) in rest.items()
-        ]
-        account = GitHubAccount(self.state.credentials, self.state.ledger, self.state.github).routes()
-        for name, (method, path, handle) in account.items():
-            routes.append(Route(path, Endpoint(self._github, name, self._versioned(handle)), methods=[method]))
-        return [*routes, _rest(self._github)]
-
-    def _versioned(self, handle: Handler) -> Handler:
-        """Return a REST handler that returns 410 for a retired version of the API."""
-
-        def handler(call: Call) -> Answer:
-            version = call.headers.get("x-github-api-version", "")
-            if version in self.state.github.retired_versions:
-                return message(410, f"Version {version} of the API is no longer supported.")
-            return handle(call)
-
-        return handler
+        for prefix, routes in {self._prefixes[name]: upstream.routes(), **upstream.other_prefixes()}.items():
+            yield StarletteMount(prefix, _router(*_endpoints(front, routes)))
 
 
 def _router(*routes: BaseRoute) -> Router:
     return Router(routes=routes, redirect_slashes=False)
 
 
-def _rest(front: Front) -> Route:
-    """Return a route for every other address: 404 in the upstream's form, logged so that stray requests are visible."""
+def _endpoints(front: Front, routes: Iterable[Route]) -> Iterator[BaseRoute]:
+    """Yield the routes, and one for every other address: an error 404, logged so that stray requests are visible."""
+    for route in routes:
+        yield StarletteRoute(route.path, Endpoint(front, route.name, route.handle), methods=[route.method])
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    return Route("/{rest:path}", Endpoint(front, "unknown", lambda call: message(404, "Not Found")), methods=methods)
+    missing = Endpoint(front, "unknown", lambda call: front.upstream.error(404, "Not Found"))
+    yield StarletteRoute("/{rest:path}", missing, methods=methods)
 
 
 def listen(host: str = LOOPBACK, port: int = 0) -> socket.socket:
@@ -216,20 +165,42 @@ class Simulator:
     It shares the interpreter with its client: measure CPU against the process (``fetcher simulate``) instead.
     """
 
-    def __init__(self, world: World, settings: Settings | None = None) -> None:
-        self.service = Service(world, settings)
+    def __init__(self, world: World, settings: Settings | None = None, mounts: Sequence[Mount] = MOUNTS) -> None:
+        self.service = Service(world, settings, mounts)
         self.state = self.service.state
         self.world = world
         self.log = self.state.journal
         self.faults = self.state.faults
         self._bound = listen()
         self.url = address_of(self._bound)
-        self.github_url = self.url + GITHUB_ROOT
-        self.graphql_url = self.github_url + "/graphql"
-        self.pypi_url = self.url + PYPI_ROOT
-        self.token = next(iter(self.state.credentials.identities), DEFAULT_TOKEN)
+        self.environment = self.service.environment(self.url)
         self._server = _uvicorn(self.service)
         self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
+
+    def upstream(self, name: str) -> Any:
+        """Return the upstream of a mount, with the attributes of its own class."""
+        return self.service.upstream(name)
+
+    def address(self, name: str) -> str:
+        """Return the address of the upstream of a mount."""
+        return self.service.address(name, self.url)
+
+    @property
+    def github_url(self) -> str:
+        return self.address("github")
+
+    @property
+    def graphql_url(self) -> str:
+        return self.github_url + "/graphql"
+
+    @property
+    def pypi_url(self) -> str:
+        return self.address("pypi")
+
+    @property
+    def token(self) -> str:
+        """Return the first valid token of GitHub."""
+        return self.environment["FETCHER_GITHUB_TOKEN"]
 
     def _run(self) -> None:
         asyncio.run(self._server.serve(sockets=[self._bound]))

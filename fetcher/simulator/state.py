@@ -1,14 +1,13 @@
 """The state of the running simulator besides its routes, which the control API reads and changes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from fetcher.simulator.credentials import Credentials
 from fetcher.simulator.faults import Faults
-from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.journal import Journal
-from fetcher.simulator.limits import Ledger
-from fetcher.simulator.pypi import PyPI
-from fetcher.simulator.statistics_jobs import StatisticsJobs
+from fetcher.simulator.mount import Upstream
+from fetcher.simulator.repository import Repository
 from fetcher.simulator.world import World
 
 
@@ -17,8 +16,13 @@ class State:
     world: World
     journal: Journal
     faults: Faults
-    ledger: Ledger
-    credentials: Credentials
-    jobs: StatisticsJobs
-    pypi: PyPI
-    github: GitHubOptions
+    upstreams: Mapping[str, Upstream]
+    """The upstreams by the names of their mounts."""
+
+    def facts(self, repository: Repository) -> dict[str, Any]:
+        """Return the facts of a repository that only the upstreams of its host have."""
+        facts: dict[str, Any] = {}
+        for upstream in self.upstreams.values():
+            if upstream.host == repository.host:
+                facts.update(upstream.facts(repository))
+        return facts

@@ -3,20 +3,19 @@
 from datetime import date
 from typing import Any
 
-from fetcher.simulator import github_bodies as bodies
 from fetcher.simulator.clock import stamp
 from fetcher.simulator.history import commit_activity, contributors, participation
 from fetcher.simulator.project import Project
-from fetcher.simulator.repository import NodeIds, Repository, node_id
+from fetcher.simulator.repository import Repository
 
 
-def of_repository(repository: Repository, today: date, node_ids: NodeIds = NodeIds.NEW) -> dict[str, Any]:
-    """Return the result of a complete fetch from GitHub on that day."""
+def of_repository(repository: Repository, today: date) -> dict[str, Any]:
+    """Return the result of a complete fetch from the repository's host on that day."""
     commits, tip = repository.history.commits(), repository.history.tip
     accounts, anonymous = contributors(commits)
     return {
         "id": repository.database_id,
-        "node_id": node_id("Repository", repository.database_id, node_ids),
+        "host": repository.host,
         "full_name": repository.full_name,
         "description": repository.description,
         "stars": repository.stars,
@@ -35,7 +34,7 @@ def of_repository(repository: Repository, today: date, node_ids: NodeIds = NodeI
         "day": today.isoformat(),
         "participation": participation(commits, today),
         "participation_without_merges": participation(commits, today, merges=False),
-        "commit_activity": bodies.commit_activity(commit_activity(commits, today)),
+        "commit_activity": [week.as_json() for week in commit_activity(commits, today)],
     }
 
 

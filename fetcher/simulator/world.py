@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from fetcher.simulator.clock import Clock
 from fetcher.simulator.history import History
 from fetcher.simulator.project import Project, ProjectStatus
-from fetcher.simulator.repository import Repository
+from fetcher.simulator.repository import DEFAULT_HOST, Repository, address_of
 from fetcher.simulator.synthetic import SyntheticCatalogue
 
 FIRST_SERIAL = 30_000_000
@@ -51,19 +51,24 @@ class World:
         self._next_id = FIRST_DATABASE_ID
         self._made = lru_cache(maxsize=MADE_KEPT)(self._synthetic.repository)
 
-    def repository(self, full_name: str) -> Repository | None:
-        """Return the repository that a name leads to, following renames and ignoring case."""
-        key = full_name.lower()
+    def repository(self, target: str) -> Repository | None:
+        """Return the repository that ``owner/name`` on GitHub or ``host/path`` leads to.
+
+        Renames are followed and case is ignored.
+        """
+        key = address_of(target.lower())
         database_id = self._ids.get(key)
-        if database_id is None:
-            database_id = self._synthetic.repository_id(key)
+        if database_id is None and key.startswith(f"{DEFAULT_HOST}/"):
+            database_id = self._synthetic.repository_id(key.removeprefix(f"{DEFAULT_HOST}/"))
         return None if database_id is None else self.repository_by_id(database_id)
 
-    def repository_by_id(self, database_id: int) -> Repository | None:
+    def repository_by_id(self, database_id: int, host: str | None = None) -> Repository | None:
+        """Return the repository with this number, if it is on ``host``; None is any host."""
         try:
-            return self._repositories[database_id]
+            found = self._repositories[database_id]
         except KeyError:
-            return self._made(database_id)
+            found = self._made(database_id)
+        return found if found is None or host in (None, found.host) else None
 
     def repository_ids(self) -> list[int]:
         """Return all repositories' numbers without the deleted ones, synthetic ones last."""
@@ -76,7 +81,7 @@ class World:
         if self.remembered:
             self._remember(repository)
         self._repositories[repository.database_id] = repository
-        self._ids[repository.full_name.lower()] = repository.database_id
+        self._ids[repository.address.lower()] = repository.database_id
 
     def _remember(self, new: Repository) -> None:
         old, now = self.repository_by_id(new.database_id), self.clock.now()

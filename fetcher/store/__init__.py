@@ -1,6 +1,6 @@
 """The store: catalogue, fetched values, schedule and leases, in SQLite or PostgreSQL."""
 
-from fetcher.store.connect import open_engine
+from fetcher.store.engine import open_engine
 from fetcher.store.migrations import current_revision, is_current, upgrade
 from fetcher.store.sql_store import SqlStore
 

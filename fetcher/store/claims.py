@@ -1,147 +1,213 @@
-"""Leases on rows of ``source_states``: claimed, released, expired and counted."""
+"""Claims: leases on rows of ``source_states``, and the records of claimed work."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import (
     CTE,
     ColumnElement,
     Connection,
+    CursorResult,
     Select,
     distinct,
     func,
     or_,
     select,
+    true,
     union_all,
     update,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from fetcher.domain.model import Claim, Source
+from fetcher.domain.model import Claim, DueReason, Record, Source, Target
+from fetcher.store import recording, targets
 from fetcher.store.dialects import chunks, lock_packages
+from fetcher.store.engine import Aggregate, read_transaction, write_transaction
 from fetcher.store.schema import packages, source_states
 
 _S = source_states.c
 _LEASED = _S.lease.is_not(None)
 _KEYS = select(_S.package_id, _S.source)
 
-
-def claim(
-    connection: Connection,
-    sources: Sequence[Source],
-    limit: int,
-    now: datetime,
-    lease_for: timedelta,
-    ahead: timedelta = timedelta(0),
-) -> Claim | None:
-    """Lease up to ``limit`` packages with one of ``sources`` due, longest due first, in one statement.
-
-    If at least one is due, packages due within ``ahead`` are added, except those cooling down after a failure.
-    Returns ``None`` if none is due or free.
-
-    The candidates are the first ``limit`` due rows of each source, by an index scan. The cost does not depend on the
-    number of due rows. Rows locked by another claim or writer are skipped.
-    """
-    if not sources or limit < 1 or not _any_due(connection, sources, now):
-        return None
-    lease, until = uuid4().hex, now + lease_for
-    horizon = now + ahead
-    chosen = _longest_due(sources, limit, now, horizon)
-    # coalesce() keeps SQLite from scanning the index of all due rows for the few that were chosen.
-    due = (
-        _KEYS.where(_S.package_id.in_(select(chosen.c.package_id)), _S.source.in_(_names(sources)))
-        .where(func.coalesce(_S.due_at, _S.due_at) <= horizon, _ripe(now), _unleased(now))
-        .order_by(_S.package_id, _S.source)
-        .with_for_update(skip_locked=True)
-        .cte("due_rows")
-    )
-    rows = connection.execute(_leasing(due, lease, until)).all()
-    if not rows:
-        return None
-    first: dict[int, datetime] = {}
-    for row in rows:
-        first[row.package_id] = min(row.due_at, first.get(row.package_id, row.due_at))
-    ids = sorted(first, key=lambda package_id: (first[package_id], package_id))
-    return Claim(lease, tuple(sources), tuple(ids), until)
+AT_ONCE = 10_000
+"""Most projects made due by one call while the index's root is unavailable."""
 
 
-def claim_packages(
-    connection: Connection,
-    package_ids: Sequence[int],
-    sources: Sequence[Source],
-    now: datetime,
-    lease_for: timedelta,
-) -> Claim | None:
-    """Lease these packages' sources, due or not, and take over existing leases. ``None`` if no id is known."""
-    lease, until = uuid4().hex, now + lease_for
-    lock_packages(connection, package_ids)
-    found: set[int] = set()
-    for ids in chunks(package_ids):
-        wanted = (
-            _KEYS.where(_S.package_id.in_(ids), _S.source.in_(_names(sources)))
+class Claims(Aggregate):
+    """Claims of due packages, from the lease to the record."""
+
+    @write_transaction
+    def claim(
+        self,
+        connection: Connection,
+        upstream: str,
+        sources: Sequence[Source],
+        limit: int,
+        now: datetime,
+        lease_for: timedelta,
+        ahead: timedelta = timedelta(0),
+    ) -> Claim | None:
+        """Lease up to ``limit`` packages with one of ``sources`` due at ``upstream``, longest due first.
+
+        If at least one is due, packages due within ``ahead`` are added, except those cooling down after a failure.
+        Returns ``None`` if none is due or free.
+
+        The candidates are the first ``limit`` due rows of each source, by an index scan. The cost does not depend on
+        the number of due rows. Rows locked by another claim or writer are skipped.
+        """
+        if not sources or limit < 1 or not _any_due(connection, upstream, sources, now):
+            return None
+        lease, until = uuid4().hex, now + lease_for
+        horizon = now + ahead
+        chosen = _longest_due(upstream, sources, limit, now, horizon)
+        # coalesce() keeps SQLite from scanning the index of all due rows for the few that were chosen.
+        due = (
+            _KEYS.where(_S.package_id.in_(select(chosen.c.package_id)), _S.upstream == upstream)
+            .where(_S.source.in_(_names(sources)))
+            .where(func.coalesce(_S.due_at, _S.due_at) <= horizon, _ripe(now), _unleased(now))
             .order_by(_S.package_id, _S.source)
-            .with_for_update()
-            .cte("wanted_rows")
+            .with_for_update(skip_locked=True)
+            .cte("due_rows")
         )
-        found.update(row.package_id for row in connection.execute(_leasing(wanted, lease, until)))
-    if not found:
-        return None
-    ids_in_order = tuple(dict.fromkeys(i for i in package_ids if i in found))
-    return Claim(lease, tuple(sources), ids_in_order, until)
+        rows = connection.execute(_leasing(due, lease, until)).all()
+        if not rows:
+            return None
+        first: dict[int, datetime] = {}
+        for row in rows:
+            first[row.package_id] = min(row.due_at, first.get(row.package_id, row.due_at))
+        ids = sorted(first, key=lambda package_id: (first[package_id], package_id))
+        return Claim(lease, tuple(sources), tuple(ids), until)
 
+    @write_transaction
+    def claim_packages(
+        self,
+        connection: Connection,
+        package_ids: Sequence[int],
+        sources: Sequence[Source],
+        now: datetime,
+        lease_for: timedelta,
+        upstream: str | None = None,
+    ) -> Claim | None:
+        """Lease these packages' sources, due or not, of one upstream or of all; ``None`` if no id is known.
 
-def release(connection: Connection, claim: Claim) -> int:
-    """End the claim's remaining leases without changing due times; returns the number of rows."""
-    released = 0
-    for ids in chunks(claim.package_ids):
-        held = _KEYS.where(_S.package_id.in_(ids), _S.lease == claim.lease)
-        released += _unlease(connection, held.order_by(*_KEYS.selected_columns).with_for_update())
-    return released
+        Existing leases are taken over.
+        """
+        lease, until = uuid4().hex, now + lease_for
+        lock_packages(connection, package_ids)
+        found: set[int] = set()
+        for ids in chunks(package_ids):
+            wanted = (
+                _KEYS.where(_S.package_id.in_(ids), _S.source.in_(_names(sources)), _at(upstream))
+                .order_by(_S.package_id, _S.source)
+                .with_for_update()
+                .cte("wanted_rows")
+            )
+            found.update(row.package_id for row in connection.execute(_leasing(wanted, lease, until)))
+        if not found:
+            return None
+        ids_in_order = tuple(dict.fromkeys(i for i in package_ids if i in found))
+        return Claim(lease, tuple(sources), ids_in_order, until)
 
+    @read_transaction
+    def load(self, connection: Connection, claim: Claim, *, details: bool = False) -> list[Target]:
+        """Return the claim's packages that are still leased, in its order; ``details`` adds the stored lists."""
+        return targets.load(connection, claim, details=details)
 
-def expire_leases(connection: Connection, now: datetime) -> int:
-    """End expired leases; returns the number of rows. Rows locked by a writer are left for the next call."""
-    return _unlease(connection, _KEYS.where(_LEASED, _S.lease_until <= now).with_for_update(skip_locked=True))
+    @read_transaction
+    def target(self, connection: Connection, package_id: int) -> Target | None:
+        """Return one package as a claim of all its sources would load it, regardless of leases."""
+        return targets.one(connection, package_id)
 
+    def record(self, records: Sequence[Record]) -> None:
+        """Write a batch in one transaction. A record older than the stored one changes no value."""
+        if records:
+            self._transactions.write(lambda connection: recording.record(connection, records))
 
-def leased(connection: Connection, sources: Sequence[Source], now: datetime) -> int:
-    """Return the number of leased packages (index-only scan)."""
-    counted = select(func.count(distinct(_S.package_id))).where(
-        _LEASED, _S.source.in_(_names(sources)), _S.lease_until > now
-    )
-    return connection.execute(counted).scalar_one()
+    @write_transaction
+    def expire(self, connection: Connection, now: datetime) -> int:
+        """End expired leases; returns the number of rows. Rows locked by a writer are left for the next call."""
+        return _unlease(connection, _KEYS.where(_LEASED, _S.lease_until <= now).with_for_update(skip_locked=True))
 
+    @read_transaction
+    def leased(self, connection: Connection, upstream: str, sources: Sequence[Source], now: datetime) -> int:
+        """Return the number of leased packages (index-only scan)."""
+        counted = select(func.count(distinct(_S.package_id))).where(
+            _LEASED, _S.upstream == upstream, _S.source.in_(_names(sources)), _S.lease_until > now
+        )
+        return connection.execute(counted).scalar_one()
 
-def due_ids(connection: Connection, sources: Sequence[Source] | None, now: datetime | None) -> list[int]:
-    """Return ids of packages with one of ``sources`` (any, if ``None``) due at ``now`` (ever, if ``None``).
+    @read_transaction
+    def due_ids(
+        self,
+        connection: Connection,
+        sources: Sequence[Source] | None,
+        now: datetime | None,
+        upstream: str | None = None,
+    ) -> list[int]:
+        """Return ids of packages with one of ``sources`` (any, if ``None``) due at ``now`` (ever, if ``None``).
 
-    Retired packages have no sources and are never included.
-    """
-    if sources is None and now is None:
-        every = select(packages.c.id).where(packages.c.retired_at.is_(None)).order_by(packages.c.id)
-        return list(connection.execute(every).scalars())
-    wanted = select(_S.package_id).distinct().order_by(_S.package_id)
-    if sources is not None:
-        wanted = wanted.where(_S.source.in_(_names(sources)))
-    if now is not None:
-        wanted = wanted.where(_S.due_at.is_not(None), _S.due_at <= now)
-    return list(connection.execute(wanted).scalars())
+        ``upstream`` limits them to the sources that it serves.
+
+        Retired packages have no sources and are never included.
+        """
+        if sources is None and now is None and upstream is None:
+            every = select(packages.c.id).where(packages.c.retired_at.is_(None)).order_by(packages.c.id)
+            return list(connection.execute(every).scalars())
+        wanted = select(_S.package_id).distinct().where(_at(upstream)).order_by(_S.package_id)
+        if sources is not None:
+            wanted = wanted.where(_S.source.in_(_names(sources)))
+        if now is not None:
+            wanted = wanted.where(_S.due_at.is_not(None), _S.due_at <= now)
+        return list(connection.execute(wanted).scalars())
+
+    @write_transaction
+    def make_due(
+        self, connection: Connection, upstream: str, source: Source, *, answered_before: datetime, now: datetime
+    ) -> int:
+        """Make due ``source`` of ``upstream`` where last fetched before ``answered_before``; return their number.
+
+        Failing and leased rows keep their due time. At most ``AT_ONCE`` rows are taken, earliest due first (index
+        scan).
+        """
+        late = (
+            select(_S.package_id)
+            .where(_S.upstream == upstream, _S.source == source.value, _S.failures == 0, _S.lease.is_(None))
+            .where(_S.answered_at < answered_before, _S.due_at > now)
+            .order_by(_S.due_at)
+            .limit(AT_ONCE)
+            .with_for_update(skip_locked=True)
+        )
+        made: CursorResult[Any] = connection.execute(
+            update(source_states)
+            .where(_S.package_id.in_(late), _S.source == source.value)
+            .values(due_at=now, due_reason=DueReason.OUT_OF_TURN.value)
+        )
+        return made.rowcount
 
 
 def _names(sources: Sequence[Source]) -> list[str]:
     return [source.value for source in sources]
 
 
+def _at(upstream: str | None) -> ColumnElement[bool]:
+    return true() if upstream is None else _S.upstream == upstream
+
+
 def _unleased(now: datetime) -> ColumnElement[bool]:
     return or_(_S.lease_until.is_(None), _S.lease_until <= now)
 
 
-def _any_due(connection: Connection, sources: Sequence[Source], now: datetime) -> bool:
+def _any_due(connection: Connection, upstream: str, sources: Sequence[Source], now: datetime) -> bool:
     """Return whether any source is due. Most calls find nothing, and this query is cheaper than a claim."""
-    due = select(_S.package_id).where(_S.source.in_(_names(sources)), _S.due_at <= now, _unleased(now)).limit(1)
+    due = (
+        select(_S.package_id)
+        .where(_S.upstream == upstream, _S.source.in_(_names(sources)), _S.due_at <= now, _unleased(now))
+        .limit(1)
+    )
     return connection.execute(due).first() is not None
 
 
@@ -150,11 +216,11 @@ def _ripe(now: datetime) -> ColumnElement[bool]:
     return or_(_S.due_at <= now, _S.failures == 0)
 
 
-def _longest_due(sources: Sequence[Source], limit: int, now: datetime, horizon: datetime) -> CTE:
+def _longest_due(upstream: str, sources: Sequence[Source], limit: int, now: datetime, horizon: datetime) -> CTE:
     """Select the ``limit`` packages due longest, which are among the first ``limit`` rows of each source."""
     first = [
         select(_S.package_id, _S.due_at)
-        .where(_S.source == source.value, _S.due_at.is_not(None), _S.due_at <= horizon)
+        .where(_S.upstream == upstream, _S.source == source.value, _S.due_at.is_not(None), _S.due_at <= horizon)
         .where(_ripe(now), _unleased(now))
         .order_by(_S.due_at, _S.package_id)
         .limit(limit)

@@ -10,16 +10,17 @@ from sqlalchemy import Connection, and_, delete, func, select
 
 from fetcher.domain.model import Observed, OutcomeKind, Source, SourceState
 from fetcher.domain.views import Event, EventCount
-from fetcher.store.columns import plain
 from fetcher.store.dialects import upsert
-from fetcher.store.rounds import next_stretch
+from fetcher.store.engine import Aggregate, read_transaction, write_transaction
 from fetcher.store.schema import events
 from fetcher.store.states import NOT_REQUESTED
+from fetcher.store.statistics.id_ranges import next_range
+from fetcher.store.types import plain
 
 _E = events.c
 
 PRUNED = "pruned:events"
-"""Name of the marker with the position of the pruning pass."""
+"""Name of the checkpoint with the position of the pruning pass."""
 
 _ANSWERS = frozenset({OutcomeKind.FETCHED, OutcomeKind.NOT_MODIFIED})
 """Outcomes of a success. A change from one to the other is no event."""
@@ -40,7 +41,7 @@ _WORDS = {
 """Labels of columns in messages, where they differ from the column's name."""
 
 _SILENT = frozenset(
-    {"node_id", "database_id", "head_committed_at", "pushed_at", "days_start", "commit_count", "pypi_serial"}
+    {"handle", "repository_id", "head_committed_at", "pushed_at", "days_start", "commit_count", "pypi_serial"}
 )
 """Columns left out of messages: they change with others or mean nothing to users."""
 
@@ -82,44 +83,48 @@ def note(
     upsert(connection, events, [rows[key] for key in sorted(rows)])
 
 
-def of_package(connection: Connection, package_id: int, limit: int) -> list[Event]:
-    """Return a package's latest events, newest first."""
-    rows = (
-        select(_E.source, _E.at, _E.outcome, _E.message)
-        .where(_E.package_id == package_id)
-        .order_by(_E.at.desc(), _E.source)
-        .limit(limit)
-    )
-    return [Event(Source(row.source), row.at, row.outcome, row.message) for row in connection.execute(rows)]
+class Events(Aggregate):
+    """Timelines of all packages."""
 
+    @read_transaction
+    def of_package(self, connection: Connection, package_id: int, limit: int) -> list[Event]:
+        """Return a package's latest events, newest first."""
+        rows = (
+            select(_E.source, _E.at, _E.outcome, _E.message)
+            .where(_E.package_id == package_id)
+            .order_by(_E.at.desc(), _E.source)
+            .limit(limit)
+        )
+        return [Event(Source(row.source), row.at, row.outcome, row.message) for row in connection.execute(rows)]
 
-def counts(connection: Connection, start: datetime, step: timedelta, steps: int) -> list[EventCount]:
-    """Count the events in each of ``steps`` periods of length ``step`` from ``start``, in one index scan."""
-    starts = [start + number * step for number in range(steps)]
-    columns = []
-    for moment in starts:
-        within = and_(_E.at >= moment, _E.at < moment + step)
-        columns += [
-            func.count().filter(within, _E.outcome.in_(_ANSWERS)),
-            func.count().filter(within, _E.outcome.not_in(_ANSWERS)),
-        ]
-    found = connection.execute(select(*columns).where(_E.at >= start, _E.at < start + steps * step)).one()
-    return [EventCount(moment, found[2 * n], found[2 * n + 1]) for n, moment in enumerate(starts)]
+    @read_transaction
+    def counts(self, connection: Connection, start: datetime, step: timedelta, steps: int) -> list[EventCount]:
+        """Count the events in each of ``steps`` periods of length ``step`` from ``start``, in one index scan."""
+        starts = [start + number * step for number in range(steps)]
+        columns = []
+        for moment in starts:
+            within = and_(_E.at >= moment, _E.at < moment + step)
+            columns += [
+                func.count().filter(within, _E.outcome.in_(_ANSWERS)),
+                func.count().filter(within, _E.outcome.not_in(_ANSWERS)),
+            ]
+        found = connection.execute(select(*columns).where(_E.at >= start, _E.at < start + steps * step)).one()
+        return [EventCount(moment, found[2 * n], found[2 * n + 1]) for n, moment in enumerate(starts)]
 
+    @write_transaction
+    def prune(self, connection: Connection, before: datetime, keep: int) -> int:
+        """Delete events before ``before``, and all but each package's newest ``keep``, in the next id range.
 
-def prune(connection: Connection, before: datetime, keep: int) -> int:
-    """Delete events before ``before``, and all but each package's newest ``keep``, in the next id range.
-
-    Returns the number of deleted events.
-    """
-    stretch = next_stretch(connection, PRUNED).holds(_E.package_id)
-    gone = connection.execute(delete(events).where(stretch, _E.at < before)).rowcount
-    contended = select(_E.package_id).where(stretch).group_by(_E.package_id).having(func.count() > keep)
-    for package_id in connection.execute(contended).scalars().all():
-        newest = select(_E.at).where(_E.package_id == package_id).order_by(_E.at.desc())
-        last = newest.offset(keep - 1).limit(1).scalar_subquery()
-        gone += connection.execute(delete(events).where(_E.package_id == package_id, _E.at < last)).rowcount
-    return gone
+        Returns the number of deleted events.
+        """
+        id_range = next_range(connection, PRUNED).holds(_E.package_id)
+        gone = connection.execute(delete(events).where(id_range, _E.at < before)).rowcount
+        contended = select(_E.package_id).where(id_range).group_by(_E.package_id).having(func.count() > keep)
+        for package_id in connection.execute(contended).scalars().all():
+            newest = select(_E.at).where(_E.package_id == package_id).order_by(_E.at.desc())
+            last = newest.offset(keep - 1).limit(1).scalar_subquery()
+            gone += connection.execute(delete(events).where(_E.package_id == package_id, _E.at < last)).rowcount
+        return gone
 
 
 def _turned(state: SourceState, record: Observed) -> bool:

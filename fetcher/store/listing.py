@@ -1,4 +1,4 @@
-"""Pages of the catalogue: searched, filtered and sorted."""
+"""Pages of the catalogue: searched, filtered and sorted; package states as SQL conditions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Row,
     Select,
     Subquery,
+    and_,
     case,
     func,
     literal,
@@ -20,18 +21,23 @@ from sqlalchemy import (
     text,
 )
 
-from fetcher.domain.model import StoredPackage
+from fetcher.domain.scheduling import GONE_SPAN, GONE_STRIKES
 from fetcher.domain.views import Column, Counted, Listed, ListedPackage, Listing, PackageState
-from fetcher.store.columns import plain
-from fetcher.store.dialects import COUNTED, give_up_after, how_many
-from fetcher.store.entries import entry_of, project_of, repo_of
-from fetcher.store.reading import CATALOGUE
-from fetcher.store.schema import FAILING, checkpoints, freshness, observations, packages, source_states
-from fetcher.store.standing import UNSUPPORTED, gone
-from fetcher.store.targets import commit_days_of
-from fetcher.store.values import observed_of, stats_of, versions_of
+from fetcher.store.dialects import COUNTED, apart_by, give_up_after, how_many
+from fetcher.store.schema import FAILING, freshness, observations, packages, source_states
+from fetcher.store.types import plain
 
 _P, _O, _F, _S = packages.c, observations.c, freshness.c, source_states.c
+
+FAILS = text(f"({FAILING})")
+"""Condition of a failing row of ``source_states``, in parentheses to combine it with other conditions."""
+
+UNSUPPORTED = or_(
+    _P.repo_unsupported.is_not(None),
+    _P.project_unsupported.is_not(None),
+    and_(_P.repo_host.is_(None), _P.project.is_(None)),
+)
+"""Condition of a package with an unsupported address, or without any."""
 
 _SORTED_BY: Mapping[Column, ColumnElement[Any]] = {
     Column.ID: _P.id,
@@ -62,7 +68,6 @@ _BY_INDEX = frozenset({Column.ID, Column.SLUG})
 
 _SEARCHED = (_P.slug, _P.title, _P.repo_url, _O.description)
 
-
 MATCHES = 1_000
 """Most matching packages counted. Beyond it, the count is reported as ``Counted.MORE``."""
 
@@ -70,15 +75,15 @@ STATEMENT_TIMEOUT = timedelta(seconds=10)
 """Longest time of one statement for a page. A search of a million descriptions takes seconds."""
 
 
-def listing(connection: Connection, wanted: Listing, stale_before: datetime) -> Listed:
+def page(connection: Connection, wanted: Listing, stale_before: datetime) -> Listed:
     """Return the page ``wanted``. Packages last fetched before ``stale_before`` are stale.
 
     The ids are selected first, from one table where possible, then the lines of those ids only. A page far down the
     catalogue therefore costs an index scan and not a million joins.
     """
     give_up_after(connection, STATEMENT_TIMEOUT)
-    stretch = _ids(connection, wanted, stale_before).limit(wanted.limit + 1).offset(wanted.offset)
-    ids: list[int] = list(connection.execute(stretch).scalars())
+    chosen = _ids(connection, wanted, stale_before).limit(wanted.limit + 1).offset(wanted.offset)
+    ids: list[int] = list(connection.execute(chosen).scalars())
     more, ids = len(ids) > wanted.limit, ids[: wanted.limit]
     lines = _lines(connection, Listing(), stale_before, ids).where(_P.id.in_(ids))
     found = {row.id: _line(row) for row in connection.execute(lines)} if ids else {}
@@ -86,6 +91,15 @@ def listing(connection: Connection, wanted: Listing, stale_before: datetime) -> 
     count, counted = (seen, Counted.EXACT) if ids and not more else _count(connection, wanted, stale_before)
     rows = tuple(found[package_id] for package_id in ids if package_id in found)
     return Listed(max(count, seen + more) if ids else count, rows, more, counted)
+
+
+def gone(connection: Connection) -> ColumnElement[bool]:
+    """Return ``fetcher.domain.scheduling.is_gone`` as a condition on a row of ``source_states``."""
+    return and_(
+        _S.outcome == "gone",
+        _S.failures >= GONE_STRIKES,
+        apart_by(connection, _S.first_failed_at, _S.last_failed_at, GONE_SPAN),
+    )
 
 
 def _ids(connection: Connection, wanted: Listing, stale_before: datetime) -> Select[Any]:
@@ -117,30 +131,6 @@ def _count(connection: Connection, wanted: Listing, stale_before: datetime) -> t
         return (found, Counted.EXACT) if found <= MATCHES else (MATCHES, Counted.MORE)
     found = how_many(connection, packages)
     return found, Counted.EXACT if found <= COUNTED or connection.dialect.name == "sqlite" else Counted.ABOUT
-
-
-def packages_of(connection: Connection, package_ids: Sequence[int]) -> list[StoredPackage]:
-    """Return packages for documents, in the order of the ids, without releases and states (no document has them)."""
-    wide = [column for column in _O if column.name != "package_id"]
-    rows = connection.execute(
-        select(packages, *wide, _F.last_fetched)
-        .join(observations, _O.package_id == _P.id)
-        .join(freshness, _F.package_id == _P.id)
-        .where(_P.id.in_(package_ids))
-    )
-    found = {row.id: _package(row) for row in rows}
-    return [found[package_id] for package_id in package_ids if package_id in found]
-
-
-def touched_at(connection: Connection, package_ids: Sequence[int]) -> datetime | None:
-    """Return the time of the last request for one of these packages or of the last edit of the catalogue.
-
-    Their documents cannot change otherwise. ``None`` if neither ever happened.
-    """
-    asked = select(func.max(_S.observed_at)).where(_S.package_id.in_(package_ids))
-    edited = select(checkpoints.c.observed_at).where(checkpoints.c.name == CATALOGUE)
-    moments = (connection.execute(asked).scalar(), connection.execute(edited).scalar())
-    return max((moment for moment in moments if moment is not None), default=None)
 
 
 def _lines(
@@ -206,18 +196,4 @@ def _line(row: Row[Any]) -> ListedPackage:
         version=row.pypi_latest,
         last_updated=row.head_committed_at,
         last_fetched=row.last_fetched,
-    )
-
-
-def _package(row: Row[Any]) -> StoredPackage:
-    return StoredPackage(
-        entry=entry_of(row),
-        observed=observed_of(row),
-        commit_days=commit_days_of(row),
-        repo=repo_of(row),
-        project=project_of(row),
-        stats=stats_of(row),
-        versions=versions_of(row, ()),
-        states={},
-        retired_at=row.retired_at,
     )

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, Select, Update, and_, bindparam, func, or_, select, update
 
 from fetcher.domain.model import Observed, ProjectVersions, Record, Source, SourceState, Values
-from fetcher.store import daily, events, releasing
+from fetcher.store import events, history, releases
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.schema import freshness, observations, source_states
 from fetcher.store.states import STATE_COLUMNS, Changes, changes_of, fold, state_of, takes
@@ -145,7 +145,7 @@ def _save_values(connection: Connection, brought: Sequence[PendingWrite]) -> dic
     told: dict[Key, str] = {}
     rows = _observations(connection, brought)
     changed: dict[tuple[str, ...], dict[int, dict[str, Any]]] = defaultdict(dict)
-    noted: list[daily.Noted] = []
+    noted: list[history.DailyValues] = []
     for one in brought:
         row, columns = rows[one.package_id], columns_of(one.values)
         new = [name for name, value in columns.items() if row[name] != value]
@@ -155,13 +155,13 @@ def _save_values(connection: Connection, brought: Sequence[PendingWrite]) -> dic
         if new:
             changed[tuple(columns)][one.package_id] = columns
         if one.first or any(name in FIGURES for name in new):
-            noted.append(daily.Noted(one.package_id, one.day, row))
+            noted.append(history.DailyValues(one.package_id, one.day, row))
     for names, of_packages in changed.items():
         _update_observations(connection, names, of_packages)
-    releasing.save(
+    releases.save(
         connection, {one.package_id: one.values for one in brought if isinstance(one.values, ProjectVersions)}
     )
-    daily.note(connection, noted)
+    history.note(connection, noted)
     return told
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Table, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from fetcher.store.columns import DayCounts, PackageId, UtcDateTime
+from fetcher.store.types import DayCounts, PackageId, UtcDateTime
 
 FAILING = "failures > 0 OR outcome IN ('gone', 'replaced', 'blocked', 'unauthorized', 'malformed')"
 """Condition of a failing source, and of the partial index on them."""
@@ -60,8 +60,7 @@ class Package(Base):
     modified: Mapped[datetime | None]
     extra: Mapped[Any | None]
     repo_host: Mapped[str | None]
-    repo_owner: Mapped[str | None]
-    repo_name: Mapped[str | None]
+    repo_path: Mapped[str | None]
     repo_key: Mapped[str | None] = mapped_column(index=True)
     repo_unsupported: Mapped[str | None]
     project: Mapped[str | None] = mapped_column(index=True)
@@ -76,8 +75,8 @@ class Observation(Base):
     __tablename__ = "observations"
 
     package_id: Mapped[int] = _package_id()
-    node_id: Mapped[str | None]
-    database_id: Mapped[int | None] = mapped_column(BigInteger)
+    handle: Mapped[str | None]
+    repository_id: Mapped[str | None]
     full_name: Mapped[str | None]
     stars: Mapped[int | None]
     forks: Mapped[int | None]
@@ -125,6 +124,7 @@ class SourceRow(Base):
     __table_args__ = (
         Index(
             "ix_source_states_due",
+            "upstream",
             "source",
             "due_at",
             "package_id",
@@ -134,6 +134,7 @@ class SourceRow(Base):
         Index(
             "ix_source_states_leased",
             "lease_until",
+            "upstream",
             "source",
             "package_id",
             postgresql_where=text("lease IS NOT NULL"),
@@ -156,6 +157,8 @@ class SourceRow(Base):
 
     package_id: Mapped[int] = _package_id()
     source: Mapped[str] = mapped_column(String(16), primary_key=True)
+    upstream: Mapped[str]
+    """Name of the upstream that serves the source."""
     answered_at: Mapped[datetime | None]
     observed_at: Mapped[datetime | None]
     revision: Mapped[str | None]

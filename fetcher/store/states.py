@@ -20,8 +20,8 @@ from fetcher.domain.model import (
     SourceState,
     Validators,
 )
-from fetcher.store.columns import plain
 from fetcher.store.schema import source_states
+from fetcher.store.types import plain
 
 STATE_COLUMNS = tuple(source_states.c)
 
@@ -34,7 +34,7 @@ NOT_REQUESTED = frozenset({OutcomeKind.THROTTLED, OutcomeKind.DEFERRED})
 MADE_DUE = frozenset({DueReason.MOVED, DueReason.OUT_OF_TURN})
 """Reasons for which an answered source becomes due at once."""
 
-FIRST_REQUESTED = (Source.GITHUB, Source.PYPI)
+FIRST_REQUESTED = (Source.REPOSITORY, Source.INDEX)
 """Sources due immediately when a package is added. A response for the repository makes the others due."""
 
 
@@ -42,6 +42,7 @@ def state_of(row: Row[Any]) -> SourceState:
     """Return the state in a row of ``STATE_COLUMNS``."""
     return SourceState(
         source=Source(row.source),
+        upstream=row.upstream,
         answered_at=row.answered_at,
         observed_at=row.observed_at,
         revision=row.revision,
@@ -81,6 +82,7 @@ def row_of(package_id: int, state: SourceState) -> dict[str, Any]:
     return {
         "package_id": package_id,
         "source": state.source.value,
+        "upstream": state.upstream,
         "answered_at": state.answered_at,
         "observed_at": state.observed_at,
         "revision": state.revision,
@@ -101,11 +103,11 @@ def row_of(package_id: int, state: SourceState) -> dict[str, Any]:
     }
 
 
-def first_state(source: Source, now: datetime, observed_at: datetime | None = None) -> SourceState:
+def first_state(source: Source, upstream: str, now: datetime, observed_at: datetime | None = None) -> SourceState:
     """Return the state of a source never requested: due now, or after its repository's first response."""
     if source in FIRST_REQUESTED:
-        return SourceState(source, observed_at=observed_at, due_at=now, due_reason=DueReason.FIRST)
-    return SourceState(source, observed_at=observed_at)
+        return SourceState(source, upstream, observed_at=observed_at, due_at=now, due_reason=DueReason.FIRST)
+    return SourceState(source, upstream, observed_at=observed_at)
 
 
 def changes_of(old: SourceState, new: SourceState) -> Changes:

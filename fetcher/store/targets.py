@@ -18,12 +18,11 @@ _IDENTITY = (
     _P.id,
     _P.slug,
     _P.repo_host,
-    _P.repo_owner,
-    _P.repo_name,
+    _P.repo_path,
     _P.project,
     _O.full_name,
-    _O.node_id,
-    _O.database_id,
+    _O.handle,
+    _O.repository_id,
     _O.head_oid,
     _O.head_committed_at,
     _O.default_branch,
@@ -58,10 +57,7 @@ def last_seen(row: Row[Any]) -> RepoRef | None:
     """Return the name that a package's repository last responded under, or the one in the editor's address."""
     if row.repo_host is None:
         return None
-    owner, _, name = (row.full_name or "").partition("/")
-    if owner and name:
-        return RepoRef(row.repo_host, owner, name)
-    return RepoRef(row.repo_host, row.repo_owner, row.repo_name)
+    return RepoRef(row.repo_host, row.full_name or row.repo_path)
 
 
 def contributors_of(row: Row[Any]) -> Contributors | None:
@@ -90,8 +86,8 @@ def _target(row: Row[Any], states: dict[Source, SourceState], lease: str, *, det
         lease=lease,
         claimed=frozenset(source for source, state in states.items() if state.lease == lease),
         repo=last_seen(row),
-        node_id=row.node_id,
-        database_id=row.database_id,
+        handle=row.handle,
+        repository_id=row.repository_id,
         project=row.project,
         states=states,
         contributors=contributors_of(row) if details else None,

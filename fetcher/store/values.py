@@ -18,13 +18,13 @@ from fetcher.domain.model import (
     RepoStats,
     Values,
 )
-from fetcher.store.columns import plain
+from fetcher.store.types import plain
 
 Columns: TypeAlias = dict[str, Any]
 
 STATS = (
-    "node_id",
-    "database_id",
+    "handle",
+    "repository_id",
     "full_name",
     "stars",
     "forks",
@@ -54,7 +54,7 @@ DETAILS = ("contributors", "days_start", "day_counts", "commit_count")
 FIGURES = ("stars", "forks", "watchers", "pypi_latest")
 """Columns recorded in the daily history."""
 
-FORGOTTEN_REPOSITORY = ("node_id", "database_id", "full_name", "head_oid", "default_branch")
+FORGOTTEN_REPOSITORY = ("handle", "repository_id", "full_name", "head_oid", "default_branch")
 FORGOTTEN_PROJECT = ("pypi_name", "pypi_serial")
 """Columns cleared by a change of address: they identify the repository or project that the values belong to."""
 
@@ -129,7 +129,7 @@ def logins(contributors: list[Any] | None) -> tuple[str, ...] | None:
 
 def stats_of(row: Row[Any]) -> RepoStats | None:
     """Return the repository's statistics of the last response; ``None`` before the first, even with imported values."""
-    if row.node_id is None:
+    if row.full_name is None:
         return None
     return RepoStats(**{name: getattr(row, name) for name in STATS})
 

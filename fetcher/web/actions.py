@@ -70,7 +70,7 @@ def by_operator(action: Action) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _refresh(request: Request, web: WebContext, _form: list[tuple[str, str]]) -> str:
-    package = find(web.store, request.path_params["slug"])
+    package = find(web.store.packages, request.path_params["slug"])
     web.runtime.refresh([to_refresh(package)], web.clock.now())
     return f"/packages/{quote(package.entry.slug)}"
 
@@ -79,11 +79,11 @@ def _retry(_request: Request, web: WebContext, form: list[tuple[str, str]]) -> s
     """Refresh the named packages, and all packages with a failure of a named kind."""
     slugs = [value for name, value in form if name == "slug"]
     kinds = {value for name, value in form if name == "kind"}
-    slugs += [row.slug for row in web.store.failures() if failure_kind(row.state) in kinds]
-    package_ids = list(web.store.package_ids(list(dict.fromkeys(slugs))).values())
+    slugs += [row.slug for row in web.store.packages.failures() if failure_kind(row.state) in kinds]
+    package_ids = list(web.store.packages.ids(list(dict.fromkeys(slugs))).values())
     if not package_ids:
         raise BadRequest("the form names no failing package", "Choose a package or a kind of failure")
-    retired = web.store.retired(package_ids)
+    retired = web.store.packages.retired(package_ids)
     wanted = [package_id for package_id in package_ids if package_id not in retired]
     if not wanted:
         raise RetiredPackage("all named packages are retired", "`fetcher revive` resumes fetching")

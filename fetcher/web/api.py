@@ -65,8 +65,8 @@ def list_packages(request: Request, query: Annotated[ListingQuery, Query()], con
     """Return a page of documents. An empty parameter counts as absent."""
     web, now = context_of(request), context_of(request).clock.now()
     wanted = query.listing()
-    listed = web.store.listing(wanted, web.stale_before(now))
-    stored = web.store.packages([row.id for row in listed.rows])
+    listed = web.store.packages.listing(wanted, web.stale_before(now))
+    stored = web.store.packages.documents([row.id for row in listed.rows])
     page = {
         "count": listed.count,
         "next": _link(request, wanted, wanted.offset + wanted.limit) if listed.more else None,
@@ -77,7 +77,7 @@ def list_packages(request: Request, query: Annotated[ListingQuery, Query()], con
         page["count_is"] = f"{listed.counted} {listed.count:,}"
     # A refresh, or time alone, can move packages to or from other pages: then no date of a listed package covers it.
     steady = wanted.sort in EDITED and wanted.state is None and not wanted.search
-    modified = last_modified(web.store.touched_at([row.id for row in listed.rows]), now) if steady else None
+    modified = last_modified(web.store.packages.touched_at([row.id for row in listed.rows]), now) if steady else None
     return conditional(conditions, dump(page).encode(), modified)
 
 
@@ -85,9 +85,9 @@ def list_packages(request: Request, query: Annotated[ListingQuery, Query()], con
 def get_package(request: Request, package: IdOrSlug, conditions: Conditional) -> Response:
     """Return a package's document."""
     web, now = context_of(request), context_of(request).clock.now()
-    found = find(web.store, package, LISTED_AT)
+    found = find(web.store.packages, package, LISTED_AT)
     document = write_document(found, web.settings.time_zone, now.date())
-    modified = last_modified(web.store.touched_at([found.entry.id or 0]), now)
+    modified = last_modified(web.store.packages.touched_at([found.entry.id or 0]), now)
     return conditional(conditions, dump(document).encode(), modified)
 
 
@@ -100,7 +100,7 @@ def get_package(request: Request, package: IdOrSlug, conditions: Conditional) ->
 def request_refresh(request: Request, package: IdOrSlug, response: Response) -> RequestedRefresh:
     """Request a refresh of a package. `Location` is the path of the refresh."""
     web = context_of(request)
-    package_id = to_refresh(find(web.store, package, LISTED_AT))
+    package_id = to_refresh(find(web.store.packages, package, LISTED_AT))
     (asked,) = web.runtime.refresh([package_id], web.clock.now())
     response.headers["Location"] = request.url_for("get_refresh", id=asked.request.id).path
     response.headers["Cache-Control"] = "no-store"
@@ -112,7 +112,7 @@ def request_refresh(request: Request, package: IdOrSlug, response: Response) -> 
 def get_refresh(request: Request, refresh_id: Annotated[str, Path(alias="id")], response: Response) -> Refresh:
     """Return the state of a refresh, and what it changed."""
     web = context_of(request)
-    found = web.store.request(refresh_id) if storable(refresh_id) else None
+    found = web.store.requests.get(refresh_id) if storable(refresh_id) else None
     if found is None:
         raise UnknownRefresh("no refresh has this id", "Finished refreshes are deleted after a week; request another")
     response.headers["Cache-Control"] = "no-store"

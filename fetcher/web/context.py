@@ -14,9 +14,10 @@ from starlette.requests import Request
 
 from fetcher.domain.catalogue_stats import CatalogueStats, stale_before
 from fetcher.domain.views import RequestCount, SubmittedRefresh
-from fetcher.ports import Clock, Store
+from fetcher.ports import Clock
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
+from fetcher.store import SqlStore
 from fetcher.web.session import Sessions
 from fetcher.wiring import recent_requests, shared_quota_status, stored_counters
 from tasks.inspection import QueueState, queue_states
@@ -69,7 +70,7 @@ class TTLCache(Generic[T]):
 class CeleryRuntime:
     """The production ``Runtime``: Celery's queues, and counters and quota in Redis."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: SqlStore) -> None:
         self._settings = settings
         self._store = store
         self.queues: Callable[[], Sequence[QueueState]] = TTLCache(lambda: queue_states(settings))
@@ -84,7 +85,7 @@ class CeleryRuntime:
         return recent_requests(self._settings, now)
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[SubmittedRefresh]:
-        return request_refreshes(self._store, package_ids, now)
+        return request_refreshes(self._store.requests, package_ids, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,14 @@ class WebContext:
     """Dependencies of the request handlers, created once per process."""
 
     settings: Settings
-    store: Store
+    store: SqlStore
     clock: Clock
     runtime: Runtime
     sessions: Sessions
 
     def stats(self, now: datetime) -> CatalogueStats:
         """Return the statistics of the whole catalogue."""
-        return self.store.catalogue_stats(now, self.settings.refresh_interval)
+        return self.store.statistics.read(now, self.settings.refresh_interval)
 
     def stale_before(self, now: datetime) -> datetime:
         """Return the time before which a package's last fetch makes it stale."""

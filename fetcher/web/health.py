@@ -31,12 +31,12 @@ def readyz(request: Request) -> Response:
 
 def beat(web: WebContext) -> str:
     """Return the status of beat, derived from the last plan that a worker carried out."""
-    planned_at = web.store.checkpoint(PLANNED).observed_at
+    planned_at = web.store.checkpoints.get(PLANNED).observed_at
     return silence(planned_at, web.clock.now(), web.settings.plan_interval) or OK
 
 
 def _database(web: WebContext) -> str:
-    web.store.checkpoint(PLANNED)
+    web.store.checkpoints.get(PLANNED)
     return OK
 
 

@@ -79,7 +79,7 @@ def _installation(web: WebContext) -> Iterator[Metric]:
 
 
 def _database(web: WebContext, now: datetime) -> Iterator[Metric]:
-    planned = web.store.checkpoint(PLANNED).observed_at
+    planned = web.store.checkpoints.get(PLANNED).observed_at
     last = _gauge("fetcher_last_plan_timestamp_seconds", "Time of the last plan that a worker carried out; 0 if never.")
     last.add_metric([], planned.timestamp() if planned is not None else 0)
     yield last

@@ -67,13 +67,13 @@ def overview(request: Request) -> Response:
     stats = web.stats(now)
     queues, no_queues = result_or_error(web.runtime.queues)
     quota, no_quota = result_or_error(lambda: web.runtime.quota_status(now))
-    hour = web.store.event_counts(now - STEP * STEPS, STEP, STEPS)
+    hour = web.store.events.counts(now - STEP * STEPS, STEP, STEPS)
     requests, no_requests = result_or_error(lambda: web.runtime.requests(now))
     values = {
         "stats": stats,
         "states": stats.states(now, interval),
         "sources": [stats.source(source) for source in Source],
-        "running": web.store.open_requests(RUNNING),
+        "running": web.store.requests.open(RUNNING),
         "queues": queues,
         "gauges": [_gauge(status) for status in quota or ()],
         "broker_error": no_queues or no_quota or no_requests,
@@ -93,7 +93,7 @@ def packages(request: Request) -> Response:
     web, now = context_of(request), context_of(request).clock.now()
     interval = web.settings.refresh_interval
     wanted = read_page_query(request.query_params)
-    listed = web.store.listing(wanted, web.stale_before(now))
+    listed = web.store.packages.listing(wanted, web.stale_before(now))
     shown = wanted.offset + len(listed.rows)
     before, after = max(wanted.offset - wanted.limit, 0), wanted.offset + wanted.limit
     values = {
@@ -112,7 +112,7 @@ def packages(request: Request) -> Response:
 def package(request: Request) -> Response:
     """Render all that is known of a package."""
     web, now = context_of(request), context_of(request).clock.now()
-    found = find(web.store, request.path_params["slug"])
+    found = find(web.store.packages, request.path_params["slug"])
     document = write_document(found, web.settings.time_zone, now.date())
     package_id = found.entry.id or 0
     releases = found.versions.releases if found.versions else ()
@@ -122,18 +122,18 @@ def package(request: Request) -> Response:
         "fields": package_fields(found, document),
         "failing": failing_sources(found.states.values()),
         "weeks": weeks_chart(document["commits_over_52"], now.date()),
-        "history": history_charts(web.store.history(found.entry.slug), now.date()),
+        "history": history_charts(web.store.history.of_package(found.entry.slug), now.date()),
         "releases": releases[: -RELEASES - 1 : -1],
         "older_releases": max(len(releases) - RELEASES, 0),
-        "events": web.store.events(package_id, EVENTS),
-        "asked": web.store.latest_request(package_id),
+        "events": web.store.events.of_package(package_id, EVENTS),
+        "asked": web.store.requests.latest(package_id),
     }
     return render(request, "package.html", values)
 
 
 def failures(request: Request) -> Response:
     """Render the failing sources by kind of failure."""
-    return render(request, "failures.html", {"kinds": failures_by_kind(context_of(request).store.failures())})
+    return render(request, "failures.html", {"kinds": failures_by_kind(context_of(request).store.packages.failures())})
 
 
 def login(request: Request) -> Response:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from fetcher.domain.errors import RetiredPackage, UnknownPackage
 from fetcher.domain.model import StoredPackage
 from fetcher.domain.views import Column, Listing, PackageState
-from fetcher.ports import Store
+from fetcher.store.packages import Packages
 from fetcher.web.errors import BadRequest, Forbidden
 
 MOST = 1000
@@ -76,16 +76,16 @@ def read_page_query(parameters: Mapping[str, str]) -> Listing:
         raise RequestValidationError([{**one, "loc": ("query", *one["loc"])} for one in error.errors()]) from error
 
 
-def find(store: Store, id_or_slug: str, listed_at: str = "/packages") -> StoredPackage:
+def find(packages: Packages, id_or_slug: str, listed_at: str = "/packages") -> StoredPackage:
     """Return the package with an id or a slug; an id takes precedence.
 
     Raise ``UnknownPackage``, whose remedy names ``listed_at``.
     """
     names = [id_or_slug]
     if re.fullmatch(r"[0-9]{1,19}", id_or_slug) and int(id_or_slug) <= _LARGEST_ID:
-        names = [*store.slugs([int(id_or_slug)]).values(), id_or_slug]
+        names = [*packages.slugs([int(id_or_slug)]).values(), id_or_slug]
     for name in names:
-        found = store.package(name) if storable(name) else None
+        found = packages.get(name) if storable(name) else None
         if found is not None:
             return found
     raise UnknownPackage("no package has this id or slug", f"{listed_at} lists all packages")

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 
 from fetcher import __version__
 from fetcher.domain.formatting import ago, failure_kind, percent, span
+from fetcher.domain.presentation import provenance
 from fetcher.web.context import context_of
 
 
@@ -47,7 +48,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"when": when, "number": number, "percent": percent, "words": words, "span": span}
-    environment.filters["kind"] = failure_kind
+    environment.filters |= {"kind": failure_kind, "provenance": provenance}
     return environment
 
 

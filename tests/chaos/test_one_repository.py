@@ -19,14 +19,14 @@ async def test_two_packages_of_one_repository(tmp_path: Path) -> None:
     async with deployment(tmp_path) as ours:
         changes.rename(ours.simulator.world, "octo/alpha", "omega")
         again = CatalogueEntry("omega", "Omega", repo_url="https://github.com/octo/omega")
-        ours.store.import_entries([again], ours.now())
+        ours.store.packages.import_entries([again], ours.now())
         ours.move(1)
         began = ours.now()
         assert await ours.until_fresh(began, began + 2 * DAY) is not None
-        old, new = (ours.store.package(slug) for slug in ("alpha", "omega"))
+        old, new = (ours.store.packages.get(slug) for slug in ("alpha", "omega"))
         assert old is not None
         assert new is not None
-        shared = ours.store.shared_repositories()
+        shared = ours.store.packages.shared_repositories()
         found = stack(tmp_path / "cli", **simulated(ours.simulator), data_dir=ours.settings.data_dir)
         with found as here:
             status = here.fetcher("status")
@@ -41,8 +41,8 @@ async def test_two_projects_of_one_address_are_no_mistake(tmp_path: Path) -> Non
     """Show that several projects of one repository are not reported, because they may be intended."""
     async with deployment(tmp_path) as ours:
         entry = CatalogueEntry("alpha-extras", "Extras", repo_url="https://github.com/octo/alpha", pypi_url="beta")
-        ours.store.import_entries([entry], ours.now())
+        ours.store.packages.import_entries([entry], ours.now())
         began = ours.now()
         assert await ours.until_fresh(began, began + 2 * DAY) is not None
 
-        assert ours.store.shared_repositories() == []
+        assert ours.store.packages.shared_repositories() == []

@@ -47,7 +47,7 @@ async def ours(tmp_path: Path) -> AsyncIterator[Deployment]:
 )
 async def test_a_wrong_value_is_found(ours: Deployment, tampered: dict[str, Any], complaint: str) -> None:
     """Show that it detects an invented value, an older value over a newer one, and a blanked field."""
-    with ours.parts.engine.begin() as connection:
+    with ours.parts.store.engine.begin() as connection:
         connection.execute(update(observations).where(observations.c.package_id == _first(ours)).values(tampered))
 
     assert set(ours.oracle.not_current()) == {"alpha"}
@@ -62,7 +62,7 @@ async def test_people_may_be_listed_for_longer_than_they_contributed(ours: Deplo
         ours.oracle.note()
         changes.force_push(world, "octo/alpha")
     people = [["ann", 20], ["bob", 17], ["author-of-alpha", 17], ["a-newcomer", 1], ["another", 1]]
-    with ours.parts.engine.begin() as connection:
+    with ours.parts.store.engine.begin() as connection:
         mine = observations.c.package_id == _first(ours)
         connection.execute(update(observations).where(mine).values(contributors=people))
 
@@ -82,7 +82,7 @@ def test_no_contributor_overtakes_without_commits() -> None:
 
 async def test_a_lost_package_is_found(ours: Deployment) -> None:
     """Show that a package without a due time counts as lost."""
-    with ours.parts.engine.begin() as connection:
+    with ours.parts.store.engine.begin() as connection:
         mine = source_states.c.package_id == _first(ours)
         connection.execute(update(source_states).where(mine).values(due_at=None))
     ended = ours.now()
@@ -102,4 +102,4 @@ def test_a_fault_that_never_happened_shows_nothing() -> None:
 
 
 def _first(ours: Deployment) -> int:
-    return ours.store.package_ids(["alpha"])["alpha"]
+    return ours.store.packages.ids(["alpha"])["alpha"]

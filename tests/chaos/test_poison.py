@@ -30,7 +30,7 @@ async def test_a_value_that_the_database_refuses(tmp_path: Path, postgres_url: s
         )
         began = ours.now()
         await ours.until(began + 1.6 * DAY)
-        state, late = ours.state("beta", Source.PYPI), ours.late(began)
+        state, late = ours.state("beta", Source.INDEX), ours.late(began)
         world.put_project(replace(project, serial=world.new_serial()))
         ours.oracle.note()
         ended = ours.now()

@@ -24,9 +24,10 @@ from fetcher.domain.model import CatalogueEntry
 from fetcher.monitoring.logging import configure_logging
 from fetcher.settings import read_settings
 from fetcher.simulator.catalogue import documents, from_documents
-from fetcher.simulator.credentials import Credentials
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.server import Settings, Simulator
+from fetcher.simulator.server import Simulator
+from fetcher.simulator.upstreams.github.credentials import Credentials
+from fetcher.simulator.upstreams.registry import Settings
 from fetcher.store import open_engine, upgrade
 from fetcher.upstreams.github.auth import credential_from
 from fetcher.wiring import open_parts, open_store
@@ -99,7 +100,7 @@ def ours(
         upgrade(engine)
         engine.dispose()
         found = [read_document(one) for one in documents(simulator.world)]
-        made.store.import_entries([one for one in found if isinstance(one, CatalogueEntry)], datetime.now(UTC))
+        made.store.packages.import_entries([one for one in found if isinstance(one, CatalogueEntry)], datetime.now(UTC))
         yield made
 
 
@@ -116,7 +117,7 @@ def test_no_process_reveals_a_secret(ours: Stack, marked: Marked, simulator: Sim
         for rule in (Rule(kind=Kind.STATUS, status=500, times=4), Rule(kind=Kind.HTML, times=4), Rule(kind=Kind.RESET)):
             simulator.faults.add(rule)
         output += _output(ours, ASKING)
-        simulator.state.credentials.revoked.add(marked.token)
+        simulator.upstream("github").credentials.revoked.add(marked.token)
         simulator.faults.clear()
         output += _output(ours, ASKING)
         stored = everything_in_database(ours.settings.database) + everything_in_redis(redis.url)
@@ -170,7 +171,7 @@ def test_the_page_and_the_api_reveal_no_secret(
         followed = accepted.headers["location"]
         ours.until(lambda: operator.get(followed).json()["state"] == "done", "a refresh by the API")
         logged_in = operator.post("/login", data={"token": marked.operator, "next": "/"})
-        simulator.state.credentials.revoked.add(marked.token)
+        simulator.upstream("github").credentials.revoked.add(marked.token)
         simulator.faults.add(Rule(kind=Kind.HTML, route="project_json"))
         ours.fetcher("refresh", "--all")
         pages_shown += [_shown(accepted), _shown(operator.get(followed)), _shown(logged_in)]

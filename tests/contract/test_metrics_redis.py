@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis import Redis
 
-from fetcher.domain.model import Upstream
-from fetcher.http.messages import Fault, NoAnswer, Request, Resource, Response, Route
+from fetcher.http.messages import Fault, NoAnswer, Request, Response
 from fetcher.monitoring import MetricsRecorder, RedisCounters, read_counters, read_recent_requests
 from fetcher.monitoring.definitions import TaskEnd
 from fetcher.monitoring.redis_store import KEY
+from fetcher.upstreams.github.limits import GITHUB, Resource, Route
 
 
 def _tally(seconds: float) -> MetricsRecorder:
@@ -41,7 +41,7 @@ def test_processes_add_up(redis_url: str) -> None:
 
 def test_a_gauge_is_replaced_and_not_added_to(redis_url: str) -> None:
     """Store the last announced date, whichever process saw it, while the responses add up."""
-    request = Request(Upstream.GITHUB, Resource.CORE, Route.CONTRIBUTORS, "https://api.test/x")
+    request = Request(GITHUB, Resource.CORE, Route.CONTRIBUTORS, "https://api.test/x")
     counters = RedisCounters(lambda: Redis.from_url(redis_url))
     for sunset in ("@1836259200", "@1836259200", "Sat, 11 Mar 2028 00:00:00 GMT"):
         tally = MetricsRecorder()
@@ -57,7 +57,7 @@ def test_a_gauge_is_replaced_and_not_added_to(redis_url: str) -> None:
 def test_the_last_hour(redis_url: str) -> None:
     """Requests are counted by slot, with and without a response; other figures are none."""
     counters = RedisCounters(lambda: Redis.from_url(redis_url))
-    request = Request(Upstream.GITHUB, Resource.GRAPHQL, Route.STATISTICS, "https://api.test/graphql")
+    request = Request(GITHUB, Resource.GRAPHQL, Route.STATISTICS, "https://api.test/graphql")
     for answer in (
         Response(200, {}, b""),
         Response(304, {}, b""),

@@ -8,13 +8,14 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from fetcher.quota import Limits, MemoryQuota, Pause, PauseCause, Quota
+from fetcher.quota import MemoryQuota, Pause, PauseCause, Quota
 from fetcher.quota.redis import RedisQuota
+from fetcher.upstreams.pypi.limits import PYPI
+from tests.harness.policies import POLICIES
 from tests.unit.quota.builders import (
     CORE,
     GRAPHQL,
     HOUR,
-    PYPI,
     at,
     background,
     manual,
@@ -32,10 +33,10 @@ from tests.unit.quota.swarm import Swarm, Upstream
 @pytest.fixture(params=["memory", "redis"])
 async def quota(request: pytest.FixtureRequest) -> AsyncIterator[Quota]:
     if request.param == "memory":
-        yield MemoryQuota(Limits())
+        yield MemoryQuota(POLICIES)
         return
     async with Redis.from_url(request.getfixturevalue("redis_url")) as redis:
-        yield RedisQuota(redis, Limits())
+        yield RedisQuota(redis, POLICIES)
 
 
 # --- the primary quota --------------------------------------------------------------------------------------------
@@ -113,7 +114,7 @@ async def test_without_a_credential(quota: Quota) -> None:
     await quota.settle(probe, usage(59, limit=60), at(0))
     assert len(await reserve_all(quota, anonymous, 0)) == 5
     refused = await refusal(quota, manual(GRAPHQL, identity="anonymous@10.0.0.1"), 0)
-    assert refused.reason == "GraphQL needs a credential"
+    assert refused.reason == "the upstream requires a credential for it"
 
 
 # --- the secondary limits -----------------------------------------------------------------------------------------

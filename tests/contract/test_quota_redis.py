@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from fetcher.quota import Limits, PauseCause, Reservation, RetryAt
+from fetcher.quota import PauseCause, Reservation, RetryAt
 from fetcher.quota.redis import PREFIX, RedisQuota
+from fetcher.upstreams.github.limits import GITHUB
+from tests.harness.policies import POLICIES
 from tests.unit.quota.builders import (
     HOUR,
     at,
@@ -30,7 +32,7 @@ from tests.unit.quota.builders import (
     usage,
 )
 
-FIVE_PLACES = replace(Limits(), in_flight=5, headroom=1.0, background=1.0)
+FIVE_PLACES = {**POLICIES, GITHUB: replace(POLICIES[GITHUB], in_flight=5, headroom=1.0, background=1.0)}
 
 
 @pytest.fixture
@@ -99,15 +101,15 @@ async def test_a_hundred_threads_find_exactly_five_places(redis: Redis, redis_ur
 
 async def test_too_many_conflicts_refuse_the_request(redis: Redis, redis_url: str) -> None:
     """Refuse a request whose commits conflict too often; the ledger holds the granted reservations only."""
-    await report_quota(RedisQuota(redis, Limits()), 5_000)
+    await report_quota(RedisQuota(redis, POLICIES), 5_000)
     clients = [Redis.from_url(redis_url) for _ in range(20)]
     await asyncio.gather(*(client.ping() for client in clients))
-    quotas = [RedisQuota(client, Limits(), attempts=1) for client in clients]
+    quotas = [RedisQuota(client, POLICIES, attempts=1) for client in clients]
     found = await asyncio.gather(*(quota.reserve(manual(), at(1)) for quota in quotas))
     reserved = sum(isinstance(each, Reservation) for each in found)
     reasons = {each.reason for each in found if isinstance(each, RetryAt)}
     assert reasons == {"the quota ledger does not answer (TooManyConflicts)"}
-    assert 1 <= reserved == (await RedisQuota(redis, Limits()).quota_status(at(1)))[0].in_flight
+    assert 1 <= reserved == (await RedisQuota(redis, POLICIES).quota_status(at(1)))[0].in_flight
     await asyncio.gather(*(client.aclose() for client in clients))
 
 
@@ -137,7 +139,7 @@ async def test_a_cancelled_call_does_not_hold_up_the_others(redis: Redis) -> Non
 
 async def test_a_lost_ledger_starts_with_one_request_at_a_time(redis: Redis) -> None:
     """Limit every worker to one request at a time for a minute, once one of them knows of a lost ledger."""
-    quota, newcomer = RedisQuota(redis, Limits()), RedisQuota(redis, Limits())
+    quota, newcomer = RedisQuota(redis, POLICIES), RedisQuota(redis, POLICIES)
     await report_quota(quota, 4_000)
     reservations = await reserve_all(quota, manual(), 1, most=20)
     await redis.flushall()
@@ -151,7 +153,7 @@ async def test_a_lost_ledger_starts_with_one_request_at_a_time(redis: Redis) -> 
 
 async def test_a_pause_survives_the_loss_of_redis_data(redis: Redis) -> None:
     """Keep a pause and its cause when Redis has lost the ledger."""
-    quota = RedisQuota(redis, Limits())
+    quota = RedisQuota(redis, POLICIES)
     await report_quota(quota, 4_000)
     rejected = pause(retry_after=60, cause=PauseCause.REJECTED)
     await quota.settle(await reserve(quota, manual(), 1), usage(pause=rejected), at(1))
@@ -163,7 +165,7 @@ async def test_a_pause_survives_the_loss_of_redis_data(redis: Redis) -> None:
 
 async def test_an_exhausted_quota_survives_the_loss_of_redis_data(redis: Redis) -> None:
     """Send no probe when Redis has lost the ledger of an exhausted quota."""
-    quota = RedisQuota(redis, Limits())
+    quota = RedisQuota(redis, POLICIES)
     await report_quota(quota, 0)
     await refusal(quota, manual(), 1)
     await redis.flushall()
@@ -172,7 +174,7 @@ async def test_an_exhausted_quota_survives_the_loss_of_redis_data(redis: Redis) 
 
 async def test_a_flushed_script_cache_is_reloaded(redis: Redis) -> None:
     """Load the script again after NOSCRIPT, as after a restart."""
-    quota = RedisQuota(redis, Limits())
+    quota = RedisQuota(redis, POLICIES)
     await report_quota(quota, 4_000)
     await redis.script_flush()
     await reserve(quota, manual(), 1)
@@ -230,7 +232,7 @@ async def test_without_redis_requests_are_refused_and_usages_kept(
 ) -> None:
     """Refuse every request while Redis is unavailable, and settle the usages once it is back."""
     async with _Cut(redis_url) as line, Redis.from_url(line.url) as client:
-        quota = RedisQuota(client, Limits())
+        quota = RedisQuota(client, POLICIES)
         await report_quota(quota, 4_000)
         each = await reserve(quota, manual(), 1)
         line.cut()
@@ -249,7 +251,7 @@ async def test_without_redis_requests_are_refused_and_usages_kept(
 async def test_a_silent_redis_times_out(unused_port_server: str) -> None:
     """Refuse a request after the timeout when a server accepts connections and never responds."""
     async with Redis.from_url(unused_port_server) as client:
-        quota = RedisQuota(client, Limits(), timeout=timedelta(milliseconds=50))
+        quota = RedisQuota(client, POLICIES, timeout=timedelta(milliseconds=50))
         assert "does not answer" in (await refusal(quota, manual(), 0)).reason
 
 
@@ -270,7 +272,7 @@ async def unused_port_server() -> AsyncIterator[str]:
 
 async def test_a_full_redis_refuses_every_request(redis: Redis) -> None:
     """Refuse every request when Redis is out of memory with noeviction."""
-    quota = RedisQuota(redis, Limits())
+    quota = RedisQuota(redis, POLICIES)
     await report_quota(quota, 4_000)
     await redis.config_set("maxmemory", "1")
     try:
@@ -286,7 +288,7 @@ async def test_a_full_redis_refuses_every_request(redis: Redis) -> None:
 
 async def test_every_key_ends_and_none_grows(redis: Redis) -> None:
     """Store two keys that expire, a few kilobytes each after a busy hour."""
-    quota = RedisQuota(redis, Limits())
+    quota = RedisQuota(redis, POLICIES)
     await report_quota(quota, 5_000)
     for second in range(1, 900):
         each = await reserve(quota, manual(), second)
@@ -301,6 +303,6 @@ async def test_every_key_ends_and_none_grows(redis: Redis) -> None:
 async def test_the_client_may_decode(redis_url: str) -> None:
     """Work with a client that has ``decode_responses``."""
     async with Redis.from_url(redis_url, decode_responses=True) as client:
-        quota = RedisQuota(client, Limits())
+        quota = RedisQuota(client, POLICIES)
         await report_quota(quota, 4_000)
         assert (await quota.quota_status(at(1)))[0].remaining == 4_000

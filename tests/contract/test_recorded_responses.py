@@ -46,8 +46,8 @@ def repository(response: Response, _: Found) -> Found:
     stats = outcome.value
     return {
         "kind": "Fetched",
-        "node_id": stats.node_id,
-        "id": stats.database_id,
+        "node_id": stats.handle,
+        "id": int(stats.repository_id or 0),
         "full_name": stats.full_name,
         "stargazers_count": stats.stars,
         "forks_count": stats.forks,

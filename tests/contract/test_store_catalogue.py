@@ -22,6 +22,8 @@ from fetcher.domain.model import (
     Unsupported,
 )
 from fetcher.ports import Imported
+from fetcher.upstreams.github.limits import GITHUB
+from fetcher.upstreams.pypi.limits import PYPI
 from tests.harness.clock import DAY, HOUR
 from tests.harness.stores import HOST, LEASE, NOW, Catalogue, answered, entry, stats, versions
 
@@ -50,7 +52,7 @@ DOCUMENT = entry(
 
 
 def imported(catalogue: Catalogue, *entries: CatalogueEntry, now: datetime = NOW) -> Imported:
-    return catalogue.store.import_entries(entries, now)
+    return catalogue.store.packages.import_entries(entries, now)
 
 
 def counted(result: Imported) -> tuple[int, int, int]:
@@ -69,7 +71,7 @@ def test_a_document_is_kept_as_it_is(catalogue: Catalogue) -> None:
     assert found.entry == replace(DOCUMENT, observed=None)
     assert list(found.entry.extra) == ["zeta", "alpha"]
     assert found.observed == DOCUMENT.observed
-    assert found.repo == RepoRef(HOST, "owner", "django-x")
+    assert found.repo == RepoRef(HOST, "owner/django-x")
     assert found.project == "django-x"
     assert (found.stats, found.versions, found.commit_days) == (None, None, None)
 
@@ -100,10 +102,10 @@ def test_new_packages_are_due(catalogue: Catalogue) -> None:
     """The repository and the project are due at once; contributors and commits follow the repository's response."""
     catalogue.add("a", project=True)
     assert catalogue.get("a").states == {
-        Source.GITHUB: SourceState(Source.GITHUB, due_at=NOW, due_reason=DueReason.FIRST),
-        Source.CONTRIBUTORS: SourceState(Source.CONTRIBUTORS),
-        Source.COMMITS: SourceState(Source.COMMITS),
-        Source.PYPI: SourceState(Source.PYPI, due_at=NOW, due_reason=DueReason.FIRST),
+        Source.REPOSITORY: SourceState(Source.REPOSITORY, GITHUB, due_at=NOW, due_reason=DueReason.FIRST),
+        Source.CONTRIBUTORS: SourceState(Source.CONTRIBUTORS, GITHUB),
+        Source.COMMITS: SourceState(Source.COMMITS, GITHUB),
+        Source.INDEX: SourceState(Source.INDEX, PYPI, due_at=NOW, due_reason=DueReason.FIRST),
     }
 
 
@@ -131,7 +133,7 @@ def test_editors_may_swap_slugs(catalogue: Catalogue) -> None:
     imported(catalogue, entry("a", id=1), entry("b", id=2))
     result = imported(catalogue, entry("c", id=2), entry("b", id=1), entry("a", id=2))
     assert result.rejected == ()
-    assert catalogue.store.package_ids(["a", "b", "c"]) == {"a": 2, "b": 1}
+    assert catalogue.store.packages.ids(["a", "b", "c"]) == {"a": 2, "b": 1}
 
 
 def test_bad_entries_are_named_and_the_others_stored(catalogue: Catalogue) -> None:
@@ -155,7 +157,7 @@ def test_bad_entries_are_named_and_the_others_stored(catalogue: Catalogue) -> No
         "slug: 'taken' belongs to the package with the id 1. Give this one another slug, or that one's id"
     )
     assert all("\n" not in reason for reason in reasons.values())
-    assert set(catalogue.store.package_ids(["good", "fine", "zero", "naive", "odd"])) == {"good", "fine"}
+    assert set(catalogue.store.packages.ids(["good", "fine", "zero", "naive", "odd"])) == {"good", "fine"}
 
 
 def test_one_value_that_the_database_refuses(catalogue: Catalogue) -> None:
@@ -177,14 +179,14 @@ def test_a_loose_entry_is_the_package_of_its_repository(catalogue: Catalogue) ->
         DOCUMENT, observed=None, repo_url=f"https://{HOST}/OWNER/Django-X", documentation_url="https://d"
     )
     assert found.project == "django-x"
-    assert found.states[Source.GITHUB].observed_at is None
+    assert found.states[Source.REPOSITORY].observed_at is None
 
 
 def test_a_loose_entry_without_repository_goes_by_project(catalogue: Catalogue) -> None:
     """A project without a repository is matched with the package of that project."""
     imported(catalogue, DOCUMENT)
     assert counted(imported(catalogue, loose("x", repo_url=None, pypi_url="Django-X"))) == (0, 1, 0)
-    assert catalogue.store.package("x") is None
+    assert catalogue.store.packages.get("x") is None
 
 
 def test_two_projects_of_one_repository(catalogue: Catalogue) -> None:
@@ -200,7 +202,7 @@ def test_made_up_slugs_are_made_unique(catalogue: Catalogue) -> None:
     catalogue.add("name", "me-name")
     result = imported(catalogue, loose("name", repo_url=f"https://{HOST}/Me/Name"))
     assert counted(result) == (1, 0, 0)
-    assert catalogue.get("me-name-2").repo == RepoRef(HOST, "Me", "Name")
+    assert catalogue.get("me-name-2").repo == RepoRef(HOST, "Me/Name")
     assert counted(imported(catalogue, *(entry(f"d{n}", id=n) for n in range(1, 20)))) == (19, 0, 0)
     assert counted(imported(catalogue, entry("later"))) == (1, 0, 0)
 
@@ -210,12 +212,12 @@ def test_another_repository_starts_afresh(catalogue: Catalogue) -> None:
     (a,) = catalogue.add("a", project=True)
     people = Contributors((Contribution("ann", 2),))
     days = CommitDays(NOW.date(), (1, 2))
-    catalogue.store.record(
+    catalogue.store.claims.record(
         [
-            answered(a, Source.GITHUB, stats(), revision="abc"),
+            answered(a, Source.REPOSITORY, stats(), revision="abc"),
             answered(a, Source.CONTRIBUTORS, people, revision="abc"),
             answered(a, Source.COMMITS, days, revision="abc"),
-            answered(a, Source.PYPI, versions("1.0")),
+            answered(a, Source.INDEX, versions("1.0")),
         ]
     )
     before = catalogue.get("a")
@@ -223,58 +225,58 @@ def test_another_repository_starts_afresh(catalogue: Catalogue) -> None:
     after = catalogue.get("a")
     assert after.observed == before.observed
     assert (after.stats, after.commit_days) == (None, days)
-    assert after.states[Source.PYPI] == before.states[Source.PYPI]
-    fresh = after.states[Source.GITHUB]
+    assert after.states[Source.INDEX] == before.states[Source.INDEX]
+    fresh = after.states[Source.REPOSITORY]
     assert (fresh.answered_at, fresh.revision, fresh.due_at) == (None, None, NOW + HOUR)
     assert after.states[Source.COMMITS].due_at is None
-    (target,) = catalogue.store.load(catalogue.claim(Source.GITHUB, now=NOW + HOUR))
+    (target,) = catalogue.store.claims.load(catalogue.claim(Source.REPOSITORY, now=NOW + HOUR))
     assert (target.repo, target.node_id, target.head_oid) == (RepoRef(HOST, "else", "where"), None, None)
 
 
 def test_an_answer_about_the_old_repository_comes_too_late(catalogue: Catalogue) -> None:
     """A worker that loaded the old address records no values after the change; a new claim does."""
     (a,) = catalogue.add("a")
-    old = catalogue.claim(Source.GITHUB)
+    old = catalogue.claim(Source.REPOSITORY)
     catalogue.add("a", repo_url=f"https://{HOST}/else/where", now=NOW + timedelta(seconds=1))
-    catalogue.answer(a, Source.GITHUB, stats(stars=666), lease=old.lease, observed_at=NOW + HOUR)
+    catalogue.answer(a, Source.REPOSITORY, stats(stars=666), lease=old.lease, observed_at=NOW + HOUR)
     assert catalogue.get("a").stats is None
-    assert catalogue.state("a", Source.GITHUB).due_at == NOW + timedelta(seconds=1)
-    new = catalogue.claim(Source.GITHUB, now=NOW + LEASE)
-    catalogue.answer(a, Source.GITHUB, stats(stars=5), lease=new.lease, observed_at=NOW + LEASE)
+    assert catalogue.state("a", Source.REPOSITORY).due_at == NOW + timedelta(seconds=1)
+    new = catalogue.claim(Source.REPOSITORY, now=NOW + LEASE)
+    catalogue.answer(a, Source.REPOSITORY, stats(stars=5), lease=new.lease, observed_at=NOW + LEASE)
     assert catalogue.get("a").stats == stats(stars=5)
 
 
 def test_following_a_rename_is_no_other_repository(catalogue: Catalogue) -> None:
     """An editor's change to the repository's last seen name does not reset the sources."""
     (a,) = catalogue.add("a")
-    catalogue.answer(a, Source.GITHUB, stats(full_name="Moved/Here"), revision="abc")
+    catalogue.answer(a, Source.REPOSITORY, stats(full_name="Moved/Here"), revision="abc")
     catalogue.add("a", repo_url=f"https://{HOST}/moved/here")
     assert catalogue.get("a").stats == stats(full_name="Moved/Here")
-    assert catalogue.state("a", Source.GITHUB).revision == "abc"
+    assert catalogue.state("a", Source.REPOSITORY).revision == "abc"
 
 
 def test_another_project_starts_afresh(catalogue: Catalogue) -> None:
     """The project's state is new and due; the repository's state and the displayed version stay."""
     (a,) = catalogue.add("a", project=True)
-    catalogue.store.record(
-        [answered(a, Source.PYPI, versions("1.0"), revision="7"), answered(a, Source.GITHUB, stats())]
+    catalogue.store.claims.record(
+        [answered(a, Source.INDEX, versions("1.0"), revision="7"), answered(a, Source.REPOSITORY, stats())]
     )
     catalogue.add("a", pypi_url="b", now=NOW + HOUR)
     found = catalogue.get("a")
     assert (found.project, found.versions, found.observed.pypi_version) == ("b", None, "1.0")
-    assert (found.states[Source.PYPI].revision, found.states[Source.PYPI].due_at) == (None, NOW + HOUR)
-    assert found.states[Source.GITHUB].answered_at == NOW
+    assert (found.states[Source.INDEX].revision, found.states[Source.INDEX].due_at) == (None, NOW + HOUR)
+    assert found.states[Source.REPOSITORY].answered_at == NOW
 
 
 def test_an_address_that_goes_takes_its_sources(catalogue: Catalogue) -> None:
     """Without a repository its sources are removed and not waited for; with one again they are new."""
     (a,) = catalogue.add("a", project=True)
     catalogue.add("a", pypi_url="a", repo_url=None)
-    assert set(catalogue.get("a").states) == {Source.PYPI}
-    catalogue.answer(a, Source.PYPI, versions("1.0"))
+    assert set(catalogue.get("a").states) == {Source.INDEX}
+    catalogue.answer(a, Source.INDEX, versions("1.0"))
     assert catalogue.get("a").observed.last_fetched == NOW
     catalogue.add("a", project=True)
-    assert set(catalogue.get("a").states) == {*REPOSITORY_SOURCES, Source.PYPI}
+    assert set(catalogue.get("a").states) == {*REPOSITORY_SOURCES, Source.INDEX}
 
 
 @pytest.mark.parametrize(("age", "taken"), [(-HOUR, False), (timedelta(0), False), (HOUR, True)])
@@ -282,7 +284,7 @@ def test_a_document_is_taken_only_if_it_is_newer(catalogue: Catalogue, age: time
     """Only a document fetched after the store's last refresh replaces responses."""
     (a,) = catalogue.add("a", project=True)
     for source in Source:
-        catalogue.answer(a, source, stats() if source is Source.GITHUB else None)
+        catalogue.answer(a, source, stats() if source is Source.REPOSITORY else None)
     document = DocumentValues(repo_watchers=99, repo_forks=None, last_fetched=NOW + age)
     catalogue.add("a", project=True, observed=document)
     found = catalogue.get("a").observed
@@ -293,7 +295,7 @@ def test_a_document_is_taken_only_if_it_is_newer(catalogue: Catalogue, age: time
 def test_a_document_never_replaces_answers_of_unknown_age(catalogue: Catalogue) -> None:
     """Until every source has responded there is no last refresh, and a document replaces no response."""
     (a,) = catalogue.add("a", project=True)
-    catalogue.answer(a, Source.GITHUB, stats())
+    catalogue.answer(a, Source.REPOSITORY, stats())
     catalogue.add("a", project=True, observed=DocumentValues(repo_watchers=99, last_fetched=NOW + DAY))
     assert catalogue.get("a").observed.repo_watchers == 10
 
@@ -301,7 +303,7 @@ def test_a_document_never_replaces_answers_of_unknown_age(catalogue: Catalogue) 
 def test_imported_contributors_have_no_counts(catalogue: Catalogue) -> None:
     """A document's participants are displayed, and count zero commits in refresh decisions."""
     imported(catalogue, DOCUMENT)
-    (target,) = catalogue.store.load(catalogue.claim(Source.GITHUB), details=True)
+    (target,) = catalogue.store.claims.load(catalogue.claim(Source.REPOSITORY), details=True)
     assert target.contributors == Contributors((Contribution("ann", 0), Contribution("bob", 0)))
 
 
@@ -311,7 +313,7 @@ def test_a_large_import_is_many_transactions(catalogue: Catalogue) -> None:
     entries[2_200] = entry(" ")
     result = imported(catalogue, *entries)
     assert (result.added, [index for index, _ in result.rejected]) == (2_400, [2_200])
-    assert len(catalogue.store.due_ids([Source.GITHUB], NOW)) == 2_400
+    assert len(catalogue.store.claims.due_ids([Source.REPOSITORY], NOW)) == 2_400
 
 
 def test_a_package_that_the_directory_gives_an_id(catalogue: Catalogue) -> None:
@@ -320,8 +322,8 @@ def test_a_package_that_the_directory_gives_an_id(catalogue: Catalogue) -> None:
     own = catalogue.get("lesscpy").entry.id
     assert own is not None
     assert own >= 1_000_000_000
-    catalogue.answer(own, Source.GITHUB, stats(stars=7))
-    claim = catalogue.claim(Source.GITHUB, now=NOW + DAY)
+    catalogue.answer(own, Source.REPOSITORY, stats(stars=7))
+    claim = catalogue.claim(Source.REPOSITORY, now=NOW + DAY)
 
     listed = entry("lesscpy", id=2223)
     assert imported(catalogue, listed).updated == 1
@@ -329,11 +331,11 @@ def test_a_package_that_the_directory_gives_an_id(catalogue: Catalogue) -> None:
 
     package = catalogue.get("lesscpy")
     assert (package.entry.id, package.stats and package.stats.stars) == (2223, 7)
-    assert catalogue.state("lesscpy", Source.GITHUB).outcome == "fetched"
-    assert len(catalogue.store.events(2223, 10)) == 1
-    catalogue.store.record([answered(own, Source.GITHUB, stats(stars=9), lease=claim.lease)])
-    assert len(catalogue.claim(Source.GITHUB, now=NOW + 2 * DAY).package_ids) == 1
-    assert catalogue.store.due_ids(None, None) == [2223]
+    assert catalogue.state("lesscpy", Source.REPOSITORY).outcome == "fetched"
+    assert len(catalogue.store.events.of_package(2223, 10)) == 1
+    catalogue.store.claims.record([answered(own, Source.REPOSITORY, stats(stars=9), lease=claim.lease)])
+    assert len(catalogue.claim(Source.REPOSITORY, now=NOW + 2 * DAY).package_ids) == 1
+    assert catalogue.store.claims.due_ids(None, None) == [2223]
 
 
 def test_another_package_under_the_slug_stays(catalogue: Catalogue) -> None:

@@ -1,4 +1,4 @@
-"""Catalogue statistics compared with a recount of every package, small and in slices, as packages come and go."""
+"""Catalogue statistics compared with a recount of every package, small and in partitions, as packages come and go."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from fetcher.domain.model import REPOSITORY_SOURCES, Record, Source, SourceState
 from fetcher.domain.scheduling import is_gone
 from fetcher.domain.views import PackageState
 from fetcher.store import SqlStore
-from fetcher.store.schema import catalogue_stats as stored_statistics
-from fetcher.store.schema import packages
+from fetcher.store.schema import catalogue_stats, packages
 from tests.harness.clock import DAY, HOUR
 from tests.harness.stores import LEASE, NOW, Catalogue, answered, failed, store_on
 
@@ -55,8 +54,8 @@ def _records(random: Random, package_id: int) -> list[Record]:
 
 def _fill(catalogue: Catalogue, random: Random, slugs: Sequence[str]) -> None:
     ids = catalogue.add(*slugs, project=True)
-    catalogue.store.record([record for package_id in ids for record in _records(random, package_id)])
-    catalogue.store.retire(random.sample(ids, len(ids) // 10), NOW)
+    catalogue.store.claims.record([record for package_id in ids for record in _records(random, package_id)])
+    catalogue.store.packages.retire(random.sample(ids, len(ids) // 10), NOW)
     catalogue.add(f"{slugs[0]}-elsewhere", repo_url="https://elsewhere.example/x")
     catalogue.add(f"{slugs[0]}-bare", repo_url=None)
 
@@ -64,7 +63,7 @@ def _fill(catalogue: Catalogue, random: Random, slugs: Sequence[str]) -> None:
 def _stored(store: SqlStore, engine: Engine) -> list[StoredPackage]:
     with engine.connect() as connection:
         slugs = connection.execute(select(packages.c.slug)).scalars().all()
-    found = [store.package(slug) for slug in slugs]
+    found = [store.packages.get(slug) for slug in slugs]
     return [one for one in found if one is not None]
 
 
@@ -144,57 +143,59 @@ def _recount(found: Sequence[StoredPackage], now: datetime) -> dict[str, Any]:
 def test_a_small_catalogue_is_counted_exactly(catalogue: Catalogue, engine: Engine, seed: int) -> None:
     """All statistics equal a recount, now and at a later time; nothing is stored."""
     _fill(catalogue, Random(seed), [f"p{n}" for n in range(60)])  # noqa: S311  (no secret: the same each time)
-    catalogue.claim(Source.PYPI, limit=7)
+    catalogue.claim(Source.INDEX, limit=7)
     found = _stored(catalogue.store, engine)
     for now in (NOW, NOW + HOUR):
-        assert _report(catalogue.store.catalogue_stats(now, DAY), now) == _recount(found, now)
-    catalogue.store.measure(NOW, DAY)
-    assert _slices(engine) == []
+        assert _report(catalogue.store.statistics.read(now, DAY), now) == _recount(found, now)
+    catalogue.store.statistics.measure(NOW, DAY)
+    assert _partitions(engine) == []
 
 
 def test_ages_by_rank(catalogue: Catalogue) -> None:
     """The median and 95th percentile of a hundred ages are accurate to a 32nd, and the maximum is exact."""
     ids = catalogue.add(*(f"p{n}" for n in range(100)))
-    catalogue.store.record([answered(i, Source.GITHUB, observed_at=NOW - n * HOUR) for n, i in enumerate(ids, 1)])
-    github = catalogue.store.catalogue_stats(NOW, DAY).source(Source.GITHUB)
+    catalogue.store.claims.record(
+        [answered(i, Source.REPOSITORY, observed_at=NOW - n * HOUR) for n, i in enumerate(ids, 1)]
+    )
+    github = catalogue.store.statistics.read(NOW, DAY).source(Source.REPOSITORY)
     for share, hours in ((0.5, 50), (0.95, 95)):
         age = github.age(share, NOW)
         assert age is not None
         assert abs(age - hours * HOUR) <= hours * HOUR / 32
     assert github.age(1, NOW) == 100 * HOUR
-    assert catalogue.store.catalogue_stats(NOW, DAY).source(Source.COMMITS).age(0.5, NOW) is None
+    assert catalogue.store.statistics.read(NOW, DAY).source(Source.COMMITS).age(0.5, NOW) is None
 
 
 @pytest.fixture
-def sliced(engine: Engine) -> Catalogue:
-    return Catalogue(store_on(engine, slice_size=SIZE))
+def divided(engine: Engine) -> Catalogue:
+    return Catalogue(store_on(engine, partition_size=SIZE))
 
 
-def _slices(engine: Engine) -> list[Any]:
-    """Return the rows of the slices in order, without that of the sum."""
+def _partitions(engine: Engine) -> list[Any]:
+    """Return the rows of the partitions in order, without that of the sum."""
     with engine.connect() as connection:
-        rows = connection.execute(select(stored_statistics).order_by(stored_statistics.c.low)).all()
+        rows = connection.execute(select(catalogue_stats).order_by(catalogue_stats.c.low)).all()
     return [row for row in rows if row.low != row.high]
 
 
 def _round(catalogue: Catalogue, engine: Engine, now: datetime = NOW) -> None:
-    """Tick until all slices have been measured at ``now`` and leave no gap."""
+    """Tick until all partitions have been measured at ``now`` and leave no gap."""
     for _ in range(60):
-        catalogue.store.measure(now, DAY)
-        slices = _slices(engine)
-        gapless = all(a.high == b.low for a, b in pairwise(slices)) and slices[-1].high == 2**63 - 1
-        if gapless and all(row.measured_at == now for row in slices):
+        catalogue.store.statistics.measure(now, DAY)
+        partitions = _partitions(engine)
+        gapless = all(a.high == b.low for a, b in pairwise(partitions)) and partitions[-1].high == 2**63 - 1
+        if gapless and all(row.measured_at == now for row in partitions):
             return
     raise AssertionError("the round does not end")
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_slices_add_up_to_all_packages(sliced: Catalogue, engine: Engine, seed: int) -> None:
-    """The first read measures every slice; packages added and removed are counted by the next pass."""
+def test_partitions_say_together_what_is_there(divided: Catalogue, engine: Engine, seed: int) -> None:
+    """The first read measures every partition; packages added and removed are counted by the next pass."""
     random, now = Random(seed), NOW  # noqa: S311  (no secret: the same each time)
-    _fill(sliced, random, [f"p{n}" for n in range(48)])
-    assert _report(sliced.store.catalogue_stats(now, DAY), now) == _recount(_stored(sliced.store, engine), now)
-    assert sliced.store.catalogue_stats(now, DAY).parts == 5
+    _fill(divided, random, [f"p{n}" for n in range(48)])
+    assert _report(divided.store.statistics.read(now, DAY), now) == _recount(_stored(divided.store, engine), now)
+    assert divided.store.statistics.read(now, DAY).parts == 5
     for turn in range(3):
         now += HOUR
         with engine.begin() as connection:
@@ -202,52 +203,52 @@ def test_slices_add_up_to_all_packages(sliced: Catalogue, engine: Engine, seed: 
             away = random.sample(list(there), 15) if turn else sorted(there)[:30]
             connection.execute(delete(packages).where(packages.c.id.in_(away)))
         slugs = [f"p{turn}-{n}" for n in range(35)]
-        _fill(sliced, random, slugs)
-        _round(sliced, engine, now)
-        assert _report(sliced.store.catalogue_stats(now, DAY), now) == _recount(_stored(sliced.store, engine), now)
+        _fill(divided, random, slugs)
+        _round(divided, engine, now)
+        assert _report(divided.store.statistics.read(now, DAY), now) == _recount(_stored(divided.store, engine), now)
 
 
-def test_slices_stay_of_a_size(sliced: Catalogue, engine: Engine) -> None:
-    """A slice with many new packages is cut and one with few left is joined with its neighbour: sizes stay bounded."""
-    sliced.add(*(f"p{n}" for n in range(95)))
-    _round(sliced, engine)
+def test_partitions_stay_of_a_size(divided: Catalogue, engine: Engine) -> None:
+    """A partition with many new packages is cut, one with few left is joined with its neighbour: sizes are bounded."""
+    divided.add(*(f"p{n}" for n in range(95)))
+    _round(divided, engine)
     with engine.begin() as connection:
         ids = connection.execute(select(packages.c.id).order_by(packages.c.id)).scalars().all()
         connection.execute(delete(packages).where(packages.c.id.in_(ids[2:60])))
     for later in range(1, 4):
-        _round(sliced, engine, NOW + later * HOUR)
-    held = [sum(row.low <= i < row.high for i in (*ids[:2], *ids[60:])) for row in _slices(engine)]
+        _round(divided, engine, NOW + later * HOUR)
+    held = [sum(row.low <= i < row.high for i in (*ids[:2], *ids[60:])) for row in _partitions(engine)]
     assert sum(held) == 37
     assert all(SIZE // 2 <= count <= 2 * SIZE for count in held[:-1])
 
 
-def test_a_tick_measures_the_oldest_slices(sliced: Catalogue, engine: Engine) -> None:
-    """A tick measures two slices; the sum is as old as its oldest part, and ages grow in between."""
-    sliced.add(*(f"p{n}" for n in range(30)))
-    _round(sliced, engine)
-    sliced.store.measure(NOW + HOUR, DAY)
-    figures = sliced.store.catalogue_stats(NOW + HOUR, DAY)
+def test_a_tick_measures_the_oldest_slices(divided: Catalogue, engine: Engine) -> None:
+    """A tick measures two partitions; the sum is as old as its oldest part, and ages grow in between."""
+    divided.add(*(f"p{n}" for n in range(30)))
+    _round(divided, engine)
+    divided.store.statistics.measure(NOW + HOUR, DAY)
+    figures = divided.store.statistics.read(NOW + HOUR, DAY)
     assert (figures.measured_at, figures.parts) == (NOW, 3)
-    sliced.store.measure(NOW + HOUR, DAY)
-    assert sliced.store.catalogue_stats(NOW + HOUR, DAY).measured_at == NOW + HOUR
-    assert figures.source(Source.GITHUB).due_by(NOW + HOUR) == 30
+    divided.store.statistics.measure(NOW + HOUR, DAY)
+    assert divided.store.statistics.read(NOW + HOUR, DAY).measured_at == NOW + HOUR
+    assert figures.source(Source.REPOSITORY).due_by(NOW + HOUR) == 30
 
 
-def test_two_that_tick_at_once_do_no_harm(sliced: Catalogue, engine: Engine) -> None:
-    """Concurrent ticks, of a second beat or another reader, measure slices twice and count them once."""
-    sliced.add(*(f"p{n}" for n in range(60)))
+def test_two_that_tick_at_once_do_no_harm(divided: Catalogue, engine: Engine) -> None:
+    """Concurrent ticks, of a second beat or another reader, measure partitions twice and count them once."""
+    divided.add(*(f"p{n}" for n in range(60)))
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: sliced.store.catalogue_stats(NOW, DAY).packages, range(4)))
+        found = list(pool.map(lambda _: divided.store.statistics.read(NOW, DAY).packages, range(4)))
     assert found == [60] * 4
-    _round(sliced, engine, NOW + HOUR)
-    assert sliced.store.catalogue_stats(NOW + HOUR, DAY).packages == 60
+    _round(divided, engine, NOW + HOUR)
+    assert divided.store.statistics.read(NOW + HOUR, DAY).packages == 60
 
 
-def test_statistics_are_read_as_they_were_stored(sliced: Catalogue, engine: Engine) -> None:
-    """Statistics survive JSON unchanged: the sum of slices equals one measurement of all packages."""
-    _fill(sliced, Random(7), [f"p{n}" for n in range(30)])  # noqa: S311  (no secret: the same each time)
-    apart = sliced.store.catalogue_stats(NOW, DAY)
-    at_once = store_on(engine).catalogue_stats(NOW, DAY)
+def test_statistics_are_read_as_they_were_stored(divided: Catalogue, engine: Engine) -> None:
+    """Statistics survive JSON unchanged: the sum of partitions equals one measurement of all packages."""
+    _fill(divided, Random(7), [f"p{n}" for n in range(30)])  # noqa: S311  (no secret: the same each time)
+    apart = divided.store.statistics.read(NOW, DAY)
+    at_once = store_on(engine).statistics.read(NOW, DAY)
     assert replace(apart, parts=1, fetched=at_once.fetched) == replace(at_once, sources=dict(apart.sources))
     assert apart.fetched == at_once.fetched
     assert {name: one for name, one in apart.sources.items() if one.packages} == at_once.sources
@@ -302,15 +303,15 @@ def _plan(connection: Connection, statement: str, parameters: Any) -> str:
     return "\n".join(str(row[-1]) for row in rows)
 
 
-def test_a_tick_reads_its_slice_and_no_more(engine: Engine, backend: str) -> None:
+def test_a_tick_reads_its_partition_and_no_more(engine: Engine, backend: str) -> None:
     """No query of a tick or of a read scans a table: all use an index, within bounds."""
     with engine.begin() as connection:
         _insert_many(connection, backend)
-    store = store_on(engine, slice_size=1000)
-    assert store.catalogue_stats(NOW, DAY).packages == _MANY
+    store = store_on(engine, partition_size=1000)
+    assert store.statistics.read(NOW, DAY).packages == _MANY
     with _heard(engine) as listed:
-        store.measure(NOW + HOUR, DAY)
-        store.catalogue_stats(NOW + HOUR, DAY)
+        store.statistics.measure(NOW + HOUR, DAY)
+        store.statistics.read(NOW + HOUR, DAY)
     plans = []
     with engine.connect() as connection:
         plans = [_plan(connection, *query) for query in listed]
@@ -328,6 +329,6 @@ def test_a_tick_reads_its_slice_and_no_more(engine: Engine, backend: str) -> Non
 def test_leases_are_counted_while_they_last(catalogue: Catalogue) -> None:
     """An expired lease is not counted."""
     catalogue.add("a", "b")
-    catalogue.claim(Source.GITHUB)
-    assert catalogue.store.catalogue_stats(NOW, DAY).source(Source.GITHUB).leased == 2
-    assert catalogue.store.catalogue_stats(NOW + LEASE, DAY).source(Source.GITHUB).leased == 0
+    catalogue.claim(Source.REPOSITORY)
+    assert catalogue.store.statistics.read(NOW, DAY).source(Source.REPOSITORY).leased == 2
+    assert catalogue.store.statistics.read(NOW + LEASE, DAY).source(Source.REPOSITORY).leased == 0

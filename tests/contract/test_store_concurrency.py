@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from fetcher.domain.model import REPOSITORY_SOURCES, Record, Source
 from fetcher.store import SqlStore
+from fetcher.upstreams.github.limits import GITHUB
 from tests.harness.clock import DAY
 from tests.harness.stores import LEASE, NOW, Catalogue, answered, failed, stats, store_on, versions
 
@@ -27,7 +28,7 @@ def test_no_row_is_given_twice(catalogue: Catalogue, engine: Engine) -> None:
         store = store_on(engine)
         barrier.wait()
         taken: list[int] = []
-        while (claim := store.claim([Source.GITHUB], 7, NOW, LEASE)) is not None:
+        while (claim := store.claims.claim(GITHUB, [Source.REPOSITORY], 7, NOW, LEASE)) is not None:
             taken += claim.package_ids
         return taken
 
@@ -49,20 +50,20 @@ def test_everything_at_once(catalogue: Catalogue, engine: Engine) -> None:
             some = rng.sample(ids, 15)
             match rng.randrange(5):
                 case 0:
-                    store.claim(REPOSITORY_SOURCES, 10, at, LEASE)
+                    store.claims.claim(GITHUB, REPOSITORY_SOURCES, 10, at, LEASE)
                 case 1:
-                    store.claim_packages(some, list(Source), at, LEASE)
+                    store.claims.claim_packages(some, list(Source), at, LEASE)
                 case 2:
-                    store.expire_leases(at)
+                    store.claims.expire(at)
                 case 3:
-                    store.confirm_serials([(f"p{n}", step) for n in range(40)], at, DAY)
+                    store.index_serials.confirm([(f"p{n}", step) for n in range(40)], at, DAY)
                 case _:
-                    store.record(_records(rng, some, at))
+                    store.claims.record(_records(rng, some, at))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
     end = NOW + DAY
-    catalogue.store.record([answered(i, source, observed_at=end) for i in ids for source in Source])
+    catalogue.store.claims.record([answered(i, source, observed_at=end) for i in ids for source in Source])
     assert {catalogue.get(slug).observed.last_fetched for slug in slugs} == {end}
 
 
@@ -70,23 +71,25 @@ def test_sources_of_one_package_answered_at_once(catalogue: Catalogue, engine: E
     """Two workers that record the last two sources at the same time advance ``last_fetched``."""
     for round_ in range(10):
         (a,) = catalogue.add(f"a{round_}", project=True, repo_url=f"https://github.com/o/a{round_}")
-        catalogue.store.record([answered(a, source) for source in (Source.CONTRIBUTORS, Source.COMMITS)])
+        catalogue.store.claims.record([answered(a, source) for source in (Source.CONTRIBUTORS, Source.COMMITS)])
         barrier = Barrier(2)
 
         def finish(source: Source, package_id: int = a, barrier: Barrier = barrier) -> None:
             store = store_on(engine)
             barrier.wait()
-            store.record([answered(package_id, source, stats() if source is Source.GITHUB else versions("1.0"))])
+            store.claims.record(
+                [answered(package_id, source, stats() if source is Source.REPOSITORY else versions("1.0"))]
+            )
 
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(finish, (Source.GITHUB, Source.PYPI)))
+            list(pool.map(finish, (Source.REPOSITORY, Source.INDEX)))
         assert catalogue.get(f"a{round_}").observed.last_fetched == NOW
 
 
 def _rest(store: SqlStore) -> list[int]:
     """Claim the remaining rows, which were skipped while another claim had them locked."""
     taken: list[int] = []
-    while (claim := store.claim([Source.GITHUB], 100, NOW, LEASE)) is not None:
+    while (claim := store.claims.claim(GITHUB, [Source.REPOSITORY], 100, NOW, LEASE)) is not None:
         taken += claim.package_ids
     return taken
 

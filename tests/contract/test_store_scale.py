@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 
-from fetcher.domain.model import DETAIL_SOURCES, REPOSITORY_SOURCES, Purpose, Record, ReportedQuota, Source, Upstream
+from fetcher.domain.model import DETAIL_SOURCES, REPOSITORY_SOURCES, Purpose, Record, ReportedQuota, Source
 from fetcher.domain.views import Column, Listing
-from fetcher.http.messages import Resource
 from fetcher.quota import QuotaRequest, Reservation, Usage
 from fetcher.quota.memory import MemoryQuota
-from fetcher.refresh.dispatch import GRAPHQL_LANE, Dispatcher
+from fetcher.refresh.dispatch import Dispatcher
 from fetcher.store import SqlStore, open_engine
+from fetcher.upstreams.github.lanes import GRAPHQL_LANE
+from fetcher.upstreams.github.limits import GITHUB, Resource
+from fetcher.upstreams.pypi.limits import PYPI
 from tests.harness.clock import DAY, HOUR, StoppedClock
+from tests.harness.policies import POLICIES
 from tests.harness.postgres import PostgresServer
 from tests.harness.stores import LEASE, NOW, Catalogue, answered, stats, store_on
 
@@ -28,20 +31,22 @@ WEEK = 7 * DAY
 FILL = """
 CREATE TEMP TABLE numbers AS SELECT n, timestamptz '2026-03-18 11:50+00' + (n * 7919 % 86400) * interval '1 s' AS slot
     FROM generate_series(1, 20000) AS n;
-INSERT INTO packages (id, slug, title, repo_url, repo_host, repo_owner, repo_name, repo_key, project)
-    SELECT n, 'p' || n, 'P' || n, 'https://github.com/o/p' || n, 'github.com', 'o', 'p' || n, 'github.com/o/p' || n,
+INSERT INTO packages (id, slug, title, repo_url, repo_host, repo_path, repo_key, project)
+    SELECT n, 'p' || n, 'P' || n, 'https://github.com/o/p' || n, 'github.com', 'o/p' || n, 'github.com/o/p' || n,
     'p' || n FROM numbers;
-INSERT INTO observations (package_id, node_id, full_name, stars, description, head_oid)
+INSERT INTO observations (package_id, handle, full_name, stars, description, head_oid)
     SELECT n, 'R_' || n, 'o/p' || n, n % 500, repeat('word ', 20), md5(n::text) FROM numbers;
 INSERT INTO freshness (package_id, last_fetched) SELECT n, slot - interval '1 day' FROM numbers;
-INSERT INTO source_states (package_id, source, answered_at, observed_at, revision, full_fetch_at, outcome, due_at)
-    SELECT n, s, slot - interval '1 day', slot - interval '1 day', n % 9, timestamptz '2026-03-18 12:00+00', 'fetched',
-    slot + CASE WHEN s IN ('github', 'pypi') THEN interval '0' ELSE (n % 30) * interval '1 day' END
-    FROM numbers, unnest(ARRAY['github', 'contributors', 'commits', 'pypi']) AS s;
+INSERT INTO source_states
+    (package_id, source, upstream, answered_at, observed_at, revision, full_fetch_at, outcome, due_at)
+    SELECT n, s, CASE s WHEN 'index' THEN 'pypi' ELSE 'github' END,
+    slot - interval '1 day', slot - interval '1 day', n % 9, timestamptz '2026-03-18 12:00+00', 'fetched',
+    slot + CASE WHEN s IN ('repository', 'index') THEN interval '0' ELSE (n % 30) * interval '1 day' END
+    FROM numbers, unnest(ARRAY['repository', 'contributors', 'commits', 'index']) AS s;
 INSERT INTO history (package_id, day, stars)
     SELECT n, date '2026-02-18' + d, n FROM numbers, generate_series(0, 2) AS d;
 INSERT INTO events (package_id, at, source, outcome)
-    SELECT n, slot - d * interval '1 day', 'github', 'fetched' FROM numbers, generate_series(1, 3) AS d;
+    SELECT n, slot - d * interval '1 day', 'repository', 'fetched' FROM numbers, generate_series(1, 3) AS d;
 INSERT INTO releases
     SELECT n, d::text, d, NULL, false, NULL, NULL, false, 1 FROM numbers, generate_series(1, 3) AS d;
 DROP TABLE numbers;
@@ -63,30 +68,30 @@ def large(postgres_server: PostgresServer) -> Iterator[Engine]:
 
 
 PERIODIC: dict[str, Callable[[SqlStore], object]] = {
-    "plan: statistics": lambda store: store.claim([Source.GITHUB], 100, NOW, LEASE, DAY / 8),
-    "plan: details": lambda store: store.claim(DETAIL_SOURCES, 50, NOW, LEASE),
-    "plan: projects": lambda store: store.claim([Source.PYPI], 50, NOW, LEASE),
-    "plan: what is leased": lambda store: store.leased([Source.GITHUB, Source.PYPI], NOW),
-    "expire: leases": lambda store: store.expire_leases(NOW + WEEK),
-    "expire: requests": lambda store: store.lost_requests(NOW),
-    "prune: history": lambda store: store.prune(NOW),
-    "prune: timeline": lambda store: store.prune_events(NOW, 50),
-    "prune: requests": lambda store: store.prune_requests(NOW),
-    "serials: which are followed": lambda store: store.projects(),
-    "serials: heard": lambda store: store.confirm_serials([(f"p{n}", n % 9) for n in range(1, 500)], NOW, WEEK),
-    "serials: none has moved": lambda store: store.confirm_all(NOW + DAY, WEEK),
-    "serials: no word of the root": lambda store: store.make_due(
-        Source.PYPI, answered_before=NOW - 20 * HOUR, now=NOW - HOUR
+    "plan: statistics": lambda store: store.claims.claim(GITHUB, [Source.REPOSITORY], 100, NOW, LEASE, DAY / 8),
+    "plan: details": lambda store: store.claims.claim(GITHUB, DETAIL_SOURCES, 50, NOW, LEASE),
+    "plan: projects": lambda store: store.claims.claim(PYPI, [Source.INDEX], 50, NOW, LEASE),
+    "plan: what is leased": lambda store: store.claims.leased(GITHUB, REPOSITORY_SOURCES, NOW),
+    "expire: leases": lambda store: store.claims.expire(NOW + WEEK),
+    "expire: requests": lambda store: store.requests.lost(NOW),
+    "prune: history": lambda store: store.history.prune(NOW),
+    "prune: timeline": lambda store: store.events.prune(NOW, 50),
+    "prune: requests": lambda store: store.requests.prune(NOW),
+    "serials: which are followed": lambda store: store.index_serials.projects(),
+    "serials: heard": lambda store: store.index_serials.confirm([(f"p{n}", n % 9) for n in range(1, 500)], NOW, WEEK),
+    "serials: none has moved": lambda store: store.index_serials.confirm_all(NOW + DAY, WEEK),
+    "serials: no word of the root": lambda store: store.claims.make_due(
+        PYPI, Source.INDEX, answered_before=NOW - 20 * HOUR, now=NOW - HOUR
     ),
 }
 
 
 @pytest.fixture(autouse=True)
-def small_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reduce chunk sizes in proportion to this catalogue, as a thousand is to a million packages."""
-    monkeypatch.setattr("fetcher.store.rounds.next_stretch.__defaults__", (1000,))
-    monkeypatch.setattr("fetcher.store.serials.CHUNK", 50)
-    monkeypatch.setattr("fetcher.store.serials.AT_ONCE", 50)
+    monkeypatch.setattr("fetcher.store.statistics.id_ranges.next_range.__defaults__", (1000,))
+    monkeypatch.setattr("fetcher.store.index_serials.CHUNK", 50)
+    monkeypatch.setattr("fetcher.store.claims.AT_ONCE", 50)
 
 
 @pytest.mark.parametrize("task", PERIODIC)
@@ -96,19 +101,18 @@ def test_no_periodic_task_reads_a_table_from_end_to_end(large: Engine, task: str
 
 
 def test_a_batch_is_read_and_written_by_index(large: Engine) -> None:
-    """Loading, recording and releasing a claim scan no large table."""
+    """Loading and recording a claim scan no large table."""
     store = store_on(large)
-    for sources in ([Source.GITHUB], [Source.PYPI]):
-        claim = store.claim(sources, 100, NOW + 52 * WEEK, LEASE)
+    for sources in ([Source.REPOSITORY], [Source.INDEX]):
+        claim = store.claims.claim(GITHUB, sources, 100, NOW + 52 * WEEK, LEASE)
         assert claim is not None
-        assert _scanned(large, lambda store: store.load(claim, details=True)) == {}  # noqa: B023  (called at once)
+        assert _scanned(large, lambda store: store.claims.load(claim, details=True)) == {}  # noqa: B023  (called at once)
         records = [
-            answered(i, s, stats(node_id=f"R_{i}") if s is Source.GITHUB and not i % 10 else None, lease=claim.lease)
+            answered(i, s, stats(handle=f"R_{i}") if s is Source.REPOSITORY and not i % 10 else None, lease=claim.lease)
             for i in claim.package_ids
             for s in sources
         ]
-        assert _scanned(large, lambda store: store.record(records)) == {}  # noqa: B023  (called at once)
-        assert _scanned(large, lambda store: store.release(claim)) == {}  # noqa: B023  (called at once)
+        assert _scanned(large, lambda store: store.claims.record(records)) == {}  # noqa: B023  (called at once)
 
 
 @pytest.mark.parametrize("column", [Column.SLUG, Column.ID])
@@ -116,19 +120,19 @@ def test_a_batch_is_read_and_written_by_index(large: Engine) -> None:
 def test_leafing_through_the_catalogue_sorts_nothing(large: Engine, column: Column, offset: int) -> None:
     """First, middle and last pages, in both directions, are an index scan and the lines of the page alone."""
     for wanted in (Listing(sort=column, offset=offset), Listing(sort=column, offset=offset, descending=True)):
-        assert _scanned(large, lambda store: store.listing(wanted, NOW - DAY)) == {}  # noqa: B023  (called at once)
+        assert _scanned(large, lambda store: store.packages.listing(wanted, NOW - DAY)) == {}  # noqa: B023  (called at once)
 
 
 def test_one_package_is_found_by_index(large: Engine) -> None:
     """A package's page, with timeline, history and the date of its response, scans no large table."""
     for question in (
-        lambda store: store.package("p77"),
-        lambda store: store.history("p77"),
-        lambda store: store.events(77, 20),
-        lambda store: store.latest_request(77),
-        lambda store: store.packages([1, 2, 3]),
-        lambda store: store.touched_at([1, 2, 3]),
-        lambda store: store.event_counts(NOW - HOUR, timedelta(minutes=5), 12),
+        lambda store: store.packages.get("p77"),
+        lambda store: store.history.of_package("p77"),
+        lambda store: store.events.of_package(77, 20),
+        lambda store: store.requests.latest(77),
+        lambda store: store.packages.documents([1, 2, 3]),
+        lambda store: store.packages.touched_at([1, 2, 3]),
+        lambda store: store.events.counts(NOW - HOUR, timedelta(minutes=5), 12),
     ):
         assert _scanned(large, question) == {}
 
@@ -138,9 +142,9 @@ async def test_the_queue_is_bounded_by_the_quota(large: Engine) -> None:
 
     A claimed batch is a message in Redis: planning again adds none until some of them are recorded.
     """
-    quota, store = MemoryQuota(), store_on(large)
+    quota, store = MemoryQuota(POLICIES), store_on(large)
     now, plan_for = NOW + 100 * WEEK, timedelta(minutes=3)
-    request = QuotaRequest("me", Resource.GRAPHQL, Purpose.BACKGROUND, seconds=2)
+    request = QuotaRequest("me", GITHUB, Resource.GRAPHQL, Purpose.BACKGROUND, seconds=2)
     for spent in range(25):
         reservation = await quota.reserve(request, now)
         assert isinstance(reservation, Reservation)
@@ -148,8 +152,8 @@ async def test_the_queue_is_bounded_by_the_quota(large: Engine) -> None:
         left = ReportedQuota(str(Resource.GRAPHQL), 5000, 5000 - spent, now + HOUR)
         await quota.settle(reservation, Usage(1, 2.0, quota=left), now)
     clock = StoppedClock(now)
-    planner = Dispatcher(store, quota, clock, {Upstream.GITHUB: "me"}, [GRAPHQL_LANE], 2 * DAY, plan_for)
-    assert len(store.due_ids([Source.GITHUB], now)) == 20_000
+    planner = Dispatcher(store.claims, quota, clock, {GITHUB: "me"}, [GRAPHQL_LANE], 2 * DAY, plan_for)
+    assert len(store.claims.due_ids([Source.REPOSITORY], now)) == 20_000
     served = await quota.capacity(request, plan_for, now) * GRAPHQL_LANE.packages_per_request
     claims = await planner.claims()
     assert 0 < sum(len(claim.package_ids) for claim in claims) <= served
@@ -166,7 +170,7 @@ def test_a_batch_takes_few_round_trips(postgres_url: str) -> None:
 
     def statements(at: int, star: int) -> int:
         records = [record for i in ids for record in _pass(i, at, star)]
-        return len(_statements(engine, lambda: catalogue.store.record(records)))
+        return len(_statements(engine, lambda: catalogue.store.claims.record(records)))
 
     assert statements(0, 0) <= 20
     assert statements(1, 0) <= 6
@@ -185,7 +189,7 @@ def test_unchanged_columns_are_updated_in_place(postgres_url: str) -> None:
     ids = catalogue.add(*(f"p{n}" for n in range(200)), pypi_url=None)
     before: dict[str, int] = {}
     for day in range(5):
-        catalogue.store.record([record for i in ids for record in _pass(i, day, 0)])
+        catalogue.store.claims.record([record for i in ids for record in _pass(i, day, 0)])
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM source_states, freshness"))
         if day == 1:
@@ -205,9 +209,9 @@ def _pass(package_id: int, day: int, star: int) -> list[Record]:
         answered(
             package_id,
             source,
-            stats(node_id=f"R_{package_id}", stars=star) if source is Source.GITHUB else None,
+            stats(handle=f"R_{package_id}", stars=star) if source is Source.REPOSITORY else None,
             observed_at=at,
-            due_at=at + DAY if source is Source.GITHUB else NOW + 30 * DAY,
+            due_at=at + DAY if source is Source.REPOSITORY else NOW + 30 * DAY,
             revision="abc",
         )
         for source in REPOSITORY_SOURCES

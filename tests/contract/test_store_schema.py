@@ -21,6 +21,7 @@ from fetcher.domain.model import REPOSITORY_SOURCES, Source
 from fetcher.store import current_revision, is_current, open_engine, upgrade
 from fetcher.store.migrations import HEAD
 from fetcher.store.schema import Base
+from fetcher.upstreams.github.limits import GITHUB
 from tests.harness.postgres import PostgresServer
 from tests.harness.stores import LEASE, NOW, Catalogue, answered, stats, store_on
 
@@ -48,7 +49,7 @@ def test_upgrade_from_empty_and_again(empty_url: str) -> None:
         connection.execute(text("INSERT INTO checkpoints (name) VALUES ('kept')"))
     upgrade(engine)
     assert is_current(engine)
-    assert store_on(engine).checkpoint("kept").name == "kept"
+    assert store_on(engine).checkpoints.get("kept").name == "kept"
     engine.dispose()
 
 
@@ -89,7 +90,7 @@ def test_claiming_reads_no_more_than_it_takes(postgres: Engine) -> None:
         _fill(connection, 20_000)
     with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
-    plan = _explain(postgres, lambda: store_on(postgres).claim(REPOSITORY_SOURCES, 100, NOW, LEASE))
+    plan = _explain(postgres, lambda: store_on(postgres).claims.claim(GITHUB, REPOSITORY_SOURCES, 100, NOW, LEASE))
     nodes = list(_nodes(plan))
     scans = [node for node in nodes if node["Node Type"].endswith("Scan") and "Relation Name" in node]
     assert {scan["Node Type"] for scan in scans} == {"Index Scan"}
@@ -102,10 +103,10 @@ def test_counting_leases_reads_the_index_alone(postgres: Engine) -> None:
     """On PostgreSQL the number of leased packages comes from the partial index, not from the table."""
     with postgres.begin() as connection:
         _fill(connection, 20_000)
-    store_on(postgres).claim([Source.GITHUB], 200, NOW, LEASE)
+    store_on(postgres).claims.claim(GITHUB, [Source.REPOSITORY], 200, NOW, LEASE)
     with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
-    plan = _explain(postgres, lambda: store_on(postgres).leased([Source.GITHUB], NOW))
+    plan = _explain(postgres, lambda: store_on(postgres).claims.leased(GITHUB, [Source.REPOSITORY], NOW))
     scans = {(node["Node Type"], node["Index Name"]) for node in _nodes(plan) if "Index Name" in node}
     assert scans == {("Index Only Scan", "ix_source_states_leased")}
 
@@ -117,11 +118,11 @@ def test_freshness_is_a_heap_only_update(postgres: Engine) -> None:
     for hour in range(3):
         at = NOW + timedelta(hours=hour)
         records = [
-            answered(i, s, stats() if s is Source.GITHUB else None, observed_at=at)
+            answered(i, s, stats() if s is Source.REPOSITORY else None, observed_at=at)
             for i in ids
             for s in REPOSITORY_SOURCES
         ]
-        catalogue.store.record(records)
+        catalogue.store.claims.record(records)
     with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SELECT pg_stat_force_next_flush()"))
         updated, hot = connection.execute(
@@ -148,7 +149,7 @@ def test_a_cut_connection_is_taken_up_again(postgres: Engine, postgres_url: str)
             other.dispose()
             connection.exec_driver_sql("SELECT 1")
 
-    catalogue.answer(a, Source.GITHUB, stats())
+    catalogue.answer(a, Source.REPOSITORY, stats())
     assert catalogue.get("a").stats == stats()
     assert len(pauses) == 1
 
@@ -157,17 +158,17 @@ def test_a_server_that_is_not_there(postgres_server: PostgresServer) -> None:
     """An unknown database or an unreachable server is one line with a remedy, without the password."""
     unknown = store_on(open_engine(postgres_server.url("nobody_made_this")))
     with pytest.raises(StoreError, match=r"does not exist on its server"):
-        unknown.due_ids(None, None)
+        unknown.claims.due_ids(None, None)
     silent = store_on(open_engine("postgresql://me:s3cret@/x?host=/nonexistent/folder"))
     with pytest.raises(StoreError, match="cannot be reached") as caught:
-        silent.due_ids(None, None)
+        silent.claims.due_ids(None, None)
     assert "s3cret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_locked_file(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A SQLite file locked by another process is reported in one line after the wait, and works once it is free."""
-    monkeypatch.setattr("fetcher.store.connect.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("fetcher.store.engine.BUSY_SECONDS", 0.05)
     path = tmp_path / "a.db"
     shutil.copy(sqlite_template, path)
     holder, engine = (open_engine(f"sqlite:///{path}") for _ in range(2))
@@ -175,9 +176,9 @@ def test_a_locked_file(tmp_path: Path, sqlite_template: Path, monkeypatch: pytes
     with holder.connect() as connection:
         connection.exec_driver_sql("INSERT INTO checkpoints (name) VALUES ('x')")
         with pytest.raises(StoreError, match="locked by another process"):
-            store.expire_leases(NOW)
+            store.claims.expire(NOW)
         connection.rollback()
-    assert store.expire_leases(NOW) == 0
+    assert store.claims.expire(NOW) == 0
     holder.dispose()
     engine.dispose()
 
@@ -198,7 +199,7 @@ def test_a_full_disk(tmp_path: Path, sqlite_template: Path) -> None:
     with pytest.raises(StoreError, match="has no room left"):
         catalogue.add(*(f"package-{n}" for n in range(2_000)))
     assert catalogue.get("a").entry.slug == "a"
-    assert catalogue.store.package("package-1") is None
+    assert catalogue.store.packages.get("package-1") is None
     engine.dispose()
 
 
@@ -208,7 +209,7 @@ def test_a_folder_that_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="folder of the database"):
         open_engine(f"sqlite:///{tmp_path}/file/x.db")
     with pytest.raises(StoreError, match="is damaged"):
-        store_on(open_engine(f"sqlite:///{tmp_path}/file")).due_ids(None, None)
+        store_on(open_engine(f"sqlite:///{tmp_path}/file")).claims.due_ids(None, None)
 
 
 def _fill(connection: Connection, packages: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fetcher.domain.model import Source
+from fetcher.upstreams.pypi.limits import PYPI
 from tests.harness.clock import DAY, HOUR
 from tests.harness.stores import NOW, Catalogue, answered, failed, versions
 
@@ -14,8 +15,8 @@ MONTH = 30 * DAY
 def requested(catalogue: Catalogue, *slugs: str) -> list[int]:
     """Add packages with a project fetched in full at serial 7 and due again tomorrow."""
     ids = catalogue.add(*slugs, project=True, repo_url=None)
-    catalogue.store.record(
-        [answered(i, Source.PYPI, versions("1.0"), revision="7", full=True, outcome="fetched") for i in ids]
+    catalogue.store.claims.record(
+        [answered(i, Source.INDEX, versions("1.0"), revision="7", full=True, outcome="fetched") for i in ids]
     )
     return ids
 
@@ -24,8 +25,8 @@ def test_an_equal_serial_is_an_answer(catalogue: Catalogue) -> None:
     """An equal serial counts as a response, refreshes the package and postpones it to the slow re-check."""
     requested(catalogue, "a")
     at = NOW + HOUR
-    assert catalogue.store.confirm_serials([("A", 7), ("unknown", 1)], at, MONTH) == (1, 0)
-    state = catalogue.state("a", Source.PYPI)
+    assert catalogue.store.index_serials.confirm([("A", 7), ("unknown", 1)], at, MONTH) == (1, 0)
+    state = catalogue.state("a", Source.INDEX)
     assert (state.answered_at, state.observed_at, state.outcome) == (at, at, "not_modified")
     assert state.due_at is not None
     assert NOW + MONTH <= state.due_at <= NOW + 1.25 * MONTH
@@ -36,8 +37,8 @@ def test_the_slow_recheck_comes(catalogue: Catalogue) -> None:
     """However often a serial is confirmed, the project is due a month after its last full fetch."""
     requested(catalogue, "a")
     for day in range(40):
-        catalogue.store.confirm_serials([("a", 7)], NOW + day * DAY, MONTH)
-    due = catalogue.state("a", Source.PYPI).due_at
+        catalogue.store.index_serials.confirm([("a", 7)], NOW + day * DAY, MONTH)
+    due = catalogue.state("a", Source.INDEX).due_at
     assert due is not None
     assert due <= NOW + 39 * DAY
 
@@ -45,38 +46,38 @@ def test_the_slow_recheck_comes(catalogue: Catalogue) -> None:
 def test_another_serial_is_due_now(catalogue: Catalogue) -> None:
     """A new serial is stored as expected, and the project is due now or stays due earlier."""
     a, b = requested(catalogue, "a", "b")
-    catalogue.answer(b, Source.PYPI, observed_at=NOW, due_at=NOW - HOUR, revision="7")
+    catalogue.answer(b, Source.INDEX, observed_at=NOW, due_at=NOW - HOUR, revision="7")
     at = NOW + HOUR
-    assert catalogue.store.confirm_serials([("a", 8), ("b", 9)], at, MONTH) == (0, 2)
-    state = catalogue.state("a", Source.PYPI)
+    assert catalogue.store.index_serials.confirm([("a", 8), ("b", 9)], at, MONTH) == (0, 2)
+    state = catalogue.state("a", Source.INDEX)
     assert (state.due_at, state.expected, state.answered_at) == (at, "8", NOW)
-    assert catalogue.state("b", Source.PYPI).due_at == NOW - HOUR
-    catalogue.answer(a, Source.PYPI, versions("1.1"), revision="8", observed_at=at)
-    assert catalogue.state("a", Source.PYPI).expected is None
+    assert catalogue.state("b", Source.INDEX).due_at == NOW - HOUR
+    catalogue.answer(a, Source.INDEX, versions("1.1"), revision="8", observed_at=at)
+    assert catalogue.state("a", Source.INDEX).expected is None
 
 
 def test_a_lease_stays(catalogue: Catalogue) -> None:
     """A project that a worker is fetching keeps its lease, confirmed or not."""
     requested(catalogue, "a", "b")
-    claim = catalogue.claim(Source.PYPI, now=NOW + DAY)
-    catalogue.store.confirm_serials([("a", 7), ("b", 8)], NOW + DAY, MONTH)
-    assert {catalogue.state(slug, Source.PYPI).lease for slug in "ab"} == {claim.lease}
+    claim = catalogue.claim(Source.INDEX, now=NOW + DAY)
+    catalogue.store.index_serials.confirm([("a", 7), ("b", 8)], NOW + DAY, MONTH)
+    assert {catalogue.state(slug, Source.INDEX).lease for slug in "ab"} == {claim.lease}
 
 
 def test_an_older_root_changes_nothing(catalogue: Catalogue) -> None:
     """A root requested before the project itself does not change the project."""
     requested(catalogue, "a")
     before = catalogue.get("a")
-    assert catalogue.store.confirm_serials([("a", 6)], NOW - HOUR, MONTH) == (0, 0)
+    assert catalogue.store.index_serials.confirm([("a", 6)], NOW - HOUR, MONTH) == (0, 0)
     assert catalogue.get("a") == before
 
 
 def test_two_packages_of_one_project(catalogue: Catalogue) -> None:
     """Both are confirmed by the one serial."""
     ids = catalogue.add("a", "b", pypi_url="same")
-    catalogue.store.record([answered(i, Source.PYPI, revision="7") for i in ids])
-    assert catalogue.store.confirm_serials([("same", 7)], NOW, MONTH) == (2, 0)
-    names = catalogue.store.projects()
+    catalogue.store.claims.record([answered(i, Source.INDEX, revision="7") for i in ids])
+    assert catalogue.store.index_serials.confirm([("same", 7)], NOW, MONTH) == (2, 0)
+    names = catalogue.store.index_serials.projects()
     assert (len(names), "same" in names, "other" in names) == (1, True, False)
 
 
@@ -90,22 +91,22 @@ def test_a_root_is_read_as_it_streams(catalogue: Catalogue) -> None:
         for n in range(2_500):
             taken += 1
             if n == 1_000:
-                assert catalogue.state("a", Source.PYPI).answered_at == NOW + HOUR
+                assert catalogue.state("a", Source.INDEX).answered_at == NOW + HOUR
             yield ("a", 7) if n == 0 else (f"other-{n}", n)
 
-    assert catalogue.store.confirm_serials(root(), NOW + HOUR, MONTH) == (1, 0)
+    assert catalogue.store.index_serials.confirm(root(), NOW + HOUR, MONTH) == (1, 0)
     assert taken == 2_500
-    assert catalogue.state("b", Source.PYPI).answered_at == NOW
+    assert catalogue.state("b", Source.INDEX).answered_at == NOW
 
 
 def test_confirm_all(catalogue: Catalogue) -> None:
     """An unmodified root confirms every fetched project, except failing ones and those with a newer known serial."""
     _, b, _ = requested(catalogue, "a", "b", "c")
     catalogue.add("never", project=True)
-    catalogue.store.record([failed(b, Source.PYPI)])
-    catalogue.store.confirm_serials([("c", 8)], NOW, MONTH)
-    assert catalogue.store.confirm_all(NOW + DAY, 30 * DAY) == 1
-    answers = {slug: catalogue.state(slug, Source.PYPI).answered_at for slug in ("a", "b", "c", "never")}
+    catalogue.store.claims.record([failed(b, Source.INDEX)])
+    catalogue.store.index_serials.confirm([("c", 8)], NOW, MONTH)
+    assert catalogue.store.index_serials.confirm_all(NOW + DAY, 30 * DAY) == 1
+    answers = {slug: catalogue.state(slug, Source.INDEX).answered_at for slug in ("a", "b", "c", "never")}
     assert answers == {"a": NOW + DAY, "b": NOW, "c": NOW, "never": None}
     assert catalogue.get("a").observed.last_fetched == NOW + DAY
 
@@ -113,8 +114,8 @@ def test_confirm_all(catalogue: Catalogue) -> None:
 def test_make_due(catalogue: Catalogue) -> None:
     """Only sources fetched too long ago, not yet due, not failing and not leased become due."""
     a, b, c = requested(catalogue, "a", "b", "c")
-    catalogue.answer(b, Source.PYPI, observed_at=NOW + 2 * HOUR)
-    catalogue.store.record([failed(c, Source.PYPI)])
-    assert catalogue.store.make_due(Source.PYPI, answered_before=NOW + HOUR, now=NOW + 3 * HOUR) == 1
-    assert catalogue.store.due_ids([Source.PYPI], NOW + 3 * HOUR) == [a]
-    assert catalogue.store.make_due(Source.PYPI, answered_before=NOW + HOUR, now=NOW + 3 * HOUR) == 0
+    catalogue.answer(b, Source.INDEX, observed_at=NOW + 2 * HOUR)
+    catalogue.store.claims.record([failed(c, Source.INDEX)])
+    assert catalogue.store.claims.make_due(PYPI, Source.INDEX, answered_before=NOW + HOUR, now=NOW + 3 * HOUR) == 1
+    assert catalogue.store.claims.due_ids([Source.INDEX], NOW + 3 * HOUR) == [a]
+    assert catalogue.store.claims.make_due(PYPI, Source.INDEX, answered_before=NOW + HOUR, now=NOW + 3 * HOUR) == 0

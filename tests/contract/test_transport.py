@@ -21,13 +21,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from fetcher.domain.errors import ConfigError, RejectedCredential
-from fetcher.domain.model import Upstream
-from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource, Response
+from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response
 from fetcher.http.transport import HttpTransport
-from fetcher.ports import Transport
+from fetcher.ports import Site, Transport
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.server import Simulator
 from fetcher.upstreams.github.auth import App
+from fetcher.upstreams.github.limits import Resource
+from fetcher.upstreams.pypi.limits import PYPI
 from tests.harness.fakes import ScriptedTransport
 
 BEARER = "Bearer ghp_MARKED"
@@ -63,7 +64,7 @@ class Harness:
     arrived: list[Request]
 
     def request(self, path: str = "/good", **fields: Any) -> Request:
-        usual: dict[str, Any] = {"upstream": Upstream.GITHUB, "resource": Resource.CORE, "route": "repository"}
+        usual: dict[str, Any] = {"upstream": "github", "resource": Resource.CORE, "route": "repository"}
         return Request(**{**usual, "url": self.root + path, **fields})
 
     async def send(self, path: str = "/good", **fields: Any) -> Answer:
@@ -112,8 +113,7 @@ class Server:
         method, path, _ = head[0].split(" ")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        upstream = Upstream.GITHUB
-        found = Request(upstream, Resource.CORE, "", self.root + path, method, headers, body or None)
+        found = Request("github", Resource.CORE, "", self.root + path, method, headers, body or None)
         self.arrived.append(found)
         return found
 
@@ -154,7 +154,8 @@ class NoCredentialToday:
 
 
 def real(*roots: str, credential: Any = None) -> HttpTransport:
-    return HttpTransport(credential or Credential(), roots, user_agent="fetcher-test (nobody)", backoff=0)
+    sites = {"github": Site(roots, credential or Credential()), "pypi": Site(roots)}
+    return HttpTransport(sites, user_agent="fetcher-test (nobody)", backoff=0)
 
 
 @pytest.fixture(params=["scripted", "httpx"])
@@ -202,7 +203,7 @@ async def test_a_request_as_sent(harness: Harness) -> None:
 async def test_the_credential_is_githubs_alone(harness: Harness) -> None:
     """Requests to GitHub carry the credential, requests to the index do not."""
     await harness.good()
-    await harness.good(upstream=Upstream.PYPI)
+    await harness.good(upstream=PYPI)
     assert [request.headers.get("authorization") for request in harness.arrived] == [BEARER, None]
 
 
@@ -310,7 +311,7 @@ async def test_a_redirect_does_not_take_the_credential_along(opened: AsyncExitSt
     harness, server = await before(opened, redirect)
     found = await harness.good()
     assert found.status == 302
-    again = await harness.transport.send(Request(Upstream.GITHUB, Resource.CORE, "", found.headers["location"]))
+    again = await harness.transport.send(Request("github", Resource.CORE, "", found.headers["location"]))
     assert isinstance(again, NoAnswer)
     assert (again.fault, elsewhere.connections) == (Fault.FORBIDDEN_HOST, 0)
 

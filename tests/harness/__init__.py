@@ -1,7 +1,8 @@
 """Helpers of all tests and of the benchmarks: each module has one subject.
 
 - ``clock``: the moment at which tests begin, and a stopped clock.
-- ``fakes``, ``stores``: fakes of the core's ports; stores on SQLite and PostgreSQL, and builders of values.
+- ``fakes``, ``stores``, ``policies``: fakes of the ports; stores on both databases and builders of values; the quota
+  policies of the built-in upstreams.
 - ``processes``, ``stack``: processes that are started, logged and ended; Fetcher's own commands as such processes.
 - ``postgres``, ``redis_server``, ``tls``: real servers, which can be stopped and killed; a proxy that adds TLS.
 - ``pages``, ``web``, ``browser``: a web server with given responses, Fetcher's web process, and a real browser.

@@ -16,10 +16,10 @@ from typing import Any
 
 import httpx
 
-from fetcher.domain.model import Upstream
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response, origin
 from fetcher.quota import QuotaRequest, QuotaStatus, Reservation, RetryAt, Usage
 from fetcher.simulator.server import Service
+from fetcher.upstreams.github.limits import GITHUB
 
 JSON = {"content-type": "application/json; charset=utf-8"}
 
@@ -79,7 +79,7 @@ class ScriptedTransport:
         if origin(request.url) not in self._origins:
             return NoAnswer(Fault.FORBIDDEN_HOST, "not among the upstreams")
         headers = dict(request.headers)
-        if request.upstream is Upstream.GITHUB and self._authorization is not None:
+        if request.upstream == GITHUB and self._authorization is not None:
             headers["authorization"] = self._authorization
         sent = replace(request, headers=headers)
         self.requests.append(sent)
@@ -117,7 +117,7 @@ class SimulatorTransport:
         if interfered is not None:
             return interfered
         headers = dict(request.headers)
-        if request.upstream is Upstream.GITHUB and self._token is not None:
+        if request.upstream == GITHUB and self._token is not None:
             headers["authorization"] = f"Bearer {self._token}"
         response = await self._client.request(request.method, request.url, headers=headers, content=request.body)
         return Response(response.status_code, dict(response.headers), response.content, seconds=0.1)

@@ -21,8 +21,8 @@ from fetcher.domain.model import Source
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.catalogue import documents
 from fetcher.simulator.journal import Entry
-from fetcher.simulator.limits import Limits
 from fetcher.simulator.server import Simulator
+from fetcher.simulator.upstreams.github.limits import Limits
 from fetcher.simulator.world import World
 from fetcher.store import SqlStore
 from fetcher.wiring import open_store
@@ -78,7 +78,6 @@ class Stack:
     environment: Mapping[str, str]
     children: list[Child] = field(default_factory=list)
     _store: SqlStore | None = None
-    _close: Callable[[], None] = lambda: None
 
     @property
     def settings(self) -> Settings:
@@ -87,8 +86,7 @@ class Stack:
     @property
     def store(self) -> SqlStore:
         if self._store is None:
-            self._store, engine = open_store(self.settings)
-            self._close = engine.dispose
+            self._store = open_store(self.settings)
         return self._store
 
     def close(self) -> None:
@@ -98,7 +96,8 @@ class Stack:
                 child.end()
             else:
                 child.kill()
-        self._close()
+        if self._store is not None:
+            self._store.close()
 
     def start(self, name: str, *command: str, gently: bool = False, **settings: object) -> Child:
         """Start a command of this installation; ``gently``: it has processes of its own and must end them itself."""
@@ -133,7 +132,7 @@ class Stack:
         )
 
     def counts(self) -> dict[Source, SourceStats]:
-        figures = self.store.catalogue_stats(datetime.now(UTC), timedelta(days=1))
+        figures = self.store.statistics.read(datetime.now(UTC), timedelta(days=1))
         return {source: figures.source(source) for source in Source}
 
     def answered(self, packages: int, sources: Iterable[Source] = tuple(Source)) -> bool:
@@ -143,7 +142,7 @@ class Stack:
 
     def last_fetched(self, slug: str) -> datetime | None:
         """Return the last time at which every source of a package had responded; None before that."""
-        package = self.store.package(slug)
+        package = self.store.packages.get(slug)
         return package.observed.last_fetched if package is not None else None
 
     def import_world(self, world: World) -> list[str]:

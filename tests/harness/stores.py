@@ -28,6 +28,8 @@ from fetcher.domain.model import (
     Values,
 )
 from fetcher.store import SqlStore, open_engine, upgrade
+from fetcher.upstreams.github.limits import GITHUB
+from fetcher.upstreams.pypi.limits import PYPI
 from tests.harness import clock
 from tests.harness.clock import DAY
 
@@ -44,8 +46,7 @@ def read_repo(text: str | None) -> RepoRef | Unsupported | None:
     start = f"https://{HOST}/"
     if not text.startswith(start):
         return Unsupported(text, "not a supported host")
-    owner, _, name = text.removeprefix(start).partition("/")
-    return RepoRef(HOST, owner, name)
+    return RepoRef(HOST, text.removeprefix(start))
 
 
 def read_project(text: str | None) -> str | Unsupported | None:
@@ -54,8 +55,13 @@ def read_project(text: str | None) -> str | Unsupported | None:
     return Unsupported(text, "not a project") if " " in text else text.lower()
 
 
+def serving(source: Source, host: str | None) -> str | None:
+    """Return the upstream of a source, as the registry would."""
+    return PYPI if source is Source.INDEX else GITHUB if host == HOST else None
+
+
 def store_on(engine: Engine, **options: Any) -> SqlStore:
-    return SqlStore(engine, read_repo=read_repo, read_project=read_project, **options)
+    return SqlStore(engine, read_repo=read_repo, read_project=read_project, serving=serving, **options)
 
 
 @pytest.fixture(scope="session")
@@ -117,17 +123,17 @@ class Catalogue:
     def add(self, *slugs: str, project: bool = False, now: datetime = NOW, **fields: Any) -> list[int]:
         """Import packages of a repository each, and return their ids."""
         entries = [entry(slug, **{"pypi_url": slug if project else None, **fields}) for slug in slugs]
-        assert not self.store.import_entries(entries, now).rejected
-        known = self.store.package_ids(slugs)
+        assert not self.store.packages.import_entries(entries, now).rejected
+        known = self.store.packages.ids(slugs)
         return [known[slug] for slug in slugs]
 
     def claim(self, *sources: Source, limit: int = 100, now: datetime = NOW) -> Claim:
-        claim = self.store.claim(sources, limit, now, LEASE)
+        claim = self.store.claims.claim(GITHUB, sources, limit, now, LEASE)
         assert claim is not None
         return claim
 
     def get(self, slug: str) -> StoredPackage:
-        found = self.store.package(slug)
+        found = self.store.packages.get(slug)
         assert found is not None
         return found
 
@@ -137,7 +143,7 @@ class Catalogue:
     def answer(self, package_id: int, source: Source, values: Values | None = None, **fields: Any) -> Observed:
         """Record a response and return the record. ``lease``: the caller's lease, by default none."""
         record = answered(package_id, source, values, **fields)
-        self.store.record([record])
+        self.store.claims.record([record])
         return record
 
 
@@ -166,8 +172,8 @@ def failed(package_id: int, source: Source, outcome: str = "transient", **fields
 def stats(**fields: Any) -> RepoStats:
     return RepoStats(
         **{
-            "node_id": "R_1",
-            "database_id": 1,
+            "handle": "R_1",
+            "repository_id": "1",
             "full_name": "owner/a",
             "stars": 10,
             "forks": 2,

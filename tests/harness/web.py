@@ -55,7 +55,7 @@ def web(folder: Path, simulator: Simulator, redis_url: str, **settings: object) 
     """Start the web process without workers."""
     with stack(folder, **simulated(simulator), redis_url=redis_url, web_token=TOKEN, **settings) as ours:
         entries = [one.entry for one in read_folder(SEEDS) if isinstance(one, Entry)]
-        ours.store.import_entries(entries, datetime.now(UTC))
+        ours.store.packages.import_entries(entries, datetime.now(UTC))
         child = ours.start("web", "fetcher", "web")
         ours.until(lambda: "the page and the API" in child.output() or not child.runs(), "the web process listens")
         found = re.search(r"http://\S+/", child.output())

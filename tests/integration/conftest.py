@@ -14,8 +14,9 @@ import pytest
 
 from fetcher.cli import main
 from fetcher.simulator.catalogue import seeds
-from fetcher.simulator.limits import Limits
-from fetcher.simulator.server import Settings, Simulator
+from fetcher.simulator.server import Simulator
+from fetcher.simulator.upstreams.github.limits import Limits
+from fetcher.simulator.upstreams.registry import Settings
 from tests.harness.stack import environment, simulated
 
 SEEDS = Path(__file__).parents[1] / "data" / "seeds"

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from fetcher.cli import export as command
 from fetcher.domain.model import StoredPackage
-from fetcher.store import SqlStore
+from fetcher.store.packages import Packages
 from tests.integration.conftest import SEEDS, Fetcher
 
 ZONE = "America/New_York"
@@ -99,15 +99,15 @@ def test_a_file_is_replaced_completely_or_not_at_all(
     file.parent.mkdir()
     file.write_text("the last one")
     monkeypatch.setattr(command, "STRETCH", 3)
-    after = SqlStore.packages_after
+    after = Packages.documents_after
 
-    def cut(store: SqlStore, package_id: int, limit: int) -> list[StoredPackage]:
+    def cut(packages: Packages, package_id: int, limit: int) -> list[StoredPackage]:
         if package_id:
             raise KeyboardInterrupt
-        return after(store, package_id, limit)
+        return after(packages, package_id, limit)
 
     with monkeypatch.context() as patch:
-        patch.setattr(SqlStore, "packages_after", cut)
+        patch.setattr(Packages, "documents_after", cut)
         assert filled("export", str(file)).status == 130
     assert [(one.name, one.read_text()) for one in file.parent.iterdir()] == [("packages.jsonl", "the last one")]
 

@@ -87,14 +87,14 @@ def test_the_values_of_a_group() -> None:
 
 def test_a_failure_without_a_reason_yet() -> None:
     """A throttled source has neither a time nor a reason, and is grouped as well."""
-    (group,) = grouped_by_kind([FailureRow("a", SourceState(Source.PYPI, outcome="throttled"))])
+    (group,) = grouped_by_kind([FailureRow("a", SourceState(Source.INDEX, outcome="throttled"))])
 
     assert (group.first_failed_at, group.last_failed_at, group.next_try, group.message) == (None, None, None, None)
 
 
 def _state(failures: int, message: str, hours: int) -> SourceState:
     return SourceState(
-        Source.PYPI,
+        Source.INDEX,
         failures=failures,
         message=message,
         outcome="transient",

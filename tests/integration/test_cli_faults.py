@@ -198,7 +198,7 @@ def test_doctor_names_each_fault_and_its_remedy(fetcher: Fetcher) -> None:
 def test_doctor_reports_missing_workers(ours: Stack, redis_url: str) -> None:
     """After a first plan, beat and workers that are missing fail, as for ``/readyz``. Before it they do not."""
     assert ours.fetcher("doctor", redis_url=redis_url).returncode == 0
-    ours.store.save_checkpoint(Checkpoint(PLANNED, observed_at=datetime.now(UTC) - timedelta(hours=2)))
+    ours.store.checkpoints.save(Checkpoint(PLANNED, observed_at=datetime.now(UTC) - timedelta(hours=2)))
 
     done = ours.fetcher("doctor", "--json", redis_url=redis_url)
 

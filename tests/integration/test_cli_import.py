@@ -15,7 +15,7 @@ import pytest
 from fetcher.cli import importing, progress
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Imported
-from fetcher.store import SqlStore
+from fetcher.store.packages import Packages
 from tests.harness.pages import Pages
 from tests.integration.conftest import SEEDS, Done, Fetcher
 
@@ -272,16 +272,16 @@ def test_progress_without_a_terminal_is_in_lines(
 def test_an_interrupted_import_is_continued(bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After Ctrl-C the number of stored records is printed, and the same command imports the rest."""
     given = _file(tmp_path / "many.json", [_entry(f"p-{n}") for n in range(10)])
-    store = SqlStore.import_entries
+    store = Packages.import_entries
     monkeypatch.setattr(importing, "_PART", 3)
 
-    def cut(self: SqlStore, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
+    def cut(self: Packages, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
         if entries[0].slug == "p-6":
             raise KeyboardInterrupt
         return store(self, entries, now)
 
     with monkeypatch.context() as patch:
-        patch.setattr(SqlStore, "import_entries", cut)
+        patch.setattr(Packages, "import_entries", cut)
         done = bare("import", given)
     rest = _summary(bare("import", given, "--json"))
 

@@ -18,8 +18,9 @@ import pytest
 from redis import Redis
 
 from fetcher.simulator.catalogue import synthetic
-from fetcher.simulator.limits import Limits
-from fetcher.simulator.server import Settings, Simulator
+from fetcher.simulator.server import Simulator
+from fetcher.simulator.upstreams.github.limits import Limits
+from fetcher.simulator.upstreams.registry import Settings
 from tests.harness.processes import Child
 from tests.harness.stack import Stack, simulated, stack
 from tests.integration.conftest import Fetcher

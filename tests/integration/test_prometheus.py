@@ -20,7 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.server import Settings, Simulator
+from fetcher.simulator.server import Simulator
+from fetcher.simulator.upstreams.registry import Settings
 from tests.harness.processes import Child, children_of
 from tests.harness.prometheus import Prometheus
 from tests.harness.stack import APP_LIMITS, Stack, route_of, simulated, stack

@@ -58,12 +58,9 @@ def test_the_commands_of(
     servers = {"HERE_FETCHER_DATABASE_URL": empty_postgres_url, "HERE_FETCHER_REDIS_URL": redis_url}
     programs(["curl"], ["curl"])
     script = script_of(blocks_of(path), ports)
-    store, engine = open_store(read_settings(environment(**settings)))
-    store.import_entries(
-        [one.entry for one in read_folder(SEEDS) if isinstance(one, Entry) and one.entry.slug != ADDED],
-        datetime.now(UTC),
-    )
-    engine.dispose()
+    entries = [one.entry for one in read_folder(SEEDS) if isinstance(one, Entry) and one.entry.slug != ADDED]
+    with open_store(read_settings(environment(**settings))) as store:
+        store.packages.import_entries(entries, datetime.now(UTC))
     done = subprocess.run(
         ["bash", "-x", "-c", script],
         cwd=folder,

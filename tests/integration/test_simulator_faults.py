@@ -14,6 +14,7 @@ import pytest
 from fetcher.simulator.catalogue import seeds
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
+from fetcher.simulator.upstreams.github.node_ids import node_id_of
 
 LESSCPY, VIES = "lesscpy/lesscpy", "codingjoe/django-vies"
 QUERY = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Repository { nameWithOwner } } }"
@@ -32,7 +33,7 @@ def fetch_repository(simulator: Simulator, path: str = f"/repos/{LESSCPY}", *, t
 
 def node_ids(simulator: Simulator) -> list[str]:
     repositories = [simulator.world.repository(name) for name in (LESSCPY, VIES)]
-    return [one.node_id for one in repositories if one]
+    return [node_id_of(one) for one in repositories if one]
 
 
 def batch(simulator: Simulator) -> httpx.Response:

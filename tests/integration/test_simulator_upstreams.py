@@ -14,13 +14,15 @@ from fetcher.simulator import changes
 from fetcher.simulator.catalogue import project_name, seeds, synthetic
 from fetcher.simulator.clock import Clock
 from fetcher.simulator.history import contributors
-from fetcher.simulator.limits import Limits
 from fetcher.simulator.project import ProjectStatus
-from fetcher.simulator.pypi import SIMPLE_JSON, Index
 from fetcher.simulator.repository import Block
-from fetcher.simulator.server import Settings, Simulator
-from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, Statistics
+from fetcher.simulator.server import Simulator
 from fetcher.simulator.synthetic import SyntheticCatalogue
+from fetcher.simulator.upstreams.github.limits import Limits
+from fetcher.simulator.upstreams.github.statistics_jobs import EmptyAnswer, Participation, Statistics
+from fetcher.simulator.upstreams.pypi.settings import Index
+from fetcher.simulator.upstreams.pypi.upstream import SIMPLE_JSON
+from fetcher.simulator.upstreams.registry import Settings
 
 SEEDS: list[dict[str, Any]] = [
     json.loads(entry.read_text("utf-8")) for entry in (resources.files("fetcher.simulator") / "data").iterdir()
@@ -325,7 +327,7 @@ def test_limits_are_kept_over_http() -> None:
 
 def test_tokens_of_one_identity_share_its_quota_and_a_revoked_one_is_a_401(simulator: Simulator) -> None:
     """The quota belongs to the identity, and a revoked token is a 401."""
-    identities = simulator.state.credentials.identities
+    identities = simulator.upstream("github").credentials.identities
     identities["another"] = identities[simulator.token]
     url = f"{simulator.github_url}/user"
     used = [
@@ -403,7 +405,7 @@ def test_the_root_lists_every_serial_once_and_is_conditional(simulator: Simulato
 def test_a_stale_edge_serves_the_state_before_the_last_change(simulator: Simulator, pypi: httpx.Client) -> None:
     """The first response has an older serial, the next one the current serial."""
     changes.release(simulator.world, "lesscpy", "9.0")
-    simulator.state.pypi.serve_stale("lesscpy")
+    simulator.upstream("pypi").serve_stale("lesscpy")
     stale, fresh = pypi.get("/pypi/lesscpy/json").json(), pypi.get("/pypi/lesscpy/json").json()
 
     assert (stale["info"]["version"], fresh["info"]["version"]) == ("0.15.1", "9.0")

@@ -71,7 +71,7 @@ def test_a_command_and_a_request_share_a_refresh(served: Web) -> None:
 def test_a_lost_message(served: Web) -> None:
     """The maintenance task sends a lost message again, and the refresh is carried out."""
     store, now = served.stack.store, datetime.now(UTC)
-    (asked,) = store.submit_requests([store.package_ids([PACKAGE])[PACKAGE]], now - timedelta(minutes=2))
+    (asked,) = store.requests.submit([store.packages.ids([PACKAGE])[PACKAGE]], now - timedelta(minutes=2))
     served.stack.worker("any", "manual,maintenance", 1)
     send = ("celery", "--quiet", "-A", "tasks", "call", "fetcher.expire", "--queue", "maintenance")
     assert served.stack.start("call", *send).wait() == 0
@@ -107,7 +107,7 @@ def test_without_redis(tmp_path: Path, simulator: Simulator) -> None:
         assert "Redis cannot be reached" in served.client.get("/").text
         answer = served.request_refresh()
         assert (answer.status_code, "Redis" in answer.json()["detail"]) == (503, True)
-        assert served.stack.store.open_requests(5) == []
+        assert served.stack.store.requests.open(5) == []
         assert served.client.get("/readyz").status_code == 503
 
 

@@ -26,7 +26,8 @@ from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.journal import Entry
 from fetcher.simulator.project import ProjectStatus
-from fetcher.simulator.server import Settings, Simulator
+from fetcher.simulator.server import Simulator
+from fetcher.simulator.upstreams.registry import Settings
 from tests.harness.processes import Child
 from tests.harness.stack import APP_LIMITS, Stack, repeated, requests_by_package, route_of, simulated, stack
 
@@ -42,7 +43,7 @@ PROCESSES = 2
 PAGE = 100
 """Commits or contributors of a page."""
 SAMPLE = 40
-CLAIMED_FIRST = (Source.GITHUB, Source.PYPI)
+CLAIMED_FIRST = (Source.REPOSITORY, Source.INDEX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def test_every_package_is_refreshed_once_within_the_limits(
         directory.stack.until(directory.is_fresh, "every source of every package answers", within=A_FULL_PASS)
         truths = _truths(directory.simulator)
         _assert_values(directory, truths)
-        assert directory.stack.store.failures() == []
+        assert directory.stack.store.packages.failures() == []
 
     directory.assert_within_limits()
     entries = list(directory.simulator.log.entries)
@@ -167,7 +168,7 @@ def test_a_person_overtakes_the_background(serve: Serve) -> None:
 
         queued = ours.fetcher("refresh", wanted, "--queue")
         ours.until(lambda: ours.last_fetched(wanted), "the package that was asked for has answered")
-        answered = ours.counts()[Source.PYPI].answered
+        answered = ours.counts()[Source.INDEX].answered
         background.kill()
 
     assert (queued.returncode, queued.stdout) == (0, "")
@@ -182,9 +183,9 @@ def test_a_killed_workers_packages_come_back(serve: Serve) -> None:
         directory.simulator.faults.add(slow)  # otherwise the pass may be over before the fault
         worker = ours.worker()
         ours.beat()
-        ours.until(lambda: ours.counts()[Source.PYPI].answered > 0, "the pass is under way")
+        ours.until(lambda: ours.counts()[Source.INDEX].answered > 0, "the pass is under way")
         worker.kill()
-        held = len(directory.slugs) - ours.counts()[Source.PYPI].answered
+        held = len(directory.slugs) - ours.counts()[Source.INDEX].answered
 
         ours.worker("another")
         ours.until(directory.is_fresh, "every source of every package answers")
@@ -237,7 +238,7 @@ def test_a_worker_that_is_stopped_finishes_its_batch(serve: Serve) -> None:
         ours.until(lambda: simulator.log.in_flight["pypi"], "a batch is under way")
         worker.terminate()
         status = worker.wait()
-        answered = ours.counts()[Source.PYPI].answered
+        answered = ours.counts()[Source.INDEX].answered
 
         ours.worker("another")
         ours.until(directory.is_fresh, "every source of every package answers")
@@ -266,7 +267,7 @@ def _assert_values(directory: Directory, truths: Mapping[str, Mapping[str, Any]]
     """Assert that packages, evenly from the full catalogue, have the simulator's current values."""
     today = directory.simulator.world.clock.today()
     for slug, facts in list(zip(directory.slugs, truths.values(), strict=True))[:: PACKAGES // SAMPLE]:
-        package = directory.stack.store.package(slug)
+        package = directory.stack.store.packages.get(slug)
         project = directory.simulator.world.project(slug)
         assert package is not None
         assert project is not None

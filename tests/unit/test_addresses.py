@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from fetcher.catalogue.addresses import parse_project, parse_repo_address, repo_address, repository_name
+from fetcher.catalogue.addresses import parse_project, parse_repo_address, repository_name
 from fetcher.domain.model import RepoRef, Unsupported
+from fetcher.upstreams.github.addresses import parse
 
-HOSTS = frozenset({"github.com"})
-REPO = RepoRef("github.com", "o", "r")
+HOSTS = {"github.com": parse}
+REPO = RepoRef("github.com", "o/r")
 
 
 @pytest.mark.parametrize(
@@ -118,9 +119,9 @@ def test_credentials_are_not_kept(address: str) -> None:
 
 def test_other_hosts_are_a_matter_of_settings() -> None:
     """Support an Enterprise server listed in the settings, with its port if it has one."""
-    hosts = frozenset({"github.com", "git.corp.example", "localhost:8000"})
-    assert parse_repo_address("git@git.corp.example:o_x/r", hosts) == RepoRef("git.corp.example", "o_x", "r")
-    assert parse_repo_address("http://localhost:8000/o/r", hosts) == RepoRef("localhost:8000", "o", "r")
+    hosts = dict.fromkeys(("github.com", "git.corp.example", "localhost:8000"), parse)
+    assert parse_repo_address("git@git.corp.example:o_x/r", hosts) == RepoRef("git.corp.example", "o_x/r")
+    assert parse_repo_address("http://localhost:8000/o/r", hosts) == RepoRef("localhost:8000", "o/r")
     assert isinstance(parse_repo_address("http://localhost:8001/o/r", hosts), Unsupported)
 
 
@@ -133,10 +134,10 @@ owners = st.from_regex(r"x[A-Za-z0-9-]{0,38}", fullmatch=True)
 @given(owners, names)
 def test_a_written_address_is_read_back(owner: str, name: str) -> None:
     """Parse a written address to the same repository with the same spelling."""
-    repo = RepoRef("github.com", owner, name)
-    assert parse_repo_address(repo_address(repo), HOSTS) == repo
-    assert parse_repo_address(f"git@github.com:{repo.full_name}.git", HOSTS) == repo
-    assert repository_name(repo_address(repo)) == name
+    repo = RepoRef("github.com", f"{owner}/{name}")
+    assert parse_repo_address(f"https://{repo.host}/{repo.path}", HOSTS) == repo
+    assert parse_repo_address(f"git@github.com:{repo.path}.git", HOSTS) == repo
+    assert repository_name(f"https://{repo.host}/{repo.path}") == name
 
 
 fragments = st.lists(
@@ -173,7 +174,7 @@ def test_no_text_is_too_strange(text: str) -> None:
     """Parse any text to a valid repository or project, a reason, or ``None``."""
     repo = parse_repo_address(text, HOSTS)
     if isinstance(repo, RepoRef):
-        assert parse_repo_address(repo_address(repo), HOSTS) == repo
+        assert parse_repo_address(f"https://{repo.host}/{repo.path}", HOSTS) == repo
     project = parse_project(text)
     if isinstance(project, str):
         assert parse_project(project) == project

@@ -46,24 +46,24 @@ def test_ranks_are_counted_from_the_newest() -> None:
 
 def test_ages_and_shares() -> None:
     """A package without a response has no age, but counts as not within; no age exceeds the oldest response's."""
-    one = SourceStats(Source.PYPI, packages=10, answers=_histogram((-90, -80, 4)), oldest=NOW - 85 * MINUTE / 60)
+    one = SourceStats(Source.INDEX, packages=10, answers=_histogram((-90, -80, 4)), oldest=NOW - 85 * MINUTE / 60)
     assert one.age(0.95, NOW) == one.age(1, NOW) == timedelta(seconds=85)
     assert one.within(HOUR, NOW) == 0.4
     assert one.within(timedelta(seconds=85), NOW) == 0.2
-    assert SourceStats(Source.PYPI).within(HOUR, NOW) is None
-    assert SourceStats(Source.PYPI, packages=1).age(1, NOW) is None
+    assert SourceStats(Source.INDEX).within(HOUR, NOW) is None
+    assert SourceStats(Source.INDEX, packages=1).age(1, NOW) is None
 
 
 def test_due_and_overdue_follow_the_clock() -> None:
     """Packages become due after the count; those that have waited for an eighth of the interval are overdue."""
-    one = SourceStats(Source.GITHUB, due=_histogram((-4 * 3600, -3 * 3600, 2), (-60, 0, 3), (0, 3600, 60)))
+    one = SourceStats(Source.REPOSITORY, due=_histogram((-4 * 3600, -3 * 3600, 2), (-60, 0, 3), (0, 3600, 60)))
     assert (one.due_by(NOW), one.overdue(NOW, DAY)) == (5, 2)
     assert (one.due_by(NOW + 30 * MINUTE), one.overdue(NOW + 3 * HOUR, DAY)) == (35, 5)
 
 
 def test_pace_is_of_the_minutes_before() -> None:
     """The rate covers the last ten minutes, whatever came before them."""
-    one = SourceStats(Source.GITHUB, answers=_histogram((-7200, -600, 10_000), (-600, 0, 1200)))
+    one = SourceStats(Source.REPOSITORY, answers=_histogram((-7200, -600, 10_000), (-600, 0, 1200)))
     assert one.pace(NOW, 10 * MINUTE) == 2
     assert one.pace(NOW, 5 * MINUTE) == 2
 
@@ -85,7 +85,7 @@ def test_states_name_all() -> None:
 
 def _source_figures(buckets: list[tuple[int, int]]) -> SourceStats:
     answers = _histogram(*((-float(start), -float(start) + 1, moments) for start, moments in buckets))
-    return SourceStats(Source.GITHUB, sum(m for _, m in buckets), answers, failures={"gone": 1, "missing": 2})
+    return SourceStats(Source.REPOSITORY, sum(m for _, m in buckets), answers, failures={"gone": 1, "missing": 2})
 
 
 parts_of_a_catalogue = st.lists(
@@ -94,7 +94,7 @@ parts_of_a_catalogue = st.lists(
             NOW - MINUTE * len(buckets),
             {PackageState.RETIRED: 1},
             never_fetched=1,
-            sources={Source.GITHUB: _source_figures(buckets)},
+            sources={Source.REPOSITORY: _source_figures(buckets)},
         )
     ),
     min_size=1,
@@ -108,10 +108,10 @@ def test_a_sum_equals_its_parts(parts: list[CatalogueStats], back: int) -> None:
     full, moment = merged(parts), NOW - timedelta(seconds=back)
     assert full.measured_at == min(part.measured_at for part in parts)
     assert full.packages == 2 * len(parts)
-    assert full.followed == full.parts == len(parts)
+    assert full.parts == len(parts)
     assert full.failures == {"missing": 2 * len(parts), "gone": len(parts)}
-    assert full.source(Source.GITHUB).answers.until(moment) == sum(
-        part.source(Source.GITHUB).answers.until(moment) for part in parts
+    assert full.source(Source.REPOSITORY).answers.until(moment) == sum(
+        part.source(Source.REPOSITORY).answers.until(moment) for part in parts
     )
     assert merged([merged(parts[:1]), *parts[1:]]) == full
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fetcher.cli.doctor import Finding, announced_end, github_finding
 from fetcher.http.messages import Answer, Fault, NoAnswer, Response
+from fetcher.upstreams.base import Finding
 from fetcher.upstreams.github.requests import API_VERSION
+from fetcher.upstreams.github.upstream import announced_end, token_finding
 from tests.harness.clock import NOW
 from tests.unit.github.recorded import refusal, response
 
@@ -48,6 +49,6 @@ def test_an_end_without_a_date(headers: dict[str, str]) -> None:
 
 def test_a_retired_version() -> None:
     """Name the remedy of a 410, which is not the network."""
-    finding = github_finding(refusal(410, "Gone"), anonymous=False)
+    finding = token_finding(refusal(410, "Gone"), anonymous=False)
     assert (finding.name, finding.ok, finding.remedy) == ("github", False, "Install a newer Fetcher")
     assert API_VERSION in finding.said

@@ -113,7 +113,7 @@ def test_a_title_is_the_slug_where_there_is_none() -> None:
 def test_fetched_values_precede_imported_ones() -> None:
     """Stars, forks, description, head's date, version and weeks come from the sources after a response."""
     head = datetime(2026, 2, 15, 12, 0, tzinfo=UTC)
-    stats = RepoStats("n", 1, "o/r", 5, 6, 7, "", False, False, False, "main", "abc", head, head)
+    stats = RepoStats("n", "1", "o/r", 5, 6, 7, "", False, False, False, "main", "abc", head, head)
     days = CommitDays(TODAY - timedelta(days=10), (1,) * 10)
     versions = ProjectVersions("x", "9.9", (), 1, ProjectInfo(None, (), None, "https://docs.example"), None)
     package = replace(stored(entry(seed())), stats=stats, versions=versions, commit_days=days)
@@ -145,7 +145,7 @@ def test_documentation_link(editors: str | None, found: str | None, printed: str
 @pytest.mark.parametrize(("empty", "shown"), [(True, None), (False, seed()["last_updated"])])
 def test_last_updated_without_a_head(*, empty: bool, shown: str | None) -> None:
     """An empty repository has no last commit; statistics without one keep the known date."""
-    stats = RepoStats("n", 1, "o/r", 5, 6, 7, "", False, False, empty, None, None, None, None)
+    stats = RepoStats("n", "1", "o/r", 5, 6, 7, "", False, False, empty, None, None, None, None)
     assert written(replace(stored(entry(seed())), stats=stats))["last_updated"] == shown
 
 

@@ -10,24 +10,26 @@ from typing import Any
 
 import pytest
 
-from fetcher.domain.model import Purpose, ReportedQuota, Upstream
+from fetcher.domain.model import Purpose, ReportedQuota
 from fetcher.domain.outcome import Deferred, Malformed, Moved, Throttled, Transient, Unauthorized
 from fetcher.http.circuit_breaker import OPEN_FOR
 from fetcher.http.gateway import MAX_REDIRECTS, REJECTED_PAUSE, SHORT_WAIT, Gateway, deadline
-from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource, Response
+from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response
 from fetcher.ports import NullObserver
 from fetcher.quota import Pause, PauseCause, RetryAt
+from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.upstreams.github.readers.classify import classify, read_meta
+from fetcher.upstreams.pypi.limits import PYPI
 from tests.harness.clock import NOW, SECOND, StoppedClock
 from tests.harness.fakes import GenerousQuota, ScriptedTransport, answer
 
 ROOT = "https://api.example"
-IDENTITIES = {Upstream.GITHUB: "token:1", Upstream.PYPI: "index:x"}
+IDENTITIES = {GITHUB: "token:1", PYPI: "index:x"}
 QUOTA_HEADERS = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "7", "x-ratelimit-reset": "1800000000"}
 
 
 def request_for(path: str = "/a", **fields: Any) -> Request:
-    usual: dict[str, Any] = {"upstream": Upstream.GITHUB, "resource": Resource.CORE, "route": "repository"}
+    usual: dict[str, Any] = {"upstream": GITHUB, "resource": Resource.CORE, "route": "repository"}
     return Request(**{**usual, "url": ROOT + path, **fields})
 
 
@@ -46,7 +48,7 @@ class Harness:
             self.quota,
             self.clock,
             IDENTITIES,
-            read_meta={Upstream.GITHUB: read_meta},
+            read_meta={GITHUB: read_meta},
             max_wait=max_wait,
             sleep=self.clock.sleep,
         )
@@ -72,7 +74,7 @@ async def test_reserved_before_it_is_sent_and_settled_after() -> None:
         Purpose.MANUAL,
         3,
     )
-    assert harness.gateway.identity(Upstream.PYPI) == "index:x"
+    assert harness.gateway.identity(PYPI) == "index:x"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ async def test_the_usage_has_seconds_attempts_and_quota() -> None:
 async def test_an_index_reports_no_quota() -> None:
     """Headers of that name from another upstream are ignored."""
     harness = Harness(Response(200, QUOTA_HEADERS, b""))
-    await harness.send(request_for(upstream=Upstream.PYPI, resource=Resource.PYPI))
+    await harness.send(request_for(upstream=PYPI, resource=PYPI))
     assert harness.quota.usages[0].quota is None
     assert harness.quota.requests[0].identity == "index:x"
 
@@ -392,7 +394,7 @@ async def test_whoever_watches_sees_every_request() -> None:
     answers = deque([answer({}, 301, {"location": "/b"}), answer({}, 500, {"x-github-request-id": "C0:FF:EE"})])
     quota, clock = GenerousQuota(), StoppedClock(NOW)
     transport = ScriptedTransport(lambda request: answers.popleft(), [ROOT])
-    gateway = Gateway(transport, quota, clock, IDENTITIES, read_meta={Upstream.GITHUB: read_meta}, observer=Seeing())
+    gateway = Gateway(transport, quota, clock, IDENTITIES, read_meta={GITHUB: read_meta}, observer=Seeing())
     outcome = await gateway.send(request_for(), Purpose.BACKGROUND, classify)
     quota.refusals.append(RetryAt(NOW + timedelta(hours=1), "primary quota"))
     await gateway.send(request_for(), Purpose.BACKGROUND, classify)

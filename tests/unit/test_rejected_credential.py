@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from fetcher.cli.refresh import rejection
-from fetcher.domain.model import Purpose, Upstream
+from fetcher.domain.model import Purpose
 from fetcher.http.gateway import Gateway
-from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource
+from fetcher.http.messages import Answer, Fault, NoAnswer, Request
 from fetcher.quota import MemoryQuota
+from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.upstreams.github.readers.classify import classify
 from tests.harness.clock import NOW, StoppedClock
 from tests.harness.fakes import ScriptedTransport, answer
+from tests.harness.policies import POLICIES
 
 ROOT = "https://api.example"
 APP = NoAnswer(Fault.NO_CREDENTIAL, "api.example: GitHub refuses the App's installation token (status 401)")
@@ -20,12 +22,13 @@ EXHAUSTED = answer({"message": "API rate limit exceeded"}, 403, {"x-ratelimit-re
 
 
 async def _rejection_after(answered: Answer) -> str:
-    quota, clock = MemoryQuota(), StoppedClock(NOW)
-    gateway = Gateway(ScriptedTransport(lambda _: answered, [ROOT]), quota, clock, {Upstream.GITHUB: "app:1:2"})
-    request = Request(Upstream.GITHUB, Resource.CORE, "repository", ROOT + "/a")
+    quota, clock = MemoryQuota(POLICIES), StoppedClock(NOW)
+    gateway = Gateway(ScriptedTransport(lambda _: answered, [ROOT]), quota, clock, {GITHUB: "app:1:2"})
+    request = Request(GITHUB, Resource.CORE, "repository", ROOT + "/a")
     await gateway.send(request, Purpose.MANUAL, classify)
     assert [status.paused_until is not None for status in await quota.quota_status(NOW)] == [True]
-    return await rejection(quota, NOW)
+    rejected = await rejection(quota, NOW)
+    return "" if rejected is None else rejected.pause_reason or ""
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,9 @@ from tests.harness.clock import NOW
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=n) for n in (1, 60, 3_600, 86_400))
 CADENCE = Cadence()
-FRESH = SourceState(Source.GITHUB)
+FRESH = SourceState(Source.REPOSITORY)
 FAILING = SourceState(
-    Source.GITHUB, failures=3, first_failed_at=NOW - DAY, message="before", outcome=OutcomeKind.TRANSIENT
+    Source.REPOSITORY, failures=3, first_failed_at=NOW - DAY, message="before", outcome=OutcomeKind.TRANSIENT
 )
 
 ids = st.integers(1, 2**40)
@@ -224,7 +224,7 @@ def test_waiting_is_no_failure(what: outcome.Outcome[Any], due_at: datetime) -> 
 def test_three_strikes_over_two_days(fields: dict[str, Any], gone: bool) -> None:  # noqa: FBT001
     """A source is gone after three missing results in a row over at least two days."""
     usual = {"failures": 3, "outcome": OutcomeKind.GONE, "first_failed_at": NOW - 2 * DAY, "last_failed_at": NOW}
-    assert is_gone(SourceState(Source.GITHUB, **{**usual, **fields})) is gone
+    assert is_gone(SourceState(Source.REPOSITORY, **{**usual, **fields})) is gone
 
 
 def test_missing_ones_take_days_to_strike_out() -> None:
@@ -233,7 +233,7 @@ def test_missing_ones_take_days_to_strike_out() -> None:
     while not is_gone(state):
         plan = schedule(7, state, Gone("404"), now, CADENCE)
         state = SourceState(
-            Source.GITHUB,
+            Source.REPOSITORY,
             outcome=OutcomeKind.GONE,
             failures=plan.failures,
             first_failed_at=plan.first_failed_at,

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.domain.scheduling import Cadence
-from fetcher.http.messages import Resource
-from fetcher.quota.limits import DOCUMENTED
-from fetcher.simulator import limits as simulated
+from fetcher.simulator.upstreams.github import limits as simulated
 from fetcher.sizing import Answers, Catalogue, Pass, Policy, Workers, daily_pass, first_pass, most_packages
+from fetcher.upstreams.github import limits as github
+from fetcher.upstreams.github.limits import GRAPHQL, REST, Resource
+from fetcher.upstreams.pypi.limits import PYPI
 
 HOUR = timedelta(hours=1)
 POLICY = Policy()
@@ -29,11 +30,11 @@ def bound(one: Pass, name: str, resource: Resource | None) -> float:
 def test_the_ledger_and_the_simulator_go_by_the_same_figures() -> None:
     """Each has its own figures, so that one finds the other's mistakes, and they are equal."""
     upstream = simulated.Limits()
-    assert (DOCUMENTED.primary, DOCUMENTED.primary) == (upstream.core_per_hour, upstream.graphql_per_hour)
-    assert DOCUMENTED.rest_points == upstream.rest_points_per_minute
-    assert DOCUMENTED.graphql_points == upstream.graphql_points_per_minute
-    assert DOCUMENTED.in_flight == upstream.in_flight
-    assert (DOCUMENTED.seconds, DOCUMENTED.graphql_seconds) == (
+    assert (REST.primary, GRAPHQL.primary) == (upstream.core_per_hour, upstream.graphql_per_hour)
+    assert REST.points == upstream.rest_points_per_minute
+    assert GRAPHQL.points == upstream.graphql_points_per_minute
+    assert github.POLICY.in_flight == upstream.in_flight
+    assert (github.POLICY.seconds, GRAPHQL.seconds) == (
         upstream.seconds_per_minute,
         upstream.graphql_seconds_per_minute,
     )
@@ -111,7 +112,7 @@ def test_another_identity_halves_the_time_at_github_only() -> None:
     """A second identity halves the time at GitHub only, because an index has no identities."""
     one, two = (daily_pass(PLAIN, replace(POLICY, identities=n), Answers(), MANY) for n in (1, 2))
     for before, after in zip(one.bounds[2:], two.bounds[2:], strict=True):
-        of_github = before.resource is not Resource.PYPI and "worker" not in before.name
+        of_github = before.resource != PYPI and "worker" not in before.name
         assert after.takes / before.takes == pytest.approx(0.5 if of_github else 1)
 
 

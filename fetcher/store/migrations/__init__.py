@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from fetcher.domain.errors import StoreError
-from fetcher.store.connect import WRITING
+from fetcher.store.db_errors import explain, shown
 from fetcher.store.dialects import MIGRATING, one_at_a_time
-from fetcher.store.faults import explain, shown
+from fetcher.store.engine import WRITING
 
 HEAD = "0003"
 """Revision of the newest migration in ``versions``."""

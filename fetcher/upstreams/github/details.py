@@ -96,17 +96,17 @@ class DetailsRefresh:
     async def _from_history(self, targets: Sequence[Target], purpose: Purpose, *, merges: bool) -> list[Record]:
         now = self.clock.now()
         query = HistoryQuery(history_start(now.date()), not merges, purpose)
-        answers = await self.histories.heads([t for t in targets if t.node_id], query)
+        answers = await self.histories.heads([t for t in targets if t.handle], query)
         heads: dict[int, Head] = {}
         records: list[Record] = []
-        known = {target.package_id: target for target in targets if target.node_id}
+        known = {target.package_id: target for target in targets if target.handle}
         for package_id, answer in answers.items():
             target = known[package_id]
             if isinstance(answer, Overloaded | Transient | Malformed) and self._is_unreadable(target):
                 records += await self._over_rest(target, purpose, self._not_current(target))
             elif not isinstance(answer, Fetched):
                 records += self._failed(target, answer, now)
-            elif (other := replaced(target, answer.value.database_id)) is not None:
+            elif (other := replaced(target, answer.value.repository_id)) is not None:
                 records += self._failed(target, other, now)
             elif answer.value.oid is None:
                 records += [nothing_in(target, source, now) for source in (Source.COMMITS, Source.CONTRIBUTORS)]

@@ -49,7 +49,7 @@ class Histories:
         """Request the head of each target's default branch and its newest commits; returns outcomes by package id."""
 
         async def send(batch: Sequence[Target]) -> BatchAnswer[Head] | Failure | Deferred:
-            ids = [target.node_id or "" for target in batch]
+            ids = [target.handle or "" for target in batch]
             request = requests.heads(self.api, ids, query.since, parents=query.parents)
             return await self.gateway.send(request, query.purpose, lambda answer: read_heads(answer, ids))
 

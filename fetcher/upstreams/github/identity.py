@@ -14,16 +14,16 @@ from fetcher.domain.model import Purpose
 from fetcher.domain.outcome import Deferred, Fetched, Unauthorized
 from fetcher.http.gateway import Gateway
 from fetcher.http.rejection import log_rejected
-from fetcher.ports import Checkpoint, Store
+from fetcher.ports import Checkpoint, Checkpoints
 from fetcher.upstreams.github.readers.statistics import read_viewer
 from fetcher.upstreams.github.requests import Api, viewer
 
 log = structlog.get_logger(__name__)
 
 
-async def account_behind(fingerprint: str, gateway: Gateway, store: Store, api: Api, now: datetime) -> str:
+async def account_behind(fingerprint: str, gateway: Gateway, checkpoints: Checkpoints, api: Api, now: datetime) -> str:
     """Return the identity of a token's account, or ``fingerprint`` itself until GitHub has reported it."""
-    known = store.checkpoint(fingerprint)
+    known = checkpoints.get(fingerprint)
     if known.message is not None:
         return known.message
     answer = await gateway.send(viewer(api), Purpose.MANUAL, read_viewer)
@@ -40,5 +40,5 @@ async def account_behind(fingerprint: str, gateway: Gateway, store: Store, api: 
             log.warning("identity not told", reason=getattr(answer, "reason", None), kept=fingerprint)
             return fingerprint
     identity = f"account:{account.database_id or account.login}"
-    store.save_checkpoint(Checkpoint(fingerprint, now, outcome="fetched", message=identity))
+    checkpoints.save(Checkpoint(fingerprint, now, outcome="fetched", message=identity))
     return identity

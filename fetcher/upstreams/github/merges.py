@@ -16,7 +16,7 @@ from fetcher.domain.model import Commit
 from fetcher.ports import Checkpoint
 
 MERGES = "merges"
-"""The marker of the finding: its ``outcome`` is in force, its ``message`` lists the packages behind it."""
+"""The checkpoint of the finding: its ``outcome`` is in force, its ``message`` lists the packages behind it."""
 
 SAMPLE = 5
 """Packages of one check by a worker."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from fetcher.domain.model import RepoRef, Upstream, Validators
-from fetcher.http.messages import Request, Resource, Route
+from fetcher.domain.model import RepoRef, Validators
+from fetcher.http.messages import Request
 from fetcher.upstreams.github import queries
+from fetcher.upstreams.github.limits import GITHUB, Resource, Route
 from fetcher.upstreams.github.queries import PAGE_SIZE
 
 API_VERSION = "2022-11-28"
@@ -121,7 +122,7 @@ def _rest(url: str, route: Route, validators: Validators = _UNCONDITIONAL) -> Re
         headers["if-none-match"] = validators.etag
     elif validators.last_modified:
         headers["if-modified-since"] = validators.last_modified
-    return Request(Upstream.GITHUB, Resource.CORE, route, url, headers=headers)
+    return Request(GITHUB, Resource.CORE, route, url, headers=headers)
 
 
 def _points(connections: int) -> int:
@@ -131,7 +132,7 @@ def _points(connections: int) -> int:
 
 def _graphql(api: Api, route: Route, query: str, variables: Mapping[str, object], points: int = 1) -> Request:
     return Request(
-        Upstream.GITHUB,
+        GITHUB,
         Resource.GRAPHQL,
         route,
         api.graphql,

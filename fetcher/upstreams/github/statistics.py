@@ -13,7 +13,6 @@ from fetcher.domain.model import (
     RepoStats,
     Source,
     Target,
-    Upstream,
     Validators,
 )
 from fetcher.domain.outcome import Deferred, Failure, Fetched, Gone, NotModified, NotReady, Outcome, Transient
@@ -33,6 +32,7 @@ from fetcher.ports import Clock
 from fetcher.upstreams.github import requests
 from fetcher.upstreams.github.batching import BatchOutcome, BatchSize, request_in_batches
 from fetcher.upstreams.github.change_detection import follow_ups
+from fetcher.upstreams.github.limits import GITHUB
 from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from fetcher.upstreams.github.readers.statistics import read_by_id, read_by_name, read_newest_commit, read_repository
 
@@ -53,8 +53,8 @@ class StatisticsRefresh:
         requested_at = self.clock.now()
         if self.anonymous:
             return [record for target in targets for record in await self._over_rest(target, purpose)]
-        known = [target for target in targets if target.node_id]
-        unknown = [target for target in targets if not target.node_id]
+        known = [target for target in targets if target.handle]
+        unknown = [target for target in targets if not target.handle]
         outcomes = await self._batched(known, self._by_id, purpose)
         lost = [target for target in known if isinstance(outcomes[target.package_id], Gone)]
         outcomes |= await self._batched([*unknown, *lost], self._by_name, purpose)
@@ -79,7 +79,7 @@ class StatisticsRefresh:
         return {target.package_id: outcome for target, outcome in zip(targets, outcomes, strict=True)}
 
     async def _by_id(self, batch: Sequence[Target], purpose: Purpose) -> BatchAnswer[RepoStats] | Failure | Deferred:
-        ids = [target.node_id or "" for target in batch]
+        ids = [target.handle or "" for target in batch]
         request = requests.statistics_by_id(self.api, ids)
         return await self.gateway.send(request, purpose, lambda answer: read_by_id(answer, ids))
 
@@ -91,10 +91,10 @@ class StatisticsRefresh:
     async def _over_rest(self, target: Target, purpose: Purpose) -> list[Record]:
         """Refresh one repository without a token: conditionally, with its head requested only after a change."""
         requested_at = self.clock.now()
-        repo, state = target.repo, target.state(Source.GITHUB)
+        repo, state = target.repo, target.state(Source.REPOSITORY)
         if repo is None:
             return []
-        identity = self.gateway.identity(Upstream.GITHUB)
+        identity = self.gateway.identity(GITHUB)
         usable = state.validators if state.validators.credential == identity else Validators()
         request = requests.repository(self.api, repo, usable)
         outcome = await self.gateway.send(request, purpose, read_repository)
@@ -122,21 +122,21 @@ class StatisticsRefresh:
     ) -> list[Record]:
         match outcome:
             case Deferred():
-                return [deferred(target, Source.GITHUB, outcome.until, requested_at)]
+                return [deferred(target, Source.REPOSITORY, outcome.until, requested_at)]
             case Fetched(value=stats) if stats.head_oid is None and not stats.empty:
                 # The default branch names no commit now, though commits exist: keep the known head.
                 fetched = FetchedValues(_with_known_head(stats, target), None, outcome.validators, full=True)
-                own = record_of(target, Source.GITHUB, outcome, requested_at, self.cadence, fetched)
+                own = record_of(target, Source.REPOSITORY, outcome, requested_at, self.cadence, fetched)
                 return [own, *self._dependents(target, target.head_oid, requested_at)] if target.head_oid else [own]
             case Fetched(value=stats):
                 fetched = FetchedValues(stats, stats.head_oid or EMPTY_REVISION, outcome.validators, full=True)
-                own = record_of(target, Source.GITHUB, outcome, requested_at, self.cadence, fetched)
+                own = record_of(target, Source.REPOSITORY, outcome, requested_at, self.cadence, fetched)
                 return [own, *self._dependents(target, stats.head_oid, requested_at)]
             case NotModified():
-                own = record_of(target, Source.GITHUB, outcome, requested_at, self.cadence)
+                own = record_of(target, Source.REPOSITORY, outcome, requested_at, self.cadence)
                 return [own, *self._dependents(target, target.head_oid, requested_at)]
             case _:
-                return [record_of(target, Source.GITHUB, outcome, requested_at, self.cadence)]
+                return [record_of(target, Source.REPOSITORY, outcome, requested_at, self.cadence)]
 
     def _dependents(self, target: Target, head_oid: str | None, requested_at: datetime) -> list[Record]:
         """Return the records of contributors and commits at this head: confirmed, empty or due.
@@ -165,10 +165,10 @@ def _identified(target: Target, outcome: BatchOutcome[RepoStats], *, by_name: bo
     if not isinstance(outcome, Fetched):
         return outcome
     stats = outcome.value
-    other = replaced(target, stats.database_id, node_id=stats.node_id if by_name else None, full_name=stats.full_name)
-    if other is not None or stats.database_id is not None:
+    other = replaced(target, stats.repository_id, handle=stats.handle if by_name else None, full_name=stats.full_name)
+    if other is not None or stats.repository_id is not None:
         return other or outcome
-    return replace(outcome, value=replace(stats, database_id=target.database_id))
+    return replace(outcome, value=replace(stats, repository_id=target.repository_id))
 
 
 def _with_known_head(stats: RepoStats, target: Target) -> RepoStats:

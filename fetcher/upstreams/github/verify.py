@@ -13,11 +13,13 @@ from fetcher.domain.commit_weeks import history_start, rolling_weeks
 from fetcher.domain.model import Purpose, Source, Target
 from fetcher.domain.outcome import Fetched, NotReady
 from fetcher.http.gateway import Gateway
-from fetcher.ports import Checkpoint, Clock, Store
+from fetcher.ports import Checkpoint, Checkpoints, Clock
+from fetcher.upstreams.base import Schedule, Statistics, StoredPackages
 from fetcher.upstreams.github import requests
 from fetcher.upstreams.github.batching import BatchOutcome
 from fetcher.upstreams.github.change_detection import History
 from fetcher.upstreams.github.histories import Histories, HistoryQuery, is_readable
+from fetcher.upstreams.github.limits import GITHUB
 from fetcher.upstreams.github.merges import (
     MERGES,
     SAMPLE,
@@ -71,7 +73,10 @@ class Check:
 class MergesCheck:
     """The comparison of participation with histories. It stores the finding by which weeks are counted."""
 
-    store: Store
+    claims: Schedule
+    packages: StoredPackages
+    statistics: Statistics
+    checkpoints: Checkpoints
     gateway: Gateway
     clock: Clock
     api: requests.Api
@@ -85,7 +90,7 @@ class MergesCheck:
 
         Stores the finding. If it changes the counting of weeks, all commits become due.
         """
-        targets = [t for i in package_ids if (t := self.store.target(i)) is not None and t.node_id]
+        targets = [t for i in package_ids if (t := self.claims.target(i)) is not None and t.handle]
         read, unanswered = await self._histories(targets, purpose)
         if most is not None:
             ordered = sorted(read.items(), key=lambda item: -sum(commit.merge for commit in item[1].commits))
@@ -99,10 +104,10 @@ class MergesCheck:
     def candidates(self) -> list[int]:
         """Return packages likely to decide: active, with a head unchanged for a day."""
         midnight = datetime.combine(self.clock.now().date(), time(), self.clock.now().tzinfo)
-        ids = self.store.recently_committed(midnight - timedelta(days=1), LOOKED_AT)
+        ids = self.packages.recently_committed(midnight - timedelta(days=1), LOOKED_AT)
         today = midnight.date()
         suitable = []
-        for package in self.store.packages(ids):
+        for package in self.packages.documents(ids):
             days = package.commit_days
             if days is not None and package.entry.id is not None and sum(rolling_weeks(days, today)) in SUITABLE:
                 suitable.append(package.entry.id)
@@ -111,11 +116,11 @@ class MergesCheck:
     async def check_if_due(self, interval: timedelta) -> Check | None:
         """Check a sample in a worker: after a first pass, and every 30 days."""
         now = self.clock.now()
-        checkpoint = self.store.checkpoint(MERGES)
+        checkpoint = self.checkpoints.get(MERGES)
         if checkpoint.due_at is not None and checkpoint.due_at > now:
             return None
-        stats = self.store.catalogue_stats(now, interval)
-        sources = [stats.source(source) for source in (Source.GITHUB, Source.COMMITS)]
+        stats = self.statistics.read(now, interval)
+        sources = [stats.source(source) for source in (Source.REPOSITORY, Source.COMMITS)]
         if not all(one.answered and one.due_by(now) <= FIRST_PASS_DONE * one.packages for one in sources):
             return None
         return await self.check(self.candidates(), Purpose.BACKGROUND, timedelta(0), most=SAMPLE)
@@ -170,14 +175,14 @@ class MergesCheck:
 
     def _conclude(self, comparisons: tuple[Comparison, ...], unanswered: tuple[tuple[str, str], ...]) -> Check:
         now = self.clock.now()
-        before, concluded = self.store.checkpoint(MERGES), conclude(comparisons)
+        before, concluded = self.checkpoints.get(MERGES), conclude(comparisons)
         valid = in_force(before, concluded)
         again = CHECK_EVERY if concluded is not Merges.UNDECIDED else RETRY_AFTER
         after = Checkpoint(MERGES, now, now + again, outcome=valid.value, message=describe(comparisons))
-        self.store.save_checkpoint(after)
+        self.checkpoints.save(after)
         if counts_merges(before) != counts_merges(after):
             until_now = now + timedelta(microseconds=1)
-            while self.store.make_due(Source.COMMITS, answered_before=until_now, now=now):
+            while self.claims.make_due(GITHUB, Source.COMMITS, answered_before=until_now, now=now):
                 log.info("merges", reason="weeks are counted another way from now on: commits are due")
         log.info("merges", finding=str(concluded), in_force=str(valid), packages=len(comparisons))
         return Check(comparisons, unanswered, concluded, valid)

@@ -57,7 +57,7 @@ class ProjectsRefresh:
     async def _one(self, target: Target, purpose: Purpose) -> Record:
         async with self.concurrency:
             requested_at = self.clock.now()
-            state, project = target.state(Source.PYPI), target.project or ""
+            state, project = target.state(Source.INDEX), target.project or ""
             answer = await self._json(project, state.validators, purpose)
             told = isinstance(answer, Fetched | NotModified)
             wanting = (told and is_status_due(state, requested_at, self.cadence)) or isinstance(
@@ -88,21 +88,21 @@ class ProjectsRefresh:
     def _record(
         self, target: Target, answer: Answered, requested_at: datetime, *, full: bool, unchanged: bool = False
     ) -> Record:
-        state = target.state(Source.PYPI)
+        state = target.state(Source.INDEX)
         outcome = _outcome(answer)
         if isinstance(outcome, Deferred):
-            return deferred(target, Source.PYPI, outcome.until, requested_at)
+            return deferred(target, Source.INDEX, outcome.until, requested_at)
         fetched = FetchedValues(full=full)
         if isinstance(outcome, Fetched):
             versions = outcome.value
             if is_stale(versions, _expected(state)):
                 stale = Transient(f"a stale edge: serial {versions.serial}, expected {_expected(state)}")
-                return record_of(target, Source.PYPI, stale, requested_at, self.cadence)
+                return record_of(target, Source.INDEX, stale, requested_at, self.cadence)
             values = _values(versions, unchanged=unchanged)
             serial = str(versions.serial) if versions.serial is not None else None
             revision = QUARANTINED if versions.status is ProjectStatus.QUARANTINED else serial
             fetched = FetchedValues(values, revision, outcome.validators or None, full)
-        record = record_of(target, Source.PYPI, outcome, requested_at, self.cadence, fetched)
+        record = record_of(target, Source.INDEX, outcome, requested_at, self.cadence, fetched)
         if record.answered and state.expected is not None:
             # The index's root reports this serial and will report the next: only the slow re-check remains.
             return at_recheck(record, target, self.cadence)

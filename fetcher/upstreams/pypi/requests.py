@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from packaging.utils import canonicalize_name
 
-from fetcher.domain.model import Upstream, Validators
-from fetcher.http.messages import Request, Resource, Route
+from fetcher.domain.model import Validators
+from fetcher.http.messages import Request
+from fetcher.upstreams.pypi.limits import PYPI, Route
 
 SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
 SIMPLE_FORMS = f"{SIMPLE_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
@@ -34,9 +35,9 @@ _UNCONDITIONAL = Validators()
 def json_request(root: str, project: str, validators: Validators = _UNCONDITIONAL) -> Request:
     """Build the JSON API's request for one project: everything except the project's status."""
     return Request(
-        upstream=Upstream.PYPI,
-        resource=Resource.PYPI,
-        route=Route.PYPI_JSON,
+        upstream=PYPI,
+        resource=PYPI,
+        route=Route.JSON,
         url=f"{root.rstrip('/')}/pypi/{_quoted(project)}/json",
         headers=_headers("application/json", validators),
         max_bytes=PROJECT_BYTES,
@@ -49,9 +50,9 @@ def simple_request(root: str, project: str, validators: Validators = _UNCONDITIO
     The JSON form is preferred, the HTML form accepted.
     """
     return Request(
-        upstream=Upstream.PYPI,
-        resource=Resource.PYPI,
-        route=Route.PYPI_SIMPLE,
+        upstream=PYPI,
+        resource=PYPI,
+        route=Route.SIMPLE,
         url=f"{root.rstrip('/')}/simple/{_quoted(project)}/",
         headers=_headers(SIMPLE_FORMS, validators),
         max_bytes=PROJECT_BYTES,
@@ -61,9 +62,9 @@ def simple_request(root: str, project: str, validators: Validators = _UNCONDITIO
 def root_request(root: str, validators: Validators = _UNCONDITIONAL) -> Request:
     """Build the request for every project with its serial, in one response to stream into a ``SerialFeed``."""
     return Request(
-        upstream=Upstream.PYPI,
-        resource=Resource.PYPI,
-        route=Route.PYPI_ROOT,
+        upstream=PYPI,
+        resource=PYPI,
+        route=Route.ROOT,
         url=f"{root.rstrip('/')}/simple/",
         headers=_headers(SIMPLE_JSON, validators),
         max_bytes=ROOT_BYTES,

@@ -11,13 +11,15 @@ from fetcher.domain.model import Purpose, Source
 from fetcher.domain.outcome import Deferred, Fetched, NotModified, kind
 from fetcher.domain.scheduling import Cadence, Pauses
 from fetcher.http.gateway import Gateway
-from fetcher.ports import Checkpoint, Clock, Store
+from fetcher.ports import Checkpoint, Checkpoints, Clock
+from fetcher.upstreams.base import IndexSerials, Schedule
 from fetcher.upstreams.pypi import IndexOutcome, NotOffered, SerialFeed, Serials, read_root, root_request
+from fetcher.upstreams.pypi.limits import PYPI
 
 log = structlog.get_logger(__name__)
 
 ROOT = "pypi_root"
-"""Name of the marker."""
+"""Name of the checkpoint."""
 
 _PAUSES = Pauses(timedelta(minutes=10), 1, timedelta(minutes=10))
 
@@ -26,7 +28,9 @@ _PAUSES = Pauses(timedelta(minutes=10), 1, timedelta(minutes=10))
 class SerialsCheck:
     """A comparison of the root's serials with the stored ones, once a cycle and only for large catalogues."""
 
-    store: Store
+    serials: IndexSerials
+    claims: Schedule
+    checkpoints: Checkpoints
     gateway: Gateway
     clock: Clock
     root: str = field(repr=False)
@@ -37,10 +41,10 @@ class SerialsCheck:
     async def check(self) -> bool:
         """Request the root if a cycle has passed; returns whether it was requested."""
         now = self.clock.now()
-        checkpoint = self.store.checkpoint(ROOT)
+        checkpoint = self.checkpoints.get(ROOT)
         if checkpoint.due_at is not None and checkpoint.due_at > now:
             return False
-        wanted = self.store.projects()
+        wanted = self.serials.projects()
         if len(wanted) <= self.threshold:
             return False
         feed = SerialFeed(wanted)
@@ -58,11 +62,11 @@ class SerialsCheck:
         again = now + self.cadence.interval
         match answer:
             case Fetched(value=Serials() as serials, validators=validators):
-                confirmed, due = self.store.confirm_serials(serials, now, self.cadence.recheck)
+                confirmed, due = self.serials.confirm(serials, now, self.cadence.recheck)
                 log.info("serials", projects=len(serials), confirmed=confirmed, due=due)
                 found = Checkpoint(ROOT, now, again, validators, kind(answer))
             case NotModified():
-                confirmed = self.store.confirm_all(now, self.cadence.recheck)
+                confirmed = self.serials.confirm_all(now, self.cadence.recheck)
                 log.info("serials", confirmed=confirmed, due=0)
                 found = replace(checkpoint, observed_at=now, due_at=again, outcome=kind(answer), message=None)
             case Deferred():
@@ -77,10 +81,10 @@ class SerialsCheck:
                     checkpoint, due_at=due_at, outcome=kind(answer), message=getattr(answer, "reason", None)
                 )
                 self._ask_each(now)
-        self.store.save_checkpoint(found)
+        self.checkpoints.save(found)
 
     def _ask_each(self, now: datetime) -> None:
         """Make each project due after two cycles without a listing."""
-        made = self.store.make_due(Source.PYPI, answered_before=now - 2 * self.cadence.interval, now=now)
+        made = self.claims.make_due(PYPI, Source.INDEX, answered_before=now - 2 * self.cadence.interval, now=now)
         if made:
             log.warning("serials", reason="the index's root does not respond: projects are requested singly", due=made)

@@ -62,7 +62,7 @@ def _step_midway(cluster: Cluster, clock: SteppedClock, off: timedelta) -> int:
 
 
 def _plans_by(cluster: Cluster, off: timedelta) -> bool:
-    planned_at = cluster.stack.store.checkpoint(PLANNED).observed_at
+    planned_at = cluster.stack.store.checkpoints.get(PLANNED).observed_at
     return planned_at is not None and abs(planned_at - datetime.now(UTC) - off) < _TRUE
 
 

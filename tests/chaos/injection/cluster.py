@@ -25,7 +25,8 @@ from fetcher.domain.model import Source
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import documents, from_documents
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.server import Settings, Simulator
+from fetcher.simulator.server import Simulator
+from fetcher.simulator.upstreams.registry import Settings
 from fetcher.store import open_engine
 from fetcher.store.schema import packages, source_states
 from tests.chaos.injection.deployment import invented
@@ -46,7 +47,7 @@ LOGS = "log"
 """The folder of PostgreSQL's own log, in its data folder. Refused transactions are counted in it."""
 _MOST_DAYS = 10
 _POLL = 0.1
-_SCHEDULED = (Source.GITHUB.value, Source.PYPI.value)
+_SCHEDULED = (Source.REPOSITORY.value, Source.INDEX.value)
 
 
 @dataclass(slots=True)

@@ -24,10 +24,10 @@ from fetcher.settings import Settings, read_settings
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import documents, from_documents
 from fetcher.simulator.clock import Clock
-from fetcher.simulator.limits import Limits
-from fetcher.simulator.server import Settings as Served
 from fetcher.simulator.server import Simulator
-from fetcher.simulator.statistics_jobs import Statistics
+from fetcher.simulator.upstreams.github.limits import Limits
+from fetcher.simulator.upstreams.github.statistics_jobs import Statistics
+from fetcher.simulator.upstreams.registry import Settings as Served
 from fetcher.store import SqlStore
 from fetcher.store.schema import packages, source_states
 from fetcher.wiring import Parts, open_parts, open_store
@@ -92,7 +92,7 @@ class Deployment:
         return self.simulator.world.clock.now()
 
     def state(self, slug: str, source: Source) -> SourceState:
-        package = self.store.package(slug)
+        package = self.store.packages.get(slug)
         assert package is not None
         return package.states[source]
 
@@ -119,7 +119,7 @@ class Deployment:
 
     async def work(self) -> bool:
         """Do the work of one tick of beat. Return whether there was any."""
-        await self.parts.serials.check()
+        await self.parts.find_changes()
         claims = await self.parts.dispatcher.claims()
         for claim in claims:
             await self.parts.service.refresh(claim, Purpose.BACKGROUND)
@@ -172,7 +172,7 @@ class Deployment:
 
     def _rows(self) -> Sequence[Row[Any]]:
         wanted = select(packages.c.slug, *source_states.c).join(packages, packages.c.id == source_states.c.package_id)
-        with self.parts.engine.connect() as connection:
+        with self.parts.store.engine.connect() as connection:
             return connection.execute(wanted).all()
 
     def _following(self) -> datetime | None:
@@ -202,10 +202,9 @@ async def deployment(
     with Simulator(world, Served(limits=Limits(), statistics=statistics or Statistics())) as simulator:
         wanted = read_settings(environment(**simulated(simulator), data_dir=folder, **settings))
         clock = Skewed(world.clock)
-        store, engine = open_store(wanted)
         entries = [entry for one in documents(world) if isinstance(entry := read_document(one), CatalogueEntry)]
-        store.import_entries(entries, clock.now())
-        engine.dispose()
+        with open_store(wanted) as store:
+            store.packages.import_entries(entries, clock.now())
         parts = await open_parts(wanted, max_wait=PATIENCE, shared=False, clock=clock)
         names = {entry.slug: (f"octo/{entry.slug}", entry.slug) for entry in entries}
         made = Deployment(simulator, clock, wanted, parts, Oracle(world, parts.store, names))

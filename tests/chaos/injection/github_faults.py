@@ -9,11 +9,12 @@ from typing import Any
 
 from fetcher.domain.model import CatalogueEntry, DueReason, Purpose, SharedRepository, Source
 from fetcher.simulator import changes
-from fetcher.simulator.exchange import Upstream
 from fetcher.simulator.faults import Kind
-from fetcher.simulator.limits import Reason, Resource
-from fetcher.simulator.repository import Block, NodeIds
-from fetcher.simulator.statistics_jobs import Participation, Statistics
+from fetcher.simulator.repository import Block
+from fetcher.simulator.upstreams.github.limits import Reason, Resource
+from fetcher.simulator.upstreams.github.node_ids import NodeIds
+from fetcher.simulator.upstreams.github.statistics_jobs import Participation, Statistics
+from fetcher.upstreams.github.refresh import GitHubRefresh
 from tests.chaos.injection.deployment import DAY, SLUGS, Deployment
 from tests.chaos.injection.findings import Group
 from tests.chaos.injection.upstream_faults import (
@@ -35,7 +36,7 @@ REPOSITORY = f"octo/{VICTIM}"
 NEWCOMER = "a-newcomer"
 WEEKS_MOVE_ON = 9 * DAY
 """Weeks from participation are requested again a week later. Until then they may lag by days."""
-GITHUB = Upstream.GITHUB
+GITHUB = "github"
 
 
 def _facts(facts: changes.Facts) -> Step:
@@ -77,7 +78,7 @@ def _drops_a_newcomer(then: Step) -> Step:
 
 
 def _participants(ours: Deployment) -> Sequence[str]:
-    package = ours.store.package(VICTIM)
+    package = ours.store.packages.get(VICTIM)
     assert package is not None
     return package.observed.participants or ()
 
@@ -113,7 +114,7 @@ async def _push_a_long_history(ours: Deployment) -> None:
 
 def _node_ids(form: NodeIds) -> Step:
     async def change(ours: Deployment) -> None:
-        ours.simulator.state.github.node_ids = form
+        ours.simulator.upstream("github").options.node_ids = form
 
     return change
 
@@ -122,12 +123,14 @@ def _participation(counting: Participation) -> Step:
     """Return a step that sets the counting of merges in GitHub's weeks, and runs Fetcher's monthly check."""
 
     async def change(ours: Deployment) -> None:
-        jobs = ours.simulator.state.jobs
+        jobs = ours.simulator.upstream("github").jobs
         jobs.settings = replace(jobs.settings, participation=counting)
         ours.oracle.merges = counting is Participation.WITH_MERGES
         ours.oracle.note()
-        package_ids = list(ours.store.package_ids(SLUGS).values())
-        check = await ours.parts.merges.check(package_ids, Purpose.BACKGROUND, timedelta(0))
+        package_ids = list(ours.store.packages.ids(SLUGS).values())
+        check = await ours.parts.assembly.live(GitHubRefresh).merges.check(
+            package_ids, Purpose.BACKGROUND, timedelta(0)
+        )
         assert check.in_force == counting.value, check
 
     return change
@@ -157,17 +160,19 @@ async def _empty(ours: Deployment) -> None:
 
 
 async def _revoke(ours: Deployment) -> None:
-    ours.simulator.state.credentials.revoked.add(ours.simulator.token)
+    ours.simulator.upstream("github").credentials.revoked.add(ours.simulator.token)
     ours.simulator.log.clear()
 
 
 async def _restore(ours: Deployment) -> None:
-    ours.simulator.state.credentials.revoked.clear()
+    ours.simulator.upstream("github").credentials.revoked.clear()
 
 
 async def _few_requests(ours: Deployment) -> None:
     """Check that GitHub was requested at most once in ten minutes, and that every package has the message."""
-    text = {row.slug: row.state.message for row in ours.store.failures() if row.state.source is Source.GITHUB}
+    text = {
+        row.slug: row.state.message for row in ours.store.packages.failures() if row.state.source is Source.REPOSITORY
+    }
     assert text.keys() == ours.oracle.names.keys(), text
     assert all("does not accept the credential" in (message or "") for message in text.values()), text
     requests = ours.simulator.log.count(upstream=GITHUB)
@@ -175,14 +180,14 @@ async def _few_requests(ours: Deployment) -> None:
 
 
 async def _is_archived(ours: Deployment) -> None:
-    package = ours.store.package(VICTIM)
+    package = ours.store.packages.get(VICTIM)
     assert package is not None
     assert package.stats is not None
     assert package.stats.archived
 
 
 async def _reported(ours: Deployment) -> None:
-    assert any(row.slug == VICTIM and row.state.outcome == "replaced" for row in ours.store.failures())
+    assert any(row.slug == VICTIM and row.state.outcome == "replaced" for row in ours.store.packages.failures())
 
 
 def _moved_to(owner: str, name: str) -> tuple[Step, Step]:
@@ -190,7 +195,7 @@ def _moved_to(owner: str, name: str) -> tuple[Step, Step]:
         changes.rename(ours.simulator.world, REPOSITORY, name, owner)
 
     async def check(ours: Deployment) -> None:
-        package = ours.store.package(VICTIM)
+        package = ours.store.packages.get(VICTIM)
         assert package is not None
         assert package.stats is not None
         assert package.stats.full_name == f"{owner}/{name}"
@@ -201,15 +206,17 @@ def _moved_to(owner: str, name: str) -> tuple[Step, Step]:
 async def _listed_again(ours: Deployment) -> None:
     """List the victim's repository a second time, under its new name."""
     changes.rename(ours.simulator.world, REPOSITORY, "omega")
-    ours.store.import_entries([CatalogueEntry("omega", "Omega", repo_url="https://github.com/octo/omega")], ours.now())
+    ours.store.packages.import_entries(
+        [CatalogueEntry("omega", "Omega", repo_url="https://github.com/octo/omega")], ours.now()
+    )
 
 
 async def _returned_as_one(ours: Deployment) -> None:
-    assert ours.store.shared_repositories() == [SharedRepository("octo/omega", (VICTIM, "omega"))]
+    assert ours.store.packages.shared_repositories() == [SharedRepository("octo/omega", (VICTIM, "omega"))]
 
 
 async def _retired(ours: Deployment) -> None:
-    ours.store.retire(list(ours.store.package_ids(["omega"]).values()), ours.now())
+    ours.store.packages.retire(list(ours.store.packages.ids(["omega"]).values()), ours.now())
 
 
 async def _no_name(ours: Deployment) -> None:
@@ -227,7 +234,7 @@ async def _right_address(ours: Deployment) -> None:
 async def _used_up(ours: Deployment) -> None:
     """Set the hour's remaining quota to zero, as if another client had used it."""
     for resource in Resource:
-        ours.simulator.state.ledger.set_remaining("simulated-user", resource, 0, ours.now())
+        ours.simulator.upstream("github").ledger.set_remaining("simulated-user", resource, 0, ours.now())
 
 
 def _all(name: str, outcome: str, begin: Step, **more: object) -> UpstreamFault:
@@ -252,7 +259,7 @@ def _throttled(name: str, *, rare: bool = False, **details: object) -> UpstreamF
         "throttled",
         by_rules(rule(Kind.THROTTLE, upstream=GITHUB, **details)),
         rare=rare,
-        check=manual_waits(Source.GITHUB),
+        check=manual_waits(Source.REPOSITORY),
     )
 
 
@@ -291,13 +298,13 @@ GITHUB_FAULTS = (
         "unauthorized",
         _revoke,
         end=_restore,
-        check=both(_few_requests, manual_waits(Source.GITHUB)),
+        check=both(_few_requests, manual_waits(Source.REPOSITORY)),
     ),
     _all(
         "RATE_LIMITED as 200",
         "throttled",
         by_rules(rule(Kind.RATE_LIMITED, route="graphql")),
-        check=manual_waits(Source.GITHUB),
+        check=manual_waits(Source.REPOSITORY),
     ),
     _all("resource limits of GraphQL", "overloaded", by_rules(rule(Kind.RESOURCE_LIMITS, route="graphql")), rare=True),
     _throttled("403 secondary limit, retry-after", status=403, retry_after=3_600),

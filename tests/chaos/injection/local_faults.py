@@ -68,12 +68,12 @@ async def read_only(folder: Path) -> Finding:
     """Make the data folder read-only for a day and a half."""
 
     async def forbid(ours: Deployment) -> None:
-        ours.parts.engine.dispose()
+        ours.parts.store.engine.dispose()
         ours.simulator.log.clear()
         _run("mount", "-o", "remount,ro", str(folder))
 
     async def allow(ours: Deployment) -> None:
-        ours.parts.engine.dispose()
+        ours.parts.store.engine.dispose()
         _run("mount", "-o", "remount,rw", str(folder))
 
     with small_disk(folder):

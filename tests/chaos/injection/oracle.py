@@ -83,7 +83,7 @@ class Moment:
 
 def stored_facts(store: SqlStore, slug: str, today: date) -> Facts:
     """Return the stored fields of a package as of ``today``, with the same keys as ``Moment.facts``."""
-    package = store.package(slug)
+    package = store.packages.get(slug)
     assert package is not None, slug
     document = write_document(package, ZONE, today)
     names = ("repo_watchers", "repo_forks", "repo_description", "participants", "pypi_version")

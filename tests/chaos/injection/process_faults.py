@@ -146,11 +146,11 @@ def terminate_a_worker(cluster: Cluster) -> int:
 def terminate_in_silence(cluster: Cluster) -> int:
     """SIGTERM a worker while the index does not respond. The batch must still end in time and be recorded."""
     cluster.mark_injection()
-    before = len(cluster.stack.store.failures())
+    before = len(cluster.stack.store.packages.failures())
     with cluster.instead(Rule(kind=Kind.HANG, route="project_json", seconds=LONGER_THAN_WE_WAIT)):
         cluster.until(lambda: cluster.simulator.log.in_flight["pypi"])
         _terminate(cluster)
-        failed = len(cluster.stack.store.failures()) - before
+        failed = len(cluster.stack.store.packages.failures()) - before
         affected = cluster.simulator.log.count("project_json")
     assert failed, "what was asked in vain is not recorded"
     return affected

@@ -9,7 +9,6 @@ from datetime import timedelta
 from fetcher.domain.model import ProjectStatus as Known
 from fetcher.domain.model import Source
 from fetcher.simulator import changes
-from fetcher.simulator.exchange import Upstream
 from fetcher.simulator.faults import Kind
 from fetcher.simulator.project import Project, ProjectStatus, Release
 from fetcher.simulator.world import World
@@ -32,7 +31,7 @@ from tests.chaos.injection.upstream_faults import (
     wait_less,
 )
 
-PYPI = Upstream.PYPI
+PYPI = "pypi"
 ROOT_OF_60_MB = 60 * 1024 * 1024
 
 
@@ -92,11 +91,11 @@ async def _lag(ours: Deployment) -> None:
     began = ours.now()
     await ours.until(began + LONG_ENOUGH)
     assert VICTIM not in ours.oracle.not_current()
-    ours.simulator.state.pypi.serve_stale(VICTIM, times=1_000)
+    ours.simulator.upstream("pypi").serve_stale(VICTIM, times=1_000)
 
 
 async def _catch_up(ours: Deployment) -> None:
-    ours.simulator.state.pypi.serve_stale(VICTIM, times=-1_000)
+    ours.simulator.upstream("pypi").serve_stale(VICTIM, times=-1_000)
 
 
 class _Grown:
@@ -114,12 +113,12 @@ class _Grown:
 
 
 async def _grow(ours: Deployment) -> None:
-    ours.simulator.state.pypi._world = _Grown(ours.simulator.world)  # type: ignore[assignment]
+    ours.simulator.upstream("pypi")._world = _Grown(ours.simulator.world)  # type: ignore[assignment]
     ours.simulator.world.revision += 1  # the index's tag changes
 
 
 async def _shrink(ours: Deployment) -> None:
-    ours.simulator.state.pypi._world = ours.simulator.world
+    ours.simulator.upstream("pypi")._world = ours.simulator.world
 
 
 async def _read_in_full(ours: Deployment) -> None:
@@ -162,7 +161,7 @@ def _all(
         end=end,
         check=check,
         outcome=outcome,
-        source=Source.PYPI,
+        source=Source.INDEX,
         affects_all=True,
         rare=rare,
     )
@@ -174,7 +173,7 @@ def _one(name: str, begin: Step, outcome: str | None = "fetched", **more: object
         name=name,
         begin=begin,
         outcome=outcome,
-        source=Source.PYPI,
+        source=Source.INDEX,
         **more,  # type: ignore[arg-type]
     )
 
@@ -185,7 +184,7 @@ def _root(name: str, outcome: str, kind: Kind, **details: object) -> UpstreamFau
         group=Group.PYPI,
         name=name,
         begin=by_rules(rule(kind, route="simple_root", **details)),
-        source=Source.PYPI,
+        source=Source.INDEX,
         outcome=outcome,
         affects_all=True,
         lasts=timedelta(days=4),
@@ -193,7 +192,7 @@ def _root(name: str, outcome: str, kind: Kind, **details: object) -> UpstreamFau
     )
 
 
-_people_wait = manual_waits(Source.PYPI)
+_people_wait = manual_waits(Source.INDEX)
 _SLOW_STATUS = {"recheck_interval": DAY.total_seconds()}
 """Archiving and quarantine do not change the serial. They are read at the slow re-check, here after a day."""
 
@@ -247,7 +246,7 @@ PYPI_FAULTS = (
         name="a root of 60 MB",
         begin=_grow,
         end=_shrink,
-        source=Source.PYPI,
+        source=Source.INDEX,
         outcome=None,
         affects_all=True,
         rare=True,

@@ -11,7 +11,7 @@ from typing import Any
 from fetcher.domain.model import Purpose, Source
 from fetcher.http import transport
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.limits import Reason
+from fetcher.simulator.upstreams.github.limits import Reason
 from tests.chaos.injection.deployment import DAY, SLUGS, Deployment, deployment
 from tests.chaos.injection.findings import Finding, Group
 from tests.chaos.injection.oracle import violations
@@ -39,7 +39,7 @@ class UpstreamFault:
     name: str
     begin: Step
     end: Step = nothing
-    source: Source = Source.GITHUB
+    source: Source = Source.REPOSITORY
     outcome: str | None
     """The outcome to be recorded, or ``None`` if nothing can be recorded or any outcome is right."""
     affects_all: bool = False
@@ -118,7 +118,7 @@ def manual_waits(source: Source) -> Step:
     """Return a check that manual refreshes are deferred during a pause, after at most one further attempt."""
 
     async def check(ours: Deployment) -> None:
-        package_ids = list(ours.store.package_ids(SLUGS).values())
+        package_ids = list(ours.store.packages.ids(SLUGS).values())
         await ours.parts.service.refresh_packages(package_ids, [source], Purpose.MANUAL)
         requests = sum(ours.simulator.log.requests.values())
         await ours.parts.service.refresh_packages(package_ids, [source], Purpose.MANUAL)

@@ -15,25 +15,29 @@ from typing import Any
 
 import pytest
 
-from fetcher.domain.model import CatalogueEntry, Observed, Purpose, Source, SourceState, StoredPackage, Upstream
+from fetcher.domain.model import CatalogueEntry, Observed, Purpose, Source, SourceState, StoredPackage
 from fetcher.refresh.dispatch import Dispatcher
 from fetcher.refresh.report import Report
 from fetcher.refresh.service import RefreshService
-from fetcher.simulator.credentials import DEFAULT_TOKEN
+from fetcher.settings import read_settings
 from fetcher.simulator.history import Author, Commit, WrittenHistory
 from fetcher.simulator.journal import Journal
-from fetcher.simulator.limits import Limits
 from fetcher.simulator.project import Project, Release
-from fetcher.simulator.pypi import Index
 from fetcher.simulator.repository import Repository
-from fetcher.simulator.server import Service, Settings
-from fetcher.simulator.statistics_jobs import Statistics
+from fetcher.simulator.server import Service
+from fetcher.simulator.upstreams.github.credentials import DEFAULT_TOKEN
+from fetcher.simulator.upstreams.github.limits import Limits
+from fetcher.simulator.upstreams.github.statistics_jobs import Statistics
+from fetcher.simulator.upstreams.pypi.settings import Index
+from fetcher.simulator.upstreams.registry import Settings
 from fetcher.simulator.world import World
 from fetcher.store import SqlStore, open_engine
-from fetcher.upstreams.github.requests import Api
+from fetcher.upstreams.github.refresh import GitHubRefresh
 from fetcher.upstreams.github.verify import MergesCheck
 from fetcher.upstreams.pypi.serials_check import SerialsCheck
-from fetcher.wiring import Access, Pace, assemble
+from fetcher.upstreams.pypi.upstream import PyPIRefresh
+from fetcher.upstreams.registry import upstreams_of
+from fetcher.wiring import Pace, assemble
 from tests.harness.clock import DAY, NOW, StoppedClock
 from tests.harness.fakes import GenerousQuota, SimulatorTransport
 from tests.harness.stores import store_on
@@ -53,8 +57,12 @@ class Harness:
     store: SqlStore
     conductor: RefreshService
     planner: Dispatcher
+    github: GitHubRefresh
     serials: SerialsCheck
-    merges: MergesCheck
+
+    @property
+    def merges(self) -> MergesCheck:
+        return self.github.merges
 
     @property
     def log(self) -> Journal:
@@ -76,8 +84,8 @@ class Harness:
             repo_url=f"https://github.com/octo/{slug}" if repo else None,
             pypi_url=slug if project else None,
         )
-        assert not self.store.import_entries([entry], self.clock.now()).rejected
-        return self.store.package_ids([slug])[slug]
+        assert not self.store.packages.import_entries([entry], self.clock.now()).rejected
+        return self.store.packages.ids([slug])[slug]
 
     def make(self, slug: str, authors: Sequence[str] = ("ann", "ann", "bob"), *, age: int = 20) -> Repository:
         """Create a repository with a commit by each of ``authors``, a day apart, the newest ``age`` days old."""
@@ -119,7 +127,7 @@ class Harness:
 
     async def by_hand(self, *slugs: str, sources: Sequence[Source] = tuple(Source)) -> Report:
         """Refresh as a user's request does."""
-        ids = self.store.package_ids(slugs)
+        ids = self.store.packages.ids(slugs)
         return await self.conductor.refresh_packages([ids[slug] for slug in slugs], sources, Purpose.MANUAL)
 
     def tomorrow(self, days: int = 1) -> None:
@@ -127,7 +135,7 @@ class Harness:
         self.clock.advance(days * DAY + DAY / 2)
 
     def get(self, slug: str) -> StoredPackage:
-        found = self.store.package(slug)
+        found = self.store.packages.get(slug)
         assert found is not None
         return found
 
@@ -174,14 +182,15 @@ async def build(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Build]:
             transport = SimulatorTransport(service, token)
             opened.push_async_callback(transport.aclose)
             quota, store = GenerousQuota(), store_on(engine)
-            identities = {
-                Upstream.GITHUB: "anonymous" if token is None else "token:1",
-                Upstream.PYPI: "index:simulator",
+            environment = {
+                "FETCHER_GITHUB_API_URL": transport.github,
+                "FETCHER_GITHUB_TOKEN": token or "",
+                "FETCHER_PYPI_URL": transport.index,
+                "FETCHER_SERIAL_THRESHOLD": str(threshold),
             }
-            api = Api(transport.github, f"{transport.github}/graphql", "github.com")
-            access = Access(api, transport.index, identities, anonymous=token is None)
-            pace = Pace(lease=LEASE, horizon=3 * LEASE, serial_threshold=threshold)
-            parts = assemble(store, transport, quota, clock, access, pace, sleep=clock.sleep)
+            upstreams = upstreams_of(read_settings(environment))
+            pace = Pace(lease=LEASE, horizon=3 * LEASE)
+            parts = assemble(store, transport, quota, clock, upstreams, pace, sleep=clock.sleep)
             return Harness(
                 clock,
                 world,
@@ -191,8 +200,8 @@ async def build(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Build]:
                 store,
                 parts.service,
                 parts.dispatcher,
-                parts.serials,
-                parts.merges,
+                parts.live(GitHubRefresh),
+                parts.live(PyPIRefresh).serials,
             )
 
         yield build

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from fetcher.domain.commit_weeks import rolling_weeks
-from fetcher.domain.model import Upstream
 from fetcher.http.gateway import Gateway
 from fetcher.http.messages import Answer, Request
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Push, push
+from fetcher.upstreams.github.limits import GITHUB
 from tests.component.refresh.conftest import Build
 from tests.component.refresh.truth import (
     COMMITS,
     CONTRIBUTORS,
-    GITHUB,
+    REPOSITORY,
     failing,
     first_pass,
     is_true,
@@ -35,7 +35,7 @@ async def test_without_a_token_a_first_pass(build: Build) -> None:
     package = harness.get("alpha")
     assert package.observed.last_updated is not None
     assert package.observed.last_fetched == NOW
-    assert harness.state("alpha", GITHUB).validators.credential == "anonymous"
+    assert harness.state("alpha", REPOSITORY).validators.credential == "anonymous"
 
 
 async def test_without_a_token_an_unchanged_pass(build: Build) -> None:
@@ -99,8 +99,8 @@ async def test_validators_of_another_credential_are_not_used(build: Build) -> No
     """Validators of another credential are not sent, because entity tags differ per credential."""
     harness = await build(token=None)
     await first_pass(harness, "alpha")
-    another = dict.fromkeys(Upstream, "anonymous:other")
-    harness.conductor.statistics.gateway = Gateway(harness.transport, harness.quota, harness.clock, another)
+    another = {GITHUB: "anonymous:other"}
+    harness.github.statistics.gateway = Gateway(harness.transport, harness.quota, harness.clock, another)
     seen: list[Request] = []
     harness.transport.interfere = seen.append
     harness.tomorrow()
@@ -120,7 +120,7 @@ async def test_without_a_token_a_renamed_and_a_replaced_repository(build: Build)
     alpha = harness.get("alpha").stats
     assert alpha is not None
     assert alpha.full_name == "octo/omega"
-    assert harness.state("beta", GITHUB).outcome == "replaced"
+    assert harness.state("beta", REPOSITORY).outcome == "replaced"
     assert harness.get("beta").observed.participants == ("ann", "bob")
 
 
@@ -135,10 +135,10 @@ async def test_without_a_token_an_empty_and_a_missing_repository(build: Build) -
     assert package.stats is not None
     assert package.stats.empty
     assert package.observed.participants == ()
-    assert harness.state("beta", GITHUB).outcome == "gone"
+    assert harness.state("beta", REPOSITORY).outcome == "gone"
     harness.tomorrow()
     await harness.work()
-    assert harness.state("alpha", GITHUB).outcome == "not_modified"
+    assert harness.state("alpha", REPOSITORY).outcome == "not_modified"
 
 
 @pytest.mark.parametrize("route", ["repository", "newest_commit"])
@@ -155,5 +155,5 @@ async def test_without_a_token_a_failed_request(build: Build, route: str, respon
     push(harness.world, "octo/alpha", Push(login="ann"))
     harness.transport.interfere = failing(route, response)
     await harness.work()
-    assert harness.state("alpha", GITHUB).outcome == outcome
+    assert harness.state("alpha", REPOSITORY).outcome == outcome
     assert harness.get("alpha").observed == before

@@ -6,22 +6,27 @@ from collections.abc import Sequence
 
 from fetcher.domain.model import DETAIL_SOURCES, Purpose, Source
 from fetcher.domain.scheduling import Cadence
-from fetcher.refresh.cost import Cost, costs
+from fetcher.settings import read_settings
 from fetcher.simulator.changes import Push, push
+from fetcher.simulator.upstreams.github.credentials import DEFAULT_TOKEN
+from fetcher.upstreams.base import Cost
+from fetcher.upstreams.registry import upstreams_of
 from tests.component.refresh.conftest import Build, Harness
 from tests.harness.clock import DAY
 
 
 def _predicted(harness: Harness, slug: str, *, anonymous: bool = False) -> list[Cost]:
-    target = harness.store.target(harness.store.package_ids([slug])[slug])
+    target = harness.store.claims.target(harness.store.packages.ids([slug])[slug])
     assert target is not None
-    return costs(target, harness.clock.now(), Cadence(), anonymous=anonymous)
+    settings = read_settings({} if anonymous else {"FETCHER_GITHUB_TOKEN": DEFAULT_TOKEN})
+    now, cadence = harness.clock.now(), Cadence()
+    return [cost for one in upstreams_of(settings).all for cost in one.costs(target, now, cadence)]
 
 
 async def _sent(harness: Harness, slug: str) -> int:
     """Return the number of requests that a background refresh sends."""
     harness.requests()
-    ids = list(harness.store.package_ids([slug]).values())
+    ids = list(harness.store.packages.ids([slug]).values())
     await harness.conductor.refresh_packages(ids, tuple(Source), Purpose.BACKGROUND)
     return sum(harness.requests().values())
 
@@ -53,10 +58,10 @@ async def test_a_package_whose_head_stays(harness: Harness) -> None:
     harness.tomorrow()
     predicted = _predicted(harness, "alpha")
     assert [(cost.sources, cost.requests) for cost in predicted] == [
-        ((Source.GITHUB,), 1),
+        ((Source.REPOSITORY,), 1),
         (DETAIL_SOURCES, 0),
         (DETAIL_SOURCES, 1),
-        ((Source.PYPI,), 1),
+        ((Source.INDEX,), 1),
     ]
     assert await _sent(harness, "alpha") == _requests(_certain(predicted)) == 2
 
@@ -80,7 +85,7 @@ async def test_a_crowd_has_pages(harness: Harness) -> None:
     harness.tomorrow(60)
     predicted = _predicted(harness, "alpha")
     assert [(cost.sources, cost.requests) for cost in predicted] == [
-        ((Source.GITHUB,), 1),
+        ((Source.REPOSITORY,), 1),
         ((Source.COMMITS,), 1),
         ((Source.CONTRIBUTORS,), 3),
     ]

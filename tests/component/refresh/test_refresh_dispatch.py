@@ -8,24 +8,18 @@ from datetime import timedelta
 import pytest
 
 from fetcher.domain.model import DETAIL_SOURCES, Purpose, Source
-from fetcher.http.messages import Resource
-from fetcher.refresh.dispatch import (
-    DETAILS_LANE,
-    GRAPHQL_LANE,
-    HISTORY_LANE,
-    LISTS_LANE,
-    PROJECTS_LANE,
-    REST_LANE,
-    Lane,
-    lanes_for,
-)
+from fetcher.upstreams.base import Lane
+from fetcher.upstreams.github.lanes import DETAILS_LANE, GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE, REST_LANE, lanes_for
+from fetcher.upstreams.github.limits import GITHUB, Resource
+from fetcher.upstreams.pypi.limits import PYPI
+from fetcher.upstreams.pypi.upstream import PROJECTS_LANE
 from tests.component.refresh.conftest import LEASE, Build, Harness
 from tests.harness.clock import NOW
 
 
 def with_lanes(harness: Harness, *lanes: Lane) -> Harness:
     harness.planner = type(harness.planner)(
-        harness.store, harness.quota, harness.clock, harness.planner.identities, lanes, LEASE, LEASE
+        harness.store.claims, harness.quota, harness.clock, harness.planner.identities, lanes, LEASE, LEASE
     )
     return harness
 
@@ -33,14 +27,14 @@ def with_lanes(harness: Harness, *lanes: Lane) -> Harness:
 async def test_batches_of_due_packages(harness: Harness) -> None:
     """Each lane's batches are leased before they are enqueued, and nothing is claimed twice."""
     ids = [harness.add(f"package-{number}", project=True) for number in range(7)]
-    small = Lane((Source.GITHUB,), Resource.GRAPHQL, 3, 50)
+    small = Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 3, 50)
     with_lanes(harness, small, PROJECTS_LANE)
     claims = await harness.planner.claims()
     assert [(claim.sources, len(claim.package_ids)) for claim in claims] == [
-        ((Source.GITHUB,), 3),
-        ((Source.GITHUB,), 3),
-        ((Source.GITHUB,), 1),
-        ((Source.PYPI,), 7),
+        ((Source.REPOSITORY,), 3),
+        ((Source.REPOSITORY,), 3),
+        ((Source.REPOSITORY,), 1),
+        ((Source.INDEX,), 7),
     ]
     assert sorted(i for claim in claims[:3] for i in claim.package_ids) == ids
     assert {claim.until for claim in claims} == {NOW + LEASE}
@@ -52,7 +46,7 @@ async def test_no_more_than_the_budget_can_serve(harness: Harness, room: int, cl
     """The claims are limited to the lane's packages per request times the granted requests."""
     for number in range(7):
         harness.add(f"package-{number}")
-    with_lanes(harness, Lane((Source.GITHUB,), Resource.GRAPHQL, 2, 3))
+    with_lanes(harness, Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 2, 3))
     harness.quota.room = room
     claims = await harness.planner.claims()
     assert sum(len(claim.package_ids) for claim in claims) == claimed
@@ -74,7 +68,7 @@ async def test_queued_work_counts(harness: Harness) -> None:
     """Leased packages without a record take capacity, so that the queue never exceeds the quota."""
     for number in range(7):
         harness.add(f"package-{number}")
-    with_lanes(harness, Lane((Source.GITHUB,), Resource.GRAPHQL, 10, 1))
+    with_lanes(harness, Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 10, 1))
     harness.quota.room = 4
     assert [len(claim.package_ids) for claim in await harness.planner.claims()] == [4]
     assert await harness.planner.claims() == []
@@ -86,7 +80,9 @@ async def test_a_plan_is_bounded_under_any_quota(harness: Harness) -> None:
     """One dispatch does not claim all due packages, even with an unlimited quota."""
     for number in range(7):
         harness.add(f"package-{number}")
-    harness.planner = replace(harness.planner, lanes=(Lane((Source.GITHUB,), Resource.GRAPHQL, 2, 100),), most=5)
+    harness.planner = replace(
+        harness.planner, lanes=(Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 2, 100),), most=5
+    )
     harness.quota.room = 1_000
     assert [len(claim.package_ids) for claim in await harness.planner.claims()] == [2, 2, 1]
     assert await harness.planner.claims() == []
@@ -104,8 +100,8 @@ async def test_oldest_first_after_an_outage(harness: Harness) -> None:
 
 def test_lanes() -> None:
     """Without a token a repository uses REST only; with one, histories do not wait for lists."""
-    assert lanes_for(anonymous=False) == (GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE, PROJECTS_LANE)
-    assert lanes_for(anonymous=True) == (REST_LANE, DETAILS_LANE, PROJECTS_LANE)
+    assert lanes_for(anonymous=False) == (GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE)
+    assert lanes_for(anonymous=True) == (REST_LANE, DETAILS_LANE)
     assert DETAILS_LANE.sources == DETAIL_SOURCES
     assert HISTORY_LANE.resource is Resource.GRAPHQL
     assert LISTS_LANE.resource is Resource.CORE
@@ -122,11 +118,17 @@ async def test_each_lane_has_its_own_quota_request(build: Build) -> None:
             return 0
 
     harness.planner = type(harness.planner)(
-        harness.store, Noting(), harness.clock, harness.planner.identities, harness.planner.lanes, LEASE, 3 * LEASE
+        harness.store.claims,
+        Noting(),
+        harness.clock,
+        harness.planner.identities,
+        harness.planner.lanes,
+        LEASE,
+        3 * LEASE,
     )
     assert await harness.planner.claims() == []
     assert requested == [
         ("anonymous", Resource.CORE, Purpose.BACKGROUND, 3 * LEASE),
         ("anonymous", Resource.CORE, Purpose.BACKGROUND, 3 * LEASE),
-        ("index:simulator", Resource.PYPI, Purpose.BACKGROUND, 3 * LEASE),
+        ("index:simulator.invalid", PYPI, Purpose.BACKGROUND, 3 * LEASE),
     ]

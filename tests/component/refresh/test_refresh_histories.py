@@ -30,33 +30,35 @@ from fetcher.domain.model import (
     Source,
     SourceState,
     Target,
-    Upstream,
 )
 from fetcher.domain.outcome import Deferred, Fetched, Malformed, Throttled, Transient
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.gateway import Gateway
-from fetcher.http.messages import Answer, Request, Route
+from fetcher.http.messages import Answer, Request
 from fetcher.quota import RetryAt
 from fetcher.simulator import history as simulated
-from fetcher.simulator.credentials import DEFAULT_TOKEN
 from fetcher.simulator.git_log import git_log, limited
-from fetcher.simulator.github_options import GitHubOptions
-from fetcher.simulator.limits import Limits
 from fetcher.simulator.repository import Repository
-from fetcher.simulator.server import Service, Settings
+from fetcher.simulator.server import Service
+from fetcher.simulator.upstreams.github.credentials import DEFAULT_TOKEN
+from fetcher.simulator.upstreams.github.limits import Limits
+from fetcher.simulator.upstreams.github.node_ids import node_id_of
+from fetcher.simulator.upstreams.github.options import GitHubOptions
+from fetcher.simulator.upstreams.registry import Settings
 from fetcher.simulator.world import World
 from fetcher.store.states import fold
 from fetcher.upstreams.github.batching import BatchOutcome, BatchSize
 from fetcher.upstreams.github.change_detection import Derived, History, derive
 from fetcher.upstreams.github.details import DetailsRefresh
 from fetcher.upstreams.github.histories import MOST_PAGES, PAGES_PER_QUERY, Histories, HistoryQuery, history_of
+from fetcher.upstreams.github.limits import GITHUB, Route
 from fetcher.upstreams.github.readers.history import Head
 from fetcher.upstreams.github.requests import Api, api_at
 from tests.harness.clock import DAY, NOW, StoppedClock
 from tests.harness.fakes import GenerousQuota, ScriptedTransport, SimulatorTransport, answer
 
 ROOT = "https://github.example"
-IDENTITIES = {Upstream.GITHUB: "account:1"}
+IDENTITIES = {GITHUB: "account:1"}
 QUERY = HistoryQuery(history_start(NOW.date()), False, Purpose.BACKGROUND)
 BOB = Contribution("bob", 5)
 DATED = "2026-03-01T12:00:00Z"
@@ -64,15 +66,15 @@ DATED = "2026-03-01T12:00:00Z"
 
 def target(number: int, node_id: str | None = None) -> Target:
     """Return a package whose repository is known by its node id, with both details claimed."""
-    repo = RepoRef("github.com", "octo", f"r{number}")
+    repo = RepoRef("github.com", f"octo/r{number}")
     return Target(
         package_id=number,
         slug=f"r{number}",
         lease="lease",
         claimed=frozenset(DETAIL_SOURCES),
         repo=repo,
-        node_id=node_id or f"R_{number}",
-        database_id=number,
+        handle=node_id or f"R_{number}",
+        repository_id=str(number),
         project=None,
         head_oid="old",
     )
@@ -116,7 +118,7 @@ async def test_every_commit_comes_once_and_in_order(opaque: bool, rounds: int) -
         api = Api(transport.github, f"{transport.github}/graphql", "github.com")
         size = BatchSize(100)
         histories = Histories(Gateway(transport, GenerousQuota(), clock, IDENTITIES), api, size)
-        targets = [target(one.database_id, one.node_id) for one in repositories]
+        targets = [target(one.database_id, node_id_of(one)) for one in repositories]
         heads = await histories.heads(targets, QUERY)
         assert all(isinstance(head, Fetched) for head in heads.values())
         read = await histories.complete({n: h.value for n, h in heads.items() if isinstance(h, Fetched)}, QUERY)
@@ -515,7 +517,7 @@ async def test_weeks_from_a_history_need_no_further_request() -> None:
 
 async def test_a_refused_list_describes_no_new_head() -> None:
     """Authors of commits between the stored list and the one refused for its size are found after the next push."""
-    stored = SourceState(Source.CONTRIBUTORS, NOW - 40 * DAY, NOW - 40 * DAY, "old", due_at=NOW, lease="lease")
+    stored = SourceState(Source.CONTRIBUTORS, GITHUB, NOW - 40 * DAY, NOW - 40 * DAY, "old", due_at=NOW, lease="lease")
     claimed = replace(target(1), states={Source.CONTRIBUTORS: stored}, contributors=Contributors((BOB,)))
     server = served(Line(3))
     server.contributors = answer({"message": "The history or contributor list is too large to list contributors"}, 403)

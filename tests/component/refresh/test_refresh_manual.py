@@ -5,12 +5,13 @@ from __future__ import annotations
 from fetcher.domain.model import GivenBack, Purpose
 from fetcher.refresh.report import Report
 from fetcher.simulator.changes import Push, push
+from fetcher.upstreams.github.limits import GITHUB
 from tests.component.refresh.conftest import Harness, answered
 from tests.component.refresh.truth import (
     COMMITS,
     CONTRIBUTORS,
-    GITHUB,
     MINUTE,
+    REPOSITORY,
     first_pass,
     is_true,
 )
@@ -24,7 +25,7 @@ async def test_a_first_refresh_by_hand(harness: Harness) -> None:
     report = await harness.by_hand("alpha")
     assert harness.requests() == {"graphql": 2, "contributors": 1}
     is_true(harness, "alpha")
-    assert answered(report) == [GITHUB, COMMITS, CONTRIBUTORS]
+    assert answered(report) == [REPOSITORY, COMMITS, CONTRIBUTORS]
 
 
 async def test_a_moved_head_by_hand(harness: Harness) -> None:
@@ -34,7 +35,7 @@ async def test_a_moved_head_by_hand(harness: Harness) -> None:
     report = await harness.by_hand("alpha")
     assert harness.requests() == {"graphql": 2}
     assert harness.get("alpha").observed.participants == ("ann", "bob", "newcomer")
-    assert set(answered(report)) == {GITHUB, CONTRIBUTORS, COMMITS}
+    assert set(answered(report)) == {REPOSITORY, CONTRIBUTORS, COMMITS}
 
 
 async def test_a_persons_refresh_of_an_unmoved_head(harness: Harness) -> None:
@@ -43,7 +44,7 @@ async def test_a_persons_refresh_of_an_unmoved_head(harness: Harness) -> None:
     report = await harness.by_hand("alpha")
     assert harness.requests() == {"graphql": 1}
     assert report.moved == ()
-    assert set(answered(report)) == {GITHUB, CONTRIBUTORS, COMMITS}
+    assert set(answered(report)) == {REPOSITORY, CONTRIBUTORS, COMMITS}
 
 
 async def test_only_the_details_by_hand(harness: Harness) -> None:
@@ -61,7 +62,7 @@ async def test_only_the_details_by_hand(harness: Harness) -> None:
 async def test_a_refresh_of_nothing(harness: Harness) -> None:
     """No packages, no sources or unknown ids give an empty report and no request."""
     await first_pass(harness, "alpha")
-    for ids, sources in (([], [GITHUB]), ([1], []), ([4_000], [GITHUB])):
+    for ids, sources in (([], [REPOSITORY]), ([1], []), ([4_000], [REPOSITORY])):
         report = await harness.conductor.refresh_packages(ids, sources, Purpose.BACKGROUND)
         assert report == Report()
     assert harness.requests() == {}
@@ -72,7 +73,7 @@ async def test_a_lease_that_was_lost_is_not_worked_on(harness: Harness) -> None:
     harness.make("alpha")
     package_id = harness.add("alpha")
     (claim,) = await harness.planner.claims()
-    harness.store.claim_packages([package_id], [GITHUB], NOW, MINUTE)
+    harness.store.claims.claim_packages([package_id], [GITHUB], NOW, MINUTE)
     report = await harness.conductor.refresh(claim, Purpose.BACKGROUND)
     assert report == Report(lost=1)
     assert harness.requests() == {}

@@ -11,7 +11,7 @@ import pytest
 from fetcher.domain.commit_weeks import rolling_weeks
 from fetcher.domain.model import Purpose, Source
 from fetcher.simulator.changes import Push, force_push, push
-from fetcher.simulator.statistics_jobs import Statistics
+from fetcher.simulator.upstreams.github.statistics_jobs import Statistics
 from tests.component.refresh.conftest import Build, Harness
 from tests.component.refresh.truth import is_true, people, weeks
 from tests.harness.clock import DAY
@@ -50,7 +50,7 @@ async def a_day(harness: Harness, names: Sequence[str], rng: Random) -> None:
         something_happens(harness, name, rng)
         await harness.work()
     harness.clock.advance(timedelta(minutes=rng.randint(1, 300)))
-    ids = list(harness.store.package_ids(names).values())
+    ids = list(harness.store.packages.ids(names).values())
     await harness.conductor.refresh_packages(ids, tuple(Source), Purpose.BACKGROUND)
     await harness.work()
 

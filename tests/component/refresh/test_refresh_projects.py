@@ -13,13 +13,13 @@ from fetcher.http.messages import Answer, Request
 from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus as TheirStatus
-from fetcher.simulator.pypi import Index
+from fetcher.simulator.upstreams.pypi.settings import Index
 from tests.component.refresh.conftest import Build, Harness
 from tests.harness.clock import NOW
 from tests.harness.fakes import answer
 
 MINUTE = timedelta(minutes=1)
-PYPI = Source.PYPI
+INDEX = Source.INDEX
 FULL = {"project_json": 1, "simple_project": 1}
 CHEAP = {"project_json": 1}
 
@@ -56,7 +56,7 @@ async def test_a_first_pass_reads_both_apis(harness: Harness) -> None:
     assert package.versions.info is not None
     assert package.versions.info.documentation_url == "https://alpha.example/"
     assert package.observed.last_fetched == NOW
-    state = harness.state("alpha", PYPI)
+    state = harness.state("alpha", INDEX)
     assert (state.revision, state.full_fetch_at) == (str(package.versions.serial), NOW)
     assert state.validators.etag is not None
 
@@ -69,7 +69,7 @@ async def test_an_unchanged_project_is_one_conditional_request(harness: Harness)
     await harness.work()
     assert harness.log.count("project_json", 304) == 1
     assert harness.requests() == CHEAP
-    assert harness.state("alpha", PYPI).answered_at == harness.clock.now()
+    assert harness.state("alpha", INDEX).answered_at == harness.clock.now()
     assert harness.quota.usages[-1].points == 0
     assert numbers(harness) == ["1.0", "2.0", "3.0rc1"]
 
@@ -99,7 +99,7 @@ async def test_the_status_is_read_again_slowly(harness: Harness) -> None:
     assert harness.requests() == FULL
     assert status(harness) is ProjectStatus.ARCHIVED
     assert numbers(harness) == ["1.0", "2.0", "3.0rc1"]
-    assert harness.state("alpha", PYPI).full_fetch_at == harness.clock.now()
+    assert harness.state("alpha", INDEX).full_fetch_at == harness.clock.now()
 
 
 async def test_a_quarantined_project_keeps_its_versions(harness: Harness) -> None:
@@ -114,7 +114,7 @@ async def test_a_quarantined_project_keeps_its_versions(harness: Harness) -> Non
     assert after is not None
     assert (after.releases, after.latest, after.info) == (before.releases, before.latest, before.info)
     assert after.status is ProjectStatus.QUARANTINED
-    assert harness.state("alpha", PYPI).answered_at == harness.clock.now()
+    assert harness.state("alpha", INDEX).answered_at == harness.clock.now()
 
 
 async def test_a_project_out_of_quarantine_is_read_in_full(harness: Harness) -> None:
@@ -139,7 +139,7 @@ async def test_a_missing_project(harness: Harness) -> None:
     harness.requests()
     await harness.work()
     assert harness.requests() == FULL
-    state = harness.state("alpha", PYPI)
+    state = harness.state("alpha", INDEX)
     assert (state.outcome, state.failures) == ("gone", 1)
     assert state.due_at == harness.clock.now() + timedelta(hours=6)
     assert harness.get("alpha").observed.pypi_version == "2.0"
@@ -164,7 +164,7 @@ async def test_validators_belong_to_the_api_that_gave_them(build: Build) -> None
     """Simple's validators are not sent to the JSON API, where they are invalid."""
     harness = await build(index=Index(json_api=False))
     await first_pass(harness)
-    assert not harness.state("alpha", PYPI).validators
+    assert not harness.state("alpha", INDEX).validators
 
 
 async def test_a_mirror_without_simples_json_form(build: Build) -> None:
@@ -193,7 +193,7 @@ async def test_the_html_form_does_not_take_upload_times_away(build: Build) -> No
     assert after.releases == before.releases
     assert all(release.uploaded_at for release in after.releases)
     assert after.status is ProjectStatus.ARCHIVED
-    assert harness.state("alpha", PYPI).full_fetch_at == harness.clock.now()
+    assert harness.state("alpha", INDEX).full_fetch_at == harness.clock.now()
 
 
 async def test_a_mirror_with_html_alone(build: Build) -> None:
@@ -201,7 +201,7 @@ async def test_a_mirror_with_html_alone(build: Build) -> None:
     harness = await build(index=Index(json_api=False, simple_json=False))
     await first_pass(harness, status=TheirStatus.ARCHIVED)
     assert harness.requests() == {"simple_project": 1, "unknown": 1}
-    assert (harness.state("alpha", PYPI).outcome, harness.state("alpha", PYPI).failures) == ("fetched", 0)
+    assert (harness.state("alpha", INDEX).outcome, harness.state("alpha", INDEX).failures) == ("fetched", 0)
     assert (harness.get("alpha").observed.pypi_version, status(harness)) == ("2.0", ProjectStatus.ARCHIVED)
     assert numbers(harness) == ["1.0", "2.0", "3.0rc1"]
     assert harness.get("alpha").observed.last_fetched == NOW
@@ -224,7 +224,7 @@ async def test_a_project_that_html_alone_knows_is_gone_with_a_404(build: Build) 
     harness.world.drop_project("alpha")
     harness.tomorrow()
     await harness.work()
-    assert harness.state("alpha", PYPI).outcome == "gone"
+    assert harness.state("alpha", INDEX).outcome == "gone"
     assert numbers(harness) == ["1.0", "2.0", "3.0rc1"]
 
 
@@ -239,7 +239,7 @@ async def test_a_login_page_in_place_of_the_listing_loses_nothing(build: Build) 
     await harness.work()
     after = harness.get("alpha")
     assert (after.versions, after.observed) == (before.versions, before.observed)
-    assert (after.states[PYPI].outcome, after.states[PYPI].failures) == ("malformed", 1)
+    assert (after.states[INDEX].outcome, after.states[INDEX].failures) == ("malformed", 1)
 
 
 async def test_a_mirror_without_validators_and_serials(build: Build) -> None:
@@ -248,7 +248,7 @@ async def test_a_mirror_without_validators_and_serials(build: Build) -> None:
     await first_pass(harness)
     harness.tomorrow()
     await harness.work()
-    state = harness.state("alpha", PYPI)
+    state = harness.state("alpha", INDEX)
     assert (state.outcome, state.revision) == ("fetched", None)
     assert harness.get("alpha").observed.last_fetched == harness.clock.now()
 
@@ -261,15 +261,15 @@ async def test_a_stale_edge_is_requested_again_later(harness: Harness) -> None:
     await harness.work()
     before = harness.get("alpha").versions
     harness.tomorrow()
-    harness.service.state.pypi.serve_stale("alpha")
+    harness.service.upstream("pypi").serve_stale("alpha")
     await harness.work()
-    state = harness.state("alpha", PYPI)
+    state = harness.state("alpha", INDEX)
     assert (state.outcome, state.due_at) == ("transient", harness.clock.now() + 2 * MINUTE)
     assert (state.message or "").startswith("a stale edge: serial ")
     assert harness.get("alpha").versions == before
     harness.clock.advance(2 * MINUTE)
     await harness.work()
-    assert harness.state("alpha", PYPI).failures == 0
+    assert harness.state("alpha", INDEX).failures == 0
 
 
 async def test_the_json_apis_word_counts_without_simple(harness: Harness) -> None:
@@ -277,7 +277,7 @@ async def test_the_json_apis_word_counts_without_simple(harness: Harness) -> Non
     harness.transport.interfere = failing("pypi_simple", answer({"message": "x"}, 502))
     await first_pass(harness)
     assert harness.get("alpha").observed.pypi_version == "2.0"
-    assert (status(harness), harness.state("alpha", PYPI).full_fetch_at) == (None, None)
+    assert (status(harness), harness.state("alpha", INDEX).full_fetch_at) == (None, None)
     harness.transport.interfere = lambda request: None
     harness.requests()
     harness.tomorrow()
@@ -312,7 +312,7 @@ async def test_json_without_releases_and_without_simple(build: Build) -> None:
     harness.transport.interfere = lambda request: refused.get(request.route)
     await first_pass(harness)
     assert numbers(harness) == ["2.0"]
-    assert harness.state("alpha", PYPI).outcome == "fetched"
+    assert harness.state("alpha", INDEX).outcome == "fetched"
 
 
 async def test_json_without_releases_while_simple_fails(harness: Harness) -> None:
@@ -322,7 +322,7 @@ async def test_json_without_releases_while_simple_fails(harness: Harness) -> Non
     broken = {"pypi_json": answer(PARTIAL), "pypi_simple": answer({}, 503)}
     harness.transport.interfere = lambda request: broken.get(request.route)
     await harness.work()
-    assert harness.state("alpha", PYPI).outcome == "transient"
+    assert harness.state("alpha", INDEX).outcome == "transient"
     assert numbers(harness) == ["1.0", "2.0", "3.0rc1"]
 
 
@@ -347,7 +347,7 @@ async def test_a_failed_request_keeps_everything(
     await harness.work()
     after = harness.get("alpha")
     assert (after.versions, after.observed) == (before.versions, before.observed)
-    assert (after.states[PYPI].outcome, after.states[PYPI].failures) == (outcome, failures)
+    assert (after.states[INDEX].outcome, after.states[INDEX].failures) == (outcome, failures)
     assert harness.requests() == {}
 
 
@@ -357,7 +357,7 @@ async def test_a_project_that_is_deferred(harness: Harness, granted: int) -> Non
     until = NOW + 7 * MINUTE
     harness.quota.refusals.extend([*[None] * granted, RetryAt(until, "pace")])
     await first_pass(harness)
-    state = harness.state("alpha", PYPI)
+    state = harness.state("alpha", INDEX)
     if granted:
         assert (state.outcome, state.full_fetch_at) == ("fetched", None)
         assert numbers(harness) == ["1.0", "2.0", "3.0rc1"]
@@ -373,8 +373,8 @@ async def test_one_source_never_blanks_another(harness: Harness) -> None:
     harness.add("beta", project=True)
     await harness.work()
     alpha, beta = harness.get("alpha"), harness.get("beta")
-    assert (alpha.observed.pypi_version, alpha.states[Source.GITHUB].outcome) == ("1.0", "gone")
-    assert (beta.observed.repo_watchers, beta.states[PYPI].outcome) == (10, "gone")
+    assert (alpha.observed.pypi_version, alpha.states[Source.REPOSITORY].outcome) == ("1.0", "gone")
+    assert (beta.observed.repo_watchers, beta.states[INDEX].outcome) == (10, "gone")
     assert alpha.observed.last_fetched is beta.observed.last_fetched is None
 
 

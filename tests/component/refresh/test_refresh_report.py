@@ -41,7 +41,7 @@ async def test_a_batch_without_failures_is_one_line(harness: Harness) -> None:
         {
             "event": "batch",
             "log_level": "info",
-            "sources": ["pypi"],
+            "sources": ["index"],
             "purpose": "background",
             "packages": 2,
             "answered": 2,
@@ -68,7 +68,7 @@ async def test_a_failure_is_one_line_with_githubs_name_for_it(harness: Harness) 
     assert failure["log_level"] == "warning"
     assert {name: failure[name] for name in ("package", "source", "outcome", "failures", "request")} == {
         "package": "alpha",
-        "source": "github",
+        "source": "repository",
         "outcome": "transient",
         "failures": 1,
         "request": REQUEST_ID,
@@ -126,11 +126,11 @@ async def test_a_rejected_credential_is_one_error(harness: Harness) -> None:
 
 async def test_a_credential_rejected_at_the_start_is_an_error(harness: Harness) -> None:
     """A credential rejected during identification is reported as an error."""
-    statistics = harness.conductor.statistics
+    statistics = harness.github.statistics
     interfering(harness, answer({"message": "Bad credentials"}, 401, GITHUB), "viewer")
     with capture_logs() as lines:
         response = await account_behind(
-            "token:1", statistics.gateway, harness.store, statistics.api, harness.clock.now()
+            "token:1", statistics.gateway, harness.store.checkpoints, statistics.api, harness.clock.now()
         )
     assert response == "token:1"
     assert [(line["event"], line["log_level"]) for line in lines] == [("credential rejected", "error")]

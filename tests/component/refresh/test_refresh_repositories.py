@@ -13,15 +13,16 @@ from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.changes import Facts, Push, push
 from fetcher.simulator.faults import Kind, Rule
-from fetcher.simulator.repository import Block, NodeIds
+from fetcher.simulator.repository import Block
+from fetcher.simulator.upstreams.github.node_ids import NodeIds
 from fetcher.upstreams.github.change_detection import SETTLES_AFTER
 from tests.component.refresh.conftest import Harness, records
 from tests.component.refresh.truth import (
     COMMITS,
     CONTRIBUTORS,
     FIRST_PASS,
-    GITHUB,
     MINUTE,
+    REPOSITORY,
     failing,
     first_pass,
     is_true,
@@ -76,7 +77,7 @@ async def test_a_moved_head_costs_no_rest_request(harness: Harness) -> None:
     is_true(harness, "alpha")
     assert harness.get("alpha").observed.last_fetched == harness.clock.now()
     assert harness.state("alpha", CONTRIBUTORS).full_fetch_at == NOW
-    assert reports[0].moved == (harness.store.package_ids(["alpha"])["alpha"],)
+    assert reports[0].moved == (harness.store.packages.ids(["alpha"])["alpha"],)
 
 
 async def test_a_new_author_is_added_at_once_and_confirmed_a_day_later(harness: Harness) -> None:
@@ -197,14 +198,14 @@ async def test_a_head_that_moved_while_its_list_waited_is_counted_once(harness: 
     """The head is read together with the list, so a push in the hours between does not count twice."""
     harness.make("alpha", ["ann", "ann", "ann", "bob"])
     harness.add("alpha")
-    await harness.by_hand("alpha", sources=[GITHUB])
+    await harness.by_hand("alpha", sources=[REPOSITORY])
     harness.clock.advance(6 * 60 * MINUTE)
     push(harness.world, "octo/alpha", Push(commits=2, login="bob"))
     await harness.work()
     harness.tomorrow()
     push(harness.world, "octo/alpha", Push(login="ann"))
     await harness.work()
-    target = harness.store.target(harness.store.package_ids(["alpha"])["alpha"])
+    target = harness.store.claims.target(harness.store.packages.ids(["alpha"])["alpha"])
     assert target is not None
     assert target.contributors == Contributors((Contribution("ann", 4), Contribution("bob", 3)))
     is_true(harness, "alpha")
@@ -219,7 +220,7 @@ async def test_merges_count(harness: Harness) -> None:
     push(harness.world, "octo/alpha", Push(login="bob", merge=True, age=3 * DAY))
     await harness.work()
     harness.tomorrow()
-    target = harness.store.target(harness.store.package_ids(["alpha"])["alpha"])
+    target = harness.store.claims.target(harness.store.packages.ids(["alpha"])["alpha"])
     assert target is not None
     assert target.contributors == Contributors((Contribution("ann", 3), Contribution("bob", 3)))
     assert target.commit_days is not None
@@ -253,7 +254,7 @@ async def test_a_push_while_the_commits_cool_down_keeps_their_pause(harness: Har
     harness.transport.interfere = failing("history", answer({"message": "Server Error"}, 500))
     await harness.work()
     push(harness.world, "octo/alpha", Push(login="ann"))
-    await harness.by_hand("alpha", sources=[GITHUB])
+    await harness.by_hand("alpha", sources=[REPOSITORY])
     assert harness.state("alpha", COMMITS).due_at == NOW + 2 * MINUTE
     assert harness.state("alpha", COMMITS).failures == 1
 
@@ -355,7 +356,7 @@ async def test_a_missing_repository(harness: Harness) -> None:
     assert harness.requests() == {"graphql": 2}
     after = harness.get("alpha")
     assert after.observed == before.observed
-    state = after.states[GITHUB]
+    state = after.states[REPOSITORY]
     assert (state.outcome, state.failures) == ("gone", 1)
     assert state.due_at == harness.clock.now() + timedelta(hours=6)
     assert [record.outcome for report in reports for record in report.failed] == ["gone"]
@@ -370,7 +371,7 @@ async def test_a_missing_repository_comes_back(harness: Harness) -> None:
     changes.set_facts(harness.world, "octo/alpha", Facts(private=False, stars=99))
     harness.tomorrow()
     await harness.work()
-    state = harness.state("alpha", GITHUB)
+    state = harness.state("alpha", REPOSITORY)
     assert (state.outcome, state.failures, state.first_failed_at) == ("fetched", 0, None)
     assert harness.get("alpha").observed.repo_watchers == 99
 
@@ -387,8 +388,8 @@ async def test_a_replaced_repository_is_quarantined(harness: Harness) -> None:
         await harness.work()
         after = harness.get("alpha")
         assert (after.observed, after.stats, after.commit_days) == (before.observed, before.stats, before.commit_days)
-        assert (after.states[GITHUB].outcome, after.states[GITHUB].failures) == ("replaced", failures)
-    assert "octo/alpha is now another repository" in (harness.state("alpha", GITHUB).message or "")
+        assert (after.states[REPOSITORY].outcome, after.states[REPOSITORY].failures) == ("replaced", failures)
+    assert "octo/alpha is now another repository" in (harness.state("alpha", REPOSITORY).message or "")
     assert harness.requests() == {"graphql": 4}
 
 
@@ -403,7 +404,7 @@ async def test_a_renamed_repository_is_noticed(harness: Harness) -> None:
     assert package.stats is not None
     assert package.stats.full_name == "other/omega"
     assert package.entry.repo_url == "https://github.com/octo/alpha"
-    assert package.repo == RepoRef("github.com", "octo", "alpha")
+    assert package.repo == RepoRef("github.com", "octo/alpha")
     assert harness.requests() == {"graphql": 2}
     assert {name for entry in harness.log.entries for name in entry.packages} <= {"other/omega"}
 
@@ -457,11 +458,11 @@ async def test_a_default_branch_that_is_missing_empties_nothing(harness: Harness
 @pytest.mark.parametrize("by", ["id", "name"])
 async def test_node_ids_of_another_form_are_the_same_repository(harness: Harness, by: str) -> None:
     """If GitHub changes the form of its ids, nothing fails, and the new ids are stored."""
-    harness.service.state.github.node_ids = NodeIds.LEGACY
+    harness.service.upstream("github").options.node_ids = NodeIds.LEGACY
     await first_pass(harness, "alpha", "beta")
     known = harness.get("alpha").stats
     assert known is not None
-    harness.service.state.github.node_ids = NodeIds.NEW
+    harness.service.upstream("github").options.node_ids = NodeIds.NEW
     harness.tomorrow()
     if by == "name":
         changes.rename(harness.world, "octo/alpha", "omega")
@@ -470,8 +471,8 @@ async def test_node_ids_of_another_form_are_the_same_repository(harness: Harness
     assert harness.requests() == {"graphql": 2}
     now = harness.get("alpha").stats
     assert now is not None
-    assert (now.database_id, now.node_id != known.node_id) == (known.database_id, True)
-    assert {harness.state(slug, GITHUB).outcome for slug in ("alpha", "beta")} == {"fetched"}
+    assert (now.repository_id, now.handle != known.handle) == (known.repository_id, True)
+    assert {harness.state(slug, REPOSITORY).outcome for slug in ("alpha", "beta")} == {"fetched"}
     is_true(harness, "alpha", "omega" if by == "name" else "alpha")
 
 
@@ -480,7 +481,7 @@ async def test_a_branch_that_could_not_be_read_empties_nothing(harness: Harness)
     await first_pass(harness, "alpha")
     before = harness.get("alpha")
     node = {
-        "id": before.stats.node_id if before.stats else "",
+        "id": before.stats.handle if before.stats else "",
         "databaseId": 1,
         "nameWithOwner": "octo/alpha",
         "stargazerCount": 0,
@@ -498,7 +499,7 @@ async def test_a_branch_that_could_not_be_read_empties_nothing(harness: Harness)
     harness.tomorrow()
     await harness.work()
     assert harness.get("alpha").observed == before.observed
-    assert harness.state("alpha", GITHUB).outcome == "transient"
+    assert harness.state("alpha", REPOSITORY).outcome == "transient"
 
 
 async def test_a_list_too_large_is_not_requested_for_each_push(harness: Harness) -> None:
@@ -570,9 +571,11 @@ async def test_a_bad_repository_costs_no_neighbour(harness: Harness) -> None:
     changes.set_block(harness.world, "octo/beta", Block.TERMS)
     harness.tomorrow()
     await harness.work()
-    assert harness.state("beta", GITHUB).outcome == "blocked"
+    assert harness.state("beta", REPOSITORY).outcome == "blocked"
     assert (
-        harness.state("alpha", GITHUB).answered_at == harness.state("gamma", GITHUB).answered_at == harness.clock.now()
+        harness.state("alpha", REPOSITORY).answered_at
+        == harness.state("gamma", REPOSITORY).answered_at
+        == harness.clock.now()
     )
 
 
@@ -636,6 +639,6 @@ async def test_a_report_has_every_result(harness: Harness) -> None:
     changes.delete(harness.world, "octo/beta")
     harness.tomorrow()
     reports = await harness.work()
-    assert sorted(str(record.outcome) for record in records(reports, GITHUB)) == ["fetched", "gone"]
+    assert sorted(str(record.outcome) for record in records(reports, REPOSITORY)) == ["fetched", "gone"]
     assert reports[0].waiting == 0
     assert len(reports[0].failed) == 1

@@ -12,7 +12,7 @@ from fetcher.domain.model import Deferral, DueReason, GivenBack, MadeDue, Purpos
 from fetcher.domain.views import Change, RefreshRequest, RequestState, SourceFailure
 from fetcher.refresh.report import Report
 from fetcher.refresh.requests import NO_ANSWER, NOTHING_TO_ASK, ManualRefreshes, changes, ending
-from fetcher.store import SqlStore
+from fetcher.store.claims import Claims
 from tests.harness.clock import StoppedClock
 from tests.harness.stores import NOW, Catalogue, answered, failed, stats
 
@@ -23,7 +23,7 @@ REQUEST = RefreshRequest("r", 1, "a", RequestState.RUNNING, NOW)
 class FakeRefreshService:
     """A refresh service that returns given records, or raises."""
 
-    store: SqlStore
+    claims: Claims
     records: Sequence[Record] = ()
     fault: Exception | None = None
     calls: list[tuple[list[int], Purpose]] = field(default_factory=list)
@@ -33,7 +33,7 @@ class FakeRefreshService:
         self.calls.append((list(package_ids), purpose))
         if self.fault is not None:
             raise self.fault
-        self.store.record(self.records)
+        self.claims.record(self.records)
         return Report(tuple(self.records))
 
 
@@ -45,32 +45,34 @@ def backend() -> str:
 async def test_changes_are_reported(catalogue: Catalogue) -> None:
     """Each request reports its own package's fields before and after, as printed, and is carried out once."""
     a, b = catalogue.add("a", "b")
-    catalogue.answer(a, Source.GITHUB, stats(stars=1))
+    catalogue.answer(a, Source.REPOSITORY, stats(stars=1))
     store = catalogue.store
-    ids = [one.request.id for one in store.submit_requests([a, b], NOW)]
+    ids = [one.request.id for one in store.requests.submit([a, b], NOW)]
     later = NOW + timedelta(minutes=1)
-    records = [answered(a, Source.GITHUB, stats(stars=2), observed_at=later), failed(b, Source.GITHUB, "gone")]
-    service = FakeRefreshService(store, records)
-    manual = ManualRefreshes(store, service, StoppedClock(later), UTC)
+    records = [answered(a, Source.REPOSITORY, stats(stars=2), observed_at=later), failed(b, Source.REPOSITORY, "gone")]
+    service = FakeRefreshService(store.claims, records)
+    manual = ManualRefreshes(store.requests, store.packages, service, StoppedClock(later), UTC)
     await manual.carry_out(ids)
     await manual.carry_out(ids)
-    first, second = (store.request(one) for one in ids)
+    first, second = (store.requests.get(one) for one in ids)
     assert first is not None
     assert second is not None
     assert service.calls == [([a, b], Purpose.MANUAL)]
     assert (first.state, first.changes, first.failures) == (RequestState.DONE, (Change("repo_watchers", 1, 2),), ())
     assert (second.state, second.reason) == (RequestState.FAILED, NO_ANSWER)
-    assert second.failures == (SourceFailure(Source.GITHUB, "gone", "why"),)
+    assert second.failures == (SourceFailure(Source.REPOSITORY, "gone", "why"),)
 
 
 async def test_a_refresh_that_breaks_off(catalogue: Catalogue) -> None:
     """The request fails with a reason, and the task fails as well."""
     (a,) = catalogue.add("a")
-    (one,) = catalogue.store.submit_requests([a], NOW)
-    service = FakeRefreshService(catalogue.store, fault=RuntimeError("secret"))
+    (one,) = catalogue.store.requests.submit([a], NOW)
+    service = FakeRefreshService(catalogue.store.claims, fault=RuntimeError("secret"))
+    store = catalogue.store
+    manual = ManualRefreshes(store.requests, store.packages, service, StoppedClock(NOW), UTC)
     with pytest.raises(RuntimeError):
-        await ManualRefreshes(catalogue.store, service, StoppedClock(NOW), UTC).carry_out([one.request.id])
-    found = catalogue.store.request(one.request.id)
+        await manual.carry_out([one.request.id])
+    found = catalogue.store.requests.get(one.request.id)
     assert found is not None
     assert found.state is RequestState.FAILED
     assert "RuntimeError" in str(found.reason)
@@ -88,18 +90,23 @@ def test_fields_that_differ() -> None:
     ("records", "state", "failures", "reason"),
     [
         ([], RequestState.FAILED, [], NOTHING_TO_ASK),
-        ([answered(1, Source.GITHUB)], RequestState.DONE, [], None),
-        ([answered(2, Source.GITHUB)], RequestState.FAILED, [], NOTHING_TO_ASK),
-        ([answered(1, Source.GITHUB), failed(1, Source.COMMITS, "not_ready")], RequestState.DONE, ["not_ready"], None),
-        ([failed(1, Source.GITHUB, message=None)], RequestState.FAILED, ["transient"], NO_ANSWER),
+        ([answered(1, Source.REPOSITORY)], RequestState.DONE, [], None),
+        ([answered(2, Source.REPOSITORY)], RequestState.FAILED, [], NOTHING_TO_ASK),
         (
-            [Deferral(1, Source.GITHUB, "l", NOW, NOW + timedelta(hours=1))],
+            [answered(1, Source.REPOSITORY), failed(1, Source.COMMITS, "not_ready")],
+            RequestState.DONE,
+            ["not_ready"],
+            None,
+        ),
+        ([failed(1, Source.REPOSITORY, message=None)], RequestState.FAILED, ["transient"], NO_ANSWER),
+        (
+            [Deferral(1, Source.REPOSITORY, "l", NOW, NOW + timedelta(hours=1))],
             RequestState.FAILED,
             ["deferred"],
             NO_ANSWER,
         ),
-        ([MadeDue(1, Source.COMMITS, NOW, DueReason.MOVED), answered(1, Source.PYPI)], RequestState.DONE, [], None),
-        ([GivenBack(1, Source.COMMITS, "l"), answered(1, Source.PYPI)], RequestState.DONE, [], None),
+        ([MadeDue(1, Source.COMMITS, NOW, DueReason.MOVED), answered(1, Source.INDEX)], RequestState.DONE, [], None),
+        ([GivenBack(1, Source.COMMITS, "l"), answered(1, Source.INDEX)], RequestState.DONE, [], None),
     ],
 )
 def test_the_result_of_records(

@@ -12,14 +12,15 @@ from fetcher.http.messages import Answer, Fault, NoAnswer, Request
 from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus
-from fetcher.simulator.pypi import Index
+from fetcher.simulator.upstreams.pypi.settings import Index
+from fetcher.upstreams.pypi.limits import PYPI
 from fetcher.upstreams.pypi.serials_check import ROOT
 from tests.component.refresh.conftest import Build, Harness
 from tests.harness.clock import DAY, NOW
 from tests.harness.fakes import answer
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-PYPI = Source.PYPI
+INDEX = Source.INDEX
 NAMES = ("alpha", "beta", "gamma")
 
 
@@ -47,7 +48,7 @@ async def test_an_unchanged_index_confirms_every_project(build: Build) -> None:
         assert await harness.work() == []
         assert harness.requests() == {"simple_root": 1}
         assert {harness.state(name, PYPI).answered_at for name in NAMES} == {NOW + day * DAY}
-        assert harness.store.checkpoint(ROOT).outcome == ("fetched" if day == 1 else "not_modified")
+        assert harness.store.checkpoints.get(ROOT).outcome == ("fetched" if day == 1 else "not_modified")
 
 
 async def test_only_changed_projects_are_requested(build: Build) -> None:
@@ -83,8 +84,8 @@ async def test_absence_from_the_root_is_not_deletion(build: Build) -> None:
     harness.clock.advance(HOUR)
     changes.set_status(harness.world, "beta", ProjectStatus.QUARANTINED)
     await harness.serials.check()
-    assert harness.state("beta", PYPI).answered_at == NOW
-    assert harness.state("alpha", PYPI).answered_at == NOW + HOUR
+    assert harness.state("beta", INDEX).answered_at == NOW
+    assert harness.state("alpha", INDEX).answered_at == NOW + HOUR
     assert harness.get("beta").observed.pypi_version == "1.0"
 
 
@@ -94,10 +95,10 @@ async def test_an_edge_behind_the_root_is_requested_again(build: Build) -> None:
     harness.clock.advance(HOUR)
     changes.release(harness.world, "beta", "2.0")
     await harness.serials.check()
-    harness.service.state.pypi.serve_stale("beta")
+    harness.service.upstream("pypi").serve_stale("beta")
     harness.transport.interfere = lambda request: _unconditional(harness, request)
     await harness.work()
-    state = harness.state("beta", PYPI)
+    state = harness.state("beta", INDEX)
     assert (state.outcome, harness.get("beta").observed.pypi_version) == ("transient", "1.0")
     harness.clock.advance(3 * MINUTE)
     await harness.work()
@@ -117,7 +118,7 @@ async def test_the_root_may_have_to_wait(build: Build) -> None:
     harness.quota.refusals.append(RetryAt(NOW + 5 * MINUTE, "pace"))
     assert not await harness.serials.check()
     assert harness.requests() == {}
-    assert harness.store.checkpoint(ROOT).due_at == NOW + 5 * MINUTE
+    assert harness.store.checkpoints.get(ROOT).due_at == NOW + 5 * MINUTE
 
 
 @pytest.mark.parametrize(
@@ -134,14 +135,14 @@ async def test_a_root_that_fails(build: Build, response: Answer, outcome: str, a
     """A partial or missing listing has no effect; after two cycles projects are requested one by one."""
     harness = await catalogue(build)
     await harness.serials.check()
-    assert all((harness.state(name, PYPI).due_at or NOW) > NOW + 10 * DAY for name in NAMES)
-    before = [harness.state(name, PYPI) for name in NAMES]
+    assert all((harness.state(name, INDEX).due_at or NOW) > NOW + 10 * DAY for name in NAMES)
+    before = [harness.state(name, INDEX) for name in NAMES]
     harness.requests()
     harness.transport.interfere = failing(response)
     harness.clock.advance(DAY)
     assert await harness.serials.check()
     assert [harness.state(name, PYPI) for name in NAMES] == before
-    checkpoint = harness.store.checkpoint(ROOT)
+    checkpoint = harness.store.checkpoints.get(ROOT)
     assert (checkpoint.outcome, checkpoint.due_at) == (outcome, harness.clock.now() + again)
     harness.clock.advance(DAY + MINUTE)
     await harness.serials.check()
@@ -154,7 +155,7 @@ async def test_a_mirror_that_lacks_something(build: Build, index: Index) -> None
     """Without serials in its root a mirror's projects are requested one by one; without ETags the full root is sent."""
     harness = await catalogue(build, index)
     assert await harness.serials.check()
-    checkpoint = harness.store.checkpoint(ROOT)
+    checkpoint = harness.store.checkpoints.get(ROOT)
     assert checkpoint.due_at == NOW + DAY
     assert checkpoint.outcome == ("unoffered" if index.etags else "fetched")
     harness.requests()

@@ -10,7 +10,7 @@ import pytest
 from fetcher.domain.commit_weeks import rolling_weeks
 from fetcher.domain.model import Purpose
 from fetcher.simulator.changes import Push, push
-from fetcher.simulator.statistics_jobs import Participation, Statistics
+from fetcher.simulator.upstreams.github.statistics_jobs import Participation, Statistics
 from fetcher.upstreams.github.merges import MERGES, Merges
 from fetcher.upstreams.github.verify import CHECK_EVERY, RETRY_AFTER
 from tests.component.refresh.conftest import Build, Harness
@@ -35,7 +35,7 @@ async def active(harness: Harness, *slugs: str) -> list[int]:
     harness.clock.advance(3 * DAY)
     await harness.work()
     harness.requests()
-    return list(harness.store.package_ids(slugs).values())
+    return list(harness.store.packages.ids(slugs).values())
 
 
 def weeks_of(harness: Harness, slug: str) -> int:
@@ -53,7 +53,7 @@ async def test_the_commits_that_participation_counts(build: Build, world: Partic
     assert check.finding is finding
     assert [(one.with_merges, one.without_merges) for one in check.comparisons] == [(30, 29), (30, 29)]
     assert harness.requests() == {"graphql": 1, "participation": 2}
-    checkpoint = harness.store.checkpoint(MERGES)
+    checkpoint = harness.store.checkpoints.get(MERGES)
     assert (checkpoint.outcome, checkpoint.observed_at) == (finding.value, harness.clock.now())
     assert "alpha" in (checkpoint.message or "")
     assert "beta" in (checkpoint.message or "")
@@ -78,11 +78,11 @@ async def test_a_check_that_decides_nothing_changes_nothing(build: Build) -> Non
     harness = await build(statistics=Statistics(participation=Participation.WITHOUT_MERGES))
     ids = await active(harness, "alpha")
     await harness.merges.check(ids, Purpose.MANUAL, PATIENCE)
-    jobs = harness.service.state.jobs
+    jobs = harness.service.upstream("github").jobs
     jobs.settings = replace(jobs.settings, participation=Participation.WRONG)
     check = await harness.merges.check(ids, Purpose.MANUAL, PATIENCE)
     assert (check.finding, check.in_force) == (Merges.UNDECIDED, Merges.WITHOUT)
-    assert harness.store.checkpoint(MERGES).outcome == "without"
+    assert harness.store.checkpoints.get(MERGES).outcome == "without"
 
 
 async def test_figures_that_are_still_computed_are_waited_for(build: Build) -> None:
@@ -102,7 +102,7 @@ async def test_a_package_that_cannot_be_compared_has_a_reason(harness: Harness) 
     harness.make("empty", [])
     harness.add("empty")
     await harness.work()
-    ids += harness.store.package_ids(["empty"]).values()
+    ids += harness.store.packages.ids(["empty"]).values()
     harness.transport.interfere = failing("participation", answer({"message": "Server Error"}, 500))
     check = await harness.merges.check(ids, Purpose.MANUAL, PATIENCE)
     assert dict(check.unanswered)["empty"] == "it has no commits"
@@ -136,5 +136,5 @@ async def test_a_catalogue_without_active_packages_is_looked_at_again(harness: H
     check = await harness.merges.check_if_due(DAY)
     assert check is not None
     assert check.finding is Merges.UNDECIDED
-    assert harness.store.checkpoint(MERGES).due_at == harness.clock.now() + RETRY_AFTER
+    assert harness.store.checkpoints.get(MERGES).due_at == harness.clock.now() + RETRY_AFTER
     assert harness.state("quiet", COMMITS).due_at != harness.clock.now()

@@ -10,8 +10,8 @@ from tests.component.refresh.conftest import Harness
 from tests.component.refresh.truth import (
     COMMITS,
     CONTRIBUTORS,
-    GITHUB,
     MINUTE,
+    REPOSITORY,
     first_pass,
     is_true,
 )
@@ -27,7 +27,7 @@ async def test_a_deferred_source_returns_with_its_due_time(harness: Harness) -> 
     harness.quota.refusals.append(RetryAt(until, "quota"))
     (report,) = await harness.work()
     assert harness.requests() == {}
-    state = harness.state("alpha", GITHUB)
+    state = harness.state("alpha", REPOSITORY)
     assert (state.due_at, state.failures, state.outcome, state.lease) == (until, 0, None, None)
     assert (report.waiting, report.failed) == (1, ())
     harness.clock.advance(7 * MINUTE)
@@ -72,22 +72,22 @@ async def test_throttling_is_no_failure_of_the_package(harness: Harness) -> None
     limit = answer({"message": "You have exceeded a secondary rate limit"}, 403, {"retry-after": "90"})
     harness.transport.interfere = lambda request: limit
     await harness.work()
-    state = harness.state("alpha", GITHUB)
+    state = harness.state("alpha", REPOSITORY)
     assert (state.due_at, state.failures, state.outcome) == (NOW + timedelta(seconds=90), 0, "throttled")
     assert harness.quota.usages[-1].pause is not None
-    assert harness.store.failures() == []
+    assert harness.store.packages.failures() == []
 
 
 async def test_a_revoked_token_fails_no_package_for_long(harness: Harness) -> None:
     """All packages have the outcome after one query, and are requested again ten minutes later."""
     await first_pass(harness, "alpha", "beta")
-    harness.service.state.credentials.revoked.add("simulated-token")
+    harness.service.upstream("github").credentials.revoked.add("simulated-token")
     harness.tomorrow()
     await harness.work()
     assert harness.requests() == {"graphql": 1}
-    assert {harness.state(slug, GITHUB).outcome for slug in ("alpha", "beta")} == {"unauthorized"}
-    assert harness.state("alpha", GITHUB).due_at == harness.clock.now() + 10 * MINUTE
-    harness.service.state.credentials.revoked.clear()
+    assert {harness.state(slug, REPOSITORY).outcome for slug in ("alpha", "beta")} == {"unauthorized"}
+    assert harness.state("alpha", REPOSITORY).due_at == harness.clock.now() + 10 * MINUTE
+    harness.service.upstream("github").credentials.revoked.clear()
     harness.clock.advance(10 * MINUTE)
     await harness.work()
-    assert harness.state("alpha", GITHUB).failures == 0
+    assert harness.state("alpha", REPOSITORY).failures == 0

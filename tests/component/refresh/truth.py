@@ -11,7 +11,7 @@ from fetcher.http.messages import Answer, Request
 from fetcher.simulator.history import contributors, participation
 from tests.component.refresh.conftest import Harness
 
-CONTRIBUTORS, COMMITS, GITHUB = Source.CONTRIBUTORS, Source.COMMITS, Source.GITHUB
+CONTRIBUTORS, COMMITS, REPOSITORY = Source.CONTRIBUTORS, Source.COMMITS, Source.REPOSITORY
 MINUTE = timedelta(minutes=1)
 FIRST_PASS = {"graphql": 3, "contributors": 1}
 """Requests for statistics, the history for the weeks, and the history to compare with the contributors list."""

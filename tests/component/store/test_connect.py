@@ -10,8 +10,8 @@ from sqlalchemy import exc, make_url
 from sqlalchemy.exc import DataError, OperationalError, StatementError
 
 from fetcher.domain.errors import ConfigError
-from fetcher.store.connect import open_engine
-from fetcher.store.faults import explain, may_pass, was_cut
+from fetcher.store.db_errors import explain, may_pass, was_cut
+from fetcher.store.engine import open_engine
 
 SECRET = "s3cret"
 URL = make_url(f"postgresql+psycopg://me:{SECRET}@db.example/fetcher?password={SECRET}")

@@ -86,7 +86,7 @@ class FakeRuntime:
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[SubmittedRefresh]:
         self._check()
         self.sent += package_ids
-        return self.store.submit_requests(package_ids, now)
+        return self.store.requests.submit(package_ids, now)
 
     def _check(self) -> None:
         if self.error is not None:

@@ -37,7 +37,7 @@ def seeds(harness: Harness) -> list[dict[str, object]]:
     """Import the five seed documents."""
     documents = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
     entries = [entry for one in documents if isinstance(entry := read_document(one), CatalogueEntry)]
-    harness.store.import_entries(entries, NOW)
+    harness.store.packages.import_entries(entries, NOW)
     return documents
 
 
@@ -116,9 +116,9 @@ def test_modification_dates(harness: Harness, client: Browser, seeds: list[dict[
     modified = client.get(path).headers["last-modified"]
     assert client.get(path, headers={"If-Modified-Since": modified}).status_code == 304
     assert client.get(path, headers={"If-Modified-Since": "yesterday"}).status_code == 200
-    package_id = harness.store.package_ids(["lesscpy"])["lesscpy"]
+    package_id = harness.store.packages.ids(["lesscpy"])["lesscpy"]
     at = harness.clock.now()
-    harness.catalogue.answer(package_id, Source.GITHUB, stats(stars=7), observed_at=at)
+    harness.catalogue.answer(package_id, Source.REPOSITORY, stats(stars=7), observed_at=at)
     harness.clock.advance(timedelta(minutes=10))
     answer = client.get(path, headers={"If-Modified-Since": modified})
     assert (answer.status_code, answer.json()["repo_watchers"]) == (200, 7)
@@ -126,8 +126,10 @@ def test_modification_dates(harness: Harness, client: Browser, seeds: list[dict[
 
 def test_no_date_while_fetches_are_pending(harness: Harness, client: Browser, seeds: list[dict[str, object]]) -> None:
     """A fetch that began a moment ago may be stored after a later one, so no date is sent."""
-    package_id = harness.store.package_ids(["lesscpy"])["lesscpy"]
-    harness.catalogue.answer(package_id, Source.GITHUB, stats(), observed_at=harness.clock.now() - timedelta(minutes=1))
+    package_id = harness.store.packages.ids(["lesscpy"])["lesscpy"]
+    harness.catalogue.answer(
+        package_id, Source.REPOSITORY, stats(), observed_at=harness.clock.now() - timedelta(minutes=1)
+    )
     assert "last-modified" not in client.get(LIST).headers
     harness.clock.advance(timedelta(minutes=5))
     assert "last-modified" in client.get(LIST).headers
@@ -138,7 +140,7 @@ def test_an_edit_moves_the_date(harness: Harness, client: Browser, seeds: list[d
     modified = client.get(f"{LIST}lesscpy/").headers["last-modified"]
     stored = harness.catalogue.get("lesscpy").entry
     harness.clock.advance(timedelta(hours=1))
-    harness.store.import_entries([replace(stored, title="Less")], harness.clock.now())
+    harness.store.packages.import_entries([replace(stored, title="Less")], harness.clock.now())
     harness.clock.advance(timedelta(hours=1))
     answer = client.get(f"{LIST}lesscpy/", headers={"If-Modified-Since": modified})
     assert (answer.status_code, answer.json()["title"]) == (200, "Less")
@@ -210,9 +212,9 @@ def test_states(harness: Harness, client: Browser) -> None:
     """The filter finds packages by state, and each package is in one state."""
     a, b, _c, d = harness.catalogue.add("a", "b", "c", "d")
     harness.catalogue.add("e", repo_url="https://elsewhere.example/e")
-    harness.store.record([failed(a, Source.GITHUB)])
-    harness.store.retire([b], NOW)
-    for source in (Source.GITHUB, Source.CONTRIBUTORS, Source.COMMITS):
+    harness.store.claims.record([failed(a, Source.REPOSITORY)])
+    harness.store.packages.retire([b], NOW)
+    for source in (Source.REPOSITORY, Source.CONTRIBUTORS, Source.COMMITS):
         harness.catalogue.answer(d, source, observed_at=harness.clock.now())
     found = {
         state: [one["slug"] for one in client.get(f"{LIST}?state={state}").json()["results"]]
@@ -260,7 +262,7 @@ def test_packages_that_cannot_be_refreshed(harness: Harness, client: Browser) ->
     """A retired package is a conflict, one without sources forbidden, and an unknown one not found."""
     (a,) = harness.catalogue.add("a")
     harness.catalogue.add("b", repo_url=None)
-    harness.store.retire([a], NOW)
+    harness.store.packages.retire([a], NOW)
     statuses = [client.post(f"{LIST}{name}/refresh/", headers=BEARER).status_code for name in "abc"]
     assert statuses == [409, 403, 404]
     assert harness.runtime.sent == []

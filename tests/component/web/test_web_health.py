@@ -16,7 +16,7 @@ ALL = {"database": "ok", "redis": "ok", "beat": "ok", "workers": "ok"}
 
 @pytest.fixture(autouse=True)
 def _planned(harness: Harness) -> None:
-    harness.store.save_checkpoint(Checkpoint(PLANNED, observed_at=harness.clock.now()))
+    harness.store.checkpoints.save(Checkpoint(PLANNED, observed_at=harness.clock.now()))
 
 
 def test_ready(harness: Harness) -> None:
@@ -34,7 +34,7 @@ def test_beat_is_silent(harness: Harness) -> None:
 
 
 def test_beat_was_never_seen(harness: Harness) -> None:
-    harness.store.save_checkpoint(Checkpoint(PLANNED))
+    harness.store.checkpoints.save(Checkpoint(PLANNED))
     _only(harness, "beat", "never seen")
 
 

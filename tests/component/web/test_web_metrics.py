@@ -13,10 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from fetcher import __version__
 from fetcher.domain.errors import BrokerError
 from fetcher.domain.model import OutcomeKind, Source
-from fetcher.http.messages import Resource
 from fetcher.monitoring import COUNTED
 from fetcher.ports import PLANNED, Checkpoint
 from fetcher.quota import QuotaStatus
+from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.web.metrics import MOST_QUOTAS
 from tasks.inspection import QueueState
 from tests.component.web.conftest import Browser, Harness
@@ -42,16 +42,18 @@ def scrape(client: Browser) -> Samples:
 def _busy(harness: Harness) -> None:
     """Provide queues, quota and counters of a running installation."""
     now = harness.clock.now()
-    harness.store.save_checkpoint(Checkpoint(PLANNED, observed_at=now - timedelta(seconds=30)))
+    harness.store.checkpoints.save(Checkpoint(PLANNED, observed_at=now - timedelta(seconds=30)))
     harness.runtime.states = [
         QueueState("manual", 0, ("a@h", "b@h"), 3),
         QueueState("background", 7, ("b@h",), 3, 2, 1, now - timedelta(seconds=45)),
     ]
     harness.runtime.quota = [
-        QuotaStatus("account:1", Resource.GRAPHQL, 5000, 4321, now + timedelta(minutes=9), None, None, 2),
-        QuotaStatus("account:1", Resource.CORE, None, None, None, now + timedelta(seconds=90), "Retry-After", 0),
+        QuotaStatus("account:1", GITHUB, Resource.GRAPHQL, 5000, 4321, now + timedelta(minutes=9), None, None, 2),
+        QuotaStatus(
+            "account:1", GITHUB, Resource.CORE, None, None, None, now + timedelta(seconds=90), "Retry-After", 0
+        ),
     ]
-    harness.runtime.counted = {"fetcher_refreshes|pypi|fetched|": 12.0}
+    harness.runtime.counted = {"fetcher_refreshes|index|fetched|": 12.0}
 
 
 def test_all_dependencies_are_available(harness: Harness) -> None:
@@ -61,7 +63,7 @@ def test_all_dependencies_are_available(harness: Harness) -> None:
     assert found["fetcher_build_info", __version__] == 1
     assert found["fetcher_refresh_interval_seconds",] == 86400
     assert found["fetcher_last_plan_timestamp_seconds",] == now.timestamp() - 30
-    assert found["fetcher_refreshes_total", "fetched", "pypi"] == 12
+    assert found["fetcher_refreshes_total", "fetched", "index"] == 12
     assert found["fetcher_queue_messages", "background"] == 7
     assert found["fetcher_queue_consumers", "manual"] == 2
     assert found["fetcher_queue_oldest_message_age_seconds", "background"] == 45
@@ -83,46 +85,46 @@ def test_catalogue(harness: Harness) -> None:
     """Ages by bucket, due packages, failures by kind and packages by state hold at the time of the scrape."""
     ids = harness.catalogue.add("alpha", "beta", "gamma", project=True)
     now = harness.clock.now()
-    claim = harness.catalogue.claim(Source.PYPI, now=now)
+    claim = harness.catalogue.claim(Source.INDEX, now=now)
     old, young = now - timedelta(hours=20), now - timedelta(minutes=5)
-    harness.store.record(
+    harness.store.claims.record(
         [
-            answered(ids[0], Source.PYPI, lease=claim.lease, observed_at=young, due_at=now + DAY),
-            answered(ids[1], Source.PYPI, lease=claim.lease, observed_at=old, due_at=now - HOUR * 9),
-            failed(ids[2], Source.PYPI, "malformed", lease=claim.lease, observed_at=young, due_at=now + DAY),
+            answered(ids[0], Source.INDEX, lease=claim.lease, observed_at=young, due_at=now + DAY),
+            answered(ids[1], Source.INDEX, lease=claim.lease, observed_at=old, due_at=now - HOUR * 9),
+            failed(ids[2], Source.INDEX, "malformed", lease=claim.lease, observed_at=young, due_at=now + DAY),
         ]
     )
     found = scrape(harness.client)
     name = "fetcher_answer_age_seconds_bucket"
-    ages = {labels[1]: n for labels, n in found.items() if labels[0] == name and labels[2] == "pypi"}
+    ages = {labels[1]: n for labels, n in found.items() if labels[0] == name and labels[2] == "index"}
     assert list(ages.values()) == sorted(ages.values())
     assert (ages["3600"], ages["64800"], ages["86400"], ages["+Inf"]) == (1, 1, 2, 2)
-    assert found["fetcher_answer_age_seconds_gsum", "pypi"] == pytest.approx(20 * 3600 + 300, rel=0.05)
-    assert found["fetcher_oldest_answer_age_seconds", "pypi"] == pytest.approx(20 * 3600, abs=1)
-    assert found["fetcher_followed_packages", "pypi"] == 3
-    assert found["fetcher_answered_packages", "pypi"] == 2
-    assert found["fetcher_due_packages", "pypi"] == found["fetcher_overdue_packages", "pypi"] == 1
-    assert found["fetcher_failing_packages", "malformed", "pypi"] == 1
+    assert found["fetcher_answer_age_seconds_gsum", "index"] == pytest.approx(20 * 3600 + 300, rel=0.05)
+    assert found["fetcher_oldest_answer_age_seconds", "index"] == pytest.approx(20 * 3600, abs=1)
+    assert found["fetcher_followed_packages", "index"] == 3
+    assert found["fetcher_answered_packages", "index"] == 2
+    assert found["fetcher_due_packages", "index"] == found["fetcher_overdue_packages", "index"] == 1
+    assert found["fetcher_failing_packages", "malformed", "index"] == 1
     assert found["fetcher_packages", "failing"] == 1
     assert sum(n for labels, n in found.items() if labels[0] == "fetcher_packages") == 3
-    assert ("fetcher_oldest_answer_age_seconds", "github") not in found
+    assert ("fetcher_oldest_answer_age_seconds", "repository") not in found
     assert found["fetcher_figures_age_seconds",] == 0
     harness.clock.advance(timedelta(hours=30))
-    assert scrape(harness.client)["fetcher_due_packages", "pypi"] == 3
+    assert scrape(harness.client)["fetcher_due_packages", "index"] == 3
 
 
 def test_an_undeclared_kind(harness: Harness, tmp_path: Path) -> None:
     """An outcome that this version does not know, of another version's database, has the label ``other``."""
     (package,) = harness.catalogue.add("alpha", project=True)
-    harness.store.record([failed(package, Source.PYPI, observed_at=harness.clock.now(), lease=None)])
+    harness.store.claims.record([failed(package, Source.INDEX, observed_at=harness.clock.now(), lease=None)])
     with sqlite3.connect(tmp_path / "web.db") as connection:
         connection.execute("UPDATE source_states SET outcome = 'invented', due_reason = 'strange' WHERE failures > 0")
     connection.close()
-    state = harness.catalogue.state("alpha", Source.PYPI)
+    state = harness.catalogue.state("alpha", Source.INDEX)
     assert (state.outcome, state.due_reason) == (OutcomeKind.TRANSIENT, None)
     found = scrape(harness.client)
     assert [labels for labels in found if labels[0] == "fetcher_failing_packages"] == [
-        ("fetcher_failing_packages", "other", "pypi")
+        ("fetcher_failing_packages", "other", "index")
     ]
 
 
@@ -153,12 +155,14 @@ def test_the_database_is_unavailable(client_without_database: Browser) -> None:
 
 def test_nothing_was_ever_planned(harness: Harness) -> None:
     """The last plan has timestamp 0, so that the alert on its age fires."""
-    harness.store.save_checkpoint(Checkpoint(PLANNED))
+    harness.store.checkpoints.save(Checkpoint(PLANNED))
     assert scrape(harness.client)["fetcher_last_plan_timestamp_seconds",] == 0
 
 
 def test_identities_are_bounded(harness: Harness) -> None:
     """At most ``MOST_QUOTAS`` identities are exported, because their set is unbounded."""
-    harness.runtime.quota = [QuotaStatus(f"a:{n}", Resource.CORE, 1, 1, None, None, None, 0) for n in range(100)]
+    harness.runtime.quota = [
+        QuotaStatus(f"a:{n}", GITHUB, Resource.CORE, 1, 1, None, None, None, 0) for n in range(100)
+    ]
     found = scrape(harness.client)
     assert len([name for name, *_ in found if name == "fetcher_quota_limit"]) == MOST_QUOTAS

@@ -108,8 +108,8 @@ def test_a_session_ends(harness: Harness) -> None:
 
 def test_retry(harness: Harness) -> None:
     """Retry refreshes a package or all of a kind, except retired ones. A form that names none is refused."""
-    ids = harness.store.package_ids(["a", "b"])
-    harness.store.record([failed(ids["a"], Source.GITHUB), failed(ids["b"], Source.GITHUB, "gone")])
+    ids = harness.store.packages.ids(["a", "b"])
+    harness.store.claims.record([failed(ids["a"], Source.REPOSITORY), failed(ids["b"], Source.REPOSITORY, "gone")])
     csrf = harness.log_in()
     text = harness.client.get("/failures").text
     assert 'aria-label="Retry a"' in text
@@ -120,7 +120,7 @@ def test_retry(harness: Harness) -> None:
         assert (answer.status_code, answer.headers["location"]) == (303, "/failures")
         assert harness.runtime.sent == wanted
     assert harness.client.post(RETRY, data={"csrf": csrf, "kind": "blocked"}).status_code == 400
-    harness.store.retire([ids["a"]], NOW)
+    harness.store.packages.retire([ids["a"]], NOW)
     assert harness.client.post(RETRY, data={"csrf": csrf, "slug": "a"}).status_code == 409
 
 

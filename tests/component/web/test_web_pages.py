@@ -12,8 +12,8 @@ import pytest
 from fetcher.domain.errors import BrokerError
 from fetcher.domain.model import CommitDays, Contribution, Contributors, Source
 from fetcher.domain.views import Change, Ending, RequestCount, RequestState, SourceFailure
-from fetcher.http.messages import Resource
 from fetcher.quota import QuotaStatus
+from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.web import make_app
 from fetcher.web.session import Sessions
 from tasks.inspection import QueueState
@@ -58,13 +58,13 @@ def full(harness: Harness) -> Harness:
     people = Contributors(tuple(Contribution(f"login{n}", 100 - n) for n in range(70)))
     days = CommitDays(NOW.date() - timedelta(days=30), (0, 3, 1) + (0,) * 27)
     answer = harness.catalogue.answer
-    answer(a, Source.GITHUB, stats(archived=True))
+    answer(a, Source.REPOSITORY, stats(archived=True))
     answer(a, Source.CONTRIBUTORS, people)
     answer(a, Source.COMMITS, days)
-    answer(a, Source.PYPI, versions("1.0", "2.0"))
-    answer(a, Source.GITHUB, stats(stars=12, archived=True), observed_at=NOW + HOUR)
-    harness.store.record([failed(b, Source.GITHUB, "gone", message="it is not there")])
-    harness.store.retire([c], NOW)
+    answer(a, Source.INDEX, versions("1.0", "2.0"))
+    answer(a, Source.REPOSITORY, stats(stars=12, archived=True), observed_at=NOW + HOUR)
+    harness.store.claims.record([failed(b, Source.REPOSITORY, "gone", message="it is not there")])
+    harness.store.packages.retire([c], NOW)
     return harness
 
 
@@ -114,7 +114,7 @@ def test_overview(full: Harness) -> None:
         QueueState("background", 1234, ("w@h",), 0),
     ]
     reset = full.clock.now() + timedelta(minutes=20)
-    full.runtime.quota = [QuotaStatus("github:x", Resource.GRAPHQL, 5000, 400, reset, None, None, 0)]
+    full.runtime.quota = [QuotaStatus("github:x", GITHUB, Resource.GRAPHQL, 5000, 400, reset, None, None, 0)]
     full.runtime.recent_requests = [RequestCount(reset, 40, 2), RequestCount(reset, 2, 0)]
     text = full.client.get("/").text
     assert 'aria-label="Last hour: 42 requests succeeded and 2 failed"' in text
@@ -123,7 +123,7 @@ def test_overview(full: Harness) -> None:
     assert "1\u202f234" in text
     assert '<td class="n">7 min</td>' in text
     assert re.search(
-        r'<th scope="row">github</th>(\s*<td class="n">[^<]*</td>){3}\s*<td class="n">[\d.]+\u202f%</td>', text
+        r'<th scope="row">repository</th>(\s*<td class="n">[^<]*</td>){3}\s*<td class="n">[\d.]+\u202f%</td>', text
     )
     assert re.search(r"400 of 5\u202f000 left, resets <time[^>]*>in 20 min</time>", text)
     assert 'aria-label="400 of 5\u202f000 left"' in text
@@ -194,11 +194,11 @@ def test_packages_in_other_states(full: Harness, path: str, message: str) -> Non
 
 def test_values_stored_before_a_revival(full: Harness) -> None:
     """Stored values of a revived package have no age until the next fetch."""
-    (package_id,) = full.store.package_ids(["a"]).values()
-    full.store.retire([package_id], NOW)
-    full.store.revive([package_id], NOW)
+    (package_id,) = full.store.packages.ids(["a"]).values()
+    full.store.packages.retire([package_id], NOW)
+    full.store.packages.revive([package_id], NOW)
     page = full.client.get("/packages/a").text
-    assert "github, stored earlier, not fetched since" in page
+    assert "repository (github), stored earlier, not fetched since" in page
     assert "github, never" not in page
 
 
@@ -210,19 +210,19 @@ def test_an_id_leads_to_the_package_too(full: Harness) -> None:
 def test_data_is_escaped(harness: Harness) -> None:
     """Markup in descriptions, logins, messages and addresses is escaped, and ``javascript:`` is not linked."""
     (a,) = harness.catalogue.add("a", project=True, title=EVIL, documentation_url="javascript:alert(1)")
-    harness.catalogue.answer(a, Source.GITHUB, stats(description=EVIL, default_branch=EVIL))
+    harness.catalogue.answer(a, Source.REPOSITORY, stats(description=EVIL, default_branch=EVIL))
     harness.catalogue.answer(a, Source.CONTRIBUTORS, Contributors((Contribution(EVIL, 1),)))
     found = replace(versions("1.0"), releases=(release("1.0", yanked=True, yanked_reason=EVIL),))
-    harness.catalogue.answer(a, Source.PYPI, found)
-    harness.store.record([failed(a, Source.GITHUB, message=EVIL, observed_at=NOW + HOUR)])
-    (submitted,) = harness.store.submit_requests([a], NOW)
+    harness.catalogue.answer(a, Source.INDEX, found)
+    harness.store.claims.record([failed(a, Source.REPOSITORY, message=EVIL, observed_at=NOW + HOUR)])
+    (submitted,) = harness.store.requests.submit([a], NOW)
     ending = Ending(
         submitted.request.id,
         RequestState.DONE,
         (Change("repo_description", "", EVIL),),
-        (SourceFailure(Source.PYPI, "transient", EVIL),),
+        (SourceFailure(Source.INDEX, "transient", EVIL),),
     )
-    harness.store.finish_requests([ending], NOW)
+    harness.store.requests.finish([ending], NOW)
     for path in ("/packages/a", "/packages", "/failures", f"/packages?search={EVIL}"):
         text = harness.client.get(path).text
         assert "<script>alert" not in text
@@ -233,12 +233,12 @@ def test_data_is_escaped(harness: Harness) -> None:
 def test_a_refresh_on_its_package(harness: Harness, state: RequestState) -> None:
     """Each state is shown. While the refresh is open the page reloads, also without JavaScript."""
     (a,) = harness.catalogue.add("a")
-    (submitted,) = harness.store.submit_requests([a], NOW)
+    (submitted,) = harness.store.requests.submit([a], NOW)
     changes = (Change("repo_watchers", None, 5), Change("participants", [], ["x", "y"]))
     if state is RequestState.RUNNING:
-        harness.store.start_requests([submitted.request.id], NOW)
+        harness.store.requests.start([submitted.request.id], NOW)
     elif not state.is_open:
-        harness.store.finish_requests([Ending(submitted.request.id, state, changes)], NOW)
+        harness.store.requests.finish([Ending(submitted.request.id, state, changes)], NOW)
     text = harness.client.get("/packages/a").text
     words = {"queued": "Queued", "running": "Running", "done": "Refreshed", "failed": "Failed"}
     assert f"<strong>{words[state]}</strong>" in text
@@ -258,8 +258,8 @@ def test_without_a_token(full: Harness) -> None:
 
 def test_an_unexpected_error(full: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """The response is an error page, or JSON under ``/api``, without the traceback."""
-    monkeypatch.setattr(type(full.store), "packages", _breaks)
-    monkeypatch.setattr(type(full.store), "failures", _breaks)
+    monkeypatch.setattr(type(full.store.packages), "documents", _breaks)
+    monkeypatch.setattr(type(full.store.packages), "failures", _breaks)
     page, answer = full.client.get("/failures"), full.client.get("/api/v4/packages/")
     assert (page.status_code, answer.status_code) == (500, 500)
     assert "secret" not in page.text + answer.text

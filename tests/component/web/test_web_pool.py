@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from fetcher.store import open_engine
-from fetcher.store.connect import BUSY_SECONDS, POOL_SECONDS
+from fetcher.store.engine import BUSY_SECONDS, POOL_SECONDS
 from fetcher.web import make_app
 from tests.component.web.conftest import Harness
 from tests.harness.stores import store_on

@@ -20,7 +20,7 @@ OID = "0f7a1b8f8c5e2b3d0a9c4d5e6f7a8b9c0d1e2f3a"
 PUSHED = datetime(2026, 10, 30, 20, 5, 15, tzinfo=UTC)
 HEAD = Head(
     node_id="R_kgDOAC3IcQ",
-    database_id=3000481,
+    repository_id="3000481",
     empty=False,
     pushed_at=PUSHED,
     oid=OID,
@@ -36,7 +36,7 @@ HEAD = Head(
         None,
     ),
 )
-EMPTY = Head("R_kgDOKbknAw", 700000003, True, None, None, 0, NO_COMMITS)
+EMPTY = Head("R_kgDOKbknAw", "700000003", True, None, None, 0, NO_COMMITS)
 LOST = "Could not resolve to a node with the global id of 'R_kgDOKbknAg'"
 NO_RESULT = Overloaded("it did not come back and no error says why")
 
@@ -239,7 +239,7 @@ def test_a_number_that_graphql_cannot_state_is_unknown() -> None:
     """A ``databaseId`` of null leaves the other fields of the head."""
     body = recorded("graphql_heads")
     body["data"]["nodes"][0]["databaseId"] = None
-    assert heads(body).outcomes[0] == Fetched(replace(HEAD, database_id=None))
+    assert heads(body).outcomes[0] == Fetched(replace(HEAD, repository_id=None))
 
 
 @pytest.mark.parametrize(

@@ -100,11 +100,11 @@ def can_be_used(value: RepoStats | Head | Page) -> None:
         case RepoStats():
             assert 0 <= value.stars < 2**31
             assert 0 <= value.forks < 2**31
-            assert value.database_id is None or 0 < value.database_id < 2**63
+            assert value.repository_id is None or 0 < int(value.repository_id) < 2**63
             for moment in (value.pushed_at, value.head_committed_at):
                 assert moment is None or moment.tzinfo is UTC
         case Head():
-            assert value.database_id is None or 0 < value.database_id < 2**63
+            assert value.repository_id is None or 0 < int(value.repository_id) < 2**63
             assert value.pushed_at is None or value.pushed_at.tzinfo is UTC
             assert 0 <= value.total < 2**31
             if value.first_page.selected < 10_000:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 import pytest
 
 from fetcher.domain.model import RepoRef, Validators
-from fetcher.http.messages import Request, Resource, Route
+from fetcher.http.messages import Request
 from fetcher.settings import PUBLIC_API
 from fetcher.upstreams.github import queries, requests
+from fetcher.upstreams.github.limits import Resource, Route
 from fetcher.upstreams.github.requests import Api, PageRef, api_at
 
 API = api_at(PUBLIC_API)
-REPO = RepoRef("github.com", "octo", "cat")
+REPO = RepoRef("github.com", "octo/cat")
 SINCE = datetime(2025, 11, 15, tzinfo=UTC)
 
 
@@ -59,8 +60,8 @@ def test_rest_requests(request_: Request, path: str) -> None:
 
 def test_names_cannot_leave_their_place_in_the_path() -> None:
     """A slash, a dot-dot or a question mark in a name is quoted."""
-    evil = RepoRef("github.com", "../..", "a?b#c/d")
-    assert requests.newest_commit(API, evil).url.startswith(f"{PUBLIC_API}/repos/..%2F../a%3Fb%23c%2Fd/commits?")
+    evil = RepoRef("github.com", "../../a?b#c/d")
+    assert requests.newest_commit(API, evil).url.startswith(f"{PUBLIC_API}/repos/..%2F..%2Fa%3Fb%23c/d/commits?")
 
 
 def test_conditional_requests() -> None:
@@ -76,7 +77,7 @@ def test_conditional_requests() -> None:
 def test_graphql_requests() -> None:
     """Names and ids are variables, never part of the document; a full batch costs one GraphQL point."""
     by_id = requests.statistics_by_id(API, ["R_1", "R_2"])
-    by_name = requests.statistics_by_name(API, [REPO, RepoRef("github.com", 'o"', "n}")])
+    by_name = requests.statistics_by_name(API, [REPO, RepoRef("github.com", 'o"/n}')])
     viewer = requests.viewer(API)
     for request in (by_id, by_name, viewer):
         assert (request.method, request.url, request.resource) == ("POST", API.graphql, Resource.GRAPHQL)

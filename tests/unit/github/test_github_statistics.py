@@ -36,8 +36,8 @@ IDS = ("MDEwOlJlcG9zaXRvcnkzMDAwNDgx", "R_kgDOKbknAg", "R_kgDOKbknAw")
 PUSHED = datetime(2026, 10, 30, 20, 5, 15, tzinfo=UTC)
 HEAD = "0f7a1b8f8c5e2b3d0a9c4d5e6f7a8b9c0d1e2f3a"
 ORGANIZATIONS = RepoStats(
-    node_id=IDS[0],
-    database_id=3000481,
+    handle=IDS[0],
+    repository_id="3000481",
     full_name="bennylope/django-organizations",
     stars=262,
     forks=70,
@@ -113,14 +113,14 @@ def test_an_id_that_comes_back_in_another_form_is_the_same_repository() -> None:
     """A repository requested by its legacy node id is read by index, with the new form of the id."""
     body = recorded("graphql_by_id")
     body["data"]["nodes"][0]["id"] = "R_kgDOAC3IcQ"
-    assert by_id(body).outcomes[0] == Fetched(replace(ORGANIZATIONS, node_id="R_kgDOAC3IcQ"))
+    assert by_id(body).outcomes[0] == Fetched(replace(ORGANIZATIONS, handle="R_kgDOAC3IcQ"))
 
 
 def test_a_number_that_graphql_cannot_state_is_unknown() -> None:
     """A ``databaseId`` of null (the schema's integer has 32 bits) keeps the repository's other fields."""
     body = recorded("graphql_by_id")
     body["data"]["nodes"][0]["databaseId"] = None
-    assert by_id(body).outcomes[0] == Fetched(replace(ORGANIZATIONS, database_id=None))
+    assert by_id(body).outcomes[0] == Fetched(replace(ORGANIZATIONS, repository_id=None))
 
 
 def test_an_alias_that_is_left_out_is_requested_again() -> None:
@@ -348,7 +348,7 @@ def test_a_repository_over_rest() -> None:
     assert outcome.validators == Validators('W/"1"', "Sat, 1 Nov")
     stats = outcome.value
     assert (stats.stars, stats.forks, stats.watchers) == (262, 70, 14)
-    assert (stats.node_id, stats.database_id, stats.head_oid) == (IDS[0], 3000481, None)
+    assert (stats.handle, stats.repository_id, stats.head_oid) == (IDS[0], "3000481", None)
     assert stats.default_branch == "master"
 
 

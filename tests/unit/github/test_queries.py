@@ -30,7 +30,7 @@ DOCUMENTS = {
 
 @lru_cache(maxsize=1)
 def served_schema() -> GraphQLSchema:
-    text = (resources.files("fetcher.simulator") / "schema.graphql").read_text("utf-8")
+    text = (resources.files("fetcher.simulator.upstreams.github") / "schema.graphql").read_text("utf-8")
     return build_schema(text)
 
 

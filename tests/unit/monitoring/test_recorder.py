@@ -13,19 +13,21 @@ from prometheus_client.metrics_core import Metric
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from fetcher.domain.model import Deferral, DueReason, MadeDue, Observed, OutcomeKind, Purpose, Source, Upstream
+from fetcher.domain.model import Deferral, DueReason, MadeDue, Observed, OutcomeKind, Purpose, Source
 from fetcher.domain.outcome import NotModified, Throttled, Unauthorized
-from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Resource, Response, Route
+from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response
 from fetcher.monitoring import COUNTED, MetricsRecorder, RedisCounters
 from fetcher.monitoring.definitions import OTHER, TASKS, Gauge, Histogram, TaskEnd
 from fetcher.monitoring.families import families
 from fetcher.monitoring.redis_store import SILENT
+from fetcher.upstreams.github.limits import GITHUB, Resource, Route
+from fetcher.upstreams.pypi.limits import PYPI
 from tasks.app import app
 from tests.harness.clock import NOW
 
 
 def request_for(route: Route = Route.CONTRIBUTORS) -> Request:
-    return Request(Upstream.GITHUB, Resource.CORE, route, "https://api.github.invalid/x")
+    return Request(GITHUB, Resource.CORE, route, "https://api.github.invalid/x")
 
 
 def samples(tally: MetricsRecorder) -> dict[tuple[str, ...], float]:
@@ -88,14 +90,14 @@ def test_an_announced_end_of_the_api_version() -> None:
     assert ("fetcher_sunset_timestamp_seconds", "viewer") not in found
 
 
-def test_only_github_s_announcements_count() -> None:
-    """Ignore the headers of an index: its API version is another one."""
-    tally = MetricsRecorder()
-    request = Request(Upstream.PYPI, Resource.PYPI, Route.PYPI_JSON, "https://index.invalid/x")
-    tally.responded(request, Response(200, {"sunset": "@1836259200"}, b""), None)
-    found = samples(tally)
-    assert found["fetcher_deprecated_responses_total", "pypi_json"] == 0
-    assert not [name for name, *_ in found if name == "fetcher_sunset_timestamp_seconds"]
+def test_announcements_of_any_upstream_count() -> None:
+    """Count the headers of an index as well: they are standard, and the route names the upstream."""
+    recorder = MetricsRecorder()
+    request = Request(PYPI, PYPI, "pypi_json", "https://index.invalid/x")
+    recorder.responded(request, Response(200, {"sunset": "@1836259200"}, b""), None)
+    found = samples(recorder)
+    assert found["fetcher_deprecated_responses_total", "pypi_json"] == 1
+    assert found["fetcher_sunset_timestamp_seconds", "pypi_json"] == 1_836_259_200
 
 
 def test_a_date_that_could_not_be_reported_yields_to_a_newer_one() -> None:
@@ -116,14 +118,14 @@ def test_refreshes_by_source_and_outcome() -> None:
     """Count fetched and deferred sources, but not those only made due."""
     tally = MetricsRecorder()
     records = [
-        Observed(1, Source.PYPI, "lease", NOW, None, outcome=OutcomeKind.FETCHED, answered=True),
-        Deferral(2, Source.PYPI, "lease", NOW, NOW + timedelta(hours=1)),
+        Observed(1, Source.INDEX, "lease", NOW, None, outcome=OutcomeKind.FETCHED, answered=True),
+        Deferral(2, Source.INDEX, "lease", NOW, NOW + timedelta(hours=1)),
         MadeDue(3, Source.COMMITS, NOW, DueReason.MOVED),
     ]
     tally.refreshed(Purpose.MANUAL, 3, records)
     found = samples(tally)
     counted = {labels[1:]: n for labels, n in found.items() if labels[0] == "fetcher_refreshes_total" and n}
-    assert counted == {("pypi", "fetched"): 1, ("pypi", "deferred"): 1}
+    assert counted == {("index", "fetched"): 1, ("index", "deferred"): 1}
     assert found["fetcher_batch_packages_sum", "manual"] == 3
 
 
@@ -157,7 +159,7 @@ def test_labels_come_from_closed_sets(route: Route, answer: Answer, outcome: str
     """Use declared label values only, for any response and any content of the database."""
     tally = MetricsRecorder()
     tally.responded(request_for(route), answer, None)
-    tally.refreshed(Purpose.MANUAL, 1, [Observed(1, Source.PYPI, None, NOW, None, outcome=outcome)])
+    tally.refreshed(Purpose.MANUAL, 1, [Observed(1, Source.INDEX, None, NOW, None, outcome=outcome)])
     tally.task_ended(task, 1.0, TaskEnd.DONE)
     declared = {label.name: label.values | {OTHER} for metric in COUNTED for label in metric.labels}
     taken = tally.take()
@@ -188,15 +190,15 @@ def test_counts_of_another_version() -> None:
     """Skip unknown metrics and labels; count a removed bucket in the next one."""
     stored = {
         "fetcher_gone_metric|x|": 3.0,
-        "fetcher_refreshes|pypi|fetched|": 1.0,
-        "fetcher_refreshes|pypi|invented|": 1.0,
-        "fetcher_refreshes|pypi|": 1.0,
+        "fetcher_refreshes|index|fetched|": 1.0,
+        "fetcher_refreshes|index|invented|": 1.0,
+        "fetcher_refreshes|index|": 1.0,
         "fetcher_batch_packages|manual|30": 2.0,
         "fetcher_batch_packages|manual|sum": 60.0,
     }
     found = {(s.name, *s.labels.values()): s.value for family in families(stored) for s in family.samples}
     assert {key: value for key, value in found.items() if key[0] == "fetcher_refreshes_total" and value} == {
-        ("fetcher_refreshes_total", "pypi", "fetched"): 1
+        ("fetcher_refreshes_total", "index", "fetched"): 1
     }
     assert found["fetcher_batch_packages_bucket", "manual", "25"] == 0
     assert found["fetcher_batch_packages_bucket", "manual", "50"] == 2

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from fetcher.domain.model import Upstream, Validators
-from fetcher.http.messages import Resource
+from fetcher.domain.model import Validators
 from fetcher.settings import default_index_root
 from fetcher.upstreams.pypi import json_request, root_request, simple_request
+from fetcher.upstreams.pypi.limits import PYPI
 
 ROOT = "https://index.example"
 SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
@@ -51,8 +51,8 @@ def test_validators_make_a_request_conditional() -> None:
 def test_every_request_is_bounded_and_counted_as_the_index_s() -> None:
     """Each request has a body limit and a known route; the streamed root has its own time limit."""
     requests = [json_request(ROOT, "x"), simple_request(ROOT, "x"), root_request(ROOT)]
-    assert {request.upstream for request in requests} == {Upstream.PYPI}
-    assert {request.resource for request in requests} == {Resource.PYPI}
+    assert {request.upstream for request in requests} == {PYPI}
+    assert {request.resource for request in requests} == {PYPI}
     assert [request.route for request in requests] == ["pypi_json", "pypi_simple", "pypi_root"]
     assert [request.max_bytes >> 20 for request in requests] == [32, 32, 256]
     assert requests[2].timeout is not None

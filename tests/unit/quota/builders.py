@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from fetcher.domain.model import Purpose, ReportedQuota
-from fetcher.http.messages import Resource
 from fetcher.quota import Pause, PauseCause, Quota, QuotaRequest, Reservation, RetryAt, Usage
+from fetcher.upstreams.github.limits import GITHUB, Resource
+from fetcher.upstreams.pypi.limits import PYPI
 from tests.unit.quota.swarm import START
 
-CORE, GRAPHQL, PYPI = Resource.CORE, Resource.GRAPHQL, Resource.PYPI
+CORE, GRAPHQL = Resource.CORE, Resource.GRAPHQL
 HOUR = 3600.0
 
 
@@ -23,16 +24,14 @@ def since_start(moment: datetime) -> float:
     return (moment - START).total_seconds()
 
 
-def manual(resource: Resource = CORE, points: int = 1, seconds: float = 0.1, identity: str = "octo") -> QuotaRequest:
+def manual(resource: str = CORE, points: int = 1, seconds: float = 0.1, identity: str = "octo") -> QuotaRequest:
     """Build a manual request."""
-    return QuotaRequest(identity, resource, Purpose.MANUAL, points, seconds)
+    return QuotaRequest(identity, PYPI if resource == PYPI else GITHUB, resource, Purpose.MANUAL, points, seconds)
 
 
-def background(
-    resource: Resource = CORE, points: int = 1, seconds: float = 0.1, identity: str = "octo"
-) -> QuotaRequest:
+def background(resource: str = CORE, points: int = 1, seconds: float = 0.1, identity: str = "octo") -> QuotaRequest:
     """Build a background request."""
-    return QuotaRequest(identity, resource, Purpose.BACKGROUND, points, seconds)
+    return QuotaRequest(identity, PYPI if resource == PYPI else GITHUB, resource, Purpose.BACKGROUND, points, seconds)
 
 
 def usage(
@@ -43,7 +42,7 @@ def usage(
     points: int = 1,
     seconds: float = 0.1,
     attempts: int = 1,
-    resource: Resource = CORE,
+    resource: str = CORE,
     pause: Pause | None = None,
 ) -> Usage:
     """Build a usage; its response reported the quota if ``remaining`` is given."""
@@ -83,7 +82,7 @@ async def refusal(quota: Quota, request: QuotaRequest, now: float) -> RetryAt:
 
 
 async def report_quota(
-    quota: Quota, remaining: int, now: float = 0.0, *, resource: Resource = CORE, limit: int = 5_000
+    quota: Quota, remaining: int, now: float = 0.0, *, resource: str = CORE, limit: int = 5_000
 ) -> None:
     """Settle one probe whose response reports the quota."""
     probe = await reserve(quota, manual(resource), now)

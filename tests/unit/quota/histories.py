@@ -9,8 +9,9 @@ from typing import TypeAlias
 from hypothesis import strategies as st
 
 from fetcher.domain.model import Purpose, ReportedQuota
-from fetcher.http.messages import Resource
 from fetcher.quota import Pause, PauseCause, QuotaRequest, Usage
+from fetcher.upstreams.github.limits import GITHUB, Resource
+from fetcher.upstreams.pypi.limits import PYPI
 from tests.unit.quota.swarm import START
 
 
@@ -60,20 +61,25 @@ def requests() -> st.SearchStrategy[QuotaRequest]:
     common = st.builds(
         QuotaRequest,
         st.just("octo"),
+        st.just(GITHUB),
         github,
         st.sampled_from(Purpose),
         st.just(1),
         st.sampled_from([0.0, 0.1, 1.0, 3.5]),
     )
-    rare = st.builds(
-        QuotaRequest,
-        st.sampled_from(["octo", "anonymous"]),
-        st.sampled_from(Resource),
-        st.sampled_from(Purpose),
-        st.sampled_from([1, 7, 600]),
-        st.sampled_from([0.0, 1.0, 20.0]),
-    )
-    return st.one_of(common, common, common, rare)
+    rare = [
+        st.builds(
+            QuotaRequest,
+            st.sampled_from(["octo", "anonymous"]),
+            st.just(upstream),
+            st.sampled_from(resources),
+            st.sampled_from(Purpose),
+            st.sampled_from([1, 7, 600]),
+            st.sampled_from([0.0, 1.0, 20.0]),
+        )
+        for upstream, resources in ((GITHUB, list(Resource)), (PYPI, [PYPI]))
+    ]
+    return st.one_of(common, common, common, *rare)
 
 
 def settlements() -> st.SearchStrategy[Settle]:
@@ -129,5 +135,5 @@ def _one(events: st.SearchStrategy[Event]) -> st.SearchStrategy[list[Event]]:
 
 def _opening(remaining: int) -> list[Event]:
     reported = Settle(0, 1, 0.1, 1, (5_000, remaining, 3_600_000), None)
-    probes = [QuotaRequest("octo", resource, Purpose.MANUAL) for resource in (Resource.CORE, Resource.GRAPHQL)]
+    probes = [QuotaRequest("octo", GITHUB, resource, Purpose.MANUAL) for resource in (Resource.CORE, Resource.GRAPHQL)]
     return [probes[0], reported, probes[1], reported]

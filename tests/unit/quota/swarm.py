@@ -10,8 +10,8 @@ from itertools import count
 from random import Random
 
 from fetcher.domain.model import Purpose, ReportedQuota
-from fetcher.http.messages import Resource
 from fetcher.quota import Pause, PauseCause, Quota, QuotaRequest, Reservation, RetryAt, Usage
+from fetcher.upstreams.github.limits import GITHUB, Resource
 from tests.harness.clock import NOW
 
 START = NOW - timedelta(minutes=150)
@@ -125,7 +125,8 @@ class Swarm:
     ) -> Callable[[float], object]:
         async def reserve(at: float) -> None:
             found = await self.quota.reserve(
-                QuotaRequest("octo", resource, purpose, seconds=self.expected), START + timedelta(seconds=at + skew)
+                QuotaRequest("octo", GITHUB, resource, purpose, seconds=self.expected),
+                START + timedelta(seconds=at + skew),
             )
             if isinstance(found, RetryAt):
                 later = max((found.until - START).total_seconds() - skew, at + 0.001)

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from fetcher.quota import QuotaRequest
 from fetcher.quota.account import Account
 from fetcher.quota.encoding import decode, encode
-from fetcher.quota.limits import DOCUMENTED, effective_limits, seconds_ms, span_ms, to_ms
+from fetcher.quota.limits import effective_limits, seconds_ms, span_ms, to_ms
 from fetcher.quota.reserve import Refusal, reserve
 from fetcher.quota.settle import settle, usage_ms
+from tests.harness.policies import POLICIES
 from tests.unit.quota.histories import Event, Settle, histories, ms
 from tests.unit.quota.swarm import START
 
@@ -26,7 +27,7 @@ def test_an_account_survives_its_encoding(history: list[Event]) -> None:
             case int():
                 now += ms(step)
             case QuotaRequest():
-                limits = effective_limits(DOCUMENTED, step.resource, step.purpose, step.identity)
+                limits = effective_limits(POLICIES[step.upstream], step.resource, step.purpose, step.identity)
                 key = str(number)
                 found = reserve(account, limits, key, step.points, seconds_ms(step.seconds), to_ms(now))
                 if not isinstance(found, Refusal):
@@ -34,8 +35,10 @@ def test_an_account_survives_its_encoding(history: list[Event]) -> None:
             case Settle():
                 if reservations:
                     key, request = reservations.pop(step.which % len(reservations))
-                    limits = effective_limits(DOCUMENTED, request.resource, request.purpose, request.identity)
-                    usage = usage_ms(step.usage(), request.resource, DOCUMENTED)
+                    limits = effective_limits(
+                        POLICIES[request.upstream], request.resource, request.purpose, request.identity
+                    )
+                    usage = usage_ms(step.usage(), request.resource, POLICIES[request.upstream])
                     settle(account, limits, key, to_ms(now) - span_ms(ms(100)), usage, to_ms(now))
     text = encode(account, "epoch")
     assert decode(text) == (account, "epoch")

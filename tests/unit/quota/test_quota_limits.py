@@ -9,10 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.domain.model import Purpose
-from fetcher.http.messages import Resource
 from fetcher.quota.limits import (
-    DOCUMENTED,
-    Limits,
     account_name,
     affordable_at,
     backoff,
@@ -20,18 +17,21 @@ from fetcher.quota.limits import (
     from_ms,
     identity_of,
     to_ms,
+    upstream_of,
 )
+from fetcher.upstreams.github.limits import GITHUB, POLICY, Resource
+from fetcher.upstreams.pypi.limits import PYPI
 from tests.unit.quota.swarm import START
 
 HOUR = 3_600_000
 RESET = to_ms(START) + HOUR
-BACKGROUND = effective_limits(DOCUMENTED, Resource.CORE, Purpose.BACKGROUND, "octo")
-MANUAL = effective_limits(DOCUMENTED, Resource.CORE, Purpose.MANUAL, "octo")
+BACKGROUND = effective_limits(POLICY, Resource.CORE, Purpose.BACKGROUND, "octo")
+MANUAL = effective_limits(POLICY, Resource.CORE, Purpose.MANUAL, "octo")
 
 
 def test_the_documented_limits_and_their_shares() -> None:
     """Give manual requests 95 % of points and slots and 99 % of seconds, background requests 90 % and 95 %."""
-    graphql = effective_limits(DOCUMENTED, Resource.GRAPHQL, Purpose.BACKGROUND, "octo")
+    graphql = effective_limits(POLICY, Resource.GRAPHQL, Purpose.BACKGROUND, "octo")
     assert (MANUAL.points, MANUAL.in_flight, MANUAL.total_ms, MANUAL.resource_ms) == (855, 95, 89_100, 0)
     assert (BACKGROUND.points, BACKGROUND.in_flight, BACKGROUND.total_ms) == (810, 90, 85_500)
     assert (graphql.points, graphql.resource_ms, graphql.primary) == (1_800, 57_000, 5_000)
@@ -39,10 +39,10 @@ def test_the_documented_limits_and_their_shares() -> None:
 
 def test_an_hour_can_be_compressed() -> None:
     """Compress every window and pause of the upstream; counts and our own machines' durations stay."""
-    minute = Limits().scaled(1 / 60)
-    assert (minute.hour, minute.minute, minute.pause) == (timedelta(minutes=1), *[timedelta(seconds=1)] * 2)
-    assert (minute.seconds, minute.graphql_seconds) == (1.5, 1.0)
-    assert (minute.rest_points, minute.in_flight, minute.skew) == (900, 100, timedelta(seconds=5))
+    minute = POLICY.scaled(1 / 60)
+    assert (minute.hour, minute.window, minute.pause) == (timedelta(minutes=1), *[timedelta(seconds=1)] * 2)
+    assert (minute.seconds, minute.resource(Resource.GRAPHQL).seconds) == (1.5, 1.0)
+    assert (minute.resource(Resource.CORE).points, minute.in_flight, minute.skew) == (900, 100, timedelta(seconds=5))
 
 
 @given(st.datetimes(timezones=st.just(START.tzinfo)))
@@ -54,10 +54,11 @@ def test_moments_survive_their_conversion_to_milliseconds(moment: object) -> Non
 
 @pytest.mark.parametrize("identity", ["octo", "app/12345", "anonymous@::1", "odd{name}"])
 def test_an_account_names_its_identity(identity: str) -> None:
-    """Share an account between REST and GraphQL, give PyPI its own, and read the identity off both names."""
-    assert account_name(identity, Resource.CORE) == account_name(identity, Resource.GRAPHQL)
-    assert account_name(identity, Resource.CORE) != account_name(identity, Resource.PYPI)
-    assert identity_of(account_name(identity, Resource.PYPI)) == identity
+    """Give each upstream an account, and read identity and upstream off its name."""
+    assert account_name(identity, GITHUB) != account_name(identity, PYPI)
+    for upstream in (GITHUB, PYPI, "git.example:8443"):
+        name = account_name(identity, upstream)
+        assert (identity_of(name), upstream_of(name)) == (identity, upstream)
 
 
 @given(left=st.integers(-10, 5_000), elapsed=st.integers(0, HOUR))

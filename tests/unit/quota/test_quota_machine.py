@@ -9,8 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from fetcher.http.messages import Resource
 from fetcher.quota import MemoryQuota, QuotaRequest, Reservation
+from fetcher.upstreams.github.limits import Resource
+from fetcher.upstreams.pypi.limits import PYPI
+from tests.harness.policies import POLICIES
 from tests.unit.quota.builders import at, manual, pause, usage
 from tests.unit.quota.histories import requests
 
@@ -21,7 +23,7 @@ class Ledger(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.quota = MemoryQuota()
+        self.quota = MemoryQuota(POLICIES)
         self.now = 0.0
         self.open: list[Reservation] = []
         self.sent: list[tuple[float, QuotaRequest]] = []
@@ -61,7 +63,7 @@ class Ledger(RuleBasedStateMachine):
     @rule()
     def lag(self) -> None:
         """Reserve by a worker whose clock is a little behind."""
-        self.runner.run(self.quota.reserve(manual(Resource.PYPI), at(self.now - 4)))
+        self.runner.run(self.quota.reserve(manual(PYPI), at(self.now - 4)))
 
     @invariant()
     def within_limits(self) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from fetcher.domain.model import Purpose
-from fetcher.http.messages import Resource
 from fetcher.quota.account import Account, Meter
-from fetcher.quota.limits import DOCUMENTED, effective_limits
+from fetcher.quota.limits import effective_limits
 from fetcher.quota.recovery import recover
+from fetcher.upstreams.github.limits import POLICY, Resource
 
 AT = 1_000_000_000
 """A time of the ledger, in milliseconds."""
 MINUTE = 60_000
-LIMITS = effective_limits(DOCUMENTED, Resource.CORE, Purpose.MANUAL, "octo")
+LIMITS = effective_limits(POLICY, Resource.CORE, Purpose.MANUAL, "octo")
 
 
 def _lost(**fields: int) -> Account:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fetcher.http.messages import Resource
 from fetcher.quota import MemoryQuota
+from fetcher.upstreams.github.limits import Resource
+from tests.harness.policies import POLICIES
 from tests.unit.quota.swarm import Swarm, Upstream
 
 GITHUB = (Resource.CORE, Resource.GRAPHQL)
@@ -15,7 +16,7 @@ GITHUB = (Resource.CORE, Resource.GRAPHQL)
 async def test_an_hour_uses_the_quota_and_trips_nothing(seed: int) -> None:
     """Spend 95 % of both primary quotas in an hour, trip no limit, and never delay a manual request."""
     swarm = Swarm(
-        MemoryQuota(),
+        MemoryQuota(POLICIES),
         Upstream(),
         GITHUB,
         seconds=lambda rng: rng.expovariate(1 / 0.2),
@@ -35,7 +36,7 @@ async def test_an_hour_uses_the_quota_and_trips_nothing(seed: int) -> None:
 async def test_slow_answers_are_bounded_by_response_seconds(seed: int) -> None:
     """Use about nine tenths of 60 response seconds a minute, never more, when GraphQL takes 2 s a response."""
     swarm = Swarm(
-        MemoryQuota(),
+        MemoryQuota(POLICIES),
         Upstream(),
         (Resource.GRAPHQL,),
         seconds=lambda rng: rng.uniform(1.7, 2.3),
@@ -54,7 +55,7 @@ async def test_slow_answers_are_bounded_by_response_seconds(seed: int) -> None:
 async def test_a_crowd_with_wild_latencies_trips_nothing(seed: int) -> None:
     """Trip no limit with 160 slots, unexpected latencies of 10 ms to 10 s, and clocks 2 s apart."""
     swarm = Swarm(
-        MemoryQuota(),
+        MemoryQuota(POLICIES),
         Upstream(primary=15_000),
         GITHUB,
         seconds=lambda rng: min(10.0, rng.lognormvariate(-1, 1.2)),
@@ -71,7 +72,11 @@ async def test_a_crowd_with_wild_latencies_trips_nothing(seed: int) -> None:
 async def test_a_nearly_empty_quota_is_found_out_by_one_probe() -> None:
     """Spend the last three points and trip nothing when many workers start together."""
     swarm = Swarm(
-        MemoryQuota(), Upstream(spent_before=4_997), (Resource.CORE,), seconds=lambda rng: rng.random(), slots=64
+        MemoryQuota(POLICIES),
+        Upstream(spent_before=4_997),
+        (Resource.CORE,),
+        seconds=lambda rng: rng.random(),
+        slots=64,
     )
     await swarm.run(1800.0)
     assert swarm.upstream.trips == []

@@ -8,9 +8,11 @@ import pytest
 
 from fetcher.domain.catalogue_stats import Histogram, SourceStats
 from fetcher.domain.model import Source
-from fetcher.http.messages import Resource
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.forecast import Supply, forecast, supply_for
+from fetcher.upstreams.github.lanes import lanes_for
+from fetcher.upstreams.github.limits import GITHUB, Resource
+from fetcher.upstreams.pypi.upstream import PROJECTS_LANE
 from tests.harness.clock import NOW
 
 AT = NOW.timestamp()
@@ -20,7 +22,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 def _figures(due: int, answers_a_minute: int, coming: int = 0) -> SourceStats:
     """Return statistics with ``due`` packages, ``coming`` more within an hour, and ten minutes of responses."""
     answers = Histogram(((AT - 600, AT, answers_a_minute * 10),))
-    return SourceStats(Source.GITHUB, due, answers, due=Histogram(((AT - 9, AT, due), (AT, AT + 3600, coming))))
+    return SourceStats(Source.REPOSITORY, due, answers, due=Histogram(((AT - 9, AT, due), (AT, AT + 3600, coming))))
 
 
 def test_nothing_due_keeps_up() -> None:
@@ -77,21 +79,23 @@ def test_a_quota_whose_reset_is_past_is_full() -> None:
 
 
 def _standing(resource: Resource, remaining: int, limit: int | None = 5000) -> QuotaStatus:
-    return QuotaStatus("me", resource, limit, remaining, NOW + HOUR, None, None, 0)
+    return QuotaStatus("me", GITHUB, resource, limit, remaining, NOW + HOUR, None, None, 0)
 
 
 def test_which_quota_serves_which_source() -> None:
     """Statistics use GraphQL in batches, or two REST requests each without a token; an index has no quota."""
     both = [_standing(Resource.CORE, 400), _standing(Resource.GRAPHQL, 4000)]
-    graphql, rest = supply_for(Source.GITHUB, both), supply_for(Source.GITHUB, both[:1])
+    lanes, anonymous = lanes_for(anonymous=False), lanes_for(anonymous=True)
+    graphql, rest = supply_for(Source.REPOSITORY, both, lanes), supply_for(Source.REPOSITORY, both[:1], anonymous)
     assert graphql is not None
     assert (graphql.left, graphql.renewed) == (400_000, 500_000)
     assert rest is not None
     assert (rest.left, rest.renewed) == (200, 2500)
-    history, lists = supply_for(Source.COMMITS, both), supply_for(Source.CONTRIBUTORS, both, window_scale=0.5)
+    history = supply_for(Source.COMMITS, both, lanes)
+    lists = supply_for(Source.CONTRIBUTORS, both, lanes, window_scale=0.5)
     assert history is not None
     assert history.left == 280_000
     assert lists is not None
     assert (lists.left, lists.window) == (400, HOUR / 2)
-    assert supply_for(Source.PYPI, both) is None
-    assert supply_for(Source.GITHUB, [_standing(Resource.GRAPHQL, 0, limit=None)]) is None
+    assert supply_for(Source.INDEX, both, (*lanes, PROJECTS_LANE)) is None
+    assert supply_for(Source.REPOSITORY, [_standing(Resource.GRAPHQL, 0, limit=None)], lanes) is None

@@ -7,23 +7,25 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from fetcher.domain.model import Purpose, RepoStats, Target, Upstream
+from fetcher.domain.model import Purpose, RepoStats, Target
 from fetcher.domain.outcome import Deferred, Failure, Throttled
 from fetcher.http.gateway import Gateway
-from fetcher.http.messages import Resource, Response
+from fetcher.http.messages import Response
 from fetcher.quota import MemoryQuota, QuotaRequest, Reservation
 from fetcher.settings import PUBLIC_API
 from fetcher.upstreams.github.batching import BatchSize, request_in_batches
+from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from fetcher.upstreams.github.readers.statistics import read_by_id
 from fetcher.upstreams.github.requests import api_at, statistics_by_id
 from tests.harness.clock import NOW, StoppedClock
 from tests.harness.fakes import ScriptedTransport
+from tests.harness.policies import POLICIES
 from tests.unit.github.recorded import RESET, SECONDARY, response
 
 API = api_at(PUBLIC_API)
 TARGETS = [
-    Target(n, str(n), "lease", frozenset(), repo=None, node_id=f"R_{n}", database_id=n, project=None)
+    Target(n, str(n), "lease", frozenset(), repo=None, handle=f"R_{n}", repository_id=str(n), project=None)
     for n in range(1, 11)
 ]
 
@@ -32,13 +34,13 @@ class Batches:
     """Ten packages, a ledger in memory, and a GitHub that returns one response to every query."""
 
     def __init__(self, response: Response) -> None:
-        self.quota = MemoryQuota()
+        self.quota = MemoryQuota(POLICIES)
         self.transport = ScriptedTransport(lambda request: response, [PUBLIC_API])
-        self.gateway = Gateway(self.transport, self.quota, StoppedClock(NOW), {Upstream.GITHUB: "account:1"})
+        self.gateway = Gateway(self.transport, self.quota, StoppedClock(NOW), {GITHUB: "account:1"})
 
     async def query(self, batch: Sequence[Target]) -> BatchAnswer[RepoStats] | Failure | Deferred:
         """Request the statistics of ``batch`` by node id."""
-        ids = [target.node_id or "" for target in batch]
+        ids = [target.handle or "" for target in batch]
         request = statistics_by_id(API, ids)
         return await self.gateway.send(request, Purpose.BACKGROUND, lambda answer: read_by_id(answer, ids))
 
@@ -77,6 +79,6 @@ async def test_a_primary_limit_with_points_left_pauses_graphql_alone() -> None:
     deferred = await batches.query(TARGETS)
     assert isinstance(deferred, Deferred)
     assert deferred.until == reset
-    rest = QuotaRequest("account:1", Resource.CORE, Purpose.BACKGROUND)
+    rest = QuotaRequest("account:1", GITHUB, Resource.CORE, Purpose.BACKGROUND)
     assert isinstance(await batches.quota.reserve(rest, NOW), Reservation)
     assert await batches.paused_until() == {Resource.GRAPHQL: reset, Resource.CORE: None}

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from fetcher.simulator.exchange import Answer, Call, Upstream
-from fetcher.simulator.github_graphql import GitHubGraphQL
-from fetcher.simulator.github_options import GitHubOptions
-from fetcher.simulator.limits import Ledger, Limits
+from fetcher.simulator.exchange import Answer, Call
+from fetcher.simulator.upstreams.github.graphql import GitHubGraphQL
+from fetcher.simulator.upstreams.github.limits import Ledger, Limits
+from fetcher.simulator.upstreams.github.options import GitHubOptions
 from fetcher.simulator.world import World
 from tests.harness.clock import NOW
 
@@ -16,7 +16,7 @@ def answer_to(
 ) -> Answer:
     """Run one query for the identity ``ann`` and return the handler's answer."""
     call = Call(
-        upstream=Upstream.GITHUB,
+        upstream="github",
         route="graphql",
         method="POST",
         root="",

@@ -14,9 +14,10 @@ from fetcher.simulator import changes
 from fetcher.simulator.catalogue import seeds, synthetic
 from fetcher.simulator.clock import Clock
 from fetcher.simulator.git_log import git_log, limited
-from fetcher.simulator.github_options import GitHubOptions
 from fetcher.simulator.history import Author, Commit, WrittenHistory
 from fetcher.simulator.repository import Repository
+from fetcher.simulator.upstreams.github.node_ids import node_id_of
+from fetcher.simulator.upstreams.github.options import GitHubOptions
 from fetcher.simulator.world import World
 from tests.harness.clock import NOW
 from tests.unit.simulator.graphql_queries import answer_to, run_query
@@ -121,7 +122,7 @@ def test_the_full_history_is_counted_without_reading_it() -> None:
     assert head is not None
 
     for oid, count in ((head.oid, len(before) - 1), (before[4].oid, 5), (before[-1].oid, len(before))):
-        answer = run_query(world, COUNT, id=repository.node_id, oid=oid)
+        answer = run_query(world, COUNT, id=node_id_of(repository), oid=oid)
         assert answer["data"]["node"]["object"] == {"oid": oid, "history": {"totalCount": count}}
 
 
@@ -133,7 +134,7 @@ def test_a_commit_that_is_not_there_is_null_without_an_error() -> None:
     repository = changes.force_push(world, LESSCPY, dropped=1, vanished=True)
 
     for oid in (old.oid, "0" * 40):
-        assert run_query(world, COUNT, id=repository.node_id, oid=oid) == {"data": {"node": {"object": None}}}
+        assert run_query(world, COUNT, id=node_id_of(repository), oid=oid) == {"data": {"node": {"object": None}}}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_a_revision_expression_names_the_default_branch(expression: str, *, foun
     world = seeds(Clock(NOW))
     repository = changes.repository_of(world, LESSCPY)
     text = "query($id: ID!, $e: String) { node(id: $id) { ... on Repository { object(expression: $e) { oid } } } }"
-    shown = run_query(world, text, id=repository.node_id, e=expression)["data"]["node"]["object"]
+    shown = run_query(world, text, id=node_id_of(repository), e=expression)["data"]["node"]["object"]
 
     assert repository.history.tip is not None
     assert shown == ({"oid": repository.history.tip.oid} if found else None)
@@ -160,7 +161,9 @@ def test_pages_join_to_the_full_history(*, opaque: bool) -> None:
     after = None
     while not pages or pages[-1]["pageInfo"]["hasNextPage"]:
         options = GitHubOptions(opaque_cursors=opaque)
-        pages.append(history_of(run_query(world, PAGE, options=options, id=repository.node_id, oid=oid, after=after)))
+        pages.append(
+            history_of(run_query(world, PAGE, options=options, id=node_id_of(repository), oid=oid, after=after))
+        )
         after = pages[-1]["pageInfo"]["endCursor"]
 
     nodes = [node for page in pages for node in page["nodes"]]
@@ -177,7 +180,7 @@ def test_a_cursor_may_be_computed_and_belongs_to_one_commit() -> None:
     world = synthetic(200, 1, Clock(NOW))
     repository = long_one(world)
     log = git_log(repository.history, repository.history.commits()[-1].oid)
-    given = {"id": repository.node_id, "oid": log[0].oid}
+    given = {"id": node_id_of(repository), "oid": log[0].oid}
     page = history_of(run_query(world, PAGE, **given, after=f"{log[0].oid} 149"))
     wrong = [run_query(world, PAGE, **given, after=cursor) for cursor in (f"{log[1].oid} 99", "nonsense", log[0].oid)]
 
@@ -191,7 +194,7 @@ def test_dates_cut_the_history_and_its_count() -> None:
     world = seeds(Clock(NOW))
     repository = changes.repository_of(world, LESSCPY)
     world.put_repository(replace(repository, history=BRANCHED))
-    given = {"id": repository.node_id, "oid": "merge"}
+    given = {"id": node_id_of(repository), "oid": "merge"}
     since, until = ((NOW + timedelta(minutes=minute)).isoformat() for minute in (4, 8))
 
     def oids(**dates: str) -> tuple[int, list[str]]:
@@ -211,7 +214,7 @@ def test_since_may_stop_at_the_first_older_commit(*, stops: bool, left: int) -> 
     skewed = WrittenHistory([commit("root", 0), commit("young", 5, "root"), commit("head", -60, "young")])
     world.put_repository(replace(repository, history=skewed))
     options = GitHubOptions(since_stops=stops)
-    answer = run_query(world, PAGE, options=options, id=repository.node_id, oid="head", since=NOW.isoformat())
+    answer = run_query(world, PAGE, options=options, id=node_id_of(repository), oid="head", since=NOW.isoformat())
 
     assert history_of(answer)["totalCount"] == left
 
@@ -225,7 +228,7 @@ def test_a_page_needs_a_size_of_at_most_100(first: str, kind: str) -> None:
     head = f'object(expression: "HEAD") {{ ... on Commit {{ history({first}) {{ nodes {{ oid }} }} }} }}'
     query = f"query($id: ID!) {{ node(id: $id) {{ ... on Repository {{ {head} }} }} }}"
 
-    assert run_query(world, query, id=changes.repository_of(world, LESSCPY).node_id)["errors"][0]["type"] == kind
+    assert run_query(world, query, id=node_id_of(changes.repository_of(world, LESSCPY)))["errors"][0]["type"] == kind
 
 
 def test_aliased_histories_of_several_repositories_are_one_query() -> None:
@@ -241,7 +244,7 @@ def test_aliased_histories_of_several_repositories_are_one_query() -> None:
     heads = [git_log(one.history, one.history.commits()[-1].oid) for one in found]
     variables: dict[str, Any] = {}
     for at, (one, log) in enumerate(zip(found, heads, strict=True)):
-        variables |= {f"i{at}": one.node_id, f"h{at}": log[0].oid, f"a{at}": f"{log[0].oid} {at}"}
+        variables |= {f"i{at}": node_id_of(one), f"h{at}": log[0].oid, f"a{at}": f"{log[0].oid} {at}"}
     answer = answer_to(world, f"query({declared}) {{ {fields} }}", **variables)
 
     assert answer.points == 1

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.simulator.github_bodies import commit_activity as commit_activity_body
 from fetcher.simulator.history import (
     Author,
     Commit,
@@ -19,6 +18,7 @@ from fetcher.simulator.history import (
     grow,
     participation,
 )
+from fetcher.simulator.upstreams.github.bodies import commit_activity as commit_activity_body
 
 RECORDED = Path(__file__).parents[4] / "shared" / "recorded" / "commit_activity.json"
 TODAY = date(2026, 3, 18)  # a Wednesday

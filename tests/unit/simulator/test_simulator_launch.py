@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from fetcher.simulator.github_options import GitHubOptions
-from fetcher.simulator.launch import CannotLaunchError, Options, settings_of
-from fetcher.simulator.repository import NodeIds
-from fetcher.simulator.statistics_jobs import EmptyAnswer, Participation, Statistics
+from fetcher.simulator.launch import Options, settings_of
+from fetcher.simulator.mount import CannotLaunchError
+from fetcher.simulator.upstreams.github.node_ids import NodeIds
+from fetcher.simulator.upstreams.github.options import GitHubOptions
+from fetcher.simulator.upstreams.github.statistics_jobs import EmptyAnswer, Participation, Statistics
 
 USUAL: dict[str, Any] = {
     "port": 0,
@@ -16,18 +17,7 @@ USUAL: dict[str, Any] = {
     "catalogue": None,
     "packages": 0,
     "seed": 0,
-    "hour": 3600,
     "latency": 0,
-    "enforced": True,
-    "figures": (),
-    "tokens": (),
-    "cold": False,
-    "ready_after": 2,
-    "empty": "zeros",
-    "participation": "with",
-    "contributors_lag": 0,
-    "lacking": (),
-    "github": (),
     "faults": (),
     "write_catalogue": None,
     "access_log": False,
@@ -44,12 +34,12 @@ def test_defaults_are_as_documented() -> None:
 def test_options_of_the_statistics_and_of_githubs_details() -> None:
     """Each option sets its own setting."""
     given = {
-        "empty": "204",
+        "statistics_empty": "204",
         "participation": "without",
         "contributors_lag": 7200.0,
         "github": ("legacy-node-ids", "opaque-cursors", "since-stops"),
     }
-    settings = settings_of(Options(**USUAL | given))
+    settings = settings_of(Options(**USUAL, upstreams=given))
 
     assert settings.statistics == Statistics(
         empty=EmptyAnswer.NO_CONTENT,
@@ -65,4 +55,4 @@ def test_options_of_the_statistics_and_of_githubs_details() -> None:
 def test_a_wrong_value_names_those_that_there_are(given: dict[str, Any], message: str) -> None:
     """The error is one line with the expected values."""
     with pytest.raises(CannotLaunchError, match=message):
-        settings_of(Options(**USUAL | given))
+        settings_of(Options(**USUAL, upstreams=given))

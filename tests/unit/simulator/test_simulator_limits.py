@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from fetcher.simulator.limits import Form, Ledger, Limits, Reason, Resource, whole_seconds
+from fetcher.simulator.upstreams.github.limits import Form, Ledger, Limits, Reason, Resource, whole_seconds
 from tests.harness.clock import NOW, SECOND
 
 CORE, GRAPHQL = Resource.CORE, Resource.GRAPHQL

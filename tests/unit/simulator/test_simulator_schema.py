@@ -19,11 +19,12 @@ from graphql import (
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import seeds, synthetic
 from fetcher.simulator.clock import Clock
-from fetcher.simulator.github_graphql import load_schema
-from fetcher.simulator.github_options import GitHubOptions
-from fetcher.simulator.graphql_cost import CostReader
-from fetcher.simulator.limits import Ledger, Limits, Resource
-from fetcher.simulator.repository import Block, NodeIds, database_id_of, node_id
+from fetcher.simulator.repository import Block
+from fetcher.simulator.upstreams.github.graphql import load_schema
+from fetcher.simulator.upstreams.github.graphql_cost import CostReader
+from fetcher.simulator.upstreams.github.limits import Ledger, Limits, Resource
+from fetcher.simulator.upstreams.github.node_ids import NodeIds, database_id_of, node_id, node_id_of
+from fetcher.simulator.upstreams.github.options import GitHubOptions
 from fetcher.simulator.world import World
 from tests.harness.clock import NOW
 from tests.unit.simulator.graphql_queries import run_query
@@ -84,7 +85,7 @@ def test_a_batch_by_node_id_gives_each_repository_its_facts() -> None:
     lesscpy = world.repository("lesscpy/lesscpy")
     assert lesscpy is not None
 
-    answer = run_query(world, BATCH, ids=[lesscpy.node_id])
+    answer = run_query(world, BATCH, ids=[node_id_of(lesscpy)])
 
     node = answer["data"]["nodes"][0]
     assert (node["nameWithOwner"], node["stargazerCount"], node["forkCount"]) == ("lesscpy/lesscpy", 144, 46)
@@ -96,7 +97,7 @@ def test_a_batch_by_node_id_gives_each_repository_its_facts() -> None:
 def test_a_missing_repository_is_a_null_and_an_error_with_its_path() -> None:
     """Neither a missing node nor a private or blocked one fails its neighbours."""
     world = world_of_seeds()
-    ids = [repository.node_id for known in world.repository_ids() if (repository := world.repository_by_id(known))]
+    ids = [node_id_of(repository) for known in world.repository_ids() if (repository := world.repository_by_id(known))]
     changes.set_facts(world, "lesscpy/lesscpy", changes.Facts(private=True))
     changes.set_block(world, "codingjoe/django-vies", Block.LEGAL)
 
@@ -180,7 +181,9 @@ def test_history_is_newest_first_and_cut_by_dates() -> None:
         ... on Commit { all: history(first: 2) { totalCount nodes { oid } } new: history(since: $since) { totalCount }
     } } } } } }"""
 
-    target = run_query(world, text, id=repository.node_id, since=since)["data"]["node"]["defaultBranchRef"]["target"]
+    target = run_query(world, text, id=node_id_of(repository), since=since)["data"]["node"]["defaultBranchRef"][
+        "target"
+    ]
 
     assert target["all"]["totalCount"] == len(commits)
     assert [node["oid"] for node in target["all"]["nodes"]] == [commits[-1].oid, commits[-2].oid]

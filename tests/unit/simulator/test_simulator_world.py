@@ -14,7 +14,8 @@ from fetcher.simulator.clock import Clock
 from fetcher.simulator.git_log import by_oid, git_log, limited
 from fetcher.simulator.history import contributors, participation
 from fetcher.simulator.project import Project, ProjectStatus, Release
-from fetcher.simulator.repository import NodeIds, Repository, database_id_of, node_id
+from fetcher.simulator.repository import Repository
+from fetcher.simulator.upstreams.github.node_ids import NodeIds, database_id_of, node_id, node_id_of
 from fetcher.simulator.world import World
 from tests.harness.clock import NOW
 
@@ -33,7 +34,7 @@ def test_a_synthetic_package_is_the_same_each_time() -> None:
 
     for mine, same in zip(repositories(first), repositories(second), strict=True):
         assert mine.history.commits() == same.history.commits()
-        assert (mine.full_name, mine.stars, mine.node_id) == (same.full_name, same.stars, same.node_id)
+        assert (mine.full_name, mine.stars, node_id_of(mine)) == (same.full_name, same.stars, node_id_of(same))
     assert [one.stars for one in repositories(first)] != [one.stars for one in repositories(other)]
 
 

@@ -45,7 +45,7 @@ def observations(draw: st.DrawFn) -> Observed:
     answered = outcome in ANSWERS
     return Observed(
         package_id=1,
-        source=Source.GITHUB,
+        source=Source.REPOSITORY,
         lease=draw(LEASES),
         observed_at=draw(MOMENTS),
         due_at=draw(st.none() | MOMENTS),
@@ -63,9 +63,9 @@ def records() -> st.SearchStrategy[Record]:
     held = st.sampled_from(["mine", "another"])
     return st.one_of(
         observations(),
-        st.builds(Deferral, st.just(1), st.just(Source.GITHUB), held, MOMENTS, MOMENTS),
-        st.builds(GivenBack, st.just(1), st.just(Source.GITHUB), held),
-        st.builds(MadeDue, st.just(1), st.just(Source.GITHUB), MOMENTS, st.just(DueReason.MOVED)),
+        st.builds(Deferral, st.just(1), st.just(Source.REPOSITORY), held, MOMENTS, MOMENTS),
+        st.builds(GivenBack, st.just(1), st.just(Source.REPOSITORY), held),
+        st.builds(MadeDue, st.just(1), st.just(Source.REPOSITORY), MOMENTS, st.just(DueReason.MOVED)),
     )
 
 
@@ -74,7 +74,7 @@ def states(draw: st.DrawFn) -> SourceState:
     lease = draw(LEASES)
     observed = draw(st.none() | MOMENTS)
     return SourceState(
-        Source.GITHUB,
+        Source.REPOSITORY,
         observed_at=observed,
         answered_at=observed,
         outcome=None if observed is None else OutcomeKind.FETCHED,
@@ -127,7 +127,7 @@ def test_only_the_holder_ends_a_lease(state: SourceState, record: Record) -> Non
         assert (end.lease, end.due_at) == (None, due_at)
 
 
-@given(states(), st.builds(MadeDue, st.just(1), st.just(Source.GITHUB), MOMENTS, st.just(DueReason.MOVED)))
+@given(states(), st.builds(MadeDue, st.just(1), st.just(Source.REPOSITORY), MOMENTS, st.just(DueReason.MOVED)))
 def test_a_source_made_due_is_due_no_later(state: SourceState, record: MadeDue) -> None:
     """The earlier of the two times applies, with its own reason, and nothing else changes."""
     end = fold(state, record)
@@ -154,20 +154,22 @@ def test_an_answer_is_never_taken_back(state: SourceState, record: Record) -> No
 
 def test_a_pause_is_no_failure_of_the_source() -> None:
     """A throttled request keeps the count of failures and the time of the last failure."""
-    state = SourceState(Source.GITHUB, failures=2, first_failed_at=NOW, last_failed_at=NOW, outcome=OutcomeKind.GONE)
+    state = SourceState(
+        Source.REPOSITORY, failures=2, first_failed_at=NOW, last_failed_at=NOW, outcome=OutcomeKind.GONE
+    )
     later = NOW + timedelta(hours=1)
     record = Observed(
-        1, Source.GITHUB, None, later, later, outcome=OutcomeKind.THROTTLED, failures=2, first_failed_at=NOW
+        1, Source.REPOSITORY, None, later, later, outcome=OutcomeKind.THROTTLED, failures=2, first_failed_at=NOW
     )
     assert fold(state, record).last_failed_at == NOW
 
 
 def test_after_a_change_of_address_only_a_new_claim_counts() -> None:
     """A reset source accepts only the response of a later claim, even from a clock that is behind."""
-    fresh = SourceState(Source.GITHUB, observed_at=NOW)
+    fresh = SourceState(Source.REPOSITORY, observed_at=NOW)
     assert started_afresh(fresh)
     at = NOW - timedelta(hours=1)
-    record = Observed(1, Source.GITHUB, "mine", at, NOW, outcome=OutcomeKind.FETCHED, answered=True)
+    record = Observed(1, Source.REPOSITORY, "mine", at, NOW, outcome=OutcomeKind.FETCHED, answered=True)
     assert not takes(fresh, record)
     assert not takes(fresh, replace(record, lease=None))
     assert takes(replace(fresh, lease="mine"), record)
@@ -177,7 +179,7 @@ def test_a_row_names_every_field() -> None:
     """The row of a state has the table's columns, no more and no fewer."""
     from fetcher.store.states import STATE_COLUMNS  # noqa: PLC0415
 
-    assert list(row_of(1, SourceState(Source.PYPI))) == [column.name for column in STATE_COLUMNS]
+    assert list(row_of(1, SourceState(Source.INDEX))) == [column.name for column in STATE_COLUMNS]
 
 
 @pytest.mark.parametrize("reason", [DueReason.MOVED, DueReason.OUT_OF_TURN])

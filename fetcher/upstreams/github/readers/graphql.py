@@ -62,6 +62,11 @@ class BatchAnswer(Generic[T_co]):
     seconds: float
 
 
+def id_text(number: int | None) -> str | None:
+    """Return GitHub's number of a repository as the opaque id; ``None`` where it does not fit GraphQL's 32 bits."""
+    return None if number is None else str(number)
+
+
 def read_nodes(answer: Answer, node_ids: Sequence[str], read: ItemReader[T]) -> BatchAnswer[T] | Failure:
     """Read the repositories requested by node id; ``read`` gets each node, its error and its id."""
     body = read_body(answer)

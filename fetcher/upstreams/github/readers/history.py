@@ -14,7 +14,7 @@ from fetcher.domain.model import Commit
 from fetcher.domain.outcome import Failure, Fetched, Malformed, Transient
 from fetcher.http.messages import Answer
 from fetcher.upstreams.github.queries import PAGE_SIZE
-from fetcher.upstreams.github.readers.graphql import BatchAnswer, read_aliases, read_item, read_nodes
+from fetcher.upstreams.github.readers.graphql import BatchAnswer, id_text, read_aliases, read_item, read_nodes
 from fetcher.upstreams.github.readers.shapes import (
     GraphQLError,
     HeadNode,
@@ -44,7 +44,7 @@ class Head:
     """A repository's default branch: its tip and the first page of its history. An empty repository has no tip."""
 
     node_id: str
-    database_id: int | None
+    repository_id: str | None
     empty: bool
     pushed_at: datetime | None
     oid: str | None
@@ -89,11 +89,11 @@ def _read_head(node: object, error: GraphQLError | None, name: str) -> Fetched[H
     if tip is None:
         if not read.empty:
             return Transient("its default branch names no commit at the moment")
-        return Fetched(Head(read.id, read.database_id, True, read.pushed_at, None, 0, NO_COMMITS))
+        return Fetched(Head(read.id, id_text(read.database_id), True, read.pushed_at, None, 0, NO_COMMITS))
     if tip.history is None or tip.all is None:
         return Malformed("the tip of its default branch is no commit")
     total, page = tip.all.total_count, _page(tip.history)
-    return Fetched(Head(read.id, read.database_id, read.empty, read.pushed_at, tip.oid, total, page))
+    return Fetched(Head(read.id, id_text(read.database_id), read.empty, read.pushed_at, tip.oid, total, page))
 
 
 def _read_page(node: object, error: GraphQLError | None, name: str) -> Fetched[Page] | Failure:

@@ -10,7 +10,14 @@ from fetcher.domain.model import RepoStats
 from fetcher.domain.outcome import Failure, Fetched, Malformed
 from fetcher.http.messages import Answer, Response
 from fetcher.upstreams.github.readers.classify import NonValue, classify, first_fault, parse, validators_of
-from fetcher.upstreams.github.readers.graphql import BatchAnswer, read_aliases, read_body, read_item, read_nodes
+from fetcher.upstreams.github.readers.graphql import (
+    BatchAnswer,
+    id_text,
+    read_aliases,
+    read_body,
+    read_item,
+    read_nodes,
+)
 from fetcher.upstreams.github.readers.shapes import GraphQLBody, GraphQLError, Node, RestCommit, RestRepository, Viewer
 
 _REPOSITORY = TypeAdapter(RestRepository)
@@ -20,7 +27,7 @@ _COMMITS = TypeAdapter(list[RestCommit])
 def read_by_id(answer: Answer, node_ids: Sequence[str]) -> BatchAnswer[RepoStats] | Failure:
     """Read statistics requested by node id, in the order of the ids.
 
-    A node's id is opaque and may be returned in another form than requested. The caller decides by ``database_id``
+    A node's id is opaque and may be returned in another form than requested. The caller decides by ``repository_id``
     whether it is the known repository.
     """
     return read_nodes(answer, node_ids, _read_node)
@@ -51,8 +58,8 @@ def read_repository(answer: Answer) -> Fetched[RepoStats] | NonValue:
     if isinstance(repo, Malformed):
         return repo
     stats = RepoStats(
-        node_id=repo.node_id,
-        database_id=repo.id,
+        handle=repo.node_id,
+        repository_id=str(repo.id),
         full_name=repo.full_name,
         stars=repo.stars,
         forks=repo.forks,
@@ -91,8 +98,8 @@ def _stats(node: Node) -> RepoStats:
     branch = node.default_branch
     target = branch.target if branch else None
     return RepoStats(
-        node_id=node.id,
-        database_id=node.database_id,
+        handle=node.id,
+        repository_id=id_text(node.database_id),
         full_name=node.name_with_owner,
         stars=node.stars,
         forks=node.forks,

@@ -1,0 +1,1 @@
+"""The simulated upstreams: one folder each, and the registry of them."""

@@ -1,0 +1,1 @@
+"""GitHub: REST, GraphQL, limits, credentials and statistics jobs."""

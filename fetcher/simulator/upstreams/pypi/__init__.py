@@ -1,0 +1,1 @@
+"""The package index: the JSON API and the Simple API."""

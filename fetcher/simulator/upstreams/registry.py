@@ -1,0 +1,23 @@
+"""The simulated upstreams. A new one is a folder beside ``github``, and an entry of ``MOUNTS``."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fetcher.simulator.faults import Rule
+from fetcher.simulator.mount import Mount
+from fetcher.simulator.upstreams.github.mount import GitHubMount
+from fetcher.simulator.upstreams.github.settings import GitHubSettings
+from fetcher.simulator.upstreams.pypi.mount import PyPIMount
+from fetcher.simulator.upstreams.pypi.settings import PyPISettings
+
+MOUNTS: tuple[Mount, ...] = (GitHubMount(), PyPIMount())
+"""The upstreams that the simulator serves unless others are passed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(GitHubSettings, PyPISettings):
+    """The options with which a world is served: those of each upstream, and those of all."""
+
+    faults: tuple[Rule, ...] = ()
+    seed: int = 0
+    latency: timedelta = timedelta(0)

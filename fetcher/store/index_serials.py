@@ -1,0 +1,178 @@
+"""Comparison of the index's serials with the stored ones, without a request per project and in bounded memory."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import chain, groupby, islice
+
+from packaging.utils import canonicalize_name
+from sqlalchemy import Connection, select, text
+
+from fetcher.domain.bloom import BloomFilter
+from fetcher.domain.model import DueReason, OutcomeKind, Source, SourceState
+from fetcher.store.dialects import CHUNK, chunks, how_many, lock_packages
+from fetcher.store.engine import Aggregate, read_transaction
+from fetcher.store.recording import Key, locked_states, renew_freshness, save_states
+from fetcher.store.schema import QUARANTINED_STATE, packages, source_states
+
+_S = source_states.c
+
+_SPREAD = 0.25
+"""Fraction of the re-check interval over which re-checks are spread, by package, to keep them from one day."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSerials:
+    """Serials by project name, as the index's root listed them at the time ``at``."""
+
+    by_name: Mapping[str, str]
+    at: datetime
+    recheck_after: timedelta
+
+
+class IndexSerials(Aggregate):
+    """The index's serials as the root lists them, compared with those that stored values were fetched at."""
+
+    def confirm(
+        self, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
+    ) -> tuple[int, int]:
+        """Confirm the projects in ``serials`` or make them due, a thousand names a transaction.
+
+        The root does not list quarantined projects, so a quarantined project absent from it is confirmed.
+        Returns the numbers of confirmed and of due packages.
+        """
+        confirmed = due = 0
+        absent = self._transactions.read(_quarantined)
+        remaining = iter(serials)
+        while some := list(islice(remaining, CHUNK)):
+            by_name = {str(canonicalize_name(name)): str(serial) for name, serial in some}
+            for name in by_name:
+                absent.pop(name, None)
+            same, other = self._transactions.write(
+                partial(_hold, listed=ListedSerials(by_name, observed_at, recheck_after))
+            )
+            confirmed, due = confirmed + same, due + other
+        for ids in chunks(sorted(chain.from_iterable(absent.values()))):
+            confirmed += self._transactions.write(
+                partial(_confirm, ids=ids, listed=ListedSerials({}, observed_at, recheck_after))
+            )
+        return confirmed, due
+
+    def confirm_all(self, observed_at: datetime, recheck_after: timedelta) -> int:
+        """Confirm every fetched project that does not fail (the root is unchanged), a thousand packages a transaction.
+
+        Returns the number of confirmed packages.
+        """
+        confirmed, after = 0, 0
+        listed = ListedSerials({}, observed_at, recheck_after)
+        while ids := self._transactions.read(partial(_answered_ids, after=after)):
+            confirmed += self._transactions.write(partial(_confirm, ids=ids, listed=listed))
+            after = ids[-1]
+        return confirmed
+
+    @read_transaction
+    def projects(self, connection: Connection) -> BloomFilter:
+        """Return the canonical names of all followed projects, streamed from their index."""
+        followed = select(packages.c.project).where(packages.c.project.is_not(None)).order_by(packages.c.project)
+        expected = how_many(connection, packages)
+        streamed = connection.execution_options(yield_per=CHUNK).execute(followed)
+        return BloomFilter(expected, (name for name, _ in groupby(streamed.scalars())))
+
+
+def _hold(connection: Connection, listed: ListedSerials) -> tuple[int, int]:
+    """Compare some serials with the stored ones; leases are kept. Returns the numbers confirmed and made due."""
+    names = _packages_of(connection, listed.by_name)
+    if not names:
+        return 0, 0
+    lock_packages(connection, list(names))
+    stored = {
+        key: state
+        for key, state in locked_states(connection, sorted(names), Source.INDEX).items()
+        if state.observed_at is None or state.observed_at <= listed.at
+    }
+    changed: dict[Key, SourceState] = {}
+    confirmed: set[int] = set()
+    for key, state in stored.items():
+        package_id = key[0]
+        serial = listed.by_name[names[package_id]]
+        if state.revision == serial:
+            confirmed.add(package_id)
+            changed[key] = _confirmed(package_id, state, listed)
+        else:
+            due_at = listed.at if state.due_at is None else min(state.due_at, listed.at)
+            changed[key] = replace(state, expected=serial, due_at=due_at, due_reason=DueReason.MOVED)
+    save_states(connection, changed, stored)
+    renew_freshness(connection, confirmed)
+    return len(confirmed), len(changed) - len(confirmed)
+
+
+def _confirmed(package_id: int, state: SourceState, listed: ListedSerials) -> SourceState:
+    """Return ``state`` after "not modified", due for a re-check when its last full fetch is old.
+
+    Archiving does not change the serial. The re-check therefore counts from ``full_fetch_at``: counted from each
+    confirmation it would never happen.
+    """
+    since = state.full_fetch_at or listed.at
+    return replace(
+        state,
+        answered_at=listed.at,
+        observed_at=listed.at,
+        expected=None,
+        failures=0,
+        first_failed_at=None,
+        outcome=OutcomeKind.NOT_MODIFIED,
+        message=None,
+        due_at=max(since + listed.recheck_after * (1 + _SPREAD * _phase(package_id)), listed.at),
+        due_reason=DueReason.RECHECK,
+    )
+
+
+def _answered_ids(connection: Connection, after: int) -> list[int]:
+    """Return the next thousand packages whose project was fetched, does not fail and has no newer known serial."""
+    ids = (
+        select(_S.package_id)
+        .where(_S.package_id > after, _S.source == Source.INDEX.value)
+        .where(_S.answered_at.is_not(None), _S.failures == 0, _S.expected.is_(None))
+        .order_by(_S.package_id)
+        .limit(CHUNK)
+    )
+    return list(connection.execute(ids).scalars())
+
+
+def _confirm(connection: Connection, ids: Sequence[int], listed: ListedSerials) -> int:
+    """Confirm these packages' projects unless observed since ``listed.at``, failing or known to have a newer serial."""
+    lock_packages(connection, ids)
+    stored = locked_states(connection, ids, Source.INDEX)
+    confirmed = {
+        key: _confirmed(key[0], state, listed)
+        for key, state in stored.items()
+        if state.observed_at is not None and state.observed_at <= listed.at
+        if state.answered_at is not None and not state.failures and state.expected is None
+    }
+    save_states(connection, confirmed, stored)
+    renew_freshness(connection, [package_id for package_id, _ in confirmed])
+    return len(confirmed)
+
+
+def _quarantined(connection: Connection) -> dict[str, list[int]]:
+    """Return the package ids of each project that was quarantined at its last fetch."""
+    rows = select(packages.c.project, packages.c.id).join(source_states, _S.package_id == packages.c.id)
+    found: dict[str, list[int]] = defaultdict(list)
+    for row in connection.execute(rows.where(_S.source == Source.INDEX.value, text(QUARANTINED_STATE))):
+        found[row.project].append(row.id)
+    return found
+
+
+def _packages_of(connection: Connection, names: Iterable[str]) -> dict[int, str]:
+    """Return project names by package id."""
+    rows = select(packages.c.id, packages.c.project).where(packages.c.project.in_(list(names)))
+    return {row.id: row.project for row in connection.execute(rows)}
+
+
+def _phase(package_id: int) -> float:
+    """Return a constant fraction from 0 to 1 for each package, evenly spread (Knuth's multiplicative hash)."""
+    return (package_id * 2_654_435_761 % 2**32) / 2**32

@@ -1,0 +1,141 @@
+"""A package index as an upstream: PyPI, or a mirror of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+from urllib.parse import urlsplit
+
+from fetcher.catalogue.addresses import parse_project
+from fetcher.domain.model import Purpose, Record, Source, Target, Unsupported
+from fetcher.domain.scheduling import Cadence
+from fetcher.http.messages import Answer, NoAnswer
+from fetcher.ports import Transport
+from fetcher.settings import Settings
+from fetcher.upstreams.base import PLANS_AHEAD, Checked, Cost, Finding, Lane, Tools, Upstream, UpstreamRefresh
+from fetcher.upstreams.pypi import simple_request
+from fetcher.upstreams.pypi.limits import POLICY, PYPI, Route
+from fetcher.upstreams.pypi.projects import ProjectsRefresh, is_status_due
+from fetcher.upstreams.pypi.serials_check import SerialsCheck
+
+PROJECTS_LANE = Lane(PYPI, (Source.INDEX,), PYPI, 50, 1, share=1 / PLANS_AHEAD)
+"""A plan claims what the index serves until the next one, because a longer queue would delay GitHub's batches."""
+
+CONCURRENCY = 6
+"""Concurrent requests of one process. With GitHub's, they stay below the transport's limit."""
+
+_PROBED = "pip"
+"""A project that may be missing: a 404 proves the index reachable as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexIdentity:
+    """The absence of a credential: an index limits an address, so its host is the identity."""
+
+    identity: str
+
+    async def header(self) -> str | None:
+        """Return ``None``: a mirror's password is part of its address."""
+        return None
+
+
+class PyPI(Upstream):
+    """A package index, by the settings' root."""
+
+    name = PYPI
+    title = "PyPI"
+    sources = (Source.INDEX,)
+    quota = POLICY
+    routes = tuple(Route)
+
+    def __init__(self, settings: Settings) -> None:
+        root = urlsplit(settings.pypi_url)
+        self._root = settings.pypi_url
+        self._threshold = settings.serial_threshold
+        self.hosts = frozenset(filter(None, [root.hostname]))
+        self.roots = (settings.pypi_url,)
+        self._identity = IndexIdentity(f"index:{root.netloc.rpartition('@')[2]}")
+
+    @classmethod
+    def configured(cls, settings: Settings) -> tuple[Self, ...]:
+        """Return the one index of the settings."""
+        return (cls(settings),)
+
+    @property
+    def credential(self) -> IndexIdentity:
+        """The identity of the index's host; there is no credential."""
+        return self._identity
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The one lane."""
+        return (PROJECTS_LANE,)
+
+    def parse_project(self, text: str | None) -> str | Unsupported | None:
+        """Parse a project's name, or its address on PyPI or on the configured index."""
+        return parse_project(text, self.hosts)
+
+    def costs(self, target: Target, now: datetime, cadence: Cadence) -> list[Cost]:
+        """Return the cost of the project."""
+        if target.project is None or Source.INDEX not in target.claimed:
+            return []
+        if is_status_due(target.state(Source.INDEX), now, cadence):
+            return [Cost((Source.INDEX,), 2, "the JSON API, and the Simple API for the project's status")]
+        return [Cost((Source.INDEX,), 1, "one conditional request to the JSON API")]
+
+    async def check(self, transport: Transport, now: datetime) -> Checked:
+        """Request one project."""
+        answer = await transport.send(simple_request(self._root, _PROBED))
+        return Checked((self._finding(answer),), answer)
+
+    def connect(self, tools: Tools) -> UpstreamRefresh:
+        """Return the refresh of projects."""
+        return PyPIRefresh.connected(tools, self._root, self._threshold)
+
+    def _finding(self, answer: Answer) -> Finding:
+        remedy = "Check FETCHER_PYPI_URL and the network"
+        where = urlsplit(self._root)
+        address = where._replace(netloc=where.netloc.rpartition("@")[2]).geturl()  # may hold a mirror's password
+        if isinstance(answer, NoAnswer):
+            return Finding(PYPI, False, answer.reason, remedy)
+        if answer.status >= 500:
+            return Finding(PYPI, False, f"{address} returned {answer.status}", remedy)
+        return Finding(PYPI, True, f"{address} responds")
+
+
+@dataclass(slots=True)
+class PyPIRefresh(UpstreamRefresh):
+    """A refresh of claimed projects, and the check of the index's root."""
+
+    projects: ProjectsRefresh
+    serials: SerialsCheck
+
+    @classmethod
+    def connected(cls, tools: Tools, root: str, threshold: int) -> Self:
+        """Assemble the live part from the adapters."""
+        gateway, clock, cadence = tools.gateway, tools.clock, tools.cadence
+        return cls(
+            ProjectsRefresh(gateway, clock, root, cadence, asyncio.Semaphore(CONCURRENCY)),
+            SerialsCheck(
+                tools.store.index_serials,
+                tools.store.claims,
+                tools.store.checkpoints,
+                gateway,
+                clock,
+                root,
+                cadence,
+                threshold,
+            ),
+        )
+
+    async def refresh(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
+        """Return records of the index source of ``targets``."""
+        wanted = [t for t in targets if Source.INDEX in t.claimed and t.project is not None]
+        return await self.projects.refresh(wanted, purpose)
+
+    async def find_changes(self) -> None:
+        """Compare the index's root with the stored serials, in a large catalogue and once a cycle."""
+        await self.serials.check()
