@@ -24,7 +24,6 @@ from fetcher.simulator.repository import Repository
 from fetcher.simulator.synthetic import FIRST_REPOSITORY_ID, SyntheticCatalogue
 from fetcher.simulator.upstreams.github.node_ids import node_id_of
 from fetcher.store import open_engine
-from fetcher.store.index_serials import _SPREAD, _phase
 from fetcher.store.schema import (
     checkpoints,
     events,
@@ -304,15 +303,14 @@ def _states(filling: Filling, package_id: int, repository: Repository, project: 
             due_at=due - filling.overdue if own else whole,
             due_reason=DueReason.SLOT if own else DueReason.RECHECK,
         )
-    since = filling.now - filling.recheck * phase(package_id)
     quarantined = project.status is ProjectStatus.QUARANTINED
     yield _state(
         package_id,
         Source.INDEX,
         answered_at=filling.now - filling.interval,
         revision=QUARANTINED if quarantined else str(project.serial),
-        full_fetch_at=since,
-        due_at=since + filling.recheck * (1 + _SPREAD * _phase(package_id)),
+        full_fetch_at=whole - filling.recheck,
+        due_at=whole,
         due_reason=DueReason.RECHECK,
     )
 

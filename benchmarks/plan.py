@@ -1,4 +1,4 @@
-"""``python -m benchmarks.plan``: the figures of ``fetcher simulate --plan`` beside the simulator's, by pass.
+"""``python -m benchmarks.plan``: the figures of ``fetcher estimate`` beside the simulator's, by pass.
 
 Numbers that no constant states are passed to the plan from the simulated world: moved heads, and lists and histories
 with further pages. Compared are the requests and points of the engine. A day takes 1,440 plans a minute apart, so that

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from rich.table import Table
 
 from fetcher.domain.model import Purpose, Record
+from fetcher.domain.outcome import NonValue
 from fetcher.http.messages import Answer, Request
 from fetcher.upstreams.github.limits import Resource, Route
 
@@ -39,7 +40,7 @@ class QueryObserver:
 
     seen: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
-    def responded(self, request: Request, answer: Answer, outcome: object) -> None:
+    def responded(self, request: Request, answer: Answer, outcome: NonValue | None) -> None:
         """See ``fetcher.ports.Observer``."""
         if request.resource is Resource.GRAPHQL and request.body and request.route is not Route.VIEWER:
             variables = json.loads(request.body)["variables"]

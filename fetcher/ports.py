@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fetcher.domain.model import Purpose, Record, Validators
+from fetcher.domain.outcome import NonValue
 from fetcher.http.messages import Answer, Request
 
 
@@ -55,8 +56,8 @@ class Transport(Protocol):
 class Observer(Protocol):
     """A receiver of events for metrics. It never raises and never waits."""
 
-    def responded(self, request: Request, answer: Answer, outcome: object) -> None:
-        """Receive a sent request, its response and the outcome read from it."""
+    def responded(self, request: Request, answer: Answer, outcome: NonValue | None) -> None:
+        """Receive a sent request, its response, and the outcome read from it unless it has values."""
         ...
 
     def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
@@ -67,7 +68,7 @@ class Observer(Protocol):
 class NullObserver:
     """An observer that does nothing."""
 
-    def responded(self, request: Request, answer: Answer, outcome: object) -> None:
+    def responded(self, request: Request, answer: Answer, outcome: NonValue | None) -> None:
         """Do nothing."""
 
     def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:

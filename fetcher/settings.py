@@ -106,13 +106,6 @@ class Settings(BaseModel):
         default=None,
         description="Operator's token, to log in to the page and request refreshes by HTTP; unset: both disabled.",
     )
-    flower_user: str = Field(
-        default="fetcher", pattern="^[!-9;-~]+$", description="User name for Flower (`fetcher flower`)."
-    )
-    flower_password: SecretStr | None = Field(
-        default=None,
-        description="Its password; unset: FETCHER_WEB_TOKEN. Without either, Flower does not start.",
-    )
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Lowest level that is logged."
     )
@@ -146,7 +139,7 @@ class Settings(BaseModel):
                 raise ValueError("not a redis://, rediss:// or unix:// address (special characters as %40, %2F …)")
         return value
 
-    @field_validator("github_token", "web_token", "flower_password", "contact", mode="before")
+    @field_validator("github_token", "web_token", "contact", mode="before")
     @classmethod
     def _header(cls, value: object) -> object:
         if isinstance(value, str) and not (value.isascii() and value.isprintable()):

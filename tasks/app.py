@@ -6,9 +6,13 @@ a lost message delays its packages by at most the length of a lease.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery import Celery
+from celery.schedules import schedule
 from celery.signals import beat_init
 from kombu import Exchange, Queue
 
@@ -16,7 +20,6 @@ import schedules
 from fetcher.broker import broker_address
 from fetcher.domain.errors import ConfigError
 from fetcher.settings import Settings, read_settings
-from tasks.metronome import ticking
 
 BACKGROUND, MANUAL, MAINTENANCE = "background", "manual", "maintenance"
 QUEUES = (MANUAL, BACKGROUND, MAINTENANCE)
@@ -31,7 +34,7 @@ VISIBILITY = 600
 
 def make_app(settings: Settings) -> Celery:
     """Create the application for ``settings``."""
-    app = Celery("fetcher", include=["tasks.refresh", "tasks.housekeeping", "tasks.panel"])
+    app = Celery("fetcher", include=["tasks.refresh", "tasks.maintenance", "tasks.inspect_command"])
     app.conf.update(
         broker_url=broker_address(settings),
         broker_connection_retry_on_startup=True,
@@ -68,12 +71,30 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
+def steady_time(began: datetime, steady: Callable[[], float] = time.monotonic) -> Callable[[], datetime]:
+    """Return a clock that starts at ``began`` and advances with ``steady``, which counts seconds."""
+    zero = steady()
+    return lambda: began + timedelta(seconds=steady() - zero)
+
+
+_monotonic_now = steady_time(datetime.now(UTC))
+
+
+def monotonic_schedule(every: timedelta) -> schedule:
+    """Return a schedule that is due each time ``every`` has passed, independent of the machine's clock.
+
+    Celery's beat compares the clock with times that it noted before. If the clock is set back by an hour, manually or
+    by NTP, beat would otherwise plan nothing for that hour.
+    """
+    return schedule(every, nowfun=_monotonic_now)
+
+
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return ``schedules.entries`` in Celery's form. A message not consumed before the next tick expires."""
     return {
         entry.name: {
             "task": entry.task,
-            "schedule": ticking(entry.every),
+            "schedule": monotonic_schedule(entry.every),
             "options": {"queue": MAINTENANCE, "expires": max(entry.every.total_seconds(), 1)},
         }
         for entry in schedules.entries(settings.plan_interval)

@@ -14,13 +14,13 @@ from redis.exceptions import RedisError
 from fetcher.broker import redis_client, redis_unavailable
 from fetcher.settings import Settings
 from tasks.app import QUEUES, app
-from tasks.traffic import SENT_AT, Rates, rates
+from tasks.queue_throughput import SENT_AT, Rates, rates
 
 PRIORITY_STEPS = (0, 3, 6, 9)
 """kombu's priority steps. It keeps a list for each: ``q``, ``q\\x06\\x163`` …; a queue's length is their sum."""
 
 QUESTION = "fetcher_load"
-"""Name of the inspect command in ``tasks.panel``. Importing it from there would import all of a worker."""
+"""Name of the inspect command in ``tasks.inspect_command``. Importing it from there would import all of a worker."""
 
 _SEPARATOR = "\x06\x16"
 _ANSWER_WITHIN = 1.0

@@ -1,4 +1,7 @@
-"""Resources of one worker process that outlive its tasks: an event loop and the wired parts."""
+"""Base class of Fetcher's tasks, and the resources of a worker process that outlive a task.
+
+The resources are an event loop, the wired parts and the metrics.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import structlog
+from celery import Task
 from celery.signals import (
     setup_logging,
     task_postrun,
@@ -20,14 +24,14 @@ from celery.states import SUCCESS
 
 from fetcher.broker import redis_client
 from fetcher.monitoring import MetricsRecorder, RedisCounters
-from fetcher.monitoring.definitions import TaskEnd
+from fetcher.monitoring.definitions import TaskState
 from fetcher.monitoring.logging import configure_logging
 from fetcher.settings import read_settings
 from fetcher.wiring import Parts, open_parts
 
 R = TypeVar("R")
 
-TELLS_WITHIN = 1.0
+METRICS_TIMEOUT = 1.0
 """Timeout in seconds of writing metrics to Redis after a task; the write usually takes less than 1 ms."""
 
 
@@ -36,7 +40,7 @@ class Process:
 
     def __init__(self) -> None:
         self.recorder = MetricsRecorder()
-        self._counters = RedisCounters(lambda: redis_client(read_settings(), timeout=TELLS_WITHIN))
+        self._counters = RedisCounters(lambda: redis_client(read_settings(), timeout=METRICS_TIMEOUT))
         self._started: dict[str, float] = {}
         self._runner: asyncio.Runner | None = None
         self._parts: Parts | None = None
@@ -54,11 +58,11 @@ class Process:
         """Record the start of a task."""
         self._started[task_id] = time.monotonic()
 
-    def ends(self, task_id: str, task: str, end: TaskEnd) -> None:
+    def ends(self, task_id: str, task: str, state: TaskState) -> None:
         """Count a finished task, and write the metrics to Redis."""
         began = self._started.pop(task_id, None)
         if began is not None:
-            self.recorder.task_ended(task, time.monotonic() - began, end)
+            self.recorder.task_ended(task, time.monotonic() - began, state)
         self._counters.add(self.recorder)
 
     def close(self) -> None:
@@ -81,8 +85,25 @@ class Process:
 process = Process()
 
 
+class FetcherTask(Task[..., None]):
+    """A task whose work is a coroutine over the parts of its worker process.
+
+    Declare it with ``@shared_task(bind=True, base=FetcherTask)``. ``process`` is read at each call, because it is
+    replaced in a forked process.
+    """
+
+    @property
+    def recorder(self) -> MetricsRecorder:
+        """The metrics of this process."""
+        return process.recorder
+
+    def run_async(self, work: Callable[[Parts], Awaitable[R]]) -> R:
+        """Run ``work`` on the process's event loop and return its result."""
+        return process.run(work)
+
+
 @worker_process_init.connect
-def _forget_the_parents(**_: Any) -> None:
+def _replace_the_parents_process(**_: Any) -> None:
     """Replace the parent's resources after a fork: a child opens its own."""
     global process  # noqa: PLW0603  (intended: one per operating-system process)
     process = Process()
@@ -102,7 +123,7 @@ def _name_the_task(task_id: str, **_: Any) -> None:
 
 @task_postrun.connect
 def _count_the_task(task_id: str, task: Any, state: str | None = None, **_: Any) -> None:
-    process.ends(task_id, task.name, TaskEnd.DONE if state == SUCCESS else TaskEnd.FAILED)
+    process.ends(task_id, task.name, TaskState.SUCCEEDED if state == SUCCESS else TaskState.FAILED)
     structlog.contextvars.unbind_contextvars("task")
 
 

@@ -14,8 +14,8 @@ from fetcher.http.gateway import deadline
 from fetcher.ports import PLANNED, Checkpoint
 from fetcher.refresh.requests import ManualRefreshes
 from fetcher.wiring import Parts
-from tasks import process as running
 from tasks.app import BACKGROUND
+from tasks.process import FetcherTask
 
 log = structlog.get_logger(__name__)
 
@@ -56,15 +56,15 @@ def claim_of(message: ClaimMessage) -> Claim:
     )
 
 
-def words_of(claim: Claim) -> str:
+def description_of(claim: Claim) -> str:
     """Describe ``claim`` for task monitors; a long list of ids is shortened."""
     ids = ", ".join(map(str, claim.package_ids[:SHOWN]))
     more = f" and {len(claim.package_ids) - SHOWN} more" if len(claim.package_ids) > SHOWN else ""
     return f"{'+'.join(claim.sources)} of packages {ids}{more}"
 
 
-@shared_task(name="fetcher.plan")
-def plan() -> None:
+@shared_task(bind=True, base=FetcherTask, name="fetcher.plan")
+def plan(self: FetcherTask) -> None:
     """Claim due packages and enqueue them. The claim is committed first: a lost message is recovered by its lease."""
 
     async def work(parts: Parts) -> list[Claim]:
@@ -74,26 +74,26 @@ def plan() -> None:
         parts.store.checkpoints.save(Checkpoint(PLANNED, observed_at=parts.clock.now()))
         return claims
 
-    for claim in running.process.run(work):
+    for claim in self.run_async(work):
         refresh_batch.apply_async(  # type: ignore[call-arg]  # celery's types do not know argsrepr
-            (message_of(claim),), queue=BACKGROUND, expires=claim.until, argsrepr=words_of(claim)
+            (message_of(claim),), queue=BACKGROUND, expires=claim.until, argsrepr=description_of(claim)
         )
 
 
-@shared_task(name="fetcher.refresh_batch")
-def refresh_batch(claim: ClaimMessage) -> None:
+@shared_task(bind=True, base=FetcherTask, name="fetcher.refresh_batch")
+def refresh_batch(self: FetcherTask, claim: ClaimMessage) -> None:
     """Refresh a claimed batch; sources without quota are given back to the store."""
 
     async def work(parts: Parts) -> None:
         with deadline(parts.clock.now() + BATCH_TIME):
             await parts.service.refresh(claim_of(claim), Purpose.BACKGROUND)
 
-    running.process.run(work)
+    self.run_async(work)
 
 
-@shared_task(name="fetcher.refresh_packages")
+@shared_task(bind=True, base=FetcherTask, name="fetcher.refresh_packages")
 def refresh_packages(
-    package_ids: Sequence[int], sources: Sequence[str], purpose: str, upstream: str | None = None
+    self: FetcherTask, package_ids: Sequence[int], sources: Sequence[str], purpose: str, upstream: str | None = None
 ) -> None:
     """Refresh packages named by a user; sent by ``tasks.requests``."""
 
@@ -101,17 +101,17 @@ def refresh_packages(
         wanted = [Source(name) for name in sources]
         await parts.service.refresh_packages(package_ids, wanted, Purpose(purpose), upstream)
 
-    running.process.run(work)
+    self.run_async(work)
 
 
-@shared_task(name="fetcher.refresh_requests")
-def refresh_requests(request_ids: Sequence[str]) -> None:
+@shared_task(bind=True, base=FetcherTask, name="fetcher.refresh_requests")
+def refresh_requests(self: FetcherTask, request_ids: Sequence[str]) -> None:
     """Carry out users' refresh requests; sent by ``tasks.requests``."""
 
     async def work(parts: Parts) -> None:
-        asked = ManualRefreshes(
+        requests = ManualRefreshes(
             parts.store.requests, parts.store.packages, parts.service, parts.clock, parts.settings.time_zone
         )
-        await asked.carry_out(request_ids)
+        await requests.carry_out(request_ids)
 
-    running.process.run(work)
+    self.run_async(work)

@@ -48,14 +48,14 @@ def request_refreshes(requests: RefreshRequests, package_ids: Sequence[int], now
     The requests are committed before they are sent: ``fetcher.expire`` sends a lost message again. If Redis does not
     respond, the new requests are recorded as failed and ``BrokerError`` is raised.
     """
-    asked = requests.submit(package_ids, now)
-    new = [one.request.id for one in asked if not one.joined]
+    submitted = requests.submit(package_ids, now)
+    new = [one.request.id for one in submitted if not one.joined]
     try:
         send_requests(new)
     except FetcherError as error:
         requests.finish([Ending(one, RequestState.FAILED, reason=str(error)) for one in new], now)
         raise
-    return asked
+    return submitted
 
 
 def send_requests(request_ids: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, TypeGuard
 
 from fetcher.domain.commit_weeks import rolling_weeks
 from fetcher.domain.model import WEEKS_SHOWN, CatalogueEntry, DocumentValues, StoredPackage
+from fetcher.domain.text import unstorable
 
 KEYS = (
     "category",
@@ -51,7 +52,6 @@ _LARGEST_COUNT = 2**31 - 1
 _LARGEST_NUMBER_BITS = 1024
 _DEEPEST = 32
 _SHOWN = 60
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SLUG = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
@@ -279,7 +279,7 @@ def _check_text(field: str, text: str) -> None:
 
     The text itself is not shown, because it may hold a secret.
     """
-    fault = None if text.isprintable() else _UNSTORABLE.search(text)
+    fault = None if text.isprintable() else unstorable(text)
     if fault is not None:
         raise _Unfit(field, "a text of storable characters", f"{fault[0]!a} at character {fault.start() + 1}")
 

@@ -14,10 +14,10 @@ from fetcher.cli import (
     database,
     demo,
     doctor,
+    estimate,
     explain,
     export,
     failures,
-    flower,
     queues,
     refresh,
     run,
@@ -55,8 +55,8 @@ app.command()(doctor.doctor)
 app.command()(verify.verify)
 app.command()(run.up)
 app.command()(web.web)
-app.command()(flower.flower)
-app.command("simulate")(simulate.simulate)
+app.command("simulate", cls=simulate.Simulate)(simulate.simulate)
+app.command()(estimate.estimate)
 app.command()(demo.demo)
 app.add_typer(database.app, name="db")
 with_examples(app)
@@ -75,8 +75,8 @@ def _root(
     ] = False,
 ) -> None:
     # Commands report errors themselves. Log lines below ERROR are printed only if FETCHER_LOG_LEVEL is set.
-    asked = os.environ.get("FETCHER_LOG_LEVEL", "").strip()
-    configure_logging(read_settings({"FETCHER_LOG_LEVEL": asked}).log_level if asked else "ERROR")
+    level = os.environ.get("FETCHER_LOG_LEVEL", "").strip()
+    configure_logging(read_settings({"FETCHER_LOG_LEVEL": level}).log_level if level else "ERROR")
 
 
 def main() -> None:

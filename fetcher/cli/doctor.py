@@ -36,9 +36,9 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     Examples: fetcher doctor · fetcher doctor --json
     """
     settings = read_settings()
-    standing = [_database(settings), _redis(settings)]
-    findings = [*standing, *asyncio.run(_upstreams(settings)), *_running(settings, standing)]
-    if standing[0].ok:
+    dependencies = [_database(settings), _redis(settings)]
+    findings = [*dependencies, *asyncio.run(_upstreams(settings)), *_running(settings, dependencies)]
+    if dependencies[0].ok:
         findings += _notes(settings)
     if json:
         print_json([asdict(finding) for finding in findings])
@@ -60,8 +60,8 @@ def _database(settings: Settings) -> Finding:
             if revision is None and settings.embedded_database:
                 return Finding("database", True, f"{where}, created at first use")
             if not is_current(engine):
-                said = f"{where} is at revision {revision or 'none'}"
-                return Finding("database", False, said, "Run `fetcher db upgrade`")
+                message = f"{where} is at revision {revision or 'none'}"
+                return Finding("database", False, message, "Run `fetcher db upgrade`")
             return Finding("database", True, f"{where}, revision {revision}")
         finally:
             engine.dispose()
@@ -78,10 +78,10 @@ def _redis(settings: Settings) -> Finding:
         return Finding("redis", False, error.message, error.remedy)
 
 
-def _running(settings: Settings, standing: Sequence[Finding]) -> list[Finding]:
+def _running(settings: Settings, dependencies: Sequence[Finding]) -> list[Finding]:
     """Check beat and the workers as ``/readyz`` does. Both are ``ok`` on an installation that was never started."""
     names = ("beat", "workers")
-    if not all(finding.ok for finding in standing):
+    if not all(finding.ok for finding in dependencies):
         return [Finding(name, False, "cannot be checked", "Fix the lines above first") for name in names]
     try:
         planned = _checkpoint(settings, PLANNED)
@@ -94,8 +94,8 @@ def _running(settings: Settings, standing: Sequence[Finding]) -> list[Finding]:
 
 
 def _beat(planned_at: datetime, settings: Settings) -> Finding:
-    said = silence(planned_at, datetime.now(UTC), settings.plan_interval)
-    return Finding("beat", said is None, said or "seen recently", "Start `fetcher up`, or beat: docs/runbooks.md")
+    message = silence(planned_at, datetime.now(UTC), settings.plan_interval)
+    return Finding("beat", message is None, message or "seen recently", "Start `fetcher up`, or beat: docs/runbooks.md")
 
 
 def _notes(settings: Settings) -> list[Finding]:
@@ -124,10 +124,10 @@ def _workers(settings: Settings) -> Finding:
     from tasks.inspection import idle, queue_states  # noqa: PLC0415  (Celery takes half a second to import)
 
     queues = queue_states(settings)
-    said = idle(queues)
+    message = idle(queues)
     workers = {worker for queue in queues for worker in queue.consumers}
     remedy = "Start `fetcher up`, or the worker that is missing: docs/runbooks.md"
-    return Finding("workers", said is None, said or f"{counted(len(workers), 'worker')} for all queues", remedy)
+    return Finding("workers", message is None, message or f"{counted(len(workers), 'worker')} for all queues", remedy)
 
 
 async def _upstreams(settings: Settings) -> list[Finding]:
@@ -157,6 +157,6 @@ def _clock(*answers: Answer) -> Finding:
                 apart = abs(now - parsedate_to_datetime(answer.headers["date"]))
             except (ValueError, TypeError):
                 continue
-            said = f"{span(apart)} apart from the upstreams'"
-            return Finding("clock", apart <= SANE_CLOCK, said, "Set the machine's clock, for instance with NTP")
+            message = f"{span(apart)} apart from the upstreams'"
+            return Finding("clock", apart <= SANE_CLOCK, message, "Set the machine's clock, for instance with NTP")
     return Finding("clock", False, "no upstream responded to compare with", "Fix the lines above first")

@@ -53,7 +53,7 @@ def explain(
     if target is None:
         raise UnknownPackage(f"{slug} was deleted in the meantime", "Add it again by `fetcher import`")
     now, cadence = datetime.now(UTC), cadence_of(settings)
-    told = Explained(
+    explained = Explained(
         now,
         cadence,
         package,
@@ -62,9 +62,9 @@ def explain(
         tuple(_costs(settings, target, now, cadence)) if package.retired_at is None else (),
     )
     if json:
-        print_json(_json(told))
+        print_json(_json(explained))
     else:
-        for line in lines(told):
+        for line in lines(explained):
             out.print(line)
 
 
@@ -79,30 +79,30 @@ def _costs(settings: Settings, target: Target, now: datetime, cadence: Cadence) 
 # --- text output -------------------------------------------------------------------------------------------------
 
 
-def lines(told: Explained) -> list[str]:
+def lines(explained: Explained) -> list[str]:
     """Return the explanation as lines, one fact each."""
-    package, now = told.package, told.now
+    package, now = explained.package, explained.now
     found = [f"[bold]{escape(package.entry.slug)}[/] (id {package.entry.id}): {escape(package.entry.title)}"]
-    found.append(f"repository: {_repository(told)}")
+    found.append(f"repository: {_repository(explained)}")
     found.append(f"project: {_project(package)}")
     if package.retired_at is not None:
         found.append(f"retired {ago(package.retired_at, now)} by an editor: not fetched until `fetcher revive`")
     fetched = package.observed.last_fetched
     found.append(f"last fetched: {ago(fetched, now)} (all sources)" if fetched else "never fetched")
-    if told.request is not None:
-        found.append(f"refresh requested {ago(told.request.requested_at, now)}: {told.request.state}")
+    if explained.request is not None:
+        found.append(f"refresh requested {ago(explained.request.requested_at, now)}: {explained.request.state}")
     for source in Source:
         if (state := package.states.get(source)) is not None:
-            found += ["", f"[bold]{source}[/]", *(f"  {line}" for line in _source_lines(told, state))]
-    if told.costs:
-        found += ["", "[bold]cost of a refresh now[/]", *(f"  {_cost(cost)}" for cost in told.costs)]
+            found += ["", f"[bold]{source}[/]", *(f"  {line}" for line in _source_lines(explained, state))]
+    if explained.costs:
+        found += ["", "[bold]cost of a refresh now[/]", *(f"  {_cost(cost)}" for cost in explained.costs)]
     return found
 
 
-def _repository(told: Explained) -> str:
-    match told.package.repo:
+def _repository(explained: Explained) -> str:
+    match explained.package.repo:
         case RepoRef() as repo:
-            seen = told.target.repo
+            seen = explained.target.repo
             where = f"{repo.host}/{repo.path}"
             if seen is not None and seen.key != repo.key:
                 where += f", now named {seen.path}"
@@ -123,8 +123,8 @@ def _project(package: StoredPackage) -> str:
             return escape(name)
 
 
-def _source_lines(told: Explained, state: SourceState) -> list[str]:
-    now = told.now
+def _source_lines(explained: Explained, state: SourceState) -> list[str]:
+    now = explained.now
     found = [_outcome(state, now)]
     if state.failures:
         since = f", since {ago(state.first_failed_at, now)}" if state.first_failed_at else ""
@@ -136,7 +136,7 @@ def _source_lines(told: Explained, state: SourceState) -> list[str]:
             f"newest serial seen: {escape(state.expected)}; an older response is rejected as a stale CDN edge's"
         )
     due = _due(state, now)
-    found.append(f"{due}: {_why(told, state)}")
+    found.append(f"{due}: {_why(explained, state)}")
     if state.lease_until is not None:
         held = "leased to a worker" if state.lease_until > now else "a worker's lease has expired"
         found.append(f"{held}, until {ago(state.lease_until, now)}")
@@ -149,8 +149,8 @@ def _outcome(state: SourceState, now: datetime) -> str:
         return f"{answered}, not requested since its address was stored"
     if state.answered_at == state.observed_at and not state.message:
         return f"{answered}: {state.outcome.replace('_', ' ')}"
-    asked = f"last outcome {failure_kind(state).replace('_', ' ')}, {ago(state.observed_at, now)}"
-    return f"{answered}; {asked}{f': {escape(state.message)}' if state.message else ''}"
+    outcome = f"last outcome {failure_kind(state).replace('_', ' ')}, {ago(state.observed_at, now)}"
+    return f"{answered}; {outcome}{f': {escape(state.message)}' if state.message else ''}"
 
 
 def _due(state: SourceState, now: datetime) -> str:
@@ -159,8 +159,8 @@ def _due(state: SourceState, now: datetime) -> str:
     return f"due since {ago(state.due_at, now)}" if state.due_at <= now else f"due {ago(state.due_at, now)}"
 
 
-def _why(told: Explained, state: SourceState) -> str:
-    cadence = told.cadence
+def _why(explained: Explained, state: SourceState) -> str:
+    cadence = explained.cadence
     match state.due_reason:
         case None:
             return (
@@ -201,18 +201,18 @@ def _cost(cost: Cost) -> str:
 # --- JSON output ------------------------------------------------------------------------------------------------
 
 
-def _json(told: Explained) -> dict[str, Any]:
-    package = told.package
+def _json(explained: Explained) -> dict[str, Any]:
+    package = explained.package
     return {
-        "at": told.now,
+        "at": explained.now,
         "slug": package.entry.slug,
         "id": package.entry.id,
         "repository": asdict(package.repo) if package.repo is not None else None,
-        "answers_as": told.target.repo.path if told.target.repo is not None else None,
+        "answers_as": explained.target.repo.path if explained.target.repo is not None else None,
         "project": asdict(package.project) if isinstance(package.project, Unsupported) else package.project,
         "retired_at": package.retired_at,
         "last_fetched": package.observed.last_fetched,
-        "open_request": None if told.request is None else told.request.id,
+        "open_request": None if explained.request is None else explained.request.id,
         "sources": [
             {
                 **{name: value for name, value in asdict(state).items() if name not in ("validators", "due_reason")},
@@ -220,5 +220,5 @@ def _json(told: Explained) -> dict[str, Any]:
             }
             for _, state in sorted(package.states.items())
         ],
-        "costs": [asdict(cost) for cost in told.costs],
+        "costs": [asdict(cost) for cost in explained.costs],
     }

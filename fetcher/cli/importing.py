@@ -23,6 +23,8 @@ from typing import IO, Any
 from rich.markup import escape
 
 from fetcher.catalogue.intake import (
+    LONGEST_JSON,
+    TO_LINES,
     Entry,
     Item,
     PassedOver,
@@ -32,18 +34,18 @@ from fetcher.catalogue.intake import (
     read_path,
     read_stream,
     size_of,
+    too_long,
 )
 from fetcher.cli.progress import Work, progress
 from fetcher.cli.screen import err
 from fetcher.domain.errors import InputError
-from fetcher.http.messages import NoAnswer, Request
+from fetcher.http.messages import Fault, NoAnswer, Request
 from fetcher.http.transport import HttpTransport
 from fetcher.ports import Site
 from fetcher.settings import Settings
 from fetcher.store import SqlStore
 from fetcher.wiring import user_agent
 
-PAGE_BYTES = 64 * 1024 * 1024
 SHOWN = 50
 """Printed lines of each kind; beyond it only their number is printed."""
 
@@ -173,9 +175,11 @@ async def _pages(settings: Settings, url: str) -> AsyncIterator[Sequence[Item]]:
                 "catalogue",
                 following,
                 headers={"accept": "application/json"},
-                max_bytes=PAGE_BYTES,
+                max_bytes=LONGEST_JSON,
             )
             answer = await transport.send(request)
+            if isinstance(answer, NoAnswer) and answer.fault is Fault.TOO_LARGE:
+                raise InputError(*too_long(following, f"curl {shlex.quote(following)} | {TO_LINES} | fetcher import -"))
             if isinstance(answer, NoAnswer):
                 raise InputError(f"{following} does not respond ({answer.reason})", _go_on(url, following))
             if answer.status != 200:

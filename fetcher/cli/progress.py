@@ -21,11 +21,11 @@ class Work:
 
     packages: int = 0
     done: int = 0
-    tell: Callable[[], None] = lambda: None
+    report: Callable[[], None] = lambda: None
 
     def add(self, packages: int) -> None:
         self.packages += packages
-        self.tell()
+        self.report()
 
     def watch(self, amount: int) -> None:
         """Add ``amount`` to the amount done, in the unit of the total."""
@@ -33,17 +33,17 @@ class Work:
 
 
 @contextmanager
-def progress(verb: str, whole: int | None) -> Iterator[Work]:
-    """Show the progress of the ``with`` block towards a total of ``whole``; ``None`` if the total is unknown."""
+def progress(verb: str, total: int | None) -> Iterator[Work]:
+    """Show the progress of the ``with`` block towards a total of ``total``; ``None`` if the total is unknown."""
     if err.is_terminal:
-        with _bar(verb, whole) as work:
+        with _bar(verb, total) as work:
             yield work
     else:
-        yield _lines(verb, whole)
+        yield _lines(verb, total)
 
 
 @contextmanager
-def _bar(verb: str, whole: int | None) -> Iterator[Work]:
+def _bar(verb: str, total: int | None) -> Iterator[Work]:
     columns = (
         TextColumn(f"{verb} {{task.fields[packages]:,}} packages"),
         BarColumn(),
@@ -51,25 +51,25 @@ def _bar(verb: str, whole: int | None) -> Iterator[Work]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns[: 5 if whole else 3], console=err, transient=True) as bar:
-        task: TaskID = bar.add_task("", total=whole, packages=0)
+    with Progress(*columns[: 5 if total else 3], console=err, transient=True) as bar:
+        task: TaskID = bar.add_task("", total=total, packages=0)
         work = Work()
-        work.tell = lambda: bar.update(task, completed=work.done, packages=work.packages)
+        work.report = lambda: bar.update(task, completed=work.done, packages=work.packages)
         yield work
 
 
-def _lines(verb: str, whole: int | None) -> Work:
+def _lines(verb: str, total: int | None) -> Work:
     work = Work()
-    began = told = time.monotonic()
+    began = reported_at = time.monotonic()
 
-    def tell() -> None:
-        nonlocal told
+    def report() -> None:
+        nonlocal reported_at
         now = time.monotonic()
-        if now - told < EVERY:
+        if now - reported_at < EVERY:
             return
-        told = now
-        share = f", {min(work.done / whole, 1):.0%}" if whole else ""
+        reported_at = now
+        share = f", {min(work.done / total, 1):.0%}" if total else ""
         err.print(f"{verb} {work.packages:,} packages{share}, {work.packages / (now - began):,.0f} a second")
 
-    work.tell = tell
+    work.report = report
     return work

@@ -67,7 +67,7 @@ class Tally:
     """Results of a run, by package and source."""
 
     done: set[int] = field(default_factory=set)
-    asked: set[int] = field(default_factory=set)
+    requested: set[int] = field(default_factory=set)
     failed: dict[tuple[int, Source], Observed] = field(default_factory=dict)
     open: dict[int, set[Source]] = field(default_factory=dict)
     """Sources still to be refreshed, waiting for quota or for GitHub's statistics."""
@@ -81,7 +81,7 @@ class Tally:
         for package_id in package_ids:
             self.open.pop(package_id, None)
         for record in records:
-            self.asked.add(record.package_id)
+            self.requested.add(record.package_id)
             match record:
                 case Observed():
                     self._observe(record)
@@ -175,15 +175,15 @@ def _enqueue(
     """Enqueue for the workers. Named packages with all sources get a refresh request each, to be followed."""
     from tasks.requests import enqueue_refresh, request_refreshes  # noqa: PLC0415  (only --queue needs Celery: half a second)
 
-    asked: list[SubmittedRefresh] = []
+    submitted: list[SubmittedRefresh] = []
     if mode is Mode.NAMED and set(sources) == set(Source):
         with open_store(settings) as store:
-            asked = request_refreshes(store.requests, package_ids, datetime.now().astimezone())
+            submitted = request_refreshes(store.requests, package_ids, datetime.now().astimezone())
     else:
         purpose = Purpose.MANUAL if mode is Mode.NAMED else Purpose.BACKGROUND
         enqueue_refresh(package_ids, sources, purpose, upstream)
     err.print(f"queued {counted(len(package_ids), 'package')}; `fetcher queues` shows the progress")
-    for one in asked[:FOLLOWED]:
+    for one in submitted[:FOLLOWED]:
         where = f"http://{settings.web_host}:{settings.web_port}/api/v4/refreshes/{one.request.id}/"
         joined = " (already requested)" if one.joined else ""
         err.print(f"{escape(one.request.slug)}: {where}{joined}")
@@ -203,8 +203,8 @@ async def _refresh_here(
     try:
         tally = await _until_settled(parts, package_ids, sources, purpose, upstream)
         if mode is not Mode.NAMED:  # packages without a source are skipped unless named
-            package_ids = [package_id for package_id in package_ids if package_id in tally.asked]
-        return _tell(tally, parts, package_ids)
+            package_ids = [package_id for package_id in package_ids if package_id in tally.requested]
+        return _report(tally, parts, package_ids)
     finally:
         await parts.aclose()
 
@@ -287,7 +287,7 @@ def _bar() -> Progress:
     )
 
 
-def _tell(tally: Tally, parts: Parts, package_ids: Sequence[int]) -> bool:
+def _report(tally: Tally, parts: Parts, package_ids: Sequence[int]) -> bool:
     slugs = parts.store.packages.slugs(package_ids)
     for (package_id, source), record in sorted(tally.failed.items()):
         err.print(f"[red]{escape(slugs.get(package_id, str(package_id)))}[/]: {source}: {escape(record.message or '')}")
@@ -297,7 +297,7 @@ def _tell(tally: Tally, parts: Parts, package_ids: Sequence[int]) -> bool:
         names = ", ".join(sorted(sources))
         slug = escape(slugs.get(package_id, str(package_id)))
         err.print(f"[yellow]{slug}[/]: {names}: no response yet; requested again when due")
-    sourceless = [package_id for package_id in package_ids if package_id not in tally.asked]
+    sourceless = [package_id for package_id in package_ids if package_id not in tally.requested]
     for package_id in sourceless:
         slug = escape(slugs.get(package_id, str(package_id)))
         err.print(f"[red]{slug}[/]: nothing to fetch: `fetcher show {slug}` prints its addresses")

@@ -1,223 +1,25 @@
-"""``fetcher simulate``: the simulator; with ``--plan``, the computed cost of refreshing a catalogue.
-
-The plan is in this module because the simulator must not import Fetcher.
-"""
+"""``fetcher simulate``: the simulator; with ``--plan``, the command ``fetcher estimate``."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from datetime import timedelta
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
-import typer
-from rich.table import Table
+from typer.core import TyperCommand
 
-from fetcher.cli.screen import out, plain_table, print_json
-from fetcher.domain.scheduling import Cadence
-from fetcher.settings import Settings, read_settings
-from fetcher.simulator.command import simulate as serve
-from fetcher.simulator.command import with_parameters
-from fetcher.sizing import (
-    COMMIT_PAGES,
-    HISTORIES,
-    MOVED,
-    MOVED_COMMIT_PAGES,
-    NEWCOMERS,
-    RELEASED,
-    Answers,
-    Bound,
-    Catalogue,
-    Pass,
-    Policy,
-    Workers,
-    daily_pass,
-    first_pass,
-    most_packages,
-)
-from fetcher.upstreams.github import limits as github
-from fetcher.upstreams.github.queries import MAX_NODES
-from fetcher.upstreams.github.refresh import CONCURRENCY as REPOSITORY_CONCURRENCY
-from fetcher.upstreams.pypi import limits as pypi
-from fetcher.upstreams.pypi.upstream import CONCURRENCY as PROJECT_CONCURRENCY
+from fetcher.simulator.command import simulate
 
-Given: TypeAlias = tuple[Catalogue, Policy, Answers, Workers]
+__all__ = ["Simulate", "simulate"]
 
-_PLANNED = 1_000_000
+PLAN = "--plan"
+ESTIMATE = "estimate"
 
 
-def share(text: str) -> float:
-    """Parse a share of the packages: ``5%`` or ``0.05``."""
-    text = str(text).strip()
-    try:
-        part = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        part = -1.0
-    if not 0 <= part <= 1:
-        raise typer.BadParameter(f"{text!r} is not a share: give 5% or 0.05")
-    return part
+class Simulate(TyperCommand):
+    """The command ``simulate``, which passes its other options to ``estimate`` if ``--plan`` is among them."""
 
-
-def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as Typer reads them
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Serve nothing: print duration and cost of a pass over --packages.")
-    ] = False,
-    moved: Annotated[
-        float, typer.Option(parser=share, metavar="SHARE", help="With --plan: packages with new commits a day.")
-    ] = MOVED,
-    released: Annotated[
-        float, typer.Option(parser=share, metavar="SHARE", help="With --plan: packages with a release a day.")
-    ] = RELEASED,
-    newcomers: Annotated[
-        float,
-        typer.Option(parser=share, metavar="SHARE", help="With --plan: moved packages with a new contributor."),
-    ] = NEWCOMERS,
-    commit_pages: Annotated[
-        float, typer.Option(min=0, help="With --plan: further pages of 100 commits a year, per package.")
-    ] = COMMIT_PAGES,
-    moved_commit_pages: Annotated[
-        float, typer.Option(min=0, help="With --plan: the same for a package with new commits.")
-    ] = MOVED_COMMIT_PAGES,
-    histories: Annotated[int, typer.Option(min=1, max=MAX_NODES, help="With --plan: histories per query.")] = HISTORIES,
-    without_merges: Annotated[
-        bool, typer.Option("--without-merges", help="With --plan: assume that participation excludes merge commits.")
-    ] = False,
-    identities: Annotated[int, typer.Option(min=1, help="With --plan: GitHub identities.")] = 1,
-    quota: Annotated[
-        int, typer.Option(min=1, help="With --plan: points an hour of each identity; up to 12500 for an App.")
-    ] = github.REST.primary,
-    workers: Annotated[int, typer.Option(min=1, help="With --plan: background worker processes.")] = 2,
-    json: Annotated[bool, typer.Option("--json", help="With --plan: print JSON.")] = False,
-    **serving: Any,
-) -> None:
-    """Serve GitHub's and PyPI's APIs on loopback, limits and faults included, until Ctrl-C.
-
-    With --plan, print the cost of a catalogue instead, by the quota's limits and this environment's settings.
-
-    Examples: fetcher simulate --packages 500 · fetcher simulate --plan --packages 1000000 --moved 5%
-    · fetcher simulate --plan --packages 55000 --quota 12500 --json
-    """
-    if not plan:
-        serve(**serving)
-        return
-    catalogue = Catalogue(
-        serving["packages"] or _PLANNED,
-        moved,
-        released,
-        newcomers,
-        commit_pages=commit_pages,
-        moved_commit_pages=moved_commit_pages,
-        merges=not without_merges,
-    )
-    latency = serving["latency"]
-    answers = Answers(latency, latency, latency, histories) if latency else Answers(histories=histories)
-    settings = read_settings()
-    policy = _policy(settings, identities, quota)
-    given = (catalogue, policy, answers, Workers(workers, REPOSITORY_CONCURRENCY, PROJECT_CONCURRENCY))
-    passes = [first_pass(*given), daily_pass(*given)]
-    most = most_packages(*given)
-    if json:
-        print_json(_as_json(given, passes, most))
-    else:
-        _print(given, passes, most)
-
-
-def _parameters() -> Iterator[inspect.Parameter]:
-    """Yield the parameters of the simulator's command, then those of the plan."""
-    for command in (serve, _simulate):
-        for one in inspect.signature(command, eval_str=True).parameters.values():
-            if one.kind is not one.VAR_KEYWORD:
-                yield one
-
-
-simulate = with_parameters(_simulate, _parameters())
-
-
-def _policy(settings: Settings, identities: int, quota: int) -> Policy:
-    cadence = Cadence(settings.refresh_interval, settings.recheck_interval)
-    scale = settings.window_scale
-    limits = github.with_primary(quota).scaled(scale)
-    return Policy(
-        cadence, settings.serial_threshold, settings.plan_interval, identities, limits, pypi.POLICY.scaled(scale)
-    )
-
-
-def _print(given: Given, passes: list[Pass], most: int) -> None:
-    catalogue, policy, answers, asking = given
-    costs = plain_table("", *(one.name for one in passes))
-    rows: dict[str, Callable[[Pass], str]] = {
-        "GraphQL points": lambda one: f"{one.cost.graphql:,}",
-        "GraphQL queries": lambda one: f"{one.cost.queries:,}",
-        "GraphQL response time": lambda one: _span(timedelta(seconds=one.seconds.graphql)),
-        "REST requests, a point each": lambda one: f"{one.cost.rest:,}",
-        "PyPI requests": lambda one: f"{one.cost.pypi:,}",
-        "takes": lambda one: _span(one.takes),
-        "limited by": lambda one: _name(one.binding),
-    }
-    for name, cell in rows.items():
-        costs.add_row(name, *map(cell, passes))
-    bounds = plain_table("if this were the only limit", *(one.name for one in passes))
-    for index, bound in enumerate(passes[0].bounds):
-        bounds.add_row(_name(bound), *(_span(one.bounds[index].takes) for one in passes))
-    interval, recheck = policy.cadence.interval, policy.cadence.recheck
-    points = policy.github.resource(github.Resource.CORE).primary
-    out.print(
-        f"{catalogue.packages:,} packages each {_span(interval)}, {catalogue.moved:.1%} moved and "
-        f"{catalogue.released:.1%} released; lists requested again each {_span(recheck)}\n"
-        f"{answers.histories} histories a query; further pages of commits: {catalogue.commit_pages:g} a history, "
-        f"{catalogue.moved_commit_pages:g} of the moved, of which {catalogue.newcomers:.0%} have a new contributor\n"
-        f"{policy.identities} x {points:,} points an hour, {asking.processes} worker processes; "
-        f"responses take {answers.graphql:g} s (GraphQL), {answers.rest:g} s (REST), {answers.pypi:g} s (PyPI)\n"
-    )
-    out.print(_right(costs), "", _right(bounds), "", sep="\n")
-    day = passes[-1]
-    verdict = "fits into" if day.takes <= interval else "does NOT fit into"
-    out.print(f"{day.name}'s pass {verdict} its {_span(interval)}; such a catalogue may have up to {most:,} packages")
-    if day.takes > interval:
-        out.print(
-            "Remedies: a longer FETCHER_RECHECK_INTERVAL or FETCHER_REFRESH_INTERVAL, another identity, more workers"
-        )
-
-
-def _right(table: Table) -> Table:
-    for column in table.columns[1:]:
-        column.justify = "right"
-        column.no_wrap = False
-    return table
-
-
-def _name(bound: Bound) -> str:
-    resource = {None: "", "graphql": "GraphQL ", "core": "REST ", "pypi": "PyPI "}[bound.resource]
-    return f"{resource}{bound.name}"
-
-
-def _span(span: timedelta) -> str:
-    hours = span / timedelta(hours=1)
-    if hours >= 0.1:
-        return f"{hours:,.1f} h"
-    return f"{span.total_seconds():,.0f} s"
-
-
-def _as_json(given: Given, passes: list[Pass], most: int) -> dict[str, Any]:
-    catalogue, policy, answers, asking = given
-    return {
-        "catalogue": asdict(catalogue),
-        "interval": policy.cadence.interval,
-        "recheck": policy.cadence.recheck,
-        "identities": policy.identities,
-        "workers": asdict(asking),
-        "answers_seconds": asdict(answers),
-        "passes": [
-            {
-                "name": one.name,
-                "requests": asdict(one.cost),
-                "answering_seconds": asdict(one.seconds),
-                "hours": one.takes / timedelta(hours=1),
-                "binds": _name(one.binding),
-                "bounds_hours": {_name(bound): bound.takes / timedelta(hours=1) for bound in one.bounds},
-            }
-            for one in passes
-        ],
-        "most_packages": most,
-    }
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Return the context of ``estimate`` for ``--plan``, otherwise this command's."""
+        if PLAN not in args or parent is None:
+            return super().make_context(info_name, args, parent, **extra)
+        estimate = parent.command.get_command(parent, ESTIMATE)
+        return estimate.make_context(ESTIMATE, [one for one in args if one != PLAN], parent, **extra)

@@ -129,8 +129,8 @@ def _screen(status: Status) -> RenderableType:
 
 def _packages(status: Status) -> str:
     stats = status.stats
-    standing = stats.states(status.now, status.interval)
-    states = ", ".join(f"{number:,} {state}" for state, number in reversed(list(standing.items())) if number)
+    counts = stats.states(status.now, status.interval)
+    states = ", ".join(f"{number:,} {state}" for state, number in reversed(list(counts.items())) if number)
     since = f" (counted {ago(stats.measured_at, status.now)}, in parts)" if stats.parts > 1 else ""
     return f"{counted(stats.packages, 'package')}{': ' if states else ''}{states}{since}"
 

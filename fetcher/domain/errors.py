@@ -56,9 +56,9 @@ class InputError(FetcherError):
     """Input that cannot be read at all."""
 
 
-def result_or_error(ask: Callable[[], T]) -> tuple[T | None, str | None]:
+def result_or_error(call: Callable[[], T]) -> tuple[T | None, str | None]:
     """Return the result, or the error text in its place, so that pages work without Redis."""
     try:
-        return ask(), None
+        return call(), None
     except BrokerError as error:
         return None, str(error)

@@ -126,8 +126,15 @@ class Deferred:
 
 
 Failure: TypeAlias = Gone | Replaced | Blocked | Transient | Malformed | Unauthorized | Throttled | Overloaded
-Outcome: TypeAlias = Fetched[T] | NotModified | NotReady | Moved | Failure | Deferred
+NonValue: TypeAlias = NotModified | NotReady | Moved | Failure
+"""Outcomes of a sent request without a value."""
+Outcome: TypeAlias = Fetched[T] | NonValue | Deferred
 """All possible outcomes of requesting a ``T``."""
+
+
+def non_value(result: T) -> NonValue | None:
+    """Return the result of a reader if it is an outcome without a value; ``None`` for values."""
+    return result if isinstance(result, NonValue) else None
 
 
 def with_request_id(outcome: T, request_id: str | None) -> T:

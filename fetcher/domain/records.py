@@ -22,7 +22,7 @@ from fetcher.domain.model import (
     Values,
 )
 from fetcher.domain.outcome import FailureBase, Malformed, Outcome, Replaced, kind
-from fetcher.domain.scheduling import Cadence, schedule, slot
+from fetcher.domain.scheduling import Cadence, recheck_at, schedule
 
 T = TypeVar("T")
 
@@ -159,5 +159,6 @@ def given_back(target: Target, source: Source) -> GivenBack:
 
 def at_recheck(record: Observed, target: Target, cadence: Cadence) -> Observed:
     """Return ``record`` due at the next full request of an unchanged source."""
-    since = record.observed_at if record.full else target.state(record.source).full_fetch_at or record.observed_at
-    return replace(record, due_at=slot(target.package_id, since, cadence.recheck), due_reason=DueReason.RECHECK)
+    full_fetch_at = record.observed_at if record.full else target.state(record.source).full_fetch_at
+    due_at = recheck_at(target.package_id, full_fetch_at, record.observed_at, cadence.recheck)
+    return replace(record, due_at=due_at, due_reason=DueReason.RECHECK)

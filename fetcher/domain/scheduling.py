@@ -140,6 +140,15 @@ def slot(package_id: int, now: datetime, interval: timedelta) -> datetime:
     return candidate if candidate >= earliest else candidate + interval
 
 
+def recheck_at(package_id: int, full_fetch_at: datetime | None, now: datetime, recheck: timedelta) -> datetime:
+    """Return the time of the next full fetch of an unchanged source, ``now`` if it has passed.
+
+    It is counted from the last full fetch: counted from each confirmation it would never come. Without a full fetch it
+    is counted from ``now``. It is the package's slot in the re-check interval, at most one and a half intervals later.
+    """
+    return max(slot(package_id, full_fetch_at or now, recheck), now)
+
+
 def schedule(package_id: int, state: SourceState, outcome: Outcome[T], now: datetime, cadence: Cadence) -> Next:
     """Return the next due time after ``outcome``, and whether it counts as a response."""
     match outcome:

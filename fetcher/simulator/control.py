@@ -106,7 +106,7 @@ async def _json(request: Request) -> Any:
 
 
 def _plainly(endpoint: Endpoint) -> Endpoint:
-    """Return an endpoint that answers a wrong request with one line that states the error."""
+    """Return an endpoint that responds to a wrong request with one line that states the error."""
 
     async def answer(request: Request) -> Response:
         try:

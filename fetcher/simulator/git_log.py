@@ -74,7 +74,7 @@ def limited(
     """Return the commits of a log whose committer dates lie between ``since`` and ``until``, both included.
 
     With ``stops`` the list ends at the first commit older than ``since``, as that of ``git log --since`` does; without
-    it, younger commits behind that one are listed, too (``--since-as-filter``).
+    it, younger commits behind that one are listed as well (``--since-as-filter``).
     """
     if since is not None and stops:
         end = next((at for at, commit in enumerate(log) if commit.committed_at < since), len(log))

@@ -14,15 +14,13 @@ from sqlalchemy import Connection, select, text
 
 from fetcher.domain.bloom import BloomFilter
 from fetcher.domain.model import DueReason, OutcomeKind, Source, SourceState
+from fetcher.domain.scheduling import recheck_at
 from fetcher.store.dialects import CHUNK, chunks, how_many, lock_packages
 from fetcher.store.engine import Aggregate, read_transaction
 from fetcher.store.recording import Key, locked_states, renew_freshness, save_states
 from fetcher.store.schema import QUARANTINED_STATE, packages, source_states
 
 _S = source_states.c
-
-_SPREAD = 0.25
-"""Fraction of the re-check interval over which re-checks are spread, by package, to keep them from one day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +109,7 @@ def _hold(connection: Connection, listed: ListedSerials) -> tuple[int, int]:
 
 
 def _confirmed(package_id: int, state: SourceState, listed: ListedSerials) -> SourceState:
-    """Return ``state`` after "not modified", due for a re-check when its last full fetch is old.
-
-    Archiving does not change the serial. The re-check therefore counts from ``full_fetch_at``: counted from each
-    confirmation it would never happen.
-    """
-    since = state.full_fetch_at or listed.at
+    """Return ``state`` after "not modified", due at its slow re-check, because archiving does not change the serial."""
     return replace(
         state,
         answered_at=listed.at,
@@ -126,7 +119,7 @@ def _confirmed(package_id: int, state: SourceState, listed: ListedSerials) -> So
         first_failed_at=None,
         outcome=OutcomeKind.NOT_MODIFIED,
         message=None,
-        due_at=max(since + listed.recheck_after * (1 + _SPREAD * _phase(package_id)), listed.at),
+        due_at=recheck_at(package_id, state.full_fetch_at, listed.at, listed.recheck_after),
         due_reason=DueReason.RECHECK,
     )
 
@@ -171,8 +164,3 @@ def _packages_of(connection: Connection, names: Iterable[str]) -> dict[int, str]
     """Return project names by package id."""
     rows = select(packages.c.id, packages.c.project).where(packages.c.project.in_(list(names)))
     return {row.id: row.project for row in connection.execute(rows)}
-
-
-def _phase(package_id: int) -> float:
-    """Return a constant fraction from 0 to 1 for each package, evenly spread (Knuth's multiplicative hash)."""
-    return (package_id * 2_654_435_761 % 2**32) / 2**32

@@ -10,6 +10,8 @@ from sqlalchemy import BigInteger, DateTime, Integer, LargeBinary
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from fetcher.domain.text import storable
+
 PackageId = BigInteger().with_variant(Integer(), "sqlite")
 """Type of package ids. SQLite uses a primary key as its row id only if it is declared ``INTEGER``."""
 
@@ -54,10 +56,5 @@ class DayCounts(TypeDecorator[tuple[int, ...]]):
 
 
 def plain(text: str | None) -> str | None:
-    """Return ``text`` without the characters that PostgreSQL cannot store: no NUL, and ``?`` for lone surrogates.
-
-    Applied on SQLite as well, so that one such description never makes a batch fail.
-    """
-    if text is None or text.isprintable():
-        return text
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
+    """Return ``text`` as PostgreSQL accepts it. SQLite gets the same, so that one text never makes a batch fail."""
+    return None if text is None else storable(text)

@@ -14,12 +14,13 @@ from starlette.responses import Response
 
 from fetcher import __version__
 from fetcher.catalogue.documents import dump, write_document
+from fetcher.domain.text import unstorable
 from fetcher.domain.views import Column, Listing
 from fetcher.web.conditional import Conditions, conditional, last_modified
 from fetcher.web.context import context_of
 from fetcher.web.errors import Forbidden, Unauthorized, UnknownRefresh
 from fetcher.web.models import Error, Package, Page, Refresh, RequestedRefresh
-from fetcher.web.queries import ListingQuery, find, storable, to_refresh
+from fetcher.web.queries import ListingQuery, find, to_refresh
 from fetcher.web.resource import Resource
 
 LISTED_AT = "/api/v4/packages/"
@@ -101,18 +102,18 @@ def request_refresh(request: Request, package: IdOrSlug, response: Response) -> 
     """Request a refresh of a package. `Location` is the path of the refresh."""
     web = context_of(request)
     package_id = to_refresh(find(web.store.packages, package, LISTED_AT))
-    (asked,) = web.runtime.refresh([package_id], web.clock.now())
-    response.headers["Location"] = request.url_for("get_refresh", id=asked.request.id).path
+    (submitted,) = web.runtime.refresh([package_id], web.clock.now())
+    response.headers["Location"] = request.url_for("get_refresh", id=submitted.request.id).path
     response.headers["Cache-Control"] = "no-store"
-    path = request.url_for("get_package", package=asked.request.slug).path
-    return RequestedRefresh.from_request(asked.request, path, web.settings.time_zone, joined=asked.joined)
+    path = request.url_for("get_package", package=submitted.request.slug).path
+    return RequestedRefresh.from_request(submitted.request, path, web.settings.time_zone, joined=submitted.joined)
 
 
 @router.get("/api/v4/refreshes/{id}/", responses=_errors(404, 503))
 def get_refresh(request: Request, refresh_id: Annotated[str, Path(alias="id")], response: Response) -> Refresh:
     """Return the state of a refresh, and what it changed."""
     web = context_of(request)
-    found = web.store.requests.get(refresh_id) if storable(refresh_id) else None
+    found = None if unstorable(refresh_id) else web.store.requests.get(refresh_id)
     if found is None:
         raise UnknownRefresh("no refresh has this id", "Finished refreshes are deleted after a week; request another")
     response.headers["Cache-Control"] = "no-store"

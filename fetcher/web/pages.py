@@ -126,7 +126,7 @@ def package(request: Request) -> Response:
         "releases": releases[: -RELEASES - 1 : -1],
         "older_releases": max(len(releases) - RELEASES, 0),
         "events": web.store.events.of_package(package_id, EVENTS),
-        "asked": web.store.requests.latest(package_id),
+        "refresh": web.store.requests.latest(package_id),
     }
     return render(request, "package.html", values)
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from fetcher.domain.errors import RetiredPackage, UnknownPackage
 from fetcher.domain.model import StoredPackage
+from fetcher.domain.text import unstorable
 from fetcher.domain.views import Column, Listing, PackageState
 from fetcher.store.packages import Packages
 from fetcher.web.errors import BadRequest, Forbidden
@@ -85,7 +86,7 @@ def find(packages: Packages, id_or_slug: str, listed_at: str = "/packages") -> S
     if re.fullmatch(r"[0-9]{1,19}", id_or_slug) and int(id_or_slug) <= _LARGEST_ID:
         names = [*packages.slugs([int(id_or_slug)]).values(), id_or_slug]
     for name in names:
-        found = packages.get(name) if storable(name) else None
+        found = None if unstorable(name) else packages.get(name)
         if found is not None:
             return found
     raise UnknownPackage("no package has this id or slug", f"{listed_at} lists all packages")
@@ -99,11 +100,6 @@ def to_refresh(package: StoredPackage) -> int:
     if not package.states or package.entry.id is None:
         raise Forbidden(f"{slug} has no source to fetch", "Neither of its addresses is supported")
     return package.entry.id
-
-
-def storable(text: str) -> bool:
-    """Return whether a database can hold the text. PostgreSQL refuses NUL and unpaired surrogates."""
-    return not re.search("[\x00\ud800-\udfff]", text)
 
 
 async def read_form(request: Request) -> list[tuple[str, str]]:

@@ -10,14 +10,14 @@ from redis import Redis
 
 from fetcher.http.messages import Fault, NoAnswer, Request, Response
 from fetcher.monitoring import MetricsRecorder, RedisCounters, read_counters, read_recent_requests
-from fetcher.monitoring.definitions import TaskEnd
+from fetcher.monitoring.definitions import TaskState
 from fetcher.monitoring.redis_store import KEY
 from fetcher.upstreams.github.limits import GITHUB, Resource, Route
 
 
 def _tally(seconds: float) -> MetricsRecorder:
     tally = MetricsRecorder()
-    tally.task_ended("fetcher.plan", seconds, TaskEnd.DONE)
+    tally.task_ended("fetcher.plan", seconds, TaskState.SUCCEEDED)
     return tally
 
 
@@ -34,7 +34,7 @@ def test_processes_add_up(redis_url: str) -> None:
         list(pool.map(work, range(8)))
     with Redis.from_url(redis_url) as redis:
         found = read_counters(redis)
-    assert found["fetcher_tasks|fetcher.plan|done|"] == 200
+    assert found["fetcher_tasks|fetcher.plan|succeeded|"] == 200
     assert found["fetcher_task_duration_seconds|fetcher.plan|0.25"] == 200
     assert found["fetcher_task_duration_seconds|fetcher.plan|sum"] == pytest.approx(25.0)
 
@@ -91,7 +91,7 @@ def test_a_connection_that_was_cut_is_made_again(redis_url: str) -> None:
         if not counters.add(tally):
             now[0] += 60
             assert counters.add(tally)
-        assert read_counters(redis)["fetcher_tasks|fetcher.plan|done|"] == 2
+        assert read_counters(redis)["fetcher_tasks|fetcher.plan|succeeded|"] == 2
         counters.close()
 
 
@@ -102,5 +102,5 @@ def test_a_redis_that_refuses_takes_nothing(redis_url: str) -> None:
         tally = _tally(1.0)
         counters = RedisCounters(lambda: Redis.from_url(redis_url))
         assert not counters.add(tally)
-        assert tally.take()["fetcher_tasks|fetcher.plan|done|"] == 1
+        assert tally.take()["fetcher_tasks|fetcher.plan|succeeded|"] == 1
         counters.close()

@@ -230,7 +230,7 @@ def test_another_repository_starts_afresh(catalogue: Catalogue) -> None:
     assert (fresh.answered_at, fresh.revision, fresh.due_at) == (None, None, NOW + HOUR)
     assert after.states[Source.COMMITS].due_at is None
     (target,) = catalogue.store.claims.load(catalogue.claim(Source.REPOSITORY, now=NOW + HOUR))
-    assert (target.repo, target.node_id, target.head_oid) == (RepoRef(HOST, "else", "where"), None, None)
+    assert (target.repo, target.handle, target.head_oid) == (RepoRef(HOST, "else/where"), None, None)
 
 
 def test_an_answer_about_the_old_repository_comes_too_late(catalogue: Catalogue) -> None:

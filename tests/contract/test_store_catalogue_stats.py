@@ -272,8 +272,8 @@ def _insert_many(connection: Connection, of_database: str) -> None:
         f"INSERT INTO packages (id, slug, title, repo_host) SELECT n.i, {name}, {name}, 'h' FROM {numbers}",  # noqa: S608  (of our own making)
         f"INSERT INTO freshness (package_id, last_fetched) SELECT n.i, '{at}' FROM {numbers}",  # noqa: S608  (of our own making)
         *(
-            "INSERT INTO source_states (package_id, source, answered_at, due_at, outcome) "  # noqa: S608  (of our own making)
-            f"SELECT n.i, '{source}', '{at}', '{at}', CASE WHEN n.i % 50 = 0 THEN 'gone' ELSE 'fetched' END "
+            "INSERT INTO source_states (package_id, source, upstream, answered_at, due_at, outcome) "  # noqa: S608  (of our own making)
+            f"SELECT n.i, '{source}', 'github', '{at}', '{at}', CASE WHEN n.i % 50 = 0 THEN 'gone' ELSE 'fetched' END "
             f"FROM {numbers}"
             for source in REPOSITORY_SOURCES
         ),

@@ -295,7 +295,7 @@ def test_text_that_no_database_holds(catalogue: Catalogue) -> None:
     catalogue.answer(a, Source.REPOSITORY, stats(description="a\0b\ud800c"), message="x\0")
     found = catalogue.get("a")
     assert found.stats is not None
-    assert found.stats.description == "ab?c"
+    assert found.stats.description == "ab\ufffdc"
 
 
 def test_an_empty_batch(catalogue: Catalogue) -> None:

@@ -103,8 +103,8 @@ def test_no_periodic_task_reads_a_table_from_end_to_end(large: Engine, task: str
 def test_a_batch_is_read_and_written_by_index(large: Engine) -> None:
     """Loading and recording a claim scan no large table."""
     store = store_on(large)
-    for sources in ([Source.REPOSITORY], [Source.INDEX]):
-        claim = store.claims.claim(GITHUB, sources, 100, NOW + 52 * WEEK, LEASE)
+    for upstream, sources in ((GITHUB, [Source.REPOSITORY]), (PYPI, [Source.INDEX])):
+        claim = store.claims.claim(upstream, sources, 100, NOW + 52 * WEEK, LEASE)
         assert claim is not None
         assert _scanned(large, lambda store: store.claims.load(claim, details=True)) == {}  # noqa: B023  (called at once)
         records = [

@@ -218,8 +218,8 @@ def _fill(connection: Connection, packages: int) -> None:
     connection.exec_driver_sql(f"INSERT INTO packages (id, slug, title) SELECT n, 'p' || n, '' FROM {numbers}")  # noqa: S608  (of our own making)
     for source in REPOSITORY_SOURCES:
         connection.exec_driver_sql(
-            "INSERT INTO source_states (package_id, source, due_at)"  # noqa: S608  (of our own making)
-            f" SELECT n, '{source.value}', timestamptz '2025-01-01' + n * interval '1 second' FROM {numbers}"
+            "INSERT INTO source_states (package_id, source, upstream, due_at)"  # noqa: S608  (of our own making)
+            f" SELECT n, '{source.value}', 'github', timestamptz '2025-01-01' + n * interval '1 second' FROM {numbers}"
         )
 
 

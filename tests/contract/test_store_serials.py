@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fetcher.domain.model import Source
+from fetcher.domain.scheduling import recheck_at, slot
 from fetcher.upstreams.pypi.limits import PYPI
 from tests.harness.clock import DAY, HOUR
 from tests.harness.stores import NOW, Catalogue, answered, failed, versions
@@ -23,24 +24,24 @@ def requested(catalogue: Catalogue, *slugs: str) -> list[int]:
 
 def test_an_equal_serial_is_an_answer(catalogue: Catalogue) -> None:
     """An equal serial counts as a response, refreshes the package and postpones it to the slow re-check."""
-    requested(catalogue, "a")
+    (a,) = requested(catalogue, "a")
     at = NOW + HOUR
     assert catalogue.store.index_serials.confirm([("A", 7), ("unknown", 1)], at, MONTH) == (1, 0)
     state = catalogue.state("a", Source.INDEX)
     assert (state.answered_at, state.observed_at, state.outcome) == (at, at, "not_modified")
-    assert state.due_at is not None
-    assert NOW + MONTH <= state.due_at <= NOW + 1.25 * MONTH
+    assert state.due_at == recheck_at(a, NOW, at, MONTH)
     assert catalogue.get("a").observed.last_fetched == at
 
 
 def test_the_slow_recheck_comes(catalogue: Catalogue) -> None:
-    """However often a serial is confirmed, the project is due a month after its last full fetch."""
-    requested(catalogue, "a")
-    for day in range(40):
-        catalogue.store.index_serials.confirm([("a", 7)], NOW + day * DAY, MONTH)
-    due = catalogue.state("a", Source.INDEX).due_at
-    assert due is not None
-    assert due <= NOW + 39 * DAY
+    """However often a serial is confirmed, the project becomes due at its re-check after the last full fetch."""
+    (a,) = requested(catalogue, "a")
+    due = slot(a, NOW, MONTH)
+    for day in range(46):
+        at = NOW + day * DAY
+        catalogue.store.index_serials.confirm([("a", 7)], at, MONTH)
+        assert catalogue.state("a", Source.INDEX).due_at == max(due, at)
+    assert due < NOW + 45 * DAY
 
 
 def test_another_serial_is_due_now(catalogue: Catalogue) -> None:

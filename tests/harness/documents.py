@@ -24,8 +24,8 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _PLACEHOLDER = re.compile(r"^(?:export )?(?P<name>\w+)=\S*…")
-_SERVERS = ("fetcher up", "fetcher web", "fetcher simulate", "fetcher flower", "honcho start", "celery -A tasks")
-_PORTS = {"fetcher simulate": "8990", "fetcher flower": "5555"}
+_SERVERS = ("fetcher up", "fetcher web", "fetcher simulate", "honcho start", "celery -A tasks")
+_PORTS = {"fetcher simulate": "8990", "celery -A tasks flower": "5555"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _typed(block: Block) -> Iterator[str]:
             yield f'export {name}="${{HERE_{name}:-${{{name}-}}}}"'
         elif bare.startswith(_SERVERS) and not _ends_by_itself(bare):
             usual = next((port for name, port in _PORTS.items() if bare.startswith(name) and "--port" not in bare), "")
-            port = f" --port {usual}" if usual else ""
+            port = f" --port={usual}" if usual else ""
             yield f"serve {bare.rstrip('&')}{port}"
         else:
             yield line

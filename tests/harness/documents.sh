@@ -13,7 +13,6 @@ serve() {
     case $name in
         "honcho start") name="fetcher up" ;;
         "fetcher simulate") serves='simulated-token' ;;
-        "fetcher flower") serves='flower: http' ;;
         "celery -A") serves='ready\.|beat v\S+ .*is starting|Visit me' ;;
     esac
     if [[ $1 != celery && -n "${serving[$name]:-}" ]]; then kill "${serving[$name]}"; wait "${serving[$name]}" || true; fi

@@ -128,7 +128,8 @@ class Catalogue:
         return [known[slug] for slug in slugs]
 
     def claim(self, *sources: Source, limit: int = 100, now: datetime = NOW) -> Claim:
-        claim = self.store.claims.claim(GITHUB, sources, limit, now, LEASE)
+        upstream = PYPI if sources == (Source.INDEX,) else GITHUB
+        claim = self.store.claims.claim(upstream, sources, limit, now, LEASE)
         assert claim is not None
         return claim
 

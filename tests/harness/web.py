@@ -14,8 +14,8 @@ import httpx
 
 from fetcher.catalogue.intake import Entry, read_folder
 from fetcher.simulator.server import Simulator
+from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, simulated, stack
-from tests.integration.conftest import SEEDS
 
 TOKEN = "the-operators-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -19,8 +19,6 @@ from fetcher.simulator.upstreams.github.limits import Limits
 from fetcher.simulator.upstreams.registry import Settings
 from tests.harness.stack import environment, simulated
 
-SEEDS = Path(__file__).parents[1] / "data" / "seeds"
-
 
 @dataclass(frozen=True, slots=True)
 class Done:

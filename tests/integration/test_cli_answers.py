@@ -10,7 +10,8 @@ from fetcher.simulator import changes
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
 from tests.harness.pages import Pages
-from tests.integration.conftest import SEEDS, Done, Fetcher
+from tests.harness.seeds import SEEDS
+from tests.integration.conftest import Done, Fetcher
 
 AFFECTED, REPOSITORY, NEIGHBOUR = "lesscpy", "lesscpy/lesscpy", "jazzband/django-flatblocks"
 OLD = "0.0.9"

@@ -10,8 +10,9 @@ import pytest
 
 from fetcher import __version__
 from fetcher.simulator.server import Simulator
+from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, simulated, stack
-from tests.integration.conftest import SEEDS, Fetcher
+from tests.integration.conftest import Fetcher
 
 COMMANDS = (
     "import",

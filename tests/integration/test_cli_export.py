@@ -17,7 +17,8 @@ from pyarrow import parquet
 from fetcher.cli import export as command
 from fetcher.domain.model import StoredPackage
 from fetcher.store.packages import Packages
-from tests.integration.conftest import SEEDS, Fetcher
+from tests.harness.seeds import SEEDS
+from tests.integration.conftest import Fetcher
 
 ZONE = "America/New_York"
 ODD = {

@@ -12,7 +12,8 @@ from fetcher.simulator import changes
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
 from tests.harness.clock import HOUR, NOW
-from tests.integration.conftest import SEEDS, Fetcher
+from tests.harness.seeds import SEEDS
+from tests.integration.conftest import Fetcher
 
 GONE, BROKEN = "lesscpy", ("django-loci", "django-vies")
 

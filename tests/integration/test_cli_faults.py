@@ -14,8 +14,9 @@ import pytest
 
 from fetcher.ports import PLANNED, Checkpoint
 from fetcher.simulator.server import Simulator
+from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, simulated, stack
-from tests.integration.conftest import SEEDS, Fetcher
+from tests.integration.conftest import Fetcher
 
 CLOSED = "127.0.0.1:9"
 SECRET = "hunter2"

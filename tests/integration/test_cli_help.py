@@ -16,8 +16,9 @@ import typer
 from fetcher import __version__
 from fetcher.cli.app import app
 from fetcher.cli.examples import parted
+from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, stack
-from tests.integration.conftest import SEEDS, Fetcher
+from tests.integration.conftest import Fetcher
 
 
 def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,12 +13,15 @@ from typing import Any
 
 import pytest
 
+from fetcher.catalogue.intake import files
 from fetcher.cli import importing, progress
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Imported
 from fetcher.store.packages import Packages
+from tests.harness.debian import programs
 from tests.harness.pages import Pages
-from tests.integration.conftest import SEEDS, Done, Fetcher
+from tests.harness.seeds import SEEDS
+from tests.integration.conftest import Done, Fetcher
 
 NOTHING_WRONG = {"rejected": [], "rejected_count": 0, "unsupported": [], "unsupported_count": 0}
 ADDED_TWO = {"added": 2, "updated": 0, "unchanged": 0, **NOTHING_WRONG}
@@ -167,6 +171,33 @@ def test_addresses_that_do_not_answer_as_a_directory(bare: Fetcher, pages: Pages
         assert (done.status, len(done.err.splitlines())) == (1, 1)
         assert done.err.startswith(f"rejected {url}")
         assert expected in done.err
+
+
+@pytest.mark.parametrize("form", ["list", "page"])
+def test_a_list_too_long_for_memory(bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """Refuse it with status 1. The printed command converts it to JSON lines, which are imported at any length."""
+    programs(["jq"], ["jq"])
+    entries = [_entry("a"), _entry("b")]
+    given = _file(tmp_path / "two packages.json", {"meta": {}, "objects": entries} if form == "page" else entries)
+    monkeypatch.setattr(files, "LONGEST_JSON", 20)
+
+    refused = bare("import", given)
+    subprocess.run(["bash", "-c", refused.err.partition("JSON lines: ")[2]], check=True)
+
+    assert (refused.status, refused.out.partition(",")[0]) == (1, "0 added")
+    assert _summary(bare("import", f"{given}.jsonl", "--json")) == ADDED_TWO
+
+
+def test_a_page_too_long_for_memory(bare: Fetcher, pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse it with a command that imports it by JSON lines; nothing is stored."""
+    monkeypatch.setattr(importing, "LONGEST_JSON", 20)
+    url = pages.give("/all", [_entry("a"), _entry("b")])
+
+    done = bare("import", url)
+
+    assert (done.status, done.out.partition(",")[0]) == (1, "0 added")
+    assert done.err.startswith(f"rejected {url} is one JSON value of more than 64 MB. Convert it to JSON lines: curl ")
+    assert done.err.endswith(" | fetcher import -\n")
 
 
 def test_nothing_there(bare: Fetcher, tmp_path: Path) -> None:

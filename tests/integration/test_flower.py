@@ -1,11 +1,10 @@
-"""Flower as an operator starts it: workers and tasks for users with the password, and no secret for any user."""
+"""Flower by the documented command: it shows the workers and tasks to users with the password, and no secret."""
 
 from __future__ import annotations
 
 import re
 import secrets
-import signal
-import socket
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from fetcher.simulator.upstreams.github.limits import Limits
 from fetcher.simulator.upstreams.registry import Settings
 from tests.harness.processes import Child
 from tests.harness.stack import Stack, simulated, stack
-from tests.integration.conftest import Fetcher
 
 PACKAGES = 30
 PASSWORD = "marked-flower-password"
@@ -31,7 +29,14 @@ REDIS_PASSWORD = "marked-redis-password"
 TASK = "fetcher.refresh_batch"
 PAGES = ("/", "/workers", "/tasks", "/broker", "/worker/background@{host}", "/task/{task}")
 API = ("/api/workers?refresh=1", "/api/tasks", "/api/task/types", "/api/queues/length", "/api/task/info/{task}")
-PROCFILE = Path(__file__).parents[2] / "Procfile"
+ROOT = Path(__file__).parents[2]
+
+
+def documented() -> list[str]:
+    """Return the command that docs/deploy.md shows."""
+    lines = (ROOT / "docs/deploy.md").read_text("utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith("celery -A tasks flower"))
+    return shlex.split(line, comments=True)
 
 
 @pytest.fixture
@@ -77,8 +82,9 @@ def flowering(folder: Path, redis_url: str) -> Iterator[Flower]:
         stack(folder / "stack", **simulated(simulator), redis_url=redis_url, plan_interval=0.3) as ours,
     ):
         ours.import_world(simulator.world)
-        child = ours.start("flower", "fetcher", "flower", "--port", "0", flower_password=PASSWORD)
-        ours.until(lambda: "http://" in child.output() or not child.runs(), "Flower listens")
+        ours.environment = {**ours.environment, "FLOWER_BASIC_AUTH": f"fetcher:{PASSWORD}"}
+        child = ours.start("flower", *documented(), "--port=0")
+        ours.until(lambda: "Visit me at http://" in child.output() or not child.runs(), "Flower listens")
         address = re.search(r"http://[\d.:]+", child.output())
         assert address is not None, child.output()
         ours.worker()
@@ -105,53 +111,25 @@ def test_flower_shows_workers_and_tasks_and_no_secret(tmp_path: Path, guarded_re
             answer = ours.client.get(place)
             assert answer.status_code == 200, (place, answer.text[:500])
             assert not [secret for secret in ours.secrets if secret in answer.text], place
-        _others_are_refused(ours, places, worker, name)
-        written = ours.child.output() + ours.child.stdout.read_text("utf-8")
+        _check_access(ours, places, worker, name)
+        printed = ours.child.output() + ours.child.stdout.read_text("utf-8")
         command = Path(f"/proc/{ours.child.pid}/cmdline").read_text("utf-8")
-        assert not [secret for secret in ours.secrets if secret in written + command]
+        assert not [secret for secret in ours.secrets if secret in printed + command]
         ours.child.terminate()
         assert ours.child.wait() == 0
 
 
-def _others_are_refused(ours: Flower, places: list[str], worker: str, task: str) -> None:
-    """Assert that a request without the password is refused, and that a request with it can change nothing."""
-    for place in (*places, "/metrics", "/healthcheck"):
-        for auth in (None, ("fetcher", "wrong"), ("somebody", PASSWORD)):
-            status = ours.client.get(place, auth=auth).status_code
-            assert status == (404 if place in ("/metrics", "/healthcheck") else 401), (place, auth)
+def _check_access(ours: Flower, places: list[str], worker: str, task: str) -> None:
+    """Check that every page requires the password, and that nothing can be changed with it."""
+    for place in places:
+        for auth in (None, ("fetcher", "wrong"), ("other", PASSWORD)):
+            assert ours.client.get(place, auth=auth).status_code == 401, (place, auth)
     sent = {"json": {"args": []}}
     for place in (f"/api/worker/shutdown/{worker}", f"/api/task/revoke/{task}", "/api/task/async-apply/fetcher.prune"):
         assert ours.client.post(place, **sent).status_code == 403, place
 
 
-def test_no_password_no_flower(bare: Fetcher) -> None:
-    """Without a password it refuses to start, and names the setting."""
-    assert "FETCHER_FLOWER_PASSWORD" in bare("flower").complaint
-
-
-@pytest.mark.parametrize("given", [{"flower_password": "schön"}, {"flower_user": "a:b", "flower_password": "x"}])
-def test_passwords_that_a_browser_cannot_send(bare: Fetcher, given: dict[str, str]) -> None:
-    """A name with a colon is refused, and so are letters that browsers encode differently."""
-    assert "FETCHER_FLOWER_" in bare("flower", **given).complaint
-
-
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    """A port in use is reported in one line."""
-    with socket.socket() as taken, stack(tmp_path) as ours:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        done = ours.fetcher("flower", "--port", str(port), flower_password=PASSWORD)
-    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-    assert f"port {port}" in done.stderr
-
-
-def test_the_procfiles_flower_waits_where_it_is_not_wanted(tmp_path: Path) -> None:
-    """Without a password the Procfile's process stays. Otherwise honcho would end all processes with it."""
-    line = next(line for line in PROCFILE.read_text("utf-8").splitlines() if line.startswith("flower: "))
-    with stack(tmp_path) as ours:
-        child = ours.start("flower", *line.removeprefix("flower: ").split())
-        ours.until(lambda: "FETCHER_FLOWER_PASSWORD" in child.output() or not child.runs(), "it says what is missing")
-        assert child.runs()
-        child.signal(signal.SIGTERM)
-        assert child.wait() in (0, -signal.SIGTERM)
+def test_the_procfile_has_the_documented_command() -> None:
+    """It is a comment, because honcho ends everything when one process ends."""
+    (line,) = (line for line in (ROOT / "Procfile").read_text("utf-8").splitlines() if line.startswith("# flower: "))
+    assert line.removeprefix("# flower: ").split() == documented()

@@ -1,4 +1,4 @@
-"""``fetcher simulate --plan`` compared with the real engine and the simulator's log, and its output."""
+"""``fetcher estimate`` compared with the real engine and the simulator's log, and its output."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ def test_the_plan_equals_a_simulated_run(tmp_path: Path) -> None:
 
 def test_a_million_in_words(bare: Fetcher) -> None:
     """A million packages fit into a day with the usual settings while up to a tenth of them change."""
-    done = bare("simulate", "--plan", "--packages", "1000000", "--moved", "10%")
+    done = bare("estimate", "--packages", "1000000", "--moved", "10%")
 
     assert done.status == 0
     assert "1,000,000 packages each 24.0 h" in done.out
     assert "REST points an hour" in done.out
     assert "a day's pass fits into its 24.0 h" in done.out
 
-    done = bare("simulate", "--plan", "--packages", "1000000", "--moved", "10%", recheck_interval="P5D")
+    done = bare("estimate", "--packages", "1000000", "--moved", "10%", recheck_interval="P5D")
     assert "does NOT fit into its 24.0 h" in done.out
     assert "longer FETCHER_RECHECK_INTERVAL" in done.out
 
 
 def test_for_scripts_and_by_the_settings(bare: Fetcher) -> None:
     """The environment's settings apply: half the re-checks cost half of the REST requests."""
-    still = ("simulate", "--plan", "--packages", "1000000", "--moved", "0", "--json")
+    still = ("estimate", "--packages", "1000000", "--moved", "0", "--json")
     usual, seldom = (json.loads(bare(*still, recheck_interval=f"P{days}D").out) for days in (30, 60))
 
     assert usual["passes"][1]["requests"]["rest"] == pytest.approx(2 * seldom["passes"][1]["requests"]["rest"], abs=1)
-    moved = json.loads(bare("simulate", "--plan", "--json").out)
+    moved = json.loads(bare("estimate", "--json").out)
     assert moved["passes"][1]["hours"] <= 24
     assert moved["most_packages"] >= 1_000_000
 
 
 def test_options_of_the_operator(bare: Fetcher) -> None:
     """More commits a year, smaller queries and merges that do not count cost GraphQL points, not REST requests."""
-    usual = ("simulate", "--plan", "--packages", "10000", "--json")
+    usual = ("estimate", "--packages", "10000", "--json")
     more = (("--commit-pages", "2"), ("--moved-commit-pages", "90"), ("--histories", "10"), ("--without-merges",))
     plain, *dearer = (json.loads(bare(*usual, *options).out)["passes"] for options in ((), *more))
 
@@ -61,7 +61,16 @@ def test_options_of_the_operator(bare: Fetcher) -> None:
 @pytest.mark.parametrize("share", ["7", "-1%", "101%", "five", "nan"])
 def test_a_wrong_share(bare: Fetcher, share: str) -> None:
     """5 is accepted neither as 5 % nor as 500 %."""
-    done = bare("simulate", "--plan", "--moved", share)
+    done = bare("estimate", "--moved", share)
 
     assert done.status == 2
     assert "5% or" in done.err
+
+
+def test_the_simulators_option_is_the_same_command(bare: Fetcher) -> None:
+    """``simulate --plan`` takes the options of ``estimate``, in any order, and prints the same."""
+    options = ("--packages", "5500", "--moved", "10%", "--latency", "2", "--json")
+    done = bare("simulate", *options, "--plan")
+
+    assert (done.status, done.out) == (0, bare("estimate", *options).out)
+    assert bare("simulate", "--plan", "--moved", "7").status == 2

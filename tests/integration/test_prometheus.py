@@ -253,7 +253,7 @@ def _the_state_is_reported(ours: Watched) -> None:
         'fetcher_queue_messages{queue="background"}': 0,
         "fetcher_workers": 2,
         'fetcher_quota_limit{resource="core"}': 12_500,
-        'fetcher_tasks_total{task="fetcher.refresh_batch",end="failed"}': 0,
+        'fetcher_tasks_total{task="fetcher.refresh_batch",state="failed"}': 0,
     }
     ours.stack.until(
         lambda: {query: ours.value(query) for query in expected} == expected, "Prometheus sees that all is well"
@@ -271,7 +271,7 @@ def _one_line_a_batch(ours: Watched) -> None:
     assert len({line["task"] for line in named["batch"]}) == len(named["batch"])
     assert [(line["outcome"], line["level"]) for line in named["failure"]] == [("transient", "warning")]
     assert named["failure"][0]["task"] in {line["task"] for line in named["batch"]}
-    assert ours.value('fetcher_tasks_total{task="fetcher.refresh_batch",end="done"}') == len(named["batch"])
+    assert ours.value('fetcher_tasks_total{task="fetcher.refresh_batch",state="succeeded"}') == len(named["batch"])
 
 
 def _killed_workers_take_no_count_with_them(ours: Watched) -> None:

@@ -18,10 +18,10 @@ import pytest
 from redis import Redis
 
 from fetcher.simulator.server import Simulator
-from tasks import traffic
+from tasks import queue_throughput
 from tests.harness.processes import BIN, PATIENCE
+from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, simulated, stack
-from tests.integration.conftest import SEEDS
 
 MINUTE = 60.0
 START = 1_800_000_000.0
@@ -67,7 +67,7 @@ def test_the_report_of_a_worker(ours: Stack) -> None:
     (worker,) = queues["manual"]["consumers"]
     assert worker.startswith("all@")
     assert [one["consumers"] for one in queues.values()] == [[worker]] * 3
-    assert queues["background"]["finished"] > 0 < queues["maintenance"]["went"]
+    assert queues["background"]["finished"] > 0 < queues["maintenance"]["finished"]
     assert all(type(one[name]) is int for one in queues.values() for name in ("running", "reserved"))
     status = json.loads(ours.fetcher("status", "--json").stdout)
     assert (status["workers"], status["redis_fault"], status["beat"]["fault"]) == ([worker], None, None)
@@ -148,11 +148,11 @@ def test_rates_are_of_the_last_minutes(redis_url: str) -> None:
     with Redis.from_url(redis_url) as client:
         for minute in range(10):
             for _ in range(minute + 1):
-                traffic.count(client, "manual", traffic.CAME, START + minute * MINUTE)
-        traffic.count(client, "manual", traffic.WENT, START + 9 * MINUTE)
-        rates = traffic.rates(client, ["manual", "maintenance"], START + 9 * MINUTE + 30)
-        kept = [client.ttl(key) for key in client.keys("fetcher:traffic:*")]
+                queue_throughput.count(client, "manual", queue_throughput.PUBLISHED, START + minute * MINUTE)
+        queue_throughput.count(client, "manual", queue_throughput.FINISHED, START + 9 * MINUTE)
+        rates = queue_throughput.rates(client, ["manual", "maintenance"], START + 9 * MINUTE + 30)
+        kept = [client.ttl(key) for key in client.keys("fetcher:throughput:*")]
     assert rates["manual"].published == pytest.approx((5 + 6 + 7 + 8 + 9 + 10) / 330)
     assert rates["manual"].finished == pytest.approx(1 / 330)
-    assert rates["maintenance"] == traffic.Rates(0, 0)
+    assert rates["maintenance"] == queue_throughput.Rates(0, 0)
     assert all(0 < seconds <= 600 for seconds in kept)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from fetcher.catalogue.documents import WORKER_KEYS
-from tests.integration.conftest import SEEDS, Fetcher
+from tests.harness.seeds import SEEDS
+from tests.integration.conftest import Fetcher
 
 NEW_YORK = "America/New_York"
 LAST_FETCHED = re.compile(r'(?<="last_fetched": )"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}-0[45]:00)"')

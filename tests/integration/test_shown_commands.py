@@ -19,8 +19,8 @@ from fetcher.simulator.server import Simulator
 from fetcher.wiring import open_store
 from tests.harness.debian import programs
 from tests.harness.documents import DOCUMENTS, ROOT, blocks_of, script_of
+from tests.harness.seeds import SEEDS
 from tests.harness.stack import environment, simulated
-from tests.integration.conftest import SEEDS
 
 SHOWING = [path for path in DOCUMENTS if any(block.reason is None for block in blocks_of(path))]
 ADDED = "lesscpy"
@@ -51,11 +51,11 @@ def test_the_commands_of(
         "data_dir": folder / "data",
         "web_port": ports["8080"],
         "web_token": "a-token-of-the-operators",
-        "flower_password": "a-password-of-the-operators",
         "plan_interval": 1,
         "workers": 1,
     }
     servers = {"HERE_FETCHER_DATABASE_URL": empty_postgres_url, "HERE_FETCHER_REDIS_URL": redis_url}
+    servers["HERE_FLOWER_BASIC_AUTH"] = "fetcher:a-password-of-the-operators"
     programs(["curl"], ["curl"])
     script = script_of(blocks_of(path), ports)
     entries = [one.entry for one in read_folder(SEEDS) if isinstance(one, Entry) and one.entry.slug != ADDED]

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from typing import Any
 
 import httpx
@@ -23,10 +22,9 @@ from fetcher.simulator.upstreams.github.statistics_jobs import EmptyAnswer, Part
 from fetcher.simulator.upstreams.pypi.settings import Index
 from fetcher.simulator.upstreams.pypi.upstream import SIMPLE_JSON
 from fetcher.simulator.upstreams.registry import Settings
+from tests.harness.seeds import SEEDS
 
-SEEDS: list[dict[str, Any]] = [
-    json.loads(entry.read_text("utf-8")) for entry in (resources.files("fetcher.simulator") / "data").iterdir()
-]
+DOCUMENTS: list[dict[str, Any]] = [json.loads(path.read_text("utf-8")) for path in SEEDS.iterdir()]
 LESSCPY = "lesscpy/lesscpy"
 AS_JSON = {"accept": SIMPLE_JSON}
 
@@ -54,7 +52,7 @@ def github_client(simulator: Simulator) -> httpx.Client:
     return httpx.Client(base_url=simulator.github_url, headers=headers)
 
 
-@pytest.mark.parametrize("document", SEEDS, ids=lambda document: str(document["slug"]))
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document["slug"]))
 def test_the_seeds_facts_come_out_exactly(document: dict[str, Any], github: httpx.Client, pypi: httpx.Client) -> None:
     """Documented requests return each fetched value of the published documents."""
     full_name = document["repo_url"].removeprefix("https://github.com/")

@@ -12,8 +12,8 @@ import pytest
 
 from fetcher.simulator.server import Simulator
 from tests.harness.processes import Child, children_of, is_alive
+from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, simulated, stack
-from tests.integration.conftest import SEEDS
 
 RUNNING = "Ctrl-C stops it"
 PACKAGES = 5

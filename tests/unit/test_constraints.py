@@ -15,7 +15,6 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = ("flower", "parquet", "test", "dev")
 OURSELVES = "fetcher"
 OLDEST_PYTHON = "3.11.2"
 HOLES = {
@@ -57,8 +56,8 @@ def _pins() -> dict[str, Version]:
 
 def _declared() -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    optional = project["optional-dependencies"]
-    lines = [*project["dependencies"], *(line for extra in EXTRAS for line in optional[extra])]
+    extras = project["optional-dependencies"].values()
+    lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
     return [one for one in map(Requirement, lines) if one.name != OURSELVES]
 
 

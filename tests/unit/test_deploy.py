@@ -22,8 +22,9 @@ _MATTERS = ("worker", "beat", "--queues", "--concurrency")
 
 
 def _procfile() -> dict[str, str]:
-    lines = (line.partition(":") for line in (ROOT / "Procfile").read_text("utf-8").splitlines())
-    return {name: command.strip() for name, _, command in lines}
+    lines = (ROOT / "Procfile").read_text("utf-8").splitlines()
+    parts = (line.partition(":") for line in lines if not line.startswith("#"))
+    return {name: command.strip() for name, _, command in parts}
 
 
 def _composition() -> dict[str, Any]:

@@ -24,14 +24,15 @@ from fetcher.domain.model import (
     RepoStats,
     StoredPackage,
 )
+from tests.harness.seeds import SEEDS
 
-SEEDS = sorted((Path(__file__).parents[1] / "data" / "seeds").glob("*.json"))
+DOCUMENTS = sorted(SEEDS.glob("*.json"))
 DIRECTORY = ZoneInfo("America/New_York")
 TODAY = date(2026, 2, 16)
 
 
 def seed() -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(SEEDS[0].read_text())
+    document: dict[str, Any] = json.loads(DOCUMENTS[0].read_text())
     return document
 
 
@@ -49,7 +50,7 @@ def written(package: StoredPackage) -> dict[str, Any]:
     return write_document(package, DIRECTORY, TODAY)
 
 
-@pytest.mark.parametrize("path", SEEDS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
 def test_a_real_document_comes_back_byte_for_byte(path: Path) -> None:
     """Each of the five seeds, read and written in the directory's zone, is the same file."""
     text = path.read_text(encoding="utf-8")
@@ -58,7 +59,7 @@ def test_a_real_document_comes_back_byte_for_byte(path: Path) -> None:
 
 def test_there_are_five_seeds() -> None:
     """The test above uses all five."""
-    assert len(SEEDS) == 5
+    assert len(DOCUMENTS) == 5
 
 
 def test_editors_fields_and_unknown_keys_are_carried_through() -> None:
@@ -252,5 +253,5 @@ def test_any_value_ends_in_an_entry_or_a_bad_record(raw: Any) -> None:
 
 def test_several_documents_are_printed_as_a_list() -> None:
     """A list of documents is printed in the same manner as one, and can be read again."""
-    documents = [json.loads(path.read_text()) for path in SEEDS]
+    documents = [json.loads(path.read_text()) for path in DOCUMENTS]
     assert json.loads(dump(documents)) == documents

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fetcher.domain.model import Purpose, ReportedQuota
-from fetcher.domain.outcome import Deferred, Malformed, Moved, Throttled, Transient, Unauthorized
+from fetcher.domain.outcome import Deferred, Malformed, Moved, NonValue, Throttled, Transient, Unauthorized
 from fetcher.http.circuit_breaker import OPEN_FOR
 from fetcher.http.gateway import MAX_REDIRECTS, REJECTED_PAUSE, SHORT_WAIT, Gateway, deadline
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response
@@ -388,7 +388,7 @@ async def test_whoever_watches_sees_every_request() -> None:
     seen: list[tuple[str, object]] = []
 
     class Seeing(NullObserver):
-        def responded(self, request: Request, answer: Answer, outcome: object) -> None:
+        def responded(self, request: Request, answer: Answer, outcome: NonValue | None) -> None:
             seen.append((request.url, outcome))
 
     answers = deque([answer({}, 301, {"location": "/b"}), answer({}, 500, {"x-github-request-id": "C0:FF:EE"})])

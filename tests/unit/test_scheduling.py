@@ -36,6 +36,7 @@ from fetcher.domain.scheduling import (
     Pauses,
     is_gone,
     phase,
+    recheck_at,
     schedule,
     slot,
 )
@@ -111,6 +112,17 @@ def test_early_and_late_refreshes_lead_back_to_the_same_slot(
     following = slot(package_id, at, interval)
     assert abs(following - at - interval) <= SECOND / 1_000
     assert abs(slot(package_id, at + interval * shift, interval) - following) <= SECOND / 1_000
+
+
+@given(ids, moments, intervals, st.floats(0, 3))
+def test_confirmations_do_not_postpone_a_recheck(
+    package_id: int, fetched: datetime, interval: timedelta, passed: float
+) -> None:
+    """The re-check keeps its slot after the last full fetch until that has passed; it is then due at once."""
+    now, planned = fetched + interval * passed, recheck_at(package_id, fetched, fetched, interval)
+    assert interval / 2 <= planned - fetched <= interval * 3 / 2
+    assert recheck_at(package_id, fetched, now, interval) == (planned if now <= planned else now)
+    assert recheck_at(package_id, None, now, interval) == recheck_at(package_id, now, now, interval)
 
 
 @given(st.integers(-3, 10_000), st.integers(-3, 10_000))

@@ -11,8 +11,12 @@ from urllib.parse import urljoin, urlsplit
 from fetcher.catalogue.documents import shown
 from fetcher.catalogue.intake.items import Entry, Item, Rejected, as_item
 from fetcher.catalogue.intake.lines import Line, decoded
-from fetcher.catalogue.intake.long_json import PAGE_KEYS
 
+LONGEST_JSON = 64 * 1024 * 1024
+"""Longest JSON value in bytes, whether a file, standard input or a page. It is parsed in memory; JSON lines are not."""
+TO_LINES = "jq -c '(.objects? // .results? // .)[]'"
+"""Command that converts a list or a page to JSON lines."""
+PAGE_KEYS = ("objects", "results")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -83,6 +87,11 @@ def parse_json(text: str, where: str) -> object:
     except ValueError as error:
         return Rejected(where, "document", "JSON", " ".join(str(error).split())[:100])
     return value
+
+
+def too_long(where: str, command: str) -> tuple[str, str]:
+    """Return the message and the remedy for a JSON value longer than ``LONGEST_JSON``."""
+    return f"{where} is one JSON value of more than {LONGEST_JSON >> 20} MB", f"Convert it to JSON lines: {command}"
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -8,20 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
+from shlex import quote
 from typing import BinaryIO
 
 from fetcher.catalogue.intake.address_lines import address_lines, words_of
 from fetcher.catalogue.intake.csv_records import csv_records, delimiter_of, is_header
-from fetcher.catalogue.intake.documents_json import json_lines, page_of, parse_json
+from fetcher.catalogue.intake.documents_json import LONGEST_JSON, TO_LINES, json_lines, page_of, parse_json, too_long
 from fetcher.catalogue.intake.items import Item, PassedOver, Rejected
 from fetcher.catalogue.intake.lines import BOM, LONGEST_LINE, decoded, read_lines
-from fetcher.catalogue.intake.long_json import NOT_FOLLOWED, long_json
 from fetcher.catalogue.intake.streams import Watch, again, nothing, watched
 from fetcher.domain.errors import InputError
 
-WHOLE_JSON = 4 * 1024 * 1024
-"""Size in bytes up to which a JSON value is parsed in memory; a larger one is read element by element."""
 STDIN = "standard input"
+NOT_FOLLOWED = "its link to the next page: links are followed only from an address"
 
 SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".txt"})
 _HEAD = 8192
@@ -49,14 +48,19 @@ def read_path(path: Path, watch: Watch = nothing) -> Iterator[Item]:
 def read_file(path: Path, watch: Watch = nothing) -> Iterator[Item]:
     """Yield the records of one file, streamed.
 
-    Raises ``InputError`` at once if the file is missing, empty, binary or of an unknown format.
+    Raises ``InputError`` at once if the file is missing, empty, binary, of an unknown format, or a JSON value that is
+    longer than ``LONGEST_JSON``.
     """
     with _reading(path):
         if not stat.S_ISREG(path.stat().st_mode):
             raise InputError(f"{path} is not a file", "Give a file, or a folder of files")
         with path.open("rb") as stream:
             head = _head(stream, str(path))
-    return _file_records(path, _format_of(str(path), path.suffix.lower(), head), head.first, watch)
+        form = _format_of(str(path), path.suffix.lower(), head)
+        if form is _Format.JSON and path.stat().st_size > LONGEST_JSON:
+            command = f"{_to_lines(head.first)} {quote(str(path))} > {quote(f'{path}.jsonl')}"
+            raise InputError(*too_long(str(path), command))
+    return _file_records(path, form, head.first, watch)
 
 
 def read_stream(stream: BinaryIO, watch: Watch = nothing) -> Iterator[Item]:
@@ -100,7 +104,7 @@ def _members(members: list[Path], watch: Watch) -> Iterator[Item]:
         try:
             yield from read_file(one, watch)
         except InputError as error:
-            yield Rejected(one.name, "file", "a file of packages", error.message)
+            yield Rejected(one.name, "file", "a file of packages", str(error))
 
 
 def _usable(path: Path) -> bool:
@@ -136,8 +140,8 @@ def _head(stream: BinaryIO, name: str) -> _Head:
         raise InputError(f"{name} is a binary file (or UTF-16)", f"{_FORMATS}, in UTF-8")
     while (head := _head_of(raw)) is None and len(raw) <= LONGEST_LINE and (more := stream.read(len(raw))):
         raw += more
-    said = [text for text in _texts(raw) if text]
-    head = head or next((_Head(text, len(said) > 1, raw) for text in said if not text.startswith("#")), None)
+    lines = [text for text in _texts(raw) if text]
+    head = head or next((_Head(text, len(lines) > 1, raw) for text in lines if not text.startswith("#")), None)
     if head is None:
         raise InputError(f"{name} is empty", _FORMATS)
     return head
@@ -145,9 +149,9 @@ def _head(stream: BinaryIO, name: str) -> _Head:
 
 def _head_of(raw: bytes) -> _Head | None:
     """Return the head; ``None`` if more must be read because the last line may be incomplete."""
-    said = [text for text in _texts(raw[: raw.rfind(b"\n") + 1]) if text]
-    first = next((text for text in said if not text.startswith("#")), None)
-    return None if first is None or len(said) < 2 else _Head(first, True, raw)
+    lines = [text for text in _texts(raw[: raw.rfind(b"\n") + 1]) if text]
+    first = next((text for text in lines if not text.startswith("#")), None)
+    return None if first is None or len(lines) < 2 else _Head(first, True, raw)
 
 
 def _texts(raw: bytes) -> list[str]:
@@ -191,7 +195,7 @@ def _file_records(path: Path, form: _Format, first: str, watch: Watch) -> Iterat
 def _records(stream: BinaryIO, name: str, form: _Format, first: str) -> Iterator[Item]:
     match form:
         case _Format.JSON:
-            yield from _json(stream, name)
+            yield from _json(stream, name, first)
         case _Format.JSON_LINES:
             yield from json_lines(read_lines(stream, name), name)
         case _Format.CSV:
@@ -200,13 +204,8 @@ def _records(stream: BinaryIO, name: str, form: _Format, first: str) -> Iterator
             yield from address_lines(read_lines(stream, name), name)
 
 
-def _json(stream: BinaryIO, where: str) -> Iterator[Item]:
-    raw = stream.read(WHOLE_JSON)
-    if len(raw) == WHOLE_JSON:
-        yield from long_json(again(raw, stream), where)
-        return
-    text = decoded(raw, where)
-    value = text if isinstance(text, Rejected) else parse_json(text, where)
+def _json(stream: BinaryIO, where: str, first: str) -> Iterator[Item]:
+    value = _value(stream, where, first)
     if isinstance(value, Rejected):
         yield value
         return
@@ -214,3 +213,18 @@ def _json(stream: BinaryIO, where: str) -> Iterator[Item]:
     yield from page.items
     if page.next is not None:
         yield PassedOver(where, NOT_FOLLOWED)
+
+
+def _value(stream: BinaryIO, where: str, first: str) -> object:
+    """Parse all of ``stream`` as one JSON value; raise ``InputError`` if it is longer than ``LONGEST_JSON``."""
+    raw = stream.read(LONGEST_JSON + 1)
+    if len(raw) > LONGEST_JSON:
+        raise InputError(*too_long(where, f"… | {_to_lines(first)} | fetcher import -"))
+    text = decoded(raw, where)
+    del raw  # as large as the text
+    return text if isinstance(text, Rejected) else parse_json(text, where)
+
+
+def _to_lines(first: str) -> str:
+    """Return the command that converts a JSON value with this first line to JSON lines."""
+    return "jq -c '.[]'" if first.startswith("[") else TO_LINES

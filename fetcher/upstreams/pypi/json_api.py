@@ -8,12 +8,13 @@ from packaging.utils import canonicalize_name
 
 from fetcher.domain.model import ProjectVersions
 from fetcher.domain.outcome import Fetched, Malformed
+from fetcher.domain.text import one_line
 from fetcher.http.messages import Answer, Response
+from fetcher.http.responses import validators_of
 from fetcher.upstreams.pypi import releases
-from fetcher.upstreams.pypi.answers import IndexOutcome, Partial, good_response, not_json, validators_of
+from fetcher.upstreams.pypi.answers import IndexOutcome, Partial, good_response, not_json
 from fetcher.upstreams.pypi.project_info import info_of
 from fetcher.upstreams.pypi.shapes import JsonFile, JsonProject, parse
-from fetcher.upstreams.pypi.text import one_line
 
 _API = "JSON API"
 _LARGEST_SERIAL = 2**63 - 1

@@ -15,10 +15,11 @@ import ijson  # type: ignore[import-untyped]
 from packaging.utils import canonicalize_name
 
 from fetcher.domain.outcome import Fetched, Gone, Malformed
+from fetcher.domain.text import one_line
 from fetcher.http.messages import Answer, Response
-from fetcher.upstreams.pypi.answers import IndexOutcome, NotOffered, good_response, not_json, validators_of
+from fetcher.http.responses import validators_of
+from fetcher.upstreams.pypi.answers import IndexOutcome, NotOffered, good_response, not_json
 from fetcher.upstreams.pypi.simple_api import not_offered
-from fetcher.upstreams.pypi.text import one_line
 
 _API = "Simple API's root"
 _DEEPEST = 16

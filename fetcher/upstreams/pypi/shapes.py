@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from fetcher.domain.outcome import Malformed
-from fetcher.upstreams.pypi.text import beginning, one_line, storable
+from fetcher.domain.text import one_line, storable
+from fetcher.http.responses import quoted_excerpt
 
 Text = Annotated[str, AfterValidator(storable)]
 
@@ -89,7 +90,7 @@ def parse(shape: type[S], body: bytes, api: str) -> S | Malformed:
 def _complaint(error: ErrorDetails, body: bytes) -> str:
     if error["type"] == "json_invalid":
         fault = error.get("ctx", {}).get("error", "not JSON")
-        return f"expected JSON, got {beginning(body)} ({fault})"
+        return f"expected JSON, got {quoted_excerpt(body)} ({fault})"
     where = ".".join(str(part) for part in error["loc"]) or "the top"
     message = error["msg"]
     if error["type"] == "missing":

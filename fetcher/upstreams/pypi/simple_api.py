@@ -9,7 +9,9 @@ from packaging.utils import canonicalize_name
 
 from fetcher.domain.model import ProjectStatus, ProjectVersions
 from fetcher.domain.outcome import Fetched, Malformed
+from fetcher.domain.text import one_line
 from fetcher.http.messages import Answer, Response
+from fetcher.http.responses import quoted_excerpt, validators_of
 from fetcher.upstreams.pypi import releases
 from fetcher.upstreams.pypi.answers import (
     IndexOutcome,
@@ -18,12 +20,10 @@ from fetcher.upstreams.pypi.answers import (
     is_html,
     is_untold,
     not_json,
-    validators_of,
 )
 from fetcher.upstreams.pypi.filenames import KnownVersions
 from fetcher.upstreams.pypi.json_api import moment, serial_of
 from fetcher.upstreams.pypi.shapes import SimpleFile, SimpleProject, parse
-from fetcher.upstreams.pypi.text import beginning, one_line
 
 _API = "Simple API"
 _SUPPORTED_MAJOR = 1
@@ -53,7 +53,7 @@ def read_simple(answer: Answer, project: str, *, url: str, now: datetime) -> Ind
         return Malformed(one_line(f"{_API}: expected version 1.x, got {body.meta.api_version}"))
     versions = _versions(body, response)
     if html and not versions.releases and (body.files or body.meta.api_version is None):
-        page = f"got a page without one that begins {beginning(response.body)}"
+        page = f"got a page without one that begins {quoted_excerpt(response.body)}"
         return Malformed(one_line(f"{_API}: expected a listing with files of {project}, {page}"))
     return Fetched(versions, validators_of(response))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fetcher.domain.model import GivenBack, Purpose
 from fetcher.refresh.report import Report
 from fetcher.simulator.changes import Push, push
-from fetcher.upstreams.github.limits import GITHUB
 from tests.component.refresh.conftest import Harness, answered
 from tests.component.refresh.truth import (
     COMMITS,
@@ -73,7 +72,7 @@ async def test_a_lease_that_was_lost_is_not_worked_on(harness: Harness) -> None:
     harness.make("alpha")
     package_id = harness.add("alpha")
     (claim,) = await harness.planner.claims()
-    harness.store.claims.claim_packages([package_id], [GITHUB], NOW, MINUTE)
+    harness.store.claims.claim_packages([package_id], [REPOSITORY], NOW, MINUTE)
     report = await harness.conductor.refresh(claim, Purpose.BACKGROUND)
     assert report == Report(lost=1)
     assert harness.requests() == {}

@@ -13,7 +13,6 @@ from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.project import ProjectStatus
 from fetcher.simulator.upstreams.pypi.settings import Index
-from fetcher.upstreams.pypi.limits import PYPI
 from fetcher.upstreams.pypi.serials_check import ROOT
 from tests.component.refresh.conftest import Build, Harness
 from tests.harness.clock import DAY, NOW
@@ -47,7 +46,7 @@ async def test_an_unchanged_index_confirms_every_project(build: Build) -> None:
         assert await harness.serials.check()
         assert await harness.work() == []
         assert harness.requests() == {"simple_root": 1}
-        assert {harness.state(name, PYPI).answered_at for name in NAMES} == {NOW + day * DAY}
+        assert {harness.state(name, INDEX).answered_at for name in NAMES} == {NOW + day * DAY}
         assert harness.store.checkpoints.get(ROOT).outcome == ("fetched" if day == 1 else "not_modified")
 
 
@@ -141,7 +140,7 @@ async def test_a_root_that_fails(build: Build, response: Answer, outcome: str, a
     harness.transport.interfere = failing(response)
     harness.clock.advance(DAY)
     assert await harness.serials.check()
-    assert [harness.state(name, PYPI) for name in NAMES] == before
+    assert [harness.state(name, INDEX) for name in NAMES] == before
     checkpoint = harness.store.checkpoints.get(ROOT)
     assert (checkpoint.outcome, checkpoint.due_at) == (outcome, harness.clock.now() + again)
     harness.clock.advance(DAY + MINUTE)

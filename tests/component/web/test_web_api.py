@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -21,9 +20,9 @@ from fetcher.web import make_app
 from fetcher.web.session import Sessions
 from tests.component.web.conftest import BEARER, TOKEN, Browser, Harness
 from tests.harness.clock import DAY
+from tests.harness.seeds import SEEDS
 from tests.harness.stores import NOW, failed, stats
 
-SEEDS = Path(__file__).parents[2] / "data" / "seeds"
 LIST = "/api/v4/packages/"
 
 

@@ -22,7 +22,8 @@ from fetcher.domain.outcome import (
     Unauthorized,
 )
 from fetcher.http.messages import Fault, NoAnswer, Response
-from fetcher.upstreams.github.readers.classify import classify, excerpt, message_of, read_quota, validators_of
+from fetcher.http.responses import excerpt, validators_of
+from fetcher.upstreams.github.readers.classify import classify, message_of, read_quota
 from fetcher.upstreams.github.requests import API_VERSION
 from tests.unit.github.recorded import QUOTA, RESET, SECONDARY, SPENT, refusal, response
 
@@ -157,6 +158,13 @@ def test_403_with_retry_after_is_throttling() -> None:
     outcome = classify(refusal(403, "Forbidden", {"retry-after": "7"}))
     assert isinstance(outcome, Throttled)
     assert outcome.retry_after == timedelta(seconds=7)
+
+
+def test_a_503_with_retry_after_is_throttling() -> None:
+    """GitHub's best practices: no request before the stated time. Without it, a 503 is a temporary fault."""
+    outcome = classify(refusal(503, "Service unavailable", {"retry-after": "60"}))
+    assert outcome == Throttled("GitHub answers 503: Service unavailable", retry_after=timedelta(seconds=60))
+    assert isinstance(classify(refusal(503, "Service unavailable")), Transient)
 
 
 @pytest.mark.parametrize("value", ["soon", "", "-1", "1.5", "²", "Wed, 21 Oct 2026 07:28:00 GMT"])

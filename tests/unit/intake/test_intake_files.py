@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from fetcher.catalogue.documents import read_document
-from fetcher.catalogue.intake import Entry, PassedOver, Rejected, read_file, read_folder, read_path
+from fetcher.catalogue.intake import Entry, PassedOver, Rejected, read_file, read_folder, read_path, read_stream
+from fetcher.catalogue.intake import files as module
 from fetcher.domain.errors import InputError
+from tests.harness.seeds import SEEDS
 
-SEEDS = Path(__file__).parents[2] / "data" / "seeds"
 SEED = next(iter(sorted(SEEDS.glob("*.json"))))
 
 
@@ -162,3 +164,65 @@ def test_bytes_that_are_no_text_name_their_position(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(b'\xef\xbb\xbf[{"slug":\n"\xe9"}]')
     assert list(read_file(path)) == [Rejected("x.json", "encoding", "UTF-8", "byte 0xe9 at position 14")]
+
+
+class Drop(io.BytesIO):
+    """A stream that returns a few bytes at a time, as a pipe may."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(min(size or 7, 7))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"slug": "a"}\n{"slug": "b"}\n',
+        b'[{"slug": "a"},\n {"slug": "b"}]',
+        b"# two\nhttps://github.com/o/a\nhttps://github.com/o/b\n",
+        b"repo_url\nhttps://github.com/o/a\nhttps://github.com/o/b\n",
+    ],
+)
+def test_a_stream_that_cannot_be_read_twice(raw: bytes) -> None:
+    """Detect the format without losing the beginning, and report every byte to the callback."""
+    listed: list[int] = []
+    items = list(read_stream(Drop(raw), listed.append))
+    assert [item.entry.slug for item in items if isinstance(item, Entry)] == ["a", "b"]
+    assert sum(listed) == len(raw)
+
+
+LIST = b'[{"slug": "a"},\n {"slug": "b"}]'
+PAGE = b'{"meta": {"next": null}, "objects": [\n{"slug": "a"}, {"slug": "b"}]}'
+
+
+@pytest.mark.parametrize("raw", [LIST, PAGE])
+def test_a_json_value_too_long_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raw: bytes) -> None:
+    """Refuse a value longer than the limit before parsing, and read one of exactly this length."""
+    path = tmp_path / "x.json"
+    path.write_bytes(raw)
+    monkeypatch.setattr(module, "LONGEST_JSON", len(raw))
+    assert slugs(path) == ["a", "b"]
+    monkeypatch.setattr(module, "LONGEST_JSON", len(raw) - 1)
+    with pytest.raises(InputError, match="is one JSON value of more than 64 MB") as caught:
+        read_path(path)
+    assert str(path) in caught.value.message
+    assert caught.value.remedy.endswith(f" {path} > {path}.jsonl")
+
+
+def test_a_stream_too_long_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse a longer value of standard input too; JSON lines of the same length are read."""
+    monkeypatch.setattr(module, "LONGEST_JSON", len(LIST) - 1)
+    with pytest.raises(InputError, match=r"standard input .* jq -c '\.\[\]' \| fetcher import -"):
+        list(read_stream(io.BytesIO(LIST)))
+    lines = b'{"slug": "a"}\n{"slug": "b"}\n{"slug": "c"}\n'
+    assert len(list(read_stream(io.BytesIO(lines)))) == 3
+
+
+def test_a_folder_names_the_file_too_long_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reject it alone, with the remedy; its neighbours are read."""
+    (tmp_path / "a.json").write_bytes(LIST)
+    (tmp_path / "b.json").write_bytes(b'{"slug": "c"}')
+    monkeypatch.setattr(module, "LONGEST_JSON", len(LIST) - 1)
+    bad, good = read_folder(tmp_path)
+    assert isinstance(bad, Rejected)
+    assert "jq -c" in str(bad)
+    assert isinstance(good, Entry)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from fetcher.catalogue.intake import Entry, PassedOver, Rejected, next_page, read_file, read_page
 from fetcher.domain.errors import InputError
+from tests.harness.seeds import SEEDS
 
-SEEDS = Path(__file__).parents[2] / "data" / "seeds"
 REAL = [path.read_bytes() for path in sorted(SEEDS.glob("*.json"))]
 REAL += [
     json.dumps({"next": "/2", "results": [json.loads(body) for body in REAL]}).encode(),

@@ -14,10 +14,10 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from fetcher.domain.model import Deferral, DueReason, MadeDue, Observed, OutcomeKind, Purpose, Source
-from fetcher.domain.outcome import NotModified, Throttled, Unauthorized
+from fetcher.domain.outcome import NonValue, NotModified, Throttled, Unauthorized
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response
 from fetcher.monitoring import COUNTED, MetricsRecorder, RedisCounters
-from fetcher.monitoring.definitions import OTHER, TASKS, Gauge, Histogram, TaskEnd
+from fetcher.monitoring.definitions import OTHER, TASKS, Gauge, Histogram, TaskState
 from fetcher.monitoring.families import families
 from fetcher.monitoring.redis_store import SILENT
 from fetcher.upstreams.github.limits import GITHUB, Resource, Route
@@ -62,12 +62,12 @@ def test_requests_by_route_and_status() -> None:
     ("outcome", "cause"),
     [
         (Unauthorized("x"), "rejected"),
-        (Throttled("x"), "untold"),
-        (Throttled("x", retry_after=timedelta(seconds=9)), "told"),
+        (Throttled("x"), "no_retry_after"),
+        (Throttled("x", retry_after=timedelta(seconds=9)), "retry_after"),
         (Throttled("x", reset_at=NOW), "quota"),
     ],
 )
-def test_pauses_by_cause(outcome: object, cause: str) -> None:
+def test_pauses_by_cause(outcome: NonValue, cause: str) -> None:
     """Count every outcome that starts a pause."""
     tally = MetricsRecorder()
     tally.responded(request_for(), Response(403, {}, b""), outcome)
@@ -131,8 +131,8 @@ def test_refreshes_by_source_and_outcome() -> None:
 
 def test_tasks_and_leases() -> None:
     tally = MetricsRecorder()
-    tally.task_ended("fetcher.plan", 0.3, TaskEnd.DONE)
-    tally.task_ended("fetcher.plan", 0.3, TaskEnd.FAILED)
+    tally.task_ended("fetcher.plan", 0.3, TaskState.SUCCEEDED)
+    tally.task_ended("fetcher.plan", 0.3, TaskState.FAILED)
     tally.leases_expired(4)
     tally.leases_expired(0)
     found = samples(tally)
@@ -160,7 +160,7 @@ def test_labels_come_from_closed_sets(route: Route, answer: Answer, outcome: str
     tally = MetricsRecorder()
     tally.responded(request_for(route), answer, None)
     tally.refreshed(Purpose.MANUAL, 1, [Observed(1, Source.INDEX, None, NOW, None, outcome=outcome)])
-    tally.task_ended(task, 1.0, TaskEnd.DONE)
+    tally.task_ended(task, 1.0, TaskState.SUCCEEDED)
     declared = {label.name: label.values | {OTHER} for metric in COUNTED for label in metric.labels}
     taken = tally.take()
     counted = [sample for family in families(taken) for sample in family.samples]

@@ -46,7 +46,7 @@ def usage(
     pause: Pause | None = None,
 ) -> Usage:
     """Build a usage; its response reported the quota if ``remaining`` is given."""
-    quota = None if remaining is None else ReportedQuota(resource.value, limit, remaining, at(reset))
+    quota = None if remaining is None else ReportedQuota(str(resource), limit, remaining, at(reset))
     return Usage(points, seconds, attempts, quota, pause)
 
 

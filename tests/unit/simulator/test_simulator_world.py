@@ -2,7 +2,6 @@
 
 import json
 from datetime import datetime, timedelta
-from importlib import resources
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -18,6 +17,7 @@ from fetcher.simulator.repository import Repository
 from fetcher.simulator.upstreams.github.node_ids import NodeIds, database_id_of, node_id, node_id_of
 from fetcher.simulator.world import World
 from tests.harness.clock import NOW
+from tests.harness.seeds import SEEDS
 
 
 def repositories(world: World) -> list[Repository]:
@@ -116,8 +116,8 @@ def test_a_document_is_served_exactly_and_needs_its_merges(year: int) -> None:
     now = NOW.replace(year=year)
     world = seeds(Clock(now))
     recent = wanting = 0
-    for text in (resources.files("fetcher.simulator") / "data").iterdir():
-        document = json.loads(text.read_text("utf-8"))
+    for path in SEEDS.iterdir():
+        document = json.loads(path.read_text("utf-8"))
         repository = changes.repository_of(world, document["repo_url"].removeprefix("https://github.com/"))
         log = git_log(repository.history, repository.history.commits()[-1].oid)
         since = now - timedelta(days=370)
@@ -355,11 +355,15 @@ def test_changes_of_missing_things_are_refused() -> None:
 
 
 def test_a_catalogue_is_written_for_import(tmp_path: Path) -> None:
-    """Documents have the editors' fields and no fetched ones; a .txt has one address a line."""
+    """Documents hold editors' fields only, as a list or one a line; a .txt has one address a line."""
     world = synthetic(30, 0, Clock(NOW))
     write_catalogue(world, tmp_path / "c.txt")
+    write_catalogue(world, tmp_path / "c.json")
+    write_catalogue(world, tmp_path / "c.jsonl")
     written = list(documents(world))
 
+    assert json.loads((tmp_path / "c.json").read_text()) == written
+    assert [json.loads(line) for line in (tmp_path / "c.jsonl").read_text().splitlines()] == written
     assert (tmp_path / "c.txt").read_text().splitlines() == [one["repo_url"] for one in written]
     assert len({one["slug"] for one in written}) == 30
     assert not {"repo_watchers", "participants", "commits_over_52", "last_fetched"} & written[0].keys()

@@ -17,7 +17,7 @@ class GitHubOptions:
     since_stops: bool = False
     """``since`` ends a history at its first older commit, as ``git log --since`` does. GitHub documents neither."""
     node_ids: NodeIds = NodeIds.NEW
-    """The form of the global ids in answers; requests may use either."""
+    """The form of the global ids in responses; requests may use either."""
     deprecation: str | None = None
     sunset: str | None = None
     """The headers of the same names on every response, as GitHub announces the end of an API version."""

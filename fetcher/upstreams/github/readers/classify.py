@@ -8,27 +8,23 @@ pause.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import TypeVar, assert_never
+from datetime import UTC, datetime
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from fetcher.domain.model import ReportedQuota, Validators
+from fetcher.domain.model import ReportedQuota
 from fetcher.domain.outcome import (
     BlockCause,
     Blocked,
-    Failure,
-    Gone,
     Malformed,
-    Moved,
-    NotModified,
+    NonValue,
     NotReady,
     Throttled,
     Transient,
-    Unauthorized,
 )
-from fetcher.http.messages import Answer, Fault, NoAnswer, Response, ResponseMeta
+from fetcher.http.messages import Answer, NoAnswer, Response, ResponseMeta
+from fetcher.http.responses import classify_answer, excerpt, is_json, retry_after, transport_outcome
 from fetcher.upstreams.github.readers.shapes import ErrorBody
 from fetcher.upstreams.github.requests import API_VERSION
 
@@ -38,55 +34,26 @@ _TOO_LARGE = ("too large", "history or contributor list")
 _BLOCKED = ("access blocked", "has been disabled", "not accessible", "saml", "ip allow list", "suspended")
 _LIMITED = ("rate limit", "abuse", "secondary limit")
 _SECONDARY = ("secondary", "abuse")
-_LONGEST_DIGITS = 9
-"""Digits read of a number of seconds: nine are some thirty years. Further ones are ignored."""
-_VALIDATOR = re.compile(r"[\x20-\x7e]{1,512}")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z:-]{1,64}")
-
-NonValue = Failure | NotModified | NotReady | Moved
 
 
 def classify(answer: Answer) -> Response | NonValue:
     """Return ``answer`` if it is a 200 with JSON, otherwise its outcome."""
     if isinstance(answer, NoAnswer):
-        return no_answer(answer)
+        return transport_outcome(answer)
     match answer.status:
-        case 200:
-            return answer if _is_json(answer.headers) else not_json(answer)
+        case 200 if not is_json(answer):
+            return not_json(answer)
         case 202 | 204:
             return NotReady(f"GitHub is still computing it (status {answer.status})")
-        case 301 | 302 | 303 | 307 | 308:
-            location = answer.headers.get("location")
-            return Moved(location) if location else Malformed(f"redirect {answer.status} without a location")
-        case 304:
-            return NotModified()
-        case 401:
-            return Unauthorized(f"GitHub does not accept the credential: {message_of(answer)}")
         case 403 | 429:
             return _refusal(answer)
-        case 404:
-            return Gone("GitHub answers 404: deleted, private, or misspelt")
+        case 409:
+            return Transient(_describe(answer))
         case 410:
             return Malformed(_retired(answer))
-        case 451:
-            return Blocked(BlockCause.LEGAL, f"blocked for legal reasons: {message_of(answer)}")
-        case status if status >= 500 or status in (408, 409):
-            return Transient(f"GitHub answers {status}: {message_of(answer)}")
-        case status:
-            return Malformed(f"unexpected status {status}: {message_of(answer)}")
-
-
-def no_answer(answer: NoAnswer) -> Transient | Malformed | Unauthorized:
-    """Return the outcome of a transport fault."""
-    match answer.fault:
-        case Fault.TOO_LARGE | Fault.FORBIDDEN_HOST:
-            return Malformed(answer.reason)
-        case Fault.NO_CREDENTIAL:
-            return Unauthorized(answer.reason)
-        case Fault.UNREACHABLE | Fault.TIMED_OUT | Fault.BROKEN:
-            return Transient(answer.reason)
         case _:
-            assert_never(answer.fault)
+            return classify_answer(answer, _describe)
 
 
 def not_json(response: Response) -> Malformed:
@@ -100,9 +67,9 @@ def throttled(response: Response, reason: str, *, primary: bool = False) -> Thro
     ``primary``: the response names the primary limit. Its reset then counts at any remaining quota, because a GraphQL
     query can cost more points than are left.
     """
-    after = response.headers.get("retry-after", "").strip()
-    if after.isascii() and after.isdigit():
-        return Throttled(reason, retry_after=timedelta(seconds=int(after[:_LONGEST_DIGITS])))
+    after = retry_after(response)
+    if after is not None:
+        return Throttled(reason, retry_after=after)
     quota = read_quota(response)
     if quota is not None and (primary or quota.remaining == 0):
         return Throttled(reason, reset_at=quota.reset_at)
@@ -151,14 +118,6 @@ def read_meta(response: Response) -> ResponseMeta:
     return ResponseMeta(read_quota(response), given if _REQUEST_ID.fullmatch(given) else None)
 
 
-def validators_of(response: Response) -> Validators:
-    """Return the validators of the next conditional request, without headers that cannot be sent back."""
-    etag, last_modified = (response.headers.get(name, "") for name in ("etag", "last-modified"))
-    return Validators(
-        etag if _VALIDATOR.fullmatch(etag) else None, last_modified if _VALIDATOR.fullmatch(last_modified) else None
-    )
-
-
 def parse(adapter: TypeAdapter[T], body: bytes, what: str) -> T | Malformed:
     """Return ``body`` as ``adapter``'s type, or the first difference on one line."""
     try:
@@ -182,11 +141,20 @@ def message_of(response: Response) -> str:
         return excerpt(response.body) or "no message"
 
 
-def excerpt(body: bytes, length: int = 120) -> str:
-    """Return the beginning of a body, printable, on one line."""
-    text = body[: length * 4].decode("utf-8", "replace")
-    line = "".join(char if char.isprintable() else " " for char in text).strip()
-    return line if len(line) <= length else line[: length - 1] + "…"
+def _describe(response: Response) -> str:
+    """Return the reason of a failure with GitHub's message."""
+    message = message_of(response)
+    match response.status:
+        case 401:
+            return f"GitHub does not accept the credential: {message}"
+        case 404:
+            return "GitHub answers 404: deleted, private, or misspelt"
+        case 451:
+            return f"blocked for legal reasons: {message}"
+        case status if status in (408, 409) or 500 <= status <= 599:
+            return f"GitHub answers {status}: {message}"
+        case status:
+            return f"unexpected status {status}: {message}"
 
 
 def _refusal(response: Response) -> Throttled | Blocked:
@@ -215,8 +183,3 @@ def _retired(response: Response) -> str:
 
 def _names_a_limit(message: str) -> bool:
     return any(sign in message.lower() for sign in _LIMITED)
-
-
-def _is_json(headers: Mapping[str, str]) -> bool:
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "application/json" or kind.endswith("+json")

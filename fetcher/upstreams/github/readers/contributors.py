@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from fetcher.domain.model import WEEKS_SHOWN, Contribution
-from fetcher.domain.outcome import Fetched, Malformed
+from fetcher.domain.outcome import Fetched, Malformed, NonValue
 from fetcher.http.messages import Answer, Response
-from fetcher.upstreams.github.readers.classify import NonValue, classify, parse
+from fetcher.upstreams.github.readers.classify import classify, parse
 from fetcher.upstreams.github.readers.shapes import Participation, RestContributor
 
 _CONTRIBUTORS = TypeAdapter(list[RestContributor])

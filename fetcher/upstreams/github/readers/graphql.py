@@ -28,9 +28,9 @@ from fetcher.domain.outcome import (
     with_request_id,
 )
 from fetcher.http.messages import Answer, Fault, NoAnswer, Response
+from fetcher.http.responses import excerpt
 from fetcher.upstreams.github.readers.classify import (
     classify,
-    excerpt,
     first_fault,
     is_secondary,
     parse,

@@ -12,7 +12,6 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -20,10 +19,7 @@ from pydantic import (
     WrapValidator,
 )
 
-
-def _without_nul(text: object) -> object:
-    """Remove NULs, which PostgreSQL does not store and GitHub has let through in descriptions."""
-    return text.replace("\x00", "") if isinstance(text, str) else text
+from fetcher.domain.text import storable
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -43,7 +39,8 @@ def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
     return moment
 
 
-Text = Annotated[str, BeforeValidator(_without_nul)]
+Text = Annotated[str, AfterValidator(storable)]
+"""Text that a database can hold. GitHub has let NULs through in descriptions."""
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 LenientMoment = Annotated[Moment | None, WrapValidator(_or_none)]
 Count = Annotated[int, Field(ge=0, lt=2**31)]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter, ValidationError
 
 from fetcher.domain.model import RepoStats
-from fetcher.domain.outcome import Failure, Fetched, Malformed
+from fetcher.domain.outcome import Failure, Fetched, Malformed, NonValue
 from fetcher.http.messages import Answer, Response
-from fetcher.upstreams.github.readers.classify import NonValue, classify, first_fault, parse, validators_of
+from fetcher.http.responses import validators_of
+from fetcher.upstreams.github.readers.classify import classify, first_fault, parse
 from fetcher.upstreams.github.readers.graphql import (
     BatchAnswer,
     id_text,

@@ -8,7 +8,7 @@ import structlog
 from celery import shared_task
 
 from fetcher.wiring import Parts
-from tasks import process as running
+from tasks.process import FetcherTask
 from tasks.requests import send_requests
 
 log = structlog.get_logger(__name__)
@@ -23,33 +23,33 @@ SERIALS_LIMIT = 540
 stay below the ten minutes after which Redis redelivers a message (``tasks.app.VISIBILITY``)."""
 
 
-@shared_task(name="fetcher.expire")
-def expire() -> None:
+@shared_task(bind=True, base=FetcherTask, name="fetcher.expire")
+def expire(self: FetcherTask) -> None:
     """Release leases of lost workers, and send users' refresh requests again that no worker has taken."""
 
     async def work(parts: Parts) -> list[str]:
         now = parts.clock.now()
         expired = parts.store.claims.expire(now)
-        running.process.recorder.leases_expired(expired)
+        self.recorder.leases_expired(expired)
         if expired:
             log.warning("leases expired", sources=expired, reason="a worker was lost, or a batch outlasted its lease")
         return parts.store.requests.lost(now)
 
-    send_requests(running.process.run(work))
+    send_requests(self.run_async(work))
 
 
-@shared_task(name="fetcher.measure")
-def measure() -> None:
+@shared_task(bind=True, base=FetcherTask, name="fetcher.measure")
+def measure(self: FetcherTask) -> None:
     """Measure the next partitions of a large catalogue, so that its statistics are at most minutes old."""
 
     async def work(parts: Parts) -> None:
         parts.store.statistics.measure(parts.clock.now(), parts.settings.refresh_interval)
 
-    running.process.run(work)
+    self.run_async(work)
 
 
-@shared_task(name="fetcher.prune")
-def prune() -> None:
+@shared_task(bind=True, base=FetcherTask, name="fetcher.prune")
+def prune(self: FetcherTask) -> None:
     """Delete expired history, events and refresh requests."""
 
     async def work(parts: Parts) -> None:
@@ -58,24 +58,26 @@ def prune() -> None:
         parts.store.events.prune(now - TIMELINE_KEPT, EVENTS_KEPT)
         parts.store.requests.prune(now - REQUESTS_KEPT)
 
-    running.process.run(work)
+    self.run_async(work)
 
 
-@shared_task(name="fetcher.verify")
-def verify() -> None:
+@shared_task(bind=True, base=FetcherTask, name="fetcher.verify")
+def verify(self: FetcherTask) -> None:
     """Compare a sample of stored values with the upstreams' own, where a comparison is due."""
 
     async def work(parts: Parts) -> None:
         await parts.verify()
 
-    running.process.run(work)
+    self.run_async(work)
 
 
-@shared_task(name="fetcher.serials", soft_time_limit=SERIALS_LIMIT, time_limit=SERIALS_LIMIT + 30)
-def serials() -> None:
+@shared_task(
+    bind=True, base=FetcherTask, name="fetcher.serials", soft_time_limit=SERIALS_LIMIT, time_limit=SERIALS_LIMIT + 30
+)
+def serials(self: FetcherTask) -> None:
     """Find changed packages of a large catalogue in the upstreams' lists of changes, such as an index's root."""
 
     async def work(parts: Parts) -> None:
         await parts.find_changes()
 
-    running.process.run(work)
+    self.run_async(work)

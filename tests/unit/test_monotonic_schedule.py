@@ -8,8 +8,7 @@ import pytest
 from celery.beat import ScheduleEntry
 
 from fetcher.settings import read_settings
-from tasks.app import make_app
-from tasks.metronome import steady_time
+from tasks.app import make_app, steady_time
 
 BEGAN = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -27,12 +26,12 @@ def test_beat_never_reads_the_machines_clock(monkeypatch: pytest.MonkeyPatch) ->
     """Schedule every entry by the monotonic clock: a clock set back an hour delays none."""
     app = make_app(read_settings({}))
 
-    def read() -> datetime:
+    def asked() -> datetime:
         raise AssertionError("the machine's clock was asked")
 
-    monkeypatch.setattr(app, "now", read)
-    for name, scheduled in app.conf.beat_schedule.items():
-        entry = ScheduleEntry(name, scheduled["task"], schedule=scheduled["schedule"], app=app)
+    monkeypatch.setattr(app, "now", asked)
+    for name, told in app.conf.beat_schedule.items():
+        entry = ScheduleEntry(name, told["task"], schedule=told["schedule"], app=app)
         due, pause = entry.is_due()
         assert not due
-        assert 0 < pause <= scheduled["schedule"].run_every.total_seconds()
+        assert 0 < pause <= told["schedule"].run_every.total_seconds()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,7 @@ from redis.exceptions import RedisError
 
 from fetcher.broker import redis_client
 from fetcher.domain.errors import FetcherError
+from fetcher.monitoring.buckets import BucketedCounter
 from fetcher.settings import read_settings
 
 SENT_AT = "sent_at"
@@ -27,8 +29,8 @@ PUBLISHED, FINISHED = "published", "finished"
 MINUTES = 5
 """Full minutes over which rates are averaged, in addition to the current one."""
 
-_MINUTE = 60
-_KEPT = 2 * MINUTES * _MINUTE
+_MINUTE = timedelta(minutes=1)
+_COUNTER = BucketedCounter("fetcher:throughput", _MINUTE, kept=2 * MINUTES * _MINUTE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,57 +42,50 @@ class Rates:
 
 
 def rates(client: Redis, queues: Sequence[str], now: float) -> Mapping[str, Rates]:
-    """Return the rates of ``queues`` at ``manual``; the current minute counts for the time elapsed in it."""
-    this = int(now // _MINUTE)
-    pipe = client.pipeline(transaction=False)
-    for minute in range(this - MINUTES, this + 1):
-        pipe.hgetall(_key(minute))
-    minutes: list[dict[bytes, bytes]] = pipe.execute()
-    seconds = MINUTES * _MINUTE + now % _MINUTE
+    """Return the rates of ``queues`` at ``now``; the current minute counts for the time elapsed in it."""
+    minutes = _COUNTER.read(client, MINUTES + 1, now)
+    seconds = now - minutes[0].start.timestamp()
 
-    def rate(queue: str, way: str) -> float:
-        field = _field(queue, way).encode()
-        return sum(int(minute.get(field, 0)) for minute in minutes) / seconds
+    def rate(queue: str, event: str) -> float:
+        return sum(minute.counts.get(_name(queue, event), 0) for minute in minutes) / seconds
 
     return {queue: Rates(rate(queue, PUBLISHED), rate(queue, FINISHED)) for queue in queues}
 
 
-def count(client: Redis, queue: str, way: str, now: float) -> None:
-    """Count one message published to ``queue`` or finished, as given by ``way``."""
-    key = _key(int(now // _MINUTE))
-    pipe = client.pipeline(transaction=False)
-    pipe.hincrby(key, _field(queue, way), 1)
-    pipe.expire(key, _KEPT)
-    pipe.execute()
+def count(client: Redis, queue: str, event: str, now: float) -> None:
+    """Count one message of ``queue`` as ``PUBLISHED`` or ``FINISHED``."""
+    with client.pipeline(transaction=False) as pipe:
+        _COUNTER.add(pipe, {_name(queue, event): 1}, now)
+        pipe.execute()
 
 
 @before_task_publish.connect
-def _stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
+def _stamp_sending_time(headers: dict[str, Any] | None = None, **_: Any) -> None:
     if headers is not None:
         headers[SENT_AT] = time.time()
 
 
 @after_task_publish.connect
-def _came(routing_key: str | None = None, **_: Any) -> None:
+def _count_published(routing_key: str | None = None, **_: Any) -> None:
     _count(routing_key, PUBLISHED)
 
 
 @task_postrun.connect
-def _went(task: Any = None, **_: Any) -> None:
+def _count_finished(task: Any = None, **_: Any) -> None:
     _count((task.request.delivery_info or {}).get("routing_key"), FINISHED)
 
 
 @task_revoked.connect
-def _dropped(request: Any = None, **_: Any) -> None:
+def _count_expired(request: Any = None, **_: Any) -> None:
     """Count an expired message as finished."""
     _count((request.delivery_info or {}).get("routing_key"), FINISHED)
 
 
-def _count(queue: str | None, way: str) -> None:
+def _count(queue: str | None, event: str) -> None:
     if queue is None:
         return
     try:
-        count(_client(), queue, way, time.time())
+        count(_client(), queue, event, time.time())
     except (RedisError, OSError, FetcherError):
         return
 
@@ -101,9 +96,5 @@ def _client() -> Redis:
     return redis_client(read_settings())
 
 
-def _key(minute: int) -> str:
-    return f"fetcher:traffic:{minute}"
-
-
-def _field(queue: str, way: str) -> str:
-    return f"{queue}:{way}"
+def _name(queue: str, event: str) -> str:
+    return f"{queue}:{event}"

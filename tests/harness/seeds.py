@@ -1,0 +1,8 @@
+"""The five real documents that the simulator serves, as a folder that the tests import."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+SEEDS = Path(str(resources.files("fetcher.simulator") / "data"))
