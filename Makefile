@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test check chaos bench docs clean
+.PHONY: help demo test unit check chaos bench docs clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -26,6 +26,9 @@ demo: $(VENV)/.run  ## Set up and refresh five real packages against the simulat
 
 test: check  ## Set up, check the code, and run every test
 	$(BIN)/python -m pytest
+
+unit: $(VENV)/.dev  ## Run the tests that need no server and no database (two minutes)
+	$(BIN)/python -m pytest tests/unit
 
 check: $(VENV)/.dev  ## Check style, types, the direction of imports, and words
 	$(BIN)/ruff check .

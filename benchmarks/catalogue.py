@@ -13,7 +13,6 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -26,12 +25,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.processes import cpu_of, end_well, ended
+from benchmarks.processes import end_well
 from fetcher.store import open_engine, upgrade
-from tests.postgres import PostgresProcess
-
-_BIN = Path(sys.executable).parent
-_PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
+from tests.harness.postgres import PostgresProcess
+from tests.harness.processes import BIN, cpu_of, end_process, memory_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +48,17 @@ def run(what: str, environment: Mapping[str, str], *arguments: str, kill_after: 
     with tempfile.TemporaryFile("w+") as out:
         began, samples, cpu = time.monotonic(), [0.0], 0.0
         process = subprocess.Popen(
-            [str(_BIN / "fetcher"), *arguments], env=dict(environment), stdout=out, stderr=subprocess.DEVNULL
+            [str(BIN / "fetcher"), *arguments], env=dict(environment), stdout=out, stderr=subprocess.DEVNULL
         )
         try:
             while process.poll() is None:
-                samples.append(_memory(process.pid))
+                samples.append(memory_of(process.pid) / 2**20)
                 cpu = max(cpu, cpu_of(process.pid))
                 if kill_after is not None and time.monotonic() - began > kill_after:
                     process.kill()
                 time.sleep(0.2)
         finally:
-            ended(process)
+            end_process(process)
         out.seek(0)
         said = out.read().strip() if not process.returncode else f"ended with {process.returncode}"
         return Run(what, time.monotonic() - began, cpu, samples[len(samples) // 10], max(samples), said)
@@ -109,13 +106,6 @@ def _database(kind: str, folder: Path) -> Iterator[str]:
         upgrade(engine)
         engine.dispose()
         yield url
-
-
-def _memory(pid: int) -> float:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * _PAGE_MB
-    except (FileNotFoundError, ProcessLookupError, IndexError):
-        return 0.0
 
 
 def main(

@@ -24,10 +24,11 @@ from rich.table import Table
 
 from benchmarks import bare, profiles
 from benchmarks.engine import ROUND, Stretch, engine, import_packages, measured, refresh_all, settings_for, settings_of
-from benchmarks.processes import end_well, own_cpu, redis_server
+from benchmarks.processes import end_well, own_cpu
 from benchmarks.simulated import SimulatorProcess, simulator
 from benchmarks.timeline import Timeline
 from fetcher.wiring import Parts
+from tests.harness.redis_server import running_redis
 
 MOST_CPU_MS = 2.0
 MOST_RATIO = 2.0
@@ -64,7 +65,7 @@ async def filled(
 
 async def compare(packages: int, times: int, folder: Path) -> tuple[list[Pair], cProfile.Profile]:
     """Alternate passes and bare queries ``times`` times, then profile one pass."""
-    with redis_server() as server, simulator(packages, "--no-limits") as upstreams:
+    with running_redis() as server, simulator(packages, "--no-limits") as upstreams:
         async with filled(upstreams, packages, folder, server.rpartition("/")[0]) as (parts, timeline):
             pairs = []
             for _ in range(times):

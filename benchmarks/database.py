@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from benchmarks.filling import Filling, fill
 from fetcher.store import open_engine, upgrade
-from tests.postgres import PostgresProcess, PostgresServer
+from tests.harness.postgres import PostgresProcess, PostgresServer
 
 SETTINGS = {
     "max_connections": "100",

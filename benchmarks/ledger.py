@@ -24,12 +24,13 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.processes import own_cpu, redis_server
+from benchmarks.processes import own_cpu
 from fetcher.domain.model import Purpose, ReportedQuota
 from fetcher.quota import QuotaRequest, Reservation, Usage
 from fetcher.quota.redis import RedisQuota
 from fetcher.upstreams.github.limits import GITHUB, Resource
-from tests.policies import POLICIES
+from tests.harness.policies import POLICIES
+from tests.harness.redis_server import running_redis
 
 SECONDS: Final = 3.0
 """Length of a round. A longer one measures more requests and is disturbed as often by other work."""
@@ -75,7 +76,7 @@ LOADS: Final = (
 
 @dataclass
 class Measured:
-    """What one process measured: seconds of each call, CPU seconds, and how often its commits conflicted."""
+    """The measurements of one process: seconds of each call, CPU seconds, and the number of conflicts."""
 
     reserve: list[float] = field(default_factory=list)
     settle: list[float] = field(default_factory=list)
@@ -86,7 +87,7 @@ class Measured:
 
 def main() -> None:
     """Print the table, or the exact count."""
-    with redis_server() as address:
+    with running_redis() as address:
         if "--exact" in sys.argv:
             print(f"{exact_count(address)} of {THREADS} threads have a reservation where five are allowed")
             return
@@ -98,7 +99,7 @@ def main() -> None:
 
 
 def measure(address: str, load: Load) -> tuple[list[Measured], float]:
-    """Run one round; return what each process measured, and the CPU seconds of Redis."""
+    """Run one round; return each process's measurements, and the CPU seconds of Redis."""
     asyncio.run(_fill(address))
     context = multiprocessing.get_context("spawn")
     start, results = context.Barrier(load.processes + 1), context.Queue()

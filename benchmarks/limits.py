@@ -23,10 +23,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.engine import import_packages, settings_for, settings_of
-from benchmarks.processes import end_well, redis_server
+from benchmarks.processes import end_well
 from benchmarks.simulated import Counted, SimulatorProcess, simulator
 from benchmarks.workers import Workers, workers
 from fetcher.wiring import open_store
+from tests.harness.redis_server import running_redis
 
 CORE_PER_HOUR = 5_000
 """GitHub's primary REST quota of a token, in points an hour: the limit of a first pass (``fetcher.quota.limits``)."""
@@ -60,12 +61,12 @@ class Run:
 def measure(processes: int, hours: int, hour: float, folder: Path) -> Run:
     """Run until ``hours`` full hours of GitHub's have passed."""
     packages = (hours + 1) * CORE_PER_HOUR // REQUESTS_A_PACKAGE
-    with redis_server() as redis_url, simulator(packages, hour=hour) as upstreams:
+    with running_redis() as redis_url, simulator(packages, hour=hour) as upstreams:
         environment = settings_for(upstreams, folder, redis_url)
         _import(environment, packages, folder)
         with workers(os.environ | environment, processes, folder) as running:
             began, cpu = time.monotonic(), upstreams.cpu()
-            _wait(running, upstreams, (hours + _MARGIN) * hour, folder)
+            _wait(running, upstreams, (hours + _MARGIN) * hour)
             return Run(
                 processes=processes,
                 hours=tuple(hours_of(_rest_log(upstreams), timedelta(seconds=hour)))[:hours],
@@ -93,7 +94,7 @@ def _import(environment: dict[str, str], packages: int, folder: Path) -> None:
         import_packages(store, datetime.now(UTC), packages, folder)
 
 
-def _wait(running: Workers, upstreams: SimulatorProcess, seconds: float, folder: Path) -> None:
+def _wait(running: Workers, upstreams: SimulatorProcess, seconds: float) -> None:
     """Wait ``seconds`` from the first REST request on.
 
     The log is not read meanwhile, because that costs the simulator CPU.
@@ -101,11 +102,11 @@ def _wait(running: Workers, upstreams: SimulatorProcess, seconds: float, folder:
     deadline = time.monotonic() + _STARTS_WITHIN
     while not upstreams.summary().points.get("core"):
         if not running.run() or time.monotonic() > deadline:
-            raise RuntimeError(f"the workers send no requests: {(folder / 'worker.log').read_text()[-2000:]}")
+            raise RuntimeError(f"the workers send no requests: {running.worker.output()[-2000:]}")
         time.sleep(0.5)
     time.sleep(seconds)
     if not running.run():
-        raise RuntimeError(f"the workers ended: {(folder / 'worker.log').read_text()[-2000:]}")
+        raise RuntimeError(f"the workers ended: {running.worker.output()[-2000:]}")
 
 
 def _rest_log(upstreams: SimulatorProcess) -> list[tuple[datetime, int]]:

@@ -14,7 +14,6 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,19 +30,20 @@ from rich.table import Table
 from sqlalchemy import func, select
 
 from benchmarks.engine import import_packages, settings_for, settings_of
-from benchmarks.processes import end_well, ended, redis_server
+from benchmarks.processes import end_well
 from benchmarks.simulated import SimulatorProcess, simulator
 from fetcher.domain.views import OPEN, RequestState
 from fetcher.store import SqlStore
 from fetcher.store.schema import source_states
 from fetcher.wiring import open_store
-from tests.postgres import PostgresProcess
+from tests.harness.postgres import PostgresProcess
+from tests.harness.processes import BIN, Child, start_process, wait_until
+from tests.harness.redis_server import running_redis
 
 AT_MOST = 1.0
 """Largest allowed 95th percentile of the latency beyond the upstream's own time, in seconds."""
 TOKEN = "of-the-benchmark"  # noqa: S105  (for loopback, for as long as it runs)
-_BIN = Path(sys.executable).parent
-_ROOT = Path(__file__).parent.parent
+_LISTENS = re.compile(r"http://\S+/")
 _GIVES_UP = timedelta(seconds=60)
 _WARM = 200
 """Sources refreshed before the first request, so that the workers are busy by then."""
@@ -62,13 +62,13 @@ class Wait:
 
     names: frozenset[str]
     began: datetime
-    asked: datetime
+    requested: datetime
     """The time at which the request was stored, after the start of a command's process."""
     stored: datetime
     done: bool
 
     @property
-    def whole(self) -> float:
+    def elapsed(self) -> float:
         return (self.stored - self.began).total_seconds()
 
     def upstream(self, log: Sequence[Mapping[str, Any]]) -> float:
@@ -91,7 +91,7 @@ def covered(spans: Sequence[tuple[datetime, datetime]]) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Deployment:
     """The running stack, with a client that sends requests to it."""
 
     store: SqlStore
@@ -104,7 +104,7 @@ class House:
         return str(answer.json()["id"])
 
     def by_command(self, slug: str) -> str:
-        command = [str(_BIN / "fetcher"), "refresh", slug, "--queue"]
+        command = [str(BIN / "fetcher"), "refresh", slug, "--queue"]
         said = subprocess.run(command, env=dict(self.environment), check=True, capture_output=True, text=True)
         found = re.search(r"/refreshes/(\w+)/", said.stderr)
         assert found is not None, said.stderr
@@ -136,44 +136,36 @@ class House:
 
 
 @contextmanager
-def house(packages: int, latency: float, folder: Path) -> Iterator[tuple[House, SimulatorProcess, list[str]]]:
+def deployment(packages: int, latency: float, folder: Path) -> Iterator[tuple[Deployment, SimulatorProcess, list[str]]]:
     """Run the stack with every package in the queue and the workers busy."""
     with ExitStack() as open_now:
         database = PostgresProcess(Path(tempfile.mkdtemp(prefix="fetcher-pg-", dir="/tmp")), {"listen_addresses": ""})
         open_now.callback(shutil.rmtree, database.folder, ignore_errors=True)
         database.start()
         open_now.callback(database.stop)
-        redis_url = open_now.enter_context(redis_server())
+        redis_url = open_now.enter_context(running_redis())
         upstreams = open_now.enter_context(simulator(packages, "--latency", f"{latency:g}"))
         url = database.server.create()
         given = settings_for(upstreams, folder, redis_url, url, web_token=TOKEN, web_port=0, plan_interval=60)
         environment = os.environ | given
         store = open_now.enter_context(open_store(settings_of(given)))
         slugs = import_packages(store, datetime.now(UTC), packages, folder)
+        started: dict[str, Child] = {}
         for name, command in _PROCESSES.items():
-            log = open_now.enter_context((folder / f"{name}.log").open("wb"))
-            started = subprocess.Popen(
-                [str(_BIN / command[0]), *command[1:]], env=environment, cwd=_ROOT, stdout=log, stderr=subprocess.STDOUT
-            )
-            open_now.callback(ended, started)
-        address = _address(folder / "web.log")
+            started[name] = start_process(name, *command, environment=environment, folder=folder)
+            open_now.callback(started[name].end)
+        wait_until(lambda: _LISTENS.search(started["web"].output()), "the web process listens", within=30)
+        listens = _LISTENS.search(started["web"].output())
+        assert listens is not None
+        address = listens[0]
         client = httpx.Client(base_url=address, headers={"authorization": f"Bearer {TOKEN}"}, timeout=30)
-        found = House(store, environment, open_now.enter_context(client))
-        queue = [str(_BIN / "fetcher"), "refresh", "--all", "--queue"]
+        found = Deployment(store, environment, open_now.enter_context(client))
+        queue = [str(BIN / "fetcher"), "refresh", "--all", "--queue"]
         subprocess.run(queue, env=environment, check=True, stderr=subprocess.DEVNULL)
         before = found.waiting()
         while found.waiting() > before - _WARM:
             time.sleep(0.5)
         yield found, upstreams, slugs
-
-
-def _address(log: Path) -> str:
-    for _ in range(300):
-        listens = re.search(r"http://\S+/", log.read_text("utf-8")) if log.exists() else None
-        if listens is not None:
-            return listens[0]
-        time.sleep(0.1)
-    raise RuntimeError("the web process does not listen")
 
 
 def table(found: Mapping[str, tuple[Sequence[Wait], Sequence[float]]], latency: float) -> Table:
@@ -191,9 +183,9 @@ def table(found: Mapping[str, tuple[Sequence[Wait], Sequence[float]]], latency: 
     ):
         shown.add_column(column, justify="right")
     for how, (waits, beyond) in found.items():
-        whole = [wait.whole for wait in waits]
+        elapsed = [wait.elapsed for wait in waits]
         verdict = "[green]yes[/]" if _rank(beyond, 95) <= AT_MOST else "[red]NO[/]"
-        figures = [_rank(whole, 50), _rank(whole, 95), _rank(beyond, 50), _rank(beyond, 95)]
+        figures = [_rank(elapsed, 50), _rank(elapsed, 95), _rank(beyond, 50), _rank(beyond, 95)]
         failed = sum(not wait.done for wait in waits)
         shown.add_row(how, str(len(waits)), str(failed), *(f"{one:.2f} s" for one in figures), verdict)
     return shown
@@ -213,19 +205,19 @@ def main(
     console, rng = Console(width=120), random.Random(seed)  # noqa: S311  (no secret: the same each time)
     with (
         tempfile.TemporaryDirectory(prefix="fetcher-bench-") as folder,
-        house(packages, latency, Path(folder)) as (asked, upstreams, slugs),
+        deployment(packages, latency, Path(folder)) as (requested, upstreams, slugs),
     ):
-        console.print(f"{asked.waiting():,} sources of {packages:,} packages wait")
-        ways = {"by HTTP": (asked.by_http, people), "by command": (asked.by_command, -(-people // 3))}
+        console.print(f"{requested.waiting():,} sources of {packages:,} packages wait")
+        ways = {"by HTTP": (requested.by_http, people), "by command": (requested.by_command, -(-people // 3))}
         waits: dict[str, list[Wait]] = {name: [] for name in ways}
         for name, (ask, number) in ways.items():
             for slug in rng.sample(slugs[packages // 2 :], number):
                 time.sleep(rng.expovariate(2))  # random arrivals, two a second on average
-                waits[name].append(asked.wait(ask, slug))
-        console.print(f"{asked.waiting():,} sources wait still; limits tripped: {upstreams.summary().tripped}")
+                waits[name].append(requested.wait(ask, slug))
+        console.print(f"{requested.waiting():,} sources wait still; limits tripped: {upstreams.summary().tripped}")
         log = upstreams.log_of_all()
-        waits["by command, once it runs"] = [replace(one, began=one.asked) for one in waits["by command"]]
-        found = {name: (few, [one.whole - one.upstream(log) for one in few]) for name, few in waits.items()}
+        waits["by command, once it runs"] = [replace(one, began=one.requested) for one in waits["by command"]]
+        found = {name: (few, [one.elapsed - one.upstream(log) for one in few]) for name, few in waits.items()}
         console.print(table(found, latency))
 
 

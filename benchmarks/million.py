@@ -31,11 +31,13 @@ from sqlalchemy import Engine, text
 from benchmarks.database import Written, filled, postgres, written
 from benchmarks.engine import settings_for, settings_of
 from benchmarks.filling import Filling, compress
-from benchmarks.processes import end_well, family, own_cpu, redis_server, resident
+from benchmarks.processes import end_well, own_cpu
 from benchmarks.simulated import Counted, SimulatorProcess, latencies, simulator
 from benchmarks.workers import Workers, workers
 from fetcher.store import open_engine
 from fetcher.wiring import open_parts
+from tests.harness.processes import family_of, memory_of
+from tests.harness.redis_server import running_redis
 
 DAY = timedelta(days=1)
 RECHECKS = 30
@@ -115,7 +117,7 @@ def measure(url: str, plan: Plan, folder: Path) -> Day:
     """Refresh for a number of hours of the day's own time."""
     hour, scale = plan.hour, plan.hour / 3600
     options = latencies(hour, STATISTICS_TAKE, OTHERS_TAKE)
-    with redis_server() as redis_url, simulator(plan.stored, *options, hour=hour) as upstreams:
+    with running_redis() as redis_url, simulator(plan.stored, *options, hour=hour) as upstreams:
         day = DAY * scale / plan.shrink
         more: dict[str, object] = {
             "refresh_interval": round(day.total_seconds()),
@@ -139,7 +141,7 @@ def measure(url: str, plan: Plan, folder: Path) -> Day:
             for _ in range(plan.parts):
                 time.sleep(plan.hours * hour / plan.parts)
                 if not running.run():
-                    raise RuntimeError(f"the workers ended: {(folder / 'worker.log').read_text()[-2000:]}")
+                    raise RuntimeError(f"the workers ended: {running.worker.output()[-2000:]}")
                 samples.append(_sample(engine, running, server, day))
                 say(str(samples[-1]))
             ages = _ages(engine, day)
@@ -152,21 +154,21 @@ def measure(url: str, plan: Plan, folder: Path) -> Day:
 async def _ask_root(environment: dict[str, str]) -> Root:
     """Check the index's root in this process, which has a worker's imports and thus a worker's memory."""
     parts = await open_parts(settings_of(environment))
-    before, cpu, began = resident(os.getpid()), own_cpu(), time.monotonic()
+    before, cpu, began = memory_of(os.getpid()), own_cpu(), time.monotonic()
     most = before
     watching = True
 
     async def watch() -> None:
         nonlocal most
         while watching:
-            most = max(most, resident(os.getpid()))
+            most = max(most, memory_of(os.getpid()))
             await asyncio.sleep(0.05)
 
     watcher = asyncio.create_task(watch())
     await parts.find_changes()
     watching = False
     await watcher
-    found = Root(time.monotonic() - began, own_cpu() - cpu, before, max(most, resident(os.getpid())))
+    found = Root(time.monotonic() - began, own_cpu() - cpu, before, max(most, memory_of(os.getpid())))
     await parts.aclose()
     return found
 
@@ -176,7 +178,7 @@ def _in_flight(upstreams: SimulatorProcess) -> int:
 
 
 def _sample(engine: Engine, running: Workers, server: redis.Redis, day: timedelta) -> Sample:
-    children = family(running.worker.pid)
+    children = family_of(running.worker.pid)
     memory: Any = server.info("memory")
     waiting: Any = server.llen("background")
     with engine.connect() as connection:
@@ -187,7 +189,7 @@ def _sample(engine: Engine, running: Workers, server: redis.Redis, day: timedelt
         at=time.monotonic(),
         written=written(engine),
         cpu=running.cpu(),
-        largest_worker=max(resident(pid) for pid in children),
+        largest_worker=max(memory_of(pid) for pid in children),
         redis=memory["used_memory"],
         waiting=waiting,
         late=max(datetime.now(UTC) - first, timedelta(0)) * (DAY / day),

@@ -32,12 +32,13 @@ from benchmarks.engine import (
     settings_of,
 )
 from benchmarks.figures import Bound, CatalogueStats, at_most, bounds_table, extra_pages, passes_table, told_differences
-from benchmarks.processes import end_well, redis_server
+from benchmarks.processes import end_well
 from benchmarks.pushes import Changes, push_anywhere, push_where_active
 from benchmarks.queries import QueryObserver, queries_table
 from benchmarks.simulated import SimulatorProcess, latencies, simulator
 from benchmarks.timeline import Timeline
 from fetcher.wiring import Parts
+from tests.harness.redis_server import running_redis
 
 GROWTH = (500, 5_500, 55_000)
 LARGEST_FIRST_PASS = 12_500
@@ -113,7 +114,7 @@ async def passes(
     options = [*UPSTREAM, *(latencies(hour, GRAPHQL_TAKES, OTHERS_TAKE) if only_first else ())]
     if packages > GROWTH[1]:
         options += ["--limit", f"core_per_hour={LARGEST_FIRST_PASS}"]
-    with redis_server() as redis_url, simulator(packages, *options, hour=hour) as upstreams:
+    with running_redis() as redis_url, simulator(packages, *options, hour=hour) as upstreams:
         settings = settings_of(settings_for(upstreams, folder, redis_url, database))
         timeline, queries = Timeline(upstreams), QueryObserver()
         async with engine(settings, timeline, observer=queries) as parts:

@@ -32,7 +32,7 @@ from benchmarks.engine import (
 )
 from benchmarks.figures import CatalogueStats
 from benchmarks.passes import Course
-from benchmarks.processes import end_well, redis_server
+from benchmarks.processes import end_well
 from benchmarks.pushes import push_anywhere
 from benchmarks.simulated import simulator
 from benchmarks.timeline import Timeline
@@ -42,6 +42,7 @@ from fetcher.sizing import Answers, Catalogue, Cost, Policy, Workers, daily_pass
 from fetcher.store.schema import source_states
 from fetcher.upstreams.github.queries import PAGE_SIZE
 from fetcher.wiring import Parts
+from tests.harness.redis_server import running_redis
 
 WITHIN = 0.05
 """Largest allowed relative error of the plan, unless the absolute one is within ``A_FEW``."""
@@ -66,7 +67,7 @@ class Line:
 
 async def compare(packages: int, folder: Path, hour: float, *, a_day: bool = True) -> list[Line]:
     """Measure a first pass, an unchanged day, a day with 5 % of heads moved and 2 % released, and the day after."""
-    with redis_server() as redis_url, simulator(packages, hour=hour) as upstreams:
+    with running_redis() as redis_url, simulator(packages, hour=hour) as upstreams:
         settings = settings_of(settings_for(upstreams, folder, redis_url))
         timeline = Timeline(upstreams)
         async with engine(settings, timeline) as parts:

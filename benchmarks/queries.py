@@ -50,7 +50,7 @@ class QueryObserver:
         """See ``fetcher.ports.Observer``."""
 
     def take(self) -> dict[str, Sent]:
-        """Return what was noted since the last time."""
+        """Return the notes since the last call."""
         taken = {kind: Sent(tuple(items)) for kind, items in self.seen.items()}
         self.seen.clear()
         return taken

@@ -25,11 +25,13 @@ from sqlalchemy import Engine, make_url, text
 from benchmarks.database import filled, postgres, written
 from benchmarks.engine import settings_for
 from benchmarks.filling import Filling
-from benchmarks.processes import end_well, family, redis_server, resident
+from benchmarks.processes import end_well
 from benchmarks.simulated import simulator
 from benchmarks.workers import workers
 from fetcher.store import open_engine
-from tests.postgres import PostgresServer
+from tests.harness.postgres import PostgresServer
+from tests.harness.processes import family_of, memory_of
+from tests.harness.redis_server import running_redis
 
 SIZES = (10_000, 100_000, 1_000_000)
 PROCESSES = (1, 2, 4)
@@ -61,7 +63,7 @@ class Run:
 def measure(url: str, packages: int, processes: int, due: int, folder: Path) -> Run:
     """Measure from the first stored package to the last due one."""
     engine = open_engine(url)
-    with redis_server() as redis_url, simulator(packages, "--no-limits") as upstreams:
+    with running_redis() as redis_url, simulator(packages, "--no-limits") as upstreams:
         quick = {"window_scale": _HOUR_SCALE, "plan_interval": 1, "serial_threshold": 10**9}
         environment = settings_for(upstreams, folder, redis_url, url, **quick)
         with engine.begin() as connection:
@@ -74,7 +76,7 @@ def measure(url: str, packages: int, processes: int, due: int, folder: Path) -> 
             memory = []
             for tenth in range(9, -1, -1):
                 _wait_until(engine, now, left * tenth // 10)
-                memory.append(max(resident(pid) for pid in family(running.worker.pid)))
+                memory.append(max(memory_of(pid) for pid in family_of(running.worker.pid)))
             found = Run(
                 packages=packages,
                 processes=processes,

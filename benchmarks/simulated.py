@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import httpx
 
-from benchmarks.processes import cpu_of, ended
+from tests.harness.processes import cpu_of, end_process
 
 _STARTS_WITHIN = 30.0
 _LOG_WHOLE = 10_000_000
@@ -119,7 +119,7 @@ class SimulatorProcess:
 
     def close(self) -> None:
         self._control.close()
-        ended(self.process)
+        end_process(self.process)
         if self.process.stdout is not None:
             self.process.stdout.close()
 
@@ -146,7 +146,7 @@ def simulator(packages: int, *options: str, hour: float = 3600.0) -> Iterator[Si
         environment = dict(_line(process) for _ in range(3))
         found = SimulatorProcess(process, environment, hour)
     except BaseException:
-        ended(process)
+        end_process(process)
         raise
     try:
         _wait_for(found)

@@ -22,11 +22,12 @@ from rich.table import Table
 
 from benchmarks import plain
 from benchmarks.engine import ROUND, Stretch, engine, import_packages, measured, refresh_all, settings_for, settings_of
-from benchmarks.processes import end_well, redis_server
+from benchmarks.processes import end_well
 from benchmarks.simulated import SimulatorProcess, simulator
 from benchmarks.timeline import Timeline
 from fetcher.domain.model import RepoRef
 from fetcher.wiring import Parts
+from tests.harness.redis_server import running_redis
 
 FETCHER, PLAIN = "Fetcher", "YARDSTICK: plain PyGithub"
 FIRST, UNCHANGED = "first ever", "nothing changed"
@@ -42,7 +43,7 @@ class Row:
 
 async def compare(packages: int, hour: float, folder: Path) -> list[Row]:
     """Measure each updater's first pass and the next day's."""
-    with redis_server() as redis_url, simulator(packages, hour=hour) as upstreams:
+    with running_redis() as redis_url, simulator(packages, hour=hour) as upstreams:
         timeline = Timeline(upstreams)
         async with engine(settings_of(settings_for(upstreams, folder, redis_url)), timeline) as parts:
             slugs = import_packages(parts.store, timeline.now(), packages, folder)

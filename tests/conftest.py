@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.postgres", "tests.redis_server", "tests.integration.prometheus"]
+pytest_plugins = ["tests.harness.postgres", "tests.harness.redis_server", "tests.harness.prometheus"]
 
 # Neither a deadline nor "data generation is slow": both measure the machine, and fail on a busy one.
 settings.register_profile("fetcher", deadline=None, suppress_health_check=[HealthCheck.too_slow])

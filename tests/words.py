@@ -35,6 +35,10 @@ LONGEST = 40
 
 _OPENING = re.compile(r"(?:What|Whose|Who|Whom|How|Whether|Where|When|Those|So many)\b")
 _FORBIDDEN = re.compile(r"(?i)\b(?:anew|of late|for ever|likewise|somebody|nobody|everybody|telling-off)\b")
+_RETIRED = re.compile(
+    r"(?:(?:^|_)(?i:arena|blow|doom|amiss|house|desk)|(?:Arena|Blow|Doom|Amiss|House|Desk))s?(?=_|[A-Z\d]|$)"
+)
+"""Words in identifiers that only this project knew: cluster, fault, crash point, mismatch and harness replace them."""
 _QUOTED = re.compile(r"``.+?``|`[^`\n]+`|\"[^\"\n]*\"|“[^”\n]*”", re.DOTALL)
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n\s*\n|\n\s*(?=[-*|] )")
@@ -66,6 +70,8 @@ def _of_python(text: str) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (opening := _OPENING.match(_docstring(node))):
             yield node.body[0].lineno, f'the docstring of {node.name} opens with "{opening[0]}": begin with a verb'
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.NAME and _RETIRED.search(token.string):
+            yield token.start[0], f'the identifier "{token.string}" uses a retired word'
         if token.type == tokenize.COMMENT:
             yield from _forbidden(token.string, token.start[0])
 

@@ -15,9 +15,9 @@ import time
 from rich.console import Console
 
 from fetcher.monitoring.logging import configure_logging
-from tests.chaos.harness.findings import table_of
-from tests.chaos.harness.run import beside, end, running
-from tests.chaos.harness.scenarios import LONG_ON_POSTGRES, LONG_ON_SQLITE, TWENTY_KILLS
+from tests.chaos.injection.findings import table_of
+from tests.chaos.injection.run import beside, end, running
+from tests.chaos.injection.scenarios import LONG_ON_POSTGRES, LONG_ON_SQLITE, TWENTY_KILLS
 
 PACKAGES, MANY = 200, 2_000
 
@@ -34,9 +34,9 @@ def main() -> int:
     began = time.monotonic()
     with running(options.seed, options.minutes) as run:
         with beside(run):
-            run.machine_room([TWENTY_KILLS], count=MANY, postgres=True, workers=3)
-            run.machine_room(LONG_ON_POSTGRES, count=PACKAGES, postgres=True)
-            run.machine_room(LONG_ON_SQLITE, count=PACKAGES, postgres=False)
+            run.process_faults([TWENTY_KILLS], count=MANY, postgres=True, workers=3)
+            run.process_faults(LONG_ON_POSTGRES, count=PACKAGES, postgres=True)
+            run.process_faults(LONG_ON_SQLITE, count=PACKAGES, postgres=False)
         out.print(table_of(run.findings))
     bad = sum(not finding.ok for finding in run.findings)
     took = time.monotonic() - began

@@ -9,14 +9,14 @@ import pytest
 
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.upstreams.github.limits import GITHUB
-from tests.chaos.harness.house import house
+from tests.chaos.injection.deployment import deployment
 
 pytestmark = pytest.mark.chaos
 
 
-async def test_an_identity_that_was_not_told_is_asked_again(tmp_path: Path) -> None:
+async def test_an_unknown_identity_is_requested_again(tmp_path: Path) -> None:
     """Show that an identity unknown at the start is requested again before the next task, and only once."""
-    async with house(tmp_path) as ours:
+    async with deployment(tmp_path) as ours:
         ours.simulator.upstream("github").credentials.identities["another-token"] = "simulated-user"
         account = ours.parts.assembly.identities[GITHUB]
         ours.simulator.faults.add(Rule(kind=Kind.STATUS, status=500, route="graphql"))
@@ -25,11 +25,11 @@ async def test_an_identity_that_was_not_told_is_asked_again(tmp_path: Path) -> N
         ours.simulator.faults.clear()
         await ours.advance(timedelta(minutes=10))
         await ours.parts.identify()
-        told, asked = ours.parts.assembly.identities[GITHUB], ours.simulator.log.count("graphql")
+        learned, requests = ours.parts.assembly.identities[GITHUB], ours.simulator.log.count("graphql")
         await ours.parts.identify()
 
         assert fallback.startswith("token:")
-        assert told == account
+        assert learned == account
         assert ours.parts.gateway.identity(GITHUB) == account
-        assert ours.simulator.log.count("graphql") == asked
+        assert ours.simulator.log.count("graphql") == requests
         assert fallback not in {each.identity for each in await ours.parts.quota.quota_status(ours.parts.clock.now())}

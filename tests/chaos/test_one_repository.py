@@ -8,15 +8,15 @@ import pytest
 
 from fetcher.domain.model import CatalogueEntry, SharedRepository, Source
 from fetcher.simulator import changes
-from tests.chaos.harness.house import DAY, house
-from tests.stack import simulated, stack
+from tests.chaos.injection.deployment import DAY, deployment
+from tests.harness.stack import simulated, stack
 
 pytestmark = pytest.mark.chaos
 
 
 async def test_two_packages_of_one_repository(tmp_path: Path) -> None:
     """Show that two packages, listed under a repository's old and new name, both have all values and are reported."""
-    async with house(tmp_path) as ours:
+    async with deployment(tmp_path) as ours:
         changes.rename(ours.simulator.world, "octo/alpha", "omega")
         again = CatalogueEntry("omega", "Omega", repo_url="https://github.com/octo/omega")
         ours.store.packages.import_entries([again], ours.now())
@@ -27,8 +27,8 @@ async def test_two_packages_of_one_repository(tmp_path: Path) -> None:
         assert old is not None
         assert new is not None
         shared = ours.store.packages.shared_repositories()
-        told = stack(tmp_path / "cli", **simulated(ours.simulator), data_dir=ours.settings.data_dir)
-        with told as here:
+        found = stack(tmp_path / "cli", **simulated(ours.simulator), data_dir=ours.settings.data_dir)
+        with found as here:
             status = here.fetcher("status")
 
     assert old.stats == new.stats
@@ -39,7 +39,7 @@ async def test_two_packages_of_one_repository(tmp_path: Path) -> None:
 
 async def test_two_projects_of_one_address_are_no_mistake(tmp_path: Path) -> None:
     """Show that several projects of one repository are not reported, because they may be intended."""
-    async with house(tmp_path) as ours:
+    async with deployment(tmp_path) as ours:
         entry = CatalogueEntry("alpha-extras", "Extras", repo_url="https://github.com/octo/alpha", pypi_url="beta")
         ours.store.packages.import_entries([entry], ours.now())
         began = ours.now()

@@ -13,14 +13,14 @@ from sqlalchemy import make_url
 from fetcher.domain.model import Source
 from fetcher.simulator import changes
 from fetcher.simulator.project import Release
-from tests.chaos.harness.house import DAY, house
+from tests.chaos.injection.deployment import DAY, deployment
 
 pytestmark = pytest.mark.chaos
 
 
 async def test_a_value_that_the_database_refuses(tmp_path: Path, postgres_url: str) -> None:
     """Show that a version too long for PostgreSQL's index fails its package only, with a reason."""
-    async with house(tmp_path, database_url=make_url(postgres_url).render_as_string(hide_password=False)) as ours:
+    async with deployment(tmp_path, database_url=make_url(postgres_url).render_as_string(hide_password=False)) as ours:
         world = ours.simulator.world
         ours.move(1)
         project = changes.project_of(world, "beta")
@@ -32,7 +32,7 @@ async def test_a_value_that_the_database_refuses(tmp_path: Path, postgres_url: s
         await ours.until(began + 1.6 * DAY)
         state, late = ours.state("beta", Source.INDEX), ours.late(began)
         world.put_project(replace(project, serial=world.new_serial()))
-        ours.judge.note()
+        ours.oracle.note()
         ended = ours.now()
         fresh = await ours.until_fresh(ended, ended + 2 * DAY)
 

@@ -11,10 +11,10 @@ from fetcher.broker import broker_address
 from fetcher.settings import read_settings
 from fetcher.simulator.catalogue import from_documents
 from fetcher.simulator.server import Simulator
-from tests.chaos.harness.house import invented
-from tests.chaos.harness.servers import RedisProcess
-from tests.chaos.harness.tls import Certificate, new_certificate, tls_in_front_of
-from tests.stack import simulated, stack
+from tests.chaos.injection.deployment import invented
+from tests.harness.redis_server import RedisProcess
+from tests.harness.stack import simulated, stack
+from tests.harness.tls import Certificate, new_certificate, tls_in_front_of
 
 pytestmark = pytest.mark.chaos
 
@@ -60,21 +60,19 @@ def test_a_pass_over_tls_with_a_password(
     assert (queues.returncode, queues.stderr) == (0, "")
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(
-    redis: RedisProcess, certificate: Certificate, tmp_path: Path
-) -> None:
+def test_an_unknown_certificate_is_refused(redis: RedisProcess, certificate: Certificate, tmp_path: Path) -> None:
     """Show that the ledger's client and Celery refuse it. Celery does not verify certificates by default."""
     with tls_in_front_of(redis.port, certificate) as port:
         url = f"rediss://:{QUOTED}@127.0.0.1:{port}/0"
         with stack(tmp_path / "stack", redis_url=url) as ours:
             doctor = ours.fetcher("doctor")
             worker = ours.worker(concurrency=1)
-            ours.until(lambda: "Cannot connect" in worker.said() or not worker.runs(), "the worker is turned away")
-            said = worker.said()
+            ours.until(lambda: "Cannot connect" in worker.output() or not worker.runs(), "the worker is turned away")
+            text = worker.output()
 
     assert "Redis cannot be reached" in doctor.stdout
-    assert "certificate verify failed" in said
-    assert "ready" not in said
+    assert "certificate verify failed" in text
+    assert "ready" not in text
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ from fetcher.simulator.upstreams.registry import Settings
 from fetcher.store import open_engine, upgrade
 from fetcher.upstreams.github.auth import credential_from
 from fetcher.wiring import open_parts, open_store
-from tests.chaos.harness.house import invented
-from tests.chaos.harness.leaks import (
+from tests.chaos.injection.deployment import invented
+from tests.chaos.injection.leaks import (
     Marked,
     everything_in_database,
     everything_in_redis,
@@ -40,8 +40,8 @@ from tests.chaos.harness.leaks import (
     monitored,
     new_app_key,
 )
-from tests.chaos.harness.servers import RedisProcess
-from tests.stack import Stack, environment, simulated, stack
+from tests.harness.redis_server import RedisProcess
+from tests.harness.stack import Stack, environment, simulated, stack
 
 pytestmark = pytest.mark.chaos
 
@@ -104,36 +104,34 @@ def ours(
         yield made
 
 
-def test_nothing_that_runs_tells_a_secret(
-    ours: Stack, marked: Marked, simulator: Simulator, redis: RedisProcess
-) -> None:
+def test_no_process_reveals_a_secret(ours: Stack, marked: Marked, simulator: Simulator, redis: RedisProcess) -> None:
     """Show that commands, workers and beat output no secret, even with faults, a revoked token and lost servers."""
-    said: list[str] = []
+    output: list[str] = []
     with monitored(redis.url) as sent:
         for name, queues in (("background", "background,maintenance"), ("manual", "manual")):
             options = ("--queues", queues, "--hostname", f"{name}@%h", "--concurrency", "1")
             ours.start(name, "celery", "-A", "tasks", "worker", *options, "--loglevel", "DEBUG")
         ours.start("beat", "celery", "-A", "tasks", "beat", "--loglevel", "DEBUG")
         ours.until(lambda: ours.answered(len(SLUGS)), "every source of every package answers")
-        said += _said(ours, COMMANDS)
+        output += _output(ours, COMMANDS)
         for rule in (Rule(kind=Kind.STATUS, status=500, times=4), Rule(kind=Kind.HTML, times=4), Rule(kind=Kind.RESET)):
             simulator.faults.add(rule)
-        said += _said(ours, ASKING)
+        output += _output(ours, ASKING)
         simulator.upstream("github").credentials.revoked.add(marked.token)
         simulator.faults.clear()
-        said += _said(ours, ASKING)
+        output += _output(ours, ASKING)
         stored = everything_in_database(ours.settings.database) + everything_in_redis(redis.url)
     arguments = "\n".join(Path(f"/proc/{child.pid}/cmdline").read_text("utf-8") for child in ours.children)
     database = make_url(ours.settings.database)
     redis.end()
     nowhere = database.set(query={"host": "/nowhere"}).render_as_string(hide_password=False)
-    said += _said(ours, (*ASKING, ("queues",)))
-    said += _said(ours, ASKING, database_url=nowhere)
+    output += _output(ours, (*ASKING, ("queues",)))
+    output += _output(ours, ASKING, database_url=nowhere)
     ours.close()
 
     assert sent
     assert "somebody" not in stored
-    for text in ("\n".join(said), "\n".join(sent), stored, arguments, everything_written_to(ours.folder)):
+    for text in ("\n".join(output), "\n".join(sent), stored, arguments, everything_written_to(ours.folder)):
         assert marked.found_in(text) == []
 
 
@@ -157,40 +155,42 @@ OTHERWISE = {"/nowhere": 404, "/api/v4/packages/?limit=x": 400, "/readyz": 503}
 """Statuses of the paths that do not return 200. ``/readyz`` fails because no beat plans in this test."""
 
 
-def test_the_page_and_the_api_tell_no_secret(
+def test_the_page_and_the_api_reveal_no_secret(
     ours: Stack, marked: Marked, simulator: Simulator, redis: RedisProcess
 ) -> None:
     """Show that no response and no output of the web process contains a secret, with and without faults."""
     web = ours.start("web", "fetcher", "web")
-    ours.until(lambda: re.search(r"http://\S+/", web.said()) or not web.runs(), "the web process listens")
-    address = re.search(r"http://\S+/", web.said())
-    assert address is not None, web.said()
+    ours.until(lambda: re.search(r"http://\S+/", web.output()) or not web.runs(), "the web process listens")
+    address = re.search(r"http://\S+/", web.output())
+    assert address is not None, web.output()
     ours.worker("manual", "manual", concurrency=1)
-    told: list[str] = []
+    pages_shown: list[str] = []
     bearer = {"Authorization": f"Bearer {marked.operator}"}
     with httpx.Client(base_url=address[0]) as operator, httpx.Client(base_url=address[0]) as stranger:
-        asked = operator.post("/api/v4/packages/alpha/refresh/", headers=bearer)
-        followed = asked.headers["location"]
+        accepted = operator.post("/api/v4/packages/alpha/refresh/", headers=bearer)
+        followed = accepted.headers["location"]
         ours.until(lambda: operator.get(followed).json()["state"] == "done", "a refresh by the API")
         logged_in = operator.post("/login", data={"token": marked.operator, "next": "/"})
         simulator.upstream("github").credentials.revoked.add(marked.token)
         simulator.faults.add(Rule(kind=Kind.HTML, route="project_json"))
         ours.fetcher("refresh", "--all")
-        told += [_shown(asked), _shown(operator.get(followed)), _shown(logged_in)]
+        pages_shown += [_shown(accepted), _shown(operator.get(followed)), _shown(logged_in)]
         pages = [(path, client.get(path)) for client in (operator, stranger) for path in PATHS]
-        told += [_shown(page) for _, page in pages]
-        told += [_shown(stranger.post("/login", data={"token": marked.operator[:-1]}))]
-        told += [_shown(stranger.post("/packages/alpha/refresh", data={"token": marked.operator}))]
-        told += [_shown(stranger.post("/api/v4/packages/alpha/refresh/", headers={"Authorization": "Bearer Marked"}))]
+        pages_shown += [_shown(page) for _, page in pages]
+        pages_shown += [_shown(stranger.post("/login", data={"token": marked.operator[:-1]}))]
+        pages_shown += [_shown(stranger.post("/packages/alpha/refresh", data={"token": marked.operator}))]
+        pages_shown += [
+            _shown(stranger.post("/api/v4/packages/alpha/refresh/", headers={"Authorization": "Bearer Marked"}))
+        ]
         stored = everything_in_database(ours.settings.database) + everything_in_redis(redis.url)
         redis.end()
-        told += [_shown(client.get(path)) for client in (operator, stranger) for path in ("/", "/readyz")]
-        told += [_shown(operator.post("/api/v4/packages/beta/refresh/", headers=bearer))]
+        pages_shown += [_shown(client.get(path)) for client in (operator, stranger) for path in ("/", "/readyz")]
+        pages_shown += [_shown(operator.post("/api/v4/packages/beta/refresh/", headers=bearer))]
     web.end()
 
-    assert (asked.status_code, logged_in.status_code) == (202, 303)
+    assert (accepted.status_code, logged_in.status_code) == (202, 303)
     assert [page.status_code for _, page in pages] == [OTHERWISE.get(path, 200) for path, _ in pages]
-    assert marked.found_in("\n".join(told)) == []
+    assert marked.found_in("\n".join(pages_shown)) == []
     assert marked.found_in(stored) == []
     assert marked.found_in(everything_written_to(ours.folder)) == []
 
@@ -200,7 +200,7 @@ def _shown(answer: httpx.Response) -> str:
     return f"{answer.status_code}\n{answer.headers}\n{answer.text}"
 
 
-def test_up_tells_no_secret(ours: Stack, marked: Marked) -> None:
+def test_up_reveals_no_secret(ours: Stack, marked: Marked) -> None:
     """Show that ``fetcher up`` and its children write no secret to their output or their folder."""
     up = ours.start("up", "fetcher", "up", workers=1)
     ours.until(lambda: ours.answered(len(SLUGS)), "every source of every package answers")
@@ -213,12 +213,12 @@ def test_up_tells_no_secret(ours: Stack, marked: Marked) -> None:
 def test_an_apps_key_and_tokens_stay_inside(ours: Stack, marked: Marked) -> None:
     """Show that neither a GitHub App's key nor its installation's token is written anywhere."""
     app = {"github_app_id": "1", "github_app_installation_id": "7", "github_app_private_key": marked.app_key}
-    said = _said(ours, ASKING, **app)
-    said += _said(ours, ASKING, **{**app, "github_app_private_key": marked.app_key.replace("M", "N", 20)})
+    output = _output(ours, ASKING, **app)
+    output += _output(ours, ASKING, **{**app, "github_app_private_key": marked.app_key.replace("M", "N", 20)})
     database = everything_in_database(ours.settings.database)
 
-    assert "refreshed 4 of 4 packages" in "\n".join(said)
-    assert marked.found_in("\n".join(said) + database) == []
+    assert "refreshed 4 of 4 packages" in "\n".join(output)
+    assert marked.found_in("\n".join(output) + database) == []
 
 
 @pytest.mark.parametrize(
@@ -247,19 +247,19 @@ def test_a_wrong_setting_is_named_and_not_quoted(tmp_path: Path, variable: dict[
         credential_from(settings)
         check_redis(settings)
     except FetcherError:
-        said = traceback.format_exc()
+        output = traceback.format_exc()
 
-    assert "FetcherError" not in said.splitlines()[-1]
-    assert "Marked" not in said
+    assert "FetcherError" not in output.splitlines()[-1]
+    assert "Marked" not in output
 
 
 def test_celery_complains_as_shortly(tmp_path: Path) -> None:
-    """Show that a wrong setting is one line in Celery's output, too, although Celery imports the settings itself."""
+    """Show that a wrong setting is one line in Celery's output as well, although Celery imports the settings itself."""
     with stack(tmp_path, redis_url="redis://:MarkedSecret42/x@host:1/0") as made:
         worker = made.start("worker", "celery", "-A", "tasks", "worker")
         worker.wait()
 
-    assert "FETCHER_REDIS_URL" in worker.said()
+    assert "FETCHER_REDIS_URL" in worker.output()
     assert "Marked" not in everything_written_to(tmp_path)
 
 
@@ -313,7 +313,7 @@ def _fail_with(authorization: str) -> None:
     raise RuntimeError(f"refused a header of {len(authorization)} characters")
 
 
-def _said(ours: Stack, commands: Sequence[Sequence[str]], **settings: object) -> list[str]:
+def _output(ours: Stack, commands: Sequence[Sequence[str]], **settings: object) -> list[str]:
     """Return the output of the commands, with the workers' log lines at debug level."""
     done = [ours.fetcher(*command, **settings) for command in commands]
     return [one.stdout + one.stderr for one in done]

@@ -1,4 +1,4 @@
-"""Counters in a real Redis: added up over processes, as a whole or not at all."""
+"""Counters in a real Redis: added up over processes, completely or not at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _tally(seconds: float) -> MetricsRecorder:
 
 
 def test_processes_add_up(redis_url: str) -> None:
-    """Eight writers at once: every count arrives once, integers and seconds alike."""
+    """With eight concurrent writers every count is added once, integers and seconds alike."""
 
     def work(number: int) -> None:
         counters = RedisCounters(lambda: Redis.from_url(redis_url))
@@ -55,7 +55,7 @@ def test_a_gauge_is_replaced_and_not_added_to(redis_url: str) -> None:
 
 
 def test_the_last_hour(redis_url: str) -> None:
-    """Requests by slot, those that were answered apart from those that were not; other figures are none."""
+    """Requests are counted by slot, with and without a response; other figures are none."""
     counters = RedisCounters(lambda: Redis.from_url(redis_url))
     request = Request(GITHUB, Resource.GRAPHQL, Route.STATISTICS, "https://api.test/graphql")
     for answer in (
@@ -96,7 +96,7 @@ def test_a_connection_that_was_cut_is_made_again(redis_url: str) -> None:
 
 
 def test_a_redis_that_refuses_takes_nothing(redis_url: str) -> None:
-    """The key holds something else: an error, no exception, and the figures are kept."""
+    """If the key has another type, the error raises no exception, and the figures are kept."""
     with Redis.from_url(redis_url) as redis:
         redis.set(KEY, "not a hash")
         tally = _tally(1.0)

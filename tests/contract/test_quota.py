@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from fetcher.quota import MemoryQuota, Pause, PauseCause, Quota
 from fetcher.quota.redis import RedisQuota
 from fetcher.upstreams.pypi.limits import PYPI
-from tests.policies import POLICIES
+from tests.harness.policies import POLICIES
 from tests.unit.quota.builders import (
     CORE,
     GRAPHQL,
@@ -78,7 +78,7 @@ async def test_the_background_spreads_to_the_reset(quota: Quota) -> None:
     await reserve(quota, background(), since_start(refused.until))
 
 
-async def test_responses_out_of_order_do_not_raise_what_is_left(quota: Quota) -> None:
+async def test_responses_out_of_order_do_not_raise_the_rest(quota: Quota) -> None:
     """Keep the lower of two figures of one window, however the resets jitter; a later window replaces both."""
     await report_quota(quota, 100)
     late, early = await reserve(quota, manual(), 1), await reserve(quota, manual(), 1)
@@ -331,7 +331,7 @@ async def test_the_capacity_recovers_after_a_timeout(quota: Quota) -> None:
     assert await quota.capacity(request, minute, at(65)) > usual / 3
 
 
-async def test_the_status_shows_what_is_known(quota: Quota) -> None:
+async def test_the_status_shows_the_known_quota(quota: Quota) -> None:
     """Report the quota, the requests in flight and the pause of each identity's resources."""
     await report_quota(quota, 4_321)
     each = await reserve(quota, manual(), 1)

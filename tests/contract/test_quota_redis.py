@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from fetcher.quota import PauseCause, Reservation, RetryAt
 from fetcher.quota.redis import PREFIX, RedisQuota
 from fetcher.upstreams.github.limits import GITHUB
-from tests.policies import POLICIES
+from tests.harness.policies import POLICIES
 from tests.unit.quota.builders import (
     HOUR,
     at,
@@ -55,14 +55,14 @@ async def test_a_hundred_tasks_find_exactly_five_places(redis: Redis, redis_url:
 
 
 def _grants_of_one_process(url: str, start: Any, found: Any) -> None:
-    async def ask() -> int:
+    async def take_all() -> int:
         async with Redis.from_url(url) as client:
             quota = RedisQuota(client, FIVE_PLACES)
             start.wait()
             found = await asyncio.gather(*(quota.reserve(manual(), at(1)) for _ in range(25)))
             return sum(isinstance(found, Reservation) for found in found)
 
-    found.put(asyncio.run(ask()))
+    found.put(asyncio.run(take_all()))
 
 
 async def test_four_processes_find_exactly_five_places(redis: Redis, redis_url: str) -> None:
@@ -100,7 +100,7 @@ async def test_a_hundred_threads_find_exactly_five_places(redis: Redis, redis_ur
 
 
 async def test_too_many_conflicts_refuse_the_request(redis: Redis, redis_url: str) -> None:
-    """Refuse a request whose commits conflict too often; what is reserved is what the ledger holds."""
+    """Refuse a request whose commits conflict too often; the ledger holds the granted reservations only."""
     await report_quota(RedisQuota(redis, POLICIES), 5_000)
     clients = [Redis.from_url(redis_url) for _ in range(20)]
     await asyncio.gather(*(client.ping() for client in clients))

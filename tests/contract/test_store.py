@@ -24,7 +24,8 @@ from fetcher.ports import Checkpoint
 from fetcher.store import SqlStore, open_engine
 from fetcher.upstreams.github.limits import GITHUB
 from fetcher.upstreams.pypi.limits import PYPI
-from tests.stores import DAY, HOST, HOUR, LEASE, NOW, Catalogue, answered, failed, stats, store_on, versions
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import HOST, LEASE, NOW, Catalogue, answered, failed, stats, store_on, versions
 
 
 def test_claim_takes_the_longest_due_first(catalogue: Catalogue) -> None:
@@ -122,7 +123,7 @@ def test_expire_leases_ends_only_those_that_are_over(catalogue: Catalogue) -> No
     assert catalogue.state("b", Source.REPOSITORY).lease is not None
 
 
-def test_load_brings_what_deciding_needs(catalogue: Catalogue) -> None:
+def test_load_returns_the_input_of_decisions(catalogue: Catalogue) -> None:
     """A target has the repository's last seen name, its ids and head, the project and every source's state."""
     (a,) = catalogue.add("a", project=True)
     seen = stats(full_name="new/name", handle="R_9", repository_id="9")
@@ -140,7 +141,7 @@ def test_load_brings_what_deciding_needs(catalogue: Catalogue) -> None:
     assert target.commit_days is None
 
 
-def test_load_gives_the_lists_when_asked_to(catalogue: Catalogue) -> None:
+def test_load_returns_the_lists_on_demand(catalogue: Catalogue) -> None:
     """Contributors and daily commits are loaded only with ``details``, exactly as recorded."""
     (a,) = catalogue.add("a")
     people = Contributors((Contribution("ann", 5), Contribution("böb", 1)))
@@ -229,7 +230,7 @@ def test_package_ids_and_unknown_slugs(catalogue: Catalogue) -> None:
     assert catalogue.store.history.of_package("nobody") == []
 
 
-def test_a_database_that_is_not_migrated_says_so(empty_url: str) -> None:
+def test_a_database_that_is_not_migrated_is_reported(empty_url: str) -> None:
     """Every method of a store without tables raises a one-line error that names the remedy."""
     engine = open_engine(empty_url)
     store = store_on(engine)

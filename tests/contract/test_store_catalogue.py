@@ -24,7 +24,8 @@ from fetcher.domain.model import (
 from fetcher.ports import Imported
 from fetcher.upstreams.github.limits import GITHUB
 from fetcher.upstreams.pypi.limits import PYPI
-from tests.stores import DAY, HOST, HOUR, LEASE, NOW, Catalogue, answered, entry, stats, versions
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import HOST, LEASE, NOW, Catalogue, answered, entry, stats, versions
 
 DOCUMENT = entry(
     "django-x",
@@ -75,16 +76,16 @@ def test_a_document_is_kept_as_it_is(catalogue: Catalogue) -> None:
     assert (found.stats, found.versions, found.commit_days) == (None, None, None)
 
 
-def test_what_is_stored_already_is_only_read(catalogue: Catalogue, engine: Engine) -> None:
+def test_unchanged_entries_are_only_read(catalogue: Catalogue, engine: Engine) -> None:
     """A batch without changes takes no lock and writes nothing; one with a changed value is written."""
     entries = [DOCUMENT, entry("b"), loose("c", repo_url="https://github.com/other/c")]
     imported(catalogue, *entries)
-    said: list[str] = []
-    event.listen(engine, "before_cursor_execute", lambda *of: said.append(of[2]))
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *of: statements.append(of[2]))
 
     assert counted(imported(catalogue, *entries, now=NOW + DAY)) == (0, 0, 3)
-    assert any(one.startswith("SELECT") for one in said)
-    assert [one for one in said if not one.startswith("SELECT") or "FOR UPDATE" in one] in ([], ["BEGIN"])
+    assert any(one.startswith("SELECT") for one in statements)
+    assert [one for one in statements if not one.startswith("SELECT") or "FOR UPDATE" in one] in ([], ["BEGIN"])
     assert counted(imported(catalogue, entries[0], replace(entries[1], title="Other"), now=NOW + DAY)) == (0, 1, 1)
 
 

@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 from fetcher.domain.model import REPOSITORY_SOURCES, Record, Source
 from fetcher.store import SqlStore
 from fetcher.upstreams.github.limits import GITHUB
-from tests.stores import DAY, LEASE, NOW, Catalogue, answered, failed, stats, store_on, versions
+from tests.harness.clock import DAY
+from tests.harness.stores import LEASE, NOW, Catalogue, answered, failed, stats, store_on, versions
 
 THREADS = 20
 

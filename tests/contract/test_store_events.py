@@ -10,7 +10,8 @@ from sqlalchemy import Engine, event
 
 from fetcher.domain.model import Contribution, Contributors, DueReason, MadeDue, Source
 from fetcher.domain.views import EventCount
-from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, stats, versions
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import NOW, Catalogue, answered, failed, stats, versions
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_an_unchanged_package_writes_nothing(catalogue: Catalogue, written: list
     assert written == []
 
 
-def test_what_turns_is_told(catalogue: Catalogue) -> None:
+def test_a_changed_outcome_is_an_event(catalogue: Catalogue) -> None:
     """First response, other values, failure, another kind of failure and recovery are listed, newest first."""
     (a,) = catalogue.add("a")
     hours = [NOW + n * HOUR for n in range(7)]
@@ -60,8 +61,8 @@ def test_what_turns_is_told(catalogue: Catalogue) -> None:
     )
     now = stats(stars=12, description="x", head_oid="new")
     catalogue.answer(a, Source.REPOSITORY, now, observed_at=hours[5])
-    told = [(one.at, one.outcome, one.message) for one in catalogue.store.events.of_package(a, 10)]
-    assert told == [
+    found = [(one.at, one.outcome, one.message) for one in catalogue.store.events.of_package(a, 10)]
+    assert found == [
         (hours[5], "fetched", None),
         (hours[4], "gone", "404"),
         (hours[2], "transient", "why"),
@@ -81,7 +82,7 @@ def test_a_pause_hides_no_turn(catalogue: Catalogue) -> None:
     assert [one.outcome for one in catalogue.store.events.of_package(a, 10)] == ["fetched", "transient", "fetched"]
 
 
-def test_recording_twice_tells_once(catalogue: Catalogue) -> None:
+def test_recording_twice_adds_one_event(catalogue: Catalogue) -> None:
     """A repeated batch adds no event, nor does an older response."""
     (a,) = catalogue.add("a")
     catalogue.answer(a, Source.REPOSITORY, stats())

@@ -10,7 +10,8 @@ from sqlalchemy import Engine, text
 from fetcher.domain.catalogue_stats import STALE_AFTER
 from fetcher.domain.model import Source
 from fetcher.domain.views import Column, Counted, Listing, PackageState
-from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, stats, versions
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import NOW, Catalogue, answered, failed, stats, versions
 
 INTERVAL = 16 * HOUR
 STALE = NOW - STALE_AFTER * INTERVAL
@@ -51,7 +52,7 @@ def test_stretches_meet(catalogue: Catalogue) -> None:
 
 
 @pytest.mark.parametrize("search", ["", "owner"])
-def test_what_is_not_counted_to_the_end_says_so(
+def test_an_incomplete_count_is_marked(
     catalogue: Catalogue, engine: Engine, monkeypatch: pytest.MonkeyPatch, search: str
 ) -> None:
     """Beyond the limits, matches are "more than" and the full catalogue is "about"; there is still a next page."""
@@ -110,7 +111,7 @@ def test_each_package_is_in_one_state(catalogue: Catalogue) -> None:
     }
 
 
-def test_a_line_is_what_the_package_is(catalogue: Catalogue) -> None:
+def test_a_line_has_the_state_of_its_package(catalogue: Catalogue) -> None:
     """The values of a line equal those of the document."""
     (a,) = catalogue.add("a", project=True)
     catalogue.answer(a, Source.REPOSITORY, stats(description="text"))

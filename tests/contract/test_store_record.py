@@ -24,10 +24,11 @@ from fetcher.domain.model import (
     Source,
     Validators,
 )
-from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, release, stats, versions
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import NOW, Catalogue, answered, failed, release, stats, versions
 
 
-def test_an_answer_is_stored_whole(catalogue: Catalogue) -> None:
+def test_a_response_is_stored_in_full(catalogue: Catalogue) -> None:
     """Every value of every source is read back exactly as recorded, and the state records how it was fetched."""
     (a,) = catalogue.add("a", project=True)
     repository = stats(description=":couple: ünïcode", archived=True, watchers=None, repository_id=str(2**40))
@@ -221,7 +222,7 @@ def test_releases_follow_the_answer(catalogue: Catalogue) -> None:
     assert (found.releases, found.latest) == ((), "2.0")
 
 
-def test_what_an_answer_does_not_say_stays(catalogue: Catalogue) -> None:
+def test_values_missing_in_a_response_stay(catalogue: Catalogue) -> None:
     """A response without summary, status or serial keeps the stored ones; a mark changes the status alone."""
     (a,) = catalogue.add("a", project=True)
     info = ProjectInfo(None, (), None, None)
@@ -274,7 +275,7 @@ def test_pruning_goes_round(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatc
     assert [len(catalogue.store.history.of_package(slug)) for slug in "abcde"] == [1] * 5
 
 
-def test_what_was_removed_or_never_there_is_passed_over(catalogue: Catalogue) -> None:
+def test_removed_and_unknown_packages_are_skipped(catalogue: Catalogue) -> None:
     """Records of an unknown package or a removed source do not affect the rest of the batch."""
     (a,) = catalogue.add("a")
     catalogue.store.claims.record(

@@ -10,17 +10,17 @@ import pytest
 from fetcher.domain.model import Source
 from fetcher.domain.views import REQUEST_TIMEOUTS, Change, Ending, RequestState, SourceFailure
 from fetcher.store import SqlStore
-from tests.stores import NOW, Catalogue
+from tests.harness.stores import NOW, Catalogue
 
 SECOND = timedelta(seconds=1)
 
 
-def test_a_request_from_asking_to_its_end(catalogue: Catalogue) -> None:
+def test_a_request_from_submission_to_its_end(catalogue: Catalogue) -> None:
     """A request is queued, running, then done; its result is read back as written."""
     store, (a,) = catalogue.store, catalogue.add("a")
-    (asked,) = store.requests.submit([a], NOW)
-    assert (asked.joined, asked.request.slug, asked.request.state) == (False, "a", RequestState.QUEUED)
-    (started,) = store.requests.start([asked.request.id], NOW + SECOND)
+    (submitted,) = store.requests.submit([a], NOW)
+    assert (submitted.joined, submitted.request.slug, submitted.request.state) == (False, "a", RequestState.QUEUED)
+    (started,) = store.requests.start([submitted.request.id], NOW + SECOND)
     assert (started.state, started.started_at) == (RequestState.RUNNING, NOW + SECOND)
     changes = (Change("repo_watchers", 1, 2), Change("participants", ["x"], ["x", "y"]))
     failures = (SourceFailure(Source.INDEX, "transient", "503\0"),)
@@ -34,7 +34,7 @@ def test_a_request_from_asking_to_its_end(catalogue: Catalogue) -> None:
     assert (store.requests.get("nobody's"), store.requests.latest(a + 1)) == (None, None)
 
 
-def test_who_asks_meanwhile_joins(catalogue: Catalogue) -> None:
+def test_a_second_submission_joins(catalogue: Catalogue) -> None:
     """While a request is open, and for a few seconds after it is done, no second one is made."""
     store, (a, b) = catalogue.store, catalogue.add("a", "b")
     first, other = store.requests.submit([a, b, a], NOW)
@@ -49,7 +49,7 @@ def test_who_asks_meanwhile_joins(catalogue: Catalogue) -> None:
     assert (new.joined, new.request.id == first.request.id) == (False, False)
 
 
-def test_one_that_failed_is_joined_by_nobody(catalogue: Catalogue) -> None:
+def test_a_failed_request_is_not_joined(catalogue: Catalogue) -> None:
     """After a failed request, a new one is made at once."""
     store, (a,) = catalogue.store, catalogue.add("a")
     (first,) = store.requests.submit([a], NOW)
@@ -58,13 +58,13 @@ def test_one_that_failed_is_joined_by_nobody(catalogue: Catalogue) -> None:
     assert (second.joined, second.request.id == first.request.id) == (False, False)
 
 
-def test_many_ask_at_once(catalogue: Catalogue) -> None:
+def test_concurrent_submissions(catalogue: Catalogue) -> None:
     """Twenty threads make one request, and exactly one of them has to enqueue it."""
     store, (a,) = catalogue.store, catalogue.add("a")
     with ThreadPoolExecutor(20) as pool:
-        asked = [one for found in pool.map(lambda _: store.requests.submit([a], NOW), range(20)) for one in found]
-    assert len({one.request.id for one in asked}) == 1
-    assert sum(not one.joined for one in asked) == 1
+        submitted = [one for found in pool.map(lambda _: store.requests.submit([a], NOW), range(20)) for one in found]
+    assert len({one.request.id for one in submitted}) == 1
+    assert sum(not one.joined for one in submitted) == 1
 
 
 def test_started_once(catalogue: Catalogue) -> None:
@@ -77,16 +77,16 @@ def test_started_once(catalogue: Catalogue) -> None:
     assert store.requests.start([], NOW) == []
 
 
-def test_one_that_nobody_takes(catalogue: Catalogue) -> None:
+def test_a_request_that_no_worker_takes(catalogue: Catalogue) -> None:
     """A request without a worker is sent again every minute, and fails after ten with a hint at the queue."""
     store, (a,) = catalogue.store, catalogue.add("a")
-    (asked,) = store.requests.submit([a], NOW)
+    (submitted,) = store.requests.submit([a], NOW)
     assert store.requests.lost(NOW + REQUEST_TIMEOUTS.resend - SECOND) == []
-    assert store.requests.lost(NOW + REQUEST_TIMEOUTS.resend) == [asked.request.id]
+    assert store.requests.lost(NOW + REQUEST_TIMEOUTS.resend) == [submitted.request.id]
     assert store.requests.lost(NOW + REQUEST_TIMEOUTS.resend + SECOND) == []
-    assert store.requests.lost(NOW + 2 * REQUEST_TIMEOUTS.resend) == [asked.request.id]
+    assert store.requests.lost(NOW + 2 * REQUEST_TIMEOUTS.resend) == [submitted.request.id]
     assert store.requests.lost(NOW + REQUEST_TIMEOUTS.wait) == []
-    failed = store.requests.get(asked.request.id)
+    failed = store.requests.get(submitted.request.id)
     assert failed is not None
     assert (failed.state, failed.finished_at) == (RequestState.FAILED, NOW + REQUEST_TIMEOUTS.wait)
     assert "fetcher queues" in str(failed.reason)
@@ -95,17 +95,17 @@ def test_one_that_nobody_takes(catalogue: Catalogue) -> None:
 def test_one_whose_worker_died(catalogue: Catalogue) -> None:
     """A request that runs too long fails; if its worker finishes after all, that result replaces the failure."""
     store, (a,) = catalogue.store, catalogue.add("a")
-    (asked,) = store.requests.submit([a], NOW)
-    store.requests.start([asked.request.id], NOW)
+    (submitted,) = store.requests.submit([a], NOW)
+    store.requests.start([submitted.request.id], NOW)
     store.requests.lost(NOW + REQUEST_TIMEOUTS.run)
-    lost = store.requests.get(asked.request.id)
+    lost = store.requests.get(submitted.request.id)
     assert lost is not None
     assert (lost.state, lost.reason) == (
         RequestState.FAILED,
         "the worker that had it ended without a word; ask again",
     )
-    store.requests.finish([Ending(asked.request.id, RequestState.DONE)], NOW)
-    found = store.requests.get(asked.request.id)
+    store.requests.finish([Ending(submitted.request.id, RequestState.DONE)], NOW)
+    found = store.requests.get(submitted.request.id)
     assert found is not None
     assert (found.state, found.reason) == (RequestState.DONE, None)
 
@@ -121,10 +121,10 @@ def test_pruning(catalogue: Catalogue) -> None:
 
 
 @pytest.mark.parametrize("count", [2500])
-def test_asking_for_many(store: SqlStore, catalogue: Catalogue, count: int) -> None:
+def test_requests_for_many(store: SqlStore, catalogue: Catalogue, count: int) -> None:
     """More packages than fit the parameters of one statement get requests, in the given order."""
     ids = catalogue.add(*(f"p{n}" for n in range(count)))
-    asked = store.requests.submit(ids[::-1], NOW)
-    assert [one.request.package_id for one in asked] == ids[::-1]
-    started = store.requests.start([one.request.id for one in asked], NOW)
+    submitted = store.requests.submit(ids[::-1], NOW)
+    assert [one.request.package_id for one in submitted] == ids[::-1]
+    started = store.requests.start([one.request.id for one in submitted], NOW)
     assert [one.package_id for one in started] == ids[::-1]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from fetcher.domain.model import DueReason, MadeDue, Observed, OutcomeKind, Source
 from fetcher.store import SqlStore
 from fetcher.upstreams.github.limits import GITHUB
-from tests.stores import NOW, entry
+from tests.harness.stores import NOW, entry
 
 LATER = NOW + timedelta(days=400)
 LEASE = timedelta(minutes=5)
@@ -27,7 +27,7 @@ def test_a_retired_package_is_never_claimed(store: SqlStore) -> None:
     assert store.claims.due_ids(None, None) == []
 
 
-def test_what_was_under_way_when_a_package_was_retired_does_not_revive_it(store: SqlStore) -> None:
+def test_a_refresh_under_way_does_not_revive_a_retired_package(store: SqlStore) -> None:
     """A worker that still holds the package or makes its sources due does not restore its schedule."""
     package_id = _added(store)
     claim = store.claims.claim(GITHUB, (Source.REPOSITORY,), 10, NOW, LEASE)

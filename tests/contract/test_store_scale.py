@@ -19,17 +19,17 @@ from fetcher.store import SqlStore, open_engine
 from fetcher.upstreams.github.lanes import GRAPHQL_LANE
 from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.upstreams.pypi.limits import PYPI
-from tests.fakes import StoppedClock
-from tests.policies import POLICIES
-from tests.postgres import PostgresServer
-from tests.stores import DAY, HOUR, LEASE, NOW, Catalogue, answered, stats, store_on
+from tests.harness.clock import DAY, HOUR, StoppedClock
+from tests.harness.policies import POLICIES
+from tests.harness.postgres import PostgresServer
+from tests.harness.stores import LEASE, NOW, Catalogue, answered, stats, store_on
 
 LARGE = {"packages", "observations", "freshness", "source_states", "releases", "history", "events"}
 WEEK = 7 * DAY
 
 
 FILL = """
-CREATE TEMP TABLE numbers AS SELECT n, timestamptz '2026-03-01 11:50+00' + (n * 7919 % 86400) * interval '1 s' AS slot
+CREATE TEMP TABLE numbers AS SELECT n, timestamptz '2026-03-18 11:50+00' + (n * 7919 % 86400) * interval '1 s' AS slot
     FROM generate_series(1, 20000) AS n;
 INSERT INTO packages (id, slug, title, repo_url, repo_host, repo_path, repo_key, project)
     SELECT n, 'p' || n, 'P' || n, 'https://github.com/o/p' || n, 'github.com', 'o/p' || n, 'github.com/o/p' || n,
@@ -40,11 +40,11 @@ INSERT INTO freshness (package_id, last_fetched) SELECT n, slot - interval '1 da
 INSERT INTO source_states
     (package_id, source, upstream, answered_at, observed_at, revision, full_fetch_at, outcome, due_at)
     SELECT n, s, CASE s WHEN 'index' THEN 'pypi' ELSE 'github' END,
-    slot - interval '1 day', slot - interval '1 day', n % 9, timestamptz '2026-03-01 12:00+00', 'fetched',
+    slot - interval '1 day', slot - interval '1 day', n % 9, timestamptz '2026-03-18 12:00+00', 'fetched',
     slot + CASE WHEN s IN ('repository', 'index') THEN interval '0' ELSE (n % 30) * interval '1 day' END
     FROM numbers, unnest(ARRAY['repository', 'contributors', 'commits', 'index']) AS s;
 INSERT INTO history (package_id, day, stars)
-    SELECT n, date '2026-02-01' + d, n FROM numbers, generate_series(0, 2) AS d;
+    SELECT n, date '2026-02-18' + d, n FROM numbers, generate_series(0, 2) AS d;
 INSERT INTO events (package_id, at, source, outcome)
     SELECT n, slot - d * interval '1 day', 'repository', 'fetched' FROM numbers, generate_series(1, 3) AS d;
 INSERT INTO releases
@@ -137,24 +137,24 @@ def test_one_package_is_found_by_index(large: Engine) -> None:
         assert _scanned(large, question) == {}
 
 
-async def test_the_queue_holds_what_can_soon_be_served(large: Engine) -> None:
+async def test_the_queue_is_bounded_by_the_quota(large: Engine) -> None:
     """Of 20,000 due packages, only as many are claimed as responses of two seconds allow within three minutes.
 
     A claimed batch is a message in Redis: planning again adds none until some of them are recorded.
     """
     quota, store = MemoryQuota(POLICIES), store_on(large)
     now, plan_for = NOW + 100 * WEEK, timedelta(minutes=3)
-    ask = QuotaRequest("me", GITHUB, Resource.GRAPHQL, Purpose.BACKGROUND, seconds=2)
+    request = QuotaRequest("me", GITHUB, Resource.GRAPHQL, Purpose.BACKGROUND, seconds=2)
     for spent in range(25):
-        grant = await quota.reserve(ask, now)
-        assert isinstance(grant, Reservation)
+        reservation = await quota.reserve(request, now)
+        assert isinstance(reservation, Reservation)
         now += timedelta(seconds=2)
         left = ReportedQuota(str(Resource.GRAPHQL), 5000, 5000 - spent, now + HOUR)
-        await quota.settle(grant, Usage(1, 2.0, quota=left), now)
+        await quota.settle(reservation, Usage(1, 2.0, quota=left), now)
     clock = StoppedClock(now)
     planner = Dispatcher(store.claims, quota, clock, {GITHUB: "me"}, [GRAPHQL_LANE], 2 * DAY, plan_for)
     assert len(store.claims.due_ids([Source.REPOSITORY], now)) == 20_000
-    served = await quota.capacity(ask, plan_for, now) * GRAPHQL_LANE.packages_per_request
+    served = await quota.capacity(request, plan_for, now) * GRAPHQL_LANE.packages_per_request
     claims = await planner.claims()
     assert 0 < sum(len(claim.package_ids) for claim in claims) <= served
     assert served < 20_000 / 2
@@ -178,7 +178,7 @@ def test_a_batch_takes_few_round_trips(postgres_url: str) -> None:
     engine.dispose()
 
 
-def test_what_stays_is_updated_in_its_place(postgres_url: str) -> None:
+def test_unchanged_columns_are_updated_in_place(postgres_url: str) -> None:
     """Without changes only narrow rows are updated, and only the fetched source's index entry moves.
 
     Contributors and commits are confirmed and ``last_fetched`` advances without an index entry. The repository's row is

@@ -22,8 +22,8 @@ from fetcher.store import current_revision, is_current, open_engine, upgrade
 from fetcher.store.migrations import HEAD
 from fetcher.store.schema import Base
 from fetcher.upstreams.github.limits import GITHUB
-from tests.postgres import PostgresServer
-from tests.stores import LEASE, NOW, Catalogue, answered, stats, store_on
+from tests.harness.postgres import PostgresServer
+from tests.harness.stores import LEASE, NOW, Catalogue, answered, stats, store_on
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from fetcher.domain.model import Source
 from fetcher.domain.scheduling import recheck_at, slot
 from fetcher.upstreams.pypi.limits import PYPI
-from tests.stores import DAY, HOUR, NOW, Catalogue, answered, failed, versions
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import NOW, Catalogue, answered, failed, versions
 
 MONTH = 30 * DAY
 
 
-def asked(catalogue: Catalogue, *slugs: str) -> list[int]:
+def requested(catalogue: Catalogue, *slugs: str) -> list[int]:
     """Add packages with a project fetched in full at serial 7 and due again tomorrow."""
     ids = catalogue.add(*slugs, project=True, repo_url=None)
     catalogue.store.claims.record(
@@ -23,7 +24,7 @@ def asked(catalogue: Catalogue, *slugs: str) -> list[int]:
 
 def test_an_equal_serial_is_an_answer(catalogue: Catalogue) -> None:
     """An equal serial counts as a response, refreshes the package and postpones it to the slow re-check."""
-    (a,) = asked(catalogue, "a")
+    (a,) = requested(catalogue, "a")
     at = NOW + HOUR
     assert catalogue.store.index_serials.confirm([("A", 7), ("unknown", 1)], at, MONTH) == (1, 0)
     state = catalogue.state("a", Source.INDEX)
@@ -34,7 +35,7 @@ def test_an_equal_serial_is_an_answer(catalogue: Catalogue) -> None:
 
 def test_the_slow_recheck_comes(catalogue: Catalogue) -> None:
     """However often a serial is confirmed, the project becomes due at its re-check after the last full fetch."""
-    (a,) = asked(catalogue, "a")
+    (a,) = requested(catalogue, "a")
     due = slot(a, NOW, MONTH)
     for day in range(46):
         at = NOW + day * DAY
@@ -45,7 +46,7 @@ def test_the_slow_recheck_comes(catalogue: Catalogue) -> None:
 
 def test_another_serial_is_due_now(catalogue: Catalogue) -> None:
     """A new serial is stored as expected, and the project is due now or stays due earlier."""
-    a, b = asked(catalogue, "a", "b")
+    a, b = requested(catalogue, "a", "b")
     catalogue.answer(b, Source.INDEX, observed_at=NOW, due_at=NOW - HOUR, revision="7")
     at = NOW + HOUR
     assert catalogue.store.index_serials.confirm([("a", 8), ("b", 9)], at, MONTH) == (0, 2)
@@ -58,7 +59,7 @@ def test_another_serial_is_due_now(catalogue: Catalogue) -> None:
 
 def test_a_lease_stays(catalogue: Catalogue) -> None:
     """A project that a worker is fetching keeps its lease, confirmed or not."""
-    asked(catalogue, "a", "b")
+    requested(catalogue, "a", "b")
     claim = catalogue.claim(Source.INDEX, now=NOW + DAY)
     catalogue.store.index_serials.confirm([("a", 7), ("b", 8)], NOW + DAY, MONTH)
     assert {catalogue.state(slug, Source.INDEX).lease for slug in "ab"} == {claim.lease}
@@ -66,7 +67,7 @@ def test_a_lease_stays(catalogue: Catalogue) -> None:
 
 def test_an_older_root_changes_nothing(catalogue: Catalogue) -> None:
     """A root requested before the project itself does not change the project."""
-    asked(catalogue, "a")
+    requested(catalogue, "a")
     before = catalogue.get("a")
     assert catalogue.store.index_serials.confirm([("a", 6)], NOW - HOUR, MONTH) == (0, 0)
     assert catalogue.get("a") == before
@@ -83,7 +84,7 @@ def test_two_packages_of_one_project(catalogue: Catalogue) -> None:
 
 def test_a_root_is_read_as_it_streams(catalogue: Catalogue) -> None:
     """At most a thousand entries of a long root are read before they are written; absence changes nothing."""
-    asked(catalogue, "a", "b")
+    requested(catalogue, "a", "b")
     taken = 0
 
     def root() -> Iterator[tuple[str, int]]:
@@ -101,7 +102,7 @@ def test_a_root_is_read_as_it_streams(catalogue: Catalogue) -> None:
 
 def test_confirm_all(catalogue: Catalogue) -> None:
     """An unmodified root confirms every fetched project, except failing ones and those with a newer known serial."""
-    _, b, _ = asked(catalogue, "a", "b", "c")
+    _, b, _ = requested(catalogue, "a", "b", "c")
     catalogue.add("never", project=True)
     catalogue.store.claims.record([failed(b, Source.INDEX)])
     catalogue.store.index_serials.confirm([("c", 8)], NOW, MONTH)
@@ -113,7 +114,7 @@ def test_confirm_all(catalogue: Catalogue) -> None:
 
 def test_make_due(catalogue: Catalogue) -> None:
     """Only sources fetched too long ago, not yet due, not failing and not leased become due."""
-    a, b, c = asked(catalogue, "a", "b", "c")
+    a, b, c = requested(catalogue, "a", "b", "c")
     catalogue.answer(b, Source.INDEX, observed_at=NOW + 2 * HOUR)
     catalogue.store.claims.record([failed(c, Source.INDEX)])
     assert catalogue.store.claims.make_due(PYPI, Source.INDEX, answered_before=NOW + HOUR, now=NOW + 3 * HOUR) == 1

@@ -1,6 +1,6 @@
 """One contract for every transport, on the scripted fake and on the real one before a small server on loopback.
 
-What only a real connection can do (hang, break, reset, bombs) is tested on the real one alone.
+Hangs, resets, cut bodies and bombs need a real connection, so they are tested on the real transport only.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from fetcher.simulator.server import Simulator
 from fetcher.upstreams.github.auth import App
 from fetcher.upstreams.github.limits import Resource
 from fetcher.upstreams.pypi.limits import PYPI
-from tests.fakes import ScriptedTransport
+from tests.harness.fakes import ScriptedTransport
 
 BEARER = "Bearer ghp_MARKED"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server answers on a path."""
+    """The server's response on a path."""
 
     body: bytes = b""
     status: int = 200
@@ -56,8 +56,8 @@ GITHUB, OTHER = "https://github.invalid", "https://elsewhere.invalid"
 
 
 @dataclass
-class Desk:
-    """A transport, the root that it may ask, and what arrived there."""
+class Harness:
+    """A transport, the root of its permitted addresses, and the requests that arrived."""
 
     transport: Transport
     root: str
@@ -80,7 +80,7 @@ Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 
 
 class Server:
-    """A server on loopback that speaks just enough HTTP to be read, and misbehaves on demand."""
+    """A server on loopback with a minimal HTTP, which misbehaves on demand."""
 
     def __init__(self, handle: Handle | None = None) -> None:
         self.arrived: list[Request] = []
@@ -119,8 +119,8 @@ class Server:
 
     async def _reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
-            asked = await self.read(reader)
-            write(writer, REPLIES[asked.url.removeprefix(self.root)])
+            request = await self.read(reader)
+            write(writer, REPLIES[request.url.removeprefix(self.root)])
             await writer.drain()
 
 
@@ -132,14 +132,14 @@ def write(writer: asyncio.StreamWriter, reply: Reply, length: int | None = None)
 
 
 class Credential:
-    """Counts how often it was asked."""
+    """A credential that counts how often its value is read."""
 
     def __init__(self, value: str | None = BEARER) -> None:
         self.value = value
-        self.asked = 0
+        self.request = 0
 
     async def header(self) -> str | None:
-        self.asked += 1
+        self.request += 1
         return self.value
 
 
@@ -159,62 +159,62 @@ def real(*roots: str, credential: Any = None) -> HttpTransport:
 
 
 @pytest.fixture(params=["scripted", "httpx"])
-async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+async def harness(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
     """Provide the same script behind the fake and behind the real transport."""
     if request.param == "scripted":
 
-        def script(asked: Request) -> Answer:
-            reply = REPLIES[asked.url.removeprefix(GITHUB)]
+        def script(request: Request) -> Answer:
+            reply = REPLIES[request.url.removeprefix(GITHUB)]
             return Response(reply.status, {name.lower(): text for name, text in reply.headers.items()}, reply.body)
 
         fake = ScriptedTransport(script, [GITHUB], BEARER)
-        yield Desk(fake, GITHUB, fake.requests)
+        yield Harness(fake, GITHUB, fake.requests)
         return
     async with Server() as server, real(server.root) as transport:
-        yield Desk(transport, server.root, server.arrived)
+        yield Harness(transport, server.root, server.arrived)
 
 
 # --- every transport --------------------------------------------------------------------------------------------
 
 
-async def test_a_good_answer(desk: Desk) -> None:
-    """Status, whole body, header names in lower case, and one attempt."""
-    found = await desk.good()
+async def test_a_good_answer(harness: Harness) -> None:
+    """A response has its status, complete body, header names in lower case, and one attempt."""
+    found = await harness.good()
     assert (found.status, found.body, found.attempts) == (200, b'{"a": 1}', 1)
     assert (found.headers["content-type"], found.headers["etag"]) == ("application/json", '"x"')
 
 
 @pytest.mark.parametrize(("path", "status"), [("/missing", 404), ("/moved", 301), ("/unchanged", 304), ("/empty", 200)])
-async def test_any_status_is_an_answer(desk: Desk, path: str, status: int) -> None:
-    """The transport does not interpret the status; a redirect is not followed."""
-    found = await desk.good(path)
+async def test_any_status_is_an_answer(harness: Harness, path: str, status: int) -> None:
+    """The transport does not interpret the status and follows no redirect."""
+    found = await harness.good(path)
     assert (found.status, found.body) == (status, REPLIES[path].body)
-    assert [asked.url for asked in desk.arrived] == [desk.root + path]
+    assert [request.url for request in harness.arrived] == [harness.root + path]
 
 
-async def test_what_is_sent(desk: Desk) -> None:
+async def test_a_request_as_sent(harness: Harness) -> None:
     """Method, headers and body arrive as they were built."""
-    await desk.good(method="POST", headers={"accept": "application/json", "if-none-match": '"y"'}, body=b'{"q": 2}')
-    (asked,) = desk.arrived
-    assert (asked.method, asked.body) == ("POST", b'{"q": 2}')
-    assert (asked.headers["accept"], asked.headers["if-none-match"]) == ("application/json", '"y"')
+    await harness.good(method="POST", headers={"accept": "application/json", "if-none-match": '"y"'}, body=b'{"q": 2}')
+    (request,) = harness.arrived
+    assert (request.method, request.body) == ("POST", b'{"q": 2}')
+    assert (request.headers["accept"], request.headers["if-none-match"]) == ("application/json", '"y"')
 
 
-async def test_the_credential_is_githubs_alone(desk: Desk) -> None:
-    """GitHub's requests carry it, the index's do not."""
-    await desk.good()
-    await desk.good(upstream=PYPI)
-    assert [asked.headers.get("authorization") for asked in desk.arrived] == [BEARER, None]
+async def test_the_credential_is_githubs_alone(harness: Harness) -> None:
+    """Requests to GitHub carry the credential, requests to the index do not."""
+    await harness.good()
+    await harness.good(upstream=PYPI)
+    assert [request.headers.get("authorization") for request in harness.arrived] == [BEARER, None]
 
 
 @pytest.mark.parametrize("path", ["/long", "/long-error"])
-async def test_a_body_has_a_cap(desk: Desk, path: str) -> None:
-    """Beyond it there is no answer, whatever the status; exactly at it there is."""
-    found = await desk.send(path, max_bytes=4_999)
+async def test_a_body_has_a_cap(harness: Harness, path: str) -> None:
+    """A body above the limit is no response, whatever the status; one of exactly the limit is."""
+    found = await harness.send(path, max_bytes=4_999)
     assert isinstance(found, NoAnswer)
     assert found.fault is Fault.TOO_LARGE
     assert "4999" in found.reason
-    assert len((await desk.good(path, max_bytes=5_000)).body) == 5_000
+    assert len((await harness.good(path, max_bytes=5_000)).body) == 5_000
 
 
 @pytest.mark.parametrize(
@@ -231,29 +231,29 @@ async def test_a_body_has_a_cap(desk: Desk, path: str) -> None:
         lambda root: "",
     ],
 )
-async def test_only_the_configured_origins_are_asked(desk: Desk, spelt: Callable[[str], str]) -> None:
-    """No address from a document or an answer leads anywhere else, and no credential with it."""
-    found = await desk.transport.send(replace(desk.request(), url=spelt(desk.root)))
+async def test_only_the_configured_origins_are_contacted(harness: Harness, spelt: Callable[[str], str]) -> None:
+    """No address from a document or a response leads to another origin, with or without a credential."""
+    found = await harness.transport.send(replace(harness.request(), url=spelt(harness.root)))
     assert isinstance(found, NoAnswer)
     assert found.fault is Fault.FORBIDDEN_HOST
-    assert desk.arrived == []
+    assert harness.arrived == []
 
 
-async def test_a_stream_feeds_a_good_answer(desk: Desk) -> None:
-    """A 200's body goes to the feed, the response's own stays empty; within the same cap."""
+async def test_a_stream_feeds_a_good_answer(harness: Harness) -> None:
+    """The body of a 200 goes to the feed within the same limit, and the response's own body stays empty."""
     fed = bytearray()
-    found = await desk.transport.stream(desk.request("/long"), fed.extend)
+    found = await harness.transport.stream(harness.request("/long"), fed.extend)
     assert isinstance(found, Response)
     assert (bytes(fed), found.body, found.status) == (b"x" * 5_000, b"", 200)
-    found = await desk.transport.stream(desk.request("/long", max_bytes=100), fed.extend)
+    found = await harness.transport.stream(harness.request("/long", max_bytes=100), fed.extend)
     assert isinstance(found, NoAnswer)
     assert found.fault is Fault.TOO_LARGE
 
 
-async def test_a_stream_keeps_another_answer(desk: Desk) -> None:
-    """Of any other status nothing is fed: its body is in the response."""
+async def test_a_stream_keeps_another_answer(harness: Harness) -> None:
+    """With another status the feed receives nothing, and the body is in the response."""
     fed = bytearray()
-    found = await desk.transport.stream(desk.request("/missing"), fed.extend)
+    found = await harness.transport.stream(harness.request("/missing"), fed.extend)
     assert isinstance(found, Response)
     assert (bytes(fed), found.status, found.body) == (b"", 404, REPLIES["/missing"].body)
 
@@ -267,16 +267,16 @@ async def opened() -> AsyncIterator[AsyncExitStack]:
         yield stack
 
 
-async def before(opened: AsyncExitStack, handle: Handle | None = None, **fields: Any) -> tuple[Desk, Server]:
-    """Return the real transport, connected to a server that answers as ``handle`` does."""
+async def before(opened: AsyncExitStack, handle: Handle | None = None, **fields: Any) -> tuple[Harness, Server]:
+    """Return the real transport, connected to a server with this handler."""
     server = await opened.enter_async_context(Server(handle))
     transport = await opened.enter_async_context(real(server.root, **fields))
-    return Desk(transport, server.root, server.arrived), server
+    return Harness(transport, server.root, server.arrived), server
 
 
-async def fault(desk: Desk, **fields: Any) -> NoAnswer:
-    """No answer, its reason one line that names the host and holds no secret."""
-    found = await desk.send(**fields)
+async def fault(harness: Harness, **fields: Any) -> NoAnswer:
+    """Assert that there is no response, with a reason of one line that names the host and has no secret."""
+    found = await harness.send(**fields)
     assert isinstance(found, NoAnswer)
     assert found.reason.startswith("127.0.0.1: ")
     assert "\n" not in found.reason
@@ -285,40 +285,40 @@ async def fault(desk: Desk, **fields: Any) -> NoAnswer:
 
 
 async def test_one_connection_for_many_requests(opened: AsyncExitStack) -> None:
-    """The client is kept open; each request names who asks."""
-    desk, server = await before(opened)
+    """The client is kept open, and each request has the user agent."""
+    harness, server = await before(opened)
     for _ in range(5):
-        await desk.good()
+        await harness.good()
     assert server.connections == 1
-    assert {asked.headers["user-agent"] for asked in desk.arrived} == {"fetcher-test (nobody)"}
+    assert {request.headers["user-agent"] for request in harness.arrived} == {"fetcher-test (nobody)"}
 
 
 async def test_without_a_credential(opened: AsyncExitStack) -> None:
-    """Anonymous requests carry no Authorization at all."""
-    desk, _ = await before(opened, credential=Credential(None))
-    await desk.good()
-    assert "authorization" not in desk.arrived[0].headers
+    """Anonymous requests have no Authorization."""
+    harness, _ = await before(opened, credential=Credential(None))
+    await harness.good()
+    assert "authorization" not in harness.arrived[0].headers
 
 
 async def test_a_redirect_does_not_take_the_credential_along(opened: AsyncExitStack) -> None:
-    """Another server that a redirect names is never contacted, not even when it is asked for outright."""
+    """Another server in a redirect is never contacted, not even by a request for its address."""
     elsewhere = await opened.enter_async_context(Server())
 
     async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.read(reader)
         write(writer, Reply(b"", 302, {"Location": f"{elsewhere.root}/good"}))
 
-    desk, server = await before(opened, redirect)
-    found = await desk.good()
+    harness, server = await before(opened, redirect)
+    found = await harness.good()
     assert found.status == 302
-    again = await desk.transport.send(Request("github", Resource.CORE, "", found.headers["location"]))
+    again = await harness.transport.send(Request("github", Resource.CORE, "", found.headers["location"]))
     assert isinstance(again, NoAnswer)
     assert (again.fault, elsewhere.connections) == (Fault.FORBIDDEN_HOST, 0)
 
 
 @pytest.mark.parametrize("status", [200, 500])
 async def test_a_compressed_bomb_has_the_same_cap(opened: AsyncExitStack, status: int) -> None:
-    """The limit applies to the decompressed size, of an error as of a good response."""
+    """The limit applies to the decompressed size, for an error as for a good response."""
     bomb = Reply(gzip.compress(b"\0" * 20_000_000), status, {"Content-Encoding": "gzip"})
 
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -326,28 +326,28 @@ async def test_a_compressed_bomb_has_the_same_cap(opened: AsyncExitStack, status
         write(writer, bomb)
         await writer.drain()
 
-    desk, server = await before(opened, reply)
+    harness, server = await before(opened, reply)
     assert len(bomb.body) < 30_000
-    found = await desk.send(max_bytes=1_000_000)
+    found = await harness.send(max_bytes=1_000_000)
     assert isinstance(found, NoAnswer)
     assert found.fault is Fault.TOO_LARGE
 
 
 async def test_a_compressed_answer_is_unpacked(opened: AsyncExitStack) -> None:
-    """Ordinary compression is offered and undone."""
+    """Usual compressions are offered and decoded."""
 
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.read(reader)
         write(writer, Reply(gzip.compress(b'{"a": 1}'), headers={"Content-Encoding": "gzip"}))
 
-    desk, server = await before(opened, reply)
-    assert (await desk.good()).body == b'{"a": 1}'
-    assert "gzip" in desk.arrived[0].headers["accept-encoding"]
+    harness, server = await before(opened, reply)
+    assert (await harness.good()).body == b'{"a": 1}'
+    assert "gzip" in harness.arrived[0].headers["accept-encoding"]
 
 
 @pytest.mark.parametrize("endless", ["body", "silence"])
-async def test_the_whole_exchange_has_a_limit(opened: AsyncExitStack, endless: str) -> None:
-    """A server that never answers and one that sends slowly without end are left after the request's own time."""
+async def test_the_complete_exchange_has_a_limit(opened: AsyncExitStack, endless: str) -> None:
+    """A silent server and one that sends slowly without end are left after the request's time limit."""
     gone = asyncio.Event()
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -358,27 +358,27 @@ async def test_the_whole_exchange_has_a_limit(opened: AsyncExitStack, endless: s
         await reader.read()
         gone.set()
 
-    desk, server = await before(opened, drip)
-    found = await fault(desk, timeout=0.2)
+    harness, server = await before(opened, drip)
+    found = await fault(harness, timeout=0.2)
     assert found.fault is Fault.TIMED_OUT
     await gone.wait()
     assert server.connections == 1
 
 
 async def test_a_body_cut_short_is_broken(opened: AsyncExitStack) -> None:
-    """Fewer bytes than were announced are no answer, and the question is not repeated here."""
+    """Fewer bytes than announced are no response, and the request is not repeated here."""
 
     async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.read(reader)
         write(writer, Reply(b'{"a": '), length=8)
 
-    desk, server = await before(opened, cut)
-    assert (await fault(desk)).fault is Fault.BROKEN
+    harness, server = await before(opened, cut)
+    assert (await fault(harness)).fault is Fault.BROKEN
     assert server.connections == 1
 
 
 async def test_a_reset_is_broken(opened: AsyncExitStack) -> None:
-    """A connection that is reset after the question was sent: it may have cost quota, so it is not repeated here."""
+    """A connection reset after the request was sent is not repeated here, because it may have cost quota."""
 
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.read(reader)
@@ -386,8 +386,8 @@ async def test_a_reset_is_broken(opened: AsyncExitStack) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
 
-    desk, server = await before(opened, reset)
-    assert (await fault(desk)).fault is Fault.BROKEN
+    harness, server = await before(opened, reset)
+    assert (await fault(harness)).fault is Fault.BROKEN
     assert server.connections == 1
 
 
@@ -402,29 +402,29 @@ async def test_a_reset_is_broken(opened: AsyncExitStack) -> None:
         b"",
     ],
 )
-async def test_what_is_no_http_is_broken(opened: AsyncExitStack, nonsense: bytes) -> None:
-    """Another protocol, broken framing, broken compression, an endless head, nothing at all: each a fault."""
+async def test_a_response_that_is_no_http_is_a_fault(opened: AsyncExitStack, nonsense: bytes) -> None:
+    """Another protocol, wrong framing or compression, an endless head and an empty response are faults."""
 
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.read(reader)
         writer.write(nonsense)
         await writer.drain()
 
-    desk, server = await before(opened, reply)
-    assert (await fault(desk)).fault is Fault.BROKEN
+    harness, server = await before(opened, reply)
+    assert (await fault(harness)).fault is Fault.BROKEN
 
 
-async def test_nobody_listens(opened: AsyncExitStack) -> None:
+async def test_no_server_listens(opened: AsyncExitStack) -> None:
     """A port without a server is unreachable, which costs no quota."""
     async with Server() as server:
         pass
     transport = await opened.enter_async_context(real(server.root))
-    found = await fault(Desk(transport, server.root, []))
+    found = await fault(Harness(transport, server.root, []))
     assert found.fault is Fault.UNREACHABLE
 
 
 async def test_failures_to_connect_are_repeated(opened: AsyncExitStack) -> None:
-    """A handshake that fails never was a request: it is tried three times, then the upstream is unreachable."""
+    """A failed handshake is tried three times; then the upstream is unreachable."""
 
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -432,32 +432,34 @@ async def test_failures_to_connect_are_repeated(opened: AsyncExitStack) -> None:
     server = await opened.enter_async_context(Server(hang_up))
     root = server.root.replace("http://", "https://")
     transport = await opened.enter_async_context(real(root))
-    found = await fault(Desk(transport, root, []))
+    found = await fault(Harness(transport, root, []))
     assert (found.fault, server.connections) == (Fault.UNREACHABLE, 3)
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"), [(ConfigError, Fault.UNREACHABLE), (RejectedCredential, Fault.NO_CREDENTIAL)]
+    ("kind", "fault_kind"), [(ConfigError, Fault.UNREACHABLE), (RejectedCredential, Fault.NO_CREDENTIAL)]
 )
-async def test_a_credential_that_cannot_be_had(opened: AsyncExitStack, kind: type[ConfigError], told: Fault) -> None:
-    """Nothing is sent without it, neither with another credential nor without any. A refusal differs from an outage."""
-    desk, server = await before(opened, credential=NoCredentialToday(kind("GitHub refuses the installation token")))
-    found = await fault(desk)
-    assert (found.fault, server.connections) == (told, 0)
+async def test_a_credential_that_cannot_be_had(
+    opened: AsyncExitStack, kind: type[ConfigError], fault_kind: Fault
+) -> None:
+    """Without its credential nothing is sent, and a refusal differs from an outage."""
+    harness, server = await before(opened, credential=NoCredentialToday(kind("GitHub refuses the installation token")))
+    found = await fault(harness)
+    assert (found.fault, server.connections) == (fault_kind, 0)
     assert "installation token" in found.reason
 
 
 async def test_an_address_that_cannot_be_sent(opened: AsyncExitStack) -> None:
     """A control character within an address on the right host is refused before anything is sent."""
-    desk, server = await before(opened)
-    found = await fault(desk, path="/good\x00bad")
+    harness, server = await before(opened)
+    found = await fault(harness, path="/good\x00bad")
     assert (found.fault, server.connections) == (Fault.FORBIDDEN_HOST, 0)
 
 
 async def test_requests_at_once_are_all_answered(opened: AsyncExitStack) -> None:
-    """More than the client has connections for wait their turn."""
-    desk, server = await before(opened)
-    found = await asyncio.gather(*(desk.good() for _ in range(60)))
+    """Concurrent requests above the number of connections wait for one."""
+    harness, server = await before(opened)
+    found = await asyncio.gather(*(harness.good() for _ in range(60)))
     assert [one.status for one in found] == [200] * 60
     assert server.connections <= 20
 
@@ -474,12 +476,12 @@ def app_key() -> str:
 
 
 async def test_an_apps_token_is_fetched_once_and_used(opened: AsyncExitStack, app_key: str) -> None:
-    """Requests at once share one installation token, which the simulator accepts as the installation's."""
+    """Concurrent requests share one installation token, which the simulator accepts."""
     with Simulator(synthetic(1)) as simulator:
         app = App("12", app_key, 34, simulator.github_url)
         transport = await opened.enter_async_context(real(simulator.github_url, credential=app))
-        desk = Desk(transport, simulator.github_url, [])
-        found = await asyncio.gather(*(desk.good("/rate_limit") for _ in range(4)))
+        harness = Harness(transport, simulator.github_url, [])
+        found = await asyncio.gather(*(harness.good("/rate_limit") for _ in range(4)))
         assert {one.status for one in found} == {200}
         assert json.loads(found[0].body)["rate"]["limit"] == 5_000
         assert simulator.log.count("installation_token") == 1
@@ -488,7 +490,7 @@ async def test_an_apps_token_is_fetched_once_and_used(opened: AsyncExitStack, ap
 
 
 async def test_an_app_that_is_refused(opened: AsyncExitStack, app_key: str) -> None:
-    """GitHub's refusal of the App is one line that says what to check, and no request goes out without a token."""
+    """GitHub's refusal of the App is one line with a remedy, and no request is sent without a token."""
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -503,7 +505,7 @@ async def test_an_app_that_is_refused(opened: AsyncExitStack, app_key: str) -> N
 
 
 async def test_an_app_whose_github_is_unreachable(app_key: str) -> None:
-    """A network without GitHub is one line, too."""
+    """An unreachable GitHub is one line as well."""
     async with Server() as server:
         pass
     with pytest.raises(ConfigError, match="cannot be reached for an installation token"):

@@ -1,4 +1,4 @@
-"""What integration tests share: a simulator of the five seeds, and the command run inside this process."""
+"""Fixtures of the integration tests: a simulator of the five seeds, and the command called in this process."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from fetcher.simulator.catalogue import seeds
 from fetcher.simulator.server import Simulator
 from fetcher.simulator.upstreams.github.limits import Limits
 from fetcher.simulator.upstreams.registry import Settings
-from tests.stack import environment, simulated
+from tests.harness.stack import environment, simulated
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a command came to."""
+    """The result of a command: its status and its two streams."""
 
     status: int
     out: str
@@ -30,7 +30,7 @@ class Done:
 
     @property
     def complaint(self) -> str:
-        """The one line of a command that only complained: status 1, nothing on stdout, and no traceback."""
+        """Return the only line of a failed command: status 1, nothing on stdout, and no traceback."""
         lines = self.err.splitlines()
         assert (self.status, self.out, len(lines)) == (1, "", 1), self
         assert lines[0].startswith("error: "), self
@@ -38,7 +38,7 @@ class Done:
 
 
 class Fetcher:
-    """The console script's entry point, called in this process: as the command, without its half second of imports."""
+    """The console script's entry point, called in this process, which saves half a second of imports."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **settings: object) -> None:
         self.settings = settings

@@ -1,4 +1,4 @@
-"""Bad answers of the upstreams: one line for what failed, and the store as it was but for what did not."""
+"""Bad responses of the upstreams: one line for each failure, and the store unchanged except for the successes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from fetcher.simulator import changes
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
+from tests.harness.pages import Pages
+from tests.harness.seeds import SEEDS
 from tests.integration.conftest import Done, Fetcher
-from tests.seeds import SEEDS
-from tests.stack import Pages
 
-STRUCK, REPOSITORY, NEIGHBOUR = "lesscpy", "lesscpy/lesscpy", "jazzband/django-flatblocks"
+AFFECTED, REPOSITORY, NEIGHBOUR = "lesscpy", "lesscpy/lesscpy", "jazzband/django-flatblocks"
 OLD = "0.0.9"
 STARS = 4711
 
@@ -32,7 +32,7 @@ def stale(fetcher: Fetcher, simulator: Simulator, tmp_path_factory: pytest.TempP
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "reason"),
     [
         (Rule(kind=Kind.TRUNCATE), "127.0.0.1: connection broken"),
         (Rule(kind=Kind.RESET), "127.0.0.1: connection broken"),
@@ -44,19 +44,19 @@ def stale(fetcher: Fetcher, simulator: Simulator, tmp_path_factory: pytest.TempP
     ],
     ids=lambda value: value.kind.value if isinstance(value, Rule) else "",
 )
-def test_a_bad_answer_of_the_index(stale: Fetcher, simulator: Simulator, rule: Rule, said: str) -> None:
-    """One project's answer is unusable: its version stays, its repository and every other package are refreshed."""
+def test_a_bad_answer_of_the_index(stale: Fetcher, simulator: Simulator, rule: Rule, reason: str) -> None:
+    """One unusable project keeps its version; its repository and all other packages are refreshed."""
     simulator.faults.add(_at(rule, "project_json"))
 
     done = stale("refresh", "--all")
 
-    assert said in _failure(done, "pypi")
-    assert _shown(stale, STRUCK) == {"pypi_version": OLD, "repo_watchers": STARS}
+    assert reason in _failure(done, "pypi")
+    assert _shown(stale, AFFECTED) == {"pypi_version": OLD, "repo_watchers": STARS}
     assert _shown(stale, "django-flatblocks") == {"pypi_version": "1.0.0", "repo_watchers": STARS}
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "reason"),
     [
         (Rule(kind=Kind.TRUNCATE), "127.0.0.1: connection broken"),
         (Rule(kind=Kind.HTML), "text/html"),
@@ -65,21 +65,21 @@ def test_a_bad_answer_of_the_index(stale: Fetcher, simulator: Simulator, rule: R
     ],
     ids=lambda value: value.kind.value if isinstance(value, Rule) else "",
 )
-def test_a_bad_answer_of_github(stale: Fetcher, simulator: Simulator, rule: Rule, said: str) -> None:
-    """One repository's contributors are unusable: the list stays, everything else is refreshed."""
+def test_a_bad_answer_of_github(stale: Fetcher, simulator: Simulator, rule: Rule, reason: str) -> None:
+    """Unusable contributors of one repository keep the stored list; everything else is refreshed."""
     simulator.faults.add(_at(rule, "contributors"))
-    before = json.loads(stale("show", STRUCK, "--format", "v4").out)["participants"]
+    before = json.loads(stale("show", AFFECTED, "--format", "v4").out)["participants"]
 
     done = stale("refresh", "--all")
 
-    assert said in _failure(done, "contributors")
-    assert json.loads(stale("show", STRUCK, "--format", "v4").out)["participants"] == before
-    assert _shown(stale, STRUCK) == {"pypi_version": "0.15.1", "repo_watchers": STARS}
+    assert reason in _failure(done, "contributors")
+    assert json.loads(stale("show", AFFECTED, "--format", "v4").out)["participants"] == before
+    assert _shown(stale, AFFECTED) == {"pypi_version": "0.15.1", "repo_watchers": STARS}
 
 
 @pytest.mark.parametrize(("route", "source"), [("contributors", "contributors"), ("project_json", "pypi")])
 def test_the_token_follows_no_redirect(stale: Fetcher, simulator: Simulator, route: str, source: str) -> None:
-    """A redirect to another host is refused: that host sees no request at all."""
+    """A redirect to another host is refused, and that host receives no request."""
     with Pages() as thief:
         simulator.faults.add(_at(Rule(kind=Kind.REDIRECT_AWAY, location=f"{thief.url}/stolen"), route))
         done = stale("refresh", "--all")
@@ -89,19 +89,22 @@ def test_the_token_follows_no_redirect(stale: Fetcher, simulator: Simulator, rou
 
 
 def test_a_repository_that_is_gone(stale: Fetcher, simulator: Simulator) -> None:
-    """Its package keeps what is known of it, `failures` names it, and its project is refreshed all the same."""
+    """Its package keeps the stored values, `failures` names it, and its project is refreshed."""
     changes.delete(simulator.world, REPOSITORY)
 
     done = stale("refresh", "--all")
     failures = json.loads(stale("failures", "--json").out)
 
     assert _failure(done, "github")
-    assert [(one["slug"], one["source"], one["outcome"]) for one in failures] == [(STRUCK, "github", "missing")]
-    assert _shown(stale, STRUCK) == {"pypi_version": "0.15.1", "repo_watchers": 144}
+    assert [(one["slug"], one["source"], one["outcome"]) for one in failures] == [(AFFECTED, "github", "missing")]
+    assert _shown(stale, AFFECTED) == {"pypi_version": "0.15.1", "repo_watchers": 144}
 
 
 def test_a_token_that_is_not_accepted(stale: Fetcher) -> None:
-    """401: every repository says so and stays as it was; what needs no token is refreshed; the token is not shown."""
+    """A 401 is reported for every repository, which keeps its values.
+
+    PyPI is refreshed, and the token is not printed.
+    """
     done = stale("refresh", "--all", github_token="ghp_not-a-good-one")
 
     assert done.status == 1
@@ -110,45 +113,45 @@ def test_a_token_that_is_not_accepted(stale: Fetcher) -> None:
         "token; then `fetcher refresh --due`\nrefreshed 0 of 5 packages\n"
     ) in done.err
     assert "ghp_not-a-good-one" not in done.err
-    assert _shown(stale, STRUCK) == {"pypi_version": "0.15.1", "repo_watchers": 144}
+    assert _shown(stale, AFFECTED) == {"pypi_version": "0.15.1", "repo_watchers": 144}
 
 
 def test_without_a_token(stale: Fetcher, simulator: Simulator) -> None:
-    """REST alone gives a person the same values, within the 60 requests of an hour."""
-    done = stale("refresh", STRUCK, "django-flatblocks", github_token="")
+    """REST alone returns the same values, within the 60 requests of an hour."""
+    done = stale("refresh", AFFECTED, "django-flatblocks", github_token="")
 
     assert done.status == 0, done.err
-    assert _shown(stale, STRUCK) == {"pypi_version": "0.15.1", "repo_watchers": STARS}
+    assert _shown(stale, AFFECTED) == {"pypi_version": "0.15.1", "repo_watchers": STARS}
     assert simulator.log.count("graphql") == 0
     assert simulator.log.count(upstream="github") <= 60
 
 
 def test_upstreams_that_do_not_exist(stale: Fetcher) -> None:
-    """No server listens: status 1, one line a package and source, everything stays."""
+    """Without a server the status is 1, with one line a package and source, and all values stay."""
     nowhere = "http://127.0.0.1:9"
 
-    done = stale("refresh", STRUCK, github_api_url=nowhere, pypi_url=nowhere)
+    done = stale("refresh", AFFECTED, github_api_url=nowhere, pypi_url=nowhere)
 
     assert done.status == 1
     assert "cannot connect" in done.err
     assert "Traceback" not in done.err
-    assert _shown(stale, STRUCK) == {"pypi_version": OLD, "repo_watchers": 144}
+    assert _shown(stale, AFFECTED) == {"pypi_version": OLD, "repo_watchers": 144}
 
 
 def _at(rule: Rule, route: str) -> Rule:
-    """``rule`` for the one package's route, as often as it is asked."""
-    package = REPOSITORY if route == "contributors" else STRUCK
+    """Return the rule for the one package's route, for every request."""
+    package = REPOSITORY if route == "contributors" else AFFECTED
     return Rule(kind=rule.kind, status=rule.status, location=rule.location, route=route, package=package)
 
 
 def _failure(done: Done, source: str) -> str:
     """Return the only line that a refresh prints for the package that failed; the other four succeeded."""
     assert (done.status, done.out) == (1, ""), done.err
-    lines = [line for line in done.err.splitlines() if line.startswith(f"{STRUCK}: ")]
+    lines = [line for line in done.err.splitlines() if line.startswith(f"{AFFECTED}: ")]
     assert len(lines) == 1, done.err
     assert "Traceback" not in done.err
     assert "refreshed 4 of 5 packages" in done.err
-    assert lines[0].startswith(f"{STRUCK}: {source}: "), done.err
+    assert lines[0].startswith(f"{AFFECTED}: {source}: "), done.err
     return lines[0]
 
 

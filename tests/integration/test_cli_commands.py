@@ -1,4 +1,4 @@
-"""Every command where all is well: results on stdout, the rest on stderr, and JSON that parses."""
+"""Every command without faults: results on stdout, the rest on stderr, and JSON that parses."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from fetcher import __version__
 from fetcher.simulator.server import Simulator
+from tests.harness.seeds import SEEDS
+from tests.harness.stack import Stack, simulated, stack
 from tests.integration.conftest import Fetcher
-from tests.seeds import SEEDS
-from tests.stack import Stack, simulated, stack
 
 COMMANDS = (
     "import",
@@ -38,18 +38,18 @@ def seeded(fetcher: Fetcher) -> Fetcher:
 
 
 def test_help_names_every_command(bare: Fetcher) -> None:
-    """`fetcher --help` and each command's own help are there."""
-    told = bare("--help")
+    """`fetcher --help` names every command, and each command has help of its own."""
+    shown = bare("--help")
 
-    assert told.status == 0
+    assert shown.status == 0
     for command in COMMANDS:
-        assert command in told.out
+        assert command in shown.out
         assert bare(command, "--help").status == 0
     assert bare("--version").out == f"fetcher {__version__}\n"
 
 
 def test_refresh_writes_progress_to_stderr_alone(seeded: Fetcher) -> None:
-    """A pipe gets nothing of the bar, and the last line says what came of it."""
+    """A pipe receives nothing of the bar, and the last line summarises the result."""
     done = seeded("refresh", "--all")
 
     assert (done.status, done.out) == (0, "")
@@ -57,8 +57,8 @@ def test_refresh_writes_progress_to_stderr_alone(seeded: Fetcher) -> None:
     assert done.err.splitlines()[-1] == "refreshed 5 of 5 packages"
 
 
-def test_refresh_of_what_is_due(seeded: Fetcher, simulator: Simulator) -> None:
-    """Right after an import everything is; after the refresh nothing is, and nothing more is asked."""
+def test_refresh_of_due_packages(seeded: Fetcher, simulator: Simulator) -> None:
+    """All sources are due after an import, and none after the refresh, so that nothing more is requested."""
     first = seeded("refresh", "--due")
     asked = simulator.log.count()
     second = seeded("refresh", "--due")
@@ -70,7 +70,7 @@ def test_refresh_of_what_is_due(seeded: Fetcher, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("source", ["pypi", "github"])
 def test_refresh_of_one_upstream(seeded: Fetcher, simulator: Simulator, source: str) -> None:
-    """`--source` asks only that one, of the packages that are named."""
+    """`--source` sends requests to this upstream only, for the named packages."""
     done = seeded("refresh", "lesscpy", "django-organizations", "--source", source)
 
     asked = {package for entry in simulator.log.entries for package in entry.packages}
@@ -83,20 +83,20 @@ def test_refresh_of_one_upstream(seeded: Fetcher, simulator: Simulator, source: 
 
 @pytest.mark.parametrize("arguments", [[], ["lesscpy", "--all"], ["--all", "--due"]])
 def test_refresh_wants_one_choice(bare: Fetcher, arguments: list[str]) -> None:
-    """Nothing named, or two ways of choosing at once: what to give."""
+    """Without a choice, or with two at once, the error lists the choices."""
     assert "name the packages to refresh, or give one of --due and --all" in bare("refresh", *arguments).complaint
 
 
 @pytest.mark.parametrize("command", ["show nobody", "refresh nobody lesscpy", "refresh nobody --source pypi"])
 def test_an_unknown_slug(bare: Fetcher, command: str) -> None:
-    """It is named, with what to do; nothing is asked of anybody."""
+    """The error names the slug and a remedy, and no request is sent."""
     bare("import", str(SEEDS))
 
     assert bare(*command.split()).complaint.startswith("no package is called nobody. ")
 
 
 def test_show_as_a_table(seeded: Fetcher) -> None:
-    """Every value with where it came from; releases with what is wrong with them."""
+    """Every value is shown with its source, and releases with their defects."""
     seeded("refresh", "lesscpy")
 
     table, releases = seeded("show", "lesscpy"), seeded("show", "lesscpy", "--releases")
@@ -108,7 +108,7 @@ def test_show_as_a_table(seeded: Fetcher) -> None:
 
 
 def test_status_and_failures_for_scripts(seeded: Fetcher) -> None:
-    """The counts of every source, and an empty list where nothing fails; the same in words."""
+    """JSON has the counts of every source and an empty list of failures; the text has the same."""
     seeded("refresh", "--all")
 
     status, failures = json.loads(seeded("status", "--json").out), seeded("failures", "--json")
@@ -124,13 +124,13 @@ def test_status_and_failures_for_scripts(seeded: Fetcher) -> None:
 
 @pytest.fixture
 def ours(tmp_path: Path, simulator: Simulator, redis_url: str) -> Iterator[Stack]:
-    """Commands as processes of their own, over a real Redis."""
+    """Provide commands as processes of their own, over a real Redis."""
     with stack(tmp_path, **simulated(simulator), redis_url=redis_url) as made:
         assert made.fetcher("import", str(SEEDS)).returncode == 0
         yield made
 
 
-def test_queues_shout_where_nobody_takes(ours: Stack) -> None:
+def test_queues_report_a_missing_consumer(ours: Stack) -> None:
     """Messages queued without a worker are counted, and the exit status 1 shows that no worker will take them."""
     queued = ours.fetcher("refresh", "lesscpy", "--queue")
     queues = ours.fetcher("queues", "--json")

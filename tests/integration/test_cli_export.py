@@ -1,4 +1,4 @@
-"""``fetcher export``: what `show` prints, all of it, out and in again."""
+"""``fetcher export``: all documents in the form of `show`, exported and imported again."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pyarrow import parquet
 from fetcher.cli import export as command
 from fetcher.domain.model import StoredPackage
 from fetcher.store.packages import Packages
+from tests.harness.seeds import SEEDS
 from tests.integration.conftest import Fetcher
-from tests.seeds import SEEDS
 
 ZONE = "America/New_York"
 ODD = {
@@ -44,7 +44,10 @@ def filled(fetcher: Fetcher, tmp_path: Path) -> Fetcher:
 def test_every_document_as_it_is_shown_and_back(
     filled: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One a line in the order of their ids, each what `show` prints; into an empty database and out: the same bytes."""
+    """Documents are exported one a line, by id, as `show` prints them.
+
+    An export after an import into an empty database has the same bytes.
+    """
     monkeypatch.setattr(command, "STRETCH", 3)
     done = filled("export")
     documents = _documents(done.out)
@@ -64,7 +67,7 @@ def test_every_document_as_it_is_shown_and_back(
 
 
 def test_parquet_has_a_typed_column_for_each_key(filled: Fetcher, tmp_path: Path) -> None:
-    """Moments are moments, counts are integers, lists are lists; an editor's odd JSON is kept as such."""
+    """Times, counts and lists have typed columns; an editor's other JSON is kept as JSON."""
     file = tmp_path / "packages.parquet"
     documents = _documents(filled("export").out)
 
@@ -76,10 +79,10 @@ def test_parquet_has_a_typed_column_for_each_key(filled: Fetcher, tmp_path: Path
     assert [_as_document(row) for row in table.to_pylist()] == documents
 
 
-def test_parquet_without_pyarrow_says_what_to_install(
+def test_parquet_without_pyarrow_names_the_package(
     bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One line, status 1, and no file."""
+    """Without pyarrow the error is one line with the package to install, and no file is written."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
 
     done = bare("export", str(tmp_path / "x.parquet"))
@@ -89,10 +92,10 @@ def test_parquet_without_pyarrow_says_what_to_install(
     assert list(tmp_path.glob("*x.parquet*")) == []
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(
+def test_a_file_is_replaced_completely_or_not_at_all(
     filled: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An export that ends half-way leaves the last one as it was, and nothing beside it; what is no file stays."""
+    """An interrupted export leaves the previous file and nothing else. A target that is no file is not replaced."""
     file = tmp_path / "out" / "packages.jsonl"
     file.parent.mkdir()
     file.write_text("the last one")
@@ -121,7 +124,7 @@ def _documents(text: str) -> list[dict[str, Any]]:
 
 
 def _as_document(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row as its original document: JSON parsed, moments printed, keys of its own after the others."""
+    """Return a row as its original document: JSON parsed, times printed, other keys last."""
 
     def values() -> Iterator[tuple[str, Any]]:
         for name, value in row.items():

@@ -1,9 +1,8 @@
-"""``fetcher failures``: what fails is kept whole, grouped, asked again at a word, and never dropped by itself."""
+"""``fetcher failures``: failures are kept in full, grouped, retried on demand, and never dropped."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,11 +11,10 @@ from fetcher.domain.model import FailureRow, Source, SourceState
 from fetcher.simulator import changes
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
+from tests.harness.clock import HOUR, NOW
+from tests.harness.seeds import SEEDS
 from tests.integration.conftest import Fetcher
-from tests.seeds import SEEDS
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 GONE, BROKEN = "lesscpy", ("django-loci", "django-vies")
 
 
@@ -31,25 +29,25 @@ def failing(fetcher: Fetcher, simulator: Simulator) -> Fetcher:
     return fetcher
 
 
-def test_every_failure_is_told_whole(failing: Fetcher) -> None:
-    """Outcome, message, first and last time, count and next try, by package and source."""
-    told = json.loads(failing("failures", "--json").out)
+def test_every_failure_is_reported_in_full(failing: Fetcher) -> None:
+    """Each failure has its outcome, message, first and last time, count and next try, by package and source."""
+    listed = json.loads(failing("failures", "--json").out)
 
-    assert [(one["slug"], one["source"], one["outcome"]) for one in told] == [
+    assert [(one["slug"], one["source"], one["outcome"]) for one in listed] == [
         (BROKEN[0], "pypi", "malformed"),
         (BROKEN[1], "pypi", "malformed"),
         (GONE, "github", "missing"),
     ]
-    for one in told:
+    for one in listed:
         assert one["failures"] == 1
         assert one["first_failed_at"] == one["last_failed_at"] < one["next_try"]
         assert one["message"]
 
 
 def test_failures_are_grouped(failing: Fetcher) -> None:
-    """A line for each way of failing, the most frequent first; then, unless left out, a line for each package."""
+    """Each kind of failure is one line, the most frequent first. A line for each package follows unless omitted."""
     groups = json.loads(failing("failures", "--groups", "--json").out)
-    short, whole = failing("failures", "--groups").out, failing("failures").out
+    short, full = failing("failures", "--groups").out, failing("failures").out
 
     assert [(one["outcome"], one["source"], one["packages"]) for one in groups] == [
         ("malformed", "pypi", 2),
@@ -57,14 +55,14 @@ def test_failures_are_grouped(failing: Fetcher) -> None:
     ]
     counted = [line.split()[:3] for line in short.splitlines() if line.startswith(("malformed", "missing"))]
     assert counted == [["malformed", "pypi", "2"], ["missing", "github", "1"]]
-    assert whole.startswith(short.rstrip())
-    assert all(f"\n{slug} " in whole and f"\n{slug} " not in short for slug in (GONE, *BROKEN))
-    for said in ("times", "since", "last", "next try", "in ", "ago", "text/html"):
-        assert said in short
+    assert full.startswith(short.rstrip())
+    assert all(f"\n{slug} " in full and f"\n{slug} " not in short for slug in (GONE, *BROKEN))
+    for word in ("times", "since", "last", "next try", "in ", "ago", "text/html"):
+        assert word in short
 
 
 def test_a_second_failure_counts_and_an_answer_ends_them(failing: Fetcher, simulator: Simulator) -> None:
-    """``retry`` asks at once; the count goes on until something answers, and then nothing is left of it."""
+    """``retry`` requests at once, and the count grows until a success removes the failure."""
     first = json.loads(failing("failures", "--json").out)
     failing("failures", "retry", GONE)
     second = json.loads(failing("failures", "--json").out)
@@ -77,8 +75,8 @@ def test_a_second_failure_counts_and_an_answer_ends_them(failing: Fetcher, simul
     assert [one["slug"] for one in third] == [GONE]
 
 
-def test_what_a_group_says() -> None:
-    """The first of the first times, the last of the last, the next of the next tries, and what most were told."""
+def test_the_values_of_a_group() -> None:
+    """A group has its earliest first time, latest last time, earliest next try and most frequent message."""
     alike = [_state(1, "a", 1), _state(5, "b", 3), _state(2, "b", 2)]
     (group,) = grouped_by_kind(FailureRow(f"p-{number}", state) for number, state in enumerate(alike))
 
@@ -88,8 +86,8 @@ def test_what_a_group_says() -> None:
     assert group.next_try == NOW + HOUR
 
 
-def test_a_failure_that_has_told_nothing_yet() -> None:
-    """A source that was only told to wait has no time and no reason; it is grouped all the same."""
+def test_a_failure_without_a_reason_yet() -> None:
+    """A throttled source has neither a time nor a reason, and is grouped as well."""
     (group,) = grouped_by_kind([FailureRow("a", SourceState(Source.INDEX, outcome="throttled"))])
 
     assert (group.first_failed_at, group.last_failed_at, group.next_try, group.message) == (None, None, None, None)

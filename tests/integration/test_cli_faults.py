@@ -1,4 +1,4 @@
-"""What is wrong with a machine or its settings: one line that names it and what to do, and no secret in it."""
+"""Faults of the machine or of the settings: one line that names the fault and a remedy, without a secret."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 
 from fetcher.ports import PLANNED, Checkpoint
 from fetcher.simulator.server import Simulator
+from tests.harness.seeds import SEEDS
+from tests.harness.stack import Stack, simulated, stack
 from tests.integration.conftest import Fetcher
-from tests.seeds import SEEDS
-from tests.stack import Stack, simulated, stack
 
 CLOSED = "127.0.0.1:9"
 SECRET = "hunter2"
@@ -26,7 +26,7 @@ NO_REDIS = f"redis://:{SECRET}@{CLOSED}/0"
 
 @pytest.fixture
 def ours(tmp_path: Path, simulator: Simulator) -> Iterator[Stack]:
-    """Commands as processes of their own, for those that bring in Celery, which reads its settings once."""
+    """Provide commands as processes of their own, because Celery reads its settings once."""
     with stack(tmp_path, **simulated(simulator)) as made:
         yield made
 
@@ -36,7 +36,7 @@ def ours(tmp_path: Path, simulator: Simulator) -> Iterator[Stack]:
     ["show lesscpy", "status", "failures", "refresh --all", f"import {SEEDS}", "add https://github.com/a/b", "up"],
 )
 def test_no_database(bare: Fetcher, command: str) -> None:
-    """A server that does not answer: what cannot be reached, without its password, and what to check."""
+    """An unreachable server is named without its password, and with a remedy."""
     complaint = bare(*command.split(), database_url=NO_DATABASE).complaint
 
     assert complaint == (
@@ -50,7 +50,7 @@ def test_no_database(bare: Fetcher, command: str) -> None:
 )
 @pytest.mark.parametrize("command", ["status", "db upgrade"])
 def test_a_malformed_database_address(bare: Fetcher, url: str, command: str) -> None:
-    """No address, another kind of database, a port that is none: what is expected, and never the password."""
+    """A wrong address, database or port is reported with the expected form, without the password."""
     complaint = bare(*command.split(), database_url=url).complaint
 
     assert complaint.endswith("Expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME in FETCHER_DATABASE_URL")
@@ -58,7 +58,7 @@ def test_a_malformed_database_address(bare: Fetcher, url: str, command: str) -> 
 
 
 def test_a_database_that_is_not_migrated(bare: Fetcher, empty_postgres_url: str) -> None:
-    """Commands say which command to run; it may run twice; then they work."""
+    """Commands name the migration command, which may run twice; afterwards they work."""
     bare.settings["database_url"] = empty_postgres_url
 
     before = [bare(*command).complaint for command in (["status"], ["show", "a"], ["refresh", "--all"], ["up"])]
@@ -86,7 +86,7 @@ def test_status_without_redis(bare: Fetcher) -> None:
 
 @pytest.mark.parametrize("command", ["refresh --all", "up"])
 def test_no_redis(bare: Fetcher, command: str) -> None:
-    """A server that is named but does not answer: said so, without its password."""
+    """An unreachable Redis is reported in one line without its password."""
     bare("import", str(SEEDS))
 
     complaint = bare(*command.split(), redis_url=NO_REDIS).complaint
@@ -98,7 +98,7 @@ def test_no_redis(bare: Fetcher, command: str) -> None:
 
 @pytest.mark.parametrize("command", ["refresh --all", "status", "up"])
 def test_a_malformed_redis_address(bare: Fetcher, command: str) -> None:
-    """Not an address at all: said so, without what might be a password."""
+    """A malformed address is reported without its text, which may contain a password."""
     bare("import", str(SEEDS))
 
     complaint = bare(*command.split(), redis_url=f"redis//:{SECRET}@h").complaint
@@ -122,7 +122,7 @@ def test_no_broker(ours: Stack, bare: Fetcher, command: str) -> None:
 
 
 def test_a_data_folder_that_cannot_be_made(bare: Fetcher, tmp_path: Path) -> None:
-    """A file stands where the folder should be: `up` and every other command say so and what to set."""
+    """If a file has the folder's path, `up` and every other command report it and the setting to change."""
     (tmp_path / "file").write_text("")
 
     for command in (["up"], ["status"], ["import", str(SEEDS)]):
@@ -132,7 +132,7 @@ def test_a_data_folder_that_cannot_be_made(bare: Fetcher, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("time_zone", "Mars/Olympus", "FETCHER_TIME_ZONE"),
         ("workers", "many", "FETCHER_WORKERS"),
@@ -141,13 +141,13 @@ def test_a_data_folder_that_cannot_be_made(bare: Fetcher, tmp_path: Path) -> Non
         ("log_level", "LOUD", "FETCHER_LOG_LEVEL"),
     ],
 )
-def test_settings_that_are_wrong(bare: Fetcher, name: str, value: str, said: str) -> None:
-    """The variable is named, and what is wrong with it."""
-    assert bare("status", **{name: value}).complaint.startswith(said)
+def test_settings_that_are_wrong(bare: Fetcher, name: str, value: str, message: str) -> None:
+    """The error names the variable and the fault."""
+    assert bare("status", **{name: value}).complaint.startswith(message)
 
 
 def test_a_port_in_use(bare: Fetcher, simulator: Simulator) -> None:
-    """The simulator does not start on a taken port, and says what to try."""
+    """The simulator does not start on a port in use, and suggests another one."""
     port = simulator.url.rpartition(":")[2]
 
     done = bare("simulate", "--port", port)
@@ -159,7 +159,7 @@ def test_a_port_in_use(bare: Fetcher, simulator: Simulator) -> None:
 
 
 def test_doctor_is_content(fetcher: Fetcher) -> None:
-    """Everything that Fetcher stands on is looked at, and is well."""
+    """Every dependency of Fetcher is checked and in order."""
     done = fetcher("doctor", "--json")
 
     assert done.status == 0, done.out
@@ -178,7 +178,7 @@ def test_doctor_is_content(fetcher: Fetcher) -> None:
 
 
 def test_doctor_names_each_fault_and_its_remedy(fetcher: Fetcher) -> None:
-    """Database, Redis, token and index are out of order at once: each line fails with what to do, without a secret."""
+    """With faults of database, Redis, token and index, each line fails with a remedy and without a secret."""
     done = fetcher(
         "doctor",
         "--json",
@@ -196,8 +196,8 @@ def test_doctor_names_each_fault_and_its_remedy(fetcher: Fetcher) -> None:
     assert SECRET not in done.out + done.err
 
 
-def test_doctor_sees_that_nobody_works(ours: Stack, redis_url: str) -> None:
-    """Planned once and silent since: beat and the workers fail, as for ``/readyz``. Never started is no fault."""
+def test_doctor_reports_missing_workers(ours: Stack, redis_url: str) -> None:
+    """After a first plan, beat and workers that are missing fail, as for ``/readyz``. Before it they do not."""
     assert ours.fetcher("doctor", redis_url=redis_url).returncode == 0
     ours.store.checkpoints.save(Checkpoint(PLANNED, observed_at=datetime.now(UTC) - timedelta(hours=2)))
 
@@ -213,7 +213,7 @@ def test_doctor_sees_that_nobody_works(ours: Stack, redis_url: str) -> None:
 
 @pytest.mark.parametrize(("sunset", "status"), [("@4102444800", 0), ("Mon, 10 Mar 2025 00:00:00 GMT", 1)])
 def test_doctor_reports_an_announced_end(fetcher: Fetcher, sunset: str, status: int) -> None:
-    """Read ``Sunset`` off GitHub's own response: in order until the date, a failure with a remedy from then on."""
+    """``Sunset`` of GitHub's response is in order until its date, and a failure with a remedy from then on."""
     with _ending(sunset) as root:
         done = fetcher("doctor", "--json", github_api_url=root)
 
@@ -251,7 +251,7 @@ def _ending(sunset: str) -> Iterator[str]:
 
 
 def test_doctor_without_any_upstream(bare: Fetcher) -> None:
-    """No network at all: what cannot be compared or reached fails, in plain lines with an arrow to the remedy."""
+    """Without a network, every check that needs one fails in plain lines with an arrow to the remedy."""
     done = bare("doctor")
 
     assert done.status == 1

@@ -1,4 +1,4 @@
-"""What a person meets first: help with examples that work, the version, and a shell that completes."""
+"""First contact: help with examples that parse, the version, and completion in the shell."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import typer
 from fetcher import __version__
 from fetcher.cli.app import app
 from fetcher.cli.examples import parted
+from tests.harness.seeds import SEEDS
+from tests.harness.stack import Stack, stack
 from tests.integration.conftest import Fetcher
-from tests.seeds import SEEDS
-from tests.stack import Stack, stack
 
 
 def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command by its words, and the groups that do something by themselves."""
+    """Yield every command by its words, and the groups that do something by themselves."""
     inner = getattr(command, "commands", {})
     if path and (not inner or command.invoke_without_command):
         yield path, command
@@ -41,7 +41,7 @@ def _examples(command: Any) -> list[str]:
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_command_has_examples_that_parse(path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is a line that fits a terminal, calls this very command, and is understood word for word."""
+    """Each example fits a terminal, calls its own command, and every word of it is parsed."""
     examples = _examples(COMMANDS[path])
     called: list[tuple[str, ...]] = []
     for name, command in COMMANDS.items():
@@ -67,14 +67,14 @@ def _piped(line: str) -> Iterator[list[str]]:
         yield command[1 : command.index(">") if ">" in command else None]
 
 
-def test_a_line_each_whatever_the_source_looks_like() -> None:
-    """Prose is joined, examples are parted, and markup in them stays text."""
+def test_a_line_each_for_any_layout_of_the_source() -> None:
+    """Prose is joined, examples are separated, and markup in them stays text."""
     prose, examples = parted("One\n    two.\n\n    Three. Examples: fetcher a · fetcher b\n    · fetcher c [x]\n    ")
     assert (prose, examples) == ("One two.\n\nThree.", ["fetcher a", "fetcher b", "fetcher c [x]"])
 
 
 def test_help_prints_them(bare: Fetcher) -> None:
-    """A line each, at the end."""
+    """Help prints each example on a line of its own, at the end."""
     done = bare("refresh", "--help")
     assert done.status == 0
     lines = [line.strip() for line in done.out.splitlines()]
@@ -113,7 +113,7 @@ def _completed(shell: Stack, line: str, **settings: str) -> list[str]:
 
 
 def test_slugs_are_completed(shell: Stack) -> None:
-    """From the catalogue, for whatever takes a slug; of commands, too."""
+    """Slugs of the catalogue are completed for every command that takes one, and so are commands."""
     assert shell.fetcher("import", str(SEEDS)).returncode == 0
     assert _completed(shell, "fetcher show django-v") == ["django-vies"]
     many = _completed(shell, "fetcher refresh lesscpy django-")
@@ -122,8 +122,8 @@ def test_slugs_are_completed(shell: Stack) -> None:
     assert _completed(shell, "fetcher ret") == ["retire"]
 
 
-def test_without_a_catalogue_nothing_is_offered_nor_said(shell: Stack) -> None:
-    """No database, a server that is not there, a setting that is wrong: silence, and nothing is made."""
+def test_without_a_catalogue_nothing_is_completed(shell: Stack) -> None:
+    """Without a database, with an unreachable one or with a wrong setting, completion prints and creates nothing."""
     assert _completed(shell, "fetcher show a") == []
     assert list(shell.folder.rglob("*.db")) == []
     assert _completed(shell, "fetcher show a", FETCHER_DATABASE_URL="postgresql://u:p@127.0.0.1:9/none") == []
@@ -131,7 +131,7 @@ def test_without_a_catalogue_nothing_is_offered_nor_said(shell: Stack) -> None:
 
 
 def test_completion_is_installed_for_a_shell(shell: Stack, tmp_path: Path) -> None:
-    """A home of its own, into which bash's is written, and what it runs is this command."""
+    """Bash's completion is written into the user's home, and it calls this command."""
     done = subprocess.run(
         ["bash", "-c", f"{BIN / 'fetcher'} --install-completion; true"],
         env={**shell.environment, "HOME": str(tmp_path), "SHELL": "/bin/bash"},

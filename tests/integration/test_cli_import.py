@@ -1,4 +1,4 @@
-"""``fetcher import`` and ``add``: what goes in, what is refused and how it is named, and what a second time changes."""
+"""``fetcher import`` and ``add``: accepted and refused records, and the effect of a second import."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from fetcher.cli import importing, progress
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Imported
 from fetcher.store.packages import Packages
-from tests.debian import programs
+from tests.harness.debian import programs
+from tests.harness.pages import Pages
+from tests.harness.seeds import SEEDS
 from tests.integration.conftest import Done, Fetcher
-from tests.seeds import SEEDS
-from tests.stack import Pages
 
 NOTHING_WRONG = {"rejected": [], "rejected_count": 0, "unsupported": [], "unsupported_count": 0}
 ADDED_TWO = {"added": 2, "updated": 0, "unchanged": 0, **NOTHING_WRONG}
@@ -35,44 +35,47 @@ def pages() -> Iterator[Pages]:
 
 
 def test_a_folder_a_file_and_a_list_are_the_same(bare: Fetcher, tmp_path: Path) -> None:
-    """Documents as a folder, then as one file: the second changes nothing, and neither does a third time."""
+    """Documents imported as a folder, then twice as one file, change nothing after the first import."""
     documents = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
     file = _file(tmp_path / "all.json", documents)
 
-    told = [_told(bare("import", given, "--json")) for given in (str(SEEDS), file, file)]
+    summary = [_summary(bare("import", given, "--json")) for given in (str(SEEDS), file, file)]
 
-    assert [(one["added"], one["updated"], one["unchanged"]) for one in told] == [(5, 0, 0), (0, 0, 5), (0, 0, 5)]
+    assert [(one["added"], one["updated"], one["unchanged"]) for one in summary] == [(5, 0, 0), (0, 0, 5), (0, 0, 5)]
 
 
 def test_csv_and_addresses(bare: Fetcher, tmp_path: Path) -> None:
-    """A CSV of repositories and projects, and a text of addresses in every form that git takes."""
+    """A CSV of repositories and projects is accepted, and a text of addresses in every form that git takes."""
     table = tmp_path / "packages.csv"
     table.write_text("repo_url,pypi_url\nhttps://github.com/lesscpy/lesscpy,lesscpy\nhttps://github.com/a/b,\n")
     text = tmp_path / "addresses.txt"
     text.write_text("# ours\ngit@github.com:c/d.git\nssh://git@github.com/e/f\n")
 
-    first, second = (_told(bare("import", str(given), "--json")) for given in (table, text))
-    again = _told(bare("import", str(table), str(text), "--json"))
+    first, second = (_summary(bare("import", str(given), "--json")) for given in (table, text))
+    again = _summary(bare("import", str(table), str(text), "--json"))
 
     assert first == second == ADDED_TWO
     assert again == {**ADDED_TWO, "added": 0, "unchanged": 4}
 
 
 def test_the_editors_fields_are_carried_through(bare: Fetcher, tmp_path: Path) -> None:
-    """An edited title is taken over; unknown keys stay, in their place and unchanged."""
+    """An edited title is stored, and unknown keys keep their place and their values."""
     document = json.loads((SEEDS / "2223-lesscpy.json").read_text("utf-8"))
     document |= {"title": "less in Python", "usage_count": 7, "badge": {"colour": ["blue", None, 1.5]}}
     bare("import", str(SEEDS))
 
-    told = _told(bare("import", _file(tmp_path / "edited.json", document), "--json"))
+    summary = _summary(bare("import", _file(tmp_path / "edited.json", document), "--json"))
     shown = bare("show", "lesscpy", "--format", "v4", time_zone="America/New_York")
 
-    assert (told["updated"], told["unchanged"]) == (1, 0)
+    assert (summary["updated"], summary["unchanged"]) == (1, 0)
     assert list(json.loads(shown.out).items()) == list(document.items())
 
 
 def test_bad_records_are_named_and_the_good_ones_stored(bare: Fetcher, tmp_path: Path) -> None:
-    """File, position, field and what was expected, for each; status 1, and every good neighbour is imported."""
+    """Each bad record is reported with file, position, field and expected value.
+
+    Status is 1, and all others are imported.
+    """
     good = {"slug": "good", "title": "Good", "repo_url": "https://github.com/a/good"}
     records = [good, {**good, "slug": "no spaces allowed"}, {"title": "nameless"}, 7, {**good, "slug": "also-good"}]
 
@@ -98,7 +101,7 @@ def test_bad_records_are_named_and_the_good_ones_stored(bare: Fetcher, tmp_path:
     ],
 )
 def test_files_that_are_none(bare: Fetcher, tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
-    """Cut, of another encoding, binary, empty or without a header: one line that says so, and status 1."""
+    """A file that is cut, binary, empty, without a header or in another encoding is one line and status 1."""
     (tmp_path / name).write_bytes(content)
 
     done = bare("import", str(tmp_path / name))
@@ -108,8 +111,8 @@ def test_files_that_are_none(bare: Fetcher, tmp_path: Path, name: str, content: 
     assert complaint in done.err
 
 
-def test_what_cannot_be_fetched_is_stored_and_said(bare: Fetcher, tmp_path: Path) -> None:
-    """A repository elsewhere is carried along and named, and does not count as a mistake."""
+def test_unsupported_addresses_are_stored_and_reported(bare: Fetcher, tmp_path: Path) -> None:
+    """A repository on another host is stored and reported, and is no error."""
     entry = {"slug": "far", "title": "Far", "repo_url": "https://gitlab.example/a/far"}
 
     done = bare("import", _file(tmp_path / "far.json", entry))
@@ -120,28 +123,28 @@ def test_what_cannot_be_fetched_is_stored_and_said(bare: Fetcher, tmp_path: Path
 
 
 def test_pages_are_followed_to_the_end(bare: Fetcher, pages: Pages) -> None:
-    """``objects`` and ``results``, absolute and relative links; no request carries the token."""
+    """``objects`` and ``results``, absolute and relative links are followed, and no request carries the token."""
     pages.give("/one", {"objects": [_entry("a")], "next": f"{pages.url}/two"})
     pages.give("/two", {"results": [_entry("b")], "meta": {"next": None}})
 
     done = bare("import", f"{pages.url}/one", "--json", github_token="secret")
 
-    assert _told(done) == ADDED_TWO
+    assert _summary(done) == ADDED_TWO
     assert [path for path, _ in pages.requests] == ["/one", "/two"]
     assert not any("authorization" in {name.lower() for name in headers} for _, headers in pages.requests)
 
 
 def test_pages_that_go_round_end(bare: Fetcher, pages: Pages) -> None:
-    """A chain of links that comes back to where it was is read once."""
+    """A chain of links that returns to an earlier page is read once."""
     pages.give("/one", {"objects": [_entry("a")], "next": "/two"})
     pages.give("/two", {"objects": [_entry("b")], "next": "/one"})
 
-    assert _told(bare("import", f"{pages.url}/one", "--json")) == ADDED_TWO
+    assert _summary(bare("import", f"{pages.url}/one", "--json")) == ADDED_TWO
     assert len(pages.requests) == 2
 
 
 def test_pages_stay_on_their_host(bare: Fetcher, pages: Pages) -> None:
-    """A link to another host is not followed; what came before it is stored, and the status says so."""
+    """A link to another host is not followed. The records before it are stored, and the status reports it."""
     with Pages() as other:
         pages.give("/one", {"objects": [_entry("a")], "next": f"{other.url}/two"})
         done = bare("import", f"{pages.url}/one")
@@ -153,7 +156,7 @@ def test_pages_stay_on_their_host(bare: Fetcher, pages: Pages) -> None:
 
 
 def test_addresses_that_do_not_answer_as_a_directory(bare: Fetcher, pages: Pages) -> None:
-    """404, a web page, a redirect and a closed port: one line each that names the address, and status 1."""
+    """A 404, a web page, a redirect and a closed port are one line with the address, and status 1."""
     web = pages.give("/web", b"<!doctype html><title>Welcome</title>")
     pages.answers["/moved"] = (302, {"Location": "http://127.0.0.1:9/elsewhere"}, b"")
     wanted = {
@@ -163,11 +166,11 @@ def test_addresses_that_do_not_answer_as_a_directory(bare: Fetcher, pages: Pages
         "http://127.0.0.1:9/api": "does not respond (127.0.0.1: cannot connect",
     }
 
-    for url, said in wanted.items():
+    for url, expected in wanted.items():
         done = bare("import", url)
         assert (done.status, len(done.err.splitlines())) == (1, 1)
         assert done.err.startswith(f"rejected {url}")
-        assert said in done.err
+        assert expected in done.err
 
 
 @pytest.mark.parametrize("form", ["list", "page"])
@@ -182,7 +185,7 @@ def test_a_list_too_long_for_memory(bare: Fetcher, tmp_path: Path, monkeypatch: 
     subprocess.run(["bash", "-c", refused.err.partition("JSON lines: ")[2]], check=True)
 
     assert (refused.status, refused.out.partition(",")[0]) == (1, "0 added")
-    assert _told(bare("import", f"{given}.jsonl", "--json")) == ADDED_TWO
+    assert _summary(bare("import", f"{given}.jsonl", "--json")) == ADDED_TWO
 
 
 def test_a_page_too_long_for_memory(bare: Fetcher, pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +201,7 @@ def test_a_page_too_long_for_memory(bare: Fetcher, pages: Pages, monkeypatch: py
 
 
 def test_nothing_there(bare: Fetcher, tmp_path: Path) -> None:
-    """A path that does not exist and a folder without packages: what to give instead."""
+    """A missing path and a folder without packages are reported with a remedy."""
     (tmp_path / "folder").mkdir()
 
     missing, empty = bare("import", str(tmp_path / "missing")), bare("import", str(tmp_path / "folder"))
@@ -209,7 +212,10 @@ def test_nothing_there(bare: Fetcher, tmp_path: Path) -> None:
 
 
 def test_add(bare: Fetcher) -> None:
-    """By address, with a project; again changes nothing; the project can be added later."""
+    """A package is added by its address, with a project.
+
+    A second time changes nothing, and the project can follow later.
+    """
     first = bare("add", "https://github.com/Lesscpy/lesscpy.git")
     again = bare("add", "https://github.com/Lesscpy/lesscpy.git")
     named = bare("add", "https://github.com/Lesscpy/lesscpy.git", "--pypi", "lesscpy")
@@ -225,8 +231,8 @@ def test_add(bare: Fetcher) -> None:
         (["https://github.com/a/b", "--pypi", "no/name"], "--pypi 'no/name'"),
     ],
 )
-def test_add_refuses_what_is_no_address(bare: Fetcher, arguments: list[str], complaint: str) -> None:
-    """A malformed address or name: one line, and nothing is stored."""
+def test_add_refuses_a_malformed_address(bare: Fetcher, arguments: list[str], complaint: str) -> None:
+    """A malformed address or name is one line, and nothing is stored."""
     assert complaint in bare("add", *arguments).complaint
     assert bare("refresh", "--all").err.startswith("there are no packages yet")
 
@@ -238,8 +244,8 @@ def test_add_refuses_what_is_no_address(bare: Fetcher, arguments: list[str], com
         ("https://github.com/far", "far: it names the account far, not a repository"),
     ],
 )
-def test_add_says_what_will_not_be_fetched(bare: Fetcher, address: str, reason: str) -> None:
-    """Another host, or no repository: it is carried along all the same, and named."""
+def test_add_reports_unsupported_addresses(bare: Fetcher, address: str, reason: str) -> None:
+    """A package on another host or without a repository is stored and reported."""
     done = bare("add", address)
 
     assert (done.status, done.err) == (0, f"added\nnot fetched {reason}\n")
@@ -255,15 +261,15 @@ def _file(path: Path, value: object) -> str:
     return str(path)
 
 
-def _told(done: Done) -> dict[str, Any]:
+def _summary(done: Done) -> dict[str, Any]:
     """Return the JSON of a successful import."""
     assert done.status == 0, done.err
-    told: dict[str, Any] = json.loads(done.out)
-    return told
+    summary: dict[str, Any] = json.loads(done.out)
+    return summary
 
 
 def test_many_bad_records_are_bounded_on_screen(bare: Fetcher, tmp_path: Path) -> None:
-    """Fifty lines and how many more there are; all of them in the file that was asked for, and all counted."""
+    """The screen shows fifty lines and the number of others. The requested file has all, and all are counted."""
     lines = [json.dumps({"slug": f"not good {n}"}) for n in range(120)] + [json.dumps(_entry("good"))]
     (tmp_path / "many.jsonl").write_text("\n".join(lines), "utf-8")
     every = tmp_path / "rejected.jsonl"
@@ -272,15 +278,15 @@ def test_many_bad_records_are_bounded_on_screen(bare: Fetcher, tmp_path: Path) -
 
     assert done.status == 1
     assert (len(done.err.splitlines()), done.err.splitlines()[-1]) == (51, "rejected 70 more")
-    told = json.loads(done.out)
-    assert (told["added"], told["rejected_count"], len(told["rejected"])) == (1, 120, 50)
+    summary = json.loads(done.out)
+    assert (summary["added"], summary["rejected_count"], len(summary["rejected"])) == (1, 120, 50)
     written = [json.loads(line) for line in every.read_text("utf-8").splitlines()]
-    assert [f"{one['where']}: {one['reason']}" for one in written][:50] == told["rejected"]
+    assert [f"{one['where']}: {one['reason']}" for one in written][:50] == summary["rejected"]
     assert written[119]["where"] == "many.jsonl, line 120"
     assert written[119]["reason"].startswith("slug: expected")
 
 
-def test_progress_is_told_in_lines_where_nobody_watches(
+def test_progress_without_a_terminal_is_in_lines(
     bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number of packages, the part of the file and the rate, on stderr, so that stdout stays the result."""
@@ -294,8 +300,8 @@ def test_progress_is_told_in_lines_where_nobody_watches(
     assert done.out.startswith("3 added")
 
 
-def test_what_was_cut_short_is_taken_up_again(bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C after some thousands: it says how many are stored, and the same command brings in the rest."""
+def test_an_interrupted_import_is_continued(bare: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After Ctrl-C the number of stored records is printed, and the same command imports the rest."""
     given = _file(tmp_path / "many.json", [_entry(f"p-{n}") for n in range(10)])
     store = Packages.import_entries
     monkeypatch.setattr(importing, "_PART", 3)
@@ -308,14 +314,14 @@ def test_what_was_cut_short_is_taken_up_again(bare: Fetcher, tmp_path: Path, mon
     with monkeypatch.context() as patch:
         patch.setattr(Packages, "import_entries", cut)
         done = bare("import", given)
-    rest = _told(bare("import", given, "--json"))
+    rest = _summary(bare("import", given, "--json"))
 
     assert (done.status, done.out) == (130, "")
     assert done.err == "interrupted: 6 packages are stored; run the same command again to continue\n"
     assert (rest["added"], rest["unchanged"]) == (4, 6)
 
 
-def test_a_page_that_fails_says_where_to_go_on(bare: Fetcher, pages: Pages) -> None:
+def test_a_page_that_fails_names_the_next_command(bare: Fetcher, pages: Pages) -> None:
     """The earlier pages are stored, and the printed command imports only the rest."""
     pages.give("/one", {"objects": [_entry("a")], "next": "/two?page=2&limit=1"})
 
@@ -325,5 +331,5 @@ def test_a_page_that_fails_says_where_to_go_on(bare: Fetcher, pages: Pages) -> N
     rest = bare(*shlex.split(command), "--json")
 
     assert (cut.status, cut.out.startswith("1 added")) == (1, True)
-    assert _told(rest)["added"] == 1
+    assert _summary(rest)["added"] == 1
     assert [path for path, _ in pages.requests].count("/one") == 1

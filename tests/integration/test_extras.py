@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import PATIENCE, environment
+from tests.harness.processes import PATIENCE
+from tests.harness.stack import environment
 
 _WITHOUT = """
 import sys

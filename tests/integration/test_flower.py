@@ -20,7 +20,8 @@ from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.server import Simulator
 from fetcher.simulator.upstreams.github.limits import Limits
 from fetcher.simulator.upstreams.registry import Settings
-from tests.stack import Child, Stack, simulated, stack
+from tests.harness.processes import Child
+from tests.harness.stack import Stack, simulated, stack
 
 PACKAGES = 30
 PASSWORD = "marked-flower-password"
@@ -63,12 +64,14 @@ class Flower:
         """Return the workers with all fields that the tests read; a busy worker may miss one of Flower's requests."""
         answer = self.client.get("/api/workers", params={"refresh": 1})
         answer.raise_for_status()
-        return {name: told for name, told in answer.json().items() if {"active_queues", "registered"} <= set(told)}
+        return {
+            name: details for name, details in answer.json().items() if {"active_queues", "registered"} <= set(details)
+        }
 
     def tasks(self) -> dict[str, dict[str, Any]]:
         answer = self.client.get("/api/tasks", params={"taskname": TASK})
         answer.raise_for_status()
-        return {name: told for name, told in answer.json().items() if told["state"] == "SUCCESS"}
+        return {name: details for name, details in answer.json().items() if details["state"] == "SUCCESS"}
 
 
 @contextmanager
@@ -81,9 +84,9 @@ def flowering(folder: Path, redis_url: str) -> Iterator[Flower]:
         ours.import_world(simulator.world)
         ours.environment = {**ours.environment, "FLOWER_BASIC_AUTH": f"fetcher:{PASSWORD}"}
         child = ours.start("flower", *documented(), "--port=0")
-        ours.until(lambda: "Visit me at http://" in child.said() or not child.runs(), "Flower listens")
-        address = re.search(r"http://[\d.:]+", child.said())
-        assert address is not None, child.said()
+        ours.until(lambda: "Visit me at http://" in child.output() or not child.runs(), "Flower listens")
+        address = re.search(r"http://[\d.:]+", child.output())
+        assert address is not None, child.output()
         ours.worker()
         ours.beat()
         with httpx.Client(base_url=address[0], auth=("fetcher", PASSWORD), timeout=30) as client:
@@ -91,7 +94,7 @@ def flowering(folder: Path, redis_url: str) -> Iterator[Flower]:
 
 
 def test_flower_shows_workers_and_tasks_and_no_secret(tmp_path: Path, guarded_redis: str) -> None:
-    """Our worker by its name, our tasks by theirs with arguments that a person can read; a password for all of it."""
+    """Workers and tasks are shown by name, with readable arguments, and only with a password."""
     with flowering(tmp_path, guarded_redis) as ours:
         ours.stack.until(ours.tasks, "Flower has seen a batch")
         name, task = next(iter(ours.tasks().items()))
@@ -109,7 +112,7 @@ def test_flower_shows_workers_and_tasks_and_no_secret(tmp_path: Path, guarded_re
             assert answer.status_code == 200, (place, answer.text[:500])
             assert not [secret for secret in ours.secrets if secret in answer.text], place
         _check_access(ours, places, worker, name)
-        printed = ours.child.said() + ours.child.stdout.read_text("utf-8")
+        printed = ours.child.output() + ours.child.stdout.read_text("utf-8")
         command = Path(f"/proc/{ours.child.pid}/cmdline").read_text("utf-8")
         assert not [secret for secret in ours.secrets if secret in printed + command]
         ours.child.terminate()

@@ -1,4 +1,4 @@
-"""``fetcher estimate`` against the real engine and the simulator's own log, and its output."""
+"""``fetcher estimate`` compared with the real engine and the simulator's log, and its output."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from benchmarks.plan import compare
 from tests.integration.conftest import Fetcher
 
 
-def test_the_plan_is_what_a_simulated_run_comes_to(tmp_path: Path) -> None:
-    """A first pass, and the two after some heads have moved: points and requests within 5 % or five of the counted."""
+def test_the_plan_equals_a_simulated_run(tmp_path: Path) -> None:
+    """For a first pass and two further ones, points and requests are within 5 % or five of the counted ones."""
     lines = asyncio.run(compare(200, tmp_path, 60, a_day=False))
 
     assert len(lines) == 8
@@ -22,7 +22,7 @@ def test_the_plan_is_what_a_simulated_run_comes_to(tmp_path: Path) -> None:
 
 
 def test_a_million_in_words(bare: Fetcher) -> None:
-    """A million packages fit into a day with the usual settings, up to a tenth of them moving; more needs help."""
+    """A million packages fit into a day with the usual settings while up to a tenth of them change."""
     done = bare("estimate", "--packages", "1000000", "--moved", "10%")
 
     assert done.status == 0
@@ -36,7 +36,7 @@ def test_a_million_in_words(bare: Fetcher) -> None:
 
 
 def test_for_scripts_and_by_the_settings(bare: Fetcher) -> None:
-    """By the environment's settings: half the re-checks cost half of the REST requests."""
+    """The environment's settings apply: half the re-checks cost half of the REST requests."""
     still = ("estimate", "--packages", "1000000", "--moved", "0", "--json")
     usual, seldom = (json.loads(bare(*still, recheck_interval=f"P{days}D").out) for days in (30, 60))
 
@@ -46,7 +46,7 @@ def test_for_scripts_and_by_the_settings(bare: Fetcher) -> None:
     assert moved["most_packages"] >= 1_000_000
 
 
-def test_what_only_the_operator_knows_is_given(bare: Fetcher) -> None:
+def test_options_of_the_operator(bare: Fetcher) -> None:
     """More commits a year, smaller queries and merges that do not count cost GraphQL points, not REST requests."""
     usual = ("estimate", "--packages", "10000", "--json")
     more = (("--commit-pages", "2"), ("--moved-commit-pages", "90"), ("--histories", "10"), ("--without-merges",))
@@ -59,8 +59,8 @@ def test_what_only_the_operator_knows_is_given(bare: Fetcher) -> None:
 
 
 @pytest.mark.parametrize("share", ["7", "-1%", "101%", "five", "nan"])
-def test_what_is_no_share(bare: Fetcher, share: str) -> None:
-    """5 is not taken for 5 %, nor for 500 %."""
+def test_a_wrong_share(bare: Fetcher, share: str) -> None:
+    """5 is accepted neither as 5 % nor as 500 %."""
     done = bare("estimate", "--moved", share)
 
     assert done.status == 2

@@ -22,8 +22,9 @@ from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
 from fetcher.simulator.upstreams.registry import Settings
-from tests.integration.prometheus import Prometheus
-from tests.stack import APP_LIMITS, Child, Stack, children_of, route_of, simulated, stack
+from tests.harness.processes import Child, children_of
+from tests.harness.prometheus import Prometheus
+from tests.harness.stack import APP_LIMITS, Stack, route_of, simulated, stack
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "prometheus"
@@ -43,7 +44,7 @@ ROUTES = {
     "pypi_json": ("project_json",),
     "pypi_simple": ("simple_project",),
 }
-"""By the route of a metric, the routes of the simulator's log (``tests.stack.route_of``)."""
+"""By the route of a metric, the routes of the simulator's log (``tests.harness.stack.route_of``)."""
 
 SUFFIXES = {
     "counter": ("_total",),
@@ -72,7 +73,7 @@ def names_in(expression: str) -> set[str]:
 
 
 def exposed(text: str) -> set[str]:
-    """Every name that a scrape may bring, be there a sample of it yet or not."""
+    """Return every name that a scrape may contain, with or without a sample yet."""
     found: set[str] = set()
     for family in text_string_to_metric_families(text):
         for suffix in SUFFIXES.get(family.type, ("",)):
@@ -90,18 +91,18 @@ def test_promtool_accepts_rules_and_configuration(prometheus: Prometheus) -> Non
 
 
 def test_every_alert_fires_and_stays_silent_when_it_should(prometheus: Prometheus) -> None:
-    """The rules' own tests pass, and there is one of either kind for each alert."""
+    """The rules' own tests pass, and each alert has a test of either kind."""
     done = prometheus.promtool("test", "rules", RULE_TESTS)
     assert done.returncode == 0, done.stdout + done.stderr
-    told: dict[str, set[bool]] = {}
+    reported: dict[str, set[bool]] = {}
     for case in yaml.safe_load(RULE_TESTS.read_text("utf-8"))["tests"]:
         for alert in case["alert_rule_test"]:
-            told.setdefault(alert["alertname"], set()).add(bool(alert["exp_alerts"]))
-    assert told == {rule["alert"]: {True, False} for rule in rules()}
+            reported.setdefault(alert["alertname"], set()).add(bool(alert["exp_alerts"]))
+    assert reported == {rule["alert"]: {True, False} for rule in rules()}
 
 
-def test_every_alert_says_what_to_do() -> None:
-    """A summary, a severity, and a section of the runbooks that there is."""
+def test_every_alert_has_a_runbook() -> None:
+    """Each alert has a summary, a severity, and an existing section of the runbooks."""
     headings = re.findall(r"^## (.+)$", RUNBOOKS.read_text("utf-8"), re.MULTILINE)
     for rule in rules():
         assert rule["labels"]["severity"] in ("page", "ticket")
@@ -113,7 +114,7 @@ def test_every_alert_says_what_to_do() -> None:
 
 
 def test_the_dashboard_is_one() -> None:
-    """Each panel asks the data source that is chosen above it, and none lies on another."""
+    """Each panel uses the selected data source, and no two panels overlap."""
     dashboard = json.loads(DASHBOARD.read_text("utf-8"))
     assert [variable["type"] for variable in dashboard["templating"]["list"]] == ["datasource"]
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
@@ -181,8 +182,8 @@ def watched(folder: Path, redis_url: str, prometheus: Prometheus) -> Iterator[Wa
         slugs = ours.import_world(simulator.world)
         simulator.faults.add(Rule(kind=Kind.STATUS, status=500, route="project_json", times=1))
         page = ours.start("web", "fetcher", "web")
-        ours.until(lambda: "the page and the API" in page.said(), "the web process listens")
-        address = re.search(r"http://\S+/", page.said())
+        ours.until(lambda: "the page and the API" in page.output(), "the web process listens")
+        address = re.search(r"http://\S+/", page.output())
         assert address is not None
         recycled = ("--max-tasks-per-child", "3")
         workers = [
@@ -196,7 +197,7 @@ def watched(folder: Path, redis_url: str, prometheus: Prometheus) -> Iterator[Wa
 
 
 def _scraping(ours: Stack, prometheus: Prometheus, folder: Path, address: str) -> str:
-    """Start Prometheus with the example's configuration, at a test's pace; returns its address."""
+    """Start Prometheus with the example's configuration at a test's pace; return its address."""
     config = yaml.safe_load(CONFIG.read_text("utf-8"))
     config["global"] = {"scrape_interval": f"{SCRAPES.seconds}s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(RULES)]
@@ -210,16 +211,16 @@ def _scraping(ours: Stack, prometheus: Prometheus, folder: Path, address: str) -
         listening = f"127.0.0.1:{probe.getsockname()[1]}"
     options = (f"--config.file={path}", f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address={listening}")
     child = ours.start("prometheus", str(prometheus.server), *options)
-    ours.until(lambda: "ready to receive web requests" in child.said() or not child.runs(), "Prometheus is up")
-    assert child.runs(), child.said()
+    ours.until(lambda: "ready to receive web requests" in child.output() or not child.runs(), "Prometheus is up")
+    assert child.runs(), child.output()
     return f"http://{listening}"
 
 
-def test_prometheus_sees_what_happened(prometheus: Prometheus, tmp_path: Path, redis_url: str) -> None:
-    """Every request, refresh and batch of a pass is counted once, over processes that come, go and are killed."""
+def test_prometheus_has_every_event(prometheus: Prometheus, tmp_path: Path, redis_url: str) -> None:
+    """Every request, refresh and batch of a pass is counted once, although processes start, end and are killed."""
     with watched(tmp_path, redis_url, prometheus) as ours:
         _every_request_is_counted(ours)
-        _the_state_is_told(ours)
+        _the_state_is_reported(ours)
         _one_line_a_batch(ours)
         _killed_workers_take_no_count_with_them(ours)
         _rules_and_dashboard_name_what_there_is(ours)
@@ -230,8 +231,8 @@ def _every_request_is_counted(ours: Watched) -> None:
 
     def counted() -> bool:
         """Compare the counts. A worker reports at the end of its task, and Prometheus scrapes every two seconds."""
-        told = {metric["route"]: number for metric, number in ours.query("sum by (route) (fetcher_requests_total)")}
-        return told == ours.requests()
+        reported = {metric["route"]: number for metric, number in ours.query("sum by (route) (fetcher_requests_total)")}
+        return reported == ours.requests()
 
     ours.stack.until(counted, "Prometheus has every request")
     assert ours.value('sum(fetcher_requests_total{status="500"})') == 1
@@ -240,7 +241,7 @@ def _every_request_is_counted(ours: Watched) -> None:
     assert ours.value('fetcher_refreshes_total{source="pypi",outcome="transient"}') == 1
 
 
-def _the_state_is_told(ours: Watched) -> None:
+def _the_state_is_reported(ours: Watched) -> None:
     """Assert the freshness, queues, consumers, quotas and reachable dependencies in Prometheus."""
     expected = {
         "up": 1,
@@ -263,7 +264,7 @@ def _the_state_is_told(ours: Watched) -> None:
 
 def _one_line_a_batch(ours: Watched) -> None:
     """Assert that the worker logged a line for each planned batch and one for the only failure, with their tasks."""
-    lines = [json.loads(line) for line in ours.workers[0].said().splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in ours.workers[0].output().splitlines() if line.startswith("{")]
     named = {event: [line for line in lines if line["event"] == event] for event in ("batch", "failure", "plan")}
     assert sum(line["batches"] for line in named["plan"]) == len(named["batch"])
     assert sum(line["packages"] for line in named["plan"]) == sum(line["packages"] for line in named["batch"])
@@ -274,12 +275,12 @@ def _one_line_a_batch(ours: Watched) -> None:
 
 
 def _killed_workers_take_no_count_with_them(ours: Watched) -> None:
-    """SIGKILL to a worker and its children, and another in its place: the sums go on from where they were."""
+    """Assert that the sums continue after a worker and its children are killed and replaced."""
     before = ours.value("sum(fetcher_requests_total)") or 0
     ours.stack.until(lambda: children_of(ours.workers[0].pid), "a child is there: each ends after three tasks")
     ours.workers[0].kill()
     another = ours.stack.worker("another")
-    ours.stack.until(lambda: "ready" in another.said(), "another worker is there")
+    ours.stack.until(lambda: "ready" in another.output(), "another worker is there")
     done = ours.stack.fetcher("refresh", ours.slugs[0], "--queue")
     assert done.returncode == 0, done.stderr
     ours.stack.until(lambda: (ours.value("sum(fetcher_requests_total)") or 0) > before, "its requests are added")
@@ -289,14 +290,14 @@ def _killed_workers_take_no_count_with_them(ours: Watched) -> None:
 
 
 def _rules_and_dashboard_name_what_there_is(ours: Watched) -> None:
-    """No query names a metric or a label that is not told; every metric has a panel, and a line in the reference."""
-    told = exposed(ours.metrics())
+    """Assert that queries use existing metrics and labels. Each metric has a panel and a line in the reference."""
+    reported = exposed(ours.metrics())
     assert ours.simulator.token not in ours.metrics()
     alerts = {name for rule in rules() for name in names_in(rule["expr"])}
     drawn = {name for query in expressions() for name in names_in(query)}
-    assert alerts - told == set()
-    assert drawn - told == set()
-    families = {re.sub(r"_(total|bucket|count|sum|gcount|gsum)$", "", name) for name in told}
+    assert alerts - reported == set()
+    assert drawn - reported == set()
+    families = {re.sub(r"_(total|bucket|count|sum|gcount|gsum)$", "", name) for name in reported}
     assert families - {re.sub(r"_(total|bucket|count|sum|gcount|gsum)$", "", name) for name in drawn} == set()
     reference = METRICS_PAGE.read_text("utf-8")
     assert {name for name in families if f"`{name}" not in reference} == set()
@@ -309,7 +310,7 @@ def _rules_and_dashboard_name_what_there_is(ours: Watched) -> None:
 
 @pytest.mark.parametrize("broken", ["sum(", "rate(fetcher_x)"])
 def test_the_check_of_queries_can_fail(prometheus: Prometheus, tmp_path: Path, broken: str) -> None:
-    """promtool refuses what is no query."""
+    """promtool refuses an invalid query."""
     path = tmp_path / "queries.yml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "x", "rules": [{"record": "a", "expr": broken}]}]}), "utf-8")
     assert prometheus.promtool("check", "rules", path).returncode != 0

@@ -19,8 +19,9 @@ from redis import Redis
 
 from fetcher.simulator.server import Simulator
 from tasks import queue_throughput
-from tests.seeds import SEEDS
-from tests.stack import _BIN, PATIENCE, Stack, simulated, stack
+from tests.harness.processes import BIN, PATIENCE
+from tests.harness.seeds import SEEDS
+from tests.harness.stack import Stack, simulated, stack
 
 MINUTE = 60.0
 START = 1_800_000_000.0
@@ -38,8 +39,8 @@ def _queues(ours: Stack) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in json.loads(ours.fetcher("queues", "--json").stdout)}
 
 
-def test_what_waits_is_counted_and_timed(ours: Stack) -> None:
-    """Without a worker: how many wait, since when the oldest, how many came, and that nothing is known of running."""
+def test_waiting_messages_are_counted_and_timed(ours: Stack) -> None:
+    """Without a worker, waiting messages, the oldest age and arrivals are shown. Running tasks are unknown."""
     before = datetime.now(UTC)
     for slug in ("lesscpy", "django-vies"):
         assert ours.fetcher("refresh", slug, "--queue").returncode == 0
@@ -49,16 +50,16 @@ def test_what_waits_is_counted_and_timed(ours: Stack) -> None:
     assert (now["waiting"], now["is_stuck"]) == (2, True)
     assert (now["running"], now["reserved"], now["empty_in"]) == (None, None, None)
     assert now["published"] > 0 == now["finished"]
-    told = ours.fetcher("queues")
-    assert "no worker responded within a second" in told.stdout
-    assert told.stderr.startswith('error: queue "manual" has ')
+    shown = ours.fetcher("queues")
+    assert "no worker responded within a second" in shown.stdout
+    assert shown.stderr.startswith('error: queue "manual" has ')
     status = ours.fetcher("status")
     assert "workers: none responded within a second" in status.stdout
     assert "beat: never seen" in status.stdout
 
 
-def test_what_a_worker_says_of_itself(ours: Stack) -> None:
-    """A worker names its queues; what it has done has gone out of them; `status` tells who lives and what is due."""
+def test_the_report_of_a_worker(ours: Stack) -> None:
+    """A worker reports its queues, finished messages leave them, and `status` shows live workers and due packages."""
     ours.worker("all", queues="manual,background,maintenance")
     ours.beat()
     ours.until(lambda: ours.answered(5), "the seeds are fresh")
@@ -75,14 +76,14 @@ def test_what_a_worker_says_of_itself(ours: Stack) -> None:
     assert {quota["resource"] for quota in status["quota"]} >= {"graphql", "core"}
 
 
-def test_explain_tells_of_a_package(ours: Stack) -> None:
-    """Before its first refresh and while a requested refresh is open; an unknown slug is reported as unknown."""
+def test_explain_of_a_package(ours: Stack) -> None:
+    """A package is explained before its first refresh and during a requested one; an unknown slug is reported."""
     assert ours.fetcher("refresh", "lesscpy", "--queue").returncode == 0
-    told = ours.fetcher("explain", "lesscpy")
-    assert told.returncode == 0
-    assert "refresh requested " in told.stdout
-    assert "no response yet, not requested since its address was stored" in told.stdout
-    assert "fetched after its repository's next response" in told.stdout
+    shown = ours.fetcher("explain", "lesscpy")
+    assert shown.returncode == 0
+    assert "refresh requested " in shown.stdout
+    assert "no response yet, not requested since its address was stored" in shown.stdout
+    assert "fetched after its repository's next response" in shown.stdout
     found = json.loads(ours.fetcher("explain", "lesscpy", "--json").stdout)
     assert {one["source"]: one["due_because"] for one in found["sources"]} == {
         "github": "first",
@@ -95,8 +96,8 @@ def test_explain_tells_of_a_package(ours: Stack) -> None:
     assert unknown.stderr.startswith("error: no package is called nosuch")
 
 
-def test_redis_away_is_said_and_the_rest_is_told(ours: Stack) -> None:
-    """The values of the database are shown, for quota and workers the reason instead. Queues are in Redis alone."""
+def test_without_redis_the_rest_is_shown(ours: Stack) -> None:
+    """The values of the database are shown, and a reason for quota and workers. Queues need Redis."""
     status = ours.fetcher("status", redis_url="redis://127.0.0.1:9/0")
     assert status.returncode == 0
     assert status.stdout.startswith("5 packages: 5 stale")
@@ -108,14 +109,14 @@ def test_redis_away_is_said_and_the_rest_is_told(ours: Stack) -> None:
 
 @pytest.mark.parametrize("command", ["status", "queues"])
 def test_watching_needs_a_terminal_and_ends_with_ctrl_c(ours: Stack, command: str) -> None:
-    """On a terminal the figures are drawn again until Ctrl-C, and status is 0; else it is refused in one line."""
+    """On a terminal the screen is redrawn until Ctrl-C, with status 0. Otherwise one line refuses it."""
     piped, both = ours.fetcher(command, "--watch"), ours.fetcher(command, "--watch", "--json")
     assert (piped.returncode, both.returncode, piped.stdout, both.stdout) == (1, 1, "", "")
     assert piped.stderr.startswith("error: --watch needs a terminal")
     assert both.stderr.startswith("error: --watch and --json exclude each other")
     ours_end, theirs = pty.openpty()
     process = subprocess.Popen(
-        [_BIN / "fetcher", command, "--watch"],
+        [BIN / "fetcher", command, "--watch"],
         env={**ours.environment, "TERM": "xterm", "COLUMNS": "100"},
         stdin=theirs,
         stdout=theirs,
@@ -134,7 +135,7 @@ def test_watching_needs_a_terminal_and_ends_with_ctrl_c(ours: Stack, command: st
 
 
 def _drawn(terminal: int, words: bytes) -> None:
-    """Read what is drawn until ``words`` have been drawn twice."""
+    """Read the terminal until ``words`` have appeared twice."""
     seen, deadline = b"", time.monotonic() + PATIENCE
     while seen.count(words) < 2:
         assert time.monotonic() < deadline, seen[-2000:]
@@ -143,7 +144,7 @@ def _drawn(terminal: int, words: bytes) -> None:
 
 
 def test_rates_are_of_the_last_minutes(redis_url: str) -> None:
-    """Five whole minutes and the one that runs: older ones count no more, and another queue has its own."""
+    """Rates cover five full minutes and the current one, separately for each queue."""
     with Redis.from_url(redis_url) as client:
         for minute in range(10):
             for _ in range(minute + 1):

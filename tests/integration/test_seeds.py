@@ -1,4 +1,4 @@
-"""Five real documents go in, are refreshed, and come out again as they were."""
+"""Five real documents are imported, refreshed and exported unchanged."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from fetcher.catalogue.documents import WORKER_KEYS
+from tests.harness.seeds import SEEDS
 from tests.integration.conftest import Fetcher
-from tests.seeds import SEEDS
 
 NEW_YORK = "America/New_York"
 LAST_FETCHED = re.compile(r'(?<="last_fetched": )"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}-0[45]:00)"')
@@ -33,7 +33,10 @@ def test_a_refresh_gives_back_each_document(
     tmp_path: Path,
     blank: bool,  # noqa: FBT001  (a parameter of the test, never passed by hand)
 ) -> None:
-    """Imported and refreshed, each comes out byte for byte, but for when; so do the worker's fields once blanked."""
+    """After import and refresh each document has the same bytes except its time.
+
+    The same holds if its fetched fields were blank.
+    """
     fetcher.settings.update(database, time_zone=NEW_YORK)
     published = {path: path.read_text("utf-8") for path in sorted(SEEDS.glob("*.json"))}
     given = tmp_path / "given"
@@ -49,14 +52,14 @@ def test_a_refresh_gives_back_each_document(
     assert (refreshed.status, refreshed.out) == (0, "")
     for text in published.values():
         shown = fetcher("show", json.loads(text)["slug"], "--format", "v4")
-        told = LAST_FETCHED.search(shown.out)
-        assert told is not None
-        assert began <= datetime.fromisoformat(told[1]) <= began + timedelta(hours=1)
+        found = LAST_FETCHED.search(shown.out)
+        assert found is not None
+        assert began <= datetime.fromisoformat(found[1]) <= began + timedelta(hours=1)
         assert LAST_FETCHED.sub("when", shown.out) == LAST_FETCHED.sub("when", text)
 
 
 def test_unrefreshed_documents_come_out_as_they_went_in(fetcher: Fetcher) -> None:
-    """An import alone loses nothing and moves nothing, not even the time of the last fetch."""
+    """An import alone loses and changes nothing, not even the time of the last fetch."""
     fetcher("import", str(SEEDS))
 
     for path in SEEDS.glob("*.json"):

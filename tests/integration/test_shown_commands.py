@@ -1,4 +1,4 @@
-"""Every command that a document shows is run, as its reader would, against the simulator."""
+"""Every command in the documents, run against the simulator as a reader would."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from fetcher.catalogue.intake import Entry, read_folder
 from fetcher.settings import read_settings
 from fetcher.simulator.server import Simulator
 from fetcher.wiring import open_store
-from tests.debian import programs
-from tests.documents import DOCUMENTS, ROOT, blocks_of, script_of
-from tests.seeds import SEEDS
-from tests.stack import environment, simulated
+from tests.harness.debian import programs
+from tests.harness.documents import DOCUMENTS, ROOT, blocks_of, script_of
+from tests.harness.seeds import SEEDS
+from tests.harness.stack import environment, simulated
 
 SHOWING = [path for path in DOCUMENTS if any(block.reason is None for block in blocks_of(path))]
 ADDED = "lesscpy"
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(LONGEST + 20)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """Return a reader's folder: the set-up in ``.venv``, and a catalogue to import."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
     catalogue = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
@@ -42,11 +42,13 @@ def desk(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", SHOWING, ids=lambda path: path.name)
-def test_the_commands_of(path: Path, desk: Path, simulator: Simulator, empty_postgres_url: str, redis_url: str) -> None:
+def test_the_commands_of(
+    path: Path, folder: Path, simulator: Simulator, empty_postgres_url: str, redis_url: str
+) -> None:
     ports = dict(zip(("8080", "8990", "5555"), _free_ports(3), strict=True))
     settings = {
         **simulated(simulator),
-        "data_dir": desk / "data",
+        "data_dir": folder / "data",
         "web_port": ports["8080"],
         "web_token": "a-token-of-the-operators",
         "plan_interval": 1,
@@ -61,7 +63,7 @@ def test_the_commands_of(path: Path, desk: Path, simulator: Simulator, empty_pos
         store.packages.import_entries(entries, datetime.now(UTC))
     done = subprocess.run(
         ["bash", "-x", "-c", script],
-        cwd=desk,
+        cwd=folder,
         env={
             **environment(**settings),
             **servers,
@@ -78,7 +80,7 @@ def test_the_commands_of(path: Path, desk: Path, simulator: Simulator, empty_pos
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_what_is_not_run_could_be(path: Path) -> None:
+def test_blocks_that_are_not_run_parse(path: Path) -> None:
     for block in blocks_of(path):
         subprocess.run(["bash", "-n", "-c", block.text], check=True, capture_output=True)
 

@@ -26,7 +26,7 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-def ask(simulator: Simulator, path: str = f"/repos/{LESSCPY}", *, timeout: float = 5) -> httpx.Response:
+def fetch_repository(simulator: Simulator, path: str = f"/repos/{LESSCPY}", *, timeout: float = 5) -> httpx.Response:
     headers = {"authorization": f"Bearer {simulator.token}"}
     return httpx.get(simulator.github_url + path, headers=headers, timeout=timeout)
 
@@ -57,29 +57,29 @@ def arm(simulator: Simulator, **rule: Any) -> None:
 def test_broken_connections_are_broken_on_the_wire(
     simulator: Simulator, kind: Kind, error: type[httpx.HTTPError]
 ) -> None:
-    """A hang runs into the client's timeout, a reset and a cut body are seen as such, and the next answer is good."""
+    """A hang exceeds the client's timeout, a reset and a cut body fail as such, and the next response is good."""
     arm(simulator, kind=kind, times=1)
     with pytest.raises(error):
-        ask(simulator, timeout=0.5)
+        fetch_repository(simulator, timeout=0.5)
 
-    assert ask(simulator).status_code == 200
+    assert fetch_repository(simulator).status_code == 200
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 409, 429, 451, 500, 502, 503, 504])
 def test_any_status_is_served_in_githubs_form(simulator: Simulator, status: int) -> None:
-    """The status, a message, and Retry-After if the rule has one."""
+    """The response has the status, a message, and the rule's Retry-After."""
     arm(simulator, kind="status", status=status, retry_after=7)
-    answer = ask(simulator)
+    answer = fetch_repository(simulator)
 
     assert (answer.status_code, answer.headers["retry-after"]) == (status, "7")
     assert answer.json()["message"]
 
 
 def test_answers_of_the_wrong_kind(simulator: Simulator) -> None:
-    """HTML with 200, JSON of another shape, a redirect to another host, a redirect to itself, a huge body."""
+    """HTML with 200, JSON of another shape, redirects to another host and to itself, and a huge body are served."""
     for kind in ("html", "wrong_shape", "redirect_away", "redirect_loop", "oversize"):
         arm(simulator, kind=kind, times=1, size=3_000_000)
-    html, shape, away, loop, huge = (ask(simulator) for _ in range(5))
+    html, shape, away, loop, huge = (fetch_repository(simulator) for _ in range(5))
 
     assert html.headers["content-type"].startswith("text/html")
     assert isinstance(shape.json(), list)
@@ -89,7 +89,7 @@ def test_answers_of_the_wrong_kind(simulator: Simulator) -> None:
 
 
 def test_partial_answers_of_graphql(simulator: Simulator) -> None:
-    """One package null with an error and its path; one gone without a word; the whole refused for its resources."""
+    """One package is null with an error and its path, one without an error, and a third fails the complete query."""
     arm(simulator, kind="partial_error", package=VIES, times=1)
     partial = batch(simulator).json()
     httpx.delete(f"{simulator.url}/_simulator/faults")
@@ -109,43 +109,43 @@ def test_a_poisonous_package_breaks_only_the_batches_that_hold_it(simulator: Sim
     arm(simulator, kind="status", status=502, package=VIES.upper(), route="graphql")
 
     assert batch(simulator).status_code == 502
-    assert ask(simulator, f"/repos/{VIES}").status_code == 200
+    assert fetch_repository(simulator, f"/repos/{VIES}").status_code == 200
 
 
 def test_a_rule_for_one_operation_and_for_large_batches(simulator: Simulator) -> None:
-    """A named operation is recorded and matched; ``more_than`` spares answers about fewer packages."""
+    """A named operation is recorded and matched; ``more_than`` spares responses about fewer packages."""
     arm(simulator, kind="status", status=502, operation="Heads", more_than=1)
     body = {"query": f"query Heads{QUERY.removeprefix('query')}", "variables": {"ids": node_ids(simulator)}}
     headers = {"authorization": f"Bearer {simulator.token}"}
-    struck = httpx.post(simulator.graphql_url, json=body, headers=headers)
+    affected = httpx.post(simulator.graphql_url, json=body, headers=headers)
     body["variables"] = {"ids": node_ids(simulator)[:1]}
     small = httpx.post(simulator.graphql_url, json=body, headers=headers)
 
-    assert (struck.status_code, small.status_code, batch(simulator).status_code) == (502, 200, 200)
+    assert (affected.status_code, small.status_code, batch(simulator).status_code) == (502, 200, 200)
     assert [entry.operation for entry in simulator.log.entries] == ["Heads", "Heads", ""]
 
 
-def test_a_throttle_is_held_against_who_asks_on(simulator: Simulator) -> None:
-    """After the fault every request of the identity is refused until the wait is over, and the late ones counted."""
+def test_requests_during_a_pause_are_counted(simulator: Simulator) -> None:
+    """After the fault every request of the identity is refused until the pause ends, and is counted."""
     arm(simulator, kind="throttle", status=429, retry_after=60, times=1)
-    first = ask(simulator)
+    first = fetch_repository(simulator)
     httpx.post(f"{simulator.url}/_simulator/actions", json={"action": "advance", "seconds": 30})
-    second = ask(simulator)
+    second = fetch_repository(simulator)
     summary = simulator.log.summary()
     httpx.post(f"{simulator.url}/_simulator/actions", json={"action": "advance", "seconds": 31})
 
     assert (first.status_code, second.status_code) == (429, 429)
     assert int(second.headers["retry-after"]) <= 30
     assert summary["asked_while_told_to_wait"] == 1
-    assert ask(simulator).status_code == 200
+    assert fetch_repository(simulator).status_code == 200
 
 
 def test_a_secondary_limit_of_graphql_may_come_with_status_200(simulator: Simulator) -> None:
-    """The message stands at the top of a good answer's body; REST is refused with 403 meanwhile."""
+    """The message is in the body of a 200, and REST is refused with 403 meanwhile."""
     arm(simulator, kind="throttle", status=200, retry_after=60, times=1)
-    told, again, rest = batch(simulator), batch(simulator), ask(simulator)
+    expected, again, rest = batch(simulator), batch(simulator), fetch_repository(simulator)
 
-    for answer in (told, again):
+    for answer in (expected, again):
         assert answer.status_code == 200
         assert answer.json().keys() == {"message", "documentation_url"}
         assert "secondary rate limit" in answer.json()["message"]
@@ -153,31 +153,31 @@ def test_a_secondary_limit_of_graphql_may_come_with_status_200(simulator: Simula
     assert rest.status_code == 403
 
 
-def test_rules_strike_one_after_the_other(simulator: Simulator) -> None:
-    """The first rule that is due decides the answer, latency comes on top, ``skip`` lets requests pass before."""
+def test_rules_apply_one_after_the_other(simulator: Simulator) -> None:
+    """The first rule that is due decides the response, latency adds to it, and ``skip`` lets requests pass."""
     arm(simulator, kind="latency", seconds=0.01)
     arm(simulator, kind="status", status=500, skip=1, times=1)
     arm(simulator, kind="status", status=503, times=2)
-    statuses = [ask(simulator).status_code for _ in range(4)]
+    statuses = [fetch_repository(simulator).status_code for _ in range(4)]
 
     assert statuses == [503, 500, 503, 200]
     assert simulator.log.entries[1].fault == "latency, status"
 
 
 def test_chance_is_seeded() -> None:
-    """The same seed strikes the same requests."""
+    """The same seed affects the same requests."""
     runs = []
     for _ in range(2):
         with Simulator(seeds()) as simulator:
             simulator.faults.add(Rule(kind=Kind.STATUS, status=500, probability=0.5))
-            runs.append([ask(simulator).status_code for _ in range(20)])
+            runs.append([fetch_repository(simulator).status_code for _ in range(20)])
 
     assert runs[0] == runs[1]
     assert set(runs[0]) == {200, 500}
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status", "told"),
+    ("path", "body", "status", "expected"),
     [
         ("faults", {"kind": "nonsense"}, 400, "nonsense"),
         ("faults", {"kind": "hang", "colour": "red"}, 400, "colour"),
@@ -188,19 +188,19 @@ def test_chance_is_seeded() -> None:
         ("actions", {"action": "status", "target": "lesscpy", "status": "lost"}, 400, "lost"),
     ],
 )
-def test_a_wrong_control_request_is_told_so(
-    simulator: Simulator, path: str, body: dict[str, Any], status: int, told: str
+def test_a_wrong_control_request_is_refused(
+    simulator: Simulator, path: str, body: dict[str, Any], status: int, expected: str
 ) -> None:
-    """One line that names what is wrong, and nothing changed."""
+    """The error is one line that names the fault, and nothing changes."""
     answer = httpx.post(f"{simulator.url}/_simulator/{path}", json=body)
 
     assert answer.status_code == status
-    assert told in answer.json()["error"]
+    assert expected in answer.json()["error"]
 
 
 def test_the_log_has_every_request(simulator: Simulator) -> None:
-    """Each request with its sender, response and cost; filtered by package; cleared on demand."""
-    ask(simulator)
+    """The log has each request with its sender, response and cost, can be filtered by package, and can be cleared."""
+    fetch_repository(simulator)
     batch(simulator)
     log = f"{simulator.url}/_simulator/log"
     entries = httpx.get(log, params={"package": LESSCPY}).json()
@@ -216,8 +216,8 @@ def test_the_log_has_every_request(simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_says_what_to_export_and_ends_well(sign: signal.Signals) -> None:
-    """Three lines, then it serves until a signal, and exits 0."""
+def test_the_command_prints_its_exports_and_ends_well(sign: signal.Signals) -> None:
+    """It prints three lines, serves until a signal, and exits with status 0."""
     command = [sys.executable, "-m", "fetcher.simulator", "--port", "0", "--packages", "20", "--hour", "60"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": "."}) as process:
         assert process.stdout is not None
@@ -231,7 +231,7 @@ def test_the_command_says_what_to_export_and_ends_well(sign: signal.Signals) -> 
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         (["--mirror", "colours"], "--mirror colours"),
         (["--limit", "core_per_hour=many"], "--limit core_per_hour=many"),
@@ -242,18 +242,18 @@ def test_the_command_says_what_to_export_and_ends_well(sign: signal.Signals) -> 
         (["--github", "colours"], "--github colours"),
     ],
 )
-def test_a_wrong_option_is_one_line_and_status_1(options: list[str], told: str) -> None:
-    """No traceback: the option and what was expected."""
+def test_a_wrong_option_is_one_line_and_status_1(options: list[str], expected: str) -> None:
+    """The error names the option and the expected value, without a traceback."""
     command = [sys.executable, "-m", "fetcher.simulator", "--port", "0", *options]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
 
     assert ended.returncode == 1
-    assert told in ended.stderr
+    assert expected in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
 
 
 def test_a_port_in_use_is_one_line_and_status_1() -> None:
-    """It names the address and says to choose another port."""
+    """The error names the address and suggests another port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "fetcher.simulator", "--port", port]

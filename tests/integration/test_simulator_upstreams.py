@@ -1,4 +1,4 @@
-"""The simulator over HTTP: the seeds' facts, and the habits of GitHub and PyPI that a client has to know."""
+"""The simulator over HTTP: the seeds' facts, and the documented behaviour of GitHub and PyPI."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from fetcher.simulator.upstreams.github.statistics_jobs import EmptyAnswer, Part
 from fetcher.simulator.upstreams.pypi.settings import Index
 from fetcher.simulator.upstreams.pypi.upstream import SIMPLE_JSON
 from fetcher.simulator.upstreams.registry import Settings
-from tests.seeds import SEEDS
+from tests.harness.seeds import SEEDS
 
 DOCUMENTS: list[dict[str, Any]] = [json.loads(path.read_text("utf-8")) for path in SEEDS.iterdir()]
 LESSCPY = "lesscpy/lesscpy"
@@ -54,7 +54,7 @@ def github_client(simulator: Simulator) -> httpx.Client:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document["slug"]))
 def test_the_seeds_facts_come_out_exactly(document: dict[str, Any], github: httpx.Client, pypi: httpx.Client) -> None:
-    """Whoever asks as the documentation says gets each worker-owned value of the published documents."""
+    """Documented requests return each fetched value of the published documents."""
     full_name = document["repo_url"].removeprefix("https://github.com/")
     repository = github.get(f"/repos/{full_name}").json()
     newest = github.get(f"/repos/{full_name}/commits", params={"per_page": 1}).json()[0]
@@ -74,7 +74,7 @@ def test_the_seeds_facts_come_out_exactly(document: dict[str, Any], github: http
 
 
 def test_every_page_of_contributors_is_linked() -> None:
-    """Following rel="next" gives every login once, in the truth's order; the anonymous come only when asked for."""
+    """Following rel="next" returns every login once, in the order of the truth, and anonymous ones on demand."""
     world = synthetic(300, 0)
     repository = max(
         (one for known in world.repository_ids() if (one := world.repository_by_id(known))),
@@ -97,22 +97,22 @@ def test_every_page_of_contributors_is_linked() -> None:
 
 
 def test_an_unchanged_answer_is_a_304_and_free(simulator: Simulator, github: httpx.Client) -> None:
-    """A validator of this credential costs nothing while nothing changed; another credential's is not known."""
+    """A conditional request costs nothing while nothing has changed. A validator belongs to its credential."""
     first = github.get(f"/repos/{LESSCPY}")
     known = {"if-none-match": first.headers["etag"]}
     again = github.get(f"/repos/{LESSCPY}", headers=known)
-    nobody = httpx.get(f"{simulator.github_url}/repos/{LESSCPY}", headers=known)
+    no_account = httpx.get(f"{simulator.github_url}/repos/{LESSCPY}", headers=known)
     changes.set_facts(simulator.world, LESSCPY, changes.Facts(stars=145))
     changed = github.get(f"/repos/{LESSCPY}", headers=known)
 
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["x-ratelimit-used"] == first.headers["x-ratelimit-used"] == "1"
-    assert nobody.status_code == 200
+    assert no_account.status_code == 200
     assert changed.json()["stargazers_count"] == 145
 
 
 def test_a_renamed_repository_redirects_to_its_number(simulator: Simulator, github: httpx.Client) -> None:
-    """301 to /repositories/{id} with the rest of the path and the query kept."""
+    """The response is 301 to /repositories/{id} with the rest of the path and the query."""
     renamed = changes.rename(simulator.world, LESSCPY, "lessc")
     answer = github.get(f"/repos/{LESSCPY}/contributors?per_page=3")
     followed = github.get(answer.headers["location"])
@@ -123,7 +123,7 @@ def test_a_renamed_repository_redirects_to_its_number(simulator: Simulator, gith
 
 
 def test_node_ids_change_their_form_while_it_runs(simulator: Simulator, github: httpx.Client) -> None:
-    """From the action on, REST, the actions and the truth give the other form; the number stays."""
+    """After the action, REST, actions and truth return the other form; the number stays."""
     control = f"{simulator.url}/_simulator"
     before = github.get(f"/repos/{LESSCPY}").json()
     httpx.post(f"{control}/actions", json={"action": "node_ids", "target": "legacy"})
@@ -140,7 +140,7 @@ def test_node_ids_change_their_form_while_it_runs(simulator: Simulator, github: 
 
 
 def test_missing_private_and_blocked_repositories(simulator: Simulator, github: httpx.Client) -> None:
-    """404 for what is gone or private, 403 and 451 for what is blocked, on every route."""
+    """Missing and private repositories are 404 on every route, blocked ones 403 or 451."""
     names = ["codingjoe/django-vies", "jazzband/django-flatblocks", "openwisp/django-loci"]
     changes.delete(simulator.world, names[0])
     changes.set_facts(simulator.world, names[1], changes.Facts(private=True))
@@ -154,7 +154,7 @@ def test_missing_private_and_blocked_repositories(simulator: Simulator, github: 
 
 @pytest.mark.parametrize(("empty", "status"), [(EmptyAnswer.ZEROS, 200), (EmptyAnswer.NO_CONTENT, 204)])
 def test_an_empty_repository(empty: EmptyAnswer, status: int) -> None:
-    """No commits (409), no contributors (204), and statistics as configured."""
+    """It has no commits (409), no contributors (204), and statistics as configured."""
     world = seeds()
     changes.empty(world, LESSCPY)
     with (
@@ -168,7 +168,7 @@ def test_an_empty_repository(empty: EmptyAnswer, status: int) -> None:
 
 
 def test_cold_statistics_are_a_202_until_ready_and_again_after_a_push() -> None:
-    """202 with an empty body counts as a request; participation and activity are computed apart."""
+    """A 202 with an empty body counts as a request; participation and activity are computed separately."""
     statistics = Statistics(cold=True, ready_after=timedelta(0), asks=2)
     with Simulator(seeds(), Settings(statistics=statistics)) as simulator, github_client(simulator) as github:
         url = f"/repos/{LESSCPY}/stats/participation"
@@ -187,7 +187,7 @@ def test_cold_statistics_are_a_202_until_ready_and_again_after_a_push() -> None:
 
 @pytest.mark.parametrize("counting", Participation)
 def test_participation_holds_merges_or_not_or_is_wrong(counting: Participation) -> None:
-    """The setting decides what the weekly counts hold; the truth says both; commit activity has no merges."""
+    """The setting decides the weekly counts, the truth has both kinds, and commit activity has no merges."""
     world = seeds()
     changes.push(world, LESSCPY, changes.Push(commits=3, merge=True, age=timedelta(days=3)))
     world.clock.advance(timedelta(days=1))
@@ -198,9 +198,9 @@ def test_participation_holds_merges_or_not_or_is_wrong(counting: Participation) 
         weeks = github.get(f"/repos/{LESSCPY}/stats/participation").json()["all"]
         activity = github.get(f"/repos/{LESSCPY}/stats/commit_activity").json()
         truth = httpx.get(f"{simulator.url}/_simulator/truth/{LESSCPY}").json()
-    told = {Participation.WITH_MERGES: 4, Participation.WITHOUT_MERGES: 3, Participation.WRONG: 5}
+    expected = {Participation.WITH_MERGES: 4, Participation.WITHOUT_MERGES: 3, Participation.WRONG: 5}
 
-    assert weeks[-1] == told[counting]
+    assert weeks[-1] == expected[counting]
     assert (weeks[0] > 0) is (counting is Participation.WRONG)
     assert (truth["participation"][-1], truth["participation_without_merges"][-1]) == (4, 3)
     assert sum(week["total"] for week in activity) == 3
@@ -208,7 +208,7 @@ def test_participation_holds_merges_or_not_or_is_wrong(counting: Participation) 
 
 
 def test_an_old_branch_is_merged_by_an_action(simulator: Simulator, github: httpx.Client) -> None:
-    """With committed_age_days the branch's commits are listed behind the head of before, and compare has them all."""
+    """With committed_age_days the branch's commits are listed behind the former head, and compare has them all."""
     before = github.get(f"/repos/{LESSCPY}/commits").json()[0]["sha"]
     action = {"action": "push", "target": LESSCPY, "commits": 2, "login": "newcomer", "committed_age_days": 2000}
     pushed = httpx.post(f"{simulator.url}/_simulator/actions", json=action).json()
@@ -221,7 +221,7 @@ def test_an_old_branch_is_merged_by_an_action(simulator: Simulator, github: http
 
 
 def test_a_missing_default_branch_has_no_commits(simulator: Simulator, github: httpx.Client) -> None:
-    """404 for the branch and for comparing with it; a commit is still found by its oid."""
+    """The branch and a comparison with it are 404; a commit is still found by its oid."""
     oid = github.get(f"/repos/{LESSCPY}/commits").json()[0]["sha"]
     action = {"action": "set", "target": LESSCPY, "default_branch_missing": True}
     httpx.post(f"{simulator.url}/_simulator/actions", json=action)
@@ -237,7 +237,7 @@ def test_a_missing_default_branch_has_no_commits(simulator: Simulator, github: h
 
 
 def test_the_end_of_a_version_is_announced_and_comes(simulator: Simulator, github: httpx.Client) -> None:
-    """Deprecation and Sunset stand in every answer until they are cleared; a retired version's requests get 410."""
+    """Every response has Deprecation and Sunset until they are cleared; a retired version is 410."""
     control = f"{simulator.url}/_simulator/actions"
     announced = {"deprecation": "@1773792000", "sunset": "Thu, 01 Oct 2026 00:00:00 GMT"}
     url = f"/repos/{LESSCPY}"
@@ -263,7 +263,7 @@ def test_the_end_of_a_version_is_announced_and_comes(simulator: Simulator, githu
 
 
 def test_contributors_may_be_hours_old() -> None:
-    """A newcomer stands in the list once the push is older than the lag; everything else is fresh at once."""
+    """A newcomer is listed once the push is older than the lag; all other values are current at once."""
     # Moving the clock while an answer goes out makes it last hours, which the limits would hold against its identity.
     settings = Settings(limits=Limits(enforced=False), statistics=Statistics(contributors_lag=timedelta(hours=6)))
     url = f"/repos/{LESSCPY}/contributors?per_page=100"
@@ -282,8 +282,8 @@ def test_contributors_may_be_hours_old() -> None:
     assert listed[-1].json()[-1]["login"] == "newcomer"
 
 
-def test_compare_tells_what_came_since(simulator: Simulator, github: httpx.Client) -> None:
-    """New commits with author, date and parents, page by page; files only on the first page; diverged; 404."""
+def test_compare_returns_the_commits_since(simulator: Simulator, github: httpx.Client) -> None:
+    """Compare returns new commits by page, files on the first page only, diverged branches, and 404."""
     old = changes.repository_of(simulator.world, LESSCPY).history.tip
     assert old is not None
     changes.push(simulator.world, LESSCPY, changes.Push(commits=3, login="newcomer", merge=True))
@@ -306,7 +306,7 @@ def test_compare_tells_what_came_since(simulator: Simulator, github: httpx.Clien
 
 
 def test_limits_are_kept_over_http() -> None:
-    """The quota is in every answer, anonymous callers get 60, the next is refused until the reset."""
+    """The quota is in every response, anonymous clients have 60 requests, and the next is refused until the reset."""
     with Simulator(seeds(), Settings(limits=Limits(anonymous_per_hour=2))) as simulator:
         url = f"{simulator.github_url}/repos/{LESSCPY}"
         answers = [httpx.get(url) for _ in range(3)]
@@ -324,7 +324,7 @@ def test_limits_are_kept_over_http() -> None:
 
 
 def test_tokens_of_one_identity_share_its_quota_and_a_revoked_one_is_a_401(simulator: Simulator) -> None:
-    """Identity is the key; a token that stops being good says so."""
+    """The quota belongs to the identity, and a revoked token is a 401."""
     identities = simulator.upstream("github").credentials.identities
     identities["another"] = identities[simulator.token]
     url = f"{simulator.github_url}/user"
@@ -339,7 +339,7 @@ def test_tokens_of_one_identity_share_its_quota_and_a_revoked_one_is_a_401(simul
 
 
 def test_an_installation_token_is_issued_and_works(simulator: Simulator) -> None:
-    """A GitHub App signs for a token that expires in an hour, and both API roots take it."""
+    """A GitHub App receives a token that expires in an hour, and both API roots accept it."""
     url = f"{simulator.github_url}/app/installations/7/access_tokens"
     issued = httpx.post(url, headers={"authorization": "Bearer a.b.c"})
     refused = httpx.post(url)
@@ -354,7 +354,7 @@ def test_an_installation_token_is_issued_and_works(simulator: Simulator) -> None
 
 
 def test_both_forms_of_the_simple_api(simulator: Simulator, pypi: httpx.Client) -> None:
-    """JSON when asked for, HTML otherwise, with yanked releases, status and serial."""
+    """JSON is returned on demand and HTML otherwise, with yanked releases, status and serial."""
     changes.set_status(simulator.world, "lesscpy", ProjectStatus.DEPRECATED, "use another")
     as_json, as_html = pypi.get("/simple/lesscpy/", headers=AS_JSON), pypi.get("/simple/lesscpy/")
     body = as_json.json()
@@ -369,7 +369,7 @@ def test_both_forms_of_the_simple_api(simulator: Simulator, pypi: httpx.Client) 
 
 
 def test_names_are_redirected_to_their_canonical_form(pypi: httpx.Client) -> None:
-    """301 for other spellings and a missing slash, 404 for what there is not."""
+    """Other spellings and a missing slash are 301, unknown names 404."""
     answers = [pypi.get(path) for path in ("/simple/Django_Vies/", "/simple/lesscpy", "/pypi/Django.Vies/json")]
 
     assert [one.status_code for one in answers] == [301] * 3
@@ -382,7 +382,7 @@ def test_names_are_redirected_to_their_canonical_form(pypi: httpx.Client) -> Non
 
 
 def test_the_root_lists_every_serial_once_and_is_conditional(simulator: Simulator, pypi: httpx.Client) -> None:
-    """A release moves one serial, a quarantine takes the project off the list, no change is a 304."""
+    """A release changes one serial, a quarantined project is not listed, and no change is a 304."""
     first = pypi.get("/simple/", headers=AS_JSON)
     known = {**AS_JSON, "if-none-match": first.headers["etag"]}
     unchanged = pypi.get("/simple/", headers=known)
@@ -401,7 +401,7 @@ def test_the_root_lists_every_serial_once_and_is_conditional(simulator: Simulato
 
 
 def test_a_stale_edge_serves_the_state_before_the_last_change(simulator: Simulator, pypi: httpx.Client) -> None:
-    """Once an older serial, then the present one."""
+    """The first response has an older serial, the next one the current serial."""
     changes.release(simulator.world, "lesscpy", "9.0")
     simulator.upstream("pypi").serve_stale("lesscpy")
     stale, fresh = pypi.get("/pypi/lesscpy/json").json(), pypi.get("/pypi/lesscpy/json").json()
@@ -410,8 +410,8 @@ def test_a_stale_edge_serves_the_state_before_the_last_change(simulator: Simulat
     assert stale["last_serial"] < fresh["last_serial"]
 
 
-def test_a_poor_mirror_lacks_what_it_is_told_to() -> None:
-    """No validators, no serials, no JSON API, no JSON form."""
+def test_a_poor_mirror_lacks_the_configured_features() -> None:
+    """It has no validators, no serials, no JSON API and no JSON form."""
     index = Index(etags=False, serials=False, json_api=False, simple_json=False)
     with Simulator(synthetic(5), Settings(index=index)) as simulator:
         name = SyntheticCatalogue.project_name(3)
@@ -424,16 +424,16 @@ def test_a_poor_mirror_lacks_what_it_is_told_to() -> None:
 
 
 def test_tomorrow_is_reached_by_moving_the_clock() -> None:
-    """The rolling weeks end at the simulator's midnight, and the truth can be asked for any day."""
+    """The rolling weeks end at the simulator's midnight, and the truth is available for any day."""
     world = seeds(Clock(datetime(2026, 3, 18, 12, tzinfo=UTC)))
     with Simulator(world) as simulator, github_client(simulator) as github:
         changes.push(world, LESSCPY, changes.Push(commits=4))
         control = f"{simulator.url}/_simulator"
         url = f"/repos/{LESSCPY}/stats/participation"
         today = github.get(url).json()["all"]
-        foretold = httpx.get(f"{control}/truth/{LESSCPY}", params={"day": "2026-03-19"}).json()["participation"]
+        predicted = httpx.get(f"{control}/truth/{LESSCPY}", params={"day": "2026-03-19"}).json()["participation"]
         httpx.post(f"{control}/actions", json={"action": "advance", "seconds": 86_400})
         tomorrow = github.get(url).json()["all"]
 
-    assert tomorrow == foretold
+    assert tomorrow == predicted
     assert (today[-1], tomorrow[-1]) == (0, 4)

@@ -1,4 +1,4 @@
-"""``fetcher up`` as a person runs it: one command, one folder, and nothing left of it afterwards."""
+"""``fetcher up`` as users run it: one command, one folder, and no process left afterwards."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from fetcher.simulator.server import Simulator
-from tests.seeds import SEEDS
-from tests.stack import Child, Stack, children_of, is_alive, simulated, stack
+from tests.harness.processes import Child, children_of, is_alive
+from tests.harness.seeds import SEEDS
+from tests.harness.stack import Stack, simulated, stack
 
 RUNNING = "Ctrl-C stops it"
 PACKAGES = 5
@@ -27,22 +28,22 @@ def ours(tmp_path: Path, simulator: Simulator) -> Iterator[Stack]:
 
 
 def test_up_refreshes_until_ctrl_c(ours: Stack) -> None:
-    """All sources of all packages answer; SIGINT ends every process with status 0 and keeps what was stored."""
+    """All sources of all packages respond, and SIGINT ends every process with status 0 and keeps the stored values."""
     up = _up(ours)
     ours.until(lambda: ours.answered(PACKAGES), "every source of every package answers")
     family = children_of(up.pid)
     up.signal(signal.SIGINT)
 
-    assert up.wait() == 0, up.said()
+    assert up.wait() == 0, up.output()
     assert len(family) >= 4  # Redis, two workers and beat
     assert [pid for pid in family if is_alive(pid)] == []
     assert up.stdout.read_text("utf-8") == ""
-    assert up.said().splitlines()[-1] == "stopped; queued work is saved"
+    assert up.output().splitlines()[-1] == "stopped; queued work is saved"
     assert ours.answered(PACKAGES)
 
 
 def test_one_up_a_folder(ours: Stack) -> None:
-    """A second one refuses in one line that names the first and what to do; the first does not notice."""
+    """A second one refuses in one line that names the first and a remedy; the first continues."""
     first = _up(ours)
     second = ours.fetcher("up")
 
@@ -55,7 +56,7 @@ def test_one_up_a_folder(ours: Stack) -> None:
 
 
 def test_up_after_a_kill(ours: Stack) -> None:
-    """SIGKILL leaves a Redis behind; the next start ends it and goes on with the same folder."""
+    """SIGKILL leaves a Redis running; the next start ends it and continues with the same folder."""
     killed = _up(ours)
     family = children_of(killed.pid)
     killed.signal(signal.SIGKILL)
@@ -65,24 +66,24 @@ def test_up_after_a_kill(ours: Stack) -> None:
     ours.until(lambda: ours.answered(PACKAGES), "every source of every package answers")
     again.signal(signal.SIGINT)
 
-    assert again.wait() == 0, again.said()
+    assert again.wait() == 0, again.output()
 
 
 def test_a_crashed_worker_is_started_again(ours: Stack) -> None:
-    """SIGKILL of one worker: it is told, another takes its place, and the work gets done."""
+    """A killed worker is reported and replaced, and the pass is completed."""
     up = _up(ours)
-    found = re.search(r"^worker: started \(process (\d+)\)$", up.said(), re.MULTILINE)
-    assert found is not None, up.said()
+    found = re.search(r"^worker: started \(process (\d+)\)$", up.output(), re.MULTILINE)
+    assert found is not None, up.output()
     os.kill(int(found[1]), signal.SIGKILL)
-    ours.until(lambda: "worker: restarted" in up.said(), "the worker is restarted")
+    ours.until(lambda: "worker: restarted" in up.output(), "the worker is restarted")
     ours.until(lambda: ours.answered(PACKAGES), "every source of every package answers")
 
-    assert "worker: exited with status -9" in up.said()
+    assert "worker: exited with status -9" in up.output()
     assert up.runs()
 
 
 def test_the_demo_ends_by_itself(tmp_path: Path) -> None:
-    """Five packages are refreshed against a simulator of its own, the table is printed, and nothing is left running."""
+    """Five packages are refreshed against its own simulator, the table is printed, and no process is left."""
     with stack(tmp_path) as ours:
         done = ours.fetcher("demo")
 
@@ -93,8 +94,8 @@ def test_the_demo_ends_by_itself(tmp_path: Path) -> None:
 
 
 def _up(ours: Stack) -> Child:
-    """Start it, and return once it says that it runs."""
+    """Start it, and return once it reports that it runs."""
     up = ours.start("up", "fetcher", "up", gently=True, workers=1)
-    ours.until(lambda: RUNNING in up.said() or not up.runs(), "it says that it runs")
-    assert up.runs(), up.said()
+    ours.until(lambda: RUNNING in up.output() or not up.runs(), "it says that it runs")
+    assert up.runs(), up.output()
     return up

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from fetcher.simulator.server import Simulator
+from tests.harness.stack import route_of
+from tests.harness.web import PACKAGE, REPOSITORY, Web, web
 from tests.integration.conftest import Fetcher
-from tests.integration.web import PACKAGE, REPOSITORY, Web, web
-from tests.stack import route_of
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_refresh_by_http(served: Web) -> None:
 def test_concurrent_requests_share_a_refresh(served: Web) -> None:
     """Fifty concurrent requests join one refresh, which sends each upstream request once."""
     served.stack.worker("manual", "manual", 2)
-    served.stack.until(lambda: "ready" in served.stack.children[-1].said(), "the worker takes tasks")
+    served.stack.until(lambda: "ready" in served.stack.children[-1].output(), "the worker takes tasks")
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda _: served.request_refresh(), range(50)))
     assert {answer.status_code for answer in answers} == {202}

@@ -10,8 +10,8 @@ from selenium.webdriver.common.keys import Keys
 
 from fetcher.simulator.catalogue import seeds
 from fetcher.simulator.server import Simulator
-from tests.integration.browser import Browser, browser, browser_here
-from tests.integration.web import PACKAGE, TOKEN, Web, web
+from tests.harness.browser import Browser, browser, browser_here
+from tests.harness.web import PACKAGE, TOKEN, Web, web
 
 pytestmark = pytest.mark.timeout(700)  # the first test may have to install the browser
 
@@ -49,7 +49,7 @@ def _log_in(window: Browser, package: str = PACKAGE) -> None:
     window.see("Refresh now")
 
 
-def test_refresh_and_see_what_changed(served: Web, window: Browser) -> None:
+def test_refresh_and_see_the_changes(served: Web, window: Browser) -> None:
     """After log-in and one click, the page shows the change and the new value by itself."""
     served.act("set", stars=9_876)
     _log_in(window)
@@ -60,7 +60,7 @@ def test_refresh_and_see_what_changed(served: Web, window: Browser) -> None:
 
 
 def test_without_a_script(served: Web, window: Browser) -> None:
-    """The same without JavaScript: the page reloads until the refresh is done."""
+    """Without JavaScript the page reloads until the refresh is done."""
     window.command("Emulation.setScriptExecutionDisabled", value=True)
     try:
         served.act("set", "codingjoe/django-vies", forks=6_543)

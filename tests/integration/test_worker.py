@@ -1,6 +1,6 @@
 """Worker and beat as they are deployed, over a real Redis and either database, against the simulator's limits.
 
-The simulator's hour lasts a minute, and so does the worker's. What was asked is counted in the simulator's log.
+The simulator's hour lasts a minute, and so does the worker's. Requests are counted in the simulator's log.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from fetcher.simulator.journal import Entry
 from fetcher.simulator.project import ProjectStatus
 from fetcher.simulator.server import Simulator
 from fetcher.simulator.upstreams.registry import Settings
-from tests.stack import APP_LIMITS, Child, Stack, asked, repeated, route_of, simulated, stack
+from tests.harness.processes import Child
+from tests.harness.stack import APP_LIMITS, Stack, repeated, requests_by_package, route_of, simulated, stack
 
 PACKAGES = 1_000
 PACE = {"plan_interval": 0.3}
-A_WHOLE_PASS = 150.0
+A_FULL_PASS = 150.0
 """Seconds after which a whole pass is taken for stuck; it takes a fifth of that."""
 LONG = 600.0
 ONCE = ("statistics", "project_json", "simple_project", "simple_root")
@@ -57,10 +58,10 @@ class Directory:
         """Return True if every source of every package has answered and no lease is held."""
         return self.stack.answered(len(self.slugs))
 
-    def asked_often(self) -> dict[str, list[str]]:
+    def requested_often(self) -> dict[str, list[str]]:
         """Return by route the packages that were requested more than once."""
         entries = list(self.simulator.log.entries)
-        found = {route: list(repeated(asked(entries, route))) for route in ONCE}
+        found = {route: list(repeated(requests_by_package(entries, route))) for route in ONCE}
         return {route: names for route, names in found.items() if names}
 
     def assert_within_limits(self) -> None:
@@ -92,12 +93,12 @@ def serve(tmp_path: Path, redis_url: str) -> Serve:
 def test_every_package_is_refreshed_once_within_the_limits(
     serve: Serve, backend: str, request: pytest.FixtureRequest
 ) -> None:
-    """A full pass over 1,000 packages: each source answers, every request and point is accounted for."""
+    """In a full pass over 1,000 packages each source responds, and every request and point is accounted for."""
     settings = {} if backend == "sqlite" else {"database_url": request.getfixturevalue("postgres_url")}
     with serve(PACKAGES, **settings) as directory:
         worker = directory.stack.worker(concurrency=PROCESSES)
         directory.stack.beat()
-        directory.stack.until(directory.is_fresh, "every source of every package answers", within=A_WHOLE_PASS)
+        directory.stack.until(directory.is_fresh, "every source of every package answers", within=A_FULL_PASS)
         truths = _truths(directory.simulator)
         _assert_values(directory, truths)
         assert directory.stack.store.packages.failures() == []
@@ -111,19 +112,23 @@ def test_every_package_is_refreshed_once_within_the_limits(
 
 def _lists_put_off(worker: Child) -> int:
     """Count the lists of contributors that a worker wanted and the quota put off, by the lines of its batches."""
-    lines = [json.loads(line) for line in worker.said().splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in worker.output().splitlines() if line.startswith("{")]
     return sum(line["waiting"] for line in lines if line["event"] == "batch" and "contributors" in line["sources"])
 
 
 def _assert_each_is_requested_once(
     entries: Sequence[Entry], truths: Mapping[str, Mapping[str, Any]], slugs: Sequence[str]
 ) -> None:
-    """Each package was requested exactly as often as its facts make necessary, and on no other route."""
-    full = {name: told for name, told in truths.items() if told["head"]}
-    lists = {name: max(1, math.ceil(len(told["contributors"]) / PAGE)) for name, told in full.items()}
-    assert asked(entries, "statistics") == dict.fromkeys(truths, 1)
-    assert asked(entries, "contributors") == lists
-    assert asked(entries, "project_json") == asked(entries, "simple_project") == dict.fromkeys(slugs, 1)
+    """Assert that each package was requested as often as its facts require, and on no other route."""
+    full = {name: facts for name, facts in truths.items() if facts["head"]}
+    lists = {name: max(1, math.ceil(len(facts["contributors"]) / PAGE)) for name, facts in full.items()}
+    assert requests_by_package(entries, "statistics") == dict.fromkeys(truths, 1)
+    assert requests_by_package(entries, "contributors") == lists
+    assert (
+        requests_by_package(entries, "project_json")
+        == requests_by_package(entries, "simple_project")
+        == dict.fromkeys(slugs, 1)
+    )
     requests = Counter(route_of(entry) for entry in entries)
     assert requests.keys() == {*ONCE, "viewer", "heads", "pages", "contributors"}
     assert requests["simple_root"] == 1
@@ -136,8 +141,8 @@ def _assert_histories(entries: Sequence[Entry], truths: Mapping[str, Mapping[str
 
     Whichever batch is recorded first brings the weeks. Where two overlap, both read all pages of a history.
     """
-    heads, pages = asked(entries, "heads"), asked(entries, "pages")
-    further = {name: math.ceil(told["selected"] / PAGE) - 1 for name, told in truths.items() if told["head"]}
+    heads, pages = requests_by_package(entries, "heads"), requests_by_package(entries, "pages")
+    further = {name: math.ceil(facts["selected"] / PAGE) - 1 for name, facts in truths.items() if facts["head"]}
     assert heads.keys() == further.keys()
     assert sum(number - 2 for number in heads.values() if number > 2) <= put_off
     assert pages.keys() == {name for name, number in further.items() if number > 0}
@@ -152,7 +157,7 @@ def _assert_points(entries: Sequence[Entry]) -> None:
 
 
 def test_a_person_overtakes_the_background(serve: Serve) -> None:
-    """While the one background process is busy, what a person asks for is served whole by the ``manual`` worker."""
+    """A manual refresh is served in full by the ``manual`` worker while the only background process is busy."""
     with serve(30) as directory:
         ours, simulator, wanted = directory.stack, directory.simulator, directory.slugs[-1]
         simulator.faults.add(Rule(kind=Kind.LATENCY, route="project_json", times=1, seconds=LONG))
@@ -171,11 +176,11 @@ def test_a_person_overtakes_the_background(serve: Serve) -> None:
 
 
 def test_a_killed_workers_packages_come_back(serve: Serve) -> None:
-    """SIGKILL in the middle of a pass: the leases end, another worker goes on, and nothing is missing."""
+    """After SIGKILL in the middle of a pass the leases expire, another worker continues, and nothing is missing."""
     with serve(120, lease=4) as directory:
         ours = directory.stack
         slow = Rule(kind=Kind.LATENCY, route="project_json", seconds=0.2)
-        directory.simulator.faults.add(slow)  # else the pass may be over before it is struck
+        directory.simulator.faults.add(slow)  # otherwise the pass may be over before the fault
         worker = ours.worker()
         ours.beat()
         ours.until(lambda: ours.counts()[Source.INDEX].answered > 0, "the pass is under way")
@@ -187,11 +192,11 @@ def test_a_killed_workers_packages_come_back(serve: Serve) -> None:
 
     directory.assert_within_limits()
     assert held > 0
-    assert all(len(names) <= held for names in directory.asked_often().values())
+    assert all(len(names) <= held for names in directory.requested_often().values())
 
 
-def test_two_beats_ask_for_nothing_twice(serve: Serve) -> None:
-    """Two beats and two workers: every plan is made twice, and every package is claimed once."""
+def test_two_beats_request_nothing_twice(serve: Serve) -> None:
+    """With two beats and two workers every plan is made twice, and every package is claimed once."""
     with serve(60) as directory:
         ours = directory.stack
         for name in ("one", "other"):
@@ -200,11 +205,11 @@ def test_two_beats_ask_for_nothing_twice(serve: Serve) -> None:
         ours.until(directory.is_fresh, "every source of every package answers")
 
     directory.assert_within_limits()
-    assert directory.asked_often() == {}
+    assert directory.requested_often() == {}
 
 
 def test_a_message_delivered_twice_changes_nothing(serve: Serve, redis_url: str) -> None:
-    """Every batch's message is in the queue twice: the second finds its lease gone and asks for nothing."""
+    """The second delivery of each batch finds no lease and sends no request."""
     with serve(60) as directory, Redis.from_url(redis_url) as redis:
         ours = directory.stack
         planner, beat = ours.worker("planner", "maintenance", concurrency=1), ours.beat()
@@ -219,12 +224,12 @@ def test_a_message_delivered_twice_changes_nothing(serve: Serve, redis_url: str)
         ours.until(lambda: not redis.llen("background") and not redis.hlen("unacked"), "both copies are taken")
         answered = {source: ours.counts()[source].answered for source in CLAIMED_FIRST}
 
-    assert directory.asked_often() == {}
+    assert directory.requested_often() == {}
     assert all(0 < answered[source] <= leased[source] for source in CLAIMED_FIRST)  # the rest waits for quota
 
 
-def test_a_worker_that_is_told_to_stop_finishes_its_batch(serve: Serve) -> None:
-    """SIGTERM while an answer is awaited: the batch is recorded before the worker ends, and is not asked for again."""
+def test_a_worker_that_is_stopped_finishes_its_batch(serve: Serve) -> None:
+    """After SIGTERM during a response the batch is recorded before the worker ends, and is not requested again."""
     with serve(30) as directory:
         ours, simulator = directory.stack, directory.simulator
         simulator.faults.add(Rule(kind=Kind.LATENCY, route="project_json", times=1, seconds=2))
@@ -240,8 +245,8 @@ def test_a_worker_that_is_told_to_stop_finishes_its_batch(serve: Serve) -> None:
 
     directory.assert_within_limits()
     assert status == 0
-    assert answered > 0, worker.said()
-    assert directory.asked_often() == {}
+    assert answered > 0, worker.output()
+    assert directory.requested_often() == {}
 
 
 def _truths(simulator: Simulator) -> dict[str, dict[str, Any]]:
@@ -259,16 +264,16 @@ def _truths(simulator: Simulator) -> dict[str, dict[str, Any]]:
 
 
 def _assert_values(directory: Directory, truths: Mapping[str, Mapping[str, Any]]) -> None:
-    """Assert that packages, evenly from the full catalogue, have the simulator's values of today."""
+    """Assert that packages, evenly from the full catalogue, have the simulator's current values."""
     today = directory.simulator.world.clock.today()
-    for slug, told in list(zip(directory.slugs, truths.values(), strict=True))[:: PACKAGES // SAMPLE]:
+    for slug, facts in list(zip(directory.slugs, truths.values(), strict=True))[:: PACKAGES // SAMPLE]:
         package = directory.stack.store.packages.get(slug)
         project = directory.simulator.world.project(slug)
         assert package is not None
         assert project is not None
         document = write_document(package, ZoneInfo("UTC"), today)
-        assert (document["repo_watchers"], document["repo_forks"]) == (told["stars"], told["forks"])
-        assert document["participants"] == told["contributors"]
-        assert document["commits_over_52"] == told["participation"]
+        assert (document["repo_watchers"], document["repo_forks"]) == (facts["stars"], facts["forks"])
+        assert document["participants"] == facts["contributors"]
+        assert document["commits_over_52"] == facts["participation"]
         hidden = project.status is ProjectStatus.QUARANTINED
         assert document["pypi_version"] == (None if hidden else truth.of_project(project)["latest"])

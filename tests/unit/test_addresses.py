@@ -88,7 +88,7 @@ def test_nothing_is_no_address(blank: str | None) -> None:
         ("https://github.com/o/" + "r" * 5000, "at most 2000 characters"),
     ],
 )
-def test_what_will_not_be_asked_says_why(address: str, reason: str) -> None:
+def test_an_unsupported_address_has_a_reason(address: str, reason: str) -> None:
     """Give the editor one line with the error or the expected form."""
     parsed = parse_repo_address(address, HOSTS)
     assert isinstance(parsed, Unsupported)
@@ -132,7 +132,7 @@ owners = st.from_regex(r"x[A-Za-z0-9-]{0,38}", fullmatch=True)
 
 
 @given(owners, names)
-def test_what_is_written_is_read_back(owner: str, name: str) -> None:
+def test_a_written_address_is_read_back(owner: str, name: str) -> None:
     """Parse a written address to the same repository with the same spelling."""
     repo = RepoRef("github.com", f"{owner}/{name}")
     assert parse_repo_address(f"https://{repo.host}/{repo.path}", HOSTS) == repo
@@ -225,7 +225,7 @@ def test_every_spelling_of_a_project(text: str, name: str) -> None:
         ("https://[pypi", "expected a project's name"),
     ],
 )
-def test_what_names_no_project_says_why(text: str, reason: str) -> None:
+def test_an_unsupported_project_has_a_reason(text: str, reason: str) -> None:
     """Accept a PEP 508 name, or an address with one in a known place; guess nothing."""
     parsed = parse_project(text)
     assert isinstance(parsed, Unsupported)

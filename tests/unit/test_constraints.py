@@ -1,8 +1,4 @@
-"""The dependencies, audited without a network.
-
-Every one is pinned; every pin is wanted, within its range, and above the holes that were known when it was looked over;
-what is installed has not been altered since.
-"""
+"""The dependencies, audited without a network: pinned, required, in range, free of known holes, and unaltered."""
 
 from __future__ import annotations
 
@@ -66,7 +62,7 @@ def _declared() -> list[Requirement]:
 
 
 def _needed(requirements: list[Requirement]) -> dict[str, list[Requirement]]:
-    """Everything that these come to, with what it needs itself, by what is installed here."""
+    """Return these requirements and all that they require themselves, by the installed metadata."""
     found: dict[str, list[Requirement]] = {}
     seen: set[tuple[str, frozenset[str]]] = set()
     waiting = list(requirements)
@@ -96,12 +92,12 @@ def _is_wanted(one: Requirement, extras: set[str]) -> bool:
 
 
 def test_every_dependency_is_pinned() -> None:
-    """Whatever ``pip install`` brings, directly or not, has one version in ``constraints.txt``."""
+    """Every direct and indirect dependency has one version in ``constraints.txt``."""
     assert sorted(_needed(_declared()).keys() - _pins().keys()) == []
 
 
 def test_every_pin_is_within_every_range() -> None:
-    """No pin breaks what ``pyproject.toml`` or another dependency asks for."""
+    """No pin is outside a range of ``pyproject.toml`` or of another dependency."""
     pins = _pins()
     broken = [
         f"{name}=={pins[name]} is not {one.specifier}"
@@ -132,8 +128,8 @@ def test_no_pin_is_of_something_unknown() -> None:
     assert sorted(_pins().keys() - _needed(_declared()).keys()) == []
 
 
-def test_what_is_installed_is_what_is_pinned() -> None:
-    """The tests speak of the versions that they run with."""
+def test_installed_versions_are_the_pinned_ones() -> None:
+    """The tests run with the pinned versions."""
     different = {}
     for name, version in _pins().items():
         try:
@@ -147,7 +143,7 @@ def test_what_is_installed_is_what_is_pinned() -> None:
 
 
 def test_no_pin_is_older_than_the_end_of_a_known_hole() -> None:
-    """A pin that is lowered for some other reason does not open again what was closed."""
+    """A pin that is lowered for another reason does not reopen a known vulnerability."""
     pins = _pins()
     assert sorted(HOLES.keys() - pins.keys()) == []
     assert [f"{name}: {hole}" for name, (hole, closed) in HOLES.items() if pins[name] < Version(closed)] == []
@@ -159,8 +155,8 @@ def test_no_root_whose_keys_have_leaked() -> None:
     assert "emSign" not in certifi.contents()
 
 
-def test_what_is_installed_is_as_it_was_delivered() -> None:
-    """Each file has the checksum that its wheel states, so no dependency is patched on this machine."""
+def test_installed_files_are_unaltered() -> None:
+    """Each file has the checksum in its wheel's record, so no dependency is patched on this machine."""
     altered = []
     for name in _pins():
         try:

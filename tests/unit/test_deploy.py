@@ -1,4 +1,4 @@
-"""What `deploy/` starts is what the Procfile starts, with settings that exist."""
+"""`deploy/` starts the same programs as the Procfile, with settings that exist."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ PROCESSES = {
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
-def test_a_unit_runs_what_the_procfile_does(path: Path) -> None:
+def test_a_unit_runs_the_procfiles_command(path: Path) -> None:
     unit = _unit(path)
     started = _gist(shlex.split(unit["Service"]["ExecStart"]))
     name = path.stem.removeprefix("fetcher-")
@@ -65,7 +65,7 @@ def test_a_unit_runs_what_the_procfile_does(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["worker", "manual", "beat", "web"])
-def test_a_container_runs_what_the_procfile_does(name: str) -> None:
+def test_a_container_runs_the_procfiles_command(name: str) -> None:
     service = _composition()["services"][name]
     assert _gist(service["command"]) == PROCESSES[name]
     assert set(service["depends_on"]) == {"tables", "redis"}
@@ -98,13 +98,13 @@ def test_the_settings_of_the_containers_exist() -> None:
 
 
 def test_only_the_host_reaches_the_containers() -> None:
-    """Whoever reaches the page reads everything, and whoever reaches Redis runs the workers."""
+    """Ports are published on loopback only, because the page shows everything and Redis runs tasks."""
     published = [port for service in _composition()["services"].values() for port in service.get("ports", [])]
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
-def test_the_image_holds_what_is_installed() -> None:
+def test_the_image_has_the_installed_versions() -> None:
     copied = {
         word
         for line in (CONTAINERS / "Dockerfile").read_text("utf-8").splitlines()

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from fetcher.monitoring.definitions import TASKS
-from tests.chaos.harness.github_faults import GITHUB_FAULTS
-from tests.chaos.harness.local_faults import CLOCK_FAULTS
-from tests.chaos.harness.pypi_faults import PYPI_FAULTS
-from tests.chaos.harness.scenarios import LONG_ON_POSTGRES, LONG_ON_SQLITE, TWENTY_KILLS
+from tests.chaos.injection.github_faults import GITHUB_FAULTS
+from tests.chaos.injection.local_faults import CLOCK_FAULTS
+from tests.chaos.injection.pypi_faults import PYPI_FAULTS
+from tests.chaos.injection.scenarios import LONG_ON_POSTGRES, LONG_ON_SQLITE, TWENTY_KILLS
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
@@ -23,14 +23,14 @@ CHAOS = {one.name for one in (*GITHUB_FAULTS, *PYPI_FAULTS, *CLOCK_FAULTS, *LONG
     TWENTY_KILLS.name
 }
 
-_FILE = re.compile(r"`(?:tests/)?((?:unit|contract|integration|chaos)/[\w/*….]*)(?:::(\w+))?`")
+_FILE = re.compile(r"`(?:tests/)?((?:unit|component|contract|integration|chaos)/[\w/*….]*)(?:::(\w+))?`")
 _MODULE = re.compile(r"`((?:fetcher|tests|tasks|benchmarks)/[\w./-]+|(?:fetcher|tests|tasks)\.[a-z_.]+[a-z_])`")
 _OF_CHAOS = re.compile(r"`chaos/` ((?:\"[^\"]+\"(?:, )?)+)")
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_every_test_that_is_named_is_there(path: Path) -> None:
-    """A file, a pattern of files, or one test in a file: a table of controls is worth what its last column is."""
+    """Each file, pattern of files and test that a document names exists."""
     missing = []
     for file, test in _FILE.findall(path.read_text("utf-8")):
         found = [one for one in FILES if one == file or fnmatch(one, file.replace("…", "*")) or one.startswith(file)]
@@ -42,7 +42,7 @@ def test_every_test_that_is_named_is_there(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_every_fault_that_is_named_is_made_to_happen(path: Path) -> None:
-    """Faults in quotes after ``chaos/`` are rows of its table."""
+    """Each fault in quotes after ``chaos/`` is a row of its table."""
     named = [name for names in _OF_CHAOS.findall(path.read_text("utf-8")) for name in re.findall(r'"([^"]+)"', names)]
 
     assert [name for name in named if name not in CHAOS] == []
@@ -50,7 +50,7 @@ def test_every_fault_that_is_named_is_made_to_happen(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
 def test_every_module_that_is_named_is_there(name: str) -> None:
-    """Paths and dotted names of modules in backquotes, tasks (``fetcher.plan``) apart."""
+    """Each path and dotted name of a module in backquotes exists, tasks (``fetcher.plan``) excepted."""
     named = set(_MODULE.findall((ROOT / name).read_text("utf-8")))
     paths = {one: one if "/" in one or one.endswith(".py") else one.replace(".", "/") for one in named - set(TASKS)}
 
@@ -68,8 +68,8 @@ def test_the_drawing_of_the_folders_names_every_folder() -> None:
     assert sorted(set(re.findall(r"\w+\.(?:py|lua)", tree)) - files) == []
 
 
-def test_tests_are_named_at_all() -> None:
-    """The two pages whose worth it is are read as they are written."""
+def test_the_documents_name_tests() -> None:
+    """The pages of controls and faults name at least as many tests as expected."""
     for name, least in (("threat-model.md", 20), ("faults.md", 5)):
         assert len(_FILE.findall((ROOT / "docs" / name).read_text("utf-8"))) >= least
 

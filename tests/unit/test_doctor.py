@@ -1,8 +1,6 @@
-"""What ``fetcher doctor`` reports of an announced end of GitHub's API version."""
+"""The findings of ``fetcher doctor`` about an announced end of GitHub's API version."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime
 
 import pytest
 
@@ -10,9 +8,9 @@ from fetcher.http.messages import Answer, Fault, NoAnswer, Response
 from fetcher.upstreams.base import Finding
 from fetcher.upstreams.github.requests import API_VERSION
 from fetcher.upstreams.github.upstream import announced_end, token_finding
+from tests.harness.clock import NOW
 from tests.unit.github.recorded import refusal, response
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DEPRECATED = "Tue, 10 Mar 2026 00:00:00 GMT"
 VERSION = f"version {API_VERSION} of GitHub's REST API"
 
@@ -29,16 +27,16 @@ def test_an_end_to_come(status: int) -> None:
     answer = response({}, status, {"deprecation": DEPRECATED, "sunset": "Fri, 10 Mar 2028 00:00:00 GMT"})
     (finding,) = announced_end(answer, NOW)
     assert finding == Finding(
-        "api", True, f"{VERSION} is served until 2028-03-10, another 474 d; install a newer Fetcher before"
+        "api", True, f"{VERSION} is served until 2028-03-10, another 722 d; install a newer Fetcher before"
     )
 
 
-@pytest.mark.parametrize("sunset", ["@1795262400", "Sat, 21 Nov 2026 12:00:00 GMT", "2026-11-20"])
+@pytest.mark.parametrize("sunset", ["@1773835200", "Wed, 18 Mar 2026 12:00:00 GMT", "2026-03-17"])
 def test_an_end_that_has_passed(sunset: str) -> None:
     """Fail from the announced moment on, with the remedy."""
     (finding,) = announced_end(response({}, headers={"sunset": sunset}), NOW)
     assert not finding.ok
-    assert finding.message.startswith(f"{VERSION} was announced to end on 2026-11-2")
+    assert finding.message.startswith(f"{VERSION} was announced to end on 2026-03-1")
     assert finding.remedy == "Install a newer Fetcher"
 
 

@@ -24,7 +24,7 @@ from fetcher.domain.model import (
     RepoStats,
     StoredPackage,
 )
-from tests.seeds import SEEDS
+from tests.harness.seeds import SEEDS
 
 DOCUMENTS = sorted(SEEDS.glob("*.json"))
 DIRECTORY = ZoneInfo("America/New_York")
@@ -111,7 +111,7 @@ def test_a_title_is_the_slug_where_there_is_none() -> None:
     assert entry({"slug": "x"}) == CatalogueEntry(slug="x", title="x")
 
 
-def test_what_was_fetched_goes_before_what_was_imported() -> None:
+def test_fetched_values_precede_imported_ones() -> None:
     """Stars, forks, description, head's date, version and weeks come from the sources after a response."""
     head = datetime(2026, 2, 15, 12, 0, tzinfo=UTC)
     stats = RepoStats("n", "1", "o/r", 5, 6, 7, "", False, False, False, "main", "abc", head, head)

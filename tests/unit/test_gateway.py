@@ -21,21 +21,20 @@ from fetcher.quota import Pause, PauseCause, RetryAt
 from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.upstreams.github.readers.classify import classify, read_meta
 from fetcher.upstreams.pypi.limits import PYPI
-from tests.fakes import GenerousQuota, ScriptedTransport, StoppedClock, answer
+from tests.harness.clock import NOW, SECOND, StoppedClock
+from tests.harness.fakes import GenerousQuota, ScriptedTransport, answer
 
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
-SECOND = timedelta(seconds=1)
 ROOT = "https://api.example"
 IDENTITIES = {GITHUB: "token:1", PYPI: "index:x"}
 QUOTA_HEADERS = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "7", "x-ratelimit-reset": "1800000000"}
 
 
-def asking(path: str = "/a", **fields: Any) -> Request:
+def request_for(path: str = "/a", **fields: Any) -> Request:
     usual: dict[str, Any] = {"upstream": GITHUB, "resource": Resource.CORE, "route": "repository"}
     return Request(**{**usual, "url": ROOT + path, **fields})
 
 
-class Desk:
+class Harness:
     """A gateway with prepared responses that records its calls."""
 
     def __init__(
@@ -59,19 +58,24 @@ class Desk:
         self.quota.log.append("send")
         return self.answers.popleft()
 
-    async def ask(self, request: Request | None = None, purpose: Purpose = Purpose.BACKGROUND) -> Any:
-        return await self.gateway.send(request or asking(), purpose, classify)
+    async def send(self, request: Request | None = None, purpose: Purpose = Purpose.BACKGROUND) -> Any:
+        return await self.gateway.send(request or request_for(), purpose, classify)
 
 
 async def test_reserved_before_it_is_sent_and_settled_after() -> None:
     """The reservation comes first and names the identity, the resource, the purpose and the points."""
     good = answer([], seconds=0.2)
-    desk = Desk(good)
-    assert await desk.ask(asking(points=3), Purpose.MANUAL) == good
-    assert desk.quota.log == ["reserve", "send", "settle"]
-    (ask,) = desk.quota.requests
-    assert (ask.identity, ask.resource, ask.purpose, ask.points) == ("token:1", Resource.CORE, Purpose.MANUAL, 3)
-    assert desk.gateway.identity(PYPI) == "index:x"
+    harness = Harness(good)
+    assert await harness.send(request_for(points=3), Purpose.MANUAL) == good
+    assert harness.quota.log == ["reserve", "send", "settle"]
+    (reserved,) = harness.quota.requests
+    assert (reserved.identity, reserved.resource, reserved.purpose, reserved.points) == (
+        "token:1",
+        Resource.CORE,
+        Purpose.MANUAL,
+        3,
+    )
+    assert harness.gateway.identity(PYPI) == "index:x"
 
 
 @pytest.mark.parametrize(
@@ -87,53 +91,53 @@ async def test_reserved_before_it_is_sent_and_settled_after() -> None:
         (NoAnswer(Fault.TOO_LARGE, "why"), 3),
     ],
 )
-async def test_what_a_question_costs(answered: Answer, points: int) -> None:
+async def test_the_cost_of_a_request(answered: Answer, points: int) -> None:
     """A 304 or an unsent request costs nothing; others cost their points, even if the response was lost."""
-    desk = Desk(answered)
-    await desk.ask(asking(points=3))
-    (usage,) = desk.quota.usages
+    harness = Harness(answered)
+    await harness.send(request_for(points=3))
+    (usage,) = harness.quota.usages
     assert usage.points == points
     assert usage.pause is None
 
 
 async def test_the_usage_has_seconds_attempts_and_quota() -> None:
     """The usage has the response time, the attempts and the reported quota, even for errors."""
-    desk = Desk(Response(502, QUOTA_HEADERS, b"", seconds=1.5, attempts=2))
-    await desk.ask()
-    (usage,) = desk.quota.usages
+    harness = Harness(Response(502, QUOTA_HEADERS, b"", seconds=1.5, attempts=2))
+    await harness.send()
+    (usage,) = harness.quota.usages
     assert (usage.seconds, usage.attempts) == (1.5, 2)
     assert usage.quota == ReportedQuota("", 5000, 7, datetime.fromtimestamp(1_800_000_000, UTC))
 
 
-async def test_an_index_tells_no_quota() -> None:
+async def test_an_index_reports_no_quota() -> None:
     """Headers of that name from another upstream are ignored."""
-    desk = Desk(Response(200, QUOTA_HEADERS, b""))
-    await desk.ask(asking(upstream=PYPI, resource=PYPI))
-    assert desk.quota.usages[0].quota is None
-    assert desk.quota.requests[0].identity == "index:x"
+    harness = Harness(Response(200, QUOTA_HEADERS, b""))
+    await harness.send(request_for(upstream=PYPI, resource=PYPI))
+    assert harness.quota.usages[0].quota is None
+    assert harness.quota.requests[0].identity == "index:x"
 
 
 async def test_throttling_is_in_the_usage() -> None:
     """A throttled response pauses all requests with the same identity."""
-    desk = Desk(answer({"message": "secondary rate limit"}, 403, {"retry-after": "30"}))
-    outcome = await desk.ask()
+    harness = Harness(answer({"message": "secondary rate limit"}, 403, {"retry-after": "30"}))
+    outcome = await harness.send()
     assert isinstance(outcome, Throttled)
-    assert desk.quota.usages[0].pause == Pause(PauseCause.LIMIT, outcome.reason, retry_after=30 * SECOND)
+    assert harness.quota.usages[0].pause == Pause(PauseCause.LIMIT, outcome.reason, retry_after=30 * SECOND)
 
 
 async def test_a_rejected_credential_pauses_the_identity() -> None:
     """Further requests with a rejected credential would fail, so none is sent for a while."""
-    desk = Desk(answer({"message": "Bad credentials"}, 401))
-    outcome = await desk.ask()
+    harness = Harness(answer({"message": "Bad credentials"}, 401))
+    outcome = await harness.send()
     assert isinstance(outcome, Unauthorized)
-    assert desk.quota.usages[0].pause == Pause(PauseCause.REJECTED, outcome.reason, REJECTED_PAUSE)
+    assert harness.quota.usages[0].pause == Pause(PauseCause.REJECTED, outcome.reason, REJECTED_PAUSE)
 
 
 async def test_a_rejected_app_pauses_the_identity_and_costs_nothing() -> None:
     """The App's token is refused before the request is sent."""
-    desk = Desk(NoAnswer(Fault.NO_CREDENTIAL, "GitHub refuses the App"))
-    assert await desk.ask() == Unauthorized("GitHub refuses the App")
-    (usage,) = desk.quota.usages
+    harness = Harness(NoAnswer(Fault.NO_CREDENTIAL, "GitHub refuses the App"))
+    assert await harness.send() == Unauthorized("GitHub refuses the App")
+    (usage,) = harness.quota.usages
     assert usage.points == 0
     assert usage.pause == Pause(PauseCause.REJECTED, "GitHub refuses the App", REJECTED_PAUSE)
 
@@ -143,7 +147,7 @@ async def test_how_long_a_rejected_credential_pauses() -> None:
     quota, clock = GenerousQuota(), StoppedClock(NOW)
     transport = ScriptedTransport(lambda request: answer({}, 401), [ROOT])
     gateway = Gateway(transport, quota, clock, IDENTITIES, rejected_pause=SECOND)
-    await gateway.send(asking(), Purpose.BACKGROUND, classify)
+    await gateway.send(request_for(), Purpose.BACKGROUND, classify)
     pause = quota.usages[0].pause
     assert pause is not None
     assert pause.retry_after == SECOND
@@ -151,11 +155,11 @@ async def test_how_long_a_rejected_credential_pauses() -> None:
 
 async def test_the_expected_seconds_follow_the_answers() -> None:
     """The first reservation uses a guess; later ones use the route's smoothed response time."""
-    desk = Desk(*(answer([], seconds=seconds) for seconds in (2.0, 4.0, 4.0)), answer([], seconds=9.0))
+    harness = Harness(*(answer([], seconds=seconds) for seconds in (2.0, 4.0, 4.0)), answer([], seconds=9.0))
     for _ in range(3):
-        await desk.ask()
-    await desk.ask(asking(route="other"))
-    assert [ask.seconds for ask in desk.quota.requests] == [0.5, 2.0, pytest.approx(2.6), 0.5]
+        await harness.send()
+    await harness.send(request_for(route="other"))
+    assert [reserved.seconds for reserved in harness.quota.requests] == [0.5, 2.0, pytest.approx(2.6), 0.5]
 
 
 # --- redirects and broken connections ---------------------------------------------------------------------------
@@ -165,10 +169,10 @@ async def test_the_expected_seconds_follow_the_answers() -> None:
 async def test_a_redirect_on_the_same_origin_is_followed(location: str) -> None:
     """A relative or absolute redirect, with or without a port, is followed in full and reserved for each hop."""
     good = answer([])
-    desk = Desk(answer(b"", 301, {"location": location}), good)
-    assert await desk.ask(asking(headers={"accept": "x"}, max_bytes=77)) == good
-    assert desk.quota.log == ["reserve", "send", "settle"] * 2
-    second = desk.transport.requests[1]
+    harness = Harness(answer(b"", 301, {"location": location}), good)
+    assert await harness.send(request_for(headers={"accept": "x"}, max_bytes=77)) == good
+    assert harness.quota.log == ["reserve", "send", "settle"] * 2
+    second = harness.transport.requests[1]
     assert second.url.lower().removeprefix(ROOT).removeprefix(":443") == "/b"
     assert (second.headers["accept"], second.max_bytes) == ("x", 77)
 
@@ -189,50 +193,50 @@ async def test_a_redirect_on_the_same_origin_is_followed(location: str) -> None:
 )
 async def test_a_redirect_elsewhere_is_refused(location: str) -> None:
     """A redirect to another host, scheme or port, or to an invalid address, is not followed."""
-    desk = Desk(answer(b"", 302, {"location": location}), answer([]))
-    outcome = await desk.ask()
+    harness = Harness(answer(b"", 302, {"location": location}), answer([]))
+    outcome = await harness.send()
     assert outcome == Malformed("redirected away from the upstream's own address: not followed")
-    assert len(desk.transport.requests) == 1
+    assert len(harness.transport.requests) == 1
 
 
 async def test_a_loop_of_redirects_ends() -> None:
     """The first request and three hops are sent, each reserved and settled; the fourth redirect fails."""
-    desk = Desk(*[answer(b"", 301, {"location": "/a"})] * 9)
-    assert await desk.ask() == Malformed(f"redirected more than {MAX_REDIRECTS} times")
-    assert desk.quota.log == ["reserve", "send", "settle"] * (1 + MAX_REDIRECTS)
+    harness = Harness(*[answer(b"", 301, {"location": "/a"})] * 9)
+    assert await harness.send() == Malformed(f"redirected more than {MAX_REDIRECTS} times")
+    assert harness.quota.log == ["reserve", "send", "settle"] * (1 + MAX_REDIRECTS)
 
 
 async def test_a_broken_line_is_tried_once_more() -> None:
     """The retry has a new reservation, because the first request cost quota."""
     good = answer([])
-    desk = Desk(NoAnswer(Fault.BROKEN, "cut"), good)
-    assert await desk.ask() == good
-    assert desk.quota.log == ["reserve", "send", "settle"] * 2
-    assert [usage.points for usage in desk.quota.usages] == [1, 1]
+    harness = Harness(NoAnswer(Fault.BROKEN, "cut"), good)
+    assert await harness.send() == good
+    assert harness.quota.log == ["reserve", "send", "settle"] * 2
+    assert [usage.points for usage in harness.quota.usages] == [1, 1]
 
 
 async def test_a_line_that_stays_broken_is_a_fault() -> None:
     """A second broken connection ends the request."""
-    desk = Desk(*[NoAnswer(Fault.BROKEN, "cut")] * 3)
-    assert await desk.ask() == Transient("cut")
-    assert len(desk.answers) == 1
+    harness = Harness(*[NoAnswer(Fault.BROKEN, "cut")] * 3)
+    assert await harness.send() == Transient("cut")
+    assert len(harness.answers) == 1
 
 
 @pytest.mark.parametrize("fault", [Fault.TIMED_OUT, Fault.UNREACHABLE, Fault.TOO_LARGE, Fault.FORBIDDEN_HOST])
 async def test_other_faults_are_not_tried_again(fault: Fault) -> None:
     """A timeout may have cost the upstream a lot, and other faults would only repeat."""
-    desk = Desk(NoAnswer(fault, "why"), answer([]))
-    await desk.ask()
-    assert len(desk.answers) == 1
+    harness = Harness(NoAnswer(fault, "why"), answer([]))
+    await harness.send()
+    assert len(harness.answers) == 1
 
 
 async def test_a_break_after_a_redirect_is_tried_at_the_new_place() -> None:
     """Redirects and the retry are counted separately."""
     good = answer([])
     moved = [answer(b"", 301, {"location": f"/{n}"}) for n in range(MAX_REDIRECTS)]
-    desk = Desk(*moved, NoAnswer(Fault.BROKEN, "cut"), good)
-    assert await desk.ask() == good
-    assert desk.transport.requests[-1].url == desk.transport.requests[-2].url == f"{ROOT}/{MAX_REDIRECTS - 1}"
+    harness = Harness(*moved, NoAnswer(Fault.BROKEN, "cut"), good)
+    assert await harness.send() == good
+    assert harness.transport.requests[-1].url == harness.transport.requests[-2].url == f"{ROOT}/{MAX_REDIRECTS - 1}"
 
 
 # --- waiting ----------------------------------------------------------------------------------------------------
@@ -240,51 +244,51 @@ async def test_a_break_after_a_redirect_is_tried_at_the_new_place() -> None:
 
 async def test_without_patience_a_wait_is_deferred() -> None:
     """Nothing is sent and no time passes; the request is deferred to the ledger's time."""
-    desk = Desk(refusals=[RetryAt(NOW + SECOND, "quota")])
-    assert await desk.ask() == Deferred(NOW + SECOND, "quota")
-    assert desk.quota.log == ["reserve"]
-    assert desk.clock.now() == NOW
+    harness = Harness(refusals=[RetryAt(NOW + SECOND, "quota")])
+    assert await harness.send() == Deferred(NOW + SECOND, "quota")
+    assert harness.quota.log == ["reserve"]
+    assert harness.clock.now() == NOW
 
 
 async def test_a_place_among_requests_under_way_is_waited_for() -> None:
     """Without max_wait for quota, a request still waits for an in-flight slot, which the next responses free."""
     contended = RetryAt(NOW + SECOND, "in flight", contention=True)
-    desk = Desk(answer([]), refusals=[contended, None])
-    assert isinstance(await desk.ask(), Response)
-    too_long = Desk(refusals=[RetryAt(NOW + 10 * SECOND, "in flight", contention=True)])
-    assert await too_long.ask() == Deferred(NOW + 10 * SECOND, "in flight")
+    harness = Harness(answer([]), refusals=[contended, None])
+    assert isinstance(await harness.send(), Response)
+    too_long = Harness(refusals=[RetryAt(NOW + 10 * SECOND, "in flight", contention=True)])
+    assert await too_long.send() == Deferred(NOW + 10 * SECOND, "in flight")
 
 
 async def test_patience_waits_for_leave() -> None:
     """A request waits for quota within its max_wait, and is then sent."""
     refusals = [RetryAt(NOW + 2 * SECOND, "pace"), RetryAt(NOW + 5 * SECOND, "pace")]
-    desk = Desk(answer([]), max_wait=10 * SECOND, refusals=refusals)
-    await desk.ask()
-    assert desk.clock.now() == NOW + 5 * SECOND
-    assert desk.quota.log == ["reserve", "reserve", "reserve", "send", "settle"]
+    harness = Harness(answer([]), max_wait=10 * SECOND, refusals=refusals)
+    await harness.send()
+    assert harness.clock.now() == NOW + 5 * SECOND
+    assert harness.quota.log == ["reserve", "reserve", "reserve", "send", "settle"]
 
 
 async def test_patience_ends() -> None:
     """A wait beyond the max_wait is deferred at once, measured from the first refusal."""
     refusals = [RetryAt(NOW + 6 * SECOND, "pace"), RetryAt(NOW + 12 * SECOND, "pace")]
-    desk = Desk(max_wait=10 * SECOND, refusals=refusals)
-    assert await desk.ask() == Deferred(NOW + 12 * SECOND, "pace")
-    assert desk.clock.now() == NOW + 6 * SECOND
+    harness = Harness(max_wait=10 * SECOND, refusals=refusals)
+    assert await harness.send() == Deferred(NOW + 12 * SECOND, "pace")
+    assert harness.clock.now() == NOW + 6 * SECOND
 
 
 async def test_a_wait_that_is_over_ends_too() -> None:
     """If the ledger keeps naming past times, the gateway retries a little later each time, up to a limit."""
-    desk = Desk(max_wait=SECOND / 50, refusals=[RetryAt(NOW, "late")] * 2 + [RetryAt(NOW + SECOND, "pace")])
-    assert await desk.ask() == Deferred(NOW + SECOND, "pace")
-    assert NOW < desk.clock.now() < NOW + SECOND
+    harness = Harness(max_wait=SECOND / 50, refusals=[RetryAt(NOW, "late")] * 2 + [RetryAt(NOW + SECOND, "pace")])
+    assert await harness.send() == Deferred(NOW + SECOND, "pace")
+    assert NOW < harness.clock.now() < NOW + SECOND
 
 
 async def test_a_redirect_needs_leave_of_its_own() -> None:
     """If the quota is exhausted in between, the request is deferred and the hop is not sent."""
     later = NOW + SHORT_WAIT + SECOND
-    desk = Desk(answer(b"", 301, {"location": "/b"}), refusals=[None, RetryAt(later, "quota")])
-    assert await desk.ask() == Deferred(later, "quota")
-    assert len(desk.transport.requests) == 1
+    harness = Harness(answer(b"", 301, {"location": "/b"}), refusals=[None, RetryAt(later, "quota")])
+    assert await harness.send() == Deferred(later, "quota")
+    assert len(harness.transport.requests) == 1
 
 
 # --- timeouts ---------------------------------------------------------------------------------------------------
@@ -294,65 +298,65 @@ HANGS = NoAnswer(Fault.TIMED_OUT, "no whole answer within 30 s", 30.0)
 
 async def test_a_route_that_hangs_is_left_alone() -> None:
     """After one timeout, background requests of the route fail unsent for a while, and are then sent again."""
-    desk = Desk(HANGS, answer([]))
-    first, second = await desk.ask(), await desk.ask(asking("/b"))
-    desk.clock.advance(OPEN_FOR)
-    third = await desk.ask(asking("/c"))
+    harness = Harness(HANGS, answer([]))
+    first, second = await harness.send(), await harness.send(request_for("/b"))
+    harness.clock.advance(OPEN_FOR)
+    third = await harness.send(request_for("/c"))
     assert isinstance(first, Transient)
     assert isinstance(second, Transient)
     assert "not requested" in second.reason
     assert isinstance(third, Response)
-    assert [request.url for request in desk.transport.requests] == [ROOT + "/a", ROOT + "/c"]
-    assert len(desk.quota.usages) == 2
+    assert [request.url for request in harness.transport.requests] == [ROOT + "/a", ROOT + "/c"]
+    assert len(harness.quota.usages) == 2
 
 
 async def test_only_that_route_is_left_alone() -> None:
     """Requests of other routes and manual requests are still sent."""
-    desk = Desk(HANGS, answer([]), answer([]))
-    await desk.ask()
-    assert isinstance(await desk.ask(asking(route="contributors")), Response)
-    assert isinstance(await desk.ask(purpose=Purpose.MANUAL), Response)
+    harness = Harness(HANGS, answer([]), answer([]))
+    await harness.send()
+    assert isinstance(await harness.send(request_for(route="contributors")), Response)
+    assert isinstance(await harness.send(purpose=Purpose.MANUAL), Response)
 
 
 async def test_one_that_hangs_among_others_that_answer() -> None:
     """A timeout does not open the circuit if another request had a response in the meantime."""
-    desk = Desk(answer([]), answer([]))
+    harness = Harness(answer([]), answer([]))
     answered = asyncio.Event()
-    quick = desk.transport.send
+    quick = harness.transport.send
 
     async def send(request: Request) -> Answer:
-        desk.clock.advance(SECOND)
+        harness.clock.advance(SECOND)
         if request.url.endswith("/slow"):
             await answered.wait()
             return HANGS
         answered.set()
         return await quick(request)
 
-    desk.transport.send = send  # type: ignore[method-assign]
-    slow, beside = await asyncio.gather(desk.ask(asking("/slow")), desk.ask())
+    harness.transport.send = send  # type: ignore[method-assign]
+    slow, beside = await asyncio.gather(harness.send(request_for("/slow")), harness.send())
     assert isinstance(slow, Transient)
     assert isinstance(beside, Response)
-    assert isinstance(await desk.ask(), Response)
+    assert isinstance(await harness.send(), Response)
 
 
 async def test_a_clock_set_back_does_not_prolong_a_silence() -> None:
     """A clock set back by an hour does not keep the circuit open for an hour."""
-    desk = Desk(HANGS, answer([]))
-    await desk.ask()
-    desk.clock.advance(-timedelta(hours=1))
-    assert isinstance(await desk.ask(), Response)
+    harness = Harness(HANGS, answer([]))
+    await harness.send()
+    harness.clock.advance(-timedelta(hours=1))
+    assert isinstance(await harness.send(), Response)
 
 
 async def test_a_batch_that_has_had_its_time() -> None:
     """Requests not started before the deadline are deferred, due at once; started ones are completed."""
-    desk = Desk(answer([]), answer(b"", 301, {"location": "/b"}), answer([]))
+    harness = Harness(answer([]), answer(b"", 301, {"location": "/b"}), answer([]))
     with deadline(NOW + SECOND):
-        assert isinstance(await desk.ask(), Response)
-        desk.clock.advance(2 * SECOND)
-        assert await desk.ask() == Deferred(desk.clock.now(), "its batch has had its time")
-        begun = await desk.gateway.send(asking(), Purpose.BACKGROUND, classify, continuation=True)
+        assert isinstance(await harness.send(), Response)
+        harness.clock.advance(2 * SECOND)
+        assert await harness.send() == Deferred(harness.clock.now(), "its batch has had its time")
+        begun = await harness.gateway.send(request_for(), Purpose.BACKGROUND, classify, continuation=True)
     assert isinstance(begun, Response)
-    assert len(desk.transport.requests) == 3
+    assert len(harness.transport.requests) == 3
 
 
 # --- streaming --------------------------------------------------------------------------------------------------
@@ -360,24 +364,24 @@ async def test_a_batch_that_has_had_its_time() -> None:
 
 async def test_a_stream_is_reserved_and_settled_alike() -> None:
     """A good response's body goes to the feed, and the reader reads the rest."""
-    desk = Desk(answer(b"[1, 2]"))
+    harness = Harness(answer(b"[1, 2]"))
     fed: list[bytes] = []
-    outcome = await desk.gateway.stream(asking(), Purpose.BACKGROUND, fed.append, lambda found: found)
+    outcome = await harness.gateway.stream(request_for(), Purpose.BACKGROUND, fed.append, lambda found: found)
     assert isinstance(outcome, Response)
     assert (b"".join(fed), outcome.body) == (b"[1, 2]", b"")
-    assert desk.quota.log == ["reserve", "send", "settle"]
+    assert harness.quota.log == ["reserve", "send", "settle"]
 
 
 async def test_a_stream_waits_for_leave_and_follows_nothing() -> None:
     """A stream is deferred like other requests; a redirect is an outcome without any fed bytes."""
-    desk = Desk(answer(b"away", 301, {"location": "/b"}), refusals=[RetryAt(NOW + SECOND, "quota"), None])
+    harness = Harness(answer(b"away", 301, {"location": "/b"}), refusals=[RetryAt(NOW + SECOND, "quota"), None])
     fed: list[bytes] = []
-    first = await desk.gateway.stream(asking(), Purpose.BACKGROUND, fed.append, classify)
-    second = await desk.gateway.stream(asking(), Purpose.BACKGROUND, fed.append, classify)
+    first = await harness.gateway.stream(request_for(), Purpose.BACKGROUND, fed.append, classify)
+    second = await harness.gateway.stream(request_for(), Purpose.BACKGROUND, fed.append, classify)
     assert first == Deferred(NOW + SECOND, "quota")
     assert type(second).__name__ == "Moved"
     assert fed == []
-    assert len(desk.transport.requests) == 1
+    assert len(harness.transport.requests) == 1
 
 
 async def test_whoever_watches_sees_every_request() -> None:
@@ -392,9 +396,9 @@ async def test_whoever_watches_sees_every_request() -> None:
     quota, clock = GenerousQuota(), StoppedClock(NOW)
     transport = ScriptedTransport(lambda request: answers.popleft(), [ROOT])
     gateway = Gateway(transport, quota, clock, IDENTITIES, read_meta={GITHUB: read_meta}, observer=Seeing())
-    outcome = await gateway.send(asking(), Purpose.BACKGROUND, classify)
+    outcome = await gateway.send(request_for(), Purpose.BACKGROUND, classify)
     quota.refusals.append(RetryAt(NOW + timedelta(hours=1), "primary quota"))
-    await gateway.send(asking(), Purpose.BACKGROUND, classify)
+    await gateway.send(request_for(), Purpose.BACKGROUND, classify)
     assert seen == [(f"{ROOT}/a", Moved("/b")), (f"{ROOT}/b", outcome)]
     assert isinstance(outcome, Transient)
     assert outcome.request_id == "C0:FF:EE"

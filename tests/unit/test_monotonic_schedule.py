@@ -13,7 +13,7 @@ from tasks.app import make_app, steady_time
 BEGAN = datetime(2026, 11, 21, tzinfo=UTC)
 
 
-def test_it_goes_on_by_what_never_steps() -> None:
+def test_it_uses_the_monotonic_clock() -> None:
     """Use the machine's clock for the first moment only."""
     seconds = 100.0
     now = steady_time(BEGAN, lambda: seconds)
@@ -22,7 +22,7 @@ def test_it_goes_on_by_what_never_steps() -> None:
     assert now() == BEGAN + timedelta(seconds=7.5)
 
 
-def test_beat_asks_the_machines_clock_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beat_never_reads_the_machines_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Schedule every entry by the monotonic clock: a clock set back an hour delays none."""
     app = make_app(read_settings({}))
 

@@ -1,4 +1,4 @@
-"""The reference pages are what the code says now, and every link between the documents leads somewhere."""
+"""The reference pages equal the code, and every link between the documents has a target."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_what_the_code_says(name: str) -> None:
+def test_a_page_equals_the_code(name: str) -> None:
     assert (FOLDER / name).read_text("utf-8") == PAGES[name](), "run `make docs`"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path: Path) -> None:
-    """To a file of the project, and to a heading that it has."""
+    """Each link leads to a file of the project, and to one of its headings."""
     for link in _LINK.findall(_FENCED.sub("", path.read_text("utf-8"))):
         if link.startswith(("http://", "https://")):
             continue

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from fetcher.cli.refresh import rejection
@@ -13,10 +11,10 @@ from fetcher.http.messages import Answer, Fault, NoAnswer, Request
 from fetcher.quota import MemoryQuota
 from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.upstreams.github.readers.classify import classify
-from tests.fakes import ScriptedTransport, StoppedClock, answer
-from tests.policies import POLICIES
+from tests.harness.clock import NOW, StoppedClock
+from tests.harness.fakes import ScriptedTransport, answer
+from tests.harness.policies import POLICIES
 
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 ROOT = "https://api.example"
 APP = NoAnswer(Fault.NO_CREDENTIAL, "api.example: GitHub refuses the App's installation token (status 401)")
 TOKEN = answer({"message": "Bad credentials"}, 401)
@@ -41,6 +39,6 @@ async def _rejection_after(answered: Answer) -> str:
         (EXHAUSTED, ""),
     ],
 )
-async def test_a_rejected_credential_is_told_from_a_used_up_quota(answered: Answer, reason: str) -> None:
+async def test_a_rejected_credential_differs_from_a_used_up_quota(answered: Answer, reason: str) -> None:
     """Return the reason of a rejected token and of a rejected App, and none for a pause that ends by itself."""
     assert await _rejection_after(answered) == reason

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -21,9 +21,9 @@ from fetcher.domain.outcome import (
 )
 from fetcher.http.messages import Fault, NoAnswer, Response
 from fetcher.http.responses import classify_answer, excerpt, retry_after
+from tests.harness.clock import NOW
 
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-IN_AN_HOUR = "Sat, 21 Nov 2026 13:00:00 GMT"
+IN_AN_HOUR = "Wed, 18 Mar 2026 13:00:00 GMT"
 
 
 def described(response: Response) -> str:

@@ -17,7 +17,7 @@ MARK = "s3cr3t-MARK"
 
 
 def test_defaults() -> None:
-    """With nothing set there is an embedded database, the public upstreams, no credential, and a refresh a day."""
+    """Without settings there is an embedded database, the public upstreams, no credential, and a daily refresh."""
     settings = read_settings({})
     assert settings.embedded_database
     assert settings.database == f"sqlite:///{settings.data_dir / 'fetcher.db'}"
@@ -28,7 +28,7 @@ def test_defaults() -> None:
 
 
 def test_every_setting_is_read_from_its_variable() -> None:
-    """A variable for each field, coerced to its type; unknown variables are none of ours."""
+    """Each field has a variable that is coerced to its type; unknown variables are ignored."""
     settings = read_settings(
         {
             "FETCHER_DATA_DIR": "/srv/data",
@@ -49,13 +49,13 @@ def test_every_setting_is_read_from_its_variable() -> None:
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
-    """Blanks around a value are no part of it, and blanks alone are no value."""
+    """Blanks around a value are removed, and blanks alone are no value."""
     settings = read_settings({"FETCHER_WORKERS": "  ", "FETCHER_CONTACT": " ops@example.org \n", "GITHUB_TOKEN": ""})
     assert (settings.workers, settings.contact, settings.github_token) == (2, "ops@example.org", None)
 
 
 def test_githubs_own_variable_is_second() -> None:
-    """``GITHUB_TOKEN`` is read where ours is unset."""
+    """``GITHUB_TOKEN`` is read if Fetcher's own variable is unset."""
 
     def token(environment: dict[str, str]) -> str | None:
         found = read_settings(environment).github_token
@@ -76,11 +76,11 @@ def test_githubs_own_variable_is_second() -> None:
     ],
 )
 def test_spans(text: str, span: timedelta) -> None:
-    """Seconds, a clock's notation or ISO 8601."""
+    """A span is written in seconds, as on a clock, or in ISO 8601."""
     assert read_settings({"FETCHER_REFRESH_INTERVAL": text}).refresh_interval == span
 
 
-def test_what_is_no_span_is_told_how_to_write_one() -> None:
+def test_the_error_of_a_wrong_span_shows_the_format() -> None:
     with pytest.raises(ConfigError, match=r"FETCHER_LEASE: expected seconds such as 86400, or a span such as"):
         read_settings({"FETCHER_LEASE": "a while"})
 
@@ -122,13 +122,13 @@ WRONG = [
 
 @pytest.mark.parametrize(("variable", "value"), WRONG)
 def test_a_mistake_names_the_variable_and_hides_the_value(variable: str, value: str) -> None:
-    """One line for a person, that says which variable is wrong and how, and never what it holds."""
+    """The error is one line with the variable and the fault, without the value."""
     with pytest.raises(ConfigError) as caught:
         read_settings({variable: value})
-    said = str(caught.value)
-    assert said.startswith(f"{variable}: ")
-    assert "\n" not in said
-    assert MARK not in said + repr(caught.value)
+    message = str(caught.value)
+    assert message.startswith(f"{variable}: ")
+    assert "\n" not in message
+    assert MARK not in message + repr(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 
@@ -138,14 +138,14 @@ def test_a_mistake_names_the_variable_and_hides_the_value(variable: str, value: 
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30),
 )
 def test_no_value_crashes(name: str, value: str) -> None:
-    """Whatever a variable holds, it is a setting or a clear error about this variable."""
+    """Any text in a variable is a setting or a clear error about this variable."""
     variable = f"FETCHER_{name.upper()}"
-    said = None
+    message = None
     try:
         read_settings({variable: value})
     except ConfigError as error:
-        said = str(error)
-    assert said is None or said.startswith(f"{variable}: ")
+        message = str(error)
+    assert message is None or message.startswith(f"{variable}: ")
 
 
 def test_secrets_are_hidden() -> None:
@@ -164,7 +164,7 @@ def test_secrets_are_hidden() -> None:
 
 
 def test_the_apps_key(tmp_path: Path) -> None:
-    """From the setting itself, else from the file that it names, else none."""
+    """The key comes from the setting itself, otherwise from the named file, otherwise there is none."""
     path = tmp_path / "key.pem"
     path.write_text("from the file")
     from_file = {"FETCHER_GITHUB_APP_PRIVATE_KEY_FILE": str(path)}
@@ -175,7 +175,7 @@ def test_the_apps_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
 def test_a_key_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
-    """Missing or no text: the variable is named, the path is not shown."""
+    """If the file is missing or no text, the variable is named and the path is not shown."""
     path = tmp_path / MARK
     if content is not None:
         path.write_bytes(content)
@@ -187,7 +187,7 @@ def test_a_key_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -
 
 @pytest.mark.parametrize("url", ["redis://:p%40w@h:6379/0", "rediss://h", "unix:///run/redis.sock"])
 def test_addresses_of_redis(url: str) -> None:
-    """Plain, with TLS and a password, and a socket."""
+    """Plain addresses are accepted, addresses with TLS and a password, and sockets."""
     found = read_settings({"FETCHER_REDIS_URL": url}).redis_url
     assert found is not None
     assert found.get_secret_value() == url

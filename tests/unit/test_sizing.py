@@ -1,4 +1,4 @@
-"""The plan on paper: each limit by itself, and what the engine's own constants make of a catalogue."""
+"""The plan on paper: each limit by itself, and a catalogue's cost by the engine's own constants."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def bound(one: Pass, name: str, resource: Resource | None) -> float:
 
 
 def test_the_ledger_and_the_simulator_go_by_the_same_figures() -> None:
-    """Each keeps its own, for the one is to find the other's mistakes; the plan holds for both."""
+    """Each has its own figures, so that one finds the other's mistakes, and they are equal."""
     upstream = simulated.Limits()
     assert (REST.primary, GRAPHQL.primary) == (upstream.core_per_hour, upstream.graphql_per_hour)
     assert REST.points == upstream.rest_points_per_minute
@@ -40,8 +40,11 @@ def test_the_ledger_and_the_simulator_go_by_the_same_figures() -> None:
     )
 
 
-def test_what_a_million_packages_cost() -> None:
-    """Full batches: statistics a hundred to the point, histories seventy, requested twice; both of an index's APIs."""
+def test_the_cost_of_a_million_packages() -> None:
+    """Full batches hold a hundred statistics a point and seventy histories, requested twice.
+
+    Both APIs of an index are requested.
+    """
     one = Workers(1, 8, 6)
     first = first_pass(PLAIN, POLICY, Answers(), one)
     growing = 2 + 5
@@ -59,7 +62,7 @@ def test_what_a_million_packages_cost() -> None:
 
 
 def test_a_million_packages_fit_into_a_day_up_to_a_tenth_of_them_moving() -> None:
-    """With the defaults: one identity, re-checks each 30 days, two processes, the stated spread of commits."""
+    """The defaults are one identity, re-checks each 30 days, two processes and the usual spread of commits."""
     two = Workers(2, 8, 6)
     for moved in (0.05, 0.10):
         assert daily_pass(Catalogue(1_000_000, moved), POLICY, Answers(), two).takes < timedelta(days=1)
@@ -83,8 +86,8 @@ def test_parents_cost_a_connection_a_commit() -> None:
     assert cost.queries == round(10 + 7 + 1_000 / 70 + 20 + 1_000 / 70)
 
 
-def test_batches_are_as_full_as_what_is_due_at_once() -> None:
-    """275 moved packages: four batches after an outage; by the minute, five of the hundred that a query gathers."""
+def test_batches_are_filled_with_due_packages() -> None:
+    """275 moved packages are four batches after an outage, and five if they are due minute by minute."""
     of = Catalogue(5_500, moved=0.05, newcomers=0, moved_commit_pages=0)
     after_outage, usual = (daily_pass(of, _never(), Answers(), MANY, at_once=at_once) for at_once in (True, False))
     assert after_outage.cost.graphql == 55 + 4  # 3.93 claims of one query of 70
@@ -92,29 +95,29 @@ def test_batches_are_as_full_as_what_is_due_at_once() -> None:
 
 
 def test_graphql_alone_takes_180_000_repositories_an_hour_less_our_share() -> None:
-    """Answers of 2 s: 60 seconds of answering a minute are 30 queries, of which the background takes 95 %."""
+    """Responses of 2 s allow 30 queries a minute, of which the background has 95 %."""
     day = daily_pass(replace(PLAIN, moved=0), _never(), Answers(graphql=2), MANY)
     assert 1_000_000 / bound(day, "response seconds a minute", Resource.GRAPHQL) == pytest.approx(0.95 * 180_000)
 
 
 def test_rest_is_paced_by_the_hour() -> None:
-    """A tenth of the quota goes at once; the rest in step with the hour, and never the last hundredth."""
+    """A tenth of the quota is used at once, the rest in step with the hour, and the last hundredth never."""
     for requests, hours in ((400, 0), (500, 0), (2_750, 0.5), (4_950, 0.99), (9_900, 1.99), (118_800, 23.99)):
         one = daily_pass(replace(PLAIN, packages=requests, moved=1, newcomers=1), _never(), Answers(), MANY)
         assert one.cost.rest == requests
         assert bound(one, "points an hour", Resource.CORE) == pytest.approx(hours, abs=0.011)
 
 
-def test_another_identity_halves_what_github_allows_and_not_the_index() -> None:
-    """An index knows no identities."""
+def test_another_identity_halves_the_time_at_github_only() -> None:
+    """A second identity halves the time at GitHub only, because an index has no identities."""
     one, two = (daily_pass(PLAIN, replace(POLICY, identities=n), Answers(), MANY) for n in (1, 2))
     for before, after in zip(one.bounds[2:], two.bounds[2:], strict=True):
         of_github = before.resource != PYPI and "worker" not in before.name
         assert after.takes / before.takes == pytest.approx(0.5 if of_github else 1)
 
 
-def test_small_catalogues_are_asked_project_by_project_and_in_small_batches() -> None:
-    """Below the threshold there is no root; and a query holds but those whose slots it gathers."""
+def test_small_catalogues_are_requested_by_project_and_in_small_batches() -> None:
+    """Below the threshold the root is not used, and a query holds only the packages of its slots."""
     cost = daily_pass(Catalogue(500, moved=0, further_pages=0), _never(), Answers(), MANY).cost
     assert (cost.graphql, cost.rest, cost.pypi) == (8, 0, 500)
 
@@ -131,7 +134,7 @@ def test_a_few_slow_workers_bind() -> None:
 def test_the_most_packages_fit_and_one_more_does_not(
     moved: float, released: float, identities: int, seconds: float
 ) -> None:
-    """Whatever moves and however slow answers are."""
+    """The reported maximum fits, and one package more does not, for any pace and latency."""
     policy = replace(POLICY, identities=identities)
     rest = (policy, Answers(seconds, seconds, seconds), MANY)
     like = Catalogue(1, moved, released)

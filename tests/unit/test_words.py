@@ -37,6 +37,15 @@ def test_a_forbidden_word(word: str, path: str, text: str, line: int) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["arena", "Blow", "doom_at", "FakeHouse", "judge_amiss", "_desk", "houses"])
+def test_a_retired_identifier(name: str) -> None:
+    """An identifier with a retired word is reported, one that only contains its letters is not."""
+    assert [str(one) for one in words.violations(f"x = 1\n{name} = x\n", "a.py")] == [
+        f'a.py:2: the identifier "{name}" uses a retired word'
+    ]
+    assert words.violations("housekeeping = below = warehouse = desktop = 1\n", "a.py") == []
+
+
 def test_a_long_sentence() -> None:
     """A sentence of more than 40 words in a docstring is reported; one of 40 is not."""
     text = f'"""A module. {LONG}.\n\n{LONG.removesuffix(" word")}.\n"""\n'
@@ -54,7 +63,7 @@ def test_a_long_sentence() -> None:
     ],
     ids=["string", "quoted", "class", "fenced"],
 )
-def test_what_is_allowed(path: str, text: str) -> None:
+def test_allowed_text(path: str, text: str) -> None:
     """Strings of the program, quotations and code are not checked."""
     assert words.violations(text, path) == []
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fetcher.http.messages import Response
+from tests.harness.clock import HOUR, NOW
 
 DATA = Path(__file__).parents[2] / "data" / "github"
-RESET = datetime(2026, 11, 21, 13, tzinfo=UTC)
+RESET = NOW + HOUR
 QUOTA = {
     "x-ratelimit-limit": "5000",
     "x-ratelimit-remaining": "4987",

@@ -28,7 +28,7 @@ from fetcher.upstreams.github.requests import API_VERSION
 from tests.unit.github.recorded import QUOTA, RESET, SECONDARY, SPENT, refusal, response
 
 
-def test_a_good_answer_passes_whatever_the_quota() -> None:
+def test_a_good_response_passes_under_any_quota() -> None:
     """A 200 with any JSON media type is kept, even if the quota is exhausted."""
     for kind in ("application/json", "Application/JSON; charset=utf-8", "application/vnd.github+json"):
         good = response([], headers={**SPENT, "content-type": kind})
@@ -64,7 +64,7 @@ def test_still_computing(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_tells_where(status: int) -> None:
+def test_a_redirect_names_its_target(status: int) -> None:
     """A redirect with a location is ``Moved``; without, it is malformed."""
     assert classify(response(b"", status, {"location": "/repositories/7"})) == Moved("/repositories/7")
     assert classify(response(b"", status)) == Malformed(f"redirect {status} without a location")

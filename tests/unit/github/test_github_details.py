@@ -49,7 +49,7 @@ def test_the_link_header(link: str, page: int | None) -> None:
     assert outcome.value.next_page == page
 
 
-def test_contributors_that_are_not_told() -> None:
+def test_contributors_that_are_missing() -> None:
     """Status 204 is an empty repository; 202 and refusals pass through; another shape is malformed."""
     empty = read_contributors(response(b"", 204))
     assert isinstance(empty, Fetched)

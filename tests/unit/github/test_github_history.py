@@ -38,7 +38,7 @@ HEAD = Head(
 )
 EMPTY = Head("R_kgDOKbknAw", "700000003", True, None, None, 0, NO_COMMITS)
 LOST = "Could not resolve to a node with the global id of 'R_kgDOKbknAg'"
-UNSAID = Overloaded("it did not come back and no error says why")
+NO_RESULT = Overloaded("it did not come back and no error says why")
 
 
 IDS = ("R_kgDOAC3IcQ", "R_kgDOKbknAg", "R_kgDOKbknAw")
@@ -174,7 +174,7 @@ def test_null_without_an_error_is_requested_again() -> None:
     """A repository that is null without an error has no outcome yet."""
     body = recorded("graphql_heads")
     del body["errors"]
-    assert heads(body).outcomes[1] == UNSAID
+    assert heads(body).outcomes[1] == NO_RESULT
 
 
 def test_a_list_that_is_cut_short_is_requested_again() -> None:
@@ -182,7 +182,7 @@ def test_a_list_that_is_cut_short_is_requested_again() -> None:
     body = recorded("graphql_heads")
     del body["data"]["nodes"][1:]
     del body["errors"]
-    assert heads(body).outcomes == (Fetched(HEAD), UNSAID, UNSAID)
+    assert heads(body).outcomes == (Fetched(HEAD), NO_RESULT, NO_RESULT)
 
 
 def test_a_list_with_a_gap_is_read_by_ids() -> None:
@@ -190,7 +190,7 @@ def test_a_list_with_a_gap_is_read_by_ids() -> None:
     body = recorded("graphql_heads")
     del body["data"]["nodes"][1]
     del body["errors"]
-    assert heads(body).outcomes == (Fetched(HEAD), UNSAID, Fetched(EMPTY))
+    assert heads(body).outcomes == (Fetched(HEAD), NO_RESULT, Fetched(EMPTY))
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_a_page_that_did_not_come_back_is_requested_again() -> None:
     body = recorded("graphql_pages")
     del body["errors"], body["data"]["r0"]
     outcomes = pages(body, 5).outcomes
-    assert [outcomes[number] for number in (0, 3, 4)] == [UNSAID] * 3
+    assert [outcomes[number] for number in (0, 3, 4)] == [NO_RESULT] * 3
     assert isinstance(outcomes[1], Fetched)
 
 
@@ -329,7 +329,7 @@ def test_a_page_of_another_shape_costs_no_neighbour(node: object) -> None:
 # --- both ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_limit_is_about_the_whole_query() -> None:
+def test_a_limit_applies_to_the_complete_query() -> None:
     """A limit in the envelope applies to the complete query, even with data."""
     limited = Throttled("no more", reset_at=RESET)
     for name in ("graphql_heads", "graphql_pages"):

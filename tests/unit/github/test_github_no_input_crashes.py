@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, get_args
 
 from hypothesis import given, settings
@@ -23,9 +23,9 @@ from fetcher.upstreams.github.readers.statistics import (
     read_repository,
     read_viewer,
 )
+from tests.harness.clock import NOW
 from tests.unit.github.recorded import DATA
 
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
 REAL = [path.read_bytes() for path in sorted(DATA.glob("*.json"))]
 IDS = ("MDEwOlJlcG9zaXRvcnkzMDAwNDgx", "R_kgDOKbknAg")
 JSON = {"content-type": "application/json"}

@@ -82,14 +82,14 @@ def test_a_batch_by_name() -> None:
     assert found.value.full_name == "bennylope/django-organizations"
 
 
-def test_null_without_an_error_is_asked_again() -> None:
+def test_null_without_an_error_is_requested_again() -> None:
     """A truncated response without an error gives no final outcome for the repository."""
     body = recorded("graphql_by_id")
     del body["errors"]
     assert by_id(body).outcomes[1] == Overloaded("it did not come back and no error says why")
 
 
-def test_a_list_shorter_than_asked_is_asked_again() -> None:
+def test_a_list_shorter_than_requested_is_requested_again() -> None:
     """Repositories missing at the end of the list are requested again; those before are read."""
     body = recorded("graphql_by_id")
     del body["data"]["nodes"][1:]
@@ -123,7 +123,7 @@ def test_a_number_that_graphql_cannot_state_is_unknown() -> None:
     assert by_id(body).outcomes[0] == Fetched(replace(ORGANIZATIONS, repository_id=None))
 
 
-def test_an_alias_that_is_left_out_is_asked_again() -> None:
+def test_an_alias_that_is_left_out_is_requested_again() -> None:
     """A repository missing from a response by name has no final outcome."""
     batch = read_by_name(response(recorded("graphql_by_name")), 3)
     assert isinstance(batch, BatchAnswer)
@@ -319,7 +319,7 @@ def test_a_top_level_message_beside_data_is_not_read() -> None:
         (response({"errors": "many"}), Malformed),
     ],
 )
-def test_the_whole_query_fails(answer: Answer, expected: type) -> None:
+def test_the_complete_query_fails(answer: Answer, expected: type) -> None:
     """A failure of the query makes no repository gone or blocked."""
     assert isinstance(read_by_id(answer, IDS), expected)
 
@@ -352,7 +352,7 @@ def test_a_repository_over_rest() -> None:
     assert stats.default_branch == "master"
 
 
-def test_a_repository_over_rest_that_is_not_told() -> None:
+def test_a_missing_repository_over_rest() -> None:
     """Outcomes pass through; another shape and a truncated body are malformed."""
     assert read_repository(response(b"", 304)) == NotModified()
     assert isinstance(read_repository(refusal(404, "Not Found")), Gone)
@@ -381,7 +381,7 @@ def test_the_newest_commit() -> None:
     assert read_newest_commit(response([])) == Fetched(None)
 
 
-def test_a_newest_commit_that_is_not_told() -> None:
+def test_a_missing_newest_commit() -> None:
     """Failures pass through, another shape is malformed, and a commit without signatures has no date."""
     assert isinstance(read_newest_commit(refusal(502, "Oops")), Transient)
     assert isinstance(read_newest_commit(NoAnswer(Fault.BROKEN, "cut")), Transient)

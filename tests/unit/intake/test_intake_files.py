@@ -14,7 +14,7 @@ from fetcher.catalogue.documents import read_document
 from fetcher.catalogue.intake import Entry, PassedOver, Rejected, read_file, read_folder, read_path, read_stream
 from fetcher.catalogue.intake import files as module
 from fetcher.domain.errors import InputError
-from tests.seeds import SEEDS
+from tests.harness.seeds import SEEDS
 
 SEED = next(iter(sorted(SEEDS.glob("*.json"))))
 
@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_read_at_all(tmp_path: Path, name: str, content: b
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_file(tmp_path: Path) -> None:
+def test_inputs_that_are_no_file(tmp_path: Path) -> None:
     """Reject a missing path, a folder without files, and a pipe that would never end."""
     os.mkfifo(tmp_path / "pipe.txt")
     (tmp_path / "empty").mkdir()
@@ -122,7 +122,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
             read_path(path)
 
 
-def test_a_folder_names_what_it_passes_over(tmp_path: Path) -> None:
+def test_a_folder_reports_skipped_files(tmp_path: Path) -> None:
     """Reject a bad file alone, report unsuitable files and folders as skipped, and ignore hidden files."""
     shutil.copy(SEED, tmp_path / "b.json")
     (tmp_path / "a.json").write_text("{")
@@ -142,7 +142,7 @@ def test_a_folder_names_what_it_passes_over(tmp_path: Path) -> None:
     ]
 
 
-def test_a_page_in_a_file_tells_that_there_is_more(tmp_path: Path) -> None:
+def test_a_page_in_a_file_reports_further_pages(tmp_path: Path) -> None:
     """Report that a page's link is not followed."""
     path = tmp_path / "page.json"
     path.write_text('{"results": [{"slug": "x"}], "next": "https://d.example/?page=2"}')

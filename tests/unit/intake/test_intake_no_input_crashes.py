@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fetcher.catalogue.intake import Entry, PassedOver, Rejected, next_page, read_file, read_page
 from fetcher.domain.errors import InputError
-from tests.seeds import SEEDS
+from tests.harness.seeds import SEEDS
 
 REAL = [path.read_bytes() for path in sorted(SEEDS.glob("*.json"))]
 REAL += [

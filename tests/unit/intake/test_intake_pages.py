@@ -47,7 +47,7 @@ def test_a_bad_record_of_a_page_is_named_by_its_index() -> None:
     "raw",
     [b"", b"<html>", b"{", b"\xff", b"[" * 100_000, b"9" * 5000, b"[NaN]", b"7", b'{"objects": 3}', b'{"next": "x"}'],
 )
-def test_what_is_no_page_is_one_rejected_record(raw: bytes) -> None:
+def test_a_wrong_page_is_one_rejected_record(raw: bytes) -> None:
     """Reject invalid JSON, endless nesting, an endless number, or a value of another type."""
     read = read_page(raw, "p")
     assert isinstance(read, Page)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from fetcher.domain.outcome import BlockCause, Blocked, Gone, Malformed, Moved, NotModified, Throttled, Transient
 from fetcher.http.messages import Answer, Fault, NoAnswer, Response
 from fetcher.upstreams.pypi import NotOffered, SerialFeed, read_json, read_root, read_simple
+from tests.harness.clock import NOW
 
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 URL = "https://index.example/simple/x/"
 
 Reader = Callable[[Answer], object]
@@ -51,7 +51,7 @@ def test_a_status_means_one_thing(read: Reader, status: int, meaning: object) ->
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_what_is_not_there(read: Reader, status: int) -> None:
+def test_missing_projects(read: Reader, status: int) -> None:
     """A missing project is gone; a missing root is an index without a listing and concerns no project."""
     gone = Gone(f"the index returned {status}: it knows no such project")
     assert read(answered(status)) == (
@@ -94,9 +94,9 @@ def test_a_redirect_to_nowhere_is_malformed(read: Reader, location: str) -> None
     ("value", "wait"),
     [
         ("120", timedelta(seconds=120)),
-        ("Sat, 21 Nov 2026 12:05:00 GMT", timedelta(minutes=5)),
-        ("Sat, 21 Nov 2026 12:05:00 -0000", timedelta(minutes=5)),
-        ("Sat, 21 Nov 2026 11:00:00 GMT", timedelta()),
+        ("Wed, 18 Mar 2026 12:05:00 GMT", timedelta(minutes=5)),
+        ("Wed, 18 Mar 2026 12:05:00 -0000", timedelta(minutes=5)),
+        ("Wed, 18 Mar 2026 11:00:00 GMT", timedelta()),
         ("999999999", timedelta(days=1)),
         ("9" * 5000, timedelta(days=1)),
     ],
@@ -108,7 +108,7 @@ def test_retry_after_is_obeyed(read: Reader, status: int, value: str, wait: time
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "1.5", "Sat, 99 Nov 99999 12:05:00 GMT", "\x00", "٣"])
-def test_a_retry_after_that_cannot_be_read_says_nothing(read: Reader, value: str) -> None:
+def test_a_malformed_retry_after_is_ignored(read: Reader, value: str) -> None:
     """A 429 still throttles; a 503 then counts as a temporary fault."""
     assert read(answered(429, retry_after=value)) == Throttled("the index returned 429")
     assert read(answered(503, retry_after=value)) == Transient("the index returned 503")
@@ -121,7 +121,7 @@ def test_no_answer_passes_unless_it_cannot(read: Reader, fault: Fault) -> None:
     assert read(NoAnswer(fault, "why")) == (Malformed("why") if lasting else Transient("why"))
 
 
-def test_html_where_json_was_asked(read: Reader) -> None:
+def test_html_instead_of_json(read: Reader) -> None:
     """A web page is malformed for a project, and for a root means that its JSON form is not offered."""
     outcome = read(answered(200, b"<!DOCTYPE html>", content_type="text/html; charset=utf-8"))
     assert isinstance(outcome, NotOffered if read is READERS[2] else Malformed)

@@ -35,7 +35,7 @@ from fetcher.upstreams.pypi.filenames import KnownVersions
         ("foo", "foo-.tar.gz", None),
     ],
 )
-def test_without_a_list_of_versions_the_name_alone_tells(project: str, filename: str, number: str | None) -> None:
+def test_without_a_list_of_versions_the_name_decides(project: str, filename: str, number: str | None) -> None:
     """With Simple 1.0, which lists no versions, names of wheels, sdists, eggs, installers and RPMs give the release."""
     assert KnownVersions(project, ()).release_of(filename) == number
 
@@ -63,7 +63,7 @@ def test_a_longer_version_is_not_taken_for_a_shorter_one() -> None:
     assert known.numbers == ("1.0", "1.0.1")
 
 
-def test_files_of_one_release_meet_whatever_their_order() -> None:
+def test_files_of_one_release_are_joined_in_any_order() -> None:
     """Two spellings of one version are one release, named as in the first file."""
     known = KnownVersions("foo", ())
     assert known.release_of("foo-1.0.0.tar.gz") == "1.0.0"

@@ -13,10 +13,10 @@ from fetcher.domain.model import ProjectInfo, ProjectVersions, Release, Validato
 from fetcher.domain.outcome import Fetched, Malformed
 from fetcher.http.messages import Response
 from fetcher.upstreams.pypi import Partial, read_json
+from tests.harness.clock import NOW
 
 DATA = Path(__file__).parents[2] / "data" / "pypi"
 RECORDED = (DATA / "json_project.json").read_bytes()
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def read(body: bytes | dict[str, Any], project: str = "lesscpy", **headers: str) -> object:
@@ -36,7 +36,7 @@ def project(**changes: Any) -> dict[str, Any]:
     return {"info": {"name": "lesscpy"}, "releases": {}} | changes
 
 
-def test_a_recorded_answer_is_read_whole() -> None:
+def test_a_recorded_response_is_read_in_full() -> None:
     """The latest release, ordered releases with legacy ones first, information, serial and validators are read."""
     outcome = read(RECORDED, etag='W/"5"', last_modified="Fri, 20 Nov 2026 10:00:00 GMT")
     assert isinstance(outcome, Fetched)
@@ -117,7 +117,7 @@ def test_serial_comes_from_the_body_else_the_header(stated: int | None, header: 
         ({}, None),
     ],
 )
-def test_upload_times_are_utc_or_not_told(file: dict[str, str], time: datetime | None) -> None:
+def test_upload_times_are_utc_or_missing(file: dict[str, str], time: datetime | None) -> None:
     """An unreadable time is dropped and keeps the other values."""
     assert versions(project(releases={"1.0": [file]})).releases[0].uploaded_at == time
 

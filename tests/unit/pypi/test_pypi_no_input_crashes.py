@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,9 +12,9 @@ from hypothesis import strategies as st
 from fetcher.domain import outcome
 from fetcher.http.messages import Response
 from fetcher.upstreams.pypi import NotOffered, Partial, SerialFeed, read_json, read_root, read_simple
+from tests.harness.clock import NOW
 
 DATA = Path(__file__).parents[2] / "data" / "pypi"
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
 REAL = [(DATA / name).read_bytes() for name in ("json_project.json", "simple_project.json")]
 PAGE = (DATA / "simple_project.html").read_bytes()
 OUTCOMES = (*get_args(outcome.Failure), outcome.Fetched, outcome.NotModified, outcome.Moved, Partial, NotOffered)

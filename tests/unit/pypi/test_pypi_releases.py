@@ -103,7 +103,7 @@ def test_a_number_that_is_no_version_is_legacy(number: str) -> None:
     assert latest([one(number)]) == number
 
 
-def test_merge_fills_what_json_lacks() -> None:
+def test_merge_fills_the_gaps_of_json() -> None:
     """JSON's values stay; status, missing releases, times and files come from Simple; the older serial is kept."""
     info = ProjectInfo("s", (), None, None)
     bare = replace(one("1.0"), uploaded_at=None, requires_python=None)

@@ -28,7 +28,7 @@ def test_names_are_canonical_and_quoted(root: str) -> None:
     assert json_request(root, "\ud800").url == f"{ROOT}/pypi/%3F/json"
 
 
-def test_simple_is_asked_for_its_json_form_first() -> None:
+def test_the_json_form_is_preferred() -> None:
     """A project's request accepts HTML if the index lacks JSON; the root's, which lists serials, only JSON."""
     accepted = f"{SIMPLE_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
     assert simple_request(ROOT, "x").headers == {"accept": accepted}

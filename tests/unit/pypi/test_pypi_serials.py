@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,8 +13,8 @@ from fetcher.domain.model import Validators
 from fetcher.domain.outcome import Fetched, Malformed
 from fetcher.http.messages import Response
 from fetcher.upstreams.pypi import NotOffered, SerialFeed, Serials, read_root
+from tests.harness.clock import NOW
 
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
 ROOT = json.dumps(
     {
         "meta": {"_last-serial": 9, "api-version": "1.4"},
@@ -73,7 +72,7 @@ def test_nothing_is_concluded_from_a_listing_that_is_cut_off(end: int) -> None:
         (b'{"projects":[{"name":"a","_last-serial":1e999999}]}', "breaks off"),
     ],
 )
-def test_what_is_no_listing_is_malformed(body: bytes, reason: str) -> None:
+def test_a_wrong_listing_is_malformed(body: bytes, reason: str) -> None:
     """Endless nesting, an endless value or a number that crashes the parser gives a one-line reason."""
     outcome = fed(body, size=65536)
     assert isinstance(outcome, Malformed)

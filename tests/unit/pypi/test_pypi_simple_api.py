@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ from fetcher.domain.model import ProjectStatus, ProjectVersions
 from fetcher.domain.outcome import Fetched, Malformed
 from fetcher.http.messages import Response
 from fetcher.upstreams.pypi import merge, read_json, read_simple
+from tests.harness.clock import NOW
 
 DATA = Path(__file__).parents[2] / "data" / "pypi"
 RECORDED = (DATA / "simple_project.json").read_bytes()
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SIMPLE_JSON = {"content-type": "application/vnd.pypi.simple.v1+json"}
 
 
@@ -37,7 +36,7 @@ def listing(*files: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {"name": "lesscpy", "meta": {"api-version": "1.1"}, "files": list(files)} | changes
 
 
-def test_both_apis_tell_the_same_releases() -> None:
+def test_both_apis_return_the_same_releases() -> None:
     """For a project recorded from both APIs, Simple gives all of JSON's values except information and status."""
     body = (DATA / "json_project.json").read_bytes()
     by_json = read_json(Response(200, {"content-type": "application/json"}, body), "lesscpy", url="u", now=NOW)
@@ -65,7 +64,7 @@ def test_both_apis_tell_the_same_releases() -> None:
         ("1.4", {}, ProjectStatus.ACTIVE),
     ],
 )
-def test_status_is_active_only_where_the_index_could_have_said_else(
+def test_status_is_active_only_where_the_index_reports_it(
     version: str | None, status: dict[str, str] | None, read_as: ProjectStatus | None
 ) -> None:
     """Before Simple 1.4 a missing marker means unknown, and so does an unknown marker."""

@@ -13,10 +13,10 @@ from fetcher.domain.model import ProjectStatus, ProjectVersions
 from fetcher.domain.outcome import Fetched, Gone, Malformed, NotModified
 from fetcher.http.messages import Response
 from fetcher.upstreams.pypi import read_simple
+from tests.harness.clock import NOW
 
 DATA = Path(__file__).parents[2] / "data" / "pypi"
 PAGE = (DATA / "simple_project.html").read_bytes()
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
 HTML = "text/html; charset=utf-8"
 VERSION = '<meta name="pypi:repository-version" content="1.4">'
 
@@ -38,7 +38,7 @@ def link(name: str = "lesscpy-1.0.tar.gz", attributes: str = "") -> str:
     return f'<a href="../../files/{name}#sha256=00" {attributes}>{name}</a><br/>\n'
 
 
-def test_both_forms_tell_the_same_releases() -> None:
+def test_both_forms_have_the_same_releases() -> None:
     """HTML gives all values of the JSON form except upload times and releases without a file."""
     body = (DATA / "simple_project.json").read_bytes()
     by_json = versions(body, "application/vnd.pypi.simple.v1+json")

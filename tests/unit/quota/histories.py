@@ -16,7 +16,7 @@ from tests.unit.quota.swarm import START
 
 
 def ms(milliseconds: int) -> timedelta:
-    """Return a duration of whole milliseconds."""
+    """Return a duration of full milliseconds."""
     return timedelta(milliseconds=milliseconds)
 
 

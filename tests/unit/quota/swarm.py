@@ -5,15 +5,16 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from random import Random
 
 from fetcher.domain.model import Purpose, ReportedQuota
 from fetcher.quota import Pause, PauseCause, Quota, QuotaRequest, Reservation, RetryAt, Usage
 from fetcher.upstreams.github.limits import GITHUB, Resource
+from tests.harness.clock import NOW
 
-START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+START = NOW - timedelta(minutes=150)
 
 
 @dataclass

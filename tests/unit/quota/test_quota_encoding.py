@@ -10,7 +10,7 @@ from fetcher.quota.encoding import decode, encode
 from fetcher.quota.limits import effective_limits, seconds_ms, span_ms, to_ms
 from fetcher.quota.reserve import Refusal, reserve
 from fetcher.quota.settle import settle, usage_ms
-from tests.policies import POLICIES
+from tests.harness.policies import POLICIES
 from tests.unit.quota.histories import Event, Settle, histories, ms
 from tests.unit.quota.swarm import START
 

@@ -47,7 +47,7 @@ def test_an_hour_can_be_compressed() -> None:
 
 @given(st.datetimes(timezones=st.just(START.tzinfo)))
 def test_moments_survive_their_conversion_to_milliseconds(moment: object) -> None:
-    """Convert a moment to whole ms and back without a change."""
+    """Convert a time in full milliseconds to an integer and back without a change."""
     ms = to_ms(moment)  # type: ignore[arg-type]  # hypothesis knows the zone, not mypy
     assert to_ms(from_ms(ms)) == ms
 

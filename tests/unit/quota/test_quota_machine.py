@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from fetcher.quota import MemoryQuota, QuotaRequest, Reservation
 from fetcher.upstreams.github.limits import Resource
 from fetcher.upstreams.pypi.limits import PYPI
-from tests.policies import POLICIES
+from tests.harness.policies import POLICIES
 from tests.unit.quota.builders import at, manual, pause, usage
 from tests.unit.quota.histories import requests
 

@@ -1,4 +1,4 @@
-"""Recovery of a lost ledger from what one process knew."""
+"""Recovery of a lost ledger from the knowledge of one process."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from fetcher.quota.limits import effective_limits
 from fetcher.quota.recovery import recover
 from fetcher.upstreams.github.limits import POLICY, Resource
 
-NOW = 1_000_000_000
+AT = 1_000_000_000
+"""A time of the ledger, in milliseconds."""
 MINUTE = 60_000
 LIMITS = effective_limits(POLICY, Resource.CORE, Purpose.MANUAL, "octo")
 
 
 def _lost(**fields: int) -> Account:
-    account = Account(clock=NOW, paused_until=NOW + MINUTE, pause_cause="rejected", pause_reason="why")
-    account.meters["graphql"] = Meter(remaining=4_000, reset_at=NOW + MINUTE, limit=5_000, reset_reported=True)
-    account.meters["core"] = Meter(remaining=0, reset_at=NOW + MINUTE, limit=5_000, reset_reported=True, **fields)
+    account = Account(clock=AT, paused_until=AT + MINUTE, pause_cause="rejected", pause_reason="why")
+    account.meters["graphql"] = Meter(remaining=4_000, reset_at=AT + MINUTE, limit=5_000, reset_reported=True)
+    account.meters["core"] = Meter(remaining=0, reset_at=AT + MINUTE, limit=5_000, reset_reported=True, **fields)
     return account
 
 
 def test_pauses_and_exhausted_quotas_are_restored() -> None:
     """Restore the account's pause and that of a resource without points; a quota that is left is probed again."""
-    account = Account(clock=NOW + 1)
-    recover(account, _lost(), NOW, LIMITS, NOW + 1)
-    assert account.recovery_until == NOW + MINUTE
-    assert (account.paused_until, account.pause_cause, account.pause_reason) == (NOW + MINUTE, "rejected", "why")
+    account = Account(clock=AT + 1)
+    recover(account, _lost(), AT, LIMITS, AT + 1)
+    assert account.recovery_until == AT + MINUTE
+    assert (account.paused_until, account.pause_cause, account.pause_reason) == (AT + MINUTE, "rejected", "why")
     core, graphql = account.meters["core"], account.meters["graphql"]
     assert (core.paused_until, core.pause_cause, core.pause_reason) == (
-        NOW + MINUTE + LIMITS.grace,
+        AT + MINUTE + LIMITS.grace,
         "quota",
         "primary quota",
     )
@@ -37,16 +38,16 @@ def test_pauses_and_exhausted_quotas_are_restored() -> None:
 
 def test_a_longer_pause_of_the_new_ledger_stays() -> None:
     """Keep the pause that ends last."""
-    account = Account(clock=NOW + 1, paused_until=NOW + 2 * MINUTE, pause_cause="limit", pause_reason="new")
-    recover(account, _lost(paused_until=NOW + 3 * MINUTE), NOW, LIMITS, NOW + 1)
-    assert (account.paused_until, account.pause_reason) == (NOW + 2 * MINUTE, "new")
-    assert account.meters["core"].paused_until == NOW + 3 * MINUTE
+    account = Account(clock=AT + 1, paused_until=AT + 2 * MINUTE, pause_cause="limit", pause_reason="new")
+    recover(account, _lost(paused_until=AT + 3 * MINUTE), AT, LIMITS, AT + 1)
+    assert (account.paused_until, account.pause_reason) == (AT + 2 * MINUTE, "new")
+    assert account.meters["core"].paused_until == AT + 3 * MINUTE
 
 
 def test_a_clock_that_was_set_back_voids_the_pauses() -> None:
     """Restore no pause whose end is on another clock, nor one that is over."""
-    for now in (NOW - LIMITS.skew, NOW + MINUTE + LIMITS.grace):
+    for now in (AT - LIMITS.skew, AT + MINUTE + LIMITS.grace):
         account = Account(clock=now)
-        recover(account, _lost(), NOW, LIMITS, now)
+        recover(account, _lost(), AT, LIMITS, now)
         assert account.paused_until == 0
         assert all(meter.paused_until == 0 for meter in account.meters.values())

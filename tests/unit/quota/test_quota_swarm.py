@@ -6,7 +6,7 @@ import pytest
 
 from fetcher.quota import MemoryQuota
 from fetcher.upstreams.github.limits import Resource
-from tests.policies import POLICIES
+from tests.harness.policies import POLICIES
 from tests.unit.quota.swarm import Swarm, Upstream
 
 GITHUB = (Resource.CORE, Resource.GRAPHQL)

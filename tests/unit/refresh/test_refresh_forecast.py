@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -13,8 +13,8 @@ from fetcher.refresh.forecast import Supply, forecast, supply_for
 from fetcher.upstreams.github.lanes import lanes_for
 from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.upstreams.pypi.upstream import PROJECTS_LANE
+from tests.harness.clock import NOW
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AT = NOW.timestamp()
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -31,7 +31,7 @@ def test_nothing_due_keeps_up() -> None:
     assert (found.keeps_up, found.pace, found.done_at) == (True, 0, None)
 
 
-def test_what_is_asked_within_minutes_keeps_up() -> None:
+def test_a_pass_within_minutes_keeps_up() -> None:
     """A source keeps up with as many due packages as it had responses in ten minutes; one more is a backlog."""
     assert forecast(_figures(600, 60), NOW, NOW, DAY, None).keeps_up
     assert not forecast(_figures(601, 60), NOW, NOW, DAY, None).keeps_up
@@ -66,13 +66,13 @@ def test_the_quota_holds_the_pace_back() -> None:
     ("span", "served"),
     [(HOUR / 2, 100), (HOUR, 600), (1.5 * HOUR, 1100), (2 * HOUR, 1600), (timedelta(0), 0)],
 )
-def test_what_a_quota_serves(span: timedelta, served: float) -> None:
+def test_the_requests_that_a_quota_allows(span: timedelta, served: float) -> None:
     """A quota serves its rest until the reset, then a window's worth in each window, at most at the rate."""
     supply = Supply(left=100, reset_at=NOW + HOUR / 2, renewed=1000)
     assert supply.serves(1000 / 3600, NOW, span) == pytest.approx(served)
 
 
-def test_a_quota_whose_reset_is_past_is_whole() -> None:
+def test_a_quota_whose_reset_is_past_is_full() -> None:
     """A quota past its reset is full, because its window begins with the next request."""
     supply = Supply(left=0, reset_at=NOW - HOUR, renewed=1000)
     assert supply.serves(1, NOW, HOUR) == 1000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -18,11 +18,11 @@ from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from fetcher.upstreams.github.readers.statistics import read_by_id
 from fetcher.upstreams.github.requests import api_at, statistics_by_id
-from tests.fakes import ScriptedTransport, StoppedClock
-from tests.policies import POLICIES
+from tests.harness.clock import NOW, StoppedClock
+from tests.harness.fakes import ScriptedTransport
+from tests.harness.policies import POLICIES
 from tests.unit.github.recorded import RESET, SECONDARY, response
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 API = api_at(PUBLIC_API)
 TARGETS = [
     Target(n, str(n), "lease", frozenset(), repo=None, handle=f"R_{n}", repository_id=str(n), project=None)

@@ -1,7 +1,6 @@
 """GraphQL queries put to the simulator's handler, without a socket."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from fetcher.simulator.exchange import Answer, Call
@@ -9,8 +8,7 @@ from fetcher.simulator.upstreams.github.graphql import GitHubGraphQL
 from fetcher.simulator.upstreams.github.limits import Ledger, Limits
 from fetcher.simulator.upstreams.github.options import GitHubOptions
 from fetcher.simulator.world import World
-
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+from tests.harness.clock import NOW
 
 
 def answer_to(
@@ -34,6 +32,6 @@ def answer_to(
     return GitHubGraphQL(world, ledger or Ledger(Limits()), options).handle(call)
 
 
-def ask(world: World, text: str, **given: Any) -> dict[str, Any]:
+def run_query(world: World, text: str, **given: Any) -> dict[str, Any]:
     """Run one query and return the body of its answer."""
     return dict(answer_to(world, text, **given).payload)

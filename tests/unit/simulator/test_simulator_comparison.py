@@ -1,11 +1,12 @@
-"""What compare says of two commits, along a line and across branches."""
+"""Comparison of two commits, along a line and across branches."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from fetcher.simulator.comparison import Comparison, compare
 from fetcher.simulator.history import Author, Commit, WrittenHistory
+from tests.harness.clock import NOW
 
-START = datetime(2026, 3, 18, tzinfo=UTC)
+START = NOW - timedelta(hours=12)
 ANN = Author("ann", "Ann", "ann@x.invalid")
 
 
@@ -27,7 +28,7 @@ def compared(histories: list[WrittenHistory], base: str, head: str) -> Compariso
 
 
 def test_along_one_line() -> None:
-    """Ahead lists what came since, oldest first; behind and identical list nothing."""
+    """Ahead lists the commits since, oldest first; behind and identical list none."""
     line = [history("a", "b", "c", "d")]
     ahead, identical, behind = (compared(line, *pair) for pair in (("b", "d"), ("d", "d"), ("d", "a")))
 

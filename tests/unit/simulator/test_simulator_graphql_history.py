@@ -1,4 +1,4 @@
-"""Commit histories over GraphQL: what they list, in which order, and page by page."""
+"""Commit histories over GraphQL: their commits, order and pages."""
 
 import subprocess
 from dataclasses import replace
@@ -19,7 +19,8 @@ from fetcher.simulator.repository import Repository
 from fetcher.simulator.upstreams.github.node_ids import node_id_of
 from fetcher.simulator.upstreams.github.options import GitHubOptions
 from fetcher.simulator.world import World
-from tests.unit.simulator.graphql_queries import NOW, answer_to, ask
+from tests.harness.clock import NOW
+from tests.unit.simulator.graphql_queries import answer_to, run_query
 
 LESSCPY = "lesscpy/lesscpy"
 ANN = Author("ann", "Ann", "ann@example.invalid")
@@ -71,7 +72,7 @@ def history_of(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_order_is_that_of_git_log() -> None:
-    """Commits of a merged branch stand among the others by their committer dates, from any commit on."""
+    """Commits of a merged branch are ordered among the others by their committer dates, from any commit on."""
     assert [one.oid for one in git_log(BRANCHED, "merge")] == ["merge", "main-2", "side-2", "main-1", "side-1", "root"]
     assert [one.oid for one in git_log(BRANCHED, "side-2")] == ["side-2", "side-1", "root"]
 
@@ -112,7 +113,7 @@ def test_the_order_is_the_one_that_git_itself_lists(tmp_path: Path) -> None:
         assert [one.oid for one in limited(log, since, None, stops=stops)] == listed(f"--{option}={since.isoformat()}")
 
 
-def test_the_whole_history_is_counted_without_reading_it() -> None:
+def test_the_full_history_is_counted_without_reading_it() -> None:
     """The number of commits of the head, of an older commit and of one that a forced push left behind."""
     world = seeds(Clock(NOW))
     before = changes.repository_of(world, LESSCPY).history.commits()
@@ -121,7 +122,7 @@ def test_the_whole_history_is_counted_without_reading_it() -> None:
     assert head is not None
 
     for oid, count in ((head.oid, len(before) - 1), (before[4].oid, 5), (before[-1].oid, len(before))):
-        answer = ask(world, COUNT, id=node_id_of(repository), oid=oid)
+        answer = run_query(world, COUNT, id=node_id_of(repository), oid=oid)
         assert answer["data"]["node"]["object"] == {"oid": oid, "history": {"totalCount": count}}
 
 
@@ -133,7 +134,7 @@ def test_a_commit_that_is_not_there_is_null_without_an_error() -> None:
     repository = changes.force_push(world, LESSCPY, dropped=1, vanished=True)
 
     for oid in (old.oid, "0" * 40):
-        assert ask(world, COUNT, id=node_id_of(repository), oid=oid) == {"data": {"node": {"object": None}}}
+        assert run_query(world, COUNT, id=node_id_of(repository), oid=oid) == {"data": {"node": {"object": None}}}
 
 
 @pytest.mark.parametrize(
@@ -144,14 +145,14 @@ def test_a_revision_expression_names_the_default_branch(expression: str, *, foun
     world = seeds(Clock(NOW))
     repository = changes.repository_of(world, LESSCPY)
     text = "query($id: ID!, $e: String) { node(id: $id) { ... on Repository { object(expression: $e) { oid } } } }"
-    shown = ask(world, text, id=node_id_of(repository), e=expression)["data"]["node"]["object"]
+    shown = run_query(world, text, id=node_id_of(repository), e=expression)["data"]["node"]["object"]
 
     assert repository.history.tip is not None
     assert shown == ({"oid": repository.history.tip.oid} if found else None)
 
 
 @pytest.mark.parametrize("opaque", [False, True])
-def test_pages_join_to_the_whole_history(*, opaque: bool) -> None:
+def test_pages_join_to_the_full_history(*, opaque: bool) -> None:
     """Each cursor leads to the next page, whether it shows its commit and index or not."""
     world = synthetic(200, 1, Clock(NOW))
     repository = long_one(world)
@@ -160,7 +161,9 @@ def test_pages_join_to_the_whole_history(*, opaque: bool) -> None:
     after = None
     while not pages or pages[-1]["pageInfo"]["hasNextPage"]:
         options = GitHubOptions(opaque_cursors=opaque)
-        pages.append(history_of(ask(world, PAGE, options=options, id=node_id_of(repository), oid=oid, after=after)))
+        pages.append(
+            history_of(run_query(world, PAGE, options=options, id=node_id_of(repository), oid=oid, after=after))
+        )
         after = pages[-1]["pageInfo"]["endCursor"]
 
     nodes = [node for page in pages for node in page["nodes"]]
@@ -178,8 +181,8 @@ def test_a_cursor_may_be_computed_and_belongs_to_one_commit() -> None:
     repository = long_one(world)
     log = git_log(repository.history, repository.history.commits()[-1].oid)
     given = {"id": node_id_of(repository), "oid": log[0].oid}
-    page = history_of(ask(world, PAGE, **given, after=f"{log[0].oid} 149"))
-    wrong = [ask(world, PAGE, **given, after=cursor) for cursor in (f"{log[1].oid} 99", "nonsense", log[0].oid)]
+    page = history_of(run_query(world, PAGE, **given, after=f"{log[0].oid} 149"))
+    wrong = [run_query(world, PAGE, **given, after=cursor) for cursor in (f"{log[1].oid} 99", "nonsense", log[0].oid)]
 
     assert page["nodes"][0]["oid"] == log[150].oid
     assert page["pageInfo"]["startCursor"] == f"{log[0].oid} 150"
@@ -187,7 +190,7 @@ def test_a_cursor_may_be_computed_and_belongs_to_one_commit() -> None:
 
 
 def test_dates_cut_the_history_and_its_count() -> None:
-    """since and until go by committer dates; totalCount and the pages hold only what they leave."""
+    """since and until compare committer dates; totalCount and the pages have only the commits between them."""
     world = seeds(Clock(NOW))
     repository = changes.repository_of(world, LESSCPY)
     world.put_repository(replace(repository, history=BRANCHED))
@@ -195,12 +198,12 @@ def test_dates_cut_the_history_and_its_count() -> None:
     since, until = ((NOW + timedelta(minutes=minute)).isoformat() for minute in (4, 8))
 
     def oids(**dates: str) -> tuple[int, list[str]]:
-        found = history_of(ask(world, PAGE, **given, **dates))
+        found = history_of(run_query(world, PAGE, **given, **dates))
         return found["totalCount"], [node["oid"] for node in found["nodes"]]
 
     assert oids(since=since) == (4, ["merge", "main-2", "side-2", "main-1"])
     assert oids(since=since, until=until) == (3, ["main-2", "side-2", "main-1"])
-    assert "GitTimestamp" in ask(world, PAGE, **given, since="yesterday")["errors"][0]["message"]
+    assert "GitTimestamp" in run_query(world, PAGE, **given, since="yesterday")["errors"][0]["message"]
 
 
 @pytest.mark.parametrize(("stops", "left"), [(False, 2), (True, 0)])
@@ -211,7 +214,7 @@ def test_since_may_stop_at_the_first_older_commit(*, stops: bool, left: int) -> 
     skewed = WrittenHistory([commit("root", 0), commit("young", 5, "root"), commit("head", -60, "young")])
     world.put_repository(replace(repository, history=skewed))
     options = GitHubOptions(since_stops=stops)
-    answer = ask(world, PAGE, options=options, id=node_id_of(repository), oid="head", since=NOW.isoformat())
+    answer = run_query(world, PAGE, options=options, id=node_id_of(repository), oid="head", since=NOW.isoformat())
 
     assert history_of(answer)["totalCount"] == left
 
@@ -225,7 +228,7 @@ def test_a_page_needs_a_size_of_at_most_100(first: str, kind: str) -> None:
     head = f'object(expression: "HEAD") {{ ... on Commit {{ history({first}) {{ nodes {{ oid }} }} }} }}'
     query = f"query($id: ID!) {{ node(id: $id) {{ ... on Repository {{ {head} }} }} }}"
 
-    assert ask(world, query, id=node_id_of(changes.repository_of(world, LESSCPY)))["errors"][0]["type"] == kind
+    assert run_query(world, query, id=node_id_of(changes.repository_of(world, LESSCPY)))["errors"][0]["type"] == kind
 
 
 def test_aliased_histories_of_several_repositories_are_one_query() -> None:
@@ -233,7 +236,7 @@ def test_aliased_histories_of_several_repositories_are_one_query() -> None:
     world = seeds(Clock(NOW))
     found = [one for known in world.repository_ids() if (one := world.repository_by_id(known))]
     declared = ", ".join(f"$i{at}: ID!, $h{at}: GitObjectID!, $a{at}: String" for at in range(len(found)))
-    asked = " ".join(
+    fields = " ".join(
         f"""r{at}: node(id: $i{at}) {{ ... on Repository {{ object(oid: $h{at}) {{ ... on Commit {{
         history(first: 1, after: $a{at}) {{ nodes {{ oid }} }} }} }} }} }}"""
         for at in range(len(found))
@@ -242,7 +245,7 @@ def test_aliased_histories_of_several_repositories_are_one_query() -> None:
     variables: dict[str, Any] = {}
     for at, (one, log) in enumerate(zip(found, heads, strict=True)):
         variables |= {f"i{at}": node_id_of(one), f"h{at}": log[0].oid, f"a{at}": f"{log[0].oid} {at}"}
-    answer = answer_to(world, f"query({declared}) {{ {asked} }}", **variables)
+    answer = answer_to(world, f"query({declared}) {{ {fields} }}", **variables)
 
     assert answer.points == 1
     for at, log in enumerate(heads):

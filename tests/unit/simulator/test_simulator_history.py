@@ -40,7 +40,7 @@ def line(*oids: str) -> tuple[Commit, ...]:
 
 
 @given(commits=histories, merges=st.booleans())
-def test_participation_is_what_counting_each_rolling_week_gives(*, commits: tuple[Commit, ...], merges: bool) -> None:
+def test_participation_counts_each_rolling_week(*, commits: tuple[Commit, ...], merges: bool) -> None:
     """Each of the 52 sums holds the commits authored between its two midnights, with merges or without."""
     counted = [one for one in commits if merges or not one.is_merge]
     ends = [MIDNIGHT - timedelta(weeks=51 - week) for week in range(52)]
@@ -50,7 +50,7 @@ def test_participation_is_what_counting_each_rolling_week_gives(*, commits: tupl
 
 
 @given(histories)
-def test_commit_activity_is_what_counting_each_day_gives(commits: tuple[Commit, ...]) -> None:
+def test_commit_activity_counts_each_day(commits: tuple[Commit, ...]) -> None:
     """Each day of the 52 Sunday weeks holds the commits, merges apart, authored on that date."""
     by_hand = Counter(one.authored_at.date() for one in commits if not one.is_merge)
     weeks = commit_activity(commits, TODAY)
@@ -98,7 +98,7 @@ def test_the_weeks_before_the_first_commit_are_padded_in_pacific_time(
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recorded answers lie beside the checkout, not in it")
 @pytest.mark.parametrize("source", ["OskaraOskar/OskaraOskar", "holgerk/guzzle-replay"])
 def test_a_young_repositorys_recorded_activity_is_reproduced(source: str) -> None:
-    """All 52 weeks that GitHub told of a young repository come out of commits on its days."""
+    """Commits on the recorded days reproduce all 52 weeks that GitHub returned for a young repository."""
     recorded = json.loads(next(one["body"] for one in json.loads(RECORDED.read_text()) if one["source"] == source))
     commits = []
     for week in recorded:
@@ -124,7 +124,7 @@ def test_contributors_come_with_most_commits_first_and_ties_by_first_commit(comm
     assert sum(one.contributions for one in anonymous) == written.count(None)
 
 
-def test_a_grown_history_is_its_base_and_what_was_added() -> None:
+def test_a_grown_history_is_its_base_and_the_additions() -> None:
     """Pushing twice gives one history with all commits in order and the last one as tip."""
     grown = grow(grow(WrittenHistory(line("a")), line("b")), line("c", "d"))
 

@@ -24,7 +24,7 @@ USUAL: dict[str, Any] = {
 }
 
 
-def test_what_is_not_given_is_as_documented() -> None:
+def test_defaults_are_as_documented() -> None:
     """The command's defaults are those of the settings."""
     settings = settings_of(Options(**USUAL))
 
@@ -32,7 +32,7 @@ def test_what_is_not_given_is_as_documented() -> None:
 
 
 def test_options_of_the_statistics_and_of_githubs_details() -> None:
-    """Each option arrives in the settings as what it stands for."""
+    """Each option sets its own setting."""
     given = {
         "statistics_empty": "204",
         "participation": "without",
@@ -50,9 +50,9 @@ def test_options_of_the_statistics_and_of_githubs_details() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [({"participation": "maybe"}, "with, without, wrong"), ({"github": ("x",)}, "since-stops")]
+    ("given", "message"), [({"participation": "maybe"}, "with, without, wrong"), ({"github": ("x",)}, "since-stops")]
 )
-def test_a_wrong_value_names_those_that_there_are(given: dict[str, Any], told: str) -> None:
-    """The one line of the error lists what was expected."""
-    with pytest.raises(CannotLaunchError, match=told):
+def test_a_wrong_value_names_those_that_there_are(given: dict[str, Any], message: str) -> None:
+    """The error is one line with the expected values."""
+    with pytest.raises(CannotLaunchError, match=message):
         settings_of(Options(**USUAL, upstreams=given))

@@ -1,18 +1,19 @@
 """GitHub's limits, counted exactly."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from fetcher.simulator.upstreams.github.limits import Form, Ledger, Limits, Reason, Resource, whole_seconds
+from tests.harness.clock import NOW, SECOND
 
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
-SECOND = timedelta(seconds=1)
 CORE, GRAPHQL = Resource.CORE, Resource.GRAPHQL
 
 
-def ask(ledger: Ledger, now: datetime, *, resource: Resource = CORE, took: timedelta = timedelta(0)) -> Reason | None:
-    """One whole request of one point."""
+def run_query(
+    ledger: Ledger, now: datetime, *, resource: Resource = CORE, took: timedelta = timedelta(0)
+) -> Reason | None:
+    """Send a complete request of one point; return the reason if it is refused."""
     refusal = ledger.admit("ann", resource, 1, now)
     if refusal is None:
         ledger.charge("ann", resource, 1, now)
@@ -26,31 +27,31 @@ def test_points_a_minute(resource: Resource, allowed: int) -> None:
     """Exactly so many requests fit into any minute, and again once they are older than one."""
     ledger = Ledger(Limits())
 
-    assert [ask(ledger, NOW, resource=resource) for _ in range(allowed)] == [None] * allowed
-    assert ask(ledger, NOW + 59 * SECOND, resource=resource) is Reason.POINTS
-    assert ask(ledger, NOW + 119 * SECOND, resource=resource) is None
+    assert [run_query(ledger, NOW, resource=resource) for _ in range(allowed)] == [None] * allowed
+    assert run_query(ledger, NOW + 59 * SECOND, resource=resource) is Reason.POINTS
+    assert run_query(ledger, NOW + 119 * SECOND, resource=resource) is None
 
 
 def test_the_primary_quota_and_its_reset() -> None:
     """5,000 an hour and not one more; the hour starts with the first request and refills at its end."""
     ledger = Ledger(Limits(rest_points_per_minute=10_000))
 
-    assert all(ask(ledger, NOW) is None for _ in range(5_000))
+    assert all(run_query(ledger, NOW) is None for _ in range(5_000))
     assert ledger.standing("ann", CORE, NOW).remaining == 0
-    assert ask(ledger, NOW + SECOND) is Reason.PRIMARY
-    assert ask(ledger, NOW + SECOND, resource=GRAPHQL) is None
-    assert ask(ledger, NOW + timedelta(hours=1)) is None
+    assert run_query(ledger, NOW + SECOND) is Reason.PRIMARY
+    assert run_query(ledger, NOW + SECOND, resource=GRAPHQL) is None
+    assert run_query(ledger, NOW + timedelta(hours=1)) is None
     assert ledger.standing("ann", CORE, NOW + timedelta(hours=1)).used == 1
 
 
-def test_a_query_dearer_than_what_is_left_takes_nothing() -> None:
-    """The quota never goes below zero, and the refusal counts as told."""
+def test_a_query_above_the_rest_costs_nothing() -> None:
+    """The quota never goes below zero, and the refusal counts as a rate-limit response."""
     ledger = Ledger(Limits(graphql_per_hour=10))
 
     assert ledger.charge("ann", GRAPHQL, 8, NOW)
     assert not ledger.charge("ann", GRAPHQL, 3, NOW)
     assert ledger.standing("ann", GRAPHQL, NOW).remaining == 2
-    assert ask(ledger, NOW + SECOND, resource=GRAPHQL) is Reason.PRIMARY
+    assert run_query(ledger, NOW + SECOND, resource=GRAPHQL) is Reason.PRIMARY
 
 
 def test_requests_in_flight() -> None:
@@ -69,47 +70,47 @@ def test_response_seconds() -> None:
     """60 seconds of GraphQL in a minute shut GraphQL, 90 of both shut everything."""
     ledger = Ledger(Limits())
     for number in range(61):
-        assert ask(ledger, NOW + number * timedelta(milliseconds=1), resource=GRAPHQL, took=SECOND) is None
-    assert ask(ledger, NOW + SECOND) is None
-    assert ask(ledger, NOW + SECOND, resource=GRAPHQL) is Reason.SECONDS
+        assert run_query(ledger, NOW + number * timedelta(milliseconds=1), resource=GRAPHQL, took=SECOND) is None
+    assert run_query(ledger, NOW + SECOND) is None
+    assert run_query(ledger, NOW + SECOND, resource=GRAPHQL) is Reason.SECONDS
 
     both = Ledger(Limits())
     for _ in range(31):
-        assert ask(both, NOW, took=3 * SECOND) is None
-    assert ask(both, NOW + 4 * SECOND) is Reason.SECONDS
+        assert run_query(both, NOW, took=3 * SECOND) is None
+    assert run_query(both, NOW + 4 * SECOND) is Reason.SECONDS
 
 
-def test_asking_while_told_to_wait() -> None:
+def test_requests_during_a_pause() -> None:
     """A request already sent at the time of the refusal is excused; a later one is not."""
     limits = Limits(rest_points_per_minute=1)
     ledger = Ledger(limits)
-    assert ask(ledger, NOW) is None
-    told = ledger.admit("ann", CORE, 1, NOW)
+    assert run_query(ledger, NOW) is None
+    message = ledger.admit("ann", CORE, 1, NOW)
     excused = ledger.admit("ann", CORE, 1, NOW + limits.notice)
     blamed = ledger.admit("ann", GRAPHQL, 1, NOW + SECOND)
 
-    assert [refusal and refusal.again for refusal in (told, excused, blamed)] == [False, False, True]
+    assert [refusal and refusal.again for refusal in (message, excused, blamed)] == [False, False, True]
     assert ledger.admit("bob", CORE, 1, NOW + SECOND) is None
 
 
 def test_a_compressed_hour_shrinks_every_window() -> None:
-    """With an hour of 36 seconds the minute lasts 0.6, the seconds in it shrink, ``retry-after`` stays whole."""
+    """With an hour of 36 s a minute lasts 0.6 s, its seconds shrink, and ``retry-after`` stays an integer."""
     limits = Limits(hour=timedelta(seconds=36), rest_points_per_minute=2)
     ledger = Ledger(limits)
-    assert [ask(ledger, NOW) for _ in range(3)] == [None, None, Reason.POINTS]
-    assert ask(ledger, NOW + timedelta(milliseconds=600)) is None
+    assert [run_query(ledger, NOW) for _ in range(3)] == [None, None, Reason.POINTS]
+    assert run_query(ledger, NOW + timedelta(milliseconds=600)) is None
     assert whole_seconds(NOW + limits.minute, NOW) == 1
 
     busy = Ledger(limits)
-    assert ask(busy, NOW, took=SECOND) is None
-    assert ask(busy, NOW + SECOND) is Reason.SECONDS
+    assert run_query(busy, NOW, took=SECOND) is None
+    assert run_query(busy, NOW + SECOND) is Reason.SECONDS
 
 
 def test_without_enforcement_nothing_is_refused_or_charged() -> None:
-    """``--no-limits``: the headers still say a full quota."""
+    """With ``--no-limits`` the headers still report a full quota."""
     ledger = Ledger(Limits(core_per_hour=1, rest_points_per_minute=1, enforced=False))
 
-    assert [ask(ledger, NOW) for _ in range(10)] == [None] * 10
+    assert [run_query(ledger, NOW) for _ in range(10)] == [None] * 10
     assert ledger.standing("ann", CORE, NOW).remaining == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import httpx
 import pytest
@@ -17,11 +17,10 @@ from fetcher.simulator.repository import Repository
 from fetcher.simulator.server import Service
 from fetcher.simulator.upstreams.registry import MOUNTS, Settings
 from fetcher.simulator.world import World
+from tests.harness.clock import MINUTE, NOW
 
 BASE = "http://simulator.invalid"
 HOST = "toy.example"
-MINUTE = timedelta(minutes=1)
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
 NESTED = f"{HOST}/group/team/alpha"
 
 

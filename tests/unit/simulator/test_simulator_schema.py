@@ -26,7 +26,8 @@ from fetcher.simulator.upstreams.github.limits import Ledger, Limits, Resource
 from fetcher.simulator.upstreams.github.node_ids import NodeIds, database_id_of, node_id, node_id_of
 from fetcher.simulator.upstreams.github.options import GitHubOptions
 from fetcher.simulator.world import World
-from tests.unit.simulator.graphql_queries import NOW, ask
+from tests.harness.clock import NOW
+from tests.unit.simulator.graphql_queries import run_query
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "contract" / "github-schema.graphql.gz"
 BATCH = """
@@ -84,7 +85,7 @@ def test_a_batch_by_node_id_gives_each_repository_its_facts() -> None:
     lesscpy = world.repository("lesscpy/lesscpy")
     assert lesscpy is not None
 
-    answer = ask(world, BATCH, ids=[node_id_of(lesscpy)])
+    answer = run_query(world, BATCH, ids=[node_id_of(lesscpy)])
 
     node = answer["data"]["nodes"][0]
     assert (node["nameWithOwner"], node["stargazerCount"], node["forkCount"]) == ("lesscpy/lesscpy", 144, 46)
@@ -100,7 +101,7 @@ def test_a_missing_repository_is_a_null_and_an_error_with_its_path() -> None:
     changes.set_facts(world, "lesscpy/lesscpy", changes.Facts(private=True))
     changes.set_block(world, "codingjoe/django-vies", Block.LEGAL)
 
-    answer = ask(world, BATCH, ids=[*ids, "R_kgDOunknown"])
+    answer = run_query(world, BATCH, ids=[*ids, "R_kgDOunknown"])
 
     lost = {tuple(error["path"]): error["type"] for error in answer["errors"]}
     places = [at for at, node in enumerate(answer["data"]["nodes"]) if node is None]
@@ -116,7 +117,7 @@ def test_either_form_of_node_id_is_taken_and_the_one_in_force_is_given(form: Nod
     repository = changes.repository_of(world, "lesscpy/lesscpy")
     ids = [node_id("Repository", repository.database_id, one) for one in NodeIds]
     text = "query($ids: [ID!]!) { nodes(ids: $ids) { id ... on Repository { owner { id } } } viewer { id } }"
-    data = ask(world, text, options=GitHubOptions(node_ids=form), ids=ids)["data"]
+    data = run_query(world, text, options=GitHubOptions(node_ids=form), ids=ids)["data"]
 
     given = node_id("Repository", repository.database_id, form)
     assert [node["id"] for node in data["nodes"]] == [given, given]
@@ -124,19 +125,19 @@ def test_either_form_of_node_id_is_taken_and_the_one_in_force_is_given(form: Nod
     assert data["viewer"]["id"].startswith("U_") is (form is NodeIds.NEW)
 
 
-def test_renames_are_followed_unless_told_otherwise() -> None:
+def test_renames_are_followed_by_default() -> None:
     """The old name resolves silently; with followRenames: false it does not."""
     world = world_of_seeds()
     changes.rename(world, "lesscpy/lesscpy", "lessc")
     text = '{ repository(owner: "lesscpy", name: "lesscpy"%s) { nameWithOwner } }'
 
-    assert ask(world, text % "")["data"]["repository"] == {"nameWithOwner": "lesscpy/lessc"}
-    assert ask(world, text % ", followRenames: false")["errors"][0]["type"] == "NOT_FOUND"
+    assert run_query(world, text % "")["data"]["repository"] == {"nameWithOwner": "lesscpy/lessc"}
+    assert run_query(world, text % ", followRenames: false")["errors"][0]["type"] == "NOT_FOUND"
 
 
 def test_more_than_100_ids_are_refused() -> None:
     """GitHub takes 100 ids in one nodes field."""
-    answer = ask(world_of_seeds(), BATCH, ids=["R_kgDOunknown"] * 101)
+    answer = run_query(world_of_seeds(), BATCH, ids=["R_kgDOunknown"] * 101)
 
     assert answer["errors"][0]["type"] == "ARGUMENT_LIMIT"
     assert answer["data"] is None
@@ -146,7 +147,7 @@ def test_an_empty_repository_has_no_branch() -> None:
     """isEmpty is true and defaultBranchRef null."""
     world = world_of_seeds()
     changes.empty(world, "lesscpy/lesscpy")
-    answer = ask(world, '{ repository(owner: "lesscpy", name: "lesscpy") { isEmpty defaultBranchRef { name } } }')
+    answer = run_query(world, '{ repository(owner: "lesscpy", name: "lesscpy") { isEmpty defaultBranchRef { name } } }')
 
     assert answer["data"]["repository"] == {"isEmpty": True, "defaultBranchRef": None}
 
@@ -160,7 +161,7 @@ def test_a_default_branch_may_be_missing_from_a_repository_with_commits() -> Non
         isEmpty defaultBranchRef { name } head: object(expression: "HEAD") { oid } commit: object(oid: $oid) { oid }
     } }"""
 
-    assert ask(world, text, oid=oid)["data"]["repository"] == {
+    assert run_query(world, text, oid=oid)["data"]["repository"] == {
         "isEmpty": False,
         "defaultBranchRef": None,
         "head": None,
@@ -169,7 +170,7 @@ def test_a_default_branch_may_be_missing_from_a_repository_with_commits() -> Non
 
 
 def test_history_is_newest_first_and_cut_by_dates() -> None:
-    """totalCount counts what since and until leave, nodes are as many as asked for."""
+    """totalCount is the number of commits between since and until, and nodes has the requested number."""
     world = synthetic(20, 1, Clock(NOW))
     repository = next(
         one for known in world.repository_ids() if (one := world.repository_by_id(known)) and not one.empty
@@ -180,7 +181,9 @@ def test_history_is_newest_first_and_cut_by_dates() -> None:
         ... on Commit { all: history(first: 2) { totalCount nodes { oid } } new: history(since: $since) { totalCount }
     } } } } } }"""
 
-    target = ask(world, text, id=node_id_of(repository), since=since)["data"]["node"]["defaultBranchRef"]["target"]
+    target = run_query(world, text, id=node_id_of(repository), since=since)["data"]["node"]["defaultBranchRef"][
+        "target"
+    ]
 
     assert target["all"]["totalCount"] == len(commits)
     assert [node["oid"] for node in target["all"]["nodes"]] == [commits[-1].oid, commits[-2].oid]
@@ -190,7 +193,7 @@ def test_history_is_newest_first_and_cut_by_dates() -> None:
 def test_an_unknown_field_is_an_error_of_the_query() -> None:
     """A field that GitHub's schema lacks is refused, and costs nothing."""
     ledger = Ledger(Limits())
-    answer = ask(world_of_seeds(), "{ viewer { contributors } }", ledger=ledger)
+    answer = run_query(world_of_seeds(), "{ viewer { contributors } }", ledger=ledger)
 
     assert "contributors" in answer["errors"][0]["message"]
     assert ledger.standing("ann", Resource.GRAPHQL, NOW).used == 0
@@ -201,8 +204,8 @@ def test_an_exhausted_quota_is_an_error_in_a_good_answer() -> None:
     ledger = Ledger(Limits(graphql_per_hour=1))
     world = world_of_seeds()
 
-    assert "errors" not in ask(world, "{ viewer { login } }", ledger=ledger)
-    assert ask(world, "{ viewer { login } }", ledger=ledger)["errors"][0]["type"] == "RATE_LIMITED"
+    assert "errors" not in run_query(world, "{ viewer { login } }", ledger=ledger)
+    assert run_query(world, "{ viewer { login } }", ledger=ledger)["errors"][0]["type"] == "RATE_LIMITED"
 
 
 def test_a_query_dearer_than_the_rest_of_the_quota_has_another_type_of_error() -> None:
@@ -210,7 +213,7 @@ def test_a_query_dearer_than_the_rest_of_the_quota_has_another_type_of_error() -
     ledger = Ledger(Limits(graphql_per_hour=3))
     text = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Repository { %s } } }"
     four = " ".join(f"n{number}: watchers {{ totalCount }}" for number in range(4))
-    answer = ask(world_of_seeds(), text % four, ledger=ledger, ids=["R_kgDOunknown"] * 100)
+    answer = run_query(world_of_seeds(), text % four, ledger=ledger, ids=["R_kgDOunknown"] * 100)
 
     assert answer["errors"][0]["type"] == "RATE_LIMIT"
     assert ledger.standing("ann", Resource.GRAPHQL, NOW).remaining == 3

@@ -1,7 +1,7 @@
-"""Worlds: what they hold, what changes them, and that synthetic packages cost nothing until asked for."""
+"""Worlds: their contents, their changes, and synthetic packages that cost nothing until requested."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -16,9 +16,8 @@ from fetcher.simulator.project import Project, ProjectStatus, Release
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.upstreams.github.node_ids import NodeIds, database_id_of, node_id, node_id_of
 from fetcher.simulator.world import World
-from tests.seeds import SEEDS
-
-NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)
+from tests.harness.clock import NOW
+from tests.harness.seeds import SEEDS
 
 
 def repositories(world: World) -> list[Repository]:
@@ -137,7 +136,7 @@ def test_a_document_is_served_exactly_and_needs_its_merges(year: int) -> None:
 
 
 def test_a_million_packages_are_made_one_by_one() -> None:
-    """A world of a million answers for its last package without having made the others."""
+    """A world of a million packages serves its last one without creating the others."""
     world = synthetic(1_000_000, 0, Clock(NOW))
     last = world.repository_by_id(world.repository_ids()[-1])
 
@@ -186,7 +185,7 @@ def test_a_recreated_repository_has_the_name_but_not_the_number() -> None:
 
 
 def test_pushes_move_the_head_and_the_counts() -> None:
-    """New commits, a new author, and a late merge whose commits are older than the newest ones."""
+    """A push adds commits, a new author, and a late merge with commits older than the newest ones."""
     world = seeds(Clock(NOW))
     full_name = "lesscpy/lesscpy"
     changes.push(world, full_name, changes.Push(commits=2, login="newcomer", age=timedelta(days=10), merge=True))
@@ -231,7 +230,7 @@ def test_a_branch_older_than_the_repository_leaves_its_first_commit() -> None:
     assert after.commits()[2].parents == (after.commits()[0].oid,)
 
 
-def test_a_forced_push_drops_what_only_the_dropped_commits_merged() -> None:
+def test_a_forced_push_drops_branches_of_dropped_merges() -> None:
     """As git reset does: back along the first parents."""
     world = seeds(Clock(NOW))
     before = changes.repository_of(world, "lesscpy/lesscpy").history
@@ -320,7 +319,7 @@ def test_churn_pushes_merges_and_old_branches() -> None:
     ],
 )
 def test_the_latest_version(versions: list[str], latest: str) -> None:
-    """Newest non-yanked final, else newest non-yanked pre-release, by PEP 440's order."""
+    """It is the newest final version that is not yanked, otherwise the newest such pre-release, by PEP 440."""
     releases = tuple(
         Release(version=text.removesuffix(" yanked"), uploaded_at=NOW, yanked=text.endswith(" yanked"))
         for text in versions
@@ -344,7 +343,7 @@ def test_releases_move_the_serial_and_a_status_does_not() -> None:
     assert latest.version == "0.15.1"
 
 
-def test_what_does_not_exist_cannot_be_changed() -> None:
+def test_changes_of_missing_things_are_refused() -> None:
     """The error names the repository, project or version."""
     world = seeds(Clock(NOW))
     with pytest.raises(changes.UnknownTargetError, match="no repository no/body"):
@@ -371,10 +370,11 @@ def test_a_catalogue_is_written_for_import(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("{", "Expecting"), ('{"slug": "x"}', "repo_url"), ('{"repo_url": "http://x"}', "not a repos")]
+    ("text", "message"),
+    [("{", "Expecting"), ('{"slug": "x"}', "repo_url"), ('{"repo_url": "http://x"}', "not a repos")],
 )
-def test_a_bad_catalogue_says_what_is_wrong(tmp_path: Path, text: str, told: str) -> None:
+def test_the_error_of_a_bad_catalogue(tmp_path: Path, text: str, message: str) -> None:
     """A document that cannot be served names itself and its fault."""
     (tmp_path / "bad.json").write_text(text)
-    with pytest.raises(CatalogueError, match=told):
+    with pytest.raises(CatalogueError, match=message):
         from_folder(tmp_path)

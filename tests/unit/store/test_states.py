@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
@@ -22,8 +22,8 @@ from fetcher.domain.model import (
     SourceState,
 )
 from fetcher.store.states import fold, row_of, started_afresh, takes
+from tests.harness.clock import NOW
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LEASES = st.sampled_from([None, "mine", "another"])
 MOMENTS = st.integers(0, 5).map(lambda hours: NOW + timedelta(hours=hours))
 
@@ -99,8 +99,8 @@ def test_twice_is_once(state: SourceState, record: Record) -> None:
 @given(states(), st.lists(observations(), max_size=4, unique_by=lambda record: record.observed_at))
 def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Observed]) -> None:
     """In any order of arrival, the outcome, failures and message are those of the newest record."""
-    asked = [record for record in some if takes(state, record)]
-    newest = max(asked, key=lambda record: record.observed_at, default=None)
+    taken = [record for record in some if takes(state, record)]
+    newest = max(taken, key=lambda record: record.observed_at, default=None)
     for order in permutations(some):
         end = state
         for record in order:
@@ -113,7 +113,7 @@ def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Obs
 
 
 @given(states(), records())
-def test_nobody_ends_anothers_lease(state: SourceState, record: Record) -> None:
+def test_only_the_holder_ends_a_lease(state: SourceState, record: Record) -> None:
     """Only a record with the lease ends it; the due time of a leased source moves later only by its holder."""
     end = fold(state, record)
     lease = None if isinstance(record, MadeDue) else record.lease
@@ -128,7 +128,7 @@ def test_nobody_ends_anothers_lease(state: SourceState, record: Record) -> None:
 
 
 @given(states(), st.builds(MadeDue, st.just(1), st.just(Source.REPOSITORY), MOMENTS, st.just(DueReason.MOVED)))
-def test_what_is_made_due_is_due_no_later(state: SourceState, record: MadeDue) -> None:
+def test_a_source_made_due_is_due_no_later(state: SourceState, record: MadeDue) -> None:
     """The earlier of the two times applies, with its own reason, and nothing else changes."""
     end = fold(state, record)
     is_earlier = state.due_at is None or record.due_at < state.due_at
@@ -152,7 +152,7 @@ def test_an_answer_is_never_taken_back(state: SourceState, record: Record) -> No
         )
 
 
-def test_being_told_to_wait_is_no_failure_of_the_source() -> None:
+def test_a_pause_is_no_failure_of_the_source() -> None:
     """A throttled request keeps the count of failures and the time of the last failure."""
     state = SourceState(
         Source.REPOSITORY, failures=2, first_failed_at=NOW, last_failed_at=NOW, outcome=OutcomeKind.GONE
@@ -183,7 +183,7 @@ def test_a_row_names_every_field() -> None:
 
 
 @pytest.mark.parametrize("reason", [DueReason.MOVED, DueReason.OUT_OF_TURN])
-def test_a_late_record_of_another_batch_keeps_what_was_made_due_since(reason: DueReason) -> None:
+def test_a_late_record_of_another_batch_keeps_due_sources(reason: DueReason) -> None:
     """A batch that read the former head and is recorded after the new one does not put the new one off."""
     made_due_at = NOW + timedelta(seconds=5)
     state = SourceState(

@@ -1,0 +1,5 @@
+"""Component tests open no socket."""
+
+from tests.harness.sockets import no_sockets
+
+__all__ = ["no_sockets"]

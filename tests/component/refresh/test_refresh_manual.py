@@ -1,0 +1,101 @@
+"""Manual refreshes, and lost leases."""
+
+from __future__ import annotations
+
+from fetcher.domain.model import GivenBack, Purpose
+from fetcher.refresh.report import Report
+from fetcher.simulator.changes import Push, push
+from tests.component.refresh.conftest import Harness, answered
+from tests.component.refresh.truth import (
+    COMMITS,
+    CONTRIBUTORS,
+    MINUTE,
+    REPOSITORY,
+    first_pass,
+    is_true,
+)
+from tests.harness.clock import DAY, NOW
+
+
+async def test_a_first_refresh_by_hand(harness: Harness) -> None:
+    """Three requests fetch all values: the statistics, the history and the list of contributors."""
+    harness.make("alpha", ["ann"] * 40, age=340)
+    harness.add("alpha")
+    report = await harness.by_hand("alpha")
+    assert harness.requests() == {"graphql": 2, "contributors": 1}
+    is_true(harness, "alpha")
+    assert answered(report) == [REPOSITORY, COMMITS, CONTRIBUTORS]
+
+
+async def test_a_moved_head_by_hand(harness: Harness) -> None:
+    """A push is stored with two queries, including new contributors."""
+    await first_pass(harness, "alpha")
+    push(harness.world, "octo/alpha", Push(login="newcomer"))
+    report = await harness.by_hand("alpha")
+    assert harness.requests() == {"graphql": 2}
+    assert harness.get("alpha").observed.participants == ("ann", "bob", "newcomer")
+    assert set(answered(report)) == {REPOSITORY, CONTRIBUTORS, COMMITS}
+
+
+async def test_a_persons_refresh_of_an_unmoved_head(harness: Harness) -> None:
+    """An unmoved head takes one query, because nothing more can have changed."""
+    await first_pass(harness, "alpha")
+    report = await harness.by_hand("alpha")
+    assert harness.requests() == {"graphql": 1}
+    assert report.moved == ()
+    assert set(answered(report)) == {REPOSITORY, CONTRIBUTORS, COMMITS}
+
+
+async def test_only_the_details_by_hand(harness: Harness) -> None:
+    """Details requested alone use the known head; those of this head that are not due stay unchanged."""
+    await first_pass(harness, "alpha")
+    report = await harness.by_hand("alpha", sources=[CONTRIBUTORS])
+    assert harness.requests() == {}
+    assert [record.source for record in report.records] == [CONTRIBUTORS]
+    state = harness.state("alpha", CONTRIBUTORS)
+    assert state.lease is None
+    assert state.due_at is not None
+    assert state.due_at > NOW + 10 * DAY
+
+
+async def test_a_refresh_of_nothing(harness: Harness) -> None:
+    """No packages, no sources or unknown ids give an empty report and no request."""
+    await first_pass(harness, "alpha")
+    for ids, sources in (([], [REPOSITORY]), ([1], []), ([4_000], [REPOSITORY])):
+        report = await harness.conductor.refresh_packages(ids, sources, Purpose.BACKGROUND)
+        assert report == Report()
+    assert harness.requests() == {}
+
+
+async def test_a_lease_that_was_lost_is_not_worked_on(harness: Harness) -> None:
+    """A claim taken over by another worker causes no request and no record, and is reported."""
+    harness.make("alpha")
+    package_id = harness.add("alpha")
+    (claim,) = await harness.planner.claims()
+    harness.store.claims.claim_packages([package_id], [REPOSITORY], NOW, MINUTE)
+    report = await harness.conductor.refresh(claim, Purpose.BACKGROUND)
+    assert report == Report(lost=1)
+    assert harness.requests() == {}
+
+
+async def test_a_claim_run_twice_has_the_effect_of_one_run(harness: Harness) -> None:
+    """The second run finds no lease and sends no request."""
+    harness.make("alpha")
+    harness.add("alpha")
+    (claim,) = await harness.planner.claims()
+    await harness.conductor.refresh(claim, Purpose.BACKGROUND)
+    first = harness.get("alpha")
+    report = await harness.conductor.refresh(claim, Purpose.BACKGROUND)
+    assert (report.lost, report.records) == (1, ())
+    assert harness.get("alpha") == first
+    assert harness.requests() == {"graphql": 1}
+
+
+async def test_details_before_the_repository_is_known(harness: Harness) -> None:
+    """Details claimed before the repository is known are given back, because there is no head yet."""
+    harness.make("alpha")
+    harness.add("alpha")
+    report = await harness.by_hand("alpha", sources=[CONTRIBUTORS, COMMITS])
+    assert harness.requests() == {}
+    assert [type(record) for record in report.records] == [GivenBack, GivenBack]
+    assert harness.state("alpha", COMMITS).lease is None

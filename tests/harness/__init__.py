@@ -1,0 +1,12 @@
+"""Helpers of all tests and of the benchmarks: each module has one subject.
+
+- ``clock``: the moment at which tests begin, and a stopped clock.
+- ``fakes``, ``stores``, ``policies``: fakes of the ports; stores on both databases and builders of values; the quota
+  policies of the built-in upstreams; ``seeds``: five real documents.
+- ``processes``, ``stack``: processes that are started, logged and ended; Fetcher's own commands as such processes.
+- ``postgres``, ``redis_server``, ``tls``: real servers, which can be stopped and killed; a proxy that adds TLS.
+- ``pages``, ``web``, ``browser``: a web server with given responses, Fetcher's web process, and a real browser.
+- ``prometheus``, ``debian``: a real Prometheus, and Debian's packages that only tests need.
+- ``documents``: the commands in the documentation, as a script that a test runs.
+- ``sockets``: the fixture that blocks sockets.
+"""
