@@ -30,6 +30,7 @@ class FailureGroup:
     """Packages with the same failing source and the same kind of failure."""
 
     outcome: str
+    upstream: str | None
     source: Source
     packages: int
     failures: int
@@ -109,19 +110,20 @@ def revive(slugs: Slugs) -> None:
 
 
 def grouped_by_kind(rows: Iterable[FailureRow]) -> list[FailureGroup]:
-    """Summarize failures by kind and source, the most frequent first."""
-    alike: dict[tuple[str, Source], list[SourceState]] = defaultdict(list)
+    """Summarize failures by kind, upstream and source, the most frequent first."""
+    alike: dict[tuple[str, str | None, Source], list[SourceState]] = defaultdict(list)
     for kind, failing in failures_by_kind(rows).items():
         for row in failing:
-            alike[kind, row.state.source].append(row.state)
-    groups = [_group(kind, source, states) for (kind, source), states in alike.items()]
+            alike[kind, row.state.upstream, row.state.source].append(row.state)
+    groups = [_group(kind, upstream, source, states) for (kind, upstream, source), states in alike.items()]
     return sorted(groups, key=lambda group: (-group.packages, group.outcome, group.source))
 
 
-def _group(kind: str, source: Source, states: Sequence[SourceState]) -> FailureGroup:
+def _group(kind: str, upstream: str | None, source: Source, states: Sequence[SourceState]) -> FailureGroup:
     messages = Counter(state.message for state in states if state.message)
     return FailureGroup(
         outcome=kind,
+        upstream=upstream,
         source=source,
         packages=len(states),
         failures=max(state.failures for state in states),
@@ -133,10 +135,13 @@ def _group(kind: str, source: Source, states: Sequence[SourceState]) -> FailureG
 
 
 def _table_of_groups(groups: Sequence[FailureGroup], now: datetime) -> Table:
-    table = _table("outcome", "source", "packages", "times", "since", "last", "next try", "reason, for example")
+    table = _table(
+        "outcome", "upstream", "source", "packages", "times", "since", "last", "next try", "reason, for example"
+    )
     for group in groups:
         table.add_row(
             group.outcome,
+            group.upstream or "",
             str(group.source),
             str(group.packages),
             str(group.failures),
@@ -149,11 +154,12 @@ def _table_of_groups(groups: Sequence[FailureGroup], now: datetime) -> Table:
 
 
 def _table_of_rows(rows: Sequence[FailureRow], now: datetime) -> Table:
-    table = _table("package", "source", "outcome", "times", "since", "last", "next try", "reason")
+    table = _table("package", "upstream", "source", "outcome", "times", "since", "last", "next try", "reason")
     for row in rows:
         state = row.state
         table.add_row(
             escape(row.slug),
+            state.upstream or "",
             str(state.source),
             failure_kind(state),
             str(state.failures),
@@ -185,6 +191,7 @@ def _failure(row: FailureRow) -> dict[str, Any]:
     state = row.state
     return {
         "slug": row.slug,
+        "upstream": state.upstream,
         "source": state.source,
         "outcome": failure_kind(row.state),
         "message": state.message,

@@ -44,7 +44,8 @@ class Upstreams:
 
     def repository(self, text: str | None) -> RepoRef | Unsupported | None:
         """Parse a repository's address with the grammar of its forge; ``None`` if it is absent."""
-        return parse_repo_address(text, {host: one.parse for one in reversed(self.all) for host in one.hosts})
+        forges = [one for one in self.all if Source.REPOSITORY in one.sources]
+        return parse_repo_address(text, {host: one.parse for one in reversed(forges) for host in one.hosts})
 
     def project(self, text: str | None) -> str | Unsupported | None:
         """Parse a project's name or address; ``None`` if it is absent."""

@@ -15,16 +15,14 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from fetcher.domain.model import (
-    DETAIL_SOURCES,
     Commit,
     Contribution,
     Contributors,
     DueReason,
-    OutcomeKind,
     Source,
-    SourceState,
     Target,
 )
+from fetcher.upstreams.heads import is_list_refused
 
 LIST_LAG = timedelta(hours=8)
 """Greatest age of the contributors list: "may return information that is a few hours old" (REST reference)."""
@@ -62,33 +60,6 @@ class Derived:
 
     contributors: Contributors
     open: DueReason | None
-
-
-def is_current(state: SourceState, head_oid: str | None) -> bool:
-    """Return whether the stored values belong to ``head_oid``, so that no request is needed."""
-    return head_oid is not None and state.answered_at is not None and state.revision == head_oid
-
-
-def is_list_refused(state: SourceState) -> bool:
-    """Return whether GitHub refuses a list for its size. This holds until the slow re-check, even after pushes."""
-    return state.outcome is OutcomeKind.BLOCKED and state.answered_at is not None and state.failures == 0
-
-
-def follow_ups(target: Target, head_oid: str | None) -> tuple[Source, ...]:
-    """Return the sources that must be requested for a repository with this head."""
-    return tuple(
-        source
-        for source in DETAIL_SOURCES
-        if not is_current(target.state(source), head_oid) and not is_list_refused(target.state(source))
-    )
-
-
-def to_request(target: Target, source: Source, now: datetime) -> bool:
-    """Return whether a claimed source belongs to another head, or is due anyway."""
-    state = target.state(source)
-    if is_current(state, target.head_oid) or is_list_refused(state):
-        return state.due_at is not None and state.due_at <= now
-    return True
 
 
 def needs_list(target: Target, now: datetime) -> bool:

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from fetcher.domain.model import DETAIL_SOURCES, Source, Target
 from fetcher.upstreams.base import Cost
-from fetcher.upstreams.github.change_detection import needs_list, to_request
+from fetcher.upstreams.github.change_detection import needs_list
+from fetcher.upstreams.heads import to_request
 
 _PAGE = 100
 """Contributors per page."""

@@ -42,19 +42,11 @@ from fetcher.http.gateway import Gateway
 from fetcher.ports import Clock
 from fetcher.upstreams.github import requests
 from fetcher.upstreams.github.batching import BatchOutcome
-from fetcher.upstreams.github.change_detection import (
-    LIST_LAG,
-    SETTLES_AFTER,
-    History,
-    derive,
-    follow_ups,
-    needs_list,
-    settle,
-    to_request,
-)
+from fetcher.upstreams.github.change_detection import LIST_LAG, SETTLES_AFTER, History, derive, needs_list, settle
 from fetcher.upstreams.github.histories import Histories, HistoryQuery, history_of, is_readable
 from fetcher.upstreams.github.readers.contributors import read_contributors, read_participation
 from fetcher.upstreams.github.readers.history import Head
+from fetcher.upstreams.heads import follow_ups, to_request
 
 MAX_PAGES = 50
 """Limit for pages of contributors, ten times the 500 authors that GitHub names. It ends an endless list."""

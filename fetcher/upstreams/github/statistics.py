@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fetcher.domain.model import (
-    DETAIL_SOURCES,
     Purpose,
     Record,
     RepoStats,
@@ -15,15 +14,8 @@ from fetcher.domain.model import (
     Target,
     Validators,
 )
-from fetcher.domain.outcome import Deferred, Failure, Fetched, Gone, NotModified, NotReady, Outcome, Transient
+from fetcher.domain.outcome import Deferred, Failure, Fetched, Gone, NotReady, Outcome, Transient
 from fetcher.domain.records import (
-    EMPTY_REVISION,
-    FetchedValues,
-    confirmed,
-    deferred,
-    made_due,
-    nothing_in,
-    record_of,
     replaced,
 )
 from fetcher.domain.scheduling import Cadence
@@ -31,10 +23,10 @@ from fetcher.http.gateway import Gateway
 from fetcher.ports import Clock
 from fetcher.upstreams.github import requests
 from fetcher.upstreams.github.batching import BatchOutcome, BatchSize, request_in_batches
-from fetcher.upstreams.github.change_detection import follow_ups
 from fetcher.upstreams.github.limits import GITHUB
 from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from fetcher.upstreams.github.readers.statistics import read_by_id, read_by_name, read_newest_commit, read_repository
+from fetcher.upstreams.heads import repository_records
 
 
 @dataclass(slots=True)
@@ -120,41 +112,8 @@ class StatisticsRefresh:
     def _records(
         self, target: Target, outcome: BatchOutcome[RepoStats] | Outcome[RepoStats], requested_at: datetime
     ) -> list[Record]:
-        match outcome:
-            case Deferred():
-                return [deferred(target, Source.REPOSITORY, outcome.until, requested_at)]
-            case Fetched(value=stats) if stats.head_oid is None and not stats.empty:
-                # The default branch names no commit now, though commits exist: keep the known head.
-                fetched = FetchedValues(_with_known_head(stats, target), None, outcome.validators, full=True)
-                own = record_of(target, Source.REPOSITORY, outcome, requested_at, self.cadence, fetched)
-                return [own, *self._dependents(target, target.head_oid, requested_at)] if target.head_oid else [own]
-            case Fetched(value=stats):
-                fetched = FetchedValues(stats, stats.head_oid or EMPTY_REVISION, outcome.validators, full=True)
-                own = record_of(target, Source.REPOSITORY, outcome, requested_at, self.cadence, fetched)
-                return [own, *self._dependents(target, stats.head_oid, requested_at)]
-            case NotModified():
-                own = record_of(target, Source.REPOSITORY, outcome, requested_at, self.cadence)
-                return [own, *self._dependents(target, target.head_oid, requested_at)]
-            case _:
-                return [record_of(target, Source.REPOSITORY, outcome, requested_at, self.cadence)]
-
-    def _dependents(self, target: Target, head_oid: str | None, requested_at: datetime) -> list[Record]:
-        """Return the records of contributors and commits at this head: confirmed, empty or due.
-
-        Known contributors follow from the new head's history, if there is a credential to read it.
-        """
-        if head_oid is None:
-            return [nothing_in(target, source, requested_at) for source in DETAIL_SOURCES]
-        records: list[Record] = []
-        left_open = follow_ups(target, head_oid)
-        for source in DETAIL_SOURCES:
-            state = target.state(source)
-            if source not in left_open:
-                if state.failures == 0:
-                    records.append(confirmed(target, source, requested_at))
-            elif source is Source.COMMITS or state.answered_at is None or self.anonymous:
-                records.append(made_due(target, source, requested_at))
-        return records
+        """Return the records of an outcome. With a credential, known contributors follow from the head's history."""
+        return repository_records(target, outcome, requested_at, self.cadence, derives_people=not self.anonymous)
 
 
 def _identified(target: Target, outcome: BatchOutcome[RepoStats], *, by_name: bool) -> BatchOutcome[RepoStats]:
@@ -169,15 +128,6 @@ def _identified(target: Target, outcome: BatchOutcome[RepoStats], *, by_name: bo
     if other is not None or stats.repository_id is not None:
         return other or outcome
     return replace(outcome, value=replace(stats, repository_id=target.repository_id))
-
-
-def _with_known_head(stats: RepoStats, target: Target) -> RepoStats:
-    return replace(
-        stats,
-        default_branch=target.default_branch,
-        head_oid=target.head_oid,
-        head_committed_at=target.head_committed_at,
-    )
 
 
 def _settled(outcome: Outcome[object]) -> Outcome[RepoStats]:

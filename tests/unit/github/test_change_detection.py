@@ -34,18 +34,8 @@ from fetcher.simulator.git_log import git_log, limited, total
 from fetcher.simulator.history import Author, Commit, WrittenHistory
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.world import World
-from fetcher.upstreams.github.change_detection import (
-    LIST_LAG,
-    Derived,
-    History,
-    derive,
-    follow_ups,
-    is_current,
-    is_list_refused,
-    needs_list,
-    settle,
-    to_request,
-)
+from fetcher.upstreams.github.change_detection import LIST_LAG, Derived, History, derive, needs_list, settle
+from fetcher.upstreams.heads import follow_ups, is_current, is_list_refused, to_request
 from tests.harness.clock import NOW, StoppedClock
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
