@@ -53,8 +53,8 @@ def test_failures_are_grouped(failing: Fetcher) -> None:
         ("malformed", "index", 2),
         ("missing", "repository", 1),
     ]
-    counted = [line.split()[:4] for line in short.splitlines() if line.startswith(("malformed", "missing"))]
-    assert counted == [["malformed", "pypi", "index", "2"], ["missing", "github", "repository", "1"]]
+    counted = [line.split()[:3] for line in short.splitlines() if line.startswith(("malformed", "missing"))]
+    assert counted == [["malformed", "index", "2"], ["missing", "repository", "1"]]
     assert full.startswith(short.rstrip())
     assert all(f"\n{slug} " in full and f"\n{slug} " not in short for slug in (GONE, *BROKEN))
     for word in ("times", "since", "last", "next try", "in ", "ago", "text/html"):

@@ -167,7 +167,7 @@ def test_a_failure_is_listed_with_its_upstream(filled: Fetcher, forge: Simulator
 
 
 def test_another_repository_at_its_path_is_refused(filled: Fetcher, forge: Simulator) -> None:
-    """A repository that was deleted and recreated is not taken for the known one."""
+    """A repository that was deleted and made again is not taken for the known one."""
     recreate(forge.world, PATH)
     done = filled("refresh", slug_of(filled, HOST))
     assert done.status == 1
