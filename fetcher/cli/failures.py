@@ -135,9 +135,7 @@ def _group(kind: str, upstream: str | None, source: Source, states: Sequence[Sou
 
 
 def _table_of_groups(groups: Sequence[FailureGroup], now: datetime) -> Table:
-    table = _table(
-        "outcome", "upstream", "source", "packages", "times", "since", "last", "next try", "reason, for example"
-    )
+    table = _table("outcome", "source", "packages", "times", "since", "last", "next try", "reason, for example")
     for group in groups:
         table.add_row(
             group.outcome,
