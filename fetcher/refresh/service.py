@@ -24,7 +24,7 @@ from fetcher.domain.model import (
 from fetcher.domain.records import given_back, refused
 from fetcher.domain.scheduling import Cadence
 from fetcher.ports import NULL_OBSERVER, Clock, Observer
-from fetcher.refresh.report import Report, tell
+from fetcher.refresh.report import Report, log_report
 from fetcher.upstreams.base import UpstreamRefresh
 
 log = structlog.get_logger(__name__)
@@ -68,7 +68,7 @@ class RefreshService:
         records = await self._records(targets, purpose)
         records = self._record(targets, records)
         report = Report(tuple(records), lost=len(claim.package_ids) - len(targets))
-        tell(claim, purpose, targets, report, self.clock.now() - started)
+        log_report(claim, purpose, targets, report, self.clock.now() - started)
         self.observer.refreshed(purpose, len(targets), records)
         return report
 
