@@ -16,6 +16,7 @@ from fetcher.domain.model import (
     DETAIL_SOURCES,
     REPOSITORY_SOURCES,
     Claim,
+    MadeDue,
     Purpose,
     Record,
     Source,
@@ -101,7 +102,7 @@ class RefreshService:
             *(self.upstreams[name].refresh(own, purpose) for name, own in by_upstream.items() if name in self.upstreams)
         )
         records = [record for found in lists for record in found]
-        done = {(record.package_id, record.source) for record in records}
+        done = {(record.package_id, record.source) for record in records if not isinstance(record, MadeDue)}
         records += [
             given_back(target, source)
             for target in targets
