@@ -65,6 +65,12 @@ def _index_endpoint() -> str:
     return str(getattr(import_module("pypi_simple"), _ENDPOINT))
 
 
+def default_workers() -> int:
+    """Return the number of cores, two at most: GitHub's quota, not the processor, limits a larger number."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 2)
+
+
 class Settings(BaseModel):
     """The settings. Each is an environment variable: ``FETCHER_`` and the field's name in capitals."""
 
@@ -114,7 +120,9 @@ class Settings(BaseModel):
         le=1,
         description="Factor for the length of GitHub's quota windows; below 1 only with a simulator.",
     )
-    workers: int = Field(default=2, ge=1, le=64, description="Background worker processes of `fetcher up`.")
+    workers: int = Field(
+        default_factory=default_workers, ge=1, le=64, description="Background worker processes of `fetcher up`."
+    )
     web_host: str = Field(
         default="127.0.0.1", description="Address on which the page and the API listen; 0.0.0.0: all."
     )

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from fetcher import __version__
+from fetcher.data_folder import make_private, make_private_file
 from fetcher.domain.errors import BrokerError, StoreError
 from fetcher.domain.scheduling import Cadence
 from fetcher.ports import NULL_OBSERVER, Clock, Observer, Transport
@@ -171,6 +172,9 @@ def open_store(settings: Settings) -> SqlStore:
     """
     from fetcher.store import SqlStore, is_current, open_engine, upgrade  # noqa: PLC0415
 
+    if settings.embedded_database:
+        make_private(settings.data_dir)
+        make_private_file(settings.data_dir / "fetcher.db")
     engine = open_engine(settings.database)
     if settings.embedded_database:
         upgrade(engine)
