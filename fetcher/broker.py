@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import redis
-import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
+from typing import TYPE_CHECKING
 
 from fetcher.domain.errors import BrokerError
-from fetcher.settings import Settings
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+
+    from fetcher.settings import Settings
 
 _REDIS_REMEDY = "Start `fetcher up`, or set FETCHER_REDIS_URL to a server that runs (redis://host:6379/0)"
 
@@ -34,6 +33,11 @@ def embedded_redis_runs(settings: Settings) -> bool:
     path = embedded_socket(settings)
     if not path.exists():
         return False
+    import redis  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.exceptions import RedisError  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
     client = redis.Redis(unix_socket_path=str(path), socket_timeout=2, retry=Retry(NoBackoff(), 0))
     try:
         return bool(client.ping())
@@ -45,6 +49,10 @@ def embedded_redis_runs(settings: Settings) -> bool:
 
 def redis_client(settings: Settings, timeout: float = 5) -> redis.Redis:
     """Return a client that fails at once, without redis-py's retries; ``BrokerError`` for an invalid address."""
+    import redis  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
     try:
         return redis.Redis.from_url(
             redis_address(settings),
@@ -63,6 +71,8 @@ def redis_unavailable(error: BaseException) -> BrokerError:
 
 def check_redis(settings: Settings) -> str:
     """Return Redis's version, or raise ``BrokerError``. A Redis that may evict queued tasks is refused."""
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
     client = redis_client(settings)
     try:
         info: dict[str, object] = client.info()
@@ -89,7 +99,11 @@ def broker_address(settings: Settings) -> str:
 
 def connect(settings: Settings) -> redis.asyncio.Redis:
     """Return a working connection to Redis. A lost connection is reopened once."""
+    import redis.asyncio  # noqa: PLC0415
+    from redis.asyncio.retry import Retry  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+
     check_redis(settings)
     return redis.asyncio.Redis.from_url(
-        redis_address(settings), socket_timeout=5, socket_connect_timeout=5, retry=AsyncRetry(NoBackoff(), 1)
+        redis_address(settings), socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 1)
     )

@@ -6,8 +6,12 @@ The settings' reference page is generated from the fields below (``make docs``).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,6 +23,7 @@ from fetcher.domain.errors import ConfigError
 from fetcher.http.messages import origin
 
 PREFIX = "FETCHER_"
+_ENDPOINT = "PYPI_SIMPLE_ENDPOINT"
 
 
 def _seconds(value: object) -> object:
@@ -41,11 +46,29 @@ PUBLIC_API = "https://api.github.com"
 """Default root of GitHub's REST API."""
 
 
+@cache
 def default_index_root() -> str:
-    """Return the public index's root without a trailing slash, from the library pypi-simple."""
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415  (its HTML parser takes a tenth of a second to import)
+    """Return the public index's root without a trailing slash, from the library pypi-simple.
 
-    return PYPI_SIMPLE_ENDPOINT.rstrip("/").removesuffix("/simple")
+    The constant is read from the library's source, because importing it (with its HTML parser and requests) takes a
+    tenth of a second and ten megabytes in every process.
+    """
+    return _index_endpoint().rstrip("/").removesuffix("/simple")
+
+
+def _index_endpoint() -> str:
+    spec = find_spec("pypi_simple")
+    source = Path(spec.origin).read_text("utf-8") if spec is not None and spec.origin is not None else ""
+    found = re.search(rf'^{_ENDPOINT}\b[^=\n]*= *"([^"\n]+)"', source, re.MULTILINE)
+    if found is not None:
+        return found[1]
+    return str(getattr(import_module("pypi_simple"), _ENDPOINT))
+
+
+def default_workers() -> int:
+    """Return the number of cores, two at most: GitHub's quota, not the processor, limits a larger number."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 2)
 
 
 class Settings(BaseModel):
@@ -97,7 +120,9 @@ class Settings(BaseModel):
         le=1,
         description="Factor for the length of GitHub's quota windows; below 1 only with a simulator.",
     )
-    workers: int = Field(default=2, ge=1, le=64, description="Background worker processes of `fetcher up`.")
+    workers: int = Field(
+        default_factory=default_workers, ge=1, le=64, description="Background worker processes of `fetcher up`."
+    )
     web_host: str = Field(
         default="127.0.0.1", description="Address on which the page and the API listen; 0.0.0.0: all."
     )

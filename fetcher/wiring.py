@@ -1,4 +1,7 @@
-"""Assembly of the application: settings in, a ready refresh out. Only this module imports every adapter."""
+"""Assembly of the application: settings in, a ready refresh out. Only this module imports every adapter.
+
+Each function imports the adapters that it opens, so that a command that only reads the database imports no HTTP client.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +9,29 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
-
-import redis
-import redis.asyncio
-from redis.exceptions import RedisError
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
 
 from fetcher import __version__
-from fetcher.broker import connect, redis_client, redis_unavailable
+from fetcher.data_folder import make_private, make_private_file
 from fetcher.domain.errors import BrokerError, StoreError
 from fetcher.domain.scheduling import Cadence
-from fetcher.domain.views import RequestCount
-from fetcher.http.circuit_breaker import OPEN_FOR, CircuitBreaker
-from fetcher.http.gateway import REJECTED_PAUSE, Gateway
-from fetcher.http.transport import HttpTransport
-from fetcher.monitoring import read_counters, read_recent_requests
 from fetcher.ports import NULL_OBSERVER, Clock, Observer, Transport
-from fetcher.quota import Quota, QuotaStatus
-from fetcher.quota.memory import MemoryQuota
-from fetcher.quota.redis import RedisQuota
-from fetcher.refresh.dispatch import Dispatcher
-from fetcher.refresh.service import RefreshService
-from fetcher.settings import Settings
-from fetcher.store import SqlStore, is_current, open_engine, upgrade
-from fetcher.upstreams.base import PLANS_AHEAD, Tools, UpstreamRefresh
-from fetcher.upstreams.registry import Upstreams, upstreams_of
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+
+    from fetcher.domain.views import RequestCount
+    from fetcher.http.gateway import Gateway
+    from fetcher.http.transport import HttpTransport
+    from fetcher.quota import Quota, QuotaStatus
+    from fetcher.refresh.dispatch import Dispatcher
+    from fetcher.refresh.service import RefreshService
+    from fetcher.settings import Settings
+    from fetcher.store import SqlStore
+    from fetcher.upstreams.base import UpstreamRefresh
+    from fetcher.upstreams.registry import Upstreams
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -84,6 +85,12 @@ def assemble(  # noqa: PLR0913, PLR0917  (each adapter by its name)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Assembly:
     """Assemble the refresh from its adapters; ``sleep`` is its wait function."""
+    from fetcher.http.circuit_breaker import OPEN_FOR, CircuitBreaker  # noqa: PLC0415
+    from fetcher.http.gateway import REJECTED_PAUSE, Gateway  # noqa: PLC0415
+    from fetcher.refresh.dispatch import Dispatcher  # noqa: PLC0415
+    from fetcher.refresh.service import RefreshService  # noqa: PLC0415
+    from fetcher.upstreams.base import Tools  # noqa: PLC0415
+
     identities = {one.name: one.credential.identity for one in upstreams.all}
     gateway = Gateway(
         transport,
@@ -163,14 +170,31 @@ def open_store(settings: Settings) -> SqlStore:
 
     The caller closes it, by ``with`` or ``close``.
     """
+    from fetcher.store import SqlStore, is_current, open_engine, upgrade  # noqa: PLC0415
+
+    if settings.embedded_database:
+        make_private(settings.data_dir)
+        make_private_file(settings.data_dir / "fetcher.db")
     engine = open_engine(settings.database)
     if settings.embedded_database:
         upgrade(engine)
     elif not is_current(engine):
         engine.dispose()
         raise StoreError("the database's tables are not those of this version", "Run `fetcher db upgrade`")
-    upstreams = upstreams_of(settings)
-    return SqlStore(engine, read_repo=upstreams.repository, read_project=upstreams.project, serving=upstreams.of)
+
+    @cache
+    def upstreams() -> Upstreams:
+        """Return the upstreams, which only writing commands need: importing them takes a tenth of a second."""
+        from fetcher.upstreams.registry import upstreams_of  # noqa: PLC0415
+
+        return upstreams_of(settings)
+
+    return SqlStore(
+        engine,
+        read_repo=lambda text: upstreams().repository(text),
+        read_project=lambda text: upstreams().project(text),
+        serving=lambda source, host: upstreams().of(source, host),
+    )
 
 
 async def open_parts(
@@ -185,6 +209,13 @@ async def open_parts(
 
     ``clock`` replaces the system clock where days must pass faster, as in the benchmarks.
     """
+    from fetcher.broker import connect  # noqa: PLC0415
+    from fetcher.http.transport import HttpTransport  # noqa: PLC0415
+    from fetcher.quota.memory import MemoryQuota  # noqa: PLC0415
+    from fetcher.quota.redis import RedisQuota  # noqa: PLC0415
+    from fetcher.upstreams.base import PLANS_AHEAD  # noqa: PLC0415
+    from fetcher.upstreams.registry import upstreams_of  # noqa: PLC0415
+
     clock = clock or SystemClock()
     upstreams = upstreams_of(settings)
     sites = upstreams.sites()
@@ -213,6 +244,10 @@ async def open_parts(
 
 async def shared_quota_status(settings: Settings, now: datetime) -> Sequence[QuotaStatus]:
     """Return the shared ledger's quotas, opening only Redis, or raise ``BrokerError``."""
+    from fetcher.broker import connect  # noqa: PLC0415
+    from fetcher.quota.redis import RedisQuota  # noqa: PLC0415
+    from fetcher.upstreams.registry import upstreams_of  # noqa: PLC0415
+
     connection = connect(settings)
     try:
         return await RedisQuota(connection, upstreams_of(settings).policies(settings.window_scale)).quota_status(now)
@@ -222,15 +257,23 @@ async def shared_quota_status(settings: Settings, now: datetime) -> Sequence[Quo
 
 def stored_counters(settings: Settings) -> dict[str, float]:
     """Return all workers' counters by the fields of ``fetcher.monitoring``, or raise ``BrokerError``."""
+    from fetcher.monitoring import read_counters  # noqa: PLC0415
+
     return _read_redis(settings, read_counters)
 
 
 def recent_requests(settings: Settings, now: datetime) -> list[RequestCount]:
     """Return the requests of the last hour, or raise ``BrokerError``."""
+    from fetcher.monitoring import read_recent_requests  # noqa: PLC0415
+
     return _read_redis(settings, lambda client: read_recent_requests(client, now))
 
 
 def _read_redis(settings: Settings, read: Callable[[redis.Redis], T]) -> T:
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    from fetcher.broker import redis_client, redis_unavailable  # noqa: PLC0415
+
     client = redis_client(settings)
     try:
         return read(client)

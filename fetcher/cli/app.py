@@ -1,4 +1,4 @@
-"""The root command: registers the commands and reports each expected failure in one line."""
+"""The root command: lists the commands and reports each expected failure in one line."""
 
 from __future__ import annotations
 
@@ -9,57 +9,124 @@ from typing import Annotated
 import typer
 
 from fetcher import __version__
-from fetcher.cli import (
-    catalogue,
-    database,
-    demo,
-    doctor,
-    estimate,
-    explain,
-    export,
-    failures,
-    queues,
-    refresh,
-    run,
-    show,
-    simulate,
-    status,
-    verify,
-    web,
-)
-from fetcher.cli.examples import with_examples
-from fetcher.cli.screen import complain
+from fetcher.cli.lazy import LazyCommand, lazy_group
 from fetcher.domain.errors import FetcherError
-from fetcher.monitoring.logging import configure_logging
-from fetcher.settings import read_settings
+
+COMMANDS = (
+    LazyCommand(
+        "import",
+        "fetcher.cli.catalogue",
+        "import_",
+        "Import packages: v4 documents, CSV or repository addresses; "
+        "from files, folders, a directory's API or, -, stdin.",
+    ),
+    LazyCommand("add", "fetcher.cli.catalogue", "add", "Add one package by its repository address."),
+    LazyCommand(
+        "export",
+        "fetcher.cli.export",
+        "export",
+        "Export every package's v4 document: JSON lines, one document a line, or a Parquet file with typed columns.",
+    ),
+    LazyCommand(
+        "refresh",
+        "fetcher.cli.refresh",
+        "refresh",
+        "Refresh packages in this process with a progress bar, or by the workers with --queue.",
+    ),
+    LazyCommand(
+        "show",
+        "fetcher.cli.show",
+        "show",
+        "Print a package: its values with their source and age, and its commits of 52 weeks.",
+    ),
+    LazyCommand(
+        "explain",
+        "fetcher.cli.explain",
+        "explain",
+        "Explain a package's state: its addresses, each source's last response, next due time and the reason.",
+    ),
+    LazyCommand(
+        "status",
+        "fetcher.cli.status",
+        "status",
+        "Show freshness, due packages, the expected end of the pass, failures, quota, beat and workers.",
+    ),
+    LazyCommand(
+        "queues",
+        "fetcher.cli.queues",
+        "queues",
+        "Show each queue's waiting and running messages, oldest message, throughput a minute and consumers.",
+    ),
+    LazyCommand(
+        "retire",
+        "fetcher.cli.failures",
+        "retire",
+        "Stop fetching these packages. Their stored data is kept. `revive` undoes it.",
+    ),
+    LazyCommand("revive", "fetcher.cli.failures", "revive", "Resume fetching retired packages now."),
+    LazyCommand(
+        "doctor",
+        "fetcher.cli.doctor",
+        "doctor",
+        "Check the database, Redis, the upstreams, tokens and their quotas, "
+        "the clock, beat and workers; print remedies.",
+    ),
+    LazyCommand(
+        "verify",
+        "fetcher.cli.verify",
+        "verify",
+        "Compare weekly commits with GitHub's participation, with and without merges; "
+        "count as GitHub does from now on.",
+    ),
+    LazyCommand(
+        "up",
+        "fetcher.cli.run",
+        "up",
+        "Run all processes on this machine until Ctrl-C: Redis, workers, beat and the page.",
+    ),
+    LazyCommand(
+        "web",
+        "fetcher.cli.web",
+        "web",
+        "Serve the page and the API until Ctrl-C. They are reachable from this machine only, unless --host is set.",
+    ),
+    LazyCommand(
+        "simulate",
+        "fetcher.cli.simulate",
+        "simulate",
+        "Serve GitHub's and PyPI's APIs on loopback, limits and faults included, until Ctrl-C.",
+        cls="Simulate",
+    ),
+    LazyCommand(
+        "estimate",
+        "fetcher.cli.estimate",
+        "estimate",
+        "Print the computed duration and cost of a pass over a catalogue; request and serve nothing.",
+    ),
+    LazyCommand(
+        "demo",
+        "fetcher.cli.demo",
+        "demo",
+        "Refresh five real packages against the simulator, without a token, a network or leftover files.",
+    ),
+    LazyCommand(
+        "failures",
+        "fetcher.cli.failures",
+        "app",
+        "List failing sources with the reason, the first failure and the next try.",
+    ),
+    LazyCommand("db", "fetcher.cli.database", "app", "Manage the database schema."),
+)
+"""The commands in the order of the help. Each is imported when it is invoked."""
 
 app = typer.Typer(
+    cls=lazy_group(COMMANDS),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Keep a package directory fresh: GitHub statistics and PyPI versions.",
     epilog="Settings are environment variables that begin with FETCHER_; see docs/settings.md.",
 )
-app.command("import")(catalogue.import_)
-app.command()(catalogue.add)
-app.command()(export.export)
-app.command()(refresh.refresh)
-app.command()(show.show)
-app.command()(explain.explain)
-app.command()(status.status)
-app.command()(queues.queues)
-app.add_typer(failures.app, name="failures")
-app.command()(failures.retire)
-app.command()(failures.revive)
-app.command()(doctor.doctor)
-app.command()(verify.verify)
-app.command()(run.up)
-app.command()(web.web)
-app.command("simulate", cls=simulate.Simulate)(simulate.simulate)
-app.command()(estimate.estimate)
-app.command()(demo.demo)
-app.add_typer(database.app, name="db")
-with_examples(app)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  (Typer's callback)
@@ -74,6 +141,9 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
+    from fetcher.monitoring.logging import configure_logging  # noqa: PLC0415  (the help needs no structlog)
+    from fetcher.settings import read_settings  # noqa: PLC0415
+
     # Commands report errors themselves. Log lines below ERROR are printed only if FETCHER_LOG_LEVEL is set.
     level = os.environ.get("FETCHER_LOG_LEVEL", "").strip()
     configure_logging(read_settings({"FETCHER_LOG_LEVEL": level}).log_level if level else "ERROR")
@@ -84,6 +154,8 @@ def main() -> None:
     try:
         app()
     except FetcherError as error:
+        from fetcher.cli.screen import complain  # noqa: PLC0415  (imports rich)
+
         complain(str(error))
         sys.exit(1)
     except KeyboardInterrupt:

@@ -31,7 +31,7 @@ from fetcher.store import SqlStore
 from fetcher.wiring import open_store
 
 LONGEST = 55.0
-_FETCHER = [sys.executable, "-m", "fetcher"]
+_FETCHER = [sys.executable, "-P", "-m", "fetcher"]
 
 
 def demo() -> None:

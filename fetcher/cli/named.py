@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fetcher.domain.errors import RetiredPackage, UnknownPackage
-from fetcher.settings import read_settings
-from fetcher.store.packages import Packages, slugs_from
+
+if TYPE_CHECKING:
+    from fetcher.store.packages import Packages
 
 
 def complete(incomplete: str) -> list[str]:
     """Return a shell's completions of a slug; an empty list if the catalogue is unavailable."""
+    from fetcher.settings import read_settings  # noqa: PLC0415
+    from fetcher.store.completion import slugs_from  # noqa: PLC0415
+
     try:
         return list(slugs_from(read_settings().database, incomplete))
     except Exception:  # noqa: BLE001  (an error message would garble the command line)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, assert_never
+from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 from rich.markup import escape
@@ -41,9 +41,11 @@ from fetcher.domain.model import (
 from fetcher.domain.views import SubmittedRefresh
 from fetcher.quota import PauseCause, Quota, QuotaStatus
 from fetcher.settings import Settings, read_settings
-from fetcher.store import SqlStore
 from fetcher.upstreams.registry import KINDS, upstreams_of
 from fetcher.wiring import Parts, open_parts, open_store
+
+if TYPE_CHECKING:
+    from fetcher.store import SqlStore
 
 NAMES = ", ".join(kind.name for kind in KINDS)
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections.abc import Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fetcher.broker import check_redis, embedded_socket
-from fetcher.cli.screen import err, fail
-from fetcher.ops.embedded_redis import EmbeddedRedis
-from fetcher.ops.up import FolderLock, Supervisor, programs
-from fetcher.settings import read_settings
-from fetcher.wiring import open_store
+if TYPE_CHECKING:
+    from fetcher.settings import Settings
+
+_SQLITE = "sqlite:///"
 
 
 def up(
@@ -28,41 +24,36 @@ def up(
 
     Examples: fetcher up · fetcher up --workers 4
     """
+    from fetcher.broker import embedded_socket  # noqa: PLC0415
+    from fetcher.ops.supervise import Installation, become_supervisor  # noqa: PLC0415
+    from fetcher.settings import read_settings  # noqa: PLC0415
+
     settings = read_settings()
-    lock = FolderLock(settings.data_dir)
-    lock.acquire()
-    embedded = EmbeddedRedis(embedded_socket(settings)) if settings.redis_url is None else None
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stopping.set())
-    try:
-        open_store(settings).close()
-        if embedded is not None:
-            embedded.start()
-        check_redis(settings)
-        supervisor = Supervisor(
-            programs(workers or settings.workers, settings.log_level),
-            _environment(),
-            lambda line: err.print(line, markup=False),
-        )
-        try:
-            supervisor.start()
-            err.print(f"running on {settings.data_dir}; Ctrl-C stops it")
-            healthy = supervisor.watch(stopping, embedded.is_running if embedded else lambda: True)
-        finally:
-            supervisor.stop()
-    finally:
-        if embedded is not None:
-            embedded.stop()
-        lock.release()
-    if not healthy:
-        fail("the embedded Redis exited: see its log in the data folder, then start `fetcher up` again")
-    err.print("stopped; queued work is saved")
+    environment = _environment(settings)
+    installation = Installation(
+        data_dir=environment.get("FETCHER_DATA_DIR", str(settings.data_dir)),
+        redis_socket=str(embedded_socket(settings)) if settings.redis_url is None else None,
+        workers=workers or settings.workers,
+        log_level=settings.log_level,
+        web_host=settings.web_host,
+        web_port=settings.web_port,
+    )
+    become_supervisor(installation, environment)
 
 
-def _environment() -> Mapping[str, str]:
-    """Return the child processes' environment. Replace Celery's ten-line warning about root by one line."""
-    if os.geteuid() != 0:
-        return os.environ
-    err.print("running as root: a dedicated user is safer")
-    return {**os.environ, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+def _environment(settings: Settings) -> Mapping[str, str]:
+    """Return the environment of all processes. They run in the root folder, so their paths are absolute.
+
+    Python must not import modules of the working folder. Celery's ten-line warning about root becomes one line.
+    """
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    if not str(settings.data_dir).startswith("~"):  # no home folder: reported by the supervisor
+        environment["FETCHER_DATA_DIR"] = str(settings.data_dir.absolute())
+    if settings.github_app_private_key_file is not None:
+        environment["FETCHER_GITHUB_APP_PRIVATE_KEY_FILE"] = str(settings.github_app_private_key_file.absolute())
+    if settings.database_url is not None and settings.database.startswith(_SQLITE):
+        path = os.path.abspath(settings.database.removeprefix(_SQLITE))
+        environment["FETCHER_DATABASE_URL"] = f"{_SQLITE}{path}"
+    if os.geteuid() == 0:
+        environment["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser privileges"
+    return environment

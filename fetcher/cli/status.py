@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
@@ -24,9 +24,11 @@ from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.forecast import Forecast, forecast, supply_for
 from fetcher.settings import Settings, read_settings
-from fetcher.store import SqlStore
 from fetcher.upstreams.registry import upstreams_of
 from fetcher.wiring import open_store, shared_quota_status
+
+if TYPE_CHECKING:
+    from fetcher.store import SqlStore
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Refresh the display every two seconds until Ctrl-C.")]

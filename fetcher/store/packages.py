@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, distinct, func, make_url, select, text, tuple_
+from sqlalchemy import Connection, Row, Select, distinct, func, select, text, tuple_
 
 from fetcher.domain.model import CatalogueEntry, FailureRow, SharedRepository, StoredPackage
 from fetcher.domain.views import Listed, Listing
@@ -16,7 +15,7 @@ from fetcher.ports import Imported
 from fetcher.store import listing, releases, retirement
 from fetcher.store.checkpoints import CATALOGUE
 from fetcher.store.dialects import chunks
-from fetcher.store.engine import Aggregate, Transactions, open_engine, read_transaction, write_transaction
+from fetcher.store.engine import Aggregate, Transactions, read_transaction, write_transaction
 from fetcher.store.importing.entries import ReadProject, ReadRepo, Serving, entry_of, project_of, repo_of
 from fetcher.store.importing.importer import Importer
 from fetcher.store.schema import FAILING, checkpoints, freshness, observations, packages, source_states
@@ -25,12 +24,6 @@ from fetcher.store.targets import commit_days_of
 from fetcher.store.values import observed_of, stats_of, versions_of
 
 _P, _S = packages.c, source_states.c
-
-COMPLETIONS = 200
-"""Most slugs offered by a shell completion."""
-
-_COMPLETION_SECONDS = 1
-"""Seconds that a shell completion waits for the database."""
 
 _STORED: Select[Any] = (
     select(packages, *(column for column in observations.c if column.name != "package_id"), freshness.c.last_fetched)
@@ -209,20 +202,3 @@ def _package(row: Row[Any]) -> StoredPackage:
         states={},
         retired_at=row.retired_at,
     )
-
-
-def slugs_from(url: str, beginning: str) -> Sequence[str]:
-    """Return the first slugs that start with ``beginning`` (index scan), for shell completion.
-
-    No database is created or migrated. Database errors are left to the caller."""
-    address = make_url(url)
-    if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
-        return ()
-    engine = open_engine(url, pool_size=1, timeout=_COMPLETION_SECONDS)
-    slug = packages.c.slug
-    try:
-        with engine.connect() as connection:
-            following = select(slug).where(slug >= beginning).order_by(slug).limit(COMPLETIONS)
-            return [one for one in connection.execute(following).scalars() if one.startswith(beginning)]
-    finally:
-        engine.dispose()

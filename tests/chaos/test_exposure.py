@@ -14,6 +14,7 @@ from kombu import Connection, Exchange, Queue
 from redis import Redis
 
 from fetcher.ops.embedded_redis import EmbeddedRedis
+from fetcher.ops.up import Supervisor, spawn
 from fetcher.simulator.catalogue import from_documents
 from fetcher.simulator.server import Simulator
 from tests.chaos.injection.deployment import invented
@@ -66,13 +67,15 @@ def test_a_message_that_is_a_program_is_not_run(tmp_path: Path, redis_url: str) 
 def test_the_embedded_redis_is_this_users_alone(tmp_path: Path) -> None:
     """Show that it listens on no port, and that other users cannot access its socket or its folder."""
     server = EmbeddedRedis(tmp_path / "redis" / "redis.sock")
-    server.start()
+    supervisor = Supervisor(lambda program: spawn(program, os.environ), print)
     try:
+        process = supervisor.start(server.program())
+        server.wait(lambda: process.poll() is None)
         with Redis(unix_socket_path=str(server.socket)) as client:
             port = client.config_get("port")["port"]
         modes = [stat.S_IMODE(path.stat().st_mode) & 0o077 for path in (server.socket, server.socket.parent)]
     finally:
-        server.stop()
+        supervisor.stop()
 
     assert port == "0"
     assert modes == [0, 0]

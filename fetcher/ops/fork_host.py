@@ -1,0 +1,102 @@
+"""The host of ``fetcher up``: imports the libraries once, then forks and supervises the workers and the web process.
+
+A forked process shares the memory of the libraries until it writes to it. Without the host, every process would hold
+70 MB of them.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+import threading
+from contextlib import suppress
+from importlib import import_module
+
+from fetcher.ops.forking import fork
+from fetcher.ops.up import Supervisor, hosted
+
+PRELOADED = (
+    "billiard.popen_fork",
+    "celery.app.amqp",
+    "celery.app.control",
+    "celery.app.events",
+    "celery.app.log",
+    "celery.app.routes",
+    "celery.apps.worker",
+    "celery.concurrency.prefork",
+    "celery.worker.components",
+    "celery.worker.consumer",
+    "celery.worker.consumer.delayed_delivery",
+    "celery.worker.strategy",
+    "kombu.pidbox",
+    "kombu.transport.redis",
+    "tasks",
+    "tasks.refresh",
+    "tasks.maintenance",
+    "tasks.inspect_command",
+    "tasks.worker",
+    "fetcher.cli.app",
+    "fetcher.cli.screen",
+    "fetcher.http.gateway",
+    "fetcher.http.transport",
+    "fetcher.monitoring.logging",
+    "fetcher.quota.memory",
+    "fetcher.quota.redis",
+    "fetcher.refresh.dispatch",
+    "fetcher.refresh.service",
+    "fetcher.store.sql_store",
+    "fetcher.upstreams.registry",
+    "anyio",
+    "certifi",
+    "h11",
+    "h2.connection",
+    "httpcore",
+    "redis.asyncio",
+    "sqlalchemy.dialects.sqlite",
+    "uvicorn",
+    "fetcher.cli.web",
+    "fetcher.web.app",
+    "fetcher.web.session",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.asyncio",
+    "uvicorn.protocols.http.h11_impl",
+)
+"""Modules that forked processes use. One that is missing here is imported by each process that needs it."""
+
+
+def main() -> None:
+    """Fork and supervise the programs until SIGTERM. ``sys.argv`` has the number of workers and the log level."""
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stopping.set())
+    for module in PRELOADED:
+        import_module(module)
+    _warm_up()
+    gc.collect()
+    gc.freeze()  # the collector writes into every object that it tracks, which would copy the shared pages
+    supervisor = Supervisor(fork, _report)
+    try:
+        for program in hosted(*sys.argv[1:]):
+            supervisor.start(program)
+        supervisor.watch(stopping)
+    finally:
+        supervisor.stop()
+
+
+def _warm_up() -> None:
+    """Open the store once, and close it: SQLAlchemy then keeps its compiled statements in shared memory."""
+    from fetcher.domain.errors import FetcherError  # noqa: PLC0415
+    from fetcher.settings import read_settings  # noqa: PLC0415
+    from fetcher.upstreams.registry import upstreams_of  # noqa: PLC0415
+    from fetcher.wiring import open_store  # noqa: PLC0415
+
+    with suppress(FetcherError):  # the processes themselves report it
+        settings = read_settings()
+        upstreams_of(settings)
+        with open_store(settings) as store:
+            store.packages.size()
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  (the supervisor's lines)

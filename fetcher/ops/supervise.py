@@ -1,0 +1,134 @@
+"""The process into which ``fetcher up`` turns itself: it imports Celery, for its children, and no database.
+
+``python -m fetcher.ops.supervise JSON`` starts the processes, keeps them running until a signal, and stops them.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+
+from fetcher.data_folder import close_permissions
+from fetcher.domain.errors import ConfigError, FetcherError
+from fetcher.ops.embedded_redis import EmbeddedRedis
+from fetcher.ops.forking import fork
+from fetcher.ops.listening import bind
+from fetcher.ops.up import FolderLock, Process, Program, Supervisor, programs, spawn
+
+PRELOADED = ("celery.apps.beat", "celery.app.events", "kombu.transport.redis", "tasks.beat")
+_PORT_WAIT = 10.0
+"""Seconds to wait for the port if the run before was killed: its web process may still be ending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The settings that the supervisor needs."""
+
+    data_dir: str
+    redis_socket: str | None
+    """Socket of the embedded Redis; ``None``: an external Redis is configured."""
+    workers: int
+    log_level: str
+    web_host: str
+    web_port: int
+
+
+def become_supervisor(installation: Installation, environment: Mapping[str, str]) -> None:
+    """Replace this process by the supervisor; its process id stays. Signals are held back until it handles them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = [sys.executable, "-P", "-m", "fetcher.ops.supervise", json.dumps(asdict(installation))]
+    os.execve(sys.executable, command, environment)  # noqa: S606  (our own command)
+
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(installation: Installation) -> int:
+    """Start the processes, and return the exit status once they have stopped."""
+    stopping = threading.Event()
+    for number in _STOPPING:
+        signal.signal(number, lambda *_: stopping.set())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+    folder = Path(installation.data_dir)
+    lock = FolderLock(folder)
+    lock.acquire()
+    supervisor = Supervisor(_launch, _report)
+    if os.geteuid() == 0:
+        _report("running as root: a dedicated user is safer")
+    try:
+        for path in close_permissions(folder):
+            _report(f"other users may access {path}: chmod go= '{path}'")
+        _check_port(installation, lock)
+        if installation.redis_socket is not None:
+            embedded = EmbeddedRedis(Path(installation.redis_socket))
+            server = supervisor.start(embedded.program())
+            embedded.wait(lambda: server.poll() is None and not stopping.is_set())
+        checked = subprocess.run([sys.executable, "-P", "-m", "fetcher.ops.check"], check=False)
+        if checked.returncode != 0:
+            return 1
+        _preload()
+        for program in programs(installation.workers, installation.log_level):
+            supervisor.start(program)
+        _report(f"running on {folder}; Ctrl-C stops it")
+        supervisor.watch(stopping)
+    finally:
+        supervisor.stop()
+        lock.release()
+    _report("stopped; queued work is saved")
+    return 0
+
+
+def _launch(program: Program) -> Process:
+    return fork(program) if program.target is not None else spawn(program, os.environ)
+
+
+def _preload() -> None:
+    """Import the libraries that all forked processes use, and keep the collector from writing into their objects."""
+    for module in PRELOADED:
+        import_module(module)
+    gc.collect()
+    gc.freeze()
+
+
+def _check_port(installation: Installation, lock: FolderLock) -> None:
+    """Raise ``ConfigError`` if the page's port is taken, before anything starts."""
+    deadline = time.monotonic() + (_PORT_WAIT if lock.was_killed else 0)
+    remedy = "Set FETCHER_WEB_PORT to a free port, or to 0 for any"
+    while True:
+        try:
+            bind(installation.web_host, installation.web_port, remedy).close()
+            return
+        except ConfigError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(0.1)
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  (the supervisor's lines)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the installation of the JSON in ``arguments``."""
+    try:
+        status = run(Installation(**json.loads(arguments[0])))
+    except FetcherError as error:
+        _report(f"error: {error}")
+        status = 1
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
