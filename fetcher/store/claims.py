@@ -164,6 +164,14 @@ class Claims(Aggregate):
             wanted = wanted.where(_S.due_at.is_not(None), _S.due_at <= now)
         return list(connection.execute(wanted).scalars())
 
+    @read_transaction
+    def with_sources(self, connection: Connection, package_ids: Sequence[int]) -> set[int]:
+        """Return the ids of the packages among ``package_ids`` with a source. Only those can be refreshed."""
+        found: set[int] = set()
+        for ids in chunks(package_ids):
+            found.update(connection.execute(select(_S.package_id).distinct().where(_S.package_id.in_(ids))).scalars())
+        return found
+
     @write_transaction
     def make_due(
         self, connection: Connection, upstream: str, source: Source, *, answered_before: datetime, now: datetime
