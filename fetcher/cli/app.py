@@ -10,6 +10,7 @@ import typer
 
 from fetcher import __version__
 from fetcher.cli import (
+    audit,
     catalogue,
     database,
     demo,
@@ -18,6 +19,7 @@ from fetcher.cli import (
     explain,
     export,
     failures,
+    pausing,
     queues,
     refresh,
     run,
@@ -51,6 +53,10 @@ app.command()(queues.queues)
 app.add_typer(failures.app, name="failures")
 app.command()(failures.retire)
 app.command()(failures.revive)
+app.command()(pausing.pause)
+app.command()(pausing.resume)
+app.command()(pausing.drain)
+app.command()(audit.audit)
 app.command()(doctor.doctor)
 app.command()(verify.verify)
 app.command()(run.up)

@@ -25,13 +25,16 @@ from rich.progress import (
 from rich.text import Text
 
 from fetcher.broker import embedded_redis_runs
+from fetcher.cli.audit import log_action
 from fetcher.cli.named import complete, named_to_fetch
 from fetcher.cli.refreshing import SLICE, Run, Tally
 from fetcher.cli.screen import complain, err, fail
 from fetcher.cli.spans import MAX_WAIT, TEMPORARY, MaxWait
+from fetcher.domain.audit import Action
 from fetcher.domain.errors import UnfetchablePackage
 from fetcher.domain.formatting import counted
 from fetcher.domain.model import Purpose, Source
+from fetcher.domain.pauses import refuse_if_paused
 from fetcher.settings import Settings, read_settings
 from fetcher.store import SqlStore
 from fetcher.upstreams.registry import KINDS, upstreams_of
@@ -83,6 +86,8 @@ def refresh(  # noqa: PLR0913, PLR0917  (the options of the command)
     if wait and (mode is not Mode.NAMED or source is not None):
         fail("--wait follows named packages with all of their sources: name them, without --source")
     with open_store(settings) as store:
+        background = queue and mode is not Mode.NAMED
+        check_not_paused(store, Purpose.BACKGROUND if background else Purpose.MANUAL)
         package_ids = _chosen(store, mode, slugs or [], sources, source)
     if not package_ids:
         err.print(
@@ -113,16 +118,21 @@ def carry_out(  # noqa: PLR0913  (the options of the command by their names)
     max_wait: timedelta = MAX_WAIT,
     wait: bool = False,
     json: bool = False,
+    action: Action = Action.REFRESH,
 ) -> None:
     """Refresh in this process or enqueue for the workers.
 
     Exit with status 1 if a package failed, and with status 75 if one is still open after ``max_wait``.
     """
+    if queue and mode is Mode.NAMED:
+        _refuse_unfetchable(settings, package_ids)
+    with open_store(settings) as store:
+        words = [f"--{mode}" if mode is not Mode.NAMED else "", f"--source {upstream}" if upstream else ""]
+        detail = " ".join(word for word in (*words, "--queue" if queue else "") if word) or None
+        log_action(store, action, package_ids, datetime.now().astimezone(), detail=detail)
     if queue:
         from fetcher.cli.queued import enqueue  # noqa: PLC0415  (only --queue needs Celery: half a second)
 
-        if mode is Mode.NAMED:
-            _refuse_unfetchable(settings, package_ids)
         status = enqueue(
             settings,
             package_ids,
@@ -136,6 +146,12 @@ def carry_out(  # noqa: PLR0913  (the options of the command by their names)
         status = asyncio.run(_refresh_here(settings, package_ids, sources, mode, upstream, max_wait))
     if status:
         raise typer.Exit(status)
+
+
+def check_not_paused(store: SqlStore, purpose: Purpose) -> None:
+    """Raise ``PausedWork`` if an operator has paused requests of ``purpose``."""
+    now = datetime.now().astimezone()
+    refuse_if_paused(store.pauses.active(now), purpose, now)
 
 
 def _refuse_unfetchable(settings: Settings, package_ids: Sequence[int]) -> None:

@@ -56,6 +56,10 @@ class UnfetchablePackage(FetcherError):
     """A package without a source: neither of its addresses is supported."""
 
 
+class PausedWork(FetcherError):
+    """Work that an operator has paused."""
+
+
 class InputError(FetcherError):
     """Input that cannot be read at all."""
 

@@ -141,6 +141,12 @@ class Claims(Aggregate):
         return connection.execute(counted).scalar_one()
 
     @read_transaction
+    def in_progress(self, connection: Connection, now: datetime) -> int:
+        """Return the number of leased packages of all upstreams."""
+        counted = select(func.count(distinct(_S.package_id))).where(_LEASED, _S.lease_until > now)
+        return connection.execute(counted).scalar_one()
+
+    @read_transaction
     def due_ids(
         self,
         connection: Connection,
