@@ -45,5 +45,10 @@ def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:
             timedelta(hours=1),
             "after a first pass and every 30 days, compare a sample with participation to decide whether merges count",
         ),
-        Entry("prune", "fetcher.prune", timedelta(minutes=30), "delete expired history, events and requests"),
+        Entry(
+            "prune",
+            "fetcher.prune",
+            timedelta(minutes=30),
+            "delete expired history, events, requests and audit entries",
+        ),
     )

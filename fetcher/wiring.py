@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 from fetcher import __version__
 from fetcher.data_folder import make_private, make_private_file
 from fetcher.domain.errors import BrokerError, StoreError
+from fetcher.domain.model import Purpose
+from fetcher.domain.pauses import OperatorPause, pause_of
 from fetcher.domain.scheduling import Cadence
 from fetcher.ports import NULL_OBSERVER, Clock, Observer, Transport
 
@@ -147,13 +149,21 @@ class Parts:
         for one in self.assembly.upstreams.values():
             await one.identify()
 
+    def pause(self, purpose: Purpose) -> OperatorPause | None:
+        """Return the operator's pause that stops requests of ``purpose``, or ``None``."""
+        return pause_of(self.store.pauses.active(self.clock.now()), purpose)
+
     async def find_changes(self) -> None:
-        """Find changed packages in the upstreams' own lists of changes, where one is due."""
+        """Find changed packages in the upstreams' own lists of changes, where one is due. Paused: do nothing."""
+        if self.pause(Purpose.BACKGROUND) is not None:
+            return
         for one in self.assembly.upstreams.values():
             await one.find_changes()
 
     async def verify(self) -> None:
-        """Compare a sample of stored values with the upstreams' own, where a comparison is due."""
+        """Compare a sample of stored values with the upstreams' own, where a comparison is due. Paused: do nothing."""
+        if self.pause(Purpose.BACKGROUND) is not None:
+            return
         for one in self.assembly.upstreams.values():
             await one.verify(self.settings.refresh_interval)
 

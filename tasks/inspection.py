@@ -100,6 +100,26 @@ def worker_names() -> tuple[str, ...]:
         raise redis_unavailable(error) from None
 
 
+class _ConsumerSeen(Exception):
+    """Ends a broadcast at the first reply that answers the question."""
+
+
+def is_consumed(queue: str) -> bool:
+    """Return whether a worker consumes ``queue``, as soon as one replies so, or after a second without such a reply."""
+
+    def look(reply: Mapping[str, Mapping[str, Any]]) -> None:
+        if any(queue in _load(answer).queues for answer in reply.values()):
+            raise _ConsumerSeen
+
+    try:
+        app.control.broadcast(QUESTION, reply=True, timeout=_ANSWER_WITHIN, callback=look)
+    except _ConsumerSeen:
+        return True
+    except (RedisError, OSError, OperationalError) as error:
+        raise redis_unavailable(error) from None
+    return False
+
+
 def _state(
     name: str, waiting: int, unacknowledged: int, oldest: datetime | None, passing: Rates, loads: Mapping[str, Load]
 ) -> QueueState:

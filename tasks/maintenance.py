@@ -18,6 +18,8 @@ TIMELINE_KEPT, EVENTS_KEPT = timedelta(days=90), 50
 
 REQUESTS_KEPT = timedelta(days=7)
 
+AUDIT_KEPT = timedelta(days=90)
+
 SERIALS_LIMIT = 540
 """Seconds for ``fetcher.serials``. Comparing a million projects with the index's root takes two minutes. The limit must
 stay below the ten minutes after which Redis redelivers a message (``tasks.app.VISIBILITY``)."""
@@ -50,13 +52,14 @@ def measure(self: FetcherTask) -> None:
 
 @shared_task(bind=True, base=FetcherTask, name="fetcher.prune")
 def prune(self: FetcherTask) -> None:
-    """Delete expired history, events and refresh requests."""
+    """Delete expired history, events, refresh requests and audit entries."""
 
     async def work(parts: Parts) -> None:
         now = parts.clock.now()
         parts.store.history.prune(now - timedelta(days=parts.settings.history_days))
         parts.store.events.prune(now - TIMELINE_KEPT, EVENTS_KEPT)
         parts.store.requests.prune(now - REQUESTS_KEPT)
+        parts.store.audit.prune(now - AUDIT_KEPT)
 
     self.run_async(work)
 

@@ -68,7 +68,10 @@ def plan(self: FetcherTask) -> None:
     """Claim due packages and enqueue them. The claim is committed first: a lost message is recovered by its lease."""
 
     async def work(parts: Parts) -> list[Claim]:
-        claims = await parts.dispatcher.claims()
+        pause = parts.pause(Purpose.BACKGROUND)
+        claims = await parts.dispatcher.claims() if pause is None else []
+        if pause is not None:
+            log.info("paused", scope=str(pause.scope), reason=pause.reason, by=pause.actor)
         if claims:
             log.info("plan", batches=len(claims), packages=sum(len(claim.package_ids) for claim in claims))
         parts.store.checkpoints.save(Checkpoint(PLANNED, observed_at=parts.clock.now()))
@@ -82,9 +85,12 @@ def plan(self: FetcherTask) -> None:
 
 @shared_task(bind=True, base=FetcherTask, name="fetcher.refresh_batch")
 def refresh_batch(self: FetcherTask, claim: ClaimMessage) -> None:
-    """Refresh a claimed batch; sources without quota are given back to the store."""
+    """Refresh a claimed batch; sources without quota are given back to the store, and all of them during a pause."""
 
     async def work(parts: Parts) -> None:
+        if parts.pause(Purpose.BACKGROUND) is not None:
+            parts.service.give_back(claim_of(claim))
+            return
         with deadline(parts.clock.now() + BATCH_TIME):
             await parts.service.refresh(claim_of(claim), Purpose.BACKGROUND)
 
@@ -98,6 +104,9 @@ def refresh_packages(
     """Refresh packages named by a user; sent by ``tasks.requests``."""
 
     async def work(parts: Parts) -> None:
+        if parts.pause(Purpose(purpose)) is not None:
+            log.info("paused", packages=len(package_ids), purpose=purpose)
+            return
         wanted = [Source(name) for name in sources]
         await parts.service.refresh_packages(package_ids, wanted, Purpose(purpose), upstream)
 
@@ -112,6 +121,10 @@ def refresh_requests(self: FetcherTask, request_ids: Sequence[str]) -> None:
         requests = ManualRefreshes(
             parts.store.requests, parts.store.packages, parts.service, parts.clock, parts.settings.time_zone
         )
-        await requests.carry_out(request_ids)
+        pause = parts.pause(Purpose.MANUAL)
+        if pause is None:
+            await requests.carry_out(request_ids)
+        else:
+            requests.refuse(request_ids, pause.in_words(parts.clock.now()))
 
     self.run_async(work)

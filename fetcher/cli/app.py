@@ -65,6 +65,30 @@ COMMANDS = (
     ),
     LazyCommand("revive", "fetcher.cli.failures", "revive", "Resume fetching retired packages now."),
     LazyCommand(
+        "pause",
+        "fetcher.cli.pausing",
+        "pause",
+        "Stop claiming packages, on all machines, until `resume` or for a time. Requests in progress end normally.",
+    ),
+    LazyCommand(
+        "resume",
+        "fetcher.cli.pausing",
+        "resume",
+        "End every pause. Due packages are claimed by the next plan, within a minute.",
+    ),
+    LazyCommand(
+        "drain",
+        "fetcher.cli.pausing",
+        "drain",
+        "Pause background work and wait until no worker holds a package: for an upgrade or a backup.",
+    ),
+    LazyCommand(
+        "audit",
+        "fetcher.cli.audit",
+        "audit",
+        "List the operators' actions: user, time, action and package. Entries are kept for 90 days.",
+    ),
+    LazyCommand(
         "doctor",
         "fetcher.cli.doctor",
         "doctor",

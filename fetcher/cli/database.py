@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from fetcher.cli.screen import err
 from fetcher.settings import read_settings
 from fetcher.store import current_revision, open_engine
+from fetcher.store import downgrade as downgrade_tables
 from fetcher.store import upgrade as upgrade_tables
 
 app = typer.Typer(no_args_is_help=True, help="Manage the database schema.")
@@ -14,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Manage the database schema.")
 
 @app.callback()
 def _root() -> None:
-    """Keep ``upgrade`` a subcommand: Typer would otherwise merge the only command into ``db``."""
+    """Manage the database schema."""
 
 
 @app.command()
@@ -31,3 +34,23 @@ def upgrade() -> None:
     finally:
         engine.dispose()
     err.print(f"database at revision {after}" + (" already" if before == after else f" (was {before or 'empty'})"))
+
+
+@app.command()
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="Revision of the older version, such as 0003.", show_default=False)],
+) -> None:
+    """Revert the database schema to an older revision, before an older version is installed. Newer data is deleted.
+
+    Stop all processes first. docs/upgrade.md states what is deleted.
+
+    Example: fetcher db downgrade 0003
+    """
+    engine = open_engine(read_settings().database)
+    try:
+        before = current_revision(engine)
+        downgrade_tables(engine, revision)
+        after = current_revision(engine)
+    finally:
+        engine.dispose()
+    err.print(f"database at revision {after}" + (" already" if before == after else f" (was {before})"))

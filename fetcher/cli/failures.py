@@ -12,11 +12,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from fetcher.cli.audit import log_action
 from fetcher.cli.named import complete, named, named_to_fetch
-from fetcher.cli.refresh import Mode, carry_out
+from fetcher.cli.refresh import Mode, carry_out, check_not_paused
 from fetcher.cli.screen import err, out, plain_table, print_json
+from fetcher.domain.audit import Action
 from fetcher.domain.formatting import ago, failure_kind
-from fetcher.domain.model import FailureRow, Source, SourceState
+from fetcher.domain.model import FailureRow, Purpose, Source, SourceState
 from fetcher.domain.presentation import failures_by_kind
 from fetcher.settings import read_settings
 from fetcher.wiring import open_store
@@ -86,9 +88,10 @@ def retry(
     """
     settings = read_settings()
     with open_store(settings) as store:
+        check_not_paused(store, Purpose.MANUAL)
         package_ids = named_to_fetch(store.packages, slugs or [row.slug for row in store.packages.failures()])
     if package_ids:
-        carry_out(settings, package_ids, tuple(Source), Mode.NAMED, queue=queue)
+        carry_out(settings, package_ids, tuple(Source), Mode.NAMED, queue=queue, action=Action.RETRY)
     else:
         err.print("nothing fails")
 
@@ -178,6 +181,7 @@ def _mark(slugs: Sequence[str], *, retire_them: bool) -> None:
     with open_store(read_settings()) as store:
         package_ids, now = named(store.packages, slugs), datetime.now(UTC)
         changed = store.packages.retire(package_ids, now) if retire_them else store.packages.revive(package_ids, now)
+        log_action(store, Action.RETIRE if retire_them else Action.REVIVE, package_ids, now)
     done = "retired" if retire_them else "revived"
     already = len(package_ids) - changed
     err.print(f"{changed} {done}" + (f", {already} so already" if already else ""))

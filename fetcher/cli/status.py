@@ -20,6 +20,7 @@ from fetcher.domain.catalogue_stats import CatalogueStats
 from fetcher.domain.errors import result_or_error
 from fetcher.domain.formatting import ago, counted, percent, silence, span
 from fetcher.domain.model import SharedRepository, Source
+from fetcher.domain.pauses import OperatorPause
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.forecast import Forecast, forecast, supply_for
@@ -47,6 +48,7 @@ class Status:
     planned_at: datetime | None
     silence: str | None
     workers: Sequence[str]
+    pauses: Sequence[OperatorPause]
     broker_fault: str | None
     """The reason that quota and workers are unknown; ``None`` if they are known."""
 
@@ -76,6 +78,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
     with ThreadPoolExecutor(1) as pool:
         answers = pool.submit(result_or_error, _worker_names) if fault is None else None
         stats = store.statistics.read(now, interval)
+        pauses = store.pauses.active(now)
         planned_at = store.checkpoints.get(PLANNED).observed_at
         shared = store.packages.shared_repositories() if stats.parts == 1 else []
         if answers is not None:
@@ -99,6 +102,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
         planned_at=planned_at,
         silence=silence(planned_at, now, settings.plan_interval),
         workers=names or (),
+        pauses=pauses,
         broker_fault=fault,
     )
 
@@ -114,7 +118,7 @@ def _worker_names() -> Sequence[str]:
 
 def _screen(status: Status) -> RenderableType:
     stats, now = status.stats, status.now
-    lines: list[RenderableType] = [_packages(status), "", _freshness(status), "", _pass(status), ""]
+    lines: list[RenderableType] = [*_paused(status), _packages(status), "", _freshness(status), "", _pass(status), ""]
     if stats.failures:
         kinds = (f"{number:,} {kind.replace('_', ' ')}" for kind, number in stats.failures.items())
         lines.append(f"failing: {', '.join(kinds)} (see `fetcher failures`)")
@@ -127,6 +131,11 @@ def _screen(status: Status) -> RenderableType:
     )
     lines.append(_workers(status))
     return Group(*lines)
+
+
+def _paused(status: Status) -> list[str]:
+    lines = [f"[yellow]{escape(one.in_words(status.now))}[/]" for one in status.pauses]
+    return [*lines, ""] if lines else []
 
 
 def _packages(status: Status) -> str:
@@ -223,6 +232,7 @@ def _json(status: Status) -> dict[str, Any]:
         "shared_repositories": [asdict(one) for one in status.shared],
         "quota": [asdict(status) for status in status.quota],
         "beat": {"planned_at": status.planned_at, "fault": status.silence},
+        "paused": list(status.pauses),
         "workers": None if status.broker_fault else list(status.workers),
         "redis_fault": status.broker_fault,
     }

@@ -52,6 +52,14 @@ class RetiredPackage(FetcherError):
     """A package that an editor retired and that is not fetched."""
 
 
+class UnfetchablePackage(FetcherError):
+    """A package without a source: neither of its addresses is supported."""
+
+
+class PausedWork(FetcherError):
+    """Work that an operator has paused."""
+
+
 class InputError(FetcherError):
     """Input that cannot be read at all."""
 

@@ -83,6 +83,12 @@ class ManualRefreshes:
         ]
         self.requests.finish(endings, self.clock.now())
 
+    def refuse(self, request_ids: Sequence[str], reason: str) -> None:
+        """Store as failed, for ``reason``, the requests that no worker has started."""
+        started = self.requests.start(request_ids, self.clock.now())
+        endings = [Ending(request.id, RequestState.FAILED, reason=reason) for request in started]
+        self.requests.finish(endings, self.clock.now())
+
     def _documents(self, package_ids: Sequence[int], today: date) -> dict[int, dict[str, Any]]:
         found = self.packages.documents(package_ids)
         return {package.entry.id or 0: write_document(package, self.zone, today) for package in found}

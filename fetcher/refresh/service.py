@@ -73,6 +73,11 @@ class RefreshService:
         self.observer.refreshed(purpose, len(targets), records)
         return report
 
+    def give_back(self, claim: Claim) -> None:
+        """Release the leases of ``claim`` without a request. The sources stay due as they were."""
+        targets = self.claims.load(claim)
+        self.claims.record([given_back(target, source) for target in targets for source in sorted(target.claimed)])
+
     async def refresh_packages(
         self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose, upstream: str | None = None
     ) -> Report:

@@ -141,6 +141,12 @@ class Claims(Aggregate):
         return connection.execute(counted).scalar_one()
 
     @read_transaction
+    def in_progress(self, connection: Connection, now: datetime) -> int:
+        """Return the number of leased packages of all upstreams."""
+        counted = select(func.count(distinct(_S.package_id))).where(_LEASED, _S.lease_until > now)
+        return connection.execute(counted).scalar_one()
+
+    @read_transaction
     def due_ids(
         self,
         connection: Connection,
@@ -163,6 +169,14 @@ class Claims(Aggregate):
         if now is not None:
             wanted = wanted.where(_S.due_at.is_not(None), _S.due_at <= now)
         return list(connection.execute(wanted).scalars())
+
+    @read_transaction
+    def with_sources(self, connection: Connection, package_ids: Sequence[int]) -> set[int]:
+        """Return the ids of the packages among ``package_ids`` with a source. Only those can be refreshed."""
+        found: set[int] = set()
+        for ids in chunks(package_ids):
+            found.update(connection.execute(select(_S.package_id).distinct().where(_S.package_id.in_(ids))).scalars())
+        return found
 
     @write_transaction
     def make_due(

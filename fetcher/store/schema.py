@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar, cast
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Table, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 from fetcher.store.types import DayCounts, PackageId, UtcDateTime
 
@@ -117,7 +117,37 @@ class Freshness(Base):
     last_fetched: Mapped[datetime | None]
 
 
-class SourceRow(Base):
+class _SourceColumns:
+    """The columns of a source's state."""
+
+    @declared_attr
+    def package_id(cls) -> Mapped[int]:  # noqa: N805
+        return _package_id()
+
+    source: Mapped[str] = mapped_column(String(16), primary_key=True)
+    upstream: Mapped[str]
+    """Name of the upstream that serves the source."""
+    answered_at: Mapped[datetime | None]
+    observed_at: Mapped[datetime | None]
+    revision: Mapped[str | None]
+    expected: Mapped[str | None]
+    etag: Mapped[str | None]
+    last_modified: Mapped[str | None]
+    credential: Mapped[str | None]
+    full_fetch_at: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    first_failed_at: Mapped[datetime | None]
+    last_failed_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    message: Mapped[str | None]
+    due_at: Mapped[datetime | None]
+    due_reason: Mapped[str | None] = mapped_column(String(16))
+    """``fetcher.domain.model.DueReason``."""
+    lease: Mapped[str | None] = mapped_column(String(32))
+    lease_until: Mapped[datetime | None]
+
+
+class SourceRow(_SourceColumns, Base):
     """State of one source of one package: ``fetcher.domain.model.SourceState``, in a narrow row."""
 
     __tablename__ = "source_states"
@@ -155,28 +185,14 @@ class SourceRow(Base):
         {"postgresql_with": {"fillfactor": 70}},
     )
 
-    package_id: Mapped[int] = _package_id()
-    source: Mapped[str] = mapped_column(String(16), primary_key=True)
-    upstream: Mapped[str]
-    """Name of the upstream that serves the source."""
-    answered_at: Mapped[datetime | None]
-    observed_at: Mapped[datetime | None]
-    revision: Mapped[str | None]
-    expected: Mapped[str | None]
-    etag: Mapped[str | None]
-    last_modified: Mapped[str | None]
-    credential: Mapped[str | None]
-    full_fetch_at: Mapped[datetime | None]
-    failures: Mapped[int] = mapped_column(server_default=text("0"))
-    first_failed_at: Mapped[datetime | None]
-    last_failed_at: Mapped[datetime | None]
-    outcome: Mapped[str | None] = mapped_column(String(16))
-    message: Mapped[str | None]
-    due_at: Mapped[datetime | None]
-    due_reason: Mapped[str | None] = mapped_column(String(16))
-    """``fetcher.domain.model.DueReason``."""
-    lease: Mapped[str | None] = mapped_column(String(32))
-    lease_until: Mapped[datetime | None]
+
+class RetiredSourceRow(_SourceColumns, Base):
+    """State of one source of a retired package, kept for its display and for `fetcher revive`. It is never due."""
+
+    __tablename__ = "retired_sources"
+
+    address: Mapped[str | None]
+    """The repository or project that the state was fetched from. If an editor changed it, the state is not restored."""
 
 
 class ReleaseRow(Base):
@@ -266,6 +282,34 @@ class CheckpointRow(Base):
     message: Mapped[str | None]
 
 
+class PauseRow(Base):
+    """A pause by an operator: ``fetcher.domain.pauses.OperatorPause``."""
+
+    __tablename__ = "pauses"
+
+    scope: Mapped[str] = mapped_column(String(16), primary_key=True)
+    since: Mapped[datetime]
+    until: Mapped[datetime | None]
+    """End of the pause; ``NULL``: until `fetcher resume`."""
+    reason: Mapped[str]
+    actor: Mapped[str]
+
+
+class AuditRow(Base):
+    """An operator's action: ``fetcher.domain.audit.AuditEntry``. Rows are appended, and deleted after 90 days."""
+
+    __tablename__ = "audit_log"
+
+    id: Mapped[int] = mapped_column(PackageId, primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    actor: Mapped[str]
+    action: Mapped[str] = mapped_column(String(16))
+    package: Mapped[str | None]
+    """Slug; not a foreign key, because the log outlives the package."""
+    detail: Mapped[str | None]
+    address: Mapped[str | None]
+
+
 class CatalogueStatsRow(Base):
     """Catalogue statistics of the packages with ``low`` <= id < ``high``; of all packages where the two are equal."""
 
@@ -285,9 +329,12 @@ packages = _table(Package)
 observations = _table(Observation)
 freshness = _table(Freshness)
 source_states = _table(SourceRow)
+retired_sources = _table(RetiredSourceRow)
 releases = _table(ReleaseRow)
 history = _table(HistoryRow)
 events = _table(EventRow)
 refresh_requests = _table(RequestRow)
 checkpoints = _table(CheckpointRow)
+pauses = _table(PauseRow)
+audit_log = _table(AuditRow)
 catalogue_stats = _table(CatalogueStatsRow)

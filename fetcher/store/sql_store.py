@@ -8,6 +8,7 @@ from types import TracebackType
 
 from sqlalchemy import Engine
 
+from fetcher.store.audit import Audit
 from fetcher.store.checkpoints import Checkpoints
 from fetcher.store.claims import Claims
 from fetcher.store.engine import Transactions
@@ -16,6 +17,7 @@ from fetcher.store.history import History
 from fetcher.store.importing.entries import ReadProject, ReadRepo, Serving
 from fetcher.store.index_serials import IndexSerials
 from fetcher.store.packages import Packages
+from fetcher.store.pauses import Pauses
 from fetcher.store.refresh_requests import RefreshRequests
 from fetcher.store.statistics.partitions import PARTITION_SIZE, Statistics
 
@@ -51,6 +53,8 @@ class SqlStore:
         self.events = Events(transactions)
         self.statistics = Statistics(transactions, partition_size)
         self.checkpoints = Checkpoints(transactions)
+        self.pauses = Pauses(transactions)
+        self.audit = Audit(transactions)
 
     def close(self) -> None:
         """Close every connection to the database."""

@@ -9,10 +9,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from fetcher.domain.audit import Action
 from fetcher.domain.errors import RetiredPackage
 from fetcher.domain.formatting import failure_kind
 from fetcher.web.context import WebContext, context_of
 from fetcher.web.errors import BadRequest, Forbidden
+from fetcher.web.operators import SESSION, address_of, is_operator
 from fetcher.web.pages import login_page
 from fetcher.web.queries import find, read_form, to_refresh
 from fetcher.web.session import has_csrf_token, is_same_origin, local_path
@@ -29,7 +31,7 @@ async def login(request: Request) -> Response:
     target = local_path(form.get("next", "/"))
     if not is_same_origin(request):
         raise Forbidden(_CROSS_SITE, _CROSS_SITE_REMEDY)
-    if not sessions.accepts(form.get("token", "")):
+    if not await run_in_threadpool(is_operator, request, form.get("token", "")):
         return await run_in_threadpool(login_page, request, target, "This is not the operator's token.")
     response = RedirectResponse(target, SEE_OTHER)
     sessions.open(request, response)
@@ -48,11 +50,11 @@ async def logout(request: Request) -> Response:
     return response
 
 
-Action = Callable[[Request, WebContext, list[tuple[str, str]]], str]
+FormAction = Callable[[Request, WebContext, list[tuple[str, str]]], str]
 """An action on the fields of a form. Its result is the path of the next page."""
 
 
-def by_operator(action: Action) -> Callable[[Request], Awaitable[Response]]:
+def by_operator(action: FormAction) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that runs ``action`` for a logged-in operator, and redirects other users to the login."""
 
     async def endpoint(request: Request) -> Response:
@@ -71,11 +73,11 @@ def by_operator(action: Action) -> Callable[[Request], Awaitable[Response]]:
 
 def _refresh(request: Request, web: WebContext, _form: list[tuple[str, str]]) -> str:
     package = find(web.store.packages, request.path_params["slug"])
-    web.runtime.refresh([to_refresh(package)], web.clock.now())
+    web.request_refreshes([to_refresh(package)], Action.REFRESH, SESSION, address_of(request))
     return f"/packages/{quote(package.entry.slug)}"
 
 
-def _retry(_request: Request, web: WebContext, form: list[tuple[str, str]]) -> str:
+def _retry(request: Request, web: WebContext, form: list[tuple[str, str]]) -> str:
     """Refresh the named packages, and all packages with a failure of a named kind."""
     slugs = [value for name, value in form if name == "slug"]
     kinds = {value for name, value in form if name == "kind"}
@@ -87,7 +89,7 @@ def _retry(_request: Request, web: WebContext, form: list[tuple[str, str]]) -> s
     wanted = [package_id for package_id in package_ids if package_id not in retired]
     if not wanted:
         raise RetiredPackage("all named packages are retired", "`fetcher revive` resumes fetching")
-    web.runtime.refresh(wanted, web.clock.now())
+    web.request_refreshes(wanted, Action.RETRY, SESSION, address_of(request))
     return "/failures"
 
 

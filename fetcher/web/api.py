@@ -9,17 +9,20 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Header, Path, Query, Security
 from fastapi.openapi.utils import get_openapi
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fetcher import __version__
 from fetcher.catalogue.documents import dump, write_document
+from fetcher.domain.audit import Action
 from fetcher.domain.text import unstorable
 from fetcher.domain.views import Column, Listing
 from fetcher.web.conditional import Conditions, conditional, last_modified
 from fetcher.web.context import context_of
 from fetcher.web.errors import Forbidden, Unauthorized, UnknownRefresh
 from fetcher.web.models import Error, Package, Page, Refresh, RequestedRefresh
+from fetcher.web.operators import TOKEN, address_of, is_operator
 from fetcher.web.queries import ListingQuery, find, to_refresh
 from fetcher.web.resource import Resource
 
@@ -37,7 +40,8 @@ _ERRORS = {
     403: "Refreshing over HTTP is disabled, or the package has no source to fetch.",
     404: "There is no such resource.",
     409: "The package is retired.",
-    503: "The database or Redis is unavailable.",
+    429: "Several wrong tokens came from this address: `Retry-After` has the seconds until the next check.",
+    503: "The database or Redis is unavailable, or an operator has paused refreshes.",
 }
 
 router = APIRouter(route_class=Resource, generate_unique_id_function=lambda route: route.name)
@@ -57,7 +61,8 @@ async def require_operator(
     sessions = context_of(request).sessions
     if not sessions.possible:
         raise Forbidden("refreshing over HTTP is disabled", "Set FETCHER_WEB_TOKEN for the web process")
-    if credentials is None or not sessions.accepts(credentials.credentials.strip()):
+    token = None if credentials is None else credentials.credentials.strip()
+    if token is None or not await run_in_threadpool(is_operator, request, token):
         raise Unauthorized("the operator's token is missing or wrong", "Send `Authorization: Bearer FETCHER_WEB_TOKEN`")
 
 
@@ -95,14 +100,14 @@ def get_package(request: Request, package: IdOrSlug, conditions: Conditional) ->
 @router.post(
     LISTED_AT + "{package}/refresh/",
     status_code=202,
-    responses={202: {"headers": {"Location": {"schema": {"type": "string"}}}}, **_errors(401, 403, 404, 409, 503)},
+    responses={202: {"headers": {"Location": {"schema": {"type": "string"}}}}, **_errors(401, 403, 404, 409, 429, 503)},
     dependencies=[Depends(require_operator)],
 )
 def request_refresh(request: Request, package: IdOrSlug, response: Response) -> RequestedRefresh:
     """Request a refresh of a package. `Location` is the path of the refresh."""
     web = context_of(request)
     package_id = to_refresh(find(web.store.packages, package, LISTED_AT))
-    (submitted,) = web.runtime.refresh([package_id], web.clock.now())
+    (submitted,) = web.request_refreshes([package_id], Action.REFRESH, TOKEN, address_of(request))
     response.headers["Location"] = request.url_for("get_refresh", id=submitted.request.id).path
     response.headers["Cache-Control"] = "no-store"
     path = request.url_for("get_package", package=submitted.request.slug).path

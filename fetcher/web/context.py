@@ -6,22 +6,30 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar, cast
 
+import structlog
 from starlette.requests import Request
 
+from fetcher.domain.audit import Action, AuditEntry
 from fetcher.domain.catalogue_stats import CatalogueStats, stale_before
+from fetcher.domain.errors import StoreError
+from fetcher.domain.model import Purpose
+from fetcher.domain.pauses import OperatorPause, refuse_if_paused
 from fetcher.domain.views import RequestCount, SubmittedRefresh
 from fetcher.ports import Clock
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.store import SqlStore
 from fetcher.web.session import Sessions
+from fetcher.web.throttle import LoginThrottle
 from fetcher.wiring import recent_requests, shared_quota_status, stored_counters
 from tasks.inspection import QueueState, queue_states
 from tasks.requests import request_refreshes
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -97,6 +105,7 @@ class WebContext:
     clock: Clock
     runtime: Runtime
     sessions: Sessions
+    throttle: LoginThrottle = field(default_factory=LoginThrottle)
 
     def stats(self, now: datetime) -> CatalogueStats:
         """Return the statistics of the whole catalogue."""
@@ -105,6 +114,31 @@ class WebContext:
     def stale_before(self, now: datetime) -> datetime:
         """Return the time before which a package's last fetch makes it stale."""
         return stale_before(now, self.settings.refresh_interval)
+
+    def request_refreshes(
+        self, package_ids: Sequence[int], action: Action, actor: str, address: str
+    ) -> Sequence[SubmittedRefresh]:
+        """Request a refresh of each package, and log it. Raise ``PausedWork`` if an operator has paused refreshes."""
+        now = self.clock.now()
+        refuse_if_paused(self.store.pauses.active(now), Purpose.MANUAL, now)
+        submitted = self.runtime.refresh(package_ids, now)
+        self.audit([AuditEntry(now, actor, action, one.request.slug, address=address) for one in submitted])
+        return submitted
+
+    def audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Append to the audit log. If the database is unavailable, the entries are only logged."""
+        try:
+            self.store.audit.append(entries)
+        except StoreError as error:
+            log.error("audit entries lost", entries=[str(one.action) for one in entries], reason=str(error))
+
+
+def pauses(web: WebContext) -> Sequence[OperatorPause]:
+    """Return the operators' pauses in force; empty if the database is unavailable."""
+    try:
+        return web.store.pauses.active(web.clock.now())
+    except StoreError:
+        return ()
 
 
 def context_of(request: Request) -> WebContext:

@@ -10,7 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from fetcher.domain.errors import BrokerError, FetcherError, RetiredPackage, StoreError, UnknownPackage
+from fetcher.domain.errors import BrokerError, FetcherError, PausedWork, RetiredPackage, StoreError, UnknownPackage
+from fetcher.web.operators import TooManyAttempts
 from fetcher.web.rendering import render
 
 log = structlog.get_logger(__name__)
@@ -39,9 +40,11 @@ STATUSES: dict[type[FetcherError], HTTPStatus] = {
     BadRequest: HTTPStatus.BAD_REQUEST,
     Unauthorized: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
+    TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     UnknownPackage: HTTPStatus.NOT_FOUND,
     UnknownRefresh: HTTPStatus.NOT_FOUND,
     RetiredPackage: HTTPStatus.CONFLICT,
+    PausedWork: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     BrokerError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -58,6 +61,8 @@ def on_fetcher_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, FetcherError):
         raise error
     status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), HTTPStatus.SERVICE_UNAVAILABLE)
+    if isinstance(error, TooManyAttempts):
+        return _error(request, status, error.message, error.remedy, {"Retry-After": str(error.seconds)})
     headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
     return _error(request, status, error.message, error.remedy, headers)
 
@@ -92,5 +97,5 @@ def on_crash(request: Request, error: Exception) -> Response:
 def _error(request: Request, status: HTTPStatus, detail: str, remedy: str, headers: dict[str, str]) -> Response:
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": detail, "remedy": remedy}, status, headers)
-    values = {"status": int(status), "detail": detail, "remedy": remedy}
+    values = {"status": int(status), "detail": detail, "remedy": remedy, "pauses": ()}
     return render(request, "error.html", values, status_code=int(status), headers=headers)

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from fetcher.domain.errors import FetcherError
 from fetcher.domain.formatting import silence
 from fetcher.ports import PLANNED
-from fetcher.web.context import WebContext, context_of
+from fetcher.web.context import WebContext, context_of, pauses
 from tasks.inspection import idle
 
 OK = "ok"
@@ -22,11 +22,16 @@ def healthz(request: Request) -> Response:
 
 
 def readyz(request: Request) -> Response:
-    """Respond with the status of each dependency: 200 if all are ready, 503 otherwise."""
+    """Respond with the status of each dependency: 200 if all are ready, 503 otherwise.
+
+    An operator's pause is named and is not an outage.
+    """
     web = context_of(request)
     parts = {name: _status(check, web) for name, check in CHECKS.items()}
     ready = all(status == OK for status in parts.values())
-    return JSONResponse({"ready": ready, "parts": parts}, 200 if ready else 503, {"Cache-Control": "no-store"})
+    paused = [one.in_words(web.clock.now()) for one in pauses(web)]
+    body = {"ready": ready, "parts": parts} | ({"paused": paused} if paused else {})
+    return JSONResponse(body, 200 if ready else 503, {"Cache-Control": "no-store"})
 
 
 def beat(web: WebContext) -> str:

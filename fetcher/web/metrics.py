@@ -19,6 +19,8 @@ from starlette.responses import Response
 
 from fetcher import __version__
 from fetcher.domain.errors import FetcherError
+from fetcher.domain.model import Purpose
+from fetcher.domain.pauses import PauseScope, pause_of
 from fetcher.monitoring.families import families
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
@@ -83,6 +85,11 @@ def _database(web: WebContext, now: datetime) -> Iterator[Metric]:
     last = _gauge("fetcher_last_plan_timestamp_seconds", "Time of the last plan that a worker carried out; 0 if never.")
     last.add_metric([], planned.timestamp() if planned is not None else 0)
     yield last
+    paused = _gauge("fetcher_paused", "1 while an operator has paused work of the scope, 0 otherwise.", "scope")
+    active = web.store.pauses.active(now)
+    for scope, purpose in ((PauseScope.BACKGROUND, Purpose.BACKGROUND), (PauseScope.ALL, Purpose.MANUAL)):
+        paused.add_metric([scope.value], 0 if pause_of(active, purpose) is None else 1)
+    yield paused
     yield from directory(web.stats(now), now, web.settings.refresh_interval)
 
 

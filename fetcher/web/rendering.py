@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 from fetcher import __version__
 from fetcher.domain.formatting import ago, failure_kind, percent, span
 from fetcher.domain.presentation import provenance
-from fetcher.web.context import context_of
+from fetcher.web.context import context_of, pauses
 
 
 @pass_context
@@ -74,5 +74,7 @@ def render(
         "login_possible": web.sessions.possible,
         "version": __version__,
     }
+    if "pauses" not in values:
+        common["pauses"] = pauses(web)
     page = TEMPLATES.get_template(template).render({**common, **values})
     return HTMLResponse(page, status_code, {"Cache-Control": "private, no-cache", **(headers or {})})

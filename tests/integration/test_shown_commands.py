@@ -56,7 +56,7 @@ def test_the_commands_of(
     }
     servers = {"HERE_FETCHER_DATABASE_URL": empty_postgres_url, "HERE_FETCHER_REDIS_URL": redis_url}
     servers["HERE_FLOWER_BASIC_AUTH"] = "fetcher:a-password-of-the-operators"
-    programs(["curl"], ["curl"])
+    programs(["curl", "sqlite3", "postgresql-client"], ["curl"], ["sqlite3"], ["pg_dump"], ["pg_restore"])
     script = script_of(blocks_of(path), ports)
     entries = [one.entry for one in read_folder(SEEDS) if isinstance(one, Entry) and one.entry.slug != ADDED]
     with open_store(read_settings(environment(**settings))) as store:

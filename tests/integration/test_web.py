@@ -61,7 +61,7 @@ def test_a_command_and_a_request_share_a_refresh(served: Web) -> None:
     """`fetcher refresh --queue` prints the refresh's path, and a request over HTTP joins it."""
     done = served.stack.fetcher("refresh", PACKAGE, "--queue")
     assert done.returncode == 0, done.stderr
-    where = done.stderr.split()[-1]
+    where = done.stdout.split()[-1]
     path = where[where.index("/api/") :]
     assert served.request_refresh().headers["location"] == path
     served.stack.worker("manual", "manual", 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fetcher.cli.refresh import rejection
+from fetcher.cli.refreshing import rejection
 from fetcher.domain.model import Purpose
 from fetcher.http.gateway import Gateway
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request
@@ -27,7 +27,7 @@ async def _rejection_after(answered: Answer) -> str:
     request = Request(GITHUB, Resource.CORE, "repository", ROOT + "/a")
     await gateway.send(request, Purpose.MANUAL, classify)
     assert [status.paused_until is not None for status in await quota.quota_status(NOW)] == [True]
-    rejected = await rejection(quota, NOW)
+    rejected = await rejection(quota, NOW, [GITHUB])
     return "" if rejected is None else rejected.pause_reason or ""
 
 

@@ -14,7 +14,7 @@ from fetcher.store.db_errors import explain, shown
 from fetcher.store.dialects import MIGRATING, one_at_a_time
 from fetcher.store.engine import WRITING
 
-HEAD = "0003"
+HEAD = "0004"
 """Revision of the newest migration in ``versions``."""
 
 
@@ -23,8 +23,27 @@ def upgrade(engine: Engine) -> None:
 
     Raises ``StoreError`` for a database of another version of Fetcher, or one that cannot be migrated.
     """
-    if is_current(engine):
-        return
+    if not is_current(engine):
+        _migrate(engine, "head", up=True)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Revert the migrations after ``revision`` in one transaction.
+
+    Raises ``StoreError`` for a database of another version of Fetcher, or an unknown or newer revision.
+    """
+    known = [f"{number:04}" for number in range(1, int(HEAD) + 1)]
+    current = current_revision(engine)
+    if current not in known:
+        raise StoreError(f"The database {shown(engine.url)} is of another version of Fetcher or empty")
+    if revision not in known[: known.index(current) + 1]:
+        raise StoreError(
+            f"{revision} is not an earlier revision", f"Expected one of {', '.join(known[: known.index(current) + 1])}"
+        )
+    _migrate(engine, revision, up=False)
+
+
+def _migrate(engine: Engine, revision: str, *, up: bool) -> None:
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
@@ -35,7 +54,7 @@ def upgrade(engine: Engine) -> None:
             config = Config()
             config.set_main_option("script_location", "fetcher.store:migrations")
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            (command.upgrade if up else command.downgrade)(config, revision)
     except SQLAlchemyError as error:
         raise explain(error, engine.url) from error
     except CommandError as error:
