@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from fetcher.broker import check_redis, embedded_socket
-from fetcher.cli.screen import err, fail
+from fetcher.cli.service_lines import notify, report_error, warn
+from fetcher.misspelt import unknown_to_fetcher
 from fetcher.ops.embedded_redis import EmbeddedRedis
 from fetcher.ops.up import FolderLock, Supervisor, programs
 from fetcher.settings import read_settings
@@ -43,11 +44,11 @@ def up(
         supervisor = Supervisor(
             programs(workers or settings.workers, settings.log_level),
             _environment(),
-            lambda line: err.print(line, markup=False),
+            notify,
         )
         try:
             supervisor.start()
-            err.print(f"running on {settings.data_dir}; Ctrl-C stops it")
+            notify(f"running on {settings.data_dir}; Ctrl-C stops it")
             healthy = supervisor.watch(stopping, embedded.is_running if embedded else lambda: True)
         finally:
             supervisor.stop()
@@ -56,13 +57,19 @@ def up(
             embedded.stop()
         lock.release()
     if not healthy:
-        fail("the embedded Redis exited: see its log in the data folder, then start `fetcher up` again")
-    err.print("stopped; queued work is saved")
+        report_error("the embedded Redis exited: see its log in the data folder, then start `fetcher up` again")
+        raise typer.Exit(1)
+    notify("stopped; queued work is saved")
 
 
 def _environment() -> Mapping[str, str]:
-    """Return the child processes' environment. Replace Celery's ten-line warning about root by one line."""
+    """Return the child processes' environment. Celery's ten-line warning about root is replaced by one line.
+
+    Misspelt variables are left out: this process has reported them.
+    """
+    unknown = unknown_to_fetcher(os.environ)
+    kept = {name: text for name, text in os.environ.items() if name not in unknown}
     if os.geteuid() != 0:
-        return os.environ
-    err.print("running as root: a dedicated user is safer")
-    return {**os.environ, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+        return kept
+    warn("running as root: a dedicated user is safer")
+    return {**kept, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}

@@ -24,7 +24,14 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _PLACEHOLDER = re.compile(r"^(?:export )?(?P<name>\w+)=\S*…")
-_SERVERS = ("fetcher up", "fetcher web", "fetcher simulate", "honcho start", "celery -A tasks")
+_SERVERS = (
+    "fetcher up",
+    "fetcher web",
+    "fetcher simulate",
+    "honcho start",
+    "celery -A tasks",
+    "celery --quiet -A tasks",
+)
 _PORTS = {"fetcher simulate": "8990", "celery -A tasks flower": "5555"}
 
 

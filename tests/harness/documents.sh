@@ -13,7 +13,7 @@ serve() {
     case $name in
         "honcho start") name="fetcher up" ;;
         "fetcher simulate") serves='simulated-token' ;;
-        "celery -A") serves='ready\.|beat v\S+ .*is starting|Visit me' ;;
+        "celery -A" | "celery --quiet") serves='ready\.|beat started|Visit me' ;;
     esac
     if [[ $1 != celery && -n "${serving[$name]:-}" ]]; then kill "${serving[$name]}"; wait "${serving[$name]}" || true; fi
     "$@" >"$log" 2>&1 &
