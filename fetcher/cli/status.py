@@ -219,7 +219,8 @@ def _workers(status: Status) -> str:
     if status.broker_fault:
         return f"[red]workers and quota are unknown: {escape(status.broker_fault)}[/]"
     if not status.workers:
-        return "[red]workers: none responded within a second: start `fetcher up`, or `celery --quiet -A tasks worker`[/]"
+        remedy = "start `fetcher up`, or `celery --quiet -A tasks worker`"
+        return f"[red]workers: none responded within a second: {remedy}[/]"
     return f"workers: {escape(', '.join(status.workers))}"
 
 
