@@ -26,6 +26,15 @@ serve() {
     echo "$* does not serve:"; cat "$log"; return 1
 }
 
+# End every server, as a reader does by Ctrl-C in the other terminals.
+end_servers() {
+    local - pid
+    set +x
+    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${started[@]}"; do wait "$pid" || true; done
+    started=()
+}
+
 # Targets that CI runs itself, or that change the machine, are not run: they must exist.
 make() { command make --no-print-directory --dry-run -C "$CHECKOUT" "$@" >/dev/null; }
 
