@@ -22,7 +22,8 @@ FOLDER = Path(__file__).parent.parent / "docs"
 _SETTINGS = """# Settings
 
 Every setting is an environment variable, read once when a process starts. An empty one counts as unset. Spans are
-seconds, or `H:MM:SS`, or ISO 8601 (`P1D`). This page is written by `make docs` from `fetcher/settings.py`.
+seconds, or `H:MM:SS`, or ISO 8601 (`P1D`). `fetcher settings` prints the effective values and their origins, and names
+misspelt variables, of which every command warns. This page is written by `make docs` from `fetcher/settings.py`.
 
 | variable | default | meaning |
 |---|---|---|

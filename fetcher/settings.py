@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
@@ -21,6 +21,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from fetcher.domain.errors import ConfigError
 from fetcher.http.messages import origin
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 PREFIX = "FETCHER_"
 _ENDPOINT = "PYPI_SIMPLE_ENDPOINT"
@@ -36,10 +39,22 @@ def _seconds(value: object) -> object:
     return value
 
 
-Span = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0), le=timedelta(days=3650))]
+LONGEST = timedelta(days=3650)
+"""Longest span that a setting may have."""
 
-_WORDS = {"time_delta_parsing": "expected seconds such as 86400, or a span such as 1:30:00 or P1D"}
+Span = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0), le=LONGEST)]
+
+_A_SPAN = "expected seconds such as 86400, or a span such as 1:30:00 or P1D"
+_WORDS = {
+    "time_delta_parsing": _A_SPAN,
+    "int_parsing": "expected a whole number",
+    "int_parsing_size": "expected a smaller number",
+    "float_parsing": "expected a number",
+}
 """Messages for users in place of pydantic's messages for programmers."""
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_LOG_FORMATS = ("auto", "json", "text")
 
 
 PUBLIC_API = "https://api.github.com"
@@ -98,7 +113,7 @@ class Settings(BaseModel):
     pypi_url: str = Field(
         default_factory=default_index_root,
         repr=False,  # may contain a mirror's password
-        description="Root of the package index: {root}/pypi/NAME/json, {root}/simple/.",
+        description="Root of the package index: {root}/pypi/NAME/json, {root}/simple/. A trailing /simple is removed.",
     )
     contact: str | None = Field(default=None, description="Contact for the upstreams' operators, in the User-Agent.")
     time_zone: ZoneInfo = Field(default_factory=lambda: ZoneInfo("UTC"), description="Time zone of times in documents.")
@@ -131,9 +146,20 @@ class Settings(BaseModel):
         default=None,
         description="Operator's token, to log in to the page and request refreshes by HTTP; unset: both disabled.",
     )
-    log_level: str = Field(
-        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Lowest level that is logged."
+    log_level: str = Field(default="INFO", description="Lowest level that is logged: DEBUG, INFO, WARNING or ERROR.")
+    log_format: str = Field(
+        default="auto", description="Form of log lines: json, text, or auto: text on a terminal, otherwise JSON."
     )
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        return _one_of(_LEVELS, value.upper())
+
+    @field_validator("log_format")
+    @classmethod
+    def _format(cls, value: str) -> str:
+        return _one_of(_LOG_FORMATS, value.lower())
 
     @field_validator("time_zone", mode="before")
     @classmethod
@@ -152,6 +178,12 @@ class Settings(BaseModel):
         if where is None or where.scheme not in ("https", "http"):
             raise ValueError("not an http(s) address")
         return value.rstrip("/")
+
+    @field_validator("pypi_url")
+    @classmethod
+    def _index_root(cls, value: str) -> str:
+        """Accept pip's form of the address, which ends in /simple."""
+        return value.removesuffix("/simple").rstrip("/")
 
     @field_validator("redis_url")
     @classmethod
@@ -200,14 +232,62 @@ class Settings(BaseModel):
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Return the settings in ``environment`` (default: the process's). An empty variable counts as unset."""
     environment = os.environ if environment is None else environment
-    variables = {name: PREFIX + name.upper() for name in Settings.model_fields}
-    if not environment.get(variables["github_token"], "").strip():
-        variables["github_token"] = "GITHUB_TOKEN"  # noqa: S105  (the name of a variable)
+    variables = variables_read(environment)
     given = {name: text for name, variable in variables.items() if (text := environment.get(variable, "").strip())}
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        fault = error.errors(include_url=False, include_input=False)[0]
         variable = variables[str(fault["loc"][0])]
-        wrong = _WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-        raise ConfigError(f"{variable}: {wrong}", "Correct the variable or unset it") from None
+        raise ConfigError(f"{variable}: {_plainly(fault)}", "Correct the variable or unset it") from None
+
+
+def variables_read(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable of each field. The token's is ``GITHUB_TOKEN`` if Fetcher's own variable is unset."""
+    variables = {name: PREFIX + name.upper() for name in Settings.model_fields}
+    if not environment.get(variables["github_token"], "").strip():
+        variables["github_token"] = "GITHUB_TOKEN"  # noqa: S105  (the name of a variable)
+    return variables
+
+
+def unknown_variables(environment: Mapping[str, str]) -> dict[str, str | None]:
+    """Return each set ``FETCHER_`` variable that is no setting, with the setting whose name is nearest to it."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in environment if name.upper().startswith(PREFIX) and name not in known)
+    if not unknown:
+        return {}
+    from difflib import get_close_matches  # noqa: PLC0415  (only a misspelt variable needs it)
+
+    words = {name.removeprefix(PREFIX): name for name in known}
+    nearest = {name: get_close_matches(name.upper().removeprefix(PREFIX), words, 1, _ALIKE) for name in unknown}
+    return {name: words[found[0]] if found else None for name, found in nearest.items()}
+
+
+_ALIKE = 0.6
+"""Least similarity, from 0 to 1, of a variable and the setting that is suggested for it."""
+
+
+def _one_of(words: tuple[str, ...], value: str) -> str:
+    if value not in words:
+        raise ValueError(f"expected {', '.join(words[:-1])} or {words[-1]}")
+    return value
+
+
+def _plainly(fault: ErrorDetails) -> str:
+    """Return a fault's message for users. It never contains the value."""
+    bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
+    kind = fault["type"]
+    if kind not in bounds:
+        return _WORDS.get(kind, fault["msg"].removeprefix("Value error, "))
+    bound = fault.get("ctx", {}).get(bounds[kind])
+    if str(bound).startswith("datetime.timedelta"):
+        return "must be longer than 0 seconds" if kind == "greater_than" else f"must be at most {LONGEST.days} days"
+    return f"must be {_BOUNDS[kind]} {bound:g}" if isinstance(bound, float) else f"must be {_BOUNDS[kind]} {bound}"
+
+
+_BOUNDS = {
+    "greater_than": "more than",
+    "greater_than_equal": "at least",
+    "less_than": "less than",
+    "less_than_equal": "at most",
+}

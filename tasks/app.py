@@ -6,11 +6,13 @@ a lost message delays its packages by at most the length of a lease.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from celery import Celery
 from celery.schedules import schedule
 from celery.signals import beat_init
@@ -19,6 +21,7 @@ from kombu import Exchange, Queue
 import schedules
 from fetcher.broker import broker_address
 from fetcher.domain.errors import ConfigError
+from fetcher.monitoring.logging import configure_logging, writes_json
 from fetcher.settings import Settings, read_settings
 
 BACKGROUND, MANUAL, MAINTENANCE = "background", "manual", "maintenance"
@@ -106,7 +109,11 @@ def _read_settings_or_exit() -> Settings:
     try:
         return read_settings()
     except ConfigError as error:
-        raise SystemExit(f"error: {error}") from None
+        if not writes_json(os.environ.get("FETCHER_LOG_FORMAT", "")):
+            raise SystemExit(f"error: {error}") from None
+        configure_logging("ERROR", "json")
+        structlog.get_logger("tasks").error(str(error))
+        raise SystemExit(1) from None
 
 
 app = make_app(_read_settings_or_exit())

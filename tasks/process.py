@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import structlog
 from celery import Task
 from celery.signals import (
-    setup_logging,
     task_postrun,
     task_prerun,
     worker_process_init,
@@ -25,7 +24,6 @@ from celery.states import SUCCESS
 from fetcher.broker import redis_client
 from fetcher.monitoring import MetricsRecorder, RedisCounters
 from fetcher.monitoring.definitions import TaskState
-from fetcher.monitoring.logging import configure_logging
 from fetcher.settings import read_settings
 from fetcher.wiring import Parts, open_parts
 
@@ -125,9 +123,3 @@ def _name_the_task(task_id: str, **_: Any) -> None:
 def _count_the_task(task_id: str, task: Any, state: str | None = None, **_: Any) -> None:
     process.ends(task_id, task.name, TaskState.SUCCEEDED if state == SUCCESS else TaskState.FAILED)
     structlog.contextvars.unbind_contextvars("task")
-
-
-@setup_logging.connect
-def _log_as_fetcher_does(**_: Any) -> None:
-    """Configure logging as the other commands do. Celery skips its own set-up if this signal has a receiver."""
-    configure_logging(read_settings().log_level)

@@ -10,6 +10,7 @@ import typer
 
 from fetcher import __version__
 from fetcher.cli.lazy import LazyCommand, lazy_group
+from fetcher.cli.streams import accept_every_character, end_without_output, is_output_error
 from fetcher.domain.errors import FetcherError
 
 COMMANDS = (
@@ -96,6 +97,12 @@ COMMANDS = (
         "the clock, beat and workers; print remedies.",
     ),
     LazyCommand(
+        "settings",
+        "fetcher.cli.settings",
+        "settings",
+        "Print the effective value and the origin of each setting. Secrets are masked.",
+    ),
+    LazyCommand(
         "verify",
         "fetcher.cli.verify",
         "verify",
@@ -149,7 +156,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Keep a package directory fresh: GitHub statistics and PyPI versions.",
-    epilog="Settings are environment variables that begin with FETCHER_; see docs/settings.md.",
+    epilog="Settings are environment variables that begin with FETCHER_; `fetcher settings` lists them.",
 )
 
 
@@ -161,26 +168,42 @@ def _version(wanted: bool) -> None:  # noqa: FBT001  (Typer's callback)
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    from fetcher.monitoring.logging import configure_logging  # noqa: PLC0415  (the help needs no structlog)
+    from fetcher.cli import service_lines  # noqa: PLC0415  (the help needs no structlog)
+    from fetcher.misspelt import spelling_warnings  # noqa: PLC0415
     from fetcher.settings import read_settings  # noqa: PLC0415
 
     # Commands report errors themselves. Log lines below ERROR are printed only if FETCHER_LOG_LEVEL is set.
-    level = os.environ.get("FETCHER_LOG_LEVEL", "").strip()
-    configure_logging(read_settings({"FETCHER_LOG_LEVEL": level}).log_level if level else "ERROR")
+    variables = ("FETCHER_LOG_LEVEL", "FETCHER_LOG_FORMAT")
+    given = {name: text for name in variables if (text := os.environ.get(name, "").strip())}
+    logs = read_settings(given)
+    level = logs.log_level if "FETCHER_LOG_LEVEL" in given else ""
+    service_lines.configure(context.invoked_subcommand, level, logs.log_format)
+    if context.invoked_subcommand not in ("settings", "doctor"):
+        for line in spelling_warnings(os.environ):
+            service_lines.warn(line)
 
 
 def main() -> None:
     """Run the command line (the console script ``fetcher``)."""
+    accept_every_character()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if not is_output_error(error):
+            raise
+        end_without_output(error)
     except FetcherError as error:
-        from fetcher.cli.screen import complain  # noqa: PLC0415  (imports rich)
+        from fetcher.cli import service_lines  # noqa: PLC0415
 
-        complain(str(error))
+        service_lines.report_error(str(error))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

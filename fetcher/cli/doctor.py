@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from fetcher.domain.errors import FetcherError
 from fetcher.domain.formatting import counted, silence, span
 from fetcher.http.messages import Answer, Response
 from fetcher.http.transport import HttpTransport
+from fetcher.misspelt import spelling_warnings
 from fetcher.ports import PLANNED, Checkpoint, Site
 from fetcher.settings import Settings, read_settings
 from fetcher.store import current_revision, is_current, open_engine
@@ -37,7 +39,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     """
     settings = read_settings()
     dependencies = [_database(settings), _redis(settings)]
-    findings = [*dependencies, *asyncio.run(_upstreams(settings)), *_running(settings, dependencies)]
+    findings = [*_settings(), *dependencies, *asyncio.run(_upstreams(settings)), *_running(settings, dependencies)]
     if dependencies[0].ok:
         findings += _notes(settings)
     if json:
@@ -50,6 +52,16 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
                 out.print(f"     → {escape(finding.remedy)}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+def _settings() -> list[Finding]:
+    """Return a finding for each variable that is not a setting, and a hint for an index's address in pip's form."""
+    remedy = "Correct the variable's name or unset it"
+    found = [Finding("settings", False, line, remedy) for line in spelling_warnings(os.environ)]
+    if os.environ.get("FETCHER_PYPI_URL", "").strip().rstrip("/").endswith("/simple"):
+        hint = "FETCHER_PYPI_URL ends in /simple as for pip: the address before it is used as the index's root"
+        found.append(Finding("settings", True, hint))
+    return found
 
 
 def _database(settings: Settings) -> Finding:
@@ -95,7 +107,12 @@ def _running(settings: Settings, dependencies: Sequence[Finding]) -> list[Findin
 
 def _beat(planned_at: datetime, settings: Settings) -> Finding:
     message = silence(planned_at, datetime.now(UTC), settings.plan_interval)
-    return Finding("beat", message is None, message or "seen recently", "Start `fetcher up`, or beat: docs/runbooks.md")
+    return Finding(
+        "beat",
+        message is None,
+        message or "seen recently",
+        "Start `fetcher up`, or beat: `celery --quiet -A tasks beat`",
+    )
 
 
 def _notes(settings: Settings) -> list[Finding]:
@@ -126,7 +143,8 @@ def _workers(settings: Settings) -> Finding:
     queues = queue_states(settings)
     message = idle(queues)
     workers = {worker for queue in queues for worker in queue.consumers}
-    remedy = "Start `fetcher up`, or the worker that is missing: docs/runbooks.md"
+    queues_served = "`celery --quiet -A tasks worker --queues manual,background,maintenance`"
+    remedy = f"Start `fetcher up`, or a worker: {queues_served}"
     return Finding("workers", message is None, message or f"{counted(len(workers), 'worker')} for all queues", remedy)
 
 

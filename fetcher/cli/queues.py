@@ -83,7 +83,7 @@ def _shout(states: Sequence[QueueState]) -> str | None:
     if not stuck:
         return None
     faults = "; ".join(f"{one} and no consumer" for one in stuck)
-    return f"[bold red]error:[/] {faults}: start a worker (`fetcher up`, or the Procfile)"
+    return f"[bold red]error:[/] {faults}: start a worker (`fetcher up`, or `celery --quiet -A tasks worker`)"
 
 
 def _json(state: QueueState) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fetcher.misspelt import unknown_to_fetcher
+
 if TYPE_CHECKING:
     from fetcher.settings import Settings
 
@@ -45,8 +47,11 @@ def _environment(settings: Settings) -> Mapping[str, str]:
     """Return the environment of all processes. They run in the root folder, so their paths are absolute.
 
     Python must not import modules of the working folder. Celery's ten-line warning about root becomes one line.
+    Misspelt variables are left out: this process has reported them.
     """
-    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    unknown = unknown_to_fetcher(os.environ)
+    known = {name: text for name, text in os.environ.items() if name not in unknown}
+    environment = {**known, "PYTHONSAFEPATH": "1"}
     if not str(settings.data_dir).startswith("~"):  # no home folder: reported by the supervisor
         environment["FETCHER_DATA_DIR"] = str(settings.data_dir.absolute())
     if settings.github_app_private_key_file is not None:

@@ -25,6 +25,7 @@ from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.forecast import Forecast, forecast, supply_for
 from fetcher.settings import Settings, read_settings
+from fetcher.store.db_errors import shown
 from fetcher.upstreams.registry import upstreams_of
 from fetcher.wiring import open_store, shared_quota_status
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from fetcher.store import SqlStore
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Check = Annotated[bool, typer.Option("--check", help="Exit with status 1 unless beat and workers run.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Refresh the display every two seconds until Ctrl-C.")]
 
 
@@ -51,22 +53,33 @@ class Status:
     pauses: Sequence[OperatorPause]
     broker_fault: str | None
     """The reason that quota and workers are unknown; ``None`` if they are known."""
+    database: str
+    """The database that was read, without its password."""
+
+    @property
+    def running(self) -> bool:
+        """True if beat plans and at least one worker responds, without which nothing is refreshed in the background."""
+        return self.silence is None and bool(self.workers) and self.broker_fault is None
 
 
-def status(json: Json = False, watch: Watch = False) -> None:
+def status(json: Json = False, watch: Watch = False, check: Check = False) -> None:
     """Show freshness, due packages, the expected end of the pass, failures, quota, beat and workers.
 
-    Examples: fetcher status · fetcher status --watch · fetcher status --json
+    Examples: fetcher status · fetcher status --watch · fetcher status --json · fetcher status --check
     """
     check_watch(watch=watch, json=json)
     settings = read_settings()
     with open_store(settings) as store:
         if watch:
             watch_until_interrupted(lambda: _screen(look(settings, store)))
-        elif json:
-            print_json(_json(look(settings, store)))
-        else:
-            out.print(_screen(look(settings, store)))
+            return
+        current = look(settings, store)
+    if json:
+        print_json(_json(current))
+    else:
+        out.print(_screen(current))
+    if check and not current.running:
+        raise typer.Exit(1)
 
 
 def look(settings: Settings, store: SqlStore) -> Status:
@@ -104,6 +117,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
         workers=names or (),
         pauses=pauses,
         broker_fault=fault,
+        database=shown(store.engine.url),
     )
 
 
@@ -129,7 +143,7 @@ def _screen(status: Status) -> RenderableType:
     lines.append(
         f"[red]beat: {status.silence}[/]" if status.silence else f"beat: planned {ago(status.planned_at, now)}"
     )
-    lines.append(_workers(status))
+    lines += [_workers(status), f"database: {escape(status.database)}"]
     return Group(*lines)
 
 
@@ -175,7 +189,7 @@ def _pass(status: Status) -> Table:
             f"[red]{overdue:,}[/]" if overdue else "0",
             f"{one.leased:,}",
             f"{ahead.pace * 60:,.0f}",
-            _done(ahead, status.now) if one.packages else "–",
+            _done(ahead, status) if one.packages else "–",
         )
     return table
 
@@ -192,11 +206,14 @@ def _age(age: timedelta | None) -> str:
     return "–" if age is None else span(age)
 
 
-def _done(ahead: Forecast, now: datetime) -> str:
+def _done(ahead: Forecast, status: Status) -> str:
+    """Return the expected end of the pass. Without beat or workers there is none, whatever was due before."""
+    if not status.running:
+        return "[red]stopped[/]"
     if ahead.keeps_up:
         return "keeps up"
     if ahead.done_at is not None:
-        return ago(ahead.done_at, now)
+        return ago(ahead.done_at, status.now)
     return "too slow" if ahead.pace else "[red]stopped[/]"
 
 
@@ -213,7 +230,8 @@ def _workers(status: Status) -> str:
     if status.broker_fault:
         return f"[red]workers and quota are unknown: {escape(status.broker_fault)}[/]"
     if not status.workers:
-        return "[red]workers: none responded within a second: start one (`fetcher up`, or the Procfile)[/]"
+        remedy = "start `fetcher up`, or `celery --quiet -A tasks worker`"
+        return f"[red]workers: none responded within a second: {remedy}[/]"
     return f"workers: {escape(', '.join(status.workers))}"
 
 
@@ -235,6 +253,8 @@ def _json(status: Status) -> dict[str, Any]:
         "paused": list(status.pauses),
         "workers": None if status.broker_fault else list(status.workers),
         "redis_fault": status.broker_fault,
+        "running": status.running,
+        "database": status.database,
     }
 
 

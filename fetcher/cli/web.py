@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fetcher.cli.screen import err
+from fetcher.cli.service_lines import notify
 from fetcher.settings import read_settings
 from fetcher.wiring import SystemClock, open_store
 
@@ -39,7 +39,7 @@ def web(
         runtime, sessions = CeleryRuntime(settings, store), Sessions(settings.web_token)
         app = make_app(WebContext(settings, store, SystemClock(), runtime, sessions))
         serving = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, ws="none")
-        err.print(f"the page and the API: {address_of(listening)}", markup=False)
+        notify(f"the page and the API: {address_of(listening)}")
         uvicorn.Server(serving).run(sockets=[listening])
 
 

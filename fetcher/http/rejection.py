@@ -12,7 +12,7 @@ def log_rejected(reason: str | None, request_id: str | None, **details: object) 
     log.error(
         "credential rejected",
         reason=reason,
-        remedy="Replace the token or the App's key and start the workers again: docs/runbooks.md",
+        remedy="Replace the token or the App's key, check it with `fetcher doctor`, and start the workers again",
         request=request_id,
         **details,
     )

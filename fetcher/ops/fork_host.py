@@ -14,6 +14,7 @@ from contextlib import suppress
 from importlib import import_module
 
 from fetcher.ops.forking import fork
+from fetcher.ops.lines import report
 from fetcher.ops.up import Supervisor, hosted
 
 PRELOADED = (
@@ -75,7 +76,7 @@ def main() -> None:
     _warm_up()
     gc.collect()
     gc.freeze()  # the collector writes into every object that it tracks, which would copy the shared pages
-    supervisor = Supervisor(fork, _report)
+    supervisor = Supervisor(fork, report)
     try:
         for program in hosted(*sys.argv[1:]):
             supervisor.start(program)
@@ -96,7 +97,3 @@ def _warm_up() -> None:
         upstreams_of(settings)
         with open_store(settings) as store:
             store.packages.size()
-
-
-def _report(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201  (the supervisor's lines)

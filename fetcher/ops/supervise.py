@@ -22,6 +22,7 @@ from fetcher.data_folder import close_permissions
 from fetcher.domain.errors import ConfigError, FetcherError
 from fetcher.ops.embedded_redis import EmbeddedRedis
 from fetcher.ops.forking import fork
+from fetcher.ops.lines import report
 from fetcher.ops.listening import bind
 from fetcher.ops.up import FolderLock, Process, Program, Supervisor, programs, spawn
 
@@ -64,12 +65,12 @@ def run(installation: Installation) -> int:
     folder = Path(installation.data_dir)
     lock = FolderLock(folder)
     lock.acquire()
-    supervisor = Supervisor(_launch, _report)
+    supervisor = Supervisor(_launch, report)
     if os.geteuid() == 0:
-        _report("running as root: a dedicated user is safer")
+        report("running as root: a dedicated user is safer", "warning")
     try:
         for path in close_permissions(folder):
-            _report(f"other users may access {path}: chmod go= '{path}'")
+            report(f"other users may access {path}: chmod go= '{path}'", "warning")
         _check_port(installation, lock)
         if installation.redis_socket is not None:
             embedded = EmbeddedRedis(Path(installation.redis_socket))
@@ -81,12 +82,12 @@ def run(installation: Installation) -> int:
         _preload()
         for program in programs(installation.workers, installation.log_level):
             supervisor.start(program)
-        _report(f"running on {folder}; Ctrl-C stops it")
+        report(f"running on {folder}; Ctrl-C stops it")
         supervisor.watch(stopping)
     finally:
         supervisor.stop()
         lock.release()
-    _report("stopped; queued work is saved")
+    report("stopped; queued work is saved")
     return 0
 
 
@@ -116,16 +117,12 @@ def _check_port(installation: Installation, lock: FolderLock) -> None:
         time.sleep(0.1)
 
 
-def _report(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201  (the supervisor's lines)
-
-
 def main(arguments: Sequence[str]) -> None:
     """Run the installation of the JSON in ``arguments``."""
     try:
         status = run(Installation(**json.loads(arguments[0])))
     except FetcherError as error:
-        _report(f"error: {error}")
+        report(str(error), "error")
         status = 1
     sys.exit(status)
 

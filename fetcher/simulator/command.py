@@ -24,7 +24,7 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer wan
     ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the invented packages and of faults with a probability.")] = 0,
     latency: Annotated[float, typer.Option(min=0, help="Seconds added to each response.")] = 0,
-    fault: Annotated[list[str] | None, typer.Option(help="Fault as JSON, see docs/simulator.md. Repeatable.")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="Fault as JSON, see the example below. Repeatable.")] = None,
     write_catalogue: Annotated[
         Path | None,
         typer.Option(help="Write a catalogue to import (.json or .jsonl: documents, .txt: addresses) and exit."),
@@ -37,6 +37,7 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer wan
     `fetcher simulate --plan` serves nothing: it is `fetcher estimate`, the computed cost of refreshing a catalogue.
 
     Examples: fetcher simulate --packages 500 · fetcher simulate --hour 60
+    · fetcher simulate --fault '{"kind": "status", "status": 500, "times": 9}'
     """
     # The import of the server takes a quarter of a second, which would delay every other command of Fetcher.
     from fetcher.simulator.launch import Options, launch  # noqa: PLC0415

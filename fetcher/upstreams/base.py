@@ -176,6 +176,8 @@ class Upstream(Protocol):
     quota: QuotaPolicy
     routes: tuple[str, ...]
     """Kinds of its requests, by which logs, metrics and latency estimates are grouped."""
+    variables: tuple[str, ...] = ()
+    """Environment variables of its own beside Fetcher's settings. They are not reported as misspelt."""
 
     @classmethod
     def configured(cls, settings: Settings) -> Iterable[Upstream]:

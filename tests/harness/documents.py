@@ -24,7 +24,16 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _PLACEHOLDER = re.compile(r"^(?:export )?(?P<name>\w+)=\S*…")
-_SERVERS = ("fetcher up", "fetcher web", "fetcher simulate", "honcho start", "celery -A tasks")
+_ENDED = "# The other terminals have ended."
+"""A comment in a block, at which the test ends the servers that it started."""
+_SERVERS = (
+    "fetcher up",
+    "fetcher web",
+    "fetcher simulate",
+    "honcho start",
+    "celery -A tasks",
+    "celery --quiet -A tasks",
+)
 _PORTS = {"fetcher simulate": "8990", "celery -A tasks flower": "5555"}
 
 
@@ -63,7 +72,9 @@ def _typed(block: Block) -> Iterator[str]:
         yield "serve fetcher up"
     for line in block.lines:
         bare = line.partition("  #")[0].strip()
-        if placeholder := _PLACEHOLDER.match(bare):
+        if line == _ENDED:
+            yield "end_servers"
+        elif placeholder := _PLACEHOLDER.match(bare):
             name = placeholder["name"]
             yield f'export {name}="${{HERE_{name}:-${{{name}-}}}}"'
         elif bare.startswith(_SERVERS) and not _ends_by_itself(bare):

@@ -13,7 +13,7 @@ serve() {
     case $name in
         "honcho start") name="fetcher up" ;;
         "fetcher simulate") serves='simulated-token' ;;
-        "celery -A") serves='ready\.|beat v\S+ .*is starting|Visit me' ;;
+        "celery -A" | "celery --quiet") serves='ready\.|beat started|Visit me' ;;
     esac
     if [[ $1 != celery && -n "${serving[$name]:-}" ]]; then kill "${serving[$name]}"; wait "${serving[$name]}" || true; fi
     "$@" >"$log" 2>&1 &
@@ -24,6 +24,15 @@ serve() {
         sleep 0.1
     done
     echo "$* does not serve:"; cat "$log"; return 1
+}
+
+# End every server, as a reader does by Ctrl-C in the other terminals.
+end_servers() {
+    local - pid
+    set +x
+    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${started[@]}"; do wait "$pid" || true; done
+    started=()
 }
 
 # Targets that CI runs itself, or that change the machine, are not run: they must exist.

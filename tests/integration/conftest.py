@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -30,9 +31,16 @@ class Done:
 
     @property
     def complaint(self) -> str:
-        """Return the only line of a failed command: status 1, nothing on stdout, and no traceback."""
+        """Return the only line of a failed command: status 1, nothing on stdout, and no traceback.
+
+        `up` and `web` write it as a log line in JSON, because no terminal reads it here.
+        """
         lines = self.err.splitlines()
         assert (self.status, self.out, len(lines)) == (1, "", 1), self
+        if lines[0].startswith("{"):
+            line = json.loads(lines[0])
+            assert line["level"] == "error", self
+            return str(line["event"])
         assert lines[0].startswith("error: "), self
         return lines[0].removeprefix("error: ")
 

@@ -208,7 +208,55 @@ def test_doctor_reports_missing_workers(ours: Stack, redis_url: str) -> None:
     assert {name for name, one in found.items() if not one["ok"]} == {"beat", "workers"}
     assert found["beat"]["message"].startswith("nothing was planned for 2 h")
     assert found["workers"]["message"] == "no worker responded within a second"
-    assert "docs/runbooks.md" in found["workers"]["remedy"]
+    assert "celery --quiet -A tasks worker" in found["workers"]["remedy"]
+
+
+def test_doctor_finds_a_wrong_index_root(fetcher: Fetcher, simulator: Simulator) -> None:
+    """An address without an index below it fails, with the form that is expected."""
+    done = fetcher("doctor", "--json", pypi_url=f"{simulator.pypi_url}/nowhere")
+
+    found = {one["name"]: one for one in json.loads(done.out)}
+    assert {name for name, one in found.items() if not one["ok"]} == {"pypi"}
+    assert "neither /pypi/NAME/json nor /simple/ is below it" in found["pypi"]["message"]
+    assert found["pypi"]["remedy"] == "Set FETCHER_PYPI_URL to the address before /simple/"
+
+
+def test_doctor_reports_settings(fetcher: Fetcher, simulator: Simulator) -> None:
+    """A misspelt variable fails with the nearest setting. pip's form of the index's address is accepted with a hint."""
+    done = fetcher("doctor", "--json", pypi_url=f"{simulator.pypi_url}/simple/", lese="5")
+
+    misspelt, hint, *rest = json.loads(done.out)
+    assert done.status == 1
+    assert (misspelt["name"], misspelt["ok"]) == ("settings", False)
+    assert misspelt["message"] == "FETCHER_LESE is not a setting: did you mean FETCHER_LEASE?"
+    assert hint["ok"]
+    assert "ends in /simple" in hint["message"]
+    assert all(one["ok"] for one in rest)
+
+
+def test_every_command_warns_of_a_misspelt_variable(bare: Fetcher) -> None:
+    """The warning is one line on stderr, and not an error."""
+    for command in ("status", "settings"):
+        done = bare(command, refesh_interval="5")
+        assert done.status == 0
+        assert done.err == (
+            "warning: FETCHER_REFESH_INTERVAL is not a setting: did you mean FETCHER_REFRESH_INTERVAL?\n"
+        )
+
+
+def test_status_of_a_dead_installation(bare: Fetcher) -> None:
+    """Without beat and workers nothing keeps up. Only ``--check`` makes that the exit status."""
+    bare("import", str(SEEDS))
+
+    text, checked = bare("status"), bare("status", "--check")
+    found = json.loads(bare("status", "--json").out)
+
+    assert (text.status, checked.status) == (0, 1)
+    assert "keeps up" not in text.out
+    assert "stopped" in text.out
+    assert found["running"] is False
+    assert found["database"] in text.out
+    assert found["database"].endswith("/data/fetcher.db")
 
 
 @pytest.mark.parametrize(("sunset", "status"), [("@4102444800", 0), ("Mon, 10 Mar 2025 00:00:00 GMT", 1)])

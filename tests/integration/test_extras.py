@@ -47,7 +47,7 @@ def without(modules: str, folder: Path, *arguments: str) -> subprocess.Completed
 def test_a_missing_extra(tmp_path: Path, command: str, module: str, remedy: str) -> None:
     """Print one error line with the command that installs it, and exit with status 1."""
     done = without(module, tmp_path, *command.split())
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ") or '"level": "error"' in line]
     assert (done.returncode, len(errors)) == (1, 1), done.stderr
     assert remedy in errors[0]
     assert "Traceback" not in done.stderr

@@ -107,7 +107,7 @@ def test_every_alert_has_a_runbook() -> None:
     for rule in rules():
         assert rule["labels"]["severity"] in ("page", "ticket")
         assert rule["annotations"]["summary"]
-        page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        page, _, anchor = rule["annotations"]["runbook"].partition("#")
         assert ROOT / page == RUNBOOKS
         assert anchor in [heading.lower() for heading in headings]
     assert {rule["alert"] for rule in rules()} <= set(headings)

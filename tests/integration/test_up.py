@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -38,7 +39,7 @@ def test_up_refreshes_until_ctrl_c(ours: Stack) -> None:
     assert len(family) >= 4  # Redis, two workers and beat
     assert [pid for pid in family if is_alive(pid)] == []
     assert up.stdout.read_text("utf-8") == ""
-    assert up.output().splitlines()[-1] == "stopped; queued work is saved"
+    assert json.loads(up.output().splitlines()[-1])["event"] == "stopped; queued work is saved"
     assert ours.answered(PACKAGES)
 
 
@@ -48,9 +49,11 @@ def test_one_up_a_folder(ours: Stack) -> None:
     second = ours.fetcher("up")
 
     assert (second.returncode, second.stdout) == (1, "")
-    assert second.stderr == (
-        f"error: another `fetcher up` (process {first.pid}) already runs on {ours.settings.data_dir}. "
-        "Stop it first, or set FETCHER_DATA_DIR to another folder\n"
+    (line,) = map(json.loads, second.stderr.splitlines())
+    assert line["level"] == "error"
+    assert line["event"] == (
+        f"another `fetcher up` (process {first.pid}) already runs on {ours.settings.data_dir}. "
+        "Stop it first, or set FETCHER_DATA_DIR to another folder"
     )
     assert first.runs()
 
@@ -72,7 +75,7 @@ def test_up_after_a_kill(ours: Stack) -> None:
 def test_a_crashed_worker_is_started_again(ours: Stack) -> None:
     """A killed worker is reported and replaced, and the pass is completed."""
     up = _up(ours)
-    found = re.search(r"^worker: started \(process (\d+)\)$", up.output(), re.MULTILINE)
+    found = re.search(r"\bworker: started \(process (\d+)\)", up.output())
     assert found is not None, up.output()
     os.kill(int(found[1]), signal.SIGKILL)
     ours.until(lambda: "worker: restarted" in up.output(), "the worker is restarted")

@@ -6,10 +6,13 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from fetcher.catalogue.documents import EDITOR_KEYS, WORKER_KEYS, shown
+from fetcher.catalogue.documents import EDITOR_KEYS, KEYS, WORKER_KEYS, shown
 from fetcher.catalogue.intake.items import Item, Rejected
 from fetcher.catalogue.intake.lines import Line
 from fetcher.catalogue.intake.partial import partial_item
+
+COLUMNS = tuple(key for key in KEYS if key in EDITOR_KEYS)
+"""The known columns: the editor's fields, in the order of a document."""
 
 _DELIMITERS = ",;\t"
 

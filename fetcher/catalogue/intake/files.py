@@ -12,7 +12,7 @@ from shlex import quote
 from typing import BinaryIO
 
 from fetcher.catalogue.intake.address_lines import address_lines, words_of
-from fetcher.catalogue.intake.csv_records import csv_records, delimiter_of, is_header
+from fetcher.catalogue.intake.csv_records import COLUMNS, csv_records, delimiter_of, is_header
 from fetcher.catalogue.intake.documents_json import LONGEST_JSON, TO_LINES, json_lines, page_of, parse_json, too_long
 from fetcher.catalogue.intake.items import Item, PassedOver, Rejected
 from fetcher.catalogue.intake.lines import BOM, LONGEST_LINE, decoded, read_lines
@@ -27,7 +27,10 @@ _HEAD = 8192
 """Bytes at the start of a file that are checked for binary content."""
 
 _LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
-_FORMATS = "Give v4 documents as JSON or JSON lines, CSV with a header, or a text of repository addresses"
+_FORMATS = (
+    "Give v4 documents as JSON or JSON lines, CSV with a header such as slug,repo_url,pypi_url, "
+    "or a text of repository addresses"
+)
 
 
 class _Format(Enum):
@@ -165,7 +168,8 @@ def _format_of(name: str, suffix: str, head: _Head) -> _Format:
     if is_header(first):
         return _Format.CSV
     if suffix == ".csv":
-        raise InputError(f"{name} has no header", "Begin with a line of columns such as repo_url,pypi_url")
+        columns = f"the columns are {', '.join(COLUMNS)}"
+        raise InputError(f"{name} has no header", f"Begin with a line of columns such as repo_url,pypi_url; {columns}")
     if suffix in _LINES_SUFFIXES:
         return _Format.JSON_LINES
     if suffix == ".json":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 from urllib.parse import urlsplit
@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 from fetcher.catalogue.addresses import parse_project
 from fetcher.domain.model import Purpose, Record, Source, Target, Unsupported
 from fetcher.domain.scheduling import Cadence
-from fetcher.http.messages import Answer, NoAnswer
+from fetcher.http.messages import Answer, Fault, NoAnswer
 from fetcher.ports import Transport
 from fetcher.settings import Settings
 from fetcher.upstreams.base import PLANS_AHEAD, Checked, Cost, Finding, Lane, Tools, Upstream, UpstreamRefresh
-from fetcher.upstreams.pypi import simple_request
+from fetcher.upstreams.pypi import json_request, root_request, simple_request
 from fetcher.upstreams.pypi.limits import POLICY, PYPI, Route
 from fetcher.upstreams.pypi.projects import ProjectsRefresh, is_status_due
 from fetcher.upstreams.pypi.serials_check import SerialsCheck
@@ -28,7 +28,12 @@ CONCURRENCY = 6
 """Concurrent requests of one process. With GitHub's, they stay below the transport's limit."""
 
 _PROBED = "pip"
-"""A project that may be missing: a 404 proves the index reachable as well."""
+"""A project that most indexes have. If it is missing, the list of all projects is requested."""
+
+_PROBED_BYTES = 64 * 1024
+"""Size in bytes above which a list of projects is accepted unread. PyPI's own has some 60 MB."""
+
+NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +92,14 @@ class PyPI(Upstream):
         return [Cost((Source.INDEX,), 1, "one conditional request to the JSON API")]
 
     async def check(self, transport: Transport, now: datetime) -> Checked:
-        """Request one project."""
-        answer = await transport.send(simple_request(self._root, _PROBED))
-        return Checked((self._finding(answer),), answer)
+        """Request one project in both forms, and the list of all projects if neither form has it."""
+        simple = await transport.send(simple_request(self._root, _PROBED))
+        if not isinstance(simple, NoAnswer) and simple.status == NOT_FOUND:
+            documents = await transport.send(json_request(self._root, _PROBED))
+            if isinstance(documents, NoAnswer) or documents.status == NOT_FOUND:
+                projects = await transport.send(replace(root_request(self._root), max_bytes=_PROBED_BYTES))
+                return Checked((self._list_finding(projects),), simple)
+        return Checked((self._finding(simple),), simple)
 
     def connect(self, tools: Tools) -> UpstreamRefresh:
         """Return the refresh of projects."""
@@ -97,13 +107,26 @@ class PyPI(Upstream):
 
     def _finding(self, answer: Answer) -> Finding:
         remedy = "Check FETCHER_PYPI_URL and the network"
-        where = urlsplit(self._root)
-        address = where._replace(netloc=where.netloc.rpartition("@")[2]).geturl()  # may hold a mirror's password
         if isinstance(answer, NoAnswer):
             return Finding(PYPI, False, answer.reason, remedy)
-        if answer.status >= 500:
-            return Finding(PYPI, False, f"{address} returned {answer.status}", remedy)
-        return Finding(PYPI, True, f"{address} responds")
+        if answer.status >= 500 or answer.status in (401, 403):
+            return Finding(PYPI, False, f"{self._address} returned {answer.status}", remedy)
+        return Finding(PYPI, True, f"{self._address} responds")
+
+    def _list_finding(self, answer: Answer) -> Finding:
+        """Judge the list of projects. A wrong root has no such list, a private index has one without ``pip``."""
+        if isinstance(answer, NoAnswer) and answer.fault is Fault.TOO_LARGE:
+            return Finding(PYPI, True, f"{self._address} responds")
+        if not isinstance(answer, NoAnswer) and answer.status == NOT_FOUND:
+            message = f"{self._address} is no index: neither /pypi/NAME/json nor /simple/ is below it"
+            return Finding(PYPI, False, message, "Set FETCHER_PYPI_URL to the address before /simple/")
+        return self._finding(answer)
+
+    @property
+    def _address(self) -> str:
+        """The root without a mirror's password."""
+        where = urlsplit(self._root)
+        return where._replace(netloc=where.netloc.rpartition("@")[2]).geturl()
 
 
 @dataclass(slots=True)

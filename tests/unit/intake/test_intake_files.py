@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fetcher.catalogue.documents import read_document
+from fetcher.catalogue.documents import EDITOR_KEYS, read_document
 from fetcher.catalogue.intake import Entry, PassedOver, Rejected, read_file, read_folder, read_path, read_stream
 from fetcher.catalogue.intake import files as module
 from fetcher.domain.errors import InputError
@@ -105,6 +105,18 @@ def test_a_file_that_cannot_be_read_at_all(tmp_path: Path, name: str, content: b
     assert message in caught.value.message
     assert caught.value.remedy
     assert "\n" not in str(caught.value)
+
+
+def test_a_csv_file_without_a_header(tmp_path: Path) -> None:
+    """Name every column. The documentation has a line for each."""
+    path = tmp_path / "packages.csv"
+    path.write_text("name,url\nx,y\n", "utf-8")
+    with pytest.raises(InputError) as caught:
+        read_path(path)
+    page = (Path(__file__).parents[3] / "docs" / "import-export.md").read_text("utf-8")
+    for column in EDITOR_KEYS:
+        assert column in caught.value.remedy
+        assert f"\n| `{column}` |" in page
 
 
 def test_inputs_that_are_no_file(tmp_path: Path) -> None:

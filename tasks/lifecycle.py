@@ -1,0 +1,63 @@
+"""Log lines of a Celery process's start and end, in place of the texts that Celery writes beside the log."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import structlog
+from celery.apps import worker
+from celery.signals import beat_init, celeryd_init, setup_logging
+
+from fetcher.misspelt import spelling_warnings
+from fetcher.monitoring.logging import configure_service_logging, writes_json
+from fetcher.settings import read_settings
+
+
+def configure() -> None:
+    """Configure logging as the other commands do, before Celery writes its first line."""
+    settings = read_settings()
+    configure_service_logging(settings.log_level, settings.log_format)
+    if writes_json(settings.log_format):
+        setattr(worker, "safe_say", _say_as_json)  # noqa: B010  (a function of Celery's module, not ours)
+
+
+@setup_logging.connect
+def _log_as_fetcher_does(**_: Any) -> None:
+    """Configure logging. Celery skips its own set-up if this signal has a receiver."""
+    configure()
+
+
+@celeryd_init.connect
+def _before_the_worker(**_: Any) -> None:
+    """Configure logging before the worker checks the user's privileges, which may warn."""
+    configure()
+    _report_misspelt()
+
+
+@beat_init.connect
+def _beat_started(**_: Any) -> None:
+    _report_misspelt()
+    structlog.get_logger("tasks.lifecycle").info("beat started")
+
+
+def _report_misspelt() -> None:
+    for line in spelling_warnings(os.environ):
+        structlog.get_logger("tasks.lifecycle").warning(line)
+
+
+def _say_as_json(text: str, stream: TextIO | None = None) -> None:
+    """Write a line of Celery's signal handlers. They may interrupt a write to stderr, so its buffer is not used."""
+    line = {
+        "event": text.strip(),
+        "level": "info",
+        "logger": "celery.worker",
+        "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+    }
+    try:
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{json.dumps(line)}\n".encode())
+    except OSError:
+        return  # a closed stream must not stop the shutdown
