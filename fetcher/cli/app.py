@@ -14,10 +14,12 @@ from fetcher.cli import (
     database,
     demo,
     doctor,
+    editing,
     estimate,
     explain,
     export,
     failures,
+    listing,
     queues,
     refresh,
     run,
@@ -41,7 +43,11 @@ app = typer.Typer(
     epilog="Settings are environment variables that begin with FETCHER_; see docs/settings.md.",
 )
 app.command("import")(catalogue.import_)
-app.command()(catalogue.add)
+app.command()(editing.add)
+app.command("list")(listing.list_)
+app.command()(listing.search)
+app.command("set-address")(editing.set_address)
+app.command()(editing.remove)
 app.command()(export.export)
 app.command()(refresh.refresh)
 app.command()(show.show)

@@ -222,12 +222,23 @@ def test_add(bare: Fetcher) -> None:
 
     assert [done.err for done in (first, again, named)] == ["added\n", "already stored, nothing changed\n", "updated\n"]
     assert [done.status for done in (first, again, named)] == [0, 0, 0]
+    assert {done.out for done in (first, again, named)} == {"lesscpy\n"}
+
+
+def test_add_prints_the_slug_that_it_chose(bare: Fetcher) -> None:
+    """A taken slug is replaced by another one, which is on stdout, alone or as JSON."""
+    first = bare("add", "https://github.com/one/requests")
+    other = bare("add", "https://github.com/other/requests")
+    as_json = bare("add", "https://github.com/other/requests", "--json")
+
+    assert [done.out for done in (first, other)] == ["requests\n", "other-requests\n"]
+    assert json.loads(as_json.out) == {"slug": "other-requests", "result": "unchanged", "unsupported": []}
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["not an address"], "'not an address' is not a repository address: expected an https, http, git or ssh"),
+        (["not an address"], "'not an address' is not a repository URL: expected an https, http, git or ssh"),
         (["https://github.com/a/b", "--pypi", "no/name"], "--pypi 'no/name'"),
     ],
 )
@@ -244,11 +255,17 @@ def test_add_refuses_a_malformed_address(bare: Fetcher, arguments: list[str], co
         ("https://github.com/far", "far: it names the account far, not a repository"),
     ],
 )
-def test_add_reports_unsupported_addresses(bare: Fetcher, address: str, reason: str) -> None:
-    """A package on another host or without a repository is stored and reported."""
-    done = bare("add", address)
+def test_add_refuses_unsupported_addresses(bare: Fetcher, address: str, reason: str) -> None:
+    """A package on another host or without a repository is refused, unless the user wants it in the list anyway."""
+    refused = bare("add", address)
+    assert refused.complaint == (
+        f"{address} cannot be fetched: {reason.removeprefix('far: ')}. To store it nevertheless, add --unsupported-ok"
+    )
+    assert bare("list").out == ""
 
-    assert (done.status, done.err) == (0, f"added\nnot fetched {reason}\n")
+    done = bare("add", address, "--unsupported-ok")
+
+    assert (done.status, done.out, done.err) == (0, "far\n", f"added\nnot fetched {reason}\n")
     assert address in bare("show", "far").out
 
 
