@@ -84,17 +84,17 @@ def test_bad_records_are_named_and_the_good_ones_stored(bare: Fetcher, tmp_path:
     assert done.status == 1
     assert done.out == "2 added, 0 updated, 0 unchanged, 3 rejected, 0 not to be fetched\n"
     assert [line.partition(": expected")[0] for line in done.err.splitlines()] == [
-        "rejected mixed.json, [1]: slug",
-        "rejected mixed.json, [2]: slug",
-        "rejected mixed.json, [3]: document",
+        f"rejected {tmp_path}/mixed.json, [1]: slug",
+        f"rejected {tmp_path}/mixed.json, [2]: slug",
+        f"rejected {tmp_path}/mixed.json, [3]: document",
     ]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("cut.json", b'[{"slug": "a"', "rejected cut.json: line 1, column 14: expected JSON"),
-        ("latin.json", b'{"slug": "\xe9"}', "rejected latin.json: encoding: expected UTF-8, got byte 0xe9"),
+        ("cut.json", b'[{"slug": "a"', "cut.json: line 1, column 14: expected JSON"),
+        ("latin.json", b'{"slug": "\xe9"}', "latin.json: encoding: expected UTF-8, got byte 0xe9"),
         ("picture.json", b"\x89PNG\x00\x00", "is a binary file (or UTF-16). Give v4 documents as JSON"),
         ("empty.txt", b"\n\n", "is empty. Give v4 documents as JSON"),
         ("packages.csv", b"a,b\n1,2\n", "has no header. Begin with a line of columns such as repo_url,pypi_url"),
@@ -108,6 +108,7 @@ def test_files_that_are_none(bare: Fetcher, tmp_path: Path, name: str, content: 
 
     assert done.status == 1
     assert len(done.err.splitlines()) == 1
+    assert done.err.startswith(f"rejected {tmp_path / name}")
     assert complaint in done.err
 
 
@@ -299,7 +300,7 @@ def test_many_bad_records_are_bounded_on_screen(bare: Fetcher, tmp_path: Path) -
     assert (summary["added"], summary["rejected_count"], len(summary["rejected"])) == (1, 120, 50)
     written = [json.loads(line) for line in every.read_text("utf-8").splitlines()]
     assert [f"{one['where']}: {one['reason']}" for one in written][:50] == summary["rejected"]
-    assert written[119]["where"] == "many.jsonl, line 120"
+    assert written[119]["where"] == f"{tmp_path}/many.jsonl, line 120"
     assert written[119]["reason"].startswith("slug: expected")
 
 
