@@ -91,6 +91,10 @@ class Imported:
     rejected: tuple[tuple[int, str], ...]
     unsupported: tuple[tuple[str, str], ...]
     """Slug, and the reason why its repository or project will not be fetched."""
+    slugs: tuple[str, ...] = ()
+    """Slugs of the stored entries, as the catalogue has them, in the order of the entries."""
+    cleaned: int = 0
+    """Number of entries with a user name or password in an address, which was removed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,7 @@ def open_store(settings: Settings) -> SqlStore:
         upgrade(engine)
     elif not is_current(engine):
         engine.dispose()
-        raise StoreError("the database's tables are not those of this version", "Run `fetcher db upgrade`")
+        raise StoreError("the database schema is out of date, or newer than this version", "Run `fetcher db upgrade`")
 
     @cache
     def upstreams() -> Upstreams:

@@ -21,12 +21,36 @@ COMMANDS = (
         "Import packages: v4 documents, CSV or repository addresses; "
         "from files, folders, a directory's API or, -, stdin.",
     ),
-    LazyCommand("add", "fetcher.cli.catalogue", "add", "Add one package by its repository address."),
     LazyCommand(
         "export",
         "fetcher.cli.export",
         "export",
         "Export every package's v4 document: JSON lines, one document a line, or a Parquet file with typed columns.",
+    ),
+    LazyCommand("add", "fetcher.cli.editing", "add", "Add one package by its repository address, and print its slug."),
+    LazyCommand(
+        "list",
+        "fetcher.cli.listing",
+        "list_",
+        "List packages with their state, last fetch and address, one a line; in a pipe separated by tabs.",
+    ),
+    LazyCommand(
+        "search",
+        "fetcher.cli.listing",
+        "search",
+        "List packages with all of these words in slug, title, description or repository address, ignoring case.",
+    ),
+    LazyCommand(
+        "set-address",
+        "fetcher.cli.editing",
+        "set_address",
+        "Correct a package's addresses. Sources of a changed address are fetched again now, as after an import.",
+    ),
+    LazyCommand(
+        "remove",
+        "fetcher.cli.editing",
+        "remove",
+        "Delete packages with everything stored of them: values, releases, history, timeline and refresh requests.",
     ),
     LazyCommand(
         "refresh",

@@ -1,21 +1,15 @@
-"""``fetcher import`` and ``fetcher add``: commands that add packages to the catalogue."""
+"""``fetcher import``: the command that adds packages to the catalogue."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from fetcher.catalogue.addresses import repository_name
-from fetcher.catalogue.intake import slugified
 from fetcher.cli.importing import Sum, every_rejected, import_all
-from fetcher.cli.screen import err, fail, out, print_json
-from fetcher.domain.model import CatalogueEntry, RepoRef, Unsupported
+from fetcher.cli.screen import err, out, print_json
 from fetcher.settings import read_settings
-from fetcher.upstreams.registry import upstreams_of
 from fetcher.wiring import open_store
 
 
@@ -49,31 +43,3 @@ def import_(
         out.print(total.in_words())
     if total.rejected.count:
         raise typer.Exit(1)
-
-
-def add(
-    repo_url: Annotated[str, typer.Argument(help="Repository address.", show_default=False)],
-    pypi: Annotated[str | None, typer.Option("--pypi", metavar="NAME", help="PyPI project.")] = None,
-) -> None:
-    """Add one package by its repository address.
-
-    Example: fetcher add https://github.com/lesscpy/lesscpy --pypi lesscpy
-    """
-    settings = read_settings()
-    upstreams = upstreams_of(settings)
-    repo = upstreams.repository(repo_url)
-    name = repo.name if isinstance(repo, RepoRef) else repository_name(repo_url)
-    if name is None:
-        reason = repo.reason if isinstance(repo, Unsupported) else "it is empty"
-        fail(f"{repo_url!r} is not a repository address: {reason}")
-    project = upstreams.project(pypi)
-    if isinstance(project, Unsupported):
-        fail(f"--pypi {pypi!r}: {project.reason}")
-    with open_store(settings) as store:
-        entry = CatalogueEntry(slugified(name), name, repo_url=repo_url, pypi_url=project, complete=False)
-        result = store.packages.import_entries([entry], datetime.now(UTC))
-    if result.rejected:
-        fail(f"{repo_url}: {result.rejected[0][1]}")
-    err.print("added" if result.added else "updated" if result.updated else "already stored, nothing changed")
-    for slug, reason in result.unsupported:
-        err.print(f"[yellow]not fetched[/] {escape(slug)}: {escape(reason)}")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, assert_never
 import typer
 from rich.markup import escape
 
-from fetcher.cli.named import complete
+from fetcher.cli.named import complete, unknown
 from fetcher.cli.screen import out, print_json
 from fetcher.domain.errors import UnknownPackage
 from fetcher.domain.formatting import ago, counted, failure_kind, span
@@ -47,7 +47,7 @@ def explain(
     with open_store(settings) as store:
         package = store.packages.get(slug)
         if package is None or package.entry.id is None:
-            raise UnknownPackage(f"no package is called {slug}", "Add it by `fetcher add REPO_URL` or `fetcher import`")
+            raise unknown(store.packages, [slug])
         target = store.claims.target(package.entry.id)
         request = store.requests.latest(package.entry.id)
     if target is None:

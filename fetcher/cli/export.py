@@ -34,6 +34,8 @@ from fetcher.store import SqlStore
 from fetcher.wiring import open_store
 
 STRETCH = 1000
+_LINES = ("", ".jsonl", ".ndjson", ".json")
+"""Suffixes of files that get JSON lines."""
 
 
 class Form(StrEnum):
@@ -46,7 +48,7 @@ def export(
     form: Annotated[
         Form | None,
         typer.Option(
-            "--format", help="Default: parquet if FILE ends in .parquet, otherwise jsonl.", show_default=False
+            "--format", help="Default: by FILE's suffix (.jsonl or .parquet); jsonl for stdout.", show_default=False
         ),
     ] = None,
 ) -> None:
@@ -58,8 +60,7 @@ def export(
     · fetcher export | FETCHER_DATA_DIR=copy fetcher import -
     """
     file = None if file == Path("-") else file
-    if form is None:
-        form = Form.PARQUET if file is not None and file.suffix == ".parquet" else Form.JSONL
+    form = form or _form_of(file)
     if form is Form.PARQUET and file is None:
         fail("Parquet needs a file. Name one: fetcher export packages.parquet")
     settings = read_settings()
@@ -75,6 +76,16 @@ def export(
             for document in documents:
                 target.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
     err.print(f"{counted(work.packages, 'package')} exported{f' to {file}' if file else ''}")
+
+
+def _form_of(file: Path | None) -> Form:
+    """Return the format that the file's name states; end the command for the name of another format."""
+    suffix = "" if file is None else file.suffix.lower()
+    if suffix == ".parquet":
+        return Form.PARQUET
+    if file is not None and suffix not in _LINES:
+        fail(f"{file}: {suffix} is no format of an export. Name a .jsonl or .parquet file, or give --format")
+    return Form.JSONL
 
 
 def _documents(store: SqlStore, settings: Settings, work: Work) -> Iterator[dict[str, Any]]:

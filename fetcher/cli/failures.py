@@ -17,7 +17,7 @@ from fetcher.cli.named import complete, named, named_to_fetch
 from fetcher.cli.refresh import Mode, carry_out, check_not_paused
 from fetcher.cli.screen import err, out, plain_table, print_json
 from fetcher.domain.audit import Action
-from fetcher.domain.formatting import ago, failure_kind
+from fetcher.domain.formatting import ago, failure_kind, next_try
 from fetcher.domain.model import FailureRow, Purpose, Source, SourceState
 from fetcher.domain.presentation import failures_by_kind
 from fetcher.settings import read_settings
@@ -147,7 +147,7 @@ def _table_of_groups(groups: Sequence[FailureGroup], now: datetime) -> Table:
             str(group.failures),
             ago(group.first_failed_at, now),
             ago(group.last_failed_at, now),
-            ago(group.next_try, now),
+            "now" if group.next_try is not None and group.next_try <= now else ago(group.next_try, now),
             escape(group.message or ""),
         )
     return table
@@ -164,7 +164,7 @@ def _table_of_rows(rows: Sequence[FailureRow], now: datetime) -> Table:
             str(state.failures),
             ago(state.first_failed_at, now),
             ago(state.last_failed_at, now),
-            ago(state.due_at, now),
+            next_try(state, now),
             escape(state.message or ""),
         )
     return table
@@ -182,9 +182,10 @@ def _mark(slugs: Sequence[str], *, retire_them: bool) -> None:
         package_ids, now = named(store.packages, slugs), datetime.now(UTC)
         changed = store.packages.retire(package_ids, now) if retire_them else store.packages.revive(package_ids, now)
         log_action(store, Action.RETIRE if retire_them else Action.REVIVE, package_ids, now)
-    done = "retired" if retire_them else "revived"
-    already = len(package_ids) - changed
-    err.print(f"{changed} {done}" + (f", {already} so already" if already else ""))
+    unchanged = len(package_ids) - changed
+    were = "was" if unchanged == 1 else "were"
+    done, other = ("retired", f"{were} retired already") if retire_them else ("revived", f"{were} not retired")
+    err.print(f"{changed} {done}" + (f"; {unchanged} {other}" if unchanged else ""))
 
 
 def _failure(row: FailureRow) -> dict[str, Any]:

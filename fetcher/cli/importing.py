@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from rich.markup import escape
 
+from fetcher.catalogue.credentials import without_credentials
 from fetcher.catalogue.intake import (
     LONGEST_JSON,
     TO_LINES,
@@ -39,6 +40,7 @@ from fetcher.catalogue.intake import (
 from fetcher.cli.progress import Work, progress
 from fetcher.cli.screen import err
 from fetcher.domain.errors import InputError
+from fetcher.domain.formatting import counted
 from fetcher.http.messages import Fault, NoAnswer, Request
 from fetcher.http.transport import HttpTransport
 from fetcher.ports import Site
@@ -87,6 +89,8 @@ class Sum:
     unchanged: int = 0
     rejected: Lines = field(default_factory=lambda: Lines("[bold red]rejected[/]"))
     unsupported: Lines = field(default_factory=lambda: Lines("[yellow]not fetched[/]"))
+    cleaned: int = 0
+    """Packages with a user name or password in an address, which was removed."""
 
     @property
     def stored(self) -> int:
@@ -123,6 +127,13 @@ def import_all(store: SqlStore, settings: Settings, inputs: Sequence[str], total
             total.rejected.add(str(error))
     total.rejected.end()
     total.unsupported.end()
+    say_cleaned(total.cleaned)
+
+
+def say_cleaned(packages: int) -> None:
+    """Report that user names and passwords were removed from the addresses of so many packages, if any."""
+    if packages:
+        err.print(f"user names and passwords were removed from the addresses of {counted(packages, 'package')}")
 
 
 @contextmanager
@@ -169,6 +180,7 @@ async def _pages(settings: Settings, url: str) -> AsyncIterator[Sequence[Item]]:
     async with HttpTransport({DIRECTORY: Site((url,))}, user_agent=user_agent(settings)) as transport:
         while following is not None and following not in seen:
             seen.add(following)
+            shown = without_credentials(following)
             request = Request(
                 DIRECTORY,
                 DIRECTORY,
@@ -179,24 +191,23 @@ async def _pages(settings: Settings, url: str) -> AsyncIterator[Sequence[Item]]:
             )
             answer = await transport.send(request)
             if isinstance(answer, NoAnswer) and answer.fault is Fault.TOO_LARGE:
-                raise InputError(*too_long(following, f"curl {shlex.quote(following)} | {TO_LINES} | fetcher import -"))
+                raise InputError(*too_long(shown, f"curl {shlex.quote(shown)} | {TO_LINES} | fetcher import -"))
             if isinstance(answer, NoAnswer):
-                raise InputError(f"{following} does not respond ({answer.reason})", _go_on(url, following))
+                raise InputError(f"{shown} does not respond ({answer.reason})", _go_on(url, following))
             if answer.status != 200:
-                raise InputError(
-                    f"{following} returned {answer.status}", f"Check the address. {_go_on(url, following)}"
-                )
-            page = read_page(answer.body, following)
+                raise InputError(f"{shown} returned {answer.status}", f"Check the address. {_go_on(url, following)}")
+            page = read_page(answer.body, shown)
             yield page.items
             link = next_page(following, page.next)
             if page.next and link is None:
-                raise InputError(f"{following} names a next page on another host", "Import that address by itself")
+                raise InputError(f"{shown} names a next page on another host", "Import that address by itself")
             following = link
 
 
 def _go_on(url: str, following: str) -> str:
     if following == url:
         return "Try again later"
+    following = without_credentials(following)
     return f"The pages before it are stored; `fetcher import {shlex.quote(following)}` continues from there"
 
 
@@ -215,6 +226,7 @@ def _store(store: SqlStore, items: Sequence[Item], total: Sum, work: Work) -> No
     total.added += result.added
     total.updated += result.updated
     total.unchanged += result.unchanged
+    total.cleaned += result.cleaned
     for index, reason in result.rejected:
         total.rejected.add(reason, good[index].where)
     for slug, reason in result.unsupported:

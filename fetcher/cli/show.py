@@ -12,10 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from fetcher.catalogue.documents import dump, write_document
-from fetcher.cli.named import complete
+from fetcher.cli.named import complete, unknown
 from fetcher.cli.screen import out, plain_table
-from fetcher.domain.errors import UnknownPackage
-from fetcher.domain.formatting import ago, failure_kind
+from fetcher.domain.formatting import ago, failure_kind, next_try
 from fetcher.domain.model import SourceState, StoredPackage
 from fetcher.domain.presentation import failing_sources, package_fields, provenance
 from fetcher.settings import Settings, read_settings
@@ -44,8 +43,8 @@ def show(
     settings = read_settings()
     with open_store(settings) as store:
         package = store.packages.get(slug)
-    if package is None:
-        raise UnknownPackage(f"no package is called {slug}", "Add it by `fetcher add REPO_URL` or `fetcher import`")
+        if package is None:
+            raise unknown(store.packages, [slug])
     now = datetime.now(UTC)
     if format_ is Format.V4:
         typer.echo(dump(write_document(package, settings.time_zone, now.date())), nl=False)
@@ -106,5 +105,5 @@ def _text(value: str | int | tuple[str, ...] | None) -> str:
 
 def _failure(state: SourceState, now: datetime) -> str:
     kind = failure_kind(state).replace("_", " ")
-    again = f"; next attempt {ago(state.due_at, now)}" if state.due_at else ""
+    again = f"; next attempt {next_try(state, now)}" if state.due_at else ""
     return f"[red]{kind}[/] ({state.failures} in a row): {escape(state.message or '')}{again}"

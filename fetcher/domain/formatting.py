@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from fetcher.domain.model import OutcomeKind, SourceState
+from fetcher.domain.model import DueReason, OutcomeKind, SourceState
 from fetcher.domain.scheduling import is_gone
 
 BEATS_MISSED = 3
@@ -20,10 +20,17 @@ def ago(moment: datetime | None, now: datetime) -> str:
     return f"{span(now - moment)} ago" if moment <= now else f"in {span(moment - now)}"
 
 
+def next_try(state: SourceState, now: datetime) -> str:
+    """Return when a source is requested next. A due source that waits for quota has no time of its own."""
+    if state.due_at is not None and state.due_at <= now:
+        return "waits for quota" if state.due_reason is DueReason.QUOTA else "now"
+    return ago(state.due_at, now)
+
+
 def span(length: timedelta) -> str:
     """Return a duration to the precision of one unit."""
     seconds = max(int(length.total_seconds()), 0)
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+    for unit, name in ((365 * 86400, "y"), (86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * unit:
             return f"{seconds // unit} {name}"
     return f"{seconds} s"

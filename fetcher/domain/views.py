@@ -50,6 +50,8 @@ class Listing:
     search: str = ""
     """Words to find in the slug, title, description or repository address, ignoring case."""
     state: PackageState | None = None
+    upstream: str | None = None
+    """Only packages with a source that this upstream serves."""
     sort: Column = Column.SLUG
     descending: bool = False
     limit: int = 20
@@ -70,6 +72,26 @@ class ListedPackage:
     version: str | None
     last_updated: datetime | None
     last_fetched: datetime | None
+    repo_url: str | None = None
+    pypi_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Numbers of deleted packages, releases, days of history and events."""
+
+    packages: int
+    releases: int
+    days: int
+    events: int
+
+    def plus(self, other: Removed) -> Removed:
+        return Removed(
+            self.packages + other.packages,
+            self.releases + other.releases,
+            self.days + other.days,
+            self.events + other.events,
+        )
 
 
 class Counted(StrEnum):

@@ -52,6 +52,9 @@ waits are deferred to the store."""
 REJECTED_PAUSE = timedelta(minutes=10)
 """Pause of an identity after its credential was rejected."""
 
+_CONDITIONS = ("if-none-match", "if-modified-since")
+"""Headers of which a conditional request has at least one."""
+
 _NEVER_SENT = (Fault.UNREACHABLE, Fault.FORBIDDEN_HOST, Fault.NO_CREDENTIAL)
 _CIRCUIT_OPEN = NoAnswer(Fault.TIMED_OUT, "not requested: this route has just timed out")
 
@@ -136,7 +139,7 @@ class Gateway:
         purpose: Purpose,
         feed: Callable[[bytes], None],
         read: Callable[[Answer], R],
-    ) -> R | Deferred:
+    ) -> R | Deferred | Malformed:
         """Send like ``send``, feeding the body of a good response in pieces. Redirects are not followed."""
         reservation = await self._reserve(request, purpose)
         if isinstance(reservation, Deferred):
@@ -173,10 +176,10 @@ class Gateway:
 
     async def _settle(
         self, reservation: Reservation, request: Request, answer: Answer, read: Callable[[Answer], R]
-    ) -> R:
+    ) -> R | Malformed:
         """Read ``answer`` and settle the reservation with the request's cost."""
         meta = self._meta(request, answer)
-        result = with_request_id(read(answer), meta.request_id)
+        result = with_request_id(_malformed_304(request, answer) or read(answer), meta.request_id)
         outcome = non_value(result)
         self._observer.responded(request, answer, outcome)
         usage = Usage(
@@ -203,6 +206,16 @@ class Gateway:
         if isinstance(outcome, Unauthorized):
             return Pause(PauseCause.REJECTED, outcome.reason, retry_after=self._rejected_pause)
         return None
+
+
+def _malformed_304(request: Request, answer: Answer) -> Malformed | None:
+    """Return the failure if ``answer`` is a 304 to a request without validators, as broken caches send it.
+
+    Source: RFC 9110, 15.4.5. Read as a confirmation it would hide missing values until the slow re-check.
+    """
+    if isinstance(answer, NoAnswer) or answer.status != 304 or not request.headers.keys().isdisjoint(_CONDITIONS):
+        return None
+    return Malformed("status 304 to an unconditional request: a proxy or cache on the way is faulty")
 
 
 def _points(request: Request, answer: Answer) -> int:

@@ -50,6 +50,8 @@ def synthetic(count: int, seed: int = 0, clock: Clock | None = None) -> World:
 
 def from_folder(folder: Path, clock: Clock | None = None) -> World:
     """Return a world of the documents in every ``*.json`` of a folder; a file holds one document or a list."""
+    if not folder.is_dir():
+        raise CatalogueError(f"{folder} is not a folder: name one with *.json documents")
     documents: list[Document] = []
     for path in sorted(folder.glob("*.json")):
         try:

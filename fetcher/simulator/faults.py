@@ -90,6 +90,8 @@ class Rule:
             raise ValueError(f"a fault has no field {', '.join(sorted(unknown))}")
         if "kind" not in given:
             raise ValueError(f"a fault needs a kind, one of {', '.join(Kind)}")
+        if given["kind"] not in list(Kind):
+            raise ValueError(f"a fault's kind is one of {', '.join(Kind)} and not {given['kind']!r}")
         for name, value in given.items():
             if name in EXPECTED and value is not None and not isinstance(value, EXPECTED[name]):
                 raise ValueError(f"a fault's {name} cannot be {value!r}")

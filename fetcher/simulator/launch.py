@@ -65,6 +65,8 @@ def _world(options: Options) -> World:
 def _written(world: World, path: Path) -> int:
     try:
         return write_catalogue(world, path)
+    except BrokenPipeError:
+        raise  # the reader of a pipe has enough, as `head` does
     except OSError as error:
         raise CannotLaunchError(f"cannot write {path}: {error.strerror}") from error
 

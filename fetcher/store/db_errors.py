@@ -31,11 +31,12 @@ class _Fault:
 _FAULTS = (
     _Fault(("42P01", "42703"), ("no such table", "no such column"), "is not migrated", UPGRADE),
     _Fault(("53100",), ("database or disk is full",), "has no room left", "Free disk space; nothing was written"),
+    _Fault(("25006",), ("read-only transaction",), "is read-only", "Use the primary server"),
     _Fault(
-        ("25006",),
-        ("readonly database", "read-only"),
-        "is read-only",
-        "Give this user the right to write the database file and its folder, or use the primary server",
+        (),
+        ("readonly database",),
+        "is read-only for this user",
+        "Run the command as the owner of the file. Other users can read it only while a process of Fetcher is running",
     ),
     _Fault(
         ("55P03",),
@@ -46,10 +47,11 @@ _FAULTS = (
     _Fault((), ("unable to open database file",), "cannot be opened", "Check that its folder exists and is yours"),
     _Fault(
         (),
-        ("file is not a database", "malformed", "disk i/o error"),
-        "is damaged",
-        "Restore the file from a backup",
+        ("disk i/o error",),
+        "cannot be read or written",
+        "Check the disk, its free space and the file-size limit; nothing was written",
     ),
+    _Fault((), ("file is not a database", "malformed"), "is damaged", "Restore the file from a backup"),
     _Fault(
         ("28",),
         ("authentication failed", "fatal:  role"),

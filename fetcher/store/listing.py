@@ -14,6 +14,7 @@ from sqlalchemy import (
     Subquery,
     and_,
     case,
+    exists,
     func,
     literal,
     or_,
@@ -119,8 +120,8 @@ def _ids(connection: Connection, wanted: Listing, stale_before: datetime) -> Sel
 
 
 def _is_whole(wanted: Listing) -> bool:
-    """Return whether ``wanted`` has neither a state nor a search, and so matches every package."""
-    return wanted.state is None and not (plain(wanted.search) or "").split()
+    """Return whether ``wanted`` has no filter, and so matches every package."""
+    return wanted.state is None and wanted.upstream is None and not (plain(wanted.search) or "").split()
 
 
 def _count(connection: Connection, wanted: Listing, stale_before: datetime) -> tuple[int, Counted]:
@@ -151,6 +152,8 @@ def _lines(
             _O.pypi_latest,
             _O.head_committed_at,
             _F.last_fetched,
+            _P.repo_url,
+            _P.pypi_url,
         )
         .join(observations, _O.package_id == _P.id)
         .join(freshness, _F.package_id == _P.id)
@@ -158,6 +161,8 @@ def _lines(
     )
     for word in (plain(wanted.search) or "").split():
         lines = lines.where(or_(*(column.icontains(word, autoescape=True) for column in _SEARCHED)))
+    if wanted.upstream is not None:
+        lines = lines.where(exists().where(_S.package_id == _P.id, _S.upstream == wanted.upstream))
     if wanted.state is not None:
         lines = lines.where(state == wanted.state.value)
     return lines
@@ -196,4 +201,6 @@ def _line(row: Row[Any]) -> ListedPackage:
         version=row.pypi_latest,
         last_updated=row.head_committed_at,
         last_fetched=row.last_fetched,
+        repo_url=row.repo_url,
+        pypi_url=row.pypi_url,
     )

@@ -10,15 +10,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, distinct, func, select, text, tuple_
 
 from fetcher.domain.model import CatalogueEntry, FailureRow, SharedRepository, StoredPackage
-from fetcher.domain.views import Listed, Listing
+from fetcher.domain.views import Listed, Listing, Removed
 from fetcher.ports import Imported
-from fetcher.store import listing, releases, retirement
+from fetcher.store import listing, releases, removal, retirement
 from fetcher.store.checkpoints import CATALOGUE
 from fetcher.store.dialects import chunks
 from fetcher.store.engine import Aggregate, Transactions, read_transaction, write_transaction
 from fetcher.store.importing.entries import ReadProject, ReadRepo, Serving, entry_of, project_of, repo_of
 from fetcher.store.importing.importer import Importer
 from fetcher.store.schema import FAILING, checkpoints, freshness, observations, packages, source_states
+from fetcher.store.similar import similar
 from fetcher.store.states import STATE_COLUMNS, state_of
 from fetcher.store.targets import commit_days_of
 from fetcher.store.values import observed_of, stats_of, versions_of
@@ -141,6 +142,16 @@ class Packages(Aggregate):
     def revive(self, connection: Connection, package_ids: Sequence[int], now: datetime) -> int:
         """Fetch retired packages again from now on; returns the number that were retired."""
         return retirement.revive(connection, package_ids, self._serving, now)
+
+    @write_transaction
+    def remove(self, connection: Connection, package_ids: Sequence[int], now: datetime) -> Removed:
+        """Delete packages with their values, releases, history, timeline and refresh requests."""
+        return removal.remove(connection, package_ids, now)
+
+    @read_transaction
+    def similar(self, connection: Connection, slug: str) -> list[str]:
+        """Return at most three slugs similar to ``slug``, ignoring case, the most similar first."""
+        return similar(connection, slug)
 
     @read_transaction
     def retired(self, connection: Connection, package_ids: Sequence[int]) -> Collection[int]:

@@ -136,3 +136,13 @@ def _as_document(row: dict[str, Any]) -> dict[str, Any]:
                 yield name, value
 
     return dict(values()) | json.loads(row["extra"] or "{}")
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl.gz", "x.xlsx"])
+def test_a_file_of_another_format_is_refused(bare: Fetcher, tmp_path: Path, name: str) -> None:
+    """No JSON lines are written into a file whose name states another format, unless the user chooses the format."""
+    refused = bare("export", str(tmp_path / name))
+    assert refused.complaint.endswith("is no format of an export. Name a .jsonl or .parquet file, or give --format")
+    assert not (tmp_path / name).exists()
+    assert bare("export", str(tmp_path / name), "--format", "jsonl").status == 0
+    assert (tmp_path / name).exists()

@@ -84,17 +84,17 @@ def test_bad_records_are_named_and_the_good_ones_stored(bare: Fetcher, tmp_path:
     assert done.status == 1
     assert done.out == "2 added, 0 updated, 0 unchanged, 3 rejected, 0 not to be fetched\n"
     assert [line.partition(": expected")[0] for line in done.err.splitlines()] == [
-        "rejected mixed.json, [1]: slug",
-        "rejected mixed.json, [2]: slug",
-        "rejected mixed.json, [3]: document",
+        f"rejected {tmp_path}/mixed.json, [1]: slug",
+        f"rejected {tmp_path}/mixed.json, [2]: slug",
+        f"rejected {tmp_path}/mixed.json, [3]: document",
     ]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("cut.json", b'[{"slug": "a"', "rejected cut.json: line 1, column 14: expected JSON"),
-        ("latin.json", b'{"slug": "\xe9"}', "rejected latin.json: encoding: expected UTF-8, got byte 0xe9"),
+        ("cut.json", b'[{"slug": "a"', "cut.json: line 1, column 14: expected JSON"),
+        ("latin.json", b'{"slug": "\xe9"}', "latin.json: encoding: expected UTF-8, got byte 0xe9"),
         ("picture.json", b"\x89PNG\x00\x00", "is a binary file (or UTF-16). Give v4 documents as JSON"),
         ("empty.txt", b"\n\n", "is empty. Give v4 documents as JSON"),
         ("packages.csv", b"a,b\n1,2\n", "has no header. Begin with a line of columns such as repo_url,pypi_url"),
@@ -108,6 +108,7 @@ def test_files_that_are_none(bare: Fetcher, tmp_path: Path, name: str, content: 
 
     assert done.status == 1
     assert len(done.err.splitlines()) == 1
+    assert done.err.startswith(f"rejected {tmp_path / name}")
     assert complaint in done.err
 
 
@@ -222,12 +223,23 @@ def test_add(bare: Fetcher) -> None:
 
     assert [done.err for done in (first, again, named)] == ["added\n", "already stored, nothing changed\n", "updated\n"]
     assert [done.status for done in (first, again, named)] == [0, 0, 0]
+    assert {done.out for done in (first, again, named)} == {"lesscpy\n"}
+
+
+def test_add_prints_the_slug_that_it_chose(bare: Fetcher) -> None:
+    """A taken slug is replaced by another one, which is on stdout, alone or as JSON."""
+    first = bare("add", "https://github.com/one/requests")
+    other = bare("add", "https://github.com/other/requests")
+    as_json = bare("add", "https://github.com/other/requests", "--json")
+
+    assert [done.out for done in (first, other)] == ["requests\n", "other-requests\n"]
+    assert json.loads(as_json.out) == {"slug": "other-requests", "result": "unchanged", "unsupported": []}
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["not an address"], "'not an address' is not a repository address: expected an https, http, git or ssh"),
+        (["not an address"], "'not an address' is not a repository URL: expected an https, http, git or ssh"),
         (["https://github.com/a/b", "--pypi", "no/name"], "--pypi 'no/name'"),
     ],
 )
@@ -244,11 +256,17 @@ def test_add_refuses_a_malformed_address(bare: Fetcher, arguments: list[str], co
         ("https://github.com/far", "far: it names the account far, not a repository"),
     ],
 )
-def test_add_reports_unsupported_addresses(bare: Fetcher, address: str, reason: str) -> None:
-    """A package on another host or without a repository is stored and reported."""
-    done = bare("add", address)
+def test_add_refuses_unsupported_addresses(bare: Fetcher, address: str, reason: str) -> None:
+    """A package on another host or without a repository is refused, unless the user wants it in the list anyway."""
+    refused = bare("add", address)
+    assert refused.complaint == (
+        f"{address} cannot be fetched: {reason.removeprefix('far: ')}. To store it nevertheless, add --unsupported-ok"
+    )
+    assert bare("list").out == ""
 
-    assert (done.status, done.err) == (0, f"added\nnot fetched {reason}\n")
+    done = bare("add", address, "--unsupported-ok")
+
+    assert (done.status, done.out, done.err) == (0, "far\n", f"added\nnot fetched {reason}\n")
     assert address in bare("show", "far").out
 
 
@@ -282,7 +300,7 @@ def test_many_bad_records_are_bounded_on_screen(bare: Fetcher, tmp_path: Path) -
     assert (summary["added"], summary["rejected_count"], len(summary["rejected"])) == (1, 120, 50)
     written = [json.loads(line) for line in every.read_text("utf-8").splitlines()]
     assert [f"{one['where']}: {one['reason']}" for one in written][:50] == summary["rejected"]
-    assert written[119]["where"] == "many.jsonl, line 120"
+    assert written[119]["where"] == f"{tmp_path}/many.jsonl, line 120"
     assert written[119]["reason"].startswith("slug: expected")
 
 

@@ -235,8 +235,11 @@ def test_the_command_prints_its_exports_and_ends_well(sign: signal.Signals) -> N
     [
         (["--mirror", "colours"], "--mirror colours"),
         (["--limit", "core_per_hour=many"], "--limit core_per_hour=many"),
-        (["--catalogue", "/nowhere"], "no *.json document"),
-        (["--fault", '{"kind": "nonsense"}'], "nonsense"),
+        (["--catalogue", "/nowhere"], "/nowhere is not a folder"),
+        (["--catalogue", "/proc/self/fd"], "no *.json document"),
+        (["--fault", '{"kind": "nonsense"}'], "is one of status, throttle, html,"),
+        (["--token", ""], "--token: a token cannot be empty"),
+        (["--token", "=someone"], "--token: a token cannot be empty"),
         (["--hour", "0"], "--hour 0"),
         (["--participation", "maybe"], "--participation maybe"),
         (["--github", "colours"], "--github colours"),
@@ -250,6 +253,14 @@ def test_a_wrong_option_is_one_line_and_status_1(options: list[str], expected: s
     assert ended.returncode == 1
     assert expected in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_catalogue_written_into_a_closed_pipe() -> None:
+    """A reader that has enough, as ``head``, ends the command without a message."""
+    command = f"{sys.executable} -m fetcher.simulator --packages 2000 --write-catalogue /dev/stdout | head -c 20"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+
+    assert (len(ended.stdout), ended.stderr) == (20, "")
 
 
 def test_a_port_in_use_is_one_line_and_status_1() -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from fetcher.catalogue.addresses import REPOSITORY_EXPECTED, repository_name
+from fetcher.catalogue.credentials import without_credentials
 from fetcher.catalogue.intake.items import Item, Rejected
 from fetcher.catalogue.intake.lines import Line
 from fetcher.catalogue.intake.partial import partial_item
@@ -28,7 +29,7 @@ def address_lines(lines: Iterable[Line | Rejected], where: str) -> Iterator[Item
 def _item(where: str, words: list[str]) -> Item:
     if len(words) > 2:
         return Rejected(where, "line", "an address and an optional project name", f"{len(words)} words")
-    if repository_name(words[0]) is None:
+    if repository_name(without_credentials(words[0])) is None:
         return Rejected(where, "repo_url", REPOSITORY_EXPECTED, _shape(words[0]))
     return partial_item(where, dict(zip(("repo_url", "pypi_url"), words, strict=False)))
 

@@ -102,12 +102,12 @@ def _listed(path: Path) -> list[Path]:
 def _members(members: list[Path], watch: Watch) -> Iterator[Item]:
     for one in members:
         if not _usable(one):
-            yield PassedOver(one.name, "not a file of packages")
+            yield PassedOver(str(one), "not a file of packages")
             continue
         try:
             yield from read_file(one, watch)
         except InputError as error:
-            yield Rejected(one.name, "file", "a file of packages", str(error))
+            yield Rejected(str(one), "file", "a file of packages", str(error))
 
 
 def _usable(path: Path) -> bool:
@@ -193,7 +193,7 @@ def _is_json(line: str) -> bool:
 
 def _file_records(path: Path, form: _Format, first: str, watch: Watch) -> Iterator[Item]:
     with _reading(path), path.open("rb") as stream:
-        yield from _records(watched(stream, watch), path.name, form, first)
+        yield from _records(watched(stream, watch), str(path), form, first)
 
 
 def _records(stream: BinaryIO, name: str, form: _Format, first: str) -> Iterator[Item]:

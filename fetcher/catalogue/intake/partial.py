@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from fetcher.catalogue.addresses import parse_project, repository_name
+from fetcher.catalogue.credentials import without_credentials
 from fetcher.catalogue.intake.items import Entry, Rejected, as_item
 
 
@@ -29,7 +30,7 @@ def slugified(name: str) -> str:
 
 
 def _name(raw: Mapping[str, Any]) -> str | None:
-    repository = repository_name(raw.get("repo_url") or "")
+    repository = repository_name(without_credentials(raw.get("repo_url") or ""))
     if repository is not None:
         return repository
     project = parse_project(raw.get("pypi_url"))

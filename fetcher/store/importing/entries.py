@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Row
 
+from fetcher.catalogue.credentials import without_credentials
 from fetcher.domain.model import CatalogueEntry, DocumentValues, RepoRef, Source, Unsupported
 from fetcher.store.types import plain
 
@@ -103,6 +104,7 @@ def filled_columns(stored: Mapping[str, Any], stated: Columns) -> Columns:
     """
     columns = {name: stored[name] for name in stated}
     columns |= {name: stated[name] for name in _STATED if stated[name] is not None}
+    columns |= {name: without_credentials(columns[name]) for name in _TEXTS if columns[name]}
     columns["title"] = stored["title"] or stated["title"]
     columns["extra"] = {**(stored["extra"] or {}), **stated["extra"]}
     if stated["repo_key"] is not None:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
+from fetcher.catalogue.credentials import without_credentials_in
 from fetcher.domain.errors import StoreError
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Imported
@@ -43,6 +44,7 @@ class _Counts:
     unchanged: int = 0
     rejected: list[tuple[int, str]] = field(default_factory=list)
     unsupported: list[tuple[str, str]] = field(default_factory=list)
+    slugs: list[str] = field(default_factory=list)
 
     def plus(self, other: _Counts) -> None:
         self.added += other.added
@@ -50,6 +52,7 @@ class _Counts:
         self.unchanged += other.unchanged
         self.rejected += other.rejected
         self.unsupported += other.unsupported
+        self.slugs += other.slugs
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,11 @@ class Importer:
     serving: Serving
 
     def run(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
-        counts = _Counts()
+        counts, cleaned = _Counts(), 0
         sound: list[Numbered] = []
-        for index, entry in enumerate(entries):
+        for index, given in enumerate(entries):
+            entry = without_credentials_in(given)
+            cleaned += entry is not given
             try:
                 check(entry)
             except Rejected as error:
@@ -79,6 +84,8 @@ class Importer:
             counts.unchanged,
             tuple(sorted(counts.rejected)),
             tuple(counts.unsupported),
+            tuple(counts.slugs),
+            cleaned,
         )
 
     def _addresses(self, entry: CatalogueEntry) -> Addresses:
@@ -128,6 +135,7 @@ def _as_stored(connection: Connection, batch: Sequence[Numbered]) -> _Counts | N
         ):
             return None
         counts.unsupported += [(package.columns["slug"], reason) for reason in addresses.unsupported()]
+        counts.slugs.append(package.columns["slug"])
     return counts
 
 
@@ -154,6 +162,7 @@ def _store_batch(connection: Connection, batch: Sequence[Numbered], serving: Ser
         else:
             counts.unchanged += 1
         counts.unsupported += [(package.columns["slug"], reason) for reason in addresses.unsupported()]
+        counts.slugs.append(package.columns["slug"])
     place(connection, sorted(touched.values(), key=lambda one: one.id), serving, now)
     if touched:
         note_edit(connection, now)

@@ -86,7 +86,8 @@ def test_errors_of_postgresql(state: str | None, words: str) -> None:
         ("attempt to write a readonly database", "is read-only"),
         ("database is locked", "is locked by another process"),
         ("unable to open database file", "cannot be opened"),
-        ("disk I/O error", "is damaged"),
+        ("disk I/O error", "cannot be read or written"),
+        ("database disk image is malformed", "is damaged"),
     ],
 )
 def test_errors_of_sqlite(message: str, words: str) -> None:

@@ -27,7 +27,7 @@ def test_a_folder_of_documents() -> None:
     """Read the five seeds in the order of their names, each a complete document."""
     items = list(read_path(SEEDS))
     assert [item.entry.id for item in items if isinstance(item, Entry)] == [1412, 2192, 2223, 265, 4005]
-    assert items[0] == Entry(SEED.name, read_document(json.loads(SEED.read_bytes())))  # type: ignore[arg-type]
+    assert items[0] == Entry(str(SEED), read_document(json.loads(SEED.read_bytes())))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("suffix", ["json", "jsonl", "csv", "txt", "data", ""])
@@ -48,7 +48,7 @@ def test_json_is_known_by_its_content(tmp_path: Path, suffix: str, content: str,
     (item,) = read_file(path)
     assert isinstance(item, Entry)
     assert item.entry.slug == "x"
-    assert item.where.replace(", line 1", "") == path.name + where
+    assert item.where.replace(", line 1", "") == str(path) + where
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "json", "txt", "ndjson"])
@@ -57,7 +57,7 @@ def test_json_lines_are_known_by_their_content(tmp_path: Path, suffix: str) -> N
     path = tmp_path / f"x.{suffix}"
     path.write_bytes(b'\n{"slug": "a"}\n\n{"slug": \n7\n{"slug": "\xff"}\n{"slug": "b"}')
     items = list(read_file(path))
-    assert [item.where for item in items] == [f"{path.name}, line {number}" for number in (2, 4, 5, 6, 7)]
+    assert [item.where for item in items] == [f"{path}, line {number}" for number in (2, 4, 5, 6, 7)]
     assert [type(item) for item in items] == [Entry, Rejected, Rejected, Rejected, Entry]
 
 
@@ -144,7 +144,8 @@ def test_a_folder_reports_skipped_files(tmp_path: Path) -> None:
     (tmp_path / ".hidden.json").write_text("{")
     (tmp_path / "f.txt").write_text("https://github.com/o/r")
     items = list(read_folder(tmp_path))
-    assert [(type(item), item.where.partition(",")[0]) for item in items] == [
+    assert {Path(item.where).parent for item in items} == {tmp_path}
+    assert [(type(item), Path(item.where).name.partition(",")[0]) for item in items] == [
         (Rejected, "a.json"),
         (Entry, "b.json"),
         (Rejected, "c.csv"),
@@ -168,14 +169,14 @@ def test_bad_json_names_its_place(tmp_path: Path) -> None:
     (bad,) = read_file(path)
     assert isinstance(bad, Rejected)
     assert bad.field.startswith("line 2, column")
-    assert str(bad).startswith("x.json: line 2, column")
+    assert str(bad).startswith(f"{path}: line 2, column")
 
 
 def test_bytes_that_are_no_text_name_their_position(tmp_path: Path) -> None:
     """Count the position from the beginning of the file, byte order mark included."""
     path = tmp_path / "x.json"
     path.write_bytes(b'\xef\xbb\xbf[{"slug":\n"\xe9"}]')
-    assert list(read_file(path)) == [Rejected("x.json", "encoding", "UTF-8", "byte 0xe9 at position 14")]
+    assert list(read_file(path)) == [Rejected(str(path), "encoding", "UTF-8", "byte 0xe9 at position 14")]
 
 
 class Drop(io.BytesIO):

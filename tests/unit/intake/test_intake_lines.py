@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import chdir
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from fetcher.domain.model import CatalogueEntry
 
 
 def read(tmp_path: Path, name: str, content: str | bytes) -> list[Item]:
-    path = tmp_path / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return list(read_file(path))
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with chdir(tmp_path):
+        return list(read_file(Path(name)))
 
 
 def test_a_csv_record_states_some_fields(tmp_path: Path) -> None:

@@ -117,5 +117,7 @@ def _details(names: Sequence[str]) -> GitHubOptions:
 
 def _identities(tokens: Sequence[str]) -> Mapping[str, str]:
     """Return the TOKEN=IDENTITY pairs as a mapping; a token alone is the usual user's."""
-    pairs = (text.partition("=") for text in tokens)
+    pairs = [text.partition("=") for text in tokens]
+    if not all(token for token, _, _ in pairs):
+        raise CannotLaunchError("--token: a token cannot be empty; leave the option out to accept any usual one")
     return {token: identity or DEFAULT_IDENTITY for token, _, identity in pairs}
