@@ -15,13 +15,13 @@ from rich.table import Table
 from fetcher.cli.named import complete, named, named_to_fetch
 from fetcher.cli.refresh import Mode, carry_out
 from fetcher.cli.screen import err, out, plain_table, print_json
-from fetcher.domain.formatting import ago, failure_kind
+from fetcher.domain.formatting import ago, counted, failure_kind, span
 from fetcher.domain.model import FailureRow, Source, SourceState
-from fetcher.domain.presentation import failures_by_kind
+from fetcher.domain.presentation import FailingPackage, failed_for, failing_packages, failures_by_kind
 from fetcher.settings import read_settings
 from fetcher.wiring import open_store
 
-app = typer.Typer(help="List failing sources with the reason, the first failure and the next try.")
+app = typer.Typer(help="List failing packages with the reason, the first failure and the next try.")
 Slugs = Annotated[list[str], typer.Argument(help="The packages.", show_default=False, autocompletion=complete)]
 
 
@@ -48,7 +48,7 @@ def failures(
     groups: Annotated[bool, typer.Option("--groups", help="Show only the counts by kind and source.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List failing sources with the reason, the first failure and the next try.
+    """List failing packages: the kind, the first failure and the next try, then the reason of each failing source.
 
     Examples: fetcher failures · fetcher failures --groups · fetcher failures --json
     """
@@ -66,10 +66,15 @@ def failures(
         out.print(f"one repository: {escape(', '.join(one.slugs))} are all {escape(one.full_name)}")
     if not rows:
         out.print("nothing fails")
-    else:
-        out.print(_table_of_groups(grouped, now))
-        if not groups:
-            out.print("", _table_of_rows(rows, now))
+        return
+    packages = failing_packages(rows)
+    out.print(f"{counted(len(packages), 'package')} failing, in {counted(len(rows), 'source')}\n")
+    out.print(_table_of_groups(grouped, now))
+    for line in _reasons(grouped):
+        out.print(line)
+    for package in [] if groups else packages:
+        for line in ("", *_lines(package, now)):
+            out.print(line)
 
 
 @app.command()
@@ -135,9 +140,8 @@ def _group(kind: str, upstream: str | None, source: Source, states: Sequence[Sou
 
 
 def _table_of_groups(groups: Sequence[FailureGroup], now: datetime) -> Table:
-    table = _table(
-        "outcome", "upstream", "source", "packages", "times", "since", "last", "next try", "reason, for example"
-    )
+    """Build the table of groups. Their most frequent reasons follow in lines of their own."""
+    table = plain_table("outcome", "upstream", "source", "packages", "times", "since", "last", "next try")
     for group in groups:
         table.add_row(
             group.outcome,
@@ -148,34 +152,36 @@ def _table_of_groups(groups: Sequence[FailureGroup], now: datetime) -> Table:
             ago(group.first_failed_at, now),
             ago(group.last_failed_at, now),
             ago(group.next_try, now),
-            escape(group.message or ""),
         )
     return table
 
 
-def _table_of_rows(rows: Sequence[FailureRow], now: datetime) -> Table:
-    table = _table("package", "upstream", "source", "outcome", "times", "since", "last", "next try", "reason")
-    for row in rows:
-        state = row.state
-        table.add_row(
-            escape(row.slug),
-            state.upstream or "",
-            str(state.source),
-            failure_kind(state),
-            str(state.failures),
-            ago(state.first_failed_at, now),
-            ago(state.last_failed_at, now),
-            ago(state.due_at, now),
-            escape(state.message or ""),
-        )
-    return table
+def _reasons(groups: Sequence[FailureGroup]) -> list[str]:
+    """Return each group's most frequent reason."""
+    return [
+        f"{group.outcome} {group.source}: for example, {escape(group.message)}" for group in groups if group.message
+    ]
 
 
-def _table(*columns: str) -> Table:
-    """Build a table in which only the last column, the reason, wraps."""
-    table = plain_table(*columns)
-    table.columns[-1].no_wrap = False
-    return table
+def _lines(package: FailingPackage, now: datetime) -> list[str]:
+    """Return a line with the package, and an indented one with the reason of each failing source."""
+    kinds = ", ".join(kind.replace("_", " ") for kind in package.kinds)
+    head = (
+        f"[bold]{escape(package.slug)}[/] {kinds}, since {ago(package.since, now)}, next try {_next_try(package, now)}"
+    )
+    return [head, *(f"    {_reason(state, now)}" for state in package.states)]
+
+
+def _next_try(package: FailingPackage, now: datetime) -> str:
+    at = package.next_try
+    if at is None:
+        return "with its repository"
+    return f"due, waiting for {span(now - at)}" if at <= now else ago(at, now)
+
+
+def _reason(state: SourceState, now: datetime) -> str:
+    source = f"{state.source} ({state.upstream})" if state.upstream else str(state.source)
+    return escape(f"{source} {failed_for(state, now)}: {state.message or failure_kind(state).replace('_', ' ')}")
 
 
 def _mark(slugs: Sequence[str], *, retire_them: bool) -> None:
@@ -183,8 +189,10 @@ def _mark(slugs: Sequence[str], *, retire_them: bool) -> None:
         package_ids, now = named(store.packages, slugs), datetime.now(UTC)
         changed = store.packages.retire(package_ids, now) if retire_them else store.packages.revive(package_ids, now)
     done = "retired" if retire_them else "revived"
-    already = len(package_ids) - changed
-    err.print(f"{changed} {done}" + (f", {already} so already" if already else ""))
+    unchanged, state = len(package_ids) - changed, "already retired" if retire_them else "not retired"
+    err.print(
+        f"{changed} {done}" + (f"; {unchanged} {'was' if unchanged == 1 else 'were'} {state}" if unchanged else "")
+    )
 
 
 def _failure(row: FailureRow) -> dict[str, Any]:
