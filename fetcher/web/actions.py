@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -87,8 +87,9 @@ def _retry(_request: Request, web: WebContext, form: list[tuple[str, str]]) -> s
     wanted = [package_id for package_id in package_ids if package_id not in retired]
     if not wanted:
         raise RetiredPackage("all named packages are retired", "`fetcher revive` resumes fetching")
-    web.runtime.refresh(wanted, web.clock.now())
-    return "/failures"
+    submitted = web.runtime.refresh(wanted, web.clock.now())
+    joined = sum(one.joined for one in submitted)
+    return "/failures?" + urlencode({"requested": len(submitted) - joined, "open": joined, "retired": len(retired)})
 
 
 refresh = by_operator(_refresh)

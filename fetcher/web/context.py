@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar, cast
 
@@ -18,6 +18,7 @@ from fetcher.ports import Clock
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.store import SqlStore
+from fetcher.web.live import LiveFigures
 from fetcher.web.session import Sessions
 from fetcher.wiring import recent_requests, shared_quota_status, stored_counters
 from tasks.inspection import QueueState, queue_states
@@ -97,6 +98,10 @@ class WebContext:
     clock: Clock
     runtime: Runtime
     sessions: Sessions
+    live: LiveFigures = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "live", LiveFigures(self.runtime))
 
     def stats(self, now: datetime) -> CatalogueStats:
         """Return the statistics of the whole catalogue."""

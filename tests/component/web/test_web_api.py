@@ -28,7 +28,7 @@ LIST = "/api/v4/packages/"
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(web_token=SecretStr(TOKEN), time_zone=ZoneInfo("America/New_York"))
+    return Settings(web_token=SecretStr(TOKEN), web_hosts="directory.test", time_zone=ZoneInfo("America/New_York"))
 
 
 @pytest.fixture
