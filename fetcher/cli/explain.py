@@ -89,7 +89,7 @@ def lines(explained: Explained) -> list[str]:
     if package.retired_at is not None:
         found.append(f"retired {ago(package.retired_at, now)} by an editor: not fetched until `fetcher revive`")
     fetched = package.observed.last_fetched
-    found.append(f"last fetched: {ago(fetched, now)} (all sources)" if fetched else "never fetched")
+    found.append(f"last fetched: {ago(fetched, now)} (all sources)" if fetched else "never fully fetched")
     if explained.request is not None:
         found.append(f"refresh requested {ago(explained.request.requested_at, now)}: {explained.request.state}")
     for source in Source:

@@ -164,7 +164,7 @@ def _pass(status: Status) -> Table:
             f"[red]{overdue:,}[/]" if overdue else "0",
             f"{one.leased:,}",
             f"{ahead.pace * 60:,.0f}",
-            _done(ahead, status.now) if one.packages else "–",
+            "–" if not one.packages else _done(ahead, status.now) if one.answered else "not begun",
         )
     return table
 

@@ -173,7 +173,7 @@ def next_check(state: SourceState, now: datetime) -> str:
     """Return a source's due time."""
     if state.due_at is None:
         return "not scheduled by itself"
-    return f"due since {ago(state.due_at, now)}" if state.due_at <= now else f"due {ago(state.due_at, now)}"
+    return f"due for {span(now - state.due_at)}" if state.due_at <= now else f"due {ago(state.due_at, now)}"
 
 
 def due_reason(state: SourceState, cadence: Cadence) -> str:
