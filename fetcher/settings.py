@@ -142,6 +142,13 @@ class Settings(BaseModel):
         default="127.0.0.1", description="Address on which the page and the API listen; 0.0.0.0: all."
     )
     web_port: int = Field(default=8080, ge=0, le=65535, description="Port of the page and the API; 0: any free port.")
+    web_hosts: str = Field(
+        default="",
+        description=(
+            "Further names by which the page and the API are addressed, separated by commas; "
+            "`*`: any. A request for another host gets status 400."
+        ),
+    )
     web_token: SecretStr | None = Field(
         default=None,
         description="Operator's token, to log in to the page and request refreshes by HTTP; unset: both disabled.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, assert_never
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -12,8 +12,9 @@ from rich.markup import escape
 from fetcher.cli.named import complete, unknown
 from fetcher.cli.screen import out, print_json
 from fetcher.domain.errors import UnknownPackage
-from fetcher.domain.formatting import ago, counted, failure_kind, span
-from fetcher.domain.model import DueReason, RepoRef, Source, SourceState, StoredPackage, Target, Unsupported
+from fetcher.domain.formatting import ago, counted
+from fetcher.domain.model import RepoRef, Source, SourceState, StoredPackage, Target, Unsupported
+from fetcher.domain.presentation import due_reason, failed_for, last_outcome, next_check
 from fetcher.domain.scheduling import Cadence
 from fetcher.domain.views import RefreshRequest
 from fetcher.settings import Settings, read_settings
@@ -88,7 +89,7 @@ def lines(explained: Explained) -> list[str]:
     if package.retired_at is not None:
         found.append(f"retired {ago(package.retired_at, now)} by an editor: not fetched until `fetcher revive`")
     fetched = package.observed.last_fetched
-    found.append(f"last fetched: {ago(fetched, now)} (all sources)" if fetched else "never fetched")
+    found.append(f"last fetched: {ago(fetched, now)} (all sources)" if fetched else "never fully fetched")
     if explained.request is not None:
         found.append(f"refresh requested {ago(explained.request.requested_at, now)}: {explained.request.state}")
     for source in Source:
@@ -125,72 +126,20 @@ def _project(package: StoredPackage) -> str:
 
 def _source_lines(explained: Explained, state: SourceState) -> list[str]:
     now = explained.now
-    found = [_outcome(state, now)]
+    found = [escape(last_outcome(state, now))]
     if state.failures:
-        since = f", since {ago(state.first_failed_at, now)}" if state.first_failed_at else ""
-        found.append(f"failed {state.failures} times in a row{since}; the stored data is kept")
+        found.append(f"{failed_for(state, now)}; the stored data is kept")
     if state.revision:
         found.append(f"stored revision: {escape(state.revision[:40])}")
     if state.expected:
         found.append(
             f"newest serial seen: {escape(state.expected)}; an older response is rejected as a stale CDN edge's"
         )
-    due = _due(state, now)
-    found.append(f"{due}: {_why(explained, state)}")
+    found.append(f"{next_check(state, now)}: {due_reason(state, explained.cadence)}")
     if state.lease_until is not None:
         held = "leased to a worker" if state.lease_until > now else "a worker's lease has expired"
         found.append(f"{held}, until {ago(state.lease_until, now)}")
     return found
-
-
-def _outcome(state: SourceState, now: datetime) -> str:
-    answered = f"last response {ago(state.answered_at, now)}" if state.answered_at else "no response yet"
-    if state.outcome is None:
-        return f"{answered}, not requested since its address was stored"
-    if state.answered_at == state.observed_at and not state.message:
-        return f"{answered}: {state.outcome.replace('_', ' ')}"
-    outcome = f"last outcome {failure_kind(state).replace('_', ' ')}, {ago(state.observed_at, now)}"
-    return f"{answered}; {outcome}{f': {escape(state.message)}' if state.message else ''}"
-
-
-def _due(state: SourceState, now: datetime) -> str:
-    if state.due_at is None:
-        return "not scheduled by itself"
-    return f"due since {ago(state.due_at, now)}" if state.due_at <= now else f"due {ago(state.due_at, now)}"
-
-
-def _why(explained: Explained, state: SourceState) -> str:
-    cadence = explained.cadence
-    match state.due_reason:
-        case None:
-            return (
-                "fetched after its repository's next response" if state.due_at is None else "set by an earlier version"
-            )
-        case DueReason.FIRST:
-            return "not requested yet"
-        case DueReason.COOLING:
-            pauses = cadence.pauses_after(state.outcome)
-            longest = f", which grows to {span(pauses.longest)} at most"
-            return f"a pause of {span(pauses.after(state.failures))} after {state.failures} failures in a row{longest}"
-        case DueReason.QUOTA:
-            return "deferred by the quota, or by the upstream's rate limit"
-        case DueReason.MOVED:
-            what = "serial" if state.source is Source.INDEX else "head"
-            return f"the upstream has a newer {what} than the stored one"
-        case DueReason.SLOT:
-            return f"its slot in the interval of {span(cadence.interval)}"
-        case DueReason.RECHECK:
-            return f"no change detected: periodic re-check, about every {span(cadence.recheck)}"
-        case DueReason.ORDER:
-            return "contributors with equal counts: GitHub's list, which may be hours old, decides their order"
-        case DueReason.SETTLING:
-            return "GitHub's list of contributors may lag by hours: fetched a day later to confirm the history"
-        case DueReason.WEEKS:
-            return "participation has full weeks: fetched again to roll them forward"
-        case DueReason.OUT_OF_TURN:
-            return "made due for the full catalogue: the index is unavailable, or the counting of weeks has changed"
-        case _:
-            assert_never(state.due_reason)
 
 
 def _cost(cost: Cost) -> str:

@@ -17,13 +17,13 @@ from fetcher.cli.named import complete, named, named_to_fetch
 from fetcher.cli.refresh import Mode, carry_out, check_not_paused
 from fetcher.cli.screen import err, out, plain_table, print_json
 from fetcher.domain.audit import Action
-from fetcher.domain.formatting import ago, failure_kind, next_try
+from fetcher.domain.formatting import ago, counted, failure_kind, span
 from fetcher.domain.model import FailureRow, Purpose, Source, SourceState
-from fetcher.domain.presentation import failures_by_kind
+from fetcher.domain.presentation import FailingPackage, failed_for, failing_packages, failures_by_kind
 from fetcher.settings import read_settings
 from fetcher.wiring import open_store
 
-app = typer.Typer(help="List failing sources with the reason, the first failure and the next try.")
+app = typer.Typer(help="List failing packages with the reason, the first failure and the next try.")
 Slugs = Annotated[list[str], typer.Argument(help="The packages.", show_default=False, autocompletion=complete)]
 
 
@@ -50,7 +50,7 @@ def failures(
     groups: Annotated[bool, typer.Option("--groups", help="Show only the counts by kind and source.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List failing sources with the reason, the first failure and the next try.
+    """List failing packages: the kind, the first failure and the next try, then the reason of each failing source.
 
     Examples: fetcher failures · fetcher failures --groups · fetcher failures --json
     """
@@ -68,10 +68,15 @@ def failures(
         out.print(f"one repository: {escape(', '.join(one.slugs))} are all {escape(one.full_name)}")
     if not rows:
         out.print("nothing fails")
-    else:
-        out.print(_table_of_groups(grouped, now))
-        if not groups:
-            out.print("", _table_of_rows(rows, now))
+        return
+    packages = failing_packages(rows)
+    out.print(f"{counted(len(packages), 'package')} failing, in {counted(len(rows), 'source')}\n")
+    out.print(_table_of_groups(grouped, now))
+    for line in _reasons(grouped):
+        out.print(line)
+    for package in [] if groups else packages:
+        for line in ("", *_lines(package, now)):
+            out.print(line)
 
 
 @app.command()
@@ -138,7 +143,8 @@ def _group(kind: str, upstream: str | None, source: Source, states: Sequence[Sou
 
 
 def _table_of_groups(groups: Sequence[FailureGroup], now: datetime) -> Table:
-    table = _table("outcome", "source", "packages", "times", "since", "last", "next try", "reason, for example")
+    """Build the table of groups. Their most frequent reasons follow in lines of their own."""
+    table = plain_table("outcome", "upstream", "source", "packages", "times", "since", "last", "next try")
     for group in groups:
         table.add_row(
             group.outcome,
@@ -147,34 +153,37 @@ def _table_of_groups(groups: Sequence[FailureGroup], now: datetime) -> Table:
             str(group.failures),
             ago(group.first_failed_at, now),
             ago(group.last_failed_at, now),
-            "now" if group.next_try is not None and group.next_try <= now else ago(group.next_try, now),
-            escape(group.message or ""),
+            ago(group.next_try, now),
         )
     return table
 
 
-def _table_of_rows(rows: Sequence[FailureRow], now: datetime) -> Table:
-    table = _table("package", "source", "outcome", "times", "since", "last", "next try", "reason")
-    for row in rows:
-        state = row.state
-        table.add_row(
-            escape(row.slug),
-            str(state.source),
-            failure_kind(state),
-            str(state.failures),
-            ago(state.first_failed_at, now),
-            ago(state.last_failed_at, now),
-            next_try(state, now),
-            escape(state.message or ""),
-        )
-    return table
+def _reasons(groups: Sequence[FailureGroup]) -> list[str]:
+    """Return each group's most frequent reason."""
+    return [
+        f"{group.outcome} {group.source}: for example, {escape(group.message)}" for group in groups if group.message
+    ]
 
 
-def _table(*columns: str) -> Table:
-    """Build a table in which only the last column, the reason, wraps."""
-    table = plain_table(*columns)
-    table.columns[-1].no_wrap = False
-    return table
+def _lines(package: FailingPackage, now: datetime) -> list[str]:
+    """Return a line with the package, and an indented one with the reason of each failing source."""
+    kinds = ", ".join(kind.replace("_", " ") for kind in package.kinds)
+    head = (
+        f"[bold]{escape(package.slug)}[/] {kinds}, since {ago(package.since, now)}, next try {_next_try(package, now)}"
+    )
+    return [head, *(f"    {_reason(state, now)}" for state in package.states)]
+
+
+def _next_try(package: FailingPackage, now: datetime) -> str:
+    at = package.next_try
+    if at is None:
+        return "with its repository"
+    return f"due, waiting for {span(now - at)}" if at <= now else ago(at, now)
+
+
+def _reason(state: SourceState, now: datetime) -> str:
+    source = f"{state.source} ({state.upstream})" if state.upstream else str(state.source)
+    return escape(f"{source} {failed_for(state, now)}: {state.message or failure_kind(state).replace('_', ' ')}")
 
 
 def _mark(slugs: Sequence[str], *, retire_them: bool) -> None:

@@ -60,7 +60,7 @@ def _screen(states: Sequence[QueueState], *, with_shout: bool = False) -> Render
             *("?" if number is None else f"{number:,}" for number in (state.reserved, state.running)),
             *(f"{rate * 60:,.1f}" for rate in (state.published, state.finished)),
             _empty_in(state),
-            escape(", ".join(state.consumers)) or "[red]none[/]",
+            escape((",\n" if out.is_terminal else ", ").join(state.consumers)) or "[red]none[/]",
         )
     lines: list[RenderableType] = [table]
     if states and states[0].running is None:

@@ -16,7 +16,7 @@ from fetcher.cli.named import complete, unknown
 from fetcher.cli.screen import out, plain_table
 from fetcher.domain.formatting import ago, failure_kind, next_try
 from fetcher.domain.model import SourceState, StoredPackage
-from fetcher.domain.presentation import failing_sources, package_fields, provenance
+from fetcher.domain.presentation import failed_for, failing_sources, package_fields, provenance
 from fetcher.settings import Settings, read_settings
 from fetcher.wiring import open_store
 
@@ -105,5 +105,5 @@ def _text(value: str | int | tuple[str, ...] | None) -> str:
 
 def _failure(state: SourceState, now: datetime) -> str:
     kind = failure_kind(state).replace("_", " ")
-    again = f"; next attempt {next_try(state, now)}" if state.due_at else ""
-    return f"[red]{kind}[/] ({state.failures} in a row): {escape(state.message or '')}{again}"
+    again = f"; next try {next_try(state, now)}" if state.due_at else ""
+    return f"[red]{kind}[/], {failed_for(state, now)}: {escape(state.message or '')}{again}"

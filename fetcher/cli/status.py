@@ -18,7 +18,7 @@ from fetcher.cli.screen import out, plain_table, print_json
 from fetcher.cli.watching import check_watch, watch_until_interrupted
 from fetcher.domain.catalogue_stats import CatalogueStats
 from fetcher.domain.errors import result_or_error
-from fetcher.domain.formatting import ago, counted, percent, silence, span
+from fetcher.domain.formatting import ago, counted, in_words, percent, silence, span
 from fetcher.domain.model import SharedRepository, Source
 from fetcher.domain.pauses import OperatorPause
 from fetcher.ports import PLANNED
@@ -155,7 +155,7 @@ def _paused(status: Status) -> list[str]:
 def _packages(status: Status) -> str:
     stats = status.stats
     counts = stats.states(status.now, status.interval)
-    states = ", ".join(f"{number:,} {state}" for state, number in reversed(list(counts.items())) if number)
+    states = ", ".join(f"{number:,} {in_words(state)}" for state, number in reversed(list(counts.items())) if number)
     since = f" (counted {ago(stats.measured_at, status.now)}, in parts)" if stats.parts > 1 else ""
     return f"{counted(stats.packages, 'package')}{': ' if states else ''}{states}{since}"
 
@@ -189,7 +189,7 @@ def _pass(status: Status) -> Table:
             f"[red]{overdue:,}[/]" if overdue else "0",
             f"{one.leased:,}",
             f"{ahead.pace * 60:,.0f}",
-            _done(ahead, status) if one.packages else "–",
+            "–" if not one.packages else _done(ahead, status) if one.answered else "not begun",
         )
     return table
 

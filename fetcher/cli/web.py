@@ -37,7 +37,10 @@ def web(
     listening = bind(host or settings.web_host, settings.web_port if port is None else port)
     with listening, open_store(settings) as store:
         runtime, sessions = CeleryRuntime(settings, store), Sessions(settings.web_token)
-        app = make_app(WebContext(settings, store, SystemClock(), runtime, sessions))
+        web_host = host or settings.web_host
+        app = make_app(
+            WebContext(settings.model_copy(update={"web_host": web_host}), store, SystemClock(), runtime, sessions)
+        )
         serving = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, ws="none")
         notify(f"the page and the API: {address_of(listening)}")
         uvicorn.Server(serving).run(sockets=[listening])

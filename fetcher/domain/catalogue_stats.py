@@ -143,7 +143,11 @@ class CatalogueStats:
     def states(self, now: datetime, interval: timedelta) -> Mapping[PackageState, int]:
         """Return the number of packages in each state; every state is included."""
         old = self.fetched.until(stale_before(now, interval))
-        moving = {PackageState.STALE: old + self.never_fetched, PackageState.FRESH: self.fetched.total - old}
+        moving = {
+            PackageState.NOT_FETCHED: self.never_fetched,
+            PackageState.STALE: old,
+            PackageState.FRESH: self.fetched.total - old,
+        }
         return {state: self.settled.get(state, moving.get(state, 0)) for state in PackageState}
 
     @property

@@ -56,6 +56,16 @@ def silence(planned_at: datetime | None, now: datetime, plan_interval: timedelta
     return None
 
 
+def in_words(name: object) -> str:
+    """Return a state's or an outcome's name as words. ``gone`` is a state; one response without it is *missing*."""
+    return {"not_fetched": "not fetched yet"}.get(str(name), str(name).replace("_", " "))
+
+
+def outcome_name(outcome: object) -> str:
+    """Return the name of one response's outcome, in words. Only several over days make a package *gone*."""
+    return "missing" if outcome == OutcomeKind.GONE else in_words(outcome)
+
+
 def failure_kind(state: SourceState) -> str:
     """Return the failure's name for users: a missing source counts as gone only after several attempts over days."""
     if state.outcome is OutcomeKind.GONE:

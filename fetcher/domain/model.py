@@ -252,6 +252,8 @@ class DueReason(StrEnum):
     """The pause after a failure."""
     QUOTA = "quota"
     """The quota, or a slower rate that an upstream demanded."""
+    MISSING = "missing"
+    """Its repository is missing, and is requested alone until it responds."""
     OUT_OF_TURN = "out_of_turn"
     """Made due for a complete catalogue: the index does not respond, or the weeks' counting has changed."""
 
@@ -359,11 +361,13 @@ class Deferral:
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """A claimed source that was not requested and keeps its due time."""
+    """A claimed source that was not requested, and keeps its due time unless ``due_at`` states a later one."""
 
     package_id: int
     source: Source
     lease: str
+    due_at: datetime | None = None
+    """Due time of a source whose repository is missing (``DueReason.MISSING``)."""
 
 
 @dataclass(frozen=True, slots=True)

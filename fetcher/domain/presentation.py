@@ -1,15 +1,27 @@
-"""Read models that the command line and the web pages render: a package's fields, and failures by kind."""
+"""Read models that the command line and the web pages render: a package's fields, schedule and failures."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, assert_never
 
-from fetcher.domain.formatting import failure_kind
-from fetcher.domain.model import FailureRow, RepoRef, Source, SourceState, StoredPackage, Unsupported
+from fetcher.domain.catalogue_stats import stale_before
+from fetcher.domain.formatting import ago, failure_kind, span
+from fetcher.domain.model import (
+    DueReason,
+    FailureRow,
+    OutcomeKind,
+    RepoRef,
+    Source,
+    SourceState,
+    StoredPackage,
+    Unsupported,
+)
+from fetcher.domain.scheduling import Cadence, is_gone
+from fetcher.domain.views import PackageState
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,136 @@ def provenance(field: PackageField) -> str:
 def failing_sources(states: Iterable[SourceState]) -> list[SourceState]:
     """Return the sources whose last fetch failed, sorted by source."""
     return sorted((state for state in states if state.failures), key=lambda state: state.source)
+
+
+@dataclass(frozen=True, slots=True)
+class FailingPackage:
+    """A package and its failing sources, the one that failed first at the front."""
+
+    slug: str
+    states: tuple[SourceState, ...]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of its failures, without repetition."""
+        return tuple(dict.fromkeys(map(failure_kind, self.states)))
+
+    @property
+    def since(self) -> datetime | None:
+        return min((state.first_failed_at for state in self.states if state.first_failed_at), default=None)
+
+    @property
+    def next_try(self) -> datetime | None:
+        return min((state.due_at for state in self.states if state.due_at), default=None)
+
+
+def failing_packages(rows: Iterable[FailureRow]) -> list[FailingPackage]:
+    """Group failing sources by package, in the order of ``rows``."""
+    packages: dict[str, list[SourceState]] = defaultdict(list)
+    for row in rows:
+        packages[row.slug].append(row.state)
+    never = datetime.max.replace(tzinfo=UTC)
+    return [
+        FailingPackage(slug, tuple(sorted(states, key=lambda state: state.first_failed_at or never)))
+        for slug, states in packages.items()
+    ]
+
+
+def packages_by_kind(rows: Iterable[FailureRow]) -> dict[str, list[FailingPackage]]:
+    """Group failing packages by the kind of their first failure, the most frequent kind first."""
+    kinds: dict[str, list[FailingPackage]] = defaultdict(list)
+    for package in failing_packages(rows):
+        kinds[package.kinds[0]].append(package)
+    return dict(sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def package_state(package: StoredPackage, now: datetime, interval: timedelta) -> PackageState:
+    """Return the state of ``package``, as the listing counts it."""
+    failing = [state for state in package.states.values() if state.failures or _is_refusal(state)]
+    if package.retired_at is not None:
+        return PackageState.RETIRED
+    if failing:
+        return PackageState.GONE if any(map(is_gone, failing)) else PackageState.FAILING
+    if isinstance(package.repo, Unsupported) or isinstance(package.project, Unsupported):
+        return PackageState.UNSUPPORTED
+    if package.repo is None and package.project is None:
+        return PackageState.UNSUPPORTED
+    fetched = package.observed.last_fetched
+    if fetched is None:
+        return PackageState.NOT_FETCHED
+    return PackageState.STALE if fetched < stale_before(now, interval) else PackageState.FRESH
+
+
+def _is_refusal(state: SourceState) -> bool:
+    refusals = (OutcomeKind.GONE, OutcomeKind.REPLACED, OutcomeKind.UNAUTHORIZED, OutcomeKind.MALFORMED)
+    return state.outcome in refusals
+
+
+def last_outcome(state: SourceState, now: datetime) -> str:
+    """Return a source's last response, and its last outcome if that was another one."""
+    answered = f"last response {ago(state.answered_at, now)}" if state.answered_at else "no response yet"
+    if state.outcome is None:
+        return f"{answered}, not requested since its address was stored"
+    if state.answered_at == state.observed_at and not state.message:
+        return f"{answered}: {state.outcome.replace('_', ' ')}"
+    outcome = f"last outcome {failure_kind(state).replace('_', ' ')}, {ago(state.observed_at, now)}"
+    return f"{answered}; {outcome}{f': {state.message}' if state.message else ''}"
+
+
+def failed_for(state: SourceState, now: datetime) -> str:
+    """Return how often a source failed in a row, and since when."""
+    times = {1: "failed once", 2: "failed twice"}.get(state.failures, f"failed {state.failures} times in a row")
+    if state.first_failed_at is None:
+        return times
+    first = ago(state.first_failed_at, now)
+    return f"{times}, {first}" if state.failures == 1 else f"{times}, first {first}"
+
+
+def next_check(state: SourceState, now: datetime) -> str:
+    """Return a source's due time."""
+    if state.due_at is None:
+        return "not scheduled by itself"
+    return f"due for {span(now - state.due_at)}" if state.due_at <= now else f"due {ago(state.due_at, now)}"
+
+
+def due_reason(state: SourceState, cadence: Cadence) -> str:
+    """Return the reason for a source's due time."""
+    match state.due_reason:
+        case None:
+            return (
+                "fetched after its repository's next response" if state.due_at is None else "set by an earlier version"
+            )
+        case DueReason.FIRST:
+            return "not requested yet"
+        case DueReason.COOLING:
+            pauses = cadence.pauses_after(state.outcome)
+            longest = f", which grows to {span(pauses.longest)} at most"
+            return f"a pause of {span(pauses.after(state.failures))}, because it {_failed(state)}{longest}"
+        case DueReason.QUOTA:
+            return "deferred by the quota, or by the upstream's rate limit"
+        case DueReason.MOVED:
+            what = "serial" if state.source is Source.INDEX else "head"
+            return f"the upstream has a newer {what} than the stored one"
+        case DueReason.SLOT:
+            return f"its slot in the interval of {span(cadence.interval)}"
+        case DueReason.RECHECK:
+            return f"no change detected: periodic re-check, about every {span(cadence.recheck)}"
+        case DueReason.ORDER:
+            return "contributors with equal counts: GitHub's list, which may be hours old, decides their order"
+        case DueReason.SETTLING:
+            return "GitHub's list of contributors may lag by hours: fetched a day later to confirm the history"
+        case DueReason.WEEKS:
+            return "participation has full weeks: fetched again to roll them forward"
+        case DueReason.MISSING:
+            return "its repository is missing: fetched after the repository's next response"
+        case DueReason.OUT_OF_TURN:
+            return "made due for the full catalogue: the index is unavailable, or the counting of weeks has changed"
+        case _:
+            assert_never(state.due_reason)
+
+
+def _failed(state: SourceState) -> str:
+    return "failed once" if state.failures == 1 else f"failed {state.failures} times in a row"
 
 
 def failures_by_kind(rows: Iterable[FailureRow]) -> dict[str, list[FailureRow]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from fetcher.domain.commit_weeks import commit_days
 from fetcher.domain.model import (
+    DETAIL_SOURCES,
     Contributors,
     Deferral,
     DueReason,
@@ -25,6 +26,9 @@ from fetcher.domain.outcome import FailureBase, Malformed, Outcome, Replaced, ki
 from fetcher.domain.scheduling import Cadence, recheck_at, schedule
 
 T = TypeVar("T")
+
+HELD_BACK = timedelta(hours=1)
+"""Least time until contributors and commits of a missing repository are claimed again."""
 
 EMPTY_REVISION = "empty"
 """The stored revision of a repository without commits."""
@@ -150,6 +154,19 @@ def replaced(
         f"{name} is now another repository (id {now}, was {was}): "
         "nothing of it is taken over until an editor confirms the address"
     )
+
+
+def held_back(target: Target, now: datetime) -> list[GivenBack]:
+    """Return records of the claimed contributors and commits of a missing repository, which are not requested.
+
+    A response for the repository makes them due at once.
+    """
+    repository = target.states.get(Source.REPOSITORY)
+    if repository is None or repository.outcome is not OutcomeKind.GONE or repository.failures == 0:
+        return []
+    due_at = max(repository.due_at or now, now + HELD_BACK)
+    claimed = (source for source in DETAIL_SOURCES if source in target.claimed)
+    return [GivenBack(target.package_id, source, target.lease, due_at) for source in claimed]
 
 
 def given_back(target: Target, source: Source) -> GivenBack:

@@ -23,6 +23,8 @@ class PackageState(StrEnum):
     FAILING = "failing"
     UNSUPPORTED = "unsupported"
     """Its address is not supported, or it has none."""
+    NOT_FETCHED = "not_fetched"
+    """Not all of its sources have responded yet, since it was added."""
     STALE = "stale"
     FRESH = "fresh"
 

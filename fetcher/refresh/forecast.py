@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +19,9 @@ QUOTA_WINDOW = timedelta(hours=1)
 
 IN_SIGHT = timedelta(days=7)
 """Forecasts beyond this are not reported."""
+
+LEAST_WINDOW = timedelta(seconds=10)
+"""Least window of the rate. A source whose first response is younger than a window is measured from that response."""
 
 _FIRST_LOOK, _LONGER = timedelta(minutes=1), 1.1
 """Times at which the end is searched: the first, and the factor between two."""
@@ -59,17 +62,31 @@ def forecast(
 ) -> Forecast:
     """Return the forecast for due packages, including those that become due until then."""
     windows = [min(window, interval / 8) for window in PACE_WINDOWS]
-    pace = max(one.pace(measured_at, window) for window in windows)
+    begun = max(windows) if one.oldest is None else max(measured_at - one.oldest, LEAST_WINDOW)
+    pace = max(one.pace(measured_at, min(window, begun)) for window in windows)
     due = one.due_by(now)
     if due <= pace * max(windows).total_seconds():
         return Forecast(pace, keeps_up=True, done_at=None)
+    span = _earliest(lambda span: one.due_by(now + span), pace, supply, now)
+    return Forecast(pace, keeps_up=False, done_at=None if span is None else now + span)
+
+
+def time_to_serve(packages: int, pace: float, supply: Supply | None, now: datetime) -> timedelta | None:
+    """Return the time in which ``packages`` are served at ``pace`` (per second), or ``None`` beyond ``IN_SIGHT``."""
+    return _earliest(lambda _span: packages, pace, supply, now)
+
+
+def _earliest(
+    wanted: Callable[[timedelta], int], pace: float, supply: Supply | None, now: datetime
+) -> timedelta | None:
+    """Return the earliest of the searched times at which as many packages are served as are ``wanted`` then."""
     span = _FIRST_LOOK
     while pace and span <= IN_SIGHT:
         served = pace * span.total_seconds() if supply is None else supply.serves(pace, now, span)
-        if served >= one.due_by(now + span):
-            return Forecast(pace, keeps_up=False, done_at=now + span)
+        if served >= wanted(span):
+            return span
         span *= _LONGER
-    return Forecast(pace, keeps_up=False, done_at=None)
+    return None
 
 
 def supply_for(

@@ -22,7 +22,7 @@ from fetcher.domain.model import (
     Source,
     Target,
 )
-from fetcher.domain.records import given_back, refused
+from fetcher.domain.records import given_back, held_back, refused
 from fetcher.domain.scheduling import Cadence
 from fetcher.ports import NULL_OBSERVER, Clock, Observer
 from fetcher.refresh.report import Report, log_report
@@ -102,11 +102,18 @@ class RefreshService:
 
     async def _records(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
         """Return records, at least one for each claimed source."""
-        by_upstream = _by_upstream(targets)
+        held = [record for target in targets for record in held_back(target, self.clock.now())]
+        without = {(record.package_id, record.source) for record in held}
+        by_upstream = _by_upstream(
+            [
+                replace(target, claimed=frozenset(s for s in target.claimed if (target.package_id, s) not in without))
+                for target in targets
+            ]
+        )
         lists = await asyncio.gather(
             *(self.upstreams[name].refresh(own, purpose) for name, own in by_upstream.items() if name in self.upstreams)
         )
-        records = [record for found in lists for record in found]
+        records: list[Record] = [*held, *(record for found in lists for record in found)]
         done = {(record.package_id, record.source) for record in records if not isinstance(record, MadeDue)}
         records += [
             given_back(target, source)

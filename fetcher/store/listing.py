@@ -30,8 +30,12 @@ from fetcher.store.types import plain
 
 _P, _O, _F, _S = packages.c, observations.c, freshness.c, source_states.c
 
-FAILS = text(f"({FAILING})")
-"""Condition of a failing row of ``source_states``, in parentheses to combine it with other conditions."""
+FAILS = text(f"(({FAILING}) AND NOT (outcome = 'blocked' AND failures = 0))")
+"""Condition of a failing row of ``source_states``, in parentheses to combine it with other conditions.
+
+A list that is too large for the upstream to return is stored as blocked without a failure, and counts as answered. The
+first part is the condition of the partial index, so that the databases use it.
+"""
 
 UNSUPPORTED = or_(
     _P.repo_unsupported.is_not(None),
@@ -171,7 +175,7 @@ def _lines(
 def _troubled(connection: Connection, only: Sequence[int] | None) -> Subquery:
     """Select packages (of ``only``, if given) with a failing source, by the partial index, and whether one is gone."""
     worst = func.max(case((gone(connection), 1), else_=0)).label("gone")
-    failing = select(_S.package_id, worst).where(text(FAILING)).group_by(_S.package_id)
+    failing = select(_S.package_id, worst).where(FAILS).group_by(_S.package_id)
     if only is not None:
         failing = failing.where(_S.package_id.in_(only))
     return failing.subquery("troubled")
@@ -184,7 +188,8 @@ def _state(troubled: Subquery, stale_before: datetime) -> ColumnElement[str]:
         (troubled.c.gone == 1, literal(PackageState.GONE.value)),
         (troubled.c.gone == 0, literal(PackageState.FAILING.value)),
         (UNSUPPORTED, literal(PackageState.UNSUPPORTED.value)),
-        (or_(_F.last_fetched.is_(None), _F.last_fetched < stale_before), literal(PackageState.STALE.value)),
+        (_F.last_fetched.is_(None), literal(PackageState.NOT_FETCHED.value)),
+        (_F.last_fetched < stale_before, literal(PackageState.STALE.value)),
         else_=literal(PackageState.FRESH.value),
     )
 

@@ -7,9 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, distinct, func, select, text, tuple_
+from sqlalchemy import Connection, Row, Select, distinct, func, select, tuple_
 
-from fetcher.domain.model import CatalogueEntry, FailureRow, SharedRepository, StoredPackage
+from fetcher.domain.model import (
+    DETAIL_SOURCES,
+    CatalogueEntry,
+    FailureRow,
+    OutcomeKind,
+    SharedRepository,
+    Source,
+    SourceState,
+    StoredPackage,
+)
 from fetcher.domain.views import Listed, Listing, Removed
 from fetcher.ports import Imported
 from fetcher.store import listing, releases, removal, retirement
@@ -18,7 +27,7 @@ from fetcher.store.dialects import chunks
 from fetcher.store.engine import Aggregate, Transactions, read_transaction, write_transaction
 from fetcher.store.importing.entries import ReadProject, ReadRepo, Serving, entry_of, project_of, repo_of
 from fetcher.store.importing.importer import Importer
-from fetcher.store.schema import FAILING, checkpoints, freshness, observations, packages, source_states
+from fetcher.store.schema import checkpoints, freshness, observations, packages, source_states
 from fetcher.store.similar import similar
 from fetcher.store.states import STATE_COLUMNS, state_of
 from fetcher.store.targets import commit_days_of
@@ -160,14 +169,23 @@ class Packages(Aggregate):
 
     @read_transaction
     def failures(self, connection: Connection) -> list[FailureRow]:
-        """Return every source that fails or whose last response was a refusal, ordered by slug."""
+        """Return every source that fails or whose last response was a refusal, ordered by slug.
+
+        A missing repository is one failure: its contributors and commits are missing with it.
+        """
         rows = (
             select(_P.slug, *STATE_COLUMNS)
             .join(packages, _P.id == _S.package_id)
-            .where(text(FAILING))
+            .where(listing.FAILS)
             .order_by(_P.slug, _S.source)
         )
-        return [FailureRow(row.slug, state_of(row)) for row in connection.execute(rows)]
+        found = [FailureRow(row.slug, state_of(row)) for row in connection.execute(rows)]
+        missing = {row.slug for row in found if row.state.source is Source.REPOSITORY and _is_missing(row.state)}
+        return [
+            row
+            for row in found
+            if row.state.source not in DETAIL_SOURCES or row.slug not in missing or not _is_missing(row.state)
+        ]
 
     @read_transaction
     def shared_repositories(self, connection: Connection) -> list[SharedRepository]:
@@ -213,3 +231,7 @@ def _package(row: Row[Any]) -> StoredPackage:
         states={},
         retired_at=row.retired_at,
     )
+
+
+def _is_missing(state: SourceState) -> bool:
+    return state.outcome is OutcomeKind.GONE

@@ -149,7 +149,11 @@ def fold(state: SourceState, record: Record) -> SourceState:
             due = replace(state, due_at=record.due_at, due_reason=DueReason.QUOTA)
             return _ended(due) if record.lease == state.lease else state
         case GivenBack():
-            return _ended(state) if record.lease == state.lease else state
+            if record.lease != state.lease:
+                return state
+            if record.due_at is None:
+                return _ended(state)
+            return _ended(replace(state, due_at=record.due_at, due_reason=DueReason.MISSING))
         case MadeDue():
             if state.due_at is not None and state.due_at <= record.due_at:
                 return state

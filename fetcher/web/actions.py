@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -89,8 +89,9 @@ def _retry(request: Request, web: WebContext, form: list[tuple[str, str]]) -> st
     wanted = [package_id for package_id in package_ids if package_id not in retired]
     if not wanted:
         raise RetiredPackage("all named packages are retired", "`fetcher revive` resumes fetching")
-    web.request_refreshes(wanted, Action.RETRY, SESSION, address_of(request))
-    return "/failures"
+    submitted = web.request_refreshes(wanted, Action.RETRY, SESSION, address_of(request))
+    joined = sum(one.joined for one in submitted)
+    return "/failures?" + urlencode({"requested": len(submitted) - joined, "open": joined, "retired": len(retired)})
 
 
 refresh = by_operator(_refresh)

@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fetcher.domain.errors import FetcherError
 from fetcher.web import actions, api, errors, health, metrics, pages
 from fetcher.web.context import WebContext
+from fetcher.web.hosts import AllowedHosts
 
 STATIC = Path(__file__).parent / "static"
 
@@ -47,6 +50,11 @@ class SecurityHeaders:
         await self._app(scope, receive, send_headers)
 
 
+def favicon(_request: Request) -> Response:
+    """Respond with the icon to clients that ignore the page's own link to it."""
+    return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml")
+
+
 ROUTES: list[BaseRoute] = [
     Route("/", pages.overview),
     Route("/packages", pages.packages),
@@ -61,6 +69,7 @@ ROUTES: list[BaseRoute] = [
     Route("/healthz", health.healthz),
     Route("/readyz", health.readyz),
     Route("/metrics", metrics.metrics),
+    Route("/favicon.ico", favicon),
     Mount("/static", StaticFiles(directory=STATIC)),
 ]
 
@@ -87,4 +96,5 @@ def make_app(context: WebContext) -> ASGIApp:
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     app.state.context = context
-    return SecurityHeaders(app)
+    settings = context.settings
+    return SecurityHeaders(AllowedHosts(app, [settings.web_host, *settings.web_hosts.split(",")]))

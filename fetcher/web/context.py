@@ -23,6 +23,7 @@ from fetcher.ports import Clock
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.store import SqlStore
+from fetcher.web.live import LiveFigures
 from fetcher.web.session import Sessions
 from fetcher.web.throttle import LoginThrottle
 from fetcher.wiring import recent_requests, shared_quota_status, stored_counters
@@ -106,6 +107,10 @@ class WebContext:
     runtime: Runtime
     sessions: Sessions
     throttle: LoginThrottle = field(default_factory=LoginThrottle)
+    live: LiveFigures = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "live", LiveFigures(self.runtime))
 
     def stats(self, now: datetime) -> CatalogueStats:
         """Return the statistics of the whole catalogue."""

@@ -20,6 +20,10 @@ QUOTED = 40
 """Longest part of a refused value that an error repeats, in characters."""
 
 
+PARAMETERS = "The parameters are search, state, sort, limit and offset"
+"""Remedy for an unknown parameter of a listing."""
+
+
 class BadRequest(FetcherError):
     """A form cannot be read, or selects nothing."""
 
@@ -73,9 +77,16 @@ def on_invalid_parameters(request: Request, error: Exception) -> Response:
         raise error
     first = error.errors()[0]
     _, name, *_ = first["loc"]
-    value = str(first["input"])
-    shown = repr(value if len(value) <= QUOTED else value[:QUOTED] + "…")
-    return _error(request, HTTPStatus.BAD_REQUEST, f"{name} {shown} is not valid", first["msg"], {})
+    if first["type"] == "extra_forbidden":
+        detail, remedy = f"unknown parameter {quoted(str(name))}", PARAMETERS
+    else:
+        detail, remedy = f"{name} {quoted(str(first['input']))} is not valid", first["msg"]
+    return _error(request, HTTPStatus.BAD_REQUEST, detail, remedy, {})
+
+
+def quoted(value: str) -> str:
+    """Return a refused value as an error repeats it."""
+    return repr(value if len(value) <= QUOTED else value[:QUOTED] + "…")
 
 
 def on_http_error(request: Request, error: Exception) -> Response:

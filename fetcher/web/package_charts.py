@@ -20,6 +20,9 @@ class HistoryChart:
     name: str
     summary: str
     chart: Markup
+    first: date
+    low: int
+    high: int
 
 
 def weeks_chart(weeks: Sequence[int], today: date) -> Markup:
@@ -47,5 +50,6 @@ def history_charts(history: Sequence[HistoryDay], today: date) -> list[HistoryCh
             (first, before), (_, now) = points[0], points[-1]
             change = "unchanged" if now == before else f"{now - before:+d}"
             summary = f"{counted(now, name.removesuffix('s'))}, {change} since {first}"
-            charts.append(HistoryChart(name, summary, steps(points, today, summary)))
+            values = [value for _, value in points]
+            charts.append(HistoryChart(name, summary, steps(points, today, summary), first, min(values), max(values)))
     return charts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,18 +13,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fetcher.catalogue.documents import write_document
-from fetcher.domain.errors import result_or_error
 from fetcher.domain.model import Source
-from fetcher.domain.presentation import failing_sources, failures_by_kind, package_fields
-from fetcher.domain.views import Column, EventCount, Listing, RequestCount
+from fetcher.domain.presentation import failing_sources, package_fields, package_state, packages_by_kind
+from fetcher.domain.views import Column, EventCount, Listing, PackageState, RequestCount
 from fetcher.quota import QuotaStatus
+from fetcher.refresh.first_pass import outlook
+from fetcher.upstreams.registry import upstreams_of
 from fetcher.web.charts import Bar, bars, gauge
 from fetcher.web.context import context_of
 from fetcher.web.health import OK, beat
 from fetcher.web.package_charts import history_charts, weeks_chart
-from fetcher.web.queries import PageQuery, find, read_page_query
-from fetcher.web.rendering import number, render
+from fetcher.web.queries import PageQuery, find, read_number, read_page_query, refuse_unknown
+from fetcher.web.rendering import number, render, words
 from fetcher.web.session import local_path
+from fetcher.wiring import cadence_of
 
 EVENTS, RELEASES, RUNNING = 20, 12, 10
 """Most lines of each list on a page."""
@@ -41,6 +43,46 @@ COLUMNS = (
     (Column.LAST_UPDATED, "last commit"),
     (Column.LAST_FETCHED, "fetched"),
 )
+
+
+SORTS = {
+    "slug": "name, A to Z",
+    "-slug": "name, Z to A",
+    "state": "state",
+    "-repo_watchers": "most stars",
+    "repo_watchers": "fewest stars",
+    "-repo_forks": "most forks",
+    "repo_forks": "fewest forks",
+    "pypi_version": "version",
+    "-last_updated": "newest commit",
+    "last_updated": "oldest commit",
+    "-last_fetched": "newest fetch",
+    "last_fetched": "oldest fetch",
+}
+"""Orders of the listing by the query's ``sort``, in words."""
+
+TILES = (
+    PackageState.FRESH,
+    PackageState.STALE,
+    PackageState.NOT_FETCHED,
+    PackageState.FAILING,
+    PackageState.GONE,
+    PackageState.UNSUPPORTED,
+    PackageState.RETIRED,
+)
+"""States in the order of the tiles, which never changes."""
+
+OLD = timedelta(seconds=2)
+"""Age from which the figures of Redis state their own age, apart from the page's."""
+
+RESOURCES = {
+    "core": "Requests to the upstream's REST interface",
+    "graphql": "Points of the upstream's GraphQL interface; one query for a hundred repositories costs one point",
+}
+"""Explanations of quotas by resource."""
+
+MOST_OPEN = 500
+"""Most open refreshes that the failures are compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +104,38 @@ class Heading:
 
 def overview(request: Request) -> Response:
     """Render the overview: states, freshness, queues, quota, failures and the last hour."""
+    refuse_unknown(request.query_params)
     web, now = context_of(request), context_of(request).clock.now()
-    interval = web.settings.refresh_interval
-    stats = web.stats(now)
-    queues, no_queues = result_or_error(web.runtime.queues)
-    quota, no_quota = result_or_error(lambda: web.runtime.quota_status(now))
+    interval, zone = web.settings.refresh_interval, web.settings.time_zone
+    live, stats = web.live.read(now), web.stats(now)
+    upstreams = upstreams_of(web.settings)
+    titles = {one.name: one.title for one in upstreams.all}
+    quota = live.quota.value or ()
     hour = web.store.events.counts(now - STEP * STEPS, STEP, STEPS)
-    requests, no_requests = result_or_error(lambda: web.runtime.requests(now))
+    requests = live.requests.value or ()
+    states = stats.states(now, interval)
     values = {
         "stats": stats,
-        "states": stats.states(now, interval),
+        "states": {state: states[state] for state in TILES},
+        "failing_packages": states[PackageState.FAILING] + states[PackageState.GONE],
         "sources": [stats.source(source) for source in Source],
+        "outlook": outlook(stats, now, interval, quota, upstreams.lanes, titles, web.settings.window_scale),
+        "next_due": min((one.next_due for one in stats.sources.values() if one.next_due), default=None),
         "running": web.store.requests.open(RUNNING),
-        "queues": queues,
-        "gauges": [_gauge(status) for status in quota or ()],
-        "broker_error": no_queues or no_quota or no_requests,
+        "queues": live.queues.value,
+        "gauges": [_gauge(status) for status in quota],
+        "broker_error": live.fault,
+        "read_at": live.read_at if live.read_at is not None and now - live.read_at > OLD else None,
         "beat_error": None if (status := beat(web)) == OK else status,
         "kinds": stats.failures,
-        "hour": _hour_chart(hour),
+        "hour": _hour_chart(hour, zone),
+        "hour_most": max((one.changes + one.failures for one in hour), default=0),
         "hour_totals": (sum(one.changes for one in hour), sum(one.failures for one in hour)),
-        "requests": _requests_chart(requests or ()),
-        "requests_totals": (sum(one.answered for one in requests or ()), sum(one.failed for one in requests or ())),
+        "requests": _requests_chart(requests, zone),
+        "requests_most": max((one.answered + one.failed for one in requests), default=0),
+        "requests_totals": (sum(one.answered for one in requests), sum(one.failed for one in requests)),
+        "axis": [_clock(moment, zone) for moment in (now - STEP * STEPS, now - STEP * STEPS / 2, now)],
+        "resources": RESOURCES,
         "interval": interval,
     }
     return render(request, "overview.html", values)
@@ -93,17 +146,20 @@ def packages(request: Request) -> Response:
     web, now = context_of(request), context_of(request).clock.now()
     interval = web.settings.refresh_interval
     wanted = read_page_query(request.query_params)
+    states = web.stats(now).states(now, interval)
     listed = web.store.packages.listing(wanted, web.stale_before(now))
     shown = wanted.offset + len(listed.rows)
     before, after = max(wanted.offset - wanted.limit, 0), wanted.offset + wanted.limit
     values = {
         "wanted": wanted,
         "listed": listed,
-        "states": web.stats(now).states(now, interval),
+        "states": {state: states[state] for state in TILES},
+        "sorts": _sorts(wanted),
         "headings": [_heading(wanted, column, title) for column, title in COLUMNS],
-        "first": min(wanted.offset + 1, shown),
+        "first": wanted.offset + 1,
         "last": shown,
-        "previous": _query(wanted, offset=before) if wanted.offset else None,
+        "last_page": _query(wanted, offset=max(listed.count - 1, 0) // wanted.limit * wanted.limit),
+        "previous": _query(wanted, offset=before) if wanted.offset and listed.rows else None,
         "next": _query(wanted, offset=after) if listed.more else None,
     }
     return render(request, "packages.html", values)
@@ -111,6 +167,7 @@ def packages(request: Request) -> Response:
 
 def package(request: Request) -> Response:
     """Render all that is known of a package."""
+    refuse_unknown(request.query_params)
     web, now = context_of(request), context_of(request).clock.now()
     found = find(web.store.packages, request.path_params["slug"])
     document = write_document(found, web.settings.time_zone, now.date())
@@ -118,9 +175,14 @@ def package(request: Request) -> Response:
     releases = found.versions.releases if found.versions else ()
     values = {
         "package": found,
+        "state": package_state(found, now, web.settings.refresh_interval),
+        "cadence": cadence_of(web.settings),
+        "schedule": [found.states[source] for source in Source if source in found.states],
         "document": document,
         "fields": package_fields(found, document),
         "failing": failing_sources(found.states.values()),
+        "today": now.date(),
+        "weeks_from": now.date() - timedelta(weeks=len(document["commits_over_52"])),
         "weeks": weeks_chart(document["commits_over_52"], now.date()),
         "history": history_charts(web.store.history.of_package(found.entry.slug), now.date()),
         "releases": releases[: -RELEASES - 1 : -1],
@@ -132,12 +194,24 @@ def package(request: Request) -> Response:
 
 
 def failures(request: Request) -> Response:
-    """Render the failing sources by kind of failure."""
-    return render(request, "failures.html", {"kinds": failures_by_kind(context_of(request).store.packages.failures())})
+    """Render the failing packages by kind of failure. After a retry, state the number of requests."""
+    parameters = request.query_params
+    refuse_unknown(parameters, "requested", "open", "retired")
+    web = context_of(request)
+    rows = web.store.packages.failures()
+    values = {
+        "kinds": packages_by_kind(rows),
+        "count": len({row.slug for row in rows}),
+        "sources": len(rows),
+        "retried": {name: read_number(parameters, name) or 0 for name in parameters},
+        "open": {one.slug: one.state for one in web.store.requests.open(MOST_OPEN)},
+    }
+    return render(request, "failures.html", values)
 
 
 def login(request: Request) -> Response:
     """Render the form for the operator's token."""
+    refuse_unknown(request.query_params, "next")
     return login_page(request, local_path(request.query_params.get("next", "/")))
 
 
@@ -153,27 +227,32 @@ def _gauge(status: QuotaStatus) -> QuotaGauge:
     return QuotaGauge(status, gauge(status.remaining / status.limit, label))
 
 
-def _hour_chart(hour: Sequence[EventCount]) -> Markup:
+def _hour_chart(hour: Sequence[EventCount], zone: tzinfo) -> Markup:
     changes, failed = sum(one.changes for one in hour), sum(one.failures for one in hour)
-    label = f"Last hour: {changes} changes and {failed} new failures"
-    return bars([_minutes(one) for one in hour], label)
+    shown = [
+        Bar((one.changes, one.failures), f"{_clock(one.start, zone)}: {one.changes} changes, {one.failures} failures")
+        for one in hour
+    ]
+    return bars(shown, f"Last hour: {changes} changes and {failed} new failures")
 
 
-def _minutes(one: EventCount) -> Bar:
-    return Bar((one.changes, one.failures), f"{_clock(one.start)} UTC: {one.changes} changes, {one.failures} failures")
-
-
-def _requests_chart(hour: Sequence[RequestCount]) -> Markup:
+def _requests_chart(hour: Sequence[RequestCount], zone: tzinfo) -> Markup:
     answered, failed = sum(one.answered for one in hour), sum(one.failed for one in hour)
     shown = [
-        Bar((one.answered, one.failed), f"{_clock(one.start)} UTC: {one.answered} succeeded, {one.failed} failed")
+        Bar((one.answered, one.failed), f"{_clock(one.start, zone)}: {one.answered} succeeded, {one.failed} failed")
         for one in hour
     ]
     return bars(shown, f"Last hour: {answered} requests succeeded and {failed} failed")
 
 
-def _clock(moment: datetime) -> str:
-    return moment.strftime("%H:%M")
+def _clock(moment: datetime, zone: tzinfo) -> str:
+    return moment.astimezone(zone).strftime("%H:%M")
+
+
+def _sorts(wanted: Listing) -> dict[str, str]:
+    """Return the orders that a phone offers, which has no column headings. The current one is among them."""
+    current = ("-" if wanted.descending else "") + wanted.sort
+    return SORTS if current in SORTS else {current: words(current.removeprefix("-")), **SORTS}
 
 
 def _heading(wanted: Listing, column: Column, title: str) -> Heading:

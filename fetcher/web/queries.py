@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import Request
 
@@ -17,7 +17,7 @@ from fetcher.domain.model import StoredPackage
 from fetcher.domain.text import unstorable
 from fetcher.domain.views import Column, Listing, PackageState
 from fetcher.store.packages import Packages
-from fetcher.web.errors import BadRequest, Forbidden
+from fetcher.web.errors import BadRequest, Forbidden, quoted
 
 MOST = 1000
 """Most packages on a page."""
@@ -36,7 +36,9 @@ else:
 
 
 class ListingQuery(BaseModel):
-    """Query parameters of a listing, with the defaults of the API."""
+    """Query parameters of a listing, with the defaults of the API. Others are refused."""
+
+    model_config = ConfigDict(extra="forbid")
 
     search: Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_SEARCH)] = ""
     state: PackageState | SkipJsonSchema[None] = None
@@ -75,6 +77,20 @@ def read_page_query(parameters: Mapping[str, str]) -> Listing:
         return PageQuery.model_validate(parameters).listing()
     except ValidationError as error:
         raise RequestValidationError([{**one, "loc": ("query", *one["loc"])} for one in error.errors()]) from error
+
+
+def refuse_unknown(parameters: Mapping[str, str], *known: str) -> None:
+    """Raise ``BadRequest`` if a page's query has a parameter that the page does not read."""
+    unknown = [name for name in parameters if name not in known]
+    if unknown:
+        takes = f"This page takes {', '.join(known)}" if known else "This page takes no parameters"
+        raise BadRequest(f"unknown parameter {quoted(unknown[0])}", takes)
+
+
+def read_number(parameters: Mapping[str, str], name: str) -> int | None:
+    """Return a count from the query, or ``None`` if it is absent or not a number."""
+    value = parameters.get(name, "")
+    return int(value) if re.fullmatch(r"[0-9]{1,9}", value) else None
 
 
 def find(packages: Packages, id_or_slug: str, listed_at: str = "/packages") -> StoredPackage:

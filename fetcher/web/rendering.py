@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -13,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from fetcher import __version__
-from fetcher.domain.formatting import ago, failure_kind, percent, span
-from fetcher.domain.presentation import provenance
+from fetcher.domain.formatting import ago, failure_kind, in_words, outcome_name, percent, span
+from fetcher.domain.presentation import due_reason, failed_for, last_outcome, provenance
 from fetcher.web.context import context_of, pauses
 
 
@@ -34,9 +35,24 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def words(text: object) -> str:
-    """Format an identifier as words."""
-    return str(text).replace("_", " ")
+_PAGES = ("/packages", "/failures", "/api/schema", "/readyz")
+_MARKED = re.compile(r"(`[^`]+`|(?<![\w/.-])(?:" + "|".join(_PAGES) + r")(?![\w/-]))")
+
+words = in_words
+"""Format an identifier as words."""
+
+
+def marked(text: str) -> Markup:
+    """Format a message: commands between backticks as code, and the paths of pages as links."""
+    parts = _MARKED.split(str(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part[1:-1])
+        if part.startswith("`") and part.endswith("`") and len(part) > 1
+        else Markup('<a href="{}">{}</a>').format(part, part)
+        if part in _PAGES
+        else part
+        for part in parts
+    )
 
 
 def _environment() -> Environment:
@@ -48,7 +64,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"when": when, "number": number, "percent": percent, "words": words, "span": span}
-    environment.filters |= {"kind": failure_kind, "provenance": provenance}
+    environment.filters |= {"kind": failure_kind, "provenance": provenance, "outcome": outcome_name, "marked": marked}
+    environment.globals |= {"due_reason": due_reason, "failed_for": failed_for, "last_outcome": last_outcome}
     return environment
 
 

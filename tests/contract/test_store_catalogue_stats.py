@@ -68,7 +68,7 @@ def _stored(store: SqlStore, engine: Engine) -> list[StoredPackage]:
 
 
 def _failing(state: SourceState) -> bool:
-    return state.failures > 0 or state.outcome in FAILING
+    return state.failures > 0 or (state.outcome in FAILING and state.outcome != "blocked")
 
 
 def _state(package: StoredPackage, now: datetime) -> PackageState:
@@ -81,7 +81,9 @@ def _state(package: StoredPackage, now: datetime) -> PackageState:
     if "elsewhere" in package.entry.slug or "bare" in package.entry.slug:
         return PackageState.UNSUPPORTED
     fetched = package.observed.last_fetched
-    return PackageState.STALE if fetched is None or fetched < now - STALE_AFTER * DAY else PackageState.FRESH
+    if fetched is None:
+        return PackageState.NOT_FETCHED
+    return PackageState.STALE if fetched < now - STALE_AFTER * DAY else PackageState.FRESH
 
 
 def _report(figures: CatalogueStats, now: datetime) -> dict[str, Any]:

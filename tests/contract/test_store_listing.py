@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from fetcher.domain.catalogue_stats import STALE_AFTER
-from fetcher.domain.model import Source
+from fetcher.domain.model import OutcomeKind, Source
+from fetcher.domain.presentation import package_state
 from fetcher.domain.views import Column, Counted, Listing, PackageState
 from tests.harness.clock import DAY, HOUR
 from tests.harness.stores import NOW, Catalogue, answered, failed, stats, versions
@@ -81,7 +82,7 @@ def test_search(catalogue: Catalogue, search: str, found: list[str]) -> None:
 
 
 def test_each_package_is_in_one_state(catalogue: Catalogue) -> None:
-    """Retired precedes gone, failing, unsupported and stale; the counts equal those of the filter."""
+    """Retired precedes gone, failing, unsupported, not fetched and stale; the counts equal those of the filter."""
     names = ("fresh", "stale", "never", "failing", "gone", "missing", "retired")
     ids = dict(zip(names, catalogue.add(*names), strict=True))
     catalogue.add("unsupported", repo_url="https://elsewhere.example/x")
@@ -102,13 +103,38 @@ def test_each_package_is_in_one_state(catalogue: Catalogue) -> None:
         PackageState.GONE: ["gone"],
         PackageState.FAILING: ["failing", "missing"],
         PackageState.UNSUPPORTED: ["bare", "unsupported"],
-        PackageState.STALE: ["never", "stale"],
+        PackageState.NOT_FETCHED: ["never"],
+        PackageState.STALE: ["stale"],
         PackageState.FRESH: ["fresh"],
     }
     assert {state: _slugs(catalogue, state=state) for state in PackageState} == expected
+    shown = {slug: package_state(catalogue.get(slug), NOW, INTERVAL) for slugs in expected.values() for slug in slugs}
+    assert shown == {slug: state for state, slugs in expected.items() for slug in slugs}
     assert catalogue.store.statistics.read(NOW, INTERVAL).states(NOW, INTERVAL) == {
         state: len(slugs) for state, slugs in expected.items()
     }
+
+
+def test_a_list_too_large_is_no_failure(catalogue: Catalogue) -> None:
+    """Contributors that the upstream refuses for their size count as answered: nothing fails, and nothing is listed."""
+    (a,) = catalogue.add("a")
+    for source in (Source.REPOSITORY, Source.CONTRIBUTORS, Source.COMMITS):
+        outcome = OutcomeKind.BLOCKED if source is Source.CONTRIBUTORS else OutcomeKind.FETCHED
+        catalogue.store.claims.record([answered(a, source, outcome=outcome)])
+    assert _slugs(catalogue, state=PackageState.FRESH) == ["a"]
+    assert catalogue.store.packages.failures() == []
+    statistics = catalogue.store.statistics.read(NOW, INTERVAL)
+    assert (dict(statistics.failures), statistics.states(NOW, INTERVAL)[PackageState.FRESH]) == ({}, 1)
+    assert package_state(catalogue.get("a"), NOW, INTERVAL) is PackageState.FRESH
+
+
+def test_a_missing_repository_is_one_failure(catalogue: Catalogue) -> None:
+    """Contributors and commits that are missing with their repository are not listed; other failures of them are."""
+    a, b = catalogue.add("a", "b")
+    missing = [failed(a, source, "gone") for source in (Source.REPOSITORY, Source.CONTRIBUTORS, Source.COMMITS)]
+    catalogue.store.claims.record([*missing, failed(b, Source.COMMITS, "gone")])
+    found = [(row.slug, row.state.source) for row in catalogue.store.packages.failures()]
+    assert found == [("a", Source.REPOSITORY), ("b", Source.COMMITS)]
 
 
 def test_a_line_has_the_state_of_its_package(catalogue: Catalogue) -> None:

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from fcntl import ioctl
 
 import pytest
 
@@ -13,6 +21,7 @@ from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
 from tests.harness.clock import HOUR, NOW
 from tests.harness.seeds import SEEDS
+from tests.harness.stack import environment
 from tests.integration.conftest import Fetcher
 
 GONE, BROKEN = "lesscpy", ("django-loci", "django-vies")
@@ -53,12 +62,39 @@ def test_failures_are_grouped(failing: Fetcher) -> None:
         ("malformed", "index", 2),
         ("missing", "repository", 1),
     ]
-    counted = [line.split()[:3] for line in short.splitlines() if line.startswith(("malformed", "missing"))]
-    assert counted == [["malformed", "index", "2"], ["missing", "repository", "1"]]
-    assert full.startswith(short.rstrip())
+    counted = [
+        line.split()[:3] for line in short.splitlines() if re.match(r"(malformed|missing) +(pypi|github) ", line)
+    ]
+    assert counted == [["malformed", "pypi", "index"], ["missing", "github", "repository"]]
+    ages = re.compile(r" +in \d+ \w+| +\d+ \w+ ago")
+    assert ages.sub("", full).startswith(ages.sub("", short).rstrip())
     assert all(f"\n{slug} " in full and f"\n{slug} " not in short for slug in (GONE, *BROKEN))
     for word in ("times", "since", "last", "next try", "in ", "ago", "text/html"):
         assert word in short
+
+
+def test_a_failure_is_one_line_a_package(failing: Fetcher) -> None:
+    """A line states slug, kind and times, and an indented one the source and its reason, which is not cut in a pipe."""
+    lines = failing("failures").out.splitlines()
+    reasons = {one["slug"]: one["message"] for one in json.loads(failing("failures", "--json").out)}
+
+    assert lines[0] == "3 packages failing, in 3 sources"
+    for slug, reason in reasons.items():
+        (at,) = [number for number, line in enumerate(lines) if line.startswith(f"{slug} ")]
+        assert re.match(rf"{slug} (malformed|missing), since .+ ago, next try in ", lines[at])
+        assert lines[at + 1].startswith("    ")
+        assert lines[at + 1].endswith(reason)
+    assert max(map(len, reasons.values())) > 40
+
+
+def test_on_a_narrow_terminal(failing: Fetcher) -> None:
+    """At 80 columns every reason is complete, and each line about a package begins with its slug."""
+    rows = [line for line in _on_a_terminal(failing, "failures").splitlines() if line.strip()]
+    text = " ".join(" ".join(rows).split())
+
+    for one in json.loads(failing("failures", "--json").out):
+        assert " ".join(one["message"].split()) in text
+        assert any(row.startswith(f"{one['slug']} ") for row in rows)
 
 
 def test_a_second_failure_counts_and_an_answer_ends_them(failing: Fetcher, simulator: Simulator) -> None:
@@ -103,3 +139,23 @@ def _state(failures: int, message: str, hours: int) -> SourceState:
         last_failed_at=NOW - HOUR / hours,
         due_at=NOW + hours * HOUR,
     )
+
+
+def _on_a_terminal(fetcher: Fetcher, *arguments: str) -> str:
+    """Return the output of a command on a terminal of 80 columns, without its control sequences."""
+    ours, terminal = pty.openpty()
+    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    settings = {**environment(**fetcher.settings), "TERM": "xterm"}
+    command = [sys.executable, "-m", "fetcher", *arguments]
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=settings) as running:
+        os.close(terminal)
+        read = b""
+        try:
+            while found := os.read(ours, 65_536):
+                read += found
+        except OSError:  # Linux reports the end of a terminal as an error
+            pass
+        finally:
+            os.close(ours)
+        assert running.wait() == 0
+    return re.sub(r"\x1b\[[0-9;]*m", "", read.decode()).replace("\r", "")

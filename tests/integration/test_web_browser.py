@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
 
 from fetcher.simulator.catalogue import seeds
 from fetcher.simulator.server import Simulator
@@ -81,6 +82,38 @@ def test_by_keyboard(window: Browser) -> None:
     window.see("1 to 1 of 1")
     window.driver.find_element(By.LINK_TEXT, PACKAGE).send_keys(Keys.ENTER)
     window.see("Values")
+
+
+def test_a_server_that_does_not_respond(window: Browser) -> None:
+    """A banner states the time of the figures while requests fail, and disappears with the next response."""
+    window.open("/")
+    banner = window.driver.find_element(By.ID, "offline")
+    shown = window.driver.find_element(By.CSS_SELECTOR, "#as-of time").text
+    assert not banner.is_displayed()
+    window.command("Network.enable")
+    lost = {"latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+    try:
+        window.command("Network.emulateNetworkConditions", offline=True, **lost)
+        window.see(f"The server does not respond. This page shows its figures as of {shown}.")
+    finally:
+        window.command("Network.emulateNetworkConditions", offline=False, **{**lost, "downloadThroughput": -1})
+    window.driver.execute_async_script("reload().then(arguments[0])")
+    assert not banner.is_displayed()
+    window.complaints()
+
+
+def test_sort_on_a_phone(window: Browser) -> None:
+    """A phone has no column headings; a field of the form sorts instead."""
+    window.show(width=390)
+    window.open("/packages")
+    field = window.driver.find_element(By.NAME, "sort")
+    assert field.is_displayed()
+    Select(field).select_by_visible_text("most stars")
+    window.click("Show")
+    window.see("1 to 5 of 5")
+    assert "sort=-repo_watchers" in window.driver.current_url
+    window.show(width=1200)
+    assert not window.driver.find_element(By.NAME, "sort").is_displayed()
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1200, False), (1200, True), (360, False), (360, True)])

@@ -77,10 +77,11 @@ def test_states_name_all() -> None:
         PackageState.GONE: 3,
         PackageState.FAILING: 0,
         PackageState.UNSUPPORTED: 0,
-        PackageState.STALE: 2,
+        PackageState.NOT_FETCHED: 2,
+        PackageState.STALE: 0,
         PackageState.FRESH: 8,
     }
-    assert figures.states(NOW + HOUR, HOUR)[PackageState.STALE] == 6
+    assert figures.states(NOW + HOUR, HOUR)[PackageState.STALE] == 4
 
 
 def _source_figures(buckets: list[tuple[int, int]]) -> SourceStats:

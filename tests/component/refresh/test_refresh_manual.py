@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fetcher.domain.model import GivenBack, Purpose
+from fetcher.domain.model import DueReason, GivenBack, Purpose
 from fetcher.refresh.report import Report
-from fetcher.simulator.changes import Push, push
+from fetcher.simulator.changes import Push, delete, push
 from tests.component.refresh.conftest import Harness, answered
 from tests.component.refresh.truth import (
     COMMITS,
@@ -99,3 +99,22 @@ async def test_details_before_the_repository_is_known(harness: Harness) -> None:
     assert harness.requests() == {}
     assert [type(record) for record in report.records] == [GivenBack, GivenBack]
     assert harness.state("alpha", COMMITS).lease is None
+
+
+async def test_a_missing_repository_fails_once(harness: Harness) -> None:
+    """While a repository is missing, its commits and contributors are not requested."""
+    harness.make("alpha")
+    await first_pass(harness, "alpha")
+    push(harness.world, "octo/alpha", Push(login="ann"))
+    harness.tomorrow()
+    (claim,) = await harness.planner.claims()
+    await harness.conductor.refresh(claim, Purpose.BACKGROUND)
+    assert harness.state("alpha", COMMITS).due_reason is DueReason.MOVED
+    delete(harness.world, "octo/alpha")
+    await harness.by_hand("alpha", sources=[REPOSITORY])
+    harness.requests()
+    await harness.work()
+    assert harness.requests() == {}
+    state = harness.state("alpha", COMMITS)
+    assert (state.failures, state.lease, state.due_reason) == (0, None, DueReason.MISSING)
+    assert [row.state.source for row in harness.store.packages.failures()] == [REPOSITORY]

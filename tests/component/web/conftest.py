@@ -117,7 +117,7 @@ class Harness:
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(web_token=SecretStr(TOKEN))
+    return Settings(web_token=SecretStr(TOKEN), web_hosts="directory.test")
 
 
 @pytest.fixture

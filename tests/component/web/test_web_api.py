@@ -28,7 +28,7 @@ LIST = "/api/v4/packages/"
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(web_token=SecretStr(TOKEN), time_zone=ZoneInfo("America/New_York"))
+    return Settings(web_token=SecretStr(TOKEN), web_hosts="directory.test", time_zone=ZoneInfo("America/New_York"))
 
 
 @pytest.fixture
@@ -217,9 +217,10 @@ def test_states(harness: Harness, client: Browser) -> None:
         harness.catalogue.answer(d, source, observed_at=harness.clock.now())
     found = {
         state: [one["slug"] for one in client.get(f"{LIST}?state={state}").json()["results"]]
-        for state in ("failing", "retired", "unsupported", "stale", "fresh", "gone")
+        for state in ("failing", "retired", "unsupported", "not_fetched", "stale", "fresh", "gone")
     }
-    expected = {"failing": ["a"], "retired": ["b"], "unsupported": ["e"], "stale": ["c"], "fresh": ["d"], "gone": []}
+    some = {"failing": ["a"], "retired": ["b"], "unsupported": ["e"], "not_fetched": ["c"], "fresh": ["d"]}
+    expected = {**some, "stale": [], "gone": []}
     assert found == expected
     assert "last-modified" not in client.get(f"{LIST}?state=stale").headers
 

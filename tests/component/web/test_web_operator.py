@@ -117,8 +117,11 @@ def test_retry(harness: Harness) -> None:
     for data, wanted in (({"slug": "a"}, [ids["a"]]), ({"kind": "missing"}, [ids["b"]])):
         harness.runtime.sent.clear()
         answer = harness.client.post(RETRY, data={"csrf": csrf, **data})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/failures")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/failures?requested=1&open=0&retired=0")
         assert harness.runtime.sent == wanted
+        page = harness.client.get(answer.headers["location"]).text
+        assert "<strong>1 package requested.</strong>" in page
+        assert "<strong>queued</strong>" in page
     assert harness.client.post(RETRY, data={"csrf": csrf, "kind": "blocked"}).status_code == 400
     harness.store.packages.retire([ids["a"]], NOW)
     assert harness.client.post(RETRY, data={"csrf": csrf, "slug": "a"}).status_code == 409

@@ -150,7 +150,7 @@ def test_the_list(full: Harness) -> None:
     for column in ("slug", "state", "repo_watchers", "repo_forks", "pypi_version", "last_updated", "last_fetched"):
         for sign in ("", "-"):
             assert full.client.get(f"/packages?sort={sign}{column}").status_code == 200
-    assert "No packages found." in full.client.get("/packages?search=nobody").text
+    assert "No matching packages." in full.client.get("/packages?search=nobody").text
     assert full.client.get("/packages?sort=colour").status_code == 400
 
 

@@ -39,7 +39,9 @@ def application(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path)
     a, _, _ = Catalogue(store).add("a", "b", "1")
     Catalogue(store).answer(a, Source.REPOSITORY, stats())
     token = SecretStr(TOKEN)
-    context = WebContext(Settings(web_token=token), store, StoppedClock(NOW + DAY), FakeRuntime(store), Sessions(token))
+    context = WebContext(
+        Settings(web_token=token, web_hosts="*"), store, StoppedClock(NOW + DAY), FakeRuntime(store), Sessions(token)
+    )
     yield make_app(context)
     engine.dispose()
 
