@@ -18,7 +18,7 @@ PARTS = {
     "fetcher/github": "Fetcher: reading GitHub",
     "fetcher/pypi": "Fetcher: reading PyPI",
     "fetcher/quota": "Fetcher: ledger",
-    "fetcher/": "Fetcher: conductor, planner, transport",
+    "fetcher/": "Fetcher: service, dispatcher, transport",
     "/sqlalchemy/": "SQLAlchemy",
     "/httpx/": "httpx, httpcore, h11",
     "/httpcore/": "httpx, httpcore, h11",

@@ -135,13 +135,10 @@ def _group(kind: str, upstream: str | None, source: Source, states: Sequence[Sou
 
 
 def _table_of_groups(groups: Sequence[FailureGroup], now: datetime) -> Table:
-    table = _table(
-        "outcome", "upstream", "source", "packages", "times", "since", "last", "next try", "reason, for example"
-    )
+    table = _table("outcome", "source", "packages", "times", "since", "last", "next try", "reason, for example")
     for group in groups:
         table.add_row(
             group.outcome,
-            group.upstream or "",
             str(group.source),
             str(group.packages),
             str(group.failures),
@@ -154,12 +151,11 @@ def _table_of_groups(groups: Sequence[FailureGroup], now: datetime) -> Table:
 
 
 def _table_of_rows(rows: Sequence[FailureRow], now: datetime) -> Table:
-    table = _table("package", "upstream", "source", "outcome", "times", "since", "last", "next try", "reason")
+    table = _table("package", "source", "outcome", "times", "since", "last", "next try", "reason")
     for row in rows:
         state = row.state
         table.add_row(
             escape(row.slug),
-            state.upstream or "",
             str(state.source),
             failure_kind(state),
             str(state.failures),

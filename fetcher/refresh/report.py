@@ -44,7 +44,7 @@ class Report:
         return deferrals + sum(outcome in MADE_TO_WAIT for outcome in observed)
 
 
-def tell(claim: Claim, purpose: Purpose, targets: Sequence[Target], report: Report, took: timedelta) -> None:
+def log_report(claim: Claim, purpose: Purpose, targets: Sequence[Target], report: Report, took: timedelta) -> None:
     """Log the batch and each failure: as a warning the first time, as information afterwards.
 
     A rejected credential is one error, for any number of packages in the batch.
@@ -65,12 +65,14 @@ def tell(claim: Claim, purpose: Purpose, targets: Sequence[Target], report: Repo
     if rejected:
         log_rejected(rejected[0].message, rejected[0].request_id, packages=len(rejected))
     slugs = {target.package_id: target.slug for target in targets}
+    upstreams = {(one.package_id, source): state.upstream for one in targets for source, state in one.states.items()}
     for record in report.failed:
         if record.outcome is not OutcomeKind.UNAUTHORIZED:
             (log.info if record.failures > 1 else log.warning)(
                 "failure",
                 package=slugs.get(record.package_id, record.package_id),
                 source=str(record.source),
+                upstream=upstreams.get((record.package_id, record.source)),
                 outcome=record.outcome,
                 reason=record.message,
                 failures=record.failures,

@@ -58,7 +58,7 @@ class ManualRefreshes:
 
     requests: Requests
     packages: Packages
-    conductor: Refreshing
+    service: Refreshing
     clock: Clock
     zone: tzinfo
 
@@ -70,7 +70,7 @@ class ManualRefreshes:
         package_ids, today = [request.package_id for request in started], self.clock.now().date()
         try:
             before = self._documents(package_ids, today)
-            report = await self.conductor.refresh_packages(package_ids, tuple(Source), Purpose.MANUAL)
+            report = await self.service.refresh_packages(package_ids, tuple(Source), Purpose.MANUAL)
             after = self._documents(package_ids, today)
         except Exception as error:
             reason = f"the refresh broke off ({type(error).__name__}); the workers' log says where"

@@ -16,6 +16,7 @@ from fetcher.domain.model import (
     DETAIL_SOURCES,
     REPOSITORY_SOURCES,
     Claim,
+    MadeDue,
     Purpose,
     Record,
     Source,
@@ -24,7 +25,7 @@ from fetcher.domain.model import (
 from fetcher.domain.records import given_back, refused
 from fetcher.domain.scheduling import Cadence
 from fetcher.ports import NULL_OBSERVER, Clock, Observer
-from fetcher.refresh.report import Report, tell
+from fetcher.refresh.report import Report, log_report
 from fetcher.upstreams.base import UpstreamRefresh
 
 log = structlog.get_logger(__name__)
@@ -68,7 +69,7 @@ class RefreshService:
         records = await self._records(targets, purpose)
         records = self._record(targets, records)
         report = Report(tuple(records), lost=len(claim.package_ids) - len(targets))
-        tell(claim, purpose, targets, report, self.clock.now() - started)
+        log_report(claim, purpose, targets, report, self.clock.now() - started)
         self.observer.refreshed(purpose, len(targets), records)
         return report
 
@@ -101,7 +102,7 @@ class RefreshService:
             *(self.upstreams[name].refresh(own, purpose) for name, own in by_upstream.items() if name in self.upstreams)
         )
         records = [record for found in lists for record in found]
-        done = {(record.package_id, record.source) for record in records}
+        done = {(record.package_id, record.source) for record in records if not isinstance(record, MadeDue)}
         records += [
             given_back(target, source)
             for target in targets

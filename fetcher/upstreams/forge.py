@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fetcher.domain.model import CommitDays, Contributors, Purpose, Record, RepoStats, Source, Target
+from fetcher.domain.model import CommitDays, Contributors, MadeDue, Purpose, Record, RepoStats, Source, Target
 from fetcher.domain.outcome import Deferred, Fetched, Outcome
 from fetcher.domain.records import FetchedValues, deferred, record_of, replaced
 from fetcher.http.gateway import Gateway
@@ -63,6 +63,8 @@ class ForgeRefresh(UpstreamRefresh):
             records: list[Record] = []
             if Source.REPOSITORY in target.claimed:
                 records += await self._statistics(target, purpose)
+                if any(isinstance(record, MadeDue) for record in records):
+                    return records  # the head has moved: the details are due at the new one, which the next claim knows
             details = [source for source in (Source.COMMITS, Source.CONTRIBUTORS) if source in target.claimed]
             if target.head_oid is not None:
                 records += [

@@ -50,7 +50,7 @@ def test_a_bad_answer_of_the_index(stale: Fetcher, simulator: Simulator, rule: R
 
     done = stale("refresh", "--all")
 
-    assert reason in _failure(done, "pypi")
+    assert reason in _failure(done, "index")
     assert _shown(stale, AFFECTED) == {"pypi_version": OLD, "repo_watchers": STARS}
     assert _shown(stale, "django-flatblocks") == {"pypi_version": "1.0.0", "repo_watchers": STARS}
 
@@ -77,7 +77,7 @@ def test_a_bad_answer_of_github(stale: Fetcher, simulator: Simulator, rule: Rule
     assert _shown(stale, AFFECTED) == {"pypi_version": "0.15.1", "repo_watchers": STARS}
 
 
-@pytest.mark.parametrize(("route", "source"), [("contributors", "contributors"), ("project_json", "pypi")])
+@pytest.mark.parametrize(("route", "source"), [("contributors", "contributors"), ("project_json", "index")])
 def test_the_token_follows_no_redirect(stale: Fetcher, simulator: Simulator, route: str, source: str) -> None:
     """A redirect to another host is refused, and that host receives no request."""
     with Pages() as thief:
@@ -95,8 +95,8 @@ def test_a_repository_that_is_gone(stale: Fetcher, simulator: Simulator) -> None
     done = stale("refresh", "--all")
     failures = json.loads(stale("failures", "--json").out)
 
-    assert _failure(done, "github")
-    assert [(one["slug"], one["source"], one["outcome"]) for one in failures] == [(AFFECTED, "github", "missing")]
+    assert _failure(done, "repository")
+    assert [(one["slug"], one["source"], one["outcome"]) for one in failures] == [(AFFECTED, "repository", "missing")]
     assert _shown(stale, AFFECTED) == {"pypi_version": "0.15.1", "repo_watchers": 144}
 
 

@@ -115,7 +115,7 @@ def test_status_and_failures_for_scripts(seeded: Fetcher) -> None:
 
     assert status["packages"] == 5
     assert {one["source"]: one["answered"] for one in status["sources"]} == dict.fromkeys(
-        ("github", "contributors", "commits", "pypi"), 5
+        ("repository", "contributors", "commits", "index"), 5
     )
     assert json.loads(failures.out) == []
     assert seeded("status").out.startswith("5 packages: 5 fresh\n")

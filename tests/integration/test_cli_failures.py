@@ -34,9 +34,9 @@ def test_every_failure_is_reported_in_full(failing: Fetcher) -> None:
     listed = json.loads(failing("failures", "--json").out)
 
     assert [(one["slug"], one["source"], one["outcome"]) for one in listed] == [
-        (BROKEN[0], "pypi", "malformed"),
-        (BROKEN[1], "pypi", "malformed"),
-        (GONE, "github", "missing"),
+        (BROKEN[0], "index", "malformed"),
+        (BROKEN[1], "index", "malformed"),
+        (GONE, "repository", "missing"),
     ]
     for one in listed:
         assert one["failures"] == 1
@@ -50,11 +50,11 @@ def test_failures_are_grouped(failing: Fetcher) -> None:
     short, full = failing("failures", "--groups").out, failing("failures").out
 
     assert [(one["outcome"], one["source"], one["packages"]) for one in groups] == [
-        ("malformed", "pypi", 2),
-        ("missing", "github", 1),
+        ("malformed", "index", 2),
+        ("missing", "repository", 1),
     ]
     counted = [line.split()[:3] for line in short.splitlines() if line.startswith(("malformed", "missing"))]
-    assert counted == [["malformed", "pypi", "2"], ["missing", "github", "1"]]
+    assert counted == [["malformed", "index", "2"], ["missing", "repository", "1"]]
     assert full.startswith(short.rstrip())
     assert all(f"\n{slug} " in full and f"\n{slug} " not in short for slug in (GONE, *BROKEN))
     for word in ("times", "since", "last", "next try", "in ", "ago", "text/html"):

@@ -234,8 +234,8 @@ def _every_request_is_counted(ours: Watched) -> None:
     ours.stack.until(counted, "Prometheus has every request")
     assert ours.value('sum(fetcher_requests_total{status="500"})') == 1
     assert ours.value("sum(fetcher_request_duration_seconds_count)") == ours.value("sum(fetcher_requests_total)")
-    assert ours.value('sum(fetcher_refreshes_total{source="pypi",outcome="fetched"})') == PACKAGES
-    assert ours.value('fetcher_refreshes_total{source="pypi",outcome="transient"}') == 1
+    assert ours.value('sum(fetcher_refreshes_total{source="index",outcome="fetched"})') == PACKAGES
+    assert ours.value('fetcher_refreshes_total{source="index",outcome="transient"}') == 1
 
 
 def _the_state_is_reported(ours: Watched) -> None:
@@ -244,8 +244,8 @@ def _the_state_is_reported(ours: Watched) -> None:
         "up": 1,
         'fetcher_dependency_up{dependency="redis"}': 1,
         'fetcher_packages{state="fresh"}': PACKAGES,
-        'fetcher_answer_age_seconds_bucket{source="pypi",le="3600"}': PACKAGES,
-        'fetcher_overdue_packages{source="pypi"}': 0,
+        'fetcher_answer_age_seconds_bucket{source="index",le="3600"}': PACKAGES,
+        'fetcher_overdue_packages{source="index"}': 0,
         'fetcher_queue_consumers{queue="manual"}': 1,
         'fetcher_queue_messages{queue="background"}': 0,
         "fetcher_workers": 2,

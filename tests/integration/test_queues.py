@@ -86,10 +86,10 @@ def test_explain_of_a_package(ours: Stack) -> None:
     assert "fetched after its repository's next response" in shown.stdout
     found = json.loads(ours.fetcher("explain", "lesscpy", "--json").stdout)
     assert {one["source"]: one["due_because"] for one in found["sources"]} == {
-        "github": "first",
+        "repository": "first",
         "contributors": "follows",
         "commits": "follows",
-        "pypi": "first",
+        "index": "first",
     }
     unknown = ours.fetcher("explain", "nosuch")
     assert (unknown.returncode, unknown.stdout) == (1, "")
@@ -125,7 +125,7 @@ def test_watching_needs_a_terminal_and_ends_with_ctrl_c(ours: Stack, command: st
     )
     try:
         os.close(theirs)
-        _drawn(ours_end, b"github" if command == "status" else b"background")
+        _drawn(ours_end, b"repository" if command == "status" else b"background")
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +29,7 @@ from fetcher.web import WebContext, make_app
 from fetcher.web.context import CeleryRuntime
 from fetcher.web.session import Sessions
 from fetcher.wiring import SystemClock, open_parts, open_store
+from tests.harness.clock import StoppedClock
 from tests.integration.conftest import Fetcher
 from tests.toy_forge.forge import HOST, TOY, Toy
 from tests.toy_forge.mount import NUMBERED_FROM, ToyMount
@@ -129,6 +131,31 @@ def test_its_requests_are_counted_and_limited_by_themselves(filled: Fetcher, for
     assert "toy toy:user" in accounts
 
 
+def test_details_are_requested_at_the_head_that_they_belong_to(filled: Fetcher, forge: Simulator) -> None:
+    """All sources are due at once and the head has moved: the details wait for the claim that knows the new head."""
+    push(forge.world, PATH, Push(login="dan"))
+    later = StoppedClock(NOW + timedelta(days=45))
+
+    async def work() -> list[Counter[str]]:
+        parts = await open_parts(the_settings(filled), shared=False, clock=later)
+        try:
+            counted = []
+            for _ in range(2):
+                forge.log.clear()
+                for claim in await parts.dispatcher.claims():
+                    await parts.service.refresh(claim, Purpose.BACKGROUND)
+                counted.append(Counter(entry.route for entry in forge.log.entries if entry.upstream == TOY))
+            return counted
+        finally:
+            await parts.aclose()
+
+    first, second = asyncio.run(work())
+    assert first == {"repository": 1}
+    assert second == {"history": 1, "people": 1}
+    document = json.loads(filled("show", slug_of(filled, HOST), "--format", "v4").out)
+    assert document["participants"] == ["ann", "bob", "dan"]
+
+
 def test_source_selects_it(filled: Fetcher, forge: Simulator) -> None:
     """``--source`` takes its name, and refuses an unknown one with the known names."""
     forge.log.clear()
@@ -167,7 +194,7 @@ def test_a_failure_is_listed_with_its_upstream(filled: Fetcher, forge: Simulator
 
 
 def test_another_repository_at_its_path_is_refused(filled: Fetcher, forge: Simulator) -> None:
-    """A repository that was deleted and recreated is not taken for the known one."""
+    """A repository that was deleted and made again is not taken for the known one."""
     recreate(forge.world, PATH)
     done = filled("refresh", slug_of(filled, HOST))
     assert done.status == 1

@@ -55,8 +55,8 @@ class Harness:
     transport: SimulatorTransport
     quota: GenerousQuota
     store: SqlStore
-    conductor: RefreshService
-    planner: Dispatcher
+    refresh_service: RefreshService
+    dispatcher: Dispatcher
     github: GitHubRefresh
     serials: SerialsCheck
 
@@ -119,16 +119,16 @@ class Harness:
         """Dispatch and refresh until nothing is due now, as beat and the workers do, with an upper bound."""
         reports: list[Report] = []
         for _ in range(10):
-            claims = await self.planner.claims()
+            claims = await self.dispatcher.claims()
             if not claims:
                 return reports
-            reports += [await self.conductor.refresh(claim, Purpose.BACKGROUND) for claim in claims]
+            reports += [await self.refresh_service.refresh(claim, Purpose.BACKGROUND) for claim in claims]
         raise AssertionError("work that never ends")
 
     async def by_hand(self, *slugs: str, sources: Sequence[Source] = tuple(Source)) -> Report:
         """Refresh as a user's request does."""
         ids = self.store.packages.ids(slugs)
-        return await self.conductor.refresh_packages([ids[slug] for slug in slugs], sources, Purpose.MANUAL)
+        return await self.refresh_service.refresh_packages([ids[slug] for slug in slugs], sources, Purpose.MANUAL)
 
     def tomorrow(self, days: int = 1) -> None:
         """Advance the clock by days, to a time after every package's slot of the last day."""

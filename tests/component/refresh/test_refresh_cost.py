@@ -27,7 +27,7 @@ async def _sent(harness: Harness, slug: str) -> int:
     """Return the number of requests that a background refresh sends."""
     harness.requests()
     ids = list(harness.store.packages.ids([slug]).values())
-    await harness.conductor.refresh_packages(ids, tuple(Source), Purpose.BACKGROUND)
+    await harness.refresh_service.refresh_packages(ids, tuple(Source), Purpose.BACKGROUND)
     return sum(harness.requests().values())
 
 

@@ -18,8 +18,8 @@ from tests.harness.clock import NOW
 
 
 def with_lanes(harness: Harness, *lanes: Lane) -> Harness:
-    harness.planner = type(harness.planner)(
-        harness.store.claims, harness.quota, harness.clock, harness.planner.identities, lanes, LEASE, LEASE
+    harness.dispatcher = type(harness.dispatcher)(
+        harness.store.claims, harness.quota, harness.clock, harness.dispatcher.identities, lanes, LEASE, LEASE
     )
     return harness
 
@@ -29,7 +29,7 @@ async def test_batches_of_due_packages(harness: Harness) -> None:
     ids = [harness.add(f"package-{number}", project=True) for number in range(7)]
     small = Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 3, 50)
     with_lanes(harness, small, PROJECTS_LANE)
-    claims = await harness.planner.claims()
+    claims = await harness.dispatcher.claims()
     assert [(claim.sources, len(claim.package_ids)) for claim in claims] == [
         ((Source.REPOSITORY,), 3),
         ((Source.REPOSITORY,), 3),
@@ -38,7 +38,7 @@ async def test_batches_of_due_packages(harness: Harness) -> None:
     ]
     assert sorted(i for claim in claims[:3] for i in claim.package_ids) == ids
     assert {claim.until for claim in claims} == {NOW + LEASE}
-    assert await harness.planner.claims() == []
+    assert await harness.dispatcher.claims() == []
 
 
 @pytest.mark.parametrize(("room", "claimed"), [(0, 0), (1, 3), (2, 6), (3, 7)])
@@ -48,7 +48,7 @@ async def test_no_more_than_the_budget_can_serve(harness: Harness, room: int, cl
         harness.add(f"package-{number}")
     with_lanes(harness, Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 2, 3))
     harness.quota.room = room
-    claims = await harness.planner.claims()
+    claims = await harness.dispatcher.claims()
     assert sum(len(claim.package_ids) for claim in claims) == claimed
 
 
@@ -59,7 +59,7 @@ async def test_only_work_until_the_next_plan_is_queued(harness: Harness, room: i
         harness.add(f"package-{number}", project=True)
     with_lanes(harness, PROJECTS_LANE)
     harness.quota.room = room
-    claims = await harness.planner.claims()
+    claims = await harness.dispatcher.claims()
     assert sum(len(claim.package_ids) for claim in claims) == claimed
     assert PROJECTS_LANE.share == LISTS_LANE.share == 1 / 3
 
@@ -70,22 +70,22 @@ async def test_queued_work_counts(harness: Harness) -> None:
         harness.add(f"package-{number}")
     with_lanes(harness, Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 10, 1))
     harness.quota.room = 4
-    assert [len(claim.package_ids) for claim in await harness.planner.claims()] == [4]
-    assert await harness.planner.claims() == []
+    assert [len(claim.package_ids) for claim in await harness.dispatcher.claims()] == [4]
+    assert await harness.dispatcher.claims() == []
     harness.clock.advance(timedelta(hours=1))
-    assert [len(claim.package_ids) for claim in await harness.planner.claims()] == [4]
+    assert [len(claim.package_ids) for claim in await harness.dispatcher.claims()] == [4]
 
 
 async def test_a_plan_is_bounded_under_any_quota(harness: Harness) -> None:
     """One dispatch does not claim all due packages, even with an unlimited quota."""
     for number in range(7):
         harness.add(f"package-{number}")
-    harness.planner = replace(
-        harness.planner, lanes=(Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 2, 100),), most=5
+    harness.dispatcher = replace(
+        harness.dispatcher, lanes=(Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 2, 100),), most=5
     )
     harness.quota.room = 1_000
-    assert [len(claim.package_ids) for claim in await harness.planner.claims()] == [2, 2, 1]
-    assert await harness.planner.claims() == []
+    assert [len(claim.package_ids) for claim in await harness.dispatcher.claims()] == [2, 2, 1]
+    assert await harness.dispatcher.claims() == []
 
 
 async def test_oldest_first_after_an_outage(harness: Harness) -> None:
@@ -94,7 +94,7 @@ async def test_oldest_first_after_an_outage(harness: Harness) -> None:
     harness.clock.advance(timedelta(hours=1))
     second = harness.add("second")
     harness.clock.advance(timedelta(days=3))
-    (claim,) = await harness.planner.claims()
+    (claim,) = await harness.dispatcher.claims()
     assert claim.package_ids == (first, second)
 
 
@@ -117,16 +117,16 @@ async def test_each_lane_has_its_own_quota_request(build: Build) -> None:
             requested.append((request.identity, request.resource, request.purpose, horizon))
             return 0
 
-    harness.planner = type(harness.planner)(
+    harness.dispatcher = type(harness.dispatcher)(
         harness.store.claims,
         Noting(),
         harness.clock,
-        harness.planner.identities,
-        harness.planner.lanes,
+        harness.dispatcher.identities,
+        harness.dispatcher.lanes,
         LEASE,
         3 * LEASE,
     )
-    assert await harness.planner.claims() == []
+    assert await harness.dispatcher.claims() == []
     assert requested == [
         ("anonymous", Resource.CORE, Purpose.BACKGROUND, 3 * LEASE),
         ("anonymous", Resource.CORE, Purpose.BACKGROUND, 3 * LEASE),

@@ -62,7 +62,7 @@ async def test_a_refresh_of_nothing(harness: Harness) -> None:
     """No packages, no sources or unknown ids give an empty report and no request."""
     await first_pass(harness, "alpha")
     for ids, sources in (([], [REPOSITORY]), ([1], []), ([4_000], [REPOSITORY])):
-        report = await harness.conductor.refresh_packages(ids, sources, Purpose.BACKGROUND)
+        report = await harness.refresh_service.refresh_packages(ids, sources, Purpose.BACKGROUND)
         assert report == Report()
     assert harness.requests() == {}
 
@@ -71,9 +71,9 @@ async def test_a_lease_that_was_lost_is_not_worked_on(harness: Harness) -> None:
     """A claim taken over by another worker causes no request and no record, and is reported."""
     harness.make("alpha")
     package_id = harness.add("alpha")
-    (claim,) = await harness.planner.claims()
+    (claim,) = await harness.dispatcher.claims()
     harness.store.claims.claim_packages([package_id], [REPOSITORY], NOW, MINUTE)
-    report = await harness.conductor.refresh(claim, Purpose.BACKGROUND)
+    report = await harness.refresh_service.refresh(claim, Purpose.BACKGROUND)
     assert report == Report(lost=1)
     assert harness.requests() == {}
 
@@ -82,10 +82,10 @@ async def test_a_claim_run_twice_has_the_effect_of_one_run(harness: Harness) -> 
     """The second run finds no lease and sends no request."""
     harness.make("alpha")
     harness.add("alpha")
-    (claim,) = await harness.planner.claims()
-    await harness.conductor.refresh(claim, Purpose.BACKGROUND)
+    (claim,) = await harness.dispatcher.claims()
+    await harness.refresh_service.refresh(claim, Purpose.BACKGROUND)
     first = harness.get("alpha")
-    report = await harness.conductor.refresh(claim, Purpose.BACKGROUND)
+    report = await harness.refresh_service.refresh(claim, Purpose.BACKGROUND)
     assert (report.lost, report.records) == (1, ())
     assert harness.get("alpha") == first
     assert harness.requests() == {"graphql": 1}

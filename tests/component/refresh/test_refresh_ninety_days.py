@@ -51,7 +51,7 @@ async def a_day(harness: Harness, names: Sequence[str], rng: Random) -> None:
         await harness.work()
     harness.clock.advance(timedelta(minutes=rng.randint(1, 300)))
     ids = list(harness.store.packages.ids(names).values())
-    await harness.conductor.refresh_packages(ids, tuple(Source), Purpose.BACKGROUND)
+    await harness.refresh_service.refresh_packages(ids, tuple(Source), Purpose.BACKGROUND)
     await harness.work()
 
 

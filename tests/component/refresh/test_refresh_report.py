@@ -66,9 +66,10 @@ async def test_a_failure_is_one_line_with_githubs_name_for_it(harness: Harness) 
     (failure,) = named(lines, "failure")
     assert len(named(lines, "batch")) == 1
     assert failure["log_level"] == "warning"
-    assert {name: failure[name] for name in ("package", "source", "outcome", "failures", "request")} == {
+    assert {name: failure[name] for name in ("package", "source", "upstream", "outcome", "failures", "request")} == {
         "package": "alpha",
         "source": "repository",
+        "upstream": "github",
         "outcome": "transient",
         "failures": 1,
         "request": REQUEST_ID,
