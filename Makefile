@@ -4,11 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test unit check chaos bench docs clean
+# The processes of a test run: one for each core, at most four. Each has its own servers, and takes file after file.
+SPLIT := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+.PHONY: help demo test test-all unit soak check chaos bench docs clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -24,11 +27,17 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 demo: $(VENV)/.run  ## Set up and refresh five real packages against the simulator
 	@$(BIN)/fetcher demo
 
-test: check  ## Set up, check the code, and run every test
-	$(BIN)/python -m pytest
+test: check  ## Set up, check the code, and run the tests but the slow ones (five minutes)
+	$(BIN)/python -m pytest -m "not slow" $(SPLIT)
 
-unit: $(VENV)/.dev  ## Run the tests that need no server and no database (two minutes)
-	$(BIN)/python -m pytest tests/unit
+test-all: check  ## Check the code, and run every test with every example of its properties (CI; some fifteen minutes)
+	$(BIN)/python -m pytest --hypothesis-profile=thorough $(SPLIT)
+
+unit: $(VENV)/.dev  ## Run the tests that need no server and no database (half a minute)
+	$(BIN)/python -m pytest tests/unit $(SPLIT)
+
+soak: $(VENV)/.dev  ## Run the tests of `make test` ten times beside a busy loop on each core; print each failure
+	$(BIN)/python -m tests.soak -- -m "not slow" $(SPLIT)
 
 check: $(VENV)/.dev  ## Check style, types, the direction of imports, and words
 	$(BIN)/ruff check .

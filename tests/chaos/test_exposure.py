@@ -21,7 +21,7 @@ from tests.chaos.injection.deployment import invented
 from tests.harness.processes import children_of
 from tests.harness.stack import simulated, stack
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 LISTENS = "0A"
 """The kernel's number of the listening state of a socket."""

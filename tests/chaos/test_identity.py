@@ -11,7 +11,7 @@ from fetcher.simulator.faults import Kind, Rule
 from fetcher.upstreams.github.limits import GITHUB
 from tests.chaos.injection.deployment import deployment
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 
 async def test_an_unknown_identity_is_requested_again(tmp_path: Path) -> None:

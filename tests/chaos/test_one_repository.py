@@ -11,7 +11,7 @@ from fetcher.simulator import changes
 from tests.chaos.injection.deployment import DAY, deployment
 from tests.harness.stack import simulated, stack
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 
 async def test_two_packages_of_one_repository(tmp_path: Path) -> None:

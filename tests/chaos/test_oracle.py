@@ -15,7 +15,7 @@ from tests.chaos.injection.deployment import DAY, Deployment, deployment
 from tests.chaos.injection.findings import Finding, Group
 from tests.chaos.injection.oracle import may_be_listed
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from fetcher.simulator import changes
 from fetcher.simulator.project import Release
 from tests.chaos.injection.deployment import DAY, deployment
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 
 async def test_a_value_that_the_database_refuses(tmp_path: Path, postgres_url: str) -> None:

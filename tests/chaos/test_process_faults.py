@@ -11,7 +11,7 @@ from tests.chaos.injection.findings import CannotHappenError
 from tests.chaos.injection.process_faults import ProcessFault, run_fault
 from tests.chaos.injection.scenarios import SHORT_ON_POSTGRES, SHORT_ON_SQLITE
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 PACKAGES = 80
 SEED = 4

@@ -16,7 +16,7 @@ from tests.harness.redis_server import RedisProcess
 from tests.harness.stack import simulated, stack
 from tests.harness.tls import Certificate, new_certificate, tls_in_front_of
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 PASSWORD = "p@ss/word:%42"
 QUOTED = "p%40ss%2Fword%3A%2542"

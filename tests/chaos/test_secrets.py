@@ -43,7 +43,7 @@ from tests.chaos.injection.leaks import (
 from tests.harness.redis_server import RedisProcess
 from tests.harness.stack import Stack, environment, simulated, stack
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 SLUGS = ("alpha", "beta", "gamma", "delta")
 ASKING = (("doctor",), ("refresh", "--all"))

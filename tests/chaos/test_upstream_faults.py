@@ -10,7 +10,7 @@ from tests.chaos.injection.github_faults import GITHUB_FAULTS
 from tests.chaos.injection.pypi_faults import PYPI_FAULTS
 from tests.chaos.injection.upstream_faults import UpstreamFault, run_upstream_fault
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("fault", [one for one in GITHUB_FAULTS if not one.rare], ids=lambda one: one.name)

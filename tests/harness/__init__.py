@@ -8,5 +8,6 @@
 - ``pages``, ``web``, ``browser``: a web server with given responses, Fetcher's web process, and a real browser.
 - ``prometheus``, ``debian``: a real Prometheus, and Debian's packages that only tests need.
 - ``documents``: the commands in the documentation, as a script that a test runs.
-- ``sockets``: the fixture that blocks sockets.
+- ``sockets``: the fixture that blocks sockets; ``examples``: how many examples a property gets; ``selection``: the
+  number of tests that a run leaves out.
 """

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 UNPACKED = "unpacked"
 _INSTALL_WITHIN = 300.0
+_LOCK = Path(tempfile.gettempdir()) / f"fetcher-tests-apt-{os.getuid()}.lock"
 
 
 def programs(packages: Sequence[str], *names: Sequence[str]) -> list[str]:
@@ -19,10 +23,11 @@ def programs(packages: Sequence[str], *names: Sequence[str]) -> list[str]:
 
     Skip the test with the reason if a program is missing and ``packages`` cannot be installed.
     """
-    found = [next(filter(None, map(shutil.which, choice)), None) for choice in names]
     wanted = " with ".join(choice[0] for choice in names)
-    if None in found and (reason := _install(packages)):
-        pytest.skip(f"no {wanted} here, and {reason}")
+    with _one_at_a_time():
+        missing = any(not any(map(shutil.which, choice)) for choice in names)
+        if missing and (reason := _install(packages)):
+            pytest.skip(f"no {wanted} here, and {reason}")
     found = [next(filter(None, map(shutil.which, choice)), None) for choice in names]
     if None in found:
         pytest.skip(f"apt installed no {wanted}")
@@ -51,14 +56,23 @@ def unpack(package: str, folder: Path) -> str:
     """
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
         return "only Debian's can be fetched"
-    if _run(folder, "apt-get", "download", package):
-        _run(folder, "apt-get", "update")  # without an update apt has no package; only root may update
+    with _one_at_a_time():
         if _run(folder, "apt-get", "download", package):
-            return "apt-get could not download it"
+            _run(folder, "apt-get", "update")  # without an update apt has no package; only root may update
+            if _run(folder, "apt-get", "download", package):
+                return "apt-get could not download it"
     found = next(folder.glob(f"{package}_*.deb"), None)
     if found is None or _run(folder, "dpkg", "-x", found.name, UNPACKED):
         return "dpkg could not unpack it"
     return ""
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Exclude the other test processes of this machine: a second apt would find the first one's lock, and fail."""
+    with _LOCK.open("w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _run(folder: Path, *command: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,6 +20,12 @@ PATIENCE = 120.0
 """Seconds after which an expected event counts as lost. No test depends on a duration."""
 ENDS_WITHIN = 30.0
 POLL = 0.1
+"""Seconds between two looks at a condition. The first looks follow each other sooner, because most events come soon."""
+_FIRST_POLL = 0.005
+_SERVERS_FROM = 10_000
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_EPHEMERAL_FROM = 32_768
+"""The first port of outgoing connections where the file is missing."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 _USER, _CHILDREN_SYSTEM = 11, 15
 """The CPU times in /proc/PID/stat after the command's name (proc_pid_stat(5))."""
@@ -110,11 +117,12 @@ def wait_until(
     holds: Callable[[], object], event: str, *, within: float = PATIENCE, logs: Callable[[], str] = lambda: ""
 ) -> None:
     """Poll until ``holds()``. Otherwise fail with the name of the expected event, and the logs."""
-    deadline = time.monotonic() + within
+    deadline, pause = time.monotonic() + within, _FIRST_POLL
     while not holds():
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within:.0f} s: {event}\n{logs()}")
-        time.sleep(POLL)
+        time.sleep(pause)
+        pause = min(POLL, 2 * pause)
 
 
 def end_process(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
@@ -129,22 +137,47 @@ def end_process(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Non
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a free TCP port of the loopback address, which stays free until a test's server takes it.
+
+    It lies below the ports of outgoing connections, since the system could give one of those to any process meanwhile.
+    It is chosen at random, so that test processes side by side do not choose the same.
+    """
+    try:
+        end = int(_EPHEMERAL.read_text("ascii").split()[0])
+    except (OSError, ValueError):
+        end = _EPHEMERAL_FROM
+    while True:
+        port = random.randrange(min(_SERVERS_FROM, end - 1000), end)  # noqa: S311  (no secret)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the ids of the running child processes of ``pid``, and of theirs."""
-    found = []
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []  # it has ended meanwhile
-    for child in children:
-        found += [int(child), *children_of(int(child))]
+    """Return the ids of the running descendants of ``pid``, the children of a process before their own.
+
+    They are found by the parent that each process of the machine names. ``/proc/PID/task/PID/children`` lacks those
+    that another thread started, and may lack others while one ends (proc(5)).
+    """
+    by_parent: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and (parent := _parent_of(int(entry.name))) is not None:
+            by_parent.setdefault(parent, []).append(int(entry.name))
+    found, waiting = [], [pid]
+    while waiting:
+        children = by_parent.get(waiting.pop(), [])
+        found += children
+        waiting += children
     return found
+
+
+def _parent_of(pid: int) -> int | None:
+    """Return the id of a process's parent; None if it has ended, also as a zombie."""
+    try:
+        state, parent = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[:2]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state == "Z" else int(parent)
 
 
 def family_of(pid: int) -> list[int]:

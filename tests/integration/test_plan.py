@@ -12,6 +12,7 @@ from benchmarks.plan import compare
 from tests.integration.conftest import Fetcher
 
 
+@pytest.mark.slow
 def test_the_plan_equals_a_simulated_run(tmp_path: Path) -> None:
     """For a first pass and two further ones, points and requests are within 5 % or five of the counted ones."""
     lines = asyncio.run(compare(200, tmp_path, 60, a_day=False))

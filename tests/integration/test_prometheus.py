@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
 from fetcher.simulator.upstreams.registry import Settings
-from tests.harness.processes import Child, children_of
+from tests.harness.processes import Child, children_of, free_port
 from tests.harness.prometheus import Prometheus
 from tests.harness.stack import APP_LIMITS, Stack, route_of, simulated, stack
 
@@ -206,9 +205,7 @@ def _scraping(ours: Stack, prometheus: Prometheus, folder: Path, address: str) -
     scrape["static_configs"] = [{"targets": [address.removeprefix("http://").rstrip("/")]}]
     path = folder / "prometheus.yml"
     path.write_text(yaml.safe_dump(config), "utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        listening = f"127.0.0.1:{probe.getsockname()[1]}"
+    listening = f"127.0.0.1:{free_port()}"
     options = (f"--config.file={path}", f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address={listening}")
     child = ours.start("prometheus", str(prometheus.server), *options)
     ours.until(lambda: "ready to receive web requests" in child.output() or not child.runs(), "Prometheus is up")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from fetcher.simulator.server import Simulator
 from fetcher.wiring import open_store
 from tests.harness.debian import programs
 from tests.harness.documents import DOCUMENTS, ROOT, blocks_of, script_of
+from tests.harness.processes import free_port
 from tests.harness.seeds import SEEDS
 from tests.harness.stack import environment, simulated
 
@@ -41,11 +40,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SHOWING, ids=lambda path: path.name)
 def test_the_commands_of(
     path: Path, folder: Path, simulator: Simulator, empty_postgres_url: str, redis_url: str
 ) -> None:
-    ports = dict(zip(("8080", "8990", "5555"), _free_ports(3), strict=True))
+    ports = {usual: str(free_port()) for usual in ("8080", "8990", "5555")}
     settings = {
         **simulated(simulator),
         "data_dir": folder / "data",
@@ -83,12 +83,3 @@ def test_the_commands_of(
 def test_blocks_that_are_not_run_parse(path: Path) -> None:
     for block in blocks_of(path):
         subprocess.run(["bash", "-n", "-c", block.text], check=True, capture_output=True)
-
-
-def _free_ports(count: int) -> Iterator[str]:
-    with_sockets = [socket.socket() for _ in range(count)]
-    for one in with_sockets:
-        one.bind(("127.0.0.1", 0))
-    yield from [str(one.getsockname()[1]) for one in with_sockets]
-    for one in with_sockets:
-        one.close()

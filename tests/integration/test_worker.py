@@ -89,6 +89,7 @@ def serve(tmp_path: Path, redis_url: str) -> Serve:
     return serving
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
 def test_every_package_is_refreshed_once_within_the_limits(
     serve: Serve, backend: str, request: pytest.FixtureRequest

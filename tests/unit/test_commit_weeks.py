@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.domain import model
 from fetcher.domain.commit_weeks import DAYS_KEPT, commit_days, history_start, participation_days, rolling_weeks
 from fetcher.domain.model import CommitDays
 from fetcher.simulator.history import Author, Commit, participation
+from tests.harness.examples import examples
 
 TODAY = date(2026, 3, 18)
 DAY = timedelta(days=1)
@@ -45,7 +46,7 @@ def authored(*days: date | None, merge: bool = False) -> list[model.Commit]:
 
 
 @given(todays, st.lists(st.tuples(past, st.integers(0, 3)), max_size=60), st.integers(0, 400), st.booleans())
-@settings(max_examples=300)
+@examples(3)
 def test_weeks_are_those_of_participation(
     today: date,
     ages: list[tuple[timedelta, int]],

@@ -1,4 +1,4 @@
-"""The faults of each cluster: the short selection of ``make test``, and the complete list of ``make chaos``."""
+"""The faults of each cluster: the short selection of ``make test-all``, and the complete list of ``make chaos``."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ async def a_day(harness: Harness, names: Sequence[str], rng: Random) -> None:
     await harness.work()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
 async def test_every_day_equals_the_upstream(build: Build, seed: int) -> None:
     """Each day all documents are correct: no contributor is missing for over a day or listed wrongly for long."""
     rng = Random(seed)  # noqa: S311  (chooses what happens, no secrets)

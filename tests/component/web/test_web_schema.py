@@ -26,6 +26,7 @@ from fetcher.web.models import Package
 from fetcher.web.session import Sessions
 from tests.component.web.conftest import BEARER, TOKEN, FakeRuntime
 from tests.harness.clock import DAY, StoppedClock
+from tests.harness.examples import examples
 from tests.harness.stores import NOW, Catalogue, stats, store_on
 
 
@@ -61,7 +62,7 @@ def test_the_api_is_as_it_is_described(described: Any, path: str, method: str, m
     """Statuses, media types, headers and bodies conform to the description. No request causes an error 500."""
 
     @given(case=described[path][method.upper()].as_strategy(generation_mode=mode))
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    @settings(examples(0.4), suppress_health_check=list(HealthCheck), derandomize=True, database=None)
     def holds(case: Any) -> None:
         if "" in (case.query or {}).values():
             return  # an empty parameter counts as absent, which JSON Schema cannot state

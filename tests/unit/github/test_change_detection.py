@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fetcher.domain import model
@@ -37,6 +37,7 @@ from fetcher.simulator.world import World
 from fetcher.upstreams.github.change_detection import LIST_LAG, Derived, History, derive, needs_list, settle
 from fetcher.upstreams.heads import follow_ups, is_current, is_list_refused, to_request
 from tests.harness.clock import NOW, StoppedClock
+from tests.harness.examples import examples
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NAME = "owner/repo"
@@ -227,7 +228,7 @@ def keeps_all_contributors(derived: Derived, known: Contributors, history: Histo
 
 
 @given(counts, ages, some(pushes, branches, forced_pushes, amendments))
-@settings(max_examples=300)
+@examples(3)
 def test_values_that_are_not_open_are_true(
     starting: list[int], old: list[int], steps: list[tuple[Step, timedelta]]
 ) -> None:
@@ -433,7 +434,7 @@ def test_a_page_that_ends_before_the_former_head_leaves_all_open() -> None:
     lags,
     st.timedeltas(timedelta(0), 12 * HOUR),
 )
-@settings(max_examples=300)
+@examples(3)
 def test_a_list_hours_old(
     starting: list[int], old: list[int], steps: list[tuple[Step, timedelta]], age: timedelta, later: timedelta
 ) -> None:
@@ -452,7 +453,7 @@ def test_a_list_hours_old(
 
 
 @given(counts, st.lists(st.tuples(some(pushes, branches, forced_pushes), st.none() | lags), min_size=2, max_size=4))
-@settings(max_examples=200)
+@examples(2)
 def test_lists_hours_old_of_several_heads(
     starting: list[int], rounds: list[tuple[list[tuple[Step, timedelta]], timedelta | None]]
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.domain.outcome import (
@@ -25,6 +25,7 @@ from fetcher.upstreams.github.batching import FIRST_SIZE, OUTAGE, SMALLEST, Batc
 from fetcher.upstreams.github.queries import MAX_NODES
 from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from tests.harness.clock import NOW
+from tests.harness.examples import examples
 
 
 def fetched(item: str) -> Fetched[str]:
@@ -69,7 +70,7 @@ names = st.integers(0, 149).map("i{}".format)
 
 
 @given(st.integers(1, 150), st.sets(names, max_size=3), failures)
-@settings(max_examples=300)
+@examples(3)
 async def test_a_few_bad_items_cost_no_neighbour(count: int, poison: set[str], failure: Failure) -> None:
     """Up to three items at any index make their query fail, and every other item gets its own outcome."""
     github = GitHub(poison, failure)

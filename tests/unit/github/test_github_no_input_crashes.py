@@ -6,7 +6,7 @@ import json
 from datetime import UTC
 from typing import Any, get_args
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.domain import outcome
@@ -24,6 +24,7 @@ from fetcher.upstreams.github.readers.statistics import (
     read_viewer,
 )
 from tests.harness.clock import NOW
+from tests.harness.examples import examples
 from tests.unit.github.recorded import DATA
 
 REAL = [path.read_bytes() for path in sorted(DATA.glob("*.json"))]
@@ -148,7 +149,7 @@ def test_random_graphql(value: Any) -> None:
 
 
 @given(st.sampled_from(REAL), st.data())
-@settings(max_examples=300)
+@examples(3)
 def test_mutated_answers(body: bytes, data: st.DataObject) -> None:
     """A real response with some bytes removed and others inserted gives an outcome."""
     mutated = bytearray(body)
@@ -162,7 +163,7 @@ def test_mutated_answers(body: bytes, data: st.DataObject) -> None:
 
 
 @given(st.sampled_from(REAL), st.data())
-@settings(max_examples=300)
+@examples(3)
 def test_replaced_values(body: bytes, data: st.DataObject) -> None:
     """A real response with one value replaced by any other gives an outcome."""
     parent: Any = {"whole": json.loads(body)}

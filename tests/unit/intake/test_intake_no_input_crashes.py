@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.catalogue.intake import Entry, PassedOver, Rejected, next_page, read_file, read_page
 from fetcher.domain.errors import InputError
+from tests.harness.examples import examples
 from tests.harness.seeds import SEEDS
 
 REAL = [path.read_bytes() for path in sorted(SEEDS.glob("*.json"))]
@@ -56,7 +57,7 @@ def test_random_text(folder: Path, suffix: str, text: str) -> None:
 
 
 @given(suffix=suffixes, body=st.sampled_from(REAL), data=st.data())
-@settings(max_examples=300)
+@examples(3)
 def test_mutated_files(folder: Path, suffix: str, body: bytes, data: st.DataObject) -> None:
     """Read real inputs with some bytes removed and others inserted."""
     mutated = bytearray(body)

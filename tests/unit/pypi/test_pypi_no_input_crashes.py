@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.domain import outcome
 from fetcher.http.messages import Response
 from fetcher.upstreams.pypi import NotOffered, Partial, SerialFeed, read_json, read_root, read_simple
 from tests.harness.clock import NOW
+from tests.harness.examples import examples
 
 DATA = Path(__file__).parents[2] / "data" / "pypi"
 REAL = [(DATA / name).read_bytes() for name in ("json_project.json", "simple_project.json")]
@@ -84,14 +85,14 @@ def test_random_bytes(status: int, fields: dict[str, str], body: bytes) -> None:
 
 
 @given(st.lists(st.sampled_from(TAGS) | st.binary(max_size=4), max_size=40), st.sampled_from(["text/html", ""]))
-@settings(max_examples=300)
+@examples(3)
 def test_random_markup(pieces: list[bytes], kind: str) -> None:
     """Any sequence of tags, declarations and bytes is read as HTML."""
     read_all(Response(200, {"content-type": kind}, b"".join(pieces)))
 
 
 @given(st.data())
-@settings(max_examples=300)
+@examples(3)
 def test_mutated_pages(data: st.DataObject) -> None:
     """A real listing with some bytes removed and others inserted gives an outcome."""
     mutated = bytearray(PAGE)
@@ -110,7 +111,7 @@ def test_random_json(value: Any) -> None:
 
 
 @given(st.sampled_from(REAL), st.data())
-@settings(max_examples=300)
+@examples(3)
 def test_mutated_answers(body: bytes, data: st.DataObject) -> None:
     """A real response with some bytes removed and others inserted gives an outcome."""
     mutated = bytearray(body)
@@ -124,7 +125,7 @@ def test_mutated_answers(body: bytes, data: st.DataObject) -> None:
 
 
 @given(st.sampled_from(REAL), st.data())
-@settings(max_examples=300)
+@examples(3)
 def test_replaced_values(body: bytes, data: st.DataObject) -> None:
     """A real response with one value replaced by any other gives an outcome."""
     value = json.loads(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from fetcher.quota import QuotaRequest
 from fetcher.quota.account import Account
@@ -15,7 +15,6 @@ from tests.unit.quota.histories import Event, Settle, histories, ms
 from tests.unit.quota.swarm import START
 
 
-@settings(max_examples=100)
 @given(histories())
 def test_an_account_survives_its_encoding(history: list[Event]) -> None:
     """Decode what was encoded to an equal account, whatever was reserved, settled and waited for."""

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from fetcher.quota import MemoryQuota, QuotaRequest, Reservation
 from fetcher.upstreams.github.limits import Resource
 from fetcher.upstreams.pypi.limits import PYPI
+from tests.harness.examples import examples
 from tests.harness.policies import POLICIES
 from tests.unit.quota.builders import at, manual, pause, usage
 from tests.unit.quota.histories import requests
@@ -87,4 +88,4 @@ class Ledger(RuleBasedStateMachine):
 
 
 LedgerTest = Ledger.TestCase
-LedgerTest.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+LedgerTest.settings = settings(examples(0.6), stateful_step_count=30)
