@@ -23,7 +23,7 @@ def ago(moment: datetime | None, now: datetime) -> str:
 def span(length: timedelta) -> str:
     """Return a duration to the precision of one unit."""
     seconds = max(int(length.total_seconds()), 0)
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+    for unit, name in ((365 * 86400, "years"), (86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * unit:
             return f"{seconds // unit} {name}"
     return f"{seconds} s"
