@@ -84,7 +84,7 @@ def test_a_failing_source(served: Web) -> None:
     served.act("delete")
     refresh = served.follow(served.request_refresh().headers["location"])
     assert refresh["state"] == "done"
-    assert [(one["source"], one["outcome"]) for one in refresh["failures"]] == [("github", "gone")]
+    assert [(one["source"], one["outcome"]) for one in refresh["failures"]] == [("repository", "gone")]
 
 
 def test_readiness(served: Web) -> None:
