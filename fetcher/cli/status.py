@@ -23,7 +23,8 @@ from fetcher.domain.model import SharedRepository, Source
 from fetcher.domain.pauses import OperatorPause
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
-from fetcher.refresh.forecast import Forecast, forecast, supply_for
+from fetcher.refresh.first_pass import first_pass_in_words, outlook
+from fetcher.refresh.forecast import Forecast
 from fetcher.settings import Settings, read_settings
 from fetcher.store.db_errors import shown
 from fetcher.upstreams.registry import upstreams_of
@@ -45,6 +46,8 @@ class Status:
     interval: timedelta
     stats: CatalogueStats
     forecasts: Mapping[Source, Forecast]
+    first_pass: str | None
+    """The first pass with its forecast; ``None`` if every package was fetched."""
     shared: Sequence[SharedRepository]
     quota: Sequence[QuotaStatus]
     planned_at: datetime | None
@@ -87,7 +90,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
     now, interval = datetime.now(UTC), settings.refresh_interval
     quota, fault = result_or_error(lambda: asyncio.run(shared_quota_status(settings, now)))
     names: Sequence[str] | None = None
-    lanes = upstreams_of(settings).lanes
+    upstreams = upstreams_of(settings)
     with ThreadPoolExecutor(1) as pool:
         answers = pool.submit(result_or_error, _worker_names) if fault is None else None
         stats = store.statistics.read(now, interval)
@@ -96,20 +99,14 @@ def look(settings: Settings, store: SqlStore) -> Status:
         shared = store.packages.shared_repositories() if stats.parts == 1 else []
         if answers is not None:
             names, fault = answers.result()
+    titles = {one.name: one.title for one in upstreams.all}
+    ahead = outlook(stats, now, interval, quota or (), upstreams.lanes, titles, settings.window_scale)
     return Status(
         now=now,
         interval=interval,
         stats=stats,
-        forecasts={
-            source: forecast(
-                stats.source(source),
-                stats.measured_at,
-                now,
-                interval,
-                supply_for(source, quota or (), lanes, settings.window_scale),
-            )
-            for source in Source
-        },
+        forecasts=ahead.forecasts,
+        first_pass=first_pass_in_words(ahead),
         shared=shared,
         quota=quota or (),
         planned_at=planned_at,
@@ -133,6 +130,8 @@ def _worker_names() -> Sequence[str]:
 def _screen(status: Status) -> RenderableType:
     stats, now = status.stats, status.now
     lines: list[RenderableType] = [*_paused(status), _packages(status), "", _freshness(status), "", _pass(status), ""]
+    if status.first_pass:
+        lines.append(status.first_pass)
     if stats.failures:
         kinds = (f"{number:,} {kind.replace('_', ' ')}" for kind, number in stats.failures.items())
         lines.append(f"failing: {', '.join(kinds)} (see `fetcher failures`)")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fetcher.domain.catalogue_stats import CatalogueStats
+from fetcher.domain.formatting import counted, span
 from fetcher.domain.model import Source
 from fetcher.domain.views import PackageState
 from fetcher.quota import QuotaStatus
@@ -37,6 +39,15 @@ class Outlook:
         return None if self.slowest is None else self.limited_by.get(self.slowest)
 
 
+def first_pass_in_words(outlook: Outlook) -> str | None:
+    """Return the first pass in one line, or ``None`` without one."""
+    if not outlook.to_go:
+        return None
+    left = "no forecast yet" if outlook.left is None else f"about {span(outlook.left)}"
+    limit = "" if outlook.limit is None else f", limited by {outlook.limit}'s quota"
+    return f"first fetch: {counted(outlook.to_go, 'package')} to go, {left}{limit}"
+
+
 def outlook(
     stats: CatalogueStats,
     now: datetime,
@@ -61,6 +72,10 @@ def outlook(
         for source in Source
         if to_go and (missing := _never_answered(stats, source))
     }
+    forecasts |= {
+        source: Forecast(forecasts[source].pace, keeps_up=False, done_at=None if end is None else now + end)
+        for source, end in ends.items()
+    }
     unknown = [source for source, end in ends.items() if end is None]
     known = {source: end for source, end in ends.items() if end is not None}
     slowest = unknown[0] if unknown else max(known, key=lambda source: known[source], default=None)
@@ -73,8 +88,14 @@ def _never_answered(stats: CatalogueStats, source: Source) -> int:
 
 
 def _left(missing: int, ahead: Forecast, supply: Supply | None, now: datetime) -> timedelta | None:
-    """Return the time until ``missing`` packages are served. Before the first response the quota's pace counts."""
-    pace = ahead.pace or (_even_pace(supply) if supply is not None else 0.0)
+    """Return the time until ``missing`` packages are served.
+
+    Background requests spend a tenth of the quota at once and the rest evenly. Therefore a first burst does not count,
+    and the quota's even pace is the limit. Before the first response it is the pace.
+    """
+    pace = ahead.pace
+    if supply is not None:
+        pace = min(pace or math.inf, _even_pace(supply))
     return time_to_serve(missing, pace, supply, now) if pace else None
 
 

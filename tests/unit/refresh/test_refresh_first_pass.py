@@ -9,7 +9,7 @@ import pytest
 from fetcher.domain.catalogue_stats import CatalogueStats, Histogram, SourceStats
 from fetcher.domain.model import Source
 from fetcher.quota import QuotaStatus
-from fetcher.refresh.first_pass import outlook
+from fetcher.refresh.first_pass import first_pass_in_words, outlook
 from fetcher.refresh.forecast import forecast
 from fetcher.upstreams.base import Lane
 from tests.harness.clock import DAY, HOUR, MINUTE, NOW
@@ -49,6 +49,17 @@ def test_limited_by_the_quota() -> None:
     assert dict(found.limited_by) == {Source.CONTRIBUTORS: "Forge"}
 
 
+def test_a_burst_is_no_pace() -> None:
+    """A tenth of the quota goes at once. The rest comes evenly: 1,755 packages at 50 a minute take 35 minutes."""
+    stats = _stats(_source(Source.CONTRIBUTORS, 245, 1755, 100), to_go=1755)
+    found = outlook(stats, NOW, DAY, _quota(2800, 3000), LANES, TITLES)
+    assert found.left is not None
+    assert 35 * MINUTE <= found.left <= 39 * MINUTE
+    assert found.forecasts[Source.CONTRIBUTORS].done_at == NOW + found.left
+    line = f"first fetch: 1,755 packages to go, about {found.left // MINUTE} min, limited by Forge's quota"
+    assert first_pass_in_words(found) == line
+
+
 def test_limited_by_the_workers() -> None:
     """A pace far below the quota's is the workers' own."""
     stats = _stats(_source(Source.CONTRIBUTORS, 10, 300), to_go=300)
@@ -70,6 +81,7 @@ def test_no_first_pass() -> None:
     stats = _stats(_source(Source.REPOSITORY, 100, 0))
     found = outlook(stats, NOW, DAY, _quota(5000), LANES, TITLES)
     assert (found.to_go, found.left, found.slowest, found.limit) == (0, None, None, None)
+    assert first_pass_in_words(found) is None
 
 
 @pytest.mark.parametrize("seconds", [12, 60, 300])
