@@ -16,13 +16,21 @@ import pytest
 import yaml
 
 from fetcher.simulator.server import Simulator
+from tests.harness.debian import programs
 from tests.harness.documents import ROOT, blocks_of
-from tests.harness.processes import Child
+from tests.harness.processes import PATIENCE, Child
 from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, simulated, stack
 
-READY = {"worker": "ready.", "manual": "ready.", "beat": "beat started", "web": "the page and the API", "up": "ready."}
-"""Text of the line by which each process reports that it runs."""
+READY = {
+    "worker": ["ready."],
+    "manual": ["ready."],
+    "beat": ["beat started"],
+    "web": ["the page and the API"],
+    "up": ["manual@", "background@", "beat started", "the page and the API"],
+}
+"""Texts of the lines by which each process reports that it runs."""
+PACKAGES = 5
 ENDED = (0, -signal.SIGTERM)
 """Exit statuses after SIGTERM. uvicorn ends with the signal."""
 MISSPELT = "FETCHER_LESE"
@@ -73,9 +81,13 @@ def ours(tmp_path: Path, simulator: Simulator, redis_url: str) -> Iterator[Stack
         yield made
 
 
+def _is_ready(name: str, child: Child) -> bool:
+    return all(text in child.output() for text in READY[name])
+
+
 def _start(ours: Stack, name: str, command: Sequence[str]) -> Child:
     child = ours.start(name, *command, gently=True)
-    ours.until(lambda: READY[name] in child.output() or not child.runs(), f"{name} runs")
+    ours.until(lambda: _is_ready(name, child) or not child.runs(), f"{name} runs")
     return child
 
 
@@ -94,13 +106,12 @@ def test_each_line_is_a_json_object(ours: Stack, launcher: str) -> None:
     for group in filter(None, (commands, alone)):
         children = {name: ours.start(name, *command, gently=True) for name, command in group.items()}
         for name, child in children.items():
-            ours.until(lambda name=name, child=child: READY[name] in child.output() or not child.runs(), f"{name} runs")
-        first = next(iter(children.values()))
-        ours.until(lambda first=first: '"plan"' in first.output() or not first.runs(), "a plan is carried out")
+            ours.until(lambda name=name, child=child: _is_ready(name, child) or not child.runs(), f"{name} runs")
+        ours.until(lambda: ours.answered(PACKAGES), "every source of every package answers")
         for child in children.values():
             child.signal(signal.SIGTERM)
         for name, child in children.items():
-            assert child.wait() in ENDED, child.output()
+            assert child.wait(PATIENCE) in ENDED, child.output()
             assert child.stdout.read_text("utf-8") == ""
             spelling = [line for line in _objects(child.output()) if line["event"].startswith(f"{MISSPELT} is not")]
             assert [line["level"] for line in spelling] == ["warning"], name
@@ -120,12 +131,13 @@ def test_a_wrong_setting_is_one_line(ours: Stack, command: str) -> None:
 def test_text_by_the_setting(ours: Stack) -> None:
     """FETCHER_LOG_FORMAT=text writes lines for users without a terminal, and json writes JSON on one."""
     child = ours.start("web", "fetcher", "web", log_format="text")
-    ours.until(lambda: READY["web"] in child.output(), "web runs")
+    ours.until(lambda: _is_ready("web", child), "web runs")
     assert any(line.startswith("the page and the API: http://") for line in child.output().splitlines())
 
 
 def test_the_documented_queries(ours: Stack, tmp_path: Path) -> None:
     """The commands of docs/logs.md read a worker's log from start to end, and select its lines."""
+    programs(["jq"], ["jq"])
     worker = _start(ours, "worker", _units()["worker"])
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0

@@ -18,7 +18,7 @@ import yaml
 
 from fetcher import __version__
 from fetcher.settings import PREFIX, Settings
-from tasks.app import QUEUES
+from tasks.app import HARD_LIMIT, QUEUES
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "deploy/systemd").glob("*.service"))
@@ -238,3 +238,36 @@ def test_the_build_context_has_the_copied_files_only() -> None:
     ]
     assert kept == {name for names in copied for name in names}
     assert not any(fnmatch.fnmatch(name, rule) for name in kept for rule in rules[1:] if not rule.startswith("!"))
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine")
+def test_systemd_accepts_the_units() -> None:
+    """systemd reports no fault but the programs that are not installed on this machine."""
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *map(str, UNITS)], capture_output=True, text=True, check=False
+    )
+    faults = [line for line in done.stderr.splitlines() if str(UNITS[0].parent) in line or "fetcher-" in line]
+    assert [line for line in faults if "/opt/fetcher/bin/" not in line] == []
+
+
+def test_a_worker_has_the_time_to_finish_its_task() -> None:
+    """systemd and the containers kill a process only after the time limit of a task."""
+    for path in UNITS:
+        if path.stem != "fetcher-web":
+            assert int(_unit(path)["Service"]["TimeoutStopSec"]) > HARD_LIMIT
+    for name in PROCESSES:
+        minutes = re.fullmatch(r"(\d+)m", _composition()["services"][name]["stop_grace_period"])
+        assert minutes is not None
+        assert int(minutes[1]) * 60 > HARD_LIMIT
+
+
+def test_the_page_is_found_at_its_port() -> None:
+    """The container, its health check and Prometheus' example use the page's default port."""
+    port = str(Settings.model_fields["web_port"].default)
+    web = _composition()["services"]["web"]
+    scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    assert web["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert f"127.0.0.1:{port}/healthz" in web["healthcheck"]["test"][-1]
+    assert [target for one in scraped for config in one["static_configs"] for target in config["targets"]] == [
+        f"localhost:{port}"
+    ]
