@@ -90,6 +90,8 @@ class FetcherTask(Task[..., None]):
     replaced in a forked process.
     """
 
+    Strategy = "tasks.strategy:checked"
+
     @property
     def recorder(self) -> MetricsRecorder:
         """The metrics of this process."""

@@ -18,6 +18,7 @@ import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from fetcher.domain.errors import FetcherError, RejectedCredential
+from fetcher.http.decoding import ACCEPTED, Decoder, UndecodableBody
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response, origin
 from fetcher.ports import Site
 
@@ -52,7 +53,7 @@ class HttpTransport:
         return httpx.AsyncClient(
             limits=limits,
             timeout=httpx.Timeout(10, read=WHOLE_EXCHANGE, pool=WHOLE_EXCHANGE),
-            headers={"user-agent": self._user_agent},
+            headers={"user-agent": self._user_agent, "accept-encoding": ACCEPTED},
             follow_redirects=False,
             trust_env=True,
         )
@@ -94,7 +95,7 @@ class HttpTransport:
             fault, reason = Fault.TIMED_OUT, f"timed out ({type(error).__name__})"
         except httpx.ConnectError as error:
             fault, reason = Fault.UNREACHABLE, f"cannot connect: {error}"
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except (httpx.TransportError, UndecodableBody) as error:
             fault, reason = Fault.BROKEN, f"connection broken: {error or type(error).__name__}"
         except RejectedCredential as error:
             fault, reason = Fault.NO_CREDENTIAL, str(error)
@@ -108,16 +109,20 @@ class HttpTransport:
         response = await self._connected(await self._build(request))
         try:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            received, kept = 0, bytearray()
-            async for piece in response.aiter_bytes():
-                received += len(piece)
-                if received > request.max_bytes:
+            received, sent, kept = 0, 0, bytearray()
+            take = feed if response.status_code == httpx.codes.OK else kept.extend
+            decoder = Decoder(headers.get("content-encoding", ""))
+            async for raw in response.aiter_raw():
+                sent += len(raw)
+                for piece in decoder.pieces(raw):
+                    received += len(piece)
+                    if received > request.max_bytes:
+                        break
+                    take(piece)
+                if max(sent, received) > request.max_bytes:
                     reason = f"the answer is larger than {request.max_bytes} bytes"
                     return NoAnswer(Fault.TOO_LARGE, reason, time.monotonic() - started)
-                if response.status_code == httpx.codes.OK:
-                    feed(piece)
-                else:
-                    kept.extend(piece)
+            decoder.end()
             return Response(response.status_code, headers, bytes(kept), time.monotonic() - started)
         finally:
             await response.aclose()
