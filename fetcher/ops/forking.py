@@ -83,8 +83,14 @@ def _become(program: Program) -> None:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if sys.platform == "linux":
         die_with_parent()
-        ctypes.CDLL(None).prctl(_PR_SET_NAME, f"fetcher-{program.name}".encode())
+    name_process(program.name)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def name_process(name: str) -> None:
+    """Set the name that ``ps -o comm`` and ``top`` show, of 15 characters at most."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, f"fetcher-{name}".encode())
 
 
 def _run(target: str, argv: Sequence[str]) -> int:

@@ -21,7 +21,7 @@ from pathlib import Path
 from fetcher.data_folder import close_permissions
 from fetcher.domain.errors import ConfigError, FetcherError
 from fetcher.ops.embedded_redis import EmbeddedRedis
-from fetcher.ops.forking import fork
+from fetcher.ops.forking import fork, name_process
 from fetcher.ops.listening import bind
 from fetcher.ops.up import FolderLock, Process, Program, Supervisor, programs, spawn
 
@@ -57,6 +57,7 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def run(installation: Installation) -> int:
     """Start the processes, and return the exit status once they have stopped."""
+    name_process("up")
     stopping = threading.Event()
     for number in _STOPPING:
         signal.signal(number, lambda *_: stopping.set())
