@@ -9,7 +9,6 @@ import gc
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -44,7 +43,10 @@ class Installation:
 
 
 def become_supervisor(installation: Installation, environment: Mapping[str, str]) -> None:
-    """Replace this process by the supervisor; its process id stays. Signals are held back until it handles them."""
+    """Replace this process, with all that it has imported, by the supervisor; the process id stays.
+
+    Signals are held back until the supervisor handles them.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -55,8 +57,8 @@ def become_supervisor(installation: Installation, environment: Mapping[str, str]
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run(installation: Installation) -> int:
-    """Start the processes, and return the exit status once they have stopped."""
+def run(installation: Installation) -> None:
+    """Start the processes, and return once they have stopped."""
     name_process("up")
     stopping = threading.Event()
     for number in _STOPPING:
@@ -76,9 +78,6 @@ def run(installation: Installation) -> int:
             embedded = EmbeddedRedis(Path(installation.redis_socket))
             server = supervisor.start(embedded.program())
             embedded.wait(lambda: server.poll() is None and not stopping.is_set())
-        checked = subprocess.run([sys.executable, "-P", "-m", "fetcher.ops.check"], check=False)
-        if checked.returncode != 0:
-            return 1
         _preload()
         for program in programs(installation.workers, installation.log_level):
             supervisor.start(program)
@@ -88,7 +87,6 @@ def run(installation: Installation) -> int:
         supervisor.stop()
         lock.release()
     _report("stopped; queued work is saved")
-    return 0
 
 
 def _launch(program: Program) -> Process:
@@ -124,11 +122,9 @@ def _report(line: str) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Run the installation of the JSON in ``arguments``."""
     try:
-        status = run(Installation(**json.loads(arguments[0])))
+        run(Installation(**json.loads(arguments[0])))
     except FetcherError as error:
-        _report(f"error: {error}")
-        status = 1
-    sys.exit(status)
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
