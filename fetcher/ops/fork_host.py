@@ -79,7 +79,8 @@ def main() -> None:
     supervisor = Supervisor(fork, report)
     try:
         for program in hosted(*sys.argv[1:]):
-            supervisor.start(program)
+            if not stopping.is_set():
+                supervisor.start(program)
         supervisor.watch(stopping)
     finally:
         supervisor.stop()

@@ -16,6 +16,7 @@ from fetcher.ops.up import Program, die_with_parent
 
 _MOST_FILES = 1024
 """Descriptors below this number are closed after a fork; a supervisor has only a few."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_NAME = 15
 _POLL = 0.05
 
@@ -54,8 +55,10 @@ def fork(program: Program) -> Forked:
     """Fork a process that calls the program's function. It never returns into the frames of the parent."""
     sys.stdout.flush()
     sys.stderr.flush()
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # the child must not run the parent's handlers
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         return Forked(pid)
     status = 1
     try:
@@ -76,11 +79,18 @@ def _become(program: Program) -> None:
     for standard in (0, 1):  # stdout: Celery's exit message; logs go to stderr
         os.dup2(null, standard)
     os.close(null)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if sys.platform == "linux":
         die_with_parent()
-        ctypes.CDLL(None).prctl(_PR_SET_NAME, f"fetcher-{program.name}".encode())
+    name_process(program.name)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def name_process(name: str) -> None:
+    """Set the name that ``ps -o comm`` and ``top`` show, of 15 characters at most."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, f"fetcher-{name}".encode())
 
 
 def _run(target: str, argv: Sequence[str]) -> int:

@@ -9,7 +9,6 @@ import gc
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 from fetcher.data_folder import close_permissions
 from fetcher.domain.errors import ConfigError, FetcherError
 from fetcher.ops.embedded_redis import EmbeddedRedis
-from fetcher.ops.forking import fork
+from fetcher.ops.forking import fork, name_process
 from fetcher.ops.lines import report
 from fetcher.ops.listening import bind
 from fetcher.ops.up import FolderLock, Process, Program, Supervisor, programs, spawn
@@ -45,7 +44,10 @@ class Installation:
 
 
 def become_supervisor(installation: Installation, environment: Mapping[str, str]) -> None:
-    """Replace this process by the supervisor; its process id stays. Signals are held back until it handles them."""
+    """Replace this process, with all that it has imported, by the supervisor; the process id stays.
+
+    Signals are held back until the supervisor handles them.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -56,8 +58,9 @@ def become_supervisor(installation: Installation, environment: Mapping[str, str]
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run(installation: Installation) -> int:
-    """Start the processes, and return the exit status once they have stopped."""
+def run(installation: Installation) -> None:
+    """Start the processes, and return once they have stopped."""
+    name_process("up")
     stopping = threading.Event()
     for number in _STOPPING:
         signal.signal(number, lambda *_: stopping.set())
@@ -76,9 +79,6 @@ def run(installation: Installation) -> int:
             embedded = EmbeddedRedis(Path(installation.redis_socket))
             server = supervisor.start(embedded.program())
             embedded.wait(lambda: server.poll() is None and not stopping.is_set())
-        checked = subprocess.run([sys.executable, "-P", "-m", "fetcher.ops.check"], check=False)
-        if checked.returncode != 0:
-            return 1
         _preload()
         for program in programs(installation.workers, installation.log_level):
             supervisor.start(program)
@@ -88,7 +88,6 @@ def run(installation: Installation) -> int:
         supervisor.stop()
         lock.release()
     report("stopped; queued work is saved")
-    return 0
 
 
 def _launch(program: Program) -> Process:
@@ -120,11 +119,10 @@ def _check_port(installation: Installation, lock: FolderLock) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Run the installation of the JSON in ``arguments``."""
     try:
-        status = run(Installation(**json.loads(arguments[0])))
+        run(Installation(**json.loads(arguments[0])))
     except FetcherError as error:
         report(str(error), "error")
-        status = 1
-    sys.exit(status)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("show", "--help")], ids=" ".join)
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("show", "--help"), ("up", "--help")], ids=" ".join)
 def test_help_imports_no_library(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """The version and the help are printed without a database, Redis, HTTP or Celery library."""
     output, imported = _imported(tmp_path, *arguments)
@@ -85,6 +85,17 @@ def test_summaries_equal_the_docstrings() -> None:
     root = typer.main.get_command(app)
     own = {name: (command.help or "").partition("\n\n")[0] for name, command in root.commands.items()}  # type: ignore[attr-defined]
     assert {one.name: one.summary for one in COMMANDS} == own
+
+
+def test_the_supervisor_and_beat_import_no_database(tmp_path: Path) -> None:
+    """The libraries that the supervisor shares with beat include neither SQLAlchemy nor httpx nor the web framework."""
+    code = "import sys; from fetcher.ops.supervise import _preload; _preload(); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(data_dir=tmp_path), capture_output=True, text=True, check=True
+    )
+    imported = set(done.stdout.split())
+    assert "celery.apps.beat" in imported
+    assert imported.isdisjoint({"sqlalchemy", "alembic", "httpx", "fastapi", "celery.bin.celery", "pypi_simple"})
 
 
 def test_an_unknown_command_suggests_the_nearest(tmp_path: Path) -> None:
