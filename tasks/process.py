@@ -28,6 +28,7 @@ from fetcher.monitoring.definitions import TaskState
 from fetcher.monitoring.logging import configure_logging
 from fetcher.settings import read_settings
 from fetcher.wiring import Parts, open_parts
+from tasks.quiet_logs import log_in_one_line
 
 R = TypeVar("R")
 
@@ -131,3 +132,4 @@ def _count_the_task(task_id: str, task: Any, state: str | None = None, **_: Any)
 def _log_as_fetcher_does(**_: Any) -> None:
     """Configure logging as the other commands do. Celery skips its own set-up if this signal has a receiver."""
     configure_logging(read_settings().log_level)
+    log_in_one_line()
