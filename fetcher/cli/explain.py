@@ -188,7 +188,7 @@ def _why(explained: Explained, state: SourceState) -> str:
         case DueReason.WEEKS:
             return "participation has full weeks: fetched again to roll them forward"
         case DueReason.OUT_OF_TURN:
-            return "made due for the full catalogue: the index is unavailable, or the counting of weeks has changed"
+            return "made due at once: index unavailable, counting of weeks changed, or package revived"
         case _:
             assert_never(state.due_reason)
 

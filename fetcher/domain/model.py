@@ -253,7 +253,7 @@ class DueReason(StrEnum):
     QUOTA = "quota"
     """The quota, or a slower rate that an upstream demanded."""
     OUT_OF_TURN = "out_of_turn"
-    """Made due for a complete catalogue: the index does not respond, or the weeks' counting has changed."""
+    """Made due at once: the index does not respond, the counting of weeks has changed, or the package was revived."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,12 +187,12 @@ class SourceRow(_SourceColumns, Base):
 
 
 class RetiredSourceRow(_SourceColumns, Base):
-    """State of one source of a retired package, kept for its display and for `fetcher revive`. It is never due."""
+    """State of one source of a retired package, kept for its display and for `fetcher revive`. No plan reads it.
+
+    If an editor changes the address in the meantime, the import deletes it.
+    """
 
     __tablename__ = "retired_sources"
-
-    address: Mapped[str | None]
-    """The repository or project that the state was fetched from. If an editor changed it, the state is not restored."""
 
 
 class ReleaseRow(Base):
