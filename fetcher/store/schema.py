@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar, cast
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Table, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from fetcher.store.types import DayCounts, PackageId, UtcDateTime
 
@@ -120,10 +120,7 @@ class Freshness(Base):
 class _SourceColumns:
     """The columns of a source's state."""
 
-    @declared_attr
-    def package_id(cls) -> Mapped[int]:  # noqa: N805
-        return _package_id()
-
+    package_id: Mapped[int] = _package_id()
     source: Mapped[str] = mapped_column(String(16), primary_key=True)
     upstream: Mapped[str]
     """Name of the upstream that serves the source."""
