@@ -15,12 +15,14 @@ from celery.signals import beat_init, celeryd_init, setup_logging
 from fetcher.misspelt import spelling_warnings
 from fetcher.monitoring.logging import configure_service_logging, writes_json
 from fetcher.settings import read_settings
+from tasks.quiet_logs import log_in_one_line
 
 
 def configure() -> None:
     """Configure logging as the other commands do, before Celery writes its first line."""
     settings = read_settings()
     configure_service_logging(settings.log_level, settings.log_format)
+    log_in_one_line()
     if writes_json(settings.log_format):
         setattr(worker, "safe_say", _say_as_json)  # noqa: B010  (a function of Celery's module, not ours)
 

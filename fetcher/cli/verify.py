@@ -15,6 +15,7 @@ from fetcher.cli.named import complete, named_to_fetch
 from fetcher.cli.screen import err, fail, out, plain_table, print_json
 from fetcher.domain.formatting import counted
 from fetcher.domain.model import Purpose
+from fetcher.domain.pauses import refuse_if_paused
 from fetcher.settings import Settings, read_settings
 from fetcher.upstreams.github.auth import Anonymous
 from fetcher.upstreams.github.merges import SAMPLE, Merges
@@ -66,6 +67,8 @@ async def _check(settings: Settings, slugs: list[str], sample: int) -> Check:
     shared = settings.redis_url is not None or embedded_redis_runs(settings)
     parts = await open_parts(settings, max_wait=timedelta(seconds=5), shared=shared)
     try:
+        now = parts.clock.now()
+        refuse_if_paused(parts.store.pauses.active(now), Purpose.MANUAL, now)
         github = parts.assembly.live(GitHubRefresh)
         if isinstance(github.credential, Anonymous):
             fail("without a token there is no history to compare with: set FETCHER_GITHUB_TOKEN")

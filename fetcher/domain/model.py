@@ -255,7 +255,7 @@ class DueReason(StrEnum):
     MISSING = "missing"
     """Its repository is missing, and is requested alone until it responds."""
     OUT_OF_TURN = "out_of_turn"
-    """Made due for a complete catalogue: the index does not respond, or the weeks' counting has changed."""
+    """Made due at once: the index does not respond, the counting of weeks has changed, or the package was revived."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,7 +207,7 @@ def due_reason(state: SourceState, cadence: Cadence) -> str:
         case DueReason.MISSING:
             return "its repository is missing: fetched after the repository's next response"
         case DueReason.OUT_OF_TURN:
-            return "made due for the full catalogue: the index is unavailable, or the counting of weeks has changed"
+            return "made due at once: index unavailable, counting of weeks changed, or package revived"
         case _:
             assert_never(state.due_reason)
 

@@ -97,11 +97,10 @@ class Packages(Aggregate):
         row = connection.execute(_STORED.where(_P.slug == slug)).one_or_none()
         if row is None:
             return None
-        states = connection.execute(select(*STATE_COLUMNS).where(_S.package_id == row.id).order_by(_S.source))
         return replace(
             _package(row),
             versions=versions_of(row, releases.load(connection, row.id)),
-            states={state.source: state for state in map(state_of, states)},
+            states=_states(connection, row),
         )
 
     @read_transaction
@@ -212,6 +211,15 @@ class Packages(Aggregate):
             known = found.get(key, SharedRepository(row.full_name, ()))
             found[key] = SharedRepository(known.full_name, (*known.slugs, row.slug))
         return list(found.values())
+
+
+def _states(connection: Connection, row: Row[Any]) -> dict[Source, SourceState]:
+    """Return the states of a package's sources; those of a retired one as they were kept, without a due time."""
+    if row.retired_at is not None:
+        kept = retirement.kept_states(connection, [row.id])
+        return {source: replace(state, due_at=None, due_reason=None) for (_, source), state in sorted(kept.items())}
+    rows = connection.execute(select(*STATE_COLUMNS).where(_S.package_id == row.id).order_by(_S.source))
+    return {state.source: state for state in map(state_of, rows)}
 
 
 def _by_ids(connection: Connection, package_ids: Sequence[int]) -> list[StoredPackage]:

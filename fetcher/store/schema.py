@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar, cast
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Table, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from fetcher.store.types import DayCounts, PackageId, UtcDateTime
 
@@ -120,10 +120,7 @@ class Freshness(Base):
 class _SourceColumns:
     """The columns of a source's state."""
 
-    @declared_attr
-    def package_id(cls) -> Mapped[int]:  # noqa: N805
-        return _package_id()
-
+    package_id: Mapped[int] = _package_id()
     source: Mapped[str] = mapped_column(String(16), primary_key=True)
     upstream: Mapped[str]
     """Name of the upstream that serves the source."""
@@ -187,12 +184,12 @@ class SourceRow(_SourceColumns, Base):
 
 
 class RetiredSourceRow(_SourceColumns, Base):
-    """State of one source of a retired package, kept for its display and for `fetcher revive`. It is never due."""
+    """State of one source of a retired package, kept for its display and for `fetcher revive`. No plan reads it.
+
+    If an editor changes the address in the meantime, the import deletes it.
+    """
 
     __tablename__ = "retired_sources"
-
-    address: Mapped[str | None]
-    """The repository or project that the state was fetched from. If an editor changed it, the state is not restored."""
 
 
 class ReleaseRow(Base):

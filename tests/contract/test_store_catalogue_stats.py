@@ -114,7 +114,7 @@ def _report(figures: CatalogueStats, now: datetime) -> dict[str, Any]:
 def _recount(found: Sequence[StoredPackage], now: datetime) -> dict[str, Any]:
     """Return the same values, counted package by package."""
     standing = Counter(_state(package, now) for package in found)
-    every = [state for package in found for state in package.states.values()]
+    every = [state for package in found if package.retired_at is None for state in package.states.values()]
     report: dict[str, Any] = {
         "packages": len(found),
         "states": {state: standing[state] for state in PackageState},

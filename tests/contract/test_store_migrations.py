@@ -18,6 +18,14 @@ ROLLING = re.findall(r"^\| `(\d{4})` \| yes \|", (ROOT / "docs/upgrade.md").read
 """Migrations over which, by the document, old processes may run."""
 
 
+LISTED = re.findall(r"^\| `(\d{4})` \| (?:yes|no) \|", (ROOT / "docs/upgrade.md").read_text("utf-8"), re.MULTILINE)
+
+
+def test_the_document_lists_every_migration() -> None:
+    """An operator finds each migration after the first, in its order."""
+    assert [f"{number:04}" for number in range(2, int(HEAD) + 1)] == LISTED
+
+
 def _tables(engine: Engine) -> dict[str, Any]:
     inspector = inspect(engine)
     return {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from fetcher.domain.model import DueReason, MadeDue, Observed, OutcomeKind, Source
 from fetcher.store import SqlStore
 from fetcher.upstreams.github.limits import GITHUB
-from tests.harness.stores import NOW, entry
+from tests.harness.clock import DAY
+from tests.harness.stores import NOW, Catalogue, entry, failed, stats
 
 LATER = NOW + timedelta(days=400)
 LEASE = timedelta(minutes=5)
@@ -59,3 +61,44 @@ def test_a_revived_package_is_due_at_once(store: SqlStore) -> None:
     claim = store.claims.claim(GITHUB, (Source.REPOSITORY,), 10, LATER, LEASE)
     assert claim is not None
     assert claim.package_ids == (package_id,)
+
+
+def test_retiring_and_reviving_keeps_the_states(catalogue: Catalogue) -> None:
+    """The time of the last response, its head and failures survive: displayed while retired, restored by revival."""
+    store, (package_id,) = catalogue.store, catalogue.add("one", project=True)
+    catalogue.answer(package_id, Source.REPOSITORY, stats(), revision="abc")
+    catalogue.answer(package_id, Source.COMMITS, revision="abc", due_at=LATER + DAY)
+    store.claims.record([failed(package_id, Source.INDEX)])
+    before = catalogue.get("one").states
+    store.claims.claim(GITHUB, (Source.REPOSITORY,), 10, LATER, LEASE)
+
+    store.packages.retire([package_id], LATER)
+    store.packages.retire([package_id], LATER)
+    shown = catalogue.get("one").states
+    assert {source: state.answered_at for source, state in shown.items()} == {
+        source: state.answered_at for source, state in before.items()
+    }
+    assert all(state.due_at is None and state.lease is None for state in shown.values())
+
+    store.packages.revive([package_id], LATER)
+    after = catalogue.get("one").states
+    due = {"due_at": LATER, "due_reason": DueReason.OUT_OF_TURN}
+    assert after[Source.REPOSITORY] == replace(before[Source.REPOSITORY], **due)
+    assert after[Source.INDEX] == replace(before[Source.INDEX], **due)
+    assert after[Source.COMMITS] == before[Source.COMMITS]
+    assert after[Source.CONTRIBUTORS] == before[Source.CONTRIBUTORS]
+
+
+def test_an_address_that_changed_while_retired(catalogue: Catalogue) -> None:
+    """The states of another repository are not restored; those of the unchanged project are."""
+    store, (package_id,) = catalogue.store, catalogue.add("one", project=True)
+    catalogue.answer(package_id, Source.REPOSITORY, stats(), revision="abc")
+    catalogue.answer(package_id, Source.INDEX)
+    store.packages.retire([package_id], NOW)
+    moved = entry("one", repo_url="https://github.com/other/place", pypi_url="one")
+    store.packages.import_entries([moved], LATER)
+    store.packages.revive([package_id], LATER)
+
+    after = catalogue.get("one").states
+    assert (after[Source.REPOSITORY].answered_at, after[Source.REPOSITORY].revision) == (None, None)
+    assert after[Source.INDEX].answered_at == NOW

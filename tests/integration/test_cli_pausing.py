@@ -34,6 +34,7 @@ def test_all_work_is_paused_and_resumed(fetcher: Fetcher) -> None:
         ["refresh", "lesscpy"],
         ["refresh", "--all"],
         ["refresh", "--due", "--queue"],
+        ["verify"],
         ["failures", "retry"],
     ):
         complaint = fetcher(*command).complaint

@@ -12,7 +12,7 @@ from fetcher.domain.model import REPOSITORY_SOURCES, RepoRef, Source
 from fetcher.store.dialects import upsert
 from fetcher.store.importing.entries import Serving, repo_of
 from fetcher.store.importing.matching import IMPORTED, ImportedPackage
-from fetcher.store.retirement import sources_of
+from fetcher.store.retirement import forget, sources_of
 from fetcher.store.schema import freshness, observations, packages, source_states
 from fetcher.store.states import first_state, row_of
 from fetcher.store.values import FORGOTTEN_PROJECT, FORGOTTEN_REPOSITORY
@@ -87,7 +87,7 @@ def _is_where_it_went(one: ImportedPackage, stored: Row[Any]) -> bool:
 def _start_afresh(
     connection: Connection,
     one: ImportedPackage,
-    sources: Iterable[Source],
+    sources: Sequence[Source],
     forgotten: Iterable[str],
     serving: Serving,
     now: datetime,
@@ -100,6 +100,7 @@ def _start_afresh(
     connection.execute(
         delete(source_states).where(source_states.c.package_id == one.id, source_states.c.source.in_(names))
     )
+    forget(connection, one.id, sources)
     connection.execute(update(observations).where(observations.c.package_id == one.id).values(dict.fromkeys(forgotten)))
     states = [
         row_of(

@@ -55,7 +55,6 @@ def upgrade() -> None:
         sa.Column("due_reason", sa.String(16)),
         sa.Column("lease", sa.String(32)),
         sa.Column("lease_until", MOMENT),
-        sa.Column("address", sa.String()),
         sa.PrimaryKeyConstraint("package_id", "source", name="pk_retired_sources"),
         sa.ForeignKeyConstraint(
             ["package_id"],
