@@ -15,7 +15,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.harness.debian import programs
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 _NAMES = (("chromium", "chromium-browser", "google-chrome"), ("chromedriver",))
 
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text("utf-8")

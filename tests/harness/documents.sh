@@ -18,7 +18,7 @@ serve() {
     if [[ $1 != celery && -n "${serving[$name]:-}" ]]; then kill "${serving[$name]}"; wait "${serving[$name]}" || true; fi
     "$@" >"$log" 2>&1 &
     serving[$name]=$! started+=($!)
-    for _ in $(seq 600); do
+    for _ in $(seq 3000); do
         if grep -qE "$serves" "$log"; then sleep 0.2; return; fi
         if ! kill -0 "${serving[$name]}" 2>/dev/null; then echo "$* ended:"; cat "$log"; return 1; fi
         sleep 0.1

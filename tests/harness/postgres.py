@@ -33,7 +33,6 @@ _COPY_OF_FILES = sql.SQL("STRATEGY FILE_COPY")
 """The way to copy a template that takes a quarter of the default's time while nothing has to reach the disk."""
 _HAS_STRATEGIES = 150_000
 """The first version of the server with a choice. Earlier ones always copy files."""
-_STARTS_WITHIN = 20.0
 SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -221,4 +220,4 @@ def _wait_for(server: PostgresServer, process: subprocess.Popen[bytes]) -> None:
             return False
         return True
 
-    wait_until(accepts, "PostgreSQL accepts connections", within=_STARTS_WITHIN)
+    wait_until(accepts, "PostgreSQL accepts connections")

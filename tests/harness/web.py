@@ -14,6 +14,7 @@ import httpx
 
 from fetcher.catalogue.intake import Entry, read_folder
 from fetcher.simulator.server import Simulator
+from tests.harness.processes import PATIENCE
 from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, simulated, stack
 
@@ -33,7 +34,7 @@ class Web:
     def act(self, name: str, repository: str = REPOSITORY, **details: object) -> None:
         """Change a repository in the simulator."""
         action = {"action": name, "target": repository, **details}
-        httpx.post(f"{self.simulator.url}/_simulator/actions", json=action).raise_for_status()
+        httpx.post(f"{self.simulator.url}/_simulator/actions", json=action, timeout=PATIENCE).raise_for_status()
 
     def request_refresh(self) -> httpx.Response:
         return self.client.post(f"/api/v4/packages/{PACKAGE}/refresh/", headers=BEARER)
@@ -60,5 +61,5 @@ def web(folder: Path, simulator: Simulator, redis_url: str, **settings: object) 
         ours.until(lambda: "the page and the API" in child.output() or not child.runs(), "the web process listens")
         found = re.search(r"http://\S+/", child.output())
         assert found is not None, child.output()
-        with httpx.Client(base_url=found[0]) as client:
+        with httpx.Client(base_url=found[0], timeout=PATIENCE) as client:
             yield Web(ours, simulator, client)

@@ -62,15 +62,11 @@ def test_failures_are_grouped(failing: Fetcher) -> None:
         ("malformed", "index", 2),
         ("missing", "repository", 1),
     ]
-    counted = [
-        line.split()[:3] for line in short.splitlines() if re.match(r"(malformed|missing) +(pypi|github) ", line)
-    ]
-    assert counted == [["malformed", "pypi", "index"], ["missing", "github", "repository"]]
-    ages = re.compile(r" +in \d+ \w+| +\d+ \w+ ago")
-    assert ages.sub("", full).startswith(ages.sub("", short).rstrip())
+    for text in (short, full):  # the ages differ: the second command ran later
+        counted = [line.split()[:3] for line in text.splitlines() if line.startswith(("malformed", "missing"))]
+        assert counted == [["malformed", "index", "2"], ["missing", "repository", "1"]]
+        assert all(word in text for word in ("times", "since", "last", "next try", "in ", "ago", "text/html"))
     assert all(f"\n{slug} " in full and f"\n{slug} " not in short for slug in (GONE, *BROKEN))
-    for word in ("times", "since", "last", "next try", "in ", "ago", "text/html"):
-        assert word in short
 
 
 def test_a_failure_is_one_line_a_package(failing: Fetcher) -> None:

@@ -16,6 +16,7 @@ import typer
 from fetcher import __version__
 from fetcher.cli.app import app
 from fetcher.cli.examples import parted
+from tests.harness.processes import PATIENCE
 from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, stack
 from tests.integration.conftest import Fetcher
@@ -105,7 +106,7 @@ def _completed(shell: Stack, line: str, **settings: str) -> list[str]:
         },
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.stderr == ""
@@ -137,7 +138,7 @@ def test_completion_is_installed_for_a_shell(shell: Stack, tmp_path: Path) -> No
         env={**shell.environment, "HOME": str(tmp_path), "SHELL": "/bin/bash"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=True,
     )
     assert "bash completion installed in" in done.stdout

@@ -21,7 +21,7 @@ from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
 from fetcher.simulator.upstreams.registry import Settings
-from tests.harness.processes import Child, children_of, free_port
+from tests.harness.processes import PATIENCE, Child, children_of, free_port
 from tests.harness.prometheus import Prometheus
 from tests.harness.stack import APP_LIMITS, Stack, route_of, simulated, stack
 
@@ -153,11 +153,11 @@ class Watched:
     server: str
 
     def metrics(self) -> str:
-        return httpx.get(f"{self.web}metrics", timeout=30).text
+        return httpx.get(f"{self.web}metrics", timeout=PATIENCE).text
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Return the result of an instant query."""
-        answer = httpx.get(f"{self.server}/api/v1/query", params={"query": expression}, timeout=30).json()
+        answer = httpx.get(f"{self.server}/api/v1/query", params={"query": expression}, timeout=PATIENCE).json()
         assert answer["status"] == "success", (expression, answer)
         return [(one["metric"], float(one["value"][1])) for one in answer["data"]["result"]]
 
@@ -300,7 +300,7 @@ def _rules_and_dashboard_name_what_there_is(ours: Watched) -> None:
     assert {name for name in families if f"`{name}" not in reference} == set()
     silent = [query for query in expressions() if not ours.query(query)]
     assert silent == [query for query in silent if "fetcher_failing_packages" in query or "> 0" in query]
-    answer = httpx.get(f"{ours.server}/api/v1/rules", timeout=30).json()
+    answer = httpx.get(f"{ours.server}/api/v1/rules", timeout=PATIENCE).json()
     health = {rule["name"]: rule["health"] for group in answer["data"]["groups"] for rule in group["rules"]}
     assert health == {rule["alert"]: "ok" for rule in rules()}
 

@@ -14,7 +14,7 @@ from fetcher.simulator.server import Simulator
 from tests.harness.browser import Browser, browser, browser_here
 from tests.harness.web import PACKAGE, TOKEN, Web, web
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(700)]  # the first test may have to install the browser
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # the first test may have to install the browser
 
 PATHS = ("/", "/packages", f"/packages/{PACKAGE}", "/packages/django-organizations", "/failures", "/login", "/nothing")
 

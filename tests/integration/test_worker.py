@@ -33,8 +33,8 @@ from tests.harness.stack import APP_LIMITS, Stack, repeated, requests_by_package
 
 PACKAGES = 1_000
 PACE = {"plan_interval": 0.3}
-A_FULL_PASS = 150.0
-"""Seconds after which a whole pass is taken for stuck; it takes a fifth of that."""
+A_FULL_PASS = 600.0
+"""Seconds after which a whole pass is taken for stuck; it takes a fraction of that."""
 LONG = 600.0
 ONCE = ("statistics", "project_json", "simple_project", "simple_root")
 """Routes on which a pass requests a package once."""
