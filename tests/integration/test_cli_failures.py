@@ -63,7 +63,8 @@ def test_failures_are_grouped(failing: Fetcher) -> None:
         ("missing", "repository", 1),
     ]
     for text in (short, full):  # the ages differ: the second command ran later
-        counted = [line.split()[:3] for line in text.splitlines() if line.startswith(("malformed", "missing"))]
+        lines = [line.split() for line in text.splitlines() if re.match(r"(malformed|missing) ", line)]
+        counted = [line[:3] for line in lines if line[2].isdecimal()]
         assert counted == [["malformed", "index", "2"], ["missing", "repository", "1"]]
         assert all(word in text for word in ("times", "since", "last", "next try", "in ", "ago", "text/html"))
     assert all(f"\n{slug} " in full and f"\n{slug} " not in short for slug in (GONE, *BROKEN))
