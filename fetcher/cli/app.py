@@ -168,7 +168,7 @@ COMMANDS = (
         "failures",
         "fetcher.cli.failures",
         "app",
-        "List failing sources with the reason, the first failure and the next try.",
+        "List failing packages: the kind, the first failure and the next try, then the reason of each failing source.",
     ),
     LazyCommand("db", "fetcher.cli.database", "app", "Manage the database schema."),
 )

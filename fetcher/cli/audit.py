@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from fetcher.cli.screen import err, out, print_json
-from fetcher.cli.status import Json
+from fetcher.cli.screen import Json, err, out, print_json
 from fetcher.cli.users import system_user
 from fetcher.domain.audit import Action, AuditEntry
 from fetcher.domain.formatting import counted
 from fetcher.domain.spans import read_span
 from fetcher.settings import read_settings
-from fetcher.store import SqlStore
 from fetcher.wiring import open_store
+
+if TYPE_CHECKING:
+    from fetcher.store import SqlStore
 
 SHOWN = timedelta(days=7)
 """Age of the oldest entry that is shown without `--since`."""
@@ -40,7 +41,7 @@ def audit(
 ) -> None:
     """List the operators' actions: user, time, action and package. Entries are kept for 90 days.
 
-    Logged are refreshes, retries, pauses, retirements, and log-ins with a wrong token.
+    Logged are refreshes, retries, pauses, retirements, corrected addresses, removals, and log-ins with a wrong token.
 
     Examples: fetcher audit · fetcher audit --since 30d --json
     """
@@ -75,10 +76,15 @@ def log_action(
     store: SqlStore, action: Action, package_ids: Sequence[int], now: datetime, *, detail: str | None = None
 ) -> None:
     """Append an entry for each package by the system's user, or one entry for many packages."""
-    user = system_user()
     if len(package_ids) > EACH:
         words = counted(len(package_ids), "package")
-        store.audit.append([AuditEntry(now, user, action, detail=f"{words}, {detail}" if detail else words)])
+        detail = f"{words}, {detail}" if detail else words
+        store.audit.append([AuditEntry(now, system_user(), action, detail=detail)])
     else:
-        slugs = store.packages.slugs(package_ids).values()
-        store.audit.append([AuditEntry(now, user, action, slug, detail) for slug in sorted(slugs)])
+        log_slugs(store, action, sorted(store.packages.slugs(package_ids).values()), now, detail=detail)
+
+
+def log_slugs(store: SqlStore, action: Action, slugs: Sequence[str], now: datetime, *, detail: str | None) -> None:
+    """Append an entry for each slug, which may be a removed package's."""
+    user = system_user()
+    store.audit.append([AuditEntry(now, user, action, slug, detail) for slug in slugs])

@@ -13,9 +13,11 @@ from rich.markup import escape
 from fetcher.catalogue.addresses import repository_name
 from fetcher.catalogue.credentials import without_credentials
 from fetcher.catalogue.intake import slugified
+from fetcher.cli.audit import log_slugs
 from fetcher.cli.importing import say_cleaned
 from fetcher.cli.named import complete, named, unknown
-from fetcher.cli.screen import err, fail, out, print_json
+from fetcher.cli.screen import Json, err, fail, out, print_json
+from fetcher.domain.audit import Action
 from fetcher.domain.formatting import counted
 from fetcher.domain.model import CatalogueEntry, RepoRef, StoredPackage, Unsupported
 from fetcher.settings import read_settings
@@ -27,7 +29,6 @@ _NAMED = 10
 UnsupportedOk = Annotated[
     bool, typer.Option("--unsupported-ok", help="Store an address that cannot be fetched as well.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,14 @@ def set_address(
             repo_url=before.entry.repo_url if cleaned is None else cleaned or None,
             pypi_url=before.entry.pypi_url if pypi is None else project or None,
         )
-        result = store.packages.import_entries([entry], datetime.now(UTC))
+        now = datetime.now(UTC)
+        result = store.packages.import_entries([entry], now)
         if result.rejected:
             fail(f"{slug}: {result.rejected[0][1]}")
+        if entry != before.entry:
+            given = {"--repo": cleaned, "--pypi": None if pypi is None else project or ""}
+            detail = " ".join(f"{option} {value or repr('')}" for option, value in given.items() if value is not None)
+            log_slugs(store, Action.SET_ADDRESS, [slug], now, detail=detail)
         after = store.packages.get(slug)
     say_cleaned(int(cleaned is not None and cleaned != (repo or "").strip()))
     if after is not None:
@@ -130,7 +136,10 @@ def remove(
         package_ids = named(store.packages, slugs)
         if not yes:
             _confirm(list(dict.fromkeys(slugs)))
-        removed = store.packages.remove(package_ids, datetime.now(UTC))
+        now = datetime.now(UTC)
+        removed = store.packages.remove(package_ids, now)
+        detail = f"{counted(removed.releases, 'release')}, {counted(removed.days, 'day')} of history, in one command"
+        log_slugs(store, Action.REMOVE, sorted(set(slugs)), now, detail=detail)
     err.print(
         f"removed {counted(removed.packages, 'package')} with {counted(removed.releases, 'release')}, "
         f"{counted(removed.days, 'day')} of history and {counted(removed.events, 'event')}"

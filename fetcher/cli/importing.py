@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.markup import escape
 
@@ -42,11 +42,12 @@ from fetcher.cli.screen import err
 from fetcher.domain.errors import InputError
 from fetcher.domain.formatting import counted
 from fetcher.http.messages import Fault, NoAnswer, Request
-from fetcher.http.transport import HttpTransport
 from fetcher.ports import Site
 from fetcher.settings import Settings
-from fetcher.store import SqlStore
 from fetcher.wiring import user_agent
+
+if TYPE_CHECKING:
+    from fetcher.store import SqlStore
 
 SHOWN = 50
 """Printed lines of each kind; beyond it only their number is printed."""
@@ -175,6 +176,8 @@ async def _import_url(store: SqlStore, settings: Settings, url: str, total: Sum)
 
 async def _pages(settings: Settings, url: str) -> AsyncIterator[Sequence[Item]]:
     """Yield the items of each page of a directory's API. Every page must be on the first one's origin."""
+    from fetcher.http.transport import HttpTransport  # noqa: PLC0415  (HTTPX would delay shell completion)
+
     seen: set[str] = set()
     following: str | None = url
     async with HttpTransport({DIRECTORY: Site((url,))}, user_agent=user_agent(settings)) as transport:

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from fetcher.cli.screen import err, out, plain_table, print_json
+from fetcher.cli.screen import Json, err, out, plain_table, print_json
 from fetcher.domain.catalogue_stats import stale_before
 from fetcher.domain.formatting import ago, counted
 from fetcher.domain.text import one_line
 from fetcher.domain.views import Column, Listed, ListedPackage, Listing, PackageState
 from fetcher.settings import Settings, read_settings
-from fetcher.store import SqlStore
 from fetcher.upstreams.registry import upstreams_of
 from fetcher.wiring import open_store
+
+if TYPE_CHECKING:
+    from fetcher.store import SqlStore
 
 PAGE = 5_000
 """Packages read in one query."""
@@ -29,7 +31,6 @@ UpstreamName = Annotated[
 ]
 Sort = Annotated[str, typer.Option("--sort", metavar="FIELD", help="A field; with - before it, descending.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Most packages to print; default: all.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def list_(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -19,8 +19,10 @@ from fetcher.domain.formatting import counted, span
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import RESUME, OperatorPause, PauseScope, pause_of
 from fetcher.settings import read_settings
-from fetcher.store import SqlStore
 from fetcher.wiring import open_store
+
+if TYPE_CHECKING:
+    from fetcher.store import SqlStore
 
 DRAINING = "drain"
 """Default reason of the pause that `fetcher drain` begins."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
@@ -15,10 +15,12 @@ from fetcher.domain.formatting import counted, span
 from fetcher.domain.model import Purpose, Source
 from fetcher.domain.views import RefreshRequest, RequestState, SubmittedRefresh
 from fetcher.settings import Settings
-from fetcher.store import SqlStore
 from fetcher.wiring import open_store
 from tasks.app import BACKGROUND, MANUAL
 from tasks.inspection import is_consumed
+
+if TYPE_CHECKING:
+    from fetcher.store import SqlStore
 from tasks.requests import enqueue_refresh, request_refreshes
 
 LOOK_EVERY = 0.5

@@ -11,8 +11,8 @@ import typer
 from rich.console import Group, RenderableType
 from rich.markup import escape
 
-from fetcher.cli.screen import err, out, plain_table, print_json
-from fetcher.cli.status import Json, Watch
+from fetcher.cli.screen import Json, err, out, plain_table, print_json
+from fetcher.cli.status import Watch
 from fetcher.cli.watching import check_watch, watch_until_interrupted
 from fetcher.domain.formatting import counted, span
 from fetcher.settings import read_settings

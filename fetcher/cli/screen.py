@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich import box
 from rich.console import Console, ConsoleDimensions
 from rich.markup import escape
 from rich.table import Table
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+"""The option of each command whose result a script may read."""
 
 UNLIMITED = 10_000
 """Width of a table in a pipe, in columns: no cell is cut or wrapped, so that ``grep`` finds its text."""

@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from fetcher.cli.screen import out, plain_table, print_json
+from fetcher.cli.screen import Json, out, plain_table, print_json
 from fetcher.cli.watching import check_watch, watch_until_interrupted
 from fetcher.domain.catalogue_stats import CatalogueStats
 from fetcher.domain.errors import result_or_error
@@ -33,7 +33,6 @@ from fetcher.wiring import open_store, shared_quota_status
 if TYPE_CHECKING:
     from fetcher.store import SqlStore
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Check = Annotated[bool, typer.Option("--check", help="Exit with status 1 unless beat and workers run.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Refresh the display every two seconds until Ctrl-C.")]
 

@@ -14,6 +14,8 @@ class Action(StrEnum):
     RETRY = "retry"
     RETIRE = "retire"
     REVIVE = "revive"
+    SET_ADDRESS = "set_address"
+    REMOVE = "remove"
     PAUSE = "pause"
     RESUME = "resume"
     LOGIN_FAILED = "login_failed"

@@ -19,6 +19,9 @@ def test_each_action_is_listed(fetcher: Fetcher) -> None:
     fetcher("refresh", "lesscpy", "django-vies", "--source", "pypi")
     fetcher("pause", "--why", "upgrade")
     fetcher("resume")
+    fetcher("set-address", "lesscpy", "--pypi", "")
+    removed = fetcher("remove", "lesscpy", "--yes").err
+    values = removed.removeprefix("removed 1 package with ").partition(" and ")[0]
 
     done = fetcher("audit", "--json")
     entries = json.loads(done.out)
@@ -29,10 +32,12 @@ def test_each_action_is_listed(fetcher: Fetcher) -> None:
         ("refresh", "lesscpy", "--source pypi"),
         ("pause", None, "background, until resumed: upgrade"),
         ("resume", None, "background: upgrade"),
+        ("set_address", "lesscpy", "--pypi ''"),
+        ("remove", "lesscpy", f"{values}, in one command"),
     ]
     assert {one["actor"] for one in entries} == {system_user()}
     lines = fetcher("audit", "--since", "1h").out.splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 8
     assert lines[0].endswith(f"  {system_user()}  retire  lesscpy")
     assert fetcher("audit", "--since", "2999-01-01").err == "no action since 2999-01-01 00:00 UTC\n"
 

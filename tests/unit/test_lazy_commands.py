@@ -65,7 +65,7 @@ def test_help_imports_no_library(tmp_path: Path, arguments: tuple[str, ...]) -> 
     assert imported == []
 
 
-@pytest.mark.parametrize("command", ["show", "explain", "refresh", "retire"])
+@pytest.mark.parametrize("command", ["show", "explain", "refresh", "retire", "remove", "set-address"])
 def test_completion_imports_no_library(folder: Path, command: str) -> None:
     """Slugs are completed from the database by its driver alone."""
     output, imported = _imported(folder, **_completing(f"fetcher {command} beta"))
@@ -76,7 +76,7 @@ def test_completion_imports_no_library(folder: Path, command: str) -> None:
 def test_commands_are_completed(tmp_path: Path) -> None:
     """The names of commands are completed without importing one."""
     output, imported = _imported(tmp_path, **_completing("fetcher re"))
-    assert sorted(output.split()) == ["refresh", "retire", "revive"]
+    assert sorted(output.split()) == ["refresh", "remove", "resume", "retire", "revive"]
     assert imported == []
 
 
