@@ -7,14 +7,13 @@ A forked process shares the memory of the libraries until it writes to it. Witho
 from __future__ import annotations
 
 import gc
-import signal
 import sys
-import threading
 from contextlib import suppress
 from importlib import import_module
 
 from fetcher.ops.forking import fork
 from fetcher.ops.lines import report
+from fetcher.ops.stopping import StopSignal
 from fetcher.ops.up import Supervisor, hosted
 
 PRELOADED = (
@@ -68,9 +67,7 @@ PRELOADED = (
 
 def main() -> None:
     """Fork and supervise the programs until SIGTERM. ``sys.argv`` has the number of workers and the log level."""
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = StopSignal()
     for module in PRELOADED:
         import_module(module)
     _warm_up()

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from fetcher.data_folder import UMASK
+from fetcher.ops.stopping import STOPPING
 from fetcher.ops.up import Program, die_with_parent
 
 _MOST_FILES = 1024
 """Descriptors below this number are closed after a fork; a supervisor has only a few."""
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_NAME = 15
 _POLL = 0.05
 
@@ -55,7 +55,7 @@ def fork(program: Program) -> Forked:
     """Fork a process that calls the program's function. It never returns into the frames of the parent."""
     sys.stdout.flush()
     sys.stderr.flush()
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # the child must not run the parent's handlers
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # the child must not run the parent's handlers
     pid = os.fork()
     if pid:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
@@ -79,12 +79,12 @@ def _become(program: Program) -> None:
     for standard in (0, 1):  # stdout: Celery's exit message; logs go to stderr
         os.dup2(null, standard)
     os.close(null)
-    for number in _SIGNALS:
+    for number in STOPPING:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if sys.platform == "linux":
         die_with_parent()
     name_process(program.name)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
 def name_process(name: str) -> None:

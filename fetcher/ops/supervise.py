@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from fetcher.ops.embedded_redis import EmbeddedRedis
 from fetcher.ops.forking import fork, name_process
 from fetcher.ops.lines import report
 from fetcher.ops.listening import bind
+from fetcher.ops.stopping import STOPPING, StopSignal
 from fetcher.ops.up import FolderLock, Process, Program, Supervisor, programs, spawn
 
 PRELOADED = ("celery.apps.beat", "celery.app.events", "kombu.transport.redis", "tasks.beat")
@@ -48,23 +48,18 @@ def become_supervisor(installation: Installation, environment: Mapping[str, str]
 
     Signals are held back until the supervisor handles them.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     sys.stdout.flush()
     sys.stderr.flush()
     command = [sys.executable, "-P", "-m", "fetcher.ops.supervise", json.dumps(asdict(installation))]
     os.execve(sys.executable, command, environment)  # noqa: S606  (our own command)
 
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
 def run(installation: Installation) -> None:
     """Start the processes, and return once they have stopped."""
     name_process("up")
-    stopping = threading.Event()
-    for number in _STOPPING:
-        signal.signal(number, lambda *_: stopping.set())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+    stopping = StopSignal()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     folder = Path(installation.data_dir)
     lock = FolderLock(folder)
     lock.acquire()

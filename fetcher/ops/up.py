@@ -16,7 +16,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from typing import IO, Protocol
 
 from fetcher.data_folder import UMASK, make_private
 from fetcher.domain.errors import ConfigError
+from fetcher.ops.stopping import StopSignal
 
 GRACE = 45.0
 """Seconds for a worker to finish: a batch's time, one upstream request, and recording the result."""
@@ -155,7 +155,7 @@ class Supervisor:
         self.report(f"{program.name}: started (process {running.process.pid})")
         return running.process
 
-    def watch(self, stopping: threading.Event) -> None:
+    def watch(self, stopping: StopSignal) -> None:
         """Keep all programs running until ``stopping``."""
         while not stopping.wait(_POLL):
             for running in self._running:
