@@ -183,8 +183,10 @@ def open_store(settings: Settings) -> SqlStore:
     from fetcher.store import SqlStore, is_current, open_engine, upgrade  # noqa: PLC0415
 
     if settings.embedded_database:
-        make_private(settings.data_dir)
-        make_private_file(settings.data_dir / "fetcher.db")
+        database = settings.data_dir / "fetcher.db"
+        if not database.exists():  # an existing one may be another user's, who lets this one read it
+            make_private(settings.data_dir)
+            make_private_file(database)
     engine = open_engine(settings.database)
     if settings.embedded_database:
         upgrade(engine)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 
+from kombu.exceptions import OperationalError
+
 from fetcher.domain.errors import FetcherError
 
 LIBRARIES = ("celery", "kombu", "amqp", "billiard")
 TASKS = "celery.app.trace"
-"""Logger of failed tasks. A traceback of an unexpected exception is the only hint at its place, and stays."""
+"""Logger of failed tasks. A traceback of an unexpected exception is the only hint at its place, and stays. A broker
+that cannot be reached (kombu's ``OperationalError``) is expected."""
 WARNINGS = "py.warnings"
 """Logger that receives Python's warnings (``logging.captureWarnings``), each with its source line."""
 
@@ -23,7 +26,7 @@ class OneLine(logging.Filter):
             return True
         error = record.exc_info[1] if record.exc_info else None
         if error is not None and record.levelno > logging.DEBUG:
-            if record.name == TASKS and not isinstance(error, FetcherError):
+            if record.name == TASKS and not isinstance(error, (FetcherError, OperationalError)):
                 return True
             logging.getLogger(record.name).debug("traceback", exc_info=error)
         message = " ".join(record.getMessage().split())

@@ -42,7 +42,7 @@ def downgrade(
 ) -> None:
     """Revert the database schema to an older revision, before an older version is installed. Newer data is deleted.
 
-    Stop all processes first. docs/upgrade.md states what is deleted.
+    Stop all processes first. The notes on upgrades state what is deleted.
 
     Example: fetcher db downgrade 0003
     """

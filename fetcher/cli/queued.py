@@ -141,5 +141,5 @@ def _say_queued(packages: int) -> None:
 def _warn_without_consumer(queue: str) -> None:
     if not is_consumed(queue):
         err.print(
-            f"[yellow]warning:[/] no worker consumes the queue `{queue}`: start one (`fetcher up`, or the Procfile)"
+            f"[yellow]warning:[/] no worker consumes the queue `{queue}`: start `fetcher up`, or a worker of that queue"
         )

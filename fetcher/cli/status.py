@@ -16,7 +16,7 @@ from rich.table import Table
 
 from fetcher.cli.screen import Json, out, plain_table, print_json
 from fetcher.cli.watching import check_watch, watch_until_interrupted
-from fetcher.domain.catalogue_stats import CatalogueStats
+from fetcher.domain.catalogue_stats import CatalogueStats, SourceStats
 from fetcher.domain.errors import result_or_error
 from fetcher.domain.formatting import ago, counted, in_words, percent, silence, span
 from fetcher.domain.model import SharedRepository, Source
@@ -187,7 +187,7 @@ def _pass(status: Status) -> Table:
             f"[red]{overdue:,}[/]" if overdue else "0",
             f"{one.leased:,}",
             f"{ahead.pace * 60:,.0f}",
-            "–" if not one.packages else _done(ahead, status) if one.answered else "not begun",
+            _done(one, ahead, status) if one.packages else "–",
         )
     return table
 
@@ -204,10 +204,12 @@ def _age(age: timedelta | None) -> str:
     return "–" if age is None else span(age)
 
 
-def _done(ahead: Forecast, status: Status) -> str:
+def _done(stats: SourceStats, ahead: Forecast, status: Status) -> str:
     """Return the expected end of the pass. Without beat or workers there is none, whatever was due before."""
     if not status.running:
         return "[red]stopped[/]"
+    if not stats.answered:
+        return "not begun"
     if ahead.keeps_up:
         return "keeps up"
     if ahead.done_at is not None:

@@ -107,8 +107,8 @@ async def test_a_missing_repository_fails_once(harness: Harness) -> None:
     await first_pass(harness, "alpha")
     push(harness.world, "octo/alpha", Push(login="ann"))
     harness.tomorrow()
-    (claim,) = await harness.planner.claims()
-    await harness.conductor.refresh(claim, Purpose.BACKGROUND)
+    (claim,) = await harness.dispatcher.claims()
+    await harness.refresh_service.refresh(claim, Purpose.BACKGROUND)
     assert harness.state("alpha", COMMITS).due_reason is DueReason.MOVED
     delete(harness.world, "octo/alpha")
     await harness.by_hand("alpha", sources=[REPOSITORY])

@@ -121,7 +121,7 @@ async def test_a_rejected_credential_is_one_error(harness: Harness) -> None:
     assert named(lines, "failure") == []
     (rejected,) = named(lines, "credential rejected")
     assert (rejected["log_level"], rejected["packages"], rejected["request"]) == ("error", 12, REQUEST_ID)
-    assert "docs/runbooks.md" in rejected["remedy"]
+    assert "fetcher doctor" in rejected["remedy"]
     assert named(lines, "batch")[0]["failed"] == 12
 
 
