@@ -78,7 +78,7 @@ def _address(url: str) -> URL:
 def _make_folder(address: URL) -> None:
     folder = Path(str(address.database)).parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise StoreError(

@@ -12,6 +12,7 @@ import pytest
 from fetcher.data_folder import close_permissions, make_private, make_private_file, open_permissions
 from fetcher.domain.errors import ConfigError
 from fetcher.settings import read_settings
+from fetcher.store import open_engine
 from fetcher.wiring import open_store
 
 
@@ -30,6 +31,12 @@ def test_the_embedded_database_is_private(tmp_path: Path) -> None:
         assert store.packages.size() == 0
         assert len(list(folder.glob("fetcher.db*"))) > 1
         assert open_permissions(folder) == []
+
+
+def test_the_folder_of_a_new_engine_is_private(tmp_path: Path) -> None:
+    """`fetcher doctor` opens the database without the store, and may be the first command of all."""
+    open_engine(f"sqlite:///{tmp_path}/data/fetcher.db").dispose()
+    assert open_permissions(tmp_path / "data") == []
 
 
 def test_an_existing_folder_is_reported(tmp_path: Path) -> None:
