@@ -11,7 +11,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopSignal:
-    """Whether one of ``STOPPING`` has arrived since this object replaced their handlers.
+    """Record of the arrival of one of ``STOPPING``, whose handlers this object replaces.
 
     The handler writes to a pipe. ``threading.Event.set`` would block on the lock that the event's own ``wait`` holds,
     if the signal interrupts the wait at the wrong moment.

@@ -57,7 +57,7 @@ def test_a_message_that_is_a_program_is_not_run(tmp_path: Path, redis_url: str) 
                 headers={"task": "fetcher.refresh_batch", "id": "a-program"},
             )
         worker = ours.worker(concurrency=1)
-        ours.until(lambda: "ContentDisallowed" in worker.output(), "the pickle is refused")
+        ours.until(lambda: "Refusing to deserialize untrusted content" in worker.output(), "the pickle is refused")
         ours.beat()
         ours.until(lambda: ours.answered(len(slugs)), "every source of every package answers")
 

@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -30,14 +32,19 @@ pytestmark = pytest.mark.timeout(LONGEST + 20)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return a reader's folder: the set-up in ``.venv``, and a catalogue to import."""
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    catalogue = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
-    (tmp_path / "packages.json").write_text(json.dumps(catalogue), "utf-8")
-    (tmp_path / "Procfile").symlink_to(ROOT / "Procfile")
-    (tmp_path / "deploy").symlink_to(ROOT / "deploy")
-    return tmp_path
+def folder() -> Iterator[Path]:
+    """Yield a reader's folder: the set-up in ``.venv``, and a catalogue to import.
+
+    Its path is short, unlike ``tmp_path``: the path of the embedded Redis' socket has 107 characters at most.
+    """
+    with TemporaryDirectory(prefix="reader-", ignore_cleanup_errors=True) as name:
+        path = Path(name)
+        (path / ".venv").symlink_to(sys.prefix)
+        catalogue = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
+        (path / "packages.json").write_text(json.dumps(catalogue), "utf-8")
+        (path / "Procfile").symlink_to(ROOT / "Procfile")
+        (path / "deploy").symlink_to(ROOT / "deploy")
+        yield path
 
 
 @pytest.mark.slow
