@@ -57,7 +57,7 @@ def _status(status: ProjectStatus) -> Step:
 
 def _shows(status: Known) -> Step:
     async def check(ours: Deployment) -> None:
-        package = ours.store.package(VICTIM)
+        package = ours.store.packages.get(VICTIM)
         assert package is not None
         assert package.versions is not None
         assert package.versions.status is status
@@ -122,7 +122,7 @@ async def _shrink(ours: Deployment) -> None:
 
 
 async def _read_in_full(ours: Deployment) -> None:
-    checkpoint = ours.store.checkpoint(ROOT)
+    checkpoint = ours.store.checkpoints.get(ROOT)
     assert checkpoint.outcome in ANSWERED, checkpoint
     assert ours.simulator.log.count("simple_root", 200) > 0
     assert ours.simulator.log.count("project_json") < 2 * len(ours.oracle.names), "projects were asked one by one"
