@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from tests.harness.pages import Pages
 from tests.integration.conftest import Fetcher
 
 SECRET = "pwSECRET"
+INDEX = urlsplit(PYPI_SIMPLE_ENDPOINT).netloc
 REPO = f"https://user:{SECRET}@github.com/owner/alpha"
 SAID = "user names and passwords were removed from the addresses of 1 package\n"
 DOCUMENT = {
     "slug": "alpha",
     "title": "Alpha",
     "repo_url": REPO,
-    "pypi_url": f"https://user:{SECRET}@index.example/project/alpha/",
+    "pypi_url": f"https://user:{SECRET}@{INDEX}/project/alpha/",
     "documentation_url": f"https://{SECRET}@docs.example/alpha",
 }
 

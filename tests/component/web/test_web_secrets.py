@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from tests.component.web.conftest import Harness
 
 SECRET = "pwSECRET"
+INDEX = urlsplit(PYPI_SIMPLE_ENDPOINT).netloc
 
 
 @pytest.mark.parametrize("host", ["github.com", "gitlab.example"])
@@ -14,7 +18,7 @@ def test_no_page_shows_an_editors_password(harness: Harness, host: str) -> None:
     harness.catalogue.add(
         "alpha",
         repo_url=f"https://user:{SECRET}@{host}/a/b",
-        pypi_url=f"https://{SECRET}@index.example/project/alpha/",
+        pypi_url=f"https://{SECRET}@{INDEX}/project/alpha/",
         documentation_url=f"https://{SECRET}@docs.example/",
     )
     paths = ("/", "/packages", "/packages/alpha", "/failures", "/api/v4/packages/", "/api/v4/packages/alpha/")
