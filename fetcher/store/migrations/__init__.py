@@ -14,7 +14,7 @@ from fetcher.store.db_errors import explain, shown
 from fetcher.store.dialects import MIGRATING, one_at_a_time
 from fetcher.store.engine import WRITING
 
-HEAD = "0004"
+HEAD = "0008"
 """Revision of the newest migration in ``versions``."""
 
 
