@@ -43,7 +43,7 @@ def _limited(ours: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=PATIENCE,
         check=False,
-        preexec_fn=limit,  # noqa: PLW1509  (the child only execs)
+        preexec_fn=limit,
     )
 
 

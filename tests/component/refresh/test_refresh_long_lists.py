@@ -55,7 +55,7 @@ async def test_a_hundred_thousand_contributors_are_too_many(harness: Harness) ->
 
 
 async def test_known_contributors_outlive_an_endless_list(harness: Harness) -> None:
-    """A list that becomes endless later replaces nobody."""
+    """A list that becomes endless later replaces no contributor."""
     await first_pass(harness, "alpha")
     before = harness.get("alpha").observed.participants
     assert before
