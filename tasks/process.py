@@ -77,6 +77,7 @@ class Process:
         if self._parts is None:
             self._parts = await open_parts(read_settings(), observer=self.recorder)
         await self._parts.identify()
+        self._parts.follow_sweeps()
         return await work(self._parts)
 
 

@@ -20,7 +20,7 @@ from fetcher.domain.views import RefreshRequest
 from fetcher.settings import Settings, read_settings
 from fetcher.upstreams.base import Cost
 from fetcher.upstreams.registry import upstreams_of
-from fetcher.wiring import cadence_of, open_store
+from fetcher.wiring import current_cadence, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,10 @@ def explain(
             raise unknown(store.packages, [slug])
         target = store.claims.target(package.entry.id)
         request = store.requests.latest(package.entry.id)
+        cadence = current_cadence(settings, store)
     if target is None:
         raise UnknownPackage(f"{slug} was deleted in the meantime", "Add it again by `fetcher import`")
-    now, cadence = datetime.now(UTC), cadence_of(settings)
+    now = datetime.now(UTC)
     explained = Explained(
         now,
         cadence,

@@ -17,7 +17,7 @@ from fetcher.domain.text import one_line
 from fetcher.domain.views import Column, Listed, ListedPackage, Listing, PackageState
 from fetcher.settings import Settings, read_settings
 from fetcher.upstreams.registry import upstreams_of
-from fetcher.wiring import open_store
+from fetcher.wiring import current_cadence, open_store
 
 if TYPE_CHECKING:
     from fetcher.store import SqlStore
@@ -106,7 +106,7 @@ def _column(sort: str) -> Column:
 
 
 def _pages(store: SqlStore, settings: Settings, wanted: Listing, limit: int | None, now: datetime) -> Iterator[Listed]:
-    seen, before = 0, stale_before(now, settings.refresh_interval)
+    seen, before = 0, stale_before(now, current_cadence(settings, store).longest)
     while limit is None or seen < limit:
         size = PAGE if limit is None else min(PAGE, limit - seen)
         page = store.packages.listing(replace(wanted, limit=size, offset=seen), before)

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Select, Update, and_, bindparam, func, or_, s
 
 from fetcher.domain.model import Observed, ProjectVersions, Record, Source, SourceState, Values
 from fetcher.store import events, history, releases
-from fetcher.store.dialects import chunks, lock_packages
-from fetcher.store.schema import freshness, observations, source_states
+from fetcher.store.dialects import chunks, lock_packages, upsert
+from fetcher.store.schema import activities, freshness, observations, source_states
 from fetcher.store.states import STATE_COLUMNS, Changes, changes_of, fold, state_of, takes
 from fetcher.store.values import FIGURES, columns_named, columns_of
 
@@ -63,6 +63,7 @@ def _record_packages(connection: Connection, ids: Sequence[int], records: Sequen
     save_states(connection, folded, stored)
     changes = _save_values(connection, brought) if brought else {}
     events.note(connection, taken, changes)
+    _note_activity(connection, [one for _, one in taken])
     renew_freshness(connection, answered)
 
 
@@ -135,6 +136,13 @@ def renew_freshness(connection: Connection, package_ids: Iterable[int]) -> None:
             .where(or_(freshness.c.last_fetched.is_(None), freshness.c.last_fetched < full.c.oldest))
             .values(last_fetched=full.c.newest)
         )
+
+
+def _note_activity(connection: Connection, taken: Sequence[Observed]) -> None:
+    """Write the repositories' last activity where a record states another one."""
+    found = {one.package_id: one.active_at for one in taken if one.active_at is not None}
+    rows = [{"package_id": package_id, "active_at": found[package_id]} for package_id in sorted(found)]
+    upsert(connection, activities, rows)
 
 
 def _save_values(connection: Connection, brought: Sequence[PendingWrite]) -> dict[Key, str]:

@@ -20,6 +20,7 @@ from fetcher.store.packages import Packages
 from fetcher.store.pauses import Pauses
 from fetcher.store.refresh_requests import RefreshRequests
 from fetcher.store.statistics.partitions import PARTITION_SIZE, Statistics
+from fetcher.store.sweeps import Sweeps
 
 
 class SqlStore:
@@ -53,6 +54,7 @@ class SqlStore:
         self.events = Events(transactions)
         self.statistics = Statistics(transactions, partition_size)
         self.checkpoints = Checkpoints(transactions)
+        self.sweeps = Sweeps(transactions)
         self.pauses = Pauses(transactions)
         self.audit = Audit(transactions)
 

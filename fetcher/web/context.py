@@ -18,6 +18,7 @@ from fetcher.domain.catalogue_stats import CatalogueStats, stale_before
 from fetcher.domain.errors import StoreError
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import OperatorPause, refuse_if_paused
+from fetcher.domain.scheduling import Cadence
 from fetcher.domain.views import RequestCount, SubmittedRefresh
 from fetcher.ports import Clock
 from fetcher.quota import QuotaStatus
@@ -26,7 +27,7 @@ from fetcher.store import SqlStore
 from fetcher.web.live import LiveFigures
 from fetcher.web.session import Sessions
 from fetcher.web.throttle import LoginThrottle
-from fetcher.wiring import recent_requests, shared_quota_status, stored_counters
+from fetcher.wiring import current_cadence, recent_requests, shared_quota_status, stored_counters
 from tasks.inspection import QueueState, queue_states
 from tasks.requests import request_refreshes
 
@@ -112,13 +113,17 @@ class WebContext:
     def __post_init__(self) -> None:
         object.__setattr__(self, "live", LiveFigures(self.runtime))
 
+    def cadence(self) -> Cadence:
+        """Return the intervals in force."""
+        return current_cadence(self.settings, self.store)
+
     def stats(self, now: datetime) -> CatalogueStats:
         """Return the statistics of the whole catalogue."""
-        return self.store.statistics.read(now, self.settings.refresh_interval)
+        return self.store.statistics.read(now, self.cadence().longest)
 
     def stale_before(self, now: datetime) -> datetime:
         """Return the time before which a package's last fetch makes it stale."""
-        return stale_before(now, self.settings.refresh_interval)
+        return stale_before(now, self.cadence().longest)
 
     def request_refreshes(
         self, package_ids: Sequence[int], action: Action, actor: str, address: str
