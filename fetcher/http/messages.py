@@ -13,7 +13,7 @@ from fetcher.domain.model import ReportedQuota
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request without the credential, which the transport adds for its upstream."""
+    """One HTTP request without the credential, which the transport adds for its upstream unless ``anonymous``."""
 
     upstream: str
     """Name of the upstream, whose credential the transport adds and whose quota is spent."""
@@ -29,6 +29,10 @@ class Request:
     points: int = 1
     timeout: float | None = None
     """Seconds for the complete exchange; ``None`` selects the transport's default."""
+    anonymous: bool = False
+    """The transport adds no credential: git's endpoints of public repositories need none."""
+    user_agent_prefix: str = ""
+    """Text before the User-Agent, by which a host recognises the protocol."""
 
 
 @dataclass(frozen=True, slots=True)
