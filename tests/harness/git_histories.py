@@ -19,7 +19,7 @@ class Pen:
     repository: Repository
     branch: str = "main"
 
-    def commit(  # noqa: PLR0917
+    def commit(
         self,
         author: tuple[str, str],
         authored_at: datetime,
@@ -58,13 +58,11 @@ class Pen:
 
 
 def weeks_of(repository: Repository, today: date) -> list[int]:
-    """Return the commits of 52 weeks of seven days before ``today``, by author date in UTC, as ``git log`` states it."""
+    """Return the commits of 52 weeks of seven days before ``today`` by author date in UTC, by ``git log``."""
     arguments = ["log", "--date=format-local:%Y-%m-%d", "--format=%ad", "HEAD"]
     days = Counter(repository.git(*arguments, env={"TZ": "UTC"}).split())
     first = today - timedelta(weeks=52)
-    return [
-        sum(days[(first + timedelta(days=7 * week + day)).isoformat()] for day in range(7)) for week in range(52)
-    ]
+    return [sum(days[(first + timedelta(days=7 * week + day)).isoformat()] for day in range(7)) for week in range(52)]
 
 
 def people_of(repository: Repository) -> list[tuple[str, int]]:

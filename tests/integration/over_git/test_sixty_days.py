@@ -44,7 +44,7 @@ def merging(pen: Pen, now: Callable[[], datetime]) -> Growth:
 
 
 def rewritten(pen: Pen, now: Callable[[], datetime]) -> Growth:
-    """Grow, and lose commits by forced pushes: some of them stay on the server, all of them are gone after a clean-up."""
+    """Grow, and lose commits by forced pushes: they stay on the server until a clean-up."""
     kept = pen.commit(ANN, now() - 100 * DAY)
     for day in range(DAYS):
         pen.commit(BOB, now() - HOUR)
