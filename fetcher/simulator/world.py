@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from fetcher.simulator.clock import Clock
 from fetcher.simulator.history import History
 from fetcher.simulator.project import Project, ProjectStatus
-from fetcher.simulator.repository import DEFAULT_HOST, Repository, address_of
+from fetcher.simulator.repository import Repository, address_of
 from fetcher.simulator.synthetic import SyntheticCatalogue
 
 FIRST_SERIAL = 30_000_000
@@ -49,6 +49,7 @@ class World:
         self.revision = 0
         """A number that grows with every change of a project, also a change that leaves the serial unchanged."""
         self._next_id = FIRST_DATABASE_ID
+        self._pushes = 0
         self._made = lru_cache(maxsize=MADE_KEPT)(self._synthetic.repository)
 
     def repository(self, target: str) -> Repository | None:
@@ -58,8 +59,8 @@ class World:
         """
         key = address_of(target.lower())
         database_id = self._ids.get(key)
-        if database_id is None and key.startswith(f"{DEFAULT_HOST}/"):
-            database_id = self._synthetic.repository_id(key.removeprefix(f"{DEFAULT_HOST}/"))
+        if database_id is None:
+            database_id = self._synthetic.repository_id(key)
         return None if database_id is None else self.repository_by_id(database_id)
 
     def repository_by_id(self, database_id: int, host: str | None = None) -> Repository | None:
@@ -106,6 +107,11 @@ class World:
     def new_repository_id(self) -> int:
         self._next_id += 1
         return self._next_id
+
+    def new_push(self) -> int:
+        """Return the number of a push: no two of them make the same commits."""
+        self._pushes += 1
+        return self._pushes
 
     def project(self, name: str) -> Project | None:
         """Return the project of a name in any spelling."""
