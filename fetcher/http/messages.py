@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 
 from fetcher.domain.model import ReportedQuota
 
+RouteKey: TypeAlias = tuple[str, str]
+"""An upstream, and a kind of its requests."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -33,6 +36,11 @@ class Request:
     """The transport adds no credential: git's endpoints of public repositories need none."""
     user_agent_prefix: str = ""
     """Text before the User-Agent, by which a host recognises the protocol."""
+
+    @property
+    def key(self) -> RouteKey:
+        """Key of what is learnt about a route: two hosts of one kind of forge time out independently."""
+        return self.upstream, self.route
 
 
 @dataclass(frozen=True, slots=True)
