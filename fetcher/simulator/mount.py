@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import md5
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fetcher.simulator.exchange import Answer, Call, Handler
 from fetcher.simulator.faults import Rule
 
 if TYPE_CHECKING:
+    from fetcher.simulator.git.server import GitServer
     from fetcher.simulator.repository import Repository
     from fetcher.simulator.world import World
 
@@ -83,6 +84,8 @@ class Upstream(ABC):
     host: str | None = None
     """The host whose repositories it serves; None if it serves no repositories."""
     gate: Gate = OpenGate()
+    git: GitServer | None = None
+    """The server of clone addresses under the mount's prefix; it has a gate and errors of its own."""
     etags: bool = True
     """Responses to GET have validators, and 304 replaces those that the client has."""
 
@@ -96,6 +99,10 @@ class Upstream(ABC):
 
     def environment(self, root: str) -> Mapping[str, str]:
         """Return the variables that point Fetcher to this upstream, which is served under ``root``."""
+        return {}
+
+    def forges(self, root: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return entries of ``FETCHER_FORGES`` by host, which point Fetcher to this upstream under ``root``."""
         return {}
 
     def actions(self) -> Mapping[str, Action]:
@@ -125,7 +132,7 @@ class Mount(ABC):
     Every command of Fetcher imports the registry, so the module of a mount imports its handlers only in ``open``.
     """
 
-    name: ClassVar[str]
+    name: str
     """The label in the log, in faults and in the summary."""
 
     @property

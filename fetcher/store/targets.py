@@ -28,6 +28,9 @@ _IDENTITY = (
     _O.default_branch,
     _O.stars,
     _A.active_at,
+    _O.forks,
+    _O.watchers,
+    _O.pushed_at,
 )
 _JOINED = packages.join(observations, _O.package_id == _P.id).outerjoin(activities, _A.package_id == _P.id)
 DETAILS = (_O.contributors, _O.days_start, _O.day_counts, _O.commit_count)
@@ -98,4 +101,7 @@ def _target(row: Row[Any], states: dict[Source, SourceState], lease: str, *, det
         default_branch=row.default_branch,
         stars=row.stars,
         active_at=row.active_at,
+        forks=row.forks,
+        watchers=row.watchers,
+        pushed_at=row.pushed_at,
     )
