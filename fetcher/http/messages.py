@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 
 from fetcher.domain.model import ReportedQuota
 
+RouteKey: TypeAlias = tuple[str, str]
+"""An upstream, and a kind of its requests."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -29,6 +32,11 @@ class Request:
     points: int = 1
     timeout: float | None = None
     """Seconds for the complete exchange; ``None`` selects the transport's default."""
+
+    @property
+    def key(self) -> RouteKey:
+        """Key of what is learnt about a route: two hosts of one kind of forge time out independently."""
+        return self.upstream, self.route
 
 
 @dataclass(frozen=True, slots=True)

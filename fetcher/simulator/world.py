@@ -4,6 +4,7 @@ Added and changed packages are kept. An unchanged synthetic package is generated
 million of them cost no memory.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -20,6 +21,7 @@ from fetcher.simulator.synthetic import SyntheticCatalogue
 FIRST_SERIAL = 30_000_000
 FIRST_DATABASE_ID = 500_000_000
 MADE_KEPT = 8192
+RELEASES_KEPT = 1000
 
 
 class Replaced(NamedTuple):
@@ -27,6 +29,14 @@ class Replaced(NamedTuple):
 
     at: datetime
     history: History
+
+
+class Released(NamedTuple):
+    """A release that was uploaded while the simulator runs."""
+
+    project: str
+    version: str
+    at: datetime
 
 
 class World:
@@ -48,6 +58,7 @@ class World:
         self._serial = FIRST_SERIAL
         self.revision = 0
         """A number that grows with every change of a project, also a change that leaves the serial unchanged."""
+        self.recent_releases: deque[Released] = deque(maxlen=RELEASES_KEPT)
         self._next_id = FIRST_DATABASE_ID
         self._pushes = 0
         self._made = lru_cache(maxsize=MADE_KEPT)(self._synthetic.repository)
@@ -139,6 +150,9 @@ class World:
         earlier = self.project(key)
         if earlier is not None:
             self._earlier_projects[key] = earlier
+        known = {release.version for release in earlier.releases} if earlier is not None else set()
+        new = [release for release in project.releases if release.version not in known]
+        self.recent_releases.extend(Released(key, release.version, release.uploaded_at) for release in new)
         self._projects[key] = project
         self.revision += 1
 
