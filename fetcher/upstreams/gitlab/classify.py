@@ -8,67 +8,50 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fetcher.domain.model import ReportedQuota
-from fetcher.domain.outcome import BlockCause, Blocked, Malformed, NonValue, Throttled
-from fetcher.http.messages import Answer, NoAnswer, Response, ResponseMeta
-from fetcher.http.responses import classify_answer, excerpt, is_json, retry_after, transport_outcome
+from pydantic import Field, TypeAdapter, ValidationError
+
+from fetcher.domain.outcome import NonValue, Throttled
+from fetcher.http.messages import Answer, Response
+from fetcher.http.responses import excerpt, retry_after
+from fetcher.http.shapes import Shape
+from fetcher.upstreams.hosted.classify import classify_api
 
 
-def classify(answer: Answer) -> Response | NonValue:
+class Reason(Shape):
+    message: str = ""
+
+
+class ErrorBody(Shape):
+    """An error of REST (``message``), of OAuth (``error``) or of GraphQL (``errors``)."""
+
+    message: object = None
+    error: object = None
+    errors: list[Reason] = Field(default_factory=list)
+
+
+_ERROR = TypeAdapter(ErrorBody)
+
+
+def classify(answer: Answer, host: str) -> Response | NonValue:
     """Return ``answer`` if it is a 200 with JSON, otherwise its outcome."""
-    if isinstance(answer, NoAnswer):
-        return transport_outcome(answer)
-    match answer.status:
-        case 200 if not is_json(answer):
-            kind = excerpt(answer.headers.get("content-type", "no content type").encode("utf-8", "replace"))
-            return Malformed(f"GitLab's API sent {kind} instead of JSON: {excerpt(answer.body)}")
-        case 403 if not is_json(answer):
-            return Throttled(f"GitLab refuses this address: {_said(answer)}", retry_after=retry_after(answer))
-        case 403:
-            return Blocked(BlockCause.ACCESS, f"GitLab refuses access: {_said(answer)}")
-        case 429:
-            return _throttled(answer)
-        case _:
-            return classify_answer(answer, _describe)
+    if isinstance(answer, Response) and answer.status == 429 and retry_after(answer) is None:
+        return Throttled(f"{host} answers 429: {excerpt(answer.body)}", reset_at=_reset_at(answer))
+    return classify_api(answer, host, _message)
 
 
-def read_meta(response: Response) -> ResponseMeta:
-    """Read the remaining quota from the headers. Many responses have none, and no limit of one API is in them."""
-    headers = response.headers
+def _message(body: bytes) -> str | None:
+    """Return the message in an error body of the API; ``None`` for plain text and pages."""
     try:
-        quota = ReportedQuota(
-            resource="",
-            limit=int(headers["ratelimit-limit"]),
-            remaining=int(headers["ratelimit-remaining"]),
-            reset_at=datetime.fromtimestamp(int(headers["ratelimit-reset"]), UTC),
-        )
+        error = _ERROR.validate_json(body)
+    except ValidationError:
+        return None
+    stated = error.message or error.error or (error.errors[0].message if error.errors else None)
+    return str(stated) if stated else None
+
+
+def _reset_at(response: Response) -> datetime | None:
+    """Read the end of the limit's window from the headers, in which the limits of single APIs are missing."""
+    try:
+        return datetime.fromtimestamp(int(response.headers["ratelimit-reset"]), UTC)
     except (KeyError, ValueError, OverflowError, OSError):
-        quota = None
-    return ResponseMeta(quota)
-
-
-def _throttled(response: Response) -> Throttled:
-    """Return the pause: ``retry-after``, otherwise the reset in the headers."""
-    reason = f"GitLab's rate limit: {_said(response)}"
-    after = retry_after(response)
-    if after is not None:
-        return Throttled(reason, retry_after=after)
-    quota = read_meta(response).quota
-    return Throttled(reason, reset_at=quota.reset_at if quota is not None else None)
-
-
-def _describe(response: Response) -> str:
-    """Return the reason of a failure with GitLab's message."""
-    match response.status:
-        case 401:
-            return f"GitLab does not accept the token: {_said(response)}"
-        case 404:
-            return "GitLab responds with 404: deleted, private, or misspelt"
-        case 451:
-            return f"blocked for legal reasons: {_said(response)}"
-        case status:
-            return f"GitLab responds with {status}: {_said(response)}"
-
-
-def _said(response: Response) -> str:
-    return excerpt(response.body) or "no message"
+        return None

@@ -54,7 +54,7 @@ class GitLabFacts(FactsReader):
                 gateway,
                 purpose,
                 lambda: requests.projects_by_id(self.host, ids, self.lacking),
-                lambda answer: read_by_id(answer, ids),
+                lambda answer: read_by_id(answer, self.host.host, ids),
             )
 
         async def ask_by_path(batch: Sequence[Target]) -> BatchAnswer[ForgeFacts] | Failure | Deferred:
@@ -63,7 +63,7 @@ class GitLabFacts(FactsReader):
                 gateway,
                 purpose,
                 lambda: requests.projects_by_path(self.host, repos, self.lacking),
-                lambda answer: read_by_path(answer, [repo.path for repo in repos]),
+                lambda answer: read_by_path(answer, self.host.host, [repo.path for repo in repos]),
             )
 
         outcomes: dict[int, Outcome[ForgeFacts]] = {}
@@ -80,7 +80,9 @@ class GitLabFacts(FactsReader):
         if target.repository_id is None or target.default_branch is None or COMMIT_LIST in self.lacking:
             return Fetched({})
         request = requests.accounts(self.host, target.repository_id, target.default_branch)
-        outcome = await gateway.send(request, purpose, read_accounts, continuation=True)
+        outcome = await gateway.send(
+            request, purpose, lambda answer: read_accounts(answer, self.host.host), continuation=True
+        )
         if isinstance(outcome, Lacking):
             self.lacking.add(outcome.field)
             return Fetched({})
@@ -103,4 +105,7 @@ class GitLabFacts(FactsReader):
             self.lacking.add(answer.field)
 
     async def _over_rest(self, repo: RepoRef, gateway: Gateway, purpose: Purpose) -> Outcome[ForgeFacts]:
-        return await gateway.send(requests.project(self.host, repo), purpose, read_project, continuation=True)
+        request = requests.project(self.host, repo)
+        return await gateway.send(
+            request, purpose, lambda answer: read_project(answer, self.host.host), continuation=True
+        )

@@ -33,7 +33,7 @@ from fetcher.upstreams.gitlab.requests import GLOBAL_ID
 from fetcher.upstreams.gitlab.shapes import GraphQLBody, GraphQLError, Project, ProjectCommits, RestProject
 from fetcher.upstreams.hosted.base import ForgeFacts
 
-ABSENT = Gone("GitLab has no public project with this number or path")
+ABSENT = Gone("no public project has this number or path")
 
 _BODY = TypeAdapter(GraphQLBody)
 _REST = TypeAdapter(RestProject)
@@ -53,22 +53,24 @@ Key: TypeAlias = Callable[[Mapping[str, object]], str]
 FactsBatch: TypeAlias = BatchAnswer[ForgeFacts] | Lacking | Failure
 
 
-def read_by_id(answer: Answer, ids: Sequence[str]) -> FactsBatch:
+def read_by_id(answer: Answer, host: str, ids: Sequence[str]) -> FactsBatch:
     """Read the projects requested by number. One that is absent from the response is ``Gone``."""
-    return _read_projects(answer, ids, lambda node: _number(str(node.get("id"))))
+    return _read_projects(answer, host, ids, lambda node: _number(str(node.get("id"))))
 
 
-def read_by_path(answer: Answer, paths: Sequence[str]) -> FactsBatch:
+def read_by_path(answer: Answer, host: str, paths: Sequence[str]) -> FactsBatch:
     """Read the projects requested by path, ignoring case. One under a former path is absent as well."""
-    return _read_projects(answer, [path.lower() for path in paths], lambda node: str(node.get("fullPath")).lower())
+    return _read_projects(
+        answer, host, [path.lower() for path in paths], lambda node: str(node.get("fullPath")).lower()
+    )
 
 
-def read_project(answer: Answer) -> Outcome[ForgeFacts]:
+def read_project(answer: Answer, host: str) -> Outcome[ForgeFacts]:
     """Read one project over REST, without its head."""
-    response = classify(answer)
+    response = classify(answer, host)
     if not isinstance(response, Response):
         return response
-    project = parse(_REST, response.body, "GitLab's project")
+    project = parse(_REST, response.body, "project")
     if isinstance(project, Malformed):
         return project
     facts = ForgeFacts(
@@ -89,22 +91,22 @@ def read_project(answer: Answer) -> Outcome[ForgeFacts]:
     return Fetched(facts)
 
 
-def read_accounts(answer: Answer) -> Outcome[Mapping[str, str]] | Lacking:
+def read_accounts(answer: Answer, host: str) -> Outcome[Mapping[str, str]] | Lacking:
     """Read logins by oid. A server that does not show the project names none."""
-    body = _read_body(answer)
+    body = _read_body(answer, host)
     if not isinstance(body, GraphQLBody):
         return body
     try:
         projects = [ProjectCommits.model_validate(node) for node in _nodes(body) if node is not None]
     except ValidationError as fault:
-        return Malformed(f"GitLab's commits: {first_fault(fault)}")
+        return Malformed(f"commits: {first_fault(fault)}")
     lists = [one.repository.commits for one in projects if one.repository is not None]
     commits = [commit for one in lists if one is not None for commit in one.nodes or ()]
     return Fetched({one.sha: one.author.username for one in commits if one is not None and one.author is not None})
 
 
-def _read_projects(answer: Answer, wanted: Sequence[str], key: Key) -> FactsBatch:
-    body = _read_body(answer)
+def _read_projects(answer: Answer, host: str, wanted: Sequence[str], key: Key) -> FactsBatch:
+    body = _read_body(answer, host)
     if not isinstance(body, GraphQLBody):
         return body
     failed = {place: error for error in body.errors if (place := _place(error)) is not None}
@@ -123,7 +125,7 @@ def _read_node(node: Mapping[str, object], error: GraphQLError | None) -> Fetche
     try:
         project = Project.model_validate(node)
     except ValidationError as fault:
-        return Malformed(f"GitLab's project {excerpt(str(node.get('fullPath')).encode())}: {first_fault(fault)}")
+        return Malformed(f"project {excerpt(str(node.get('fullPath')).encode())}: {first_fault(fault)}")
     return Fetched(_facts(project))
 
 
@@ -147,25 +149,25 @@ def _facts(project: Project) -> ForgeFacts:
     )
 
 
-def _read_body(answer: Answer) -> GraphQLBody | Lacking | Failure:
+def _read_body(answer: Answer, host: str) -> GraphQLBody | Lacking | Failure:
     """Return the response's body with its data, or the failure of the complete query."""
     if isinstance(answer, NoAnswer) and answer.fault is Fault.TIMED_OUT:
         return Overloaded(answer.reason)
-    response = classify(answer)
+    response = classify(answer, host)
     match response:
         case Response():
             pass
         case Transient() if isinstance(answer, Response) and answer.status in (502, 504):
             return Overloaded(response.reason)
         case NotModified() | NotReady() | Moved():
-            return Malformed("GitLab's GraphQL responded with a redirect or without a body")
+            return Malformed(f"{host}: GraphQL responded with a redirect or without a body")
         case Gone():
-            return Malformed(f"no GraphQL at this address: {response.reason}")
+            return Malformed(f"{host} has no GraphQL: {response.reason}")
         case Blocked():
             return Unauthorized(response.reason)
         case _:
             return response
-    body = parse(_BODY, response.body, "GitLab's GraphQL")
+    body = parse(_BODY, response.body, "GraphQL response")
     if isinstance(body, Malformed) or (body.data is not None and body.data.projects is not None):
         return body
     lacking = next((name for error in body.errors if (name := _unknown_field(error)) in LACKED), None)
@@ -174,7 +176,7 @@ def _read_body(answer: Answer) -> GraphQLBody | Lacking | Failure:
     if not body.errors:
         return Malformed("GitLab's GraphQL sent neither data nor an error")
     reason = _words(body.errors[0])
-    return Overloaded(reason) if _is_size(body.errors[0]) else Malformed(f"GitLab refuses the query: {reason}")
+    return Overloaded(reason) if _is_size(body.errors[0]) else Malformed(f"{host} refuses the query: {reason}")
 
 
 def _nodes(body: GraphQLBody) -> Sequence[object]:
@@ -187,7 +189,7 @@ def _reason(errors: Sequence[GraphQLError]) -> Failure:
     if not errors:
         return ABSENT
     reason = _words(errors[0])
-    return Overloaded(reason) if _is_size(errors[0]) else Transient(f"GitLab reports an error: {reason}")
+    return Overloaded(reason) if _is_size(errors[0]) else Transient(f"GraphQL reports an error: {reason}")
 
 
 def _place(error: GraphQLError) -> int | None:

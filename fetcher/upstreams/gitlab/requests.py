@@ -11,6 +11,7 @@ from fetcher.domain.model import RepoRef
 from fetcher.http.messages import Request
 from fetcher.upstreams.gitlab import queries
 from fetcher.upstreams.hosted.base import ForgeHost
+from fetcher.upstreams.hosted.policies import Resource
 
 GRAPHQL_PATH, REST_PATH = "/api/graphql", "/api/v4"
 GLOBAL_ID = "gid://gitlab/Project/"
@@ -41,7 +42,13 @@ def accounts(host: ForgeHost, project_id: str, branch: str) -> Request:
 
 def project(host: ForgeHost, repo: RepoRef) -> Request:
     """Build the REST request for one project by path. For a former path GitLab redirects to the project's number."""
-    return Request(host.name, host.name, Route.PROJECT, f"{host.root}{REST_PATH}/projects/{quote(repo.path, safe='')}")
+    return Request(
+        host.name,
+        Resource.API,
+        Route.PROJECT,
+        f"{host.root}{REST_PATH}/projects/{quote(repo.path, safe='')}",
+        headers={"accept": "application/json"},
+    )
 
 
 def _projects(host: ForgeHost, query: str, wanted: Sequence[str]) -> Request:
@@ -52,7 +59,7 @@ def _projects(host: ForgeHost, query: str, wanted: Sequence[str]) -> Request:
 def _graphql(host: ForgeHost, route: Route, query: str, variables: Mapping[str, object]) -> Request:
     return Request(
         host.name,
-        host.name,
+        Resource.API,
         route,
         host.root + GRAPHQL_PATH,
         method="POST",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from fetcher.http.shapes import Count, Id, LenientMoment, Shape, Text
+from fetcher.http.shapes import Count, Id, LenientMoment, RepositoryPath, Shape, Text
 
 
 class Head(Shape):
@@ -33,7 +33,7 @@ class Project(Shape):
     """One project in a GraphQL response. ``repository`` is null if the visitor may not read it."""
 
     id: Text
-    full_path: Text = Field(alias="fullPath")
+    full_path: RepositoryPath = Field(alias="fullPath")
     description: Text | None = None
     archived: bool | None = None
     stars: Count = Field(alias="starCount")
@@ -92,7 +92,7 @@ class RestProject(Shape):
     """One project over REST. Its head is not in it."""
 
     id: Id
-    full_path: Text = Field(alias="path_with_namespace")
+    full_path: RepositoryPath = Field(alias="path_with_namespace")
     description: Text | None = None
     archived: bool = False
     stars: Count = Field(alias="star_count")
