@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from fetcher.domain.model import Purpose, RepoRef, Target
 from fetcher.domain.outcome import Deferred, Failure, Fetched, Gone, Malformed, Outcome
@@ -54,7 +55,7 @@ class GitLabFacts(FactsReader):
                 gateway,
                 purpose,
                 lambda: requests.projects_by_id(self.host, ids, self.lacking),
-                lambda answer: read_by_id(answer, self.host.host, ids),
+                partial(read_by_id, host=self.host.host, ids=ids),
             )
 
         async def ask_by_path(batch: Sequence[Target]) -> BatchAnswer[ForgeFacts] | Failure | Deferred:
@@ -63,7 +64,7 @@ class GitLabFacts(FactsReader):
                 gateway,
                 purpose,
                 lambda: requests.projects_by_path(self.host, repos, self.lacking),
-                lambda answer: read_by_path(answer, self.host.host, [repo.path for repo in repos]),
+                partial(read_by_path, host=self.host.host, paths=[repo.path for repo in repos]),
             )
 
         outcomes: dict[int, Outcome[ForgeFacts]] = {}
@@ -76,13 +77,12 @@ class GitLabFacts(FactsReader):
         return outcomes
 
     async def accounts(self, target: Target, gateway: Gateway, purpose: Purpose) -> Outcome[Mapping[str, str]]:
-        """Request the accounts of the authors of the newest 100 commits of the default branch."""
-        if target.repository_id is None or target.default_branch is None or COMMIT_LIST in self.lacking:
+        """Request the accounts of the authors of the newest 100 commits that lead to the head."""
+        revision = target.head_oid or target.default_branch
+        if target.repository_id is None or revision is None or COMMIT_LIST in self.lacking:
             return Fetched({})
-        request = requests.accounts(self.host, target.repository_id, target.default_branch)
-        outcome = await gateway.send(
-            request, purpose, lambda answer: read_accounts(answer, self.host.host), continuation=True
-        )
+        request = requests.accounts(self.host, target.repository_id, revision)
+        outcome = await gateway.send(request, purpose, partial(read_accounts, host=self.host.host), continuation=True)
         if isinstance(outcome, Lacking):
             self.lacking.add(outcome.field)
             return Fetched({})
@@ -106,6 +106,4 @@ class GitLabFacts(FactsReader):
 
     async def _over_rest(self, repo: RepoRef, gateway: Gateway, purpose: Purpose) -> Outcome[ForgeFacts]:
         request = requests.project(self.host, repo)
-        return await gateway.send(
-            request, purpose, lambda answer: read_project(answer, self.host.host), continuation=True
-        )
+        return await gateway.send(request, purpose, partial(read_project, host=self.host.host), continuation=True)

@@ -35,9 +35,9 @@ def projects_by_path(host: ForgeHost, repos: Sequence[RepoRef], lacking: Collect
     return _projects(host, queries.by_path(lacking), [repo.path for repo in repos])
 
 
-def accounts(host: ForgeHost, project_id: str, branch: str) -> Request:
-    """Build the query for the authors' accounts of the newest commits of a branch."""
-    return _graphql(host, Route.ACCOUNTS, queries.ACCOUNTS, {"ids": [GLOBAL_ID + project_id], "ref": branch})
+def accounts(host: ForgeHost, project_id: str, revision: str) -> Request:
+    """Build the query for the authors' accounts of the newest commits of a branch or a commit."""
+    return _graphql(host, Route.ACCOUNTS, queries.ACCOUNTS, {"ids": [GLOBAL_ID + project_id], "ref": revision})
 
 
 def project(host: ForgeHost, repo: RepoRef) -> Request:
