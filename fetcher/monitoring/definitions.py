@@ -44,6 +44,7 @@ TASKS = (
     "fetcher.expire",
     "fetcher.prune",
     "fetcher.measure",
+    "fetcher.site",
 )
 
 STATUSES = tuple(
