@@ -10,7 +10,7 @@ from rich.markup import escape
 from fetcher.cli.refreshing import Tally
 from fetcher.cli.screen import complain, err
 from fetcher.cli.spans import TEMPORARY
-from fetcher.domain.formatting import counted
+from fetcher.domain.formatting import counted, outcome_key
 
 
 def results(tally: Tally, package_ids: Sequence[int], slugs: Mapping[int, str]) -> dict[str, Any]:
@@ -19,7 +19,12 @@ def results(tally: Tally, package_ids: Sequence[int], slugs: Mapping[int, str]) 
     return {
         "refreshed": [slugs[one] for one in package_ids if one not in rest and one in slugs],
         "failed": [
-            {"slug": slugs.get(one, str(one)), "source": source, "outcome": record.outcome, "message": record.message}
+            {
+                "slug": slugs.get(one, str(one)),
+                "source": source,
+                "outcome": outcome_key(record.outcome),
+                "message": record.message,
+            }
             for (one, source), record in sorted(tally.failed.items())
         ],
         "open": [

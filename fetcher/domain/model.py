@@ -265,6 +265,14 @@ class DueReason(StrEnum):
     """Its repository is missing, and is requested alone until it responds."""
     OUT_OF_TURN = "out_of_turn"
     """Made due at once: the index does not respond, the counting of weeks has changed, or the package was revived."""
+    FEED = "feed"
+    """The index's feed names a new release."""
+    HINT = "hint"
+    """A forge's webhook reports an event."""
+
+
+NAMED = frozenset({DueReason.FEED, DueReason.HINT})
+"""Reasons for which only a request made since settles the source: an unchanged list elsewhere does not confirm it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +327,16 @@ class Target:
 
     def state(self, source: Source) -> SourceState:
         return self.states.get(source) or SourceState(source)
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedProject:
+    """A package's project: its canonical name, the time of its last request, and its stored versions."""
+
+    package_id: int
+    project: str
+    observed_at: datetime | None
+    versions: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
