@@ -21,6 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from fetcher.domain.errors import ConfigError
 from fetcher.domain.sites import GonePolicy
+from fetcher.forge_settings import Forges
 from fetcher.http.messages import origin
 
 if TYPE_CHECKING:
@@ -130,6 +131,14 @@ class Settings(BaseModel):
         default_factory=default_index_root,
         repr=False,  # may contain a mirror's password
         description="Root of the package index: {root}/pypi/NAME/json, {root}/simple/. A trailing /simple is removed.",
+    )
+    forges: Forges = Field(
+        default_factory=dict,
+        description=(
+            "Hosts of repositories beside GitHub, as a JSON object: host → any of `kind` (bitbucket, forgejo, git, "
+            "gitlab), `root`, `git` (root of clone addresses), `token`, `per_second`. Only a host named here may have "
+            "a private address."
+        ),
     )
     contact: str | None = Field(default=None, description="Contact for the upstreams' operators, in the User-Agent.")
     time_zone: ZoneInfo = Field(default_factory=lambda: ZoneInfo("UTC"), description="Time zone of times in documents.")

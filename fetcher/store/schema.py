@@ -282,6 +282,23 @@ class CheckpointRow(Base):
     message: Mapped[str | None]
 
 
+class ForgeRow(Base):
+    """A host of the catalogue's repositories: ``fetcher.domain.forges.StoredForge``. Settings are not stored."""
+
+    __tablename__ = "forges"
+
+    host: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str | None] = mapped_column(String(16))
+    """``fetcher.domain.forges.ForgeKind``; ``NULL`` until it is stated or detected."""
+    known_by: Mapped[str | None] = mapped_column(String(16))
+    """``editor`` or ``detected``."""
+    known_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    """Time of the next detection; ``NULL``: none is needed."""
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    message: Mapped[str | None]
+
+
 class PauseRow(Base):
     """A pause by an operator: ``fetcher.domain.pauses.OperatorPause``."""
 
@@ -360,6 +377,7 @@ history = _table(HistoryRow)
 events = _table(EventRow)
 refresh_requests = _table(RequestRow)
 checkpoints = _table(CheckpointRow)
+forges = _table(ForgeRow)
 pauses = _table(PauseRow)
 audit_log = _table(AuditRow)
 catalogue_stats = _table(CatalogueStatsRow)
