@@ -59,6 +59,7 @@ def settings_for(
         "database_url": database_url or "",
         "window_scale": scale,
         "plan_interval": max(60 * scale, 1),
+        "refresh_interval": 86_400,
         "log_level": "ERROR",
         **more,
     }
