@@ -105,8 +105,9 @@ class RepoStats:
     """
     full_name: str
     """The path under which the forge now has it."""
-    stars: int
-    forks: int
+    stars: int | None
+    """``None``: the forge has none, as for forks and watchers."""
+    forks: int | None
     watchers: int | None
     description: str
     archived: bool
@@ -120,15 +121,16 @@ class RepoStats:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """One contributor's login and number of commits on the default branch."""
+    """One contributor's number of commits on the default branch."""
 
     login: str
+    """Login of the account; the author's name where the forge knows no account."""
     commits: int
 
 
 @dataclass(frozen=True, slots=True)
 class Contributors:
-    """Every contributor with a login, in the API's order (most commits first), without duplicates."""
+    """Every contributor, most commits first, without duplicates: logins where the forge knows them, otherwise names."""
 
     people: tuple[Contribution, ...]
 
@@ -191,6 +193,10 @@ QUARANTINED = "quarantined"
 """The stored revision of a project while the index does not list it."""
 
 
+LICENCE_KEPT = 200
+"""Characters kept of the legacy licence field, which often is a full text. Names of licences are shorter."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectInfo:
     """Fields of a project's latest release that only the JSON API has."""
@@ -198,7 +204,12 @@ class ProjectInfo:
     summary: str | None
     classifiers: tuple[str, ...]
     licence: str | None
+    """A short name of the licence, from whichever field states one."""
     documentation_url: str | None
+    licence_expression: str | None = None
+    """The SPDX expression (PEP 639)."""
+    licence_text: str | None = None
+    """The legacy field, cut after ``LICENCE_KEPT`` characters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ TASKS = (
     "fetcher.expire",
     "fetcher.prune",
     "fetcher.measure",
+    "fetcher.site",
 )
 
 STATUSES = tuple(
