@@ -17,7 +17,7 @@ _AUTHORITY = re.compile(r"(?<=://)([^/?#]*)@")
 _SCHEMELESS = re.compile(r"(?://)?(?P<user>[^/@\s]+)@(?P<rest>.*)", re.DOTALL)
 _SCP = re.compile(r"[A-Za-z0-9.-]+:(?!//).+", re.DOTALL)
 _HOST_AND_PATH = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::\d+)?/.*", re.DOTALL)
-_PORT = re.compile(r"[^:]*(?::\d{0,5})?|\[[^\]]*\](?::\d{0,5})?")
+_HOST = re.compile(r"[^:\[\]]*(?::\d{0,5})?|\[[0-9A-Fa-f.]*(?::[0-9A-Fa-f.]*){2,}\](?::\d{0,5})?")
 
 
 def without_credentials(address: str) -> str:
@@ -56,7 +56,7 @@ def _without_user(rest: str) -> str:
 def _is_host(head: str) -> bool:
     """Return whether the beginning of an address can be a host, with or without a port."""
     name = head.partition(":")[0]
-    return bool(_PORT.fullmatch(head)) and ("." in name or head.startswith("[") or name.lower() == "localhost")
+    return bool(_HOST.fullmatch(head)) and ("." in name or head.startswith("[") or name.lower() == "localhost")
 
 
 def _schemeless(address: str) -> str:

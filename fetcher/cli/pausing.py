@@ -141,6 +141,4 @@ class Drain:
 
 def _begin(store: SqlStore, pause: OperatorPause) -> None:
     store.pauses.pause(pause)
-    end = "until resumed" if pause.until is None else f"until {pause.until.isoformat(timespec='seconds')}"
-    detail = f"{pause.scope}, {end}: {pause.reason}"
-    store.audit.append([AuditEntry(pause.since, pause.actor, Action.PAUSE, detail=detail)])
+    store.audit.append([AuditEntry(pause.since, pause.actor, Action.PAUSE, detail=pause.detail)])

@@ -27,17 +27,17 @@ from rich.text import Text
 from fetcher.broker import embedded_redis_runs
 from fetcher.cli.audit import log_action
 from fetcher.cli.named import complete, named_to_fetch
-from fetcher.cli.refreshing import SLICE, Run, Tally
-from fetcher.cli.screen import complain, err, fail
-from fetcher.cli.spans import MAX_WAIT, TEMPORARY, MaxWait
+from fetcher.cli.refresh_results import print_summary, results
+from fetcher.cli.refreshing import SLICE, Run
+from fetcher.cli.screen import err, fail, print_json
+from fetcher.cli.spans import MAX_WAIT, MaxWait
 from fetcher.domain.audit import Action
 from fetcher.domain.errors import UnfetchablePackage
-from fetcher.domain.formatting import counted
 from fetcher.domain.model import Purpose, Source
 from fetcher.domain.pauses import refuse_if_paused
 from fetcher.settings import Settings, read_settings
 from fetcher.upstreams.registry import KINDS, upstreams_of
-from fetcher.wiring import Parts, open_parts, open_store
+from fetcher.wiring import open_parts, open_store
 
 if TYPE_CHECKING:
     from fetcher.store import SqlStore
@@ -67,7 +67,7 @@ def refresh(  # noqa: PLR0913, PLR0917  (the options of the command)
     ] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Enqueue it for the workers and return.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="With --queue: follow the refreshes to their end.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="With --queue: print JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     max_wait: MaxWait = MAX_WAIT,
 ) -> None:
     """Refresh packages in this process with a progress bar, or by the workers with --queue.
@@ -80,8 +80,8 @@ def refresh(  # noqa: PLR0913, PLR0917  (the options of the command)
     """
     if [bool(slugs), due, all_].count(True) != 1:
         fail("name the packages to refresh, or give one of --due and --all")
-    if not queue and (wait or json):
-        fail(f"{'--wait' if wait else '--json'} needs --queue")
+    if wait and not queue:
+        fail("--wait needs --queue: without it, the command waits anyway")
     settings = read_settings()
     sources = tuple(Source) if source is None else upstreams_of(settings).named(source).sources
     mode = Mode.NAMED if slugs else Mode.DUE if due else Mode.ALL
@@ -145,7 +145,7 @@ def carry_out(  # noqa: PLR0913  (the options of the command by their names)
             json=json,
         )
     else:
-        status = asyncio.run(_refresh_here(settings, package_ids, sources, mode, upstream, max_wait))
+        status = asyncio.run(_refresh_here(settings, package_ids, sources, mode, upstream, max_wait, json=json))
     if status:
         raise typer.Exit(status)
 
@@ -182,6 +182,8 @@ async def _refresh_here(
     mode: Mode,
     upstream: str | None,
     max_wait: timedelta,
+    *,
+    json: bool = False,
 ) -> int:
     """Refresh until every source has responded or failed, or has to wait too long; return the exit status."""
     shared = settings.redis_url is not None or embedded_redis_runs(settings)
@@ -197,7 +199,10 @@ async def _refresh_here(
             tally = await run.until_settled(package_ids, sources)
         if mode is not Mode.NAMED:  # packages without a source are skipped unless named
             package_ids = [package_id for package_id in package_ids if package_id in tally.requested]
-        return _report(tally, parts, package_ids)
+        slugs = parts.store.packages.slugs(package_ids)
+        if json:
+            print_json(results(tally, package_ids, slugs))
+        return print_summary(tally, package_ids, slugs)
     finally:
         await parts.aclose()
 
@@ -246,26 +251,3 @@ class Bar:
 def _display(total: int) -> Iterator[Bar]:
     with _bar() as progress:
         yield Bar(progress, progress.add_task("refreshing", total=total, failures=0, note=""))
-
-
-def _report(tally: Tally, parts: Parts, package_ids: Sequence[int]) -> int:
-    slugs = parts.store.packages.slugs(package_ids)
-    for (package_id, source), record in sorted(tally.failed.items()):
-        err.print(f"[red]{escape(slugs.get(package_id, str(package_id)))}[/]: {source}: {escape(record.message or '')}")
-    if tally.rejected:
-        complain(f"{tally.rejected}; then `fetcher refresh --due`")
-    for package_id, sources in () if tally.rejected else sorted(tally.open.items()):
-        names = ", ".join(sorted(sources))
-        slug = escape(slugs.get(package_id, str(package_id)))
-        err.print(f"[yellow]{slug}[/]: {names}: no response yet; requested again when due")
-    if tally.gave_up:
-        complain(f"stopped waiting (--max-wait): {tally.gave_up}. Continue with `fetcher refresh --due`")
-    sourceless = [package_id for package_id in package_ids if package_id not in tally.requested]
-    for package_id in sourceless:
-        slug = escape(slugs.get(package_id, str(package_id)))
-        err.print(f"[red]{slug}[/]: nothing to fetch: `fetcher show {slug}` prints its addresses")
-    failed = {package_id for package_id, _ in tally.failed} | set(tally.open) | set(sourceless)
-    err.print(f"refreshed {len(package_ids) - len(failed)} of {counted(len(package_ids), 'package')}")
-    if tally.open and not tally.rejected:
-        return TEMPORARY
-    return 1 if failed else 0

@@ -9,15 +9,20 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich import box
-from rich.console import Console, ConsoleDimensions
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderResult
 from rich.markup import escape
-from rich.table import Table
+from rich.measure import Measurement
+from rich.table import Column, Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 """The option of each command whose result a script may read."""
 
 UNLIMITED = 10_000
 """Width of a table in a pipe, in columns: no cell is cut or wrapped, so that ``grep`` finds its text."""
+
+
+NARROW = 60
+"""Width of a terminal below which a table that does not fit is printed as one line a cell."""
 
 
 class _Screen(Console):
@@ -53,9 +58,28 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
+class PlainTable(Table):
+    """A table without a frame, for terminals of 80 columns. A narrow terminal gets one line a cell instead."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wanted = Measurement.get(console, options.update(max_width=UNLIMITED), self).maximum
+        if options.max_width >= NARROW or wanted <= options.max_width:
+            yield from super().__rich_console__(console, options)
+            return
+        if self.title:
+            yield console.render_str(str(self.title))
+        for cells in zip(*(column.cells for column in self.columns), strict=True):
+            first, *rest = zip(self.columns, cells, strict=True)
+            yield first[1]
+            for column, cell in rest:
+                line = Table.grid("", Column(no_wrap=True), Column(overflow="fold"), padding=(0, 1, 0, 0))
+                line.add_row("", f"{column.header}:", cell)
+                yield line
+
+
 def plain_table(*columns: str, title: str | None = None) -> Table:
-    """Build a table for terminals of 80 columns: no frame, one line below the headings."""
-    table = Table(
+    """Build a table with one line below the headings."""
+    table = PlainTable(
         *columns,
         title=title,
         title_justify="left",

@@ -61,9 +61,14 @@ def in_words(name: object) -> str:
     return {"not_fetched": "not fetched yet"}.get(str(name), str(name).replace("_", " "))
 
 
-def outcome_name(outcome: object) -> str:
-    """Return the name of one response's outcome, in words. Only several over days make a package *gone*."""
-    return "missing" if outcome == OutcomeKind.GONE else in_words(outcome)
+def outcome_key(outcome: str) -> str:
+    """Return the name of one response's outcome for logs and scripts. Only several over days make a package *gone*."""
+    return "missing" if outcome == OutcomeKind.GONE else str(outcome)
+
+
+def outcome_name(outcome: str) -> str:
+    """Return the name of one response's outcome for users."""
+    return in_words(outcome_key(outcome))
 
 
 def failure_kind(state: SourceState) -> str:

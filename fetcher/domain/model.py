@@ -303,6 +303,10 @@ class Target:
     head_oid: str | None = None
     head_committed_at: datetime | None = None
     default_branch: str | None = None
+    forks: int | None = None
+    watchers: int | None = None
+    pushed_at: datetime | None = None
+    """The stored value of ``RepoStats.pushed_at``, as are ``forks`` and ``watchers``."""
 
     def state(self, source: Source) -> SourceState:
         return self.states.get(source) or SourceState(source)

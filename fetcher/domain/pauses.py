@@ -38,6 +38,12 @@ class OperatorPause:
     def subject(self) -> str:
         return "all work" if self.scope is PauseScope.ALL else "background work"
 
+    @property
+    def detail(self) -> str:
+        """The scope, the end and the reason, for the audit log."""
+        end = "until resumed" if self.until is None else f"until {self.until.isoformat(timespec='seconds')}"
+        return f"{self.scope}, {end}: {self.reason}"
+
     def in_words(self, now: datetime) -> str:
         """Return the scope, the begin, the end, the user and the reason in one line."""
         end = "until `fetcher resume`" if self.until is None else f"ends {ago(self.until, now)}"

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import structlog
 
+from fetcher.domain.formatting import outcome_key
 from fetcher.domain.model import Claim, Deferral, MadeDue, Observed, OutcomeKind, Purpose, Record, Target
 from fetcher.http.rejection import log_rejected
 
@@ -73,7 +74,7 @@ def log_report(claim: Claim, purpose: Purpose, targets: Sequence[Target], report
                 package=slugs.get(record.package_id, record.package_id),
                 source=str(record.source),
                 upstream=upstreams.get((record.package_id, record.source)),
-                outcome=record.outcome,
+                outcome=outcome_key(record.outcome),
                 reason=record.message,
                 failures=record.failures,
                 due=record.due_at.isoformat() if record.due_at else None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import md5
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fetcher.simulator.exchange import Answer, Call, Handler
 from fetcher.simulator.faults import Rule
@@ -98,6 +98,10 @@ class Upstream(ABC):
         """Return the variables that point Fetcher to this upstream, which is served under ``root``."""
         return {}
 
+    def forges(self, root: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return entries of ``FETCHER_FORGES`` by host, which point Fetcher to this upstream under ``root``."""
+        return {}
+
     def actions(self) -> Mapping[str, Action]:
         """Return this upstream's actions of the control API by their names."""
         return {}
@@ -125,7 +129,7 @@ class Mount(ABC):
     Every command of Fetcher imports the registry, so the module of a mount imports its handlers only in ``open``.
     """
 
-    name: ClassVar[str]
+    name: str
     """The label in the log, in faults and in the summary."""
 
     @property

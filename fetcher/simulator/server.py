@@ -1,10 +1,11 @@
 """The complete simulator: one ASGI application, and the two ways to run it."""
 
 import asyncio
+import json
 import signal
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
@@ -68,11 +69,13 @@ class Service:
 
     def environment(self, base: str) -> dict[str, str]:
         """Return the variables that point Fetcher to every upstream under the server's address."""
-        return {
-            variable: value
-            for name, upstream in self.state.upstreams.items()
-            for variable, value in upstream.environment(self.address(name, base)).items()
-        }
+        variables: dict[str, str] = {}
+        forges: dict[str, Mapping[str, Any]] = {}
+        for name, upstream in self.state.upstreams.items():
+            root = self.address(name, base)
+            variables.update(upstream.environment(root))
+            forges.update(upstream.forges(root))
+        return variables | ({"FETCHER_FORGES": json.dumps(forges)} if forges else {})
 
     def _mounted(self, name: str, upstream: Upstream) -> Iterator[BaseRoute]:
         front = Front(

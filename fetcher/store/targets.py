@@ -26,6 +26,9 @@ _IDENTITY = (
     _O.head_oid,
     _O.head_committed_at,
     _O.default_branch,
+    _O.forks,
+    _O.watchers,
+    _O.pushed_at,
 )
 DETAILS = (_O.contributors, _O.days_start, _O.day_counts, _O.commit_count)
 
@@ -95,4 +98,7 @@ def _target(row: Row[Any], states: dict[Source, SourceState], lease: str, *, det
         head_oid=row.head_oid,
         head_committed_at=row.head_committed_at,
         default_branch=row.default_branch,
+        forks=row.forks,
+        watchers=row.watchers,
+        pushed_at=row.pushed_at,
     )

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fetcher.domain.errors import FetcherError
-from fetcher.web import actions, api, atom, errors, health, metrics, pages
+from fetcher.web import actions, api, atom, errors, health, metrics, pages, pausing
 from fetcher.web.context import WebContext
 from fetcher.web.hosts import AllowedHosts
 
@@ -64,6 +64,8 @@ ROUTES: list[BaseRoute] = [
     Route("/packages/{slug}/refresh", actions.refresh, methods=["POST"]),
     Route("/failures", pages.failures),
     Route("/failures/retry", actions.retry, methods=["POST"]),
+    Route("/pause", pausing.pause, methods=["POST"]),
+    Route("/resume", pausing.resume, methods=["POST"]),
     Route("/login", pages.login),
     Route("/login", actions.login, methods=["POST"]),
     Route("/logout", actions.logout, methods=["POST"]),

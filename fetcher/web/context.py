@@ -59,6 +59,10 @@ class Runtime(Protocol):
         ...
 
 
+PAUSE_HOURS = ("1", "4", "12", "24")
+"""Lengths that the form of a pause offers; without one the pause lasts until it is resumed."""
+
+
 class TTLCache(Generic[T]):
     """The last result of a slow function, reused for some seconds. Concurrent threads share one call."""
 

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 from fetcher import __version__
 from fetcher.domain.formatting import ago, failure_kind, in_words, outcome_name, percent, span
 from fetcher.domain.presentation import due_reason, failed_for, last_outcome, provenance
-from fetcher.web.context import context_of, pauses
+from fetcher.web.context import PAUSE_HOURS, context_of, pauses
 
 
 @pass_context
@@ -65,7 +65,12 @@ def _environment() -> Environment:
     )
     environment.filters |= {"when": when, "number": number, "percent": percent, "words": words, "span": span}
     environment.filters |= {"kind": failure_kind, "provenance": provenance, "outcome": outcome_name, "marked": marked}
-    environment.globals |= {"due_reason": due_reason, "failed_for": failed_for, "last_outcome": last_outcome}
+    environment.globals |= {
+        "pause_hours": PAUSE_HOURS,
+        "due_reason": due_reason,
+        "failed_for": failed_for,
+        "last_outcome": last_outcome,
+    }
     return environment
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fetcher import __version__
+from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
 from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, simulated, stack
@@ -55,6 +56,19 @@ def test_refresh_writes_progress_to_stderr_alone(seeded: Fetcher) -> None:
     assert (done.status, done.out) == (0, "")
     assert "5/5" in done.err
     assert done.err.splitlines()[-1] == "refreshed 5 of 5 packages"
+
+
+def test_refresh_for_scripts(seeded: Fetcher, simulator: Simulator) -> None:
+    """`--json` prints each package once: refreshed, failed with its message, or still open."""
+    simulator.faults.add(Rule(kind=Kind.STATUS, status=451, route="project_json", package="lesscpy"))
+    done = seeded("refresh", "django-vies", "lesscpy", "--json")
+    found = json.loads(done.out)
+    assert done.status == 1
+    assert found["refreshed"] == ["django-vies"]
+    (failure,) = found["failed"]
+    assert (failure["slug"], failure["source"], failure["outcome"]) == ("lesscpy", "index", "blocked")
+    assert "451" in failure["message"]
+    assert (found["open"], found["nothing_to_fetch"], found["stopped"]) == ([], [], None)
 
 
 def test_refresh_of_due_packages(seeded: Fetcher, simulator: Simulator) -> None:

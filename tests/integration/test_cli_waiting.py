@@ -37,9 +37,9 @@ def test_a_limit_without_an_end(fetcher: Fetcher, simulator: Simulator, route: s
     assert document[stored]
 
 
-@pytest.mark.parametrize("arguments", [("--wait",), ("--json",), ("--max-wait", "soon")])
+@pytest.mark.parametrize("arguments", [("--wait",), ("--max-wait", "soon")])
 def test_options_that_do_not_fit(bare: Fetcher, arguments: tuple[str, ...]) -> None:
-    """`--wait` and `--json` need `--queue`, and a span has one of the documented forms."""
+    """`--wait` needs `--queue`, and a span has one of the documented forms."""
     done = bare("refresh", "lesscpy", *arguments)
 
     assert done.status in (1, 2)

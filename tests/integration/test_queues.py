@@ -127,6 +127,7 @@ def test_watching_needs_a_terminal_and_ends_with_ctrl_c(ours: Stack, command: st
         os.close(theirs)
         _drawn(ours_end, b"repository" if command == "status" else b"background")
         process.send_signal(signal.SIGINT)
+        _read_to_the_end(ours_end)
         assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
@@ -141,6 +142,17 @@ def _drawn(terminal: int, words: bytes) -> None:
         assert time.monotonic() < deadline, seen[-2000:]
         if select.select([terminal], [], [], 1)[0]:
             seen += os.read(terminal, 65536)
+
+
+def _read_to_the_end(terminal: int) -> None:
+    """Read until the last process of the terminal has ended. Output that is not read blocks its process."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if select.select([terminal], [], [], 1)[0]:
+            try:
+                os.read(terminal, 65536)
+            except OSError:  # Linux: the other end is closed
+                return
 
 
 def test_rates_are_of_the_last_minutes(redis_url: str) -> None:

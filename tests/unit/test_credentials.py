@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fetcher.catalogue.credentials import without_credentials, without_credentials_in
@@ -25,6 +25,8 @@ CLEAN = "https://github.com/a/b"
         ("https://user:SEC#RET@github.com/a/b", CLEAN),
         ("https://user:1/SECRET@github.com/a/b", CLEAN),
         ("https://SEC/RET@github.com/a/b", CLEAN),
+        ("https://[:/SECRET@github.com/a/b", CLEAN),
+        ("https://[SEC]:/RET@github.com/a/b", CLEAN),
         ("https://user:SEC\\RET@github.com/a/b", CLEAN),
         ("https://user:SEC RET@github.com/a/b", CLEAN),
         ("HTTPS://user:SECRET@GitHub.com/a/b", "HTTPS://GitHub.com/a/b"),
@@ -64,6 +66,7 @@ def test_other_addresses_stay(address: str) -> None:
     assert without_credentials(address) == address
 
 
+@example(user="[", password="", where="/")
 @given(user=st.text(max_size=20), password=st.text(max_size=20), where=st.sampled_from(["/", "?", "#", "", ":"]))
 def test_no_password_survives(user: str, password: str, where: str) -> None:
     """Any user name and password, also with characters that should be quoted, are removed; a second time no more."""

@@ -21,3 +21,13 @@ class Settings(GitHubSettings, PyPISettings):
     faults: tuple[Rule, ...] = ()
     seed: int = 0
     latency: timedelta = timedelta(0)
+
+    @property
+    def scale(self) -> float:
+        """Return the length of an hour of limits in real hours, by which every upstream's windows shrink."""
+        return self.limits.hour / timedelta(hours=1)
+
+    @property
+    def enforced(self) -> bool:
+        """Return whether the upstreams enforce their limits."""
+        return self.limits.enforced

@@ -49,7 +49,7 @@ from fetcher.upstreams.github.readers.history import Head
 from fetcher.upstreams.heads import follow_ups, to_request
 
 MAX_PAGES = 50
-"""Limit for pages of contributors, ten times the 500 authors that GitHub names. It ends an endless list."""
+"""Limit for pages of contributors, ten times the 500 authors that GitHub names. A longer list counts as too large."""
 
 HISTORY_FAILURES = 3
 """After so many failures in a row a repository is requested over REST: its history is too much to read."""
@@ -217,8 +217,10 @@ class DetailsRefresh:
             for person in answer.value.people:
                 people.setdefault(person.login, person)
             following = answer.value.next_page
-            if following is not None and not page < following <= MAX_PAGES:
+            if following is not None and following != page + 1:
                 return Malformed(f"contributors: page {page} names page {following} as the next")
+            if following is not None and following > MAX_PAGES:
+                return Blocked(BlockCause.TOO_LARGE, f"contributors: more than {MAX_PAGES} pages, {len(people)} so far")
             page = following
         return Fetched(Contributors(tuple(people.values())))
 

@@ -85,7 +85,7 @@ async def test_one_of_a_batch_is_named_with_the_batches_request(harness: Harness
     with capture_logs() as lines:
         await harness.work()
     (failure,) = named(lines, "failure")
-    assert (failure["outcome"], failure["request"]) == ("gone", REQUEST_ID)
+    assert (failure["outcome"], failure["request"]) == ("missing", REQUEST_ID)
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", 'a"}\n{"event": "forged'])

@@ -279,3 +279,16 @@ def test_weeks_have_dates(full: Harness) -> None:
     text = full.client.get("/packages/a").text
     last = re.findall(r"week from ([0-9-]+):", text)[-1]
     assert date.fromisoformat(last) == (NOW + DAY).date() - timedelta(weeks=1)
+
+
+def test_a_hundred_thousand_participants(harness: Harness) -> None:
+    """The page names two thousand, says how many more there are, and stays small."""
+    (package_id,) = harness.catalogue.add("crowd")
+    people = Contributors(tuple(Contribution(f"person{number}", 1) for number in range(100_000)))
+    harness.catalogue.answer(package_id, Source.CONTRIBUTORS, people)
+    text = harness.client.get("/packages/crowd").text
+    assert "100 000, most commits first" in text.replace("\u202f", " ").replace("\u00a0", " ")
+    assert "person1999<" in text
+    assert "person2000<" not in text
+    assert "98 000 more" in text.replace("\u202f", " ").replace("\u00a0", " ")
+    assert len(text) < 200_000

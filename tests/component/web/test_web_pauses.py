@@ -69,3 +69,41 @@ def test_refreshes_are_refused_while_all_is_paused(harness: Harness) -> None:
     harness.store.pauses.resume(harness.clock.now())
     _pause(harness, PauseScope.BACKGROUND)
     assert harness.client.post("/api/v4/packages/one/refresh/", headers=BEARER).status_code == 202
+
+
+def test_an_operator_pauses_and_resumes_at_the_page(harness: Harness) -> None:
+    """The form stores the pause with its end and its reason, and logs both actions; without a session it does not."""
+    refused = harness.client.post("/pause", data={"scope": "all", "why": WHY})
+    assert (refused.status_code, refused.headers["location"]) == (303, "/login?next=/")
+    csrf = harness.log_in()
+    assert 'action="/pause"' in harness.client.get("/").text
+    done = harness.client.post("/pause", data={"csrf": csrf, "scope": "all", "hours": "4", "why": f" {WHY} "})
+    assert (done.status_code, done.headers["location"]) == (303, "/")
+    now = harness.clock.now()
+    (active,) = harness.store.pauses.active(now)
+    assert active == OperatorPause(PauseScope.ALL, now, now + 4 * HOUR, WHY, "session")
+    page = harness.client.get("/failures").text
+    assert 'action="/resume"' in page
+    assert 'action="/pause"' not in harness.client.get("/").text
+    assert harness.client.post("/resume", data={"csrf": "forged"}).status_code == 403
+    assert harness.client.post("/resume", data={"csrf": csrf}).status_code == 303
+    assert harness.store.pauses.active(now) == []
+    logged = [(one.action, one.detail) for one in harness.store.audit.since(now)]
+    assert logged == [("pause", active.detail), ("resume", f"all: {WHY}")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"scope": "all"}, "needs a reason"),
+        ({"scope": "all", "why": "x" * 201}, "needs a reason"),
+        ({"scope": "some", "why": "x"}, "unknown scope"),
+        ({"scope": "all", "why": "x", "hours": "1e9"}, "unknown length"),
+    ],
+)
+def test_a_pause_with_wrong_fields_is_refused(harness: Harness, fields: dict[str, str], words: str) -> None:
+    """The answer names the field; nothing is paused."""
+    answer = harness.client.post("/pause", data={"csrf": harness.log_in(), **fields})
+    assert answer.status_code == 400
+    assert words in answer.text
+    assert harness.store.pauses.active(harness.clock.now()) == []

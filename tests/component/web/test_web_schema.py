@@ -66,7 +66,7 @@ def test_the_api_is_as_it_is_described(described: Any, path: str, method: str, m
     @given(case=described[path][method.upper()].as_strategy(generation_mode=mode))
     @settings(examples(0.4), suppress_health_check=list(HealthCheck), derandomize=True, database=None)
     def holds(case: Any) -> None:
-        if any(map(_is_sent_empty, (case.query or {}).values())):
+        if any(_is_or_has_empty(value) for value in (case.query or {}).values()):
             return  # an empty parameter counts as absent, which JSON Schema cannot state
         # A well-formed id may be of no package, and every request carries the token.
         case.call_and_validate(headers=BEARER, excluded_checks=[positive_data_acceptance, ignored_auth])
@@ -77,11 +77,11 @@ def test_the_api_is_as_it_is_described(described: Any, path: str, method: str, m
         assert mode is GenerationMode.NEGATIVE  # every text is a valid path
 
 
-def _is_sent_empty(value: Any) -> bool:
-    """Return whether a generated value is sent as an empty parameter, as an object or a list of such values is."""
+def _is_or_has_empty(value: Any) -> bool:
+    """Return True for an empty value, also within a list or an object, whose keys become parameters of their own."""
     if isinstance(value, dict | list):
-        return all(map(_is_sent_empty, value.values() if isinstance(value, dict) else value))
-    return value is None or value == ""
+        return not value or any(map(_is_or_has_empty, value.values() if isinstance(value, dict) else value))
+    return value in ("", None)
 
 
 def test_every_operation_is_described() -> None:

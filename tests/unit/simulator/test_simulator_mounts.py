@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -132,6 +133,27 @@ def test_its_address_and_token_are_among_the_settings(service: Service) -> None:
         "FETCHER_TOY_URL": f"{BASE}/toy",
         "FETCHER_TOY_TOKEN": ToyMount.token,
     }
+
+
+def test_entries_of_forges_are_one_variable(world: World) -> None:
+    """Every mount adds its hosts to one JSON object, each with its own root; without one there is no variable."""
+
+    class Forge(ToyMount):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def forges(self, root: str) -> dict[str, dict[str, str]]:
+            return {f"{self.name}.example": {"kind": "forgejo", "root": root}}
+
+    both = Service(world, Settings(), (Forge("one"), Forge("two"))).environment(BASE)
+    none = Service(world, Settings(), (ToyMount(),)).environment(BASE)
+
+    assert json.loads(both["FETCHER_FORGES"]) == {
+        "one.example": {"kind": "forgejo", "root": f"{BASE}/one"},
+        "two.example": {"kind": "forgejo", "root": f"{BASE}/two"},
+    }
+    assert "FETCHER_FORGES" not in none
 
 
 async def test_actions_and_truths_take_an_address(client: httpx.AsyncClient) -> None:

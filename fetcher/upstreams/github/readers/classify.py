@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from fetcher.domain.model import ReportedQuota
 from fetcher.domain.outcome import (
@@ -27,8 +26,6 @@ from fetcher.http.messages import Answer, NoAnswer, Response, ResponseMeta
 from fetcher.http.responses import classify_answer, excerpt, is_json, retry_after, transport_outcome
 from fetcher.upstreams.github.readers.shapes import ErrorBody
 from fetcher.upstreams.github.requests import API_VERSION
-
-T = TypeVar("T")
 
 _TOO_LARGE = ("too large", "history or contributor list")
 _BLOCKED = ("access blocked", "has been disabled", "not accessible", "saml", "ip allow list", "suspended")
@@ -116,21 +113,6 @@ def read_meta(response: Response) -> ResponseMeta:
     """Read the quota and the request id from GitHub's headers."""
     given = response.headers.get("x-github-request-id", "")
     return ResponseMeta(read_quota(response), given if _REQUEST_ID.fullmatch(given) else None)
-
-
-def parse(adapter: TypeAdapter[T], body: bytes, what: str) -> T | Malformed:
-    """Return ``body`` as ``adapter``'s type, or the first difference on one line."""
-    try:
-        return adapter.validate_json(body)
-    except ValidationError as error:
-        return Malformed(f"{what}: {first_fault(error)}")
-
-
-def first_fault(error: ValidationError) -> str:
-    """Return the first place where a shape differs, on one line."""
-    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in fault["loc"])
-    return f"{fault['msg']} at {where}" if where else fault["msg"]
 
 
 def message_of(response: Response) -> str:

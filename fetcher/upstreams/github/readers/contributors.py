@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from fetcher.domain.model import WEEKS_SHOWN, Contribution
 from fetcher.domain.outcome import Fetched, Malformed, NonValue
 from fetcher.http.messages import Answer, Response
-from fetcher.upstreams.github.readers.classify import classify, parse
+from fetcher.http.shapes import parse
+from fetcher.upstreams.github.readers.classify import classify
 from fetcher.upstreams.github.readers.shapes import Participation, RestContributor
 
 _CONTRIBUTORS = TypeAdapter(list[RestContributor])

@@ -29,11 +29,10 @@ from fetcher.domain.outcome import (
 )
 from fetcher.http.messages import Answer, Fault, NoAnswer, Response
 from fetcher.http.responses import excerpt
+from fetcher.http.shapes import first_fault, parse
 from fetcher.upstreams.github.readers.classify import (
     classify,
-    first_fault,
     is_secondary,
-    parse,
     read_meta,
     stated_failure,
     throttled,

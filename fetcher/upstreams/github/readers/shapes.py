@@ -5,68 +5,28 @@ They are strict on types and ignore other fields. Sources: the REST reference an
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import datetime
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
+from pydantic import Field
 
-from fetcher.domain.text import storable
+from fetcher.http.shapes import Count, Id, LenientMoment, Moment, Shape, Text
 
 
-def _in_utc(moment: datetime) -> datetime:
-    """Convert to UTC. A time at the very end of the calendar has none, and authors choose their dates freely."""
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("expected a moment within the calendar") from None
-
-
-def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
-    """Read a time, or ``None`` outside the calendar, so that one commit does not fail a complete history."""
-    try:
-        moment: datetime | None = read(value)
-    except ValidationError:
-        return None
-    return moment
-
-
-Text = Annotated[str, AfterValidator(storable)]
-"""Text that a database can hold. GitHub has let NULs through in descriptions."""
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-LenientMoment = Annotated[Moment | None, WrapValidator(_or_none)]
-Count = Annotated[int, Field(ge=0, lt=2**31)]
-"""A count within a database's plain integer, so that one absurd value does not fail its batch."""
-Id = Annotated[int, Field(gt=0, lt=2**63)]
-
-
-class _Shape(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
-
-
-class Total(_Shape):
+class Total(Shape):
     total_count: Count = Field(alias="totalCount")
 
 
-class Target(_Shape):
+class Target(Shape):
     oid: Text
     committed_date: Moment | None = Field(default=None, alias="committedDate")
 
 
-class BranchRef(_Shape):
+class BranchRef(Shape):
     name: Text
     target: Target | None
 
 
-class Node(_Shape):
+class Node(Shape):
     """One repository in a GraphQL response."""
 
     id: Text
@@ -83,30 +43,30 @@ class Node(_Shape):
     default_branch: BranchRef | None = Field(alias="defaultBranchRef")
 
 
-class User(_Shape):
+class User(Shape):
     login: Text
 
 
-class GitActor(_Shape):
+class GitActor(Shape):
     """A commit's author; ``user`` is absent if GitHub knows no account for the email address."""
 
     name: Text | None = None
     user: User | None = None
 
 
-class HistoryCommit(_Shape):
+class HistoryCommit(Shape):
     oid: Text
     authored_at: LenientMoment = Field(alias="authoredDate")
     author: GitActor | None = None
     parents: Total | None = None
 
 
-class PageInfo(_Shape):
+class PageInfo(Shape):
     has_next: bool = Field(alias="hasNextPage")
     end_cursor: Text | None = Field(alias="endCursor")
 
 
-class HistoryPage(_Shape):
+class HistoryPage(Shape):
     """One page of a commit's history; ``total_count`` counts the commits that ``since`` selects."""
 
     total_count: Count = Field(alias="totalCount")
@@ -114,7 +74,7 @@ class HistoryPage(_Shape):
     nodes: list[HistoryCommit | None]
 
 
-class HeadCommit(_Shape):
+class HeadCommit(Shape):
     """The tip of the default branch; ``history`` is absent if the tip is not a commit."""
 
     oid: Text
@@ -122,11 +82,11 @@ class HeadCommit(_Shape):
     history: HistoryPage | None = None
 
 
-class HeadRef(_Shape):
+class HeadRef(Shape):
     target: HeadCommit | None
 
 
-class HeadNode(_Shape):
+class HeadNode(Shape):
     """One repository in a response about heads."""
 
     id: Text
@@ -136,17 +96,17 @@ class HeadNode(_Shape):
     default_branch: HeadRef | None = Field(alias="defaultBranchRef")
 
 
-class PageCommit(_Shape):
+class PageCommit(Shape):
     history: HistoryPage
 
 
-class PageNode(_Shape):
+class PageNode(Shape):
     """One repository in a response about further pages; ``object`` is ``null`` if the commit no longer exists."""
 
     object: PageCommit | None
 
 
-class GraphQLError(_Shape):
+class GraphQLError(Shape):
     """One entry of ``errors``. GitHub adds ``type``; ``path`` is absent if the complete query failed."""
 
     message: str = "no message"
@@ -154,19 +114,19 @@ class GraphQLError(_Shape):
     path: list[str | int] | None = None
 
 
-class Viewer(_Shape):
+class Viewer(Shape):
     login: Text
     database_id: Id | None = Field(alias="databaseId")
 
 
-class GraphQLBody(_Shape):
+class GraphQLBody(Shape):
     """A GraphQL response with unparsed ``data``, so that one bad node does not fail the others."""
 
     data: dict[str, object] | None = None
-    errors: list[GraphQLError] = []
+    errors: list[GraphQLError] = Field(default_factory=list)
 
 
-class RestRepository(_Shape):
+class RestRepository(Shape):
     id: Id
     node_id: Text
     full_name: Text
@@ -180,26 +140,26 @@ class RestRepository(_Shape):
     pushed_at: Moment | None = None
 
 
-class RestContributor(_Shape):
+class RestContributor(Shape):
     """One entry of the contributors list; one without ``login`` is anonymous."""
 
     login: Text | None = None
     contributions: Count
 
 
-class Participation(_Shape):
+class Participation(Shape):
     all: list[Count]
 
 
-class Signature(_Shape):
+class Signature(Shape):
     date: Moment | None = None
 
 
-class InnerCommit(_Shape):
+class InnerCommit(Shape):
     committer: Signature | None = None
 
 
-class RestCommit(_Shape):
+class RestCommit(Shape):
     sha: Text
     commit: InnerCommit
 
@@ -208,5 +168,5 @@ class RestCommit(_Shape):
         return self.commit.committer.date if self.commit.committer else None
 
 
-class ErrorBody(_Shape):
+class ErrorBody(Shape):
     message: str = ""

@@ -10,7 +10,8 @@ from fetcher.domain.model import RepoStats
 from fetcher.domain.outcome import Failure, Fetched, Malformed, NonValue
 from fetcher.http.messages import Answer, Response
 from fetcher.http.responses import validators_of
-from fetcher.upstreams.github.readers.classify import classify, first_fault, parse
+from fetcher.http.shapes import first_fault, parse
+from fetcher.upstreams.github.readers.classify import classify
 from fetcher.upstreams.github.readers.graphql import (
     BatchAnswer,
     id_text,
