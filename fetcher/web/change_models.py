@@ -9,13 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from fetcher.domain.changes import ChangeKind, EventType
+from fetcher.web.following import LONGEST_WAIT
 from fetcher.web.models import Moment, Package
 
 MOST = 1000
 """Most packages on a page of changes."""
-
-LONGEST_WAIT = 30
-"""Longest wait for a change, in seconds."""
 
 NOW = "now"
 """Value of ``since`` for the present end of the feed."""
@@ -38,7 +36,8 @@ class ChangesQuery(BaseModel):
     since: Since | SkipJsonSchema[None] = None
     limit: Annotated[int, Field(ge=1, le=MOST, description="Most packages on the page.")] = 100
     wait: Annotated[
-        int, Field(ge=0, le=LONGEST_WAIT, description="Seconds to wait for a change before an empty page is returned.")
+        int,
+        Field(ge=0, le=int(LONGEST_WAIT), description="Seconds to wait for a change before an empty page is returned."),
     ] = 0
 
     @model_validator(mode="before")

@@ -19,6 +19,9 @@ POLL = 1.0
 MOST = 200
 """Most clients that wait in one process. Each costs a socket and some kilobytes."""
 
+LONGEST_WAIT = 30.0
+"""Longest wait of one request, in seconds. Proxies usually close a connection after a minute of silence."""
+
 STREAM_SECONDS = 900.0
 """Seconds after which a stream ends. Clients connect again by themselves, also to another process."""
 
@@ -36,6 +39,7 @@ class Followers:
     def __init__(self, read: Callable[[], int], poll: float = POLL, most: int = MOST) -> None:
         self.poll = poll
         self.most = most
+        self.longest_wait = LONGEST_WAIT
         self.stream_seconds = STREAM_SECONDS
         self.keep_alive = KEEP_ALIVE
         self.count = 0
@@ -60,7 +64,7 @@ class Followers:
     async def wait(self, position: int, seconds: float) -> bool:
         """Return whether there is a change after ``position``, as soon as there is one or after ``seconds``."""
         clock = asyncio.get_running_loop().time
-        end = clock() + seconds
+        end = clock() + min(seconds, self.longest_wait)
         while await self._latest() <= position:
             if (left := end - clock()) <= 0:
                 return False

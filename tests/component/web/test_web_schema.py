@@ -44,7 +44,7 @@ def application(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path)
         Settings(web_token=token, web_hosts="*"), store, StoppedClock(NOW + DAY), FakeRuntime(store), Sessions(token)
     )
     context.followers.stream_seconds = 0
-    context.followers.poll = 0.01
+    context.followers.longest_wait = 0
     yield make_app(context)
     engine.dispose()
 
