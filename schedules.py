@@ -35,8 +35,15 @@ def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:
             max(plan_every, timedelta(minutes=10)),
             "in large catalogues, request the index's root once a cycle to find changed projects",
         ),
+        Entry("feed", "fetcher.feed", 2 * plan_every, "poll the index's feed of new releases"),
         Entry(
             "expire", "fetcher.expire", max(plan_every, timedelta(minutes=1)), "release expired leases of lost workers"
+        ),
+        Entry(
+            "site",
+            "fetcher.site",
+            plan_every,
+            "read a site's own database and write the columns that differ; nothing without FETCHER_SITE_URL",
         ),
         Entry("measure", "fetcher.measure", MEASURE_EVERY, "count the next slices of a large catalogue"),
         Entry(

@@ -41,6 +41,8 @@ class Site:
     roots: tuple[str, ...] = field(repr=False)
     """May contain a mirror's password."""
     credential: Credential | None = None
+    public_only: bool = False
+    """Its hosts were named by an editor, so they must resolve to public addresses."""
 
 
 class Transport(Protocol):

@@ -91,6 +91,7 @@ def _default(field: FieldInfo) -> str:
 _COMPUTED = {
     Settings.model_fields["data_dir"].description or "": "the user's data folder",
     Settings.model_fields["pypi_url"].description or "": "the public index",
+    Settings.model_fields["forges"].description or "": "`{}`",
     Settings.model_fields["workers"].description or "": "one a core, at most 2",
     Settings.model_fields["time_zone"].description or "": "`UTC`",
 }

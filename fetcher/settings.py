@@ -20,6 +20,8 @@ from platformdirs import user_data_path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from fetcher.domain.errors import ConfigError
+from fetcher.domain.sites import GonePolicy
+from fetcher.forge_settings import Forges
 from fetcher.http.messages import origin
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ _WORDS = {
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _LOG_FORMATS = ("auto", "json", "text")
+_GONE = tuple(policy.value for policy in GonePolicy)
 
 
 PUBLIC_API = "https://api.github.com"
@@ -102,6 +105,20 @@ class Settings(BaseModel):
         default=None,
         description="Redis or Valkey (redis://, rediss://, unix://); unset: the one that `fetcher up` embeds.",
     )
+    site_url: SecretStr | None = Field(
+        default=None,
+        description=(
+            "PostgreSQL address of a Django Packages site's own database, which is kept up to date; unset: none. "
+            "`fetcher site grants` prints the role's rights."
+        ),
+    )
+    site_gone: str = Field(
+        default="tell",
+        description=(
+            "Packages of the site whose repository is missing: tell (editors see them in `fetcher failures`), or "
+            "date_deprecated (set after three failures in 31 days, cleared when it responds again)."
+        ),
+    )
     github_api_url: str = Field(
         default=PUBLIC_API, description="Root of GitHub's REST API; an Enterprise server's ends in /api/v3."
     )
@@ -114,6 +131,14 @@ class Settings(BaseModel):
         default_factory=default_index_root,
         repr=False,  # may contain a mirror's password
         description="Root of the package index: {root}/pypi/NAME/json, {root}/simple/. A trailing /simple is removed.",
+    )
+    forges: Forges = Field(
+        default_factory=dict,
+        description=(
+            "Hosts of repositories beside GitHub, as a JSON object: host → any of `kind` (bitbucket, forgejo, git, "
+            "gitlab), `root`, `git` (root of clone addresses), `token`, `per_second`. Only a host named here may have "
+            "a private address."
+        ),
     )
     contact: str | None = Field(default=None, description="Contact for the upstreams' operators, in the User-Agent.")
     time_zone: ZoneInfo = Field(default_factory=lambda: ZoneInfo("UTC"), description="Time zone of times in documents.")
@@ -168,6 +193,11 @@ class Settings(BaseModel):
     @classmethod
     def _format(cls, value: str) -> str:
         return _one_of(_LOG_FORMATS, value.lower())
+
+    @field_validator("site_gone")
+    @classmethod
+    def _gone(cls, value: str) -> str:
+        return _one_of(_GONE, value.lower())
 
     @field_validator("time_zone", mode="before")
     @classmethod

@@ -51,13 +51,15 @@ Grammar: TypeAlias = Callable[[Location], RepoRef | str]
 """A host's grammar of repository paths; a text states the violation."""
 
 
-def parse_repo_address(text: str | None, grammars: Mapping[str, Grammar]) -> RepoRef | Unsupported | None:
+def parse_repo_address(
+    text: str | None, grammars: Mapping[str, Grammar], elsewhere: Grammar | None = None
+) -> RepoRef | Unsupported | None:
     """Parse a repository's address; return ``None`` if it is absent.
 
     Accepted are ``https``, ``http``, ``git`` and ``ssh`` addresses, ``git@host:path``, and pip's ``git+`` prefix with
     its ``@revision``. A trailing slash, ``www.`` and default port are optional; the host's case is ignored.
-    Credentials, query and fragment are ignored. The path is parsed by the host's grammar. The keys of ``grammars`` are
-    lower case; a host on another port includes that port.
+    Credentials, query and fragment are ignored. The path is parsed by the host's grammar, on other hosts by
+    ``elsewhere``. The keys of ``grammars`` are lower case; a host on another port includes that port.
     """
     if text is None or not text.strip():
         return None
@@ -65,11 +67,21 @@ def parse_repo_address(text: str | None, grammars: Mapping[str, Grammar]) -> Rep
     location = _locate(text)
     if isinstance(location, str):
         return _unsupported(text, location)
-    host = next((known for known in (location.host, f"www.{location.host}") if known in grammars), None)
-    if host is None:
-        return _unsupported(text, _wrong_host(location, grammars.keys()))
-    found = grammars[host](replace(location, host=host))
+    names = (location.host, f"www.{location.host}", _without_port(location))
+    host = next((known for known in names if known in grammars), None)
+    if host is not None:
+        found = grammars[host](replace(location, host=host))
+    elif elsewhere is None or _is_gist(location, grammars.keys()) or "@" in location.path:
+        found = _wrong_host(location, grammars.keys())
+    else:
+        found = elsewhere(replace(location, host=_without_port(location)))
     return _unsupported(text, found) if isinstance(found, str) else found
+
+
+def location_of(text: str | None) -> Location | None:
+    """Return the parts of a repository's address, with the host as it is stored; ``None`` if it is no address."""
+    location = None if text is None else _locate(text.strip())
+    return replace(location, host=_without_port(location)) if isinstance(location, Location) else None
 
 
 def repository_name(text: str) -> str | None:
@@ -129,8 +141,17 @@ def _bare(host: str) -> str:
     return host.lower().removesuffix(".").removeprefix("www.")
 
 
+def _without_port(location: Location) -> str:
+    """Return the host whose web server has the repository: a port for ssh or git is none of that server."""
+    return location.host if location.scheme in {"https", "http"} else location.host.partition(":")[0]
+
+
+def _is_gist(location: Location, hosts: Collection[str]) -> bool:
+    return location.host.startswith("gist.") and location.host.removeprefix("gist.") in hosts
+
+
 def _wrong_host(location: Location, hosts: Collection[str]) -> str:
-    if location.host.startswith("gist.") and location.host.removeprefix("gist.") in hosts:
+    if _is_gist(location, hosts):
         return "a gist is not a repository"
     return f"{_named(location)} is not a supported host (supported: {', '.join(sorted(hosts)) or 'none'})"
 

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from rich.markup import escape
 
 from fetcher.cli.screen import err, out, plain_table, print_json
+from fetcher.forge_settings import masked
 from fetcher.misspelt import spelling_warnings, unknown_to_fetcher
 from fetcher.settings import PREFIX, Settings, read_settings, variables_read
 
@@ -71,6 +72,8 @@ def _shown(name: str, value: object) -> str | None:
     """Return a value as text. Passwords in addresses are masked, and other secrets completely."""
     if value is None:
         return None
+    if isinstance(value, Mapping):
+        return masked(value)
     if isinstance(value, SecretStr):
         secret = value.get_secret_value()
         return _without_password(secret) if name.endswith("_url") else _MASK

@@ -27,6 +27,7 @@ from fetcher.refresh.first_pass import first_pass_in_words, outlook
 from fetcher.refresh.forecast import Forecast
 from fetcher.settings import Settings, read_settings
 from fetcher.store.db_errors import shown
+from fetcher.upstreams.base import FeedStatus
 from fetcher.upstreams.registry import upstreams_of
 from fetcher.wiring import open_store, shared_quota_status
 
@@ -53,6 +54,7 @@ class Status:
     silence: str | None
     workers: Sequence[str]
     pauses: Sequence[OperatorPause]
+    feeds: Sequence[FeedStatus]
     broker_fault: str | None
     """The reason that quota and workers are unknown; ``None`` if they are known."""
     database: str
@@ -112,6 +114,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
         silence=silence(planned_at, now, settings.plan_interval),
         workers=names or (),
         pauses=pauses,
+        feeds=upstreams.feeds(store.checkpoints.get),
         broker_fault=fault,
         database=shown(store.engine.url),
     )
@@ -138,6 +141,7 @@ def _screen(status: Status) -> RenderableType:
         f"one repository: {escape(', '.join(one.slugs))} are all {escape(one.full_name)}" for one in status.shared
     ]
     lines += [_quota(one, now) for one in status.quota]
+    lines += [f"feed of {one.title}: {escape(one.in_words(now))}" for one in status.feeds]
     lines.append(
         f"[red]beat: {status.silence}[/]" if status.silence else f"beat: planned {ago(status.planned_at, now)}"
     )
@@ -251,6 +255,7 @@ def _json(status: Status) -> dict[str, Any]:
         "quota": [asdict(status) for status in status.quota],
         "beat": {"planned_at": status.planned_at, "fault": status.silence},
         "paused": list(status.pauses),
+        "feeds": [asdict(one) for one in status.feeds],
         "workers": None if status.broker_fault else list(status.workers),
         "redis_fault": status.broker_fault,
         "running": status.running,

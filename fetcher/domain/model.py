@@ -105,8 +105,9 @@ class RepoStats:
     """
     full_name: str
     """The path under which the forge now has it."""
-    stars: int
-    forks: int
+    stars: int | None
+    """``None``: the forge has none, as for forks and watchers."""
+    forks: int | None
     watchers: int | None
     description: str
     archived: bool
@@ -120,15 +121,16 @@ class RepoStats:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """One contributor's login and number of commits on the default branch."""
+    """One contributor's number of commits on the default branch."""
 
     login: str
+    """Login of the account; the author's name where the forge knows no account."""
     commits: int
 
 
 @dataclass(frozen=True, slots=True)
 class Contributors:
-    """Every contributor with a login, in the API's order (most commits first), without duplicates."""
+    """Every contributor, most commits first, without duplicates: logins where the forge knows them, otherwise names."""
 
     people: tuple[Contribution, ...]
 
@@ -191,6 +193,10 @@ QUARANTINED = "quarantined"
 """The stored revision of a project while the index does not list it."""
 
 
+LICENCE_KEPT = 200
+"""Characters kept of the legacy licence field, which often is a full text. Names of licences are shorter."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectInfo:
     """Fields of a project's latest release that only the JSON API has."""
@@ -198,7 +204,12 @@ class ProjectInfo:
     summary: str | None
     classifiers: tuple[str, ...]
     licence: str | None
+    """A short name of the licence, from whichever field states one."""
     documentation_url: str | None
+    licence_expression: str | None = None
+    """The SPDX expression (PEP 639)."""
+    licence_text: str | None = None
+    """The legacy field, cut after ``LICENCE_KEPT`` characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +267,14 @@ class DueReason(StrEnum):
     """Its repository is missing, and is requested alone until it responds."""
     OUT_OF_TURN = "out_of_turn"
     """Made due at once: the index does not respond, the counting of weeks has changed, or the package was revived."""
+    FEED = "feed"
+    """The index's feed names a new release."""
+    HINT = "hint"
+    """A forge's webhook reports an event."""
+
+
+NAMED = frozenset({DueReason.FEED, DueReason.HINT})
+"""Reasons for which only a request made since settles the source: an unchanged list elsewhere does not confirm it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +329,16 @@ class Target:
 
     def state(self, source: Source) -> SourceState:
         return self.states.get(source) or SourceState(source)
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedProject:
+    """A package's project: its canonical name, the time of its last request, and its stored versions."""
+
+    package_id: int
+    project: str
+    observed_at: datetime | None
+    versions: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

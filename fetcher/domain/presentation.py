@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_never
+from typing import Any
 
 from fetcher.domain.catalogue_stats import stale_before
 from fetcher.domain.formatting import ago, failure_kind, span
@@ -183,14 +183,10 @@ def due_reason(state: SourceState, cadence: Cadence) -> str:
             return (
                 "fetched after its repository's next response" if state.due_at is None else "set by an earlier version"
             )
-        case DueReason.FIRST:
-            return "not requested yet"
         case DueReason.COOLING:
             pauses = cadence.pauses_after(state.outcome)
             longest = f", which grows to {span(pauses.longest)} at most"
             return f"a pause of {span(pauses.after(state.failures))}, because it {_failed(state)}{longest}"
-        case DueReason.QUOTA:
-            return "deferred by the quota, or by the upstream's rate limit"
         case DueReason.MOVED:
             what = "serial" if state.source is Source.INDEX else "head"
             return f"the upstream has a newer {what} than the stored one"
@@ -198,18 +194,22 @@ def due_reason(state: SourceState, cadence: Cadence) -> str:
             return f"its slot in the interval of {span(cadence.interval)}"
         case DueReason.RECHECK:
             return f"no change detected: periodic re-check, about every {span(cadence.recheck)}"
-        case DueReason.ORDER:
-            return "contributors with equal counts: GitHub's list, which may be hours old, decides their order"
-        case DueReason.SETTLING:
-            return "GitHub's list of contributors may lag by hours: fetched a day later to confirm the history"
-        case DueReason.WEEKS:
-            return "participation has full weeks: fetched again to roll them forward"
-        case DueReason.MISSING:
-            return "its repository is missing: fetched after the repository's next response"
-        case DueReason.OUT_OF_TURN:
-            return "made due at once: index unavailable, counting of weeks changed, or package revived"
-        case _:
-            assert_never(state.due_reason)
+        case other:
+            return _REASONS[other]
+
+
+_REASONS: Mapping[DueReason, str] = {
+    DueReason.FIRST: "not requested yet",
+    DueReason.QUOTA: "deferred by the quota, or by the upstream's rate limit",
+    DueReason.ORDER: "contributors with equal counts: GitHub's list, which may be hours old, decides their order",
+    DueReason.SETTLING: "GitHub's list of contributors may lag by hours: fetched a day later to confirm the history",
+    DueReason.WEEKS: "participation has full weeks: fetched again to roll them forward",
+    DueReason.MISSING: "its repository is missing: fetched after the repository's next response",
+    DueReason.OUT_OF_TURN: "made due at once: index unavailable, counting of weeks changed, or package revived",
+    DueReason.FEED: "the index's feed names a new release",
+    DueReason.HINT: "a webhook of its forge reports an event",
+}
+"""Reasons that depend on nothing else. ``tests/unit/test_due_reasons.py`` checks that none is missing."""
 
 
 def _failed(state: SourceState) -> str:

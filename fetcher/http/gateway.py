@@ -111,14 +111,14 @@ class Gateway:
         """
         redirects, resends = MAX_REDIRECTS, 1
         while True:
-            if purpose is Purpose.BACKGROUND and self._circuit_breaker.is_open(request.route, self._clock.now()):
+            if purpose is Purpose.BACKGROUND and self._circuit_breaker.is_open(request.key, self._clock.now()):
                 return read(_CIRCUIT_OPEN)
             reservation = await self._reserve(request, purpose, continuation=continuation)
             if isinstance(reservation, Deferred):
                 return reservation
             continuation, sent_at = True, self._clock.now()
             answer = await self._transport.send(request)
-            self._circuit_breaker.note(request.route, answer, sent_at, self._clock.now())
+            self._circuit_breaker.note(request.key, answer, sent_at, self._clock.now())
             outcome = await self._settle(reservation, request, answer, read)
             if isinstance(outcome, Moved):
                 location = _location(request.url, outcome.location)
@@ -159,7 +159,7 @@ class Gateway:
             request.resource,
             purpose,
             request.points,
-            self._latency.of(request.route),
+            self._latency.of(request.key),
         )
         for_quota = SHORT_WAIT if continuation or purpose is Purpose.MANUAL else timedelta(0)
         started = self._clock.now()
@@ -189,7 +189,7 @@ class Gateway:
             quota=meta.quota,
             pause=self._pause(outcome),
         )
-        self._latency.note(request.route, answer.seconds)
+        self._latency.note(request.key, answer.seconds)
         await self._quota.settle(reservation, usage, self._clock.now())
         return result
 

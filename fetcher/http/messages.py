@@ -10,10 +10,13 @@ from urllib.parse import urlsplit
 
 from fetcher.domain.model import ReportedQuota
 
+RouteKey: TypeAlias = tuple[str, str]
+"""An upstream, and a kind of its requests."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request without the credential, which the transport adds for its upstream."""
+    """One HTTP request without the credential, which the transport adds for its upstream unless ``anonymous``."""
 
     upstream: str
     """Name of the upstream, whose credential the transport adds and whose quota is spent."""
@@ -29,6 +32,15 @@ class Request:
     points: int = 1
     timeout: float | None = None
     """Seconds for the complete exchange; ``None`` selects the transport's default."""
+    anonymous: bool = False
+    """The transport adds no credential: git's endpoints of public repositories need none."""
+    user_agent_prefix: str = ""
+    """Text before the User-Agent, by which a host recognises the protocol."""
+
+    @property
+    def key(self) -> RouteKey:
+        """Key of what is learnt about a route: two hosts of one kind of forge time out independently."""
+        return self.upstream, self.route
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,17 @@ def is_json(response: Response) -> bool:
     return kind == "application/json" or kind.endswith("+json")
 
 
+def not_json(response: Response) -> Malformed:
+    """Return the failure of a good response that is not JSON: a login page, a proxy's notice."""
+    kind = excerpt(response.headers.get("content-type", "no content type").encode("utf-8", "replace"))
+    return Malformed(f"expected JSON, got {kind}: {excerpt(response.body)}")
+
+
+def sent_at(response: Response) -> datetime | None:
+    """Return the upstream's clock when it sent the response (``Date``), or ``None`` if unreadable."""
+    return _moment(response.headers.get("date", ""))
+
+
 def excerpt(body: bytes, length: int = 120) -> str:
     """Return the beginning of a body as one printable line of at most ``length`` characters."""
     return one_line(body[: length * 4].decode("utf-8", "replace"), length)
@@ -130,10 +141,14 @@ def quoted_excerpt(body: bytes) -> str:
 
 
 def _until(date: str, now: datetime) -> timedelta | None:
+    moment = _moment(date)
+    return None if moment is None else min(max(moment - now, timedelta()), LONGEST_WAIT)
+
+
+def _moment(date: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(date)
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return min(max(aware - now, timedelta()), LONGEST_WAIT)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -40,8 +41,20 @@ def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
     return moment
 
 
+def _path(text: str) -> str:
+    """Check that each segment is a name, because a path becomes a part of later addresses."""
+    segments = text.split("/")
+    if len(segments) < 2 or not all(_SEGMENT.fullmatch(one) and one.strip(".") for one in segments):
+        raise ValueError("expected a path of names")
+    return text
+
+
+_SEGMENT = re.compile(r"[^\s/?#\\]{1,255}")
+
 Text = Annotated[str, AfterValidator(storable)]
 """Text that a database can hold. Forges let NULs through in descriptions."""
+RepositoryPath = Annotated[Text, AfterValidator(_path)]
+"""The path of a repository below its host: an owner or groups, then the name."""
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 LenientMoment = Annotated[Moment | None, WrapValidator(_or_none)]
 Count = Annotated[int, Field(ge=0, lt=2**31)]

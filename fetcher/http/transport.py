@@ -2,7 +2,8 @@
 
 Only failures to *connect* are retried here, because they never reached the upstream and cost no quota. Any other retry
 is left to the gateway, under a new reservation. Redirects are never followed here. Requests of an upstream go to its
-configured origins only, with its credential only, never to an address from a document or a response.
+configured origins only, with its credential only, never to an address from a document or a response. A host that an
+editor has named is requested at public addresses only (``fetcher.http.public_only``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from fetcher.domain.errors import FetcherError, RejectedCredential
 from fetcher.http.decoding import ACCEPTED, Decoder, UndecodableBody
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response, origin
+from fetcher.http.public_only import PrivateAddress, PublicNetwork, PublicTransport, is_proxied
 from fetcher.ports import Site
 
 IN_FLIGHT = 16
@@ -29,6 +31,7 @@ WHOLE_EXCHANGE = 30.0
 """Seconds for one request and its response, to the last byte."""
 
 _CONNECT_ATTEMPTS = 3
+_LIMITS = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT, keepalive_expiry=60)
 
 
 class HttpTransport:
@@ -40,8 +43,10 @@ class HttpTransport:
         *,
         user_agent: str,
         backoff: float = 0.2,
+        network: PublicNetwork | None = None,
     ) -> None:
         self._user_agent = user_agent
+        self._network = network or PublicNetwork()
         self._sites = sites
         self._origins = {name: frozenset(origin(root) for root in site.roots) for name, site in sites.items()}
         self._backoff = backoff
@@ -49,9 +54,17 @@ class HttpTransport:
     @cached_property
     def _client(self) -> httpx.AsyncClient:
         """Return the client, made with the first request: an idle worker does without its five megabytes."""
-        limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT, keepalive_expiry=60)
+        return self._new_client(None)
+
+    @cached_property
+    def _public_client(self) -> httpx.AsyncClient:
+        """Return the client of hosts that must be public."""
+        return self._new_client(PublicTransport(self._network, _LIMITS))
+
+    def _new_client(self, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            limits=limits,
+            transport=transport,
+            limits=_LIMITS,
             timeout=httpx.Timeout(10, read=WHOLE_EXCHANGE, pool=WHOLE_EXCHANGE),
             headers={"user-agent": self._user_agent, "accept-encoding": ACCEPTED},
             follow_redirects=False,
@@ -67,8 +80,9 @@ class HttpTransport:
         await self.aclose()
 
     async def aclose(self) -> None:
-        if "_client" in self.__dict__:
-            await self._client.aclose()
+        for name in ("_client", "_public_client"):
+            if name in self.__dict__:
+                await getattr(self, name).aclose()
 
     async def send(self, request: Request) -> Answer:
         """Send as ``fetcher.ports.Transport`` specifies."""
@@ -103,10 +117,13 @@ class HttpTransport:
             fault, reason = Fault.UNREACHABLE, str(error)
         except httpx.InvalidURL:
             fault, reason = Fault.FORBIDDEN_HOST, "not an address"
+        except PrivateAddress as error:
+            fault, reason = Fault.FORBIDDEN_HOST, str(error)
         return NoAnswer(fault, f"{asked.host}: {reason}", time.monotonic() - started)
 
     async def _exchange(self, request: Request, feed: Callable[[bytes], None], started: float) -> Answer:
-        response = await self._connected(await self._build(request))
+        client = await self._client_of(request)
+        response = await self._connected(client, await self._build(client, request))
         try:
             headers = {name.lower(): value for name, value in response.headers.items()}
             received, sent, kept = 0, 0, bytearray()
@@ -127,19 +144,30 @@ class HttpTransport:
         finally:
             await response.aclose()
 
-    async def _build(self, request: Request) -> httpx.Request:
+    async def _client_of(self, request: Request) -> httpx.AsyncClient:
+        """Return the client for the request's upstream. A proxy resolves names itself, so they are judged before."""
+        if not self._sites[request.upstream].public_only:
+            return self._client
+        if not is_proxied(request.url):
+            return self._public_client
+        await self._network.judge(request.url)
+        return self._client
+
+    async def _build(self, client: httpx.AsyncClient, request: Request) -> httpx.Request:
         headers = dict(request.headers)
-        credential = self._sites[request.upstream].credential
+        if request.user_agent_prefix:
+            headers["user-agent"] = f"{request.user_agent_prefix}{self._user_agent}"
+        credential = None if request.anonymous else self._sites[request.upstream].credential
         authorization = None if credential is None else await credential.header()
         if authorization is not None:
             headers["authorization"] = authorization
-        return self._client.build_request(request.method, request.url, headers=headers, content=request.body)
+        return client.build_request(request.method, request.url, headers=headers, content=request.body)
 
-    async def _connected(self, request: httpx.Request) -> httpx.Response:
+    async def _connected(self, client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
         retrying = AsyncRetrying(
             stop=stop_after_attempt(_CONNECT_ATTEMPTS),
             wait=wait_random_exponential(multiplier=self._backoff, max=2),
             retry=retry_if_exception_type((httpx.ConnectError, httpx.ConnectTimeout)),
             reraise=True,
         )
-        return await retrying(self._client.send, request, stream=True)
+        return await retrying(client.send, request, stream=True)

@@ -40,10 +40,12 @@ TASKS = (
     "fetcher.refresh_packages",
     "fetcher.refresh_requests",
     "fetcher.serials",
+    "fetcher.feed",
     "fetcher.verify",
     "fetcher.expire",
     "fetcher.prune",
     "fetcher.measure",
+    "fetcher.site",
 )
 
 STATUSES = tuple(

@@ -1,7 +1,7 @@
 """The actions on a running simulator, each with its name, its target and its details."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -117,6 +117,21 @@ def _advance(state: State, _target: str, details: Details) -> Result:
     return {"now": state.world.clock.now().isoformat()}
 
 
+def _git(state: State, target: str, details: Details) -> Result:
+    upstream = state.upstreams.get(target)
+    if upstream is None or upstream.git is None:
+        raise ValueError(f"expected an upstream with git, one of {', '.join(_with_git(state))}")
+    options = upstream.git.options
+    changed = replace(options, **details)
+    for one in fields(changed):
+        setattr(options, one.name, getattr(changed, one.name))
+    return asdict(options)
+
+
+def _with_git(state: State) -> list[str]:
+    return [name for name, upstream in state.upstreams.items() if upstream.git is not None]
+
+
 def _churn(state: State, _target: str, details: Details) -> Result:
     churned = changes.churn(state.world, **details)
     return {one.name: getattr(churned, one.name) for one in fields(churned)}
@@ -137,5 +152,6 @@ ACTIONS: Mapping[str, WorldAction] = {
     "status": _status,
     "delete_project": _delete_project,
     "advance": _advance,
+    "git": _git,
     "churn": _churn,
 }

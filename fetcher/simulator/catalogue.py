@@ -1,6 +1,5 @@
 """Worlds built from package documents, and the documents to import in order to fetch a world's packages."""
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -12,6 +11,7 @@ from typing import Any
 from packaging.version import Version
 
 from fetcher.simulator.clock import Clock, midnight
+from fetcher.simulator.git.objects import sealed
 from fetcher.simulator.history import WEEK, WEEKS, Author, Commit, WrittenHistory
 from fetcher.simulator.project import Project, Release
 from fetcher.simulator.repository import DEFAULT_HOST, Repository
@@ -42,10 +42,20 @@ def seeds(clock: Clock | None = None) -> World:
     return from_documents([json.loads(text) for name, text in texts if name.endswith(".json")], clock)
 
 
-def synthetic(count: int, seed: int = 0, clock: Clock | None = None) -> World:
-    """Return a world of ``count`` invented packages; the same seed gives the same packages on the same day."""
+def synthetic(
+    count: int,
+    seed: int = 0,
+    clock: Clock | None = None,
+    hosts: Sequence[str] = (DEFAULT_HOST,),
+    *,
+    real_ids: bool = True,
+) -> World:
+    """Return a world of ``count`` invented packages; the same seed gives the same packages on the same day.
+
+    The packages are spread over the hosts in turn. ``SyntheticCatalogue`` explains ``real_ids``.
+    """
     clock = clock or Clock()
-    return World(clock, SyntheticCatalogue(count, seed, clock.now()))
+    return World(clock, SyntheticCatalogue(count, seed, clock.now(), hosts, real_ids=real_ids))
 
 
 def from_folder(folder: Path, clock: Clock | None = None) -> World:
@@ -108,8 +118,8 @@ def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
 
-def _commits(document: Document, head_at: datetime, clock: Clock) -> Iterator[Commit]:
-    """Yield old commits for the contributors' order, then one for each commit of the weekly counts.
+def _commits(document: Document, head_at: datetime, clock: Clock) -> list[Commit]:
+    """Return old commits for the contributors' order, then one for each commit of the weekly counts.
 
     Two of them are merge commits, so that a client that leaves merges out has wrong counts: the only commit of the
     last participant, and one commit of the last year. Committer dates never pass the head's, unless the document is so
@@ -129,10 +139,13 @@ def _commits(document: Document, head_at: datetime, clock: Clock) -> Iterator[Co
     if stale:
         written.append((_nameless(), old_until))
     parents = _parents(len(written), {at for at in merges if at >= FIRST_MERGE})
+    commits: list[Commit] = []
     for at, (author, moment) in enumerate(written):
         newest = at == len(written) - 1
         committed_at = head_at if newest else moment if stale else min(moment, head_at)
-        yield Commit(_oid(document, at), author, moment, committed_at, tuple(_oid(document, n) for n in parents[at]))
+        above = tuple(commits[parent].oid for parent in parents[at])
+        commits.append(sealed(author, moment, committed_at, above, f"Commit {at} of {document['repo_url']}"))
+    return commits
 
 
 def _parents(count: int, merges: Set[int]) -> list[tuple[int, ...]]:
@@ -141,10 +154,6 @@ def _parents(count: int, merges: Set[int]) -> list[tuple[int, ...]]:
     for at in merges:
         parents[at - 1], parents[at] = (at - 3,), (at - 1, at - 2)
     return parents
-
-
-def _oid(document: Document, at: int) -> str:
-    return hashlib.sha1(f"{document['repo_url']}/{at}".encode(), usedforsecurity=False).hexdigest()
 
 
 def _old_authors(participants: Sequence[str]) -> list[Author]:

@@ -3,12 +3,12 @@
 A ``target`` is a project's name, or a repository's ``owner/name`` on GitHub or ``host/path`` on any host.
 """
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from random import Random
 
+from fetcher.simulator.git.objects import sealed
 from fetcher.simulator.git_log import first_parents, git_log
 from fetcher.simulator.history import Author, Commit, History, WrittenHistory, contributors, grow
 from fetcher.simulator.project import Project, ProjectStatus, Release
@@ -58,13 +58,14 @@ def push(world: World, target: str, pushed: Push | None = None) -> Repository:
     """Add commits to the default branch."""
     repository = repository_of(world, target)
     now = world.clock.now().replace(microsecond=0)
-    added = _new_commits(repository, pushed or Push(), now)
+    added = _new_commits(repository, pushed or Push(), now, world.new_push())
     changed = replace(repository, history=grow(repository.history, added), pushed_at=now)
     world.put_repository(changed)
     return changed
 
 
-def _new_commits(repository: Repository, pushed: Push, now: datetime) -> tuple[Commit, ...]:
+def _new_commits(repository: Repository, pushed: Push, now: datetime, number: int) -> tuple[Commit, ...]:
+    """Return the commits of a push. Its number is in their messages, so no two pushes make the same commit."""
     author = _author(repository, pushed)
     tip, late = repository.history.tip, pushed.committed_age
     written_at = [now - timedelta(minutes=pushed.commits - number) for number in range(pushed.commits)]
@@ -72,12 +73,15 @@ def _new_commits(repository: Repository, pushed: Push, now: datetime) -> tuple[C
     if late and written_at:
         parents = _fork_point(repository.history, written_at[0] - late)
     commits: list[Commit] = []
-    for number, moment in enumerate(written_at):
-        oid = _oid(repository, now, number)
-        commits.append(Commit(oid, author, moment - max(pushed.age, late), moment - late if late else now, parents))
-        parents = (oid,)
+    for at, moment in enumerate(written_at):
+        authored_at = (moment - max(pushed.age, late)).replace(microsecond=0)
+        committed_at = (moment - late).replace(microsecond=0) if late else now
+        text = f"Commit {at} of push {number}"
+        commits.append(sealed(author, authored_at, committed_at, parents, text, repository.object_format))
+        parents = (commits[-1].oid,)
     if tip is not None and (pushed.merge or late):
-        commits.append(Commit(_oid(repository, now, pushed.commits), author, now, now, (tip.oid, *parents)))
+        text = f"Merge of push {number}"
+        commits.append(sealed(author, now, now, (tip.oid, *parents), text, repository.object_format))
     return tuple(commits)
 
 
@@ -89,12 +93,6 @@ def _fork_point(history: History, left_at: datetime) -> tuple[str, ...]:
         if commit.committed_at <= left_at:
             break
     return found
-
-
-def _oid(repository: Repository, now: datetime, number: int) -> str:
-    tip = repository.history.tip
-    text = f"{repository.database_id}/{tip and tip.oid}/{now.timestamp()}/{len(repository.abandoned)}/{number}"
-    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _author(repository: Repository, pushed: Push) -> Author:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fetcher.simulator.mount import CannotLaunchError
+from fetcher.simulator.repository import DEFAULT_HOST
 from fetcher.simulator.upstreams.registry import MOUNTS
 
 DEFAULT_PORT = 8990
@@ -23,6 +24,12 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer wan
         int, typer.Option(min=0, help="Number of invented packages to serve instead of the five documents.")
     ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the invented packages and of faults with a probability.")] = 0,
+    at: Annotated[
+        list[str] | None, typer.Option("--at", help="Host of the invented packages. Repeatable: they take turns.")
+    ] = None,
+    no_git: Annotated[
+        bool, typer.Option("--no-git", help="Invent the commits' ids. Saves the simulator time; git is not served.")
+    ] = False,
     latency: Annotated[float, typer.Option(min=0, help="Seconds added to each response.")] = 0,
     fault: Annotated[list[str] | None, typer.Option(help="Fault as JSON, see the example below. Repeatable.")] = None,
     write_catalogue: Annotated[
@@ -48,6 +55,8 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer wan
         catalogue=catalogue,
         packages=packages,
         seed=seed,
+        hosts=tuple(at or (DEFAULT_HOST,)),
+        real_ids=not no_git,
         latency=latency,
         faults=tuple(fault or ()),
         write_catalogue=write_catalogue,

@@ -35,6 +35,7 @@ class Commit(NamedTuple):
     authored_at: datetime
     committed_at: datetime
     parents: tuple[str, ...]
+    message: str = ""
 
     @property
     def is_merge(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from fetcher.simulator.catalogue import CatalogueError, from_folder, seeds, synthetic, write_catalogue
 from fetcher.simulator.faults import Rule
 from fetcher.simulator.mount import CannotLaunchError
+from fetcher.simulator.repository import DEFAULT_HOST
 from fetcher.simulator.server import Service, address_of, listen, serve
 from fetcher.simulator.upstreams.registry import MOUNTS, Settings
 from fetcher.simulator.world import World
@@ -25,6 +26,8 @@ class Options:
     catalogue: Path | None
     packages: int
     seed: int
+    hosts: tuple[str, ...] = (DEFAULT_HOST,)
+    real_ids: bool = True
     latency: float
     faults: tuple[str, ...]
     write_catalogue: Path | None
@@ -53,7 +56,9 @@ def launch(options: Options, say: Callable[[str], None]) -> None:
 
 def _world(options: Options) -> World:
     if options.catalogue is None:
-        return synthetic(options.packages, options.seed) if options.packages else seeds()
+        if not options.packages:
+            return seeds()
+        return synthetic(options.packages, options.seed, hosts=options.hosts, real_ids=options.real_ids)
     if options.packages:
         raise CannotLaunchError("--catalogue and --packages exclude each other")
     try:

@@ -14,6 +14,7 @@ from fetcher.simulator.exchange import Answer, Call, Handler
 from fetcher.simulator.faults import Rule
 
 if TYPE_CHECKING:
+    from fetcher.simulator.git.server import GitServer
     from fetcher.simulator.repository import Repository
     from fetcher.simulator.world import World
 
@@ -83,6 +84,8 @@ class Upstream(ABC):
     host: str | None = None
     """The host whose repositories it serves; None if it serves no repositories."""
     gate: Gate = OpenGate()
+    git: GitServer | None = None
+    """The server of clone addresses under the mount's prefix; it has a gate and errors of its own."""
     etags: bool = True
     """Responses to GET have validators, and 304 replaces those that the client has."""
 

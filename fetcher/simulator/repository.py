@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from fetcher.simulator.git.objects import SHA1
 from fetcher.simulator.history import History, WrittenHistory
 
 DEFAULT_HOST = "github.com"
@@ -51,6 +52,8 @@ class Repository:
     default_branch_missing: bool = False
     """The default branch's name leads to no commit, although the repository has commits."""
     block: Block | None = None
+    object_format: str = SHA1
+    """The hash of its commits' ids: ``sha1`` or ``sha256``."""
     contributors_too_large: bool = False
     """GitHub returns 403 "history or contributor list is too large" for such a repository."""
 

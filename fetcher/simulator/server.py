@@ -78,7 +78,14 @@ class Service:
         return variables | ({"FETCHER_FORGES": json.dumps(forges)} if forges else {})
 
     def _mounted(self, name: str, upstream: Upstream) -> Iterator[BaseRoute]:
-        front = Front(
+        front = self._front(name, upstream)
+        for prefix, routes in {self._prefixes[name]: upstream.routes(), **upstream.other_prefixes()}.items():
+            git = upstream.git if prefix == self._prefixes[name] else None
+            first = [] if git is None else list(_served(self._front(name, git), git.routes()))
+            yield StarletteMount(prefix, _router(*first, *_endpoints(front, routes)))
+
+    def _front(self, name: str, upstream: Upstream) -> Front:
+        return Front(
             name=name,
             upstream=upstream,
             faults=self.state.faults,
@@ -86,8 +93,6 @@ class Service:
             clock=self.state.world.clock,
             latency=self.settings.latency,
         )
-        for prefix, routes in {self._prefixes[name]: upstream.routes(), **upstream.other_prefixes()}.items():
-            yield StarletteMount(prefix, _router(*_endpoints(front, routes)))
 
 
 def _router(*routes: BaseRoute) -> Router:
@@ -96,11 +101,15 @@ def _router(*routes: BaseRoute) -> Router:
 
 def _endpoints(front: Front, routes: Iterable[Route]) -> Iterator[BaseRoute]:
     """Yield the routes, and one for every other address: an error 404, logged so that stray requests are visible."""
-    for route in routes:
-        yield StarletteRoute(route.path, Endpoint(front, route.name, route.handle), methods=[route.method])
+    yield from _served(front, routes)
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     missing = Endpoint(front, "unknown", lambda call: front.upstream.error(404, "Not Found"))
     yield StarletteRoute("/{rest:path}", missing, methods=methods)
+
+
+def _served(front: Front, routes: Iterable[Route]) -> Iterator[BaseRoute]:
+    for route in routes:
+        yield StarletteRoute(route.path, Endpoint(front, route.name, route.handle), methods=[route.method])
 
 
 def listen(host: str = LOOPBACK, port: int = 0) -> socket.socket:

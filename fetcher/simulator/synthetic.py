@@ -7,13 +7,13 @@ of each unusual state: empty and archived repositories, yanked, pre-release-only
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from fetcher.simulator.clock import midnight
 from fetcher.simulator.history import History, WrittenHistory
 from fetcher.simulator.project import Project, ProjectStatus, Release
-from fetcher.simulator.repository import Repository
+from fetcher.simulator.repository import DEFAULT_HOST, Repository
 from fetcher.simulator.synthetic_history import GeneratedHistory, Recipe, commits_of_a_year
 
 FIRST_REPOSITORY_ID = 700_000_000
@@ -32,22 +32,33 @@ def _digest(seed: int, index: int, part: str) -> bytes:
 
 
 class SyntheticCatalogue:
-    """``count`` packages of one seed, as of one day; repositories and projects are generated on request."""
+    """``count`` packages of one seed, as of one day; repositories and projects are generated on request.
 
-    def __init__(self, count: int, seed: int, now: datetime) -> None:
+    They are spread over the ``hosts`` in turn. Without ``real_ids`` the commits' ids are invented: the head of a
+    package then costs no history, and git cannot be served.
+    """
+
+    def __init__(
+        self, count: int, seed: int, now: datetime, hosts: Sequence[str] = (DEFAULT_HOST,), *, real_ids: bool = True
+    ) -> None:
         self.count = count
         self.seed = seed
+        self._hosts = tuple(hosts)
+        self._real_ids = real_ids
         self._now = midnight(now.date())
 
     def repository_ids(self) -> range:
         return range(FIRST_REPOSITORY_ID, FIRST_REPOSITORY_ID + self.count)
 
-    def repository_id(self, full_name: str) -> int | None:
-        """Return the number of the repository with this name, ignoring case."""
-        index = self._index(full_name)
-        if index is None or self.full_name(index) != full_name.lower():
+    def repository_id(self, address: str) -> int | None:
+        """Return the number of the repository at ``host/path``, ignoring case."""
+        index = self._index(address)
+        if index is None or f"{self.host(index)}/{self.full_name(index)}" != address.lower():
             return None
         return FIRST_REPOSITORY_ID + index
+
+    def host(self, index: int) -> str:
+        return self._hosts[index % len(self._hosts)]
 
     def _index(self, name: str) -> int | None:
         digits = name.rpartition("-")[2]
@@ -77,6 +88,7 @@ class SyntheticCatalogue:
         owner, _, name = self.full_name(index).partition("/")
         return Repository(
             database_id=database_id,
+            host=self.host(index),
             owner=owner,
             name=name,
             created_at=created_at,
@@ -110,6 +122,7 @@ class SyntheticCatalogue:
             created_at=created_at,
             head_at=head_at,
             year_ago=self._now - YEAR,
+            real_ids=self._real_ids,
         )
         return GeneratedHistory(recipe)
 
@@ -134,7 +147,7 @@ class SyntheticCatalogue:
         raw = _digest(self.seed, index, "project")
         releases = _releases(raw, self._now)
         quarantined, archived = raw[0] == 0, raw[1] < 5
-        urls = {"Homepage": f"https://github.com/{self.full_name(index)}"}
+        urls = {"Homepage": f"https://{self.host(index)}/{self.full_name(index)}"}
         if raw[2] < 100:
             urls["Documentation"] = f"https://{name}.example.invalid/"
         return Project(

@@ -12,12 +12,13 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import accumulate
 from random import Random
 from statistics import NormalDist
 
+from fetcher.simulator.git.objects import sealed
 from fetcher.simulator.history import Author, Commit, Tip
 
 MEDIAN_COMMITS, NINETIETH_COMMITS, MOST_COMMITS = 10, 150, 5_000
@@ -64,6 +65,8 @@ class Recipe:
     created_at: datetime
     head_at: datetime
     year_ago: datetime
+    real_ids: bool = True
+    """The commits' ids are the hashes of their objects, so the head's needs the others. If False, they are invented."""
 
     @property
     def total(self) -> int:
@@ -76,11 +79,14 @@ class Recipe:
         return _ranks(self.contributors, self.busiest) + (NAMELESS_COMMITS,) * self.nameless
 
     @property
-    def tip(self) -> Tip:
-        """Return the newest commit without generating the others."""
-        merge = self.merging and self.total > 3
-        committed_at = self.head_at.timestamp() + 60 * (self.index % 50)
-        return Tip(_oids(self)(0), self.head_at, datetime.fromtimestamp(committed_at, UTC), 2 if merge else 1)
+    def merged(self) -> bool:
+        """Return True if the head is a merge commit."""
+        return self.merging and self.total > 3
+
+    @property
+    def committed_at(self) -> datetime:
+        """Return the committer date of the head."""
+        return self.head_at + timedelta(minutes=self.index % 50)
 
 
 @lru_cache(maxsize=4096)
@@ -89,21 +95,29 @@ def _ranks(contributors: int, busiest: int) -> tuple[int, ...]:
 
 
 class GeneratedHistory:
-    """Commits generated at each read, always the same ones."""
+    """Commits generated at each read, always the same ones; the tip is kept."""
 
-    __slots__ = ("count", "recipe", "tip")
+    __slots__ = ("_tip", "count", "recipe")
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.tip = recipe.tip
         self.count = recipe.total
+        self._tip: Tip | None = None
+
+    @property
+    def tip(self) -> Tip:
+        if self._tip is None:
+            recipe = self.recipe
+            oid = self.commits()[-1].oid if recipe.real_ids else _oids(recipe)(0)
+            self._tip = Tip(oid, recipe.head_at, recipe.committed_at, 2 if recipe.merged else 1)
+        return self._tip
 
     def commits(self) -> tuple[Commit, ...]:
         return _generate(self.recipe)
 
 
 def _oids(recipe: Recipe) -> Callable[[int], str]:
-    """Return the function from a commit's distance before the head to its oid.
+    """Return the function from a commit's distance before the head to its invented oid.
 
     Because the distance is counted from the head, the head's oid does not depend on the number of commits.
     """
@@ -115,21 +129,25 @@ def _oids(recipe: Recipe) -> Callable[[int], str]:
 @lru_cache(maxsize=GENERATED_KEPT)
 def _generate(recipe: Recipe) -> tuple[Commit, ...]:
     rng = Random(f"{recipe.seed}/{recipe.index}")  # noqa: S311 - invented commits, not secrets
-    tip, oid_of = recipe.tip, _oids(recipe)
     committed = _committed(rng, recipe)
     last = len(committed)
-    oids = [oid_of(last - at) for at in range(last + 1)]
-    parents = _parents(rng, last + 1, merging=tip.parents > 1)
+    parents = _parents(rng, last + 1, merging=recipe.merged)
     authors = _authors(rng, recipe, last + 1)
     created = int(recipe.created_at.timestamp())
     moment = datetime.fromtimestamp
-    commits = []
+    dates = []
     for at, second in enumerate(committed):
         written = second - (int(rng.random() * MONTH) if rng.random() < REWRITTEN else at % 50 * 60)
-        before = tuple(oids[parent] for parent in parents[at])
-        commits.append(Commit(oids[at], authors[at], moment(max(created, written), UTC), moment(second, UTC), before))
-    before = tuple(oids[parent] for parent in parents[last])
-    commits.append(Commit(tip.oid, authors[last], tip.authored_at, tip.committed_at, before))
+        dates.append((moment(max(created, written), UTC), moment(second, UTC)))
+    dates.append((recipe.head_at, recipe.committed_at))
+    oid_of = None if recipe.real_ids else _oids(recipe)
+    commits: list[Commit] = []
+    for at, (authored_at, committed_at) in enumerate(dates):
+        before = tuple([commits[parent].oid for parent in parents[at]])
+        if oid_of is None:
+            commits.append(sealed(authors[at], authored_at, committed_at, before, f"Commit {at}"))
+        else:
+            commits.append(Commit(oid_of(last - at), authors[at], authored_at, committed_at, before))
     return tuple(commits)
 
 

@@ -4,6 +4,7 @@ Added and changed packages are kept. An unchanged synthetic package is generated
 million of them cost no memory.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -14,12 +15,13 @@ from packaging.utils import canonicalize_name
 from fetcher.simulator.clock import Clock
 from fetcher.simulator.history import History
 from fetcher.simulator.project import Project, ProjectStatus
-from fetcher.simulator.repository import DEFAULT_HOST, Repository, address_of
+from fetcher.simulator.repository import Repository, address_of
 from fetcher.simulator.synthetic import SyntheticCatalogue
 
 FIRST_SERIAL = 30_000_000
 FIRST_DATABASE_ID = 500_000_000
 MADE_KEPT = 8192
+RELEASES_KEPT = 1000
 
 
 class Replaced(NamedTuple):
@@ -27,6 +29,14 @@ class Replaced(NamedTuple):
 
     at: datetime
     history: History
+
+
+class Released(NamedTuple):
+    """A release that was uploaded while the simulator runs."""
+
+    project: str
+    version: str
+    at: datetime
 
 
 class World:
@@ -48,7 +58,9 @@ class World:
         self._serial = FIRST_SERIAL
         self.revision = 0
         """A number that grows with every change of a project, also a change that leaves the serial unchanged."""
+        self.recent_releases: deque[Released] = deque(maxlen=RELEASES_KEPT)
         self._next_id = FIRST_DATABASE_ID
+        self._pushes = 0
         self._made = lru_cache(maxsize=MADE_KEPT)(self._synthetic.repository)
 
     def repository(self, target: str) -> Repository | None:
@@ -58,8 +70,8 @@ class World:
         """
         key = address_of(target.lower())
         database_id = self._ids.get(key)
-        if database_id is None and key.startswith(f"{DEFAULT_HOST}/"):
-            database_id = self._synthetic.repository_id(key.removeprefix(f"{DEFAULT_HOST}/"))
+        if database_id is None:
+            database_id = self._synthetic.repository_id(key)
         return None if database_id is None else self.repository_by_id(database_id)
 
     def repository_by_id(self, database_id: int, host: str | None = None) -> Repository | None:
@@ -107,6 +119,11 @@ class World:
         self._next_id += 1
         return self._next_id
 
+    def new_push(self) -> int:
+        """Return the number of a push: no two of them make the same commits."""
+        self._pushes += 1
+        return self._pushes
+
     def project(self, name: str) -> Project | None:
         """Return the project of a name in any spelling."""
         key = canonicalize_name(name)
@@ -133,6 +150,9 @@ class World:
         earlier = self.project(key)
         if earlier is not None:
             self._earlier_projects[key] = earlier
+        known = {release.version for release in earlier.releases} if earlier is not None else set()
+        new = [release for release in project.releases if release.version not in known]
+        self.recent_releases.extend(Released(key, release.version, release.uploaded_at) for release in new)
         self._projects[key] = project
         self.revision += 1
 

@@ -13,8 +13,10 @@ from sqlalchemy import (
     Connection,
     CursorResult,
     Select,
+    and_,
     distinct,
     func,
+    not_,
     or_,
     select,
     true,
@@ -201,6 +203,34 @@ class Claims(Aggregate):
             .values(due_at=now, due_reason=DueReason.OUT_OF_TURN.value)
         )
         return made.rowcount
+
+    @write_transaction
+    def make_packages_due(
+        self,
+        connection: Connection,
+        package_ids: Sequence[int],
+        sources: Sequence[Source],
+        reason: DueReason,
+        now: datetime,
+        spacing: timedelta = timedelta(0),
+    ) -> int:
+        """Make these packages' sources due now, also failing and leased ones; return the number of rows changed.
+
+        A source requested within ``spacing`` becomes due that time after ``now``. None becomes due later than it was.
+        """
+        lock_packages(connection, package_ids)
+        changed = 0
+        recent = and_(_S.observed_at.is_not(None), _S.observed_at > now - spacing)
+        for ids in chunks(package_ids):
+            own = update(source_states).where(_S.package_id.in_(ids), _S.source.in_(_names(sources)))
+            for condition, due_at in ((not_(recent), now), (recent, now + spacing)):
+                made: CursorResult[Any] = connection.execute(
+                    own.where(condition, or_(_S.due_at.is_(None), _S.due_at > due_at)).values(
+                        due_at=due_at, due_reason=reason.value
+                    )
+                )
+                changed += made.rowcount
+        return changed
 
 
 def _names(sources: Sequence[Source]) -> list[str]:

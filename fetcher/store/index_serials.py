@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, groupby, islice
 
 from packaging.utils import canonicalize_name
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text
 
 from fetcher.domain.bloom import BloomFilter
 from fetcher.domain.changes import EventType, fails
-from fetcher.domain.model import DueReason, OutcomeKind, Source, SourceState
+from fetcher.domain.model import NAMED, DueReason, FollowedProject, OutcomeKind, Source, SourceState
 from fetcher.domain.scheduling import recheck_at
 from fetcher.store.changes.noting import note
 from fetcher.store.dialects import CHUNK, chunks, how_many, lock_packages
 from fetcher.store.engine import Aggregate, read_transaction
 from fetcher.store.recording import Key, locked_states, renew_freshness, save_states, turns
-from fetcher.store.schema import QUARANTINED_STATE, packages, source_states
+from fetcher.store.schema import QUARANTINED_STATE, packages, releases, source_states
 
 _S = source_states.c
 
@@ -62,14 +62,17 @@ class IndexSerials(Aggregate):
             )
         return confirmed, due
 
-    def confirm_all(self, observed_at: datetime, recheck_after: timedelta) -> int:
-        """Confirm every fetched project that does not fail (the root is unchanged), a thousand packages a transaction.
+    def confirm_all(
+        self, observed_at: datetime, recheck_after: timedelta, answered_since: datetime | None = None
+    ) -> int:
+        """Confirm every fetched project that does not fail, a thousand packages a transaction.
 
-        Returns the number of confirmed packages.
+        The index has not changed since ``answered_since``, or since each project's last fetch. Projects that its feed
+        names keep their due time. Returns the number of confirmed packages.
         """
         confirmed, after = 0, 0
         listed = ListedSerials({}, observed_at, recheck_after)
-        while ids := self._transactions.read(partial(_answered_ids, after=after)):
+        while ids := self._transactions.read(partial(_answered_ids, after=after, since=answered_since)):
             confirmed += self._transactions.write(partial(_confirm, ids=ids, listed=listed))
             after = ids[-1]
         return confirmed
@@ -81,6 +84,31 @@ class IndexSerials(Aggregate):
         expected = how_many(connection, packages)
         streamed = connection.execution_options(yield_per=CHUNK).execute(followed)
         return BloomFilter(expected, (name for name, _ in groupby(streamed.scalars())))
+
+    @read_transaction
+    def followed(self, connection: Connection, limit: int) -> int:
+        """Return the number of followed projects, counted up to ``limit``."""
+        some = select(_S.package_id).where(_S.source == Source.INDEX.value).limit(limit).subquery()
+        return connection.execute(select(func.count()).select_from(some)).scalar_one()
+
+    @read_transaction
+    def known(self, connection: Connection, names: Collection[str]) -> list[FollowedProject]:
+        """Return the followed projects among canonical ``names``, with their stored versions."""
+        rows = connection.execute(
+            select(packages.c.id, packages.c.project, _S.observed_at)
+            .join(source_states, _S.package_id == packages.c.id)
+            .where(_S.source == Source.INDEX.value, packages.c.project.in_(list(names)))
+        ).all()
+        versions = _versions(connection, [row.id for row in rows])
+        return [FollowedProject(row.id, row.project, row.observed_at, frozenset(versions[row.id])) for row in rows]
+
+
+def _versions(connection: Connection, package_ids: Sequence[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = defaultdict(list)
+    stored = select(releases.c.package_id, releases.c.number).where(releases.c.package_id.in_(package_ids))
+    for row in connection.execute(stored):
+        found[row.package_id].append(row.number)
+    return found
 
 
 def _hold(connection: Connection, listed: ListedSerials) -> tuple[int, int]:
@@ -138,12 +166,13 @@ def _confirmed(package_id: int, state: SourceState, listed: ListedSerials) -> So
     )
 
 
-def _answered_ids(connection: Connection, after: int) -> list[int]:
+def _answered_ids(connection: Connection, after: int, since: datetime | None) -> list[int]:
     """Return the next thousand packages whose project was fetched, does not fail and has no newer known serial."""
     ids = (
         select(_S.package_id)
         .where(_S.package_id > after, _S.source == Source.INDEX.value)
-        .where(_S.answered_at.is_not(None), _S.failures == 0, _S.expected.is_(None))
+        .where(_S.answered_at.is_not(None) if since is None else _S.answered_at >= since)
+        .where(_S.failures == 0, _S.expected.is_(None))
         .order_by(_S.package_id)
         .limit(CHUNK)
     )
@@ -151,7 +180,7 @@ def _answered_ids(connection: Connection, after: int) -> list[int]:
 
 
 def _confirm(connection: Connection, ids: Sequence[int], listed: ListedSerials) -> int:
-    """Confirm these packages' projects unless observed since ``listed.at``, failing or known to have a newer serial."""
+    """Confirm these packages' projects unless observed since ``listed.at``, failing, or known to have changed."""
     lock_packages(connection, ids)
     stored = locked_states(connection, ids, Source.INDEX)
     confirmed = {
@@ -159,6 +188,7 @@ def _confirm(connection: Connection, ids: Sequence[int], listed: ListedSerials) 
         for key, state in stored.items()
         if state.observed_at is not None and state.observed_at <= listed.at
         if state.answered_at is not None and not state.failures and state.expected is None
+        if state.due_reason not in NAMED
     }
     _save(connection, confirmed, stored, listed.at)
     renew_freshness(connection, [package_id for package_id, _ in confirmed])

@@ -25,6 +25,7 @@ from fetcher.store import listing, releases, removal, retirement
 from fetcher.store.checkpoints import CATALOGUE
 from fetcher.store.dialects import chunks
 from fetcher.store.engine import Aggregate, Transactions, read_transaction, write_transaction
+from fetcher.store.forges import ForgeRules, Forges
 from fetcher.store.importing.entries import ReadProject, ReadRepo, Serving, entry_of, project_of, repo_of
 from fetcher.store.importing.importer import Importer
 from fetcher.store.schema import checkpoints, freshness, observations, packages, source_states
@@ -46,19 +47,36 @@ _STORED: Select[Any] = (
 class Packages(Aggregate):
     """The catalogue of packages.
 
-    ``read_repo`` and ``read_project`` parse editors' addresses; ``serving`` names a source's upstream.
+    ``read_repo`` and ``read_project`` parse editors' addresses; ``serving`` names a source's upstream; ``rules`` are
+    decisions about hosts.
     """
 
     def __init__(
-        self, transactions: Transactions, read_repo: ReadRepo, read_project: ReadProject, serving: Serving
+        self,
+        transactions: Transactions,
+        read_repo: ReadRepo,
+        read_project: ReadProject,
+        serving: Serving,
+        forges: Forges,
+        rules: ForgeRules,
     ) -> None:
         super().__init__(transactions)
-        self._importer = Importer(transactions, read_repo, read_project, serving)
+        self._importer = Importer(transactions, read_repo, read_project, serving, forges, rules)
         self._serving = serving
 
     def import_entries(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
         """Store editors' entries, at most a thousand a transaction."""
         return self._importer.run(entries, now)
+
+    def renew_addresses(self, hosts: Collection[str], now: datetime) -> int:
+        """Parse unsupported addresses and those on ``hosts`` again, at most a thousand a transaction.
+
+        Returns the number of packages whose address has another meaning now. Their editors' fields stay.
+        """
+        changed, after = 0, 0
+        while (renewed := self._importer.renew(after, hosts, now)) is not None:
+            changed, after = changed + renewed.changed, renewed.last_id
+        return changed
 
     @read_transaction
     def ids(self, connection: Connection, slugs: Sequence[str]) -> Mapping[str, int]:

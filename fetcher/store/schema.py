@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, ClassVar, cast
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Table, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Table, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from fetcher.store.types import DayCounts, PackageId, UtcDateTime
@@ -102,6 +102,9 @@ class Observation(Base):
     pypi_summary: Mapped[str | None]
     pypi_classifiers: Mapped[Any | None]
     pypi_licence: Mapped[str | None]
+    pypi_licence_expression: Mapped[str | None]
+    pypi_licence_text: Mapped[str | None]
+    """The legacy field, of which only a beginning is kept: it often is a full licence."""
     pypi_documentation_url: Mapped[str | None]
     pypi_status: Mapped[str | None]
     pypi_serial: Mapped[int | None] = mapped_column(BigInteger)
@@ -279,6 +282,23 @@ class CheckpointRow(Base):
     message: Mapped[str | None]
 
 
+class ForgeRow(Base):
+    """A host of the catalogue's repositories: ``fetcher.domain.forges.StoredForge``. Settings are not stored."""
+
+    __tablename__ = "forges"
+
+    host: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str | None] = mapped_column(String(16))
+    """``fetcher.domain.forges.ForgeKind``; ``NULL`` until it is stated or detected."""
+    known_by: Mapped[str | None] = mapped_column(String(16))
+    """``editor`` or ``detected``."""
+    known_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    """Time of the next detection; ``NULL``: none is needed."""
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    message: Mapped[str | None]
+
+
 class PauseRow(Base):
     """A pause by an operator: ``fetcher.domain.pauses.OperatorPause``."""
 
@@ -428,6 +448,31 @@ class SyncedPackageRow(Base):
     """Whether the synchronization retired the package. It revives no other one."""
 
 
+class SitePackageRow(Base):
+    """A package that the site's database lists: ``fetcher.domain.sites.LinkedPackage``, and the overwritten values."""
+
+    __tablename__ = "site_packages"
+
+    package_id: Mapped[int] = _package_id()
+    missing_since: Mapped[datetime | None]
+    retired: Mapped[bool] = mapped_column(server_default=false())
+    skipped: Mapped[str | None]
+    before: Mapped[Any | None]
+    """First overwritten value of each column, by name."""
+    written: Mapped[Any | None]
+    """Value last written in its place."""
+
+
+class SitePassRow(Base):
+    """The last pass over a site: ``fetcher.domain.sites.SitePass``."""
+
+    __tablename__ = "site_passes"
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    finished_at: Mapped[datetime]
+    result: Mapped[Any]
+
+
 def _table(of: type[Base]) -> Table:
     return cast(Table, of.__table__)
 
@@ -442,6 +487,7 @@ history = _table(HistoryRow)
 events = _table(EventRow)
 refresh_requests = _table(RequestRow)
 checkpoints = _table(CheckpointRow)
+forges = _table(ForgeRow)
 pauses = _table(PauseRow)
 audit_log = _table(AuditRow)
 catalogue_stats = _table(CatalogueStatsRow)
@@ -451,3 +497,5 @@ changes = _table(ChangeRow)
 webhook_endpoints = _table(WebhookEndpointRow)
 webhook_deliveries = _table(WebhookDeliveryRow)
 synced_packages = _table(SyncedPackageRow)
+site_packages = _table(SitePackageRow)
+site_passes = _table(SitePassRow)

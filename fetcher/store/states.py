@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, assert_never
 from sqlalchemy import Row
 
 from fetcher.domain.model import (
+    NAMED,
     Deferral,
     DueReason,
     GivenBack,
@@ -31,7 +32,7 @@ Changes: TypeAlias = tuple[tuple[str, Any], ...]
 NOT_REQUESTED = frozenset({OutcomeKind.THROTTLED, OutcomeKind.DEFERRED})
 """Outcomes caused by our own request rate. They do not count as failures of the source."""
 
-MADE_DUE = frozenset({DueReason.MOVED, DueReason.OUT_OF_TURN})
+MADE_DUE = frozenset({DueReason.MOVED, DueReason.OUT_OF_TURN, *NAMED})
 """Reasons for which an answered source becomes due at once."""
 
 FIRST_REQUESTED = (Source.REPOSITORY, Source.INDEX)
@@ -136,15 +137,17 @@ def takes(state: SourceState, record: Observed) -> bool:
 def fold(state: SourceState, record: Record) -> SourceState:
     """Return ``state`` after ``record``. Idempotent.
 
-    Only the holder of the lease ends it and sets the due time; other records may only make a source due earlier.
+    Only the holder of the lease ends it and sets the due time; other records may only make a source due earlier. A
+    source that was made due after its request was sent stays due, also for the holder of the lease.
     """
     match record:
         case Observed():
             after = _observed(state, record) if takes(state, record) else state
             due = replace(after, due_at=record.due_at, due_reason=record.due_reason)
+            again = _made_due_since(state, record)
             if record.lease is None:
-                return after if state.lease is not None or _made_due_since(state, record) else due
-            return _ended(due) if record.lease == state.lease else after
+                return after if state.lease is not None or again else due
+            return _ended(after if again else due) if record.lease == state.lease else after
         case Deferral():
             due = replace(state, due_at=record.due_at, due_reason=DueReason.QUOTA)
             return _ended(due) if record.lease == state.lease else state

@@ -7,7 +7,7 @@ I/O, so every command may create it. ``UpstreamRefresh`` is its live part, which
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -15,7 +15,18 @@ from typing import Protocol
 from fetcher.catalogue.addresses import Location
 from fetcher.domain.bloom import BloomFilter
 from fetcher.domain.catalogue_stats import CatalogueStats
-from fetcher.domain.model import Purpose, Record, RepoRef, Source, StoredPackage, Target, Unsupported
+from fetcher.domain.formatting import ago
+from fetcher.domain.model import (
+    DueReason,
+    FollowedProject,
+    Purpose,
+    Record,
+    RepoRef,
+    Source,
+    StoredPackage,
+    Target,
+    Unsupported,
+)
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.gateway import Gateway
 from fetcher.http.messages import NO_META, Answer, Response, ResponseMeta
@@ -62,6 +73,37 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """State of an upstream's feed of changes, from stored checkpoints."""
+
+    upstream: str
+    title: str
+    read_at: datetime | None
+    """Time of the last good poll."""
+    fault: str | None
+    """The reason that the last poll failed, or that the upstream has no feed."""
+    offered: bool
+    """False where the upstream has no feed: nothing is wrong, and each project is requested as without one."""
+    gap_at: datetime | None
+    """Time of the last poll that did not overlap with the one before."""
+    gap: str | None
+    """The last gap, and the requests that close it, in words."""
+    open: bool
+    """True until the last gap is closed."""
+
+    def in_words(self, now: datetime) -> str:
+        """Return the state as one line without the upstream's name."""
+        if not self.offered:
+            return "not offered by the index; its projects are requested daily"
+        read = f"last read {ago(self.read_at, now)}" if self.read_at is not None else "never read"
+        if self.fault is not None:
+            return f"{read}; the last poll failed: {self.fault}"
+        if self.gap_at is None:
+            return f"{read}, without a gap so far"
+        return f"{read}, last gap {ago(self.gap_at, now)}{', not closed yet' if self.open else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """The findings about an upstream, and its response, whose ``Date`` is compared with this machine's clock."""
 
@@ -75,6 +117,10 @@ class Schedule(Protocol):
     def target(self, package_id: int) -> Target | None: ...
 
     def make_due(self, upstream: str, source: Source, *, answered_before: datetime, now: datetime) -> int: ...
+
+    def make_packages_due(
+        self, package_ids: Sequence[int], sources: Sequence[Source], reason: DueReason, now: datetime
+    ) -> int: ...
 
 
 class StoredPackages(Protocol):
@@ -100,7 +146,13 @@ class IndexSerials(Protocol):
         self, serials: Iterable[tuple[str, int]], observed_at: datetime, recheck_after: timedelta
     ) -> tuple[int, int]: ...
 
-    def confirm_all(self, observed_at: datetime, recheck_after: timedelta) -> int: ...
+    def confirm_all(
+        self, observed_at: datetime, recheck_after: timedelta, answered_since: datetime | None = None
+    ) -> int: ...
+
+    def followed(self, limit: int) -> int: ...
+
+    def known(self, names: Collection[str]) -> list[FollowedProject]: ...
 
 
 class UpstreamStore(Protocol):
@@ -153,6 +205,10 @@ class UpstreamRefresh(Protocol):
 
     async def find_changes(self) -> None:
         """Find changed packages of the complete catalogue in few requests, if the upstream offers it and it is due."""
+        return
+
+    async def read_feed(self) -> None:
+        """Poll the upstream's feed of changes, if it has one and a poll is due, and make the named packages due."""
         return
 
     async def verify(self, interval: timedelta) -> None:
@@ -227,6 +283,10 @@ class Upstream(Protocol):
     def notes(self, checkpoint: Callable[[str], Checkpoint | None], now: datetime) -> list[Finding]:
         """Return findings about stored checkpoints, which ``checkpoint`` returns by name."""
         return []
+
+    def feed(self, checkpoint: Callable[[str], Checkpoint | None]) -> FeedStatus | None:
+        """Return the state of its feed of changes by stored checkpoints; ``None`` for an upstream without one."""
+        return None
 
     def connect(self, tools: Tools) -> UpstreamRefresh:
         """Return the live part."""

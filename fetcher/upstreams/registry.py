@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fetcher.catalogue.addresses import parse_repo_address
 from fetcher.domain.errors import ConfigError
 from fetcher.domain.model import RepoRef, Source, Unsupported
-from fetcher.ports import Site
+from fetcher.ports import Checkpoint, Site
 from fetcher.quota import Policies
 from fetcher.settings import Settings
-from fetcher.upstreams.base import Lane, Upstream
+from fetcher.upstreams.base import FeedStatus, Lane, Upstream
 from fetcher.upstreams.github.upstream import GitHub
 from fetcher.upstreams.pypi.upstream import PyPI
 
@@ -59,6 +60,10 @@ class Upstreams:
     def sites(self) -> dict[str, Site]:
         """Return the origins and the credential of each upstream, for the transport."""
         return {one.name: Site(one.roots, one.credential) for one in self.all}
+
+    def feeds(self, checkpoint: Callable[[str], Checkpoint | None]) -> list[FeedStatus]:
+        """Return the state of each upstream's feed of changes that was polled. ``checkpoint`` returns one by name."""
+        return [status for one in self.all if (status := one.feed(checkpoint)) is not None]
 
     @property
     def lanes(self) -> tuple[Lane, ...]:

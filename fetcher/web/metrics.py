@@ -24,6 +24,8 @@ from fetcher.domain.pauses import PauseScope, pause_of
 from fetcher.monitoring.families import families
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
+from fetcher.upstreams.base import FeedStatus
+from fetcher.upstreams.registry import upstreams_of
 from fetcher.web.context import WebContext, context_of
 from fetcher.web.directory_metrics import directory
 from tasks.inspection import QueueState
@@ -90,7 +92,20 @@ def _database(web: WebContext, now: datetime) -> Iterator[Metric]:
     for scope, purpose in ((PauseScope.BACKGROUND, Purpose.BACKGROUND), (PauseScope.ALL, Purpose.MANUAL)):
         paused.add_metric([scope.value], 0 if pause_of(active, purpose) is None else 1)
     yield paused
+    yield from _feeds(upstreams_of(web.settings).feeds(web.store.checkpoints.get))
     yield from directory(web.stats(now), now, web.settings.refresh_interval)
+
+
+def _feeds(feeds: Iterable[FeedStatus]) -> Iterator[Metric]:
+    read = _gauge("fetcher_feed_read_timestamp_seconds", "Time of the last good poll; 0 if there was none.", "upstream")
+    gap = _gauge("fetcher_feed_gap_timestamp_seconds", "Time of the last gap in the feed; 0 if none.", "upstream")
+    open_gap = _gauge("fetcher_feed_gap_open", "1 while the last gap is not closed, 0 otherwise.", "upstream")
+    for one in feeds:
+        name = [one.upstream]
+        read.add_metric(name, one.read_at.timestamp() if one.read_at is not None else 0)
+        gap.add_metric(name, one.gap_at.timestamp() if one.gap_at is not None else 0)
+        open_gap.add_metric(name, int(one.open))
+    yield from (read, gap, open_gap)
 
 
 def _redis(web: WebContext, now: datetime) -> Iterator[Metric]:

@@ -311,9 +311,10 @@ async def test_a_route_that_hangs_is_left_alone() -> None:
 
 
 async def test_only_that_route_is_left_alone() -> None:
-    """Requests of other routes and manual requests are still sent."""
-    harness = Harness(HANGS, answer([]), answer([]))
+    """Requests of other routes, of the same route of another upstream, and manual requests are still sent."""
+    harness = Harness(HANGS, answer([]), answer([]), answer([]))
     await harness.send()
+    assert isinstance(await harness.send(request_for(upstream=PYPI)), Response)
     assert isinstance(await harness.send(request_for(route="contributors")), Response)
     assert isinstance(await harness.send(purpose=Purpose.MANUAL), Response)
 

@@ -5,17 +5,21 @@ from datetime import timedelta
 
 from fetcher.simulator.faults import Rule
 from fetcher.simulator.mount import Mount
+from fetcher.simulator.upstreams.bitbucket.mount import BitbucketMount
+from fetcher.simulator.upstreams.bitbucket.settings import BitbucketSettings
+from fetcher.simulator.upstreams.forgejo.mount import ForgejoMount
+from fetcher.simulator.upstreams.forgejo.settings import ForgejoSettings
 from fetcher.simulator.upstreams.github.mount import GitHubMount
 from fetcher.simulator.upstreams.github.settings import GitHubSettings
 from fetcher.simulator.upstreams.pypi.mount import PyPIMount
 from fetcher.simulator.upstreams.pypi.settings import PyPISettings
 
-MOUNTS: tuple[Mount, ...] = (GitHubMount(), PyPIMount())
+MOUNTS: tuple[Mount, ...] = (GitHubMount(), ForgejoMount(), BitbucketMount(), PyPIMount())
 """The upstreams that the simulator serves unless others are passed."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(GitHubSettings, PyPISettings):
+class Settings(GitHubSettings, ForgejoSettings, BitbucketSettings, PyPISettings):
     """The options with which a world is served: those of each upstream, and those of all."""
 
     faults: tuple[Rule, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -17,6 +17,7 @@ from fetcher.ports import Imported
 from fetcher.store.checkpoints import note_edit
 from fetcher.store.dialects import CHUNK, IMPORTING, chunks, one_at_a_time
 from fetcher.store.engine import Transactions
+from fetcher.store.forges import ForgeRules, Forges, add_hosts
 from fetcher.store.importing.entries import (
     Addresses,
     ReadProject,
@@ -25,16 +26,25 @@ from fetcher.store.importing.entries import (
     Serving,
     check,
     complete_columns,
+    entry_of,
     filled_columns,
     same,
     says_anything,
 )
-from fetcher.store.importing.matching import Catalogue, ImportedPackage
+from fetcher.store.importing.matching import Catalogue, ImportedPackage, to_renew
 from fetcher.store.importing.placing import place
 from fetcher.store.values import imported_columns
 
 Numbered: TypeAlias = tuple[int, CatalogueEntry, Addresses]
 """An entry with its index in the import and its parsed addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The last package of a batch whose addresses were parsed again, and the number of changed packages."""
+
+    last_id: int
+    changed: int
 
 
 @dataclass(slots=True)
@@ -63,10 +73,13 @@ class Importer:
     read_repo: ReadRepo
     read_project: ReadProject
     serving: Serving
+    forges: Forges
+    rules: ForgeRules
 
     def run(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
         counts, cleaned = _Counts(), 0
         sound: list[Numbered] = []
+        self._state(entries, now)
         for index, given in enumerate(entries):
             entry = without_credentials_in(given)
             cleaned += entry is not given
@@ -88,6 +101,29 @@ class Importer:
             cleaned,
         )
 
+    def renew(self, after: int, hosts: Collection[str], now: datetime) -> Renewed | None:
+        """Parse stored addresses again: unsupported ones, and those on ``hosts``. Returns ``None`` at the end.
+
+        At most a thousand packages with ids above ``after`` are parsed in one transaction, under the import lock.
+        """
+        return self.transactions.write(lambda connection: self._renew(connection, after, hosts, now))
+
+    def _renew(self, connection: Connection, after: int, hosts: Collection[str], now: datetime) -> Renewed | None:
+        one_at_a_time(connection, IMPORTING)
+        rows = to_renew(connection, after, hosts)
+        if not rows:
+            return None
+        batch = [(n, entry, self._addresses(entry)) for n, entry in enumerate(map(entry_of, rows))]
+        counts = _store_batch(connection, batch, self.serving, self.rules, now)
+        return Renewed(rows[-1].id, counts.updated)
+
+    def _state(self, entries: Sequence[CatalogueEntry], now: datetime) -> None:
+        """Store editors' words for the kinds of hosts, by which the addresses are then parsed."""
+        kinds = self.rules.stated(entries)
+        listed = {host: kind for host, kind in kinds.items() if self.rules.lists(host)}
+        if listed and self.forges.state(listed, now):
+            self.rules.changed()
+
     def _addresses(self, entry: CatalogueEntry) -> Addresses:
         return Addresses(self.read_repo(entry.repo_url), self.read_project(entry.pypi_url))
 
@@ -99,7 +135,7 @@ class Importer:
         """
         try:
             return self.transactions.read(lambda connection: _as_stored(connection, batch)) or self.transactions.write(
-                lambda connection: _store_batch(connection, batch, self.serving, now)
+                lambda connection: _store_batch(connection, batch, self.serving, self.rules, now)
             )
         except StoreError as error:
             if not _refused(error):
@@ -139,7 +175,9 @@ def _as_stored(connection: Connection, batch: Sequence[Numbered]) -> _Counts | N
     return counts
 
 
-def _store_batch(connection: Connection, batch: Sequence[Numbered], serving: Serving, now: datetime) -> _Counts:
+def _store_batch(
+    connection: Connection, batch: Sequence[Numbered], serving: Serving, rules: ForgeRules, now: datetime
+) -> _Counts:
     """Store a batch under the import lock: two imports adding the same slug would otherwise conflict."""
     one_at_a_time(connection, IMPORTING)
     catalogue = Catalogue(connection, [(entry, addresses) for _, entry, addresses in batch], lock=True)
@@ -167,6 +205,8 @@ def _store_batch(connection: Connection, batch: Sequence[Numbered], serving: Ser
             counts.unchanged += 1
         counts.unsupported += [(package.columns["slug"], reason) for reason in addresses.unsupported()]
         counts.slugs.append(package.columns["slug"])
+    hosts = {one.columns["repo_host"] for one in touched.values()} - {None}
+    add_hosts(connection, [host for host in hosts if rules.lists(host)])
     place(connection, sorted(touched.values(), key=lambda one: one.id), serving, now)
     if touched:
         note_edit(connection, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
@@ -194,3 +194,12 @@ def _stored(
         .join(freshness, freshness.c.package_id == _P.id)
     )
     return [row for some in chunks(ids, CHUNK) for row in connection.execute(rows.where(_P.id.in_(some)))]
+
+
+def to_renew(connection: Connection, after: int, hosts: Collection[str]) -> Sequence[Row[Any]]:
+    """Return at most ``CHUNK`` packages with ids above ``after``, locked, whose address is to be parsed again."""
+    wanted = or_(_P.repo_unsupported.is_not(None), _P.repo_host.in_(list(hosts)))
+    page = select(_P.id).where(_P.id > after, wanted).order_by(_P.id).limit(CHUNK)
+    ids = list(connection.execute(page).scalars())
+    lock_packages(connection, ids)
+    return connection.execute(select(packages).where(_P.id.in_(ids)).order_by(_P.id)).all()

@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
+from fetcher.domain.forges import ForgeKind, KnownBy
 from fetcher.domain.model import Purpose, Target
 from fetcher.domain.outcome import Outcome
 from fetcher.http.gateway import Gateway
 
-
-class ForgeKind(StrEnum):
-    """The software of a host. ``GIT``: only git's own protocol is used."""
-
-    GITLAB = "gitlab"
-    FORGEJO = "forgejo"
-    """Forgejo and Gitea."""
-    BITBUCKET = "bitbucket"
-    GIT = "git"
+__all__ = ["FactsReader", "ForgeFacts", "ForgeHost", "ForgeKind"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +33,8 @@ class ForgeHost:
     """Requests a second; ``None`` selects the default of the kind."""
     trusted: bool = False
     """The operator's settings name it. Only then may it resolve to a private, loopback or link-local address."""
+    known_by: KnownBy = KnownBy.ASSUMED
+    """The origin of the knowledge of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +55,8 @@ class ForgeFacts:
     head_committed_at: datetime | None
     pushed_at: datetime | None
     """A time that every push changes. While it equals the stored one, the head has not moved."""
+    is_known: bool = True
+    """False for a host without an API: nothing is known but its name and what git states."""
 
 
 class FactsReader(Protocol):

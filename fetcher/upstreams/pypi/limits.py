@@ -18,6 +18,7 @@ class Route(StrEnum):
     JSON = "pypi_json"
     SIMPLE = "pypi_simple"
     ROOT = "pypi_root"
+    FEED = "pypi_feed"
 
 
 POLICY: Final = QuotaPolicy(

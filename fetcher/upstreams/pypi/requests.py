@@ -29,6 +29,11 @@ ROOT_SECONDS = 100.0
 over.
 """
 
+FEED_BYTES = 1024 * 1024
+"""Size limit of the feed of new releases, which has some 60 KB. A larger body is refused unread."""
+
+FEED_FORMS = "application/rss+xml, application/xml;q=0.9, text/xml;q=0.9"
+
 _UNCONDITIONAL = Validators()
 
 
@@ -69,6 +74,18 @@ def root_request(root: str, validators: Validators = _UNCONDITIONAL) -> Request:
         headers=_headers(SIMPLE_JSON, validators),
         max_bytes=ROOT_BYTES,
         timeout=ROOT_SECONDS,
+    )
+
+
+def feed_request(root: str, validators: Validators = _UNCONDITIONAL) -> Request:
+    """Build the request for the newest releases of all projects."""
+    return Request(
+        upstream=PYPI,
+        resource=PYPI,
+        route=Route.FEED,
+        url=f"{root.rstrip('/')}/rss/updates.xml",
+        headers=_headers(FEED_FORMS, validators),
+        max_bytes=FEED_BYTES,
     )
 
 

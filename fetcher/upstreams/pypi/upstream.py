@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
@@ -13,10 +13,21 @@ from fetcher.catalogue.addresses import parse_project
 from fetcher.domain.model import Purpose, Record, Source, Target, Unsupported
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.messages import Answer, Fault, NoAnswer
-from fetcher.ports import Transport
+from fetcher.ports import Checkpoint, Transport
 from fetcher.settings import Settings
-from fetcher.upstreams.base import PLANS_AHEAD, Checked, Cost, Finding, Lane, Tools, Upstream, UpstreamRefresh
+from fetcher.upstreams.base import (
+    PLANS_AHEAD,
+    Checked,
+    Cost,
+    FeedStatus,
+    Finding,
+    Lane,
+    Tools,
+    Upstream,
+    UpstreamRefresh,
+)
 from fetcher.upstreams.pypi import json_request, root_request, simple_request
+from fetcher.upstreams.pypi.feed_check import FeedCheck, feed_status
 from fetcher.upstreams.pypi.limits import POLICY, PYPI, Route
 from fetcher.upstreams.pypi.projects import ProjectsRefresh, is_status_due
 from fetcher.upstreams.pypi.serials_check import SerialsCheck
@@ -101,6 +112,15 @@ class PyPI(Upstream):
                 return Checked((self._list_finding(projects),), simple)
         return Checked((self._finding(simple),), simple)
 
+    def feed(self, checkpoint: Callable[[str], Checkpoint | None]) -> FeedStatus | None:
+        """Return the state of the feed of new releases."""
+        return feed_status(checkpoint)
+
+    def notes(self, checkpoint: Callable[[str], Checkpoint | None], now: datetime) -> list[Finding]:
+        """Return a finding about the feed, once it was polled."""
+        status = feed_status(checkpoint)
+        return [] if status is None else [_feed_finding(status, now)]
+
     def connect(self, tools: Tools) -> UpstreamRefresh:
         """Return the refresh of projects."""
         return PyPIRefresh.connected(tools, self._root, self._threshold)
@@ -135,6 +155,7 @@ class PyPIRefresh(UpstreamRefresh):
 
     projects: ProjectsRefresh
     serials: SerialsCheck
+    feed: FeedCheck
 
     @classmethod
     def connected(cls, tools: Tools, root: str, threshold: int) -> Self:
@@ -143,6 +164,16 @@ class PyPIRefresh(UpstreamRefresh):
         return cls(
             ProjectsRefresh(gateway, clock, root, cadence, asyncio.Semaphore(CONCURRENCY)),
             SerialsCheck(
+                tools.store.index_serials,
+                tools.store.claims,
+                tools.store.checkpoints,
+                gateway,
+                clock,
+                root,
+                cadence,
+                threshold,
+            ),
+            FeedCheck(
                 tools.store.index_serials,
                 tools.store.claims,
                 tools.store.checkpoints,
@@ -162,3 +193,12 @@ class PyPIRefresh(UpstreamRefresh):
     async def find_changes(self) -> None:
         """Compare the index's root with the stored serials, in a large catalogue and once a cycle."""
         await self.serials.check()
+
+    async def read_feed(self) -> None:
+        """Poll the feed of new releases, if it is due."""
+        await self.feed.check()
+
+
+def _feed_finding(status: FeedStatus, now: datetime) -> Finding:
+    remedy = "Check the network. Until the feed responds, releases are found by the daily requests"
+    return Finding("pypi feed", status.fault is None or not status.offered, status.in_words(now), remedy)

@@ -34,6 +34,7 @@ from fetcher.simulator.world import World
 from fetcher.store import SqlStore, open_engine
 from fetcher.upstreams.github.refresh import GitHubRefresh
 from fetcher.upstreams.github.verify import MergesCheck
+from fetcher.upstreams.pypi.feed_check import FeedCheck
 from fetcher.upstreams.pypi.serials_check import SerialsCheck
 from fetcher.upstreams.pypi.upstream import PyPIRefresh
 from fetcher.upstreams.registry import upstreams_of
@@ -59,6 +60,7 @@ class Harness:
     dispatcher: Dispatcher
     github: GitHubRefresh
     serials: SerialsCheck
+    feed: FeedCheck
 
     @property
     def merges(self) -> MergesCheck:
@@ -168,6 +170,7 @@ async def build(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Build]:
             statistics: Statistics | None = None,
             index: Index | None = None,
             threshold: int = 500,
+            others_per_minute: float = 0.0,
         ) -> Harness:
             path = tmp_path / "store.db"
             shutil.copy(sqlite_template, path)
@@ -176,7 +179,10 @@ async def build(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Build]:
             clock = StoppedClock(NOW)
             world = World(clock)
             settings = Settings(
-                limits=Limits(enforced=False), statistics=statistics or Statistics(), index=index or Index()
+                limits=Limits(enforced=False),
+                statistics=statistics or Statistics(),
+                index=index or Index(),
+                others_per_minute=others_per_minute,
             )
             service = Service(world, settings)
             transport = SimulatorTransport(service, token)
@@ -202,6 +208,7 @@ async def build(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Build]:
                 parts.dispatcher,
                 parts.live(GitHubRefresh),
                 parts.live(PyPIRefresh).serials,
+                parts.live(PyPIRefresh).feed,
             )
 
         yield build

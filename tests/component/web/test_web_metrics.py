@@ -166,3 +166,17 @@ def test_identities_are_bounded(harness: Harness) -> None:
     ]
     found = scrape(harness.client)
     assert len([name for name, *_ in found if name == "fetcher_quota_limit"]) == MOST_QUOTAS
+
+
+def test_the_feed_of_releases(harness: Harness) -> None:
+    """The last poll, the last gap and its state are exported once the feed was polled."""
+    assert ("fetcher_feed_gap_open", "pypi") not in scrape(harness.client)
+    now = harness.clock.now()
+    harness.store.checkpoints.save(Checkpoint("pypi_feed", now - timedelta(minutes=2), outcome="not_modified"))
+    harness.store.checkpoints.save(Checkpoint("pypi_feed_gap", now - timedelta(hours=1), outcome="open", message="x"))
+    found = scrape(harness.client)
+    assert found["fetcher_feed_read_timestamp_seconds", "pypi"] == now.timestamp() - 120
+    assert found["fetcher_feed_gap_timestamp_seconds", "pypi"] == now.timestamp() - 3600
+    assert found["fetcher_feed_gap_open", "pypi"] == 1
+    harness.store.checkpoints.save(Checkpoint("pypi_root", now - timedelta(minutes=30), outcome="fetched"))
+    assert scrape(harness.client)["fetcher_feed_gap_open", "pypi"] == 0

@@ -109,7 +109,10 @@ async def test_an_injected_fault_hits_it(client: httpx.AsyncClient) -> None:
     assert (struck.status_code, struck.headers["retry-after"]) == (503, "7")
     assert struck.json() == {"message": "Service Unavailable"}
     assert good.status_code == 200
-    assert (unknown.status_code, "github, pypi, toy" in unknown.json()["error"]) == (400, True)
+    assert (unknown.status_code, ", ".join([*(mount.name for mount in MOUNTS), "toy"]) in unknown.json()["error"]) == (
+        400,
+        True,
+    )
 
 
 async def test_its_limit_and_its_token_are_enforced(client: httpx.AsyncClient) -> None:
@@ -126,13 +129,18 @@ async def test_its_limit_and_its_token_are_enforced(client: httpx.AsyncClient) -
 
 def test_its_address_and_token_are_among_the_settings(service: Service) -> None:
     """The lines that the command prints begin with those of the built-in upstreams."""
-    assert service.environment(BASE) == {
+    printed = service.environment(BASE)
+    forges = json.loads(printed.pop("FETCHER_FORGES"))
+
+    assert printed == {
         "FETCHER_GITHUB_API_URL": f"{BASE}/github",
         "FETCHER_GITHUB_TOKEN": "simulated-token",
         "FETCHER_PYPI_URL": f"{BASE}/index",
         "FETCHER_TOY_URL": f"{BASE}/toy",
         "FETCHER_TOY_TOKEN": ToyMount.token,
     }
+    assert forges["codeberg.org"] == {"kind": "forgejo", "root": f"{BASE}/forgejo"}
+    assert forges["bitbucket.org"] == {"kind": "bitbucket", "root": f"{BASE}/bitbucket"}
 
 
 def test_entries_of_forges_are_one_variable(world: World) -> None:

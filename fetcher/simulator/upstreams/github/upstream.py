@@ -6,6 +6,7 @@ from typing import Any
 
 from fetcher.simulator.exchange import Answer, Call, Handler
 from fetcher.simulator.faults import Rule
+from fetcher.simulator.git.server import GitServer
 from fetcher.simulator.mount import Action, Route, Upstream
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.upstreams.github.account import GitHubAccount
@@ -39,6 +40,7 @@ class GitHub(Upstream):
         self.ledger = Ledger(settings.limits)
         self.jobs = StatisticsJobs(settings.statistics)
         self.gate = GitHubGate(self.credentials, self.ledger, self.options)
+        self.git = GitServer(world, HOST)
         self._world = world
         rest = GitHubRest(world, self.jobs, self.options).routes()
         account = GitHubAccount(self.credentials, self.ledger, self.options).routes()

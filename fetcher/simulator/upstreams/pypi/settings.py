@@ -11,6 +11,7 @@ class Index:
     serials: bool = True
     json_api: bool = True
     simple_json: bool = True
+    feed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,3 +19,5 @@ class PyPISettings:
     """The index's part of the simulator's settings."""
 
     index: Index = field(default_factory=Index)
+    others_per_minute: float = 0.0
+    """Releases of projects outside the catalogue, which pass through the feed."""

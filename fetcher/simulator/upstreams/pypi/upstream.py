@@ -15,6 +15,7 @@ from fetcher.simulator.changes import project_of
 from fetcher.simulator.exchange import Answer, Call, Handler, about
 from fetcher.simulator.mount import Action, Route, Upstream
 from fetcher.simulator.project import Project, ProjectStatus, Release, digest, filename
+from fetcher.simulator.upstreams.pypi.feed import RSS, ReleaseFeed
 from fetcher.simulator.upstreams.pypi.settings import Index
 from fetcher.simulator.world import World
 
@@ -28,9 +29,10 @@ FILE_SIZE = 4_096
 class PyPI(Upstream):
     """The index's three routes. It requires no identity and enforces no limit."""
 
-    def __init__(self, world: World, index: Index) -> None:
+    def __init__(self, world: World, index: Index, others_per_minute: float = 0.0) -> None:
         self._world = world
         self._index = index
+        self._feed = ReleaseFeed(world, others_per_minute)
         self._stale: Counter[str] = Counter()
         self.etags = index.etags
 
@@ -43,13 +45,23 @@ class PyPI(Upstream):
         if self._index.json_api:
             project_json = self._named(self.project_json, "/pypi/{}/json")
             routes.append(Route("project_json", "/pypi/{name}/json", project_json))
+        if self._index.feed:
+            routes.append(Route("feed", "/rss/updates.xml", self.updates))
         return routes
 
     def environment(self, root: str) -> Mapping[str, str]:
         return {"FETCHER_PYPI_URL": root}
 
     def actions(self) -> Mapping[str, Action]:
-        return {"stale": self._serve_stale}
+        return {"stale": self._serve_stale, "crowd": self._crowd}
+
+    def _crowd(self, _target: str, details: Mapping[str, Any]) -> dict[str, Any]:
+        self._feed.crowd(**details)
+        return {}
+
+    def updates(self, call: Call) -> Answer:
+        """Return the feed of the newest releases."""
+        return Answer(body=self._feed.document(call.root, call.now), content_type=RSS)
 
     def _serve_stale(self, target: str, details: Mapping[str, Any]) -> dict[str, Any]:
         project_of(self._world, target)

@@ -23,7 +23,7 @@ from fetcher.domain.outcome import (
     Transient,
 )
 from fetcher.http.messages import Answer, NoAnswer, Response, ResponseMeta
-from fetcher.http.responses import classify_answer, excerpt, is_json, retry_after, transport_outcome
+from fetcher.http.responses import classify_answer, excerpt, is_json, not_json, retry_after, transport_outcome
 from fetcher.upstreams.github.readers.shapes import ErrorBody
 from fetcher.upstreams.github.requests import API_VERSION
 
@@ -51,11 +51,6 @@ def classify(answer: Answer) -> Response | NonValue:
             return Malformed(_retired(answer))
         case _:
             return classify_answer(answer, _describe)
-
-
-def not_json(response: Response) -> Malformed:
-    kind = excerpt(response.headers.get("content-type", "no content type").encode("utf-8", "replace"))
-    return Malformed(f"expected JSON, got {kind}: {excerpt(response.body)}")
 
 
 def throttled(response: Response, reason: str, *, primary: bool = False) -> Throttled:

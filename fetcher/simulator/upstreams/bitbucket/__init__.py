@@ -1,0 +1,1 @@
+"""Bitbucket Cloud: the REST API 2.0."""

@@ -1,0 +1,1 @@
+"""Forgejo: the REST API, on Codeberg's host unless another is named."""

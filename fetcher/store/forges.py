@@ -1,0 +1,120 @@
+"""Hosts of the catalogue's repositories: added by imports, their kinds stated by editors or detected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, or_, select, update
+
+from fetcher.domain.forges import ForgeKind, KnownBy, StoredForge, stated
+from fetcher.domain.model import CatalogueEntry
+from fetcher.store.dialects import IMPORTING, one_at_a_time, upsert
+from fetcher.store.engine import Aggregate, read_transaction, write_transaction
+from fetcher.store.schema import forges
+from fetcher.store.types import plain
+
+_F = forges.c
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeRules:
+    """Decisions about hosts that an import needs, as the upstreams make them."""
+
+    stated: Callable[[Iterable[CatalogueEntry]], Mapping[str, ForgeKind]] = lambda entries: {}
+    """Returns the kinds that editors' entries state for hosts."""
+    lists: Callable[[str], bool] = lambda host: False
+    """Returns whether a repository's host belongs into the table: GitHub's does not."""
+    changed: Callable[[], None] = lambda: None
+    """Called after a host's kind has changed, so that the following addresses are parsed by its new grammar."""
+
+
+class Forges(Aggregate):
+    """The hosts, some hundreds at most."""
+
+    @read_transaction
+    def all(self, connection: Connection) -> tuple[StoredForge, ...]:
+        """Return every host, ordered by name. Two equal results mean that the same upstreams serve the catalogue."""
+        return tuple(_forge(row) for row in connection.execute(select(forges).order_by(_F.host)))
+
+    def state(self, kinds: Mapping[str, ForgeKind], now: datetime) -> list[str]:
+        """Store editors' words for the kinds of hosts; returns the hosts whose kind was not stated so before.
+
+        Words that are stored already cost one query and no lock.
+        """
+        known = self._transactions.read(lambda connection: _by_host(connection, kinds.keys()))
+        if all(_is_stated(known.get(host), kind) for host, kind in kinds.items()):
+            return []
+        return self._transactions.write(lambda connection: _state(connection, kinds, now))
+
+    @write_transaction
+    def claim(
+        self, connection: Connection, hosts: Collection[str], now: datetime, until: datetime
+    ) -> list[StoredForge]:
+        """Return those of ``hosts`` that are to be detected, reserved until ``until`` against other processes."""
+        never = and_(_F.kind.is_(None), _F.due_at.is_(None))
+        due = _F.host.in_(hosts), or_(never, _F.due_at <= now)
+        taken = list(connection.execute(update(forges).where(*due).values(due_at=until).returning(_F.host)).scalars())
+        return [_by_host(connection, taken)[host] for host in sorted(taken)]
+
+    @write_transaction
+    def save(self, connection: Connection, forge: StoredForge) -> None:
+        """Store the result of a detection, unless an editor has stated the kind meanwhile."""
+        meanwhile = _by_host(connection, [forge.host]).get(forge.host)
+        row = _row(forge)
+        if meanwhile is not None and meanwhile.known_by is KnownBy.EDITOR:
+            row |= {name: _row(meanwhile)[name] for name in ("kind", "known_by", "known_at")}
+        upsert(connection, forges, [row])
+
+
+def _state(connection: Connection, kinds: Mapping[str, ForgeKind], now: datetime) -> list[str]:
+    one_at_a_time(connection, IMPORTING)
+    known = _by_host(connection, kinds.keys())
+    new = [
+        stated(known.get(host, StoredForge(host)), kind, now)
+        for host, kind in sorted(kinds.items())
+        if not _is_stated(known.get(host), kind)
+    ]
+    upsert(connection, forges, [_row(one) for one in new])
+    return [one.host for one in new]
+
+
+def add_hosts(connection: Connection, hosts: Collection[str]) -> None:
+    """Add the hosts that are not stored yet. The caller holds the import lock."""
+    new = set(hosts) - _by_host(connection, hosts).keys()
+    upsert(connection, forges, [_row(StoredForge(host)) for host in sorted(new)])
+
+
+def _by_host(connection: Connection, hosts: Collection[str]) -> dict[str, StoredForge]:
+    rows = connection.execute(select(forges).where(_F.host.in_(list(hosts))))
+    return {row.host: _forge(row) for row in rows}
+
+
+def _is_stated(forge: StoredForge | None, kind: ForgeKind) -> bool:
+    return forge is not None and forge.known_by is KnownBy.EDITOR and forge.kind is kind
+
+
+def _forge(row: Row[Any]) -> StoredForge:
+    return StoredForge(
+        host=row.host,
+        kind=None if row.kind is None else ForgeKind(row.kind),
+        known_by=None if row.known_by is None else KnownBy(row.known_by),
+        known_at=row.known_at,
+        due_at=row.due_at,
+        failures=row.failures,
+        message=row.message,
+    )
+
+
+def _row(forge: StoredForge) -> dict[str, Any]:
+    return {
+        "host": forge.host,
+        "kind": forge.kind,
+        "known_by": forge.known_by,
+        "known_at": forge.known_at,
+        "due_at": forge.due_at,
+        "failures": forge.failures,
+        "message": plain(forge.message),
+    }

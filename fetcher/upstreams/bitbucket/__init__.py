@@ -1,0 +1,1 @@
+"""Bitbucket Cloud: the facts that git does not state, within 60 requests an hour."""

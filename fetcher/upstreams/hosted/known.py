@@ -1,0 +1,49 @@
+"""Well-known hosts: their kind, and the names under which rows, metrics and logs show four of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from fetcher.domain.forges import ForgeKind
+
+GITLAB_COM: Final = "gitlab.com"
+CODEBERG: Final = "codeberg.org"
+BITBUCKET: Final = "bitbucket.org"
+SOURCEHUT: Final = "git.sr.ht"
+
+NAMES: Final = {GITLAB_COM: "gitlab", CODEBERG: "codeberg", BITBUCKET: "bitbucket", SOURCEHUT: "sourcehut"}
+"""Names of upstreams that differ from their host."""
+
+TITLES: Final = {GITLAB_COM: "GitLab", CODEBERG: "Codeberg", BITBUCKET: "Bitbucket", SOURCEHUT: "SourceHut"}
+
+KINDS: Final = {
+    GITLAB_COM: ForgeKind.GITLAB,
+    CODEBERG: ForgeKind.FORGEJO,
+    BITBUCKET: ForgeKind.BITBUCKET,
+    SOURCEHUT: ForgeKind.GIT,
+    "framagit.org": ForgeKind.GITLAB,
+    "gitlab.freedesktop.org": ForgeKind.GITLAB,
+    "gitlab.gnome.org": ForgeKind.GITLAB,
+    "invent.kde.org": ForgeKind.GITLAB,
+    "salsa.debian.org": ForgeKind.GITLAB,
+    "gitea.com": ForgeKind.FORGEJO,
+    "git.savannah.gnu.org": ForgeKind.GIT,
+    "git.savannah.nongnu.org": ForgeKind.GIT,
+    "git.kernel.org": ForgeKind.GIT,
+}
+"""Kinds of hosts that are not detected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """Roots of a host's API and of its clone addresses."""
+
+    api: str
+    git: str
+
+
+def roots_of(host: str) -> Roots:
+    """Return the public roots of ``host``: Bitbucket's API has a host of its own."""
+    site = f"https://{host}"
+    return Roots(f"https://api.{host}" if host == BITBUCKET else site, site)

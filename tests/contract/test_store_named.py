@@ -1,0 +1,78 @@
+"""Packages that a feed or a webhook names, on SQLite and PostgreSQL: due at once, and only as often as allowed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fetcher.domain.model import DueReason, FollowedProject, Source
+from fetcher.upstreams.pypi.limits import PYPI
+from tests.harness.clock import DAY, HOUR
+from tests.harness.stores import NOW, Catalogue, answered, failed, versions
+
+MINUTE = timedelta(minutes=1)
+MONTH = 30 * DAY
+INDEX = [Source.INDEX]
+
+
+def fetched(catalogue: Catalogue, *slugs: str) -> list[int]:
+    """Add packages with a project fetched now and due tomorrow."""
+    ids = catalogue.add(*slugs, project=True, repo_url=None)
+    catalogue.store.claims.record([answered(i, Source.INDEX, versions("1.0"), revision="7") for i in ids])
+    return ids
+
+
+def test_known_projects_have_their_versions(catalogue: Catalogue) -> None:
+    """Only followed projects are returned, by canonical name, with the time of their last request."""
+    (a,) = fetched(catalogue, "a")
+    catalogue.add("b", project=True)
+    assert catalogue.store.index_serials.known(["a", "unknown"]) == [FollowedProject(a, "a", NOW, frozenset(["1.0"]))]
+    assert catalogue.store.index_serials.followed(10) == 2
+    assert catalogue.store.index_serials.followed(1) == 1
+
+
+def test_named_packages_are_due_now(catalogue: Catalogue) -> None:
+    """Also a failing one is; one that was due earlier keeps its time, and others stay as they are."""
+    a, b, _ = fetched(catalogue, "a", "b", "c")
+    at = NOW + HOUR
+    catalogue.store.claims.record([failed(b, Source.INDEX, due_at=NOW + DAY)])
+    assert catalogue.store.claims.make_packages_due([a, b], INDEX, DueReason.FEED, at) == 2
+    assert catalogue.store.claims.make_packages_due([a, b], INDEX, DueReason.HINT, at + MINUTE) == 0
+    for slug in ("a", "b"):
+        state = catalogue.state(slug, Source.INDEX)
+        assert (state.due_at, state.due_reason) == (at, DueReason.FEED)
+    assert catalogue.state("c", Source.INDEX).due_reason is not DueReason.FEED
+
+
+def test_a_recent_request_delays_the_next(catalogue: Catalogue) -> None:
+    """A package requested within the spacing is due after it, however often it is named."""
+    (a,) = fetched(catalogue, "a")
+    for seconds in range(10, 50, 10):
+        at = NOW + timedelta(seconds=seconds)
+        catalogue.store.claims.make_packages_due([a], INDEX, DueReason.HINT, at, MINUTE)
+        assert catalogue.state("a", Source.INDEX).due_at == NOW + timedelta(seconds=10) + MINUTE
+    assert catalogue.store.claims.claim(PYPI, INDEX, 10, NOW + MINUTE, HOUR) is None
+
+
+def test_a_holders_record_keeps_a_later_demand(catalogue: Catalogue) -> None:
+    """The worker's request was sent before the package was named, so it is due again after the record."""
+    (a,) = fetched(catalogue, "a")
+    claim = catalogue.store.claims.claim_packages([a], INDEX, NOW + HOUR, HOUR)
+    assert claim is not None
+    catalogue.store.claims.make_packages_due([a], INDEX, DueReason.FEED, NOW + HOUR + MINUTE)
+    catalogue.answer(a, Source.INDEX, observed_at=NOW + HOUR, lease=claim.lease, due_at=NOW + DAY)
+    state = catalogue.state("a", Source.INDEX)
+    assert (state.due_at, state.due_reason, state.lease) == (NOW + HOUR + MINUTE, DueReason.FEED, None)
+    catalogue.answer(a, Source.INDEX, observed_at=NOW + HOUR + 2 * MINUTE, due_at=NOW + DAY)
+    assert catalogue.state("a", Source.INDEX).due_at == NOW + DAY
+
+
+def test_an_unchanged_list_confirms_all_but_named_ones(catalogue: Catalogue) -> None:
+    """A project that the feed names stays due; one fetched before the list became gapless is not confirmed."""
+    a, b, c = fetched(catalogue, "a", "b", "c")
+    catalogue.answer(c, Source.INDEX, observed_at=NOW + 2 * HOUR, revision="7")
+    catalogue.store.claims.make_packages_due([b], INDEX, DueReason.FEED, NOW + HOUR)
+    assert catalogue.store.index_serials.confirm_all(NOW + 3 * HOUR, MONTH) == 2
+    assert catalogue.state("b", Source.INDEX).due_at == NOW + HOUR
+    assert catalogue.state("a", Source.INDEX).due_reason is DueReason.RECHECK
+    catalogue.answer(a, Source.INDEX, observed_at=NOW + 3 * HOUR, revision="7")
+    assert catalogue.store.index_serials.confirm_all(NOW + 4 * HOUR, MONTH, NOW + 3 * HOUR) == 2
