@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fetcher.simulator.exchange import Answer, Call, Handler, about
+from fetcher.simulator.git.server import GitServer
 from fetcher.simulator.git_log import git_log, holds
 from fetcher.simulator.mount import Route, Upstream
 from fetcher.simulator.paging import number, page_of
@@ -29,6 +30,7 @@ class BitbucketCloud(Upstream):
 
     def __init__(self, world: World, settings: Bitbucket, *, scale: float, enforced: bool) -> None:
         self.gate = BitbucketGate(settings, scale, enforced=enforced)
+        self.git = GitServer(world, HOST)
         self._world = world
 
     def routes(self) -> Iterable[Route]:
