@@ -53,6 +53,18 @@ def commit_days(commits: Iterable[Commit], today: date, total: int | None, *, me
     return CommitDays(first, tuple(counts), total)
 
 
+def with_commits(known: CommitDays, new: Iterable[Commit], today: date, total: int | None) -> CommitDays:
+    """Add the days of ``new`` commits, merges included, to ``known``; ``total`` counts commits of any age."""
+    added = commit_days(new, today, total, merges=True)
+    counts = list(added.counts)
+    counts += [0] * ((known.end - added.start).days - len(counts))
+    for index, number in enumerate(known.counts):
+        day = (known.start - added.start).days + index
+        if day >= 0:
+            counts[day] += number
+    return CommitDays(added.start, tuple(counts), total)
+
+
 def participation_days(weeks: Sequence[int], today: date) -> CommitDays:
     """Return days whose rolling weeks on ``today`` are ``weeks``: each sum on the last day of its week.
 

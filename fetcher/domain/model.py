@@ -105,8 +105,9 @@ class RepoStats:
     """
     full_name: str
     """The path under which the forge now has it."""
-    stars: int
-    forks: int
+    stars: int | None
+    """``None``: the forge has none, as for forks and watchers."""
+    forks: int | None
     watchers: int | None
     description: str
     archived: bool
@@ -120,15 +121,16 @@ class RepoStats:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """One contributor's login and number of commits on the default branch."""
+    """One contributor's number of commits on the default branch."""
 
     login: str
+    """Login of the account; the author's name where the forge knows no account."""
     commits: int
 
 
 @dataclass(frozen=True, slots=True)
 class Contributors:
-    """Every contributor with a login, in the API's order (most commits first), without duplicates."""
+    """Every contributor, most commits first, without duplicates: logins where the forge knows them, otherwise names."""
 
     people: tuple[Contribution, ...]
 

@@ -16,7 +16,7 @@ RouteKey: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request without the credential, which the transport adds for its upstream."""
+    """One HTTP request without the credential, which the transport adds for its upstream unless ``anonymous``."""
 
     upstream: str
     """Name of the upstream, whose credential the transport adds and whose quota is spent."""
@@ -32,6 +32,10 @@ class Request:
     points: int = 1
     timeout: float | None = None
     """Seconds for the complete exchange; ``None`` selects the transport's default."""
+    anonymous: bool = False
+    """The transport adds no credential: git's endpoints of public repositories need none."""
+    user_agent_prefix: str = ""
+    """Text before the User-Agent, by which a host recognises the protocol."""
 
     @property
     def key(self) -> RouteKey:

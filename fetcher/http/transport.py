@@ -155,7 +155,9 @@ class HttpTransport:
 
     async def _build(self, client: httpx.AsyncClient, request: Request) -> httpx.Request:
         headers = dict(request.headers)
-        credential = self._sites[request.upstream].credential
+        if request.user_agent_prefix:
+            headers["user-agent"] = f"{request.user_agent_prefix}{self._user_agent}"
+        credential = None if request.anonymous else self._sites[request.upstream].credential
         authorization = None if credential is None else await credential.header()
         if authorization is not None:
             headers["authorization"] = authorization

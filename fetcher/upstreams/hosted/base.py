@@ -55,6 +55,8 @@ class ForgeFacts:
     head_committed_at: datetime | None
     pushed_at: datetime | None
     """A time that every push changes. While it equals the stored one, the head has not moved."""
+    is_known: bool = True
+    """False for a host without an API: nothing is known but its name and what git states."""
 
 
 class FactsReader(Protocol):

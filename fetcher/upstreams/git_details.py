@@ -1,0 +1,158 @@
+"""Commits a day and contributors of a head, read over git.
+
+The full history is read once, and again at the slow re-check. In between, only the commits since the stored head are
+read, and their authors and days are added. The evidence that they are exactly those is in ``fetcher.git.histories``.
+A history beyond the limits is replaced by that of the last 53 weeks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from fetcher.domain.commit_weeks import commit_days, history_start, with_commits
+from fetcher.domain.model import CommitDays, Contributors, Purpose, Source, Target
+from fetcher.domain.outcome import BlockCause, Blocked, Deferred, Fetched, Malformed, NonValue, Outcome
+from fetcher.git.histories import History
+from fetcher.git.people import contributors, with_new
+from fetcher.git.requests import Commits
+from fetcher.ports import Clock
+from fetcher.upstreams.git_reader import GitReader
+from fetcher.upstreams.heads import is_list_refused
+
+Accounts = Callable[[], Awaitable[Outcome[Mapping[str, str]]]]
+"""Requests logins by oid of the newest commits; ``FactsReader.accounts`` of one target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """The outcome for both sources of one head, and the head's committer date where it was received."""
+
+    days: Outcome[CommitDays]
+    people: Outcome[Contributors]
+    committed_at: datetime | None = None
+    full: bool = False
+    """True if the full history was read, not only the new commits."""
+    recent_people: Contributors | None = None
+    """The authors of the last 53 weeks, if the full history is too large."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitDetails:
+    """A reader of the details of heads, over the quota of one host."""
+
+    reader: GitReader
+    clock: Clock
+
+    async def read(self, target: Target, path: str, head: str, accounts: Accounts, purpose: Purpose) -> Details:
+        """Read commits a day and contributors at ``head``."""
+        old, known = _exact(target, self.clock.now()), target.contributors
+        if old is not None and known is not None and old != head:
+            found = await self._history(path, Commits(head, have=old), purpose)
+            if isinstance(found, Fetched) and found.value.continues(old):
+                logins = await accounts()
+                if not isinstance(logins, Fetched):
+                    return _failed(logins, self._with_new_days(target, found.value), found.value)
+                people = with_new(known, found.value.commits.values(), logins.value)
+                if people is not None:
+                    days = self._with_new_days(target, found.value)
+                    return Details(Fetched(days), Fetched(people), found.value.committed_at)
+            elif isinstance(found, Fetched) and found.value.is_whole:
+                return await self._of_whole(found.value, accounts)
+            elif not isinstance(found, Fetched) and not _is_too_large(found):
+                return _failed(found)
+        found = await self._history(path, Commits(head), purpose)
+        if isinstance(found, Fetched):
+            return await self._of_whole(found.value, accounts)
+        return await self._of_recent(target, path, head, found, purpose) if _is_too_large(found) else _failed(found)
+
+    async def weeks(self, target: Target, path: str, head: str, purpose: Purpose) -> Details:
+        """Read commits a day at ``head`` alone. Contributors are ``Blocked``, for they were not requested."""
+        refused = Blocked(BlockCause.TOO_LARGE, "git: the full history was not requested")
+        return replace(await self._of_recent(target, path, head, refused, purpose), recent_people=None)
+
+    async def committed_at(self, path: str, head: str, purpose: Purpose) -> Outcome[datetime | None]:
+        """Read the committer date of ``head``, which is one commit."""
+        found = await self._history(path, Commits(head, depth=1), purpose)
+        return Fetched(found.value.committed_at) if isinstance(found, Fetched) else found
+
+    async def _history(self, path: str, commits: Commits, purpose: Purpose) -> Outcome[History]:
+        return await self.reader.history(path, commits, purpose, continuation=True)
+
+    def _with_new_days(self, target: Target, history: History) -> CommitDays:
+        """Return the stored days with those of the new commits."""
+        stored, today = target.commit_days, self.clock.now().date()
+        if stored is None:
+            return commit_days(history.counted(), today, None, merges=True)
+        total = None if stored.total is None else stored.total + len(history.commits)
+        return with_commits(stored, history.counted(), today, total)
+
+    async def _of_whole(self, history: History, accounts: Accounts) -> Details:
+        if not history.is_whole:
+            return _failed(Malformed("git: the host returned an incomplete history"))
+        days = commit_days(history.counted(), self.clock.now().date(), len(history.commits), merges=True)
+        logins = await accounts()
+        if not isinstance(logins, Fetched):
+            return _failed(logins, days, history)
+        people = contributors(history.commits.values(), logins.value)
+        return Details(Fetched(days), Fetched(people), history.committed_at, full=True)
+
+    async def _of_recent(
+        self, target: Target, path: str, head: str, too_large: Outcome[History], purpose: Purpose
+    ) -> Details:
+        """Read the commits since the stored head, or those of the last 53 weeks."""
+        since = history_start(self.clock.now().date())
+        old = target.state(Source.COMMITS).revision if target.commit_days is not None else None
+        if old is not None and old != head and target.state(Source.COMMITS).answered_at is not None:
+            found = await self._history(path, Commits(head, have=old, since=since), purpose)
+            if isinstance(found, Fetched) and found.value.continues(old):
+                days = self._with_new_days(target, found.value)
+                return Details(Fetched(days), _without_value(too_large), found.value.committed_at)
+            if not isinstance(found, Fetched):
+                return _failed(found)
+        found = await self._history(path, Commits(head, since=since), purpose)
+        if not isinstance(found, Fetched):
+            return _failed(found)
+        if not found.value.is_recent:
+            return _failed(Malformed("git: the host returned an incomplete history"))
+        committed_at = found.value.committed_at
+        if not found.value.commits:
+            newest = await self.committed_at(path, head, purpose)
+            if not isinstance(newest, Fetched):
+                return _failed(newest)
+            committed_at = newest.value
+            if committed_at is None or committed_at >= since:
+                return _failed(Malformed("git: the host returned no commits, though the newest one is recent"))
+        days = commit_days(found.value.counted(), self.clock.now().date(), None, merges=True)
+        people = contributors(found.value.commits.values(), {})
+        return Details(Fetched(days), _without_value(too_large), committed_at, full=True, recent_people=people)
+
+
+def _exact(target: Target, now: datetime) -> str | None:
+    """Return the head to which both stored values belong, if the commits since it can be added to them.
+
+    At the slow re-check, and while a list was refused for its size, nothing is added.
+    """
+    state, days = target.state(Source.CONTRIBUTORS), target.commit_days
+    if days is None or days.total is None or state.answered_at is None or is_list_refused(state):
+        return None
+    if target.contributors is None or any(person.commits < 1 for person in target.contributors.people):
+        return None
+    if state.revision != target.state(Source.COMMITS).revision or (state.due_at is not None and state.due_at <= now):
+        return None
+    return state.revision
+
+
+def _is_too_large(outcome: Outcome[History]) -> bool:
+    return isinstance(outcome, Blocked) and outcome.cause is BlockCause.TOO_LARGE
+
+
+def _without_value(outcome: Outcome[History]) -> NonValue | Deferred:
+    return Malformed("git: not read") if isinstance(outcome, Fetched) else outcome
+
+
+def _failed(outcome: NonValue | Deferred, days: CommitDays | None = None, history: History | None = None) -> Details:
+    """Return a failure of both sources, or of contributors alone if the days are known."""
+    committed_at = history.committed_at if history is not None else None
+    return Details(Fetched(days) if days is not None else outcome, outcome, committed_at)

@@ -1,0 +1,192 @@
+"""The refresh of repositories whose commits are read over git, and whose forge's API states the rest.
+
+Facts come first, in batches where the forge has one. They state the head, or git does. Only if the head has moved are
+commits read. Everything of one repository is then recorded together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from fetcher.domain.model import DETAIL_SOURCES, GivenBack, Observed, Purpose, Record, Source, Target
+from fetcher.domain.outcome import BlockCause, Blocked, Deferred, Failure, Fetched, Gone, Outcome
+from fetcher.domain.records import HELD_BACK, FetchedValues, at_recheck, deferred, record_of, replaced
+from fetcher.upstreams.base import Tools, UpstreamRefresh
+from fetcher.upstreams.git_details import Details, GitDetails
+from fetcher.upstreams.git_reader import GitReader, Tip
+from fetcher.upstreams.heads import is_list_refused, repository_records
+from fetcher.upstreams.hosted.base import FactsReader, ForgeFacts
+from fetcher.upstreams.hosted.decisions import (
+    details_to_read,
+    has_details,
+    head_of,
+    is_unmoved,
+    statistics,
+    with_known_head,
+)
+
+
+@dataclass(slots=True)
+class HostedRefresh(UpstreamRefresh):
+    """A refresh of claimed repositories of one host."""
+
+    tools: Tools
+    facts: FactsReader
+    reader: GitReader
+    details: GitDetails
+    clone_suffix: str
+    """Text behind a repository's path in its clone address, unless it is there already."""
+    concurrency: asyncio.Semaphore
+
+    async def refresh(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
+        """Return records of the claimed sources of ``targets``, and of those that depend on a moved head."""
+        ready = [target for target in targets if target.repo is not None]
+        claimed = [target for target in ready if Source.REPOSITORY in target.claimed]
+        requested_at = self.tools.clock.now()
+        facts = await self.facts.facts(claimed, self.tools.gateway, purpose) if claimed else {}
+        lists = await asyncio.gather(*(self._one(target, facts, purpose, requested_at) for target in ready))
+        return [record for records in lists for record in records]
+
+    async def _one(
+        self, target: Target, facts: Mapping[int, Outcome[ForgeFacts]], purpose: Purpose, requested_at: datetime
+    ) -> list[Record]:
+        async with self.concurrency:
+            if Source.REPOSITORY not in target.claimed:
+                return await self._details_alone(target, purpose)
+            found = facts.get(target.package_id)
+            return [] if found is None else await self._repository(target, found, purpose, requested_at)
+
+    async def _repository(
+        self, target: Target, found: Outcome[ForgeFacts], purpose: Purpose, requested_at: datetime
+    ) -> list[Record]:
+        """Return the records of a repository and, if its head has moved, of its details."""
+        cadence = self.tools.cadence
+        if isinstance(found, Fetched):
+            facts = found.value
+            found = replaced(target, facts.repository_id, full_name=facts.full_name) or found
+        if not isinstance(found, Fetched):
+            return repository_records(target, found, requested_at, cadence, derives_people=False)
+        path = self._clone_path(found.value.full_name)
+        tip = await self._tip(target, found.value, path, purpose)
+        if isinstance(tip, Gone | Blocked):
+            return self._without_head(target, found, tip, requested_at)
+        if not isinstance(tip, Fetched):
+            return repository_records(target, tip, requested_at, cadence, derives_people=False)
+        head = tip.value
+        if head.path is not None:
+            path = self._clone_path(head.path)
+        at_head = replace(target, head_oid=head.oid)
+        details = await self._read_details(at_head, path, purpose)
+        committed_at = await self._committed_at(target, found.value, head.oid, details, path, purpose)
+        if not isinstance(committed_at, Fetched):
+            return repository_records(target, committed_at, requested_at, cadence, derives_people=False)
+        stats = statistics(found.value, head, committed_at.value)
+        answer = Fetched(stats, found.validators)
+        records = repository_records(target, answer, requested_at, cadence, derives_people=False)
+        return self._with_details(at_head, records, details, requested_at)
+
+    async def _tip(self, target: Target, facts: ForgeFacts, path: str, purpose: Purpose) -> Outcome[Tip]:
+        """Return the tip of the default branch, over git unless the facts or the stored values show it."""
+        stated = head_of(facts)
+        if stated is None and is_unmoved(target, facts, self.tools.clock.now()):
+            stated = Tip(target.head_oid, target.default_branch, empty=False)
+        return Fetched(stated) if stated is not None else await self.reader.tip(path, purpose, target.head_oid)
+
+    def _without_head(
+        self, target: Target, found: Fetched[ForgeFacts], failure: Failure, requested_at: datetime
+    ) -> list[Record]:
+        """Return the facts with the known head, and the failure of git for the sources that belong to a head.
+
+        These sources follow the repository's next response. A host without an API has no facts: its repository fails.
+        """
+        cadence = self.tools.cadence
+        if not found.value.is_known:
+            return repository_records(target, failure, requested_at, cadence, derives_people=False)
+        known = Fetched(with_known_head(found.value, target), found.validators)
+        own = record_of(
+            target, Source.REPOSITORY, known, requested_at, cadence, FetchedValues(known.value, None, known.validators)
+        )
+        failed = (record_of(target, source, failure, requested_at, cadence) for source in DETAIL_SOURCES)
+        return [own, *(replace(record, due_at=None, due_reason=None) for record in failed)]
+
+    async def _details_alone(self, target: Target, purpose: Purpose) -> list[Record]:
+        """Return the records of claimed details of the stored head. Without one they wait for their repository."""
+        now = self.tools.clock.now()
+        if target.repo is None or target.head_oid is None:
+            claimed = (source for source in DETAIL_SOURCES if source in target.claimed)
+            return [GivenBack(target.package_id, source, target.lease, now + HELD_BACK) for source in claimed]
+        details = await self._read_details(target, self._clone_path(target.repo.path), purpose)
+        return [] if details is None else self._detail_records(target, details, now)
+
+    async def _read_details(self, at_head: Target, path: str, purpose: Purpose) -> Details | None:
+        """Read the details that are due at the target's head; ``None`` if nothing is, or they cannot be added to."""
+        wanted, head = details_to_read(at_head, self.tools.clock.now()), at_head.head_oid
+        if not wanted or head is None or not has_details(at_head):
+            return None
+        if Source.CONTRIBUTORS not in wanted and is_list_refused(at_head.state(Source.CONTRIBUTORS)):
+            return await self.details.weeks(at_head, path, head, purpose)
+
+        async def accounts() -> Outcome[Mapping[str, str]]:
+            return await self.facts.accounts(at_head, self.tools.gateway, purpose)
+
+        return await self.details.read(at_head, path, head, accounts, purpose)
+
+    async def _committed_at(
+        self,
+        target: Target,
+        facts: ForgeFacts,
+        oid: str | None,
+        details: Details | None,
+        path: str,
+        purpose: Purpose,
+    ) -> Outcome[datetime | None]:
+        """Return the head's committer date, which is requested only if no other response has it."""
+        if oid is None:
+            return Fetched(None)
+        if facts.head_oid == oid and facts.head_committed_at is not None:
+            return Fetched(facts.head_committed_at)
+        if details is not None and details.committed_at is not None:
+            return Fetched(details.committed_at)
+        if oid == target.head_oid and target.head_committed_at is not None:
+            return Fetched(target.head_committed_at)
+        return await self.details.committed_at(path, oid, purpose)
+
+    def _with_details(
+        self, target: Target, records: Sequence[Record], details: Details | None, requested_at: datetime
+    ) -> list[Record]:
+        """Return ``records`` with those of the details in place of the sources that the head made due."""
+        if details is None:
+            return list(records)
+        own = self._detail_records(target, details, requested_at)
+        sources = {record.source for record in own}
+        kept = [record for record in records if record.source not in sources]
+        return [*kept, *own]
+
+    def _detail_records(self, target: Target, details: Details, requested_at: datetime) -> list[Record]:
+        """Return the records of the details that were read, claimed or not."""
+        wanted = details_to_read(target, requested_at)
+        found: list[Record] = []
+        for source in DETAIL_SOURCES:
+            record = self._detail(target, source, details, requested_at)
+            brought = isinstance(record, Observed) and record.values is not None
+            if record is not None and (source in wanted or brought):
+                found.append(record)
+        return found
+
+    def _detail(self, target: Target, source: Source, details: Details, requested_at: datetime) -> Record | None:
+        outcome = details.days if source is Source.COMMITS else details.people
+        if isinstance(outcome, Deferred):
+            return deferred(target, source, outcome.until, requested_at) if source in target.claimed else None
+        fetched = FetchedValues()
+        if isinstance(outcome, Fetched):
+            fetched = FetchedValues(outcome.value, target.head_oid, full=details.full)
+        elif isinstance(outcome, Blocked) and outcome.cause is BlockCause.TOO_LARGE:
+            fetched = FetchedValues(details.recent_people, target.head_oid, full=True)
+        record = record_of(target, source, outcome, requested_at, self.tools.cadence, fetched)
+        return at_recheck(record, target, self.tools.cadence) if record.answered else record
+
+    def _clone_path(self, path: str) -> str:
+        return path if path.endswith(self.clone_suffix) else path + self.clone_suffix
