@@ -36,6 +36,7 @@ class BitbucketCloud(Upstream):
     def routes(self) -> Iterable[Route]:
         path = "/2.0/repositories/{workspace}/{slug}"
         return [
+            Route("hook_events", "/2.0/hook_events", self.hook_events),
             Route("repository", path, self._found(self.repository)),
             Route("forks", f"{path}/forks", self._found(self.forks)),
             Route("watchers", f"{path}/watchers", self._found(self.watchers)),
@@ -48,6 +49,12 @@ class BitbucketCloud(Upstream):
 
     def error(self, status: int, text: str) -> Answer:
         return error(status, text)
+
+    @staticmethod
+    def hook_events(call: Call) -> Answer:
+        """Return the subjects of webhooks."""
+        links = {"events": {"href": f"{call.root}/2.0/hook_events/repository"}}
+        return Answer(payload={"repository": {"links": links}})
 
     @staticmethod
     def repository(call: Call, repo: Repository) -> Answer:
