@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fetcher import __version__
 from fetcher.data_folder import make_private, make_private_file
-from fetcher.domain.errors import BrokerError, StoreError
+from fetcher.domain.errors import BrokerError, ConfigError, StoreError
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import OperatorPause, pause_of
 from fetcher.domain.scheduling import Cadence
+from fetcher.domain.sites import GonePolicy
 from fetcher.ports import NULL_OBSERVER, Clock, Observer, Transport
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from fetcher.refresh.dispatch import Dispatcher
     from fetcher.refresh.service import RefreshService
     from fetcher.settings import Settings
+    from fetcher.sites.base import Site
+    from fetcher.sites.synchronizer import Synchronizer
     from fetcher.store import SqlStore
     from fetcher.upstreams.base import UpstreamRefresh
     from fetcher.upstreams.registry import Upstreams
@@ -131,6 +134,8 @@ class Parts:
     transport: HttpTransport
     assembly: Assembly
     _redis: redis.asyncio.Redis | None = None
+    _site: Site | None = None
+    _passes: Synchronizer | None = None
 
     @property
     def service(self) -> RefreshService:
@@ -174,8 +179,17 @@ class Parts:
         for one in self.assembly.upstreams.values():
             await one.verify(self.settings.refresh_interval)
 
+    def site_passes(self) -> Synchronizer | None:
+        """Return the passes over the site's database; ``None`` if the settings name none. It is opened once."""
+        if self._passes is None and self.settings.site_url is not None:
+            self._site = open_site(self.settings)
+            self._passes = synchronizer(self.settings, self._site, self.store)
+        return self._passes
+
     async def aclose(self) -> None:
         """Close every connection."""
+        if self._site is not None:
+            self._site.close()
         await self.transport.aclose()
         if self._redis is not None:
             await self._redis.aclose()
@@ -214,6 +228,27 @@ def open_store(settings: Settings) -> SqlStore:
         read_project=lambda text: upstreams().project(text),
         serving=lambda source, host: upstreams().of(source, host),
     )
+
+
+def open_site(settings: Settings, *, read_only: bool = False) -> Site:
+    """Return the site's database that the settings name; ``ConfigError`` if they name none. The caller closes it.
+
+    ``read_only``: its server rejects every write.
+    """
+    from fetcher.sites.django_packages.site import DjangoPackages  # noqa: PLC0415
+
+    if settings.site_url is None:
+        raise ConfigError("no site is configured", "Set FETCHER_SITE_URL to the PostgreSQL address of its database")
+    return DjangoPackages(
+        settings.site_url.get_secret_value(), gone=GonePolicy(settings.site_gone), read_only=read_only
+    )
+
+
+def synchronizer(settings: Settings, site: Site, store: SqlStore) -> Synchronizer:
+    """Return the passes over a site with the cadence of the settings."""
+    from fetcher.sites.synchronizer import Synchronizer  # noqa: PLC0415
+
+    return Synchronizer(site, store, settings.recheck_interval)
 
 
 async def open_parts(
