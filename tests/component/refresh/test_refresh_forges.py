@@ -222,7 +222,7 @@ async def test_a_missing_repository_keeps_its_values(forge: Forge) -> None:
 
 
 async def test_an_emptied_repository_has_no_commits(forge: Forge) -> None:
-    """52 zeros and nobody, which is no fault; commits that come later count."""
+    """It has 52 zeros and no contributor, which is no fault; later commits count."""
     await forge.day()
     empty(forge.world, forge.address)
     forge.world.put_repository(touched(forge))
@@ -254,7 +254,7 @@ async def test_a_blocked_repository_keeps_its_values(forge: Forge) -> None:
 
 
 async def test_an_archived_repository_is_archived(forge: Forge) -> None:
-    """Where the forge states it: Bitbucket has no such flag."""
+    """Forgejo states it; Bitbucket has no such flag."""
     set_facts(forge.world, forge.address, Facts(archived=True))
     await forge.day()
     stats = forge.running.get("alpha").stats
