@@ -161,6 +161,7 @@ class Settings(BaseModel):
     plan_interval: Span = Field(default=timedelta(minutes=1), description="Interval at which beat dispatches due work.")
     lease: Span = Field(default=timedelta(minutes=15), description="Time limit of a worker's claim.")
     history_days: int = Field(default=3 * 366, ge=1, description="Days for which daily values are kept.")
+    changes_days: int = Field(default=30, ge=1, description="Days for which the change feed keeps a change.")
     serial_threshold: int = Field(
         default=500,
         ge=1,
@@ -189,6 +190,17 @@ class Settings(BaseModel):
     web_token: SecretStr | None = Field(
         default=None,
         description="Operator's token, to log in to the page and request refreshes by HTTP; unset: both disabled.",
+    )
+    hook_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret of webhooks from any forge; unset: /hooks/ is disabled, except where a forge has its own.",
+    )
+    hook_secret_github: SecretStr | None = Field(default=None, description="Secret of webhooks from GitHub.")
+    hook_secret_gitlab: SecretStr | None = Field(
+        default=None, description="Secret token, or signing token (whsec_…), of webhooks from GitLab."
+    )
+    hook_secret_forgejo: SecretStr | None = Field(
+        default=None, description="Secret of webhooks from Forgejo, Codeberg or Gitea."
     )
     log_level: str = Field(default="INFO", description="Lowest level that is logged: DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field(
@@ -272,6 +284,17 @@ class Settings(BaseModel):
     @property
     def embedded_database(self) -> bool:
         return self.database_url is None
+
+    def hook_secret_of(self, forge: str) -> str | None:
+        """Return the secret of a forge's webhooks; ``None`` if they are disabled."""
+        own = getattr(self, f"hook_secret_{forge}", None) or self.hook_secret
+        return None if own is None else own.get_secret_value()
+
+    @property
+    def receives_hooks(self) -> bool:
+        """True if any forge's webhooks are accepted."""
+        secrets = (self.hook_secret, self.hook_secret_github, self.hook_secret_gitlab, self.hook_secret_forgejo)
+        return any(one is not None for one in secrets)
 
     def app_private_key(self) -> str | None:
         """Return the App's key, from the setting or from its file."""

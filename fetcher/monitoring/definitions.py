@@ -42,6 +42,7 @@ TASKS = (
     "fetcher.serials",
     "fetcher.sweeps",
     "fetcher.feed",
+    "fetcher.hints",
     "fetcher.verify",
     "fetcher.expire",
     "fetcher.prune",
