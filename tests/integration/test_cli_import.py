@@ -252,7 +252,11 @@ def test_add_refuses_a_malformed_address(bare: Fetcher, arguments: list[str], co
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
-        ("https://gitlab.example/a/far", "far: gitlab.example is not a supported host (supported: github.com)"),
+        (
+            "https://gitlab.example/a/far",
+            "far: gitlab.example is a private or reserved name, not a public host; "
+            "an operator may name it in FETCHER_FORGES",
+        ),
         ("https://github.com/far", "far: it names the account far, not a repository"),
     ],
 )
