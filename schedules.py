@@ -39,6 +39,12 @@ def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:
         Entry(
             "expire", "fetcher.expire", max(plan_every, timedelta(minutes=1)), "release expired leases of lost workers"
         ),
+        Entry(
+            "site",
+            "fetcher.site",
+            plan_every,
+            "read a site's own database and write the columns that differ; nothing without FETCHER_SITE_URL",
+        ),
         Entry("measure", "fetcher.measure", MEASURE_EVERY, "count the next slices of a large catalogue"),
         Entry(
             "verify",

@@ -20,6 +20,7 @@ from platformdirs import user_data_path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from fetcher.domain.errors import ConfigError
+from fetcher.domain.sites import GonePolicy
 from fetcher.forge_settings import Forges
 from fetcher.http.messages import origin
 
@@ -56,6 +57,7 @@ _WORDS = {
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _LOG_FORMATS = ("auto", "json", "text")
+_GONE = tuple(policy.value for policy in GonePolicy)
 
 
 PUBLIC_API = "https://api.github.com"
@@ -102,6 +104,20 @@ class Settings(BaseModel):
     redis_url: SecretStr | None = Field(
         default=None,
         description="Redis or Valkey (redis://, rediss://, unix://); unset: the one that `fetcher up` embeds.",
+    )
+    site_url: SecretStr | None = Field(
+        default=None,
+        description=(
+            "PostgreSQL address of a Django Packages site's own database, which is kept up to date; unset: none. "
+            "`fetcher site grants` prints the role's rights."
+        ),
+    )
+    site_gone: str = Field(
+        default="tell",
+        description=(
+            "Packages of the site whose repository is missing: tell (editors see them in `fetcher failures`), or "
+            "date_deprecated (set after three failures in 31 days, cleared when it responds again)."
+        ),
     )
     github_api_url: str = Field(
         default=PUBLIC_API, description="Root of GitHub's REST API; an Enterprise server's ends in /api/v3."
@@ -176,6 +192,11 @@ class Settings(BaseModel):
     @classmethod
     def _format(cls, value: str) -> str:
         return _one_of(_LOG_FORMATS, value.lower())
+
+    @field_validator("site_gone")
+    @classmethod
+    def _gone(cls, value: str) -> str:
+        return _one_of(_GONE, value.lower())
 
     @field_validator("time_zone", mode="before")
     @classmethod

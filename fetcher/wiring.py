@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fetcher import __version__
 from fetcher.data_folder import make_private, make_private_file
-from fetcher.domain.errors import FetcherError, StoreError
+from fetcher.domain.errors import ConfigError, FetcherError, StoreError
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import OperatorPause, pause_of
 from fetcher.domain.scheduling import Cadence
+from fetcher.domain.sites import GonePolicy
 from fetcher.ports import NULL_OBSERVER, Checkpoint, Clock, Observer, Transport
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from fetcher.refresh.dispatch import Dispatcher
     from fetcher.refresh.service import RefreshService
     from fetcher.settings import Settings
+    from fetcher.sites.base import Site
+    from fetcher.sites.synchronizer import Synchronizer
     from fetcher.store import SqlStore
     from fetcher.upstreams.base import UpstreamRefresh
     from fetcher.upstreams.current import CurrentUpstreams
@@ -141,6 +144,8 @@ class Parts:
     _generation: int
     _redis: redis.asyncio.Redis | None = None
     _rules_checked: bool = False
+    _site: Site | None = None
+    _passes: Synchronizer | None = None
 
     @property
     def service(self) -> RefreshService:
@@ -224,8 +229,17 @@ class Parts:
         for one in self.assembly.upstreams.values():
             await one.verify(self.settings.refresh_interval)
 
+    def site_passes(self) -> Synchronizer | None:
+        """Return the passes over the site's database; ``None`` if the settings name none. It is opened once."""
+        if self._passes is None and self.settings.site_url is not None:
+            self._site = open_site(self.settings)
+            self._passes = synchronizer(self.settings, self._site, self.store)
+        return self._passes
+
     async def aclose(self) -> None:
         """Close every connection."""
+        if self._site is not None:
+            self._site.close()
         await self.transport.aclose()
         if self._redis is not None:
             await self._redis.aclose()
@@ -284,6 +298,27 @@ def _stated_kinds(entries: Iterable[CatalogueEntry]) -> Mapping[str, ForgeKind]:
     from fetcher.upstreams.hosted.hosts import stated_kinds  # noqa: PLC0415
 
     return stated_kinds(entries)
+
+
+def open_site(settings: Settings, *, read_only: bool = False) -> Site:
+    """Return the site's database that the settings name; ``ConfigError`` if they name none. The caller closes it.
+
+    ``read_only``: its server rejects every write.
+    """
+    from fetcher.sites.django_packages.site import DjangoPackages  # noqa: PLC0415
+
+    if settings.site_url is None:
+        raise ConfigError("no site is configured", "Set FETCHER_SITE_URL to the PostgreSQL address of its database")
+    return DjangoPackages(
+        settings.site_url.get_secret_value(), gone=GonePolicy(settings.site_gone), read_only=read_only
+    )
+
+
+def synchronizer(settings: Settings, site: Site, store: SqlStore) -> Synchronizer:
+    """Return the passes over a site with the cadence of the settings."""
+    from fetcher.sites.synchronizer import Synchronizer  # noqa: PLC0415
+
+    return Synchronizer(site, store, settings.recheck_interval)
 
 
 async def open_parts(

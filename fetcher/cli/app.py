@@ -170,6 +170,12 @@ COMMANDS = (
         "app",
         "List failing packages: the kind, the first failure and the next try, then the reason of each failing source.",
     ),
+    LazyCommand(
+        "site",
+        "fetcher.cli.site",
+        "app",
+        "Keep a directory's own database up to date: check, dry run, passes, and the way back.",
+    ),
     LazyCommand("db", "fetcher.cli.database", "app", "Manage the database schema."),
 )
 """The commands in the order of the help. Each is imported when it is invoked."""

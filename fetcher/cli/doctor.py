@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from fetcher.broker import check_redis, embedded_redis_runs
 from fetcher.cli.screen import out, print_json
+from fetcher.cli.site import check_lines
 from fetcher.domain.errors import FetcherError
 from fetcher.domain.formatting import counted, silence, span
 from fetcher.http.messages import Answer, Response
@@ -42,6 +43,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     findings = [*_settings(), *dependencies, *asyncio.run(_upstreams(settings)), *_running(settings, dependencies)]
     if dependencies[0].ok:
         findings += _notes(settings)
+    findings += [Finding("site", *found) for found in check_lines(settings)]
     if json:
         print_json([asdict(finding) for finding in findings])
     else:

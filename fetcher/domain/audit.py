@@ -18,6 +18,7 @@ class Action(StrEnum):
     REMOVE = "remove"
     PAUSE = "pause"
     RESUME = "resume"
+    SITE_REVERT = "site_revert"
     LOGIN_FAILED = "login_failed"
 
 

@@ -40,6 +40,14 @@ class RefusedValue(StoreError):
     """A value that the database cannot store. Nothing of the batch was written, and a retry fails again."""
 
 
+class SiteError(FetcherError):
+    """A site's own database that cannot be reached, read or written."""
+
+
+class UnsupportedSite(SiteError):
+    """A site's database whose tables are not of a supported form. Nothing was read or written."""
+
+
 class BrokerError(FetcherError):
     """An unreachable Redis or a rejected command."""
 

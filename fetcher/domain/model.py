@@ -193,6 +193,10 @@ QUARANTINED = "quarantined"
 """The stored revision of a project while the index does not list it."""
 
 
+LICENCE_KEPT = 200
+"""Characters kept of the legacy licence field, which often is a full text. Names of licences are shorter."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectInfo:
     """Fields of a project's latest release that only the JSON API has."""
@@ -200,7 +204,12 @@ class ProjectInfo:
     summary: str | None
     classifiers: tuple[str, ...]
     licence: str | None
+    """A short name of the licence, from whichever field states one."""
     documentation_url: str | None
+    licence_expression: str | None = None
+    """The SPDX expression (PEP 639)."""
+    licence_text: str | None = None
+    """The legacy field, cut after ``LICENCE_KEPT`` characters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ TASKS = (
     "fetcher.expire",
     "fetcher.prune",
     "fetcher.measure",
+    "fetcher.site",
 )
 
 STATUSES = tuple(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, ClassVar, cast
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Table, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, Table, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from fetcher.store.types import DayCounts, PackageId, UtcDateTime
@@ -102,6 +102,9 @@ class Observation(Base):
     pypi_summary: Mapped[str | None]
     pypi_classifiers: Mapped[Any | None]
     pypi_licence: Mapped[str | None]
+    pypi_licence_expression: Mapped[str | None]
+    pypi_licence_text: Mapped[str | None]
+    """The legacy field, of which only a beginning is kept: it often is a full licence."""
     pypi_documentation_url: Mapped[str | None]
     pypi_status: Mapped[str | None]
     pypi_serial: Mapped[int | None] = mapped_column(BigInteger)
@@ -335,6 +338,31 @@ class CatalogueStatsRow(Base):
     stats: Mapped[Any]
 
 
+class SitePackageRow(Base):
+    """A package that the site's database lists: ``fetcher.domain.sites.LinkedPackage``, and the overwritten values."""
+
+    __tablename__ = "site_packages"
+
+    package_id: Mapped[int] = _package_id()
+    missing_since: Mapped[datetime | None]
+    retired: Mapped[bool] = mapped_column(server_default=false())
+    skipped: Mapped[str | None]
+    before: Mapped[Any | None]
+    """First overwritten value of each column, by name."""
+    written: Mapped[Any | None]
+    """Value last written in its place."""
+
+
+class SitePassRow(Base):
+    """The last pass over a site: ``fetcher.domain.sites.SitePass``."""
+
+    __tablename__ = "site_passes"
+
+    site: Mapped[str] = mapped_column(primary_key=True)
+    finished_at: Mapped[datetime]
+    result: Mapped[Any]
+
+
 def _table(of: type[Base]) -> Table:
     return cast(Table, of.__table__)
 
@@ -353,3 +381,5 @@ forges = _table(ForgeRow)
 pauses = _table(PauseRow)
 audit_log = _table(AuditRow)
 catalogue_stats = _table(CatalogueStatsRow)
+site_packages = _table(SitePackageRow)
+site_passes = _table(SitePassRow)

@@ -20,6 +20,7 @@ from fetcher.store.index_serials import IndexSerials
 from fetcher.store.packages import Packages
 from fetcher.store.pauses import Pauses
 from fetcher.store.refresh_requests import RefreshRequests
+from fetcher.store.sites import Sites
 from fetcher.store.statistics.partitions import PARTITION_SIZE, Statistics
 
 
@@ -58,6 +59,7 @@ class SqlStore:
         self.checkpoints = Checkpoints(transactions)
         self.pauses = Pauses(transactions)
         self.audit = Audit(transactions)
+        self.sites = Sites(transactions, serving)
 
     def close(self) -> None:
         """Close every connection to the database."""

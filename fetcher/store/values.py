@@ -46,6 +46,8 @@ PROJECT = (
     "pypi_summary",
     "pypi_classifiers",
     "pypi_licence",
+    "pypi_licence_expression",
+    "pypi_licence_text",
     "pypi_documentation_url",
     "pypi_status",
     "pypi_serial",
@@ -103,6 +105,8 @@ def _project_columns(values: ProjectVersions) -> Columns:
         columns["pypi_summary"] = plain(values.info.summary)
         columns["pypi_classifiers"] = [plain(text) for text in values.info.classifiers]
         columns["pypi_licence"] = plain(values.info.licence)
+        columns["pypi_licence_expression"] = plain(values.info.licence_expression)
+        columns["pypi_licence_text"] = plain(values.info.licence_text)
         columns["pypi_documentation_url"] = plain(values.info.documentation_url)
     return columns
 
@@ -140,7 +144,14 @@ def versions_of(row: Row[Any], releases: tuple[Release, ...]) -> ProjectVersions
         return None
     info = None
     if row.pypi_classifiers is not None:
-        info = ProjectInfo(row.pypi_summary, tuple(row.pypi_classifiers), row.pypi_licence, row.pypi_documentation_url)
+        info = ProjectInfo(
+            summary=row.pypi_summary,
+            classifiers=tuple(row.pypi_classifiers),
+            licence=row.pypi_licence,
+            documentation_url=row.pypi_documentation_url,
+            licence_expression=row.pypi_licence_expression,
+            licence_text=row.pypi_licence_text,
+        )
     status = None if row.pypi_status is None else ProjectStatus(row.pypi_status)
     return ProjectVersions(row.pypi_name, row.pypi_latest, releases, row.pypi_serial, info, status)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from fetcher.domain.model import ProjectInfo
+from fetcher.domain.model import LICENCE_KEPT, ProjectInfo
 from fetcher.upstreams.pypi.shapes import JsonInfo
 
 _LABELS = ("documentation", "docs", "doc", "readthedocs", "rtd", "onlinedocumentation", "apidocs")
@@ -26,6 +26,8 @@ def info_of(info: JsonInfo) -> ProjectInfo:
         classifiers=classifiers,
         licence=_licence(info, classifiers),
         documentation_url=_documentation_url(info),
+        licence_expression=(info.license_expression or "").strip() or None,
+        licence_text=(info.license or "").strip()[:LICENCE_KEPT] or None,
     )
 
 
@@ -42,9 +44,10 @@ def _licence(info: JsonInfo, classifiers: Sequence[str]) -> str | None:
 
 
 def _documentation_url(info: JsonInfo) -> str | None:
+    """Return the index's own field of the documentation, otherwise the link with the best label."""
     links = {_normalised(label): address for label, address in (info.project_urls or {}).items()}
     stated = [links.get(label) for label in _LABELS]
-    return next((link for link in [*stated, info.docs_url] if link is not None and _is_web_address(link)), None)
+    return next((link for link in [info.docs_url, *stated] if link is not None and _is_web_address(link)), None)
 
 
 def _normalised(label: str) -> str:

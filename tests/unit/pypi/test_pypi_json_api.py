@@ -63,6 +63,7 @@ def test_a_recorded_response_is_read_in_full() -> None:
         ),
         licence="MIT License",
         documentation_url="https://lesscpy.example/en/latest/",
+        licence_text="MIT License",
     )
 
 

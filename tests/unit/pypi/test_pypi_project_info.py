@@ -39,7 +39,9 @@ def test_a_label_of_documentation_is_known_in_any_dress(label: str) -> None:
 @pytest.mark.parametrize(
     ("links", "docs_url", "found"),
     [
-        ({"Docs": "https://b", "Documentation": URL}, "https://c", URL),
+        ({"Docs": "https://b", "Documentation": URL}, None, URL),
+        ({"Docs": "https://b", "Documentation": "https://c"}, URL, URL),
+        ({"Documentation": URL}, "UNKNOWN", URL),
         ({"Documentation": "UNKNOWN", "Docs": URL}, None, URL),
         ({"Documentation": None}, URL, URL),
         ({"Source": URL}, None, None),
@@ -50,7 +52,7 @@ def test_a_label_of_documentation_is_known_in_any_dress(label: str) -> None:
 def test_the_best_link_that_is_an_address_wins(
     links: dict[str, str | None] | None, docs_url: str | None, found: str | None
 ) -> None:
-    """``Documentation`` precedes ``Docs`` and the index's own field; entries that are no address are skipped."""
+    """The index's own field precedes ``Documentation`` and ``Docs``; entries that are no address are skipped."""
     assert info_of(JsonInfo(name="x", project_urls=links, docs_url=docs_url)).documentation_url == found
 
 

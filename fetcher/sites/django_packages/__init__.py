@@ -1,0 +1,1 @@
+"""Adapter of the database of Django Packages, and of sites that run the same code."""

@@ -1,0 +1,351 @@
+"""One pass over a site: read its catalogue, import what editors changed, write the columns that differ.
+
+The site's rows are compared with the stored values at each pass, so a pass may end anywhere. A package whose stored
+values and row are as they were when both were last equal is not compared again until its weeks or its score change.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeAlias
+
+from fetcher.domain.errors import SiteError
+from fetcher.domain.model import CatalogueEntry
+from fetcher.domain.sites import (
+    VANISHED_AFTER,
+    JournalEntry,
+    LinkedPackage,
+    RowChange,
+    SitePass,
+    SiteRow,
+    SiteValues,
+)
+from fetcher.ports import Imported
+from fetcher.sites.base import MOST_ROWS, Site
+
+NAME = "site"
+"""Name of the pass in the store. There is one site."""
+
+FIRST_DUE_TOGETHER = 100
+"""New packages that become due at the same moment. Those that the site fetched longest ago become due first."""
+
+NOT_READ = "it is not in Fetcher's store"
+
+_LEFT_TO_SITE = "left to the site's own updater: "
+
+Stamp: TypeAlias = tuple[Any, ...]
+
+
+class Links(Protocol):
+    """The site's packages in the store: ``fetcher.store.sites.Sites``."""
+
+    def stamps(self) -> Mapping[int, Stamp]: ...
+
+    def linked(self) -> Mapping[int, LinkedPackage]: ...
+
+    def entries(self, package_ids: Sequence[int]) -> Mapping[int, CatalogueEntry]: ...
+
+    def link(self, linked: Iterable[LinkedPackage]) -> None: ...
+
+    def values(self, package_ids: Sequence[int]) -> Sequence[SiteValues]: ...
+
+    def journal(self, entries: Sequence[JournalEntry]) -> None: ...
+
+    def journalled(self) -> Sequence[JournalEntry]: ...
+
+    def forget_journal(self) -> None: ...
+
+    def postpone(self, package_ids: Collection[int], recheck: timedelta) -> int: ...
+
+    def save_pass(self, site: str, result: SitePass) -> None: ...
+
+    def last_pass(self, site: str) -> SitePass | None: ...
+
+
+class Catalogue(Protocol):
+    """The stored catalogue: ``fetcher.store.packages.Packages``."""
+
+    def import_entries(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported: ...
+
+    def retire(self, package_ids: Sequence[int], now: datetime) -> int: ...
+
+    def revive(self, package_ids: Sequence[int], now: datetime) -> int: ...
+
+
+class Store(Protocol):
+    """The parts of the store that a pass uses."""
+
+    @property
+    def sites(self) -> Links: ...
+
+    @property
+    def packages(self) -> Catalogue: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Equal:
+    """A package whose row equalled its stored values."""
+
+    stamp: Stamp
+    fingerprint: int
+    until: datetime
+
+
+@dataclass(slots=True)
+class Reading:
+    """The result of reading the site's catalogue: rows to compare, and the changes made to Fetcher's catalogue."""
+
+    packages: int
+    fingerprints: Mapping[int, int]
+    rows: Sequence[SiteRow]
+    added: int = 0
+    edited: int = 0
+    retired: int = 0
+    rejected: dict[int, str] = field(default_factory=dict)
+    """Reasons for which rows were not imported, by id."""
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Rows that differ, rows in which ``last_fetched`` alone does, and the reasons for which others are skipped."""
+
+    dirty: list[RowChange] = field(default_factory=list)
+    stale: list[RowChange] = field(default_factory=list)
+    skipped: dict[int, str] = field(default_factory=dict)
+    values: dict[int, SiteValues] = field(default_factory=dict)
+    slugs: dict[int, str] = field(default_factory=dict)
+
+
+class Synchronizer:
+    """Passes over one site. Each process has its own, because it remembers which packages are equal."""
+
+    def __init__(self, site: Site, store: Store, recheck: timedelta) -> None:
+        self._site = site
+        self._store = store
+        self._recheck = recheck
+        self._equal: dict[int, Equal] = {}
+
+    def run(self, now: datetime) -> SitePass:
+        """Read, import and write; store and return the counters. A fault of the site is one of them, not raised."""
+        before = self._store.sites.last_pass(NAME)
+        try:
+            result = self._run(now)
+        except SiteError as error:
+            since = before.failing_since if before is not None and before.failing_since is not None else now
+            last = before or SitePass(now, now)
+            result = replace(last, started_at=now, finished_at=now, fault=str(error), failing_since=since)
+        self._store.sites.save_pass(NAME, result)
+        return result
+
+    def _run(self, now: datetime) -> SitePass:
+        self._site.inspect()
+        reading = self.read(now)
+        compared = self.compare(reading, now)
+        result = SitePass(
+            started_at=now,
+            finished_at=now,
+            form=self._site.form,
+            packages=reading.packages,
+            added=reading.added,
+            edited=reading.edited,
+            retired=reading.retired,
+            dirty=len(compared.dirty),
+        )
+        return self._write(compared, result, now)
+
+    # --- in -----------------------------------------------------------------------------------------------------
+
+    def read(self, now: datetime) -> Reading:
+        """Import rows that are new or edited, and retire the packages of rows that vanished."""
+        fingerprints = self._site.fingerprints()
+        linked = self._store.sites.linked()
+        if linked and not fingerprints:
+            raise SiteError("The site's database lists no package, and listed some before", "Check FETCHER_SITE_URL")
+        stamps = self._store.sites.stamps()
+        pending = [one for one in sorted(fingerprints) if not self._is_equal(one, fingerprints, stamps, now)]
+        rows = self._site.rows(pending if len(pending) < len(fingerprints) else None) if pending else []
+        reading = Reading(len(fingerprints), fingerprints, rows)
+        self._import(reading, linked, now)
+        reading.retired = self._follow_vanished(fingerprints, linked, now)
+        deprecated = [row.id for row in rows if row.deprecated]
+        if deprecated:
+            self._store.sites.postpone(deprecated, self._recheck)
+        return reading
+
+    def _is_equal(
+        self, package_id: int, fingerprints: Mapping[int, int], stamps: Mapping[int, Stamp], now: datetime
+    ) -> bool:
+        known = self._equal.get(package_id)
+        return (
+            known is not None
+            and known.fingerprint == fingerprints[package_id]
+            and known.stamp == stamps.get(package_id)
+            and now < known.until
+        )
+
+    def _import(self, reading: Reading, linked: Mapping[int, LinkedPackage], now: datetime) -> None:
+        stored = self._store.sites.entries([row.id for row in reading.rows])
+        new = [_first_entry(row, stored.get(row.id)) for row in reading.rows if row.id not in linked]
+        edited = [entry for row in reading.rows if row.id in linked and (entry := _edited(row, stored.get(row.id)))]
+        new.sort(key=lambda entry: _fetched(entry, now))
+        for entries, moment in (*_slices(new, now), (edited, now)):
+            if not entries:
+                continue
+            done = self._store.packages.import_entries(entries, moment)
+            reading.added += done.added
+            reading.edited += done.updated
+            for index, reason in done.rejected:
+                reading.rejected[entries[index].id or 0] = reason
+        if new:
+            self._store.sites.link(LinkedPackage(entry.id) for entry in new if entry.id is not None)
+
+    def _follow_vanished(self, listed: Mapping[int, int], linked: Mapping[int, LinkedPackage], now: datetime) -> int:
+        """Retire packages missing from two readings, and revive those that are listed again."""
+        changed: list[LinkedPackage] = []
+        vanished: list[int] = []
+        back: list[int] = []
+        for one in linked.values():
+            if one.package_id in listed:
+                if one.missing_since is not None:
+                    changed.append(replace(one, missing_since=None, retired=False))
+                    back += [one.package_id] if one.retired else []
+            elif one.missing_since is None:
+                changed.append(replace(one, missing_since=now))
+            elif not one.retired and now - one.missing_since >= VANISHED_AFTER:
+                changed.append(replace(one, retired=True))
+                vanished.append(one.package_id)
+        if vanished:
+            self._store.packages.retire(vanished, now)
+        if back:
+            self._store.packages.revive(back, now)
+        if changed:
+            self._store.sites.link(changed)
+        return len(vanished)
+
+    # --- out ----------------------------------------------------------------------------------------------------
+
+    def compare(self, reading: Reading, now: datetime) -> Comparison:
+        """Compare the rows that were read with the stored values, without writing to the site."""
+        ids = [row.id for row in reading.rows]
+        stamps = self._store.sites.stamps() if ids else {}
+        compared = Comparison(
+            values={one.package_id: one for one in self._store.sites.values(ids)},
+            slugs={row.id: row.entry.slug for row in reading.rows},
+        )
+        for row in reading.rows:
+            if not self._compare_row(row, compared, reading, now) and row.id in stamps:
+                values = compared.values.get(row.id)
+                until = self._site.equal_until(values, now) if values else now
+                self._equal[row.id] = Equal(stamps[row.id], reading.fingerprints[row.id], until)
+        for package_id in self._equal.keys() - reading.fingerprints.keys():
+            del self._equal[package_id]
+        return compared
+
+    def _compare_row(self, row: SiteRow, compared: Comparison, reading: Reading, now: datetime) -> bool:
+        """Sort one row by its difference; returns whether there is something to write."""
+        values = compared.values.get(row.id)
+        if values is None:
+            compared.skipped[row.id] = f"not imported: {reading.rejected.get(row.id, NOT_READ)}"
+            return False
+        reason = self._site.left_out(values, row)
+        if reason is not None:
+            compared.skipped[row.id] = _LEFT_TO_SITE + reason
+            return False
+        change = self._site.compare(values, row, now)
+        if change.omitted:
+            compared.skipped[row.id] = "; ".join(change.omitted)
+        if change.only_fetched:
+            compared.stale.append(change)
+        elif change.changes:
+            compared.dirty.append(change)
+        return bool(change.changes)
+
+    def _write(self, compared: Comparison, result: SitePass, now: datetime) -> SitePass:
+        written = locked = 0
+        refused: dict[int, str] = {}
+        links = self._store.sites
+        for changes in _batches(compared.dirty):
+            done = self._site.write([compared.values[one.row.id] for one in changes], now, links.journal)
+            written += len(done.written)
+            locked += len(done.locked)
+            refused |= done.refused or {}
+        if compared.stale:
+            links.journal([_first_fetched(one) for one in compared.stale])
+        touched = self._site.touch(compared.stale) if compared.stale else 0
+        skipped = compared.skipped | refused
+        reasons = self._save_skipped(skipped, {*compared.values, *skipped})
+        return replace(
+            result,
+            written=written,
+            touched=touched,
+            locked=locked,
+            refused=len(refused),
+            skipped=sum(reasons.values()),
+            reasons=reasons,
+        )
+
+    def _save_skipped(self, skipped: Mapping[int, str], compared: Collection[int]) -> dict[str, int]:
+        """Store the reasons that are new or no longer hold; returns the numbers of rows by reason."""
+        linked = self._store.sites.linked()
+        changed = [
+            replace(linked[package_id], skipped=skipped.get(package_id))
+            for package_id in sorted(compared)
+            if package_id in linked and linked[package_id].skipped != skipped.get(package_id)
+        ]
+        if changed:
+            self._store.sites.link(changed)
+        now_linked = {**linked, **{one.package_id: one for one in changed}}
+        counted = Counter(one.skipped for one in now_linked.values() if one.skipped and one.missing_since is None)
+        counted.update(reason for package_id, reason in skipped.items() if package_id not in linked)
+        return {str(reason): number for reason, number in counted.most_common()}
+
+    def revert(self) -> int:
+        """Restore the first overwritten values where Fetcher's still stand; returns the number of values."""
+        self._site.inspect()
+        entries = self._store.sites.journalled()
+        restored = sum(self._site.revert(entries[i : i + MOST_ROWS]) for i in range(0, len(entries), MOST_ROWS))
+        self._store.sites.forget_journal()
+        self._equal.clear()
+        return restored
+
+
+def _first_entry(row: SiteRow, stored: CatalogueEntry | None) -> CatalogueEntry:
+    """Return a row as it is first imported: the site's values are the baseline. A document's categories stay."""
+    if stored is None:
+        return row.entry
+    category = row.entry.category if isinstance(stored.category, int | None) else stored.category
+    return replace(row.entry, category=category, grids=stored.grids, extra=stored.extra)
+
+
+def _edited(row: SiteRow, stored: CatalogueEntry | None) -> CatalogueEntry | None:
+    """Return the row as an entry if an editor's field differs from the stored one, otherwise ``None``."""
+    if stored is None:
+        return row.entry
+    entry = replace(_first_entry(row, stored), observed=None)
+    return None if entry == replace(stored, observed=None) else entry
+
+
+def _fetched(entry: CatalogueEntry, now: datetime) -> datetime:
+    """Return the time of the site's last fetch; the beginning of time if there was none."""
+    last = entry.observed.last_fetched if entry.observed is not None else None
+    return last or datetime.min.replace(tzinfo=now.tzinfo)
+
+
+def _slices(entries: Sequence[CatalogueEntry], now: datetime) -> Iterator[tuple[Sequence[CatalogueEntry], datetime]]:
+    """Yield new entries with the moment at which they become due, a millisecond apart."""
+    for number, start in enumerate(range(0, len(entries), FIRST_DUE_TOGETHER)):
+        yield entries[start : start + FIRST_DUE_TOGETHER], now + timedelta(milliseconds=number)
+
+
+def _batches(changes: Sequence[RowChange]) -> Iterator[Sequence[RowChange]]:
+    for start in range(0, len(changes), MOST_ROWS):
+        yield changes[start : start + MOST_ROWS]
+
+
+def _first_fetched(change: RowChange) -> JournalEntry:
+    """Return the overwritten time of the last fetch. The store knows the time written in its place."""
+    before = change.changes[0].before
+    return JournalEntry(change.row.id, {"last_fetched": before and before.isoformat()}, {})
