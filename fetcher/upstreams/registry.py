@@ -14,6 +14,8 @@ from fetcher.ports import Checkpoint, Site
 from fetcher.quota import Policies
 from fetcher.settings import Settings
 from fetcher.upstreams.base import FeedStatus, Lane, Upstream
+from fetcher.upstreams.bitbucket.kind import BITBUCKET
+from fetcher.upstreams.forgejo.kind import FORGEJO
 from fetcher.upstreams.github.upstream import GitHub
 from fetcher.upstreams.hosted.addresses import parse
 from fetcher.upstreams.hosted.base import ForgeHost
@@ -27,7 +29,7 @@ from fetcher.upstreams.pypi.upstream import PyPI
 KINDS: tuple[type[Upstream], ...] = (GitHub, PyPI)
 """Every kind of upstream. A host belongs to the first upstream that names it."""
 
-HOSTED: Final[Mapping[ForgeKind, HostedKind]] = {ForgeKind.GIT: GIT_ONLY}
+HOSTED: Final[Mapping[ForgeKind, HostedKind]] = {one.kind: one for one in (BITBUCKET, FORGEJO, GIT_ONLY)}
 """The kinds of the other hosts, each with a reader of its API. A host is an upstream by itself."""
 
 
