@@ -9,7 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, distinct, func, select, tuple_
 
+<<<<<<< HEAD
 from fetcher.domain.forges import ForgeKind
+=======
+from fetcher.domain.hints import Hint
+>>>>>>> origin/main
 from fetcher.domain.model import (
     DETAIL_SOURCES,
     CatalogueEntry,
@@ -22,7 +26,7 @@ from fetcher.domain.model import (
 )
 from fetcher.domain.views import Listed, Listing, Removed
 from fetcher.ports import Imported
-from fetcher.store import listing, releases, removal, retirement
+from fetcher.store import hinted, listing, releases, removal, retirement
 from fetcher.store.checkpoints import CATALOGUE
 from fetcher.store.dialects import chunks
 from fetcher.store.engine import Aggregate, Transactions, read_transaction, write_transaction
@@ -95,6 +99,14 @@ class Packages(Aggregate):
             rows = connection.execute(select(_P.id, _P.slug).where(_P.id.in_(some)))
             found.update((row.id, row.slug) for row in rows)
         return found
+
+    @read_transaction
+    def of_repositories(self, connection: Connection, hints: Sequence[Hint]) -> dict[Hint, list[int]]:
+        """Return the packages of each hint's repository, by its paths, otherwise by its id on that host.
+
+        Hints without a package are left out. Ids are found by a scan, because only renamed repositories need them.
+        """
+        return hinted.of_repositories(connection, hints)
 
     @read_transaction
     def recently_committed(self, connection: Connection, before: datetime, limit: int) -> list[int]:
