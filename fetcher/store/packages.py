@@ -9,11 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, distinct, func, select, tuple_
 
-<<<<<<< HEAD
 from fetcher.domain.forges import ForgeKind
-=======
 from fetcher.domain.hints import Hint
->>>>>>> origin/main
 from fetcher.domain.model import (
     DETAIL_SOURCES,
     CatalogueEntry,
