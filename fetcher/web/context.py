@@ -33,7 +33,7 @@ from fetcher.web.following import Followers
 from fetcher.web.live import LiveFigures
 from fetcher.web.session import Sessions
 from fetcher.web.throttle import LoginThrottle
-from fetcher.wiring import current_cadence, recent_requests, shared_quota_status, stored_counters
+from fetcher.wiring import current_cadence, recent_requests, shared_quota_status, stored_counters, upstreams_in
 from tasks.hints import take_hints
 from tasks.inspection import QueueState, queue_states
 from tasks.requests import request_refreshes
@@ -109,7 +109,7 @@ class CeleryRuntime:
         self.queues: Callable[[], Sequence[QueueState]] = TTLCache(lambda: queue_states(settings))
 
     def quota_status(self, now: datetime) -> Sequence[QuotaStatus]:
-        return asyncio.run(shared_quota_status(self._settings, now))
+        return asyncio.run(shared_quota_status(self._settings, upstreams_in(self._settings, self._store), now))
 
     def counters(self) -> Mapping[str, float]:
         return stored_counters(self._settings)

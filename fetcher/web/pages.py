@@ -24,7 +24,6 @@ from fetcher.domain.presentation import (
 from fetcher.domain.views import Column, EventCount, Listing, PackageState, RequestCount
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.first_pass import outlook
-from fetcher.upstreams.registry import upstreams_of
 from fetcher.web.charts import Bar, bars, gauge
 from fetcher.web.context import context_of
 from fetcher.web.health import OK, beat
@@ -32,6 +31,7 @@ from fetcher.web.package_charts import history_charts, weeks_chart
 from fetcher.web.queries import PageQuery, find, read_number, read_page_query, refuse_unknown
 from fetcher.web.rendering import number, render, words
 from fetcher.web.session import local_path
+from fetcher.wiring import upstreams_in
 
 EVENTS, RELEASES, RUNNING = 20, 12, 10
 """Most lines of each list on a page."""
@@ -114,7 +114,7 @@ def overview(request: Request) -> Response:
     cadence, zone = web.cadence(), web.settings.time_zone
     interval = cadence.longest
     live, stats = web.live.read(now), web.stats(now)
-    upstreams = upstreams_of(web.settings)
+    upstreams = upstreams_in(web.settings, web.store)
     titles = {one.name: one.title for one in upstreams.all}
     quota = live.quota.value or ()
     hour = web.store.events.counts(now - STEP * STEPS, STEP, STEPS)
