@@ -149,6 +149,7 @@ class Settings(BaseModel):
     plan_interval: Span = Field(default=timedelta(minutes=1), description="Interval at which beat dispatches due work.")
     lease: Span = Field(default=timedelta(minutes=15), description="Time limit of a worker's claim.")
     history_days: int = Field(default=3 * 366, ge=1, description="Days for which daily values are kept.")
+    changes_days: int = Field(default=30, ge=1, description="Days for which the change feed keeps a change.")
     serial_threshold: int = Field(
         default=500,
         ge=1,

@@ -52,7 +52,7 @@ def measure(self: FetcherTask) -> None:
 
 @shared_task(bind=True, base=FetcherTask, name="fetcher.prune")
 def prune(self: FetcherTask) -> None:
-    """Delete expired history, events, refresh requests and audit entries."""
+    """Delete expired history, events, refresh requests, audit entries and changes."""
 
     async def work(parts: Parts) -> None:
         now = parts.clock.now()
@@ -60,6 +60,8 @@ def prune(self: FetcherTask) -> None:
         parts.store.events.prune(now - TIMELINE_KEPT, EVENTS_KEPT)
         parts.store.requests.prune(now - REQUESTS_KEPT)
         parts.store.audit.prune(now - AUDIT_KEPT)
+        parts.store.changes.number(now)
+        parts.store.changes.prune(now - timedelta(days=parts.settings.changes_days))
 
     self.run_async(work)
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from sqlalchemy import Engine
 
 from fetcher.store.audit import Audit
+from fetcher.store.changes.feed import Changes
 from fetcher.store.checkpoints import Checkpoints
 from fetcher.store.claims import Claims
 from fetcher.store.engine import Transactions
@@ -59,6 +60,7 @@ class SqlStore:
         self.checkpoints = Checkpoints(transactions)
         self.pauses = Pauses(transactions)
         self.audit = Audit(transactions)
+        self.changes = Changes(transactions)
         self.sites = Sites(transactions, serving)
 
     def close(self) -> None:

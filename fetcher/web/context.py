@@ -23,6 +23,7 @@ from fetcher.ports import Clock
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.store import SqlStore
+from fetcher.web.following import Followers
 from fetcher.web.live import LiveFigures
 from fetcher.web.session import Sessions
 from fetcher.web.throttle import LoginThrottle
@@ -112,9 +113,15 @@ class WebContext:
     sessions: Sessions
     throttle: LoginThrottle = field(default_factory=LoginThrottle)
     live: LiveFigures = field(init=False)
+    followers: Followers = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "live", LiveFigures(self.runtime))
+        object.__setattr__(self, "followers", Followers(self._last_change))
+
+    def _last_change(self) -> int:
+        self.store.changes.renew(self.clock.now())
+        return self.store.changes.extent().position
 
     def stats(self, now: datetime) -> CatalogueStats:
         """Return the statistics of the whole catalogue."""

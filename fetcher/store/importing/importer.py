@@ -194,7 +194,11 @@ def _store_batch(
             _observe(package, entry)
             counts.added += 1
             touched[package.id] = package
-        elif _name(catalogue, package, entry) | _edit(catalogue, package, entry, addresses) | _observe(package, entry):
+        elif (
+            _name(catalogue, package, entry, now)
+            | _edit(catalogue, package, entry, addresses)
+            | _observe(package, entry)
+        ):
             counts.updated += 1
             touched[package.id] = package
         else:
@@ -213,11 +217,11 @@ def _has_another_id(package: ImportedPackage, entry: CatalogueEntry) -> bool:
     return entry.id is not None and package.id != entry.id
 
 
-def _name(catalogue: Catalogue, package: ImportedPackage, entry: CatalogueEntry) -> bool:
+def _name(catalogue: Catalogue, package: ImportedPackage, entry: CatalogueEntry, now: datetime) -> bool:
     """Give the package the entry's id; returns whether it had another."""
     if entry.id is None or package.id == entry.id:
         return False
-    catalogue.give_id(package, entry.id)
+    catalogue.give_id(package, entry.id, now)
     return True
 
 
