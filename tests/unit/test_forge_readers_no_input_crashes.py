@@ -1,4 +1,4 @@
-"""Readers of GitLab, Forgejo and Bitbucket with random bytes, random JSON and mutated bodies: each input ends in an outcome."""
+"""Forges' readers with random bytes, random JSON and mutated bodies: each input ends in an outcome."""
 
 from __future__ import annotations
 
