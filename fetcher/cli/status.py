@@ -21,7 +21,7 @@ from fetcher.domain.errors import result_or_error
 from fetcher.domain.formatting import ago, counted, in_words, percent, silence, span
 from fetcher.domain.model import SharedRepository, Source
 from fetcher.domain.pauses import OperatorPause
-from fetcher.domain.presentation import intervals_in_words
+from fetcher.domain.presentation import intervals_in_words, sweep_facts
 from fetcher.domain.scheduling import Cadence
 from fetcher.domain.sweeping import SweepPlan
 from fetcher.ports import PLANNED
@@ -273,25 +273,12 @@ def _json(status: Status) -> dict[str, Any]:
         "quota": [asdict(status) for status in status.quota],
         "beat": {"planned_at": status.planned_at, "fault": status.silence},
         "paused": list(status.pauses),
-        "intervals": [_interval_json(plan) for plan in status.plans],
+        "intervals": [sweep_facts(plan) for plan in status.plans],
         "feeds": [asdict(one) for one in status.feeds],
         "workers": None if status.broker_fault else list(status.workers),
         "redis_fault": status.broker_fault,
         "running": status.running,
         "database": status.database,
-    }
-
-
-def _interval_json(plan: SweepPlan) -> dict[str, Any]:
-    return {
-        "upstream": plan.upstream,
-        "shortest": plan.sweep.shortest,
-        "longest": plan.sweep.longest,
-        "because": plan.limited_by,
-        "since": plan.since,
-        "resource": plan.resource,
-        "quota_share": plan.share,
-        "packages_by_activity": plan.packages,
     }
 
 

@@ -256,6 +256,20 @@ def sweep_in_words(plan: SweepPlan) -> str:
     return f"{each}: {_LIMITS[plan.limited_by]}, {uses}"
 
 
+def sweep_facts(plan: SweepPlan) -> dict[str, Any]:
+    """Return the intervals at one upstream and their reason, for JSON."""
+    return {
+        "upstream": plan.upstream,
+        "shortest": plan.sweep.shortest,
+        "longest": plan.sweep.longest,
+        "because": plan.limited_by,
+        "since": plan.since,
+        "resource": plan.resource,
+        "quota_share": plan.share,
+        "packages_by_activity": plan.packages,
+    }
+
+
 def failures_by_kind(rows: Iterable[FailureRow]) -> dict[str, list[FailureRow]]:
     """Group failures by their kind, the most frequent kind first."""
     kinds: dict[str, list[FailureRow]] = defaultdict(list)
