@@ -179,6 +179,17 @@ class Settings(BaseModel):
         default=None,
         description="Operator's token, to log in to the page and request refreshes by HTTP; unset: both disabled.",
     )
+    hook_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret of webhooks from any forge; unset: /hooks/ is disabled, except where a forge has its own.",
+    )
+    hook_secret_github: SecretStr | None = Field(default=None, description="Secret of webhooks from GitHub.")
+    hook_secret_gitlab: SecretStr | None = Field(
+        default=None, description="Secret token, or signing token (whsec_…), of webhooks from GitLab."
+    )
+    hook_secret_forgejo: SecretStr | None = Field(
+        default=None, description="Secret of webhooks from Forgejo, Codeberg or Gitea."
+    )
     log_level: str = Field(default="INFO", description="Lowest level that is logged: DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field(
         default="auto", description="Form of log lines: json, text, or auto: text on a terminal, otherwise JSON."
@@ -251,6 +262,17 @@ class Settings(BaseModel):
     @property
     def embedded_database(self) -> bool:
         return self.database_url is None
+
+    def hook_secret_of(self, forge: str) -> str | None:
+        """Return the secret of a forge's webhooks; ``None`` if they are disabled."""
+        own = getattr(self, f"hook_secret_{forge}", None) or self.hook_secret
+        return None if own is None else own.get_secret_value()
+
+    @property
+    def receives_hooks(self) -> bool:
+        """True if any forge's webhooks are accepted."""
+        secrets = (self.hook_secret, self.hook_secret_github, self.hook_secret_gitlab, self.hook_secret_forgejo)
+        return any(one is not None for one in secrets)
 
     def app_private_key(self) -> str | None:
         """Return the App's key, from the setting or from its file."""

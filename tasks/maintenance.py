@@ -8,6 +8,7 @@ import structlog
 from celery import shared_task
 
 from fetcher.wiring import Parts
+from tasks.hints import take_left_hints
 from tasks.process import FetcherTask
 from tasks.requests import send_requests
 
@@ -27,7 +28,7 @@ stay below the ten minutes after which Redis redelivers a message (``tasks.app.V
 
 @shared_task(bind=True, base=FetcherTask, name="fetcher.expire")
 def expire(self: FetcherTask) -> None:
-    """Release leases of lost workers, and send users' refresh requests again that no worker has taken."""
+    """Release leases of lost workers, and send requests and hints again that no worker has taken."""
 
     async def work(parts: Parts) -> list[str]:
         now = parts.clock.now()
@@ -38,6 +39,7 @@ def expire(self: FetcherTask) -> None:
         return parts.store.requests.lost(now)
 
     send_requests(self.run_async(work))
+    take_left_hints()
 
 
 @shared_task(bind=True, base=FetcherTask, name="fetcher.measure")

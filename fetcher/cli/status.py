@@ -28,8 +28,7 @@ from fetcher.refresh.forecast import Forecast
 from fetcher.settings import Settings, read_settings
 from fetcher.store.db_errors import shown
 from fetcher.upstreams.base import FeedStatus
-from fetcher.upstreams.registry import upstreams_of
-from fetcher.wiring import open_store, shared_quota_status
+from fetcher.wiring import open_store, shared_quota_status, upstreams_in
 
 if TYPE_CHECKING:
     from fetcher.store import SqlStore
@@ -89,9 +88,9 @@ def status(json: Json = False, watch: Watch = False, check: Check = False) -> No
 def look(settings: Settings, store: SqlStore) -> Status:
     """Read all of a ``Status``. Workers have one second to respond, during which the database is read."""
     now, interval = datetime.now(UTC), settings.refresh_interval
-    quota, fault = result_or_error(lambda: asyncio.run(shared_quota_status(settings, now)))
+    upstreams = upstreams_in(settings, store)
+    quota, fault = result_or_error(lambda: asyncio.run(shared_quota_status(settings, upstreams, now)))
     names: Sequence[str] | None = None
-    upstreams = upstreams_of(settings)
     with ThreadPoolExecutor(1) as pool:
         answers = pool.submit(result_or_error, _worker_names) if fault is None else None
         stats = store.statistics.read(now, interval)

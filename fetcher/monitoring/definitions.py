@@ -41,6 +41,7 @@ TASKS = (
     "fetcher.refresh_requests",
     "fetcher.serials",
     "fetcher.feed",
+    "fetcher.hints",
     "fetcher.verify",
     "fetcher.expire",
     "fetcher.prune",

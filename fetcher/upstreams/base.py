@@ -230,6 +230,8 @@ class Upstream(Protocol):
     roots: tuple[str, ...]
     """Roots of its API. Requests with its credential go to their origins only."""
     quota: QuotaPolicy
+    public_only: bool = False
+    """True if editors have named its hosts, which then must resolve to public addresses."""
     routes: tuple[str, ...]
     """Kinds of its requests, by which logs, metrics and latency estimates are grouped."""
     variables: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fetcher.domain.errors import FetcherError
-from fetcher.web import actions, api, atom, errors, health, metrics, pages, pausing
+from fetcher.web import actions, api, atom, errors, health, hooks, metrics, pages, pausing
 from fetcher.web.context import WebContext
 from fetcher.web.hosts import AllowedHosts
 
@@ -69,6 +69,7 @@ ROUTES: list[BaseRoute] = [
     Route("/login", pages.login),
     Route("/login", actions.login, methods=["POST"]),
     Route("/logout", actions.logout, methods=["POST"]),
+    Route("/hooks/{forge}", hooks.hook, methods=["POST"]),
     *api.routes(),
     Route("/healthz", health.healthz),
     Route("/readyz", health.readyz),

@@ -1,4 +1,4 @@
-"""Error responses: JSON under ``/api``, a page elsewhere. Each states what is wrong and a remedy."""
+"""Error responses: JSON under ``/api`` and ``/hooks``, a page elsewhere. Each states what is wrong and a remedy."""
 
 from __future__ import annotations
 
@@ -40,6 +40,10 @@ class Forbidden(FetcherError):
     """The action is not available, with any credential."""
 
 
+class TooLarge(FetcherError):
+    """A body is larger than accepted."""
+
+
 class OutdatedCursor(FetcherError):
     """The changes after a cursor are no longer stored."""
 
@@ -52,6 +56,7 @@ STATUSES: dict[type[FetcherError], HTTPStatus] = {
     BadRequest: HTTPStatus.BAD_REQUEST,
     Unauthorized: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     UnknownPackage: HTTPStatus.NOT_FOUND,
     UnknownRefresh: HTTPStatus.NOT_FOUND,
@@ -115,7 +120,7 @@ def on_crash(request: Request, error: Exception) -> Response:
 
 
 def _error(request: Request, status: HTTPStatus, detail: str, remedy: str, headers: dict[str, str]) -> Response:
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(("/api/", "/hooks/")):
         return JSONResponse({"detail": detail, "remedy": remedy}, status, headers)
     values = {"status": int(status), "detail": detail, "remedy": remedy, "pauses": ()}
     return render(request, "error.html", values, status_code=int(status), headers=headers)

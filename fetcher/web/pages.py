@@ -18,7 +18,6 @@ from fetcher.domain.presentation import failing_sources, package_fields, package
 from fetcher.domain.views import Column, EventCount, Listing, PackageState, RequestCount
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.first_pass import outlook
-from fetcher.upstreams.registry import upstreams_of
 from fetcher.web.charts import Bar, bars, gauge
 from fetcher.web.context import context_of
 from fetcher.web.health import OK, beat
@@ -26,7 +25,7 @@ from fetcher.web.package_charts import history_charts, weeks_chart
 from fetcher.web.queries import PageQuery, find, read_number, read_page_query, refuse_unknown
 from fetcher.web.rendering import number, render, words
 from fetcher.web.session import local_path
-from fetcher.wiring import cadence_of
+from fetcher.wiring import cadence_of, upstreams_in
 
 EVENTS, RELEASES, RUNNING = 20, 12, 10
 """Most lines of each list on a page."""
@@ -108,7 +107,7 @@ def overview(request: Request) -> Response:
     web, now = context_of(request), context_of(request).clock.now()
     interval, zone = web.settings.refresh_interval, web.settings.time_zone
     live, stats = web.live.read(now), web.stats(now)
-    upstreams = upstreams_of(web.settings)
+    upstreams = upstreams_in(web.settings, web.store)
     titles = {one.name: one.title for one in upstreams.all}
     quota = live.quota.value or ()
     hour = web.store.events.counts(now - STEP * STEPS, STEP, STEPS)
