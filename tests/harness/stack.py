@@ -66,7 +66,6 @@ def simulated(simulator: Simulator) -> dict[str, object]:
         "github_api_url": simulator.github_url,
         "pypi_url": simulator.pypi_url,
         "github_token": simulator.token,
-        "forges": simulator.environment.get("FETCHER_FORGES", "{}"),
         "window_scale": simulator.service.settings.limits.hour.total_seconds() / 3600,
     }
 

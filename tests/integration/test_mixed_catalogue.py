@@ -98,7 +98,13 @@ def test_a_mixed_catalogue(tmp_path: Path, redis_url: str) -> None:
     down = Rule(kind=Kind.RESET, upstream="down")
     with (
         Simulator(synthetic(PACKAGES, hosts=HOSTS), settings, (*MOUNTS, ForgejoMount(DOWN, "down"))) as simulator,
-        stack(tmp_path / "stack", **simulated(simulator), redis_url=redis_url, plan_interval=0.3) as ours,
+        stack(
+            tmp_path / "stack",
+            **simulated(simulator),
+            forges=simulator.environment["FETCHER_FORGES"],
+            redis_url=redis_url,
+            plan_interval=0.3,
+        ) as ours,
     ):
         simulator.faults.add(down)
         ours.import_world(simulator.world)
