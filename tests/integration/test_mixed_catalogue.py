@@ -28,11 +28,10 @@ from tests.harness.stack import APP_LIMITS, Stack, simulated, stack
 PACKAGES: Final = 2_000
 LIMITING, DOWN = "codeberg.org", "forge.example"
 HOSTS: Final = (
-    *("github.com",) * 10,
-    *("gitlab.com",) * 5,
-    *(LIMITING,) * 3,
-    *("bitbucket.org",) * 1,
-    *(DOWN,) * 1,
+    *("github.com",) * 20,
+    *("gitlab.com",) * 11,
+    *(LIMITING, DOWN) * 4,
+    "bitbucket.org",
 )
 """Hosts of the packages in turn. Bitbucket has few: it serves 60 requests an hour, which lasts a minute here."""
 PER_WINDOW: Final = 250
