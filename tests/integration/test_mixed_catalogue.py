@@ -96,7 +96,9 @@ def test_a_mixed_catalogue(tmp_path: Path, redis_url: str) -> None:
     settings = Settings(limits=APP_LIMITS, forgejo=Forgejo(requests=PER_WINDOW))
     down = Rule(kind=Kind.RESET, upstream="down")
     with (
-        Simulator(synthetic(PACKAGES, hosts=HOSTS), settings, (*MOUNTS, ForgejoMount(DOWN, "down"))) as simulator,
+        Simulator(
+            synthetic(PACKAGES, hosts=HOSTS), settings, (*MOUNTS, ForgejoMount(DOWN, "down", Forgejo()))
+        ) as simulator,
         stack(
             tmp_path / "stack",
             **simulated(simulator),
