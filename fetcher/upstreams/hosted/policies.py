@@ -96,7 +96,7 @@ def _gitlab_com(host: ForgeHost) -> QuotaPolicy:
 def _bitbucket(host: ForgeHost) -> QuotaPolicy:
     """Return the limits of Bitbucket Cloud: hourly for the API, a minute's part of the hour's for git.
 
-    Its hour rolls and no header reports the rest. A request arrives some time after its reservation, so a tenth is left.
+    Its hour rolls, and no header reports the rest. A request arrives after its reservation, so a tenth is left.
     """
     return QuotaPolicy(
         (
