@@ -21,6 +21,7 @@ from fetcher.refresh.first_pass import outlook
 from fetcher.upstreams.registry import upstreams_of
 from fetcher.web.charts import Bar, bars, gauge
 from fetcher.web.context import context_of
+from fetcher.web.freshness import CHANGES
 from fetcher.web.health import OK, beat
 from fetcher.web.package_charts import history_charts, weeks_chart
 from fetcher.web.queries import PageQuery, find, read_number, read_page_query, refuse_unknown
@@ -137,6 +138,9 @@ def overview(request: Request) -> Response:
         "axis": [_clock(moment, zone) for moment in (now - STEP * STEPS, now - STEP * STEPS / 2, now)],
         "resources": RESOURCES,
         "interval": interval,
+        "changes": CHANGES,
+        "lags": live.lags,
+        "feeds": upstreams.feeds(web.store.checkpoints.get),
     }
     return render(request, "overview.html", values)
 

@@ -1,0 +1,128 @@
+"""``/api/v4/freshness``: ages by source, the lag of the last hour, and the feeds of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, tzinfo
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field, PlainSerializer
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fetcher.domain.catalogue_stats import SourceStats
+from fetcher.domain.lag import ChangeKind
+from fetcher.domain.model import Source
+from fetcher.domain.views import RecentLag
+from fetcher.upstreams.base import FeedStatus
+from fetcher.upstreams.registry import upstreams_of
+from fetcher.web.context import context_of
+from fetcher.web.described import errors
+from fetcher.web.models import Moment
+from fetcher.web.resource import Resource
+
+CHANGES: Mapping[Source, str] = {
+    Source.REPOSITORY: "stars, forks, description, flags and the head",
+    Source.CONTRIBUTORS: "people, after the head has moved",
+    Source.COMMITS: "commits a week, after the head has moved",
+    Source.INDEX: "releases",
+}
+"""Changes that each source shows."""
+
+Seconds = Annotated[timedelta, PlainSerializer(lambda span: span.total_seconds(), return_type=float)]
+
+router = APIRouter(route_class=Resource, generate_unique_id_function=lambda route: route.name)
+
+
+class SourceAge(BaseModel):
+    """Ages of the last successful fetches of one source."""
+
+    source: Source
+    changes: str = Field(description="Changes that the source shows.")
+    packages: int = Field(description="Packages that have the source.")
+    fetched: int = Field(description="Packages whose source was ever fetched.")
+    age_p50: Seconds | None = Field(description="Seconds. Half of the fetches are younger.")
+    age_p95: Seconds | None = Field(description="Seconds. 95 of 100 fetches are younger.")
+    age_max: Seconds | None = Field(description="Seconds since the oldest fetch.")
+    due: int = Field(description="Packages to be fetched now.")
+    next_due: Moment | None = Field(description="The earliest due time.")
+
+
+class ChangeLag(BaseModel):
+    """Time from a change at its upstream to its stored value, in the last hour."""
+
+    kind: ChangeKind
+    changes: int
+    p50: Seconds | None = Field(description="Seconds. Half of the changes were stored within this time.")
+    p95: Seconds | None = Field(description="Seconds. 95 of 100 changes were stored within this time.")
+
+
+class Feed(BaseModel):
+    """An upstream's feed of changes."""
+
+    upstream: str
+    offered: bool = Field(description="False where the upstream has no feed.")
+    read_at: Moment | None = Field(description="Time of the last good poll.")
+    fault: str | None = Field(description="Why the last poll failed.")
+    gap_at: Moment | None = Field(description="Time of the last poll that did not overlap with the one before.")
+    gap_open: bool = Field(description="True until the data missed in the last gap was requested.")
+
+
+class Freshness(BaseModel):
+    """Freshness of the catalogue."""
+
+    at: Moment
+    sources: list[SourceAge]
+    lag: list[ChangeLag] | None = Field(description="Absent values are null: Redis has not responded yet.")
+    lag_at: Moment | None = Field(description="Time at which the lags were read from Redis.")
+    feeds: list[Feed]
+
+
+@router.get("/api/v4/freshness", responses=errors(503))
+def get_freshness(request: Request, response: Response) -> Freshness:
+    """Return the ages of stored values by source, the lag of changes in the last hour, and the state of feeds."""
+    web, now = context_of(request), context_of(request).clock.now()
+    zone, stats, lags = web.settings.time_zone, web.stats(now), web.live.read(now).lags
+    feeds = upstreams_of(web.settings).feeds(web.store.checkpoints.get)
+    response.headers["Cache-Control"] = "no-store"
+    return Freshness(
+        at=now.astimezone(zone),
+        sources=[_age(stats.source(source), now, zone) for source in Source],
+        lag=None if lags.value is None else [_lag(one) for one in lags.value],
+        lag_at=_local(lags.read_at, zone),
+        feeds=[_feed(one, zone) for one in feeds],
+    )
+
+
+def _age(stats: SourceStats, now: datetime, zone: tzinfo) -> SourceAge:
+    return SourceAge(
+        source=stats.source,
+        changes=CHANGES[stats.source],
+        packages=stats.packages,
+        fetched=stats.answered,
+        age_p50=stats.age(0.5, now),
+        age_p95=stats.age(0.95, now),
+        age_max=stats.age(1, now),
+        due=stats.due_by(now),
+        next_due=_local(stats.next_due, zone),
+    )
+
+
+def _lag(lag: RecentLag) -> ChangeLag:
+    return ChangeLag(kind=lag.kind, changes=lag.count, p50=lag.p50, p95=lag.p95)
+
+
+def _feed(status: FeedStatus, zone: tzinfo) -> Feed:
+    return Feed(
+        upstream=status.upstream,
+        offered=status.offered,
+        read_at=_local(status.read_at, zone),
+        fault=status.fault,
+        gap_at=_local(status.gap_at, zone),
+        gap_open=status.open,
+    )
+
+
+def _local(moment: datetime | None, zone: tzinfo) -> datetime | None:
+    return moment.astimezone(zone) if moment is not None else None
