@@ -41,6 +41,7 @@ TASKS = (
     "fetcher.refresh_packages",
     "fetcher.refresh_requests",
     "fetcher.serials",
+    "fetcher.sweeps",
     "fetcher.feed",
     "fetcher.hints",
     "fetcher.verify",

@@ -14,13 +14,14 @@ from starlette.responses import Response
 from fetcher.domain.catalogue_stats import SourceStats
 from fetcher.domain.lag import ChangeKind
 from fetcher.domain.model import Source
+from fetcher.domain.presentation import intervals_in_words
 from fetcher.domain.views import RecentLag
 from fetcher.upstreams.base import FeedStatus
-from fetcher.upstreams.registry import upstreams_of
 from fetcher.web.context import context_of
 from fetcher.web.described import errors
 from fetcher.web.models import Moment
 from fetcher.web.resource import Resource
+from fetcher.wiring import upstreams_in
 
 CHANGES: Mapping[Source, str] = {
     Source.REPOSITORY: "stars, forks, description, flags and the head",
@@ -73,6 +74,8 @@ class Freshness(BaseModel):
     """Freshness of the catalogue."""
 
     at: Moment
+    intervals: list[str] = Field(description="Intervals of statistics and heads, and their reasons, by upstream.")
+    index_interval: Seconds = Field(description="Seconds between two checks of a project without a release.")
     sources: list[SourceAge]
     lag: list[ChangeLag] | None = Field(description="Absent values are null: Redis has not responded yet.")
     lag_at: Moment | None = Field(description="Time at which the lags were read from Redis.")
@@ -84,10 +87,14 @@ def get_freshness(request: Request, response: Response) -> Freshness:
     """Return the ages of stored values by source, the lag of changes in the last hour, and the state of feeds."""
     web, now = context_of(request), context_of(request).clock.now()
     zone, stats, lags = web.settings.time_zone, web.stats(now), web.live.read(now).lags
-    feeds = upstreams_of(web.settings).feeds(web.store.checkpoints.get)
+    upstreams, cadence = upstreams_in(web.settings, web.store), web.cadence()
+    titles = {one.name: one.title for one in upstreams.all}
+    feeds = upstreams.feeds(web.store.checkpoints.get)
     response.headers["Cache-Control"] = "no-store"
     return Freshness(
         at=now.astimezone(zone),
+        intervals=intervals_in_words(cadence, web.store.sweeps.plans(), titles),
+        index_interval=cadence.index_interval,
         sources=[_age(stats.source(source), now, zone) for source in Source],
         lag=None if lags.value is None else [_lag(one) for one in lags.value],
         lag_at=_local(lags.read_at, zone),

@@ -72,6 +72,8 @@ def test_the_api_has_the_same_figures(harness: Harness) -> None:
         {"kind": "push", "changes": 12, "p50": 120.0, "p95": 300.0},
         {"kind": "release", "changes": 0, "p50": None, "p95": None},
     ]
+    assert len(found["intervals"]) >= 1
+    assert found["index_interval"] == 86400
     repository = found["sources"][0]
     assert (repository["source"], repository["packages"], repository["fetched"]) == ("repository", 1, 1)
     assert 6 * 60 <= repository["age_p50"] <= 8 * 60
