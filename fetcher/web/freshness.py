@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
-from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, PlainSerializer
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -31,7 +30,6 @@ CHANGES: Mapping[Source, str] = {
 }
 """Changes that each source shows."""
 
-Seconds = Annotated[timedelta, PlainSerializer(lambda span: span.total_seconds(), return_type=float)]
 
 router = APIRouter(route_class=Resource, generate_unique_id_function=lambda route: route.name)
 
@@ -43,9 +41,9 @@ class SourceAge(BaseModel):
     changes: str = Field(description="Changes that the source shows.")
     packages: int = Field(description="Packages that have the source.")
     fetched: int = Field(description="Packages whose source was ever fetched.")
-    age_p50: Seconds | None = Field(description="Seconds. Half of the fetches are younger.")
-    age_p95: Seconds | None = Field(description="Seconds. 95 of 100 fetches are younger.")
-    age_max: Seconds | None = Field(description="Seconds since the oldest fetch.")
+    age_p50: float | None = Field(description="Seconds. Half of the fetches are younger.")
+    age_p95: float | None = Field(description="Seconds. 95 of 100 fetches are younger.")
+    age_max: float | None = Field(description="Seconds since the oldest fetch.")
     due: int = Field(description="Packages to be fetched now.")
     next_due: Moment | None = Field(description="The earliest due time.")
 
@@ -55,8 +53,8 @@ class ChangeLag(BaseModel):
 
     kind: ChangeKind
     changes: int
-    p50: Seconds | None = Field(description="Seconds. Half of the changes were stored within this time.")
-    p95: Seconds | None = Field(description="Seconds. 95 of 100 changes were stored within this time.")
+    p50: float | None = Field(description="Seconds. Half of the changes were stored within this time.")
+    p95: float | None = Field(description="Seconds. 95 of 100 changes were stored within this time.")
 
 
 class Feed(BaseModel):
@@ -75,7 +73,7 @@ class Freshness(BaseModel):
 
     at: Moment
     intervals: list[str] = Field(description="Intervals of statistics and heads, and their reasons, by upstream.")
-    index_interval: Seconds = Field(description="Seconds between two checks of a project without a release.")
+    index_interval: float = Field(description="Seconds between two checks of a project without a release.")
     sources: list[SourceAge]
     lag: list[ChangeLag] | None = Field(description="Absent values are null: Redis has not responded yet.")
     lag_at: Moment | None = Field(description="Time at which the lags were read from Redis.")
@@ -94,7 +92,7 @@ def get_freshness(request: Request, response: Response) -> Freshness:
     return Freshness(
         at=now.astimezone(zone),
         intervals=intervals_in_words(cadence, web.store.sweeps.plans(), titles),
-        index_interval=cadence.index_interval,
+        index_interval=cadence.index_interval.total_seconds(),
         sources=[_age(stats.source(source), now, zone) for source in Source],
         lag=None if lags.value is None else [_lag(one) for one in lags.value],
         lag_at=_local(lags.read_at, zone),
@@ -108,16 +106,16 @@ def _age(stats: SourceStats, now: datetime, zone: tzinfo) -> SourceAge:
         changes=CHANGES[stats.source],
         packages=stats.packages,
         fetched=stats.answered,
-        age_p50=stats.age(0.5, now),
-        age_p95=stats.age(0.95, now),
-        age_max=stats.age(1, now),
+        age_p50=_seconds(stats.age(0.5, now)),
+        age_p95=_seconds(stats.age(0.95, now)),
+        age_max=_seconds(stats.age(1, now)),
         due=stats.due_by(now),
         next_due=_local(stats.next_due, zone),
     )
 
 
 def _lag(lag: RecentLag) -> ChangeLag:
-    return ChangeLag(kind=lag.kind, changes=lag.count, p50=lag.p50, p95=lag.p95)
+    return ChangeLag(kind=lag.kind, changes=lag.count, p50=_seconds(lag.p50), p95=_seconds(lag.p95))
 
 
 def _feed(status: FeedStatus, zone: tzinfo) -> Feed:
@@ -133,3 +131,7 @@ def _feed(status: FeedStatus, zone: tzinfo) -> Feed:
 
 def _local(moment: datetime | None, zone: tzinfo) -> datetime | None:
     return moment.astimezone(zone) if moment is not None else None
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else span.total_seconds()
