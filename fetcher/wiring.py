@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
     from fetcher.domain.forges import ForgeKind
     from fetcher.domain.model import CatalogueEntry
-    from fetcher.domain.views import RequestCount
+    from fetcher.domain.sweeping import SweepPlan
+    from fetcher.domain.views import RecentLag, RequestCount
     from fetcher.http.gateway import Gateway
     from fetcher.http.transport import HttpTransport
     from fetcher.quota import Quota, QuotaStatus
     from fetcher.refresh.dispatch import Dispatcher
     from fetcher.refresh.service import RefreshService
+    from fetcher.refresh.sweeping import Sweeping
     from fetcher.settings import Settings
     from fetcher.sites.base import Site
     from fetcher.sites.synchronizer import Synchronizer
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
     from fetcher.upstreams.base import UpstreamRefresh
     from fetcher.upstreams.current import CurrentUpstreams
     from fetcher.upstreams.registry import Upstreams
+
+DAY = timedelta(days=1)
+"""Interval of projects without ``FETCHER_REFRESH_INTERVAL``, and of forges whose intervals are not computed yet."""
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -62,7 +67,6 @@ class Pace:
     lease: timedelta = timedelta(minutes=15)
     horizon: timedelta = timedelta(minutes=3)
     """Time for which the dispatcher claims work ahead."""
-    interval: timedelta = timedelta(days=1)
     max_wait: timedelta = timedelta(0)
     window_scale: float = 1.0
 
@@ -78,6 +82,10 @@ class Assembly:
     """The live part of each upstream, by name."""
     identities: Mapping[str, str]
     """The identity whose quota each upstream's requests spend, by the upstream's name."""
+
+    def follow(self, cadence: Cadence) -> None:
+        """Set due times by ``cadence`` from now on."""
+        self.service.cadence = self.dispatcher.cadence = cadence
 
     def live(self, kind: type[R]) -> R:
         """Return the live part of the upstream of this kind."""
@@ -120,7 +128,7 @@ def assemble(  # noqa: PLR0913, PLR0917  (each adapter by its name)
         gateway=gateway,
         service=RefreshService(store.claims, clock, live, pace.cadence, pace.lease, observer),
         dispatcher=Dispatcher(
-            store.claims, quota, clock, identities, upstreams.lanes, pace.lease, pace.horizon, pace.interval
+            store.claims, quota, clock, identities, upstreams.lanes, pace.lease, pace.horizon, pace.cadence
         ),
         upstreams=live,
         identities=identities,
@@ -148,6 +156,11 @@ class Parts:
     _passes: Synchronizer | None = None
 
     @property
+    def cadence(self) -> Cadence:
+        """The cadence by which due times are set."""
+        return self.assembly.service.cadence
+
+    @property
     def service(self) -> RefreshService:
         return self.assembly.service
 
@@ -170,6 +183,7 @@ class Parts:
             await self._detect_hosts()
         for one in self.assembly.upstreams.values():
             await one.identify()
+        self.follow_sweeps()
 
     def _follow_hosts(self) -> None:
         """Assemble the refresh again if the stored hosts have changed."""
@@ -208,6 +222,30 @@ class Parts:
         """Return the operator's pause that stops requests of ``purpose``, or ``None``."""
         return pause_of(self.store.pauses.active(self.clock.now()), purpose)
 
+    def follow_sweeps(self) -> None:
+        """Use the intervals that were computed last."""
+        self.assembly.follow(current_cadence(self.settings, self.store))
+
+    async def plan_sweeps(self) -> list[SweepPlan]:
+        """Compute each upstream's intervals from its quota and the catalogue; none if the interval is fixed."""
+        found = [] if self.settings.fixed_interval else await self._sweeping().compute()
+        self.follow_sweeps()
+        return found
+
+    def place_sweeps(self) -> None:
+        """Bring the next packages' due times forward to intervals that have become shorter."""
+        if self.settings.fixed_interval is None:
+            self._sweeping().place()
+
+    def _sweeping(self) -> Sweeping:
+        from fetcher.refresh.sweep_planning import Account, Terms  # noqa: PLC0415
+        from fetcher.refresh.sweeping import Sweeping  # noqa: PLC0415
+
+        scale, identities = self.settings.window_scale, self.assembly.identities
+        terms = Terms(self.settings.quota_share, self.settings.plan_interval / scale, scale)
+        accounts = [Account(one.name, one.lanes, one.quota, identities[one.name]) for one in self.upstreams.all]
+        return Sweeping(self.store.sweeps, self.quota, self.clock, accounts, terms)
+
     async def find_changes(self) -> None:
         """Find changed packages in the upstreams' own lists of changes, where one is due. Paused: do nothing."""
         if self.pause(Purpose.BACKGROUND) is not None:
@@ -227,7 +265,7 @@ class Parts:
         if self.pause(Purpose.BACKGROUND) is not None:
             return
         for one in self.assembly.upstreams.values():
-            await one.verify(self.settings.refresh_interval)
+            await one.verify(self.cadence.longest)
 
     def site_passes(self) -> Synchronizer | None:
         """Return the passes over the site's database; ``None`` if the settings name none. It is opened once."""
@@ -352,10 +390,9 @@ async def open_parts(
     quota: Quota = RedisQuota(connection, policies) if connection is not None else MemoryQuota(policies)
     transport = HttpTransport(sites, user_agent=user_agent(settings))
     pace = Pace(
-        cadence_of(settings),
+        current_cadence(settings, store),
         settings.lease,
         PLANS_AHEAD * settings.plan_interval,
-        settings.refresh_interval,
         max_wait,
         settings.window_scale,
     )
@@ -404,6 +441,13 @@ def recent_requests(settings: Settings, now: datetime) -> list[RequestCount]:
     return _read_redis(settings, lambda client: read_recent_requests(client, now))
 
 
+def recent_lags(settings: Settings, now: datetime) -> list[RecentLag]:
+    """Return the lags of the last hour, or raise ``BrokerError``."""
+    from fetcher.monitoring import read_recent_lags  # noqa: PLC0415
+
+    return _read_redis(settings, lambda client: read_recent_lags(client, now))
+
+
 def _read_redis(settings: Settings, read: Callable[[redis.Redis], T]) -> T:
     from redis.exceptions import RedisError  # noqa: PLC0415
 
@@ -419,8 +463,17 @@ def _read_redis(settings: Settings, read: Callable[[redis.Redis], T]) -> T:
 
 
 def cadence_of(settings: Settings) -> Cadence:
-    """Return the refresh cadence. If GitHub's windows are compressed, so are the retry delays."""
-    return Cadence(settings.refresh_interval, settings.recheck_interval).with_pauses_scaled(settings.window_scale)
+    """Return the settings' cadence, without computed intervals. If quota windows are compressed, so are the delays."""
+    cadence = Cadence(settings.fixed_interval or DAY, settings.recheck_interval)
+    return cadence.with_pauses_scaled(settings.window_scale)
+
+
+def current_cadence(settings: Settings, store: SqlStore) -> Cadence:
+    """Return the cadence with the intervals that were last computed, unless the settings fix the interval."""
+    cadence = cadence_of(settings)
+    if settings.fixed_interval is not None:
+        return cadence
+    return replace(cadence, sweeps={plan.upstream: plan.sweep for plan in store.sweeps.plans()})
 
 
 def user_agent(settings: Settings) -> str:

@@ -20,7 +20,7 @@ from fetcher.domain.views import RefreshRequest
 from fetcher.settings import read_settings
 from fetcher.upstreams.base import Cost
 from fetcher.upstreams.registry import Upstreams
-from fetcher.wiring import cadence_of, open_store, upstreams_in
+from fetcher.wiring import current_cadence, open_store, upstreams_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,11 @@ def explain(
             raise unknown(store.packages, [slug])
         target = store.claims.target(package.entry.id)
         request = store.requests.latest(package.entry.id)
+        cadence = current_cadence(settings, store)
         upstreams = upstreams_in(settings, store)
     if target is None:
         raise UnknownPackage(f"{slug} was deleted in the meantime", "Add it again by `fetcher import`")
-    now, cadence = datetime.now(UTC), cadence_of(settings)
+    now = datetime.now(UTC)
     explained = Explained(
         now,
         cadence,

@@ -16,7 +16,7 @@ from fetcher.domain.formatting import ago, counted
 from fetcher.domain.text import one_line
 from fetcher.domain.views import Column, Listed, ListedPackage, Listing, PackageState
 from fetcher.settings import Settings, read_settings
-from fetcher.wiring import open_store, upstreams_in
+from fetcher.wiring import current_cadence, open_store, upstreams_in
 
 if TYPE_CHECKING:
     from fetcher.store import SqlStore
@@ -105,7 +105,7 @@ def _column(sort: str) -> Column:
 
 
 def _pages(store: SqlStore, settings: Settings, wanted: Listing, limit: int | None, now: datetime) -> Iterator[Listed]:
-    seen, before = 0, stale_before(now, settings.refresh_interval)
+    seen, before = 0, stale_before(now, current_cadence(settings, store).longest)
     while limit is None or seen < limit:
         size = PAGE if limit is None else min(PAGE, limit - seen)
         page = store.packages.listing(replace(wanted, limit=size, offset=seen), before)

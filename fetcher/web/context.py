@@ -21,7 +21,8 @@ from fetcher.domain.errors import StoreError
 from fetcher.domain.hints import Hint
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import OperatorPause, refuse_if_paused
-from fetcher.domain.views import RequestCount, SubmittedRefresh
+from fetcher.domain.scheduling import Cadence
+from fetcher.domain.views import RecentLag, RequestCount, SubmittedRefresh
 from fetcher.hooks.inbox import Inbox, Placed
 from fetcher.hooks.signatures import Forge
 from fetcher.ports import Clock
@@ -32,7 +33,14 @@ from fetcher.web.following import Followers
 from fetcher.web.live import LiveFigures
 from fetcher.web.session import Sessions
 from fetcher.web.throttle import LoginThrottle
-from fetcher.wiring import recent_requests, shared_quota_status, stored_counters, upstreams_in
+from fetcher.wiring import (
+    current_cadence,
+    recent_lags,
+    recent_requests,
+    shared_quota_status,
+    stored_counters,
+    upstreams_in,
+)
 from tasks.hints import take_hints
 from tasks.inspection import QueueState, queue_states
 from tasks.requests import request_refreshes
@@ -62,6 +70,10 @@ class Runtime(Protocol):
 
     def requests(self, now: datetime) -> Sequence[RequestCount]:
         """Return the number of upstream requests in each slot of the last hour."""
+        ...
+
+    def lags(self, now: datetime) -> Sequence[RecentLag]:
+        """Return the lags of the last hour by kind of change."""
         ...
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[SubmittedRefresh]:
@@ -116,6 +128,9 @@ class CeleryRuntime:
     def requests(self, now: datetime) -> Sequence[RequestCount]:
         return recent_requests(self._settings, now)
 
+    def lags(self, now: datetime) -> Sequence[RecentLag]:
+        return recent_lags(self._settings, now)
+
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[SubmittedRefresh]:
         return request_refreshes(self._store.requests, package_ids, now)
 
@@ -152,13 +167,17 @@ class WebContext:
         self.store.changes.renew(self.clock.now())
         return self.store.changes.extent().position
 
+    def cadence(self) -> Cadence:
+        """Return the intervals in force."""
+        return current_cadence(self.settings, self.store)
+
     def stats(self, now: datetime) -> CatalogueStats:
         """Return the statistics of the whole catalogue."""
-        return self.store.statistics.read(now, self.settings.refresh_interval)
+        return self.store.statistics.read(now, self.cadence().longest)
 
     def stale_before(self, now: datetime) -> datetime:
         """Return the time before which a package's last fetch makes it stale."""
-        return stale_before(now, self.settings.refresh_interval)
+        return stale_before(now, self.cadence().longest)
 
     def request_refreshes(
         self, package_ids: Sequence[int], action: Action, actor: str, address: str
