@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -169,14 +168,14 @@ class Directory:
         found = [self.execute(f"select * from {name} order by id") for name in ("package_package", "package_version")]  # noqa: S608
         return [list(row.items()) for rows in found for row in rows]
 
-    def document(self, package_id: int) -> bytes:
-        """Return the package's document as the site's API prints it from the row."""
+    def document(self, package_id: int, query: str = "") -> dict[str, Any]:
+        """Return the package's document as the site's API makes it from the row. Its links carry the query on."""
         row = self.row(package_id)
         latest = self.execute("select number from package_version where id = %s", row["latest_version_id"])
         grids = self.execute("select grid_id from grid_gridpackage where package_id = %s order by id", package_id)
-        document = {
-            "category": f"{ADDRESS}/api/v4/categories/{row['category_id']}/",
-            "grids": [f"{ADDRESS}/api/v4/grids/{grid['grid_id']}/" for grid in grids],
+        return {
+            "category": f"{ADDRESS}/api/v4/categories/{row['category_id']}/{query}",
+            "grids": [f"{ADDRESS}/api/v4/grids/{grid['grid_id']}/{query}" for grid in grids],
             "id": row["id"],
             "title": row["title"],
             "slug": row["slug"],
@@ -194,7 +193,6 @@ class Directory:
             "commits_over_52": row["commits_over_52w"],
             "participants": [login for login in row["participants"].split(",") if login],
         }
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
     @staticmethod
     def _columns(connection: psycopg.Connection[dict[str, Any]]) -> set[str]:
