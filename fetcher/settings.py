@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
@@ -43,6 +43,9 @@ def _seconds(value: object) -> object:
 
 LONGEST = timedelta(days=3650)
 """Longest span that a setting may have."""
+
+AUTO: Final = "auto"
+"""Value of ``refresh_interval`` for intervals that follow from the quota."""
 
 Span = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0), le=LONGEST)]
 
@@ -142,13 +145,23 @@ class Settings(BaseModel):
     )
     contact: str | None = Field(default=None, description="Contact for the upstreams' operators, in the User-Agent.")
     time_zone: ZoneInfo = Field(default_factory=lambda: ZoneInfo("UTC"), description="Time zone of times in documents.")
-    refresh_interval: Span = Field(default=timedelta(days=1), description="Interval between refreshes of a package.")
+    refresh_interval: Span | Literal["auto"] = Field(
+        default=AUTO,
+        description=(
+            "Interval between refreshes of a package; `auto`: the shortest at which statistics and heads stay within "
+            "FETCHER_QUOTA_SHARE, and a day for projects."
+        ),
+    )
+    quota_share: float = Field(
+        default=0.25, gt=0, le=1, description="Share of each quota that refreshes at the interval `auto` may use."
+    )
     recheck_interval: Span = Field(
         default=timedelta(days=30), description="Interval between full requests of lists that show no change."
     )
     plan_interval: Span = Field(default=timedelta(minutes=1), description="Interval at which beat dispatches due work.")
     lease: Span = Field(default=timedelta(minutes=15), description="Time limit of a worker's claim.")
     history_days: int = Field(default=3 * 366, ge=1, description="Days for which daily values are kept.")
+    changes_days: int = Field(default=30, ge=1, description="Days for which the change feed keeps a change.")
     serial_threshold: int = Field(
         default=500,
         ge=1,
@@ -178,10 +191,26 @@ class Settings(BaseModel):
         default=None,
         description="Operator's token, to log in to the page and request refreshes by HTTP; unset: both disabled.",
     )
+    hook_secret: SecretStr | None = Field(
+        default=None,
+        description="Secret of webhooks from any forge; unset: /hooks/ is disabled, except where a forge has its own.",
+    )
+    hook_secret_github: SecretStr | None = Field(default=None, description="Secret of webhooks from GitHub.")
+    hook_secret_gitlab: SecretStr | None = Field(
+        default=None, description="Secret token, or signing token (whsec_…), of webhooks from GitLab."
+    )
+    hook_secret_forgejo: SecretStr | None = Field(
+        default=None, description="Secret of webhooks from Forgejo, Codeberg or Gitea."
+    )
     log_level: str = Field(default="INFO", description="Lowest level that is logged: DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field(
         default="auto", description="Form of log lines: json, text, or auto: text on a terminal, otherwise JSON."
     )
+
+    @field_validator("refresh_interval", mode="before")
+    @classmethod
+    def _interval(cls, value: object) -> object:
+        return AUTO if isinstance(value, str) and value.lower() == AUTO else value
 
     @field_validator("log_level")
     @classmethod
@@ -248,8 +277,24 @@ class Settings(BaseModel):
         return f"sqlite:///{self.data_dir / 'fetcher.db'}"
 
     @property
+    def fixed_interval(self) -> timedelta | None:
+        """The interval that an operator has set; ``None``: it follows from the quota."""
+        return None if self.refresh_interval == AUTO else self.refresh_interval
+
+    @property
     def embedded_database(self) -> bool:
         return self.database_url is None
+
+    def hook_secret_of(self, forge: str) -> str | None:
+        """Return the secret of a forge's webhooks; ``None`` if they are disabled."""
+        own = getattr(self, f"hook_secret_{forge}", None) or self.hook_secret
+        return None if own is None else own.get_secret_value()
+
+    @property
+    def receives_hooks(self) -> bool:
+        """True if any forge's webhooks are accepted."""
+        secrets = (self.hook_secret, self.hook_secret_github, self.hook_secret_gitlab, self.hook_secret_forgejo)
+        return any(one is not None for one in secrets)
 
     def app_private_key(self) -> str | None:
         """Return the App's key, from the setting or from its file."""
@@ -314,6 +359,8 @@ def _plainly(fault: ErrorDetails) -> str:
     """Return a fault's message for users. It never contains the value."""
     bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
     kind = fault["type"]
+    if kind == "time_delta_parsing" and fault["loc"][0] == "refresh_interval":
+        return f"expected {AUTO}, {_A_SPAN.removeprefix('expected ')}"
     if kind not in bounds:
         return _WORDS.get(kind, fault["msg"].removeprefix("Value error, "))
     bound = fault.get("ctx", {}).get(bounds[kind])

@@ -16,8 +16,8 @@ from fetcher.domain.model import Purpose
 from fetcher.domain.scheduling import Cadence
 from fetcher.quota.limits import EffectiveLimits, QuotaPolicy, affordable_at, effective_limits
 from fetcher.upstreams.base import Lane
+from fetcher.upstreams.batching import QUICK_SECONDS, BatchSize
 from fetcher.upstreams.github import limits as github
-from fetcher.upstreams.github.batching import QUICK_SECONDS, BatchSize
 from fetcher.upstreams.github.histories import FIRST_SIZE, HEADS_PER_QUERY
 from fetcher.upstreams.github.lanes import GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE
 from fetcher.upstreams.github.limits import Resource

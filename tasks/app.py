@@ -37,7 +37,8 @@ VISIBILITY = 600
 
 def make_app(settings: Settings) -> Celery:
     """Create the application for ``settings``."""
-    app = Celery("fetcher", include=["tasks.refresh", "tasks.maintenance", "tasks.site", "tasks.inspect_command"])
+    modules = ["tasks.refresh", "tasks.maintenance", "tasks.hints", "tasks.site", "tasks.inspect_command"]
+    app = Celery("fetcher", include=modules)
     app.conf.update(
         broker_url=broker_address(settings),
         broker_connection_retry_on_startup=True,

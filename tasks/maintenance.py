@@ -8,6 +8,7 @@ import structlog
 from celery import shared_task
 
 from fetcher.wiring import Parts
+from tasks.hints import take_left_hints
 from tasks.process import FetcherTask
 from tasks.requests import send_requests
 
@@ -27,7 +28,7 @@ stay below the ten minutes after which Redis redelivers a message (``tasks.app.V
 
 @shared_task(bind=True, base=FetcherTask, name="fetcher.expire")
 def expire(self: FetcherTask) -> None:
-    """Release leases of lost workers, and send users' refresh requests again that no worker has taken."""
+    """Release leases of lost workers, and send requests and hints again that no worker has taken."""
 
     async def work(parts: Parts) -> list[str]:
         now = parts.clock.now()
@@ -38,6 +39,7 @@ def expire(self: FetcherTask) -> None:
         return parts.store.requests.lost(now)
 
     send_requests(self.run_async(work))
+    take_left_hints()
 
 
 @shared_task(bind=True, base=FetcherTask, name="fetcher.measure")
@@ -45,14 +47,26 @@ def measure(self: FetcherTask) -> None:
     """Measure the next partitions of a large catalogue, so that its statistics are at most minutes old."""
 
     async def work(parts: Parts) -> None:
-        parts.store.statistics.measure(parts.clock.now(), parts.settings.refresh_interval)
+        parts.store.statistics.measure(parts.clock.now(), parts.cadence.longest)
+
+    self.run_async(work)
+
+
+@shared_task(bind=True, base=FetcherTask, name="fetcher.sweeps")
+def sweeps(self: FetcherTask) -> None:
+    """Compute the intervals of statistics and heads from the quota and the catalogue."""
+
+    async def work(parts: Parts) -> None:
+        for plan in await parts.plan_sweeps():
+            if plan.since == plan.computed_at:
+                log.info("interval", upstream=plan.upstream, shortest=plan.sweep.shortest, longest=plan.sweep.longest)
 
     self.run_async(work)
 
 
 @shared_task(bind=True, base=FetcherTask, name="fetcher.prune")
 def prune(self: FetcherTask) -> None:
-    """Delete expired history, events, refresh requests and audit entries."""
+    """Delete expired history, events, refresh requests, audit entries and changes."""
 
     async def work(parts: Parts) -> None:
         now = parts.clock.now()
@@ -60,6 +74,8 @@ def prune(self: FetcherTask) -> None:
         parts.store.events.prune(now - TIMELINE_KEPT, EVENTS_KEPT)
         parts.store.requests.prune(now - REQUESTS_KEPT)
         parts.store.audit.prune(now - AUDIT_KEPT)
+        parts.store.changes.number(now)
+        parts.store.changes.prune(now - timedelta(days=parts.settings.changes_days))
 
     self.run_async(work)
 

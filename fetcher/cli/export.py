@@ -51,12 +51,22 @@ def export(
             "--format", help="Default: by FILE's suffix (.jsonl or .parquet); jsonl for stdout.", show_default=False
         ),
     ] = None,
+    cursor: Annotated[
+        Path | None,
+        typer.Option(
+            "--cursor",
+            metavar="FILE",
+            help="Write the cursor after which the change feed continues the export.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Export every package's v4 document: JSON lines, one document a line, or a Parquet file with typed columns.
 
-    Times are printed in FETCHER_TIME_ZONE, as `fetcher show --format v4` does.
+    Times are printed in FETCHER_TIME_ZONE, as `fetcher show --format v4` does. The change feed (`/api/v4/changes`)
+    continues an export without a gap, from the cursor that is printed at its end.
 
-    Examples: fetcher export > packages.jsonl · fetcher export packages.parquet
+    Examples: fetcher export > packages.jsonl · fetcher export packages.parquet · fetcher export all.jsonl --cursor last
     · fetcher export | FETCHER_DATA_DIR=copy fetcher import -
     """
     file = None if file == Path("-") else file
@@ -69,12 +79,17 @@ def export(
         progress("exported", store.packages.size()) as work,
         _target(file) as target,
     ):
+        end = store.changes.extent().end  # read first: later changes follow it, whether or not the export has them
         documents = _documents(store, settings, work)
         if form is Form.PARQUET:
             write_parquet(documents, target, settings.time_zone)
         else:
             for document in documents:
                 target.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
+    if cursor is not None:
+        with _target(cursor) as target:
+            target.write(f"{end}\n".encode())
+    err.print(f"the change feed continues after the cursor {end}")
     err.print(f"{counted(work.packages, 'package')} exported{f' to {file}' if file else ''}")
 
 

@@ -13,11 +13,13 @@ from packaging.utils import canonicalize_name
 from sqlalchemy import Connection, func, select, text
 
 from fetcher.domain.bloom import BloomFilter
+from fetcher.domain.changes import EventType, fails
 from fetcher.domain.model import NAMED, DueReason, FollowedProject, OutcomeKind, Source, SourceState
 from fetcher.domain.scheduling import recheck_at
+from fetcher.store.changes.noting import note
 from fetcher.store.dialects import CHUNK, chunks, how_many, lock_packages
 from fetcher.store.engine import Aggregate, read_transaction
-from fetcher.store.recording import Key, locked_states, renew_freshness, save_states
+from fetcher.store.recording import Key, locked_states, renew_freshness, save_states, turns
 from fetcher.store.schema import QUARANTINED_STATE, packages, releases, source_states
 
 _S = source_states.c
@@ -131,9 +133,21 @@ def _hold(connection: Connection, listed: ListedSerials) -> tuple[int, int]:
         else:
             due_at = listed.at if state.due_at is None else min(state.due_at, listed.at)
             changed[key] = replace(state, expected=serial, due_at=due_at, due_reason=DueReason.MOVED)
-    save_states(connection, changed, stored)
+    _save(connection, changed, stored, listed.at)
     renew_freshness(connection, confirmed)
     return len(confirmed), len(changed) - len(confirmed)
+
+
+def _save(
+    connection: Connection, changed: Mapping[Key, SourceState], stored: Mapping[Key, SourceState], at: datetime
+) -> None:
+    """Write the changed states, and note the packages that no longer fail."""
+    save_states(connection, changed, stored)
+    recovered = sorted({key[0] for key, state in changed.items() if fails(stored[key]) and not fails(state)})
+    if recovered:
+        before = {**locked_states(connection, recovered), **{key: stored[key] for key in stored if key[0] in recovered}}
+        events = turns({**before, **changed}, before)
+        note(connection, sorted(events), EventType.RECOVERED, at)
 
 
 def _confirmed(package_id: int, state: SourceState, listed: ListedSerials) -> SourceState:
@@ -176,7 +190,7 @@ def _confirm(connection: Connection, ids: Sequence[int], listed: ListedSerials) 
         if state.answered_at is not None and not state.failures and state.expected is None
         if state.due_reason not in NAMED
     }
-    save_states(connection, confirmed, stored)
+    _save(connection, confirmed, stored, listed.at)
     renew_freshness(connection, [package_id for package_id, _ in confirmed])
     return len(confirmed)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, distinct, func, select, tuple_
 
+from fetcher.domain.forges import ForgeKind
+from fetcher.domain.hints import Hint
 from fetcher.domain.model import (
     DETAIL_SOURCES,
     CatalogueEntry,
@@ -21,7 +23,7 @@ from fetcher.domain.model import (
 )
 from fetcher.domain.views import Listed, Listing, Removed
 from fetcher.ports import Imported
-from fetcher.store import listing, releases, removal, retirement
+from fetcher.store import hinted, listing, releases, removal, retirement
 from fetcher.store.checkpoints import CATALOGUE
 from fetcher.store.dialects import chunks
 from fetcher.store.engine import Aggregate, Transactions, read_transaction, write_transaction
@@ -64,19 +66,18 @@ class Packages(Aggregate):
         self._importer = Importer(transactions, read_repo, read_project, serving, forges, rules)
         self._serving = serving
 
-    def import_entries(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
-        """Store editors' entries, at most a thousand a transaction."""
-        return self._importer.run(entries, now)
+    def import_entries(
+        self, entries: Sequence[CatalogueEntry], now: datetime, kinds: Mapping[str, ForgeKind] | None = None
+    ) -> Imported:
+        """Store editors' entries, at most a thousand a transaction. ``kinds`` are a user's words about hosts."""
+        return self._importer.run(entries, now, kinds)
 
     def renew_addresses(self, hosts: Collection[str], now: datetime) -> int:
         """Parse unsupported addresses and those on ``hosts`` again, at most a thousand a transaction.
 
         Returns the number of packages whose address has another meaning now. Their editors' fields stay.
         """
-        changed, after = 0, 0
-        while (renewed := self._importer.renew(after, hosts, now)) is not None:
-            changed, after = changed + renewed.changed, renewed.last_id
-        return changed
+        return self._importer.renew(hosts, now)
 
     @read_transaction
     def ids(self, connection: Connection, slugs: Sequence[str]) -> Mapping[str, int]:
@@ -95,6 +96,14 @@ class Packages(Aggregate):
             rows = connection.execute(select(_P.id, _P.slug).where(_P.id.in_(some)))
             found.update((row.id, row.slug) for row in rows)
         return found
+
+    @read_transaction
+    def of_repositories(self, connection: Connection, hints: Sequence[Hint]) -> dict[Hint, list[int]]:
+        """Return the packages of each hint's repository, by its paths, otherwise by its id on that host.
+
+        Hints without a package are left out. Ids are found by a scan, because only renamed repositories need them.
+        """
+        return hinted.of_repositories(connection, hints)
 
     @read_transaction
     def recently_committed(self, connection: Connection, before: datetime, limit: int) -> list[int]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Select, Update, and_, bindparam, func, or_, select, update
 
-from fetcher.domain.model import Observed, ProjectVersions, Record, Source, SourceState, Values
+from fetcher.domain.changes import EventType, fails, is_release, turn
+from fetcher.domain.model import CommitDays, Observed, ProjectVersions, Record, Source, SourceState, Values
 from fetcher.store import events, history, releases
+from fetcher.store.activity import note_activity
+from fetcher.store.changes.fields import observed_fields
+from fetcher.store.changes.noting import Noted
 from fetcher.store.dialects import chunks, lock_packages
-from fetcher.store.schema import freshness, observations, source_states
+from fetcher.store.schema import freshness, observations, packages, source_states
 from fetcher.store.states import STATE_COLUMNS, Changes, changes_of, fold, state_of, takes
 from fetcher.store.values import FIGURES, columns_named, columns_of
 
@@ -27,9 +31,13 @@ class PendingWrite:
 
     package_id: int
     source: Source
-    day: date
+    observed_at: datetime
     values: Values
     first: bool
+
+    @property
+    def day(self) -> date:
+        return self.observed_at.date()
 
 
 def record(connection: Connection, records: Sequence[Record]) -> None:
@@ -59,10 +67,15 @@ def _record_packages(connection: Connection, ids: Sequence[int], records: Sequen
                 answered.add(one.package_id)
             if one.values is not None:
                 first = state.answered_at is None
-                brought.append(PendingWrite(one.package_id, one.source, one.observed_at.date(), one.values, first))
+                brought.append(PendingWrite(one.package_id, one.source, one.observed_at, one.values, first))
     save_states(connection, folded, stored)
-    changes = _save_values(connection, brought) if brought else {}
+    noted = Noted()
+    changes = _save_values(connection, brought, noted) if brought else {}
+    for package_id, event in turns(folded, stored).items():
+        noted.add(package_id, [event], max(one.observed_at for _, one in taken if one.package_id == package_id))
+    noted.write(connection)
     events.note(connection, taken, changes)
+    note_activity(connection, [one for _, one in taken])
     renew_freshness(connection, answered)
 
 
@@ -137,40 +150,73 @@ def renew_freshness(connection: Connection, package_ids: Iterable[int]) -> None:
         )
 
 
-def _save_values(connection: Connection, brought: Sequence[PendingWrite]) -> dict[Key, str]:
-    """Write values that differ to observations, releases and history.
+def turns(states: Mapping[Key, SourceState], stored: Mapping[Key, SourceState]) -> dict[int, EventType]:
+    """Return the event of each package that begins to fail or no longer fails, given all of its sources."""
+    turned = {key[0] for key, state in stored.items() if fails(state) != fails(states[key])}
+    sources = {key for key in stored if key[0] in turned} if turned else set()
+    found = {
+        package_id: turn(
+            [stored[key] for key in sources if key[0] == package_id],
+            [states[key] for key in sources if key[0] == package_id],
+        )
+        for package_id in turned
+    }
+    return {package_id: event for package_id, event in found.items() if event is not None}
+
+
+def _save_values(connection: Connection, brought: Sequence[PendingWrite], noted: Noted) -> dict[Key, str]:
+    """Write values that differ to observations, releases and history, and add the changed fields to ``noted``.
 
     Returns descriptions of the changes, by package and source.
     """
     changes: dict[Key, str] = {}
     rows = _observations(connection, brought)
     changed: dict[tuple[str, ...], dict[int, dict[str, Any]]] = defaultdict(dict)
-    noted: list[history.DailyValues] = []
+    daily: list[history.DailyValues] = []
     for one in brought:
         row, columns = rows[one.package_id], columns_of(one.values)
         new = [name for name, value in columns.items() if row[name] != value]
         if new and (change := events.describe(row, columns, new)):
             changes[one.package_id, one.source] = change
+        if new:
+            _note_fields(noted, one, row, columns, new)
         row.update(columns)
         if new:
             changed[tuple(columns)][one.package_id] = columns
         if one.first or any(name in FIGURES for name in new):
-            noted.append(history.DailyValues(one.package_id, one.day, row))
+            daily.append(history.DailyValues(one.package_id, one.day, row))
     for names, of_packages in changed.items():
         _update_observations(connection, names, of_packages)
     releases.save(
         connection, {one.package_id: one.values for one in brought if isinstance(one.values, ProjectVersions)}
     )
-    history.note(connection, noted)
+    history.note(connection, daily)
     return changes
 
 
+def _note_fields(
+    noted: Noted, one: PendingWrite, before: Mapping[str, Any], columns: Mapping[str, Any], new: Sequence[str]
+) -> None:
+    """Note the fields of the document that the new columns of one source change, and a new release."""
+    marks = observed_fields(before, {**before, **columns}, new, one.day)
+    if "pypi_latest" in new and is_release(before["pypi_latest"], columns["pypi_latest"]):
+        marks.add(EventType.RELEASE.value)
+    noted.add(one.package_id, marks, one.observed_at)
+
+
 def _observations(connection: Connection, brought: Sequence[PendingWrite]) -> dict[int, dict[str, Any]]:
-    """Return the stored columns that the values can state, and those of the history, by package id."""
+    """Return the stored columns that the values can state, and those of the history, by package id.
+
+    The editors' documentation address is read as well, because the project's is printed only without it.
+    """
     names = {name for one in brought for name in columns_named(one.values)} | set(FIGURES)
+    if any(isinstance(one.values, CommitDays) for one in brought):
+        names.add("commits_over_52")
     columns = [observations.c[name] for name in sorted(names)]
-    statement: Select[Any] = select(observations.c.package_id, *columns).where(
-        observations.c.package_id.in_(sorted({one.package_id for one in brought}))
+    statement: Select[Any] = (
+        select(observations.c.package_id, packages.c.documentation_url.label("documented_by_editors"), *columns)
+        .join(packages, packages.c.id == observations.c.package_id)
+        .where(observations.c.package_id.in_(sorted({one.package_id for one in brought})))
     )
     return {row["package_id"]: dict(row) for row in connection.execute(statement).mappings()}
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Table, delete, func, select
 
 from fetcher.domain.views import Removed
+from fetcher.store.changes.noting import note_removed
 from fetcher.store.checkpoints import note_edit
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.schema import events, history, packages, releases
@@ -19,8 +20,10 @@ def remove(connection: Connection, package_ids: Sequence[int], now: datetime) ->
     for ids in chunks(sorted(package_ids)):
         lock_packages(connection, ids)
         rows = [_rows(connection, table, ids) for table in (releases, history, events)]
-        gone = connection.execute(delete(packages).where(packages.c.id.in_(ids))).rowcount
-        removed = removed.plus(Removed(gone, *rows))
+        deleting = delete(packages).where(packages.c.id.in_(ids)).returning(packages.c.id, packages.c.slug)
+        gone = {row.id: row.slug for row in connection.execute(deleting)}
+        note_removed(connection, gone, now)
+        removed = removed.plus(Removed(len(gone), *rows))
     note_edit(connection, now)
     return removed
 

@@ -12,7 +12,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, null, select, update
 
+from fetcher.domain.changes import EventType
 from fetcher.domain.model import REPOSITORY_SOURCES, DueReason, Source, SourceState
+from fetcher.store.changes.noting import note
 from fetcher.store.checkpoints import note_edit
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.importing.entries import Serving
@@ -29,7 +31,9 @@ def retire(connection: Connection, package_ids: Sequence[int], now: datetime) ->
     for ids in chunks(sorted(package_ids)):
         lock_packages(connection, ids)
         fresh = update(packages).where(_P.id.in_(ids), _P.retired_at.is_(None)).values(retired_at=now)
-        retired += connection.execute(fresh).rowcount
+        new = sorted(connection.execute(fresh.returning(_P.id)).scalars())
+        note(connection, new, EventType.RETIRED, now)
+        retired += len(new)
         _set_aside(connection, ids)
     note_edit(connection, now)
     return retired
@@ -53,6 +57,7 @@ def revive(connection: Connection, package_ids: Sequence[int], serving: Serving,
         if states:
             connection.execute(insert(source_states), states)
         connection.execute(delete(retired_sources).where(_R.package_id.in_([row.id for row in rows])))
+        note(connection, sorted(row.id for row in rows), EventType.REVIVED, now)
         revived += len(rows)
     note_edit(connection, now)
     return revived

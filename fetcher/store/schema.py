@@ -267,6 +267,32 @@ class RequestRow(Base):
     reason: Mapped[str | None]
 
 
+class ActivityRow(Base):
+    """Time of a repository's last known activity: a push, or a change of its stars. Written only when it changes."""
+
+    __tablename__ = "activities"
+
+    package_id: Mapped[int] = _package_id()
+    active_at: Mapped[datetime]
+
+
+class SweepRow(Base):
+    """Computed intervals of statistics and heads at one upstream: ``fetcher.domain.sweeping.SweepPlan``."""
+
+    __tablename__ = "sweeps"
+
+    upstream: Mapped[str] = mapped_column(primary_key=True)
+    unit_ms: Mapped[int] = mapped_column(BigInteger)
+    """Milliseconds between two requests of a package with activity in the last day, before the bounds are applied."""
+    since: Mapped[datetime]
+    """Time since which the intervals are in force."""
+    computed_at: Mapped[datetime]
+    placed_after: Mapped[int | None] = mapped_column(BigInteger)
+    """Id up to which due times were brought forward to shorter intervals; ``NULL``: all."""
+    facts: Mapped[Any]
+    """The reason, and the figures it follows from."""
+
+
 class CheckpointRow(Base):
     """State of a task that concerns the full catalogue: ``fetcher.ports.Checkpoint``."""
 
@@ -338,6 +364,116 @@ class CatalogueStatsRow(Base):
     stats: Mapped[Any]
 
 
+class ChangeFeedRow(Base):
+    """The one row of the change feed's counters. Whoever numbers changes locks it."""
+
+    __tablename__ = "change_feed"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    epoch: Mapped[str] = mapped_column(String(16))
+    """Random part of every cursor, which tells the cursors of two databases apart."""
+    position: Mapped[int] = mapped_column(BigInteger)
+    """Position of the newest change."""
+    floor: Mapped[int] = mapped_column(BigInteger)
+    """Position of the newest change that has been deleted."""
+
+
+class PendingChangeRow(Base):
+    """A committed change without a position. Writers insert it with the change; numbering deletes it."""
+
+    __tablename__ = "pending_changes"
+
+    id: Mapped[int] = mapped_column(PackageId, primary_key=True)
+    package_id: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime]
+    marks: Mapped[Any]
+    """Changed fields of the document, and events."""
+    slug: Mapped[str | None]
+    """Slug of a removed package; otherwise ``NULL``."""
+
+
+class ChangeRow(Base):
+    """The last change of a package. Not a foreign key: the row of a removed package is its tombstone."""
+
+    __tablename__ = "changes"
+
+    package_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(BigInteger, index=True)
+    at: Mapped[datetime]
+    numbered_at: Mapped[datetime]
+    marks: Mapped[Any]
+    """Position of the last change of each field and of each event, by name."""
+    slug: Mapped[str | None]
+    """Slug of a removed package; otherwise ``NULL``."""
+
+
+class WebhookEndpointRow(Base):
+    """A receiver of webhooks: ``fetcher.domain.webhooks.Endpoint``."""
+
+    __tablename__ = "webhook_endpoints"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    url: Mapped[str]
+    events: Mapped[Any | None]
+    """Names of the events to deliver; ``NULL``: all."""
+    secret: Mapped[str]
+    former_secret: Mapped[str | None]
+    """Secret before the last rotation, which signs as well until ``former_until``."""
+    former_until: Mapped[datetime | None]
+    position: Mapped[int] = mapped_column(BigInteger)
+    """Position in the change feed up to which deliveries have been made."""
+    created_at: Mapped[datetime]
+    failing_since: Mapped[datetime | None]
+    held_until: Mapped[datetime | None]
+    """End of the pause that the receiver has requested."""
+    disabled_at: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None]
+
+
+class WebhookDeliveryRow(Base):
+    """One message to one endpoint: ``fetcher.domain.webhooks.Delivery``."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        Index(
+            "ix_webhook_deliveries_due",
+            "endpoint_id",
+            "due_at",
+            postgresql_where=text("due_at IS NOT NULL"),
+            sqlite_where=text("due_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    endpoint_id: Mapped[str] = mapped_column(
+        String(32), ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), index=True
+    )
+    event: Mapped[str] = mapped_column(String(32))
+    package: Mapped[str | None]
+    """Slug at the time of the event."""
+    body: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    changed_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(16))
+    due_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    attempted_at: Mapped[datetime | None]
+    status: Mapped[int | None]
+    message: Mapped[str | None]
+
+
+class SyncedPackageRow(Base):
+    """A package that `fetcher sync` has read from a source, and the readings in which it was absent since."""
+
+    __tablename__ = "synced_packages"
+
+    package_id: Mapped[int] = _package_id()
+    source: Mapped[str] = mapped_column(primary_key=True)
+    absences: Mapped[int] = mapped_column(server_default=text("0"))
+    retired: Mapped[bool]
+    """Whether the synchronization retired the package. It revives no other one."""
+
+
 class SitePackageRow(Base):
     """A package that the site's database lists: ``fetcher.domain.sites.LinkedPackage``, and the overwritten values."""
 
@@ -376,10 +512,18 @@ releases = _table(ReleaseRow)
 history = _table(HistoryRow)
 events = _table(EventRow)
 refresh_requests = _table(RequestRow)
+activities = _table(ActivityRow)
+sweeps = _table(SweepRow)
 checkpoints = _table(CheckpointRow)
 forges = _table(ForgeRow)
 pauses = _table(PauseRow)
 audit_log = _table(AuditRow)
 catalogue_stats = _table(CatalogueStatsRow)
+change_feed = _table(ChangeFeedRow)
+pending_changes = _table(PendingChangeRow)
+changes = _table(ChangeRow)
+webhook_endpoints = _table(WebhookEndpointRow)
+webhook_deliveries = _table(WebhookDeliveryRow)
+synced_packages = _table(SyncedPackageRow)
 site_packages = _table(SitePackageRow)
 site_passes = _table(SitePassRow)

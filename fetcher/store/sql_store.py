@@ -9,6 +9,7 @@ from types import TracebackType
 from sqlalchemy import Engine
 
 from fetcher.store.audit import Audit
+from fetcher.store.changes.feed import Changes
 from fetcher.store.checkpoints import Checkpoints
 from fetcher.store.claims import Claims
 from fetcher.store.engine import Transactions
@@ -22,6 +23,7 @@ from fetcher.store.pauses import Pauses
 from fetcher.store.refresh_requests import RefreshRequests
 from fetcher.store.sites import Sites
 from fetcher.store.statistics.partitions import PARTITION_SIZE, Statistics
+from fetcher.store.sweeps import Sweeps
 
 
 class SqlStore:
@@ -57,8 +59,10 @@ class SqlStore:
         self.events = Events(transactions)
         self.statistics = Statistics(transactions, partition_size)
         self.checkpoints = Checkpoints(transactions)
+        self.sweeps = Sweeps(transactions)
         self.pauses = Pauses(transactions)
         self.audit = Audit(transactions)
+        self.changes = Changes(transactions)
         self.sites = Sites(transactions, serving)
 
     def close(self) -> None:

@@ -12,16 +12,21 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from fetcher import __version__
 from fetcher.catalogue.documents import dump, write_document
 from fetcher.domain.audit import Action
 from fetcher.domain.text import unstorable
 from fetcher.domain.views import Column, Listing
+from fetcher.web.changes import CURSOR_HEADER
+from fetcher.web.changes import router as changes
+from fetcher.web.changes import stream_router as stream
 from fetcher.web.conditional import Conditions, conditional, last_modified
 from fetcher.web.context import context_of
+from fetcher.web.described import errors
 from fetcher.web.errors import Forbidden, Unauthorized, UnknownRefresh
-from fetcher.web.models import Error, Package, Page, Refresh, RequestedRefresh
+from fetcher.web.models import Package, Page, Refresh, RequestedRefresh
 from fetcher.web.operators import TOKEN, address_of, is_operator
 from fetcher.web.queries import ListingQuery, find, to_refresh
 from fetcher.web.resource import Resource
@@ -34,21 +39,8 @@ IdOrSlug = Annotated[str, Path(description="An id or a slug.")]
 Conditional = Annotated[Conditions, Header()]
 
 _NOT_MODIFIED: dict[str, Any] = {"description": "Not modified since the client's copy."}
-_ERRORS = {
-    400: "A parameter is not valid.",
-    401: "The operator's token is missing or wrong.",
-    403: "Refreshing over HTTP is disabled, or the package has no source to fetch.",
-    404: "There is no such resource.",
-    409: "The package is retired.",
-    429: "Several wrong tokens came from this address: `Retry-After` has the seconds until the next check.",
-    503: "The database or Redis is unavailable, or an operator has paused refreshes.",
-}
 
 router = APIRouter(route_class=Resource, generate_unique_id_function=lambda route: route.name)
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Error, "description": _ERRORS[status]} for status in statuses}
 
 
 async def require_operator(
@@ -66,11 +58,15 @@ async def require_operator(
         raise Unauthorized("the operator's token is missing or wrong", "Send `Authorization: Bearer FETCHER_WEB_TOKEN`")
 
 
-@router.get(LISTED_AT, response_model=Page, responses={304: _NOT_MODIFIED, **_errors(400, 503)})
+@router.get(LISTED_AT, response_model=Page, responses={304: _NOT_MODIFIED, **errors(400, 503)})
 def list_packages(request: Request, query: Annotated[ListingQuery, Query()], conditions: Conditional) -> Response:
-    """Return a page of documents. An empty parameter counts as absent."""
+    """Return a page of documents. An empty parameter counts as absent.
+
+    `Fetcher-Cursor` is the cursor after which the change feed continues the page. A catalogue taken page by page is
+    continued by the cursor of its first page.
+    """
     web, now = context_of(request), context_of(request).clock.now()
-    wanted = query.listing()
+    wanted, cursor = query.listing(), web.store.changes.extent().end
     listed = web.store.packages.listing(wanted, web.stale_before(now))
     stored = web.store.packages.documents([row.id for row in listed.rows])
     page = {
@@ -84,10 +80,12 @@ def list_packages(request: Request, query: Annotated[ListingQuery, Query()], con
     # A refresh, or time alone, can move packages to or from other pages: then no date of a listed package covers it.
     steady = wanted.sort in EDITED and wanted.state is None and not wanted.search
     modified = last_modified(web.store.packages.touched_at([row.id for row in listed.rows]), now) if steady else None
-    return conditional(conditions, dump(page).encode(), modified)
+    response = conditional(conditions, dump(page).encode(), modified)
+    response.headers[CURSOR_HEADER] = str(cursor)
+    return response
 
 
-@router.get(LISTED_AT + "{package}/", response_model=Package, responses={304: _NOT_MODIFIED, **_errors(404, 503)})
+@router.get(LISTED_AT + "{package}/", response_model=Package, responses={304: _NOT_MODIFIED, **errors(404, 503)})
 def get_package(request: Request, package: IdOrSlug, conditions: Conditional) -> Response:
     """Return a package's document."""
     web, now = context_of(request), context_of(request).clock.now()
@@ -100,7 +98,7 @@ def get_package(request: Request, package: IdOrSlug, conditions: Conditional) ->
 @router.post(
     LISTED_AT + "{package}/refresh/",
     status_code=202,
-    responses={202: {"headers": {"Location": {"schema": {"type": "string"}}}}, **_errors(401, 403, 404, 409, 429, 503)},
+    responses={202: {"headers": {"Location": {"schema": {"type": "string"}}}}, **errors(401, 403, 404, 409, 429, 503)},
     dependencies=[Depends(require_operator)],
 )
 def request_refresh(request: Request, package: IdOrSlug, response: Response) -> RequestedRefresh:
@@ -114,7 +112,7 @@ def request_refresh(request: Request, package: IdOrSlug, response: Response) -> 
     return RequestedRefresh.from_request(submitted.request, path, web.settings.time_zone, joined=submitted.joined)
 
 
-@router.get("/api/v4/refreshes/{id}/", responses=_errors(404, 503))
+@router.get("/api/v4/refreshes/{id}/", responses=errors(404, 503))
 def get_refresh(request: Request, refresh_id: Annotated[str, Path(alias="id")], response: Response) -> Refresh:
     """Return the state of a refresh, and what it changed."""
     web = context_of(request)
@@ -132,6 +130,11 @@ def get_schema(conditions: Conditional) -> Response:
     return conditional(conditions, dump(schema()).encode(), None)
 
 
+def routes() -> list[BaseRoute]:
+    """Return every route of the API."""
+    return [*router.routes, *changes.routes, *stream.routes]
+
+
 @cache
 def schema() -> dict[str, Any]:
     """Return the OpenAPI description, generated from the routes and their models.
@@ -142,7 +145,7 @@ def schema() -> dict[str, Any]:
         title="Fetcher",
         version=__version__,
         description="Documents of the package directory, and refreshes of packages.",
-        routes=router.routes,
+        routes=routes(),
         separate_input_output_schemas=False,
     )
     for operations in described["paths"].values():

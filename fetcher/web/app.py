@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fetcher.domain.errors import FetcherError
-from fetcher.web import actions, api, errors, health, metrics, pages, pausing
+from fetcher.web import actions, api, atom, errors, health, hooks, metrics, pages, pausing
 from fetcher.web.context import WebContext
 from fetcher.web.hosts import AllowedHosts
 
@@ -59,6 +59,8 @@ ROUTES: list[BaseRoute] = [
     Route("/", pages.overview),
     Route("/packages", pages.packages),
     Route("/packages/{slug}", pages.package),
+    Route("/packages/{slug}/changes.atom", atom.package_feed),
+    Route("/changes.atom", atom.catalogue_feed),
     Route("/packages/{slug}/refresh", actions.refresh, methods=["POST"]),
     Route("/failures", pages.failures),
     Route("/failures/retry", actions.retry, methods=["POST"]),
@@ -67,7 +69,8 @@ ROUTES: list[BaseRoute] = [
     Route("/login", pages.login),
     Route("/login", actions.login, methods=["POST"]),
     Route("/logout", actions.logout, methods=["POST"]),
-    *api.router.routes,
+    Route("/hooks/{forge}", hooks.hook, methods=["POST"]),
+    *api.routes(),
     Route("/healthz", health.healthz),
     Route("/readyz", health.readyz),
     Route("/metrics", metrics.metrics),

@@ -33,21 +33,30 @@ def last_modified(touched: datetime | None, now: datetime) -> datetime | None:
     return settled if settled <= now else None
 
 
-def conditional(conditions: Conditions, body: bytes, modified: datetime | None) -> Response:
-    """Return the JSON ``body``, or status 304 if the client's copy is current. A tag takes precedence over a date."""
+def conditional(
+    conditions: Conditions, body: bytes, modified: datetime | None, media_type: str = "application/json"
+) -> Response:
+    """Return ``body``, or status 304 if the client's copy is current. A tag takes precedence over a date."""
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
     if modified is not None:
         headers["Last-Modified"] = format_datetime(modified, usegmt=True)
     if _is_current(conditions, tag, modified):
         return Response(status_code=304, headers=headers)
-    return Response(body, media_type="application/json", headers=headers)
+    return Response(body, media_type=media_type, headers=headers)
+
+
+def matches(tags: str | None, tag: str) -> bool:
+    """Return whether ``If-None-Match`` names ``tag``. The comparison is weak (RFC 9110, section 8.8.3.2)."""
+    if tags is None:
+        return False
+    return tags.strip() == "*" or tag.removeprefix("W/") in re.findall(r'(?:W/)?("[^"]*")', tags)
 
 
 def _is_current(conditions: Conditions, tag: str, modified: datetime | None) -> bool:
     tags, since = conditions.if_none_match, conditions.if_modified_since
     if tags is not None:
-        return tags.strip() == "*" or tag in re.findall(r'(?:W/)?("[^"]*")', tags)
+        return matches(tags, tag)
     if since is None or modified is None:
         return False
     try:

@@ -8,25 +8,33 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Generic, Protocol, TypeVar, cast
 
 import structlog
 from starlette.requests import Request
 
+from fetcher.broker import redis_client
 from fetcher.domain.audit import Action, AuditEntry
 from fetcher.domain.catalogue_stats import CatalogueStats, stale_before
 from fetcher.domain.errors import StoreError
+from fetcher.domain.hints import Hint
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import OperatorPause, refuse_if_paused
+from fetcher.domain.scheduling import Cadence
 from fetcher.domain.views import RequestCount, SubmittedRefresh
+from fetcher.hooks.inbox import Inbox, Placed
+from fetcher.hooks.signatures import Forge
 from fetcher.ports import Clock
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.store import SqlStore
+from fetcher.web.following import Followers
 from fetcher.web.live import LiveFigures
 from fetcher.web.session import Sessions
 from fetcher.web.throttle import LoginThrottle
-from fetcher.wiring import recent_requests, shared_quota_status, stored_counters
+from fetcher.wiring import current_cadence, recent_requests, shared_quota_status, stored_counters, upstreams_in
+from tasks.hints import take_hints
 from tasks.inspection import QueueState, queue_states
 from tasks.requests import request_refreshes
 
@@ -36,6 +44,10 @@ T = TypeVar("T")
 
 CACHE_SECONDS = 3.0
 """Seconds for which a queue inspection is reused. An inspection takes about a second, and pages poll."""
+
+
+HOOK_TIMEOUT = 0.4
+"""Seconds for connecting to Redis, and for its response, when a webhook is placed. Forges wait for some seconds."""
 
 
 class Runtime(Protocol):
@@ -55,6 +67,14 @@ class Runtime(Protocol):
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[SubmittedRefresh]:
         """Request a refresh of each package from the workers."""
+        ...
+
+    def place_hint(self, forge: Forge, delivery: tuple[str, str], hint: Hint, now: datetime) -> Placed:
+        """Place a webhook's hint in the inbox: see ``fetcher.hooks.inbox``. Raise ``RedisError`` within a second."""
+        ...
+
+    def take_hints(self) -> None:
+        """Have a worker take the hints."""
         ...
 
 
@@ -89,7 +109,7 @@ class CeleryRuntime:
         self.queues: Callable[[], Sequence[QueueState]] = TTLCache(lambda: queue_states(settings))
 
     def quota_status(self, now: datetime) -> Sequence[QuotaStatus]:
-        return asyncio.run(shared_quota_status(self._settings, now))
+        return asyncio.run(shared_quota_status(self._settings, upstreams_in(self._settings, self._store), now))
 
     def counters(self) -> Mapping[str, float]:
         return stored_counters(self._settings)
@@ -99,6 +119,16 @@ class CeleryRuntime:
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[SubmittedRefresh]:
         return request_refreshes(self._store.requests, package_ids, now)
+
+    def place_hint(self, forge: Forge, delivery: tuple[str, str], hint: Hint, now: datetime) -> Placed:
+        return self._inbox.put(forge, delivery, hint, now)
+
+    def take_hints(self) -> None:
+        take_hints()
+
+    @cached_property
+    def _inbox(self) -> Inbox:
+        return Inbox(redis_client(self._settings, timeout=HOOK_TIMEOUT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +141,29 @@ class WebContext:
     runtime: Runtime
     sessions: Sessions
     throttle: LoginThrottle = field(default_factory=LoginThrottle)
+    hook_throttle: LoginThrottle = field(default_factory=LoginThrottle)
     live: LiveFigures = field(init=False)
+    followers: Followers = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "live", LiveFigures(self.runtime))
+        object.__setattr__(self, "followers", Followers(self._last_change))
+
+    def _last_change(self) -> int:
+        self.store.changes.renew(self.clock.now())
+        return self.store.changes.extent().position
+
+    def cadence(self) -> Cadence:
+        """Return the intervals in force."""
+        return current_cadence(self.settings, self.store)
 
     def stats(self, now: datetime) -> CatalogueStats:
         """Return the statistics of the whole catalogue."""
-        return self.store.statistics.read(now, self.settings.refresh_interval)
+        return self.store.statistics.read(now, self.cadence().longest)
 
     def stale_before(self, now: datetime) -> datetime:
         """Return the time before which a package's last fetch makes it stale."""
-        return stale_before(now, self.settings.refresh_interval)
+        return stale_before(now, self.cadence().longest)
 
     def request_refreshes(
         self, package_ids: Sequence[int], action: Action, actor: str, address: str

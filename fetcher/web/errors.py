@@ -1,4 +1,4 @@
-"""Error responses: JSON under ``/api``, a page elsewhere. Each states what is wrong and a remedy."""
+"""Error responses: JSON under ``/api`` and ``/hooks``, a page elsewhere. Each states what is wrong and a remedy."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ QUOTED = 40
 """Longest part of a refused value that an error repeats, in characters."""
 
 
-PARAMETERS = "The parameters are search, state, sort, limit and offset"
-"""Remedy for an unknown parameter of a listing."""
+PARAMETERS = {
+    "/api/v4/changes/stream": "The parameter is since",
+    "/api/v4/changes": "The parameters are since, limit and wait",
+}
+LISTING_PARAMETERS = "The parameters are search, state, sort, limit and offset"
+"""Remedies for an unknown parameter, by path, and of a listing."""
 
 
 class BadRequest(FetcherError):
@@ -36,6 +40,14 @@ class Forbidden(FetcherError):
     """The action is not available, with any credential."""
 
 
+class TooLarge(FetcherError):
+    """A body is larger than accepted."""
+
+
+class OutdatedCursor(FetcherError):
+    """The changes after a cursor are no longer stored."""
+
+
 class UnknownRefresh(FetcherError):
     """No stored refresh has the id."""
 
@@ -44,10 +56,12 @@ STATUSES: dict[type[FetcherError], HTTPStatus] = {
     BadRequest: HTTPStatus.BAD_REQUEST,
     Unauthorized: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     UnknownPackage: HTTPStatus.NOT_FOUND,
     UnknownRefresh: HTTPStatus.NOT_FOUND,
     RetiredPackage: HTTPStatus.CONFLICT,
+    OutdatedCursor: HTTPStatus.GONE,
     PausedWork: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     BrokerError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -78,7 +92,7 @@ def on_invalid_parameters(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     _, name, *_ = first["loc"]
     if first["type"] == "extra_forbidden":
-        detail, remedy = f"unknown parameter {quoted(str(name))}", PARAMETERS
+        detail, remedy = f"unknown parameter {quoted(str(name))}", PARAMETERS.get(request.url.path, LISTING_PARAMETERS)
     else:
         detail, remedy = f"{name} {quoted(str(first['input']))} is not valid", first["msg"]
     return _error(request, HTTPStatus.BAD_REQUEST, detail, remedy, {})
@@ -106,7 +120,7 @@ def on_crash(request: Request, error: Exception) -> Response:
 
 
 def _error(request: Request, status: HTTPStatus, detail: str, remedy: str, headers: dict[str, str]) -> Response:
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(("/api/", "/hooks/")):
         return JSONResponse({"detail": detail, "remedy": remedy}, status, headers)
     values = {"status": int(status), "detail": detail, "remedy": remedy, "pauses": ()}
     return render(request, "error.html", values, status_code=int(status), headers=headers)

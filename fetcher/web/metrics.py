@@ -27,7 +27,7 @@ from fetcher.quota import QuotaStatus
 from fetcher.upstreams.base import FeedStatus
 from fetcher.upstreams.registry import upstreams_of
 from fetcher.web.context import WebContext, context_of
-from fetcher.web.directory_metrics import directory
+from fetcher.web.directory_metrics import directory, intervals
 from tasks.inspection import QueueState
 
 MOST_QUOTAS: Final = 16
@@ -71,11 +71,6 @@ def _installation(web: WebContext) -> Iterator[Metric]:
     build.add_metric([__version__], 1)
     yield build
     yield GaugeMetricFamily(
-        "fetcher_refresh_interval_seconds",
-        "Interval between refreshes of a package (FETCHER_REFRESH_INTERVAL).",
-        web.settings.refresh_interval.total_seconds(),
-    )
-    yield GaugeMetricFamily(
         "fetcher_plan_interval_seconds",
         "Interval between plans of due packages (FETCHER_PLAN_INTERVAL).",
         web.settings.plan_interval.total_seconds(),
@@ -93,7 +88,9 @@ def _database(web: WebContext, now: datetime) -> Iterator[Metric]:
         paused.add_metric([scope.value], 0 if pause_of(active, purpose) is None else 1)
     yield paused
     yield from _feeds(upstreams_of(web.settings).feeds(web.store.checkpoints.get))
-    yield from directory(web.stats(now), now, web.settings.refresh_interval)
+    cadence = web.cadence()
+    yield from intervals(cadence, web.store.sweeps.plans())
+    yield from directory(web.stats(now), now, cadence)
 
 
 def _feeds(feeds: Iterable[FeedStatus]) -> Iterator[Metric]:

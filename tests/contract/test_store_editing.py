@@ -27,6 +27,11 @@ def _rows(catalogue: Catalogue) -> dict[str, int]:
         }
 
 
+def _feed(rows: dict[str, int]) -> dict[str, int]:
+    """Return the counts of the change feed's tables, which keep a tombstone of each removed package."""
+    return {name: rows[name] for name in ("pending_changes", "changes")}
+
+
 def test_remove_deletes_every_row(catalogue: Catalogue) -> None:
     """Foreign keys delete the rows of all tables, the numbers are returned, and other packages stay."""
     (kept,) = catalogue.add("kept", project=True)
@@ -41,7 +46,9 @@ def test_remove_deletes_every_row(catalogue: Catalogue) -> None:
 
     assert (removed.packages, removed.releases, removed.days) == (1, 2, 1)
     assert removed.events > 0
-    assert _rows(catalogue) == alone
+    assert {**_rows(catalogue), **_feed(alone)} == alone
+    catalogue.store.changes.number(NOW + HOUR)
+    assert [one.slug for one in catalogue.store.changes.latest(1)] == ["a"]
     assert (
         catalogue.store.packages.touched_at(
             [kept],

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from fetcher.domain.hints import Hint
 from fetcher.domain.model import DueReason, FollowedProject, Source
 from fetcher.upstreams.pypi.limits import PYPI
 from tests.harness.clock import DAY, HOUR
-from tests.harness.stores import NOW, Catalogue, answered, failed, versions
+from tests.harness.stores import NOW, Catalogue, answered, failed, stats, versions
 
 MINUTE = timedelta(minutes=1)
 MONTH = 30 * DAY
@@ -76,3 +77,23 @@ def test_an_unchanged_list_confirms_all_but_named_ones(catalogue: Catalogue) -> 
     assert catalogue.state("a", Source.INDEX).due_reason is DueReason.RECHECK
     catalogue.answer(a, Source.INDEX, observed_at=NOW + 3 * HOUR, revision="7")
     assert catalogue.store.index_serials.confirm_all(NOW + 4 * HOUR, MONTH, NOW + 3 * HOUR) == 2
+
+
+def hint(path: str, repository_id: str | None = None, host: str = "github.com") -> Hint:
+    return Hint(host, (path,), repository_id, (Source.REPOSITORY,))
+
+
+def test_hints_find_packages_by_path_and_by_id(catalogue: Catalogue) -> None:
+    """A path in any spelling; an id for a repository that was renamed; several packages of one repository."""
+    addresses = {"a": "Octo/App", "b": "octo/APP", "c": "octo/old"}
+    a, b, c = (catalogue.add(slug, repo_url=f"https://github.com/{path}")[0] for slug, path in addresses.items())
+    catalogue.answer(c, Source.REPOSITORY, stats(repository_id="77", full_name="octo/new"))
+    known = catalogue.store.packages.of_repositories
+    by_path, renamed, former = hint("octo/app"), hint("octo/new", "77"), hint("octo/new", "78")
+    elsewhere, unknown = hint("octo/app", host="git.example"), hint("octo/none", "5")
+    found = known([by_path, renamed, former, elsewhere, unknown, hint("octo/new", "77", "git.example")])
+    assert {one: sorted(ids) for one, ids in found.items()} == {by_path: [a, b], renamed: [c]}
+    assert known([Hint("github.com", ("octo/newer", "octo/old"), "1", ())]) == {
+        Hint("github.com", ("octo/newer", "octo/old"), "1", ()): [c]
+    }
+    assert known([]) == {}

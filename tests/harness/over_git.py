@@ -10,6 +10,7 @@ from pathlib import Path
 from fetcher.catalogue.addresses import Location
 from fetcher.domain.model import CatalogueEntry, Purpose, RepoRef, Source, SourceState, StoredPackage
 from fetcher.http.transport import HttpTransport
+from fetcher.ports import Transport
 from fetcher.quota import QuotaPolicy, ResourceLimits
 from fetcher.refresh.report import Report
 from fetcher.store import SqlStore, open_engine, upgrade
@@ -36,9 +37,9 @@ class OverGit:
     clock: StoppedClock
     quota: GenerousQuota = field(default_factory=GenerousQuota)
 
-    def add(self, *paths: str) -> None:
+    def add(self, *paths: str, host: str = HOST) -> None:
         """Import packages with these repositories; the slug is the last part of the path."""
-        entries = [CatalogueEntry(path.rpartition("/")[2], path, repo_url=f"https://{HOST}/{path}") for path in paths]
+        entries = [CatalogueEntry(path.rpartition("/")[2], path, repo_url=f"https://{host}/{path}") for path in paths]
         assert not self.store.packages.import_entries(entries, self.clock.now()).rejected
 
     async def work(self) -> list[Report]:
@@ -88,14 +89,19 @@ async def over_git(folder: Path, root: str, kind: HostedKind = GIT_ONLY) -> Asyn
 
 
 @asynccontextmanager
-async def opened(folder: Path, upstreams: tuple[Upstream, ...]) -> AsyncIterator[OverGit]:
-    """Open the refresh of these upstreams, with a database in ``folder``."""
+async def opened(
+    folder: Path,
+    upstreams: tuple[Upstream, ...],
+    transport: Transport | None = None,
+    clock: StoppedClock | None = None,
+) -> AsyncIterator[OverGit]:
+    """Open the refresh of these upstreams, with a database in ``folder``: over HTTP unless a transport is given."""
     known = Upstreams(upstreams)
     engine = open_engine(f"sqlite:///{folder}/store.db")
     upgrade(engine)
     store = SqlStore(engine, read_repo=known.repository, read_project=known.project, serving=known.of)
-    clock, quota = StoppedClock(NOW), GenerousQuota()
-    async with HttpTransport(known.sites(), user_agent="fetcher/test (test@example.org)") as transport:
-        assembly = assemble(store, transport, quota, clock, known, Pace(), sleep=clock.sleep)
+    clock, quota = clock or StoppedClock(NOW), GenerousQuota()
+    async with HttpTransport(known.sites(), user_agent="fetcher/test (test@example.org)") as over_http:
+        assembly = assemble(store, transport or over_http, quota, clock, known, Pace(), sleep=clock.sleep)
         yield OverGit(store, assembly, clock, quota)
     store.close()

@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +15,13 @@ import pytest
 from pyarrow import parquet
 
 from fetcher.cli import export as command
+from fetcher.domain.changes import parse_cursor
 from fetcher.domain.model import StoredPackage
+from fetcher.settings import read_settings
 from fetcher.store.packages import Packages
+from fetcher.wiring import open_store
 from tests.harness.seeds import SEEDS
+from tests.harness.stack import environment
 from tests.integration.conftest import Fetcher
 
 ZONE = "America/New_York"
@@ -146,3 +150,19 @@ def test_a_file_of_another_format_is_refused(bare: Fetcher, tmp_path: Path, name
     assert not (tmp_path / name).exists()
     assert bare("export", str(tmp_path / name), "--format", "jsonl").status == 0
     assert (tmp_path / name).exists()
+
+
+def test_the_cursor_of_an_export(filled: Fetcher, tmp_path: Path) -> None:
+    """The written cursor is the end of the change feed before the export: later changes follow it."""
+    done = filled("export", str(tmp_path / "all.jsonl"), "--cursor", str(tmp_path / "cursor"))
+    assert done.status == 0
+    written = (tmp_path / "cursor").read_text("utf-8").strip()
+    assert f"continues after the cursor {written}" in done.err
+    assert filled("add", "https://github.com/owner/later").status == 0
+    with open_store(read_settings(environment(**filled.settings))) as store:
+        store.changes.number(datetime.now(UTC))
+        cursor = parse_cursor(written)
+        assert cursor is not None
+        changed = store.changes.page(cursor, 100).changes
+        assert "later" in [one.slug for one in changed]
+        assert store.changes.extent().holds(cursor)

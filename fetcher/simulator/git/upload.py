@@ -74,6 +74,7 @@ class Wanted:
     have: list[str] = field(default_factory=list)
     shallow: set[str] = field(default_factory=set)
     done: bool = False
+    deepen: int | None = None
     deepen_since: int | None = None
     filter: str = ""
 
@@ -92,6 +93,8 @@ class Wanted:
                     wanted.shallow.add(value)
                 case "done":
                     wanted.done = True
+                case "deepen":
+                    wanted.deepen = int(value)
                 case "deepen-since":
                     wanted.deepen_since = int(value)
                 case "filter" if filters:
@@ -119,12 +122,15 @@ def fetch(repository: Repository, arguments: Iterable[str], *, filters: bool = T
             return response + FLUSH
         response += DELIMITER
     edge: set[str] = set()
-    if wanted.deepen_since is not None:
+    if wanted.deepen is not None:
+        edge, inner = _within(known, wanted.want, wanted.deepen)
+        response += _shallow_info(wanted, inner, edge)
+    elif wanted.deepen_since is not None:
         young = _young(known, wanted.want, wanted.deepen_since)
         if not young:
             raise FatalError(response + packet("shallow-info\n"))
         edge = {oid for oid in young if any(parent not in young for parent in known[oid].parents)}
-        response += _shallow_info(wanted, young, edge)
+        response += _shallow_info(wanted, young - edge, edge)
     cut = edge or wanted.shallow
 
     def parents(commit: Commit) -> Iterable[str]:
@@ -152,6 +158,16 @@ def _acknowledgments(known: Mapping[str, Commit], wanted: Wanted, common: list[s
     return b"".join(packet(line) for line in [*lines, *(["ready\n"] if ready else [])]), ready
 
 
+def _within(known: Mapping[str, Commit], start: Iterable[str], depth: int) -> tuple[set[str], set[str]]:
+    """Return the commits at a distance of ``depth`` from the start, which counts as 1, and those before them."""
+    inner: set[str] = set()
+    layer = {oid for oid in start if oid in known}
+    for _ in range(depth - 1):
+        inner |= layer
+        layer = {parent for oid in layer for parent in known[oid].parents if parent in known} - inner
+    return layer, inner
+
+
 def _young(known: Mapping[str, Commit], start: Iterable[str], since: int) -> set[str]:
     """Return the commits that the start reaches through commits of the committer date ``since`` or later."""
     found: set[str] = set()
@@ -166,10 +182,10 @@ def _young(known: Mapping[str, Commit], start: Iterable[str], since: int) -> set
     return found
 
 
-def _shallow_info(wanted: Wanted, young: set[str], edge: set[str]) -> bytes:
+def _shallow_info(wanted: Wanted, inner: set[str], edge: set[str]) -> bytes:
     """Return the commits that are sent without their parents, and those whose parents are sent now."""
     lines = [f"shallow {oid}\n" for oid in sorted(edge - wanted.shallow)]
-    lines += [f"unshallow {oid}\n" for oid in sorted((wanted.shallow & young) - edge)]
+    lines += [f"unshallow {oid}\n" for oid in sorted(wanted.shallow & inner)]
     return packet("shallow-info\n") + b"".join(packet(line) for line in lines) + DELIMITER
 
 

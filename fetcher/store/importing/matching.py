@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from typing import Any
 
 from sqlalchemy import Connection, Row, exists, func, or_, select, update
 
+from fetcher.catalogue.intake import slugified
 from fetcher.domain.model import CatalogueEntry, RepoRef
+from fetcher.store.changes.noting import note_removed
 from fetcher.store.dialects import CHUNK, chunks, lock_packages
 from fetcher.store.importing.entries import Addresses, Columns, Rejected
 from fetcher.store.schema import freshness, observations, packages, source_states
@@ -102,9 +105,13 @@ class Catalogue:
         self._take_up(one)
         return one
 
-    def give_id(self, one: ImportedPackage, package_id: int) -> None:
-        """Replace an id assigned by the store with the directory's; all data of the package follows."""
+    def give_id(self, one: ImportedPackage, package_id: int, now: datetime) -> None:
+        """Replace an id assigned by the store with the directory's; all data of the package follows.
+
+        Consumers of the change feed receive a tombstone of the former id before the package with its new one.
+        """
         if one.stored is not None:
+            note_removed(self._connection, {one.id: one.columns["slug"]}, now)
             self._connection.execute(update(packages).where(_P.id == one.id).values(id=package_id))
         del self.packages[one.id]
         one.id = package_id
@@ -133,7 +140,7 @@ class Catalogue:
             return slug
         base = slug
         if isinstance(addresses.repo, RepoRef):
-            base = f"{addresses.repo.owner}-{addresses.repo.name}".lower()
+            base = slugified(f"{addresses.repo.owner}-{addresses.repo.name}".removesuffix(".git"))
             if not self._is_taken(base):
                 return base
         return next(f"{base}-{n}" for n in count(2) if not self._is_taken(f"{base}-{n}"))
@@ -181,7 +188,7 @@ def _stored(
     if lock:
         lock_packages(connection, ids)
     answered = exists().where(source_states.c.package_id == _P.id, source_states.c.answered_at.is_not(None))
-    columns = [_O[name] for name in (*IMPORTED, "full_name")]
+    columns = [_O[name] for name in (*IMPORTED, "full_name", "days_start")]
     rows = (
         select(packages, *columns, freshness.c.last_fetched, answered.label("answered"))
         .join(observations, _O.package_id == _P.id)

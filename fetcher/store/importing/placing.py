@@ -8,7 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, update
 
+from fetcher.domain.changes import EventType
 from fetcher.domain.model import REPOSITORY_SOURCES, RepoRef, Source
+from fetcher.store.changes.fields import edited_fields, observed_fields
+from fetcher.store.changes.noting import Noted
 from fetcher.store.dialects import upsert
 from fetcher.store.importing.entries import Serving, repo_of
 from fetcher.store.importing.matching import IMPORTED, ImportedPackage
@@ -16,6 +19,9 @@ from fetcher.store.retirement import forget, sources_of
 from fetcher.store.schema import freshness, observations, packages, source_states
 from fetcher.store.states import first_state, row_of
 from fetcher.store.values import FORGOTTEN_PROJECT, FORGOTTEN_REPOSITORY
+
+_IMPORTED_WEEKS = "commits_over_52"
+"""Column of a document's weeks, which are printed until daily counts are stored."""
 
 
 def place(connection: Connection, imported: Sequence[ImportedPackage], serving: Serving, now: datetime) -> None:
@@ -28,6 +34,27 @@ def place(connection: Connection, imported: Sequence[ImportedPackage], serving: 
         _update(connection, kept)
         for one, stored in kept:
             _follow_addresses(connection, one, stored, serving, now)
+    _note(connection, new, kept, now)
+
+
+def _note(
+    connection: Connection,
+    new: Sequence[ImportedPackage],
+    kept: Sequence[tuple[ImportedPackage, Row[Any]]],
+    now: datetime,
+) -> None:
+    """Note the added packages, and the changed fields of the others. One with another id counts as added."""
+    noted = Noted()
+    for one in new:
+        noted.add(one.id, [EventType.ADDED], now)
+    for one, stored in kept:
+        fields = edited_fields(stored._asdict(), one.columns)
+        shown = {
+            name: value for name, value in one.observed.items() if name != _IMPORTED_WEEKS or not stored.days_start
+        }
+        fields |= observed_fields(stored._asdict(), shown, shown, now.date())
+        noted.add(one.id, [EventType.ADDED] if one.id != stored.id else fields, now)
+    noted.write(connection)
 
 
 def _insert(connection: Connection, new: Sequence[ImportedPackage], serving: Serving, now: datetime) -> None:

@@ -24,6 +24,7 @@ class Route(StrEnum):
 
     REPOSITORY = "bitbucket_repository"
     TOTAL = "bitbucket_total"
+    HOOK_EVENTS = "bitbucket_hook_events"
 
 
 class Total(StrEnum):
@@ -33,24 +34,29 @@ class Total(StrEnum):
     WATCHERS = "watchers"
 
 
+def hook_events(host: ForgeHost) -> Request:
+    """Build the request for the subjects of webhooks: a short constant list, which every credential may read."""
+    return _request(host, Route.HOOK_EVENTS, "hook_events")
+
+
 def repository_by_id(host: ForgeHost, uuid: str) -> Request:
     """Build the request for a repository by its UUID: the empty braces stand for any workspace.
 
     A UUID survives renames and transfers, for which Bitbucket has no redirect.
     """
-    return _request(host, Route.REPOSITORY, f"%7B%7D/%7B{quote(uuid, safe='')}%7D?fields={_FIELDS}")
+    return _request(host, Route.REPOSITORY, f"repositories/%7B%7D/%7B{quote(uuid, safe='')}%7D?fields={_FIELDS}")
 
 
 def repository_by_path(host: ForgeHost, path: str) -> Request:
     """Build the request for a repository by workspace and slug."""
-    return _request(host, Route.REPOSITORY, f"{quote(path)}?fields={_FIELDS}")
+    return _request(host, Route.REPOSITORY, f"repositories/{quote(path)}?fields={_FIELDS}")
 
 
 def total(host: ForgeHost, path: str, of: Total) -> Request:
     """Build the request for the length of a list. A page states it as ``size``, whatever the page holds."""
-    return _request(host, Route.TOTAL, f"{quote(path)}/{of}?pagelen=1&fields=size")
+    return _request(host, Route.TOTAL, f"repositories/{quote(path)}/{of}?pagelen=1&fields=size")
 
 
 def _request(host: ForgeHost, route: Route, path: str) -> Request:
-    url = f"{host.root}/2.0/repositories/{path}"
+    url = f"{host.root}/2.0/{path}"
     return Request(host.name, RESOURCE, route, url, headers={"accept": "application/json"}, max_bytes=_SMALL)

@@ -22,6 +22,12 @@ class Route(StrEnum):
 
     REPOSITORY = "forgejo_repository"
     ACCOUNTS = "forgejo_accounts"
+    VERSION = "forgejo_version"
+
+
+def version(host: ForgeHost) -> Request:
+    """Build the request for the instance's version, which every credential may send."""
+    return _request(host, Route.VERSION, "version")
 
 
 def repository_by_id(host: ForgeHost, repository_id: str) -> Request:

@@ -40,8 +40,8 @@ from fetcher.domain.records import FetchedValues, at_recheck, deferred, nothing_
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.gateway import Gateway
 from fetcher.ports import Clock
+from fetcher.upstreams.batching import BatchOutcome
 from fetcher.upstreams.github import requests
-from fetcher.upstreams.github.batching import BatchOutcome
 from fetcher.upstreams.github.change_detection import LIST_LAG, SETTLES_AFTER, History, derive, needs_list, settle
 from fetcher.upstreams.github.histories import Histories, HistoryQuery, history_of, is_readable
 from fetcher.upstreams.github.readers.contributors import read_contributors, read_participation

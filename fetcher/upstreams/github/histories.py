@@ -9,11 +9,10 @@ from datetime import datetime
 from fetcher.domain.model import Commit, Purpose, Target
 from fetcher.domain.outcome import Deferred, Failure, Fetched, Malformed
 from fetcher.http.gateway import Gateway
+from fetcher.upstreams.batching import BatchAnswer, BatchOutcome, BatchSize, request_in_batches
 from fetcher.upstreams.github import requests
-from fetcher.upstreams.github.batching import BatchOutcome, BatchSize, request_in_batches
 from fetcher.upstreams.github.change_detection import History
 from fetcher.upstreams.github.queries import PAGE_SIZE
-from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from fetcher.upstreams.github.readers.history import Head, Page, next_pages, read_heads, read_pages
 from fetcher.upstreams.github.requests import PageRef
 

@@ -10,8 +10,8 @@ from typing import Self
 
 from fetcher.domain.model import DETAIL_SOURCES, Purpose, Record, Source, Target
 from fetcher.upstreams.base import Tools, UpstreamRefresh
+from fetcher.upstreams.batching import BatchSize
 from fetcher.upstreams.github.auth import Anonymous, GitHubCredential, Token
-from fetcher.upstreams.github.batching import BatchSize
 from fetcher.upstreams.github.details import DetailsRefresh
 from fetcher.upstreams.github.histories import Histories
 from fetcher.upstreams.github.identity import account_behind

@@ -21,10 +21,9 @@ from fetcher.domain.records import (
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.gateway import Gateway
 from fetcher.ports import Clock
+from fetcher.upstreams.batching import BatchAnswer, BatchOutcome, BatchSize, request_in_batches
 from fetcher.upstreams.github import requests
-from fetcher.upstreams.github.batching import BatchOutcome, BatchSize, request_in_batches
 from fetcher.upstreams.github.limits import GITHUB
-from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from fetcher.upstreams.github.readers.statistics import read_by_id, read_by_name, read_newest_commit, read_repository
 from fetcher.upstreams.heads import repository_records
 

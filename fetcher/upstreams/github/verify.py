@@ -15,8 +15,8 @@ from fetcher.domain.outcome import Fetched, NotReady
 from fetcher.http.gateway import Gateway
 from fetcher.ports import Checkpoint, Checkpoints, Clock
 from fetcher.upstreams.base import Schedule, Statistics, StoredPackages
+from fetcher.upstreams.batching import BatchOutcome
 from fetcher.upstreams.github import requests
-from fetcher.upstreams.github.batching import BatchOutcome
 from fetcher.upstreams.github.change_detection import History
 from fetcher.upstreams.github.histories import Histories, HistoryQuery, is_readable
 from fetcher.upstreams.github.limits import GITHUB

@@ -47,7 +47,7 @@ from fetcher.simulator.upstreams.github.options import GitHubOptions
 from fetcher.simulator.upstreams.registry import Settings
 from fetcher.simulator.world import World
 from fetcher.store.states import fold
-from fetcher.upstreams.github.batching import BatchOutcome, BatchSize
+from fetcher.upstreams.batching import BatchOutcome, BatchSize
 from fetcher.upstreams.github.change_detection import Derived, History, derive
 from fetcher.upstreams.github.details import DetailsRefresh
 from fetcher.upstreams.github.histories import MOST_PAGES, PAGES_PER_QUERY, Histories, HistoryQuery, history_of

@@ -16,7 +16,10 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from fetcher.domain.errors import BrokerError
+from fetcher.domain.hints import Hint
 from fetcher.domain.views import RequestCount, SubmittedRefresh
+from fetcher.hooks.inbox import Placed
+from fetcher.hooks.signatures import Forge
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.store import SqlStore, open_engine
@@ -66,6 +69,10 @@ class FakeRuntime:
     counted: dict[str, float] = field(default_factory=dict)
     recent_requests: list[RequestCount] = field(default_factory=list)
     error: BrokerError | None = None
+    hints: list[Hint] = field(default_factory=list)
+    deliveries: list[tuple[str, str]] = field(default_factory=list)
+    placed: Placed = Placed.FIRST
+    informed: int = 0
 
     def queues(self) -> Sequence[QueueState]:
         self._check()
@@ -87,6 +94,15 @@ class FakeRuntime:
         self._check()
         self.sent += package_ids
         return self.store.requests.submit(package_ids, now)
+
+    def place_hint(self, forge: Forge, delivery: tuple[str, str], hint: Hint, now: datetime) -> Placed:
+        self._check()
+        self.deliveries.append(delivery)
+        self.hints.append(hint)
+        return self.placed
+
+    def take_hints(self) -> None:
+        self.informed += 1
 
     def _check(self) -> None:
         if self.error is not None:

@@ -43,6 +43,8 @@ def application(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path)
     context = WebContext(
         Settings(web_token=token, web_hosts="*"), store, StoppedClock(NOW + DAY), FakeRuntime(store), Sessions(token)
     )
+    context.followers.stream_seconds = 0
+    context.followers.longest_wait = 0
     yield make_app(context)
     engine.dispose()
 
@@ -89,6 +91,8 @@ def test_every_operation_is_described() -> None:
         ("/api/v4/packages/{package}/", "get"),
         ("/api/v4/packages/{package}/refresh/", "post"),
         ("/api/v4/refreshes/{id}/", "get"),
+        ("/api/v4/changes", "get"),
+        ("/api/v4/changes/stream", "get"),
     ]
 
 

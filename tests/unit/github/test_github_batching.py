@@ -21,9 +21,8 @@ from fetcher.domain.outcome import (
     Transient,
     Unauthorized,
 )
-from fetcher.upstreams.github.batching import FIRST_SIZE, OUTAGE, SMALLEST, BatchSize, request_in_batches
+from fetcher.upstreams.batching import FIRST_SIZE, OUTAGE, SMALLEST, BatchAnswer, BatchSize, request_in_batches
 from fetcher.upstreams.github.queries import MAX_NODES
-from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from tests.harness.clock import NOW
 from tests.harness.examples import examples
 

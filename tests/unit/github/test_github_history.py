@@ -11,7 +11,7 @@ import pytest
 
 from fetcher.domain.model import Commit
 from fetcher.domain.outcome import BlockCause, Blocked, Fetched, Gone, Malformed, Overloaded, Throttled, Transient
-from fetcher.upstreams.github.readers.graphql import BatchAnswer
+from fetcher.upstreams.batching import BatchAnswer
 from fetcher.upstreams.github.readers.history import NO_COMMITS, Head, Page, next_pages, read_heads, read_pages
 from fetcher.upstreams.github.requests import PageRef
 from tests.unit.github.recorded import RESET, SPENT, recorded, refusal, response

@@ -13,8 +13,8 @@ from fetcher.domain import outcome
 from fetcher.domain.commit_weeks import DAYS_KEPT, commit_days, participation_days, rolling_weeks
 from fetcher.domain.model import Commit, RepoStats
 from fetcher.http.messages import Answer, Fault, NoAnswer, Response
+from fetcher.upstreams.batching import BatchAnswer
 from fetcher.upstreams.github.readers.contributors import read_contributors, read_participation
-from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from fetcher.upstreams.github.readers.history import Head, Page, next_pages, read_heads, read_pages
 from fetcher.upstreams.github.readers.statistics import (
     read_by_id,

@@ -22,7 +22,7 @@ from fetcher.domain.outcome import (
     Unauthorized,
 )
 from fetcher.http.messages import Answer, Fault, NoAnswer
-from fetcher.upstreams.github.readers.graphql import BatchAnswer
+from fetcher.upstreams.batching import BatchAnswer
 from fetcher.upstreams.github.readers.statistics import (
     read_by_id,
     read_by_name,

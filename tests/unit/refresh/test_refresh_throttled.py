@@ -13,9 +13,8 @@ from fetcher.http.gateway import Gateway
 from fetcher.http.messages import Response
 from fetcher.quota import MemoryQuota, QuotaRequest, Reservation
 from fetcher.settings import PUBLIC_API
-from fetcher.upstreams.github.batching import BatchSize, request_in_batches
+from fetcher.upstreams.batching import BatchAnswer, BatchSize, request_in_batches
 from fetcher.upstreams.github.limits import GITHUB, Resource
-from fetcher.upstreams.github.readers.graphql import BatchAnswer
 from fetcher.upstreams.github.readers.statistics import read_by_id
 from fetcher.upstreams.github.requests import api_at, statistics_by_id
 from tests.harness.clock import NOW, StoppedClock

@@ -137,7 +137,9 @@ def test_it_sends_the_objects_that_git_sends(served: tuple[Repository, Path]) ->
         arguments += ["filter tree:0"] * rng.choice((0, 1, 1))
         arguments += [f"have {rng.choice(commits).oid}" for _ in range(rng.choice((0, 0, 1, 2)))]
         arguments += [f"have {absent}"] * rng.choice((0, 0, 1))
-        if rng.random() < 0.6:
+        if number % 5 == 4:
+            arguments.append(f"deepen {rng.randrange(1, 9)}")
+        elif rng.random() < 0.6:
             moment = NOW - timedelta(days=rng.randrange(1, 800))
             arguments.append(f"deepen-since {int(moment.timestamp())}")
         arguments += ["done"] * (rng.random() < 0.8)

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fetcher.simulator.exchange import Answer, Call, Handler, about
+from fetcher.simulator.git.server import GitServer
 from fetcher.simulator.git_log import git_log, holds
 from fetcher.simulator.mount import Route, Upstream
 from fetcher.simulator.paging import number, page_of
@@ -29,11 +30,13 @@ class BitbucketCloud(Upstream):
 
     def __init__(self, world: World, settings: Bitbucket, *, scale: float, enforced: bool) -> None:
         self.gate = BitbucketGate(settings, scale, enforced=enforced)
+        self.git = GitServer(world, HOST)
         self._world = world
 
     def routes(self) -> Iterable[Route]:
         path = "/2.0/repositories/{workspace}/{slug}"
         return [
+            Route("hook_events", "/2.0/hook_events", self.hook_events),
             Route("repository", path, self._found(self.repository)),
             Route("forks", f"{path}/forks", self._found(self.forks)),
             Route("watchers", f"{path}/watchers", self._found(self.watchers)),
@@ -46,6 +49,12 @@ class BitbucketCloud(Upstream):
 
     def error(self, status: int, text: str) -> Answer:
         return error(status, text)
+
+    @staticmethod
+    def hook_events(call: Call) -> Answer:
+        """Return the subjects of webhooks."""
+        links = {"events": {"href": f"{call.root}/2.0/hook_events/repository"}}
+        return Answer(payload={"repository": {"links": links}})
 
     @staticmethod
     def repository(call: Call, repo: Repository) -> Answer:

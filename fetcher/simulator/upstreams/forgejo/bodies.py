@@ -70,7 +70,7 @@ class Bodies:
             "avatar_url": "",
             "internal": False,
             "mirror_interval": "",
-            "object_format_name": "sha1",
+            "object_format_name": repo.object_format,
             "mirror_updated": NEVER,
             "topics": [],
         }

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fetcher.simulator.exchange import Answer, Call, Handler, about
+from fetcher.simulator.git.server import GitServer
 from fetcher.simulator.git_log import git_log, holds
 from fetcher.simulator.mount import Route, Upstream
 from fetcher.simulator.paging import number, page_of
@@ -23,7 +24,7 @@ RepositoryHandler = Callable[[Call, Repository], Answer]
 
 
 class ForgejoInstance(Upstream):
-    """One instance. Its JSON has no validators."""
+    """One instance. Its JSON has no validators, and git counts for the same limit."""
 
     etags = False
 
@@ -32,6 +33,7 @@ class ForgejoInstance(Upstream):
         self.settings = settings
         limit = settings.requests if enforced else 0
         self.gate = ForgejoGate(limit, HALF_AN_HOUR * scale, sign_in=settings.sign_in)
+        self.git = GitServer(world, host, gate=self.gate)
         self._world = world
 
     def routes(self) -> Iterable[Route]:

@@ -7,8 +7,7 @@ an error do occur. Every repository missing from a response is therefore request
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -30,6 +29,7 @@ from fetcher.domain.outcome import (
 from fetcher.http.messages import Answer, Fault, NoAnswer, Response
 from fetcher.http.responses import excerpt
 from fetcher.http.shapes import first_fault, parse
+from fetcher.upstreams.batching import BatchAnswer
 from fetcher.upstreams.github.readers.classify import (
     classify,
     is_secondary,
@@ -51,14 +51,6 @@ _SIZE_SIGNS = ("timeout", "timed out", "something went wrong while executing", "
 
 ItemReader: TypeAlias = Callable[[object, GraphQLError | None, str], Fetched[T] | Failure]
 """A reader of one repository's part of a response: its node, its error, and its name for reasons."""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchAnswer(Generic[T_co]):
-    """One outcome for each requested item, in the order of the request, and the response time in seconds."""
-
-    outcomes: tuple[Fetched[T_co] | Failure, ...]
-    seconds: float
 
 
 def id_text(number: int | None) -> str | None:

@@ -13,8 +13,9 @@ from datetime import datetime
 from fetcher.domain.model import Commit
 from fetcher.domain.outcome import Failure, Fetched, Malformed, Transient
 from fetcher.http.messages import Answer
+from fetcher.upstreams.batching import BatchAnswer
 from fetcher.upstreams.github.queries import PAGE_SIZE
-from fetcher.upstreams.github.readers.graphql import BatchAnswer, id_text, read_aliases, read_item, read_nodes
+from fetcher.upstreams.github.readers.graphql import id_text, read_aliases, read_item, read_nodes
 from fetcher.upstreams.github.readers.shapes import (
     GraphQLError,
     HeadNode,

@@ -11,9 +11,9 @@ from fetcher.domain.outcome import Failure, Fetched, Malformed, NonValue
 from fetcher.http.messages import Answer, Response
 from fetcher.http.responses import validators_of
 from fetcher.http.shapes import first_fault, parse
+from fetcher.upstreams.batching import BatchAnswer
 from fetcher.upstreams.github.readers.classify import classify
 from fetcher.upstreams.github.readers.graphql import (
-    BatchAnswer,
     id_text,
     read_aliases,
     read_body,

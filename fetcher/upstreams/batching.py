@@ -1,8 +1,8 @@
 """GraphQL queries for many repositories, in batches that adapt to the response time.
 
-GitHub responds to an excessive query with 502, 504 or an error of its resource limits, and charges points for it. A
-batch therefore starts small, grows while responses are fast and halves when they are slow. It is bisected until the
-repository that causes the failure is alone.
+A forge responds to an excessive query with 502, 504 or an error of its resource limits. A batch therefore starts small,
+grows while responses are fast and halves when they are slow. It is bisected until the repository that causes the
+failure is alone.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from fetcher.domain.outcome import Deferred, Failure, Fetched, Malformed, Overloaded, Transient
-from fetcher.upstreams.github.queries import MAX_NODES
-from fetcher.upstreams.github.readers.graphql import BatchAnswer
 
 Item = TypeVar("Item")
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 BatchOutcome: TypeAlias = Fetched[T] | Failure | Deferred
 """The outcome of one item of a batch."""
+
+MOST = 100
+"""Most repositories in one query: GitHub's limit of ids, and the page of GitLab's connections."""
 
 FIRST_SIZE = 50
 """Repositories in a process's first query for statistics."""
@@ -36,12 +38,20 @@ succeeds, so a few bad ones never cause this many failures in a row.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class BatchAnswer(Generic[T_co]):
+    """One outcome for each requested item, in the order of the request, and the response time in seconds."""
+
+    outcomes: tuple[Fetched[T_co] | Failure, ...]
+    seconds: float
+
+
 @dataclass(slots=True)
 class BatchSize:
     """Number of repositories, or of pages, in the next query. One per process, because it adapts over batches."""
 
     size: int = FIRST_SIZE
-    most: int = MAX_NODES
+    most: int = MOST
 
     def answered(self, asked: int, seconds: float) -> None:
         """Adapt to a response for ``asked`` repositories."""

@@ -1,0 +1,1 @@
+"""The change feed's tables: noting changes, numbering committed ones, and reading pages."""
