@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 from fetcher.domain.errors import SiteError
 from fetcher.domain.model import CatalogueEntry
 from fetcher.domain.sites import (
+    SITE,
     VANISHED_AFTER,
     JournalEntry,
     LinkedPackage,
@@ -25,9 +26,6 @@ from fetcher.domain.sites import (
 )
 from fetcher.ports import Imported
 from fetcher.sites.base import MOST_ROWS, Site
-
-NAME = "site"
-"""Name of the pass in the store. There is one site."""
 
 FIRST_DUE_TOGETHER = 100
 """New packages that become due at the same moment. Those that the site fetched longest ago become due first."""
@@ -133,14 +131,14 @@ class Synchronizer:
 
     def run(self, now: datetime) -> SitePass:
         """Read, import and write; store and return the counters. A fault of the site is one of them, not raised."""
-        before = self._store.sites.last_pass(NAME)
+        before = self._store.sites.last_pass(SITE)
         try:
             result = self._run(now)
         except SiteError as error:
             since = before.failing_since if before is not None and before.failing_since is not None else now
             last = before or SitePass(now, now)
             result = replace(last, started_at=now, finished_at=now, fault=str(error), failing_since=since)
-        self._store.sites.save_pass(NAME, result)
+        self._store.sites.save_pass(SITE, result)
         return result
 
     def _run(self, now: datetime) -> SitePass:

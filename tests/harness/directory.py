@@ -148,6 +148,28 @@ class Directory:
             assert found is not None
             return int(found["id"])
 
+    def add_document(self, document: Mapping[str, Any]) -> None:
+        """Add a document's package with its editors' fields only, its category and its grids."""
+        category = _number(document["category"])
+        self.execute(
+            "insert into package_category select %s, created, modified, title, slug, '', title, true"
+            " from package_category limit 1 on conflict do nothing",
+            category,
+        )
+        editors = {name: document[name] for name in ("title", "repo_url", "pypi_url", "documentation_url")}
+        times = {name: datetime.fromisoformat(document[name]) for name in ("created", "modified")}
+        added = self.add(document["slug"], **editors, **times, category_id=category)
+        self.execute("update package_package set id = %s where id = %s", document["id"], added)
+        for number in map(_number, document["grids"]):
+            self.execute(
+                "insert into grid_grid values (%s, %s, %s, 'G', %s, '', false, false) on conflict do nothing",
+                *(number, EDITED, EDITED, f"g{number}"),
+            )
+            self.execute(
+                "insert into grid_gridpackage (created, modified, grid_id, package_id) values (%s, %s, %s, %s)",
+                *(EDITED, EDITED, number, document["id"]),
+            )
+
     def edit(self, package_id: int, **values: Any) -> None:
         """Save columns as an editor does, which moves ``modified``."""
         given = {**values, "modified": NOW + timedelta(minutes=1)}
@@ -200,6 +222,11 @@ class Directory:
             "select column_name from information_schema.columns where table_name = 'package_package'"
         )
         return {row["column_name"] for row in found}
+
+
+def _number(address: str) -> int:
+    """Return the id at the end of an API's address."""
+    return int(address.partition("?")[0].rstrip("/").rpartition("/")[2])
 
 
 def _printed(moment: datetime | None) -> str | None:

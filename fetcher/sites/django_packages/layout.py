@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from fetcher.domain.errors import SiteError, UnsupportedSite
@@ -113,7 +113,7 @@ class Layout:
     form: str
     package: TableFacts
     version: TableFacts
-    others: frozenset[str] = field(default_factory=frozenset)
+    others: frozenset[str] = frozenset()
     """Further tables of the site that exist."""
 
     @cached_property

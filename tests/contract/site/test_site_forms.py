@@ -22,7 +22,7 @@ from fetcher.domain.sites import GonePolicy
 from fetcher.store import SqlStore
 from tests.contract.site.conftest import Bench, project
 from tests.harness.clock import MINUTE
-from tests.harness.directory import EDITED, Directory
+from tests.harness.directory import Directory
 from tests.harness.seeds import SEEDS
 from tests.harness.stores import NOW, Catalogue, stats
 
@@ -161,7 +161,7 @@ def test_a_seed_through_the_sites_row_and_back(path: Path, bench: Bench) -> None
     document = json.loads(path.read_text("utf-8"))
     today = datetime.fromisoformat(document["last_fetched"])
     query = "?format=api" if document["category"].endswith("?format=api") else ""
-    _add_blank(bench.directory, document)
+    bench.directory.add_document(document)
     bench.run(today)
     _answer(bench, document, today)
 
@@ -169,29 +169,6 @@ def test_a_seed_through_the_sites_row_and_back(path: Path, bench: Bench) -> None
 
     found = bench.directory.document(document["id"], query)
     assert json.dumps(found, ensure_ascii=False, indent=4) == path.read_text("utf-8").rstrip("\n")
-
-
-def _number(address: str) -> int:
-    """Return the id at the end of an API's address."""
-    return int(address.partition("?")[0].rstrip("/").rpartition("/")[2])
-
-
-def _add_blank(directory: Directory, document: dict[str, Any]) -> None:
-    """Add a document's package with its editors' fields only."""
-    directory.execute("update package_category set id = %s", _number(document["category"]))
-    editors = {name: document[name] for name in ("title", "repo_url", "pypi_url", "documentation_url")}
-    times = {name: datetime.fromisoformat(document[name]) for name in ("created", "modified")}
-    category = {"category_id": _number(document["category"])}
-    added = directory.add(document["slug"], **editors, **times, **category)
-    directory.execute("update package_package set id = %s where id = %s", document["id"], added)
-    for number in map(_number, document["grids"]):
-        directory.execute(
-            "insert into grid_grid values (%s, %s, %s, 'G', %s, '', false, false)", number, EDITED, EDITED, f"g{number}"
-        )
-        directory.execute(
-            "insert into grid_gridpackage (created, modified, grid_id, package_id) values (%s, %s, %s, %s)",
-            *(EDITED, EDITED, number, document["id"]),
-        )
 
 
 def _answer(bench: Bench, document: dict[str, Any], at: datetime) -> None:
