@@ -17,6 +17,7 @@ from fetcher.upstreams.base import FeedStatus, Lane, Upstream
 from fetcher.upstreams.bitbucket.kind import BITBUCKET
 from fetcher.upstreams.forgejo.kind import FORGEJO
 from fetcher.upstreams.github.upstream import GitHub
+from fetcher.upstreams.gitlab.kind import GITLAB
 from fetcher.upstreams.hosted.addresses import parse
 from fetcher.upstreams.hosted.base import ForgeHost
 from fetcher.upstreams.hosted.git_only import GIT_ONLY
@@ -29,7 +30,7 @@ from fetcher.upstreams.pypi.upstream import PyPI
 KINDS: tuple[type[Upstream], ...] = (GitHub, PyPI)
 """Every kind of upstream. A host belongs to the first upstream that names it."""
 
-HOSTED: Final[Mapping[ForgeKind, HostedKind]] = {one.kind: one for one in (BITBUCKET, FORGEJO, GIT_ONLY)}
+HOSTED: Final[Mapping[ForgeKind, HostedKind]] = {one.kind: one for one in (BITBUCKET, FORGEJO, GITLAB, GIT_ONLY)}
 """The kinds of the other hosts, each with a reader of its API. A host is an upstream by itself."""
 
 
