@@ -22,6 +22,8 @@ from fetcher.domain.formatting import ago, counted, in_words, percent, silence, 
 from fetcher.domain.model import SharedRepository, Source
 from fetcher.domain.pauses import OperatorPause
 from fetcher.domain.scheduling import Cadence
+from fetcher.domain.site_report import fault_in_words, pass_in_words
+from fetcher.domain.sites import SITE, SitePass
 from fetcher.domain.sweeping import SweepPlan
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
@@ -61,6 +63,8 @@ class Status:
     """The reason that quota and workers are unknown; ``None`` if they are known."""
     database: str
     """The database that was read, without its password."""
+    site: SitePass | None = None
+    """The last pass over a site's own database; ``None`` if there was none."""
 
     @property
     def running(self) -> bool:
@@ -121,6 +125,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
         feeds=upstreams.feeds(store.checkpoints.get),
         broker_fault=fault,
         database=shown(store.engine.url),
+        site=store.sites.last_pass(SITE),
     )
 
 
@@ -149,8 +154,18 @@ def _screen(status: Status) -> RenderableType:
     lines.append(
         f"[red]beat: {status.silence}[/]" if status.silence else f"beat: planned {ago(status.planned_at, now)}"
     )
+    lines += _site(status)
     lines += [_workers(status), f"database: {escape(status.database)}"]
     return Group(*lines)
+
+
+def _site(status: Status) -> list[str]:
+    if status.site is None:
+        return []
+    fault = fault_in_words(status.site, status.now)
+    if fault is not None:
+        return [f"[red]site: {escape(fault)}[/]"]
+    return [f"site: {escape(pass_in_words(status.site, status.now))}"]
 
 
 def _paused(status: Status) -> list[str]:
@@ -264,6 +279,7 @@ def _json(status: Status) -> dict[str, Any]:
         "redis_fault": status.broker_fault,
         "running": status.running,
         "database": status.database,
+        "site": status.site,
     }
 
 

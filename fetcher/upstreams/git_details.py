@@ -21,8 +21,8 @@ from fetcher.ports import Clock
 from fetcher.upstreams.git_reader import GitReader
 from fetcher.upstreams.heads import is_list_refused
 
-Accounts = Callable[[], Awaitable[Outcome[Mapping[str, str]]]]
-"""Requests logins by oid of the newest commits; ``FactsReader.accounts`` of one target."""
+Accounts = Callable[[str | None], Awaitable[Outcome[Mapping[str, str]]]]
+"""Requests logins by oid of the newest commits since another; ``FactsReader.accounts`` of one target."""
 
 MOST_ROUNDS = 20
 """Most requests for the commits behind merges with an old parent. One or two are usual."""
@@ -54,7 +54,7 @@ class GitDetails:
         if old is not None and known is not None and stored is not None and old != head:
             found = await self._history(path, Commits(head, have=old), purpose)
             if isinstance(found, Fetched) and found.value.continues(old):
-                logins = await accounts()
+                logins = await accounts(old)
                 if not isinstance(logins, Fetched):
                     return _failed(logins, self._with_new_days(stored, found.value), found.value)
                 people = with_new(known, found.value.commits.values(), logins.value)
@@ -106,7 +106,7 @@ class GitDetails:
         if not history.is_whole:
             return _failed(Malformed("git: the host returned an incomplete history"))
         days = commit_days(history.counted(), self.clock.now().date(), len(history.commits), merges=True)
-        logins = await accounts()
+        logins = await accounts(None)
         if not isinstance(logins, Fetched):
             return _failed(logins, days, history)
         people = contributors(history.commits.values(), logins.value)
