@@ -23,6 +23,7 @@ from fetcher.store.pauses import Pauses
 from fetcher.store.refresh_requests import RefreshRequests
 from fetcher.store.sites import Sites
 from fetcher.store.statistics.partitions import PARTITION_SIZE, Statistics
+from fetcher.store.webhooks import Webhooks
 
 
 class SqlStore:
@@ -61,6 +62,7 @@ class SqlStore:
         self.pauses = Pauses(transactions)
         self.audit = Audit(transactions)
         self.changes = Changes(transactions)
+        self.webhooks = Webhooks(transactions)
         self.sites = Sites(transactions, serving)
 
     def close(self) -> None:
