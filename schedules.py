@@ -23,6 +23,8 @@ class Entry:
 PLAN_EVERY = timedelta(minutes=1)
 CHANGES_EVERY = timedelta(seconds=15)
 """A worker that records a change starts the sender itself. This is for edits by commands, retries and lost messages."""
+SWEEPS_PLANS = 5
+"""Plans between two computations of the intervals."""
 MEASURE_EVERY = timedelta(seconds=15)
 """Two slices of 25,000 packages are counted each time: a million packages take five minutes."""
 
@@ -31,6 +33,12 @@ def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:
     """Return every beat entry. ``plan_every`` is the setting ``FETCHER_PLAN_INTERVAL``."""
     return (
         Entry("plan", "fetcher.plan", plan_every, "claim due packages and enqueue them in batches"),
+        Entry(
+            "sweeps",
+            "fetcher.sweeps",
+            SWEEPS_PLANS * plan_every,
+            "compute the intervals of statistics and heads from the quota and the catalogue",
+        ),
         Entry(
             "serials",
             "fetcher.serials",

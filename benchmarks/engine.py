@@ -59,6 +59,7 @@ def settings_for(
         "database_url": database_url or "",
         "window_scale": scale,
         "plan_interval": max(60 * scale, 1),
+        "refresh_interval": 86_400,
         "log_level": "ERROR",
         **more,
     }
@@ -147,5 +148,5 @@ async def refresh_by_the_minute(parts: Parts, timeline: Timeline) -> None:
 
 def _next_due(parts: Parts) -> datetime | None:
     """Return the earliest due time of any source."""
-    figures = parts.store.statistics.read(parts.clock.now(), parts.settings.refresh_interval)
+    figures = parts.store.statistics.read(parts.clock.now(), parts.cadence.longest)
     return min((one.next_due for one in figures.sources.values() if one.next_due is not None), default=None)

@@ -137,10 +137,11 @@ def latencies(hour: float, graphql: float, others: float) -> list[str]:
 
 
 @contextmanager
-def simulator(packages: int, *options: str, hour: float = 3600.0) -> Iterator[SimulatorProcess]:
-    """Run a simulator of ``packages`` invented packages; stop it afterwards."""
+def simulator(packages: int, *options: str, hour: float = 3600.0, git: bool = False) -> Iterator[SimulatorProcess]:
+    """Run a simulator of ``packages`` invented packages; stop it afterwards. It serves their histories if ``git``."""
     command = [sys.executable, "-m", "fetcher.simulator", "--port", "0"]
-    command += ["--packages", str(packages), "--no-git", "--hour", f"{hour:g}", *options]
+    command += ["--packages", str(packages), "--hour", f"{hour:g}", *options]
+    command += [] if git else ["--no-git"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         environment = dict(_line(process) for _ in range(3))

@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
@@ -43,6 +43,9 @@ def _seconds(value: object) -> object:
 
 LONGEST = timedelta(days=3650)
 """Longest span that a setting may have."""
+
+AUTO: Final = "auto"
+"""Value of ``refresh_interval`` for intervals that follow from the quota."""
 
 Span = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0), le=LONGEST)]
 
@@ -142,7 +145,16 @@ class Settings(BaseModel):
     )
     contact: str | None = Field(default=None, description="Contact for the upstreams' operators, in the User-Agent.")
     time_zone: ZoneInfo = Field(default_factory=lambda: ZoneInfo("UTC"), description="Time zone of times in documents.")
-    refresh_interval: Span = Field(default=timedelta(days=1), description="Interval between refreshes of a package.")
+    refresh_interval: Span | Literal["auto"] = Field(
+        default=AUTO,
+        description=(
+            "Interval between refreshes of a package; `auto`: the shortest at which statistics and heads stay within "
+            "FETCHER_QUOTA_SHARE, and a day for projects."
+        ),
+    )
+    quota_share: float = Field(
+        default=0.25, gt=0, le=1, description="Share of each quota that refreshes at the interval `auto` may use."
+    )
     recheck_interval: Span = Field(
         default=timedelta(days=30), description="Interval between full requests of lists that show no change."
     )
@@ -198,6 +210,11 @@ class Settings(BaseModel):
     log_format: str = Field(
         default="auto", description="Form of log lines: json, text, or auto: text on a terminal, otherwise JSON."
     )
+
+    @field_validator("refresh_interval", mode="before")
+    @classmethod
+    def _interval(cls, value: object) -> object:
+        return AUTO if isinstance(value, str) and value.lower() == AUTO else value
 
     @field_validator("log_level")
     @classmethod
@@ -262,6 +279,11 @@ class Settings(BaseModel):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir / 'fetcher.db'}"
+
+    @property
+    def fixed_interval(self) -> timedelta | None:
+        """The interval that an operator has set; ``None``: it follows from the quota."""
+        return None if self.refresh_interval == AUTO else self.refresh_interval
 
     @property
     def embedded_database(self) -> bool:
@@ -341,6 +363,8 @@ def _plainly(fault: ErrorDetails) -> str:
     """Return a fault's message for users. It never contains the value."""
     bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
     kind = fault["type"]
+    if kind == "time_delta_parsing" and fault["loc"][0] == "refresh_interval":
+        return f"expected {AUTO}, {_A_SPAN.removeprefix('expected ')}"
     if kind not in bounds:
         return _WORDS.get(kind, fault["msg"].removeprefix("Value error, "))
     bound = fault.get("ctx", {}).get(bounds[kind])

@@ -6,42 +6,52 @@ Each function imports the adapters that it opens, so that a command that only re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from fetcher import __version__
 from fetcher.data_folder import make_private, make_private_file
-from fetcher.domain.errors import BrokerError, ConfigError, StoreError
+from fetcher.domain.errors import ConfigError, FetcherError, StoreError
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import OperatorPause, pause_of
 from fetcher.domain.scheduling import Cadence
 from fetcher.domain.sites import GonePolicy
-from fetcher.ports import NULL_OBSERVER, Clock, Observer, Transport
+from fetcher.ports import NULL_OBSERVER, Checkpoint, Clock, Observer, Transport
 
 if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
+    from fetcher.domain.forges import ForgeKind
+    from fetcher.domain.model import CatalogueEntry
+    from fetcher.domain.sweeping import SweepPlan
     from fetcher.domain.views import RequestCount
     from fetcher.http.gateway import Gateway
     from fetcher.http.transport import HttpTransport
     from fetcher.quota import Quota, QuotaStatus
     from fetcher.refresh.dispatch import Dispatcher
     from fetcher.refresh.service import RefreshService
+    from fetcher.refresh.sweeping import Sweeping
     from fetcher.settings import Settings
     from fetcher.sites.base import Site
     from fetcher.sites.synchronizer import Synchronizer
     from fetcher.store import SqlStore
     from fetcher.upstreams.base import UpstreamRefresh
+    from fetcher.upstreams.current import CurrentUpstreams
     from fetcher.upstreams.registry import Upstreams
     from fetcher.webhooks.sender import Sender
 
+DAY = timedelta(days=1)
+"""Interval of projects without ``FETCHER_REFRESH_INTERVAL``, and of forges whose intervals are not computed yet."""
+
 R = TypeVar("R")
 T = TypeVar("T")
+
+ADDRESSES = "addresses"
+"""The checkpoint of the rules by which stored addresses were last parsed."""
 
 
 class SystemClock:
@@ -59,7 +69,6 @@ class Pace:
     lease: timedelta = timedelta(minutes=15)
     horizon: timedelta = timedelta(minutes=3)
     """Time for which the dispatcher claims work ahead."""
-    interval: timedelta = timedelta(days=1)
     max_wait: timedelta = timedelta(0)
     window_scale: float = 1.0
 
@@ -75,6 +84,10 @@ class Assembly:
     """The live part of each upstream, by name."""
     identities: Mapping[str, str]
     """The identity whose quota each upstream's requests spend, by the upstream's name."""
+
+    def follow(self, cadence: Cadence) -> None:
+        """Set due times by ``cadence`` from now on."""
+        self.service.cadence = self.dispatcher.cadence = cadence
 
     def live(self, kind: type[R]) -> R:
         """Return the live part of the upstream of this kind."""
@@ -117,7 +130,7 @@ def assemble(  # noqa: PLR0913, PLR0917  (each adapter by its name)
         gateway=gateway,
         service=RefreshService(store.claims, clock, live, pace.cadence, pace.lease, observer),
         dispatcher=Dispatcher(
-            store.claims, quota, clock, identities, upstreams.lanes, pace.lease, pace.horizon, pace.interval
+            store.claims, quota, clock, identities, upstreams.lanes, pace.lease, pace.horizon, pace.cadence
         ),
         upstreams=live,
         identities=identities,
@@ -135,9 +148,19 @@ class Parts:
     quota: Quota
     transport: HttpTransport
     assembly: Assembly
+    _pace: Pace
+    _observer: Observer
+    _current: CurrentUpstreams
+    _generation: int
     _redis: redis.asyncio.Redis | None = None
+    _rules_checked: bool = False
     _site: Site | None = None
     _passes: Synchronizer | None = None
+
+    @property
+    def cadence(self) -> Cadence:
+        """The cadence by which due times are set."""
+        return self.assembly.service.cadence
 
     @property
     def service(self) -> RefreshService:
@@ -151,14 +174,79 @@ class Parts:
     def dispatcher(self) -> Dispatcher:
         return self.assembly.dispatcher
 
-    async def identify(self) -> None:
-        """Look up the accounts behind the credentials, unless they are known. Every task begins with this."""
+    async def begin(self) -> None:
+        """Take up hosts that were added or detected since, and look up unknown accounts. Every task begins with this.
+
+        A process runs for months, and an import in another process adds hosts.
+        """
+        self._renew_addresses()
+        self._follow_hosts()
+        if self.pause(Purpose.BACKGROUND) is None:
+            await self._detect_hosts()
         for one in self.assembly.upstreams.values():
             await one.identify()
+        self.follow_sweeps()
+
+    def _follow_hosts(self) -> None:
+        """Assemble the refresh again if the stored hosts have changed."""
+        self._current.renew()
+        self.upstreams = self._current.get()
+        if self._current.generation == self._generation:
+            return
+        self._generation = self._current.generation
+        self.quota.adopt(self.upstreams.policies(self._pace.window_scale))
+        self.transport.adopt(self.upstreams.sites())
+        self.assembly = assemble(
+            self.store, self.transport, self.quota, self.clock, self.upstreams, self._pace, self._observer
+        )
+
+    async def _detect_hosts(self) -> None:
+        """Detect hosts that are due, and parse the addresses on those whose kind has changed by its grammar."""
+        from fetcher.refresh.forges import ForgeDetection  # noqa: PLC0415
+
+        detection = ForgeDetection(self.store.forges, self.gateway, self.clock)
+        changed = await detection.run(self.upstreams.hosts, Purpose.BACKGROUND)
+        if changed:
+            self._follow_hosts()
+            self.store.packages.renew_addresses(changed, self.clock.now())
+
+    def _renew_addresses(self) -> None:
+        """Once in a process, parse stored addresses again if they were parsed by other rules or settings."""
+        if self._rules_checked:
+            return
+        rules, now = self.upstreams.hosts.rules, self.clock.now()
+        if self.store.checkpoints.get(ADDRESSES).message != rules:
+            self.store.packages.renew_addresses([one.host for one in self.upstreams.hosts.all()], now)
+            self.store.checkpoints.save(Checkpoint(ADDRESSES, observed_at=now, message=rules))
+        self._rules_checked = True
 
     def pause(self, purpose: Purpose) -> OperatorPause | None:
         """Return the operator's pause that stops requests of ``purpose``, or ``None``."""
         return pause_of(self.store.pauses.active(self.clock.now()), purpose)
+
+    def follow_sweeps(self) -> None:
+        """Use the intervals that were computed last."""
+        self.assembly.follow(current_cadence(self.settings, self.store))
+
+    async def plan_sweeps(self) -> list[SweepPlan]:
+        """Compute each upstream's intervals from its quota and the catalogue; none if the interval is fixed."""
+        found = [] if self.settings.fixed_interval else await self._sweeping().compute()
+        self.follow_sweeps()
+        return found
+
+    def place_sweeps(self) -> None:
+        """Bring the next packages' due times forward to intervals that have become shorter."""
+        if self.settings.fixed_interval is None:
+            self._sweeping().place()
+
+    def _sweeping(self) -> Sweeping:
+        from fetcher.refresh.sweep_planning import Account, Terms  # noqa: PLC0415
+        from fetcher.refresh.sweeping import Sweeping  # noqa: PLC0415
+
+        scale, identities = self.settings.window_scale, self.assembly.identities
+        terms = Terms(self.settings.quota_share, self.settings.plan_interval / scale, scale)
+        accounts = [Account(one.name, one.lanes, one.quota, identities[one.name]) for one in self.upstreams.all]
+        return Sweeping(self.store.sweeps, self.quota, self.clock, accounts, terms)
 
     async def find_changes(self) -> None:
         """Find changed packages in the upstreams' own lists of changes, where one is due. Paused: do nothing."""
@@ -179,7 +267,7 @@ class Parts:
         if self.pause(Purpose.BACKGROUND) is not None:
             return
         for one in self.assembly.upstreams.values():
-            await one.verify(self.settings.refresh_interval)
+            await one.verify(self.cadence.longest)
 
     def site_passes(self) -> Synchronizer | None:
         """Return the passes over the site's database; ``None`` if the settings name none. It is opened once."""
@@ -203,7 +291,21 @@ def open_store(settings: Settings) -> SqlStore:
 
     The caller closes it, by ``with`` or ``close``.
     """
+    return _open(settings)[0]
+
+
+def upstreams_in(settings: Settings, store: SqlStore) -> Upstreams:
+    """Return the upstreams of the settings and of the catalogue's hosts."""
+    from fetcher.upstreams.registry import upstreams_of  # noqa: PLC0415
+
+    return upstreams_of(settings, store.forges.all())
+
+
+def _open(settings: Settings) -> tuple[SqlStore, CurrentUpstreams]:
+    """Return the store, and the upstreams by which it parses addresses."""
     from fetcher.store import SqlStore, is_current, open_engine, upgrade  # noqa: PLC0415
+    from fetcher.store.forges import ForgeRules  # noqa: PLC0415
+    from fetcher.upstreams.current import CurrentUpstreams  # noqa: PLC0415
 
     if settings.embedded_database:
         database = settings.data_dir / "fetcher.db"
@@ -217,19 +319,25 @@ def open_store(settings: Settings) -> SqlStore:
         engine.dispose()
         raise StoreError("the database schema is out of date, or newer than this version", "Run `fetcher db upgrade`")
 
-    @cache
-    def upstreams() -> Upstreams:
-        """Return the upstreams, which only writing commands need: importing them takes a tenth of a second."""
-        from fetcher.upstreams.registry import upstreams_of  # noqa: PLC0415
-
-        return upstreams_of(settings)
-
-    return SqlStore(
+    store = SqlStore(
         engine,
-        read_repo=lambda text: upstreams().repository(text),
-        read_project=lambda text: upstreams().project(text),
-        serving=lambda source, host: upstreams().of(source, host),
+        read_repo=lambda text: current.get().repository(text),
+        read_project=lambda text: current.get().project(text),
+        serving=lambda source, host: current.get().of(source, host),
+        rules=ForgeRules(
+            stated=_stated_kinds,
+            lists=lambda host: current.get().lists(host),
+            changed=lambda: current.renew(),  # noqa: PLW0108  (assigned below)
+        ),
     )
+    current = CurrentUpstreams(settings, store.forges.all)
+    return store, current
+
+
+def _stated_kinds(entries: Iterable[CatalogueEntry]) -> Mapping[str, ForgeKind]:
+    from fetcher.upstreams.hosted.hosts import stated_kinds  # noqa: PLC0415
+
+    return stated_kinds(entries)
 
 
 def open_site(settings: Settings, *, read_only: bool = False) -> Site:
@@ -270,31 +378,42 @@ async def open_parts(
     from fetcher.quota.memory import MemoryQuota  # noqa: PLC0415
     from fetcher.quota.redis import RedisQuota  # noqa: PLC0415
     from fetcher.upstreams.base import PLANS_AHEAD  # noqa: PLC0415
-    from fetcher.upstreams.registry import upstreams_of  # noqa: PLC0415
 
     clock = clock or SystemClock()
-    upstreams = upstreams_of(settings)
-    sites = upstreams.sites()
-    store = open_store(settings)
+    store, current = _open(settings)
     try:
+        upstreams = current.get()
+        sites = upstreams.sites()
         connection = connect(settings) if shared else None
-    except BrokerError:
+    except FetcherError:
         store.close()
         raise
     policies = upstreams.policies(settings.window_scale)
     quota: Quota = RedisQuota(connection, policies) if connection is not None else MemoryQuota(policies)
     transport = HttpTransport(sites, user_agent=user_agent(settings))
     pace = Pace(
-        cadence_of(settings),
+        current_cadence(settings, store),
         settings.lease,
         PLANS_AHEAD * settings.plan_interval,
-        settings.refresh_interval,
         max_wait,
         settings.window_scale,
     )
     assembly = assemble(store, transport, quota, clock, upstreams, pace, observer)
-    parts = Parts(settings, clock, store, upstreams, quota, transport, assembly, connection)
-    await parts.identify()
+    parts = Parts(
+        settings,
+        clock,
+        store,
+        upstreams,
+        quota,
+        transport,
+        assembly,
+        pace,
+        observer,
+        current,
+        current.generation,
+        connection,
+    )
+    await parts.begin()
     return parts
 
 
@@ -314,15 +433,14 @@ async def webhook_sender(
         await client.aclose()
 
 
-async def shared_quota_status(settings: Settings, now: datetime) -> Sequence[QuotaStatus]:
-    """Return the shared ledger's quotas, opening only Redis, or raise ``BrokerError``."""
+async def shared_quota_status(settings: Settings, upstreams: Upstreams, now: datetime) -> Sequence[QuotaStatus]:
+    """Return the shared ledger's quotas of ``upstreams``, opening only Redis, or raise ``BrokerError``."""
     from fetcher.broker import connect  # noqa: PLC0415
     from fetcher.quota.redis import RedisQuota  # noqa: PLC0415
-    from fetcher.upstreams.registry import upstreams_of  # noqa: PLC0415
 
     connection = connect(settings)
     try:
-        return await RedisQuota(connection, upstreams_of(settings).policies(settings.window_scale)).quota_status(now)
+        return await RedisQuota(connection, upstreams.policies(settings.window_scale)).quota_status(now)
     finally:
         await connection.aclose()
 
@@ -356,8 +474,17 @@ def _read_redis(settings: Settings, read: Callable[[redis.Redis], T]) -> T:
 
 
 def cadence_of(settings: Settings) -> Cadence:
-    """Return the refresh cadence. If GitHub's windows are compressed, so are the retry delays."""
-    return Cadence(settings.refresh_interval, settings.recheck_interval).with_pauses_scaled(settings.window_scale)
+    """Return the settings' cadence, without computed intervals. If quota windows are compressed, so are the delays."""
+    cadence = Cadence(settings.fixed_interval or DAY, settings.recheck_interval)
+    return cadence.with_pauses_scaled(settings.window_scale)
+
+
+def current_cadence(settings: Settings, store: SqlStore) -> Cadence:
+    """Return the cadence with the intervals that were last computed, unless the settings fix the interval."""
+    cadence = cadence_of(settings)
+    if settings.fixed_interval is not None:
+        return cadence
+    return replace(cadence, sweeps={plan.upstream: plan.sweep for plan in store.sweeps.plans()})
 
 
 def user_agent(settings: Settings) -> str:

@@ -50,7 +50,19 @@ def measure(self: FetcherTask) -> None:
     """Measure the next partitions of a large catalogue, so that its statistics are at most minutes old."""
 
     async def work(parts: Parts) -> None:
-        parts.store.statistics.measure(parts.clock.now(), parts.settings.refresh_interval)
+        parts.store.statistics.measure(parts.clock.now(), parts.cadence.longest)
+
+    self.run_async(work)
+
+
+@shared_task(bind=True, base=FetcherTask, name="fetcher.sweeps")
+def sweeps(self: FetcherTask) -> None:
+    """Compute the intervals of statistics and heads from the quota and the catalogue."""
+
+    async def work(parts: Parts) -> None:
+        for plan in await parts.plan_sweeps():
+            if plan.since == plan.computed_at:
+                log.info("interval", upstream=plan.upstream, shortest=plan.sweep.shortest, longest=plan.sweep.longest)
 
     self.run_async(work)
 

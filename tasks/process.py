@@ -76,7 +76,7 @@ class Process:
     async def _with_parts(self, work: Callable[[Parts], Awaitable[R]]) -> R:
         if self._parts is None:
             self._parts = await open_parts(read_settings(), observer=self.recorder)
-        await self._parts.identify()
+        await self._parts.begin()
         return await work(self._parts)
 
 

@@ -28,7 +28,7 @@ from fetcher.domain.errors import ConfigError
 from fetcher.domain.model import CatalogueEntry, Source
 from fetcher.settings import read_settings
 from fetcher.store import SqlStore
-from fetcher.wiring import open_store
+from fetcher.wiring import cadence_of, open_store
 
 LONGEST = 55.0
 _FETCHER = [sys.executable, "-P", "-m", "fetcher"]
@@ -59,7 +59,7 @@ def demo() -> None:
             store.packages.import_entries(entries, datetime.now(UTC))
             err.print(f"imported {len(entries)} packages without the worker's fields; starting Redis, workers and beat")
             with _stack(environment):
-                complete = _watch(store, len(entries), read_settings(environment).refresh_interval)
+                complete = _watch(store, len(entries), cadence_of(read_settings(environment)).longest)
             out.print(_results(store, [entry.slug for entry in entries]))
             _print_costs(addresses["FETCHER_GITHUB_API_URL"])
     if not complete:

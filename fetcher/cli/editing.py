@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from fetcher.catalogue.addresses import repository_name
+from fetcher.catalogue.addresses import location_of, repository_name
 from fetcher.catalogue.credentials import without_credentials
 from fetcher.catalogue.intake import slugified
 from fetcher.cli.audit import log_slugs
@@ -18,13 +19,17 @@ from fetcher.cli.importing import say_cleaned
 from fetcher.cli.named import complete, named, unknown
 from fetcher.cli.screen import Json, err, fail, out, print_json
 from fetcher.domain.audit import Action
+from fetcher.domain.forges import WORDS, ForgeKind, StoredForge, stated
 from fetcher.domain.formatting import counted
 from fetcher.domain.model import CatalogueEntry, RepoRef, StoredPackage, Unsupported
 from fetcher.settings import read_settings
 from fetcher.upstreams.registry import Upstreams, upstreams_of
-from fetcher.wiring import open_store
+from fetcher.wiring import open_store, upstreams_in
 
 _NAMED = 10
+
+FORGES = ", ".join(sorted(WORDS))
+"""The words that --forge takes."""
 
 UnsupportedOk = Annotated[
     bool, typer.Option("--unsupported-ok", help="Store an address that cannot be fetched as well.")
@@ -45,23 +50,32 @@ class Added:
 def add(
     repo_url: Annotated[str, typer.Argument(help="Repository address.", show_default=False)],
     pypi: Annotated[str | None, typer.Option("--pypi", metavar="NAME", help="PyPI project.")] = None,
+    forge: Annotated[
+        str | None, typer.Option("--forge", metavar="KIND", help=f"Software of the host: {FORGES}.")
+    ] = None,
     unsupported_ok: UnsupportedOk = False,
     json: Json = False,
 ) -> None:
     """Add one package by its repository address, and print its slug.
 
     An address that cannot be fetched is refused with status 1 and nothing is stored. With --unsupported-ok the
-    package is stored, to be listed only.
+    package is stored, to be listed only. --forge holds for every package on the host, and takes precedence over
+    settings and detection.
 
-    Example: fetcher add https://github.com/lesscpy/lesscpy --pypi lesscpy
+    Examples: fetcher add https://github.com/lesscpy/lesscpy --pypi lesscpy
+    · fetcher add https://codeberg.org/forgejo/forgejo --forge forgejo
     """
-    settings = read_settings()
+    settings, now = read_settings(), datetime.now(UTC)
     cleaned = without_credentials(repo_url.strip())
-    name = _checked_repository(upstreams_of(settings), cleaned, unsupported_ok=unsupported_ok)
-    project = _checked_project(upstreams_of(settings), pypi)
     with open_store(settings) as store:
+        stored = {one.host: one for one in store.forges.all()}
+        kinds = _stated_kind(upstreams_of(settings, stored.values()), cleaned, forge)
+        stored |= {host: stated(StoredForge(host), kind, now) for host, kind in kinds.items()}
+        upstreams = upstreams_of(settings, stored.values())
+        name = _checked_repository(upstreams, cleaned, unsupported_ok=unsupported_ok)
+        project = _checked_project(upstreams, pypi)
         entry = CatalogueEntry(slugified(name), name, repo_url=cleaned, pypi_url=project, complete=False)
-        result = store.packages.import_entries([entry], datetime.now(UTC))
+        result = store.packages.import_entries([entry], now, kinds)
     if result.rejected:
         fail(f"{cleaned}: {result.rejected[0][1]}")
     say_cleaned(int(cleaned != repo_url.strip()))
@@ -92,12 +106,12 @@ def set_address(
     if repo is None and pypi is None:
         raise typer.BadParameter("give --repo, --pypi or both")
     settings = read_settings()
-    upstreams = upstreams_of(settings)
     cleaned = None if repo is None else without_credentials(repo.strip())
-    if cleaned:
-        _checked_repository(upstreams, cleaned, unsupported_ok=unsupported_ok)
-    project = _checked_project(upstreams, pypi)
     with open_store(settings) as store:
+        upstreams = upstreams_in(settings, store)
+        if cleaned:
+            _checked_repository(upstreams, cleaned, unsupported_ok=unsupported_ok)
+        project = _checked_project(upstreams, pypi)
         before = store.packages.get(slug)
         if before is None:
             raise unknown(store.packages, [slug])
@@ -155,10 +169,23 @@ def _confirm(slugs: list[str]) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
+def _stated_kind(upstreams: Upstreams, address: str, word: str | None) -> Mapping[str, ForgeKind]:
+    """Return the kind that ``word`` states for the host of ``address``, or end the command if it can state none."""
+    if word is None:
+        return {}
+    kind, location = WORDS.get(word.strip().lower()), location_of(address)
+    if kind is None:
+        fail(f"--forge {word!r}: expected one of {FORGES}")
+    if location is not None and not upstreams.lists(location.host):
+        reason = upstreams.hosts.refusal(location.host)
+        fail(f"--forge: {location.host} is {reason or 'configured by the settings of GitHub'}")
+    return {} if location is None else {location.host: kind}
+
+
 def _checked_repository(upstreams: Upstreams, address: str, *, unsupported_ok: bool) -> str:
     """Return the repository's name, or end the command with the reason why the address is refused."""
     repo = upstreams.repository(address)
-    name = repo.name if isinstance(repo, RepoRef) else repository_name(address)
+    name = repo.name.removesuffix(".git") if isinstance(repo, RepoRef) else repository_name(address)
     if name is None:
         reason = repo.reason if isinstance(repo, Unsupported) else "it is empty"
         fail(f"{address!r} is not a repository URL: {reason}")

@@ -35,6 +35,7 @@ from fetcher.upstreams.github.queries import MAX_NODES
 from fetcher.upstreams.github.refresh import CONCURRENCY as REPOSITORY_CONCURRENCY
 from fetcher.upstreams.pypi import limits as pypi
 from fetcher.upstreams.pypi.upstream import CONCURRENCY as PROJECT_CONCURRENCY
+from fetcher.wiring import DAY
 
 Given: TypeAlias = tuple[Catalogue, Policy, Answers, Workers]
 
@@ -111,7 +112,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - one parameter an option, as Typer read
 
 
 def _policy(settings: Settings, identities: int, quota: int) -> Policy:
-    cadence = Cadence(settings.refresh_interval, settings.recheck_interval)
+    cadence = Cadence(settings.fixed_interval or DAY, settings.recheck_interval)
     limits, index = (policy.scaled(settings.window_scale) for policy in (github.with_primary(quota), pypi.POLICY))
     return Policy(cadence, settings.serial_threshold, settings.plan_interval, identities, limits, index)
 

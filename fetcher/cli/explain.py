@@ -17,10 +17,10 @@ from fetcher.domain.model import RepoRef, Source, SourceState, StoredPackage, Ta
 from fetcher.domain.presentation import due_reason, failed_for, last_outcome, next_check
 from fetcher.domain.scheduling import Cadence
 from fetcher.domain.views import RefreshRequest
-from fetcher.settings import Settings, read_settings
+from fetcher.settings import read_settings
 from fetcher.upstreams.base import Cost
-from fetcher.upstreams.registry import upstreams_of
-from fetcher.wiring import cadence_of, open_store
+from fetcher.upstreams.registry import Upstreams
+from fetcher.wiring import current_cadence, open_store, upstreams_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,18 @@ def explain(
             raise unknown(store.packages, [slug])
         target = store.claims.target(package.entry.id)
         request = store.requests.latest(package.entry.id)
+        cadence = current_cadence(settings, store)
+        upstreams = upstreams_in(settings, store)
     if target is None:
         raise UnknownPackage(f"{slug} was deleted in the meantime", "Add it again by `fetcher import`")
-    now, cadence = datetime.now(UTC), cadence_of(settings)
+    now = datetime.now(UTC)
     explained = Explained(
         now,
         cadence,
         package,
         target,
         request if request is not None and request.state.is_open else None,
-        tuple(_costs(settings, target, now, cadence)) if package.retired_at is None else (),
+        tuple(_costs(upstreams, target, now, cadence)) if package.retired_at is None else (),
     )
     if json:
         print_json(_json(explained))
@@ -69,12 +71,10 @@ def explain(
             out.print(line)
 
 
-def _costs(settings: Settings, target: Target, now: datetime, cadence: Cadence) -> list[Cost]:
+def _costs(upstreams: Upstreams, target: Target, now: datetime, cadence: Cadence) -> list[Cost]:
     """Return the costs of the upstreams that serve the package."""
     serving = {state.upstream for state in target.states.values()}
-    return [
-        cost for one in upstreams_of(settings).all if one.name in serving for cost in one.costs(target, now, cadence)
-    ]
+    return [cost for one in upstreams.all if one.name in serving for cost in one.costs(target, now, cadence)]
 
 
 # --- text output -------------------------------------------------------------------------------------------------

@@ -16,8 +16,7 @@ from fetcher.domain.formatting import ago, counted
 from fetcher.domain.text import one_line
 from fetcher.domain.views import Column, Listed, ListedPackage, Listing, PackageState
 from fetcher.settings import Settings, read_settings
-from fetcher.upstreams.registry import upstreams_of
-from fetcher.wiring import open_store
+from fetcher.wiring import current_cadence, open_store, upstreams_in
 
 if TYPE_CHECKING:
     from fetcher.store import SqlStore
@@ -76,10 +75,10 @@ def _print(wanted: Listing, sort: str, limit: int | None, *, json: bool) -> int:
     """Print the packages, and return their number."""
     settings, now = read_settings(), datetime.now(UTC)
     wanted = replace(wanted, sort=_column(sort), descending=sort.startswith("-"))
-    if wanted.upstream is not None:
-        upstreams_of(settings).named(wanted.upstream)
     number = 0
     with open_store(settings) as store:
+        if wanted.upstream is not None:
+            upstreams_in(settings, store).named(wanted.upstream)
         pages = _pages(store, settings, wanted, limit, now)
         if json:
             rows = [_as_json(row) for page in pages for row in page.rows]
@@ -106,7 +105,7 @@ def _column(sort: str) -> Column:
 
 
 def _pages(store: SqlStore, settings: Settings, wanted: Listing, limit: int | None, now: datetime) -> Iterator[Listed]:
-    seen, before = 0, stale_before(now, settings.refresh_interval)
+    seen, before = 0, stale_before(now, current_cadence(settings, store).longest)
     while limit is None or seen < limit:
         size = PAGE if limit is None else min(PAGE, limit - seen)
         page = store.packages.listing(replace(wanted, limit=size, offset=seen), before)

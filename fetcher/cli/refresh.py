@@ -36,8 +36,8 @@ from fetcher.domain.errors import UnfetchablePackage
 from fetcher.domain.model import Purpose, Source
 from fetcher.domain.pauses import refuse_if_paused
 from fetcher.settings import Settings, read_settings
-from fetcher.upstreams.registry import KINDS, upstreams_of
-from fetcher.wiring import open_parts, open_store
+from fetcher.upstreams.registry import KINDS
+from fetcher.wiring import open_parts, open_store, upstreams_in
 
 if TYPE_CHECKING:
     from fetcher.store import SqlStore
@@ -83,13 +83,13 @@ def refresh(  # noqa: PLR0913, PLR0917  (the options of the command)
     if wait and not queue:
         fail("--wait needs --queue: without it, the command waits anyway")
     settings = read_settings()
-    sources = tuple(Source) if source is None else upstreams_of(settings).named(source).sources
     mode = Mode.NAMED if slugs else Mode.DUE if due else Mode.ALL
     if wait and (mode is not Mode.NAMED or source is not None):
         fail("--wait follows named packages with all of their sources: name them, without --source")
     with open_store(settings) as store:
         background = queue and mode is not Mode.NAMED
         check_not_paused(store, Purpose.BACKGROUND if background else Purpose.MANUAL)
+        sources = tuple(Source) if source is None else upstreams_in(settings, store).named(source).sources
         package_ids = _chosen(store, mode, slugs or [], sources, source)
     if not package_ids:
         err.print(

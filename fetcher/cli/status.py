@@ -21,15 +21,17 @@ from fetcher.domain.errors import result_or_error
 from fetcher.domain.formatting import ago, counted, in_words, percent, silence, span
 from fetcher.domain.model import SharedRepository, Source
 from fetcher.domain.pauses import OperatorPause
+from fetcher.domain.scheduling import Cadence
+from fetcher.domain.sweeping import SweepPlan
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.first_pass import first_pass_in_words, outlook
 from fetcher.refresh.forecast import Forecast
 from fetcher.settings import Settings, read_settings
 from fetcher.store.db_errors import shown
+from fetcher.store.webhooks import Backlog
 from fetcher.upstreams.base import FeedStatus
-from fetcher.upstreams.registry import upstreams_of
-from fetcher.wiring import open_store, shared_quota_status
+from fetcher.wiring import current_cadence, open_store, shared_quota_status, upstreams_in
 
 if TYPE_CHECKING:
     from fetcher.store import SqlStore
@@ -43,7 +45,8 @@ class Status:
     """Data of one status display, as of ``now``."""
 
     now: datetime
-    interval: timedelta
+    cadence: Cadence
+    plans: Sequence[SweepPlan]
     stats: CatalogueStats
     forecasts: Mapping[Source, Forecast]
     first_pass: str | None
@@ -55,6 +58,7 @@ class Status:
     workers: Sequence[str]
     pauses: Sequence[OperatorPause]
     feeds: Sequence[FeedStatus]
+    webhooks: Backlog
     broker_fault: str | None
     """The reason that quota and workers are unknown; ``None`` if they are known."""
     database: str
@@ -88,10 +92,11 @@ def status(json: Json = False, watch: Watch = False, check: Check = False) -> No
 
 def look(settings: Settings, store: SqlStore) -> Status:
     """Read all of a ``Status``. Workers have one second to respond, during which the database is read."""
-    now, interval = datetime.now(UTC), settings.refresh_interval
-    quota, fault = result_or_error(lambda: asyncio.run(shared_quota_status(settings, now)))
+    now, cadence = datetime.now(UTC), current_cadence(settings, store)
+    interval = cadence.longest
+    upstreams = upstreams_in(settings, store)
+    quota, fault = result_or_error(lambda: asyncio.run(shared_quota_status(settings, upstreams, now)))
     names: Sequence[str] | None = None
-    upstreams = upstreams_of(settings)
     with ThreadPoolExecutor(1) as pool:
         answers = pool.submit(result_or_error, _worker_names) if fault is None else None
         stats = store.statistics.read(now, interval)
@@ -104,7 +109,8 @@ def look(settings: Settings, store: SqlStore) -> Status:
     ahead = outlook(stats, now, interval, quota or (), upstreams.lanes, titles, settings.window_scale)
     return Status(
         now=now,
-        interval=interval,
+        cadence=cadence,
+        plans=() if settings.fixed_interval else store.sweeps.plans(),
         stats=stats,
         forecasts=ahead.forecasts,
         first_pass=first_pass_in_words(ahead),
@@ -115,6 +121,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
         workers=names or (),
         pauses=pauses,
         feeds=upstreams.feeds(store.checkpoints.get),
+        webhooks=store.webhooks.backlog(),
         broker_fault=fault,
         database=shown(store.engine.url),
     )
@@ -142,6 +149,9 @@ def _screen(status: Status) -> RenderableType:
     ]
     lines += [_quota(one, now) for one in status.quota]
     lines += [f"feed of {one.title}: {escape(one.in_words(now))}" for one in status.feeds]
+    if status.webhooks.enabled or status.webhooks.disabled:
+        hooks = f"webhooks: {status.webhooks.in_words()}"
+        lines.append(f"[red]{hooks}[/] (see `fetcher webhooks list`)" if status.webhooks.disabled else hooks)
     lines.append(
         f"[red]beat: {status.silence}[/]" if status.silence else f"beat: planned {ago(status.planned_at, now)}"
     )
@@ -156,7 +166,7 @@ def _paused(status: Status) -> list[str]:
 
 def _packages(status: Status) -> str:
     stats = status.stats
-    counts = stats.states(status.now, status.interval)
+    counts = stats.states(status.now, status.cadence.longest)
     states = ", ".join(f"{number:,} {in_words(state)}" for state, number in reversed(list(counts.items())) if number)
     since = f" (counted {ago(stats.measured_at, status.now)}, in parts)" if stats.parts > 1 else ""
     return f"{counted(stats.packages, 'package')}{': ' if states else ''}{states}{since}"
@@ -172,7 +182,7 @@ def _freshness(status: Status) -> Table:
             f"{one.answered:,}",
             f"{one.packages:,}",
             *(_age(one.age(share, status.now)) for share in (0.5, 0.95, 1)),
-            percent(one.within(status.interval, status.now)),
+            percent(one.on_time(status.now, status.cadence.longest_of(source))),
             f"{one.failing:,}",
             f"{one.gone:,}",
         )
@@ -184,7 +194,7 @@ def _pass(status: Status) -> Table:
     table = _numbers("source", "due", "overdue", "leased", "a minute", "done")
     for source in Source:
         one, ahead = status.stats.source(source), status.forecasts[source]
-        overdue = one.overdue(status.now, status.interval)
+        overdue = one.overdue(status.now, status.cadence.longest_of(source))
         table.add_row(
             str(source),
             f"{one.due_by(status.now):,}",
@@ -248,13 +258,14 @@ def _json(status: Status) -> dict[str, Any]:
         "at": status.now,
         "measured_at": stats.measured_at,
         "packages": stats.packages,
-        "states": dict(stats.states(status.now, status.interval)),
+        "states": dict(stats.states(status.now, status.cadence.longest)),
         "sources": [_source_json(status, source) for source in Source],
         "failing": dict(stats.failures),
         "shared_repositories": [asdict(one) for one in status.shared],
         "quota": [asdict(status) for status in status.quota],
         "beat": {"planned_at": status.planned_at, "fault": status.silence},
         "paused": list(status.pauses),
+        "webhooks": asdict(status.webhooks),
         "feeds": [asdict(one) for one in status.feeds],
         "workers": None if status.broker_fault else list(status.workers),
         "redis_fault": status.broker_fault,
@@ -272,9 +283,9 @@ def _source_json(status: Status, source: Source) -> dict[str, Any]:
         "age_p50": one.age(0.5, now),
         "age_p95": one.age(0.95, now),
         "age_max": one.age(1, now),
-        "within_interval": one.within(status.interval, now),
+        "within_interval": one.on_time(now, status.cadence.longest_of(source)),
         "due": one.due_by(now),
-        "overdue": one.overdue(now, status.interval),
+        "overdue": one.overdue(now, status.cadence.longest_of(source)),
         "next_due": one.next_due,
         "leased": one.leased,
         "failing": one.failing,

@@ -27,6 +27,9 @@ Dispatch runs every minute and quotas reset within the hour, so a longer wait me
 A source that cools down after a failure is not due, and therefore never overdue.
 """
 
+PLANNING = timedelta(minutes=5)
+"""Time that a due source may wait at any interval: for the next plan, for a worker and for the other batches."""
+
 
 Bucket: TypeAlias = tuple[float, float, int]
 """Start, end (exclusive, both in seconds since 1970) and number of moments. A plain tuple: there are very many."""
@@ -103,13 +106,17 @@ class SourceStats:
             return None
         return (self.answered - self.answers.until(now - span)) / self.packages
 
+    def on_time(self, now: datetime, interval: timedelta) -> float | None:
+        """Return the share of packages with a response within an interval and ``PLANNING``."""
+        return self.within(interval + PLANNING, now)
+
     def due_by(self, now: datetime) -> int:
         """Return the number of sources due at ``now``, leased or not."""
         return self.due.until(now)
 
     def overdue(self, now: datetime, interval: timedelta) -> int:
-        """Return the number of sources due for longer than ``OVERDUE_AFTER`` intervals."""
-        return self.due.until(now - OVERDUE_AFTER * interval)
+        """Return the number of sources due for longer than ``OVERDUE_AFTER`` intervals and ``PLANNING``."""
+        return self.due.until(overdue_before(now, interval))
 
     def pace(self, measured_at: datetime, window: timedelta) -> float:
         """Return responses per second in the ``window`` before ``measured_at``. Confirmed sources count too."""
@@ -162,6 +169,11 @@ class CatalogueStats:
 def stale_before(now: datetime, interval: timedelta) -> datetime:
     """Return the time before which a last fetch makes a package stale."""
     return now - STALE_AFTER * interval
+
+
+def overdue_before(now: datetime, interval: timedelta) -> datetime:
+    """Return the due time before which a source is overdue."""
+    return now - max(OVERDUE_AFTER * interval, PLANNING)
 
 
 def merged(parts: Sequence[CatalogueStats]) -> CatalogueStats:

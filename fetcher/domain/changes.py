@@ -182,3 +182,34 @@ def is_release(before: str | None, after: str | None) -> bool:
         return Version(after) > Version(before)
     except InvalidVersion:
         return True
+
+
+_TOLD = {
+    EventType.ADDED: "added",
+    EventType.RELEASE: "new release",
+    EventType.FAILING: "fetching fails",
+    EventType.RECOVERED: "fetching works again",
+    EventType.RETIRED: "retired",
+    EventType.REVIVED: "revived",
+    EventType.REMOVED: "removed",
+}
+"""Events in words. A change of fields is described by their names."""
+
+
+def change_in_words(change: Change) -> str:
+    """Describe a change in some words, as the title of a feed's entry."""
+    if change.kind in TOMBSTONES:
+        return str(change.kind)
+    if EventType.RELEASE in change.events and change.version:
+        return f"version {change.version}"
+    return ", ".join(_told(change)) or ", ".join(change.fields) or "updated"
+
+
+def change_in_detail(change: Change) -> str:
+    """Describe a change with all of its events and fields."""
+    fields = [f"changed: {', '.join(change.fields)}"] if change.fields else []
+    return "; ".join([*_told(change), *fields]) or str(change.kind)
+
+
+def _told(change: Change) -> list[str]:
+    return [_TOLD[event] for event in change.events if event in _TOLD]

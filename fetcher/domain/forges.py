@@ -66,6 +66,10 @@ class StoredForge:
     message: str | None = None
     """Result of the last detection in words."""
 
+    def is_due(self, now: datetime) -> bool:
+        """Return whether the host is to be detected: never detected or stated, or its next detection is due."""
+        return self.kind is None if self.due_at is None else self.due_at <= now
+
 
 def detected(forge: StoredForge, kind: ForgeKind, sign: str, now: datetime) -> StoredForge:
     """Return the host after a detection. An editor's word stays.

@@ -322,6 +322,9 @@ class Target:
     head_oid: str | None = None
     head_committed_at: datetime | None = None
     default_branch: str | None = None
+    stars: int | None = None
+    active_at: datetime | None = None
+    """The repository's last known activity: see ``fetcher.domain.sweeping``."""
     forks: int | None = None
     watchers: int | None = None
     pushed_at: datetime | None = None
@@ -379,6 +382,8 @@ class Observed:
     message: str | None = None
     request_id: str | None = None
     """The upstream's id of the failed request: logged, not stored."""
+    active_at: datetime | None = None
+    """The repository's last activity where it differs from the stored one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fetcher.domain.catalogue_stats import stale_before
-from fetcher.domain.formatting import ago, failure_kind, span
+from fetcher.domain.formatting import ago, failure_kind, percent, span
 from fetcher.domain.model import (
     DueReason,
     FailureRow,
@@ -21,6 +21,7 @@ from fetcher.domain.model import (
     Unsupported,
 )
 from fetcher.domain.scheduling import Cadence, is_gone
+from fetcher.domain.sweeping import SweepLimit, SweepPlan
 from fetcher.domain.views import PackageState
 
 
@@ -214,6 +215,34 @@ _REASONS: Mapping[DueReason, str] = {
 
 def _failed(state: SourceState) -> str:
     return "failed once" if state.failures == 1 else f"failed {state.failures} times in a row"
+
+
+_LIMITS = {
+    SweepLimit.SHORTEST: "the shortest interval",
+    SweepLimit.QUOTA: "limited by the share of the quota",
+    SweepLimit.RATE: "limited by the requests or response seconds a minute",
+    SweepLimit.EXCEEDED: "the longest intervals, which use more than the share of the quota",
+}
+
+
+def intervals_in_words(cadence: Cadence, plans: Iterable[SweepPlan], titles: Mapping[str, str]) -> list[str]:
+    """Return the intervals of statistics and heads with their reasons, a line for each upstream."""
+    in_force = [plan for plan in plans if plan.upstream in cadence.sweeps]
+    if not in_force:
+        return [f"statistics and heads each {span(cadence.interval)}"]
+    return [f"{titles.get(plan.upstream, plan.upstream)} {sweep_in_words(plan)}" for plan in in_force]
+
+
+def sweep_in_words(plan: SweepPlan) -> str:
+    """Return the intervals of statistics and heads at one upstream, with the reason and the use of the quota."""
+    sweep = plan.sweep
+    each = f"each {span(sweep.shortest)}"
+    if plan.weighted:
+        each = (
+            f"from each {span(sweep.shortest)} (active within a day) to each {span(sweep.longest)} (silent for years)"
+        )
+    uses = f"{percent(plan.share)} of {plan.quota:,.0f} {plan.resource} an hour"
+    return f"{each}: {_LIMITS[plan.limited_by]}, {uses}"
 
 
 def failures_by_kind(rows: Iterable[FailureRow]) -> dict[str, list[FailureRow]]:

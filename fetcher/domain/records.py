@@ -17,18 +17,23 @@ from fetcher.domain.model import (
     Observed,
     OutcomeKind,
     Record,
+    RepoStats,
     Source,
     Target,
     Validators,
     Values,
 )
 from fetcher.domain.outcome import FailureBase, Malformed, Outcome, Replaced, kind
-from fetcher.domain.scheduling import Cadence, recheck_at, schedule
+from fetcher.domain.scheduling import Cadence, recheck_at, schedule, slot
+from fetcher.domain.sweeping import last_activity
 
 T = TypeVar("T")
 
 HELD_BACK = timedelta(hours=1)
 """Least time until contributors and commits of a missing repository are claimed again."""
+
+ACTIVITY_STEP = timedelta(hours=1)
+"""Time after a repository's activity in which another one is not recorded: its class stays the same."""
 
 EMPTY_REVISION = "empty"
 """The stored revision of a repository without commits."""
@@ -167,6 +172,35 @@ def held_back(target: Target, now: datetime) -> list[GivenBack]:
     due_at = max(repository.due_at or now, now + HELD_BACK)
     claimed = (source for source in DETAIL_SOURCES if source in target.claimed)
     return [GivenBack(target.package_id, source, target.lease, due_at) for source in claimed]
+
+
+def placed(target: Target, record: Record, cadence: Cadence) -> Record:
+    """Return answered statistics due at the package's slot in the interval that its activity gives it.
+
+    Any other record is returned as it is.
+    """
+    if not isinstance(record, Observed) or record.source is not Source.REPOSITORY:
+        return record
+    if not record.answered or record.due_reason is not DueReason.SLOT:
+        return record
+    active_at = _activity(target, record)
+    idle = None if active_at is None else record.observed_at - active_at
+    interval = cadence.interval_of(record.source, target.state(record.source).upstream, idle)
+    due_at = slot(target.package_id, record.observed_at, interval)
+    return replace(record, due_at=due_at, active_at=None if active_at == target.active_at else active_at)
+
+
+def _activity(target: Target, record: Observed) -> datetime | None:
+    """Return the repository's last activity, as of ``record``."""
+    stats, known = record.values, target.active_at
+    if not isinstance(stats, RepoStats):
+        return known
+    again = target.state(record.source).answered_at is not None
+    changed = again and (stats.head_oid, stats.stars) != (target.head_oid, target.stars)
+    if changed and known is not None and record.observed_at - known < ACTIVITY_STEP:
+        return known
+    stated = [moment for moment in (stats.pushed_at, stats.head_committed_at) if moment is not None]
+    return last_activity(known, seen=record.observed_at, changed=changed, stated=stated)
 
 
 def given_back(target: Target, source: Source) -> GivenBack:

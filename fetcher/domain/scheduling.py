@@ -1,16 +1,17 @@
 """Due times of sources: cadence, retry delays and repeated failures. A pure function of outcome, state and time.
 
-A package's slot in the day follows from its id and never changes. The load of a day is therefore even, and every
-refresh, early or late, leads back to the slot.
+A package's slot in an interval follows from its id. The load of an interval is therefore even, and every refresh, early
+or late, leads back to the slot.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar, assert_never
 
-from fetcher.domain.model import DueReason, OutcomeKind, SourceState
+from fetcher.domain.model import DETAIL_SOURCES, DueReason, OutcomeKind, Source, SourceState
 from fetcher.domain.outcome import (
     BlockCause,
     Blocked,
@@ -29,6 +30,7 @@ from fetcher.domain.outcome import (
     Unauthorized,
     kind,
 )
+from fetcher.domain.sweeping import Sweep
 
 T = TypeVar("T")
 
@@ -36,12 +38,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 _NEIGHBOURS = 32
-_MINUTE_OF_A_DAY = 1 / 1440
 _GOLDEN = 11_400_714_819_323_198_485
 """2**64 divided by the golden ratio (Knuth, The Art of Computer Programming, volume 3, section 6.4)."""
 
 LONGEST_PAUSE = _DAY
 """Longest pause that an upstream can demand. A longer ``retry-after`` or a later reset is taken for a mistake."""
+
+CONFIRMED_AFTER = _HOUR
+"""Time after which contributors and commits of an unmoved head are recorded as confirmed again."""
 
 GONE_STRIKES = 3
 GONE_SPAN = timedelta(days=2)
@@ -68,17 +72,56 @@ class Pauses:
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """Intervals between requests, and retry delays by kind of failure."""
+    """Intervals between requests, and retry delays by kind of failure.
+
+    Statistics and heads, a forge's cheap request, have one interval, projects of an index another. Contributors and
+    commits follow a moved head, and have no interval but the slow re-check.
+    """
 
     interval: timedelta = _DAY
+    """Interval of statistics and heads at a forge without an entry in ``sweeps``."""
     recheck: timedelta = timedelta(days=30)
     """Interval between full requests of contributors, commits and project status that show no change."""
+    index: timedelta | None = None
+    """Interval of projects, and of the check of the index's root; ``None``: ``interval``."""
+    sweeps: Mapping[str, Sweep] = field(default_factory=dict)
+    """Computed intervals of statistics and heads, by upstream."""
     faults: Pauses = field(default=Pauses(2 * _MINUTE, 2, 6 * _HOUR))
     not_ready: Pauses = field(default=Pauses(_MINUTE, 2, 6 * _HOUR))
     missing: Pauses = field(default=Pauses(6 * _HOUR, 2.5, 30 * _DAY))
     blocked: Pauses = field(default=Pauses(_DAY, 2, 30 * _DAY))
     rejected: timedelta = timedelta(minutes=10)
     """Delay before the next attempt after a rejected credential."""
+
+    @property
+    def index_interval(self) -> timedelta:
+        """Interval of projects, and of the check of the index's root."""
+        return self.interval if self.index is None else self.index
+
+    def longest_of(self, source: Source) -> timedelta:
+        """Return the longest time between two confirmations of a source, whatever the upstream and the activity."""
+        if source is Source.INDEX:
+            return self.index_interval
+        statistics = max((sweep.longest for sweep in self.sweeps.values()), default=self.interval)
+        return statistics if source is Source.REPOSITORY else max(statistics, CONFIRMED_AFTER)
+
+    @property
+    def longest(self) -> timedelta:
+        """The longest interval of any source, after which all sources of a package have responded."""
+        return max(map(self.longest_of, Source))
+
+    def interval_of(self, source: Source, upstream: str | None = None, idle: timedelta | None = None) -> timedelta:
+        """Return the interval of a source at ``upstream`` for a package without activity for ``idle``."""
+        match source:
+            case Source.INDEX:
+                return self.index_interval
+            case Source.CONTRIBUTORS | Source.COMMITS:
+                return self.recheck
+            case Source.REPOSITORY:
+                sweep = self.sweeps.get(upstream or "")
+                return self.interval if sweep is None else sweep.interval(idle)
+            case _:
+                assert_never(source)
 
     def pauses_after(self, outcome: OutcomeKind | None) -> Pauses:
         """Return the retry delays after failures of this kind (``fetcher.domain.outcome.kind``)."""
@@ -121,14 +164,13 @@ class Next:
 def phase(package_id: int) -> float:
     """Return the position of a package's slot in every interval: stable, and spread evenly over [0, 1).
 
-    Thirty-two neighbours share a minute of the day. Their minutes are spaced by the golden ratio, which fills a circle
-    most evenly for any number of points. Rows of neighbours lie on the same pages. The database logs a complete page
-    when it is first written after a checkpoint. Shared by all 32, this costs each of a million packages a twentieth of
-    its cost alone.
+    Thirty-two neighbours share a slot. The slots are spaced by the golden ratio, which fills a circle most evenly for
+    any number of points. Rows of neighbours lie on the same pages, and one statement gives all of them their due time.
+    The database logs a complete page when it is first written after a checkpoint. Shared by all 32, this costs each of
+    a million packages a twentieth of its cost alone.
     """
-    block, place = divmod(package_id, _NEIGHBOURS)
-    turned = block * _GOLDEN % 2**64
-    return (turned / 2**64 + place / _NEIGHBOURS * _MINUTE_OF_A_DAY) % 1.0
+    block = package_id // _NEIGHBOURS
+    return block * _GOLDEN % 2**64 / 2**64
 
 
 def slot(package_id: int, now: datetime, interval: timedelta) -> datetime:
@@ -153,7 +195,9 @@ def schedule(package_id: int, state: SourceState, outcome: Outcome[T], now: date
     """Return the next due time after ``outcome``, and whether it counts as a response."""
     match outcome:
         case Fetched() | NotModified():
-            return Next(slot(package_id, now, cadence.interval), DueReason.SLOT, True, 0, None, None)
+            reason = DueReason.RECHECK if state.source in DETAIL_SOURCES else DueReason.SLOT
+            interval = cadence.interval_of(state.source, state.upstream)
+            return Next(slot(package_id, now, interval), reason, True, 0, None, None)
         case Blocked(cause=BlockCause.TOO_LARGE):
             return Next(slot(package_id, now, cadence.recheck), DueReason.RECHECK, True, 0, None, outcome.reason)
         case Moved():

@@ -47,9 +47,13 @@ class HttpTransport:
     ) -> None:
         self._user_agent = user_agent
         self._network = network or PublicNetwork()
+        self._backoff = backoff
+        self.adopt(sites)
+
+    def adopt(self, sites: Mapping[str, Site]) -> None:
+        """Replace the sites after an upstream was added. Open connections stay."""
         self._sites = sites
         self._origins = {name: frozenset(origin(root) for root in site.roots) for name, site in sites.items()}
-        self._backoff = backoff
 
     @cached_property
     def _client(self) -> httpx.AsyncClient:

@@ -40,6 +40,7 @@ TASKS = (
     "fetcher.refresh_packages",
     "fetcher.refresh_requests",
     "fetcher.serials",
+    "fetcher.sweeps",
     "fetcher.feed",
     "fetcher.hints",
     "fetcher.verify",
@@ -48,7 +49,6 @@ TASKS = (
     "fetcher.measure",
     "fetcher.changes",
     "fetcher.deliver",
-    "fetcher.sync",
     "fetcher.site",
 )
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from fetcher.domain.model import Purpose, ReportedQuota
+from fetcher.quota.limits import Policies
 
 
 class PauseCause(StrEnum):
@@ -118,6 +119,10 @@ class Quota(Protocol):
 
     async def quota_status(self, now: datetime) -> Sequence[QuotaStatus]:
         """Return the status of every identity's resources; empty while the ledger is unavailable."""
+        ...
+
+    def adopt(self, policies: Policies) -> None:
+        """Replace the policies after an upstream was added. Accounts stay."""
         ...
 
     async def forget(self, identity: str) -> None:

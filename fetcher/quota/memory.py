@@ -34,6 +34,10 @@ class MemoryQuota:
         self._keys = count(1)
         self._lock = Lock()
 
+    def adopt(self, policies: Policies) -> None:
+        """Replace the policies after an upstream was added. Accounts stay."""
+        self._policies = policies
+
     async def reserve(self, request: QuotaRequest, now: datetime) -> Reservation | RetryAt:
         """See ``Quota``."""
         at, ms = to_ms(now), seconds_ms(request.seconds)

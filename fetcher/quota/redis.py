@@ -110,13 +110,10 @@ class RedisQuota:
         attempts: int = ATTEMPTS,
     ) -> None:
         self._redis = redis
-        self._policies = policies
+        self.adopt(policies)
         self._prefix = prefix
         self._timeout = timeout.total_seconds()
         self._attempts = attempts
-        hour = max(span_ms(policy.hour) for policy in policies.values())
-        self._life = _LIFETIME * hour
-        self._list_every = hour // 60
         self._compare_and_set = redis.register_script(_COMPARE_AND_SET)
         self._ledgers: dict[str, _Ledger] = {}
         self._unsettled: deque[tuple[Reservation, Usage]] = deque(maxlen=_MOST_UNSETTLED)
@@ -124,6 +121,13 @@ class RedisQuota:
         """Accounts written, for benchmarks."""
         self.conflicts = 0
         """Compare-and-set attempts that found another version, for benchmarks."""
+
+    def adopt(self, policies: Policies) -> None:
+        """Replace the policies after an upstream was added. Accounts stay."""
+        self._policies = policies
+        hour = max(span_ms(policy.hour) for policy in policies.values())
+        self._life = _LIFETIME * hour
+        self._list_every = hour // 60
 
     async def reserve(self, request: QuotaRequest, now: datetime) -> Reservation | RetryAt:
         """See ``Quota``."""

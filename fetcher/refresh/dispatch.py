@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from fetcher.domain.model import Claim, Purpose, Source
+from fetcher.domain.scheduling import Cadence
 from fetcher.ports import Clock
 from fetcher.quota import Quota, QuotaRequest
 from fetcher.upstreams.base import Lane
@@ -38,7 +39,7 @@ class Claimable(Protocol):
     def leased(self, upstream: str, sources: Sequence[Source], now: datetime) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Dispatcher:
     """A claimer of batches. The caller enqueues them after the claim is committed."""
 
@@ -50,8 +51,7 @@ class Dispatcher:
     lease: timedelta
     horizon: timedelta
     """Time for which work is claimed ahead: a few dispatch intervals."""
-    interval: timedelta = timedelta(days=1)
-    """Time between two refreshes of a package."""
+    cadence: Cadence = Cadence()
     most: int = MOST_IN_HAND
 
     async def claims(self) -> list[Claim]:
@@ -69,7 +69,7 @@ class Dispatcher:
         room = min(served, self.most) - self.claimable.leased(lane.upstream, lane.sources, now)
         claims = []
         while room > 0:
-            ahead = self.interval * lane.look_ahead
+            ahead = self.cadence.interval_of(lane.sources[0], lane.upstream, timedelta(0)) * lane.look_ahead
             claim = self.claimable.claim(lane.upstream, lane.sources, min(lane.batch, room), now, self.lease, ahead)
             if claim is None:
                 break

@@ -22,7 +22,7 @@ from fetcher.domain.model import (
     Source,
     Target,
 )
-from fetcher.domain.records import given_back, held_back, refused
+from fetcher.domain.records import given_back, held_back, placed, refused
 from fetcher.domain.scheduling import Cadence
 from fetcher.ports import NULL_OBSERVER, Clock, Observer
 from fetcher.refresh.report import Report, log_report
@@ -57,6 +57,7 @@ class RefreshService:
     upstreams: Mapping[str, UpstreamRefresh]
     """By name."""
     cadence: Cadence
+    """The intervals in force, which may change between two batches."""
     lease: timedelta = field(default=timedelta(minutes=15))
     observer: Observer = NULL_OBSERVER
 
@@ -121,7 +122,8 @@ class RefreshService:
             for source in sorted(target.claimed)
             if (target.package_id, source) not in done
         ]
-        return records
+        of_package = {target.package_id: target for target in targets}
+        return [placed(of_package[record.package_id], record, self.cadence) for record in records]
 
     def _record(self, targets: Sequence[Target], records: Sequence[Record]) -> list[Record]:
         """Record the batch and return the stored records. A value that the database refuses fails one package."""

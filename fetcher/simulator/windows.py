@@ -21,3 +21,7 @@ class SlidingWindow:
             return admitted[0] + self.window - now
         admitted.append(now)
         return None
+
+    def remaining(self, sender: str) -> int:
+        """Return the requests that are left to a sender, as of its last one."""
+        return max(0, self.limit - len(self._admitted[sender]))

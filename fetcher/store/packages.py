@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, distinct, func, select, tuple_
 
+from fetcher.domain.forges import ForgeKind
 from fetcher.domain.hints import Hint
 from fetcher.domain.model import (
     DETAIL_SOURCES,
@@ -65,19 +66,18 @@ class Packages(Aggregate):
         self._importer = Importer(transactions, read_repo, read_project, serving, forges, rules)
         self._serving = serving
 
-    def import_entries(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
-        """Store editors' entries, at most a thousand a transaction."""
-        return self._importer.run(entries, now)
+    def import_entries(
+        self, entries: Sequence[CatalogueEntry], now: datetime, kinds: Mapping[str, ForgeKind] | None = None
+    ) -> Imported:
+        """Store editors' entries, at most a thousand a transaction. ``kinds`` are a user's words about hosts."""
+        return self._importer.run(entries, now, kinds)
 
     def renew_addresses(self, hosts: Collection[str], now: datetime) -> int:
         """Parse unsupported addresses and those on ``hosts`` again, at most a thousand a transaction.
 
         Returns the number of packages whose address has another meaning now. Their editors' fields stay.
         """
-        changed, after = 0, 0
-        while (renewed := self._importer.renew(after, hosts, now)) is not None:
-            changed, after = changed + renewed.changed, renewed.last_id
-        return changed
+        return self._importer.renew(hosts, now)
 
     @read_transaction
     def ids(self, connection: Connection, slugs: Sequence[str]) -> Mapping[str, int]:

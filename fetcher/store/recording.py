@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Select, Update, and_, bindparam, func, or_, s
 from fetcher.domain.changes import EventType, fails, is_release, turn
 from fetcher.domain.model import CommitDays, Observed, ProjectVersions, Record, Source, SourceState, Values
 from fetcher.store import events, history, releases
+from fetcher.store.activity import note_activity
 from fetcher.store.changes.fields import observed_fields
 from fetcher.store.changes.noting import Noted
 from fetcher.store.dialects import chunks, lock_packages
@@ -74,6 +75,7 @@ def _record_packages(connection: Connection, ids: Sequence[int], records: Sequen
         noted.add(package_id, [event], max(one.observed_at for _, one in taken if one.package_id == package_id))
     noted.write(connection)
     events.note(connection, taken, changes)
+    note_activity(connection, [one for _, one in taken])
     renew_freshness(connection, answered)
 
 

@@ -267,6 +267,32 @@ class RequestRow(Base):
     reason: Mapped[str | None]
 
 
+class ActivityRow(Base):
+    """Time of a repository's last known activity: a push, or a change of its stars. Written only when it changes."""
+
+    __tablename__ = "activities"
+
+    package_id: Mapped[int] = _package_id()
+    active_at: Mapped[datetime]
+
+
+class SweepRow(Base):
+    """Computed intervals of statistics and heads at one upstream: ``fetcher.domain.sweeping.SweepPlan``."""
+
+    __tablename__ = "sweeps"
+
+    upstream: Mapped[str] = mapped_column(primary_key=True)
+    unit_ms: Mapped[int] = mapped_column(BigInteger)
+    """Milliseconds between two requests of a package with activity in the last day, before the bounds are applied."""
+    since: Mapped[datetime]
+    """Time since which the intervals are in force."""
+    computed_at: Mapped[datetime]
+    placed_after: Mapped[int | None] = mapped_column(BigInteger)
+    """Id up to which due times were brought forward to shorter intervals; ``NULL``: all."""
+    facts: Mapped[Any]
+    """The reason, and the figures it follows from."""
+
+
 class CheckpointRow(Base):
     """State of a task that concerns the full catalogue: ``fetcher.ports.Checkpoint``."""
 
@@ -486,6 +512,8 @@ releases = _table(ReleaseRow)
 history = _table(HistoryRow)
 events = _table(EventRow)
 refresh_requests = _table(RequestRow)
+activities = _table(ActivityRow)
+sweeps = _table(SweepRow)
 checkpoints = _table(CheckpointRow)
 forges = _table(ForgeRow)
 pauses = _table(PauseRow)

@@ -23,6 +23,7 @@ from fetcher.store.pauses import Pauses
 from fetcher.store.refresh_requests import RefreshRequests
 from fetcher.store.sites import Sites
 from fetcher.store.statistics.partitions import PARTITION_SIZE, Statistics
+from fetcher.store.sweeps import Sweeps
 from fetcher.store.webhooks import Webhooks
 
 
@@ -59,6 +60,7 @@ class SqlStore:
         self.events = Events(transactions)
         self.statistics = Statistics(transactions, partition_size)
         self.checkpoints = Checkpoints(transactions)
+        self.sweeps = Sweeps(transactions)
         self.pauses = Pauses(transactions)
         self.audit = Audit(transactions)
         self.changes = Changes(transactions)

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Row, Select, select
 
 from fetcher.domain.model import Claim, CommitDays, Contribution, Contributors, RepoRef, Source, SourceState, Target
 from fetcher.store.dialects import chunks
-from fetcher.store.schema import observations, packages, source_states
+from fetcher.store.schema import activities, observations, packages, source_states
 from fetcher.store.states import STATE_COLUMNS, state_of
 
-_P, _O = packages.c, observations.c
+_P, _O, _A = packages.c, observations.c, activities.c
 _IDENTITY = (
     _P.id,
     _P.slug,
@@ -26,10 +26,13 @@ _IDENTITY = (
     _O.head_oid,
     _O.head_committed_at,
     _O.default_branch,
+    _O.stars,
+    _A.active_at,
     _O.forks,
     _O.watchers,
     _O.pushed_at,
 )
+_JOINED = packages.join(observations, _O.package_id == _P.id).outerjoin(activities, _A.package_id == _P.id)
 DETAILS = (_O.contributors, _O.days_start, _O.day_counts, _O.commit_count)
 
 
@@ -40,7 +43,7 @@ def load(connection: Connection, claim: Claim, *, details: bool) -> list[Target]
     for ids in chunks(claim.package_ids):
         states = _states(connection, ids)
         held = [i for i in ids if any(state.lease == claim.lease for state in states[i].values())]
-        rows = select(*columns).join(observations, _O.package_id == _P.id).where(_P.id.in_(held))
+        rows = select(*columns).select_from(_JOINED).where(_P.id.in_(held))
         for row in connection.execute(rows) if held else ():
             targets[row.id] = _target(row, states[row.id], claim.lease, details=details)
     return [targets[i] for i in claim.package_ids if i in targets]
@@ -49,9 +52,7 @@ def load(connection: Connection, claim: Claim, *, details: bool) -> list[Target]
 def one(connection: Connection, package_id: int) -> Target | None:
     """Return one package as a claim of all its sources would load it, regardless of leases."""
     states = _states(connection, [package_id])[package_id]
-    rows: Select[Any] = (
-        select(*_IDENTITY, *DETAILS).join(observations, _O.package_id == _P.id).where(_P.id == package_id)
-    )
+    rows: Select[Any] = select(*_IDENTITY, *DETAILS).select_from(_JOINED).where(_P.id == package_id)
     row = connection.execute(rows).one_or_none()
     return None if row is None else replace(_target(row, states, "", details=True), claimed=frozenset(states))
 
@@ -98,6 +99,8 @@ def _target(row: Row[Any], states: dict[Source, SourceState], lease: str, *, det
         head_oid=row.head_oid,
         head_committed_at=row.head_committed_at,
         default_branch=row.default_branch,
+        stars=row.stars,
+        active_at=row.active_at,
         forks=row.forks,
         watchers=row.watchers,
         pushed_at=row.pushed_at,

@@ -16,6 +16,7 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, select, update
 
 from fetcher.domain.changes import EventType
+from fetcher.domain.formatting import counted
 from fetcher.domain.webhooks import TOLERANCE, Attempt, Delivery, DeliveryState, Endpoint, Verdict, body_of
 from fetcher.store.changes.feed import positions_after
 from fetcher.store.changes.numbering import any_pending, extent
@@ -43,6 +44,12 @@ class Backlog:
     disabled: int
     pending: int
     oldest_due_at: datetime | None
+
+    def in_words(self) -> str:
+        """Describe the receivers in a line."""
+        receivers = counted(self.enabled + self.disabled, "receiver")
+        disabled = f", {self.disabled} disabled" if self.disabled else ""
+        return f"{receivers}{disabled}, {counted(self.pending, 'message')} not delivered yet"
 
 
 class Webhooks(Aggregate):

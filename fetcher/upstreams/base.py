@@ -51,6 +51,8 @@ class Lane:
     """Share of the interval by which a package may be claimed early, to fill a batch."""
     share: float = 1.0
     """Share of the packages that the quota serves within the horizon: as many are claimed at once."""
+    seconds: float = 0.0
+    """Usual response time of a full request, where the upstream limits response seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,8 @@ class Upstream(Protocol):
     roots: tuple[str, ...]
     """Roots of its API. Requests with its credential go to their origins only."""
     quota: QuotaPolicy
+    public_only: bool = False
+    """True if editors have named its hosts, which then must resolve to public addresses."""
     routes: tuple[str, ...]
     """Kinds of its requests, by which logs, metrics and latency estimates are grouped."""
     variables: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from fetcher.domain.errors import StoreError
 from fetcher.domain.hints import Hint
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import OperatorPause, refuse_if_paused
+from fetcher.domain.scheduling import Cadence
 from fetcher.domain.views import RequestCount, SubmittedRefresh
 from fetcher.hooks.inbox import Inbox, Placed
 from fetcher.hooks.signatures import Forge
@@ -32,7 +33,7 @@ from fetcher.web.following import Followers
 from fetcher.web.live import LiveFigures
 from fetcher.web.session import Sessions
 from fetcher.web.throttle import LoginThrottle
-from fetcher.wiring import recent_requests, shared_quota_status, stored_counters
+from fetcher.wiring import current_cadence, recent_requests, shared_quota_status, stored_counters, upstreams_in
 from tasks.hints import take_hints
 from tasks.inspection import QueueState, queue_states
 from tasks.requests import request_refreshes
@@ -108,7 +109,7 @@ class CeleryRuntime:
         self.queues: Callable[[], Sequence[QueueState]] = TTLCache(lambda: queue_states(settings))
 
     def quota_status(self, now: datetime) -> Sequence[QuotaStatus]:
-        return asyncio.run(shared_quota_status(self._settings, now))
+        return asyncio.run(shared_quota_status(self._settings, upstreams_in(self._settings, self._store), now))
 
     def counters(self) -> Mapping[str, float]:
         return stored_counters(self._settings)
@@ -152,13 +153,17 @@ class WebContext:
         self.store.changes.renew(self.clock.now())
         return self.store.changes.extent().position
 
+    def cadence(self) -> Cadence:
+        """Return the intervals in force."""
+        return current_cadence(self.settings, self.store)
+
     def stats(self, now: datetime) -> CatalogueStats:
         """Return the statistics of the whole catalogue."""
-        return self.store.statistics.read(now, self.settings.refresh_interval)
+        return self.store.statistics.read(now, self.cadence().longest)
 
     def stale_before(self, now: datetime) -> datetime:
         """Return the time before which a package's last fetch makes it stale."""
-        return stale_before(now, self.settings.refresh_interval)
+        return stale_before(now, self.cadence().longest)
 
     def request_refreshes(
         self, package_ids: Sequence[int], action: Action, actor: str, address: str

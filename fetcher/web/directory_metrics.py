@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,6 +11,8 @@ from prometheus_client.metrics_core import Metric
 
 from fetcher.domain.catalogue_stats import CatalogueStats, Histogram
 from fetcher.domain.model import OutcomeKind, Source
+from fetcher.domain.scheduling import Cadence
+from fetcher.domain.sweeping import SweepPlan
 from fetcher.monitoring.definitions import OTHER
 
 AGES: Final = tuple(timedelta(hours=hours) for hours in (1, 3, 6, 12, 18, 24, 27, 30, 36, 48, 72, 168, 336, 720))
@@ -20,13 +22,35 @@ FAILURE_KINDS: Final = frozenset({*OutcomeKind, "missing", "failing"})
 """Label values: the results of ``fetcher.domain.formatting.failure_kind``."""
 
 
-def directory(stats: CatalogueStats, now: datetime, interval: timedelta) -> Iterator[Metric]:
+def intervals(cadence: Cadence, plans: Iterable[SweepPlan]) -> Iterator[Metric]:
+    """Yield the intervals in force, and the use of the quotas that limit them."""
+    yield GaugeMetricFamily(
+        "fetcher_refresh_interval_seconds",
+        "Longest interval between refreshes of any source of a package.",
+        cadence.longest.total_seconds(),
+    )
+    each = GaugeMetricFamily(
+        "fetcher_sweep_interval_seconds",
+        "Computed interval of statistics and heads: of packages active within a day, and of the most silent.",
+        labels=["upstream", "activity"],
+    )
+    share = GaugeMetricFamily(
+        "fetcher_sweep_quota_ratio", "Share of the quota that the computed intervals use.", labels=["upstream"]
+    )
+    for plan in [one for one in plans if one.upstream in cadence.sweeps]:
+        each.add_metric([plan.upstream, "active"], plan.sweep.shortest.total_seconds())
+        each.add_metric([plan.upstream, "silent"], plan.sweep.longest.total_seconds())
+        share.add_metric([plan.upstream], plan.share)
+    yield from (each, share)
+
+
+def directory(stats: CatalogueStats, now: datetime, cadence: Cadence) -> Iterator[Metric]:
     """Yield ``stats`` at ``now`` as gauges."""
     states = GaugeMetricFamily("fetcher_packages", "Packages by state.", labels=["state"])
-    for state, count in stats.states(now, interval).items():
+    for state, count in stats.states(now, cadence.longest).items():
         states.add_metric([state], count)
     yield states
-    yield from _sources(stats, now, interval)
+    yield from _sources(stats, now, cadence)
     yield _failing(stats)
     yield GaugeMetricFamily(
         "fetcher_figures_age_seconds",
@@ -35,7 +59,7 @@ def directory(stats: CatalogueStats, now: datetime, interval: timedelta) -> Iter
     )
 
 
-def _sources(stats: CatalogueStats, now: datetime, interval: timedelta) -> Iterator[Metric]:
+def _sources(stats: CatalogueStats, now: datetime, cadence: Cadence) -> Iterator[Metric]:
     followed = _by_source("fetcher_followed_packages", "Packages that have the source.")
     answered = _by_source("fetcher_answered_packages", "Packages whose source was ever fetched.")
     due = _by_source("fetcher_due_packages", "Packages whose source is due.")
@@ -50,7 +74,7 @@ def _sources(stats: CatalogueStats, now: datetime, interval: timedelta) -> Itera
         followed.add_metric(labels, one.packages)
         answered.add_metric(labels, one.answered)
         due.add_metric(labels, one.due_by(now))
-        overdue.add_metric(labels, one.overdue(now, interval))
+        overdue.add_metric(labels, one.overdue(now, cadence.longest_of(source)))
         leased.add_metric(labels, one.leased)
         age = one.age(1, now)
         if age is not None:

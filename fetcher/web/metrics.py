@@ -27,7 +27,7 @@ from fetcher.quota import QuotaStatus
 from fetcher.upstreams.base import FeedStatus
 from fetcher.upstreams.registry import upstreams_of
 from fetcher.web.context import WebContext, context_of
-from fetcher.web.directory_metrics import directory
+from fetcher.web.directory_metrics import directory, intervals
 from tasks.inspection import QueueState
 
 MOST_QUOTAS: Final = 16
@@ -71,11 +71,6 @@ def _installation(web: WebContext) -> Iterator[Metric]:
     build.add_metric([__version__], 1)
     yield build
     yield GaugeMetricFamily(
-        "fetcher_refresh_interval_seconds",
-        "Interval between refreshes of a package (FETCHER_REFRESH_INTERVAL).",
-        web.settings.refresh_interval.total_seconds(),
-    )
-    yield GaugeMetricFamily(
         "fetcher_plan_interval_seconds",
         "Interval between plans of due packages (FETCHER_PLAN_INTERVAL).",
         web.settings.plan_interval.total_seconds(),
@@ -93,7 +88,31 @@ def _database(web: WebContext, now: datetime) -> Iterator[Metric]:
         paused.add_metric([scope.value], 0 if pause_of(active, purpose) is None else 1)
     yield paused
     yield from _feeds(upstreams_of(web.settings).feeds(web.store.checkpoints.get))
-    yield from directory(web.stats(now), now, web.settings.refresh_interval)
+    cadence = web.cadence()
+    yield from intervals(cadence, web.store.sweeps.plans())
+    yield from _changes(web, now)
+    yield from directory(web.stats(now), now, cadence)
+
+
+def _changes(web: WebContext, now: datetime) -> Iterator[Metric]:
+    """Yield the lag of the change feed, and the state of the receivers of webhooks."""
+    oldest, backlog = web.store.changes.oldest_pending(), web.store.webhooks.backlog()
+    position = _gauge("fetcher_changes_position", "Position of the newest change in the change feed.")
+    position.add_metric([], web.store.changes.extent().position)
+    lag = _gauge("fetcher_changes_lag_seconds", "Age of the oldest change that has no position yet; 0 if none.")
+    lag.add_metric([], _age(oldest, now))
+    endpoints = _gauge("fetcher_webhook_endpoints", "Receivers of webhooks, by state.", "state")
+    endpoints.add_metric(["enabled"], backlog.enabled)
+    endpoints.add_metric(["disabled"], backlog.disabled)
+    pending = _gauge("fetcher_webhook_pending_messages", "Messages to enabled receivers that are not delivered yet.")
+    pending.add_metric([], backlog.pending)
+    late = _gauge("fetcher_webhook_lag_seconds", "Time for which the longest-due message has been due; 0 if none.")
+    late.add_metric([], _age(backlog.oldest_due_at, now))
+    yield from (position, lag, endpoints, pending, late)
+
+
+def _age(moment: datetime | None, now: datetime) -> float:
+    return max((now - moment).total_seconds(), 0) if moment is not None else 0
 
 
 def _feeds(feeds: Iterable[FeedStatus]) -> Iterator[Metric]:

@@ -14,11 +14,16 @@ from starlette.responses import Response
 
 from fetcher.catalogue.documents import write_document
 from fetcher.domain.model import Source
-from fetcher.domain.presentation import failing_sources, package_fields, package_state, packages_by_kind
+from fetcher.domain.presentation import (
+    failing_sources,
+    intervals_in_words,
+    package_fields,
+    package_state,
+    packages_by_kind,
+)
 from fetcher.domain.views import Column, EventCount, Listing, PackageState, RequestCount
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.first_pass import outlook
-from fetcher.upstreams.registry import upstreams_of
 from fetcher.web.charts import Bar, bars, gauge
 from fetcher.web.context import context_of
 from fetcher.web.health import OK, beat
@@ -26,9 +31,9 @@ from fetcher.web.package_charts import history_charts, weeks_chart
 from fetcher.web.queries import PageQuery, find, read_number, read_page_query, refuse_unknown
 from fetcher.web.rendering import number, render, words
 from fetcher.web.session import local_path
-from fetcher.wiring import cadence_of
+from fetcher.wiring import upstreams_in
 
-EVENTS, RELEASES, RUNNING = 20, 12, 10
+EVENTS, RELEASES, RUNNING, LATEST = 20, 12, 10, 8
 """Most lines of each list on a page."""
 
 STEP, STEPS = timedelta(minutes=2), 30
@@ -106,9 +111,10 @@ def overview(request: Request) -> Response:
     """Render the overview: states, freshness, queues, quota, failures and the last hour."""
     refuse_unknown(request.query_params)
     web, now = context_of(request), context_of(request).clock.now()
-    interval, zone = web.settings.refresh_interval, web.settings.time_zone
+    cadence, zone = web.cadence(), web.settings.time_zone
+    interval = cadence.longest
     live, stats = web.live.read(now), web.stats(now)
-    upstreams = upstreams_of(web.settings)
+    upstreams = upstreams_in(web.settings, web.store)
     titles = {one.name: one.title for one in upstreams.all}
     quota = live.quota.value or ()
     hour = web.store.events.counts(now - STEP * STEPS, STEP, STEPS)
@@ -136,7 +142,11 @@ def overview(request: Request) -> Response:
         "requests_totals": (sum(one.answered for one in requests), sum(one.failed for one in requests)),
         "axis": [_clock(moment, zone) for moment in (now - STEP * STEPS, now - STEP * STEPS / 2, now)],
         "resources": RESOURCES,
-        "interval": interval,
+        "changed": web.store.changes.latest(LATEST),
+        "receivers": web.store.webhooks.all(),
+        "deliveries": web.store.webhooks.log(LATEST),
+        "cadence": cadence,
+        "intervals": intervals_in_words(cadence, web.store.sweeps.plans(), titles),
     }
     return render(request, "overview.html", values)
 
@@ -144,7 +154,7 @@ def overview(request: Request) -> Response:
 def packages(request: Request) -> Response:
     """Render a page of the catalogue, searched, filtered and sorted."""
     web, now = context_of(request), context_of(request).clock.now()
-    interval = web.settings.refresh_interval
+    interval = web.cadence().longest
     wanted = read_page_query(request.query_params)
     states = web.stats(now).states(now, interval)
     listed = web.store.packages.listing(wanted, web.stale_before(now))
@@ -170,13 +180,14 @@ def package(request: Request) -> Response:
     refuse_unknown(request.query_params)
     web, now = context_of(request), context_of(request).clock.now()
     found = find(web.store.packages, request.path_params["slug"])
+    cadence = web.cadence()
     document = write_document(found, web.settings.time_zone, now.date())
     package_id = found.entry.id or 0
     releases = found.versions.releases if found.versions else ()
     values = {
         "package": found,
-        "state": package_state(found, now, web.settings.refresh_interval),
-        "cadence": cadence_of(web.settings),
+        "state": package_state(found, now, cadence.longest),
+        "cadence": cadence,
         "schedule": [found.states[source] for source in Source if source in found.states],
         "document": document,
         "fields": package_fields(found, document),

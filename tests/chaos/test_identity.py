@@ -24,9 +24,9 @@ async def test_an_unknown_identity_is_requested_again(tmp_path: Path) -> None:
         fallback = ours.parts.assembly.identities[GITHUB]
         ours.simulator.faults.clear()
         await ours.advance(timedelta(minutes=10))
-        await ours.parts.identify()
+        await ours.parts.begin()
         learned, requests = ours.parts.assembly.identities[GITHUB], ours.simulator.log.count("graphql")
-        await ours.parts.identify()
+        await ours.parts.begin()
 
         assert fallback.startswith("token:")
         assert learned == account

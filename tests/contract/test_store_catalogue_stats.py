@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, delete, event, select, text
 
-from fetcher.domain.catalogue_stats import OVERDUE_AFTER, STALE_AFTER, CatalogueStats
+from fetcher.domain.catalogue_stats import OVERDUE_AFTER, PLANNING, STALE_AFTER, CatalogueStats
 from fetcher.domain.formatting import failure_kind
 from fetcher.domain.model import REPOSITORY_SOURCES, Record, Source, SourceState, StoredPackage
 from fetcher.domain.scheduling import is_gone
@@ -103,7 +103,7 @@ def _report(figures: CatalogueStats, now: datetime) -> dict[str, Any]:
             "next due": one.next_due,
             "due": one.due_by(now),
             "overdue": one.overdue(now, DAY),
-            "within": one.within(DAY, now),
+            "within": one.on_time(now, DAY),
             "leased": one.leased,
             "failing": one.failing,
             "gone": one.gone,
@@ -133,7 +133,7 @@ def _recount(found: Sequence[StoredPackage], now: datetime) -> dict[str, Any]:
             "next due": min(due, default=None),
             "due": sum(at <= now for at in due),
             "overdue": sum(at <= now - OVERDUE_AFTER * DAY for at in due),
-            "within": sum(at >= now - DAY for at in answers) / len(own) if own else None,
+            "within": sum(at >= now - DAY - PLANNING for at in answers) / len(own) if own else None,
             "leased": sum(state.lease_until is not None and state.lease_until > now for state in own),
             "failing": sum(map(_failing, own)),
             "gone": sum(map(is_gone, own)),

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response, origin
-from fetcher.quota import QuotaRequest, QuotaStatus, Reservation, RetryAt, Usage
+from fetcher.quota import Policies, QuotaRequest, QuotaStatus, Reservation, RetryAt, Usage
 from fetcher.simulator.server import Service
 from fetcher.upstreams.github.limits import GITHUB
 
@@ -51,6 +51,9 @@ class GenerousQuota:
 
     async def quota_status(self, now: datetime) -> Sequence[QuotaStatus]:
         return ()
+
+    def adopt(self, policies: Policies) -> None:
+        return None
 
     async def forget(self, identity: str) -> None:
         return None

@@ -170,9 +170,13 @@ class Stack:
 
 @contextmanager
 def stack(folder: Path, **settings: object) -> Iterator[Stack]:
-    """Open a stack in ``folder`` with these settings; all its processes have ended afterwards."""
+    """Open a stack in ``folder`` with these settings; all its processes have ended afterwards.
+
+    The interval is a day unless the settings state one, so that a test can count each package's requests.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    running = Stack(folder, environment(**{"data_dir": folder / "data", "web_port": 0, **settings}))
+    usual = {"data_dir": folder / "data", "web_port": 0, "refresh_interval": 86_400}
+    running = Stack(folder, environment(**{**usual, **settings}))
     try:
         yield running
     finally:

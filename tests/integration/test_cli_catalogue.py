@@ -205,7 +205,10 @@ def test_set_address_keeps_the_other_fields(seeded: Fetcher) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--repo", "https://gitlab.com/a/b"], "https://gitlab.com/a/b cannot be fetched: gitlab.com is not"),
+        (
+            ["--repo", "https://gitlab.local/a/b"],
+            "https://gitlab.local/a/b cannot be fetched: gitlab.local is a private",
+        ),
         (["--repo", "nonsense"], "'nonsense' is not a repository URL: expected"),
         (["--pypi", "no/name"], "--pypi 'no/name'"),
     ],

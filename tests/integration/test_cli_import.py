@@ -249,10 +249,13 @@ def test_add_refuses_a_malformed_address(bare: Fetcher, arguments: list[str], co
     assert bare("refresh", "--all").err.startswith("there are no packages yet")
 
 
+PRIVATE = "gitlab.example is a private or reserved name, not a public host; an operator may name it in FETCHER_FORGES"
+
+
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
-        ("https://gitlab.example/a/far", "far: gitlab.example is not a supported host (supported: github.com)"),
+        ("https://gitlab.example/a/far", f"far: {PRIVATE}"),
         ("https://github.com/far", "far: it names the account far, not a repository"),
     ],
 )

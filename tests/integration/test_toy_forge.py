@@ -72,7 +72,7 @@ def filled(fetcher: Fetcher, tmp_path: Path) -> Fetcher:
     addresses = tmp_path / "addresses.txt"
     addresses.write_text(f"https://{PATH}\nhttps://github.com/team/alpha\nhttps://elsewhere.example/o/r\n")
     done = fetcher("import", str(addresses))
-    assert "elsewhere.example is not a supported host (supported: github.com, toy.example)" in done.err
+    assert "elsewhere.example is a private or reserved name, not a public host" in done.err
     done = fetcher("refresh", "--all")
     assert done.status == 0, done.err
     return fetcher

@@ -1,4 +1,4 @@
-"""Readers of Forgejo and Bitbucket with random bytes, random JSON and mutated bodies: each input ends in an outcome."""
+"""Forges' readers with random bytes, random JSON and mutated bodies: each input ends in an outcome."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from fetcher.domain import outcome
 from fetcher.domain.model import Target
 from fetcher.http.messages import Response
+from fetcher.upstreams.batching import BatchAnswer
 from fetcher.upstreams.bitbucket import readers as bitbucket
 from fetcher.upstreams.forgejo import readers as forgejo
+from fetcher.upstreams.gitlab import readers as gitlab
 from tests.harness.examples import examples
 from tests.harness.fakes import JSON
 
@@ -27,6 +29,30 @@ REAL: tuple[Any, ...] = (
         "description": "text",
         "mainbranch": {"name": "main"},
     },
+    {
+        "data": {
+            "projects": {
+                "nodes": [
+                    {
+                        "id": "gid://gitlab/Project/7",
+                        "fullPath": "ann/alpha",
+                        "description": None,
+                        "archived": False,
+                        "starCount": 1,
+                        "forksCount": 0,
+                        "repository": {
+                            "rootRef": "main",
+                            "empty": False,
+                            "lastCommit": {"sha": "a" * 40, "committedDate": "2026-03-18T14:00:00+02:00"},
+                            "commits": {"nodes": [{"sha": "a" * 40, "author": {"username": "ann"}}]},
+                        },
+                    }
+                ]
+            }
+        },
+        "errors": [{"message": "Timeout", "path": ["projects", "nodes", 0], "extensions": {"fieldName": "commits"}}],
+    },
+    {"id": 12, "path_with_namespace": "ann/alpha", "star_count": 3, "forks_count": 1, "archived": False},
     {"size": 37},
     {"type": "error", "error": {"message": "gone"}, "message": "gone"},
 )
@@ -45,7 +71,14 @@ headers = st.dictionaries(
 def read_all(response: Response) -> None:
     """Read ``response`` with every reader."""
     host = "forge.example"
+    assert isinstance(gitlab.read_accounts(response, host), (gitlab.Lacking, *OUTCOMES))
+    results: list[object] = []
+    for batch in (gitlab.read_by_id(response, host, ["7"]), gitlab.read_by_path(response, host, ["ann/alpha"])):
+        assert isinstance(batch, (BatchAnswer, gitlab.Lacking, *OUTCOMES))
+        results.extend(batch.outcomes if isinstance(batch, BatchAnswer) else [])
     for result in (
+        *results,
+        gitlab.read_project(response, host),
         forgejo.read_facts(response, host, TARGET),
         forgejo.read_accounts(response, host),
         bitbucket.read_facts(response, host),

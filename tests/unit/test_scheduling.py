@@ -80,13 +80,12 @@ def test_slots_are_flat() -> None:
     assert all(abs(count - 10_000 / 24) < 10_000 / 24 / 6 for count in hours.values())
 
 
-def test_neighbours_share_a_minute_without_crowding() -> None:
-    """Neighbours lie together: 32 ids share a minute, and no minute has more than two such groups."""
-    minutes = Counter(int(phase(package_id) * 1440 + 1e-6) for package_id in range(32_000))
-    spans = [phase(first + 31) - phase(first) for first in range(0, 32_000, 32)]
-    assert all(0 < span * 1440 < 1 for span in spans if span > 0)
-    assert sum(span < 0 for span in spans) <= 1, "only the group that lies across midnight"
-    assert max(minutes.values()) <= 64
+def test_neighbours_share_a_slot_without_crowding() -> None:
+    """Neighbours lie together: 32 ids share a slot, and no minute of a day has more than two such groups."""
+    groups = [{phase(package_id) for package_id in range(first, first + 32)} for first in range(0, 32_000, 32)]
+    minutes = Counter(int(slot_ * 1440) for group in groups for slot_ in group)
+    assert {len(group) for group in groups} == {1}
+    assert max(minutes.values()) <= 2
 
 
 @given(ids)

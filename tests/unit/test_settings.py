@@ -23,7 +23,8 @@ def test_defaults() -> None:
     assert settings.database == f"sqlite:///{settings.data_dir / 'fetcher.db'}"
     assert (settings.github_api_url, settings.pypi_url) == (PUBLIC_API, default_index_root())
     assert (settings.github_token, settings.github_app_id, settings.redis_url, settings.contact) == (None,) * 4
-    assert (settings.refresh_interval, settings.recheck_interval) == (timedelta(days=1), timedelta(days=30))
+    assert (settings.refresh_interval, settings.fixed_interval, settings.quota_share) == ("auto", None, 0.25)
+    assert settings.recheck_interval == timedelta(days=30)
     assert settings.time_zone.key == "UTC"
 
 

@@ -11,15 +11,17 @@ from fetcher.simulator.upstreams.forgejo.mount import ForgejoMount
 from fetcher.simulator.upstreams.forgejo.settings import ForgejoSettings
 from fetcher.simulator.upstreams.github.mount import GitHubMount
 from fetcher.simulator.upstreams.github.settings import GitHubSettings
+from fetcher.simulator.upstreams.gitlab.mount import GitLabMount
+from fetcher.simulator.upstreams.gitlab.settings import GitLabSettings
 from fetcher.simulator.upstreams.pypi.mount import PyPIMount
 from fetcher.simulator.upstreams.pypi.settings import PyPISettings
 
-MOUNTS: tuple[Mount, ...] = (GitHubMount(), ForgejoMount(), BitbucketMount(), PyPIMount())
+MOUNTS: tuple[Mount, ...] = (GitHubMount(), GitLabMount(), ForgejoMount(), BitbucketMount(), PyPIMount())
 """The upstreams that the simulator serves unless others are passed."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(GitHubSettings, ForgejoSettings, BitbucketSettings, PyPISettings):
+class Settings(GitHubSettings, GitLabSettings, ForgejoSettings, BitbucketSettings, PyPISettings):
     """The options with which a world is served: those of each upstream, and those of all."""
 
     faults: tuple[Rule, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
 from fetcher.catalogue.credentials import without_credentials_in
 from fetcher.domain.errors import StoreError
+from fetcher.domain.forges import ForgeKind
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Imported
 from fetcher.store.checkpoints import note_edit
@@ -40,7 +41,7 @@ Numbered: TypeAlias = tuple[int, CatalogueEntry, Addresses]
 
 
 @dataclass(frozen=True, slots=True)
-class Renewed:
+class _Renewed:
     """The last package of a batch whose addresses were parsed again, and the number of changed packages."""
 
     last_id: int
@@ -76,10 +77,16 @@ class Importer:
     forges: Forges
     rules: ForgeRules
 
-    def run(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported:
+    def run(
+        self, entries: Sequence[CatalogueEntry], now: datetime, kinds: Mapping[str, ForgeKind] | None = None
+    ) -> Imported:
+        """Store ``entries``, and the kinds of hosts that they or the user state.
+
+        Addresses that are stored already on a host of another kind now are parsed again.
+        """
         counts, cleaned = _Counts(), 0
         sound: list[Numbered] = []
-        self._state(entries, now)
+        changed = self._state({**self.rules.stated(entries), **(kinds or {})}, now)
         for index, given in enumerate(entries):
             entry = without_credentials_in(given)
             cleaned += entry is not given
@@ -91,6 +98,8 @@ class Importer:
                 sound.append((index, entry, self._addresses(entry)))
         for batch in chunks(sound, CHUNK):
             counts.plus(self._store(batch, now))
+        if changed:
+            self.renew(changed, now)
         return Imported(
             counts.added,
             counts.updated,
@@ -101,28 +110,37 @@ class Importer:
             cleaned,
         )
 
-    def renew(self, after: int, hosts: Collection[str], now: datetime) -> Renewed | None:
-        """Parse stored addresses again: unsupported ones, and those on ``hosts``. Returns ``None`` at the end.
+    def renew(self, hosts: Collection[str], now: datetime) -> int:
+        """Parse stored addresses again: unsupported ones, and those on ``hosts``. Returns the number that differ.
 
-        At most a thousand packages with ids above ``after`` are parsed in one transaction, under the import lock.
+        At most a thousand packages are parsed in one transaction, under the import lock.
         """
-        return self.transactions.write(lambda connection: self._renew(connection, after, hosts, now))
+        changed, after = 0, 0
+        while (renewed := self._renew(after, hosts, now)) is not None:
+            changed, after = changed + renewed.changed, renewed.last_id
+        return changed
 
-    def _renew(self, connection: Connection, after: int, hosts: Collection[str], now: datetime) -> Renewed | None:
-        one_at_a_time(connection, IMPORTING)
-        rows = to_renew(connection, after, hosts)
-        if not rows:
-            return None
-        batch = [(n, entry, self._addresses(entry)) for n, entry in enumerate(map(entry_of, rows))]
-        counts = _store_batch(connection, batch, self.serving, self.rules, now)
-        return Renewed(rows[-1].id, counts.updated)
+    def _renew(self, after: int, hosts: Collection[str], now: datetime) -> _Renewed | None:
+        """Renew the first packages with ids above ``after``; ``None`` if there are none."""
 
-    def _state(self, entries: Sequence[CatalogueEntry], now: datetime) -> None:
-        """Store editors' words for the kinds of hosts, by which the addresses are then parsed."""
-        kinds = self.rules.stated(entries)
+        def work(connection: Connection) -> _Renewed | None:
+            one_at_a_time(connection, IMPORTING)
+            rows = to_renew(connection, after, hosts)
+            if not rows:
+                return None
+            batch = [(n, entry, self._addresses(entry)) for n, entry in enumerate(map(entry_of, rows))]
+            counts = _store_batch(connection, batch, self.serving, self.rules, now)
+            return _Renewed(rows[-1].id, counts.updated)
+
+        return self.transactions.write(work)
+
+    def _state(self, kinds: Mapping[str, ForgeKind], now: datetime) -> Sequence[str]:
+        """Store the kinds of hosts, by which addresses are then parsed; returns the hosts whose kind has changed."""
         listed = {host: kind for host, kind in kinds.items() if self.rules.lists(host)}
-        if listed and self.forges.state(listed, now):
+        changed = self.forges.state(listed, now) if listed else []
+        if changed:
             self.rules.changed()
+        return changed
 
     def _addresses(self, entry: CatalogueEntry) -> Addresses:
         return Addresses(self.read_repo(entry.repo_url), self.read_project(entry.pypi_url))

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, exists, func, or_, select, update
 
+from fetcher.catalogue.intake import slugified
 from fetcher.domain.model import CatalogueEntry, RepoRef
 from fetcher.store.changes.noting import note_removed
 from fetcher.store.dialects import CHUNK, chunks, lock_packages
@@ -139,7 +140,7 @@ class Catalogue:
             return slug
         base = slug
         if isinstance(addresses.repo, RepoRef):
-            base = f"{addresses.repo.owner}-{addresses.repo.name}".lower()
+            base = slugified(f"{addresses.repo.owner}-{addresses.repo.name}".removesuffix(".git"))
             if not self._is_taken(base):
                 return base
         return next(f"{base}-{n}" for n in count(2) if not self._is_taken(f"{base}-{n}"))

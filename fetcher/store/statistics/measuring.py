@@ -11,7 +11,15 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, func, literal, select, text
 
-from fetcher.domain.catalogue_stats import OVERDUE_AFTER, Bucket, CatalogueStats, Histogram, SourceStats, stale_before
+from fetcher.domain.catalogue_stats import (
+    PLANNING,
+    Bucket,
+    CatalogueStats,
+    Histogram,
+    SourceStats,
+    overdue_before,
+    stale_before,
+)
 from fetcher.domain.model import Source
 from fetcher.domain.views import PackageState
 from fetcher.store.dialects import plan_for_counting, unix_seconds
@@ -98,7 +106,7 @@ def _packages(
 def _sources(
     connection: Connection, id_range: IdRange, now: datetime, interval: timedelta
 ) -> Mapping[Source, SourceStats]:
-    old, late = now - interval, now - OVERDUE_AFTER * interval
+    old, late = now - interval - PLANNING, overdue_before(now, interval)
     answers = _histograms(connection, id_range, _S.answered_at, now, {old: _S.answered_at >= old})
     due = _histograms(connection, id_range, _S.due_at, now, {late: _S.due_at > late, now: _S.due_at > now})
     kinds = _kinds(connection, id_range)

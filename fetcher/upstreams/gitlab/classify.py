@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from fetcher.domain.outcome import NonValue, Throttled
+from fetcher.domain.outcome import BlockCause, Blocked, NonValue, Throttled
 from fetcher.http.messages import Answer, Response
 from fetcher.http.responses import excerpt, retry_after
 from fetcher.http.shapes import Shape
-from fetcher.upstreams.hosted.classify import classify_api
+from fetcher.upstreams.hosted.classify import classify_api, describe
 
 
 class Reason(Shape):
@@ -33,9 +33,11 @@ _ERROR = TypeAdapter(ErrorBody)
 
 
 def classify(answer: Answer, host: str) -> Response | NonValue:
-    """Return ``answer`` if it is a 200 with JSON, otherwise its outcome."""
+    """Return ``answer`` if it is a 200 with JSON, otherwise its outcome. A 403 in JSON refuses one project or token."""
     if isinstance(answer, Response) and answer.status == 429 and retry_after(answer) is None:
         return Throttled(f"{host} answers 429: {excerpt(answer.body)}", reset_at=_reset_at(answer))
+    if isinstance(answer, Response) and answer.status == 403 and (message := _message(answer.body)) is not None:
+        return Blocked(BlockCause.ACCESS, describe(answer, host, message))
     return classify_api(answer, host, _message)
 
 

@@ -47,6 +47,9 @@ ACCOUNTS = f"""query Accounts($ids: [ID!], $ref: String!) {{
 """
 
 
+PROBE = "query Probe { queryComplexity { score limit } }"
+
+
 def by_id(lacking: Collection[str] = ()) -> str:
     """Return the document for up to 100 projects by global id, without the fields in ``lacking``."""
     return _projects("ProjectsById", "ids", "[ID!]", lacking)

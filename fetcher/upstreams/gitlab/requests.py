@@ -23,6 +23,7 @@ class Route(StrEnum):
     PROJECTS = "gitlab_projects"
     ACCOUNTS = "gitlab_accounts"
     PROJECT = "gitlab_project"
+    PROBE = "gitlab_probe"
 
 
 def projects_by_id(host: ForgeHost, ids: Sequence[str], lacking: Collection[str] = ()) -> Request:
@@ -49,6 +50,11 @@ def project(host: ForgeHost, repo: RepoRef) -> Request:
         f"{host.root}{REST_PATH}/projects/{quote(repo.path, safe='')}",
         headers={"accept": "application/json"},
     )
+
+
+def probe(host: ForgeHost) -> Request:
+    """Build a query that reads nothing. Its response shows whether the API is there and accepts the token."""
+    return _graphql(host, Route.PROBE, queries.PROBE, {})
 
 
 def _projects(host: ForgeHost, query: str, wanted: Sequence[str]) -> Request:

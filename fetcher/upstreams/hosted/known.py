@@ -15,8 +15,6 @@ SOURCEHUT: Final = "git.sr.ht"
 NAMES: Final = {GITLAB_COM: "gitlab", CODEBERG: "codeberg", BITBUCKET: "bitbucket", SOURCEHUT: "sourcehut"}
 """Names of upstreams that differ from their host."""
 
-TITLES: Final = {GITLAB_COM: "GitLab", CODEBERG: "Codeberg", BITBUCKET: "Bitbucket", SOURCEHUT: "SourceHut"}
-
 KINDS: Final = {
     GITLAB_COM: ForgeKind.GITLAB,
     CODEBERG: ForgeKind.FORGEJO,

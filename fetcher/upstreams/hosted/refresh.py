@@ -79,7 +79,8 @@ class HostedRefresh(UpstreamRefresh):
         if head.path is not None:
             path = self._clone_path(head.path)
         repo = None if target.repo is None else replace(target.repo, path=head.path or found.value.full_name)
-        at_head = replace(target, head_oid=head.oid, repo=repo)
+        repository_id = found.value.repository_id or target.repository_id
+        at_head = replace(target, head_oid=head.oid, repo=repo, repository_id=repository_id)
         details = await self._read_details(at_head, path, purpose)
         committed_at = await self._committed_at(target, found.value, head.oid, details, path, purpose)
         if not isinstance(committed_at, Fetched):

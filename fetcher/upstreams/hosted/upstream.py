@@ -64,6 +64,7 @@ class HostedForge(Upstream):
         self.title = host.host if host.name == host.host else f"{kind.title} ({host.host})"
         self.hosts = frozenset({host.host})
         self.roots = tuple(dict.fromkeys((host.root, host.git_root)))
+        self.public_only = not host.trusted
         self.quota = policy
         self.routes = (*kind.routes, *GIT_ROUTES)
         self._parse = parse

@@ -89,7 +89,7 @@ class FeedCheck:
             case NotOffered():
                 if checkpoint.outcome != UNOFFERED:
                     log.info("feed", outcome=UNOFFERED, reason="the index has no feed: projects are requested singly")
-                due_at = now + self.cadence.interval
+                due_at = now + self.cadence.index_interval
                 found = replace(checkpoint, due_at=due_at, outcome=UNOFFERED, message=outcome.reason)
                 self._request_singly(now, large=large)
             case _:
@@ -156,12 +156,12 @@ class FeedCheck:
             return
         confirmed = self.serials.confirm_all(now, self.cadence.recheck, continuous.observed_at)
         log.info("feed", confirmed=confirmed)
-        self.checkpoints.save(replace(continuous, due_at=now + self.cadence.interval))
+        self.checkpoints.save(replace(continuous, due_at=now + self.cadence.index_interval))
 
     def _request_singly(self, now: datetime, *, large: bool) -> None:
         """Make each project of a small catalogue due after two cycles without a working feed."""
         if not large:
-            self.claims.make_due(PYPI, Source.INDEX, answered_before=now - 2 * self.cadence.interval, now=now)
+            self.claims.make_due(PYPI, Source.INDEX, answered_before=now - 2 * self.cadence.index_interval, now=now)
 
 
 def feed_status(checkpoint: Callable[[str], Checkpoint | None]) -> FeedStatus | None:

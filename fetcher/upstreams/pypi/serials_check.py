@@ -59,7 +59,7 @@ class SerialsCheck:
         return not isinstance(answer, Deferred)
 
     def _conclude(self, checkpoint: Checkpoint, answer: IndexOutcome[object], now: datetime) -> None:
-        again = now + self.cadence.interval
+        again = now + self.cadence.index_interval
         match answer:
             case Fetched(value=Serials() as serials, validators=validators):
                 confirmed, due = self.serials.confirm(serials, now, self.cadence.recheck)
@@ -85,6 +85,6 @@ class SerialsCheck:
 
     def _ask_each(self, now: datetime) -> None:
         """Make each project due after two cycles without a listing."""
-        made = self.claims.make_due(PYPI, Source.INDEX, answered_before=now - 2 * self.cadence.interval, now=now)
+        made = self.claims.make_due(PYPI, Source.INDEX, answered_before=now - 2 * self.cadence.index_interval, now=now)
         if made:
             log.warning("serials", reason="the index's root does not respond: projects are requested singly", due=made)

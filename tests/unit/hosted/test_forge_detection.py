@@ -12,11 +12,11 @@ from fetcher.http.gateway import Gateway
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response
 from fetcher.quota import PauseCause
 from fetcher.upstreams.hosted.detection import Detected, Undetected, detect
-from fetcher.upstreams.hosted.hosts import forge_host
+from fetcher.upstreams.hosted.hosts import Hosts
 from tests.harness.clock import NOW, StoppedClock
 from tests.harness.fakes import GenerousQuota, ScriptedTransport, answer
 
-HOST = forge_host("git.example.org", {})
+HOST = Hosts().forge("git.example.org")
 PAGE = answer(b"<html>", headers={"content-type": "text/html"})
 MISSING = answer(b"<html>", 404)
 FRONT, GITLAB_API, FORGEJO_API = "/", "/api/v4/version", "/api/v1/version"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -19,7 +20,7 @@ from fetcher.domain.forges import (
 )
 from fetcher.domain.model import CatalogueEntry
 from fetcher.forge_settings import ForgeSetting
-from fetcher.upstreams.hosted.hosts import forge_host, forge_hosts, is_to_detect, refusal, stated_kinds
+from fetcher.upstreams.hosted.hosts import Hosts, stated_kinds
 from tests.harness.clock import NOW
 
 GITLAB, FORGEJO, GIT = ForgeKind.GITLAB, ForgeKind.FORGEJO, ForgeKind.GIT
@@ -33,7 +34,7 @@ def entry(address: str | None, word: object) -> CatalogueEntry:
     ("host", "setting", "stored", "kind", "known_by"),
     [
         ("git.example.org", None, None, GIT, KnownBy.ASSUMED),
-        ("git.example.org", None, StoredForge("git.example.org"), GIT, KnownBy.ASSUMED),
+        ("git.example.org", None, StoredForge(""), GIT, KnownBy.ASSUMED),
         ("git.example.org", None, StoredForge("", FORGEJO, KnownBy.DETECTED), FORGEJO, KnownBy.DETECTED),
         ("gitlab.com", None, StoredForge("", FORGEJO, KnownBy.DETECTED), GITLAB, KnownBy.WELL_KNOWN),
         ("gitlab.com", FORGEJO, None, FORGEJO, KnownBy.SETTINGS),
@@ -45,7 +46,7 @@ def test_the_first_statement_counts(
 ) -> None:
     """An editor, the settings, the well-known hosts, a detection; otherwise git."""
     settings = {} if setting is None else {host: ForgeSetting(kind=setting)}
-    found = forge_host(host, settings, stored)
+    found = Hosts(settings, () if stored is None else (replace(stored, host=host),)).forge(host)
     assert (found.kind, found.known_by) == (kind, known_by)
 
 
@@ -69,14 +70,14 @@ def test_the_first_statement_counts(
 )
 def test_roots(host: str, setting: dict[str, str], root: str, git: str) -> None:
     """Clone addresses are below the stated root; Bitbucket's API has a host of its own."""
-    found = forge_host(host, {host: ForgeSetting.model_validate(setting)} if setting else {})
+    found = Hosts({host: ForgeSetting.model_validate(setting)} if setting else {}).forge(host)
     assert (found.root, found.git_root) == (root, git)
 
 
 def test_a_token_and_trust_come_from_the_settings_alone() -> None:
     """A host that only an editor has named gets no token, and must be public."""
     settings = {"a.org": ForgeSetting.model_validate({"token": "t", "per_second": 3})}
-    (a, b) = forge_hosts(settings, [StoredForge("b.org", GITLAB, KnownBy.EDITOR)])
+    (a, b) = Hosts(settings, (StoredForge("b.org", GITLAB, KnownBy.EDITOR), StoredForge("c.local"))).all()
     assert (a.host, a.token, a.per_second, a.trusted) == ("a.org", "t", 3, True)
     assert (b.host, b.token, b.per_second, b.trusted) == ("b.org", None, None, False)
 
@@ -84,24 +85,37 @@ def test_a_token_and_trust_come_from_the_settings_alone() -> None:
 def test_names_of_upstreams() -> None:
     """Four hosts have a name of their own; any other host is its own name."""
     hosts = ("gitlab.com", "codeberg.org", "bitbucket.org", "git.sr.ht", "salsa.debian.org")
-    names = [forge_host(host, {}).name for host in hosts]
+    names = [Hosts().forge(host).name for host in hosts]
     assert names == ["gitlab", "codeberg", "bitbucket", "sourcehut", "salsa.debian.org"]
 
 
 def test_a_private_host_is_refused_unless_the_settings_name_it() -> None:
-    reason = refusal("git.internal", {})
+    reason = Hosts().refusal("git.internal")
     assert reason is not None
     assert "FETCHER_FORGES" in reason
-    assert refusal("git.internal", {"git.internal": ForgeSetting()}) is None
-    assert refusal("codeberg.org", {}) is None
+    assert Hosts().name("git.internal") is None
+    named = Hosts({"git.internal": ForgeSetting()})
+    assert (named.refusal("git.internal"), named.name("git.internal")) == (None, "git.internal")
+    assert Hosts().name("codeberg.org") == "codeberg"
 
 
 def test_hosts_to_detect() -> None:
-    """Neither well-known hosts nor those with a configured kind are detected."""
-    assert is_to_detect("a.org", {})
-    assert is_to_detect("a.org", {"a.org": ForgeSetting()})
-    assert not is_to_detect("a.org", {"a.org": ForgeSetting(kind=GIT)})
-    assert not is_to_detect("codeberg.org", {})
+    """Neither well-known, stated and private hosts nor those with a configured kind are detected."""
+    later = NOW + timedelta(seconds=1)
+    stored = (
+        StoredForge("a.org"),
+        StoredForge("b.org", GITLAB, KnownBy.DETECTED, due_at=NOW),
+        StoredForge("c.org", GITLAB, KnownBy.DETECTED, due_at=later),
+        StoredForge("d.org", due_at=later, failures=1),
+        StoredForge("e.org", GITLAB, KnownBy.EDITOR),
+        StoredForge("f.org"),
+        StoredForge("g.org"),
+        StoredForge("h.local"),
+        StoredForge("codeberg.org"),
+    )
+    settings = {"f.org": ForgeSetting(), "g.org": ForgeSetting(kind=GIT)}
+    assert Hosts(settings, stored).to_detect(NOW) == ["a.org", "b.org", "f.org"]
+    assert Hosts(settings, stored).to_detect(later) == ["a.org", "b.org", "c.org", "d.org", "f.org"]
 
 
 def test_editors_words() -> None:

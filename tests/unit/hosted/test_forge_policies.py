@@ -10,7 +10,7 @@ import pytest
 from fetcher.domain.model import Purpose
 from fetcher.forge_settings import ForgeSetting
 from fetcher.quota import MemoryQuota, QuotaPolicy, QuotaRequest, Reservation, Usage
-from fetcher.upstreams.hosted.hosts import forge_host
+from fetcher.upstreams.hosted.hosts import Hosts
 from fetcher.upstreams.hosted.policies import MOST_IN_FLIGHT, Resource, git_resource, policy_of
 from tests.harness.clock import NOW
 
@@ -34,7 +34,7 @@ async def sent(policy: QuotaPolicy, span: timedelta, resource: str = Resource.AP
 
 async def test_an_unknown_host() -> None:
     """One request in flight and one a second, git included."""
-    host = forge_host("git.example.org", {})
+    host = Hosts().forge("git.example.org")
     policy = policy_of(host)
     assert git_resource(host) == Resource.API
     quota = MemoryQuota({"a": policy})
@@ -46,16 +46,16 @@ async def test_an_unknown_host() -> None:
 
 async def test_codeberg_stays_under_a_quarter() -> None:
     """Of 4,000 requests in any 30 minutes, at most 1,000 are sent, evenly."""
-    policy = policy_of(forge_host("codeberg.org", {}))
-    assert git_resource(forge_host("codeberg.org", {})) == Resource.API
+    policy = policy_of(Hosts().forge("codeberg.org"))
+    assert git_resource(Hosts().forge("codeberg.org")) == Resource.API
     assert 700 <= await sent(policy, HALF_HOUR) <= 1_000
     assert await sent(policy, timedelta(minutes=1)) <= 40
 
 
 async def test_gitlab_com() -> None:
     """The background uses a quarter of the documented limit, more with a token; git is counted apart."""
-    anonymous = forge_host("gitlab.com", {})
-    known = forge_host("gitlab.com", {"gitlab.com": ForgeSetting.model_validate({"token": "t"})})
+    anonymous = Hosts().forge("gitlab.com")
+    known = Hosts({"gitlab.com": ForgeSetting.model_validate({"token": "t"})}).forge("gitlab.com")
     minute = timedelta(minutes=1)
     assert await sent(policy_of(anonymous), minute) <= 125
     assert 125 < await sent(policy_of(known), minute) <= 500
@@ -64,7 +64,7 @@ async def test_gitlab_com() -> None:
 
 async def test_bitbucket_without_an_account() -> None:
     """At most 60 API requests an hour; git is not limited by them."""
-    host = forge_host("bitbucket.org", {})
+    host = Hosts().forge("bitbucket.org")
     policy = policy_of(host)
     assert await sent(policy, timedelta(hours=1), identity="anonymous") <= 60
     assert await sent(policy, timedelta(minutes=10), Resource.GIT, identity="anonymous") > 60
@@ -74,20 +74,20 @@ async def test_bitbucket_without_an_account() -> None:
 @pytest.mark.parametrize(("per_second", "fewest", "most"), [(0.2, 10, 12), (3, 150, 180), (50, 600, 1_200)])
 async def test_an_operators_pace(per_second: float, fewest: int, most: int) -> None:
     """The setting replaces the default pace; one request after the other takes 50 ms here."""
-    host = replace(forge_host("git.example.org", {}), per_second=per_second)
+    host = replace(Hosts().forge("git.example.org"), per_second=per_second)
     assert fewest <= await sent(policy_of(host), timedelta(minutes=1)) <= most
     assert policy_of(host).in_flight == min(MOST_IN_FLIGHT, max(1, int(per_second)))
 
 
 async def test_an_operators_pace_keeps_the_limit_of_the_hour() -> None:
     """More requests a second do not lift Bitbucket's hourly limit."""
-    host = replace(forge_host("bitbucket.org", {}), per_second=20.0)
+    host = replace(Hosts().forge("bitbucket.org"), per_second=20.0)
     assert await sent(policy_of(host), timedelta(hours=1), identity="anonymous") <= 60
 
 
 async def test_two_hosts_do_not_share_an_account() -> None:
     """A host whose account is exhausted delays no other host, even with the same identity."""
-    policy = policy_of(forge_host("git.example.org", {}))
+    policy = policy_of(Hosts().forge("git.example.org"))
     quota = MemoryQuota({"a": policy, "b": policy})
 
     async def reserve(upstream: str, now: datetime) -> bool:

@@ -1,0 +1,91 @@
+"""A proxy in a process of its own, which counts the bytes of all connections in both directions.
+
+``python -m benchmarks.wire PORT`` prints its own port. It prints the counts so far for each line that it reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.harness.processes import end_process
+
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes on the wire, headers included."""
+
+    sent: int
+    received: int
+
+    def __sub__(self, before: Traffic) -> Traffic:
+        return Traffic(self.sent - before.sent, self.received - before.received)
+
+
+class Wire:
+    """A running proxy in front of a server on loopback."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.url = f"http://127.0.0.1:{self._line().strip()}"
+
+    def traffic(self) -> Traffic:
+        """Return the bytes so far."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("count\n")
+        self._process.stdin.flush()
+        return Traffic(**json.loads(self._line()))
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+
+@contextmanager
+def counting(url: str) -> Iterator[Wire]:
+    """Run a proxy in front of the server at ``url``."""
+    command = [sys.executable, "-m", "benchmarks.wire", url.rpartition(":")[2]]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield Wire(process)
+    finally:
+        end_process(process)
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+async def _serve(port: int) -> None:
+    counts = {"sent": 0, "received": 0}
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
+        try:
+            while data := await reader.read(_CHUNK):
+                counts[name] += len(data)
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream, there = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, there, "sent"), copy(upstream, writer, "received"))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    loop = asyncio.get_running_loop()
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        print(json.dumps(counts), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(int(sys.argv[1])))
