@@ -24,7 +24,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.run
 
-demo: $(VENV)/.run  ## Set up and refresh five real packages against the simulator
+demo: $(VENV)/.run  ## Set up and refresh eight packages on four forges against the simulator
 	@$(BIN)/fetcher demo
 
 test: check  ## Set up, check the code, and run the tests but the slow ones (less than nine minutes)

@@ -37,6 +37,7 @@ from fetcher.upstreams.base import Upstream
 from fetcher.upstreams.bitbucket.kind import BITBUCKET
 from fetcher.upstreams.forgejo.kind import FORGEJO
 from fetcher.upstreams.github.upstream import GitHub
+from fetcher.upstreams.gitlab.kind import GITLAB
 from fetcher.upstreams.hosted.base import ForgeHost
 from fetcher.upstreams.hosted.git_only import GIT_ONLY
 from fetcher.upstreams.hosted.kinds import HostedKind
@@ -64,10 +65,14 @@ class Forge:
     mount: str
     host: str
     kind: HostedKind | None
+    commits: str = "api"
+    """The way in which GitHub's commits are read (``FETCHER_GITHUB_COMMITS``)."""
 
 
 FORGES = (
     Forge("GitHub (API)", "github", "github.com", None),
+    Forge("GitHub (git)", "github", "github.com", None, "git"),
+    Forge("GitLab", "gitlab", "gitlab.com", GITLAB),
     Forge("Forgejo", "forgejo", "codeberg.org", FORGEJO),
     Forge("Bitbucket", "bitbucket", "bitbucket.org", BITBUCKET),
     Forge("git alone", "forgejo", "codeberg.org", GIT_ONLY),
@@ -167,7 +172,8 @@ def upstream_of(forge: Forge, served: SimulatorProcess, wire: Wire) -> Upstream:
     """Return the upstream of a forge behind the proxy."""
     root = f"{wire.url}/{forge.mount}"
     if forge.kind is None:
-        return GitHub.configured(read_settings({**served.environment, "FETCHER_GITHUB_API_URL": root}))[0]
+        github = {"FETCHER_GITHUB_API_URL": root, "FETCHER_GITHUB_COMMITS": forge.commits}
+        return GitHub.configured(read_settings({**served.environment, **github}))[0]
     host = ForgeHost(forge.host, forge.host, forge.kind.kind, root, root, trusted=True)
     return HostedForge(host, forge.kind, NO_LIMITS, any_path)
 
@@ -189,10 +195,12 @@ async def measure(forge: Forge, packages: int, sampled: int, folder: Path) -> li
 
 
 async def _stages(bench: Bench, sample: Sequence[str], folder: Path) -> list[Cost]:
-    clones, compared = Clones(folder), bench.forge.kind is not GIT_ONLY
-    found = [await bench.measured("first")]
+    compared = bench.forge.kind is not GIT_ONLY and bench.forge.commits == "api"
+    clones, found = Clones(folder), [await bench.measured("first")]
     if compared:
-        found += [bench.clones("first", clones, sample), bench.pages("first", sample)]
+        found.append(bench.clones("first", clones, sample))
+    if compared and bench.forge.mount in directory_way.KINDS:
+        found.append(bench.pages("first", sample))
     bench.advance(ROUND)
     await bench.running.work()
     bench.advance(DAY / STEPS)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from rich.table import Table
 
+from fetcher.domain.lag import Lag
 from fetcher.domain.model import Purpose, Record
 from fetcher.domain.outcome import NonValue
 from fetcher.http.messages import Answer, Request
@@ -45,6 +46,9 @@ class QueryObserver:
         if request.resource is Resource.GRAPHQL and request.body and request.route is not Route.VIEWER:
             variables = json.loads(request.body)["variables"]
             self.seen[_kind(request, variables)].append(_items(variables))
+
+    def changed(self, lags: Sequence[Lag]) -> None:
+        """Do nothing."""
 
     def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
         """See ``fetcher.ports.Observer``."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from fetcher.domain.lag import Lag
 from fetcher.domain.model import Purpose, Record, Validators
 from fetcher.domain.outcome import NonValue
 from fetcher.http.messages import Answer, Request
@@ -66,6 +67,10 @@ class Observer(Protocol):
         """Receive the records of a batch of ``packages``."""
         ...
 
+    def changed(self, lags: Sequence[Lag]) -> None:
+        """Receive the lag of each change that a batch has stored."""
+        ...
+
 
 class NullObserver:
     """An observer that does nothing."""
@@ -74,6 +79,9 @@ class NullObserver:
         """Do nothing."""
 
     def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:
+        """Do nothing."""
+
+    def changed(self, lags: Sequence[Lag]) -> None:
         """Do nothing."""
 
 

@@ -130,6 +130,13 @@ class Settings(BaseModel):
     github_app_private_key: SecretStr | None = Field(default=None, description="The App's private key (PEM).")
     github_app_private_key_file: Path | None = Field(default=None, description="File with the private key.")
     github_app_installation_id: int | None = Field(default=None, description="Id of the App's installation.")
+    github_commits: Literal["api", "git"] = Field(
+        default="api",
+        description=(
+            "Source of GitHub's commits, and without a token of its heads: `api`, or `git`, which spends no quota but "
+            "more bytes."
+        ),
+    )
     pypi_url: str = Field(
         default_factory=default_index_root,
         repr=False,  # may contain a mirror's password

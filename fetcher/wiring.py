@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fetcher.domain.forges import ForgeKind
     from fetcher.domain.model import CatalogueEntry
     from fetcher.domain.sweeping import SweepPlan
-    from fetcher.domain.views import RequestCount
+    from fetcher.domain.views import RecentLag, RequestCount
     from fetcher.http.gateway import Gateway
     from fetcher.http.transport import HttpTransport
     from fetcher.quota import Quota, QuotaStatus
@@ -457,6 +457,13 @@ def recent_requests(settings: Settings, now: datetime) -> list[RequestCount]:
     from fetcher.monitoring import read_recent_requests  # noqa: PLC0415
 
     return _read_redis(settings, lambda client: read_recent_requests(client, now))
+
+
+def recent_lags(settings: Settings, now: datetime) -> list[RecentLag]:
+    """Return the lags of the last hour, or raise ``BrokerError``."""
+    from fetcher.monitoring import read_recent_lags  # noqa: PLC0415
+
+    return _read_redis(settings, lambda client: read_recent_lags(client, now))
 
 
 def _read_redis(settings: Settings, read: Callable[[redis.Redis], T]) -> T:

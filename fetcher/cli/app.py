@@ -162,7 +162,7 @@ COMMANDS = (
         "demo",
         "fetcher.cli.demo",
         "demo",
-        "Refresh five real packages against the simulator, without a token, a network or leftover files.",
+        "Refresh eight packages on four forges against the simulator, without a token, a network or leftover files.",
     ),
     LazyCommand(
         "failures",

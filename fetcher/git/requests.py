@@ -19,7 +19,7 @@ _DELIMITER: Final = b"0001"
 
 @dataclass(frozen=True, slots=True)
 class Commits:
-    """A selection of commits: those that lead to ``want``, without those that lead to ``have``.
+    """A selection of commits: those that lead to ``want`` and ``others``, without those that lead to ``have``.
 
     ``since`` leaves out those with an older committer date. ``depth`` leaves out all but the newest.
     """
@@ -28,6 +28,7 @@ class Commits:
     have: str | None = None
     since: datetime | None = None
     depth: int | None = None
+    others: tuple[str, ...] = ()
 
 
 def format_of(oid: str | None) -> str:
@@ -45,7 +46,7 @@ def fetch(commits: Commits, *, filtered: bool) -> bytes:
     arguments = ["no-progress", "ofs-delta"]
     if filtered:
         arguments.append(f"filter {NO_TREES}")
-    arguments.append(f"want {commits.want}")
+    arguments += [f"want {oid}" for oid in (commits.want, *commits.others)]
     if commits.since is not None:
         arguments.append(f"deepen-since {int(commits.since.timestamp())}")
     if commits.depth is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fetcher.monitoring.definitions import COUNTED, Counter, Histogram, Label
+    from fetcher.monitoring.recent_lags import read_recent_lags
     from fetcher.monitoring.recent_requests import read_recent_requests
     from fetcher.monitoring.recorder import MetricsRecorder
     from fetcher.monitoring.redis_store import RedisCounters, read_counters
@@ -22,6 +23,7 @@ __all__ = [
     "RedisCounters",
     "MetricsRecorder",
     "read_counters",
+    "read_recent_lags",
     "read_recent_requests",
 ]
 
@@ -33,6 +35,7 @@ _MODULES = {
     "RedisCounters": "redis_store",
     "MetricsRecorder": "recorder",
     "read_counters": "redis_store",
+    "read_recent_lags": "recent_lags",
     "read_recent_requests": "recent_requests",
 }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from fetcher.domain.lag import ChangeKind
 from fetcher.domain.model import OutcomeKind, Purpose, Source
 from fetcher.http.messages import Fault
 from fetcher.quota import PauseCause
@@ -98,6 +99,7 @@ CAUSE = _label("cause", PauseLabel)
 TASK = _label("task", TASKS)
 STATE = _label("state", TaskState)
 WEBHOOK_RESULT = _label("result", ("delivered", "retried", "unreachable", "disabled"))
+KIND = _label("kind", ChangeKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ class Gauge:
 Counted: TypeAlias = Counter | Histogram | Gauge
 
 _REQUEST_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 120.0)
+_LAG_SECONDS = (15, 30, 60, 90, 120, 180, 240, 300, 360, 480, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800)
 _TASK_SECONDS = (0.05, 0.25, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 REQUESTS = Counter(
@@ -180,6 +183,13 @@ SUNSET = Gauge(
     (ROUTE,),
 )
 
+CHANGE_LAG = Histogram(
+    "fetcher_change_lag_seconds",
+    "Time from a change at its upstream to its stored value.",
+    (KIND,),
+    _LAG_SECONDS,
+)
+
 COUNTED: Final[tuple[Counted, ...]] = (
     REQUESTS,
     REQUEST_SECONDS,
@@ -192,4 +202,5 @@ COUNTED: Final[tuple[Counted, ...]] = (
     LEASES_EXPIRED,
     DEPRECATED_RESPONSES,
     SUNSET,
+    CHANGE_LAG,
 )

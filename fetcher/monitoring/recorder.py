@@ -11,12 +11,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+from fetcher.domain.lag import Lag
 from fetcher.domain.model import Deferral, GivenBack, MadeDue, Observed, OutcomeKind, Purpose, Record
 from fetcher.domain.outcome import NonValue, Throttled, Unauthorized
 from fetcher.http.messages import Answer, NoAnswer, Request, Response
 from fetcher.http.retirement import read_retirement
 from fetcher.monitoring.definitions import (
     BATCH_PACKAGES,
+    CHANGE_LAG,
     COMPLETED_TASKS,
     COUNTED,
     DEPRECATED_RESPONSES,
@@ -74,6 +76,11 @@ class MetricsRecorder:
                     pass
                 case _:
                     assert_never(record)
+
+    def changed(self, lags: Sequence[Lag]) -> None:
+        """See ``fetcher.ports.Observer``."""
+        for lag in lags:
+            self._observe(CHANGE_LAG, (lag.kind,), lag.time.total_seconds())
 
     def task_ended(self, task: str, seconds: float, state: TaskState) -> None:
         self._observe(TASK_SECONDS, (task,), seconds)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from redis import Redis
 from redis.exceptions import RedisError
 
+from fetcher.monitoring.recent_lags import add_recent_lags
 from fetcher.monitoring.recent_requests import add_recent_requests
 from fetcher.monitoring.recorder import MetricsRecorder, holds_latest
 
@@ -59,6 +60,7 @@ class RedisCounters:
                 else:
                     pipe.hincrbyfloat(KEY, field, amount)
             add_recent_requests(pipe, amounts, time.time())
+            add_recent_lags(pipe, amounts, time.time())
             pipe.execute()
 
 

@@ -71,6 +71,15 @@ class Account:
             found = self.meters[limits.resource] = Meter(remaining=limits.primary, reset_at=now + limits.hour)
         return found
 
+    def pending(self, limits: EffectiveLimits) -> list[ReservationMs]:
+        """Return the reservations that are counted together with those of the limits' resource."""
+        return [each for each in self.reservations.values() if each.resource in limits.together]
+
+    def spent(self, limits: EffectiveLimits) -> list[tuple[int, int]]:
+        """Return times and response times of the window, of the resources that are counted together."""
+        meters = (meter for name, meter in self.meters.items() if name in limits.together)
+        return [(step.at, step.ms) for meter in meters for step in meter.log]
+
     def advance(self, limits: EffectiveLimits, now: int) -> int:
         """Apply the passage of time until ``now`` and return the ledger's time.
 

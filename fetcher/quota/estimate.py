@@ -14,19 +14,19 @@ def capacity(account: Account, limits: EffectiveLimits, points: int, ms: int, ho
     now = account.advance(limits, now)
     meter = account.meter(limits, now)
     end = now + horizon
-    start = max(now, account.paused_until, meter.paused_until)
+    start = max(now, 0 if limits.apart else account.paused_until, meter.paused_until)
     if limits.forbidden or start > end:
         return 0
     windows = 1 + (end - start) / limits.window
     latency = max(1, expected_ms(account, limits, ms, now))
     bounds = [
         limits.points * windows - sum(step.points for step in meter.log),
-        limits.in_flight * (1 + (end - start) / latency) - len(account.reservations),
+        limits.in_flight * (1 + (end - start) / latency) - len(account.pending(limits)),
     ]
     if limits.resource_ms:
         bounds.append((limits.resource_ms * windows - sum(step.ms for step in meter.log)) / latency)
     if limits.total_ms:
-        spent = sum(step.ms for each in account.meters.values() for step in each.log)
+        spent = sum(ms for _, ms in account.spent(limits))
         bounds.append((limits.total_ms * windows - spent) / latency)
     if limits.primary:
         bounds.append(_affordable(account, meter, limits, end) / max(1, points))
@@ -63,9 +63,10 @@ def quota_status(account: Account, name: str, policies: Policies, now: int) -> l
         return []
     found = []
     for resource in sorted(filter(policy.has, account.meters)):
-        now = account.advance(effective_limits(policy, resource, Purpose.MANUAL, identity), now)
+        limits = effective_limits(policy, resource, Purpose.MANUAL, identity)
+        now = account.advance(limits, now)
         meter = account.meters[resource]
-        later = account if account.paused_until >= meter.paused_until else meter
+        later = account if account.paused_until >= meter.paused_until and not limits.apart else meter
         paused, known = later.paused_until > now, meter.limit > 0
         found.append(
             QuotaStatus(

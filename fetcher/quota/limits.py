@@ -43,6 +43,9 @@ class ResourceLimits:
     seconds: float = 0.0
     """Response seconds in ``QuotaPolicy.window``."""
     credential_required: bool = False
+    in_flight: int = 0
+    """Concurrent requests of this resource, if the upstream counts it apart: then response seconds, pauses and requests
+    in flight are its own. 0: it shares those of the policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,9 @@ class QuotaPolicy:
     window: timedelta = timedelta(seconds=60)
     """Window of the secondary limits: points, and response seconds."""
     in_flight: int = 10
-    """Concurrent requests, all resources together."""
+    """Concurrent requests, all resources together that are not counted apart."""
     seconds: float = 0.0
-    """Response seconds in ``window``, all resources together; 0 means no such limit."""
+    """Response seconds in ``window``, of the same resources; 0 means no such limit."""
     latency_decay: int = 10
     """Percent by which the latency estimate decays with each response. Where response seconds are limited, an estimate
     that is too high is safer. Elsewhere a slow decay would let one timeout reduce the plans of the next few hundred
@@ -119,6 +122,12 @@ class QuotaPolicy:
         """Return the limits of a resource."""
         return next(one for one in self.resources if one.name == name)
 
+    def together(self, name: str) -> frozenset[str]:
+        """Return the resources that share requests in flight, response seconds and pauses with this one."""
+        if self.resource(name).in_flight:
+            return frozenset({name})
+        return frozenset(one.name for one in self.resources if not one.in_flight)
+
     def has(self, name: str) -> bool:
         """Return whether the upstream has this resource."""
         return any(one.name == name for one in self.resources)
@@ -133,6 +142,10 @@ class EffectiveLimits:
     """The limits of one kind of request, in whole numbers and milliseconds; 0 means no such limit."""
 
     resource: str
+    together: frozenset[str]
+    """The resources that share requests in flight and response seconds."""
+    apart: bool
+    """The resource shares them with no other, and its pauses are its own."""
     background: bool
     forbidden: bool
     """The identity cannot use the resource at all: GraphQL without a credential."""
@@ -150,7 +163,7 @@ class EffectiveLimits:
     resource_ms: int
     """Response time of the resource in ``window``."""
     total_ms: int
-    """Response time of all resources in ``window``."""
+    """Response time of all resources that are counted together in ``window``."""
     burst_ms: int
     """Response time of all resources in ``burst_window``."""
     burst_window: int
@@ -217,9 +230,12 @@ def effective_limits(policy: QuotaPolicy, resource: str, purpose: Purpose, ident
     if background:
         share, time_share = policy.background, policy.background_seconds
     documented = policy.resource(resource)
-    own, total = documented.seconds * time_share, policy.seconds * time_share
+    apart = documented.in_flight > 0
+    own, total = documented.seconds * time_share, 0.0 if apart else policy.seconds * time_share
     return EffectiveLimits(
         resource=resource,
+        together=policy.together(resource),
+        apart=apart,
         background=background,
         forbidden=anonymous and documented.credential_required,
         primary=documented.anonymous_primary if anonymous else documented.primary,
@@ -229,7 +245,7 @@ def effective_limits(policy: QuotaPolicy, resource: str, purpose: Purpose, ident
         points=_part(documented.points, share),
         window=span_ms(policy.window),
         tick=max(1, span_ms(policy.window) // _TICKS),
-        in_flight=_part(policy.in_flight, share),
+        in_flight=_part(documented.in_flight or policy.in_flight, share),
         resource_ms=int(own * 1000),
         total_ms=int(total * 1000),
         burst_ms=int(total * 1000 * policy.burst_share) if background else 0,

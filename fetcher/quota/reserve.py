@@ -62,7 +62,7 @@ def _imposed(account: Account, limits: EffectiveLimits, points: int, now: int) -
     meter = account.meter(limits, now)
     if limits.forbidden:
         yield Refusal(now + limits.hour, FORBIDDEN)
-    if account.paused_until > now:
+    if account.paused_until > now and not limits.apart:
         yield Refusal(account.paused_until, account.pause_reason)
     if meter.paused_until > now:
         yield Refusal(meter.paused_until, meter.pause_reason)
@@ -79,7 +79,7 @@ def _imposed(account: Account, limits: EffectiveLimits, points: int, now: int) -
 def _contended(account: Account, limits: EffectiveLimits, ms: int, now: int) -> Iterable[Refusal]:
     """Yield the refusals that end as responses arrive or usage leaves the sliding window."""
     meter, soon = account.meter(limits, now), now + limits.recheck
-    every = account.reservations.values()
+    every = account.pending(limits)
     own = [each for each in every if each.resource == limits.resource]
     if account.recovery_until > now and _any_young(every, limits, now):
         yield Refusal(soon, RECOVERY)
@@ -104,8 +104,8 @@ def _out_of_seconds(account: Account, limits: EffectiveLimits, ms: int, now: int
         over = sum(spent for _, spent in own) + _pending_ms(reservations, limits, now) + ms - limits.resource_ms
         if over > 0:
             yield Refusal(_freed_at(own, over, age, soon), RESOURCE_SECONDS)
-    every = sorted((step.at, step.ms) for each in account.meters.values() for step in each.log)
-    pending = _pending_ms(account.reservations.values(), limits, now) + ms
+    every = sorted(account.spent(limits))
+    pending = _pending_ms(account.pending(limits), limits, now) + ms
     over = sum(spent for _, spent in every) + pending - limits.total_ms
     if over > 0:
         yield Refusal(_freed_at(every, over, age, soon), TOTAL_SECONDS)

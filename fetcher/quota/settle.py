@@ -64,7 +64,7 @@ def settle(account: Account, limits: EffectiveLimits, key: str, sent: int, usage
         meter.remaining = max(0, meter.remaining - usage.points)
     if usage.pause:
         _pause(account, meter, limits, sent, usage, now)
-    elif sent > account.throttled_at and (usage.limit >= 0 or usage.points > 0):
+    elif not limits.apart and sent > account.throttled_at and (usage.limit >= 0 or usage.points > 0):
         account.failures = 0
 
 
@@ -92,12 +92,17 @@ def _pause(account: Account, meter: Meter, limits: EffectiveLimits, sent: int, u
     """Pause for ``retry-after``, until an exhausted quota's reset, or by back-off ("Exceeding the rate limit").
 
     Requests in flight together are throttled together. Only a request sent after the last throttling lengthens the
-    back-off.
+    back-off. A resource that is counted apart pauses alone, and for the same time after each throttling.
     """
     if usage.pause == "reset" and now < usage.wait <= now + limits.hour + limits.jitter:
         meter.remaining, meter.reset_at, meter.reset_reported = 0, usage.wait, True
         meter.paused_until = max(meter.paused_until, usage.wait + limits.grace)
         meter.pause_cause, meter.pause_reason = usage.cause, usage.reason
+        return
+    if limits.apart:
+        wait = usage.wait if usage.pause == "after" else limits.pause
+        if now + wait > meter.paused_until:
+            meter.paused_until, meter.pause_cause, meter.pause_reason = now + wait, usage.cause, usage.reason
         return
     wait = usage.wait
     if usage.pause != "after":

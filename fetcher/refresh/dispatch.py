@@ -38,6 +38,8 @@ class Claimable(Protocol):
 
     def leased(self, upstream: str, sources: Sequence[Source], now: datetime) -> int: ...
 
+    def is_due(self, upstream: str, sources: Sequence[Source], now: datetime) -> bool: ...
+
 
 @dataclass(slots=True)
 class Dispatcher:
@@ -60,6 +62,8 @@ class Dispatcher:
 
     async def _lane(self, lane: Lane) -> list[Claim]:
         now = self.clock.now()
+        if lane.behind and self.claimable.is_due(lane.upstream, lane.behind, now):
+            return []
         # No estimate of the response time: the ledger has the recent ones.
         request = QuotaRequest(
             self.identities[lane.upstream], lane.upstream, lane.resource, Purpose.BACKGROUND, seconds=0

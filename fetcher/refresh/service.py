@@ -12,6 +12,7 @@ from typing import Protocol
 import structlog
 
 from fetcher.domain.errors import RefusedValue
+from fetcher.domain.lag import lags
 from fetcher.domain.model import (
     DETAIL_SOURCES,
     REPOSITORY_SOURCES,
@@ -72,6 +73,7 @@ class RefreshService:
         report = Report(tuple(records), lost=len(claim.package_ids) - len(targets))
         log_report(claim, purpose, targets, report, self.clock.now() - started)
         self.observer.refreshed(purpose, len(targets), records)
+        self.observer.changed(lags(targets, records, self.clock.now()))
         return report
 
     def give_back(self, claim: Claim) -> None:

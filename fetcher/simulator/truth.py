@@ -13,6 +13,7 @@ def of_repository(repository: Repository, today: date) -> dict[str, Any]:
     """Return the result of a complete fetch from the repository's host on that day."""
     commits, tip = repository.history.commits(), repository.history.tip
     accounts, anonymous = contributors(commits)
+    people = sorted((*accounts, *anonymous), key=lambda one: -one.contributions)
     return {
         "id": repository.database_id,
         "host": repository.host,
@@ -31,6 +32,7 @@ def of_repository(repository: Repository, today: date) -> dict[str, Any]:
         "contributors": [one.author.login for one in accounts],
         "contributions": [one.contributions for one in accounts],
         "anonymous": len(anonymous),
+        "people": [one.author.login or one.author.name for one in people],
         "day": today.isoformat(),
         "participation": participation(commits, today),
         "participation_without_merges": participation(commits, today, merges=False),

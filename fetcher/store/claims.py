@@ -143,6 +143,11 @@ class Claims(Aggregate):
         return connection.execute(counted).scalar_one()
 
     @read_transaction
+    def is_due(self, connection: Connection, upstream: str, sources: Sequence[Source], now: datetime) -> bool:
+        """Return whether one of ``sources`` is due at ``upstream`` and not leased (index scan)."""
+        return _any_due(connection, upstream, sources, now)
+
+    @read_transaction
     def in_progress(self, connection: Connection, now: datetime) -> int:
         """Return the number of leased packages of all upstreams."""
         counted = select(func.count(distinct(_S.package_id))).where(_LEASED, _S.lease_until > now)

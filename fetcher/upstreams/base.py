@@ -51,6 +51,8 @@ class Lane:
     """Share of the interval by which a package may be claimed early, to fill a batch."""
     share: float = 1.0
     """Share of the packages that the quota serves within the horizon: as many are claimed at once."""
+    behind: tuple[Source, ...] = ()
+    """Sources of the upstream with precedence: while one of them is due and not claimed, nothing is claimed here."""
     seconds: float = 0.0
     """Usual response time of a full request, where the upstream limits response seconds."""
 

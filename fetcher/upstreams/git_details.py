@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fetcher.domain.commit_weeks import commit_days, history_start, with_commits
+from fetcher.domain.commit_weeks import commit_days, history_start, is_daily, with_commits
 from fetcher.domain.model import CommitDays, Contributors, Purpose, Source, Target
 from fetcher.domain.outcome import BlockCause, Blocked, Deferred, Fetched, Malformed, NonValue, Outcome
 from fetcher.git.histories import History
@@ -21,8 +21,11 @@ from fetcher.ports import Clock
 from fetcher.upstreams.git_reader import GitReader
 from fetcher.upstreams.heads import is_list_refused
 
-Accounts = Callable[[], Awaitable[Outcome[Mapping[str, str]]]]
-"""Requests logins by oid of the newest commits; ``FactsReader.accounts`` of one target."""
+Accounts = Callable[[str | None], Awaitable[Outcome[Mapping[str, str]]]]
+"""Requests logins by oid of the newest commits since another; ``FactsReader.accounts`` of one target."""
+
+MOST_ROUNDS = 20
+"""Most requests for the commits behind merges with an old parent. One or two are usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +50,16 @@ class GitDetails:
 
     async def read(self, target: Target, path: str, head: str, accounts: Accounts, purpose: Purpose) -> Details:
         """Read commits a day and contributors at ``head``."""
-        old, known = _exact(target, self.clock.now()), target.contributors
-        if old is not None and known is not None and old != head:
+        old, known, stored = _exact(target, self.clock.now()), target.contributors, target.commit_days
+        if old is not None and known is not None and stored is not None and old != head:
             found = await self._history(path, Commits(head, have=old), purpose)
             if isinstance(found, Fetched) and found.value.continues(old):
-                logins = await accounts()
+                logins = await accounts(old)
                 if not isinstance(logins, Fetched):
-                    return _failed(logins, self._with_new_days(target, found.value), found.value)
+                    return _failed(logins, self._with_new_days(stored, found.value), found.value)
                 people = with_new(known, found.value.commits.values(), logins.value)
                 if people is not None:
-                    days = self._with_new_days(target, found.value)
+                    days = self._with_new_days(stored, found.value)
                     return Details(Fetched(days), Fetched(people), found.value.committed_at)
             elif isinstance(found, Fetched) and found.value.is_whole:
                 return await self._of_whole(found.value, accounts)
@@ -67,10 +70,11 @@ class GitDetails:
             return await self._of_whole(found.value, accounts)
         return await self._of_recent(target, path, head, found, purpose) if _is_too_large(found) else _failed(found)
 
-    async def weeks(self, target: Target, path: str, head: str, purpose: Purpose) -> Details:
+    async def weeks(self, target: Target, path: str, head: str, purpose: Purpose, *, merges: bool = True) -> Details:
         """Read commits a day at ``head`` alone. Contributors are ``Blocked``, for they were not requested."""
         refused = Blocked(BlockCause.TOO_LARGE, "git: the full history was not requested")
-        return replace(await self._of_recent(target, path, head, refused, purpose), recent_people=None)
+        found = await self._of_recent(target, path, head, refused, purpose, merges=merges)
+        return replace(found, recent_people=None)
 
     async def committed_at(self, path: str, head: str, purpose: Purpose) -> Outcome[datetime | None]:
         """Read the committer date of ``head``, which is one commit."""
@@ -80,38 +84,56 @@ class GitDetails:
     async def _history(self, path: str, commits: Commits, purpose: Purpose) -> Outcome[History]:
         return await self.reader.history(path, commits, purpose, continuation=True)
 
-    def _with_new_days(self, target: Target, history: History) -> CommitDays:
+    async def _recent(self, path: str, head: str, since: datetime, purpose: Purpose) -> Outcome[History]:
+        """Read the commits that lead to ``head`` since a time, those behind merges with an old parent included."""
+        found = await self._history(path, Commits(head, since=since), purpose)
+        requested: frozenset[str] = frozenset()
+        for _ in range(MOST_ROUNDS):
+            if not isinstance(found, Fetched) or not (behind := found.value.beyond_merges - requested):
+                return found
+            requested |= behind
+            first, *others = sorted(behind)
+            more = await self._history(path, Commits(first, since=since, others=tuple(others)), purpose)
+            found = Fetched(found.value.with_more(more.value)) if isinstance(more, Fetched) else more
+        return Malformed(f"git: merges with old branches took more than {MOST_ROUNDS} requests")
+
+    def _with_new_days(self, stored: CommitDays, history: History, *, merges: bool = True) -> CommitDays:
         """Return the stored days with those of the new commits."""
-        stored, today = target.commit_days, self.clock.now().date()
-        if stored is None:
-            return commit_days(history.counted(), today, None, merges=True)
         total = None if stored.total is None else stored.total + len(history.commits)
-        return with_commits(stored, history.counted(), today, total)
+        return with_commits(stored, history.counted(), self.clock.now().date(), total, merges=merges)
 
     async def _of_whole(self, history: History, accounts: Accounts) -> Details:
         if not history.is_whole:
             return _failed(Malformed("git: the host returned an incomplete history"))
         days = commit_days(history.counted(), self.clock.now().date(), len(history.commits), merges=True)
-        logins = await accounts()
+        logins = await accounts(None)
         if not isinstance(logins, Fetched):
             return _failed(logins, days, history)
         people = contributors(history.commits.values(), logins.value)
         return Details(Fetched(days), Fetched(people), history.committed_at, full=True)
 
     async def _of_recent(
-        self, target: Target, path: str, head: str, too_large: Outcome[History], purpose: Purpose
+        self,
+        target: Target,
+        path: str,
+        head: str,
+        too_large: Outcome[History],
+        purpose: Purpose,
+        *,
+        merges: bool = True,
     ) -> Details:
         """Read the commits since the stored head, or those of the last 53 weeks."""
         since = history_start(self.clock.now().date())
-        old = target.state(Source.COMMITS).revision if target.commit_days is not None else None
-        if old is not None and old != head and target.state(Source.COMMITS).answered_at is not None:
+        state, stored = target.state(Source.COMMITS), target.commit_days
+        old = state.revision if state.answered_at is not None else None
+        if old is not None and stored is not None and is_daily(stored) and old != head:
             found = await self._history(path, Commits(head, have=old, since=since), purpose)
             if isinstance(found, Fetched) and found.value.continues(old):
-                days = self._with_new_days(target, found.value)
+                days = self._with_new_days(stored, found.value, merges=merges)
                 return Details(Fetched(days), _without_value(too_large), found.value.committed_at)
             if not isinstance(found, Fetched):
                 return _failed(found)
-        found = await self._history(path, Commits(head, since=since), purpose)
+        found = await self._recent(path, head, since, purpose)
         if not isinstance(found, Fetched):
             return _failed(found)
         if not found.value.is_recent:
@@ -124,7 +146,7 @@ class GitDetails:
             committed_at = newest.value
             if committed_at is None or committed_at >= since:
                 return _failed(Malformed("git: the host returned no commits, though the newest one is recent"))
-        days = commit_days(found.value.counted(), self.clock.now().date(), None, merges=True)
+        days = commit_days(found.value.counted(), self.clock.now().date(), None, merges=merges)
         people = contributors(found.value.commits.values(), {})
         return Details(Fetched(days), _without_value(too_large), committed_at, full=True, recent_people=people)
 

@@ -26,6 +26,7 @@ from fetcher.web.conditional import Conditions, conditional, last_modified
 from fetcher.web.context import context_of
 from fetcher.web.described import errors
 from fetcher.web.errors import Forbidden, Unauthorized, UnknownRefresh
+from fetcher.web.freshness import router as freshness
 from fetcher.web.models import Package, Page, Refresh, RequestedRefresh
 from fetcher.web.operators import TOKEN, address_of, is_operator
 from fetcher.web.queries import ListingQuery, find, to_refresh
@@ -132,7 +133,7 @@ def get_schema(conditions: Conditional) -> Response:
 
 def routes() -> list[BaseRoute]:
     """Return every route of the API."""
-    return [*router.routes, *changes.routes, *stream.routes]
+    return [*router.routes, *freshness.routes, *changes.routes, *stream.routes]
 
 
 @cache

@@ -22,7 +22,7 @@ from fetcher.domain.hints import Hint
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import OperatorPause, refuse_if_paused
 from fetcher.domain.scheduling import Cadence
-from fetcher.domain.views import RequestCount, SubmittedRefresh
+from fetcher.domain.views import RecentLag, RequestCount, SubmittedRefresh
 from fetcher.hooks.inbox import Inbox, Placed
 from fetcher.hooks.signatures import Forge
 from fetcher.ports import Clock
@@ -33,7 +33,14 @@ from fetcher.web.following import Followers
 from fetcher.web.live import LiveFigures
 from fetcher.web.session import Sessions
 from fetcher.web.throttle import LoginThrottle
-from fetcher.wiring import current_cadence, recent_requests, shared_quota_status, stored_counters, upstreams_in
+from fetcher.wiring import (
+    current_cadence,
+    recent_lags,
+    recent_requests,
+    shared_quota_status,
+    stored_counters,
+    upstreams_in,
+)
 from tasks.hints import take_hints
 from tasks.inspection import QueueState, queue_states
 from tasks.requests import request_refreshes
@@ -63,6 +70,10 @@ class Runtime(Protocol):
 
     def requests(self, now: datetime) -> Sequence[RequestCount]:
         """Return the number of upstream requests in each slot of the last hour."""
+        ...
+
+    def lags(self, now: datetime) -> Sequence[RecentLag]:
+        """Return the lags of the last hour by kind of change."""
         ...
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[SubmittedRefresh]:
@@ -116,6 +127,9 @@ class CeleryRuntime:
 
     def requests(self, now: datetime) -> Sequence[RequestCount]:
         return recent_requests(self._settings, now)
+
+    def lags(self, now: datetime) -> Sequence[RecentLag]:
+        return recent_lags(self._settings, now)
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[SubmittedRefresh]:
         return request_refreshes(self._store.requests, package_ids, now)

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from fetcher.domain.errors import FetcherError
-from fetcher.domain.views import RequestCount
+from fetcher.domain.views import RecentLag, RequestCount
 from fetcher.quota import QuotaStatus
 from tasks.inspection import QueueState
 
@@ -39,16 +39,21 @@ class Live:
     queues: Figure[Sequence[QueueState]]
     quota: Figure[Sequence[QuotaStatus]]
     requests: Figure[Sequence[RequestCount]]
+    lags: Figure[Sequence[RecentLag]]
 
     @property
     def fault(self) -> str | None:
         """The reason that a figure is not current."""
-        return self.queues.fault or self.quota.fault or self.requests.fault
+        return next((one.fault for one in self._all if one.fault), None)
 
     @property
     def read_at(self) -> datetime | None:
         """Time of the oldest figure."""
-        return min((one.read_at for one in (self.queues, self.quota, self.requests) if one.read_at), default=None)
+        return min((one.read_at for one in self._all if one.read_at), default=None)
+
+    @property
+    def _all(self) -> tuple[Figure[Any], ...]:
+        return (self.queues, self.quota, self.requests, self.lags)
 
 
 class Runtime(Protocol):
@@ -59,6 +64,8 @@ class Runtime(Protocol):
     def quota_status(self, now: datetime) -> Sequence[QuotaStatus]: ...
 
     def requests(self, now: datetime) -> Sequence[RequestCount]: ...
+
+    def lags(self, now: datetime) -> Sequence[RecentLag]: ...
 
 
 @dataclass(slots=True)
@@ -119,12 +126,14 @@ class LiveFigures:
         self._queues: Latest[Sequence[QueueState]] = Latest()
         self._quota: Latest[Sequence[QuotaStatus]] = Latest()
         self._requests: Latest[Sequence[RequestCount]] = Latest()
+        self._lags: Latest[Sequence[RecentLag]] = Latest()
 
     def read(self, now: datetime) -> Live:
         """Read all figures at once, for ``PATIENCE`` at most."""
         queues = self._queues.start(self._runtime.queues, now)
         quota = self._quota.start(lambda: self._runtime.quota_status(now), now)
         requests = self._requests.start(lambda: self._runtime.requests(now), now)
+        lags = self._lags.start(lambda: self._runtime.lags(now), now)
         end = time.monotonic() + PATIENCE
 
         def left() -> float:
@@ -134,4 +143,5 @@ class LiveFigures:
             self._queues.figure(queues, now, left()),
             self._quota.figure(quota, now, left()),
             self._requests.figure(requests, now, left()),
+            self._lags.figure(lags, now, left()),
         )

@@ -25,9 +25,9 @@ from fetcher.monitoring.families import families
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
 from fetcher.upstreams.base import FeedStatus
-from fetcher.upstreams.registry import upstreams_of
 from fetcher.web.context import WebContext, context_of
 from fetcher.web.directory_metrics import directory, intervals
+from fetcher.wiring import upstreams_in
 from tasks.inspection import QueueState
 
 MOST_QUOTAS: Final = 16
@@ -87,7 +87,7 @@ def _database(web: WebContext, now: datetime) -> Iterator[Metric]:
     for scope, purpose in ((PauseScope.BACKGROUND, Purpose.BACKGROUND), (PauseScope.ALL, Purpose.MANUAL)):
         paused.add_metric([scope.value], 0 if pause_of(active, purpose) is None else 1)
     yield paused
-    yield from _feeds(upstreams_of(web.settings).feeds(web.store.checkpoints.get))
+    yield from _feeds(upstreams_in(web.settings, web.store).feeds(web.store.checkpoints.get))
     cadence = web.cadence()
     yield from intervals(cadence, web.store.sweeps.plans())
     yield from _changes(web, now)

@@ -26,6 +26,7 @@ from fetcher.quota import QuotaStatus
 from fetcher.refresh.first_pass import outlook
 from fetcher.web.charts import Bar, bars, gauge
 from fetcher.web.context import context_of
+from fetcher.web.freshness import CHANGES
 from fetcher.web.health import OK, beat
 from fetcher.web.package_charts import history_charts, weeks_chart
 from fetcher.web.queries import PageQuery, find, read_number, read_page_query, refuse_unknown
@@ -147,6 +148,9 @@ def overview(request: Request) -> Response:
         "deliveries": web.store.webhooks.log(LATEST),
         "cadence": cadence,
         "intervals": intervals_in_words(cadence, web.store.sweeps.plans(), titles),
+        "changes": CHANGES,
+        "lags": live.lags,
+        "feeds": upstreams.feeds(web.store.checkpoints.get),
     }
     return render(request, "overview.html", values)
 

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis import Redis
 
+from fetcher.domain.lag import ChangeKind, Lag
+from fetcher.domain.views import RecentLag
 from fetcher.http.messages import Fault, NoAnswer, Request, Response
-from fetcher.monitoring import MetricsRecorder, RedisCounters, read_counters, read_recent_requests
+from fetcher.monitoring import MetricsRecorder, RedisCounters, read_counters, read_recent_lags, read_recent_requests
 from fetcher.monitoring.definitions import TaskState
 from fetcher.monitoring.redis_store import KEY
 from fetcher.upstreams.github.limits import GITHUB, Resource, Route
@@ -104,3 +106,20 @@ def test_a_redis_that_refuses_takes_nothing(redis_url: str) -> None:
         assert not counters.add(tally)
         assert tally.take()["fetcher_tasks|fetcher.plan|succeeded|"] == 1
         counters.close()
+
+
+def test_the_lags_of_the_last_hour(redis_url: str) -> None:
+    """Percentiles are the next bound of the histogram; longer lags than the largest bound are that bound."""
+    counters = RedisCounters(lambda: Redis.from_url(redis_url))
+    tally = MetricsRecorder()
+    tally.changed([Lag(ChangeKind.PUSH, timedelta(seconds=seconds)) for seconds in (1, 100, 110, 119, 299)])
+    tally.changed([Lag(ChangeKind.RELEASE, timedelta(days=90))])
+    assert counters.add(tally)
+    counters.close()
+    now = datetime.now(UTC)
+    with Redis.from_url(redis_url) as redis:
+        assert read_recent_lags(redis, now) == [
+            RecentLag(ChangeKind.PUSH, 5, timedelta(minutes=2), timedelta(minutes=5)),
+            RecentLag(ChangeKind.RELEASE, 1, timedelta(days=7), timedelta(days=7)),
+        ]
+        assert read_recent_lags(redis, now + timedelta(hours=2))[0] == RecentLag(ChangeKind.PUSH, 0, None, None)

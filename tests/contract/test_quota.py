@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from fetcher.quota import MemoryQuota, Pause, PauseCause, Quota
 from fetcher.quota.redis import RedisQuota
+from fetcher.upstreams.github.limits import Resource
 from fetcher.upstreams.pypi.limits import PYPI
 from tests.harness.policies import POLICIES
 from tests.unit.quota.builders import (
@@ -370,6 +371,48 @@ async def test_the_longer_pause_has_its_cause(quota: Quota) -> None:
     await quota.settle(second, usage(pause=pause(retry_after=600, cause=PauseCause.REJECTED)), at(1))
     core, graphql = await quota.quota_status(at(2))
     assert (core.pause_cause, graphql.pause_cause) == (PauseCause.REJECTED, PauseCause.QUOTA)
+
+
+# --- a resource that is counted apart -----------------------------------------------------------------------------
+
+
+async def test_git_has_its_own_requests_in_flight(quota: Quota) -> None:
+    """Two background requests over git are in flight at once, and the API's requests do not count among them."""
+    await report_quota(quota, 4_999)
+    await reserve(quota, manual(), 0)
+    for _ in range(2):
+        await reserve(quota, background(Resource.GIT), 0)
+    assert (await refusal(quota, background(Resource.GIT), 0)).reason == "requests in flight"
+    await reserve(quota, background(), 0)
+
+
+async def test_git_spends_no_response_seconds_of_the_api(quota: Quota) -> None:
+    """Slow responses over git do not delay the API, nor do the API's delay git."""
+    await report_quota(quota, 4_999)
+    for number in range(5):
+        slow = await reserve(quota, background(Resource.GIT), number)
+        await quota.settle(slow, usage(seconds=60.0), at(number + 0.5))
+    await reserve(quota, background(), 6)
+    for number in range(2):
+        slow = await reserve(quota, manual(), 7 + number)
+        await quota.settle(slow, usage(4_990, seconds=60.0), at(7.5 + number))
+    assert "response seconds" in (await refusal(quota, background(), 10)).reason
+    await reserve(quota, background(Resource.GIT), 10)
+
+
+async def test_git_pauses_alone(quota: Quota) -> None:
+    """A throttled request over git pauses git, and a throttled request of the API does not."""
+    await report_quota(quota, 4_999)
+    throttled = await reserve(quota, background(Resource.GIT), 0)
+    await quota.settle(throttled, usage(pause=pause()), at(1))
+    assert since_start((await refusal(quota, background(Resource.GIT), 2)).until) == 61
+    api = await reserve(quota, background(), 2)
+    await quota.settle(api, usage(pause=pause(retry_after=600)), at(3))
+    await refusal(quota, background(), 100)
+    await reserve(quota, background(Resource.GIT), 100)
+    paused = {status.resource: status.paused_until for status in await quota.quota_status(at(100))}
+    assert paused[Resource.GIT] is None
+    assert paused[CORE] is not None
 
 
 async def test_a_forgotten_identity_is_not_listed(quota: Quota) -> None:

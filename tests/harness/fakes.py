@@ -82,7 +82,7 @@ class ScriptedTransport:
         if origin(request.url) not in self._origins:
             return NoAnswer(Fault.FORBIDDEN_HOST, "not among the upstreams")
         headers = dict(request.headers)
-        if request.upstream == GITHUB and self._authorization is not None:
+        if request.upstream == GITHUB and self._authorization is not None and not request.anonymous:
             headers["authorization"] = self._authorization
         sent = replace(request, headers=headers)
         self.requests.append(sent)
@@ -120,7 +120,7 @@ class SimulatorTransport:
         if interfered is not None:
             return interfered
         headers = dict(request.headers)
-        if request.upstream == GITHUB and self._token is not None:
+        if request.upstream == GITHUB and self._token is not None and not request.anonymous:
             headers["authorization"] = f"Bearer {self._token}"
         response = await self._client.request(request.method, request.url, headers=headers, content=request.body)
         return Response(response.status_code, dict(response.headers), response.content, seconds=0.1)

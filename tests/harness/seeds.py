@@ -6,3 +6,5 @@ from importlib import resources
 from pathlib import Path
 
 SEEDS = Path(str(resources.files("fetcher.simulator") / "data"))
+FORGE_DOCUMENTS = Path(str(resources.files("fetcher.simulator") / "forge_documents"))
+"""An invented document for each other forge, which the demo serves beside them."""

@@ -28,11 +28,10 @@ from tests.harness.stack import APP_LIMITS, Stack, simulated, stack
 PACKAGES: Final = 2_000
 LIMITING, DOWN = "codeberg.org", "forge.example"
 HOSTS: Final = (
-    *("github.com",) * 10,
-    *("gitlab.com",) * 5,
-    *(LIMITING,) * 3,
-    *("bitbucket.org",) * 1,
-    *(DOWN,) * 1,
+    *("github.com",) * 20,
+    *("gitlab.com",) * 11,
+    *(LIMITING, DOWN) * 4,
+    "bitbucket.org",
 )
 """Hosts of the packages in turn. Bitbucket has few: it serves 60 requests an hour, which lasts a minute here."""
 PER_WINDOW: Final = 250
@@ -97,7 +96,9 @@ def test_a_mixed_catalogue(tmp_path: Path, redis_url: str) -> None:
     settings = Settings(limits=APP_LIMITS, forgejo=Forgejo(requests=PER_WINDOW))
     down = Rule(kind=Kind.RESET, upstream="down")
     with (
-        Simulator(synthetic(PACKAGES, hosts=HOSTS), settings, (*MOUNTS, ForgejoMount(DOWN, "down"))) as simulator,
+        Simulator(
+            synthetic(PACKAGES, hosts=HOSTS), settings, (*MOUNTS, ForgejoMount(DOWN, "down", Forgejo()))
+        ) as simulator,
         stack(
             tmp_path / "stack",
             **simulated(simulator),

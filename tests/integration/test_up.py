@@ -22,7 +22,7 @@ from fetcher.ops.embedded_redis import EmbeddedRedis
 from fetcher.ops.up import spawn
 from fetcher.simulator.server import Simulator
 from tests.harness.processes import BIN, ENDS_WITHIN, Child, children_of, is_alive
-from tests.harness.seeds import SEEDS
+from tests.harness.seeds import FORGE_DOCUMENTS, SEEDS
 from tests.harness.stack import Stack, simulated, stack
 
 RUNNING = "Ctrl-C stops it"
@@ -216,12 +216,12 @@ def test_a_crashed_worker_is_started_again(ours: Stack) -> None:
 
 
 def test_the_demo_ends_by_itself(tmp_path: Path) -> None:
-    """Five packages are refreshed against its own simulator, the table is printed, and no process is left."""
+    """Packages on four forges are refreshed against its own simulator, the table is printed, and no process is left."""
     with stack(tmp_path) as ours:
         done = ours.fetcher("demo")
 
     assert done.returncode == 0, done.stderr
-    for path in SEEDS.glob("*.json"):
+    for path in (*SEEDS.glob("*.json"), *FORGE_DOCUMENTS.glob("*.json")):
         assert path.stem.partition("-")[2] in done.stdout
     assert "0 limits tripped" in done.stdout
 

@@ -58,6 +58,8 @@ class BitbucketFacts(FactsReader):
             return facts
         return replace(facts, forks=outcome.value) if total is Total.FORKS else replace(facts, watchers=outcome.value)
 
-    async def accounts(self, target: Target, gateway: Gateway, purpose: Purpose) -> Outcome[Mapping[str, str]]:
+    async def accounts(
+        self, target: Target, gateway: Gateway, purpose: Purpose, *, since: str | None = None
+    ) -> Outcome[Mapping[str, str]]:
         """Return no accounts: an author's account is part of the commits, for which there is no quota."""
         return Fetched({})

@@ -36,9 +36,11 @@ class ForgejoFacts(FactsReader):
             by_path=requests.repository_by_path(self.host, target.repo) if target.repo else None,
         )
 
-    async def accounts(self, target: Target, gateway: Gateway, purpose: Purpose) -> Outcome[Mapping[str, str]]:
-        """Request the newest commits, in which each author's account stands."""
+    async def accounts(
+        self, target: Target, gateway: Gateway, purpose: Purpose, *, since: str | None = None
+    ) -> Outcome[Mapping[str, str]]:
+        """Request the newest commits that lead to the head, in which each author's account stands."""
         if target.repo is None:
             return Fetched({})
-        request = requests.newest_commits(self.host, target.repo)
+        request = requests.newest_commits(self.host, target.repo, target.head_oid, since)
         return await gateway.send(request, purpose, lambda answer: read_accounts(answer, self.host.host))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fetcher.domain.model import RepoRef
 from fetcher.http.messages import Request
@@ -40,13 +40,14 @@ def repository_by_path(host: ForgeHost, repo: RepoRef) -> Request:
     return _request(host, Route.REPOSITORY, f"repos/{quote(repo.path)}")
 
 
-def newest_commits(host: ForgeHost, repo: RepoRef) -> Request:
-    """Build the request for the newest commits of the default branch, with their accounts.
+def newest_commits(host: ForgeHost, repo: RepoRef, head: str | None, since: str | None) -> Request:
+    """Build the request for the newest commits that lead to ``head`` but not to ``since``, with their accounts.
 
     Statistics, signatures and changed files are on by default and cost the instance a diff for each commit.
     """
-    query = f"limit={PAGE_SIZE}&stat=false&verification=false&files=false"
-    return _request(host, Route.ACCOUNTS, f"repos/{quote(repo.path)}/commits?{query}")
+    query = {"limit": str(PAGE_SIZE), "stat": "false", "verification": "false", "files": "false"}
+    query |= {name: oid for name, oid in (("sha", head), ("not", since)) if oid is not None}
+    return _request(host, Route.ACCOUNTS, f"repos/{quote(repo.path)}/commits?{urlencode(query)}")
 
 
 def _request(host: ForgeHost, route: Route, path: str) -> Request:

@@ -14,14 +14,26 @@ _PAGE = 100
 """Contributors per page."""
 
 
-def costs(target: Target, now: datetime, *, anonymous: bool) -> list[Cost]:
+def costs(target: Target, now: datetime, *, anonymous: bool, over_git: bool = False) -> list[Cost]:
     """Return the requests of a refresh of the claimed sources of a repository now."""
     if target.repo is None or Source.REPOSITORY not in target.claimed:
         return []
+    if over_git:
+        return [_statistics(anonymous=anonymous, over_git=True), *_over_git(target)]
     return [_statistics(anonymous=anonymous), *_details(target, now, anonymous=anonymous)]
 
 
-def _statistics(*, anonymous: bool) -> Cost:
+def _over_git(target: Target) -> list[Cost]:
+    """Return the costs of details whose commits are read over git."""
+    listed = math.ceil(len(target.contributors.people) / _PAGE) if target.contributors is not None else 1
+    commits = Cost((Source.COMMITS,), 1, "if the head has moved: the new commits over git, which spend no quota")
+    people = Cost((Source.CONTRIBUTORS,), max(listed, 1), "if the head has moved: contributors, a hundred a page")
+    return [commits, people]
+
+
+def _statistics(*, anonymous: bool, over_git: bool = False) -> Cost:
+    if anonymous and over_git:
+        return Cost((Source.REPOSITORY,), 1, "without a token: the repository; its newest commit over git")
     if anonymous:
         return Cost((Source.REPOSITORY,), 2, "without a token: the repository and its newest commit")
     return Cost((Source.REPOSITORY,), 1, "one GraphQL query, which up to a hundred packages share")

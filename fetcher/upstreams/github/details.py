@@ -1,7 +1,8 @@
 """Contributors and daily commits of repositories with a new head or a due list.
 
 With a credential, both come from the head's history, in batches over GraphQL. GitHub's list of contributors is
-requested if there was none before, or to confirm the history. Without a credential, both come from REST.
+requested if there was none before, or to confirm the history. Without a credential, both come from REST. By a setting,
+commits come over git instead.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING
 
 from fetcher.domain.commit_weeks import commit_days, history_start, participation_days
 from fetcher.domain.model import (
@@ -48,6 +50,9 @@ from fetcher.upstreams.github.readers.contributors import read_contributors, rea
 from fetcher.upstreams.github.readers.history import Head
 from fetcher.upstreams.heads import follow_ups, to_request
 
+if TYPE_CHECKING:
+    from fetcher.upstreams.git_details import GitDetails
+
 MAX_PAGES = 50
 """Limit for pages of contributors, ten times the 500 authors that GitHub names. A longer list counts as too large."""
 
@@ -69,10 +74,15 @@ class DetailsRefresh:
     anonymous: bool
     histories: Histories
     concurrency: asyncio.Semaphore
+    git: GitDetails | None = None
+    """Reads commits over git, which then spend no quota of the API."""
 
     async def refresh(self, targets: Sequence[Target], purpose: Purpose, *, merges: bool) -> list[Record]:
         """Return records of the claimed detail sources of ``targets``; ``merges`` states whether merges count."""
         ready = [target for target in targets if target.repo is not None and target.head_oid is not None]
+        if self.git is not None:
+            lists = await asyncio.gather(*(self._over_git(self.git, t, purpose, merges=merges) for t in ready))
+            return [record for records in lists for record in records]
         if self.anonymous:
             lists = await asyncio.gather(*(self._over_rest(t, purpose, self._due(t)) for t in ready))
             return [record for records in lists for record in records]
@@ -181,6 +191,23 @@ class DetailsRefresh:
         answer = Fetched(settled.contributors)
         record = self._observed(target, Source.CONTRIBUTORS, answer, requested_at, revision=history.oid)
         return _confirmed_later(record, settled.open) if settled.open else record
+
+    # over git
+
+    async def _over_git(self, git: GitDetails, target: Target, purpose: Purpose, *, merges: bool) -> list[Record]:
+        """Request commits over git, and contributors over REST, as are the weeks of a history that is too large."""
+        due, head_oid, now = self._due(target), target.head_oid, self.clock.now()
+        over_rest: list[Source] = [source for source in due if source is Source.CONTRIBUTORS]
+        records: list[Record] = []
+        if Source.COMMITS in due and target.repo is not None and head_oid is not None:
+            async with self.concurrency:
+                path = requests.clone_path(target.repo)
+                days = (await git.weeks(target, path, head_oid, purpose, merges=merges)).days
+            if isinstance(days, Blocked) and days.cause is BlockCause.TOO_LARGE:
+                over_rest.append(Source.COMMITS)
+            else:
+                records.append(self._record(target, Source.COMMITS, days, now, revision=head_oid))
+        return [*records, *await self._over_rest(target, purpose, over_rest)]
 
     # without a credential
 

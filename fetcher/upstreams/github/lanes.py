@@ -28,10 +28,21 @@ LISTS_LANE: Final = Lane(GITHUB, (Source.CONTRIBUTORS,), Resource.CORE, 50, 1, s
 A plan claims what the quota serves until the next one. A list claimed beyond that is deferred after its history was
 requested, and requests it again (measured in a first pass of 5,500: 16,100 histories instead of 11,400)."""
 
+GIT_REST_LANE: Final = Lane(GITHUB, (Source.REPOSITORY,), Resource.CORE, 10, 1)
+"""Without a token, with heads over git. A repository is one request, which costs nothing if it has not changed."""
+
+GIT_LANE: Final = Lane(GITHUB, (Source.COMMITS,), Resource.GIT, 20, 1)
+"""Commits over git, one request a package with a moved head."""
+
+GIT_LISTS_LANE: Final = Lane(GITHUB, (Source.CONTRIBUTORS,), Resource.CORE, 10, 1, behind=(Source.REPOSITORY,))
+"""Without a token, lists of contributors take the requests that the repositories leave over."""
+
 DETAILS_LANE: Final = Lane(GITHUB, DETAIL_SOURCES, Resource.CORE, 25, 0.5)
 """Without a token. Contributors and participation are two requests."""
 
 
-def lanes_for(*, anonymous: bool) -> tuple[Lane, ...]:
-    """Return the lanes of a credential. Without one there is no GraphQL."""
+def lanes_for(*, anonymous: bool, over_git: bool = False) -> tuple[Lane, ...]:
+    """Return the lanes of a credential. Without one there is no GraphQL. Commits may be read over git."""
+    if over_git:
+        return (GIT_REST_LANE, GIT_LANE, GIT_LISTS_LANE) if anonymous else (GRAPHQL_LANE, GIT_LANE, LISTS_LANE)
     return (REST_LANE, DETAILS_LANE) if anonymous else (GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE)

@@ -17,10 +17,11 @@ GITHUB: Final = "github"
 
 
 class Resource(StrEnum):
-    """A quota bucket. GitHub counts REST ("core") and GraphQL apart."""
+    """A quota bucket. GitHub counts REST ("core") and GraphQL apart. Git's requests spend neither."""
 
     CORE = "core"
     GRAPHQL = "graphql"
+    GIT = "git"
 
 
 class Route(StrEnum):
@@ -50,8 +51,13 @@ GRAPHQL: Final = ResourceLimits(
     seconds=60.0,  # part of the policy's seconds that GraphQL may use
     credential_required=True,
 )
+CLONES: Final = ResourceLimits(
+    Resource.GIT,
+    points=120,  # a minute, our own pace: GitHub documents no limit for git, and slows down where it burdens others
+    in_flight=3,  # of them two for the background
+)
 POLICY: Final = QuotaPolicy(
-    (REST, GRAPHQL),
+    (REST, GRAPHQL, CLONES),
     in_flight=100,  # REST and GraphQL together ("About secondary rate limits")
     seconds=90.0,  # CPU seconds in 60 s of real time, estimated by response time ("About secondary rate limits")
     latency_decay=1,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from fetcher.domain.model import DETAIL_SOURCES, Purpose, Record, Source, Target
 from fetcher.upstreams.base import Tools, UpstreamRefresh
@@ -15,11 +15,14 @@ from fetcher.upstreams.github.auth import Anonymous, GitHubCredential, Token
 from fetcher.upstreams.github.details import DetailsRefresh
 from fetcher.upstreams.github.histories import Histories
 from fetcher.upstreams.github.identity import account_behind
-from fetcher.upstreams.github.limits import GITHUB
+from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.upstreams.github.merges import MERGES, counts_merges
 from fetcher.upstreams.github.requests import Api
 from fetcher.upstreams.github.statistics import StatisticsRefresh
 from fetcher.upstreams.github.verify import MergesCheck
+
+if TYPE_CHECKING:
+    from fetcher.upstreams.git_details import GitDetails
 
 CONCURRENCY = 8
 """Concurrent requests of one process. With the index's, they stay below the transport's limit."""
@@ -41,17 +44,18 @@ class GitHubRefresh(UpstreamRefresh):
     _identify_at: datetime | None = None
 
     @classmethod
-    def connected(cls, tools: Tools, api: Api, credential: GitHubCredential) -> Self:
-        """Assemble the live part from the adapters."""
+    def connected(cls, tools: Tools, api: Api, credential: GitHubCredential, *, over_git: bool = False) -> Self:
+        """Assemble the live part from the adapters; ``over_git`` reads commits over git."""
         gateway, clock, cadence = tools.gateway, tools.clock, tools.cadence
         anonymous = isinstance(credential, Anonymous)
         histories, concurrency = Histories(gateway, api), asyncio.Semaphore(CONCURRENCY)
+        git = _git_at(api, tools) if over_git else None
         return cls(
             tools,
             api,
             credential,
-            StatisticsRefresh(gateway, clock, api, cadence, anonymous, BatchSize()),
-            DetailsRefresh(gateway, clock, api, cadence, anonymous, histories, concurrency),
+            StatisticsRefresh(gateway, clock, api, cadence, anonymous, BatchSize(), git),
+            DetailsRefresh(gateway, clock, api, cadence, anonymous, histories, concurrency, git),
             MergesCheck(
                 tools.store.claims,
                 tools.store.packages,
@@ -97,3 +101,11 @@ class GitHubRefresh(UpstreamRefresh):
         """Compare a sample of histories with participation, when a check is due."""
         if not isinstance(self.credential, Anonymous):
             await self.merges.check_if_due(interval)
+
+
+def _git_at(api: Api, tools: Tools) -> GitDetails:
+    """Return the reader of repositories over git, whose requests spend a resource of their own."""
+    from fetcher.upstreams.git_details import GitDetails  # noqa: PLC0415  (dulwich takes 40 ms to import)
+    from fetcher.upstreams.git_reader import GitReader  # noqa: PLC0415
+
+    return GitDetails(GitReader(GITHUB, Resource.GIT, api.git, tools.gateway, tools.clock), tools.clock)

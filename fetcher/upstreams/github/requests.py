@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from fetcher.domain.model import RepoRef, Validators
 from fetcher.http.messages import Request
+from fetcher.settings import PUBLIC_API
 from fetcher.upstreams.github import queries
 from fetcher.upstreams.github.limits import GITHUB, Resource, Route
 from fetcher.upstreams.github.queries import PAGE_SIZE
@@ -29,6 +30,8 @@ class Api:
     graphql: str
     host: str
     """The host in repositories' addresses: github.com, or an Enterprise server's own."""
+    git: str
+    """Root of clone addresses."""
 
 
 def api_at(root: str) -> Api:
@@ -37,8 +40,10 @@ def api_at(root: str) -> Api:
     parts = urlsplit(root)
     if parts.path.endswith(_ENTERPRISE_SUFFIX):
         path = parts.path.removesuffix("/v3") + "/graphql"
-        return Api(root, urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.hostname or PUBLIC_HOST)
-    return Api(root, f"{root}/graphql", PUBLIC_HOST)
+        clones = urlunsplit((parts.scheme, parts.netloc, parts.path.removesuffix(_ENTERPRISE_SUFFIX), "", ""))
+        return Api(root, urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.hostname or PUBLIC_HOST, clones)
+    clones = f"https://{PUBLIC_HOST}" if root == PUBLIC_API else root
+    return Api(root, f"{root}/graphql", PUBLIC_HOST, clones)
 
 
 def statistics_by_id(api: Api, node_ids: Sequence[str]) -> Request:
@@ -101,6 +106,11 @@ def contributors(api: Api, repo: RepoRef, page: int = 1) -> Request:
 def participation(api: Api, repo: RepoRef) -> Request:
     """Build the request for commits by rolling week of 52. Its response is 202 while GitHub computes it."""
     return _rest(f"{_repo_url(api, repo)}/stats/participation", Route.PARTICIPATION)
+
+
+def clone_path(repo: RepoRef) -> str:
+    """Return a repository's path below the root of clone addresses."""
+    return f"{repo.path}.git"
 
 
 def rate_limit(api: Api) -> Request:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from fetcher.domain.model import (
     Purpose,
     Record,
+    RepoRef,
     RepoStats,
     Source,
     Target,
@@ -27,6 +29,17 @@ from fetcher.upstreams.github.limits import GITHUB
 from fetcher.upstreams.github.readers.statistics import read_by_id, read_by_name, read_newest_commit, read_repository
 from fetcher.upstreams.heads import repository_records
 
+if TYPE_CHECKING:
+    from fetcher.upstreams.git_details import GitDetails
+
+
+@dataclass(frozen=True, slots=True)
+class NewestCommit:
+    """The head of a default branch."""
+
+    sha: str
+    committed_at: datetime | None
+
 
 @dataclass(slots=True)
 class StatisticsRefresh:
@@ -38,6 +51,8 @@ class StatisticsRefresh:
     cadence: Cadence
     anonymous: bool
     size: BatchSize
+    git: GitDetails | None = None
+    """Reads heads over git where there is no GraphQL."""
 
     async def refresh(self, targets: Sequence[Target], purpose: Purpose) -> list[Record]:
         """Return records of the repository source of ``targets``, and of the sources that depend on its head."""
@@ -94,8 +109,7 @@ class StatisticsRefresh:
         same = _identified(target, outcome, by_name=True)
         if not isinstance(same, Fetched):
             return self._records(target, same, requested_at)
-        request = requests.newest_commit(self.api, repo)
-        head = await self.gateway.send(request, purpose, read_newest_commit, continuation=True)
+        head = await self._head(target, RepoRef(repo.host, same.value.full_name), purpose)
         if not isinstance(head, Fetched):
             return self._records(target, _settled(head), requested_at)
         newest = head.value
@@ -108,11 +122,39 @@ class StatisticsRefresh:
         validators = replace(outcome.validators, credential=identity)
         return self._records(target, Fetched(stats, validators), requested_at)
 
+    async def _head(self, target: Target, repo: RepoRef, purpose: Purpose) -> Outcome[NewestCommit | None]:
+        """Request the head of the default branch; the value is ``None`` for an empty repository."""
+        if self.git is not None:
+            return await self._over_git(self.git, target, requests.clone_path(repo), purpose)
+        request = requests.newest_commit(self.api, repo)
+        head = await self.gateway.send(request, purpose, read_newest_commit, continuation=True)
+        if not isinstance(head, Fetched) or head.value is None:
+            return head if not isinstance(head, Fetched) else Fetched(None)
+        return Fetched(NewestCommit(head.value.sha, head.value.committed_at))
+
+    async def _over_git(
+        self, git: GitDetails, target: Target, path: str, purpose: Purpose
+    ) -> Outcome[NewestCommit | None]:
+        """Request the head over git, and its date if it has moved."""
+        tip = await git.reader.tip(path, purpose, target.head_oid)
+        if not isinstance(tip, Fetched):
+            return tip
+        oid = tip.value.oid
+        if oid is None:
+            return Fetched(None)
+        if oid == target.head_oid and target.head_committed_at is not None:
+            return Fetched(NewestCommit(oid, target.head_committed_at))
+        committed_at = await git.committed_at(path, oid, purpose)
+        if not isinstance(committed_at, Fetched):
+            return committed_at
+        return Fetched(NewestCommit(oid, committed_at.value))
+
     def _records(
         self, target: Target, outcome: BatchOutcome[RepoStats] | Outcome[RepoStats], requested_at: datetime
     ) -> list[Record]:
-        """Return the records of an outcome. With a credential, known contributors follow from the head's history."""
-        return repository_records(target, outcome, requested_at, self.cadence, derives_people=not self.anonymous)
+        """Return the records of an outcome. Over GraphQL, known contributors follow from the head's history."""
+        derives = not self.anonymous and self.git is None
+        return repository_records(target, outcome, requested_at, self.cadence, derives_people=derives)
 
 
 def _identified(target: Target, outcome: BatchOutcome[RepoStats], *, by_name: bool) -> BatchOutcome[RepoStats]:

@@ -43,7 +43,8 @@ class GitHub(Upstream):
         self._settings = settings
         self.api = api_at(settings.github_api_url)
         self.hosts = frozenset({self.api.host})
-        self.roots = (settings.github_api_url, self.api.graphql)
+        self.over_git = settings.github_commits == "git"
+        self.roots = (settings.github_api_url, self.api.graphql, *((self.api.git,) if self.over_git else ()))
 
     @classmethod
     def configured(cls, settings: Settings) -> tuple[Self, ...]:
@@ -63,14 +64,17 @@ class GitHub(Upstream):
     @property
     def lanes(self) -> tuple[Lane, ...]:
         """The lanes over GraphQL and REST, or over REST alone."""
-        return lanes_for(anonymous=self.anonymous)
+        return lanes_for(anonymous=self.anonymous, over_git=self.over_git)
 
     @property
     def notice(self) -> str | None:
         """A hint that a token allows more requests."""
         if not self.anonymous:
             return None
-        return "no token: GitHub allows 60 requests an hour, some 15 packages; set FETCHER_GITHUB_TOKEN for more"
+        packages = 60 if self.over_git else 15
+        return (
+            f"no token: GitHub allows 60 requests an hour, some {packages} packages; set FETCHER_GITHUB_TOKEN for more"
+        )
 
     @property
     def rejected_remedy(self) -> str:
@@ -89,7 +93,7 @@ class GitHub(Upstream):
 
     def costs(self, target: Target, now: datetime, cadence: Cadence) -> list[Cost]:
         """Return the cost of the repository's sources."""
-        return costs(target, now, anonymous=self.anonymous)
+        return costs(target, now, anonymous=self.anonymous, over_git=self.over_git)
 
     async def check(self, transport: Transport, now: datetime) -> Checked:
         """Request the rate limits: they cost nothing and need no permission."""
@@ -103,7 +107,7 @@ class GitHub(Upstream):
 
     def connect(self, tools: Tools) -> GitHubRefresh:
         """Return the refresh of repositories."""
-        return GitHubRefresh.connected(tools, self.api, self.credential)
+        return GitHubRefresh.connected(tools, self.api, self.credential, over_git=self.over_git)
 
 
 def token_finding(answer: Answer, *, anonymous: bool) -> Finding:

@@ -76,7 +76,9 @@ class GitLabFacts(FactsReader):
                 outcomes[target.package_id] = await self._over_rest(target.repo, gateway, purpose)
         return outcomes
 
-    async def accounts(self, target: Target, gateway: Gateway, purpose: Purpose) -> Outcome[Mapping[str, str]]:
+    async def accounts(
+        self, target: Target, gateway: Gateway, purpose: Purpose, *, since: str | None = None
+    ) -> Outcome[Mapping[str, str]]:
         """Request the accounts of the authors of the newest 100 commits that lead to the head."""
         revision = target.head_oid or target.default_branch
         if target.repository_id is None or revision is None or COMMIT_LIST in self.lacking:

@@ -68,9 +68,12 @@ class FactsReader(Protocol):
         """Request the facts of each target's repository, by package id; by its stored id where there is one."""
         ...
 
-    async def accounts(self, target: Target, gateway: Gateway, purpose: Purpose) -> Outcome[Mapping[str, str]]:
+    async def accounts(
+        self, target: Target, gateway: Gateway, purpose: Purpose, *, since: str | None = None
+    ) -> Outcome[Mapping[str, str]]:
         """Request logins by the oids of the newest commits of the default branch, in one request.
 
-        A forge that names no accounts returns an empty mapping without a request.
+        ``since`` is an older commit: those that lead to it are not needed. A forge that names no accounts returns an
+        empty mapping without a request.
         """
         ...

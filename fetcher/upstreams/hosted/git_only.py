@@ -24,7 +24,9 @@ class NoFacts(FactsReader):
     ) -> Mapping[int, Outcome[ForgeFacts]]:
         return {target.package_id: Fetched(_of_name(target.repo.path)) for target in targets if target.repo is not None}
 
-    async def accounts(self, target: Target, gateway: Gateway, purpose: Purpose) -> Outcome[Mapping[str, str]]:
+    async def accounts(
+        self, target: Target, gateway: Gateway, purpose: Purpose, *, since: str | None = None
+    ) -> Outcome[Mapping[str, str]]:
         return Fetched({})
 
 

@@ -94,10 +94,13 @@ def _gitlab_com(host: ForgeHost) -> QuotaPolicy:
 
 
 def _bitbucket(host: ForgeHost) -> QuotaPolicy:
-    """Return the limits of Bitbucket Cloud: hourly for the API, a minute's part of the hour's for git."""
+    """Return the limits of Bitbucket Cloud: hourly for the API, a minute's part of the hour's for git.
+
+    Its hour rolls, and no header reports the rest. A request arrives after its reservation, so a tenth is left.
+    """
     return QuotaPolicy(
         (
-            ResourceLimits(Resource.API, points=60, primary=1_000, anonymous_primary=60),
+            ResourceLimits(Resource.API, points=60, primary=900, anonymous_primary=54),  # of 1,000 and 60
             ResourceLimits(Resource.GIT, points=240),  # of 1,000
         ),
         in_flight=4,

@@ -131,8 +131,8 @@ class HostedRefresh(UpstreamRefresh):
         if Source.CONTRIBUTORS not in wanted and is_list_refused(at_head.state(Source.CONTRIBUTORS)):
             return await self.details.weeks(at_head, path, head, purpose)
 
-        async def accounts() -> Outcome[Mapping[str, str]]:
-            return await self.facts.accounts(at_head, self.tools.gateway, purpose)
+        async def accounts(since: str | None) -> Outcome[Mapping[str, str]]:
+            return await self.facts.accounts(at_head, self.tools.gateway, purpose, since=since)
 
         return await self.details.read(at_head, path, head, accounts, purpose)
 

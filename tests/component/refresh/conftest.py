@@ -20,6 +20,7 @@ from fetcher.refresh.dispatch import Dispatcher
 from fetcher.refresh.report import Report
 from fetcher.refresh.service import RefreshService
 from fetcher.settings import read_settings
+from fetcher.simulator.git.objects import sealed
 from fetcher.simulator.history import Author, Commit, WrittenHistory
 from fetcher.simulator.journal import Journal
 from fetcher.simulator.project import Project, Release
@@ -95,7 +96,7 @@ class Harness:
         for number, login in enumerate(authors):
             at = self.clock.now() - (age + len(authors) - 1 - number) * DAY
             parents = (commits[-1].oid,) if commits else ()
-            commits.append(Commit(f"{slug}{number:03}".rjust(40, "0"), Author(login, login, login), at, at, parents))
+            commits.append(sealed(Author(login, login, login), at, at, parents, f"{slug} {number}"))
         made = Repository(
             database_id=self.world.new_repository_id(),
             owner="octo",
@@ -161,7 +162,7 @@ Build = Callable[..., Awaitable[Harness]]
 
 @pytest.fixture
 async def build(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Build]:
-    """Build a set-up: with or without a token, with cold statistics, or with a mirror that lacks a feature."""
+    """Build a set-up: with or without a token, commits over git, cold statistics, or a mirror that lacks a feature."""
     async with AsyncExitStack() as opened:
 
         async def build(
@@ -171,6 +172,7 @@ async def build(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Build]:
             index: Index | None = None,
             threshold: int = 500,
             others_per_minute: float = 0.0,
+            commits: str = "api",
         ) -> Harness:
             path = tmp_path / "store.db"
             shutil.copy(sqlite_template, path)
@@ -191,6 +193,7 @@ async def build(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Build]:
             environment = {
                 "FETCHER_GITHUB_API_URL": transport.github,
                 "FETCHER_GITHUB_TOKEN": token or "",
+                "FETCHER_GITHUB_COMMITS": commits,
                 "FETCHER_PYPI_URL": transport.index,
                 "FETCHER_SERIAL_THRESHOLD": str(threshold),
             }

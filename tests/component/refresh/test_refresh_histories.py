@@ -53,7 +53,7 @@ from fetcher.upstreams.github.details import DetailsRefresh
 from fetcher.upstreams.github.histories import MOST_PAGES, PAGES_PER_QUERY, Histories, HistoryQuery, history_of
 from fetcher.upstreams.github.limits import GITHUB, Route
 from fetcher.upstreams.github.readers.history import Head
-from fetcher.upstreams.github.requests import Api, api_at
+from fetcher.upstreams.github.requests import api_at
 from tests.harness.clock import DAY, NOW, StoppedClock
 from tests.harness.fakes import GenerousQuota, ScriptedTransport, SimulatorTransport, answer
 
@@ -115,7 +115,7 @@ async def test_every_commit_comes_once_and_in_order(opaque: bool, rounds: int) -
         world.put_repository(one)
     service = Service(world, Settings(limits=Limits(enforced=False), github=GitHubOptions(opaque_cursors=opaque)))
     async with aclosing(SimulatorTransport(service, DEFAULT_TOKEN)) as transport:
-        api = Api(transport.github, f"{transport.github}/graphql", "github.com")
+        api = api_at(transport.github)
         size = BatchSize(100)
         histories = Histories(Gateway(transport, GenerousQuota(), clock, IDENTITIES), api, size)
         targets = [target(one.database_id, node_id_of(one)) for one in repositories]

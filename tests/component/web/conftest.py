@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from fetcher.domain.errors import BrokerError
 from fetcher.domain.hints import Hint
-from fetcher.domain.views import RequestCount, SubmittedRefresh
+from fetcher.domain.views import RecentLag, RequestCount, SubmittedRefresh
 from fetcher.hooks.inbox import Placed
 from fetcher.hooks.signatures import Forge
 from fetcher.quota import QuotaStatus
@@ -68,6 +68,7 @@ class FakeRuntime:
     sent: list[int] = field(default_factory=list)
     counted: dict[str, float] = field(default_factory=dict)
     recent_requests: list[RequestCount] = field(default_factory=list)
+    recent_lags: list[RecentLag] = field(default_factory=list)
     error: BrokerError | None = None
     hints: list[Hint] = field(default_factory=list)
     deliveries: list[tuple[str, str]] = field(default_factory=list)
@@ -89,6 +90,10 @@ class FakeRuntime:
     def requests(self, now: datetime) -> Sequence[RequestCount]:
         self._check()
         return self.recent_requests
+
+    def lags(self, now: datetime) -> Sequence[RecentLag]:
+        self._check()
+        return self.recent_lags
 
     def refresh(self, package_ids: Sequence[int], now: datetime) -> Sequence[SubmittedRefresh]:
         self._check()

@@ -91,6 +91,7 @@ def test_every_operation_is_described() -> None:
         ("/api/v4/packages/{package}/", "get"),
         ("/api/v4/packages/{package}/refresh/", "post"),
         ("/api/v4/refreshes/{id}/", "get"),
+        ("/api/v4/freshness", "get"),
         ("/api/v4/changes", "get"),
         ("/api/v4/changes/stream", "get"),
     ]

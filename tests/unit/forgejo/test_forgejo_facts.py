@@ -143,6 +143,21 @@ async def test_accounts_come_with_the_newest_commits(forge: FactsHarness) -> Non
     assert forge.requests() == {"commits 200": 1}
 
 
+async def test_accounts_of_the_commits_since_another(forge: FactsHarness) -> None:
+    """A push of two commits costs the instance two, not a page; a push meanwhile does not shift them."""
+    old = forge.repository.history.tip
+    push(forge.world, forge.address, Push(commits=2, login="bob"))
+    head = forge.repository.history.tip
+    push(forge.world, forge.address, Push(commits=1, login="cat"))
+    assert old is not None
+    assert head is not None
+    target = forge.target(head_oid=head.oid)
+    named = await forge.reader.accounts(target, forge.gateway, Purpose.BACKGROUND, since=old.oid)
+    commits = forge.repository.history.commits()
+
+    assert named == Fetched({one.oid: "bob" for one in commits[-3:-1]})
+
+
 async def test_a_page_or_a_proxy_in_place_of_the_api(forge: FactsHarness) -> None:
     """A login page is malformed, and a proxy's refusals concern the host: no package is marked missing or blocked."""
     page = Rule(kind=Kind.HTML, times=1)

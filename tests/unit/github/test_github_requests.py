@@ -15,6 +15,7 @@ from fetcher.upstreams.github.limits import Resource, Route
 from fetcher.upstreams.github.requests import Api, PageRef, api_at
 
 API = api_at(PUBLIC_API)
+PUBLIC = Api("https://api.github.com", "https://api.github.com/graphql", "github.com", "https://github.com")
 REPO = RepoRef("github.com", "octo/cat")
 SINCE = datetime(2025, 11, 15, tzinfo=UTC)
 
@@ -22,15 +23,25 @@ SINCE = datetime(2025, 11, 15, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("root", "expected"),
     [
-        ("https://api.github.com", Api("https://api.github.com", "https://api.github.com/graphql", "github.com")),
-        ("https://api.github.com/", Api("https://api.github.com", "https://api.github.com/graphql", "github.com")),
+        ("https://api.github.com", PUBLIC),
+        ("https://api.github.com/", PUBLIC),
         (
             "https://git.example:8443/api/v3/",
-            Api("https://git.example:8443/api/v3", "https://git.example:8443/api/graphql", "git.example"),
+            Api(
+                "https://git.example:8443/api/v3",
+                "https://git.example:8443/api/graphql",
+                "git.example",
+                "https://git.example:8443",
+            ),
         ),
         (
             "http://127.0.0.1:9/github",
-            Api("http://127.0.0.1:9/github", "http://127.0.0.1:9/github/graphql", "github.com"),
+            Api(
+                "http://127.0.0.1:9/github",
+                "http://127.0.0.1:9/github/graphql",
+                "github.com",
+                "http://127.0.0.1:9/github",
+            ),
         ),
     ],
 )

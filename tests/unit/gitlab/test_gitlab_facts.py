@@ -215,6 +215,7 @@ async def test_limits_and_blocked_addresses_pause_the_host(plain: FactsHarness) 
         (Rule(kind=Kind.STATUS, status=401), Unauthorized),
         (Rule(kind=Kind.STATUS, status=503), Transient),
         (Rule(kind=Kind.STATUS, status=504), Overloaded),
+        (Rule(kind=Kind.RESOURCE_LIMITS), Overloaded),
         (Rule(kind=Kind.HTML), Malformed),
         (Rule(kind=Kind.WRONG_SHAPE), Malformed),
     ],
@@ -225,6 +226,18 @@ async def test_faults_are_outcomes(plain: FactsHarness, rule: Rule, expected: ty
 
     assert isinstance(await plain.facts(plain.target()), expected)
     assert sum(plain.requests().values()) == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.PARTIAL_ERROR, Kind.OMIT])
+async def test_a_project_that_does_not_come_back_is_requested_by_itself(plain: FactsHarness, kind: Kind) -> None:
+    """Its absence is no proof that it is gone: REST decides, and leaves the head to git."""
+    targets = [add(plain, f"group/package-{at}") for at in range(3)]
+    plain.service.state.faults.add(Rule(kind=kind, package="group/package-1", route="graphql"))
+    found = await plain.reader.facts(targets, plain.gateway, Purpose.BACKGROUND)
+    heads = [one.value.head_oid is not None if isinstance(one, Fetched) else None for one in found.values()]
+
+    assert heads == [True, False, True]
+    assert plain.requests() == {"graphql 200": 1, "project 200": 1}
 
 
 async def test_an_excessive_query_is_halved(plain: FactsHarness) -> None:

@@ -19,17 +19,25 @@ HALF_HOUR = timedelta(minutes=30)
 
 async def sent(policy: QuotaPolicy, span: timedelta, resource: str = Resource.API, identity: str = "token:1") -> int:
     """Return the number of background requests of 50 ms that a ledger admits one after the other within ``span``."""
-    quota, now, count = MemoryQuota({"a": policy}), NOW, 0
+    return len(await moments(policy, span, resource, identity))
+
+
+async def moments(
+    policy: QuotaPolicy, span: timedelta, resource: str = Resource.API, identity: str = "token:1"
+) -> list[datetime]:
+    """Return the moments at which a ledger admits background requests of 50 ms, one after the other."""
+    quota, now = MemoryQuota({"a": policy}), NOW
+    admitted: list[datetime] = []
     request = QuotaRequest(identity, "a", resource, Purpose.BACKGROUND, seconds=0.05)
     while now < NOW + span:
         found = await quota.reserve(request, now)
         if isinstance(found, Reservation):
-            count += 1
+            admitted.append(now)
             now += timedelta(milliseconds=50)
             await quota.settle(found, Usage(1, 0.05), now)
         else:
             now = max(found.until, now + timedelta(milliseconds=1))
-    return count
+    return admitted
 
 
 async def test_an_unknown_host() -> None:
@@ -69,6 +77,16 @@ async def test_bitbucket_without_an_account() -> None:
     assert await sent(policy, timedelta(hours=1), identity="anonymous") <= 60
     assert await sent(policy, timedelta(minutes=10), Resource.GIT, identity="anonymous") > 60
     assert git_resource(host) == Resource.GIT
+
+
+@pytest.mark.parametrize(("identity", "limit"), [("anonymous", 60), ("token:1", 1_000)])
+async def test_bitbucket_counts_a_rolling_hour(identity: str, limit: int) -> None:
+    """Wherever an hour begins, it holds a tenth less than the limit, for requests that arrive late."""
+    admitted = await moments(policy_of(Hosts().forge("bitbucket.org")), timedelta(hours=4), identity=identity)
+    hour = timedelta(hours=1)
+    most = max(sum(first <= one < first + hour for one in admitted) for first in admitted)
+
+    assert limit * 0.8 < most <= limit * 0.9
 
 
 @pytest.mark.parametrize(("per_second", "fewest", "most"), [(0.2, 10, 12), (3, 150, 180), (50, 600, 1_200)])

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 class ForgejoMount(Mount):
     """Forgejo under ``/forgejo``, with the repositories of ``host``."""
 
-    def __init__(self, host: str = "codeberg.org", name: str = "forgejo") -> None:
+    def __init__(self, host: str = "codeberg.org", name: str = "forgejo", own: Forgejo | None = None) -> None:
         self.name = name
         self._host = host
+        self._own = own
+        """Settings of this host, in place of those that all mounts of Forgejo share."""
 
     def read_options(
         self,
@@ -35,4 +37,5 @@ class ForgejoMount(Mount):
     def open(self, world: World, settings: Any) -> Upstream:
         from fetcher.simulator.upstreams.forgejo.upstream import ForgejoInstance  # noqa: PLC0415 - see Mount
 
-        return ForgejoInstance(world, self._host, settings.forgejo, scale=settings.scale, enforced=settings.enforced)
+        own = self._own or settings.forgejo
+        return ForgejoInstance(world, self._host, own, scale=settings.scale, enforced=settings.enforced)

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 from fetcher.simulator.clock import stamp
 from fetcher.simulator.exchange import Answer, Call, about
-from fetcher.simulator.faults import Rule
+from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.git.server import GitOptions, GitServer
 from fetcher.simulator.mount import PHRASES, Route, Upstream
 from fetcher.simulator.repository import Repository
@@ -52,6 +52,8 @@ class GitLabInstance(Upstream):
 
     def fault(self, rule: Rule, call: Call) -> Answer:
         """Return an error: a limit and a blocked address are plain text, everything else is JSON."""
+        if rule.kind in (Kind.RESOURCE_LIMITS, Kind.RATE_LIMITED):
+            return Answer(payload={"errors": [{"message": rule.message or "Timeout on Query.projects"}]})
         text = rule.message or PHRASES.get(rule.status, "Error")
         if rule.status == 429:
             return Answer(status=429, body=RETRY_LATER, content_type=PLAIN)
