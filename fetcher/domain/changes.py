@@ -39,7 +39,7 @@ class EventType(StrEnum):
     REMOVED = "package.removed"
 
 
-class ChangeKind(StrEnum):
+class FeedKind(StrEnum):
     """State of a package in the feed. ``RETIRED`` and ``REMOVED`` are tombstones."""
 
     ADDED = "added"
@@ -48,7 +48,7 @@ class ChangeKind(StrEnum):
     REMOVED = "removed"
 
 
-TOMBSTONES = frozenset({ChangeKind.RETIRED, ChangeKind.REMOVED})
+TOMBSTONES = frozenset({FeedKind.RETIRED, FeedKind.REMOVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Change:
     """``None`` for a removed package."""
     position: int
     at: datetime
-    kind: ChangeKind
+    kind: FeedKind
     fields: tuple[str, ...]
     """Fields of the document that changed after the cursor, by name."""
     events: tuple[EventType, ...]
@@ -127,13 +127,13 @@ class ChangePage:
         return self.after.at(self.changes[-1].position) if self.changes else self.after
 
 
-def kind_of(*, removed: bool, retired: bool, events: Iterable[EventType]) -> ChangeKind:
+def kind_of(*, removed: bool, retired: bool, events: Iterable[EventType]) -> FeedKind:
     """Return the kind of a change by the package's state and the events after the cursor."""
     if removed:
-        return ChangeKind.REMOVED
+        return FeedKind.REMOVED
     if retired:
-        return ChangeKind.RETIRED
-    return ChangeKind.ADDED if EventType.ADDED in events else ChangeKind.UPDATED
+        return FeedKind.RETIRED
+    return FeedKind.ADDED if EventType.ADDED in events else FeedKind.UPDATED
 
 
 def events_in(marks: Mapping[str, int], after: int) -> tuple[EventType, ...]:

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fetcher.domain.changes import ChangeKind, change_in_detail, change_in_words
+from fetcher.domain.changes import FeedKind, change_in_detail, change_in_words
 from fetcher.web.conditional import Conditions, conditional
 from fetcher.web.context import context_of
 from fetcher.web.queries import find, refuse_unknown
@@ -52,7 +52,7 @@ def catalogue_feed(request: Request) -> Response:
             f"tag:{_AUTHORITY}:{feed.epoch}/package/{one.package_id}/{one.position}",
             f"{one.title or one.slug}: {change_in_words(one)}",
             one.at,
-            home if one.kind is ChangeKind.REMOVED else str(request.url_for("package", slug=one.slug)),
+            home if one.kind is FeedKind.REMOVED else str(request.url_for("package", slug=one.slug)),
             change_in_detail(one),
         )
         for one in changes

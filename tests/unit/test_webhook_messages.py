@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from fetcher.domain.changes import Change, ChangeKind, Cursor, EventType
+from fetcher.domain.changes import Change, Cursor, EventType, FeedKind
 from fetcher.domain.webhooks import (
     DELAYS,
     JITTER,
@@ -130,7 +130,7 @@ def test_retry_after(value: str | None, expected: timedelta | None) -> None:
 def test_a_body_is_thin() -> None:
     """A body has type, timestamp and data, and stays below the specification's 20 KB with any number of fields."""
     fields = tuple(f"unknown key {n} {'x' * 90}" for n in range(500))
-    change = Change(7, "a", "A", 12, NOW, ChangeKind.UPDATED, fields, (EventType.UPDATED,), "1.2")
+    change = Change(7, "a", "A", 12, NOW, FeedKind.UPDATED, fields, (EventType.UPDATED,), "1.2")
     body = body_of(EventType.UPDATED, change, Cursor("abc", 12))
     assert len(body.encode()) < 20_000
     release = json.loads(body_of(EventType.RELEASE, change, Cursor("abc", 12)))
