@@ -41,7 +41,8 @@ def audit(
 ) -> None:
     """List the operators' actions: user, time, action and package. Entries are kept for 90 days.
 
-    Logged are refreshes, retries, pauses, retirements, corrected addresses, removals, and log-ins with a wrong token.
+    Logged are refreshes, retries, pauses, retirements, corrected addresses, removals, values given back to a site, and
+    log-ins with a wrong token.
 
     Examples: fetcher audit · fetcher audit --since 30d --json
     """

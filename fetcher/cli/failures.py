@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -20,8 +20,16 @@ from fetcher.domain.audit import Action
 from fetcher.domain.formatting import ago, counted, failure_kind, span
 from fetcher.domain.model import FailureRow, Purpose, Source, SourceState
 from fetcher.domain.presentation import FailingPackage, failed_for, failing_packages, failures_by_kind
+from fetcher.domain.site_report import fault_in_words
+from fetcher.domain.sites import SITE
 from fetcher.settings import read_settings
 from fetcher.wiring import open_store
+
+if TYPE_CHECKING:
+    from fetcher.store import SqlStore
+
+SHOWN = 10
+"""Most slugs of packages that a site's database does not get, for each reason."""
 
 app = typer.Typer(help="List failing packages with the reason, the first failure and the next try.")
 Slugs = Annotated[list[str], typer.Argument(help="The packages.", show_default=False, autocompletion=complete)]
@@ -60,12 +68,15 @@ def failures(
     with open_store(settings) as store:
         rows = store.packages.failures()
         shared = [] if json else store.packages.shared_repositories()
+        site = [] if json else _site_lines(store, now)
     grouped = grouped_by_kind(rows)
     if json:
         print_json(grouped if groups else [_failure(row) for row in rows])
         return
     for one in shared:
         out.print(f"one repository: {escape(', '.join(one.slugs))} are all {escape(one.full_name)}")
+    for line in site:
+        out.print(escape(line))
     if not rows:
         out.print("nothing fails")
         return
@@ -125,6 +136,22 @@ def grouped_by_kind(rows: Iterable[FailureRow]) -> list[FailureGroup]:
             alike[kind, row.state.upstream, row.state.source].append(row.state)
     groups = [_group(kind, upstream, source, states) for (kind, upstream, source), states in alike.items()]
     return sorted(groups, key=lambda group: (-group.packages, group.outcome, group.source))
+
+
+def _site_lines(store: SqlStore, now: datetime) -> list[str]:
+    """Return the fault of a site's own database, and the packages whose rows or values it does not get."""
+    last = store.sites.last_pass(SITE)
+    if last is None:
+        return []
+    fault = fault_in_words(last, now)
+    skipped: dict[str, list[str]] = defaultdict(list)
+    for slug, reason in store.sites.skipped():
+        skipped[reason].append(slug)
+    lines = [f"site: {fault}"] if fault is not None else []
+    for reason, slugs in sorted(skipped.items(), key=lambda item: (-len(item[1]), item[0])):
+        more = f" and {len(slugs) - SHOWN:,} more" if len(slugs) > SHOWN else ""
+        lines.append(f"site, {reason}: {', '.join(slugs[:SHOWN])}{more}")
+    return lines
 
 
 def _group(kind: str, upstream: str | None, source: Source, states: Sequence[SourceState]) -> FailureGroup:

@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from fetcher.cli.audit import log_action
 from fetcher.cli.refresh import Mode, carry_out
 from fetcher.cli.screen import Json, complain, err, out, print_json
 from fetcher.cli.spans import MAX_WAIT, MaxWait
-from fetcher.domain.audit import Action
+from fetcher.cli.users import system_user
+from fetcher.domain.audit import Action, AuditEntry
 from fetcher.domain.errors import FetcherError, SiteError, UnsupportedSite
 from fetcher.domain.formatting import counted
 from fetcher.domain.model import Source
@@ -120,7 +121,8 @@ def revert() -> None:
     settings = read_settings()
     with _open(settings) as (site, store):
         restored = synchronizer(settings, site, store).revert()
-        log_action(store, Action.SITE_REVERT, [], datetime.now(UTC), detail=counted(restored, "value"))
+        entry = AuditEntry(datetime.now(UTC), system_user(), Action.SITE_REVERT, detail=counted(restored, "value"))
+        store.audit.append([entry])
     err.print(f"{counted(restored, 'value')} restored")
 
 
@@ -166,7 +168,7 @@ def _show_differences(compared: Comparison, *, json: bool) -> None:
         return
     for one in compared.dirty:
         for change in _changes(one):
-            before, after = _shown(change["before"]), _shown(change["after"])
+            before, after = _shown(change["before"], change["after"])
             out.print(escape(f"{change['slug']}.{change['column']}: {before} -> {after}"))
     for one_id, reason in skipped.items():
         out.print(escape(f"skipped {slugs[one_id]}: {reason}"))
@@ -184,10 +186,13 @@ def _changes(change: RowChange) -> Iterator[dict[str, Any]]:
         yield {"slug": slug, "column": column, "before": one.before, "after": one.after}
 
 
-def _shown(value: Any) -> str:
-    """Return a value as one short line: JSON, with times in ISO 8601."""
-    plain = value.isoformat() if isinstance(value, datetime) else value
-    return one_line(json_text.dumps(plain, ensure_ascii=False), SHOWN)
+def _shown(before: Any, after: Any) -> tuple[str, str]:
+    """Return two values as short lines: JSON, with times in ISO 8601. Long ones begin near the first difference."""
+    texts = [json_text.dumps(one, ensure_ascii=False, default=datetime.isoformat) for one in (before, after)]
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False)))
+    start = max(same - SHOWN // 3, 0) if max(map(len, texts)) > SHOWN else 0
+    cut = [one_line(text[start:], SHOWN) for text in texts]
+    return (f"…{cut[0]}", f"…{cut[1]}") if start else (cut[0], cut[1])
 
 
 def _show_pass(done: SitePass, *, json: bool) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 
 from fetcher.domain.model import CatalogueEntry, CommitDays, OutcomeKind, Release, Source, SourceState
 
+SITE = "site"
+"""Name of the site in the store. There is one."""
+
 VANISHED_AFTER = timedelta(seconds=30)
 """Least time between two readings without a row, after which its package is retired."""
 

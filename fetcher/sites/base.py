@@ -83,8 +83,13 @@ class Site(Protocol):
         """Return the time until which an unchanged row stays equal to unchanged values. Pure."""
         ...
 
-    def write(self, values: Sequence[SiteValues], now: datetime, journal: Journal) -> Written:
-        """Write the columns that differ, of at most ``MOST_ROWS`` rows, in one transaction."""
+    def write(
+        self, changes: Sequence[RowChange], values: Mapping[int, SiteValues], now: datetime, journal: Journal
+    ) -> Written:
+        """Lock at most ``MOST_ROWS`` rows, compare those that changed again, and write the columns that differ.
+
+        ``values`` has the stored values of the rows by their id. All of it is one transaction.
+        """
         ...
 
     def touch(self, changes: Sequence[RowChange]) -> int:

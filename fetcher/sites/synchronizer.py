@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 from fetcher.domain.errors import SiteError
 from fetcher.domain.model import CatalogueEntry
 from fetcher.domain.sites import (
+    SITE,
     VANISHED_AFTER,
     JournalEntry,
     LinkedPackage,
@@ -25,9 +26,6 @@ from fetcher.domain.sites import (
 )
 from fetcher.ports import Imported
 from fetcher.sites.base import MOST_ROWS, Site
-
-NAME = "site"
-"""Name of the pass in the store. There is one site."""
 
 FIRST_DUE_TOGETHER = 100
 """New packages that become due at the same moment. Those that the site fetched longest ago become due first."""
@@ -101,6 +99,8 @@ class Reading:
     packages: int
     fingerprints: Mapping[int, int]
     rows: Sequence[SiteRow]
+    linked: dict[int, LinkedPackage]
+    """Every package that the site has listed, including this reading's changes."""
     added: int = 0
     edited: int = 0
     retired: int = 0
@@ -117,6 +117,7 @@ class Comparison:
     skipped: dict[int, str] = field(default_factory=dict)
     values: dict[int, SiteValues] = field(default_factory=dict)
     slugs: dict[int, str] = field(default_factory=dict)
+    linked: dict[int, LinkedPackage] = field(default_factory=dict)
 
 
 class Synchronizer:
@@ -130,14 +131,14 @@ class Synchronizer:
 
     def run(self, now: datetime) -> SitePass:
         """Read, import and write; store and return the counters. A fault of the site is one of them, not raised."""
-        before = self._store.sites.last_pass(NAME)
+        before = self._store.sites.last_pass(SITE)
         try:
             result = self._run(now)
         except SiteError as error:
             since = before.failing_since if before is not None and before.failing_since is not None else now
             last = before or SitePass(now, now)
             result = replace(last, started_at=now, finished_at=now, fault=str(error), failing_since=since)
-        self._store.sites.save_pass(NAME, result)
+        self._store.sites.save_pass(SITE, result)
         return result
 
     def _run(self, now: datetime) -> SitePass:
@@ -154,22 +155,22 @@ class Synchronizer:
             retired=reading.retired,
             dirty=len(compared.dirty),
         )
-        return self._write(compared, result, now)
+        return self.write(compared, result, now)
 
     # --- in -----------------------------------------------------------------------------------------------------
 
     def read(self, now: datetime) -> Reading:
         """Import rows that are new or edited, and retire the packages of rows that vanished."""
         fingerprints = self._site.fingerprints()
-        linked = self._store.sites.linked()
+        linked = dict(self._store.sites.linked())
         if linked and not fingerprints:
             raise SiteError("The site's database lists no package, and listed some before", "Check FETCHER_SITE_URL")
         stamps = self._store.sites.stamps()
         pending = [one for one in sorted(fingerprints) if not self._is_equal(one, fingerprints, stamps, now)]
         rows = self._site.rows(pending if len(pending) < len(fingerprints) else None) if pending else []
-        reading = Reading(len(fingerprints), fingerprints, rows)
-        self._import(reading, linked, now)
-        reading.retired = self._follow_vanished(fingerprints, linked, now)
+        reading = Reading(len(fingerprints), fingerprints, rows, linked)
+        self._import(reading, now)
+        reading.retired = self._follow_vanished(reading, now)
         deprecated = [row.id for row in rows if row.deprecated]
         if deprecated:
             self._store.sites.postpone(deprecated, self._recheck)
@@ -186,7 +187,8 @@ class Synchronizer:
             and now < known.until
         )
 
-    def _import(self, reading: Reading, linked: Mapping[int, LinkedPackage], now: datetime) -> None:
+    def _import(self, reading: Reading, now: datetime) -> None:
+        linked = reading.linked
         stored = self._store.sites.entries([row.id for row in reading.rows])
         new = [_first_entry(row, stored.get(row.id)) for row in reading.rows if row.id not in linked]
         edited = [entry for row in reading.rows if row.id in linked and (entry := _edited(row, stored.get(row.id)))]
@@ -199,16 +201,18 @@ class Synchronizer:
             reading.edited += done.updated
             for index, reason in done.rejected:
                 reading.rejected[entries[index].id or 0] = reason
-        if new:
-            self._store.sites.link(LinkedPackage(entry.id) for entry in new if entry.id is not None)
+        added = [LinkedPackage(entry.id) for entry in new if entry.id and entry.id not in reading.rejected]
+        if added:
+            self._store.sites.link(added)
+            linked.update((one.package_id, one) for one in added)
 
-    def _follow_vanished(self, listed: Mapping[int, int], linked: Mapping[int, LinkedPackage], now: datetime) -> int:
+    def _follow_vanished(self, reading: Reading, now: datetime) -> int:
         """Retire packages missing from two readings, and revive those that are listed again."""
         changed: list[LinkedPackage] = []
         vanished: list[int] = []
         back: list[int] = []
-        for one in linked.values():
-            if one.package_id in listed:
+        for one in reading.linked.values():
+            if one.package_id in reading.fingerprints:
                 if one.missing_since is not None:
                     changed.append(replace(one, missing_since=None, retired=False))
                     back += [one.package_id] if one.retired else []
@@ -223,6 +227,7 @@ class Synchronizer:
             self._store.packages.revive(back, now)
         if changed:
             self._store.sites.link(changed)
+            reading.linked.update((one.package_id, one) for one in changed)
         return len(vanished)
 
     # --- out ----------------------------------------------------------------------------------------------------
@@ -232,6 +237,7 @@ class Synchronizer:
         ids = [row.id for row in reading.rows]
         stamps = self._store.sites.stamps() if ids else {}
         compared = Comparison(
+            linked=reading.linked,
             values={one.package_id: one for one in self._store.sites.values(ids)},
             slugs={row.id: row.entry.slug for row in reading.rows},
         )
@@ -263,12 +269,13 @@ class Synchronizer:
             compared.dirty.append(change)
         return bool(change.changes)
 
-    def _write(self, compared: Comparison, result: SitePass, now: datetime) -> SitePass:
+    def write(self, compared: Comparison, result: SitePass, now: datetime) -> SitePass:
+        """Write the rows that differ, and return ``result`` with the counters of the writes."""
         written = locked = 0
         refused: dict[int, str] = {}
         links = self._store.sites
         for changes in _batches(compared.dirty):
-            done = self._site.write([compared.values[one.row.id] for one in changes], now, links.journal)
+            done = self._site.write(changes, compared.values, now, links.journal)
             written += len(done.written)
             locked += len(done.locked)
             refused |= done.refused or {}
@@ -276,7 +283,7 @@ class Synchronizer:
             links.journal([_first_fetched(one) for one in compared.stale])
         touched = self._site.touch(compared.stale) if compared.stale else 0
         skipped = compared.skipped | refused
-        reasons = self._save_skipped(skipped, {*compared.values, *skipped})
+        reasons = self._save_skipped(skipped, compared)
         return replace(
             result,
             written=written,
@@ -287,12 +294,12 @@ class Synchronizer:
             reasons=reasons,
         )
 
-    def _save_skipped(self, skipped: Mapping[int, str], compared: Collection[int]) -> dict[str, int]:
+    def _save_skipped(self, skipped: Mapping[int, str], compared: Comparison) -> dict[str, int]:
         """Store the reasons that are new or no longer hold; returns the numbers of rows by reason."""
-        linked = self._store.sites.linked()
+        linked = compared.linked
         changed = [
             replace(linked[package_id], skipped=skipped.get(package_id))
-            for package_id in sorted(compared)
+            for package_id in sorted({*compared.values, *skipped})
             if package_id in linked and linked[package_id].skipped != skipped.get(package_id)
         ]
         if changed:

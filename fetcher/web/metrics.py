@@ -21,6 +21,7 @@ from fetcher import __version__
 from fetcher.domain.errors import FetcherError
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import PauseScope, pause_of
+from fetcher.domain.sites import SITE
 from fetcher.monitoring.families import families
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
@@ -87,6 +88,7 @@ def _database(web: WebContext, now: datetime) -> Iterator[Metric]:
     for scope, purpose in ((PauseScope.BACKGROUND, Purpose.BACKGROUND), (PauseScope.ALL, Purpose.MANUAL)):
         paused.add_metric([scope.value], 0 if pause_of(active, purpose) is None else 1)
     yield paused
+    yield from _site(web)
     yield from _feeds(upstreams_in(web.settings, web.store).feeds(web.store.checkpoints.get))
     cadence = web.cadence()
     yield from intervals(cadence, web.store.sweeps.plans())
@@ -125,6 +127,23 @@ def _feeds(feeds: Iterable[FeedStatus]) -> Iterator[Metric]:
         gap.add_metric(name, one.gap_at.timestamp() if one.gap_at is not None else 0)
         open_gap.add_metric(name, int(one.open))
     yield from (read, gap, open_gap)
+
+
+def _site(web: WebContext) -> Iterator[Metric]:
+    """Yield the last pass over a site's own database; nothing if there was none."""
+    done = web.store.sites.last_pass(SITE)
+    if done is None:
+        return
+    last = "fetcher_site_last_pass_timestamp_seconds"
+    yield GaugeMetricFamily(last, "Time of the last pass over the site's database.", done.finished_at.timestamp())
+    up = "1 if the last pass over the site's database succeeded, 0 otherwise."
+    yield GaugeMetricFamily("fetcher_site_up", up, done.fault is None)
+    rows = _gauge("fetcher_site_rows", "Rows of the site's packages in the last pass, by result.", "result")
+    counts = {"read": done.packages, "different": done.dirty, "written": done.written, "last_fetched": done.touched}
+    counts |= {"locked": done.locked, "refused": done.refused, "skipped": done.skipped}
+    for result, number in counts.items():
+        rows.add_metric([result], number)
+    yield rows
 
 
 def _redis(web: WebContext, now: datetime) -> Iterator[Metric]:

@@ -21,11 +21,13 @@ from fetcher.domain.presentation import (
     package_state,
     packages_by_kind,
 )
+from fetcher.domain.site_report import fault_in_words, pass_in_words
+from fetcher.domain.sites import SITE, SitePass
 from fetcher.domain.views import Column, EventCount, Listing, PackageState, RequestCount
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.first_pass import outlook
 from fetcher.web.charts import Bar, bars, gauge
-from fetcher.web.context import context_of
+from fetcher.web.context import WebContext, context_of
 from fetcher.web.freshness import CHANGES
 from fetcher.web.health import OK, beat
 from fetcher.web.package_charts import history_charts, weeks_chart
@@ -100,6 +102,15 @@ class QuotaGauge:
 
 
 @dataclass(frozen=True, slots=True)
+class SitePanel:
+    """The last pass over a site's own database, and its lines."""
+
+    done: SitePass
+    line: str
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Heading:
     """A column's heading: its title, the query that sorts by it, and the current order."""
 
@@ -146,6 +157,7 @@ def overview(request: Request) -> Response:
         "changed": web.store.changes.latest(LATEST),
         "receivers": web.store.webhooks.all(),
         "deliveries": web.store.webhooks.log(LATEST),
+        "site": _site(web, now),
         "cadence": cadence,
         "intervals": intervals_in_words(cadence, web.store.sweeps.plans(), titles),
         "changes": CHANGES,
@@ -153,6 +165,12 @@ def overview(request: Request) -> Response:
         "feeds": upstreams.feeds(web.store.checkpoints.get),
     }
     return render(request, "overview.html", values)
+
+
+def _site(web: WebContext, now: datetime) -> SitePanel | None:
+    """Return the last pass over a site's own database; ``None`` if there was none."""
+    done = web.store.sites.last_pass(SITE)
+    return None if done is None else SitePanel(done, pass_in_words(done, now), fault_in_words(done, now))
 
 
 def packages(request: Request) -> Response:

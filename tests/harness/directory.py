@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,6 +148,28 @@ class Directory:
             assert found is not None
             return int(found["id"])
 
+    def add_document(self, document: Mapping[str, Any]) -> None:
+        """Add a document's package with its editors' fields only, its category and its grids."""
+        category = _number(document["category"])
+        self.execute(
+            "insert into package_category select %s, created, modified, title, slug, '', title, true"
+            " from package_category limit 1 on conflict do nothing",
+            category,
+        )
+        editors = {name: document[name] for name in ("title", "repo_url", "pypi_url", "documentation_url")}
+        times = {name: datetime.fromisoformat(document[name]) for name in ("created", "modified")}
+        added = self.add(document["slug"], **editors, **times, category_id=category)
+        self.execute("update package_package set id = %s where id = %s", document["id"], added)
+        for number in map(_number, document["grids"]):
+            self.execute(
+                "insert into grid_grid values (%s, %s, %s, 'G', %s, '', false, false) on conflict do nothing",
+                *(number, EDITED, EDITED, f"g{number}"),
+            )
+            self.execute(
+                "insert into grid_gridpackage (created, modified, grid_id, package_id) values (%s, %s, %s, %s)",
+                *(EDITED, EDITED, number, document["id"]),
+            )
+
     def edit(self, package_id: int, **values: Any) -> None:
         """Save columns as an editor does, which moves ``modified``."""
         given = {**values, "modified": NOW + timedelta(minutes=1)}
@@ -169,14 +190,14 @@ class Directory:
         found = [self.execute(f"select * from {name} order by id") for name in ("package_package", "package_version")]  # noqa: S608
         return [list(row.items()) for rows in found for row in rows]
 
-    def document(self, package_id: int) -> bytes:
-        """Return the package's document as the site's API prints it from the row."""
+    def document(self, package_id: int, query: str = "") -> dict[str, Any]:
+        """Return the package's document as the site's API makes it from the row. Its links carry the query on."""
         row = self.row(package_id)
         latest = self.execute("select number from package_version where id = %s", row["latest_version_id"])
         grids = self.execute("select grid_id from grid_gridpackage where package_id = %s order by id", package_id)
-        document = {
-            "category": f"{ADDRESS}/api/v4/categories/{row['category_id']}/",
-            "grids": [f"{ADDRESS}/api/v4/grids/{grid['grid_id']}/" for grid in grids],
+        return {
+            "category": f"{ADDRESS}/api/v4/categories/{row['category_id']}/{query}",
+            "grids": [f"{ADDRESS}/api/v4/grids/{grid['grid_id']}/{query}" for grid in grids],
             "id": row["id"],
             "title": row["title"],
             "slug": row["slug"],
@@ -194,7 +215,6 @@ class Directory:
             "commits_over_52": row["commits_over_52w"],
             "participants": [login for login in row["participants"].split(",") if login],
         }
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
     @staticmethod
     def _columns(connection: psycopg.Connection[dict[str, Any]]) -> set[str]:
@@ -202,6 +222,11 @@ class Directory:
             "select column_name from information_schema.columns where table_name = 'package_package'"
         )
         return {row["column_name"] for row in found}
+
+
+def _number(address: str) -> int:
+    """Return the id at the end of an API's address."""
+    return int(address.partition("?")[0].rstrip("/").rpartition("/")[2])
 
 
 def _printed(moment: datetime | None) -> str | None:

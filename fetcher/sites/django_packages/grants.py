@@ -15,8 +15,6 @@ from fetcher.sites.django_packages.layout import (
 )
 
 ROLE = "fetcher_site"
-READ_TABLES = ("package_category", "grid_grid", "grid_gridpackage", "django_migrations")
-"""Tables that the role may read as a whole, for operators who compare."""
 
 
 def grants(layout: Layout, *, deprecates: bool) -> str:
@@ -42,5 +40,4 @@ def grants(layout: Layout, *, deprecates: bool) -> str:
             lines.append(f"GRANT {right} ({listed}) ON {VERSION} TO {ROLE};")
     if layout.version.sequence is not None:
         lines.append(f"GRANT USAGE ON SEQUENCE {layout.version.sequence} TO {ROLE};")
-    lines += [f"GRANT SELECT ON {name} TO {ROLE};" for name in READ_TABLES if name in layout.others]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from fetcher.sites.django_packages.layout import PACKAGE, VERSION, ColumnFacts, TableFacts
 
-TABLES = (PACKAGE, VERSION, "package_commit", "package_category", "grid_grid", "grid_gridpackage", "django_migrations")
+TABLES = (PACKAGE, VERSION, "package_commit")
 
 _COLUMNS = text("""
     SELECT c.relname AS table_name, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from fetcher.domain.errors import SiteError, UnsupportedSite
 from fetcher.sites.base import SiteFinding
@@ -105,29 +106,29 @@ class TableFacts:
     sequence_usable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """The form of a site's tables, and the columns that can be used in it."""
 
     form: str
     package: TableFacts
     version: TableFacts
-    others: frozenset[str] = field(default_factory=frozenset)
+    others: frozenset[str] = frozenset()
     """Further tables of the site that exist."""
 
-    @property
+    @cached_property
     def read(self) -> tuple[str, ...]:
         """Columns of a package that are read."""
         wanted = dict.fromkeys((*EDITORS, *WRITTEN))
         return tuple(name for name in wanted if self._usable(name, "select"))
 
-    @property
+    @cached_property
     def written(self) -> frozenset[str]:
         """Columns of a package that may be written."""
         allowed = (*WRITTEN, DEPRECATION)
         return frozenset(name for name in allowed if self._usable(name, "select") and self._usable(name, "update"))
 
-    @property
+    @cached_property
     def has_versions(self) -> bool:
         """Return whether rows of versions can be read and added."""
         columns = self.version.columns
@@ -135,16 +136,16 @@ class Layout:
         added = all(columns[name].insert for name in VERSION_INSERTED if name in columns)
         return bool(columns) and read and added and self.version.sequence_usable
 
-    @property
+    @cached_property
     def version_read(self) -> tuple[str, ...]:
         return tuple(name for name in VERSION_READ if name in self.version.columns)
 
-    @property
+    @cached_property
     def version_updated(self) -> frozenset[str]:
         columns = self.version.columns
         return frozenset(name for name in VERSION_UPDATED if name in columns and columns[name].update)
 
-    @property
+    @cached_property
     def one_version_a_number(self) -> bool:
         """Return whether the database prevents two versions of a package with one number."""
         return ("number", "package_id") in self.version.unique

@@ -66,15 +66,10 @@ class Projection:
         if Source.INDEX in answered:
             wanted |= _of_project(values, live)
         wanted |= self._deprecation(values, live)
+        wanted = {name: value for name, value in wanted.items() if value is not None or name in _CLEARED}
         if answered:
-            merged = {**live, **wanted}
-            wanted["score"] = scoring.score(
-                merged.get("repo_watchers") or 0,
-                merged.get("last_commit_date"),
-                supports_python3=merged.get("supports_python3"),
-                now=now,
-            )
-        return {name: value for name, value in wanted.items() if value is not None or name in _CLEARED}
+            wanted["score"] = _score({**live, **wanted}, now)
+        return wanted
 
     def _deprecation(self, values: SiteValues, live: Mapping[str, Any]) -> dict[str, Any]:
         """Deprecate a package whose repository is gone, if the policy is to. Undo it when the repository is back."""
@@ -169,6 +164,15 @@ def differs(name: str, live: Any, wanted: Any) -> bool:
     if wanted is None or (name == "upload_time" and live is not None):
         return False
     return bool(live != wanted)
+
+
+def _score(columns: Mapping[str, Any], now: datetime) -> int:
+    return scoring.score(
+        columns["repo_watchers"] or 0,
+        columns.get("last_commit_date"),
+        supports_python3=columns.get("supports_python3"),
+        now=now,
+    )
 
 
 def _of_repository(values: SiteValues, live: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,6 @@ from fetcher.domain.model import WEEKS_SHOWN, CatalogueEntry, DocumentValues
 from fetcher.domain.sites import SiteRow
 from fetcher.sites.django_packages.layout import PACKAGE, VERSION, Layout
 
-_OF_VERSION = "version__"
-"""Prefix of the latest version's columns in a row."""
-
 
 def fingerprints(layout: Layout) -> Select[Any]:
     """Select the id of every package and a hash of the columns that are read."""
@@ -27,7 +24,7 @@ def fingerprints(layout: Layout) -> Select[Any]:
 def packages(layout: Layout, ids: Sequence[int] | None) -> Select[Any]:
     """Select packages with their latest version, ordered by id."""
     package, version, joined = _tables(layout)
-    listed = [version.c[name].label(_OF_VERSION + name) for name in _of_version(layout)]
+    listed = (version.c[name].label(f"version_{name}") for name in _of_version(layout))
     found = select(*(package.c[name] for name in layout.read), *listed).select_from(joined).order_by(package.c.id)
     return found if ids is None else found.where(package.c.id == func.any(literal(list(ids), ARRAY(BigInteger))))
 
@@ -38,11 +35,14 @@ def locked(layout: Layout, ids: Sequence[int]) -> Select[Any]:
     return packages(layout, ids).with_for_update(key_share=True, skip_locked=True, of=package)
 
 
-def row_of(found: Mapping[str, Any]) -> SiteRow:
-    """Return a selected row as a value."""
-    columns = {name: value for name, value in found.items() if not name.startswith(_OF_VERSION)}
-    version = {name.removeprefix(_OF_VERSION): found[name] for name in found if name.startswith(_OF_VERSION)}
+def row_of(found: Sequence[Any], layout: Layout, known: SiteRow | None = None) -> SiteRow:
+    """Return a selected row as a value: ``known`` itself if it has the same columns."""
+    columns = dict(zip(layout.read, found, strict=False))
+    names = _of_version(layout)
+    version = dict(zip(names, found[len(layout.read) :], strict=True))
     latest = version if version.get("id") is not None else None
+    if known is not None and known.columns == columns and known.version == latest:
+        return known
     return SiteRow(_entry(columns, latest), columns.get("date_deprecated") is not None, columns, latest)
 
 

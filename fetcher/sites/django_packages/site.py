@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -60,9 +60,7 @@ class DjangoPackages:
 
     def rows(self, ids: Sequence[int] | None = None) -> list[SiteRow]:
         """Return the rows, or those with these ids, ordered by id."""
-        return self._run(
-            lambda c, used: [rows.row_of(dict(row)) for row in c.execute(rows.packages(used, ids)).mappings()]
-        )
+        return self._run(lambda c, used: [rows.row_of(row, used) for row in c.execute(rows.packages(used, ids))])
 
     def compare(self, values: SiteValues, row: SiteRow, now: datetime) -> RowChange:
         """Return the columns in which ``row`` differs from the stored values."""
@@ -76,9 +74,11 @@ class DjangoPackages:
         """Return the time until which an unchanged row stays equal to unchanged values."""
         return scoring.equal_until(values.last_committed, now)
 
-    def write(self, values: Sequence[SiteValues], now: datetime, journal: Journal) -> Written:
+    def write(
+        self, changes: Sequence[RowChange], values: Mapping[int, SiteValues], now: datetime, journal: Journal
+    ) -> Written:
         """Write the columns that differ in one transaction."""
-        return self._run(lambda c, used: writer.write(c, Projection(used, self._gone), values, now, journal))
+        return self._run(lambda c, used: writer.write(c, Projection(used, self._gone), changes, values, now, journal))
 
     def touch(self, changes: Sequence[RowChange]) -> int:
         """Advance ``last_fetched`` of rows in which nothing else differs; returns their number."""

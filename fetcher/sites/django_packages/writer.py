@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from fetcher.domain.sites import ColumnChange, JournalEntry, RowChange, SiteValues
+from fetcher.domain.sites import ColumnChange, JournalEntry, RowChange, SiteRow, SiteValues
 from fetcher.domain.text import one_line
 from fetcher.sites.base import Journal, Written
 from fetcher.sites.django_packages import rows
@@ -40,7 +40,8 @@ class _Batch:
 def write(
     connection: Connection,
     projection: Projection,
-    values: Sequence[SiteValues],
+    changes: Sequence[RowChange],
+    values: Mapping[int, SiteValues],
     now: datetime,
     journal: Journal,
 ) -> Written:
@@ -48,14 +49,11 @@ def write(
 
     ``journal`` is called last, after the database has accepted every row and before the commit.
     """
-    given = {one.package_id: one for one in values}
-    found = connection.execute(rows.locked(projection.layout, sorted(given))).mappings()
-    locked = [rows.row_of(dict(row)) for row in found]
-    changes = [
-        projection.compare(given[row.id], row, now) for row in locked if projection.left_out(given[row.id], row) is None
-    ]
-    changed = [one for one in changes if one.changes]
-    batch = _apply(connection, projection, given, changed, now)
+    given = {one.row.id: one for one in changes}
+    found = connection.execute(rows.locked(projection.layout, sorted(given)))
+    locked = [rows.row_of(row, projection.layout, given[row.id].row) for row in found]
+    current = (_current(given[row.id], row, projection, values[row.id], now) for row in locked)
+    batch = _apply(connection, projection, values, [one for one in current if one.changes], now)
     entries = [entry for one in batch.written if (entry := _journal_entry(one)) is not None]
     if entries:
         journal(entries)
@@ -67,6 +65,15 @@ def write(
         locked=tuple(sorted(given.keys() - seen)),
         refused=batch.refused,
     )
+
+
+def _current(change: RowChange, row: SiteRow, projection: Projection, values: SiteValues, now: datetime) -> RowChange:
+    """Return the difference of a row that is now locked. Its address may have changed since it was read."""
+    if row is change.row:
+        return change
+    if projection.left_out(values, row) is not None:
+        return RowChange(row)
+    return projection.compare(values, row, now)
 
 
 def _apply(
@@ -217,17 +224,15 @@ def touch(connection: Connection, changes: Sequence[RowChange]) -> int:
     """Advance ``last_fetched`` in one statement, where the addresses are still those that were compared."""
     statement = text(
         f"""
-        WITH n AS (
-            SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        WITH held AS (
+            SELECT p.id, n.last_fetched
+            FROM {PACKAGE} AS p JOIN jsonb_to_recordset(CAST(:rows AS jsonb))
                 AS n(id bigint, last_fetched timestamptz, repo_url text, pypi_url text)
-        ), held AS (
-            SELECT p.id FROM {PACKAGE} AS p WHERE p.id IN (SELECT id FROM n)
-            ORDER BY p.id FOR NO KEY UPDATE SKIP LOCKED
+                ON p.id = n.id AND p.repo_url = n.repo_url AND p.pypi_url = n.pypi_url
+                AND (p.last_fetched IS NULL OR p.last_fetched < n.last_fetched)
+            ORDER BY p.id FOR NO KEY UPDATE OF p SKIP LOCKED
         )
-        UPDATE {PACKAGE} AS p SET last_fetched = n.last_fetched
-        FROM n JOIN held ON held.id = n.id
-        WHERE p.id = n.id AND p.repo_url = n.repo_url AND p.pypi_url = n.pypi_url
-          AND (p.last_fetched IS NULL OR p.last_fetched < n.last_fetched)
+        UPDATE {PACKAGE} AS p SET last_fetched = held.last_fetched FROM held WHERE p.id = held.id
         """  # noqa: S608  (constant names)
     )
     touched = [

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from fetcher.domain.model import Source
 from fetcher.domain.scheduling import DueReason
+from fetcher.sites.synchronizer import FIRST_DUE_TOGETHER
 from tests.contract.site.conftest import CLASSIFIERS, RECHECK, Bench, project
 from tests.harness.clock import DAY, MINUTE
 from tests.harness.stores import NOW, Catalogue
@@ -105,16 +106,17 @@ def test_the_sites_values_are_the_baseline(bench: Bench) -> None:
     assert (unknown.observed.repo_watchers, unknown.observed.last_fetched) == (None, None)
 
 
-def test_packages_fetched_longest_ago_are_due_first(bench: Bench, monkeypatch: object) -> None:
-    """New packages become due in the order of the site's last fetch."""
-    recent = bench.directory.add("recent", last_fetched=NOW - DAY)
+def test_packages_fetched_longest_ago_are_due_first(bench: Bench) -> None:
+    """New packages become due in batches, in the order of the site's last fetch."""
+    recent = bench.directory.add("recent", last_fetched=NOW - MINUTE)
+    for number in range(FIRST_DUE_TOGETHER - 1):
+        bench.directory.add(f"old-{number}", last_fetched=NOW - DAY)
     never = bench.directory.add("never")
-    old = bench.directory.add("old", last_fetched=NOW - 9 * DAY)
 
     bench.run()
 
-    due = bench.store.claims.due_ids((Source.REPOSITORY,), NOW + MINUTE, None)
-    assert sorted(due) == sorted([recent, never, old])
+    states = [Catalogue(bench.store).state(bench.slug(one), Source.REPOSITORY).due_at for one in (never, recent)]
+    assert states == [NOW, NOW + timedelta(milliseconds=1)]
 
 
 def test_an_address_that_an_editor_changes_is_fetched_again(bench: Bench) -> None:

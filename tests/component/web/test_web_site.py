@@ -1,0 +1,54 @@
+"""The last pass over a site's own database, on the page and in the metrics."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from fetcher.domain.sites import SITE, SitePass
+from tests.component.web.conftest import Harness
+from tests.harness.clock import HOUR, NOW
+
+DONE = SitePass(
+    NOW, NOW, "F4", packages=12, dirty=3, written=2, touched=4, locked=1, skipped=5, reasons={"<host> not served": 5}
+)
+
+
+def test_without_a_site_nothing_is_shown(harness: Harness) -> None:
+    """An installation without a site has neither a panel nor metrics of it."""
+    assert 'id="site"' not in harness.client.get("/").text
+    assert "fetcher_site" not in harness.client.get("/metrics").text
+
+
+def test_the_panel_has_the_counters_and_the_reasons(harness: Harness) -> None:
+    """The overview shows the last reading, its results, and the number of skipped rows by reason, escaped."""
+    harness.store.sites.save_pass(SITE, DONE)
+    text = harness.client.get("/").text
+    assert "2 changed, 4 confirmed, 1 locked by others, 5 skipped" in text
+    assert "5 skipped: &lt;host&gt; not served" in text
+
+
+def test_a_fault_is_shown_with_its_age(harness: Harness) -> None:
+    """A site that cannot be reached is a problem on the overview, and 0 in the metrics."""
+    failing = replace(DONE, fault="The site's database cannot be reached", failing_since=NOW - HOUR)
+    harness.store.sites.save_pass(SITE, failing)
+    assert "database cannot be reached" in harness.client.get("/").text
+    assert "fetcher_site_up 0.0" in harness.client.get("/metrics").text
+
+
+def test_the_metrics(harness: Harness) -> None:
+    """Each result of the last pass is a sample."""
+    harness.store.sites.save_pass(SITE, DONE)
+    text = harness.client.get("/metrics").text
+    assert "fetcher_site_up 1.0" in text
+    (last,) = re.findall(r"^fetcher_site_last_pass_timestamp_seconds (\S+)$", text, re.MULTILINE)
+    assert float(last) == NOW.timestamp()
+    for result, number in {
+        "read": 12,
+        "different": 3,
+        "written": 2,
+        "last_fetched": 4,
+        "locked": 1,
+        "skipped": 5,
+    }.items():
+        assert f'fetcher_site_rows{{result="{result}"}} {number}.0' in text
