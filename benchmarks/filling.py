@@ -25,6 +25,7 @@ from fetcher.simulator.synthetic import FIRST_REPOSITORY_ID, SyntheticCatalogue
 from fetcher.simulator.upstreams.github.node_ids import node_id_of
 from fetcher.store import open_engine
 from fetcher.store.schema import (
+    activities,
     checkpoints,
     events,
     freshness,
@@ -35,9 +36,11 @@ from fetcher.store.schema import (
     source_states,
 )
 from fetcher.store.values import PROJECT
+from fetcher.upstreams.github.limits import GITHUB
+from fetcher.upstreams.pypi.limits import PYPI
 from fetcher.upstreams.pypi.releases import File, in_order, latest, release
 
-TABLES = (packages, observations, freshness, source_states, history, events, releases)
+TABLES = (packages, observations, activities, freshness, source_states, history, events, releases)
 CHUNK = 2_000
 EMPTY, QUARANTINED = "empty", "quarantined"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -179,6 +182,7 @@ def _package(filling: Filling, catalogue: SyntheticCatalogue, index: int) -> Ite
     in_project, its_releases = _project(project)
     row = {"package_id": package_id, **_statistics(repository), **_details(filling, repository), **in_project}
     yield observations, row
+    yield activities, {"package_id": package_id, "active_at": row["pushed_at"]}
     states = list(_states(filling, package_id, repository, project))
     yield freshness, {"package_id": package_id, "last_fetched": max(state["answered_at"] for state in states)}
     day = (filling.now - filling.interval).date()
@@ -317,7 +321,8 @@ def _states(filling: Filling, package_id: int, repository: Repository, project: 
 
 def _state(package_id: int, source: Source, *, answered_at: datetime, **columns: Any) -> Row:
     answered = {"answered_at": answered_at, "observed_at": answered_at, "outcome": "fetched", "failures": 0}
-    return {"package_id": package_id, "source": source.value, **answered, **columns}
+    upstream = PYPI if source is Source.INDEX else GITHUB
+    return {"package_id": package_id, "source": source.value, "upstream": upstream, **answered, **columns}
 
 
 def _next_slot(package_id: int, now: datetime, interval: timedelta) -> datetime:

@@ -53,9 +53,14 @@ class Writes:
     seconds: float
 
 
+def store_on(engine: Engine) -> SqlStore:
+    """Return a store whose repositories are all served by GitHub."""
+    return SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None, serving=lambda *_: GITHUB)
+
+
 def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]], packages: int) -> Writes:
     """Record ``packages`` packages as unchanged."""
-    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None, serving=lambda *_: GITHUB)
+    store = store_on(engine)
     cadence = Cadence()
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CHECKPOINT"))
@@ -63,12 +68,12 @@ def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]]
     while done < packages:
         claim, now = next(batches)
         targets = store.claims.load(claim)
-        records = [record for one in _unchanged(engine, targets, now, cadence) for record in one]
-        with _counted(engine) as counted:
+        records = [record for one in unchanged(engine, targets, now, cadence) for record in one]
+        with counted(engine) as count:
             used, began = own_cpu(), time.perf_counter()
             store.claims.record(records)
             cpu, seconds = cpu + own_cpu() - used, seconds + time.perf_counter() - began
-        statements += counted[0]
+        statements += count[0]
         done += len(targets)
     time.sleep(1.5)  # the server's counters lag by a second
     after = written(engine)
@@ -87,14 +92,14 @@ def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]]
 
 def in_slots(engine: Engine, now: datetime) -> Iterator[tuple[Claim, datetime]]:
     """Yield batches as the planner claims them."""
-    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None, serving=lambda *_: GITHUB)
+    store = store_on(engine)
     while claim := store.claims.claim(GITHUB, [Source.REPOSITORY], BATCH, now, LEASE, timedelta(days=1)):
         yield claim, now
 
 
 def anywhere(engine: Engine, now: datetime, packages: int) -> Iterator[tuple[Claim, datetime]]:
     """Yield batches of packages from all over the catalogue, each once."""
-    store = SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None, serving=lambda *_: GITHUB)
+    store = store_on(engine)
     ids = random.Random(0).sample(range(1, packages + 1), packages)  # noqa: S311 - chooses invented packages
     for at in range(0, packages, BATCH):
         claim = store.claims.claim_packages(ids[at : at + BATCH], [Source.REPOSITORY], now, LEASE)
@@ -102,7 +107,8 @@ def anywhere(engine: Engine, now: datetime, packages: int) -> Iterator[tuple[Cla
         yield claim, now
 
 
-def _unchanged(engine: Engine, targets: list[Target], now: datetime, cadence: Cadence) -> Iterator[list[Record]]:
+def unchanged(engine: Engine, targets: list[Target], now: datetime, cadence: Cadence) -> Iterator[list[Record]]:
+    """Yield each target's records of unchanged statistics, with a confirmation of both details."""
     columns = [observations.c[name] for name in ("package_id", *STATS)]
     wanted = select(*columns).where(observations.c.package_id.in_([one.package_id for one in targets]))
     with engine.connect() as connection:
@@ -116,7 +122,7 @@ def _unchanged(engine: Engine, targets: list[Target], now: datetime, cadence: Ca
 
 
 @contextmanager
-def _counted(engine: Engine) -> Iterator[list[int]]:
+def counted(engine: Engine) -> Iterator[list[int]]:
     """Count the statements sent meanwhile."""
     count = [0]
 

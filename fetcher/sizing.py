@@ -10,21 +10,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from fetcher.domain.model import Purpose
 from fetcher.domain.scheduling import Cadence
+from fetcher.domain.sweeping import SweepPlan
 from fetcher.quota.limits import EffectiveLimits, QuotaPolicy, affordable_at, effective_limits
+from fetcher.refresh.sweep_planning import Account, Terms, plan_sweep
 from fetcher.upstreams.base import Lane
 from fetcher.upstreams.batching import QUICK_SECONDS, BatchSize
 from fetcher.upstreams.github import limits as github
 from fetcher.upstreams.github.histories import FIRST_SIZE, HEADS_PER_QUERY
-from fetcher.upstreams.github.lanes import GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE
+from fetcher.upstreams.github.lanes import GRAPHQL_LANE, HISTORY_LANE, LISTS_LANE, lanes_for
 from fetcher.upstreams.github.limits import Resource
 from fetcher.upstreams.github.queries import PAGE_SIZE
 from fetcher.upstreams.pypi import limits as pypi
 from fetcher.upstreams.pypi.limits import PYPI
 
+IDLE_SHARES = (0.05, 0.1, 0.15, 0.2, 0.2, 0.3)
+"""Shares of the packages without activity within a day: within 4, 16, 64, 256 and 1,024 days, and longer."""
 MOVED = 0.05
 RELEASED = 0.01
 NEWCOMERS = 0.2
@@ -36,7 +40,8 @@ MOVED_COMMIT_PAGES = 4.0
 HISTORIES = HEADS_PER_QUERY
 """Histories per query. GitHub publishes no response time for them; the batch size adapts to it."""
 
-_DAY = timedelta(days=1)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONNECTIONS_A_POINT = 100
 """GraphQL's primary cost: connection requests divided by this and rounded, at least one."""
 _HEAD_CONNECTIONS = 2
@@ -95,6 +100,8 @@ class Policy:
     serial_threshold: int = 500
     plan_interval: timedelta = timedelta(minutes=1)
     identities: int = 1
+    share: float | None = None
+    """Share of each quota for computed intervals of statistics; ``None``: the cadence's interval."""
     github: QuotaPolicy = github.POLICY
     pypi: QuotaPolicy = pypi.POLICY
 
@@ -163,6 +170,22 @@ def first_pass(of: Catalogue, policy: Policy, answers: Answers, workers: Workers
     return _pass("first pass", _cost(queries, rest, index), policy, answers, workers)
 
 
+def intervals(of: Catalogue, policy: Policy) -> SweepPlan | None:
+    """Return the intervals of statistics at GitHub that the product would compute; ``None`` for a fixed interval."""
+    if policy.share is None:
+        return None
+    active = round(of.packages * of.moved)
+    packages = [active, *(round((of.packages - active) * share) for share in IDLE_SHARES)]
+    lanes = lanes_for(anonymous=False)
+    resources = tuple(
+        replace(one, primary=one.primary * policy.identities, seconds=one.seconds * policy.identities)
+        for one in policy.github.resources
+    )
+    limits = replace(policy.github, resources=resources, seconds=policy.github.seconds * policy.identities)
+    terms = Terms(policy.share, policy.plan_interval)
+    return plan_sweep(Account(github.GITHUB, lanes, limits, ""), packages, (), terms, None, _EPOCH)
+
+
 def daily_pass(of: Catalogue, policy: Policy, answers: Answers, workers: Workers, *, at_once: bool = False) -> Pass:
     """Return one interval of the steady state: moved packages, and the slow re-checks within the interval.
 
@@ -175,6 +198,8 @@ def daily_pass(of: Catalogue, policy: Policy, answers: Answers, workers: Workers
     confirmed = moved * of.newcomers
     plans = 1.0 if at_once else policy.cadence.interval / policy.plan_interval
     statistics = _statistics(of.packages, GRAPHQL_LANE.batch if at_once else _filled(of.packages))
+    if not at_once and (plan := intervals(of, policy)) is not None:
+        statistics = _sweeps(plan, policy)
     found = min(plans, statistics.queries, moved)
     pages = moved * of.moved_commit_pages + rechecked * of.commit_pages
     queries = [
@@ -235,6 +260,13 @@ def _cost(queries: Sequence[_Queries], rest: float, index: int) -> Cost:
 
 def _statistics(packages: int, filled: float) -> _Queries:
     number = math.ceil(packages / filled)
+    return _Queries(number, number)
+
+
+def _sweeps(plan: SweepPlan, policy: Policy) -> _Queries:
+    """Return the queries for statistics in an interval of the cadence: full ones, and the last one of each plan."""
+    full = plan.sweep.rate(plan.packages) / GRAPHQL_LANE.batch * (policy.cadence.interval / _HOUR)
+    number = full + min(full, policy.cadence.interval / policy.plan_interval)
     return _Queries(number, number)
 
 

@@ -17,6 +17,7 @@ from fetcher.broker import check_redis, embedded_redis_runs
 from fetcher.cli.screen import out, print_json
 from fetcher.cli.site import check_lines
 from fetcher.domain.errors import FetcherError
+from fetcher.domain.forges import StoredForge
 from fetcher.domain.formatting import counted, silence, span
 from fetcher.http.messages import Answer, Response
 from fetcher.http.transport import HttpTransport
@@ -26,7 +27,8 @@ from fetcher.settings import Settings, read_settings
 from fetcher.store import current_revision, is_current, open_engine
 from fetcher.store.db_errors import shown
 from fetcher.upstreams.base import Finding, Upstream
-from fetcher.upstreams.registry import upstreams_of
+from fetcher.upstreams.hosted.findings import contact_finding, detection_finding
+from fetcher.upstreams.registry import Upstreams, upstreams_of
 from fetcher.wiring import open_store, user_agent
 
 SANE_CLOCK = timedelta(seconds=30)
@@ -40,9 +42,12 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     """
     settings = read_settings()
     dependencies = [_database(settings), _redis(settings)]
-    findings = [*_settings(), *dependencies, *asyncio.run(_upstreams(settings)), *_running(settings, dependencies)]
+    forges = _forges(settings) if dependencies[0].ok else ()
+    upstreams = upstreams_of(settings, forges)
+    findings = [*_settings(), *dependencies, *asyncio.run(_upstreams(settings, upstreams))]
+    findings += [*_hosts(settings, upstreams), *_running(settings, dependencies)]
     if dependencies[0].ok:
-        findings += _notes(settings)
+        findings += _notes(settings, upstreams)
     findings += [Finding("site", *found) for found in check_lines(settings)]
     if json:
         print_json([asdict(finding) for finding in findings])
@@ -117,11 +122,30 @@ def _beat(planned_at: datetime, settings: Settings) -> Finding:
     )
 
 
-def _notes(settings: Settings) -> list[Finding]:
+def _forges(settings: Settings) -> Sequence[StoredForge]:
+    """Return the hosts of the catalogue; none without a database."""
+    engine = open_engine(settings.database)
+    try:
+        if current_revision(engine) is None:
+            return ()
+    finally:
+        engine.dispose()
+    with open_store(settings) as store:
+        return store.forges.all()
+
+
+def _hosts(settings: Settings, upstreams: Upstreams) -> list[Finding]:
+    """Return the findings about failed detections, and about the contact that other hosts than GitHub expect."""
+    now, stored = datetime.now(UTC), upstreams.hosts.stored
+    failed = [one for forge in stored for one in detection_finding(forge, forge.host, now)]
+    return [*failed, *contact_finding(settings.contact, len(stored))]
+
+
+def _notes(settings: Settings, upstreams: Upstreams) -> list[Finding]:
     """Return the upstreams' findings about stored checkpoints."""
     now = datetime.now(UTC)
     try:
-        found = [one.notes(lambda name: _checkpoint(settings, name), now) for one in upstreams_of(settings).all]
+        found = [one.notes(lambda name: _checkpoint(settings, name), now) for one in upstreams.all]
     except FetcherError as error:
         return [Finding("database", False, error.message, error.remedy)]
     return [finding for findings in found for finding in findings]
@@ -150,22 +174,20 @@ def _workers(settings: Settings) -> Finding:
     return Finding("workers", message is None, message or f"{counted(len(workers), 'worker')} for all queues", remedy)
 
 
-async def _upstreams(settings: Settings) -> list[Finding]:
-    """Check each configured upstream, and this machine's clock against theirs."""
-    now, sites, findings, answers = datetime.now(UTC), dict[str, Site](), list[Finding](), list[Answer]()
+async def _upstreams(settings: Settings, upstreams: Upstreams) -> list[Finding]:
+    """Check each upstream, several at the same time, and this machine's clock against theirs."""
+    now, sites, findings = datetime.now(UTC), dict[str, Site](), list[Finding]()
     usable: list[Upstream] = []
-    for one in upstreams_of(settings).all:
+    for one in upstreams.all:
         try:
-            sites[one.name] = Site(one.roots, one.credential)
+            sites[one.name] = Site(one.roots, one.credential, one.public_only)
             usable.append(one)
         except FetcherError as error:
             findings.append(Finding("token", False, error.message, error.remedy))
     async with HttpTransport(sites, user_agent=user_agent(settings)) as transport:
-        for one in usable:
-            checked = await one.check(transport, now)
-            findings += checked.findings
-            answers.append(checked.answer)
-    return [*findings, _clock(*answers)]
+        checked = await asyncio.gather(*(one.check(transport, now) for one in usable))
+    findings += [finding for one in checked for finding in one.findings]
+    return [*findings, _clock(*(one.answer for one in checked))]
 
 
 def _clock(*answers: Answer) -> Finding:

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from fetcher.cli.screen import out, plain_table, print_json
+from fetcher.domain.presentation import sweep_facts, sweep_in_words
 from fetcher.domain.scheduling import Cadence
 from fetcher.settings import Settings, read_settings
 from fetcher.sizing import (
@@ -28,6 +29,7 @@ from fetcher.sizing import (
     Workers,
     daily_pass,
     first_pass,
+    intervals,
     most_packages,
 )
 from fetcher.upstreams.github import limits as github
@@ -113,8 +115,9 @@ def estimate(  # noqa: PLR0913, PLR0917 - one parameter an option, as Typer read
 
 def _policy(settings: Settings, identities: int, quota: int) -> Policy:
     cadence = Cadence(settings.fixed_interval or DAY, settings.recheck_interval)
+    share = None if settings.fixed_interval else settings.quota_share
     limits, index = (policy.scaled(settings.window_scale) for policy in (github.with_primary(quota), pypi.POLICY))
-    return Policy(cadence, settings.serial_threshold, settings.plan_interval, identities, limits, index)
+    return Policy(cadence, settings.serial_threshold, settings.plan_interval, identities, share, limits, index)
 
 
 def _print(given: Given, passes: list[Pass], most: int) -> None:
@@ -136,8 +139,10 @@ def _print(given: Given, passes: list[Pass], most: int) -> None:
         bounds.add_row(_name(bound), *(_span(one.bounds[index].takes) for one in passes))
     interval, recheck = policy.cadence.interval, policy.cadence.recheck
     points = policy.github.resource(github.Resource.CORE).primary
+    plan = intervals(catalogue, policy)
+    each = f"each {_span(interval)}" if plan is None else f"{sweep_in_words(plan)}\nEach day"
     out.print(
-        f"{catalogue.packages:,} packages each {_span(interval)}, {catalogue.moved:.1%} moved and "
+        f"{catalogue.packages:,} packages {each}, {catalogue.moved:.1%} moved and "
         f"{catalogue.released:.1%} released; lists requested again each {_span(recheck)}\n"
         f"{answers.histories} histories a query; further pages of commits: {catalogue.commit_pages:g} a history, "
         f"{catalogue.moved_commit_pages:g} of the moved, of which {catalogue.newcomers:.0%} have a new contributor\n"
@@ -175,6 +180,7 @@ def _span(span: timedelta) -> str:
 
 def _as_json(given: Given, passes: list[Pass], most: int) -> dict[str, Any]:
     catalogue, policy, answers, asking = given
+    plan = intervals(catalogue, policy)
     return {
         "catalogue": asdict(catalogue),
         "interval": policy.cadence.interval,
@@ -193,5 +199,6 @@ def _as_json(given: Given, passes: list[Pass], most: int) -> dict[str, Any]:
             }
             for one in passes
         ],
+        "intervals": None if plan is None else sweep_facts(plan),
         "most_packages": most,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -135,7 +135,7 @@ def _source_lines(explained: Explained, state: SourceState) -> list[str]:
         found.append(
             f"newest serial seen: {escape(state.expected)}; an older response is rejected as a stale CDN edge's"
         )
-    found.append(f"{next_check(state, now)}: {due_reason(state, explained.cadence)}")
+    found.append(f"{next_check(state, now)}: {due_reason(state, explained.cadence, explained.package.active_at, now)}")
     if state.lease_until is not None:
         held = "leased to a worker" if state.lease_until > now else "a worker's lease has expired"
         found.append(f"{held}, until {ago(state.lease_until, now)}")
@@ -161,13 +161,22 @@ def _json(explained: Explained) -> dict[str, Any]:
         "project": asdict(package.project) if isinstance(package.project, Unsupported) else package.project,
         "retired_at": package.retired_at,
         "last_fetched": package.observed.last_fetched,
+        "active_at": package.active_at,
         "open_request": None if explained.request is None else explained.request.id,
         "sources": [
             {
                 **{name: value for name, value in asdict(state).items() if name not in ("validators", "due_reason")},
+                "interval": _interval(explained, state),
                 "due_because": state.due_reason or "follows",
             }
             for _, state in sorted(package.states.items())
         ],
         "costs": [asdict(cost) for cost in explained.costs],
     }
+
+
+def _interval(explained: Explained, state: SourceState) -> timedelta:
+    """Return the source's current interval."""
+    active_at = explained.package.active_at
+    idle = None if active_at is None else explained.now - active_at
+    return explained.cadence.interval_of(state.source, state.upstream, idle)

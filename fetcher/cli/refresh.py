@@ -190,8 +190,9 @@ async def _refresh_here(
     parts = await open_parts(settings, max_wait=min(GATEWAY_WAIT, max_wait), shared=shared)
     # Background pacing reserves quota for users' requests. It suits long passes; a few packages need no pacing.
     purpose = Purpose.MANUAL if mode is Mode.NAMED or len(package_ids) <= SLICE else Purpose.BACKGROUND
+    serving = parts.store.claims.upstreams(package_ids)
     for one in parts.upstreams.all:
-        if one.notice and upstream in (None, one.name):
+        if one.notice and one.name in serving and upstream in (None, one.name):
             err.print(one.notice)
     try:
         with _display(len(package_ids)) as display:

@@ -21,6 +21,7 @@ from fetcher.domain.errors import result_or_error
 from fetcher.domain.formatting import ago, counted, in_words, percent, silence, span
 from fetcher.domain.model import SharedRepository, Source
 from fetcher.domain.pauses import OperatorPause
+from fetcher.domain.presentation import intervals_in_words, sweep_facts
 from fetcher.domain.scheduling import Cadence
 from fetcher.domain.site_report import fault_in_words, pass_in_words
 from fetcher.domain.sites import SITE, SitePass
@@ -48,6 +49,8 @@ class Status:
     now: datetime
     cadence: Cadence
     plans: Sequence[SweepPlan]
+    titles: Mapping[str, str]
+    """The upstreams' titles, by name."""
     stats: CatalogueStats
     forecasts: Mapping[Source, Forecast]
     first_pass: str | None
@@ -113,6 +116,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
         now=now,
         cadence=cadence,
         plans=() if settings.fixed_interval else store.sweeps.plans(),
+        titles=titles,
         stats=stats,
         forecasts=ahead.forecasts,
         first_pass=first_pass_in_words(ahead),
@@ -150,6 +154,8 @@ def _screen(status: Status) -> RenderableType:
         f"one repository: {escape(', '.join(one.slugs))} are all {escape(one.full_name)}" for one in status.shared
     ]
     lines += [_quota(one, now) for one in status.quota]
+    lines += [f"interval: {escape(line)}" for line in intervals_in_words(status.cadence, status.plans, status.titles)]
+    lines += [f"interval: projects each {span(status.cadence.index_interval)}", _next_sweep(status)]
     lines += [f"feed of {one.title}: {escape(one.in_words(now))}" for one in status.feeds]
     lines.append(
         f"[red]beat: {status.silence}[/]" if status.silence else f"beat: planned {ago(status.planned_at, now)}"
@@ -179,6 +185,14 @@ def _packages(status: Status) -> str:
     states = ", ".join(f"{number:,} {in_words(state)}" for state, number in reversed(list(counts.items())) if number)
     since = f" (counted {ago(stats.measured_at, status.now)}, in parts)" if stats.parts > 1 else ""
     return f"{counted(stats.packages, 'package')}{': ' if states else ''}{states}{since}"
+
+
+def _next_sweep(status: Status) -> str:
+    """Return the time of the next request for statistics and heads."""
+    due_at = status.stats.source(Source.REPOSITORY).next_due
+    if due_at is None:
+        return "next sweep: none, no repository is scheduled"
+    return f"next sweep: {'now' if due_at <= status.now else ago(due_at, status.now)}"
 
 
 def _freshness(status: Status) -> Table:
@@ -274,6 +288,7 @@ def _json(status: Status) -> dict[str, Any]:
         "quota": [asdict(status) for status in status.quota],
         "beat": {"planned_at": status.planned_at, "fault": status.silence},
         "paused": list(status.pauses),
+        "intervals": [sweep_facts(plan) for plan in status.plans],
         "feeds": [asdict(one) for one in status.feeds],
         "workers": None if status.broker_fault else list(status.workers),
         "redis_fault": status.broker_fault,
@@ -292,6 +307,7 @@ def _source_json(status: Status, source: Source) -> dict[str, Any]:
         "age_p50": one.age(0.5, now),
         "age_p95": one.age(0.95, now),
         "age_max": one.age(1, now),
+        "interval": status.cadence.longest_of(source),
         "within_interval": one.on_time(now, status.cadence.longest_of(source)),
         "due": one.due_by(now),
         "overdue": one.overdue(now, status.cadence.longest_of(source)),

@@ -483,6 +483,8 @@ class StoredPackage:
     versions: ProjectVersions | None
     states: Mapping[Source, SourceState]
     retired_at: datetime | None = None
+    active_at: datetime | None = None
+    """The repository's last known activity: a push, or a change of its stars."""
 
 
 @dataclass(frozen=True, slots=True)

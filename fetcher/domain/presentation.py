@@ -177,8 +177,8 @@ def next_check(state: SourceState, now: datetime) -> str:
     return f"due for {span(now - state.due_at)}" if state.due_at <= now else f"due {ago(state.due_at, now)}"
 
 
-def due_reason(state: SourceState, cadence: Cadence) -> str:
-    """Return the reason for a source's due time."""
+def due_reason(state: SourceState, cadence: Cadence, active_at: datetime | None, now: datetime) -> str:
+    """Return the reason for a source's due time. ``active_at``: the repository's last known activity."""
     match state.due_reason:
         case None:
             return (
@@ -192,7 +192,7 @@ def due_reason(state: SourceState, cadence: Cadence) -> str:
             what = "serial" if state.source is Source.INDEX else "head"
             return f"the upstream has a newer {what} than the stored one"
         case DueReason.SLOT:
-            return f"its slot in the interval of {span(cadence.interval)}"
+            return _slot_reason(state, cadence, active_at, now)
         case DueReason.RECHECK:
             return f"no change detected: periodic re-check, about every {span(cadence.recheck)}"
         case other:
@@ -211,6 +211,17 @@ _REASONS: Mapping[DueReason, str] = {
     DueReason.HINT: "a webhook of its forge reports an event",
 }
 """Reasons that depend on nothing else. ``tests/unit/test_due_reasons.py`` checks that none is missing."""
+
+
+def _slot_reason(state: SourceState, cadence: Cadence, active_at: datetime | None, now: datetime) -> str:
+    idle = None if active_at is None else now - active_at
+    its_slot = f"its slot in the interval of {span(cadence.interval_of(state.source, state.upstream, idle))}"
+    sweep = cadence.sweeps.get(state.upstream or "") if state.source is Source.REPOSITORY else None
+    if sweep is None:
+        return its_slot
+    if sweep.is_shortest:
+        return f"{its_slot}, the shortest, which every package of this upstream has"
+    return f"{its_slot}, by its last push or star: {ago(active_at, now) if active_at else 'none known'}"
 
 
 def _failed(state: SourceState) -> str:
@@ -243,6 +254,20 @@ def sweep_in_words(plan: SweepPlan) -> str:
         )
     uses = f"{percent(plan.share)} of {plan.quota:,.0f} {plan.resource} an hour"
     return f"{each}: {_LIMITS[plan.limited_by]}, {uses}"
+
+
+def sweep_facts(plan: SweepPlan) -> dict[str, Any]:
+    """Return the intervals at one upstream and their reason, for JSON."""
+    return {
+        "upstream": plan.upstream,
+        "shortest": plan.sweep.shortest,
+        "longest": plan.sweep.longest,
+        "because": plan.limited_by,
+        "since": plan.since,
+        "resource": plan.resource,
+        "quota_share": plan.share,
+        "packages_by_activity": plan.packages,
+    }
 
 
 def failures_by_kind(rows: Iterable[FailureRow]) -> dict[str, list[FailureRow]]:

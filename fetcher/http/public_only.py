@@ -27,7 +27,7 @@ class PrivateAddress(Exception):
     """A host that resolves to an address which is not public. Nothing was sent."""
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
+async def system_addresses(host: str, port: int) -> Sequence[str]:
     """Return the host's addresses in the system's order, without duplicates."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
@@ -57,8 +57,8 @@ def is_proxied(url: str) -> bool:
 class PublicNetwork(httpcore.AsyncNetworkBackend):
     """A network backend that connects to public addresses only, through ``inner``."""
 
-    def __init__(self, resolve: Resolve = resolve, inner: httpcore.AsyncNetworkBackend | None = None) -> None:
-        self._resolve = resolve
+    def __init__(self, resolve: Resolve | None = None, inner: httpcore.AsyncNetworkBackend | None = None) -> None:
+        self._resolve = resolve or system_addresses
         self._inner = inner or httpcore.AnyIOBackend()
 
     async def judge(self, url: str) -> None:

@@ -185,6 +185,14 @@ class Claims(Aggregate):
             found.update(connection.execute(select(_S.package_id).distinct().where(_S.package_id.in_(ids))).scalars())
         return found
 
+    @read_transaction
+    def upstreams(self, connection: Connection, package_ids: Sequence[int]) -> set[str]:
+        """Return the names of the upstreams that serve a source of these packages."""
+        found: set[str] = set()
+        for ids in chunks(package_ids):
+            found.update(connection.execute(select(_S.upstream).distinct().where(_S.package_id.in_(ids))).scalars())
+        return found
+
     @write_transaction
     def make_due(
         self, connection: Connection, upstream: str, source: Source, *, answered_before: datetime, now: datetime

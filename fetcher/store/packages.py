@@ -30,7 +30,7 @@ from fetcher.store.engine import Aggregate, Transactions, read_transaction, writ
 from fetcher.store.forges import ForgeRules, Forges
 from fetcher.store.importing.entries import ReadProject, ReadRepo, Serving, entry_of, project_of, repo_of
 from fetcher.store.importing.importer import Importer
-from fetcher.store.schema import checkpoints, freshness, observations, packages, source_states
+from fetcher.store.schema import activities, checkpoints, freshness, observations, packages, source_states
 from fetcher.store.similar import similar
 from fetcher.store.states import STATE_COLUMNS, state_of
 from fetcher.store.targets import commit_days_of
@@ -39,9 +39,15 @@ from fetcher.store.values import observed_of, stats_of, versions_of
 _P, _S = packages.c, source_states.c
 
 _STORED: Select[Any] = (
-    select(packages, *(column for column in observations.c if column.name != "package_id"), freshness.c.last_fetched)
+    select(
+        packages,
+        *(column for column in observations.c if column.name != "package_id"),
+        freshness.c.last_fetched,
+        activities.c.active_at,
+    )
     .join(observations, observations.c.package_id == _P.id)
     .join(freshness, freshness.c.package_id == _P.id)
+    .outerjoin(activities, activities.c.package_id == _P.id)
 )
 """All columns of stored packages, except releases and states."""
 
@@ -265,6 +271,7 @@ def _package(row: Row[Any]) -> StoredPackage:
         versions=versions_of(row, ()),
         states={},
         retired_at=row.retired_at,
+        active_at=row.active_at,
     )
 
 

@@ -9,10 +9,19 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Select, Update, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Select, Update, and_, bindparam, case, func, or_, select, update
 
 from fetcher.domain.changes import EventType, fails, is_release, turn
-from fetcher.domain.model import CommitDays, Observed, ProjectVersions, Record, Source, SourceState, Values
+from fetcher.domain.model import (
+    DETAIL_SOURCES,
+    CommitDays,
+    Observed,
+    ProjectVersions,
+    Record,
+    Source,
+    SourceState,
+    Values,
+)
 from fetcher.store import events, history, releases
 from fetcher.store.activity import note_activity
 from fetcher.store.changes.fields import observed_fields
@@ -128,15 +137,28 @@ def _update_of(names: tuple[str, ...]) -> Update:
 
 
 def renew_freshness(connection: Connection, package_ids: Iterable[int]) -> None:
-    """Advance ``last_fetched`` of the packages with a successful response of every source since its last change."""
+    """Advance ``last_fetched`` of the packages with a successful response of every source since its last change.
+
+    Contributors and commits of an unmoved head are confirmed by each response for their repository.
+    """
     states = source_states.c
+    repository = source_states.alias("repository").c
+    confirmed = and_(
+        states.source.in_([source.value for source in DETAIL_SOURCES]),
+        states.failures == 0,
+        states.revision == repository.revision,
+        states.answered_at < repository.answered_at,
+    )
+    answered_at = case((confirmed, repository.answered_at), else_=states.answered_at)
+    of_repository = and_(repository.package_id == states.package_id, repository.source == Source.REPOSITORY.value)
     for ids in chunks(sorted(package_ids)):
         full = (
             select(
                 states.package_id,
-                func.min(states.answered_at).label("oldest"),
-                func.max(states.answered_at).label("newest"),
+                func.min(answered_at).label("oldest"),
+                func.max(answered_at).label("newest"),
             )
+            .select_from(source_states.outerjoin(repository.package_id.table, of_repository))
             .where(states.package_id.in_(ids))
             .group_by(states.package_id)
             .having(func.count() == func.count(states.answered_at))

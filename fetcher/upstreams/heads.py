@@ -20,7 +20,7 @@ from fetcher.domain.records import (
     nothing_in,
     record_of,
 )
-from fetcher.domain.scheduling import Cadence
+from fetcher.domain.scheduling import CONFIRMED_AFTER, Cadence
 
 
 def is_current(state: SourceState, head_oid: str | None) -> bool:
@@ -87,17 +87,30 @@ def repository_records(
 def _dependents(target: Target, head_oid: str | None, requested_at: datetime, *, derives_people: bool) -> list[Record]:
     """Return the records of contributors and commits at this head: confirmed, empty or due."""
     if head_oid is None:
-        return [nothing_in(target, source, requested_at) for source in DETAIL_SOURCES]
+        return [
+            nothing_in(target, source, requested_at)
+            for source in DETAIL_SOURCES
+            if target.state(source).revision != EMPTY_REVISION or _needs_confirming(target, source, requested_at)
+        ]
     records: list[Record] = []
     left_open = follow_ups(target, head_oid)
     for source in DETAIL_SOURCES:
         state = target.state(source)
         if source not in left_open:
-            if state.failures == 0:
+            if state.failures == 0 and _needs_confirming(target, source, requested_at):
                 records.append(confirmed(target, source, requested_at))
         elif source is Source.COMMITS or state.answered_at is None or not derives_people:
             records.append(made_due(target, source, requested_at))
     return records
+
+
+def _needs_confirming(target: Target, source: Source, requested_at: datetime) -> bool:
+    """Return whether to record that a source still belongs to the head: once an hour, and for a claimed one.
+
+    In between, the statistics' record alone confirms it: the store compares the revisions of both.
+    """
+    answered_at = target.state(source).answered_at
+    return source in target.claimed or answered_at is None or requested_at - answered_at >= CONFIRMED_AFTER
 
 
 def _with_known_head(stats: RepoStats, target: Target) -> RepoStats:

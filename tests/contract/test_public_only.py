@@ -10,7 +10,7 @@ import httpcore
 import pytest
 
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response
-from fetcher.http.public_only import PublicNetwork, resolve
+from fetcher.http.public_only import PublicNetwork, system_addresses
 from fetcher.http.transport import HttpTransport
 from fetcher.ports import Site
 from tests.contract.test_transport import Server
@@ -178,6 +178,6 @@ async def test_behind_a_proxy(server: Server, monkeypatch: pytest.MonkeyPatch, a
 
 async def test_the_systems_resolver() -> None:
     """The addresses of a name, without duplicates."""
-    found = await resolve("localhost", 80)
+    found = await system_addresses("localhost", 80)
     assert len(set(found)) == len(found)
     assert set(found) <= {"127.0.0.1", "::1"}

@@ -84,3 +84,12 @@ def test_an_unsupported_package_is_not_queued(ours: Stack) -> None:
         done = ours.fetcher("refresh", *arguments)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == "error: nothing to fetch: bar. `fetcher show SLUG` prints a package's addresses\n"
+
+
+def test_a_hint_concerns_the_upstreams_of_the_packages(bare: Fetcher) -> None:
+    """GitHub's missing token is no matter of a package without a repository there."""
+    assert bare("add", "https://gitlab.com/foo/bar").status == 0
+    assert bare("add", "https://github.com/foo/baz").status == 0
+    settings = {"forges": '{"gitlab.com": {"kind": "gitlab", "root": "http://127.0.0.1:9"}}'}
+    assert "no token" not in bare("refresh", "bar", **settings).err
+    assert "no token: GitHub" in bare("refresh", "baz", **settings).err

@@ -23,17 +23,29 @@ def test_the_plan_equals_a_simulated_run(tmp_path: Path) -> None:
 
 
 def test_a_million_in_words(bare: Fetcher) -> None:
-    """A million packages fit into a day with the usual settings while up to a tenth of them change."""
-    done = bare("estimate", "--packages", "1000000", "--moved", "10%")
+    """A million packages fit into a day, at a fixed interval of a day, while up to a tenth of them change."""
+    done = bare("estimate", "--packages", "1000000", "--moved", "10%", refresh_interval="P1D")
 
     assert done.status == 0
     assert "1,000,000 packages each 24.0 h" in done.out
     assert "REST points an hour" in done.out
     assert "a day's pass fits into its 24.0 h" in done.out
 
-    done = bare("estimate", "--packages", "1000000", "--moved", "10%", recheck_interval="P5D")
+    done = bare("estimate", "--packages", "1000000", "--moved", "10%", recheck_interval="P5D", refresh_interval="P1D")
     assert "does NOT fit into its 24.0 h" in done.out
     assert "longer FETCHER_RECHECK_INTERVAL" in done.out
+
+
+def test_the_computed_intervals(bare: Fetcher) -> None:
+    """By default, a directory has the shortest interval, and a large catalogue intervals by activity."""
+    small = json.loads(bare("estimate", "--packages", "5500", "--json").out)["intervals"]
+    large = json.loads(bare("estimate", "--packages", "1000000", "--json").out)["intervals"]
+
+    assert (small["because"], small["shortest"], small["longest"]) == ("shortest", 300.0, 300.0)
+    assert small["quota_share"] < 0.25
+    assert large["because"] == "rate"
+    assert 300 < large["shortest"] < large["longest"] <= 7 * 86400
+    assert "each 5 min: the shortest interval" in bare("estimate", "--packages", "5500").out
 
 
 def test_for_scripts_and_by_the_settings(bare: Fetcher) -> None:
@@ -49,7 +61,7 @@ def test_for_scripts_and_by_the_settings(bare: Fetcher) -> None:
 
 def test_options_of_the_operator(bare: Fetcher) -> None:
     """More commits a year, smaller queries and merges that do not count cost GraphQL points, not REST requests."""
-    usual = ("estimate", "--packages", "10000", "--json")
+    usual = ("estimate", "--packages", "100000", "--json")
     more = (("--commit-pages", "2"), ("--moved-commit-pages", "90"), ("--histories", "10"), ("--without-merges",))
     plain, *dearer = (json.loads(bare(*usual, *options).out)["passes"] for options in ((), *more))
 

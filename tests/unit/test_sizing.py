@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fetcher.domain.scheduling import Cadence
 from fetcher.simulator.upstreams.github import limits as simulated
-from fetcher.sizing import Answers, Catalogue, Pass, Policy, Workers, daily_pass, first_pass, most_packages
+from fetcher.sizing import Answers, Catalogue, Pass, Policy, Workers, daily_pass, first_pass, intervals, most_packages
 from fetcher.upstreams.github import limits as github
 from fetcher.upstreams.github.limits import GRAPHQL, REST, Resource
 from fetcher.upstreams.pypi.limits import PYPI
@@ -147,3 +147,21 @@ def test_the_most_packages_fit_and_one_more_does_not(
 def _never() -> Policy:
     """Without the slow re-checks."""
     return Policy(Cadence(recheck=timedelta(days=900_000_000)))
+
+
+@pytest.mark.parametrize("packages", [500, 5_500, 50_000, 1_000_000])
+def test_computed_intervals_leave_room_for_the_rest(packages: int) -> None:
+    """A day of computed intervals takes more points than one sweep, at most a quarter, and fits into the day."""
+    usual, computed = Catalogue(packages), Policy(share=0.25)
+    plan = intervals(usual, computed)
+    assert plan is not None
+    assert plan.share <= 0.25
+    day = daily_pass(usual, computed, Answers(), Workers(2, 8, 6))
+    once = daily_pass(usual, POLICY, Answers(), Workers(2, 8, 6))
+    assert once.cost.graphql < day.cost.graphql <= 0.25 * 24 * 5_000
+    assert day.takes <= timedelta(days=1)
+
+
+def test_a_fixed_interval_computes_none() -> None:
+    """Without a share the cadence's interval counts."""
+    assert intervals(Catalogue(5_500), POLICY) is None

@@ -11,17 +11,16 @@ from typing import Final, Self
 
 from fetcher.catalogue.addresses import Location
 from fetcher.domain.model import DETAIL_SOURCES, REPOSITORY_SOURCES, RepoRef, Source, Target
-from fetcher.domain.outcome import Unauthorized
 from fetcher.domain.scheduling import Cadence
-from fetcher.http.messages import Response, ResponseMeta
-from fetcher.http.responses import classify_answer
+from fetcher.http.messages import NO_META, Response, ResponseMeta
 from fetcher.ports import Transport
 from fetcher.quota import QuotaPolicy
 from fetcher.quota.limits import ANONYMOUS
 from fetcher.settings import Settings
-from fetcher.upstreams.base import Checked, Cost, Finding, Lane, Tools, Upstream, UpstreamRefresh
+from fetcher.upstreams.base import Checked, Cost, Lane, Tools, Upstream, UpstreamRefresh
 from fetcher.upstreams.heads import to_request
 from fetcher.upstreams.hosted.base import ForgeHost
+from fetcher.upstreams.hosted.findings import host_finding
 from fetcher.upstreams.hosted.kinds import HostedKind
 
 API: Final = "api"
@@ -131,14 +130,8 @@ class HostedForge(Upstream):
     async def check(self, transport: Transport, now: datetime) -> Checked:
         """Send the request of the kind that every credential may send."""
         answer = await transport.send(self.kind.probe(self.host))
-        found = classify_answer(answer, lambda response: f"{self.host.host} returned status {response.status}", now=now)
-        reason = getattr(found, "reason", "")
-        if isinstance(found, Unauthorized):
-            return Checked((Finding(self.name, False, reason, self.rejected_remedy),), answer)
-        if not isinstance(answer, Response):
-            remedy = f"Check the network and the address of {self.host.host}"
-            return Checked((Finding(self.name, False, reason, remedy),), answer)
-        return Checked((Finding(self.name, True, f"{self.kind.title} at {self.host.host} responds"),), answer)
+        meta = self.read_meta(answer) if isinstance(answer, Response) else NO_META
+        return Checked((host_finding(self.host, self.kind.title, self.quota, answer, meta),), answer)
 
     def connect(self, tools: Tools) -> UpstreamRefresh:
         """Return the refresh of the host's repositories."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from graphql import get_operation_ast, parse, validate
 
+from fetcher.simulator.graphql_queries import Query, QueryReader
 from fetcher.simulator.upstreams.gitlab.complexity import Meter, Size
 from fetcher.simulator.upstreams.gitlab.graphql import (
     ANONYMOUS_COMPLEXITY,
@@ -31,11 +32,10 @@ OLDER = (LAST_COMMIT, DELETION)
 
 def size_of(text: str, variables: Mapping[str, Any], *, older: bool) -> Size:
     """Return a document's size after its validation."""
-    schema, document = load_schema(older=older), parse(text)
-    assert validate(schema, document) == []
-    operation = get_operation_ast(document, None)
-    assert operation is not None
-    return Meter.measure(schema, document, operation, variables)
+    request = json.dumps({"query": text, "variables": variables}).encode()
+    query = QueryReader(load_schema(older=older)).read(request)
+    assert isinstance(query, Query), query
+    return Meter.measure(query)
 
 
 @pytest.mark.parametrize(

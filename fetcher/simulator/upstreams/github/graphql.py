@@ -1,30 +1,18 @@
 """GitHub's GraphQL API: a subset of the published schema; queries are executed."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from graphql import (
-    DocumentNode,
-    GraphQLError,
-    GraphQLSchema,
-    OperationDefinitionNode,
-    build_schema,
-    execute_sync,
-    get_operation_ast,
-    parse,
-    validate,
-)
+from graphql import GraphQLError, GraphQLSchema, build_schema
 
 from fetcher.simulator.clock import stamp
 from fetcher.simulator.exchange import Answer, Call
+from fetcher.simulator.graphql_queries import Info, Query, QueryReader, View
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.upstreams.github import graphql_views as views
 from fetcher.simulator.upstreams.github.errors import message
-from fetcher.simulator.upstreams.github.graphql_commits import Info, View, typed_error, user
+from fetcher.simulator.upstreams.github.graphql_commits import typed_error, user
 from fetcher.simulator.upstreams.github.graphql_cost import Cost, CostReader
 from fetcher.simulator.upstreams.github.limits import Ledger, Reason, Resource, Standing
 from fetcher.simulator.upstreams.github.node_ids import database_id_of
@@ -33,7 +21,6 @@ from fetcher.simulator.world import World
 
 MOST_IDS = 100
 MOST_NODES = 500_000
-DOCUMENTS_KEPT = 256
 
 
 def load_schema() -> GraphQLSchema:
@@ -50,12 +37,6 @@ class _Asked:
     packages: dict[str, tuple[str | int, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    document: DocumentNode
-    errors: tuple[GraphQLError, ...]
-
-
 class GitHubGraphQL:
     """The only handler of ``POST /graphql``. It charges the query itself, because a refusal depends on the cost."""
 
@@ -63,37 +44,24 @@ class GitHubGraphQL:
         self._world = world
         self._ledger = ledger
         self._options = options or GitHubOptions()
-        self._schema = load_schema()
-        self._costs = CostReader(self._schema)
-        self._prepared = lru_cache(maxsize=DOCUMENTS_KEPT)(self._prepare)
+        schema = load_schema()
+        self._costs = CostReader(schema)
+        self._queries = QueryReader(schema)
 
     def handle(self, call: Call) -> Answer:
-        try:
-            request = json.loads(call.body)
-            text, variables = str(request["query"]), request.get("variables") or {}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return message(400, "Problems parsing JSON")
-        try:
-            prepared = self._prepared(text)
-        except GraphQLError as error:
-            return _refused(error)
-        if prepared.errors:
-            return _refused(*prepared.errors)
-        operation = get_operation_ast(prepared.document, request.get("operationName"))
-        if operation is None:
-            return _refused(GraphQLError("An operation name is required"))
-        answer = self._charged(call, prepared.document, operation, variables)
-        answer.operation = operation.name.value if operation.name else ""
-        return answer
+        query = self._queries.read(call.body)
+        match query:
+            case None:
+                return message(400, "Problems parsing JSON")
+            case Query():
+                answer = self._charged(call, query)
+                answer.operation = query.name
+                return answer
+            case errors:
+                return _refused(*errors)
 
-    def _prepare(self, text: str) -> _Prepared:
-        document = parse(text, no_location=False)
-        return _Prepared(document, tuple(validate(self._schema, document)))
-
-    def _charged(
-        self, call: Call, document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
-    ) -> Answer:
-        cost = self._costs.measure(document, operation, variables)
+    def _charged(self, call: Call, query: Query) -> Answer:
+        cost = self._costs.measure(query.document, query.operation, query.variables)
         if cost.nodes > MOST_NODES:
             text = f"This query requests up to {cost.nodes:,} possible nodes, above the limit of {MOST_NODES:,}."
             return _refused(typed_error("MAX_NODE_LIMIT_EXCEEDED", text))
@@ -103,15 +71,7 @@ class GitHubGraphQL:
             answer.reason = Reason.PRIMARY
             return answer
         asked = _Asked(call, cost)
-        result = execute_sync(
-            self._schema,
-            document,
-            root_value=self._root(),
-            context_value=asked,
-            variable_values=dict(variables),
-            operation_name=operation.name.value if operation.name else None,
-            field_resolver=views.resolve_field,
-        )
+        result = query.execute(self._root(), asked)
         payload: dict[str, Any] = {"data": result.data}
         if result.errors:
             payload["errors"] = [_shown(error) for error in result.errors]

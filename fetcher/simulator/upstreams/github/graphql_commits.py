@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
-from graphql import GraphQLError, GraphQLResolveInfo
+from graphql import GraphQLError
 
 from fetcher.simulator.clock import stamp
 from fetcher.simulator.git_log import by_oid, git_log, holds, limited, total
+from fetcher.simulator.graphql_queries import Info, View
 from fetcher.simulator.history import Commit, History, Tip
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.upstreams.github.bodies import account_id
 from fetcher.simulator.upstreams.github.node_ids import node_id
 from fetcher.simulator.upstreams.github.options import GitHubOptions
-
-View = dict[str, Any]
-Info: TypeAlias = "GraphQLResolveInfo[Any]"
 
 MOST_PER_PAGE = 100
 NO_MORE: View = {"hasNextPage": False, "hasPreviousPage": False, "endCursor": None, "startCursor": None}

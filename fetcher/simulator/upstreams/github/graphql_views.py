@@ -1,22 +1,12 @@
-"""A repository as GraphQL reads it: plain dictionaries, because a field then costs only a look-up.
-
-A costly field (a history, a connection with arguments) is a function that the executor calls if the query selects it.
-"""
-
-from typing import Any
+"""A repository as a view of GraphQL."""
 
 from fetcher.simulator.clock import stamp
+from fetcher.simulator.graphql_queries import View
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.upstreams.github.bodies import account_id
-from fetcher.simulator.upstreams.github.graphql_commits import Commits, Info, View, counted, user
+from fetcher.simulator.upstreams.github.graphql_commits import Commits, counted, user
 from fetcher.simulator.upstreams.github.node_ids import node_id, node_id_of
 from fetcher.simulator.upstreams.github.options import GitHubOptions
-
-
-def resolve_field(source: Any, info: Info, **arguments: Any) -> Any:
-    """Return the value of a key of the view, called if it is a function: the executor's default resolver."""
-    value = source.get(info.field_name)
-    return value(info, **arguments) if callable(value) else value
 
 
 def repository(repo: Repository, options: GitHubOptions) -> View:

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphql import (
-    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLObjectType,
-    GraphQLSchema,
     IntValueNode,
-    OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
     get_named_type,
 )
+
+from fetcher.simulator.graphql_queries import Query
 
 PAGE = 100
 READS_REPOSITORY = frozenset({("Repository", "rootRef"), ("Repository", "empty"), ("Repository", "lastCommit")})
@@ -39,24 +38,19 @@ class Size:
 class Meter:
     """A measurement of one query."""
 
-    schema: GraphQLSchema
     fragments: Mapping[str, FragmentDefinitionNode]
     variables: Mapping[str, Any]
 
     @classmethod
-    def measure(
-        cls,
-        schema: GraphQLSchema,
-        document: DocumentNode,
-        operation: OperationDefinitionNode,
-        variables: Mapping[str, Any],
-    ) -> Size:
-        """Return the size of an operation that is valid."""
-        fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-        root = schema.query_type
+    def measure(cls, query: Query) -> Size:
+        """Return the size of a query."""
+        fragments = {
+            node.name.value: node for node in query.document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        root = query.schema.query_type
         if root is None:
             raise ValueError("the schema has no queries")
-        return cls(schema, fragments, variables).selection(operation.selection_set, root)
+        return cls(fragments, query.variables).selection(query.operation.selection_set, root)
 
     def selection(self, selections: SelectionSetNode, parent: GraphQLObjectType) -> Size:
         """Return the size of a selection on an object of the type ``parent``."""

@@ -1,39 +1,25 @@
 """GitLab's GraphQL API: a subset of the published schema; queries are measured, then executed."""
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from importlib import resources
 from math import ceil
 from typing import Any
 
-from graphql import (
-    DocumentNode,
-    GraphQLError,
-    GraphQLObjectType,
-    GraphQLSchema,
-    OperationDefinitionNode,
-    build_schema,
-    execute_sync,
-    get_operation_ast,
-    parse,
-    validate,
-)
+from graphql import GraphQLError, GraphQLObjectType, GraphQLSchema, build_schema
 
 from fetcher.simulator.exchange import Answer, Call
+from fetcher.simulator.graphql_queries import Info, Query, QueryReader, View
 from fetcher.simulator.repository import Repository
 from fetcher.simulator.upstreams.gitlab import views
 from fetcher.simulator.upstreams.gitlab.complexity import Meter, Size
-from fetcher.simulator.upstreams.gitlab.views import Info, View
 from fetcher.simulator.world import World
 
 LONGEST_QUERY = 10_000
 MOST_PATHS = 50
 ANONYMOUS_COMPLEXITY, USER_COMPLEXITY = 200, 250
 ANONYMOUS_DEPTH, USER_DEPTH = 15, 20
-DOCUMENTS_KEPT = 256
 LACKED_BY_OLDER = {"Repository": "lastCommit", "Project": "markedForDeletion"}
 
 _UNKNOWN_FIELD = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'")
@@ -59,50 +45,31 @@ class _Asked:
     packages: dict[str, tuple[str | int, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    document: DocumentNode
-    errors: tuple[GraphQLError, ...]
-
-
 class GitLabGraphQL:
     """The handler of ``POST /api/graphql``."""
 
     def __init__(self, world: World, host: str, *, older: bool) -> None:
         self._world = world
         self._host = host
-        self._schema = load_schema(older=older)
-        self._prepared = lru_cache(maxsize=DOCUMENTS_KEPT)(self._prepare)
+        self._queries = QueryReader(load_schema(older=older))
 
     def handle(self, call: Call) -> Answer:
-        try:
-            request = json.loads(call.body)
-            text, variables = str(request["query"]), request.get("variables") or {}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return _refused("Unexpected end of document")
-        if len(text) > LONGEST_QUERY:
-            return _refused("Query too large")
-        try:
-            prepared = self._prepared(text)
-        except GraphQLError as error:
-            return _refused(error.message)
-        if prepared.errors:
-            return Answer(payload={"errors": [_invalid(error) for error in prepared.errors]})
-        operation = get_operation_ast(prepared.document, request.get("operationName"))
-        if operation is None:
-            return _refused("An operation name is required")
-        answer = self._measured(call, prepared.document, operation, variables)
-        answer.operation = operation.name.value if operation.name else ""
-        return answer
+        query = self._queries.read(call.body)
+        match query:
+            case None:
+                return _refused("Unexpected end of document")
+            case Query() if len(query.text) > LONGEST_QUERY:
+                return _refused("Query too large")
+            case Query():
+                answer = self._measured(call, query)
+                answer.operation = query.name
+                return answer
+            case errors:
+                return Answer(payload={"errors": [_invalid(error) for error in errors]})
 
-    def _prepare(self, text: str) -> _Prepared:
-        document = parse(text, no_location=False)
-        return _Prepared(document, tuple(validate(self._schema, document)))
-
-    def _measured(
-        self, call: Call, document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
-    ) -> Answer:
-        size = Meter.measure(self._schema, document, operation, variables)
+    def _measured(self, call: Call, query: Query) -> Answer:
+        """Execute the query within the limits of anonymous clients or of users."""
+        size = Meter.measure(query)
         most, deepest = (ANONYMOUS_COMPLEXITY, ANONYMOUS_DEPTH) if call.token is None else (USER_COMPLEXITY, USER_DEPTH)
         score = ceil(size.complexity)
         if score > most:
@@ -110,15 +77,7 @@ class GitLabGraphQL:
         if size.depth > deepest:
             return _refused(f"Query has depth of {size.depth}, which exceeds max depth of {deepest}")
         asked = _Asked(size, most)
-        result = execute_sync(
-            self._schema,
-            document,
-            root_value=self._root(),
-            context_value=asked,
-            variable_values=dict(variables),
-            operation_name=operation.name.value if operation.name else None,
-            field_resolver=views.resolve_field,
-        )
+        result = query.execute(self._root(), asked)
         payload: dict[str, Any] = {"data": result.data}
         if result.errors:
             payload["errors"] = [error.formatted for error in result.errors]

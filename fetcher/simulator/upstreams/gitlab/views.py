@@ -1,28 +1,20 @@
 """Projects and commits as GraphQL reads them: dictionaries, with a function for each field that has arguments."""
 
-from typing import Any, TypeAlias
+from typing import Any
 
-from graphql import GraphQLError, GraphQLResolveInfo
+from graphql import GraphQLError
 
 from fetcher.simulator.clock import stamp
 from fetcher.simulator.git_log import by_oid, git_log, holds
+from fetcher.simulator.graphql_queries import View
 from fetcher.simulator.history import Commit
 from fetcher.simulator.repository import Repository
-
-View = dict[str, Any]
-Info: TypeAlias = "GraphQLResolveInfo[Any]"
 
 NUMBERED_FROM = 2_000
 """A world numbers the repositories of all hosts together; an instance counts its own from one."""
 GLOBAL_ID = "gid://gitlab/Project/"
 MOST_PER_PAGE = 100
 NO_PAGES: View = {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None}
-
-
-def resolve_field(source: Any, info: Info, **arguments: Any) -> Any:
-    """Return the value of a key of the view, called if it is a function: the executor's default resolver."""
-    value = source.get(info.field_name)
-    return value(info, **arguments) if callable(value) else value
 
 
 def number_of(repo: Repository) -> int:

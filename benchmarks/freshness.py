@@ -1,0 +1,259 @@
+"""``python -m benchmarks.freshness``: the time from a push, a star or a release to its values in the store.
+
+A catalogue in the state after its first pass is written into PostgreSQL. Celery workers and beat refresh it with the
+default settings. Meanwhile heads move, stars change and projects are released in the simulator, and 200 heads move
+within a minute. The database is read several times a second for the values of each event. An hour of the simulator may
+be compressed; the feed of the index is then polled too seldom, so the default is real time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from random import Random
+from statistics import quantiles
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine, Row, text
+
+from benchmarks.database import filled, postgres
+from benchmarks.engine import settings_for, settings_of
+from benchmarks.filling import Filling
+from benchmarks.processes import end_well
+from benchmarks.simulated import Counted, SimulatorProcess, latencies, simulator
+from benchmarks.workers import Workers, workers
+from fetcher.domain.presentation import sweep_in_words
+from fetcher.store import open_engine
+from fetcher.wiring import open_parts
+from tests.harness.redis_server import running_redis
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+STATISTICS_TAKE, OTHERS_TAKE = 2.0, 0.2
+"""Seconds of a real hour for a response, in addition to the simulator's own time."""
+BURST = 200
+"""Heads that move within a minute."""
+SPREAD = {"push": 100, "star": 100, "release": 60}
+"""Events that are spread over the measured period, more than a day has of them in that time."""
+WARM = 3 * MINUTE
+"""Time before the first event: workers start, and the intervals are computed."""
+LOOK = 0.3
+"""Seconds between two readings of the database."""
+DAY_MINUTES = 1440
+
+KINDS = ("push", "push, 52 weeks", "star", "release")
+STORED = text(
+    "SELECT p.slug, o.head_oid, o.stars, o.pypi_latest, s.revision FROM packages p"
+    " JOIN observations o ON o.package_id = p.id"
+    " LEFT JOIN source_states s ON s.package_id = p.id AND s.source = 'commits' WHERE p.slug = ANY(:slugs)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change in the simulator, and the value that shows it in the store."""
+
+    kind: str
+    slug: str
+    value: object
+    at: float
+
+
+@dataclass(slots=True)
+class Watch:
+    """The events that are not stored yet, and the seconds that the others took."""
+
+    engine: Engine
+    open: list[Event] = field(default_factory=list)
+    took: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+
+    def look(self) -> None:
+        """Read the values of the open events once."""
+        if not self.open:
+            return
+        with self.engine.connect() as connection:
+            rows = connection.execute(STORED, {"slugs": sorted({one.slug for one in self.open})}).all()
+        now = time.monotonic()
+        stored = {row.slug: row for row in rows}
+        still = []
+        for one in self.open:
+            row = stored[one.slug]
+            value = {
+                "push": row.head_oid,
+                "push, 52 weeks": row.revision,
+                "star": row.stars,
+                "release": row.pypi_latest,
+            }[one.kind]
+            if value == one.value:
+                self.took[one.kind].append(now - one.at)
+            else:
+                still.append(one)
+        self.open = still
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """All measurements of one period."""
+
+    took: dict[str, list[float]]
+    lost: int
+    """Events that were not stored within the period and two sweeps more."""
+    counted: Counted
+    cpu: float
+    seconds: float
+    hour: float
+    words: Sequence[str]
+
+
+def measure(url: str, packages: int, hour: float, length: timedelta, folder: Path) -> Period:
+    """Change the simulator's world over ``length`` of its own time, and watch the store."""
+    scale = hour / 3600
+    options = latencies(hour, STATISTICS_TAKE, OTHERS_TAKE)
+    with running_redis() as redis_url, simulator(packages, *options, hour=hour) as upstreams:
+        environment = settings_for(upstreams, folder, redis_url, url, refresh_interval="auto", log_level="WARNING")
+        engine = open_engine(url)
+        with workers(os.environ | environment, 1, folder) as running:
+            time.sleep(WARM.total_seconds() * scale)
+            upstreams.forget()
+            cpu, began = running.cpu(), time.monotonic()
+            watch = Watch(engine)
+            _change(upstreams, watch, packages, length.total_seconds() * scale, running)
+            counted, cpu, seconds = upstreams.summary(), running.cpu() - cpu, time.monotonic() - began
+            _wait(watch, 900 * scale)
+        words = asyncio.run(_intervals(environment))
+        engine.dispose()
+        return Period(watch.took, len(watch.open), counted, cpu, seconds, hour, words)
+
+
+def _change(upstreams: SimulatorProcess, watch: Watch, packages: int, seconds: float, running: Workers) -> None:
+    """Carry out the events at their times, reading the store in between."""
+    began = time.monotonic()
+    for at, act in _events(upstreams, watch, packages, seconds):
+        while time.monotonic() - began < at:
+            watch.look()
+            time.sleep(LOOK)
+        act()
+    if not running.run():
+        raise RuntimeError(f"the workers ended: {running.worker.output()[-2000:]}")
+    while time.monotonic() - began < seconds:
+        watch.look()
+        time.sleep(LOOK)
+
+
+def _events(
+    upstreams: SimulatorProcess, watch: Watch, packages: int, seconds: float
+) -> Iterator[tuple[float, Callable[[], None]]]:
+    """Yield the events in order of time, each of another package."""
+    rng = Random(14)  # noqa: S311 - chooses invented packages
+    with watch.engine.connect() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT p.slug, o.full_name, o.stars, o.pypi_name FROM packages p JOIN observations o"
+                " ON o.package_id = p.id WHERE o.head_oid IS NOT NULL AND o.pypi_latest IS NOT NULL"
+                " AND NOT o.archived ORDER BY p.id"
+            )
+        ).all()
+    chosen = iter(rng.sample(rows, min(len(rows), BURST + sum(SPREAD.values()))))
+    times = [("push", seconds / 3 + rng.random() * seconds / 60) for _ in range(min(BURST, packages // 20))]
+    times += [(kind, rng.random() * seconds) for kind, number in SPREAD.items() for _ in range(number)]
+    for kind, at in sorted(times, key=lambda one: one[1]):
+        row = next(chosen, None)
+        if row is None:
+            return
+        yield at, partial(_act, upstreams, watch, kind, row)
+
+
+def _act(upstreams: SimulatorProcess, watch: Watch, kind: str, row: Row[Any]) -> None:
+    now = time.monotonic()
+    slug, name, stars, project = row.slug, row.full_name, row.stars, row.pypi_name
+    if kind == "push":
+        head = upstreams.act("push", target=name)["head"]
+        watch.open += [Event("push", slug, head, now), Event("push, 52 weeks", slug, head, now)]
+    elif kind == "star":
+        upstreams.act("set", target=name, stars=stars + 1)
+        watch.open.append(Event("star", slug, stars + 1, now))
+    else:
+        upstreams.act("release", target=project, version="9999.1")
+        watch.open.append(Event("release", slug, "9999.1", now))
+
+
+def _wait(watch: Watch, seconds: float) -> None:
+    """Read the store until every event is stored, or for ``seconds``."""
+    end = time.monotonic() + seconds
+    while watch.open and time.monotonic() < end:
+        watch.look()
+        time.sleep(LOOK)
+
+
+async def _intervals(environment: dict[str, str]) -> list[str]:
+    parts = await open_parts(settings_of(environment))
+    words = [f"{plan.upstream} {sweep_in_words(plan)}" for plan in parts.store.sweeps.plans()]
+    await parts.aclose()
+    return words
+
+
+def table(found: Period, packages: int) -> Table:
+    """Build the table of ages and costs. Minutes are of the simulator's own time."""
+    shown = Table(title=f"{packages:,} packages, {found.seconds / found.hour:.2f} hours", title_justify="left")
+    for column in ("figure", "number", "p50", "p95", "most"):
+        shown.add_column(column, justify="left" if column == "figure" else "right")
+    for kind, seconds in found.took.items():
+        if len(seconds) > 1:
+            minutes = [one * 60 / found.hour for one in seconds]
+            cuts = quantiles(minutes, n=20)
+            shown.add_row(
+                f"{kind}: minutes to stored",
+                f"{len(minutes)}",
+                *(f"{one:.1f}" for one in (cuts[9], cuts[18], max(minutes))),
+            )
+    return shown
+
+
+def lines(found: Period) -> list[str]:
+    """Return the costs as sentences."""
+    hours = found.seconds / found.hour
+    points = found.counted.points
+    index = found.counted.asked("pypi")
+    return [
+        *found.words,
+        f"events not stored: {found.lost}",
+        f"GraphQL: {points.get('graphql', 0) / hours / 5000:.1%} of 5,000 points an hour",
+        f"REST: {points.get('core', 0) / hours / 5000:.1%} of 5,000 requests an hour",
+        f"requests to the index: {index / hours * 24:,.0f} a day at this rate of releases",
+        f"requests by route: {', '.join(f'{name} {sum(of.values()):,}' for name, of in found.counted.routes.items())}",
+        f"worker CPU: {found.cpu / hours / 3600:.1%} of one core",
+        f"limits tripped {found.counted.tripped}, sent in a pause {found.counted.asked_while_waiting}",
+    ]
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="fetcher-bench-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def main(
+    packages: Annotated[int, typer.Option(min=100, help="Number of packages.")] = 5_500,
+    hour: Annotated[float, typer.Option(min=60, help="Length of GitHub's hour in seconds.")] = 3600,
+    minutes: Annotated[float, typer.Option(min=1, help="Measured minutes, of the simulator's own time.")] = 15,
+) -> None:
+    """Measure the time from an event to the store, and its cost."""
+    with _folder() as folder, postgres() as server:
+        url = filled(server, Filling(packages, datetime.now(UTC), interval=5 * MINUTE * hour / 3600))
+        found = measure(url, packages, hour, minutes * MINUTE, folder)
+    Console(width=160).print(table(found, packages), *lines(found), sep="\n")
+
+
+if __name__ == "__main__":
+    end_well()
+    typer.run(main)
