@@ -17,6 +17,8 @@ RESULT: Final = "application/x-git-upload-pack-result"
 ADVERTISEMENT: Final = "application/x-git-upload-pack-advertisement"
 
 _WEB_PAGE = frozenset({"text/html", "application/xhtml+xml"})
+_FILE = frozenset({"", "text/plain", "application/octet-stream"})
+"""Media types of ``info/refs`` as a file."""
 
 
 def read_status(answer: Answer, expected: str, now: datetime) -> bytes | NonValue:
@@ -37,6 +39,6 @@ def read_status(answer: Answer, expected: str, now: datetime) -> bytes | NonValu
         return found.body
     if given in _WEB_PAGE:
         return Malformed("git: the host returned a web page, so there is no repository at this address")
-    if expected == ADVERTISEMENT:
+    if expected == ADVERTISEMENT and given in _FILE:
         return Blocked(BlockCause.ACCESS, "git: the host serves files only (dumb HTTP), which has no filters")
     return Malformed(f"git: the host returned {given or 'no media type'}, not a response of git")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -12,6 +13,10 @@ from dulwich.objects import parse_commit_broken
 
 LONGEST_AUTHOR = 1_000
 """Bytes of an author line that are read. A longer one is cut."""
+
+_BROKEN = (ObjectFormatException, ValueError, IndexError, TypeError, AssertionError)
+"""Errors by which dulwich reports a broken commit."""
+_PEOPLE = re.compile(rb"^(author|committer) .*$", re.MULTILINE)
 
 
 class UnreadableCommit(Exception):
@@ -46,29 +51,42 @@ class GitCommit:
 def read_commit(oid: str, content: bytes) -> GitCommit:
     """Parse a commit object; raise ``UnreadableCommit`` if that is impossible.
 
-    Author lines without brackets and time zones without a sign occur in old histories, and are accepted.
+    Author lines without brackets and time zones without a sign occur in old histories, and are accepted. A commit whose
+    author line cannot be read at all has no author and no dates, since its parents matter all the same.
     """
-    commit = ParsedCommit.from_string(content)
-    try:
-        parents = commit.parents
-    except ObjectFormatException:
-        commit = _tolerant(content)
-        parents = commit.parents
+    commit = _parsed(content)
+    if commit is None:
+        anonymous = _read(_PEOPLE.sub(rb"\1 <> 0 +0000", content), strict=True)
+        if anonymous is None:
+            raise UnreadableCommit("a commit is not readable")
+        return GitCommit(oid, _parents(anonymous), Author("", ""), None, None)
     encoding = (commit.encoding or b"utf-8").decode("ascii", "replace")
     return GitCommit(
         oid,
-        tuple(parent.decode("ascii") for parent in parents),
+        _parents(commit),
         _author(bytes(commit.author or b"")[:LONGEST_AUTHOR], encoding),
         _moment(commit.author_time),
         _moment(commit.commit_time),
     )
 
 
-def _tolerant(content: bytes) -> ParsedCommit:
+def _parsed(content: bytes) -> ParsedCommit | None:
+    """Return the commit by git's format, otherwise or by the forms of broken histories, or ``None``."""
+    commit = _read(content, strict=True)
+    if commit is not None and commit.author_time is not None and commit.commit_time is not None:
+        return commit
+    return _read(content, strict=False)
+
+
+def _read(content: bytes, *, strict: bool) -> ParsedCommit | None:
     try:
-        return parse_commit_broken(content)
-    except (ObjectFormatException, ValueError, IndexError) as error:
-        raise UnreadableCommit(f"a commit is not readable ({type(error).__name__})") from None
+        return ParsedCommit.from_string(content) if strict else parse_commit_broken(content)
+    except _BROKEN:
+        return None
+
+
+def _parents(commit: ParsedCommit) -> tuple[str, ...]:
+    return tuple(parent.decode("ascii") for parent in commit.parents)
 
 
 @lru_cache(maxsize=4096)

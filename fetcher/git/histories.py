@@ -62,6 +62,18 @@ class History:
         merges = (self.commits[oid] for oid in self._cut if len(self.commits[oid].parents) > 1)
         return frozenset(parent for merge in merges for parent in merge.parents if parent not in self.commits)
 
+    def reachable(self) -> History:
+        """Return the commits that lead to the head. A server may send others, which do not count."""
+        found: dict[str, GitCommit] = {}
+        waiting = [self.head]
+        while waiting:
+            oid = waiting.pop()
+            commit = self.commits.get(oid)
+            if commit is not None and oid not in found:
+                found[oid] = commit
+                waiting += commit.parents
+        return self if len(found) == len(self.commits) else History(self.head, found, self.shallow)
+
     def with_more(self, other: History) -> History:
         """Return these commits and those of ``other``."""
         return History(self.head, {**self.commits, **other.commits}, self.shallow | other.shallow)

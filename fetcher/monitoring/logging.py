@@ -20,6 +20,7 @@ _QUIET = (
     "celery.worker.strategy",
     "github",
     "httpcore",
+    "dulwich",
     "httpx",
     "kombu",
     "uvicorn",

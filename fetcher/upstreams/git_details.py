@@ -79,10 +79,15 @@ class GitDetails:
     async def committed_at(self, path: str, head: str, purpose: Purpose) -> Outcome[datetime | None]:
         """Read the committer date of ``head``, which is one commit."""
         found = await self._history(path, Commits(head, depth=1), purpose)
-        return Fetched(found.value.committed_at) if isinstance(found, Fetched) else found
+        if not isinstance(found, Fetched):
+            return found
+        if head not in found.value.commits:
+            return Malformed("git: the host did not return the head that it had named")
+        return Fetched(found.value.committed_at)
 
     async def _history(self, path: str, commits: Commits, purpose: Purpose) -> Outcome[History]:
-        return await self.reader.history(path, commits, purpose, continuation=True)
+        found = await self.reader.history(path, commits, purpose, continuation=True)
+        return Fetched(found.value.reachable()) if isinstance(found, Fetched) and not commits.others else found
 
     async def _recent(self, path: str, head: str, since: datetime, purpose: Purpose) -> Outcome[History]:
         """Read the commits that lead to ``head`` since a time, those behind merges with an old parent included."""
@@ -94,7 +99,7 @@ class GitDetails:
             requested |= behind
             first, *others = sorted(behind)
             more = await self._history(path, Commits(first, since=since, others=tuple(others)), purpose)
-            found = Fetched(found.value.with_more(more.value)) if isinstance(more, Fetched) else more
+            found = Fetched(found.value.with_more(more.value).reachable()) if isinstance(more, Fetched) else more
         return Malformed(f"git: merges with old branches took more than {MOST_ROUNDS} requests")
 
     def _with_new_days(self, stored: CommitDays, history: History, *, merges: bool = True) -> CommitDays:

@@ -245,7 +245,7 @@ def _parsed(body: bytes | NonValue, parse: Callable[[bytes], T]) -> Fetched[T] |
 
 
 def _history(body: bytes, commits: Commits) -> Fetched[History] | NonValue:
-    """Read a response with a pack. It takes a second of CPU time for 20,000 commits, so it runs in a thread."""
+    """Read a response with a pack. It takes half a second of CPU time for 20,000 commits, so it runs in a thread."""
     try:
         found = read_fetched(body)
         if found.pack is None:

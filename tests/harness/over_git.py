@@ -10,7 +10,7 @@ from pathlib import Path
 from fetcher.catalogue.addresses import Location
 from fetcher.domain.model import CatalogueEntry, Purpose, RepoRef, Source, SourceState, StoredPackage
 from fetcher.http.transport import HttpTransport
-from fetcher.ports import Transport
+from fetcher.ports import NULL_OBSERVER, Observer, Transport
 from fetcher.quota import QuotaPolicy, ResourceLimits
 from fetcher.refresh.report import Report
 from fetcher.store import SqlStore, open_engine, upgrade
@@ -81,10 +81,12 @@ def host_at(root: str, kind: ForgeKind = ForgeKind.GIT) -> ForgeHost:
 
 
 @asynccontextmanager
-async def over_git(folder: Path, root: str, kind: HostedKind = GIT_ONLY) -> AsyncIterator[OverGit]:
+async def over_git(
+    folder: Path, root: str, kind: HostedKind = GIT_ONLY, observer: Observer = NULL_OBSERVER
+) -> AsyncIterator[OverGit]:
     """Open the refresh of the repositories at ``root``, with a database in ``folder``."""
     forge = HostedForge(host_at(root, kind.kind), kind, NO_LIMITS, any_path)
-    async with opened(folder, (forge,)) as running:
+    async with opened(folder, (forge,), observer=observer) as running:
         yield running
 
 
@@ -94,6 +96,7 @@ async def opened(
     upstreams: tuple[Upstream, ...],
     transport: Transport | None = None,
     clock: StoppedClock | None = None,
+    observer: Observer = NULL_OBSERVER,
 ) -> AsyncIterator[OverGit]:
     """Open the refresh of these upstreams, with a database in ``folder``: over HTTP unless a transport is given."""
     known = Upstreams(upstreams)
@@ -102,6 +105,6 @@ async def opened(
     store = SqlStore(engine, read_repo=known.repository, read_project=known.project, serving=known.of)
     clock, quota = clock or StoppedClock(NOW), GenerousQuota()
     async with HttpTransport(known.sites(), user_agent="fetcher/test (test@example.org)") as over_http:
-        assembly = assemble(store, transport or over_http, quota, clock, known, Pace(), sleep=clock.sleep)
+        assembly = assemble(store, transport or over_http, quota, clock, known, Pace(), observer, clock.sleep)
         yield OverGit(store, assembly, clock, quota)
     store.close()
