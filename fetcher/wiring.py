@@ -253,12 +253,14 @@ class Parts:
         for one in self.assembly.upstreams.values():
             await one.find_changes()
 
-    async def read_feeds(self) -> None:
-        """Poll the upstreams' feeds of changes, where one is due. Paused: do nothing."""
+    async def read_feeds(self) -> bool:
+        """Poll the upstreams' feeds of changes, where one is due; returns whether any package was made due.
+
+        Paused: do nothing.
+        """
         if self.pause(Purpose.BACKGROUND) is not None:
-            return
-        for one in self.assembly.upstreams.values():
-            await one.read_feed()
+            return False
+        return any([await one.read_feed() for one in self.assembly.upstreams.values()])
 
     async def verify(self) -> None:
         """Compare a sample of stored values with the upstreams' own, where a comparison is due. Paused: do nothing."""

@@ -37,7 +37,14 @@ VISIBILITY = 600
 
 def make_app(settings: Settings) -> Celery:
     """Create the application for ``settings``."""
-    modules = ["tasks.refresh", "tasks.maintenance", "tasks.hints", "tasks.site", "tasks.inspect_command"]
+    modules = [
+        "tasks.refresh",
+        "tasks.maintenance",
+        "tasks.feeds",
+        "tasks.hints",
+        "tasks.site",
+        "tasks.inspect_command",
+    ]
     app = Celery("fetcher", include=modules)
     app.conf.update(
         broker_url=broker_address(settings),

@@ -13,6 +13,7 @@ from fetcher.hooks.inbox import Inbox
 from fetcher.settings import read_settings
 from fetcher.wiring import Parts
 from tasks.app import MAINTENANCE, MANUAL
+from tasks.feeds import PLAN_EXPIRES
 from tasks.process import FetcherTask
 from tasks.refresh import plan
 
@@ -41,7 +42,7 @@ def hints(self: FetcherTask) -> None:
             client.close()
 
     if self.run_async(work):
-        plan.apply_async(queue=MAINTENANCE, expires=EXPIRES)
+        plan.apply_async(queue=MAINTENANCE, expires=PLAN_EXPIRES)
 
 
 def due_by_hints(parts: Parts, inbox: Inbox) -> int:

@@ -100,13 +100,3 @@ def serials(self: FetcherTask) -> None:
         await parts.find_changes()
 
     self.run_async(work)
-
-
-@shared_task(bind=True, base=FetcherTask, name="fetcher.feed")
-def feed(self: FetcherTask) -> None:
-    """Poll the upstreams' feeds of changes, and make the packages that they name due."""
-
-    async def work(parts: Parts) -> None:
-        await parts.read_feeds()
-
-    self.run_async(work)

@@ -34,6 +34,8 @@ class Explained:
     request: RefreshRequest | None
     """The open refresh request of a user, if there is one."""
     costs: tuple[Cost, ...]
+    forge: str | None = None
+    """The kind of a host beside GitHub, and how it is known."""
 
 
 def explain(
@@ -63,6 +65,7 @@ def explain(
         target,
         request if request is not None and request.state.is_open else None,
         tuple(_costs(upstreams, target, now, cadence)) if package.retired_at is None else (),
+        upstreams.forge(package.repo.host) if isinstance(package.repo, RepoRef) else None,
     )
     if json:
         print_json(_json(explained))
@@ -85,6 +88,8 @@ def lines(explained: Explained) -> list[str]:
     package, now = explained.package, explained.now
     found = [f"[bold]{escape(package.entry.slug)}[/] (id {package.entry.id}): {escape(package.entry.title)}"]
     found.append(f"repository: {_repository(explained)}")
+    if explained.forge is not None:
+        found.append(f"forge: {escape(explained.forge)}")
     found.append(f"project: {_project(package)}")
     if package.retired_at is not None:
         found.append(f"retired {ago(package.retired_at, now)} by an editor: not fetched until `fetcher revive`")

@@ -211,9 +211,12 @@ class UpstreamRefresh(Protocol):
         """Find changed packages of the complete catalogue in few requests, if the upstream offers it and it is due."""
         return
 
-    async def read_feed(self) -> None:
-        """Poll the upstream's feed of changes, if it has one and a poll is due, and make the named packages due."""
-        return
+    async def read_feed(self) -> bool:
+        """Poll the upstream's feed of changes, if it has one and a poll is due, and make the named packages due.
+
+        Returns whether any was made due.
+        """
+        return False
 
     async def verify(self, interval: timedelta) -> None:
         """Compare a sample of stored values with the upstream's figures, if the upstream offers it and it is due."""

@@ -20,6 +20,7 @@ from fetcher.upstreams.github.upstream import GitHub
 from fetcher.upstreams.gitlab.kind import GITLAB
 from fetcher.upstreams.hosted.addresses import parse
 from fetcher.upstreams.hosted.base import ForgeHost
+from fetcher.upstreams.hosted.findings import known_in_words
 from fetcher.upstreams.hosted.git_only import GIT_ONLY
 from fetcher.upstreams.hosted.hosts import Hosts
 from fetcher.upstreams.hosted.kinds import HostedKind
@@ -67,6 +68,11 @@ class Upstreams:
         """Return whether ``host`` belongs to the catalogue's other hosts: no upstream of ``KINDS`` serves it."""
         own = (one for one in self.all if not isinstance(one, HostedForge))
         return self.hosts.refusal(host) is None and not any(host in one.hosts for one in own)
+
+    def forge(self, host: str) -> str | None:
+        """Return the kind of one of the catalogue's other hosts, and how it is known, in words; ``None`` for others."""
+        own = (one for one in self.all if isinstance(one, HostedForge) and host in one.hosts)
+        return next((known_in_words(one.host, one.kind.title) for one in own), None)
 
     def repository(self, text: str | None) -> RepoRef | Unsupported | None:
         """Parse a repository's address with the grammar of its forge; ``None`` if it is absent."""

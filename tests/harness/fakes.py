@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -111,6 +111,8 @@ class SimulatorTransport:
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app=service.app), base_url=self.root)
         self._token = token
         self.interfere: Interference = lambda request: None
+        self.received: Counter[str] = Counter()
+        """Bytes of bodies by route, as they are before compression."""
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -123,6 +125,7 @@ class SimulatorTransport:
         if request.upstream == GITHUB and self._token is not None and not request.anonymous:
             headers["authorization"] = f"Bearer {self._token}"
         response = await self._client.request(request.method, request.url, headers=headers, content=request.body)
+        self.received[request.route] += len(response.content)
         return Response(response.status_code, dict(response.headers), response.content, seconds=0.1)
 
     async def stream(self, request: Request, feed: Callable[[bytes], None]) -> Answer:

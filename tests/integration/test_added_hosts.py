@@ -132,6 +132,7 @@ def test_an_editors_word_wins(bare: Fetcher, site: Pages, tmp_path: Path) -> Non
     assert (found[HOST].kind, found[HOST].known_by) == (ForgeKind.GITLAB, KnownBy.EDITOR)
     assert (found[OTHER].kind, found[OTHER].known_by) == (ForgeKind.FORGEJO, KnownBy.EDITOR)
     assert stored(settings, "a").repo == RepoRef(HOST, "group/sub/a")
+    assert "forge: GitLab, stated by an editor" in bare("explain", "a").out
     assert site.requests == []
 
 

@@ -54,10 +54,12 @@ class FeedCheck:
     cadence: Cadence
     threshold: int
     """Projects above which the index's root closes gaps and confirms; below it, requests for single projects."""
+    made_due: int = 0
+    """Projects that the last poll made due."""
 
     async def check(self) -> bool:
         """Poll the feed if a poll is due and any project is followed; returns whether it was requested."""
-        now = self.clock.now()
+        now, self.made_due = self.clock.now(), 0
         checkpoint = self.checkpoints.get(FEED)
         if checkpoint.due_at is not None and checkpoint.due_at > now:
             return False
@@ -77,7 +79,7 @@ class FeedCheck:
         due_at = now + POLL_AFTER
         match outcome:
             case Fetched(value=Feed() as feed, validators=validators):
-                made = self._take(feed, now, large=large)
+                made = self.made_due = self._take(feed, now, large=large)
                 # Without validators the next poll has the items again, and finds whether these releases have arrived.
                 kept = replace(checkpoint, validators=validators) if not made else Checkpoint(FEED)
                 found = replace(kept, observed_at=now, due_at=due_at, outcome=kind(outcome), message=None)

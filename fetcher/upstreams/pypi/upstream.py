@@ -194,9 +194,10 @@ class PyPIRefresh(UpstreamRefresh):
         """Compare the index's root with the stored serials, in a large catalogue and once a cycle."""
         await self.serials.check()
 
-    async def read_feed(self) -> None:
-        """Poll the feed of new releases, if it is due."""
+    async def read_feed(self) -> bool:
+        """Poll the feed of new releases, if it is due; returns whether it named a project of the catalogue."""
         await self.feed.check()
+        return self.feed.made_due > 0
 
 
 def _feed_finding(status: FeedStatus, now: datetime) -> Finding:

@@ -58,7 +58,7 @@ async def test_a_named_project_is_fetched_at_once(build: Build, threshold: int) 
     harness = await catalogue(build, threshold=threshold)
     changes.release(harness.world, "beta", "2.0")
     await poll(harness)
-    assert harness.state("beta", INDEX).due_reason is DueReason.FEED
+    assert (harness.state("beta", INDEX).due_reason, harness.feed.made_due) == (DueReason.FEED, 1)
     await harness.work()
     assert harness.get("beta").observed.pypi_version == "2.0"
     assert harness.requests() == {"feed": 1, "project_json": 1}
