@@ -95,7 +95,7 @@ async def hosted(tmp_path: Path, server: GitServer) -> AsyncIterator[WithFacts]:
 
 
 async def test_facts_and_commits_are_stored_together(hosted: WithFacts) -> None:
-    """What the forge does not state is empty, not zero."""
+    """Values that the forge does not state are empty, not zero."""
     assert await hosted.work() == ["ls-refs", "fetch"]
     package = hosted.git.get("alpha")
     assert (package.observed.repo_watchers, package.observed.repo_forks) == (5, None)
