@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +14,7 @@ from selenium.webdriver.support.select import Select
 from fetcher.simulator.catalogue import seeds
 from fetcher.simulator.server import Simulator
 from tests.harness.browser import Browser, browser, browser_here
+from tests.harness.processes import wait_until
 from tests.harness.web import PACKAGE, TOKEN, Web, web
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # the first test may have to install the browser
@@ -100,6 +103,22 @@ def test_a_server_that_does_not_respond(window: Browser) -> None:
     window.driver.execute_async_script("reload().then(arguments[0])")
     assert not banner.is_displayed()
     window.complaints()
+
+
+def test_a_server_that_has_stopped(served: Web, window: Browser) -> None:
+    """The figures' age grows while the server is suspended, then a banner states their time; both end with it."""
+    window.open("/")
+    shown = window.driver.find_element(By.CSS_SELECTOR, "#as-of time").text
+    (server,) = (child for child in served.stack.children if child.name == "web")
+    server.signal(signal.SIGSTOP)
+    try:
+        window.see(f"As of {shown}, 2 s ago")
+        window.see(f"The server does not respond. This page shows its figures as of {shown}.")
+        assert re.search(rf"As of {shown}, \d+ s ago", window.driver.find_element(By.ID, "as-of").text)
+    finally:
+        server.signal(signal.SIGCONT)
+    wait_until(lambda: not window.driver.find_element(By.ID, "offline").is_displayed(), "the banner disappears")
+    assert window.driver.find_element(By.CSS_SELECTOR, "#as-of time").text != shown
 
 
 def test_sort_on_a_phone(window: Browser) -> None:

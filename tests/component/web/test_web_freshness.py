@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+import pytest
+
 from fetcher.domain.errors import BrokerError
 from fetcher.domain.lag import ChangeKind
-from fetcher.domain.model import Source
+from fetcher.domain.model import DueReason, Source
 from fetcher.domain.views import RecentLag
 from fetcher.ports import Checkpoint
 from tests.component.web.conftest import Harness
@@ -88,3 +90,21 @@ def test_the_api_has_the_same_figures(harness: Harness) -> None:
             "gap_open": False,
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        (DueReason.FEED, "the index&#39;s feed names a new release"),
+        (DueReason.HINT, "a webhook of its forge reports an event"),
+    ],
+)
+def test_a_package_states_why_it_is_checked_next(harness: Harness, reason: DueReason, shown: str) -> None:
+    """The package's page has the time and the reason of the next check."""
+    (a,) = harness.catalogue.add("a", project=True)
+    now = harness.clock.now()
+    harness.catalogue.answer(a, Source.INDEX, observed_at=now - MINUTE, due_at=now + 60 * MINUTE)
+    harness.store.claims.make_packages_due([a], [Source.INDEX], reason, now - MINUTE)
+    text = harness.client.get("/packages/a").text
+    assert shown in text
+    assert "due for 60 s" in text
