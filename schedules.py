@@ -24,6 +24,8 @@ PLAN_EVERY = timedelta(minutes=1)
 FEED_EVERY = timedelta(minutes=2)
 """The feed of a busy index covers some minutes. Polls that are further apart have gaps."""
 
+CHANGES_EVERY = timedelta(seconds=15)
+"""A worker that records a change starts the sender itself. This is for edits by commands, retries and lost messages."""
 SWEEPS_PLANS = 5
 """Plans between two computations of the intervals."""
 MEASURE_EVERY = timedelta(seconds=15)
@@ -56,6 +58,7 @@ def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:
             plan_every,
             "read a site's own database and write the columns that differ; nothing without FETCHER_SITE_URL",
         ),
+        Entry("changes", "fetcher.changes", CHANGES_EVERY, "number committed changes, and start due webhooks"),
         Entry("measure", "fetcher.measure", MEASURE_EVERY, "count the next slices of a large catalogue"),
         Entry(
             "verify",
@@ -67,6 +70,6 @@ def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:
             "prune",
             "fetcher.prune",
             timedelta(minutes=30),
-            "delete expired history, events, requests and audit entries",
+            "delete expired history, events, requests, audit entries, changes and webhooks' log",
         ),
     )

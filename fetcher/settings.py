@@ -209,6 +209,10 @@ class Settings(BaseModel):
     hook_secret_forgejo: SecretStr | None = Field(
         default=None, description="Secret of webhooks from Forgejo, Codeberg or Gitea."
     )
+    webhook_hosts: str = Field(
+        default="",
+        description=("Hosts of webhook receivers, separated by commas, that may have private addresses and use http."),
+    )
     log_level: str = Field(default="INFO", description="Lowest level that is logged: DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field(
         default="auto", description="Form of log lines: json, text, or auto: text on a terminal, otherwise JSON."

@@ -6,7 +6,8 @@ Each function imports the adapters that it opens, so that a command that only re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from fetcher.upstreams.base import UpstreamRefresh
     from fetcher.upstreams.current import CurrentUpstreams
     from fetcher.upstreams.registry import Upstreams
+    from fetcher.webhooks.sender import Sender
 
 DAY = timedelta(days=1)
 """Interval of projects without ``FETCHER_REFRESH_INTERVAL``, and of forges whose intervals are not computed yet."""
@@ -415,6 +417,22 @@ async def open_parts(
     )
     await parts.begin()
     return parts
+
+
+@asynccontextmanager
+async def webhook_sender(
+    settings: Settings, store: SqlStore, clock: Clock, observe: Callable[[str], None]
+) -> AsyncIterator[Sender]:
+    """Open a sender of webhooks, whose client is closed at the end. ``observe`` receives each attempt's result."""
+    from fetcher.webhooks.addresses import hosts_of  # noqa: PLC0415
+    from fetcher.webhooks.client import WebhookClient  # noqa: PLC0415
+    from fetcher.webhooks.sender import Sender  # noqa: PLC0415
+
+    client = WebhookClient(user_agent(settings), hosts_of(settings.webhook_hosts))
+    try:
+        yield Sender(store.webhooks, client, clock, store.changes.number, observe)
+    finally:
+        await client.aclose()
 
 
 async def shared_quota_status(settings: Settings, upstreams: Upstreams, now: datetime) -> Sequence[QuotaStatus]:

@@ -24,8 +24,8 @@ from fetcher.domain.errors import ConfigError
 from fetcher.monitoring.logging import configure_logging, writes_json
 from fetcher.settings import Settings, read_settings
 
-BACKGROUND, MANUAL, MAINTENANCE = "background", "manual", "maintenance"
-QUEUES = (MANUAL, BACKGROUND, MAINTENANCE)
+BACKGROUND, MANUAL, MAINTENANCE, WEBHOOKS = "background", "manual", "maintenance", "webhooks"
+QUEUES = (MANUAL, BACKGROUND, MAINTENANCE, WEBHOOKS)
 """Queues of Fetcher. ``manual`` has its own worker, so that users' requests never wait for background batches."""
 
 SOFT_LIMIT, HARD_LIMIT = 120, 150
@@ -37,15 +37,8 @@ VISIBILITY = 600
 
 def make_app(settings: Settings) -> Celery:
     """Create the application for ``settings``."""
-    modules = [
-        "tasks.refresh",
-        "tasks.maintenance",
-        "tasks.feeds",
-        "tasks.hints",
-        "tasks.site",
-        "tasks.inspect_command",
-    ]
-    app = Celery("fetcher", include=modules)
+    modules = ("refresh", "maintenance", "feeds", "hints", "site", "webhooks", "inspect_command")
+    app = Celery("fetcher", include=[f"tasks.{name}" for name in modules])
     app.conf.update(
         broker_url=broker_address(settings),
         broker_connection_retry_on_startup=True,

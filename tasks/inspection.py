@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from fetcher.broker import redis_client, redis_unavailable
 from fetcher.settings import Settings
-from tasks.app import QUEUES, app
+from tasks.app import QUEUES, WEBHOOKS, app
 from tasks.queue_throughput import SENT_AT, Rates, rates
 
 PRIORITY_STEPS = (0, 3, 6, 9)
@@ -85,9 +85,12 @@ def queue_states(settings: Settings) -> list[QueueState]:
 
 
 def idle(queues: Sequence[QueueState]) -> str | None:
-    """Return the workers' problem: none responds, or queues without a consumer. ``None`` without a problem."""
-    empty = [queue.name for queue in queues if not queue.consumers]
-    if len(empty) == len(queues):
+    """Return the workers' problem: none responds, or queues without a consumer. ``None`` without a problem.
+
+    The queue of webhooks needs a consumer only while it has messages, which are sent only if there are endpoints.
+    """
+    empty = [queue.name for queue in queues if not queue.consumers and (queue.waiting or queue.name != WEBHOOKS)]
+    if not any(queue.consumers for queue in queues):
         return "no worker responded within a second"
     return f"no worker consumes {', '.join(empty)}" if empty else None
 

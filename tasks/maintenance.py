@@ -21,6 +21,9 @@ REQUESTS_KEPT = timedelta(days=7)
 
 AUDIT_KEPT = timedelta(days=90)
 
+DELIVERIES_KEPT = timedelta(days=14)
+"""Retention of finished webhooks. A message is retried for 75 hours."""
+
 SERIALS_LIMIT = 540
 """Seconds for ``fetcher.serials``. Comparing a million projects with the index's root takes two minutes. The limit must
 stay below the ten minutes after which Redis redelivers a message (``tasks.app.VISIBILITY``)."""
@@ -66,7 +69,7 @@ def sweeps(self: FetcherTask) -> None:
 
 @shared_task(bind=True, base=FetcherTask, name="fetcher.prune")
 def prune(self: FetcherTask) -> None:
-    """Delete expired history, events, refresh requests, audit entries and changes."""
+    """Delete expired history, events, refresh requests, audit entries, changes and webhooks."""
 
     async def work(parts: Parts) -> None:
         now = parts.clock.now()
@@ -75,6 +78,7 @@ def prune(self: FetcherTask) -> None:
         parts.store.requests.prune(now - REQUESTS_KEPT)
         parts.store.audit.prune(now - AUDIT_KEPT)
         parts.store.changes.number(now)
+        parts.store.webhooks.prune(now - DELIVERIES_KEPT)
         parts.store.changes.prune(now - timedelta(days=parts.settings.changes_days))
 
     self.run_async(work)

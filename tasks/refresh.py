@@ -16,6 +16,7 @@ from fetcher.refresh.requests import ManualRefreshes
 from fetcher.wiring import Parts
 from tasks.app import BACKGROUND
 from tasks.process import FetcherTask
+from tasks.webhooks import AnnouncingTask
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +85,7 @@ def plan(self: FetcherTask) -> None:
         )
 
 
-@shared_task(bind=True, base=FetcherTask, name="fetcher.refresh_batch")
+@shared_task(bind=True, base=AnnouncingTask, name="fetcher.refresh_batch")
 def refresh_batch(self: FetcherTask, claim: ClaimMessage) -> None:
     """Refresh a claimed batch; sources without quota are given back to the store, and all of them during a pause."""
 
@@ -98,7 +99,7 @@ def refresh_batch(self: FetcherTask, claim: ClaimMessage) -> None:
     self.run_async(work)
 
 
-@shared_task(bind=True, base=FetcherTask, name="fetcher.refresh_packages")
+@shared_task(bind=True, base=AnnouncingTask, name="fetcher.refresh_packages")
 def refresh_packages(
     self: FetcherTask, package_ids: Sequence[int], sources: Sequence[str], purpose: str, upstream: str | None = None
 ) -> None:
@@ -114,7 +115,7 @@ def refresh_packages(
     self.run_async(work)
 
 
-@shared_task(bind=True, base=FetcherTask, name="fetcher.refresh_requests")
+@shared_task(bind=True, base=AnnouncingTask, name="fetcher.refresh_requests")
 def refresh_requests(self: FetcherTask, request_ids: Sequence[str]) -> None:
     """Carry out users' refresh requests; sent by ``tasks.requests``."""
 

@@ -176,6 +176,12 @@ COMMANDS = (
         "app",
         "Keep a directory's own database up to date: check, dry run, passes, and the way back.",
     ),
+    LazyCommand(
+        "webhooks",
+        "fetcher.cli.webhooks",
+        "app",
+        "Send signed webhooks about changed packages, and follow their delivery.",
+    ),
     LazyCommand("db", "fetcher.cli.database", "app", "Manage the database schema."),
 )
 """The commands in the order of the help. Each is imported when it is invoked."""

@@ -47,7 +47,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     findings = [*_settings(), *dependencies, *asyncio.run(_upstreams(settings, upstreams))]
     findings += [*_hosts(settings, upstreams), *_running(settings, dependencies)]
     if dependencies[0].ok:
-        findings += _notes(settings, upstreams)
+        findings += [*_notes(settings, upstreams), *_webhooks(settings)]
     findings += [Finding("site", *found) for found in check_lines(settings)]
     if json:
         print_json([asdict(finding) for finding in findings])
@@ -149,6 +149,18 @@ def _notes(settings: Settings, upstreams: Upstreams) -> list[Finding]:
     except FetcherError as error:
         return [Finding("database", False, error.message, error.remedy)]
     return [finding for findings in found for finding in findings]
+
+
+def _webhooks(settings: Settings) -> list[Finding]:
+    """Return a finding about the receivers of webhooks, if there are any."""
+    if _checkpoint(settings, PLANNED) is None:
+        return []
+    with open_store(settings) as store:
+        backlog = store.webhooks.backlog()
+    if not backlog.enabled + backlog.disabled:
+        return []
+    remedy = "`fetcher webhooks list` states the reason; `fetcher webhooks enable ID` sends again"
+    return [Finding("webhooks", not backlog.disabled, backlog.in_words(), remedy)]
 
 
 def _checkpoint(settings: Settings, name: str) -> Checkpoint | None:

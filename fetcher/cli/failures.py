@@ -151,7 +151,8 @@ def _site_lines(store: SqlStore, now: datetime) -> list[str]:
     for reason, slugs in sorted(skipped.items(), key=lambda item: (-len(item[1]), item[0])):
         more = f" and {len(slugs) - SHOWN:,} more" if len(slugs) > SHOWN else ""
         lines.append(f"site, {reason}: {', '.join(slugs[:SHOWN])}{more}")
-    return lines
+    unknown = {reason: number for reason, number in last.reasons.items() if reason not in skipped}
+    return lines + [f"site, {reason}: {counted(number, 'row')}" for reason, number in unknown.items()]
 
 
 def _group(kind: str, upstream: str | None, source: Source, states: Sequence[SourceState]) -> FailureGroup:

@@ -32,6 +32,7 @@ from fetcher.refresh.first_pass import first_pass_in_words, outlook
 from fetcher.refresh.forecast import Forecast
 from fetcher.settings import Settings, read_settings
 from fetcher.store.db_errors import shown
+from fetcher.store.webhooks import Backlog
 from fetcher.upstreams.base import FeedStatus
 from fetcher.wiring import current_cadence, open_store, shared_quota_status, upstreams_in
 
@@ -62,6 +63,7 @@ class Status:
     workers: Sequence[str]
     pauses: Sequence[OperatorPause]
     feeds: Sequence[FeedStatus]
+    webhooks: Backlog
     broker_fault: str | None
     """The reason that quota and workers are unknown; ``None`` if they are known."""
     database: str
@@ -127,6 +129,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
         workers=names or (),
         pauses=pauses,
         feeds=upstreams.feeds(store.checkpoints.get),
+        webhooks=store.webhooks.backlog(),
         broker_fault=fault,
         database=shown(store.engine.url),
         site=store.sites.last_pass(SITE),
@@ -157,6 +160,9 @@ def _screen(status: Status) -> RenderableType:
     lines += [f"interval: {escape(line)}" for line in intervals_in_words(status.cadence, status.plans, status.titles)]
     lines += [f"interval: projects each {span(status.cadence.index_interval)}", _next_sweep(status)]
     lines += [f"feed of {one.title}: {escape(one.in_words(now))}" for one in status.feeds]
+    if status.webhooks.enabled or status.webhooks.disabled:
+        hooks = f"webhooks: {status.webhooks.in_words()}"
+        lines.append(f"[red]{hooks}[/] (see `fetcher webhooks list`)" if status.webhooks.disabled else hooks)
     lines.append(
         f"[red]beat: {status.silence}[/]" if status.silence else f"beat: planned {ago(status.planned_at, now)}"
     )
@@ -288,6 +294,7 @@ def _json(status: Status) -> dict[str, Any]:
         "quota": [asdict(status) for status in status.quota],
         "beat": {"planned_at": status.planned_at, "fault": status.silence},
         "paused": list(status.pauses),
+        "webhooks": asdict(status.webhooks),
         "intervals": [sweep_facts(plan) for plan in status.plans],
         "feeds": [asdict(one) for one in status.feeds],
         "workers": None if status.broker_fault else list(status.workers),

@@ -19,6 +19,13 @@ class Action(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     SITE_REVERT = "site_revert"
+    WEBHOOK_ADD = "webhook_add"
+    WEBHOOK_REMOVE = "webhook_remove"
+    WEBHOOK_ENABLE = "webhook_enable"
+    WEBHOOK_ROTATE = "webhook_rotate"
+    WEBHOOK_REPLAY = "webhook_replay"
+    WEBHOOK_TEST = "webhook_test"
+    SYNC = "sync"
     LOGIN_FAILED = "login_failed"
 
 

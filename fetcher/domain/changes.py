@@ -39,7 +39,7 @@ class EventType(StrEnum):
     REMOVED = "package.removed"
 
 
-class ChangeKind(StrEnum):
+class FeedKind(StrEnum):
     """State of a package in the feed. ``RETIRED`` and ``REMOVED`` are tombstones."""
 
     ADDED = "added"
@@ -48,7 +48,7 @@ class ChangeKind(StrEnum):
     REMOVED = "removed"
 
 
-TOMBSTONES = frozenset({ChangeKind.RETIRED, ChangeKind.REMOVED})
+TOMBSTONES = frozenset({FeedKind.RETIRED, FeedKind.REMOVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Change:
     """``None`` for a removed package."""
     position: int
     at: datetime
-    kind: ChangeKind
+    kind: FeedKind
     fields: tuple[str, ...]
     """Fields of the document that changed after the cursor, by name."""
     events: tuple[EventType, ...]
@@ -127,13 +127,13 @@ class ChangePage:
         return self.after.at(self.changes[-1].position) if self.changes else self.after
 
 
-def kind_of(*, removed: bool, retired: bool, events: Iterable[EventType]) -> ChangeKind:
+def kind_of(*, removed: bool, retired: bool, events: Iterable[EventType]) -> FeedKind:
     """Return the kind of a change by the package's state and the events after the cursor."""
     if removed:
-        return ChangeKind.REMOVED
+        return FeedKind.REMOVED
     if retired:
-        return ChangeKind.RETIRED
-    return ChangeKind.ADDED if EventType.ADDED in events else ChangeKind.UPDATED
+        return FeedKind.RETIRED
+    return FeedKind.ADDED if EventType.ADDED in events else FeedKind.UPDATED
 
 
 def events_in(marks: Mapping[str, int], after: int) -> tuple[EventType, ...]:
@@ -182,3 +182,34 @@ def is_release(before: str | None, after: str | None) -> bool:
         return Version(after) > Version(before)
     except InvalidVersion:
         return True
+
+
+_TOLD = {
+    EventType.ADDED: "added",
+    EventType.RELEASE: "new release",
+    EventType.FAILING: "fetching fails",
+    EventType.RECOVERED: "fetching works again",
+    EventType.RETIRED: "retired",
+    EventType.REVIVED: "revived",
+    EventType.REMOVED: "removed",
+}
+"""Events in words. A change of fields is described by their names."""
+
+
+def change_in_words(change: Change) -> str:
+    """Describe a change in some words, as the title of a feed's entry."""
+    if change.kind in TOMBSTONES:
+        return str(change.kind)
+    if EventType.RELEASE in change.events and change.version:
+        return f"version {change.version}"
+    return ", ".join(_told(change)) or ", ".join(change.fields) or "updated"
+
+
+def change_in_detail(change: Change) -> str:
+    """Describe a change with all of its events and fields."""
+    fields = [f"changed: {', '.join(change.fields)}"] if change.fields else []
+    return "; ".join([*_told(change), *fields]) or str(change.kind)
+
+
+def _told(change: Change) -> list[str]:
+    return [_TOLD[event] for event in change.events if event in _TOLD]

@@ -48,6 +48,8 @@ TASKS = (
     "fetcher.expire",
     "fetcher.prune",
     "fetcher.measure",
+    "fetcher.changes",
+    "fetcher.deliver",
     "fetcher.site",
 )
 
@@ -96,6 +98,7 @@ PURPOSE = _label("purpose", Purpose)
 CAUSE = _label("cause", PauseLabel)
 TASK = _label("task", TASKS)
 STATE = _label("state", TaskState)
+WEBHOOK_RESULT = _label("result", ("delivered", "retried", "unreachable", "disabled"))
 KIND = _label("kind", ChangeKind)
 
 
@@ -167,6 +170,7 @@ TASK_SECONDS = Histogram(
     _TASK_SECONDS,
 )
 COMPLETED_TASKS = Counter("fetcher_tasks", "Tasks completed, by result.", (TASK, STATE))
+WEBHOOKS = Counter("fetcher_webhook_attempts", "Attempts to deliver a webhook, by result.", (WEBHOOK_RESULT,))
 LEASES_EXPIRED = Counter("fetcher_leases_expired", "Leases that expired because their worker did not release them.")
 DEPRECATED_RESPONSES = Counter(
     "fetcher_deprecated_responses",
@@ -194,6 +198,7 @@ COUNTED: Final[tuple[Counted, ...]] = (
     BATCH_PACKAGES,
     TASK_SECONDS,
     COMPLETED_TASKS,
+    WEBHOOKS,
     LEASES_EXPIRED,
     DEPRECATED_RESPONSES,
     SUNSET,

@@ -29,6 +29,7 @@ from fetcher.monitoring.definitions import (
     REQUESTS,
     SUNSET,
     TASK_SECONDS,
+    WEBHOOKS,
     Counted,
     Gauge,
     Histogram,
@@ -84,6 +85,10 @@ class MetricsRecorder:
     def task_ended(self, task: str, seconds: float, state: TaskState) -> None:
         self._observe(TASK_SECONDS, (task,), seconds)
         self._add(COMPLETED_TASKS, (task, state), 1)
+
+    def webhook_sent(self, result: str) -> None:
+        """Count an attempt to deliver a webhook."""
+        self._add(WEBHOOKS, (result,), 1)
 
     def leases_expired(self, rows: int) -> None:
         if rows:

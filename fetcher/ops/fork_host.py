@@ -34,6 +34,7 @@ PRELOADED = (
     "tasks",
     "tasks.refresh",
     "tasks.maintenance",
+    "tasks.webhooks",
     "tasks.inspect_command",
     "tasks.worker",
     "fetcher.cli.app",

@@ -201,12 +201,14 @@ def programs(workers: int, log_level: str) -> list[Program]:
 
 
 def hosted(workers: str, log_level: str) -> list[Program]:
-    """Return the programs that the host forks: both workers, and the page with its API."""
+    """Return the programs that the host forks: the three workers, and the page with its API."""
     background = ["worker", "background", "background,maintenance", workers, log_level]
     manual = ["worker", "manual", "manual", "1", log_level]
+    webhooks = ["worker", "webhooks", "webhooks", "1", log_level]
     return [
         Program("worker", background, 1, target="tasks.worker:main"),
         Program("manual", manual, 1, target="tasks.worker:main"),
+        Program("webhooks", webhooks, 1, target="tasks.worker:main"),
         Program("web", ["fetcher", "web"], 2, target="fetcher.cli:main"),
     ]
 

@@ -101,5 +101,5 @@ class Site(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. The next call opens one again."""
         ...

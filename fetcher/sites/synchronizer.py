@@ -138,6 +138,8 @@ class Synchronizer:
             since = before.failing_since if before is not None and before.failing_since is not None else now
             last = before or SitePass(now, now)
             result = replace(last, started_at=now, finished_at=now, fault=str(error), failing_since=since)
+        finally:
+            self._site.close()  # one connection a worker process would soon exceed the role's limit
         self._store.sites.save_pass(SITE, result)
         return result
 

@@ -24,6 +24,7 @@ from fetcher.store.refresh_requests import RefreshRequests
 from fetcher.store.sites import Sites
 from fetcher.store.statistics.partitions import PARTITION_SIZE, Statistics
 from fetcher.store.sweeps import Sweeps
+from fetcher.store.webhooks import Webhooks
 
 
 class SqlStore:
@@ -63,6 +64,7 @@ class SqlStore:
         self.pauses = Pauses(transactions)
         self.audit = Audit(transactions)
         self.changes = Changes(transactions)
+        self.webhooks = Webhooks(transactions)
         self.sites = Sites(transactions, serving)
 
     def close(self) -> None:

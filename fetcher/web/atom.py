@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fetcher.domain.changes import TOMBSTONES, Change, ChangeKind, EventType
+from fetcher.domain.changes import FeedKind, change_in_detail, change_in_words
 from fetcher.web.conditional import Conditions, conditional
 from fetcher.web.context import context_of
 from fetcher.web.queries import find, refuse_unknown
@@ -27,16 +27,6 @@ _AUTHORITY = "fetcher.invalid,2026"
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot contain, not even escaped."""
-
-_TOLD = {
-    EventType.ADDED: "added",
-    EventType.RELEASE: "new release",
-    EventType.FAILING: "fetching fails",
-    EventType.RECOVERED: "fetching works again",
-    EventType.RETIRED: "retired",
-    EventType.REVIVED: "revived",
-    EventType.REMOVED: "removed",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +50,10 @@ def catalogue_feed(request: Request) -> Response:
     entries = [
         Entry(
             f"tag:{_AUTHORITY}:{feed.epoch}/package/{one.package_id}/{one.position}",
-            f"{one.title or one.slug}: {_summary(one)}",
+            f"{one.title or one.slug}: {change_in_words(one)}",
             one.at,
-            home if one.kind is ChangeKind.REMOVED else str(request.url_for("package", slug=one.slug)),
-            _details(one),
+            home if one.kind is FeedKind.REMOVED else str(request.url_for("package", slug=one.slug)),
+            change_in_detail(one),
         )
         for one in changes
     ]
@@ -89,22 +79,6 @@ def package_feed(request: Request) -> Response:
         for one in web.store.events.of_package(package_id, ENTRIES)
     ]
     return _respond(request, own, f"{entry.title}: timeline", page, entries)
-
-
-def _summary(change: Change) -> str:
-    """Describe a change in some words, for the title of its entry."""
-    if change.kind in TOMBSTONES:
-        return str(change.kind)
-    if EventType.RELEASE in change.events and change.version:
-        return f"version {change.version}"
-    told = [_TOLD[event] for event in change.events if event in _TOLD]
-    return ", ".join(told) or ", ".join(change.fields) or "updated"
-
-
-def _details(change: Change) -> str:
-    told = [_TOLD[event] for event in change.events if event in _TOLD]
-    fields = f"changed: {', '.join(change.fields)}" if change.fields else ""
-    return "; ".join([*told, fields] if fields else told) or str(change.kind)
 
 
 def _respond(request: Request, feed_id: str, title: str, page: str, entries: Iterable[Entry]) -> Response:

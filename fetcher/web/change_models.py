@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from fetcher.domain.changes import ChangeKind, EventType
+from fetcher.domain.changes import EventType, FeedKind
 from fetcher.web.following import LONGEST_WAIT
 from fetcher.web.models import Moment, Package
 
@@ -60,7 +60,7 @@ class ChangedPackage(BaseModel):
     cursor: str = Field(description="Cursor after this change.")
     id: int
     slug: str
-    kind: ChangeKind = Field(description="`retired` and `removed` are tombstones.")
+    kind: FeedKind = Field(description="`retired` and `removed` are tombstones.")
     fields: list[str] = Field(description="Fields of the document that changed since the requested cursor.")
     events: list[EventType] = Field(description="Events since the requested cursor, the oldest first.")
     at: Moment = Field(description="Time of the last change.")

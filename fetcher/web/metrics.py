@@ -92,7 +92,29 @@ def _database(web: WebContext, now: datetime) -> Iterator[Metric]:
     yield from _feeds(upstreams_in(web.settings, web.store).feeds(web.store.checkpoints.get))
     cadence = web.cadence()
     yield from intervals(cadence, web.store.sweeps.plans())
+    yield from _changes(web, now)
     yield from directory(web.stats(now), now, cadence)
+
+
+def _changes(web: WebContext, now: datetime) -> Iterator[Metric]:
+    """Yield the lag of the change feed, and the state of the receivers of webhooks."""
+    oldest, backlog = web.store.changes.oldest_pending(), web.store.webhooks.backlog()
+    position = _gauge("fetcher_changes_position", "Position of the newest change in the change feed.")
+    position.add_metric([], web.store.changes.extent().position)
+    lag = _gauge("fetcher_changes_lag_seconds", "Age of the oldest change that has no position yet; 0 if none.")
+    lag.add_metric([], _age(oldest, now))
+    endpoints = _gauge("fetcher_webhook_endpoints", "Receivers of webhooks, by state.", "state")
+    endpoints.add_metric(["enabled"], backlog.enabled)
+    endpoints.add_metric(["disabled"], backlog.disabled)
+    pending = _gauge("fetcher_webhook_pending_messages", "Messages to enabled receivers that are not delivered yet.")
+    pending.add_metric([], backlog.pending)
+    late = _gauge("fetcher_webhook_lag_seconds", "Time for which the longest-due message has been due; 0 if none.")
+    late.add_metric([], _age(backlog.oldest_due_at, now))
+    yield from (position, lag, endpoints, pending, late)
+
+
+def _age(moment: datetime | None, now: datetime) -> float:
+    return max((now - moment).total_seconds(), 0) if moment is not None else 0
 
 
 def _feeds(feeds: Iterable[FeedStatus]) -> Iterator[Metric]:

@@ -36,7 +36,7 @@ from fetcher.web.rendering import number, render, words
 from fetcher.web.session import local_path
 from fetcher.wiring import upstreams_in
 
-EVENTS, RELEASES, RUNNING = 20, 12, 10
+EVENTS, RELEASES, RUNNING, LATEST = 20, 12, 10, 8
 """Most lines of each list on a page."""
 
 STEP, STEPS = timedelta(minutes=2), 30
@@ -86,6 +86,8 @@ OLD = timedelta(seconds=2)
 RESOURCES = {
     "core": "Requests to the upstream's REST interface",
     "graphql": "Points of the upstream's GraphQL interface; one query for a hundred repositories costs one point",
+    "api": "Requests to the forge's API, those to git included where the forge counts them together",
+    "git": "Requests to git, which the forge counts apart",
 }
 """Explanations of quotas by resource."""
 
@@ -154,6 +156,9 @@ def overview(request: Request) -> Response:
         "requests_totals": (sum(one.answered for one in requests), sum(one.failed for one in requests)),
         "axis": [_clock(moment, zone) for moment in (now - STEP * STEPS, now - STEP * STEPS / 2, now)],
         "resources": RESOURCES,
+        "changed": web.store.changes.latest(LATEST),
+        "receivers": web.store.webhooks.all(),
+        "deliveries": web.store.webhooks.log(LATEST),
         "site": _site(web, now),
         "cadence": cadence,
         "intervals": intervals_in_words(cadence, web.store.sweeps.plans(), titles),

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from fetcher import __version__
+from fetcher.domain.changes import change_in_words
 from fetcher.domain.formatting import ago, failure_kind, in_words, outcome_name, percent, span
 from fetcher.domain.presentation import due_reason, failed_for, last_outcome, provenance
 from fetcher.web.context import PAUSE_HOURS, context_of, pauses
@@ -65,6 +66,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {"when": when, "number": number, "percent": percent, "words": words, "span": span}
     environment.filters |= {"kind": failure_kind, "provenance": provenance, "outcome": outcome_name, "marked": marked}
+    environment.filters |= {"change": change_in_words}
     environment.globals |= {
         "pause_hours": PAUSE_HOURS,
         "due_reason": due_reason,

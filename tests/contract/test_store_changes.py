@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, text
 
-from fetcher.domain.changes import ChangeKind, ChangePage, Cursor, EventType
+from fetcher.domain.changes import ChangePage, Cursor, EventType, FeedKind
 from fetcher.domain.model import CommitDays, Contribution, Contributors, ProjectInfo, Source
 from fetcher.store.recording import record
 from tests.harness.clock import DAY, HOUR
@@ -34,8 +34,8 @@ def test_an_added_package_is_a_change(catalogue: Catalogue) -> None:
     catalogue.add("one", "two")
     page = _read(catalogue)
     assert [(one.slug, one.kind, one.events) for one in page.changes] == [
-        ("one", ChangeKind.ADDED, (EventType.ADDED,)),
-        ("two", ChangeKind.ADDED, (EventType.ADDED,)),
+        ("one", FeedKind.ADDED, (EventType.ADDED,)),
+        ("two", FeedKind.ADDED, (EventType.ADDED,)),
     ]
     catalogue.add("one", "two")
     assert _end(catalogue) == page.next
@@ -156,16 +156,16 @@ def test_tombstones(catalogue: Catalogue) -> None:
     catalogue.store.packages.retire([a], NOW)
     catalogue.store.packages.remove([b], NOW)
     assert [(one.package_id, one.slug, one.kind) for one in _read(catalogue, start).changes] == [
-        (a, "a", ChangeKind.RETIRED),
-        (b, "b", ChangeKind.REMOVED),
+        (a, "a", FeedKind.RETIRED),
+        (b, "b", FeedKind.REMOVED),
     ]
     catalogue.store.packages.retire([a], NOW)
     retired = _end(catalogue)
     catalogue.store.packages.revive([a], NOW)
     catalogue.add("b", id=b)
     assert [(one.slug, one.kind, one.events) for one in _read(catalogue, retired).changes] == [
-        ("a", ChangeKind.UPDATED, (EventType.REVIVED,)),
-        ("b", ChangeKind.ADDED, (EventType.ADDED,)),
+        ("a", FeedKind.UPDATED, (EventType.REVIVED,)),
+        ("b", FeedKind.ADDED, (EventType.ADDED,)),
     ]
 
 
@@ -179,7 +179,7 @@ def test_an_edit_and_an_id(catalogue: Catalogue) -> None:
     edited = _end(catalogue)
     catalogue.store.packages.import_entries([entry("a", title="Other", id=17)], NOW)
     found = [(one.package_id, one.slug, one.kind) for one in _read(catalogue, edited).changes]
-    assert found == [(own, "a", ChangeKind.REMOVED), (17, "a", ChangeKind.ADDED)]
+    assert found == [(own, "a", FeedKind.REMOVED), (17, "a", FeedKind.ADDED)]
 
 
 def test_pages_follow_each_other(catalogue: Catalogue) -> None:

@@ -104,6 +104,17 @@ def test_rows_of_the_earlier_version(earlier: Engine) -> None:
     ]
 
 
+def test_projects_are_requested_in_full_once_licences_are_stored(earlier: Engine) -> None:
+    """The validators of projects are cleared, so that the next response has the licences; repositories keep theirs."""
+    migrate(earlier, command.upgrade, "0006")
+    with earlier.begin() as connection:
+        connection.execute(text("UPDATE source_states SET etag = 'v', last_modified = 'm'"))
+    upgrade(earlier)
+    found = rows(earlier, "source_states", "source", "etag", "last_modified")
+    assert ("index", None, None) in found
+    assert ("repository", "v", "m") in found
+
+
 def test_a_downgrade_restores_the_earlier_rows(earlier: Engine) -> None:
     """Down again, every changed table has the rows from before, except the statistics, which are measured again."""
     tables = {

@@ -13,7 +13,11 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
+from sqlalchemy import make_url
 
+from fetcher.domain.sites import GonePolicy
+from fetcher.sites.django_packages.grants import ROLE
+from fetcher.sites.django_packages.site import DjangoPackages
 from tests.harness.clock import NOW
 
 ZONE = ZoneInfo("America/New_York")
@@ -126,6 +130,23 @@ class Directory:
             EDITED,
             EDITED,
         )
+
+    @contextmanager
+    def restricted(self, gone: GonePolicy = GonePolicy.TELL) -> Iterator[str]:
+        """Run the SQL of `fetcher site grants` as the owner; yield the role's address, and drop the role at the end."""
+        site = DjangoPackages(self.url, gone=gone)
+        name = f"{ROLE}_{make_url(self.url).database}"
+        try:
+            self.execute(site.grants().replace(ROLE, name))
+        finally:
+            site.close()
+        try:
+            yield self.url.replace("postgres@", f"{name}@")
+        finally:
+            role = sql.Identifier(name)
+            with self.connection() as owner:
+                owner.execute(sql.SQL("drop owned by {}").format(role))
+                owner.execute(sql.SQL("drop role {}").format(role))
 
     def add(self, slug: str, **values: Any) -> int:
         """Add a package as an editor does, and return its id."""

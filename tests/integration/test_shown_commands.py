@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from fetcher.settings import read_settings
 from fetcher.simulator.server import Simulator
 from fetcher.wiring import open_store
 from tests.harness.debian import programs
+from tests.harness.directory import Directory
 from tests.harness.documents import DOCUMENTS, ROOT, blocks_of, script_of
 from tests.harness.processes import free_port
 from tests.harness.seeds import SEEDS
@@ -47,10 +48,21 @@ def folder() -> Iterator[Path]:
         yield path
 
 
+@pytest.fixture
+def site_url(new_database: Callable[..., str]) -> Iterator[str]:
+    """Provide the address of a site with the seeds' packages, under the role that `fetcher site grants` prints."""
+    directory = Directory(new_database())
+    directory.create()
+    for path in sorted(SEEDS.glob("*.json")):
+        directory.add_document(json.loads(path.read_text("utf-8")))
+    with directory.restricted() as url:
+        yield url
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SHOWING, ids=lambda path: path.name)
 def test_the_commands_of(
-    path: Path, folder: Path, simulator: Simulator, empty_postgres_url: str, redis_url: str
+    path: Path, folder: Path, simulator: Simulator, empty_postgres_url: str, redis_url: str, site_url: str
 ) -> None:
     ports = {usual: str(free_port()) for usual in ("8080", "8990", "5555")}
     settings = {
@@ -62,6 +74,7 @@ def test_the_commands_of(
         "workers": 1,
     }
     servers = {"HERE_FETCHER_DATABASE_URL": empty_postgres_url, "HERE_FETCHER_REDIS_URL": redis_url}
+    servers["HERE_FETCHER_SITE_URL"] = site_url
     servers["HERE_FLOWER_BASIC_AUTH"] = "fetcher:a-password-of-the-operators"
     programs(["curl", "sqlite3", "postgresql-client"], ["curl"], ["sqlite3"], ["pg_dump"], ["pg_restore"])
     script = script_of(blocks_of(path), ports)

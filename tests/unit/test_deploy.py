@@ -68,7 +68,7 @@ def test_a_unit_runs_the_procfiles_command(path: Path) -> None:
     assert unit["Service"]["Restart"] == "always"
 
 
-@pytest.mark.parametrize("name", ["worker", "manual", "beat", "web"])
+@pytest.mark.parametrize("name", ["worker", "manual", "webhooks", "beat", "web"])
 def test_a_container_runs_the_procfiles_command(name: str) -> None:
     service = _composition()["services"][name]
     assert _gist(service["command"]) == PROCESSES[name]

@@ -155,6 +155,7 @@ def test_secrets_are_hidden() -> None:
     settings = read_settings(
         {
             "FETCHER_DATABASE_URL": f"postgresql://u:{MARK}@h/d",
+            "FETCHER_SITE_URL": f"postgresql://u:{MARK}@h/site",
             "FETCHER_REDIS_URL": f"redis://:{MARK}@h",
             "FETCHER_GITHUB_TOKEN": MARK,
             "FETCHER_GITHUB_APP_PRIVATE_KEY": MARK,
@@ -163,6 +164,13 @@ def test_secrets_are_hidden() -> None:
     )
     assert MARK not in repr(settings) + str(settings) + repr(pickle.loads(pickle.dumps(settings)))  # noqa: S301
     assert MARK in settings.database
+
+
+def test_the_policy_for_gone_packages() -> None:
+    """The two words are accepted in any case; another one is refused with both."""
+    assert read_settings({"FETCHER_SITE_GONE": "Date_Deprecated"}).site_gone == "date_deprecated"
+    with pytest.raises(ConfigError, match="FETCHER_SITE_GONE: expected tell or date_deprecated"):
+        read_settings({"FETCHER_SITE_GONE": "delete"})
 
 
 def test_the_apps_key(tmp_path: Path) -> None:

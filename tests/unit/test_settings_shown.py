@@ -26,6 +26,7 @@ def test_each_setting_has_a_value_and_an_origin() -> None:
     ("name", "value", "shown"),
     [
         ("DATABASE_URL", f"postgresql://u:{MARK}@h:5432/d?password={MARK}", "postgresql://u:***@h:5432/d?***"),
+        ("SITE_URL", f"postgresql://u:{MARK}@h:5432/d", "postgresql://u:***@h:5432/d"),
         ("DATABASE_URL", "sqlite:////srv/fetcher.db", "sqlite:////srv/fetcher.db"),
         ("REDIS_URL", f"redis://:{MARK}@h/0", "redis://:***@h/0"),
         ("PYPI_URL", f"https://{MARK}@mirror.example/root", "https://***:***@mirror.example/root"),

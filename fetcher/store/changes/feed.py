@@ -13,7 +13,7 @@ from fetcher.domain.changes import Change, ChangePage, Cursor, Feed, events_in, 
 from fetcher.domain.errors import StoreError
 from fetcher.store.changes.numbering import any_pending, extent, number
 from fetcher.store.engine import Aggregate, read_transaction, write_transaction
-from fetcher.store.schema import change_feed, changes, observations, packages
+from fetcher.store.schema import change_feed, changes, observations, packages, pending_changes
 
 _C, _P, _O, _F = changes.c, packages.c, observations.c, change_feed.c
 
@@ -86,9 +86,9 @@ class Changes(Aggregate):
             return
 
     @read_transaction
-    def numbered_at(self, connection: Connection) -> datetime | None:
-        """Return the time at which the newest change was numbered."""
-        return connection.execute(select(func.max(_C.numbered_at))).scalar()
+    def oldest_pending(self, connection: Connection) -> datetime | None:
+        """Return the time of the oldest change without a position; ``None`` if every change has one."""
+        return connection.execute(select(func.min(pending_changes.c.at))).scalar()
 
     @write_transaction
     def prune(self, connection: Connection, before: datetime) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from fetcher.domain.model import Purpose, RepoRef, Target
+from fetcher.domain.model import Purpose, Target
 from fetcher.domain.outcome import Deferred, Failure, Fetched, Gone, Malformed, Outcome
 from fetcher.http.gateway import Gateway
 from fetcher.http.messages import Answer, Request
@@ -14,6 +14,7 @@ from fetcher.upstreams.batching import BatchAnswer, BatchSize, request_in_batche
 from fetcher.upstreams.gitlab import requests
 from fetcher.upstreams.gitlab.queries import COMMIT_LIST, MOST_IDS, MOST_PATHS
 from fetcher.upstreams.gitlab.readers import (
+    ABSENT,
     FactsBatch,
     Lacking,
     read_accounts,
@@ -22,6 +23,7 @@ from fetcher.upstreams.gitlab.readers import (
     read_project,
 )
 from fetcher.upstreams.hosted.base import FactsReader, ForgeFacts, ForgeHost
+from fetcher.upstreams.hosted.one_by_one import facts_of_each
 
 FIRST_SIZE = 25
 """Projects in a process's first query. Each makes GitLab read its repository about three times."""
@@ -71,10 +73,8 @@ class GitLabFacts(FactsReader):
         for asked, ask, size in ((numbered, ask_by_id, self.by_id), (named, ask_by_path, self.by_path)):
             found = await request_in_batches(asked, ask, size)
             outcomes |= {target.package_id: one for target, one in zip(asked, found, strict=True)}
-        for target in (*numbered, *named):
-            if target.repo is not None and isinstance(outcomes[target.package_id], Gone):
-                outcomes[target.package_id] = await self._over_rest(target.repo, gateway, purpose)
-        return outcomes
+        absent = [target for target in (*numbered, *named) if isinstance(outcomes[target.package_id], Gone)]
+        return outcomes | dict(await facts_of_each(absent, lambda target: self._over_rest(target, gateway, purpose)))
 
     async def accounts(
         self, target: Target, gateway: Gateway, purpose: Purpose, *, since: str | None = None
@@ -106,6 +106,9 @@ class GitLabFacts(FactsReader):
                 return Malformed(f"GitLab refuses the field {answer.field}, which was not requested")
             self.lacking.add(answer.field)
 
-    async def _over_rest(self, repo: RepoRef, gateway: Gateway, purpose: Purpose) -> Outcome[ForgeFacts]:
-        request = requests.project(self.host, repo)
-        return await gateway.send(request, purpose, partial(read_project, host=self.host.host), continuation=True)
+    async def _over_rest(self, target: Target, gateway: Gateway, purpose: Purpose) -> Outcome[ForgeFacts]:
+        """Request a project by path. There may be many in a batch, so this ends with the batch's time."""
+        if target.repo is None:
+            return ABSENT
+        request = requests.project(self.host, target.repo)
+        return await gateway.send(request, purpose, partial(read_project, host=self.host.host))

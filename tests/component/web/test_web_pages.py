@@ -12,6 +12,7 @@ import pytest
 from fetcher.domain.errors import BrokerError
 from fetcher.domain.model import CommitDays, Contribution, Contributors, Source
 from fetcher.domain.views import Change, Ending, RequestCount, RequestState, SourceFailure
+from fetcher.domain.webhooks import Attempt, DeliveryState, Verdict
 from fetcher.quota import QuotaStatus
 from fetcher.upstreams.github.limits import GITHUB, Resource
 from fetcher.web import make_app
@@ -98,7 +99,12 @@ def test_content_security_policy(full: Harness, path: str) -> None:
     assert "unsafe" not in policy
     page = Page(answer.text)
     assert not [one for _, one in page.elements if "style" in one or any(name.startswith("on") for name in one)]
-    loaded = [one.get("src") or one.get("href") for tag in ("script", "link", "img") for one in page.all(tag)]
+    loaded = [
+        one.get("src") or one.get("href")
+        for tag in ("script", "link", "img")
+        for one in page.all(tag)
+        if one.get("rel") != "alternate"
+    ]  # a feed is offered, not loaded
     assert loaded
     for address in loaded:
         assert address is not None
@@ -292,3 +298,25 @@ def test_a_hundred_thousand_participants(harness: Harness) -> None:
     assert "person2000<" not in text
     assert "98 000 more" in text.replace("\u202f", " ").replace("\u00a0", " ")
     assert len(text) < 200_000
+
+
+def test_changes_and_receivers_on_the_overview(harness: Harness) -> None:
+    """The overview lists the last changes with their feed, and each receiver's state with the last messages."""
+    harness.catalogue.add("a", title="<b>A</b>")
+    harness.store.changes.number(NOW)
+    page = harness.client.get("/").text
+    assert "&lt;b&gt;A&lt;/b&gt;" in page
+    assert "No receiver" in page
+    endpoint = harness.store.webhooks.add("https://directory.org/s3cret-path", [], "whsec_c2VjcmV0", NOW)
+    harness.catalogue.add("b")
+    harness.store.changes.number(NOW)
+    harness.store.webhooks.fan_out(NOW)
+    (message,) = harness.store.webhooks.claim(endpoint.id, 10, NOW)
+    harness.store.webhooks.record(
+        message, Attempt(410), Verdict(DeliveryState.FAILED, disabled="the receiver returned 410 Gone"), NOW
+    )
+    page = harness.client.get("/").text
+    assert "package.added of b: failed (410)" in page
+    assert "the receiver returned 410 Gone" in page
+    assert "s3cret" not in page
+    assert "c2VjcmV0" not in page

@@ -17,6 +17,7 @@ from fetcher.sites.synchronizer import Synchronizer
 from tests.contract.site.conftest import RECHECK, Bench, project
 from tests.harness.clock import DAY, MINUTE
 from tests.harness.directory import Directory
+from tests.harness.processes import wait_until
 from tests.harness.stores import NOW, Catalogue, failed
 
 
@@ -306,6 +307,16 @@ def test_the_pass_compares_again_after_midnight(bench: Bench) -> None:
 
     assert (later.dirty, later.written) == (1, 1)
     assert bench.directory.row(package_id)["commits_over_52w"][-2:] == [3, 0]
+
+
+def test_no_connection_is_kept_between_passes(bench: Bench) -> None:
+    """A worker process holds a connection of the role during a pass only, because the role has few."""
+    bench.directory.add("flat")
+    synchronizer = bench.synchronizer()
+    others = "select count(*) as number from pg_stat_activity where datname = current_database()"
+    for minutes in (0, 1):
+        synchronizer.run(NOW + minutes * MINUTE)
+        wait_until(lambda: bench.directory.execute(others)[0]["number"] == 1, "the connection has ended")
 
 
 def test_the_connection_is_lost_and_found_again(bench: Bench) -> None:

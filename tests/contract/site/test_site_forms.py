@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
-from psycopg import sql
 from sqlalchemy import make_url
 
 from fetcher.domain.commit_weeks import rolling_weeks
@@ -40,22 +40,13 @@ def form(request: pytest.FixtureRequest, empty_postgres_url: str, store: SqlStor
         site.close()
 
 
-def restricted(bench: Bench) -> str:
-    """Run the SQL that `grants` prints as the owner; return the address of the role."""
-    name = f"fetcher_{make_url(bench.directory.url).database}"
-    printed = bench.site().grants().replace("fetcher_site", name)
-    with psycopg.connect(bench.directory.url) as owner:
-        owner.execute(printed)
-    return bench.directory.url.replace("postgres@", f"{name}@")
-
-
-def remove_role(bench: Bench, url: str) -> None:
-    for site in bench.opened:
-        site.close()
-    name = sql.Identifier(str(make_url(url).username))
-    with psycopg.connect(bench.directory.url) as owner:
-        owner.execute(sql.SQL("drop owned by {}").format(name))
-        owner.execute(sql.SQL("drop role {}").format(name))
+@contextmanager
+def restricted(bench: Bench) -> Iterator[str]:
+    """Yield the address of the role that `grants` prints; close the role's connections at the end."""
+    with bench.directory.restricted(bench.gone) as url:
+        yield url
+        for site in bench.opened:
+            site.close()
 
 
 @pytest.mark.parametrize("form", ["F4", "F3", "F2"], indirect=True)
@@ -63,8 +54,7 @@ def test_each_form_is_written_under_the_role_that_grants_prints(form: Bench, req
     """The role writes every column that the form has, adds versions also where their id is serial, and no more."""
     wanted = request.node.callspec.params["form"]
     package_id = form.directory.add("flat", pypi_url="flat")
-    url = restricted(form)
-    try:
+    with restricted(form) as url:
         role = form.synchronizer(url)
         assert role.run(NOW).fault is None
         form.answer(package_id)
@@ -83,16 +73,13 @@ def test_each_form_is_written_under_the_role_that_grants_prints(form: Bench, req
         assert (version["number"], version["downloads"]) == ("1.0.0", -1 if wanted == "F2" else 0)
         assert form.synchronizer(url).run(NOW + 2 * MINUTE).dirty == 0
         assert [one.message for one in form.site(url).check() if not one.ok] == []
-    finally:
-        remove_role(form, url)
 
 
 @pytest.mark.parametrize("form", ["F4"], indirect=True)
 def test_the_role_cannot_touch_an_editors_word(form: Bench) -> None:
     """Neither a title nor an address, a deletion or a new package is possible with the printed rights."""
     form.directory.add("flat")
-    url = restricted(form)
-    try:
+    with restricted(form) as url:
         for statement in (
             "update package_package set title = 'x'",
             "update package_package set pypi_url = 'x', repo_watchers = 1",
@@ -103,17 +90,14 @@ def test_the_role_cannot_touch_an_editors_word(form: Bench) -> None:
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege), psycopg.connect(url) as role:
                 role.execute(statement)
-    finally:
-        remove_role(form, url)
 
 
 @pytest.mark.parametrize("form", ["F4"], indirect=True)
 def test_a_right_that_is_revoked_costs_its_column_alone(form: Bench) -> None:
     """The owner revokes a column: the others are written, and the check names it. Without any, it is reported."""
     package_id = form.directory.add("flat", pypi_url="flat")
-    url = restricted(form)
-    name = str(make_url(url).username)
-    try:
+    with restricted(form) as url:
+        name = str(make_url(url).username)
         form.synchronizer(url).run(NOW)
         form.answer(package_id)
         form.directory.execute(f"revoke update (repo_watchers) on package_package from {name}")
@@ -128,8 +112,6 @@ def test_a_right_that_is_revoked_costs_its_column_alone(form: Bench) -> None:
         form.directory.execute(f"revoke all on package_package from {name}")
         form.directory.execute(f"revoke select (id) on package_package from {name}")  # noqa: S608
         assert "may not read id" in str(form.synchronizer(url).run(NOW + 2 * MINUTE).fault)
-    finally:
-        remove_role(form, url)
 
 
 @pytest.mark.parametrize("form", ["F4"], indirect=True)
@@ -137,13 +119,10 @@ def test_the_policy_adds_one_right(form: Bench) -> None:
     """With the policy `date_deprecated` the role may set that column, and the check is content."""
     form.gone = GonePolicy.DEPRECATE
     form.directory.add("flat")
-    url = restricted(form)
-    try:
+    with restricted(form) as url:
         assert [one.message for one in form.site(url).check() if not one.ok] == []
         with psycopg.connect(url) as role:
             role.execute("update package_package set date_deprecated = now()")
-    finally:
-        remove_role(form, url)
 
 
 @pytest.mark.parametrize("form", ["F1"], indirect=True)

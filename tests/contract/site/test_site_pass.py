@@ -9,7 +9,7 @@ from fetcher.domain.scheduling import DueReason
 from fetcher.sites.synchronizer import FIRST_DUE_TOGETHER
 from tests.contract.site.conftest import CLASSIFIERS, RECHECK, Bench, project
 from tests.harness.clock import DAY, MINUTE
-from tests.harness.stores import NOW, Catalogue
+from tests.harness.stores import NOW, Catalogue, entry
 
 
 def test_a_row_gets_all_values_of_its_sources(bench: Bench) -> None:
@@ -186,6 +186,35 @@ def test_a_database_without_any_package_retires_none(bench: Bench) -> None:
     assert all("lists no package" in str(one.fault) for one in results)
     assert [one.failing_since for one in results] == [NOW + MINUTE] * 2
     assert list(bench.store.packages.retired([package_id])) == []
+
+
+def test_a_row_that_cannot_be_imported_is_reported(bench: Bench) -> None:
+    """A slug that Fetcher has under another id is left alone, with the reason, and its neighbours are read."""
+    package_id = bench.directory.add("flat")
+    (own,) = Catalogue(bench.store).add("taken", repo_url="https://github.com/other/one")
+    taken = bench.directory.add("taken")
+    assert own != taken
+
+    done = bench.run()
+
+    (reason,) = done.reasons
+    assert reason.startswith(f"not imported: slug: 'taken' belongs to the package with the id {own}")
+    assert (done.added, done.fault, bench.slug(package_id)) == (1, None, "flat")
+
+
+def test_categories_of_imported_documents_stay(bench: Bench) -> None:
+    """A catalogue that was imported from the API keeps its links; a new row has the category's id."""
+    link = "https://directory.example/api/v4/categories/1/"
+    bench.directory.add("flat", title="From the site")
+    new = bench.directory.add("new")
+    known = entry("flat", id=1, category=link, grids=[link], extra={"more": 1})
+    assert bench.store.packages.import_entries([known], NOW).added == 1
+
+    bench.run()
+
+    stored = Catalogue(bench.store).get("flat").entry
+    assert (stored.title, stored.category, stored.grids, stored.extra) == ("From the site", link, [link], {"more": 1})
+    assert bench.store.packages.documents([new])[0].entry.category == 1
 
 
 def test_a_deprecated_package_is_requested_at_the_slow_recheck(bench: Bench) -> None:

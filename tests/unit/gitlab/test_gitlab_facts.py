@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from fetcher.domain.model import Purpose, RepoRef, Target
-from fetcher.domain.outcome import Fetched, Gone, Malformed, Overloaded, Throttled, Transient, Unauthorized
+from fetcher.domain.outcome import Deferred, Fetched, Gone, Malformed, Overloaded, Throttled, Transient, Unauthorized
+from fetcher.http.deadline import deadline
+from fetcher.http.messages import Answer, Request
 from fetcher.simulator.changes import Facts, Push, delete, empty, push, recreate, rename, set_block, set_facts
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.repository import Block, Repository
@@ -22,6 +25,7 @@ from tests.harness.clock import NOW
 from tests.harness.facts import FactsHarness, facts_harness
 
 HOST = "gitlab.example"
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture(params=[False, True], ids=["newer", "older"])
@@ -226,6 +230,24 @@ async def test_faults_are_outcomes(plain: FactsHarness, rule: Rule, expected: ty
 
     assert isinstance(await plain.facts(plain.target()), expected)
     assert sum(plain.requests().values()) == 1
+
+
+async def test_many_absent_projects_end_with_the_time_of_their_batch(
+    plain: FactsHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is one request over REST; those that the batch has no time for wait, and are no failures."""
+    send = plain.transport.send
+
+    async def slow(request: Request) -> Answer:
+        plain.clock.advance(SECOND)
+        return await send(request)
+
+    monkeypatch.setattr(plain.transport, "send", slow)
+    targets = [replace(plain.target(f"group/gone-{at}"), package_id=at) for at in range(20)]
+    with deadline(plain.clock.now() + 10 * SECOND):
+        found = await plain.reader.facts(targets, plain.gateway, Purpose.BACKGROUND)
+
+    assert {type(one) for one in found.values()} == {Gone, Deferred}
 
 
 @pytest.mark.parametrize("kind", [Kind.PARTIAL_ERROR, Kind.OMIT])
