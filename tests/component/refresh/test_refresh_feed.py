@@ -149,7 +149,7 @@ async def test_a_burst_between_two_polls_is_a_gap(build: Build) -> None:
 
 @pytest.mark.parametrize("threshold", [LARGE, SMALL])
 async def test_many_gaps_are_few_requests(build: Build, threshold: int) -> None:
-    """Where each poll has a gap, as with a short feed, the index is requested once an hour, and loses no release."""
+    """A short feed has a gap at each poll: the index is requested once an hour, and no release is lost."""
     harness = await catalogue(build, threshold=threshold, others_per_minute=200)
     for number in range(6 * 30):
         if number == 90:
