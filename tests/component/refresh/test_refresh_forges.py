@@ -262,3 +262,23 @@ async def test_an_archived_repository_is_archived(forge: Forge) -> None:
 
     assert stats is not None
     assert stats.archived is (forge.kind != "bitbucket")
+
+
+async def test_a_repository_of_sha256_objects(forge: Forge) -> None:
+    """Its ids have 64 digits, which no request has to be told in advance."""
+    name = f"{forge.host}/ann/beta"
+    made = replace(plain_repository(forge.world, forge.host, "beta"), object_format="sha256")
+    forge.world.put_repository(made)
+    push(forge.world, name, Push(commits=3, login="ann"))
+    forge.running.add("ann/beta", host=forge.host)
+    await forge.running.work()
+    push(forge.world, name, Push(commits=2, login="bob"))
+    await forge.day()
+    package, true = forge.running.get("beta"), repository_of(forge.world, name)
+
+    assert true.history.tip is not None
+    assert package.stats is not None
+    assert package.stats.head_oid == true.history.tip.oid
+    assert len(true.history.tip.oid) == 64
+    assert package.commit_days is not None
+    assert package.commit_days.total == 5
