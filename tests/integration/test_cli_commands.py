@@ -156,5 +156,6 @@ def test_queues_report_a_missing_consumer(ours: Stack) -> None:
         "manual": 1,
         "background": 0,
         "maintenance": 0,
+        "webhooks": 0,
     }
     assert queues.stderr.startswith('error: queue "manual" has ')
