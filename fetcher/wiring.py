@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fetcher.sites.base import Site
     from fetcher.sites.synchronizer import Synchronizer
     from fetcher.store import SqlStore
+    from fetcher.sync.service import Synchronization
     from fetcher.upstreams.base import UpstreamRefresh
     from fetcher.upstreams.current import CurrentUpstreams
     from fetcher.upstreams.registry import Upstreams
@@ -417,6 +418,13 @@ async def open_parts(
     )
     await parts.begin()
     return parts
+
+
+def synchronization(store: SqlStore, source: str, clock: Clock, max_loss: float) -> Synchronization:
+    """Return a synchronization with a source that has not begun."""
+    from fetcher.sync.service import Synchronization  # noqa: PLC0415
+
+    return Synchronization(source, store.packages, store.synced, clock, max_loss)
 
 
 @asynccontextmanager
