@@ -164,7 +164,7 @@ def _copy(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
 
 
 def _rows(filling: Filling, chunk: range) -> Mapping[Table, list[Row]]:
-    catalogue = SyntheticCatalogue(filling.packages, 0, filling.now)
+    catalogue = SyntheticCatalogue(filling.packages, 0, filling.now, real_ids=False)
     found: dict[Table, list[Row]] = {table: [] for table in TABLES}
     for index in chunk:
         for table, row in _package(filling, catalogue, index):

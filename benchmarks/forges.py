@@ -295,8 +295,8 @@ async def run(packages: int, sampled: int, repository: Path, console: Console) -
 
 
 def main(
-    packages: Annotated[int, typer.Option(min=10, help="Invented packages of each forge.")] = 200,
-    sampled: Annotated[int, typer.Option(min=1, help="Packages that are cloned, and requested page by page.")] = 20,
+    packages: Annotated[int, typer.Option(min=10, help="Invented packages of each forge.")] = 100,
+    sampled: Annotated[int, typer.Option(min=1, help="Packages that are cloned, and requested page by page.")] = 100,
     repository: Annotated[Path, typer.Option(help="A repository with real trees.")] = ROOT,
 ) -> None:
     """Print the costs of each forge, and the time of a pass over one host."""

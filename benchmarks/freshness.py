@@ -45,7 +45,7 @@ BURST = 200
 """Heads that move within a minute."""
 SPREAD = {"push": 100, "star": 100, "release": 60}
 """Events that are spread over the measured period, more than a day has of them in that time."""
-WARM = 3 * MINUTE
+WARM = 2 * MINUTE
 """Time before the first event: workers start, and the intervals are computed."""
 LOOK = 0.3
 """Seconds between two readings of the database."""
@@ -107,7 +107,7 @@ class Period:
 
     took: dict[str, list[float]]
     lost: int
-    """Events that were not stored within the period and two sweeps more."""
+    """Events that were not stored within the period and five minutes more."""
     counted: Counted
     cpu: float
     seconds: float
@@ -122,14 +122,14 @@ def measure(url: str, packages: int, hour: float, length: timedelta, folder: Pat
     with running_redis() as redis_url, simulator(packages, *options, hour=hour) as upstreams:
         environment = settings_for(upstreams, folder, redis_url, url, refresh_interval="auto", log_level="WARNING")
         engine = open_engine(url)
-        with workers(os.environ | environment, 1, folder) as running:
+        with workers(os.environ | environment, 2, folder) as running:
             time.sleep(WARM.total_seconds() * scale)
             upstreams.forget()
             cpu, began = running.cpu(), time.monotonic()
             watch = Watch(engine)
             _change(upstreams, watch, packages, length.total_seconds() * scale, running)
             counted, cpu, seconds = upstreams.summary(), running.cpu() - cpu, time.monotonic() - began
-            _wait(watch, 900 * scale)
+            _wait(watch, 300 * scale)
         words = asyncio.run(_intervals(environment))
         engine.dispose()
         return Period(watch.took, len(watch.open), counted, cpu, seconds, hour, words)

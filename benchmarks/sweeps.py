@@ -100,7 +100,14 @@ def measure(name: str, engine: Engine, recorded: Recorded, start: datetime, log:
     after = _rows(engine)
     took = time.perf_counter() - began
     return Written(
-        name, done, statements[0], next(log) - before, after[0] - rows[0], after[1], _timeline(engine) - kept, took
+        name,
+        done,
+        statements[0],
+        next(log) - before,
+        after[0] - rows[0] if rows[0] >= 0 else -1,
+        after[1],
+        _timeline(engine) - kept,
+        took,
     )
 
 

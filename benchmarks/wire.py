@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.harness.processes import end_process
+from benchmarks.companions import Companion, companion
 
 _CHUNK = 65_536
 
@@ -32,34 +31,20 @@ class Traffic:
 class Wire:
     """A running proxy in front of a server on loopback."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Companion) -> None:
         self._process = process
-        self.url = f"http://127.0.0.1:{self._line().strip()}"
+        self.url = f"http://127.0.0.1:{process.address}"
 
     def traffic(self) -> Traffic:
         """Return the bytes so far."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("count\n")
-        self._process.stdin.flush()
-        return Traffic(**json.loads(self._line()))
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline()
+        return Traffic(**json.loads(self._process.ask()))
 
 
 @contextmanager
 def counting(url: str) -> Iterator[Wire]:
     """Run a proxy in front of the server at ``url``."""
-    command = [sys.executable, "-m", "benchmarks.wire", url.rpartition(":")[2]]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
+    with companion("benchmarks.wire", url.rpartition(":")[2]) as process:
         yield Wire(process)
-    finally:
-        end_process(process)
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            pipe.close()
 
 
 async def _serve(port: int) -> None:

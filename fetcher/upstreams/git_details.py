@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fetcher.domain.commit_weeks import commit_days, history_start, is_daily, with_commits
-from fetcher.domain.model import CommitDays, Contributors, Purpose, Source, Target
+from fetcher.domain.model import CommitDays, Contributors, DueReason, Purpose, Source, Target
 from fetcher.domain.outcome import BlockCause, Blocked, Deferred, Fetched, Malformed, NonValue, Outcome
 from fetcher.git.histories import History
 from fetcher.git.people import contributors, with_new
@@ -166,9 +166,8 @@ def _exact(target: Target, now: datetime) -> str | None:
         return None
     if target.contributors is None or any(person.commits < 1 for person in target.contributors.people):
         return None
-    if state.revision != target.state(Source.COMMITS).revision or (state.due_at is not None and state.due_at <= now):
-        return None
-    return state.revision
+    rechecked = state.due_reason is DueReason.RECHECK and state.due_at is not None and state.due_at <= now
+    return None if rechecked or state.revision != target.state(Source.COMMITS).revision else state.revision
 
 
 def _is_too_large(outcome: Outcome[History]) -> bool:

@@ -86,6 +86,8 @@ OLD = timedelta(seconds=2)
 RESOURCES = {
     "core": "Requests to the upstream's REST interface",
     "graphql": "Points of the upstream's GraphQL interface; one query for a hundred repositories costs one point",
+    "api": "Requests to the forge's API, those to git included where the forge counts them together",
+    "git": "Requests to git, which the forge counts apart",
 }
 """Explanations of quotas by resource."""
 

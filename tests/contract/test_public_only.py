@@ -150,6 +150,30 @@ async def test_faults_of_the_connection_are_those_of_any_transport(server: Serve
     assert broken.fault is Fault.BROKEN
 
 
+async def test_tls_names_the_host_and_not_the_address() -> None:
+    """The certificate is checked against the name that the editor wrote."""
+    names: list[str | None] = []
+
+    class Stream(httpcore.AsyncNetworkStream):
+        async def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: Any = None) -> Any:  # noqa: ASYNC109
+            names.append(server_hostname)
+            raise httpcore.ConnectError("recorded")
+
+        async def aclose(self) -> None:
+            pass
+
+    class Recording(httpcore.AsyncNetworkBackend):
+        async def connect_tcp(self, *given: Any, **more: Any) -> httpcore.AsyncNetworkStream:
+            return Stream()
+
+    root = f"https://{HOST}"
+    guarded = PublicNetwork(Names([PUBLIC]), Recording())
+    sites = {"forge": Site((root,), public_only=True)}
+    async with HttpTransport(sites, user_agent="test", backoff=0, network=guarded) as transport:
+        await transport.send(Request("forge", "api", "route", f"{root}/good"))
+    assert set(names) == {HOST}
+
+
 async def test_a_host_of_the_settings_may_be_private(server: Server) -> None:
     """Loopback is requested if the site does not have to be public."""
     async with HttpTransport({"forge": Site((server.root,))}, user_agent="test") as transport:

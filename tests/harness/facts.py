@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from fetcher.domain.model import Purpose, RepoRef, Source, SourceState, Target
-from fetcher.domain.outcome import Outcome
+from fetcher.domain.outcome import Fetched, Outcome
 from fetcher.http.gateway import Gateway
 from fetcher.simulator.changes import Push, push
 from fetcher.simulator.history import WrittenHistory
@@ -19,7 +19,7 @@ from fetcher.simulator.server import Service
 from fetcher.simulator.upstreams.registry import Settings
 from fetcher.simulator.world import World
 from fetcher.upstreams.hosted.base import FactsReader, ForgeFacts, ForgeHost, ForgeKind
-from tests.harness.clock import DAY, NOW, StoppedClock
+from tests.harness.clock import DAY, StoppedClock
 from tests.harness.fakes import GenerousQuota, SimulatorTransport
 
 Connect = Callable[[ForgeHost, StoppedClock], FactsReader]
@@ -60,12 +60,40 @@ class FactsHarness:
         found = await self.reader.facts([target], self.gateway, purpose)
         return found[target.package_id]
 
+    async def known_id(self) -> str:
+        """Return the id that a first request finds."""
+        found = await self.facts(self.target())
+        assert isinstance(found, Fetched)
+        assert found.value.repository_id is not None
+        self.requests()
+        return found.value.repository_id
+
     def requests(self) -> dict[str, int]:
         """Return the number of requests by route and status since the last call."""
         journal = self.service.state.journal
         counted = {f"{route} {status}": number for (_, route, status), number in sorted(journal.requests.items())}
         journal.clear()
         return counted
+
+
+def plain_repository(world: World, host: str, name: str = "alpha") -> Repository:
+    """Put an empty repository ``ann/NAME`` on ``host``, made a year ago, with 7 stars, 3 forks and 5 watchers."""
+    created = world.clock.now().replace(microsecond=0) - 400 * DAY
+    made = Repository(
+        database_id=world.new_repository_id(),
+        host=host,
+        owner="ann",
+        name=name,
+        created_at=created,
+        pushed_at=created,
+        history=WrittenHistory(),
+        description="A forge's package",
+        stars=7,
+        forks=3,
+        subscribers=5,
+    )
+    world.put_repository(made)
+    return made
 
 
 @asynccontextmanager
@@ -75,21 +103,7 @@ async def facts_harness(
     """Yield the reader of one host, whose world has one repository with a commit."""
     clock = StoppedClock()
     world = World(clock)
-    created = NOW - 400 * DAY
-    repository = Repository(
-        database_id=world.new_repository_id(),
-        host=host,
-        owner="ann",
-        name="alpha",
-        created_at=created,
-        pushed_at=created,
-        history=WrittenHistory(),
-        description="A forge's package",
-        stars=7,
-        forks=3,
-        subscribers=5,
-    )
-    world.put_repository(repository)
+    repository = plain_repository(world, host)
     push(world, repository.address, Push(login="ann"))
     service = Service(world, settings, (mount,))
     transport = SimulatorTransport(service, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,6 +73,8 @@ class GitServer:
     sent: int = 0
     """Bytes of all response bodies."""
     user_agents: set[str] = field(default_factory=set)
+    broken: Callable[[bytes], bool] = lambda body: False
+    """Selects the requests, by their bodies, that get status 502."""
 
     def __post_init__(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -120,6 +122,9 @@ class GitServer:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 server.requests.append((self.command, self.path, body))
                 server.user_agents.add(headers.get("user-agent", ""))
+                if server.broken(body):
+                    self.send_error(502)
+                    return
                 head, _, content = server._run(self.command, self.path, headers, body).partition(b"\r\n\r\n")
                 lines = [line.partition(":") for line in head.decode().split("\r\n") if line]
                 given = {name.strip().lower(): value.strip() for name, _, value in lines}

@@ -26,15 +26,15 @@ from fetcher.simulator.changes import (
 )
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.history import contributors, participation
-from fetcher.simulator.repository import Block, Repository
+from fetcher.simulator.repository import Block
 from fetcher.simulator.server import Simulator
 from fetcher.simulator.upstreams.github.limits import Limits
 from fetcher.simulator.upstreams.registry import Settings
 from fetcher.simulator.world import World
+from tests.harness.facts import plain_repository
 from tests.integration.conftest import Fetcher
 
 CODEBERG, BITBUCKET = "codeberg.org", "bitbucket.org"
-YEAR = timedelta(days=360)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +90,7 @@ def simulator() -> Iterator[Simulator]:
 def package(bare: Fetcher, simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest) -> Package:
     """Import and refresh a package, whose repository has a year of commits by three people."""
     world, host = simulator.world, str(request.param)
-    number = world.new_repository_id()
-    created = world.clock.now().replace(microsecond=0) - YEAR
-    made = Repository(
-        database_id=number,
-        host=host,
-        owner="ann",
-        name=f"package-{number}",
-        created_at=created,
-        pushed_at=created,
-        description="A package that has moved",
-        stars=7,
-        forks=3,
-        subscribers=5,
-    )
-    world.put_repository(made)
+    made = plain_repository(world, host, f"package-{world.new_repository_id()}")
     for login, commits, age in (("ann", 5, 300), ("bob", 3, 90), ("cat", 1, 20)):
         push(world, made.address, Push(commits=commits, login=login, age=timedelta(days=age)))
     bare.settings.update(

@@ -29,13 +29,14 @@ PACKAGES: Final = 2_000
 LIMITING, DOWN = "codeberg.org", "forge.example"
 HOSTS: Final = (
     *("github.com",) * 20,
-    *("gitlab.com",) * 11,
-    *(LIMITING, DOWN) * 4,
+    *("gitlab.com",) * 13,
+    *(DOWN,) * 5,
+    LIMITING,
     "bitbucket.org",
 )
-"""Hosts of the packages in turn. Bitbucket has few: it serves 60 requests an hour, which lasts a minute here."""
-PER_WINDOW: Final = 250
-"""Requests that the limiting host admits in half an hour. Fetcher's own pace for it is four times as fast."""
+"""Hosts of the packages in turn. The two that limit most have few: an hour lasts a minute here."""
+PER_WINDOW: Final = 30
+"""Requests that the limiting host admits in half an hour. Fetcher's own pace for it is thirty times as fast."""
 IN_FLIGHT: Final = 2
 """Requests that were on their way when a host refused the first one."""
 SAMPLE: Final = 20

@@ -131,7 +131,7 @@ def _assert_each_is_requested_once(
         == dict.fromkeys(slugs, 1)
     )
     requests = Counter(route_of(entry) for entry in entries)
-    assert requests.keys() == {*ONCE, "viewer", "heads", "pages", "contributors"}
+    assert requests.keys() == {*ONCE, "viewer", "heads", "pages", "contributors", "feed"}
     assert requests["simple_root"] == 1
     assert requests["viewer"] <= PROCESSES
     assert requests["statistics"] <= PACKAGES / 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -28,7 +28,7 @@ class ForgeHost:
     """Root of its pages and API, without a trailing slash: the reader appends ``/api/v4`` and the like."""
     git_root: str
     """Root of clone addresses: ``{git_root}/{path}``."""
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     per_second: float | None = None
     """Requests a second; ``None`` selects the default of the kind."""
     trusted: bool = False

@@ -31,7 +31,13 @@ def is_unmoved(target: Target, facts: ForgeFacts, now: datetime) -> bool:
         return False
     if facts.pushed_at != target.pushed_at or fetched_at - facts.pushed_at < SETTLES_AFTER:
         return False
-    return not any(to_request(target, source, now) for source in DETAIL_SOURCES)
+    return not any(to_request(target, source, now) or is_stranded(target, source) for source in DETAIL_SOURCES)
+
+
+def is_stranded(target: Target, source: Source) -> bool:
+    """Return whether a source failed together with its head, and waits for the repository's next response."""
+    state = target.state(source)
+    return state.failures > 0 and state.due_at is None
 
 
 def details_to_read(at_head: Target, now: datetime) -> tuple[Source, ...]:

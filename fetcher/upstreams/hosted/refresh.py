@@ -12,17 +12,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fetcher.domain.model import DETAIL_SOURCES, GivenBack, Observed, Purpose, Record, Source, Target
-from fetcher.domain.outcome import BlockCause, Blocked, Deferred, Failure, Fetched, Gone, Outcome
+from fetcher.domain.outcome import BlockCause, Blocked, Deferred, Failure, Fetched, Gone, NotModified, Outcome
 from fetcher.domain.records import HELD_BACK, FetchedValues, at_recheck, deferred, record_of, replaced
 from fetcher.upstreams.base import Tools, UpstreamRefresh
 from fetcher.upstreams.git_details import Details, GitDetails
 from fetcher.upstreams.git_reader import GitReader, Tip
-from fetcher.upstreams.heads import is_list_refused, repository_records
+from fetcher.upstreams.heads import is_current, is_list_refused, repository_records
 from fetcher.upstreams.hosted.base import FactsReader, ForgeFacts
 from fetcher.upstreams.hosted.decisions import (
     details_to_read,
     has_details,
     head_of,
+    is_stranded,
     is_unmoved,
     statistics,
     with_known_head,
@@ -88,6 +89,7 @@ class HostedRefresh(UpstreamRefresh):
         stats = statistics(found.value, head, committed_at.value)
         answer = Fetched(stats, found.validators)
         records = repository_records(target, answer, requested_at, cadence, derives_people=False)
+        records += self._recovered(at_head, requested_at)
         return self._with_details(at_head, records, details, requested_at)
 
     async def _tip(self, target: Target, facts: ForgeFacts, path: str, purpose: Purpose) -> Outcome[Tip]:
@@ -155,6 +157,20 @@ class HostedRefresh(UpstreamRefresh):
         if oid == target.head_oid and target.head_committed_at is not None:
             return Fetched(target.head_committed_at)
         return await self.details.committed_at(path, oid, purpose)
+
+    def _recovered(self, at_head: Target, requested_at: datetime) -> list[Record]:
+        """Return the records of details that failed with an earlier head, and belong to this one after all."""
+        found = [
+            source
+            for source in DETAIL_SOURCES
+            if is_stranded(at_head, source) and is_current(at_head.state(source), at_head.head_oid)
+        ]
+        return [
+            at_recheck(
+                record_of(at_head, source, NotModified(), requested_at, self.tools.cadence), at_head, self.tools.cadence
+            )
+            for source in found
+        ]
 
     def _with_details(
         self, target: Target, records: Sequence[Record], details: Details | None, requested_at: datetime

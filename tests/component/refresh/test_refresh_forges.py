@@ -24,7 +24,7 @@ from fetcher.simulator.changes import (
     set_block,
     set_facts,
 )
-from fetcher.simulator.history import WrittenHistory, contributors, participation
+from fetcher.simulator.history import contributors, participation
 from fetcher.simulator.mount import Mount
 from fetcher.simulator.repository import Block, Repository
 from fetcher.simulator.server import Service
@@ -40,7 +40,8 @@ from fetcher.upstreams.gitlab.kind import GITLAB
 from fetcher.upstreams.hosted.base import ForgeHost
 from fetcher.upstreams.hosted.kinds import HostedKind
 from fetcher.upstreams.hosted.upstream import HostedForge
-from tests.harness.clock import DAY, NOW, StoppedClock
+from tests.harness.clock import DAY, StoppedClock
+from tests.harness.facts import plain_repository
 from tests.harness.fakes import SimulatorTransport
 from tests.harness.over_git import NO_LIMITS, OverGit, any_path, opened
 
@@ -105,21 +106,7 @@ async def forge(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     kind, mount, host = KINDS[request.param]
     clock = StoppedClock()
     world = World(clock)
-    created = NOW - 400 * DAY
-    made = Repository(
-        database_id=world.new_repository_id(),
-        host=host,
-        owner="ann",
-        name="alpha",
-        created_at=created,
-        pushed_at=created,
-        history=WrittenHistory(),
-        description="A package, moved here",
-        stars=7,
-        forks=3,
-        subscribers=5,
-    )
-    world.put_repository(made)
+    made = plain_repository(world, host)
     for login, commits, age in (("ann", 5, 300), ("bob", 3, 90), ("cat", 1, 20)):
         push(world, made.address, Push(commits=commits, login=login, age=age * DAY))
     service = Service(world, Settings(limits=Limits(enforced=False)), (mount,))
@@ -275,3 +262,23 @@ async def test_an_archived_repository_is_archived(forge: Forge) -> None:
 
     assert stats is not None
     assert stats.archived is (forge.kind != "bitbucket")
+
+
+async def test_a_repository_of_sha256_objects(forge: Forge) -> None:
+    """Its ids have 64 digits, which no request has to be told in advance."""
+    name = f"{forge.host}/ann/beta"
+    made = replace(plain_repository(forge.world, forge.host, "beta"), object_format="sha256")
+    forge.world.put_repository(made)
+    push(forge.world, name, Push(commits=3, login="ann"))
+    forge.running.add("ann/beta", host=forge.host)
+    await forge.running.work()
+    push(forge.world, name, Push(commits=2, login="bob"))
+    await forge.day()
+    package, true = forge.running.get("beta"), repository_of(forge.world, name)
+
+    assert true.history.tip is not None
+    assert package.stats is not None
+    assert package.stats.head_oid == true.history.tip.oid
+    assert len(true.history.tip.oid) == 64
+    assert package.commit_days is not None
+    assert package.commit_days.total == 5

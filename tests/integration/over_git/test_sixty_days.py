@@ -112,3 +112,28 @@ async def test_weeks_and_people_equal_gits(name: str, git: OverGit, server: GitS
         assert package.stats is not None
         assert package.stats.head_oid == repository.head
         git.tomorrow()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in HISTORIES if name != "skewed"])
+async def test_weeks_of_a_year_alone_equal_gits(name: str, git: OverGit, server: GitServer) -> None:
+    """Weeks are right as well where only a year's commits are read: here, the host cannot leave out files.
+
+    A commit whose clock is years behind hides the commits before it, in git's own selection by date as well.
+    """
+    repository = Repository.create(server.root / name)
+    repository.git("config", "uploadpack.allowFilter", "false")
+    growth = HISTORIES[name](Pen(repository), git.clock.now)
+    git.add(name)
+    for _ in growth:
+        assert not [report.failed for report in await git.work() if report.failed]
+        package = git.get(name)
+        today = git.clock.now().date()
+        assert package.commit_days is not None
+        assert list(rolling_weeks(package.commit_days, today)) == weeks_of(repository, today)
+        assert package.stats is not None
+        assert package.stats.head_oid == repository.head
+        assert package.observed.last_updated is not None
+        git.tomorrow()
+    bodies = [body for _, _, body in server.requests if b"command=fetch" in body]
+    assert all(b"deepen" in body for body in bodies)

@@ -31,15 +31,6 @@ async def forge() -> AsyncIterator[FactsHarness]:
         yield harness
 
 
-async def known_id(forge: FactsHarness) -> str:
-    """Return the UUID that a first request finds."""
-    found = await forge.facts(forge.target())
-    assert isinstance(found, Fetched)
-    assert found.value.repository_id is not None
-    forge.requests()
-    return found.value.repository_id
-
-
 async def test_a_first_request_counts_forks_and_watchers(forge: FactsHarness) -> None:
     """Bitbucket has no stars, so there are none: its watchers stay watchers."""
     found = await forge.facts(forge.target("Ann/ALPHA"))
@@ -54,7 +45,7 @@ async def test_a_first_request_counts_forks_and_watchers(forge: FactsHarness) ->
 
 async def test_a_week_of_days_costs_nine_requests(forge: FactsHarness) -> None:
     """The description is requested daily, each total once a week, on different days."""
-    number = await known_id(forge)
+    number = await forge.known_id()
     asked = []
     for day in range(7):
         forge.clock.advance(DAY)
@@ -103,7 +94,7 @@ async def test_a_repository_without_quota_is_deferred(forge: FactsHarness) -> No
 @pytest.mark.parametrize(("owner", "name"), [(None, "beta"), ("team", "alpha")])
 async def test_renames_and_transfers_are_followed_by_uuid(forge: FactsHarness, owner: str | None, name: str) -> None:
     """Bitbucket has no redirect: the old path is a 404, and the UUID leads to the repository in any workspace."""
-    number = await known_id(forge)
+    number = await forge.known_id()
     rename(forge.world, forge.address, name, owner)
     by_path = await forge.facts(forge.target())
     found = await forge.facts(forge.target(repository_id=number))
@@ -115,7 +106,7 @@ async def test_renames_and_transfers_are_followed_by_uuid(forge: FactsHarness, o
 
 async def test_a_recreated_repository_has_another_uuid(forge: FactsHarness) -> None:
     """It is found by its path; its totals are not requested, because they belong to another repository."""
-    number = await known_id(forge)
+    number = await forge.known_id()
     recreate(forge.world, forge.address)
     found = await forge.facts(forge.target(repository_id=number))
 

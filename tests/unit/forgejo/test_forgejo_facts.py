@@ -31,15 +31,6 @@ async def forge() -> AsyncIterator[FactsHarness]:
         yield harness
 
 
-async def known_id(forge: FactsHarness) -> str:
-    """Return the number that a first request finds."""
-    found = await forge.facts(forge.target())
-    assert isinstance(found, Fetched)
-    assert found.value.repository_id is not None
-    forge.requests()
-    return found.value.repository_id
-
-
 async def test_facts_are_those_of_the_repository(forge: FactsHarness) -> None:
     """Stars are stars, not watchers; the head is left to git, and the time of the last push is the gate."""
     found = await forge.facts(forge.target("Ann/ALPHA"))
@@ -59,7 +50,7 @@ async def test_facts_are_those_of_the_repository(forge: FactsHarness) -> None:
 
 async def test_a_known_repository_costs_one_request(forge: FactsHarness) -> None:
     """It is requested by number, and the gate moves with a push only, not with a star."""
-    number = await known_id(forge)
+    number = await forge.known_id()
     forge.clock.advance(HOUR)
     set_facts(forge.world, forge.address, Facts(stars=8))
     starred = await forge.facts(forge.target(repository_id=number, default_branch="main"))
@@ -75,7 +66,7 @@ async def test_a_known_repository_costs_one_request(forge: FactsHarness) -> None
 @pytest.mark.parametrize(("owner", "name"), [(None, "beta"), ("team", "alpha"), ("team", "beta")])
 async def test_renames_and_transfers_are_followed(forge: FactsHarness, owner: str | None, name: str) -> None:
     """By number without a redirect; by its old path with one (307)."""
-    number = await known_id(forge)
+    number = await forge.known_id()
     rename(forge.world, forge.address, name, owner)
     by_number = await forge.facts(forge.target(repository_id=number))
     direct = forge.requests()
@@ -90,7 +81,7 @@ async def test_renames_and_transfers_are_followed(forge: FactsHarness, owner: st
 
 async def test_a_recreated_repository_has_another_number(forge: FactsHarness) -> None:
     """After a deletion the path is requested as well: it shows the repository that took the name."""
-    number = await known_id(forge)
+    number = await forge.known_id()
     recreate(forge.world, forge.address)
     found = await forge.facts(forge.target(repository_id=number))
 
@@ -101,7 +92,7 @@ async def test_a_recreated_repository_has_another_number(forge: FactsHarness) ->
 
 async def test_a_missing_and_a_private_repository_are_gone(forge: FactsHarness) -> None:
     """Both are a 404 by number and by path."""
-    number = await known_id(forge)
+    number = await forge.known_id()
     set_facts(forge.world, forge.address, Facts(private=True))
     private = await forge.facts(forge.target(repository_id=number))
     delete(forge.world, forge.address)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from fetcher.domain.model import Target
 from fetcher.domain.outcome import Blocked, Fetched, Malformed, Moved, Throttled, Transient, Unauthorized
 from fetcher.http.messages import Fault, NoAnswer
-from fetcher.upstreams.forgejo.readers import classify, read_accounts, read_facts
+from fetcher.upstreams.forgejo.readers import Account, Commit, Repository, classify, read_accounts, read_facts
 from tests.harness.clock import NOW
 from tests.harness.fakes import answer
 
@@ -30,6 +32,14 @@ BODY = {
     "default_branch": "main",
     "updated_at": "2026-03-18T14:00:00+02:00",
 }
+
+
+def test_the_fields_that_are_read_are_published() -> None:
+    """Each has the name that it has in Forgejo's OpenAPI document."""
+    shapes = json.loads((Path(__file__).parents[2] / "data" / "forgejo" / "shapes.json").read_text("utf-8"))
+    for shape, published in ((Repository, "Repository"), (Commit, "Commit"), (Account, "User")):
+        names = {field.alias or name for name, field in shape.model_fields.items()}
+        assert names <= shapes[published].keys()
 
 
 def gate(known_branch: str | None = "main", **changed: Any) -> Any:

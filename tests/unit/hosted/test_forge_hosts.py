@@ -75,10 +75,11 @@ def test_roots(host: str, setting: dict[str, str], root: str, git: str) -> None:
 
 
 def test_a_token_and_trust_come_from_the_settings_alone() -> None:
-    """A host that only an editor has named gets no token, and must be public."""
-    settings = {"a.org": ForgeSetting.model_validate({"token": "t", "per_second": 3})}
+    """A host that only an editor has named gets no token, and must be public. No ``repr`` shows the token."""
+    settings = {"a.org": ForgeSetting.model_validate({"token": "s3cret", "per_second": 3})}
     (a, b) = Hosts(settings, (StoredForge("b.org", GITLAB, KnownBy.EDITOR), StoredForge("c.local"))).all()
-    assert (a.host, a.token, a.per_second, a.trusted) == ("a.org", "t", 3, True)
+    assert (a.host, a.token, a.per_second, a.trusted) == ("a.org", "s3cret", 3, True)
+    assert "s3cret" not in repr(a)
     assert (b.host, b.token, b.per_second, b.trusted) == ("b.org", None, None, False)
 
 
