@@ -68,3 +68,16 @@ def test_no_source(fetcher: Fetcher) -> None:
     done = fetcher("sync")
     assert done.status == 2
     assert "FETCHER_SYNC_SOURCE" in done.err
+
+
+def test_edits_print_json(fetcher: Fetcher, tmp_path: Path) -> None:
+    """Corrections and removals can be read by a script."""
+    source = tmp_path / "packages.json"
+    _write(source, "a")
+    _sync(fetcher, source)
+    corrected = json.loads(fetcher("set-address", "a", "--repo", "https://github.com/owner/b", "--json").out)
+    assert corrected["changed"] == {
+        "repo_url": {"before": "https://github.com/owner/a", "after": "https://github.com/owner/b"}
+    }
+    assert "repository" in corrected["fetched_again"]
+    assert json.loads(fetcher("remove", "a", "--yes", "--json").out)["packages"] == 1
