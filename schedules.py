@@ -23,6 +23,9 @@ class Entry:
 PLAN_EVERY = timedelta(minutes=1)
 SYNC_LOOK = timedelta(minutes=1)
 """Interval at which the due time of the synchronization is checked."""
+FEED_EVERY = timedelta(minutes=2)
+"""The feed of a busy index covers some minutes. Polls that are further apart have gaps."""
+
 CHANGES_EVERY = timedelta(seconds=15)
 """A worker that records a change starts the sender itself. This is for edits by commands, retries and lost messages."""
 SWEEPS_PLANS = 5
@@ -47,7 +50,7 @@ def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:
             max(plan_every, timedelta(minutes=10)),
             "in large catalogues, request the index's root once a cycle to find changed projects",
         ),
-        Entry("feed", "fetcher.feed", 2 * plan_every, "poll the index's feed of new releases"),
+        Entry("feed", "fetcher.feed", min(2 * plan_every, FEED_EVERY), "poll the index's feed of new releases"),
         Entry(
             "expire", "fetcher.expire", max(plan_every, timedelta(minutes=1)), "release expired leases of lost workers"
         ),

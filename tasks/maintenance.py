@@ -62,7 +62,13 @@ def sweeps(self: FetcherTask) -> None:
     async def work(parts: Parts) -> None:
         for plan in await parts.plan_sweeps():
             if plan.since == plan.computed_at:
-                log.info("interval", upstream=plan.upstream, shortest=plan.sweep.shortest, longest=plan.sweep.longest)
+                log.info(
+                    "interval",
+                    upstream=plan.upstream,
+                    shortest=plan.sweep.shortest.total_seconds(),
+                    longest=plan.sweep.longest.total_seconds(),
+                    reason=plan.limited_by.value,
+                )
 
     self.run_async(work)
 

@@ -7,13 +7,11 @@ values and row are as they were when both were last equal is not compared again 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeAlias
 
 from fetcher.domain.errors import SiteError
-from fetcher.domain.model import CatalogueEntry
 from fetcher.domain.sites import (
     SITE,
     VANISHED_AFTER,
@@ -24,63 +22,13 @@ from fetcher.domain.sites import (
     SiteRow,
     SiteValues,
 )
-from fetcher.ports import Imported
 from fetcher.sites.base import MOST_ROWS, Site
-
-FIRST_DUE_TOGETHER = 100
-"""New packages that become due at the same moment. Those that the site fetched longest ago become due first."""
+from fetcher.sites.entries import edited_entry, first_entry, last_fetched, slices
+from fetcher.sites.ports import Stamp, Store
 
 NOT_READ = "it is not in Fetcher's store"
 
 _LEFT_TO_SITE = "left to the site's own updater: "
-
-Stamp: TypeAlias = tuple[Any, ...]
-
-
-class Links(Protocol):
-    """The site's packages in the store: ``fetcher.store.sites.Sites``."""
-
-    def stamps(self) -> Mapping[int, Stamp]: ...
-
-    def linked(self) -> Mapping[int, LinkedPackage]: ...
-
-    def entries(self, package_ids: Sequence[int]) -> Mapping[int, CatalogueEntry]: ...
-
-    def link(self, linked: Iterable[LinkedPackage]) -> None: ...
-
-    def values(self, package_ids: Sequence[int]) -> Sequence[SiteValues]: ...
-
-    def journal(self, entries: Sequence[JournalEntry]) -> None: ...
-
-    def journalled(self) -> Sequence[JournalEntry]: ...
-
-    def forget_journal(self) -> None: ...
-
-    def postpone(self, package_ids: Collection[int], recheck: timedelta) -> int: ...
-
-    def save_pass(self, site: str, result: SitePass) -> None: ...
-
-    def last_pass(self, site: str) -> SitePass | None: ...
-
-
-class Catalogue(Protocol):
-    """The stored catalogue: ``fetcher.store.packages.Packages``."""
-
-    def import_entries(self, entries: Sequence[CatalogueEntry], now: datetime) -> Imported: ...
-
-    def retire(self, package_ids: Sequence[int], now: datetime) -> int: ...
-
-    def revive(self, package_ids: Sequence[int], now: datetime) -> int: ...
-
-
-class Store(Protocol):
-    """The parts of the store that a pass uses."""
-
-    @property
-    def sites(self) -> Links: ...
-
-    @property
-    def packages(self) -> Catalogue: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +140,12 @@ class Synchronizer:
     def _import(self, reading: Reading, now: datetime) -> None:
         linked = reading.linked
         stored = self._store.sites.entries([row.id for row in reading.rows])
-        new = [_first_entry(row, stored.get(row.id)) for row in reading.rows if row.id not in linked]
-        edited = [entry for row in reading.rows if row.id in linked and (entry := _edited(row, stored.get(row.id)))]
-        new.sort(key=lambda entry: _fetched(entry, now))
-        for entries, moment in (*_slices(new, now), (edited, now)):
+        new = [first_entry(row, stored.get(row.id)) for row in reading.rows if row.id not in linked]
+        edited = [
+            entry for row in reading.rows if row.id in linked and (entry := edited_entry(row, stored.get(row.id)))
+        ]
+        new.sort(key=lambda entry: last_fetched(entry, now))
+        for entries, moment in (*slices(new, now), (edited, now)):
             if not entries:
                 continue
             done = self._store.packages.import_entries(entries, moment)
@@ -319,34 +269,6 @@ class Synchronizer:
         self._store.sites.forget_journal()
         self._equal.clear()
         return restored
-
-
-def _first_entry(row: SiteRow, stored: CatalogueEntry | None) -> CatalogueEntry:
-    """Return a row as it is first imported: the site's values are the baseline. A document's categories stay."""
-    if stored is None:
-        return row.entry
-    category = row.entry.category if isinstance(stored.category, int | None) else stored.category
-    return replace(row.entry, category=category, grids=stored.grids, extra=stored.extra)
-
-
-def _edited(row: SiteRow, stored: CatalogueEntry | None) -> CatalogueEntry | None:
-    """Return the row as an entry if an editor's field differs from the stored one, otherwise ``None``."""
-    if stored is None:
-        return row.entry
-    entry = replace(_first_entry(row, stored), observed=None)
-    return None if entry == replace(stored, observed=None) else entry
-
-
-def _fetched(entry: CatalogueEntry, now: datetime) -> datetime:
-    """Return the time of the site's last fetch; the beginning of time if there was none."""
-    last = entry.observed.last_fetched if entry.observed is not None else None
-    return last or datetime.min.replace(tzinfo=now.tzinfo)
-
-
-def _slices(entries: Sequence[CatalogueEntry], now: datetime) -> Iterator[tuple[Sequence[CatalogueEntry], datetime]]:
-    """Yield new entries with the moment at which they become due, a millisecond apart."""
-    for number, start in enumerate(range(0, len(entries), FIRST_DUE_TOGETHER)):
-        yield entries[start : start + FIRST_DUE_TOGETHER], now + timedelta(milliseconds=number)
 
 
 def _batches(changes: Sequence[RowChange]) -> Iterator[Sequence[RowChange]]:

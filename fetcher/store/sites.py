@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, update
 
-from fetcher.domain.model import CatalogueEntry, DueReason, OutcomeKind, Release, RepoRef, Source, SourceState
+from fetcher.domain.model import CatalogueEntry, DueReason
 from fetcher.domain.sites import JournalEntry, LinkedPackage, SitePass, SiteValues
+from fetcher.store import site_values
 from fetcher.store.dialects import chunks, lock_packages, upsert
 from fetcher.store.engine import Aggregate, Transactions, read_transaction, write_transaction
-from fetcher.store.importing.entries import Serving, entry_of, repo_of
-from fetcher.store.schema import (
-    freshness,
-    observations,
-    packages,
-    releases,
-    site_packages,
-    site_passes,
-    source_states,
-)
-from fetcher.store.targets import commit_days_of
-from fetcher.store.values import logins
+from fetcher.store.importing.entries import Serving, entry_of
+from fetcher.store.schema import freshness, packages, site_packages, site_passes, source_states
 
-_P, _O, _F, _R, _L, _S = packages.c, observations.c, freshness.c, releases.c, site_packages.c, source_states.c
+_P, _F, _L, _S = packages.c, freshness.c, site_packages.c, source_states.c
 
 Stamp: TypeAlias = tuple[Any, ...]
 """Values of a package that differ after each change of its stored values."""
-
-DEPRECATED = "date_deprecated"
 
 
 class Sites(Aggregate):
@@ -86,50 +74,7 @@ class Sites(Aggregate):
     @read_transaction
     def values(self, connection: Connection, package_ids: Sequence[int]) -> list[SiteValues]:
         """Return the values that a site's rows show of these packages, ordered by id."""
-        found: list[SiteValues] = []
-        for ids in chunks(sorted(package_ids)):
-            states = _states(connection, ids)
-            found += [self._values(row, states[row.id]) for row in connection.execute(_VALUES.where(_P.id.in_(ids)))]
-        return found
-
-    def _values(self, row: Row[Any], states: Mapping[Source, SourceState]) -> SiteValues:
-        answered = {source: state.answered_at for source, state in states.items() if state.answered_at is not None}
-        written = row.written or {}
-        return SiteValues(
-            package_id=row.id,
-            repo_url=row.repo_url,
-            pypi_url=row.pypi_url,
-            retired=row.retired_at is not None,
-            unserved=self._unserved(row),
-            answered=answered,
-            repository=states.get(Source.REPOSITORY),
-            last_fetched=row.last_fetched,
-            stars=row.stars,
-            forks=row.forks,
-            description=row.description,
-            archived=row.archived,
-            empty=row.empty,
-            last_committed=row.head_committed_at,
-            logins=logins(row.contributors),
-            commit_days=commit_days_of(row),
-            commit_count=row.commit_count,
-            latest=_latest(row),
-            classifiers=None if row.pypi_classifiers is None else tuple(row.pypi_classifiers),
-            licence_expression=row.pypi_licence_expression,
-            licence_text=row.pypi_licence_text,
-            documentation_url=row.pypi_documentation_url,
-            deprecated_by_fetcher=datetime.fromisoformat(written[DEPRECATED]) if written.get(DEPRECATED) else None,
-        )
-
-    def _unserved(self, row: Row[Any]) -> str | None:
-        """Return the reason for which a package's repository is not fetched; ``None`` if it is, or if it has none."""
-        repo = repo_of(row)
-        if repo is None:
-            return None
-        if not isinstance(repo, RepoRef):
-            return repo.reason
-        served = self._serving(Source.REPOSITORY, repo.host) is not None
-        return None if served else f"no upstream serves {repo.host}"
+        return [one for ids in chunks(sorted(package_ids)) for one in site_values.load(connection, ids, self._serving)]
 
     @write_transaction
     def journal(self, connection: Connection, entries: Sequence[JournalEntry]) -> None:
@@ -224,81 +169,6 @@ class Sites(Aggregate):
             .order_by(_P.slug)
         )
         return [(row.slug, row.skipped) for row in connection.execute(rows)]
-
-
-_VALUES: Select[Any] = (
-    select(
-        _P.id,
-        _P.repo_url,
-        _P.pypi_url,
-        _P.repo_host,
-        _P.repo_path,
-        _P.repo_unsupported,
-        _P.retired_at,
-        *(
-            _O[name]
-            for name in (
-                "stars",
-                "forks",
-                "description",
-                "archived",
-                "empty",
-                "head_committed_at",
-                "contributors",
-                "days_start",
-                "day_counts",
-                "commit_count",
-                "pypi_classifiers",
-                "pypi_licence_expression",
-                "pypi_licence_text",
-                "pypi_documentation_url",
-            )
-        ),
-        _F.last_fetched,
-        _R.number,
-        _R.uploaded_at,
-        _R.requires_python,
-        _R.prerelease,
-        _R.files,
-        _L.written,
-    )
-    .join(observations, _O.package_id == _P.id)
-    .join(freshness, _F.package_id == _P.id)
-    .join(releases, and_(_R.package_id == _P.id, _R.number == _O.pypi_latest), isouter=True)
-    .join(site_packages, _L.package_id == _P.id, isouter=True)
-    .order_by(_P.id)
-)
-
-
-def _latest(row: Row[Any]) -> Release | None:
-    if row.number is None:
-        return None
-    return Release(
-        number=row.number,
-        uploaded_at=row.uploaded_at,
-        yanked=False,
-        yanked_reason=None,
-        requires_python=row.requires_python,
-        prerelease=row.prerelease,
-        files=row.files,
-    )
-
-
-def _states(connection: Connection, ids: Sequence[int]) -> dict[int, dict[Source, SourceState]]:
-    """Return the parts of the states that a site's row depends on."""
-    found: dict[int, dict[Source, SourceState]] = defaultdict(dict)
-    columns = (_S.package_id, _S.source, _S.answered_at, _S.outcome, _S.failures, _S.first_failed_at, _S.last_failed_at)
-    for row in connection.execute(select(*columns).where(_S.package_id.in_(ids))):
-        source = Source(row.source)
-        found[row.package_id][source] = SourceState(
-            source=source,
-            answered_at=row.answered_at,
-            outcome=OutcomeKind.GONE if row.outcome == OutcomeKind.GONE else None,
-            failures=row.failures,
-            first_failed_at=row.first_failed_at,
-            last_failed_at=row.last_failed_at,
-        )
-    return found
 
 
 def _journal_entry(row: Row[Any]) -> JournalEntry:

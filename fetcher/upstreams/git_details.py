@@ -24,6 +24,9 @@ from fetcher.upstreams.heads import is_list_refused
 Accounts = Callable[[str | None], Awaitable[Outcome[Mapping[str, str]]]]
 """Requests logins by oid of the newest commits since another; ``FactsReader.accounts`` of one target."""
 
+HISTORY_FAILURES = 3
+"""After so many failures in a row, a year is read in place of the full history, which may take a host too long."""
+
 MOST_ROUNDS = 20
 """Most requests for the commits behind merges with an old parent. One or two are usual."""
 
@@ -50,6 +53,11 @@ class GitDetails:
 
     async def read(self, target: Target, path: str, head: str, accounts: Accounts, purpose: Purpose) -> Details:
         """Read commits a day and contributors at ``head``."""
+        if target.state(Source.COMMITS).failures >= HISTORY_FAILURES:
+            refused = Blocked(
+                BlockCause.TOO_LARGE, "git: the full history failed repeatedly; commits of a year are read"
+            )
+            return await self._of_recent(target, path, head, refused, purpose)
         old, known, stored = _exact(target, self.clock.now()), target.contributors, target.commit_days
         if old is not None and known is not None and stored is not None and old != head:
             found = await self._history(path, Commits(head, have=old), purpose)

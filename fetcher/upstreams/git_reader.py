@@ -43,7 +43,7 @@ PACK_BYTES: Final = 32 * 1024 * 1024
 SMALL_BYTES: Final = 4 * 1024 * 1024
 """Largest response with references or capabilities."""
 
-PACK_SECONDS: Final = 60.0
+PACK_SECONDS: Final = 45.0
 """Seconds for a response with a pack. A server of a large repository begins to send after some seconds."""
 
 _SERVICE: Final = "git-upload-pack"

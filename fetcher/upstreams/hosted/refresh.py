@@ -202,7 +202,10 @@ class HostedRefresh(UpstreamRefresh):
         if isinstance(outcome, Fetched):
             fetched = FetchedValues(outcome.value, target.head_oid, full=details.full)
         elif isinstance(outcome, Blocked) and outcome.cause is BlockCause.TOO_LARGE:
-            fetched = FetchedValues(details.recent_people, target.head_oid, full=True)
+            # The people of a full history are kept, as those of their own head.
+            of_a_year = target.contributors is None or is_list_refused(target.state(source))
+            people, revision = (details.recent_people, target.head_oid) if of_a_year else (None, None)
+            fetched = FetchedValues(people, revision, full=True)
         record = record_of(target, source, outcome, requested_at, self.tools.cadence, fetched)
         return at_recheck(record, target, self.tools.cadence) if record.answered else record
 

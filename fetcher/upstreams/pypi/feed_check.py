@@ -11,7 +11,7 @@ import structlog
 
 from fetcher.domain.formatting import counted
 from fetcher.domain.model import DueReason, OutcomeKind, Purpose, Source
-from fetcher.domain.outcome import Deferred, Fetched, NotModified, kind
+from fetcher.domain.outcome import Deferred, Fetched, Malformed, NotModified, kind
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.gateway import Gateway
 from fetcher.ports import Checkpoint, Checkpoints, Clock
@@ -32,6 +32,9 @@ POLL_AFTER: Final = timedelta(seconds=90)
 
 FAILING: Final = timedelta(hours=1)
 """Longest time between two polls of a feed that fails. It grows with the time for which the feed has failed."""
+
+CLOSING_EVERY: Final = timedelta(hours=1)
+"""Least time between the requests that close two gaps. A mirror with a short feed may have a gap at each poll."""
 
 OPEN, CLOSED = "open", "closed"
 """Outcomes of a gap's checkpoint. An open one is closed by a later comparison with the root."""
@@ -72,6 +75,8 @@ class FeedCheck:
             Purpose.BACKGROUND,
             lambda answer: read_feed(answer, url=request.url, now=self.clock.now()),
         )
+        if isinstance(outcome, Fetched) and not outcome.value.items and self.checkpoints.get(NEWEST).message:
+            outcome = Malformed("feed of new releases: empty, although it had releases before")
         self._conclude(checkpoint, outcome, now, large=followed > self.threshold)
         return not isinstance(outcome, Deferred)
 
@@ -138,15 +143,17 @@ class FeedCheck:
         """Note a gap, and request the data that closes it: the root's serials, or each project of a small catalogue."""
         before = "" if last is None else f" after {last.published_at.isoformat(timespec='seconds')}"
         missed = f"releases{before} and before {since.isoformat(timespec='seconds')} may be missing from the feed"
+        at = _closing_time(self.checkpoints.get(GAP), now)
         if large:
-            self.checkpoints.save(replace(self.checkpoints.get(ROOT), due_at=now))
+            root = self.checkpoints.get(ROOT)
+            self.checkpoints.save(replace(root, due_at=at if root.due_at is None else min(root.due_at, at)))
             closing = "the serials of the index's root are compared"
         else:
-            made = self.claims.make_due(PYPI, Source.INDEX, answered_before=since, now=now)
+            made = self.claims.make_due(PYPI, Source.INDEX, answered_before=since, now=at)
             closing = f"{counted(made, 'project')} requested singly"
-        log.warning("feed", reason=missed, closing=closing)
+        log.warning("feed", reason=missed, closing=closing, at=at)
         outcome = OPEN if large else CLOSED
-        self.checkpoints.save(Checkpoint(GAP, now, outcome=outcome, message=f"{missed}; {closing}"))
+        self.checkpoints.save(Checkpoint(GAP, now, at, outcome=outcome, message=f"{missed}; {closing}"))
 
     def _confirm(self, now: datetime, *, large: bool) -> None:
         """Confirm the projects of a small catalogue once a cycle: the feed has named no release of theirs.
@@ -183,6 +190,13 @@ def feed_status(checkpoint: Callable[[str], Checkpoint | None]) -> FeedStatus | 
         gap=gap.message,
         open=gap.outcome == OPEN and not compared,
     )
+
+
+def _closing_time(last: Checkpoint, now: datetime) -> datetime:
+    """Return the time of the requests that close a gap, by the checkpoint of the last one."""
+    if last.due_at is None:
+        return now
+    return last.due_at if last.due_at > now else max(now, last.due_at + CLOSING_EVERY)
 
 
 def _retry_after(read_at: datetime | None, now: datetime) -> timedelta:

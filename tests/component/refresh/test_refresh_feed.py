@@ -148,6 +148,23 @@ async def test_a_burst_between_two_polls_is_a_gap(build: Build) -> None:
 
 
 @pytest.mark.parametrize("threshold", [LARGE, SMALL])
+async def test_many_gaps_are_few_requests(build: Build, threshold: int) -> None:
+    """A short feed has a gap at each poll: the index is requested once an hour, and no release is lost."""
+    harness = await catalogue(build, threshold=threshold, others_per_minute=200)
+    for number in range(6 * 30):
+        if number == 90:
+            changes.release(harness.world, "beta", "2.0")
+            harness.clock.advance(POLL)
+        await poll(harness)
+        await harness.serials.check()
+        await harness.work()
+    requests = harness.requests()
+    assert requests.pop("feed") == 6 * 30
+    assert sum(requests.values()) <= 7 * (1 if threshold == LARGE else len(NAMES)) + 1
+    assert harness.get("beta").observed.pypi_version == "2.0"
+
+
+@pytest.mark.parametrize("threshold", [LARGE, SMALL])
 async def test_a_working_feed_replaces_the_daily_requests(build: Build, threshold: int) -> None:
     """For three days no project is requested singly, and each counts as answered within a day."""
     harness = await catalogue(build, threshold=threshold, others_per_minute=1)
@@ -177,11 +194,12 @@ def broken(response: Answer) -> Callable[[Request], Answer | None]:
     [
         answer(b"<html>", headers={"content-type": "text/html"}),
         answer(b"<rss><channel><item>"),
+        answer(b"<rss><channel></channel></rss>"),
         answer(b"", status=503),
         NoAnswer(Fault.TOO_LARGE, "the answer is larger than 1048576 bytes"),
         NoAnswer(Fault.TIMED_OUT, "timed out"),
     ],
-    ids=["page", "cut", "503", "50 MB", "silence"],
+    ids=["page", "cut", "empty", "503", "50 MB", "silence"],
 )
 async def test_a_failing_feed_loses_nothing(build: Build, response: Answer) -> None:
     """The failure is stated; the next good poll overlaps or is a gap, and the release is stored in either case."""

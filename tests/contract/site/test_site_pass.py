@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from fetcher.domain.model import Source
 from fetcher.domain.scheduling import DueReason
-from fetcher.sites.synchronizer import FIRST_DUE_TOGETHER
+from fetcher.sites.entries import FIRST_DUE_TOGETHER
 from tests.contract.site.conftest import CLASSIFIERS, RECHECK, Bench, project
 from tests.harness.clock import DAY, MINUTE
 from tests.harness.stores import NOW, Catalogue, entry

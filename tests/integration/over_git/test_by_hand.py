@@ -157,3 +157,19 @@ async def test_details_that_fail_are_tried_again_at_the_new_head(git: OverGit, p
     git.clock.advance(timedelta(minutes=3))
     await git.work()
     is_right(git, pen)
+
+
+async def test_a_history_that_fails_repeatedly(git: OverGit, pen: Pen, server: GitServer) -> None:
+    """After three failures a year is read instead; the people that were known stay."""
+    await git.work()
+    pen.reset(pen.commit(BOB, git.clock.now() - timedelta(days=2), parents=[]))
+    git.tomorrow()
+    server.broken = lambda body: b"command=fetch" in body and b"deepen" not in body
+    for _ in range(5):
+        await git.work()
+        git.clock.advance(timedelta(hours=1))
+    is_right(git, pen)
+    assert git.get("alpha").observed.participants == ("Ann",)
+    state = git.state("alpha", Source.CONTRIBUTORS)
+    assert (state.outcome, state.failures) == (OutcomeKind.BLOCKED, 0)
+    assert "failed repeatedly" in (state.message or "")
