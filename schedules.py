@@ -21,6 +21,8 @@ class Entry:
 
 
 PLAN_EVERY = timedelta(minutes=1)
+SYNC_LOOK = timedelta(minutes=1)
+"""Interval at which the due time of the synchronization is checked."""
 FEED_EVERY = timedelta(minutes=2)
 """The feed of a busy index covers some minutes. Polls that are further apart have gaps."""
 
@@ -57,6 +59,12 @@ def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:
             "fetcher.site",
             plan_every,
             "read a site's own database and write the columns that differ; nothing without FETCHER_SITE_URL",
+        ),
+        Entry(
+            "sync",
+            "fetcher.sync",
+            max(plan_every, SYNC_LOOK),
+            "read FETCHER_SYNC_SOURCE when FETCHER_SYNC_INTERVAL has passed; nothing without it",
         ),
         Entry("changes", "fetcher.changes", CHANGES_EVERY, "number committed changes, and start due webhooks"),
         Entry("measure", "fetcher.measure", MEASURE_EVERY, "count the next slices of a large catalogue"),

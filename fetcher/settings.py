@@ -209,6 +209,10 @@ class Settings(BaseModel):
     hook_secret_forgejo: SecretStr | None = Field(
         default=None, description="Secret of webhooks from Forgejo, Codeberg or Gitea."
     )
+    sync_source: str | None = Field(
+        default=None, description="File, folder or URL with which beat keeps the catalogue equal (`fetcher sync`)."
+    )
+    sync_interval: Span = Field(default=timedelta(hours=1), description="Interval between readings of that source.")
     webhook_hosts: str = Field(
         default="",
         description=("Hosts of webhook receivers, separated by commas, that may have private addresses and use http."),

@@ -37,7 +37,7 @@ VISIBILITY = 600
 
 def make_app(settings: Settings) -> Celery:
     """Create the application for ``settings``."""
-    modules = ("refresh", "maintenance", "feeds", "hints", "site", "webhooks", "inspect_command")
+    modules = ("refresh", "maintenance", "feeds", "hints", "site", "webhooks", "sync", "inspect_command")
     app = Celery("fetcher", include=[f"tasks.{name}" for name in modules])
     app.conf.update(
         broker_url=broker_address(settings),

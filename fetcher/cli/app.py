@@ -177,6 +177,12 @@ COMMANDS = (
         "Keep a directory's own database up to date: check, dry run, passes, and the way back.",
     ),
     LazyCommand(
+        "sync",
+        "fetcher.cli.sync",
+        "sync",
+        "Import a source, retire packages that vanished from it, and revive packages that returned.",
+    ),
+    LazyCommand(
         "webhooks",
         "fetcher.cli.webhooks",
         "app",

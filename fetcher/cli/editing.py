@@ -95,6 +95,7 @@ def set_address(
     repo: Annotated[str | None, typer.Option("--repo", metavar="URL", help="Repository; '' removes it.")] = None,
     pypi: Annotated[str | None, typer.Option("--pypi", metavar="NAME", help="PyPI project; '' removes it.")] = None,
     unsupported_ok: UnsupportedOk = False,
+    json: Json = False,
 ) -> None:
     """Correct a package's addresses. Sources of a changed address are fetched again now, as after an import.
 
@@ -130,7 +131,9 @@ def set_address(
             log_slugs(store, Action.SET_ADDRESS, [slug], now, detail=detail)
         after = store.packages.get(slug)
     say_cleaned(int(cleaned is not None and cleaned != (repo or "").strip()))
-    if after is not None:
+    if after is not None and json:
+        print_json({"slug": slug, "changed": _changes(before, after), "fetched_again": _again(before, after)})
+    elif after is not None:
         _print_changes(before, after)
     for _, reason in result.unsupported:
         err.print(f"[yellow]not fetched[/] {escape(slug)}: {escape(reason)}")
@@ -139,6 +142,7 @@ def set_address(
 def remove(
     slugs: Annotated[list[str], typer.Argument(help="The packages.", show_default=False, autocompletion=complete)],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; required without a terminal.")] = False,
+    json: Json = False,
 ) -> None:
     """Delete packages with everything stored of them: values, releases, history, timeline and refresh requests.
 
@@ -154,6 +158,9 @@ def remove(
         removed = store.packages.remove(package_ids, now)
         detail = f"{counted(removed.releases, 'release')}, {counted(removed.days, 'day')} of history, in one command"
         log_slugs(store, Action.REMOVE, sorted(set(slugs)), now, detail=detail)
+    if json:
+        print_json(removed)
+        return
     err.print(
         f"removed {counted(removed.packages, 'package')} with {counted(removed.releases, 'release')}, "
         f"{counted(removed.days, 'day')} of history and {counted(removed.events, 'event')}"
@@ -205,18 +212,27 @@ def _checked_project(upstreams: Upstreams, given: str | None) -> str | None:
 
 def _print_changes(before: StoredPackage, after: StoredPackage) -> None:
     """Print each changed address, and the sources that are fetched again."""
-    pairs = (
-        ("repo_url", before.entry.repo_url, after.entry.repo_url),
-        ("pypi_url", before.entry.pypi_url, after.entry.pypi_url),
-    )
-    changed = [(name, old, new) for name, old, new in pairs if old != new]
-    for name, old, new in changed:
-        out.print(escape(f"{name}: {old or 'none'} → {new or 'none'}"))
+    changed = _changes(before, after)
+    for name, of in changed.items():
+        out.print(escape(f"{name}: {of['before'] or 'none'} → {of['after'] or 'none'}"))
     if not changed:
         err.print("nothing changed")
         return
-    again = sorted(source for source, state in after.states.items() if before.states.get(source) != state)
-    if again:
+    if again := _again(before, after):
         err.print(f"fetched again now: {', '.join(again)}")
     elif after.retired_at is not None:
         err.print(f"{after.entry.slug} is retired: nothing is fetched until `fetcher revive {after.entry.slug}`")
+
+
+def _changes(before: StoredPackage, after: StoredPackage) -> dict[str, dict[str, str | None]]:
+    """Return the changed addresses by field, each before and after."""
+    pairs = {
+        "repo_url": (before.entry.repo_url, after.entry.repo_url),
+        "pypi_url": (before.entry.pypi_url, after.entry.pypi_url),
+    }
+    return {name: {"before": old, "after": new} for name, (old, new) in pairs.items() if old != new}
+
+
+def _again(before: StoredPackage, after: StoredPackage) -> list[str]:
+    """Return the sources that are fetched again."""
+    return sorted(source for source, state in after.states.items() if before.states.get(source) != state)

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shlex
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,28 +21,21 @@ from typing import IO, TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from fetcher.catalogue.credentials import without_credentials
 from fetcher.catalogue.intake import (
-    LONGEST_JSON,
-    TO_LINES,
     Entry,
     Item,
     PassedOver,
     Rejected,
-    next_page,
-    read_page,
     read_path,
     read_stream,
     size_of,
-    too_long,
 )
 from fetcher.cli.progress import Work, progress
 from fetcher.cli.screen import err
 from fetcher.domain.errors import InputError
 from fetcher.domain.formatting import counted
-from fetcher.http.messages import Fault, NoAnswer, Request
-from fetcher.ports import Site
 from fetcher.settings import Settings
+from fetcher.sync.pages import pages
 from fetcher.wiring import user_agent
 
 if TYPE_CHECKING:
@@ -53,9 +45,6 @@ SHOWN = 50
 """Printed lines of each kind; beyond it only their number is printed."""
 
 _PART = 1000
-
-DIRECTORY = "directory"
-"""Upstream of requests for another directory's pages. They carry no credential."""
 
 
 @dataclass(slots=True)
@@ -165,53 +154,13 @@ async def _import_url(store: SqlStore, settings: Settings, url: str, total: Sum)
     waiting: list[Item] = []
     with progress("imported", None) as work:
         try:
-            async for items in _pages(settings, url):
+            async for items in pages(url, user_agent(settings)):
                 waiting += items
                 if len(waiting) >= _PART:
                     full, waiting = waiting, []
                     _store(store, full, total, work)
         finally:
             _store(store, waiting, total, work)
-
-
-async def _pages(settings: Settings, url: str) -> AsyncIterator[Sequence[Item]]:
-    """Yield the items of each page of a directory's API. Every page must be on the first one's origin."""
-    from fetcher.http.transport import HttpTransport  # noqa: PLC0415  (HTTPX would delay shell completion)
-
-    seen: set[str] = set()
-    following: str | None = url
-    async with HttpTransport({DIRECTORY: Site((url,))}, user_agent=user_agent(settings)) as transport:
-        while following is not None and following not in seen:
-            seen.add(following)
-            shown = without_credentials(following)
-            request = Request(
-                DIRECTORY,
-                DIRECTORY,
-                "catalogue",
-                following,
-                headers={"accept": "application/json"},
-                max_bytes=LONGEST_JSON,
-            )
-            answer = await transport.send(request)
-            if isinstance(answer, NoAnswer) and answer.fault is Fault.TOO_LARGE:
-                raise InputError(*too_long(shown, f"curl {shlex.quote(shown)} | {TO_LINES} | fetcher import -"))
-            if isinstance(answer, NoAnswer):
-                raise InputError(f"{shown} does not respond ({answer.reason})", _go_on(url, following))
-            if answer.status != 200:
-                raise InputError(f"{shown} returned {answer.status}", f"Check the address. {_go_on(url, following)}")
-            page = read_page(answer.body, shown)
-            yield page.items
-            link = next_page(following, page.next)
-            if page.next and link is None:
-                raise InputError(f"{shown} names a next page on another host", "Import that address by itself")
-            following = link
-
-
-def _go_on(url: str, following: str) -> str:
-    if following == url:
-        return "Try again later"
-    following = without_credentials(following)
-    return f"The pages before it are stored; `fetcher import {shlex.quote(following)}` continues from there"
 
 
 def _store(store: SqlStore, items: Sequence[Item], total: Sum, work: Work) -> None:

@@ -50,6 +50,7 @@ TASKS = (
     "fetcher.measure",
     "fetcher.changes",
     "fetcher.deliver",
+    "fetcher.sync",
     "fetcher.site",
 )
 

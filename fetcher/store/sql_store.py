@@ -24,6 +24,7 @@ from fetcher.store.refresh_requests import RefreshRequests
 from fetcher.store.sites import Sites
 from fetcher.store.statistics.partitions import PARTITION_SIZE, Statistics
 from fetcher.store.sweeps import Sweeps
+from fetcher.store.syncing import SyncedPackages
 from fetcher.store.webhooks import Webhooks
 
 
@@ -65,6 +66,7 @@ class SqlStore:
         self.audit = Audit(transactions)
         self.changes = Changes(transactions)
         self.webhooks = Webhooks(transactions)
+        self.synced = SyncedPackages(transactions, serving)
         self.sites = Sites(transactions, serving)
 
     def close(self) -> None:

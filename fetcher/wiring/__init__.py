@@ -9,6 +9,7 @@ from fetcher.wiring.figures import recent_lags, recent_requests, shared_quota_st
 from fetcher.wiring.parts import ADDRESSES, Parts, open_parts, user_agent
 from fetcher.wiring.sites import open_site, synchronizer
 from fetcher.wiring.stores import open_store, upstreams_in
+from fetcher.wiring.sync import synchronization
 from fetcher.wiring.webhooks import webhook_sender
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "recent_requests",
     "shared_quota_status",
     "stored_counters",
+    "synchronization",
     "synchronizer",
     "upstreams_in",
     "user_agent",

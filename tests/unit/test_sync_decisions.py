@@ -1,0 +1,47 @@
+"""Retirement by `fetcher sync`: two complete readings, and no source that looks truncated."""
+
+from __future__ import annotations
+
+import pytest
+
+from fetcher.sync.decisions import Synced, decide
+
+KNOWN = {n: Synced() for n in range(100)}
+ABSENT_ONCE = {**KNOWN, 7: Synced(1)}
+EVERY = set(range(100))
+
+
+def test_two_readings_retire() -> None:
+    """The first absence is noted, the second retires, and a return in between ends the count."""
+    first = decide(KNOWN, EVERY - {7}, 0, 0.1)
+    assert (first.rows, first.retire) == ({7: Synced(1)}, ())
+    second = decide(ABSENT_ONCE, EVERY - {7}, 0, 0.1)
+    assert (second.rows, second.retire) == ({7: Synced(2, retired=True)}, (7,))
+    assert decide(ABSENT_ONCE, EVERY, 0, 0.1).rows == {7: Synced()}
+
+
+def test_only_sync_revives_what_it_retired() -> None:
+    """A package that returns is revived if the synchronization retired it; new ones are noted."""
+    known = {1: Synced(2, retired=True), 2: Synced()}
+    found = decide(known, {1, 2, 3}, 0, 0.1)
+    assert (found.revive, found.rows) == ((1,), {1: Synced(), 3: Synced()})
+
+
+@pytest.mark.parametrize(("seen", "rejected", "reason"), [
+    (set(), 0, "the source is empty"),
+    (EVERY - {7}, 1, "1 of its records were rejected"),
+    (set(range(80)), 0, "20 of 100 known packages are absent, more than 10%"),
+])  # fmt: skip
+def test_a_doubtful_source_retires_nothing(seen: set[int], rejected: int, reason: str) -> None:
+    """An empty, faulty or truncated source counts no absence."""
+    found = decide({**ABSENT_ONCE, 99: Synced(1)}, seen, rejected, 0.1)
+    assert found.retire == ()
+    assert found.refused is not None
+    assert reason in found.refused
+    assert all(not row.absences for row in found.rows.values())
+
+
+def test_the_limit_is_a_choice() -> None:
+    """A larger share believes a source that has become small; few absences are always believed."""
+    assert decide({n: Synced(1) for n in range(100)}, set(range(40)), 0, 0.6).retire == tuple(range(40, 100))
+    assert decide({n: Synced(1) for n in range(4)}, {3}, 0, 0.1).retire == (0, 1, 2)
