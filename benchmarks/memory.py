@@ -23,7 +23,7 @@ from tests.harness.stack import stack
 
 NOWHERE = "http://127.0.0.1:9"
 RUNNING = "Ctrl-C stops it"
-_ADDRESS = re.compile(r"the page and the API: (http\S+)")
+_ADDRESS = re.compile(r"the page and the API: (http[^\s\"]+)")
 _ROLLUP = re.compile(r"^(Rss|Pss|Private_Clean|Private_Dirty):\s+(\d+) kB$", re.MULTILINE)
 _MB = 1024.0
 
@@ -50,7 +50,7 @@ def main(
 
 
 def _rows(pid: int, output: str) -> Iterator[list[str]]:
-    names = {int(number): name for name, number in re.findall(r"^(\w+): started \(process (\d+)\)$", output, re.M)}
+    names = {int(number): name for name, number in re.findall(r"(\w+): started \(process (\d+)\)", output)}
     sums = [0.0, 0.0, 0.0]
     for one in family_of(pid):
         rollup = {name: int(size) / _MB for name, size in _ROLLUP.findall(_read(one, "smaps_rollup"))}

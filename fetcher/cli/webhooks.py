@@ -64,7 +64,7 @@ def add(
     Messages follow Standard Webhooks 1.0. A receiver checks their signature with the secret.
 
     Examples: fetcher webhooks add https://directory.example/hooks
-    · fetcher webhooks add https://directory.example/hooks --events release.published,package.removed
+    · fetcher webhooks add https://directory.org/in --events release.published
     """
     from fetcher.webhooks.addresses import hosts_of, unfit_url  # noqa: PLC0415
 

@@ -45,7 +45,9 @@ PRELOADED = (
     "fetcher.quota.memory",
     "fetcher.quota.redis",
     "fetcher.refresh.dispatch",
+    "fetcher.refresh.forges",
     "fetcher.refresh.service",
+    "fetcher.refresh.sweeping",
     "fetcher.store.sql_store",
     "fetcher.upstreams.registry",
     "anyio",
@@ -71,12 +73,12 @@ def main() -> None:
     stopping = StopSignal()
     for module in PRELOADED:
         import_module(module)
-    _warm_up()
+    receivers = _warm_up()
     gc.collect()
     gc.freeze()  # the collector writes into every object that it tracks, which would copy the shared pages
     supervisor = Supervisor(fork, report)
     try:
-        for program in hosted(*sys.argv[1:]):
+        for program in hosted(*sys.argv[1:], receivers=receivers):
             if not stopping.is_set():
                 supervisor.start(program)
         supervisor.watch(stopping)
@@ -84,8 +86,11 @@ def main() -> None:
         supervisor.stop()
 
 
-def _warm_up() -> None:
-    """Open the store once, and close it: SQLAlchemy then keeps its compiled statements in shared memory."""
+def _warm_up() -> bool:
+    """Open the store once, and close it: SQLAlchemy then keeps its compiled statements in shared memory.
+
+    Returns whether there are receivers of webhooks.
+    """
     from fetcher.domain.errors import FetcherError  # noqa: PLC0415
     from fetcher.settings import read_settings  # noqa: PLC0415
     from fetcher.upstreams.registry import upstreams_of  # noqa: PLC0415
@@ -96,3 +101,5 @@ def _warm_up() -> None:
         upstreams_of(settings)
         with open_store(settings) as store:
             store.packages.size()
+            return bool(store.webhooks.all())
+    return False

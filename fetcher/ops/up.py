@@ -200,17 +200,21 @@ def programs(workers: int, log_level: str) -> list[Program]:
     ]
 
 
-def hosted(workers: str, log_level: str) -> list[Program]:
-    """Return the programs that the host forks: the three workers, and the page with its API."""
-    background = ["worker", "background", "background,maintenance", workers, log_level]
-    manual = ["worker", "manual", "manual", "1", log_level]
-    webhooks = ["worker", "webhooks", "webhooks", "1", log_level]
-    return [
-        Program("worker", background, 1, target="tasks.worker:main"),
-        Program("manual", manual, 1, target="tasks.worker:main"),
-        Program("webhooks", webhooks, 1, target="tasks.worker:main"),
-        Program("web", ["fetcher", "web"], 2, target="fetcher.cli:main"),
+def hosted(workers: str, log_level: str, *, receivers: bool) -> list[Program]:
+    """Return the programs that the host forks: the workers, and the page with its API.
+
+    Webhooks have a worker of their own if there are ``receivers``. Otherwise the background worker consumes their
+    queue, so that a receiver added later gets its messages, and 40 MB are saved.
+    """
+    queues = "background,maintenance" if receivers else "background,maintenance,webhooks"
+    found = [
+        Program("worker", ["worker", "background", queues, workers, log_level], 1, target="tasks.worker:main"),
+        Program("manual", ["worker", "manual", "manual", "1", log_level], 1, target="tasks.worker:main"),
     ]
+    if receivers:
+        sender = ["worker", "webhooks", "webhooks", "1", log_level]
+        found.append(Program("webhooks", sender, 1, target="tasks.worker:main"))
+    return [*found, Program("web", ["fetcher", "web"], 2, target="fetcher.cli:main")]
 
 
 def die_with_parent() -> None:

@@ -18,6 +18,7 @@ from fetcher.cli import importing, progress
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Imported
 from fetcher.store.packages import Packages
+from fetcher.sync import pages as pages_of_sources
 from tests.harness.debian import programs
 from tests.harness.pages import Pages
 from tests.harness.seeds import SEEDS
@@ -191,7 +192,7 @@ def test_a_list_too_long_for_memory(bare: Fetcher, tmp_path: Path, monkeypatch: 
 
 def test_a_page_too_long_for_memory(bare: Fetcher, pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refuse it with a command that imports it by JSON lines; nothing is stored."""
-    monkeypatch.setattr(importing, "LONGEST_JSON", 20)
+    monkeypatch.setattr(pages_of_sources, "LONGEST_JSON", 20)
     url = pages.give("/all", [_entry("a"), _entry("b")])
 
     done = bare("import", url)

@@ -19,9 +19,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, or_, select, update
+from sqlalchemy import Engine, Select, and_, exists, func, not_, or_, select, update
 
-from fetcher.domain.model import Source
+from fetcher.domain.model import DETAIL_SOURCES, Source
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import documents, from_documents
 from fetcher.simulator.faults import Kind, Rule
@@ -179,11 +179,20 @@ class Cluster:
             return connection.execute(select(func.count()).select_from(self._late().subquery())).scalar_one()
 
     def _late(self) -> Select[int]:
-        state = source_states.c
+        """Select late packages. A detail of an unmoved head counts as answered with its repository, as in the store."""
+        state, repository = source_states.c, source_states.alias("repository").c
         unanswered = or_(state.answered_at.is_(None), state.answered_at < self.broke_at)
+        confirmed = exists().where(
+            state.source.in_([source.value for source in DETAIL_SOURCES]),
+            repository.package_id == state.package_id,
+            repository.source == Source.REPOSITORY.value,
+            repository.revision == state.revision,
+            repository.answered_at >= self.broke_at,
+        )
+        late = and_(unanswered, not_(confirmed))
         return (
             select(state.package_id)
-            .where(or_(unanswered, state.failures > 0, state.lease_until > datetime.now(UTC)))
+            .where(or_(late, state.failures > 0, state.lease_until > datetime.now(UTC)))
             .distinct()
         )
 

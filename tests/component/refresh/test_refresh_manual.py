@@ -14,7 +14,7 @@ from tests.component.refresh.truth import (
     first_pass,
     is_true,
 )
-from tests.harness.clock import DAY, NOW
+from tests.harness.clock import DAY, HOUR, NOW
 
 
 async def test_a_first_refresh_by_hand(harness: Harness) -> None:
@@ -38,12 +38,15 @@ async def test_a_moved_head_by_hand(harness: Harness) -> None:
 
 
 async def test_a_persons_refresh_of_an_unmoved_head(harness: Harness) -> None:
-    """An unmoved head takes one query, because nothing more can have changed."""
+    """An unmoved head takes one query, because nothing more can have changed. The details are written once an hour."""
     await first_pass(harness, "alpha")
-    report = await harness.by_hand("alpha")
-    assert harness.requests() == {"graphql": 1}
-    assert report.moved == ()
-    assert set(answered(report)) == {REPOSITORY, CONTRIBUTORS, COMMITS}
+    for later, recorded in ((HOUR / 2, {REPOSITORY}), (HOUR, {REPOSITORY, CONTRIBUTORS, COMMITS})):
+        harness.clock.advance(later)
+        report = await harness.by_hand("alpha")
+        assert harness.requests() == {"graphql": 1}
+        assert report.moved == ()
+        assert set(answered(report)) == recorded
+        assert harness.get("alpha").observed.last_fetched == harness.clock.now()
 
 
 async def test_only_the_details_by_hand(harness: Harness) -> None:
