@@ -25,6 +25,7 @@ from tests.harness.stack import Stack, simulated, stack
 READY = {
     "worker": ["ready."],
     "manual": ["ready."],
+    "webhooks": ["webhooks@"],
     "beat": ["beat started"],
     "web": ["the page and the API"],
     "up": ["manual@", "background@", "beat started", "the page and the API"],
@@ -64,7 +65,7 @@ def _by_hand() -> dict[str, list[str]]:
     commands = [
         shlex.split(line, comments=True) for line in lines if re.match(r"celery .*(worker|beat)|fetcher web", line)
     ]
-    names = ("worker", "manual", "beat", "web")
+    names = ("worker", "manual", "webhooks", "beat", "web")
     assert len(commands) == len(names)
     return dict(zip(names, commands, strict=True))
 
