@@ -26,14 +26,7 @@ _BLOCK = re.compile(
 _PLACEHOLDER = re.compile(r"^(?:export )?(?P<name>\w+)=\S*…")
 _ENDED = "# The other terminals have ended."
 """A comment in a block, at which the test ends the servers that it started."""
-_SERVERS = (
-    "fetcher up",
-    "fetcher web",
-    "fetcher simulate",
-    "honcho start",
-    "celery -A tasks",
-    "celery --quiet -A tasks",
-)
+_SERVERS = re.compile(r"(?:fetcher (?:up|web|simulate)|honcho start|celery (?:--quiet )?-A tasks)\b")
 _PORTS = {"fetcher simulate": "8990", "celery -A tasks flower": "5555"}
 
 
@@ -77,7 +70,7 @@ def _typed(block: Block) -> Iterator[str]:
         elif placeholder := _PLACEHOLDER.match(bare):
             name = placeholder["name"]
             yield f'export {name}="${{HERE_{name}:-${{{name}-}}}}"'
-        elif bare.startswith(_SERVERS) and not _ends_by_itself(bare):
+        elif _SERVERS.match(bare) and not _ends_by_itself(bare):
             usual = next((port for name, port in _PORTS.items() if bare.startswith(name) and "--port" not in bare), "")
             port = f" --port={usual}" if usual else ""
             yield f"serve {bare.rstrip('&')}{port}"
