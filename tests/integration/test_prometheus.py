@@ -42,6 +42,7 @@ ROUTES = {
     "contributors": ("contributors",),
     "pypi_json": ("project_json",),
     "pypi_simple": ("simple_project",),
+    "pypi_feed": ("feed",),
 }
 """By the route of a metric, the routes of the simulator's log (``tests.harness.stack.route_of``)."""
 

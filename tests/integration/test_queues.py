@@ -60,13 +60,13 @@ def test_waiting_messages_are_counted_and_timed(ours: Stack) -> None:
 
 def test_the_report_of_a_worker(ours: Stack) -> None:
     """A worker reports its queues, finished messages leave them, and `status` shows live workers and due packages."""
-    ours.worker("all", queues="manual,background,maintenance")
+    ours.worker("all", queues="manual,background,maintenance,webhooks")
     ours.beat()
     ours.until(lambda: ours.answered(5), "the seeds are fresh")
     queues = _queues(ours)
     (worker,) = queues["manual"]["consumers"]
     assert worker.startswith("all@")
-    assert [one["consumers"] for one in queues.values()] == [[worker]] * 3
+    assert [one["consumers"] for one in queues.values()] == [[worker]] * 4
     assert queues["background"]["finished"] > 0 < queues["maintenance"]["finished"]
     assert all(type(one[name]) is int for one in queues.values() for name in ("running", "reserved"))
     status = json.loads(ours.fetcher("status", "--json").stdout)
