@@ -21,7 +21,7 @@ class Synced:
 
     absences: int = 0
     retired: bool = False
-    """Whether a synchronization retired it."""
+    """True if a synchronization retired it."""
 
 
 @dataclass(frozen=True, slots=True)
