@@ -14,6 +14,7 @@ from sqlalchemy import (
     CursorResult,
     Select,
     and_,
+    case,
     distinct,
     func,
     not_,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from fetcher.domain.model import Claim, DueReason, Record, Source, Target
+from fetcher.domain.model import NAMED, Claim, DueReason, Record, Source, Target
 from fetcher.store import recording, targets
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.engine import Aggregate, read_transaction, write_transaction
@@ -227,20 +228,24 @@ class Claims(Aggregate):
         now: datetime,
         spacing: timedelta = timedelta(0),
     ) -> int:
-        """Make these packages' sources due now, also failing and leased ones; return the number of rows changed.
+        """Make these packages' sources due now, also failing ones; return the number of rows changed.
 
-        A source requested within ``spacing`` becomes due that time after ``now``. None becomes due later than it was.
+        A source requested within ``spacing`` becomes due that time after ``now``. One that is due keeps its place, but
+        has ``reason`` from now on, unless it was named before or never requested. A leased one is due again after its response, because
+        that request may have been sent before the event.
         """
         lock_packages(connection, package_ids)
-        changed = 0
         recent = and_(_S.observed_at.is_not(None), _S.observed_at > now - spacing)
+        leased = _S.lease.is_not(None)
+        kept = _S.due_reason.in_([one.value for one in (DueReason.FIRST, *NAMED)])
+        changed = 0
         for ids in chunks(package_ids):
             own = update(source_states).where(_S.package_id.in_(ids), _S.source.in_(_names(sources)))
             for condition, due_at in ((not_(recent), now), (recent, now + spacing)):
+                later = or_(_S.due_at.is_(None), _S.due_at > due_at)
+                wanted = own.where(condition, or_(later, leased, _S.due_reason.is_(None), not_(kept)))
                 made: CursorResult[Any] = connection.execute(
-                    own.where(condition, or_(_S.due_at.is_(None), _S.due_at > due_at)).values(
-                        due_at=due_at, due_reason=reason.value
-                    )
+                    wanted.values(due_at=case((or_(later, leased), due_at), else_=_S.due_at), due_reason=reason.value)
                 )
                 changed += made.rowcount
         return changed

@@ -127,6 +127,8 @@ def _hold(connection: Connection, listed: ListedSerials) -> tuple[int, int]:
     for key, state in stored.items():
         package_id = key[0]
         serial = listed.by_name[names[package_id]]
+        if state.revision == serial and state.due_reason in NAMED:
+            continue  # the list may be older than the release that the feed names
         if state.revision == serial:
             confirmed.add(package_id)
             changed[key] = _confirmed(package_id, state, listed)

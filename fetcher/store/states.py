@@ -149,7 +149,8 @@ def fold(state: SourceState, record: Record) -> SourceState:
                 return after if state.lease is not None or again else due
             return _ended(after if again else due) if record.lease == state.lease else after
         case Deferral():
-            due = replace(state, due_at=record.due_at, due_reason=DueReason.QUOTA)
+            reason = state.due_reason if state.due_reason in NAMED else DueReason.QUOTA
+            due = replace(state, due_at=record.due_at, due_reason=reason)
             return _ended(due) if record.lease == state.lease else state
         case GivenBack():
             if record.lease != state.lease:

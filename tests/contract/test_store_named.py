@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from fetcher.domain.hints import Hint
-from fetcher.domain.model import DueReason, FollowedProject, Source
+from fetcher.domain.model import Deferral, DueReason, FollowedProject, Source
 from fetcher.upstreams.pypi.limits import PYPI
 from tests.harness.clock import DAY, HOUR
 from tests.harness.stores import NOW, Catalogue, answered, failed, stats, versions
@@ -65,6 +65,35 @@ def test_a_holders_record_keeps_a_later_demand(catalogue: Catalogue) -> None:
     assert (state.due_at, state.due_reason, state.lease) == (NOW + HOUR + MINUTE, DueReason.FEED, None)
     catalogue.answer(a, Source.INDEX, observed_at=NOW + HOUR + 2 * MINUTE, due_at=NOW + DAY)
     assert catalogue.state("a", Source.INDEX).due_at == NOW + DAY
+
+
+def test_a_due_package_keeps_its_place_and_is_not_confirmed(catalogue: Catalogue) -> None:
+    """It waits in the queue when it is named, so a list without changes must not settle it, nor must a deferral."""
+    a, b = fetched(catalogue, "a", "b")
+    make_due = catalogue.store.claims.make_packages_due
+    assert make_due([a, b], INDEX, DueReason.OUT_OF_TURN, NOW + HOUR) == 2
+    assert make_due([a], INDEX, DueReason.FEED, NOW + 2 * HOUR) == 1
+    state = catalogue.state("a", Source.INDEX)
+    assert (state.due_at, state.due_reason) == (NOW + HOUR, DueReason.FEED)
+    claim = catalogue.store.claims.claim_packages([a], INDEX, NOW + 2 * HOUR, HOUR)
+    assert claim is not None
+    catalogue.store.claims.record([Deferral(a, Source.INDEX, claim.lease, NOW + 2 * HOUR, NOW + 3 * HOUR)])
+    assert catalogue.store.index_serials.confirm_all(NOW + 4 * HOUR, MONTH) == 1
+    assert catalogue.store.index_serials.confirm([("a", 7), ("b", 7)], NOW + 4 * HOUR, MONTH) == (1, 0)
+    state = catalogue.state("a", Source.INDEX)
+    assert (state.due_at, state.due_reason) == (NOW + 3 * HOUR, DueReason.FEED)
+
+
+def test_a_package_named_during_its_request_is_requested_again(catalogue: Catalogue) -> None:
+    """It was due before, so its due time alone does not tell that the event came after the request."""
+    (a,) = fetched(catalogue, "a")
+    catalogue.store.claims.make_packages_due([a], INDEX, DueReason.FEED, NOW + HOUR)
+    claim = catalogue.store.claims.claim_packages([a], INDEX, NOW + HOUR, HOUR)
+    assert claim is not None
+    catalogue.store.claims.make_packages_due([a], INDEX, DueReason.FEED, NOW + HOUR + MINUTE)
+    catalogue.answer(a, Source.INDEX, observed_at=NOW + HOUR, lease=claim.lease, due_at=NOW + DAY)
+    state = catalogue.state("a", Source.INDEX)
+    assert (state.due_at, state.due_reason, state.lease) == (NOW + HOUR + MINUTE, DueReason.FEED, None)
 
 
 def test_an_unchanged_list_confirms_all_but_named_ones(catalogue: Catalogue) -> None:
