@@ -230,9 +230,9 @@ class Claims(Aggregate):
     ) -> int:
         """Make these packages' sources due now, also failing ones; return the number of rows changed.
 
-        A source requested within ``spacing`` becomes due that time after ``now``. One that is due keeps its place, but
-        has ``reason`` from now on, unless it was named before or never requested. A leased one is due again after its response, because
-        that request may have been sent before the event.
+        A source requested within ``spacing`` becomes due that time after ``now``. One that is due already keeps its
+        place, but has ``reason`` from now on, unless it was named before or never requested. A leased one is due again
+        after its response, because that request may have been sent before the event.
         """
         lock_packages(connection, package_ids)
         recent = and_(_S.observed_at.is_not(None), _S.observed_at > now - spacing)
