@@ -22,14 +22,14 @@ PUBLIC, OTHER = "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
 class Names:
     """A resolver with prepared results, one for each call; the last one repeats."""
 
-    def __init__(self, *results: Sequence[str] | OSError) -> None:
+    def __init__(self, *results: Sequence[str] | OSError | UnicodeError) -> None:
         self.results = list(results)
         self.calls = 0
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         found = self.results[min(self.calls, len(self.results) - 1)]
         self.calls += 1
-        if isinstance(found, OSError):
+        if isinstance(found, OSError | UnicodeError):
             raise found
         return found
 
@@ -130,6 +130,25 @@ async def test_an_unknown_name(server: Server, result: Any) -> None:
     assert isinstance(found, NoAnswer)
     assert found.fault is Fault.UNREACHABLE
     assert HOST in found.reason
+
+
+@pytest.mark.parametrize("label", ["xn--a", "xn--zzzzzz999999"])
+@pytest.mark.parametrize("public_only", [True, False])
+async def test_an_international_name_with_a_broken_encoding(label: str, public_only: bool) -> None:
+    """It is a failure of its own package: an exception would end the batch."""
+    root = f"https://{label}.org"
+    network = PublicNetwork(Names([PUBLIC]))
+    async with HttpTransport({"forge": Site((root,), public_only=public_only)}, user_agent="t", network=network) as sent:
+        found = await sent.send(Request("forge", "api", "route", f"{root}/a"))
+    assert isinstance(found, NoAnswer)
+    assert found.fault is Fault.FORBIDDEN_HOST
+
+
+async def test_a_name_that_the_resolver_cannot_encode(server: Server) -> None:
+    """The system's resolver raises ``UnicodeError`` for a label beyond 63 characters."""
+    found = await answer_of(Names(UnicodeError("label too long")), network_of(server))
+    assert isinstance(found, NoAnswer)
+    assert found.fault is Fault.UNREACHABLE
 
 
 async def test_faults_of_the_connection_are_those_of_any_transport(server: Server) -> None:
