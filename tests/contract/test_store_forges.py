@@ -161,8 +161,8 @@ def test_a_word_that_is_being_stored_stays(directory: Directory, engine: Engine)
 def _waits(engine: Engine) -> bool:
     """Return whether a transaction of this database waits for a lock."""
     with engine.connect() as connection:
-        locked = "wait_event_type = 'Lock' AND datname = current_database()"
-        waiting = text(f"SELECT count(*) FROM pg_stat_activity WHERE {locked}")
+        own = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        waiting = text(own + " AND wait_event_type = 'Lock'")
         return bool(connection.execute(waiting).scalar())
 
 
