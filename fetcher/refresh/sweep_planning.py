@@ -128,6 +128,8 @@ def supply_of(account: Account, lane: Lane, statuses: Iterable[QuotaStatus], mov
     follow_ups = sum(_follow_ups(other, moves, terms) for other in account.lanes if _follows(other, lane))
     if limits.primary:
         quota = (_reported(account, lane, statuses) or limits.primary) * _HOUR_MS / limits.hour
+    elif limits.rolling:
+        quota = limits.rolling * _HOUR_MS / limits.hour
     else:
         quota = limits.points * _HOUR_MS / limits.window
     allowed = terms.share * quota
