@@ -76,7 +76,7 @@ def plan(self: FetcherTask) -> None:
 
     async def work(parts: Parts) -> list[Claim]:
         pause = parts.pause(Purpose.BACKGROUND)
-        parts.place_sweeps()
+        await parts.place_sweeps()
         claims = await parts.dispatcher.claims() if pause is None else []
         if pause is not None:
             log.info("paused", scope=str(pause.scope), reason=pause.reason, by=pause.actor)

@@ -139,10 +139,16 @@ class Parts:
         self.follow_sweeps()
         return found
 
-    def place_sweeps(self) -> None:
-        """Bring the next packages' due times forward to intervals that have become shorter."""
-        if self.settings.fixed_interval is None:
-            self._sweeping().place()
+    async def place_sweeps(self) -> None:
+        """Bring the next packages' due times forward to intervals that have become shorter.
+
+        The first intervals of a catalogue are computed here, so that they hold from its first plan.
+        """
+        if self.settings.fixed_interval is not None:
+            return
+        if not self.store.sweeps.plans():
+            await self.plan_sweeps()
+        self._sweeping().place()
 
     def _sweeping(self) -> Sweeping:
         from fetcher.refresh.sweep_planning import Account, Terms  # noqa: PLC0415
