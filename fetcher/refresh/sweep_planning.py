@@ -178,6 +178,8 @@ def supply_of(
     )
     if limits.primary:
         quota = (_reported(account, lane, statuses) or limits.primary) * _HOUR_MS / limits.hour
+    elif limits.rolling:
+        quota = limits.rolling * _HOUR_MS / limits.hour
     else:
         quota = limits.points * _HOUR_MS / limits.window
     allowed = terms.share * quota
