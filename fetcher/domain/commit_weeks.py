@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
-from fetcher.domain.model import DAYS_SHOWN, WEEKS_SHOWN, Commit, CommitDays
+from fetcher.domain.model import DAYS_SHOWN, Commit, CommitDays
 
 DAYS_KEPT = DAYS_SHOWN + 7
 """Days to keep: the days shown and the week in progress."""
@@ -20,10 +20,9 @@ _KEPT = timedelta(days=DAYS_KEPT)
 
 def rolling_weeks(days: CommitDays, today: date) -> tuple[int, ...]:
     """Return the 52 weekly sums of participation on ``today`` (UTC), oldest first."""
-    offset = (today - timedelta(days=DAYS_SHOWN) - days.start).days
-    counts = days.counts
-    daily = [counts[i] if 0 <= i < len(counts) else 0 for i in range(offset, offset + DAYS_SHOWN)]
-    return tuple(sum(daily[week * 7 : week * 7 + 7]) for week in range(WEEKS_SHOWN))
+    first = (today - timedelta(days=DAYS_SHOWN) - days.start).days
+    starts = range(first, first + DAYS_SHOWN, 7)
+    return tuple(sum(days.counts[max(start, 0) : max(start + 7, 0)]) for start in starts)
 
 
 def history_start(today: date) -> datetime:
