@@ -183,7 +183,7 @@ def test_duplicate_versions_of_an_older_site_are_used_as_they_are(bench: Bench) 
 
 
 def test_duplicate_versions_of_the_form_without_a_latest_version(empty_postgres_url: str, store: SqlStore) -> None:
-    """Where the newest row counts as the latest version, it is the one that is updated, and the next pass agrees."""
+    """Update the newest row if it counts as the latest version, so that the next pass finds nothing to write."""
     directory = Directory(empty_postgres_url)
     directory.create("F2")
     bench = Bench(directory, store)
