@@ -46,6 +46,19 @@ async def public_addresses(host: str, port: int, resolve: Resolve) -> Sequence[s
     return addresses
 
 
+def address_of(url: str) -> httpx.URL:
+    """Parse ``url``; ``httpx.InvalidURL`` if it is none, also for an international name with a broken encoding.
+
+    httpx raises ``UnicodeError`` for such a name, and only when the host is first used.
+    """
+    address = httpx.URL(url)
+    try:
+        _ = address.host
+    except UnicodeError as error:
+        raise httpx.InvalidURL(f"the host is not a valid international name: {error}") from None
+    return address
+
+
 def is_proxied(url: str) -> bool:
     """Return whether the environment names a proxy for ``url``."""
     where, proxies = origin(url), getproxies()
@@ -65,7 +78,7 @@ class PublicNetwork(httpcore.AsyncNetworkBackend):
         """Raise ``PrivateAddress`` if the host of ``url`` is private. A name that only the proxy resolves passes."""
         where = origin(url)
         if where is not None:
-            with suppress(OSError):
+            with suppress(OSError, UnicodeError):
                 await public_addresses(where.host, where.port or 0, self._resolve)
 
     async def connect_tcp(
@@ -81,7 +94,7 @@ class PublicNetwork(httpcore.AsyncNetworkBackend):
             addresses = await asyncio.wait_for(public_addresses(host, port, self._resolve), timeout)
         except TimeoutError:
             raise httpcore.ConnectTimeout(f"the name {host} is not resolved in time") from None
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"the name {host} cannot be resolved ({error})") from None
         failure: Exception = httpcore.ConnectError(f"the name {host} has no address")
         for address in addresses:

@@ -21,7 +21,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from fetcher.domain.errors import FetcherError, RejectedCredential
 from fetcher.http.decoding import ACCEPTED, Decoder, UndecodableBody
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response, origin
-from fetcher.http.public_only import PrivateAddress, PublicNetwork, PublicTransport, is_proxied
+from fetcher.http.public_only import PrivateAddress, PublicNetwork, PublicTransport, address_of, is_proxied
 from fetcher.ports import Site
 
 IN_FLIGHT = 16
@@ -165,7 +165,7 @@ class HttpTransport:
         authorization = None if credential is None else await credential.header()
         if authorization is not None:
             headers["authorization"] = authorization
-        return client.build_request(request.method, request.url, headers=headers, content=request.body)
+        return client.build_request(request.method, address_of(request.url), headers=headers, content=request.body)
 
     async def _connected(self, client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
         retrying = AsyncRetrying(

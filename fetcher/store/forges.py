@@ -62,7 +62,8 @@ class Forges(Aggregate):
     @write_transaction
     def save(self, connection: Connection, forge: StoredForge) -> None:
         """Store the result of a detection, unless an editor has stated the kind meanwhile."""
-        meanwhile = _by_host(connection, [forge.host]).get(forge.host)
+        locked = select(forges).where(_F.host == forge.host).with_for_update()
+        meanwhile = next(map(_forge, connection.execute(locked)), None)
         row = _row(forge)
         if meanwhile is not None and meanwhile.known_by is KnownBy.EDITOR:
             row |= {name: _row(meanwhile)[name] for name in ("kind", "known_by", "known_at")}

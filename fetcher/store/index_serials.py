@@ -112,7 +112,11 @@ def _versions(connection: Connection, package_ids: Sequence[int]) -> dict[int, l
 
 
 def _hold(connection: Connection, listed: ListedSerials) -> tuple[int, int]:
-    """Compare some serials with the stored ones; leases are kept. Returns the numbers confirmed and made due."""
+    """Compare some serials with the stored ones; leases are kept. Returns the numbers confirmed and made due.
+
+    A project with an equal serial is left alone if the feed names it, because the list may be older than that release.
+    So is one in progress: its response may have been requested before the list, and would be rejected.
+    """
     names = _packages_of(connection, listed.by_name)
     if not names:
         return 0, 0
@@ -127,17 +131,25 @@ def _hold(connection: Connection, listed: ListedSerials) -> tuple[int, int]:
     for key, state in stored.items():
         package_id = key[0]
         serial = listed.by_name[names[package_id]]
-        if state.revision == serial and state.due_reason in NAMED:
-            continue  # the list may be older than the release that the feed names
-        if state.revision == serial:
+        if state.revision != serial:
+            changed[key] = _moved(state, serial, listed.at)
+        elif state.due_reason not in NAMED and state.lease is None:
             confirmed.add(package_id)
             changed[key] = _confirmed(package_id, state, listed)
-        else:
-            due_at = listed.at if state.due_at is None else min(state.due_at, listed.at)
-            changed[key] = replace(state, expected=serial, due_at=due_at, due_reason=DueReason.MOVED)
     _save(connection, changed, stored, listed.at)
     renew_freshness(connection, confirmed)
     return len(confirmed), len(changed) - len(confirmed)
+
+
+def _moved(state: SourceState, serial: str, at: datetime) -> SourceState:
+    """Return ``state`` with a newer serial, due since the list was requested at the latest.
+
+    One in progress is due again after that time, because its request may have been sent before the list's.
+    """
+    if state.due_reason in NAMED:
+        return replace(state, expected=serial)
+    due_at = at if state.due_at is None or state.lease is not None else min(state.due_at, at)
+    return replace(state, expected=serial, due_at=due_at, due_reason=DueReason.MOVED)
 
 
 def _save(
@@ -182,7 +194,7 @@ def _answered_ids(connection: Connection, after: int, since: datetime | None) ->
 
 
 def _confirm(connection: Connection, ids: Sequence[int], listed: ListedSerials) -> int:
-    """Confirm these packages' projects unless observed since ``listed.at``, failing, or known to have changed."""
+    """Confirm these packages' projects unless failing, in progress, requested since, or known to have changed."""
     lock_packages(connection, ids)
     stored = locked_states(connection, ids, Source.INDEX)
     confirmed = {
@@ -190,7 +202,7 @@ def _confirm(connection: Connection, ids: Sequence[int], listed: ListedSerials) 
         for key, state in stored.items()
         if state.observed_at is not None and state.observed_at <= listed.at
         if state.answered_at is not None and not state.failures and state.expected is None
-        if state.due_reason not in NAMED
+        if state.due_reason not in NAMED and state.lease is None
     }
     _save(connection, confirmed, stored, listed.at)
     renew_freshness(connection, [package_id for package_id, _ in confirmed])

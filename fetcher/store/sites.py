@@ -7,9 +7,9 @@ from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, select, update
 
-from fetcher.domain.model import CatalogueEntry, DueReason
+from fetcher.domain.model import CatalogueEntry, DueReason, Source
 from fetcher.domain.sites import JournalEntry, LinkedPackage, SitePass, SiteValues
 from fetcher.store import site_values
 from fetcher.store.dialects import chunks, lock_packages, upsert
@@ -32,13 +32,16 @@ class Sites(Aggregate):
 
     @read_transaction
     def stamps(self, connection: Connection) -> dict[int, Stamp]:
-        """Return a stamp of every package: it is equal as long as nothing that a site's row shows has changed."""
+        """Return a stamp of every package: it is equal as long as nothing that a site's row shows has changed.
+
+        The stamp has the request times of all sources, because the response to an earlier request may be stored later.
+        """
+        times = [func.max(case((_S.source == one.value, _S.observed_at))).label(one.value) for one in Source]
         observed = (
-            select(_S.package_id, func.max(_S.observed_at).label("at"), func.sum(_S.failures).label("failures"))
-            .group_by(_S.package_id)
-            .subquery()
+            select(_S.package_id, func.sum(_S.failures).label("failures"), *times).group_by(_S.package_id).subquery()
         )
-        columns = (_P.retired_at, _P.repo_key, _P.project, _F.last_fetched, observed.c.at, observed.c.failures)
+        requested = [column for column in observed.c if column.name != "package_id"]
+        columns = (_P.retired_at, _P.repo_key, _P.project, _F.last_fetched, *requested)
         rows = (
             select(_P.id, *columns)
             .join(freshness, _F.package_id == _P.id)

@@ -14,7 +14,7 @@ from datetime import datetime
 import httpx
 
 from fetcher.domain.webhooks import Attempt, read_retry_after
-from fetcher.http.public_only import PrivateAddress, PublicNetwork, PublicTransport
+from fetcher.http.public_only import PrivateAddress, PublicNetwork, PublicTransport, address_of
 from fetcher.webhooks.addresses import unfit_url
 
 ATTEMPT_SECONDS = 15.0
@@ -43,12 +43,15 @@ class WebhookClient:
         unfit = unfit_url(url, self._private_hosts)
         if unfit is not None:
             return Attempt(None, f"refused: {unfit}")
-        host = httpx.URL(url).host
-        client = self._private if host in self._private_hosts else self._public
+        try:
+            address = address_of(url)
+        except httpx.InvalidURL as error:
+            return Attempt(None, f"refused: {error}")
+        client = self._private if address.host in self._private_hosts else self._public
         try:
             async with (
                 asyncio.timeout(ATTEMPT_SECONDS),
-                client.stream("POST", url, content=body, headers={**self._headers, **headers}) as response,
+                client.stream("POST", address, content=body, headers={**self._headers, **headers}) as response,
             ):
                 retry_after = read_retry_after(response.headers.get("retry-after"), now)
                 return Attempt(response.status_code, _reason(response.status_code), retry_after)

@@ -22,14 +22,14 @@ PUBLIC, OTHER = "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
 class Names:
     """A resolver with prepared results, one for each call; the last one repeats."""
 
-    def __init__(self, *results: Sequence[str] | OSError) -> None:
+    def __init__(self, *results: Sequence[str] | OSError | UnicodeError) -> None:
         self.results = list(results)
         self.calls = 0
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         found = self.results[min(self.calls, len(self.results) - 1)]
         self.calls += 1
-        if isinstance(found, OSError):
+        if isinstance(found, OSError | UnicodeError):
             raise found
         return found
 
@@ -130,6 +130,23 @@ async def test_an_unknown_name(server: Server, result: Any) -> None:
     assert isinstance(found, NoAnswer)
     assert found.fault is Fault.UNREACHABLE
     assert HOST in found.reason
+
+
+@pytest.mark.parametrize("label", ["xn--a", "xn--zzzzzz999999"])
+async def test_an_international_name_with_a_broken_encoding(label: str) -> None:
+    """It is a failure of its own package: an exception would end the batch."""
+    root = f"https://{label}.org"
+    sites = {name: Site((root,), public_only=name == "editors") for name in ("editors", "operators")}
+    async with HttpTransport(sites, user_agent="t", network=PublicNetwork(Names([PUBLIC]))) as transport:
+        found = [await transport.send(Request(name, "api", "route", f"{root}/a")) for name in sites]
+    assert [one.fault for one in found if isinstance(one, NoAnswer)] == [Fault.FORBIDDEN_HOST] * 2
+
+
+async def test_a_name_that_the_resolver_cannot_encode(server: Server) -> None:
+    """The system's resolver raises ``UnicodeError`` for a label beyond 63 characters."""
+    found = await answer_of(Names(UnicodeError("label too long")), network_of(server))
+    assert isinstance(found, NoAnswer)
+    assert found.fault is Fault.UNREACHABLE
 
 
 async def test_faults_of_the_connection_are_those_of_any_transport(server: Server) -> None:

@@ -8,12 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 
 from fetcher.domain.forges import ForgeKind, KnownBy, StoredForge, detected, not_detected
 from fetcher.domain.model import CatalogueEntry, RepoRef, Source, Unsupported
 from fetcher.store import SqlStore
+from fetcher.store.engine import WRITING
 from fetcher.store.forges import ForgeRules
+from tests.harness.processes import wait_until
 from tests.harness.stores import NOW, answered, read_project, stats, store_on
 
 HOUR = timedelta(hours=1)
@@ -137,6 +139,31 @@ def test_a_word_stated_during_a_detection_stays(directory: Directory) -> None:
     forges.save(detected(forge, GITLAB, "a sign", NOW))
     (found,) = forges.all()
     assert (found.kind, found.known_by, found.message) == (FORGEJO, KnownBy.EDITOR, "a sign")
+
+
+def test_a_word_that_is_being_stored_stays(directory: Directory, engine: Engine) -> None:
+    """An editor's word that is not committed yet when the result of a detection is stored wins."""
+    directory.add("a", "https://a.org/o/r")
+    forges = directory.store.forges
+    (forge,) = forges.claim(["a.org"], NOW, NOW + HOUR)
+    word = text("UPDATE forges SET kind = 'forgejo', known_by = 'editor' WHERE host = 'a.org'")
+    with ThreadPoolExecutor(1) as pool, engine.execution_options(**{WRITING: True}).connect() as editor:
+        editor.execute(word)
+        saved = pool.submit(forges.save, detected(forge, GITLAB, "a sign", NOW))
+        if engine.dialect.name == "postgresql":
+            wait_until(lambda: _waits(engine), "the detection waits for the editor's transaction")
+        editor.commit()
+        saved.result()
+    (found,) = forges.all()
+    assert (found.kind, found.known_by, found.message) == (FORGEJO, KnownBy.EDITOR, "a sign")
+
+
+def _waits(engine: Engine) -> bool:
+    """Return whether a transaction of this database waits for a lock."""
+    with engine.connect() as connection:
+        own = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        waiting = text(own + " AND wait_event_type = 'Lock'")
+        return bool(connection.execute(waiting).scalar())
 
 
 def test_unsupported_addresses_become_served(directory: Directory) -> None:

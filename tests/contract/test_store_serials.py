@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fetcher.domain.model import Source
+from fetcher.domain.model import DueReason, Source
 from fetcher.domain.scheduling import recheck_at, slot
 from fetcher.upstreams.pypi.limits import PYPI
-from tests.harness.clock import DAY, HOUR
+from tests.harness.clock import DAY, HOUR, MINUTE
 from tests.harness.stores import NOW, Catalogue, answered, failed, versions
 
 MONTH = 30 * DAY
@@ -63,6 +63,43 @@ def test_a_lease_stays(catalogue: Catalogue) -> None:
     claim = catalogue.claim(Source.INDEX, now=NOW + DAY)
     catalogue.store.index_serials.confirm([("a", 7), ("b", 8)], NOW + DAY, MONTH)
     assert {catalogue.state(slug, Source.INDEX).lease for slug in "ab"} == {claim.lease}
+
+
+def test_a_project_in_progress_is_not_confirmed(catalogue: Catalogue) -> None:
+    """Its response counts, although the list was requested after it: a confirmation would reject its values."""
+    a, b = requested(catalogue, "a", "b")
+    claim = catalogue.claim(Source.INDEX, now=NOW + DAY)
+    catalogue.store.index_serials.confirm([("a", 7)], NOW + DAY + MINUTE, MONTH)
+    catalogue.store.index_serials.confirm_all(NOW + DAY + MINUTE, MONTH)
+    for one in (a, b):
+        catalogue.answer(one, Source.INDEX, versions("1.0", "2.0"), observed_at=NOW + DAY, lease=claim.lease, full=True)
+    for slug in ("a", "b"):
+        stored = catalogue.get(slug)
+        assert stored.versions is not None
+        assert (stored.versions.latest, stored.states[Source.INDEX].full_fetch_at) == ("2.0", NOW + DAY)
+
+
+def test_a_newer_serial_outlasts_a_request_in_progress(catalogue: Catalogue) -> None:
+    """A list that shows a newer serial than the response in progress makes the project due again after it."""
+    (a,) = requested(catalogue, "a")
+    claim = catalogue.claim(Source.INDEX, now=NOW + DAY)
+    at = NOW + DAY + MINUTE
+    catalogue.store.index_serials.confirm([("a", 8)], at, MONTH)
+    catalogue.answer(a, Source.INDEX, observed_at=NOW + DAY, due_at=NOW + 2 * DAY, revision="7", lease=claim.lease)
+    state = catalogue.state("a", Source.INDEX)
+    assert (state.due_at, state.due_reason, state.lease) == (at, DueReason.MOVED, None)
+
+
+def test_a_project_named_after_the_list_stays_named(catalogue: Catalogue) -> None:
+    """A list that was requested before the feed named the project does not bring its due time before the request."""
+    (a,) = requested(catalogue, "a")
+    claim = catalogue.claim(Source.INDEX, now=NOW + DAY)
+    named = NOW + DAY + 2 * MINUTE
+    catalogue.store.claims.make_packages_due([a], [Source.INDEX], DueReason.FEED, named)
+    catalogue.store.index_serials.confirm([("a", 8)], NOW + DAY - MINUTE, MONTH)
+    catalogue.answer(a, Source.INDEX, observed_at=NOW + DAY, due_at=NOW + 2 * DAY, revision="8", lease=claim.lease)
+    state = catalogue.state("a", Source.INDEX)
+    assert (state.due_at, state.due_reason) == (named, DueReason.FEED)
 
 
 def test_an_older_root_changes_nothing(catalogue: Catalogue) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from fetcher.domain.model import CommitDays, Contribution, Contributors, DueReason, ProjectInfo, Source
 from fetcher.domain.sites import SITE, JournalEntry, LinkedPackage, SitePass
-from tests.harness.clock import DAY, HOUR
+from tests.harness.clock import DAY, HOUR, MINUTE
 from tests.harness.stores import NOW, Catalogue, failed, release, stats, versions
 
 INFO = ProjectInfo("A thing", ("Framework :: Django",), "MIT", None, licence_expression="MIT", licence_text="old")
@@ -54,6 +54,15 @@ def test_the_stamp_changes_with_each_response_failure_and_retirement(catalogue: 
     catalogue.store.packages.retire([package_id], NOW)
     seen.append(sites.stamps()[package_id])
     assert len(set(seen)) == 4
+
+
+def test_the_stamp_changes_with_a_slow_response(catalogue: Catalogue) -> None:
+    """A response to an earlier request, recorded after that of another source, changes the stamp as well."""
+    (package_id,) = catalogue.add("a", project=True)
+    catalogue.answer(package_id, Source.REPOSITORY, observed_at=NOW + MINUTE)
+    before = catalogue.store.sites.stamps()[package_id]
+    catalogue.answer(package_id, Source.COMMITS, observed_at=NOW)
+    assert catalogue.store.sites.stamps()[package_id] != before
 
 
 def test_the_first_overwritten_value_is_kept(catalogue: Catalogue) -> None:

@@ -286,3 +286,12 @@ async def test_a_name_that_resolves_to_a_private_address() -> None:
     assert attempt.status is None
     assert attempt.message.startswith("refused: it resolves to a loopback address")
     await client.aclose()
+
+
+async def test_an_international_name_with_a_broken_encoding() -> None:
+    """It is a failed attempt. An exception would end the sender, and with it the messages of all endpoints."""
+    client = WebhookClient("fetcher")
+    attempt = await client.post("https://xn--a.org/hook", b"{}", {}, NOW)
+    assert attempt.status is None
+    assert attempt.message.startswith("refused: the host is not a valid international name")
+    await client.aclose()

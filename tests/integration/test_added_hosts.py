@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fetcher.domain.forges import ForgeKind, KnownBy, StoredForge
 from fetcher.domain.model import CatalogueEntry, RepoRef, Source, StoredPackage, Unsupported
 from fetcher.settings import Settings, read_settings
-from fetcher.wiring import Parts, open_parts, open_store
+from fetcher.wiring import Parts, open_store
 from tests.harness.pages import Pages
+from tests.harness.parts import with_parts
 from tests.harness.stack import variables
 from tests.integration.conftest import Fetcher
 
@@ -60,19 +59,6 @@ def stored(settings: Settings, slug: str) -> StoredPackage:
 def forges(settings: Settings) -> dict[str, StoredForge]:
     with open_store(settings) as store:
         return {one.host: one for one in store.forges.all()}
-
-
-def with_parts(settings: Settings, work: Callable[[Parts], Awaitable[Any]], clock: Shifted | None = None) -> Any:
-    """Return the result of ``work`` in a process that has just begun."""
-
-    async def run() -> Any:
-        parts = await open_parts(settings, shared=False, clock=clock)
-        try:
-            return await work(parts)
-        finally:
-            await parts.aclose()
-
-    return asyncio.run(run())
 
 
 async def nothing(parts: Parts) -> None:

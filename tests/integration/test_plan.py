@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from benchmarks.plan import compare
+from fetcher.domain.sweeping import SHORTEST
+from fetcher.settings import read_settings
+from fetcher.wiring import Parts
+from tests.harness.parts import with_parts
+from tests.harness.stack import variables
 from tests.integration.conftest import Fetcher
 
 
@@ -87,3 +93,16 @@ def test_the_simulators_option_is_the_same_command(bare: Fetcher) -> None:
 
     assert (done.status, done.out) == (0, bare("estimate", *options).out)
     assert bare("simulate", "--plan", "--moved", "7").status == 2
+
+
+def test_the_first_plan_computes_the_intervals(fetcher: Fetcher) -> None:
+    """A new catalogue need not wait for the next computation, and an empty one has no intervals."""
+    settings = read_settings(variables({**fetcher.settings, "refresh_interval": "auto"}))
+
+    async def intervals(parts: Parts) -> list[timedelta]:
+        await parts.place_sweeps()
+        return [plan.sweep.shortest for plan in parts.store.sweeps.plans()]
+
+    assert with_parts(settings, intervals) == []
+    assert fetcher("add", "https://github.com/octo/app").status == 0
+    assert with_parts(settings, intervals) == [SHORTEST * settings.window_scale]
