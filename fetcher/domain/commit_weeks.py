@@ -20,9 +20,12 @@ _KEPT = timedelta(days=DAYS_KEPT)
 
 def rolling_weeks(days: CommitDays, today: date) -> tuple[int, ...]:
     """Return the 52 weekly sums of participation on ``today`` (UTC), oldest first."""
-    first = (today - timedelta(days=DAYS_SHOWN) - days.start).days
-    starts = range(first, first + DAYS_SHOWN, 7)
-    return tuple(sum(days.counts[max(start, 0) : max(start + 7, 0)]) for start in starts)
+    offset = (today - timedelta(days=DAYS_SHOWN) - days.start).days
+    unknown = min(max(-offset, 0), DAYS_SHOWN)
+    known = days.counts[max(offset, 0) : max(offset + DAYS_SHOWN, 0)]
+    later = DAYS_SHOWN - unknown - len(known)
+    daily = iter((*(0,) * unknown, *known, *(0,) * later))
+    return tuple(map(sum, zip(*(daily,) * 7, strict=True)))  # tuples of a week each: every page computes them often
 
 
 def history_start(today: date) -> datetime:
