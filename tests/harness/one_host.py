@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fetcher.domain.model import REPOSITORY_SOURCES, Purpose, Source
 from fetcher.quota import MemoryQuota
-from fetcher.simulator.changes import Push, push
+from fetcher.simulator.changes import Push, push, repository_of
 from fetcher.simulator.mount import Mount
 from fetcher.simulator.server import Service
 from fetcher.simulator.world import World
@@ -80,10 +80,9 @@ class OneHost:
         return sum(self._is_at_tip(name) for name in self.names)
 
     def _is_at_tip(self, name: str) -> bool:
-        repository = self.world.repository(f"ann/{name}", self.name)
-        assert repository is not None
-        assert repository.history.tip is not None
-        return self.running.state(name, Source.COMMITS).revision == repository.history.tip.oid
+        tip = repository_of(self.world, f"{self.name}/ann/{name}").history.tip
+        assert tip is not None
+        return self.running.state(name, Source.COMMITS).revision == tip.oid
 
 
 @asynccontextmanager
