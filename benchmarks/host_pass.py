@@ -1,7 +1,7 @@
 """``python -m benchmarks.host_pass``: the time of a pass over one host at its default politeness.
 
-The engine itself runs over a stopped clock: packages are planned once a minute, and the ledger, the policy, the schedule
-and the store are those of production. A response takes no time: at these paces the limits decide.
+The engine itself runs over a stopped clock: packages are planned once a minute, and the ledger, the policy, the
+schedule and the store are those of production. A response takes no time: at these paces the limits decide.
 """
 
 from __future__ import annotations
