@@ -14,6 +14,7 @@ from typing import assert_never
 from fetcher.domain.lag import Lag
 from fetcher.domain.model import Deferral, GivenBack, MadeDue, Observed, OutcomeKind, Purpose, Record
 from fetcher.domain.outcome import NonValue, Throttled, Unauthorized
+from fetcher.hooks.signatures import Forge
 from fetcher.http.gateway import points_of
 from fetcher.http.messages import Answer, NoAnswer, Request, Response
 from fetcher.http.retirement import read_retirement
@@ -23,6 +24,7 @@ from fetcher.monitoring.definitions import (
     COMPLETED_TASKS,
     COUNTED,
     DEPRECATED_RESPONSES,
+    HOOKS,
     LEASES_EXPIRED,
     PAUSES,
     POINTS,
@@ -36,6 +38,7 @@ from fetcher.monitoring.definitions import (
     Counted,
     Gauge,
     Histogram,
+    HookResult,
     PauseLabel,
     TaskState,
 )
@@ -96,6 +99,10 @@ class MetricsRecorder:
     def webhook_sent(self, result: str) -> None:
         """Count an attempt to deliver a webhook."""
         self._add(WEBHOOKS, (result,), 1)
+
+    def hook_received(self, forge: Forge, result: HookResult) -> None:
+        """Count a webhook of a forge."""
+        self._add(HOOKS, (forge, result), 1)
 
     def leases_expired(self, rows: int) -> None:
         if rows:
