@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from fetcher.catalogue.credentials import without_credentials
 from fetcher.catalogue.intake import Entry, Item, Rejected
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Clock, Imported
@@ -75,10 +76,13 @@ class Synchronization:
     clock: Clock
     max_loss: float
     result: SyncResult = field(init=False)
+    _name: str = field(init=False)
+    """The source as it is stored and printed: without credentials, so that a new password changes nothing."""
     _seen: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.result = SyncResult(self.source)
+        self._name = without_credentials(self.source)
+        self.result = SyncResult(self._name)
 
     def take(self, items: Sequence[Item]) -> None:
         """Import the next part of the source."""
@@ -96,7 +100,7 @@ class Synchronization:
 
     def finish(self) -> SyncResult:
         """Count absences, retire and revive; returns the result."""
-        known = {one: Synced(absences, retired) for one, (absences, retired) in self.synced.of(self.source).items()}
+        known = {one: Synced(absences, retired) for one, (absences, retired) in self.synced.of(self._name).items()}
         decision = decide(known, self._seen, self.result.rejected_count, self.max_loss)
         self._apply(decision)
         self.result.absent, self.result.refused = decision.absent, decision.refused
@@ -105,7 +109,7 @@ class Synchronization:
     def _apply(self, decision: Decision) -> None:
         rows = {one: (row.absences, row.retired) for one, row in decision.rows.items()}
         if rows:
-            done = self.synced.apply(self.source, rows, decision.retire, decision.revive, self.clock.now())
+            done = self.synced.apply(self._name, rows, decision.retire, decision.revive, self.clock.now())
             self.result.retired, self.result.revived = done
 
     def _reject(self, reason: str) -> None:
