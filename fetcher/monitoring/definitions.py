@@ -9,7 +9,6 @@ from typing import Final, TypeAlias
 
 from fetcher.domain.lag import ChangeKind
 from fetcher.domain.model import OutcomeKind, Purpose, Source
-from fetcher.hooks.signatures import Forge
 from fetcher.http.messages import Fault
 from fetcher.quota import PauseCause
 from fetcher.upstreams.registry import KINDS
@@ -119,7 +118,7 @@ PURPOSE = _label("purpose", Purpose)
 CAUSE = _label("cause", PauseLabel)
 TASK = _label("task", TASKS)
 STATE = _label("state", TaskState)
-FORGE = _label("forge", Forge)
+FORGE = _label("forge", ("forgejo", "github", "gitlab"))
 HOOK_RESULT = _label("result", HookResult)
 WEBHOOK_RESULT = _label("result", ("delivered", "retried", "unreachable", "disabled"))
 KIND = _label("kind", ChangeKind)

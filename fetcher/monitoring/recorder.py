@@ -14,7 +14,6 @@ from typing import assert_never
 from fetcher.domain.lag import Lag
 from fetcher.domain.model import Deferral, GivenBack, MadeDue, Observed, OutcomeKind, Purpose, Record
 from fetcher.domain.outcome import NonValue, Throttled, Unauthorized
-from fetcher.hooks.signatures import Forge
 from fetcher.http.gateway import points_of
 from fetcher.http.messages import Answer, NoAnswer, Request, Response
 from fetcher.http.retirement import read_retirement
@@ -100,7 +99,7 @@ class MetricsRecorder:
         """Count an attempt to deliver a webhook."""
         self._add(WEBHOOKS, (result,), 1)
 
-    def hook_received(self, forge: Forge, result: HookResult) -> None:
+    def hook_received(self, forge: str, result: HookResult) -> None:
         """Count a webhook of a forge."""
         self._add(HOOKS, (forge, result), 1)
 

@@ -16,7 +16,7 @@ from fetcher.domain.errors import BrokerError
 from fetcher.domain.model import Source
 from fetcher.hooks.inbox import Placed
 from fetcher.hooks.signatures import Forge
-from fetcher.monitoring.definitions import HookResult
+from fetcher.monitoring.definitions import FORGE, HookResult
 from fetcher.settings import Settings
 from fetcher.web import make_app
 from fetcher.web.hooks import LARGEST
@@ -89,6 +89,7 @@ def test_each_result_is_counted(harness: Harness) -> None:
         *("accepted", "collapsed", "replayed", "limited", "ignored", "unreadable", "rejected"),
     ]
     assert harness.runtime.hooks[-1] == (Forge.FORGEJO, HookResult.LIMITED)
+    assert FORGE.values == set(Forge)
 
 
 @pytest.mark.parametrize("event", ["ping", "issues"])
