@@ -29,7 +29,7 @@ from fetcher.wiring import open_store, upstreams_in
 _NAMED = 10
 
 FORGES = ", ".join(sorted(WORDS))
-"""The words that --forge takes."""
+"""The words for a kind that --forge takes."""
 
 UnsupportedOk = Annotated[
     bool, typer.Option("--unsupported-ok", help="Store an address that cannot be fetched as well.")
