@@ -22,7 +22,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.processes import end_well
-from fetcher.domain.model import RepoRef
+from fetcher.domain.model import RepoRef, Source
 from fetcher.simulator import changes
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.server import Simulator
@@ -94,7 +94,7 @@ def main(
         for name, queues in QUEUES.items():
             ours.worker(name, queues, 1)
         assert ours.fetcher("refresh", "--all", "--queue").returncode == 0
-        ours.until(lambda: ours.answered(packages), "every package is refreshed")
+        ours.until(lambda: ours.answered(packages, [Source.REPOSITORY]), "every repository has responded")
         added = ours.fetcher("webhooks", "add", receiver.url, "--events", "package.updated", "--json")
         receiver.secret = json.loads(added.stdout)["secret"]
         ours.beat()
