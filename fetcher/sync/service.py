@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from fetcher.catalogue.credentials import without_credentials
 from fetcher.catalogue.intake import Entry, Item, Rejected
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Clock, Imported
@@ -67,9 +68,12 @@ class SyncResult:
 
 @dataclass(slots=True)
 class Synchronization:
-    """A synchronization in progress: it takes the parts of a reading, and is finished after the last one."""
+    """A synchronization in progress: it takes the parts of a reading, and is finished after the last one.
 
-    source: str
+    The result and the store name the source without its credentials.
+    """
+
+    source: str = field(repr=False)
     packages: Packages
     synced: SyncedStore
     clock: Clock
@@ -78,7 +82,7 @@ class Synchronization:
     _seen: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.result = SyncResult(self.source)
+        self.result = SyncResult(without_credentials(self.source))
 
     def take(self, items: Sequence[Item]) -> None:
         """Import the next part of the source."""
@@ -96,7 +100,9 @@ class Synchronization:
 
     def finish(self) -> SyncResult:
         """Count absences, retire and revive; returns the result."""
-        known = {one: Synced(absences, retired) for one, (absences, retired) in self.synced.of(self.source).items()}
+        known = {
+            one: Synced(absences, retired) for one, (absences, retired) in self.synced.of(self.result.source).items()
+        }
         decision = decide(known, self._seen, self.result.rejected_count, self.max_loss)
         self._apply(decision)
         self.result.absent, self.result.refused = decision.absent, decision.refused
@@ -105,7 +111,7 @@ class Synchronization:
     def _apply(self, decision: Decision) -> None:
         rows = {one: (row.absences, row.retired) for one, row in decision.rows.items()}
         if rows:
-            done = self.synced.apply(self.source, rows, decision.retire, decision.revive, self.clock.now())
+            done = self.synced.apply(self.result.source, rows, decision.retire, decision.revive, self.clock.now())
             self.result.retired, self.result.revived = done
 
     def _reject(self, reason: str) -> None:
