@@ -21,8 +21,6 @@ class Entry:
 
 
 PLAN_EVERY = timedelta(minutes=1)
-SYNC_LOOK = timedelta(minutes=1)
-"""Interval at which the due time of the synchronization is checked."""
 FEED_EVERY = timedelta(minutes=2)
 """The feed of a busy index covers some minutes. Polls that are further apart have gaps."""
 
@@ -63,7 +61,7 @@ def entries(plan_every: timedelta = PLAN_EVERY) -> tuple[Entry, ...]:
         Entry(
             "sync",
             "fetcher.sync",
-            max(plan_every, SYNC_LOOK),
+            plan_every,
             "read FETCHER_SYNC_SOURCE when FETCHER_SYNC_INTERVAL has passed; nothing without it",
         ),
         Entry("changes", "fetcher.changes", CHANGES_EVERY, "number committed changes, and start due webhooks"),

@@ -1,16 +1,21 @@
-"""``python -m benchmarks.changes``: pages of the change feed over a large catalogue on PostgreSQL, and its writes.
+"""``python -m benchmarks.changes``: pages of the change feed over a large catalogue, and its writes.
 
-Every package gets a change. Pages of 100 are then read after random cursors as the API reads them: the changes, the
-documents and their JSON. A batch of a hundred changed packages is recorded and numbered, to compare both costs.
+Every package gets a change. Neighbours in the feed are far apart in the catalogue, so each page reads rows from all
+over it. Pages of 100 are read after random cursors as the API reads them: the changes, the documents and their JSON.
+A batch of a hundred changed packages is recorded and numbered, to compare both costs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import gcd
+from pathlib import Path
 from random import Random
 from statistics import quantiles
 from typing import Annotated
@@ -18,14 +23,18 @@ from typing import Annotated
 import httpx
 import typer
 from rich.console import Console
-from sqlalchemy import text
+from sqlalchemy import Engine, func, insert, literal, select, text, update
 
-from benchmarks.database import filled, postgres
-from benchmarks.filling import Filling
+from benchmarks.copies import multiply
+from benchmarks.database import postgres
+from benchmarks.filling import Filling, fill, settle
+from benchmarks.processes import end_well
 from fetcher.domain.changes import Cursor
 from fetcher.domain.model import Source
 from fetcher.settings import Settings
-from fetcher.store import SqlStore, open_engine
+from fetcher.store import SqlStore, open_engine, upgrade
+from fetcher.store.changes.feed import rows_after
+from fetcher.store.schema import change_feed, changes, packages
 from fetcher.web import WebContext, make_app
 from fetcher.web.context import CeleryRuntime
 from fetcher.web.session import Sessions
@@ -33,40 +42,52 @@ from fetcher.wiring import SystemClock
 from tests.harness.stores import answered, stats, store_on
 
 PAGE = 100
-_CHANGES = text(
-    "INSERT INTO changes (package_id, position, at, numbered_at, marks) SELECT id, row_number() OVER (ORDER BY id),"
-    " now(), now(), json_build_object('repo_watchers', row_number() OVER (ORDER BY id)) FROM packages"
-)
+ORIGINAL = 10_000
+"""Packages with documents of their own; the others are copies of them."""
+STRIDE = 7_919
+"""Distance in the catalogue of two neighbours in the feed."""
 
 
-def prepare(url: str) -> int:
-    """Give each package a change; returns their number."""
-    engine = open_engine(url)
+@contextmanager
+def database(kind: str) -> Iterator[Engine]:
+    """Provide an empty database of a kind, migrated; delete it afterwards."""
+    with tempfile.TemporaryDirectory(prefix="fetcher-bench-", dir="/tmp") as folder, postgres() as server:
+        url = f"sqlite:///{Path(folder) / 'fetcher.db'}" if kind == "sqlite" else server.create()
+        engine = open_engine(url)
+        upgrade(engine)
+        yield engine
+        engine.dispose()
+
+
+def prepare(engine: Engine, count: int) -> None:
+    """Give each of ``count`` packages a change."""
+    assert gcd(STRIDE, count) == 1
+    position = packages.c.id * STRIDE % count + 1
+    make_json = func.json_build_object if engine.dialect.name == "postgresql" else func.json_object
+    now = literal(datetime.now(UTC), changes.c.at.type)
+    rows = select(packages.c.id, position, now, now, make_json("repo_watchers", position))
     with engine.begin() as connection:
-        count = connection.execute(_CHANGES).rowcount
-        connection.execute(text("UPDATE change_feed SET position = :count"), {"count": count})
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM ANALYZE"))
-    engine.dispose()
-    return count
+        connection.execute(insert(changes).from_select(["package_id", "position", "at", "numbered_at", "marks"], rows))
+        connection.execute(update(change_feed).values(position=count))
+    settle(engine)
 
 
-def times(work: Callable[[int], object], positions: list[int]) -> list[float]:
-    """Return the milliseconds of each call of ``work``, after a first one that warms it up."""
+def times(work: Callable[[int], object], positions: list[int]) -> tuple[list[float], float]:
+    """Return the milliseconds of each call of ``work``, after a first one, and this process' CPU of a call."""
     work(positions[0])
     found, cpu = [], time.process_time()
     for position in positions:
         began = time.perf_counter()
         work(position)
         found.append(1000 * (time.perf_counter() - began))
-    Console().print(f"CPU of this process: {1000 * (time.process_time() - cpu) / len(positions):.1f} ms each")
-    return found
+    return found, 1000 * (time.process_time() - cpu) / len(positions)
 
 
-def line(name: str, found: list[float]) -> str:
+def line(name: str, found: list[float], cpu: float | None = None) -> str:
     """Return the median and the 95th percentile as a sentence."""
     cuts = quantiles(found, n=100)
-    return f"{name}: p50 {cuts[49]:.1f} ms, p95 {cuts[94]:.1f} ms, {len(found)} times"
+    own = "" if cpu is None else f", own CPU {cpu:.1f} ms"
+    return f"{name}: p50 {cuts[49]:.1f} ms, p95 {cuts[94]:.1f} ms{own}, {len(found)} times"
 
 
 def api(store: SqlStore, feed: Cursor) -> Callable[[int], object]:
@@ -84,6 +105,14 @@ def api(store: SqlStore, feed: Cursor) -> Callable[[int], object]:
     return request
 
 
+def plan(engine: Engine, position: int) -> str:
+    """Return the database's plan of the statement that reads a page's changes."""
+    statement = rows_after(position, PAGE).compile(engine, compile_kwargs={"literal_binds": True})
+    how = "EXPLAIN (ANALYZE, BUFFERS)" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    with engine.connect() as connection:
+        return "\n".join(str(row[-1]) for row in connection.execute(text(f"{how} {statement}")))
+
+
 def record_batch(store: SqlStore, ids: list[int], stars: int) -> tuple[float, float]:
     """Record a batch with new values and number its changes; returns the milliseconds of both."""
     now = datetime.now(UTC) + timedelta(seconds=stars)
@@ -96,30 +125,38 @@ def record_batch(store: SqlStore, ids: list[int], stars: int) -> tuple[float, fl
     return 1000 * (recorded - began), 1000 * (time.perf_counter() - recorded)
 
 
+def measure(engine: Engine, packages: int, reads: int) -> None:
+    """Fill the database and print its figures."""
+    console, rng = Console(width=150), Random(1)  # noqa: S311  (a benchmark's choices)
+    began = time.perf_counter()
+    original = min(ORIGINAL, packages)
+    fill(engine, Filling(original, datetime.now(UTC)))
+    count = multiply(engine, original, packages // original - 1)
+    prepare(engine, count)
+    store = store_on(engine)
+    feed = store.changes.extent().end
+    positions = [rng.randrange(count - PAGE) for _ in range(reads)]
+    filled = time.perf_counter() - began
+    console.print(f"{engine.dialect.name}: {count:,} packages, filled in {filled:.0f} s; pages of {PAGE}")
+    console.print(line("the feed's rows", *times(lambda at: store.changes.page(feed.at(at), PAGE), positions)))
+    console.print(line("a page of the API, with documents", *times(api(store, feed), positions)))
+    console.print(plan(engine, positions[0]), highlight=False)
+    ids = list(range(1, PAGE + 1))
+    batches = [record_batch(store, ids, 1000 + turn) for turn in range(40)]
+    console.print(line("recording 100 changed packages", [one for one, _ in batches]))
+    console.print(line("numbering their changes", [one for _, one in batches]))
+
+
 def main(
     packages: Annotated[int, typer.Option(min=1000, help="Number of packages.")] = 1_000_000,
-    details: Annotated[bool, typer.Option(help="Store contributors and commits, which takes most of the time.")] = True,
     reads: Annotated[int, typer.Option(min=10, help="Number of pages.")] = 200,
 ) -> None:
-    """Measure pages of the change feed, and the cost of a changed batch."""
-    console, rng = Console(), Random(1)  # noqa: S311  (a benchmark's choices)
-    with postgres() as server:
-        url = filled(server, Filling(packages, datetime.now(UTC), recheck=timedelta(days=30), details=details))
-        count = prepare(url)
-        engine = open_engine(url)
-        store = store_on(engine)
-        feed = store.changes.extent().end
-        positions = [rng.randrange(count - PAGE) for _ in range(reads)]
-        console.print(f"{count:,} packages, pages of {PAGE}")
-        console.print(line("the feed's rows", times(lambda at: store.changes.page(feed.at(at), PAGE), positions)))
-        console.print(line("a page of the API, with documents", times(api(store, feed), positions)))
-        with engine.connect() as connection:
-            ids = list(connection.execute(text("SELECT id FROM packages ORDER BY id LIMIT 100")).scalars())
-        batches = [record_batch(store, ids, 1000 + turn) for turn in range(40)]
-        console.print(line("recording 100 changed packages", [one for one, _ in batches]))
-        console.print(line("numbering their changes", [one for _, one in batches]))
-        engine.dispose()
+    """Measure pages of the change feed and the cost of a changed batch, on PostgreSQL and on SQLite."""
+    for kind in ("postgresql", "sqlite"):
+        with database(kind) as engine:
+            measure(engine, packages, reads)
 
 
 if __name__ == "__main__":
+    end_well()
     typer.run(main)

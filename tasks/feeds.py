@@ -7,10 +7,7 @@ from celery import shared_task
 from fetcher.wiring import Parts
 from tasks.app import MAINTENANCE
 from tasks.process import FetcherTask
-from tasks.refresh import plan
-
-PLAN_EXPIRES = 60
-"""Seconds after which the message of a further plan expires. Beat sends one each minute."""
+from tasks.refresh import PLAN_EXPIRES, plan
 
 
 @shared_task(bind=True, base=FetcherTask, name="fetcher.feed")

@@ -13,9 +13,8 @@ from fetcher.hooks.inbox import Inbox
 from fetcher.settings import read_settings
 from fetcher.wiring import Parts
 from tasks.app import MAINTENANCE, MANUAL
-from tasks.feeds import PLAN_EXPIRES
 from tasks.process import FetcherTask
-from tasks.refresh import plan
+from tasks.refresh import PLAN_EXPIRES, plan
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from fetcher.http.deadline import deadline
 from fetcher.ports import PLANNED, Checkpoint
 from fetcher.refresh.requests import ManualRefreshes
 from fetcher.wiring import Parts
-from tasks.app import BACKGROUND
+from tasks.app import BACKGROUND, MAINTENANCE
 from tasks.process import FetcherTask
 from tasks.webhooks import AnnouncingTask
 
@@ -23,6 +23,12 @@ log = structlog.get_logger(__name__)
 BATCH_TIME = timedelta(seconds=10)
 """Longest time in which a batch sends new requests; it usually takes a second or two. Sources not requested by then are
 given back. The batch then ends within this time and one request more, within a stopping worker's grace period."""
+
+PLAN_EXPIRES = 60
+"""Seconds after which the message of a further plan expires. Beat sends one each minute."""
+
+FOLLOW_AFTER = timedelta(seconds=2)
+"""Least time between a plan and one that follows moved heads."""
 
 SHOWN = 10
 """Package ids shown of a claim in ``argsrepr``."""
@@ -87,16 +93,24 @@ def plan(self: FetcherTask) -> None:
 
 @shared_task(bind=True, base=AnnouncingTask, name="fetcher.refresh_batch")
 def refresh_batch(self: FetcherTask, claim: ClaimMessage) -> None:
-    """Refresh a claimed batch; sources without quota are given back to the store, and all of them during a pause."""
+    """Refresh a claimed batch; sources without quota are given back to the store, and all of them during a pause.
 
-    async def work(parts: Parts) -> None:
+    The last batch of a plan's statistics starts the next plan if heads have moved.
+    """
+
+    async def work(parts: Parts) -> bool:
+        claimed = claim_of(claim)
         if parts.pause(Purpose.BACKGROUND) is not None:
-            parts.service.give_back(claim_of(claim))
-            return
+            parts.service.give_back(claimed)
+            return False
         with deadline(parts.clock.now() + BATCH_TIME):
-            await parts.service.refresh(claim_of(claim), Purpose.BACKGROUND)
+            await parts.service.refresh(claimed, Purpose.BACKGROUND)
+        planned_at = parts.store.checkpoints.get(PLANNED).observed_at
+        recent = planned_at is not None and parts.clock.now() - planned_at < FOLLOW_AFTER
+        return not recent and parts.dispatcher.is_to_be_followed(claimed)
 
-    self.run_async(work)
+    if self.run_async(work):
+        plan.apply_async(queue=MAINTENANCE, expires=PLAN_EXPIRES)
 
 
 @shared_task(bind=True, base=AnnouncingTask, name="fetcher.refresh_packages")

@@ -9,17 +9,15 @@ from celery import shared_task
 
 from fetcher.domain.audit import Action, AuditEntry
 from fetcher.domain.errors import FetcherError
-from fetcher.ports import Checkpoint
+from fetcher.domain.sync_report import SyncOutcome
 from fetcher.sync.decisions import MAX_LOSS
 from fetcher.sync.reading import synchronize
+from fetcher.sync.schedule import schedule_of
 from fetcher.wiring import Parts, synchronization, user_agent
 from tasks.maintenance import SERIALS_LIMIT
 from tasks.process import FetcherTask
 
 log = structlog.get_logger(__name__)
-
-SYNCED = "sync"
-"""Name of the checkpoint with the time and the result of the last synchronization."""
 
 
 @shared_task(
@@ -27,27 +25,25 @@ SYNCED = "sync"
 )
 def sync(self: FetcherTask) -> None:
     """Synchronize with the source if one is set and ``FETCHER_SYNC_INTERVAL`` has passed."""
-    self.run_async(_sync)
+    self.run_async(read_when_due)
 
 
-async def _sync(parts: Parts) -> None:
-    source, now = parts.settings.sync_source, parts.clock.now()
-    last = parts.store.checkpoints.get(SYNCED).observed_at
-    if source is None or (last is not None and last + parts.settings.sync_interval > now):
+async def read_when_due(parts: Parts) -> None:
+    """Read the source if it is due, and record the result."""
+    schedule, now = schedule_of(parts.settings, parts.store.checkpoints), parts.clock.now()
+    if schedule is None or not schedule.begin(now):
         return
-    parts.store.checkpoints.save(Checkpoint(SYNCED, observed_at=now, message="begun"))
+    work = synchronization(parts.store, schedule.source, parts.clock, MAX_LOSS)
     try:
-        result = await synchronize(
-            synchronization(parts.store, source, parts.clock, MAX_LOSS), user_agent(parts.settings)
-        )
+        result = await synchronize(work, user_agent(parts.settings))
     except FetcherError as error:
         log.error("sync failed", reason=str(error))
-        parts.store.checkpoints.save(Checkpoint(SYNCED, observed_at=now, outcome="failed", message=str(error)))
+        schedule.end(now, SyncOutcome.FAILED, str(error))
         return
     found = asdict(result)
     (log.error if result.refused else log.info)("sync", **{name: found[name] for name in found if name != "source"})
-    message = result.in_words() + (f"; nothing was retired: {result.refused}" if result.refused else "")
-    outcome = "refused" if result.refused else "done"
-    parts.store.checkpoints.save(Checkpoint(SYNCED, observed_at=now, outcome=outcome, message=message))
+    outcome = SyncOutcome.REFUSED if result.refused else SyncOutcome.DONE
+    refusal = f"; nothing was retired: {result.refused}" if result.refused else ""
+    schedule.end(now, outcome, f"{result.in_words()}{refusal}")
     if result.retired or result.revived:
         parts.store.audit.append([AuditEntry(parts.clock.now(), "beat", Action.SYNC, detail=result.in_words())])

@@ -149,7 +149,7 @@ COMMANDS = (
         "simulate",
         "fetcher.cli.simulate",
         "simulate",
-        "Serve GitHub's and PyPI's APIs on loopback, limits and faults included, until Ctrl-C.",
+        "Serve simulated forges and PyPI on loopback, limits and faults included, until Ctrl-C.",
         cls="Simulate",
     ),
     LazyCommand(

@@ -26,6 +26,7 @@ from fetcher.domain.scheduling import Cadence
 from fetcher.domain.site_report import fault_in_words, pass_in_words
 from fetcher.domain.sites import SITE, SitePass
 from fetcher.domain.sweeping import SweepPlan
+from fetcher.domain.sync_report import SyncState, sync_fault_in_words, sync_in_words
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.first_pass import first_pass_in_words, outlook
@@ -33,6 +34,7 @@ from fetcher.refresh.forecast import Forecast
 from fetcher.settings import Settings, read_settings
 from fetcher.store.db_errors import shown
 from fetcher.store.webhooks import Backlog
+from fetcher.sync.schedule import schedule_of
 from fetcher.upstreams.base import FeedStatus
 from fetcher.wiring import current_cadence, open_store, shared_quota_status, upstreams_in
 
@@ -70,6 +72,8 @@ class Status:
     """The database that was read, without its password."""
     site: SitePass | None = None
     """The last pass over a site's own database; ``None`` if there was none."""
+    sync: SyncState | None = None
+    """The last scheduled reading of ``FETCHER_SYNC_SOURCE``; ``None`` without a source."""
 
     @property
     def running(self) -> bool:
@@ -101,6 +105,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
     """Read all of a ``Status``. Workers have one second to respond, during which the database is read."""
     now, cadence = datetime.now(UTC), current_cadence(settings, store)
     interval = cadence.longest
+    schedule = schedule_of(settings, store.checkpoints)
     upstreams = upstreams_in(settings, store)
     quota, fault = result_or_error(lambda: asyncio.run(shared_quota_status(settings, upstreams, now)))
     names: Sequence[str] | None = None
@@ -133,6 +138,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
         broker_fault=fault,
         database=shown(store.engine.url),
         site=store.sites.last_pass(SITE),
+        sync=schedule.state() if schedule is not None else None,
     )
 
 
@@ -166,7 +172,7 @@ def _screen(status: Status) -> RenderableType:
     lines.append(
         f"[red]beat: {status.silence}[/]" if status.silence else f"beat: planned {ago(status.planned_at, now)}"
     )
-    lines += _site(status)
+    lines += [*_site(status), *_sync(status)]
     lines += [_workers(status), f"database: {escape(status.database)}"]
     return Group(*lines)
 
@@ -178,6 +184,15 @@ def _site(status: Status) -> list[str]:
     if fault is not None:
         return [f"[red]site: {escape(fault)}[/]"]
     return [f"site: {escape(pass_in_words(status.site, status.now))}"]
+
+
+def _sync(status: Status) -> list[str]:
+    if status.sync is None:
+        return []
+    fault = sync_fault_in_words(status.sync, status.now)
+    if fault is not None:
+        return [f"[red]sync: {escape(fault)}[/]"]
+    return [f"sync: {escape(sync_in_words(status.sync, status.now))}"]
 
 
 def _paused(status: Status) -> list[str]:
@@ -302,6 +317,7 @@ def _json(status: Status) -> dict[str, Any]:
         "running": status.running,
         "database": status.database,
         "site": status.site,
+        "sync": status.sync,
     }
 
 

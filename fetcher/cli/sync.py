@@ -16,6 +16,11 @@ from fetcher.settings import read_settings
 from fetcher.sync.decisions import MAX_LOSS
 from fetcher.wiring import SystemClock, open_store, synchronization, user_agent
 
+_NO_SOURCE = (
+    "no source is given, and FETCHER_SYNC_SOURCE is not set. Give a file, a folder or the address of a directory's "
+    "API: `fetcher sync packages.json` or `fetcher sync https://directory.example/api/v4/packages/`"
+)
+
 
 def sync(
     source: Annotated[
@@ -41,7 +46,8 @@ def sync(
     settings, clock = read_settings(), SystemClock()
     given = source or settings.sync_source
     if not given:
-        raise typer.BadParameter("name a source, or set FETCHER_SYNC_SOURCE", param_hint="FILE|FOLDER|URL")
+        complain(_NO_SOURCE)
+        raise typer.Exit(2)
     with open_store(settings) as store:
         work = synchronization(store, given, clock, max_loss)
         result = asyncio.run(synchronize(work, user_agent(settings)))

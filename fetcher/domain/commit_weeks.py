@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
-from fetcher.domain.model import DAYS_SHOWN, WEEKS_SHOWN, Commit, CommitDays
+from fetcher.domain.model import DAYS_SHOWN, Commit, CommitDays
 
 DAYS_KEPT = DAYS_SHOWN + 7
 """Days to keep: the days shown and the week in progress."""
@@ -21,9 +21,11 @@ _KEPT = timedelta(days=DAYS_KEPT)
 def rolling_weeks(days: CommitDays, today: date) -> tuple[int, ...]:
     """Return the 52 weekly sums of participation on ``today`` (UTC), oldest first."""
     offset = (today - timedelta(days=DAYS_SHOWN) - days.start).days
-    counts = days.counts
-    daily = [counts[i] if 0 <= i < len(counts) else 0 for i in range(offset, offset + DAYS_SHOWN)]
-    return tuple(sum(daily[week * 7 : week * 7 + 7]) for week in range(WEEKS_SHOWN))
+    unknown = min(max(-offset, 0), DAYS_SHOWN)
+    known = days.counts[max(offset, 0) : max(offset + DAYS_SHOWN, 0)]
+    later = DAYS_SHOWN - unknown - len(known)
+    daily = iter((*(0,) * unknown, *known, *(0,) * later))
+    return tuple(map(sum, zip(*(daily,) * 7, strict=True)))  # tuples of a week each: every page computes them often
 
 
 def history_start(today: date) -> datetime:

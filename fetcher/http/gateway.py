@@ -183,7 +183,7 @@ class Gateway:
         outcome = non_value(result)
         self._observer.responded(request, answer, outcome)
         usage = Usage(
-            points=_points(request, answer),
+            points=points_of(request, answer),
             seconds=answer.seconds,
             attempts=answer.attempts,
             quota=meta.quota,
@@ -218,7 +218,7 @@ def _malformed_304(request: Request, answer: Answer) -> Malformed | None:
     return Malformed("status 304 to an unconditional request: a proxy or cache on the way is faulty")
 
 
-def _points(request: Request, answer: Answer) -> int:
+def points_of(request: Request, answer: Answer) -> int:
     """Return a request's cost in points: zero for a 304, or if no request reached the upstream."""
     if isinstance(answer, NoAnswer):
         return 0 if answer.fault in _NEVER_SENT else request.points

@@ -30,6 +30,8 @@ class Request:
     body: bytes | None = None
     max_bytes: int = 8 * 1024 * 1024
     points: int = 1
+    packages: int = 0
+    """Packages that share the request; 0 if it is not a batch."""
     timeout: float | None = None
     """Seconds for the complete exchange; ``None`` selects the transport's default."""
     anonymous: bool = False

@@ -142,6 +142,12 @@ REQUESTS = Counter(
     "Requests sent, by status code or transport error.",
     (UPSTREAM, ROUTE, STATUS),
 )
+POINTS = Counter("fetcher_spent_points", "Points of the quota that requests spent.", (UPSTREAM, ROUTE))
+REQUESTED_PACKAGES = Counter(
+    "fetcher_requested_packages",
+    "Packages in successful requests that many packages share.",
+    (UPSTREAM, ROUTE),
+)
 REQUEST_SECONDS = Histogram(
     "fetcher_request_duration_seconds",
     "Time from sending a request to the last byte of its response.",
@@ -193,6 +199,8 @@ CHANGE_LAG = Histogram(
 
 COUNTED: Final[tuple[Counted, ...]] = (
     REQUESTS,
+    POINTS,
+    REQUESTED_PACKAGES,
     REQUEST_SECONDS,
     PAUSES,
     REFRESHES,

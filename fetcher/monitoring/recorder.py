@@ -14,6 +14,7 @@ from typing import assert_never
 from fetcher.domain.lag import Lag
 from fetcher.domain.model import Deferral, GivenBack, MadeDue, Observed, OutcomeKind, Purpose, Record
 from fetcher.domain.outcome import NonValue, Throttled, Unauthorized
+from fetcher.http.gateway import points_of
 from fetcher.http.messages import Answer, NoAnswer, Request, Response
 from fetcher.http.retirement import read_retirement
 from fetcher.monitoring.definitions import (
@@ -24,8 +25,10 @@ from fetcher.monitoring.definitions import (
     DEPRECATED_RESPONSES,
     LEASES_EXPIRED,
     PAUSES,
+    POINTS,
     REFRESHES,
     REQUEST_SECONDS,
+    REQUESTED_PACKAGES,
     REQUESTS,
     SUNSET,
     TASK_SECONDS,
@@ -57,6 +60,10 @@ class MetricsRecorder:
         status, group = _status(answer)
         self._add(REQUESTS, (request.upstream, request.route, status), answer.attempts)
         self._observe(REQUEST_SECONDS, (request.upstream, request.route, group), answer.seconds)
+        if points := points_of(request, answer) * answer.attempts:
+            self._add(POINTS, (request.upstream, request.route), points)
+        if request.packages and outcome is None:
+            self._add(REQUESTED_PACKAGES, (request.upstream, request.route), request.packages)
         cause = _cause(outcome)
         if cause is not None:
             self._add(PAUSES, (request.resource, cause), 1)

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from fetcher.monitoring.recent_lags import add_recent_lags
 from fetcher.monitoring.recent_requests import add_recent_requests
+from fetcher.monitoring.recent_spending import add_recent_spending
 from fetcher.monitoring.recorder import MetricsRecorder, holds_latest
 
 KEY = "fetcher:metrics"
@@ -61,6 +62,7 @@ class RedisCounters:
                     pipe.hincrbyfloat(KEY, field, amount)
             add_recent_requests(pipe, amounts, time.time())
             add_recent_lags(pipe, amounts, time.time())
+            add_recent_spending(pipe, amounts, time.time())
             pipe.execute()
 
 

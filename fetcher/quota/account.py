@@ -9,7 +9,7 @@ from fetcher.quota.limits import EffectiveLimits
 
 
 class Step(NamedTuple):
-    """Requests and response time settled within one step of the sliding window."""
+    """Requests, or points, and response time settled within one step of a window."""
 
     at: int
     points: int
@@ -32,6 +32,8 @@ class Meter:
     latency_ms: int = 0
     """Decaying maximum of response times: the least that the next response is expected to take."""
     log: list[Step] = field(default_factory=list)
+    hourly: list[Step] = field(default_factory=list)
+    """Points of the last hour, of a resource with a rolling quota; without response times."""
 
 
 @dataclass(slots=True)
@@ -96,10 +98,12 @@ class Account:
                 meter = self.meters[each.resource]
                 meter.remaining = max(0, meter.remaining - each.points)
                 note(meter, limits, now, 1, each.ms)
+                if each.resource in limits.rolling_resources:
+                    note_points(meter, limits, now, each.points)
         age = limits.tick + limits.window
         for meter in self.meters.values():
-            if meter.log and meter.log[0].at + age <= now:
-                meter.log = [step for step in meter.log if step.at + age > now]
+            meter.log = _within(meter.log, age, now)
+            meter.hourly = _within(meter.hourly, limits.hourly_age, now)
         return now
 
     def _set_clock(self, limits: EffectiveLimits, now: int) -> int:
@@ -123,6 +127,7 @@ class Account:
             each.at -= back
         for meter in self.meters.values():
             meter.log = [Step(step.at - back, step.points, step.ms) for step in meter.log]
+            meter.hourly = [Step(step.at - back, step.points, step.ms) for step in meter.hourly]
             meter.paused_until = min(meter.paused_until, now + limits.hour + limits.grace)
             if meter.reset_at > now + limits.hour:
                 meter.reset_at, meter.reset_reported = now + limits.hour, False
@@ -131,8 +136,41 @@ class Account:
 
 def note(meter: Meter, limits: EffectiveLimits, now: int, points: int, ms: int) -> None:
     """Add usage to the sliding window, in the step that contains ``now``."""
-    last = meter.log[-1] if meter.log else None
-    if last is not None and now < last.at + limits.tick:
-        meter.log[-1] = Step(last.at, last.points + points, last.ms + ms)
+    _add(meter.log, Step(now, points, ms), limits.tick)
+
+
+def note_points(meter: Meter, limits: EffectiveLimits, now: int, points: int) -> None:
+    """Add points to the rolling hour, in the step that contains ``now``."""
+    if points:
+        _add(meter.hourly, Step(now, points, 0), limits.hourly_tick)
+
+
+def _add(log: list[Step], step: Step, tick: int) -> None:
+    last = log[-1] if log else None
+    if last is not None and step.at < last.at + tick:
+        log[-1] = Step(last.at, last.points + step.points, last.ms + step.ms)
     else:
-        meter.log.append(Step(now, points, ms))
+        log.append(step)
+
+
+def _within(log: list[Step], age: int, now: int) -> list[Step]:
+    """Return the steps that are younger than ``age``."""
+    return [step for step in log if step.at + age > now] if log and log[0].at + age <= now else log
+
+
+def account_name(identity: str, upstream: str) -> str:
+    """Return the name of an identity's account at ``upstream``: all resources of the upstream share it.
+
+    The braces are a Redis Cluster hash tag: all keys of an identity are stored on one node.
+    """
+    return f"{{{identity}}}:{upstream}"
+
+
+def identity_of(account: str) -> str:
+    """Return the identity of an account's name."""
+    return account[1 : account.rindex("}")]
+
+
+def upstream_of(account: str) -> str:
+    """Return the upstream of an account's name."""
+    return account[account.rindex("}") + 2 :]

@@ -52,8 +52,8 @@ def decode(text: str) -> tuple[Account, str]:
     epoch, meters, reservations = value.pop("epoch"), value.pop("meters"), value.pop("reservations")
     account = Account(**value)
     for name, meter in meters.items():
-        log = [Step(*step) for step in meter.pop("log")]
-        account.meters[name] = Meter(**meter, log=log)
+        log, hourly = ([Step(*step) for step in meter.pop(each, ())] for each in ("log", "hourly"))
+        account.meters[name] = Meter(**meter, log=log, hourly=hourly)
     account.reservations = {key: ReservationMs(*each) for key, each in reservations.items()}
     return account, epoch
 
@@ -61,4 +61,6 @@ def decode(text: str) -> tuple[Account, str]:
 def _meter(meter: Meter) -> dict[str, Any]:
     value: dict[str, Any] = {name: getattr(meter, name) for name in _METER}
     value["log"] = meter.log
+    if meter.hourly:
+        value["hourly"] = meter.hourly
     return value

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fetcher.domain.model import Purpose
-from fetcher.quota.account import Account, Meter
+from fetcher.quota.account import Account, Meter, identity_of, upstream_of
 from fetcher.quota.base import PauseCause, QuotaStatus
-from fetcher.quota.limits import EffectiveLimits, Policies, effective_limits, from_ms, identity_of, upstream_of
+from fetcher.quota.limits import EffectiveLimits, Policies, effective_limits, from_ms
 from fetcher.quota.reserve import expected_ms
+from fetcher.quota.rolling import spendable, used
 
 
 def capacity(account: Account, limits: EffectiveLimits, points: int, ms: int, horizon: int, now: int) -> int:
@@ -30,6 +31,8 @@ def capacity(account: Account, limits: EffectiveLimits, points: int, ms: int, ho
         bounds.append((limits.total_ms * windows - spent) / latency)
     if limits.primary:
         bounds.append(_affordable(account, meter, limits, end) / max(1, points))
+    if limits.rolling:
+        bounds.append(spendable(account, limits, now, end) / max(1, points))
     return max(1, int(min(bounds)))
 
 
@@ -66,15 +69,16 @@ def quota_status(account: Account, name: str, policies: Policies, now: int) -> l
         limits = effective_limits(policy, resource, Purpose.MANUAL, identity)
         now = account.advance(limits, now)
         meter = account.meters[resource]
+        limit, remaining = _known_quota(account, meter, limits, now)
         later = account if account.paused_until >= meter.paused_until and not limits.apart else meter
-        paused, known = later.paused_until > now, meter.limit > 0
+        paused = later.paused_until > now
         found.append(
             QuotaStatus(
                 identity=identity,
                 upstream=upstream,
                 resource=resource,
-                limit=meter.limit if known else None,
-                remaining=meter.remaining if known else None,
+                limit=limit,
+                remaining=remaining,
                 reset_at=from_ms(meter.reset_at) if meter.reset_reported else None,
                 paused_until=from_ms(later.paused_until) if paused else None,
                 pause_reason=later.pause_reason if paused else None,
@@ -83,3 +87,10 @@ def quota_status(account: Account, name: str, policies: Policies, now: int) -> l
             )
         )
     return found
+
+
+def _known_quota(account: Account, meter: Meter, limits: EffectiveLimits, now: int) -> tuple[int | None, int | None]:
+    """Return limit and rest of the quota: counted if it rolls, otherwise as reported; ``None`` before that."""
+    if limits.rolling:
+        return limits.rolling, max(0, limits.rolling - used(account, limits, now))
+    return (meter.limit, meter.remaining) if meter.limit else (None, None)

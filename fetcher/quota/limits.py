@@ -21,7 +21,8 @@ ANONYMOUS: Final = "anonymous"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 _TICKS: Final = 120
-"""Steps of a sliding window. More steps free room earlier and take more memory; a step leaves the window as one."""
+"""Steps of a sliding window, and of a rolling hour. More steps free room earlier and take more memory; a step leaves
+the window as one."""
 _FOREIGN_CLOCK: Final = 10
 """Divisor of the primary window. A reset that lies more than this part of the window before its request was sent comes
 from a clock that disagrees with ours, and only its figures are used."""
@@ -40,6 +41,8 @@ class ResourceLimits:
     """Points in ``QuotaPolicy.hour``, until a response reports the quota."""
     anonymous_primary: int = 0
     """The same without a credential."""
+    rolling: int = 0
+    """Points in any ``QuotaPolicy.hour``, wherever it begins, where no response reports the rest."""
     seconds: float = 0.0
     """Response seconds in ``QuotaPolicy.window``."""
     credential_required: bool = False
@@ -68,7 +71,8 @@ class QuotaPolicy:
     """
 
     manual_share: float = 0.10
-    """Share of the primary quota kept for manual requests; it shrinks linearly to ``floor`` at the reset."""
+    """Share of the primary quota kept for manual requests; it shrinks linearly to ``floor`` at the reset. A rolling
+    quota has no reset, and always keeps the full share."""
     floor: float = 0.01
     """Share that background requests never take. It covers repeats by the transport, which are settled afterwards."""
     initial_share: float = 0.10
@@ -128,6 +132,11 @@ class QuotaPolicy:
             return frozenset({name})
         return frozenset(one.name for one in self.resources if not one.in_flight)
 
+    @property
+    def rolling(self) -> frozenset[str]:
+        """The resources with a rolling quota."""
+        return frozenset(one.name for one in self.resources if one.rolling)
+
     def has(self, name: str) -> bool:
         """Return whether the upstream has this resource."""
         return any(one.name == name for one in self.resources)
@@ -154,6 +163,14 @@ class EffectiveLimits:
     initial_share: float
     manual_share: float
     floor: float
+    rolling: int
+    """Points in any ``hour``."""
+    rolling_resources: frozenset[str]
+    """All resources of the upstream with a rolling quota."""
+    hourly_tick: int
+    """Length of a step of the rolling hour."""
+    hourly_age: int
+    """Age at which a step of the rolling hour no longer counts."""
     points: int
     """Requests in ``window``."""
     window: int
@@ -203,24 +220,6 @@ def seconds_ms(seconds: float) -> int:
     return max(0, round(seconds * 1000))
 
 
-def account_name(identity: str, upstream: str) -> str:
-    """Return the name of an identity's account at ``upstream``: all resources of the upstream share it.
-
-    The braces are a Redis Cluster hash tag: all keys of an identity are stored on one node.
-    """
-    return f"{{{identity}}}:{upstream}"
-
-
-def identity_of(account: str) -> str:
-    """Return the identity of an account's name."""
-    return account[1 : account.rindex("}")]
-
-
-def upstream_of(account: str) -> str:
-    """Return the upstream of an account's name."""
-    return account[account.rindex("}") + 2 :]
-
-
 @lru_cache(maxsize=256)
 def effective_limits(policy: QuotaPolicy, resource: str, purpose: Purpose, identity: str) -> EffectiveLimits:
     """Return the limits of requests by ``identity`` to ``resource`` for ``purpose``."""
@@ -230,7 +229,7 @@ def effective_limits(policy: QuotaPolicy, resource: str, purpose: Purpose, ident
     if background:
         share, time_share = policy.background, policy.background_seconds
     documented = policy.resource(resource)
-    apart = documented.in_flight > 0
+    apart, hourly_tick = documented.in_flight > 0, max(1, span_ms(policy.hour) // _TICKS)
     own, total = documented.seconds * time_share, 0.0 if apart else policy.seconds * time_share
     return EffectiveLimits(
         resource=resource,
@@ -242,6 +241,10 @@ def effective_limits(policy: QuotaPolicy, resource: str, purpose: Purpose, ident
         initial_share=policy.initial_share,
         manual_share=policy.manual_share,
         floor=policy.floor,
+        rolling=_part(documented.rolling, 1 - policy.manual_share if background else 1) if documented.rolling else 0,
+        rolling_resources=policy.rolling,
+        hourly_tick=hourly_tick,
+        hourly_age=span_ms(policy.hour + policy.grace) + hourly_tick,
         points=_part(documented.points, share),
         window=span_ms(policy.window),
         tick=max(1, span_ms(policy.window) // _TICKS),

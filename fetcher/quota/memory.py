@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from itertools import count
 from threading import Lock
 
-from fetcher.quota.account import Account
+from fetcher.quota.account import Account, account_name
 from fetcher.quota.base import QuotaRequest, QuotaStatus, Reservation, RetryAt, Usage
 from fetcher.quota.estimate import capacity, quota_status
 from fetcher.quota.limits import (
     EffectiveLimits,
     Policies,
-    account_name,
     effective_limits,
     from_ms,
     seconds_ms,

@@ -6,10 +6,11 @@ from fetcher.quota.account import Account, Meter
 from fetcher.quota.base import PauseCause
 from fetcher.quota.limits import EffectiveLimits
 from fetcher.quota.reserve import PRIMARY
+from fetcher.quota.rolling import restore
 
 
 def recover(account: Account, lost: Account, seen_at: int, limits: EffectiveLimits, now: int) -> None:
-    """Restore into a new ledger's ``account`` what ``lost`` knew at ``seen_at``: pauses and exhausted quotas.
+    """Restore into a new ledger's ``account`` the pauses, exhausted quotas and rolling hours of ``lost``.
 
     Other usage of the last window is unknown, so one request at a time is sent for a window. The pauses are void if a
     clock was set back since.
@@ -22,6 +23,7 @@ def recover(account: Account, lost: Account, seen_at: int, limits: EffectiveLimi
     for name, known in lost.meters.items():
         exhausted_until = known.reset_at + limits.grace if known.reset_reported and known.remaining < 1 else 0
         meter = account.meters.setdefault(name, Meter(remaining=limits.primary, reset_at=now + limits.hour))
+        restore(meter, known)
         if known.paused_until > now:
             _restore(meter, known.paused_until, known.pause_cause, known.pause_reason)
         if exhausted_until > now:

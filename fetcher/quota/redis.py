@@ -20,14 +20,13 @@ from typing import Any, Final, TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from fetcher.quota.account import Account
+from fetcher.quota.account import Account, account_name
 from fetcher.quota.base import QuotaRequest, QuotaStatus, Reservation, RetryAt, Usage
 from fetcher.quota.encoding import FORMAT, decode, encode
 from fetcher.quota.estimate import capacity, quota_status
 from fetcher.quota.limits import (
     EffectiveLimits,
     Policies,
-    account_name,
     effective_limits,
     from_ms,
     seconds_ms,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fetcher.quota.account import Account, ReservationMs
 from fetcher.quota.limits import EffectiveLimits, affordable_at
+from fetcher.quota.rolling import free_at
 
 FORBIDDEN = "the upstream requires a credential for it"
 RECOVERY = "the ledger was lost: one request at a time for a while"
@@ -74,6 +75,8 @@ def _imposed(account: Account, limits: EffectiveLimits, points: int, now: int) -
         until = affordable_at(left, meter.limit or limits.primary, meter.reset_at, now, limits)
         if until > now:
             yield Refusal(until, PRIMARY)
+    if limits.rolling and (until := free_at(account, limits, points, now)) > now:
+        yield Refusal(until, PRIMARY)
 
 
 def _contended(account: Account, limits: EffectiveLimits, ms: int, now: int) -> Iterable[Refusal]:

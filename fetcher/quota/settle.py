@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fetcher.quota.account import Account, Meter, note
+from fetcher.quota.account import Account, Meter, note, note_points
 from fetcher.quota.base import Usage
 from fetcher.quota.limits import EffectiveLimits, QuotaPolicy, backoff, seconds_ms, span_ms, to_ms
 
@@ -57,6 +57,8 @@ def settle(account: Account, limits: EffectiveLimits, key: str, sent: int, usage
     reservation = account.reservations.pop(key, None)
     sent = min(sent, now) if reservation is None else reservation.at
     note(meter, limits, now, usage.requests, usage.ms)
+    if limits.rolling:
+        note_points(meter, limits, now, usage.points * usage.requests)
     meter.latency_ms = max(usage.ms, meter.latency_ms * (100 - limits.latency_decay) // 100)
     if limits.primary and usage.limit > 0:
         _read_quota(meter, limits, sent, usage, now)

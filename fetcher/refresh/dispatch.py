@@ -57,8 +57,24 @@ class Dispatcher:
     most: int = MOST_IN_HAND
 
     async def claims(self) -> list[Claim]:
-        """Return batches to start now, oldest due first within each lane."""
-        return [claim for lane in self.lanes for claim in await self._lane(lane)]
+        """Return batches to start now: those of moved heads first, and oldest due first within each lane."""
+        lanes = sorted(self.lanes, key=lambda lane: not _follows_heads(lane))
+        return [claim for lane in lanes for claim in await self._lane(lane)]
+
+    def is_to_be_followed(self, claim: Claim) -> bool:
+        """Return whether to plan at once after ``claim``: it was a lane's last one, and heads have moved.
+
+        The moved heads of a plan's statistics are therefore claimed together, and do not wait for the next plan.
+        """
+        now = self.clock.now()
+        return any(
+            self.claimable.is_due(lane.upstream, after.sources, now)
+            and not self.claimable.leased(lane.upstream, lane.sources, now)
+            for lane in self.lanes
+            if Source.REPOSITORY in lane.sources and lane.sources == claim.sources
+            for after in self.lanes
+            if after.upstream == lane.upstream and _follows_heads(after)
+        )
 
     async def _lane(self, lane: Lane) -> list[Claim]:
         now = self.clock.now()
@@ -80,3 +96,8 @@ class Dispatcher:
             claims.append(claim)
             room -= len(claim.package_ids)
         return claims
+
+
+def _follows_heads(lane: Lane) -> bool:
+    """Return whether a lane's claims follow from moved heads: another lane requests the heads."""
+    return Source.COMMITS in lane.sources and Source.REPOSITORY not in lane.sources

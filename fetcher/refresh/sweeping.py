@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -10,7 +10,7 @@ from typing import Protocol
 from fetcher.domain.sweeping import SweepPlan
 from fetcher.ports import Clock
 from fetcher.quota import Quota
-from fetcher.refresh.sweep_planning import Account, Terms, plan_sweep
+from fetcher.refresh.sweep_planning import Account, Route, Spent, Terms, plan_sweep
 
 LARGE = 25_000
 """Packages of an upstream above which they are counted once an hour, because counting a million takes seconds."""
@@ -39,6 +39,8 @@ class Sweeping:
     clock: Clock
     accounts: Sequence[Account]
     terms: Terms
+    spent: Callable[[datetime], Mapping[Route, Spent]] = lambda now: {}
+    """Points spent in the last hour; empty where they are not measured."""
 
     async def compute(self) -> list[SweepPlan]:
         """Compute and store the intervals. In a large catalogue, do so once an hour."""
@@ -48,12 +50,12 @@ class Sweeping:
             return []
         statuses = await self.quota.quota_status(now)
         classes = self.store.classes(now, self.terms.scale)
-        found = []
+        spent, found = self.spent(now), []
         for account in self.accounts:
             packages = classes.get(account.upstream, ())
             if not any(packages):
                 continue
-            plan = plan_sweep(account, packages, statuses, self.terms, before.get(account.upstream), now)
+            plan = plan_sweep(account, packages, statuses, self.terms, before.get(account.upstream), now, spent)
             if plan is not None:
                 self.store.save(plan)
                 found.append(plan)

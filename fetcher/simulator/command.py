@@ -39,7 +39,9 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer wan
     access_log: Annotated[bool, typer.Option("--access-log", help="Print each request.")] = False,
     **upstreams: Any,
 ) -> None:
-    """Serve GitHub's and PyPI's APIs on loopback, limits and faults included, until Ctrl-C.
+    """Serve simulated forges and PyPI on loopback, limits and faults included, until Ctrl-C.
+
+    The forges are GitHub, GitLab, Forgejo and Bitbucket. Each also serves its repositories over git.
 
     `fetcher simulate --plan` serves nothing: it is `fetcher estimate`, the computed cost of refreshing a catalogue.
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fetcher.catalogue.intake import Item, read_path
 from fetcher.sync.pages import pages
 from fetcher.sync.service import Synchronization, SyncResult
 
-if TYPE_CHECKING:
-    pass
-
 PART = 1000
+"""Records that are imported at once."""
 
 
 async def synchronize(work: Synchronization, user_agent: str) -> SyncResult:

@@ -68,10 +68,7 @@ class SyncResult:
 
 @dataclass(slots=True)
 class Synchronization:
-    """A synchronization in progress: it takes the parts of a reading, and is finished after the last one.
-
-    The result and the store name the source without its credentials.
-    """
+    """A synchronization in progress: it takes the parts of a reading, and is finished after the last one."""
 
     source: str = field(repr=False)
     packages: Packages
@@ -79,10 +76,13 @@ class Synchronization:
     clock: Clock
     max_loss: float
     result: SyncResult = field(init=False)
+    _name: str = field(init=False)
+    """The source as it is stored and printed: without credentials, so that a new password changes nothing."""
     _seen: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.result = SyncResult(without_credentials(self.source))
+        self._name = without_credentials(self.source)
+        self.result = SyncResult(self._name)
 
     def take(self, items: Sequence[Item]) -> None:
         """Import the next part of the source."""
@@ -100,9 +100,7 @@ class Synchronization:
 
     def finish(self) -> SyncResult:
         """Count absences, retire and revive; returns the result."""
-        known = {
-            one: Synced(absences, retired) for one, (absences, retired) in self.synced.of(self.result.source).items()
-        }
+        known = {one: Synced(absences, retired) for one, (absences, retired) in self.synced.of(self._name).items()}
         decision = decide(known, self._seen, self.result.rejected_count, self.max_loss)
         self._apply(decision)
         self.result.absent, self.result.refused = decision.absent, decision.refused
@@ -111,7 +109,7 @@ class Synchronization:
     def _apply(self, decision: Decision) -> None:
         rows = {one: (row.absences, row.retired) for one, row in decision.rows.items()}
         if rows:
-            done = self.synced.apply(self.result.source, rows, decision.retire, decision.revive, self.clock.now())
+            done = self.synced.apply(self._name, rows, decision.retire, decision.revive, self.clock.now())
             self.result.retired, self.result.revived = done
 
     def _reject(self, reason: str) -> None:

@@ -55,6 +55,8 @@ class Lane:
     """Sources of the upstream with precedence: while one of them is due and not claimed, nothing is claimed here."""
     seconds: float = 0.0
     """Usual response time of a full request, where the upstream limits response seconds."""
+    routes: tuple[str, ...] = ()
+    """Routes of its batched requests, by which their number is measured; none: it is computed."""
 
 
 @dataclass(frozen=True, slots=True)

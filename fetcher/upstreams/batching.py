@@ -1,8 +1,8 @@
 """GraphQL queries for many repositories, in batches that adapt to the response time.
 
-A forge responds to an excessive query with 502, 504 or an error of its resource limits. A batch therefore starts small,
-grows while responses are fast and halves when they are slow. It is bisected until the repository that causes the
-failure is alone.
+A forge responds to an excessive query with 502, 504 or an error of its resource limits. A batch therefore starts small
+and grows to the size whose response is expected to take ``AIM_SECONDS``. It shrinks when responses are slow. A failed
+one is bisected until the repository that causes the failure is alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,14 @@ FIRST_SIZE = 50
 
 SMALLEST = 5
 QUICK_SECONDS = 2.0
+"""Response time of a full query that estimates assume."""
+
+AIM_SECONDS = 2.5
+"""Response time up to which a size grows."""
+
 SLOW_SECONDS = 3.0
+"""Response time above which a size shrinks."""
+
 OUTAGE = 8
 """Consecutive failures of queries for more than one repository after which the upstream counts as the cause.
 
@@ -52,13 +59,31 @@ class BatchSize:
 
     size: int = FIRST_SIZE
     most: int = MOST
+    _before: tuple[int, float] | None = None
+    """Size and response time of the last answered query."""
 
     def answered(self, asked: int, seconds: float) -> None:
         """Adapt to a response for ``asked`` repositories."""
         if seconds > SLOW_SECONDS:
             self.size = max(min(self.size, asked) * 3 // 4, SMALLEST)
-        elif seconds <= QUICK_SECONDS and asked >= self.size:
-            self.size = min(self.size + self.size // 2, self.most)
+        elif asked >= self.size:
+            self.size = min(max(self._aimed(asked, seconds), self.size), self.most)
+        self._before = asked, seconds
+
+    def _aimed(self, asked: int, seconds: float) -> int:
+        """Return the size whose response is expected to take ``AIM_SECONDS``, at most half as large again.
+
+        A repository more is expected to take as long as one of the last growth, and at most the mean of this response:
+        the time of a query that does not depend on its size never keeps it small.
+        """
+        if seconds >= AIM_SECONDS:
+            return asked
+        most, each = asked + asked // 2, seconds / asked
+        if self._before is not None and self._before[0] < asked:
+            smaller, quicker = self._before
+            each = min(each, max(seconds - quicker, 0.0) / (asked - smaller))
+        room = AIM_SECONDS - seconds
+        return most if each * (most - asked) <= room else asked + max(int(room / each), 1)
 
     def overloaded(self, asked: int) -> None:
         """Adapt to an excessive query. The failure of a smaller batch does not change the size."""

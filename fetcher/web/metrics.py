@@ -25,6 +25,7 @@ from fetcher.domain.sites import SITE
 from fetcher.monitoring.families import families
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
+from fetcher.sync.schedule import schedule_of
 from fetcher.upstreams.base import FeedStatus
 from fetcher.web.context import WebContext, context_of
 from fetcher.web.directory_metrics import directory, intervals
@@ -89,6 +90,7 @@ def _database(web: WebContext, now: datetime) -> Iterator[Metric]:
         paused.add_metric([scope.value], 0 if pause_of(active, purpose) is None else 1)
     yield paused
     yield from _site(web)
+    yield from _sync(web)
     yield from _feeds(upstreams_in(web.settings, web.store).feeds(web.store.checkpoints.get))
     cadence = web.cadence()
     yield from intervals(cadence, web.store.sweeps.plans())
@@ -144,6 +146,20 @@ def _site(web: WebContext) -> Iterator[Metric]:
     for result, number in counts.items():
         rows.add_metric([result], number)
     yield rows
+
+
+def _sync(web: WebContext) -> Iterator[Metric]:
+    """Yield the state of the scheduled readings of the catalogue's source; nothing without one."""
+    schedule = schedule_of(web.settings, web.store.checkpoints)
+    if schedule is None:
+        return
+    state = schedule.state()
+    last = "fetcher_sync_last_reading_timestamp_seconds"
+    begun = state.begun_at.timestamp() if state.begun_at is not None else 0
+    yield GaugeMetricFamily(last, "Time of the last scheduled reading of the source; 0 if never.", begun)
+    failing = state.failing_since.timestamp() if state.failing_since is not None else 0
+    since = "fetcher_sync_failing_since_timestamp_seconds"
+    yield GaugeMetricFamily(since, "Time since which readings of the source fail; 0 while they succeed.", failing)
 
 
 def _redis(web: WebContext, now: datetime) -> Iterator[Metric]:

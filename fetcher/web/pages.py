@@ -23,9 +23,11 @@ from fetcher.domain.presentation import (
 )
 from fetcher.domain.site_report import fault_in_words, pass_in_words
 from fetcher.domain.sites import SITE, SitePass
+from fetcher.domain.sync_report import sync_fault_in_words, sync_in_words
 from fetcher.domain.views import Column, EventCount, Listing, PackageState, RequestCount
 from fetcher.quota import QuotaStatus
 from fetcher.refresh.first_pass import outlook
+from fetcher.sync.schedule import schedule_of
 from fetcher.web.charts import Bar, bars, gauge
 from fetcher.web.context import WebContext, context_of
 from fetcher.web.freshness import CHANGES
@@ -113,6 +115,14 @@ class SitePanel:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncPanel:
+    """The last reading of the catalogue's source, as lines."""
+
+    line: str
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Heading:
     """A column's heading: its title, the query that sorts by it, and the current order."""
 
@@ -160,6 +170,7 @@ def overview(request: Request) -> Response:
         "receivers": web.store.webhooks.all(),
         "deliveries": web.store.webhooks.log(LATEST),
         "site": _site(web, now),
+        "sync": _sync(web, now),
         "cadence": cadence,
         "intervals": intervals_in_words(cadence, web.store.sweeps.plans(), titles),
         "changes": CHANGES,
@@ -173,6 +184,15 @@ def _site(web: WebContext, now: datetime) -> SitePanel | None:
     """Return the last pass over a site's own database; ``None`` if there was none."""
     done = web.store.sites.last_pass(SITE)
     return None if done is None else SitePanel(done, pass_in_words(done, now), fault_in_words(done, now))
+
+
+def _sync(web: WebContext, now: datetime) -> SyncPanel | None:
+    """Return the last reading of the catalogue's source; ``None`` without one."""
+    schedule = schedule_of(web.settings, web.store.checkpoints)
+    if schedule is None:
+        return None
+    state = schedule.state()
+    return SyncPanel(sync_in_words(state, now), sync_fault_in_words(state, now))
 
 
 def packages(request: Request) -> Response:

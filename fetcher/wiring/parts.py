@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fetcher import __version__
@@ -18,6 +18,8 @@ from fetcher.wiring.sites import open_site, synchronizer
 from fetcher.wiring.stores import open_with_upstreams
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import redis
     import redis.asyncio
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from fetcher.quota import Quota
     from fetcher.refresh.dispatch import Dispatcher
     from fetcher.refresh.service import RefreshService
+    from fetcher.refresh.sweep_planning import Route, Spent
     from fetcher.refresh.sweeping import Sweeping
     from fetcher.settings import Settings
     from fetcher.sites.base import Site
@@ -154,7 +157,24 @@ class Parts:
         scale, identities = self.settings.window_scale, self.assembly.identities
         terms = Terms(self.settings.quota_share, self.settings.plan_interval / scale, scale)
         accounts = [Account(one.name, one.lanes, one.quota, identities[one.name]) for one in self.upstreams.all]
-        return Sweeping(self.store.sweeps, self.quota, self.clock, accounts, terms)
+        return Sweeping(self.store.sweeps, self.quota, self.clock, accounts, terms, self._spent)
+
+    def _spent(self, now: datetime) -> Mapping[Route, Spent]:
+        """Return the points spent in the last hour; none while the metrics in Redis are unavailable."""
+        from redis.exceptions import RedisError  # noqa: PLC0415
+
+        from fetcher.broker import redis_client  # noqa: PLC0415
+        from fetcher.monitoring.recent_spending import read_recent_spending  # noqa: PLC0415
+
+        if self._redis is None:
+            return {}
+        client = redis_client(self.settings, timeout=1)
+        try:
+            return read_recent_spending(client, now, timedelta(hours=1) * self.settings.window_scale)
+        except RedisError:
+            return {}
+        finally:
+            client.close()
 
     async def find_changes(self) -> None:
         """Find changed packages in the upstreams' own lists of changes, where one is due. Paused: do nothing."""

@@ -9,11 +9,14 @@ import pytest
 from redis import Redis
 
 from fetcher.domain.lag import ChangeKind, Lag
+from fetcher.domain.outcome import Transient
 from fetcher.domain.views import RecentLag
 from fetcher.http.messages import Fault, NoAnswer, Request, Response
 from fetcher.monitoring import MetricsRecorder, RedisCounters, read_counters, read_recent_lags, read_recent_requests
 from fetcher.monitoring.definitions import TaskState
+from fetcher.monitoring.recent_spending import read_recent_spending
 from fetcher.monitoring.redis_store import KEY
+from fetcher.refresh.sweep_planning import Spent
 from fetcher.upstreams.github.limits import GITHUB, Resource, Route
 
 
@@ -54,6 +57,23 @@ def test_a_gauge_is_replaced_and_not_added_to(redis_url: str) -> None:
         found = read_counters(redis)
     assert found["fetcher_sunset_timestamp_seconds|contributors|"] == 1836345600
     assert found["fetcher_deprecated_responses|contributors|"] == 3
+
+
+def test_points_of_the_last_hour(redis_url: str) -> None:
+    """Points, packages and seconds add up by route over processes; an older slot is not read."""
+    batch = Request(GITHUB, Resource.GRAPHQL, Route.STATISTICS, "https://api.test/x", packages=90)
+    counters = RedisCounters(lambda: Redis.from_url(redis_url))
+    for _ in range(3):
+        tally = MetricsRecorder()
+        tally.responded(batch, Response(200, {}, b"", 1.5), None)
+        tally.responded(batch, NoAnswer(Fault.TIMED_OUT, "x", 30.0), Transient("timed out"))
+        assert counters.add(tally)
+    counters.close()
+    hour, now = timedelta(hours=1), datetime.now(UTC)
+    with Redis.from_url(redis_url) as redis:
+        assert read_recent_spending(redis, now, hour) == {(GITHUB, Route.STATISTICS): Spent(6, 270, 94.5)}
+        assert read_recent_spending(redis, now + 2 * hour, hour) == {}
+        assert read_recent_spending(redis, now + hour / 60, hour / 3600) == {}
 
 
 def test_the_last_hour(redis_url: str) -> None:

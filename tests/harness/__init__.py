@@ -6,8 +6,9 @@
 - ``processes``, ``stack``: processes that are started, logged and ended; Fetcher's own commands as such processes.
 - ``postgres``, ``redis_server``, ``tls``: real servers, which can be stopped and killed; a proxy that adds TLS.
 - ``directory``: the tables of a directory's own site, on PostgreSQL, and the document of its API.
-- ``pages``, ``web``, ``browser``: a web server with given responses, Fetcher's web process, and a real browser;
-  ``receiver``: a receiver of webhooks; ``parts``: a process's parts, in the process of the test.
+- ``loopback``: the skeleton of small web servers; ``pages``: one with given responses, ``receiver``: one of webhooks.
+- ``web``, ``browser``: Fetcher's web process, and a real browser; ``parts``: a process's parts, in the process of the
+  test.
 - ``prometheus``, ``debian``: a real Prometheus, and Debian's packages that only tests need.
 - ``documents``: the commands in the documentation, as a script that a test runs.
 - ``sockets``: the fixture that blocks sockets; ``examples``: how many examples a property gets; ``selection``: the

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_POLL = 0.1
-_ENDS_WITHIN = 30.0
+from tests.harness.loopback import LoopbackServer, Received, Reply
 
 # Neither the user's nor the system's configuration of git applies to the tests.
 _CLEAN = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ.get("PATH", os.defpath)}
@@ -63,41 +60,40 @@ class Repository:
         return self.git("rev-parse", "HEAD").strip()
 
 
-@dataclass
-class GitServer:
+class GitServer(LoopbackServer):
     """A server of all repositories below ``root``, by ``git http-backend``."""
 
-    root: Path
-    requests: list[tuple[str, str, bytes]] = field(default_factory=list)
-    """Method, path with query, and body of each request."""
-    sent: int = 0
-    """Bytes of all response bodies."""
-    user_agents: set[str] = field(default_factory=set)
-    broken: Callable[[bytes], bool] = lambda body: False
-    """Selects the requests, by their bodies, that get status 502."""
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self.root = root
+        self.requests: list[tuple[str, str, bytes]] = []
+        """Method, path with query, and body of each request."""
+        self.sent = 0
+        """Bytes of all response bodies."""
+        self.user_agents: set[str] = set()
+        self.broken: Callable[[bytes], bool] = lambda body: False
+        """Selects the requests, by their bodies, that get status 502."""
 
-    def __post_init__(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+    def reply(self, request: Received) -> Reply:
+        self.requests.append((request.method, request.path, request.body))
+        self.user_agents.add(request.headers.get("user-agent", ""))
+        if self.broken(request.body):
+            return Reply(502)
+        head, _, content = self._run(request).partition(b"\r\n\r\n")
+        lines = [line.partition(":") for line in head.decode().split("\r\n") if line]
+        headers = {name.strip().lower(): value.strip() for name, _, value in lines}
+        status = int(headers.pop("status", "200 OK").split()[0])
+        self.sent += len(content)
+        return Reply(status, headers, content)
 
-    def __enter__(self) -> GitServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(_ENDS_WITHIN)
-
-    def _run(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    def _run(self, request: Received) -> bytes:
         """Return the CGI program's complete output."""
-        parts = urlsplit(target)
+        parts, headers, body = urlsplit(request.path), request.headers, request.body
         env = {
             **_CLEAN,
             "GIT_PROJECT_ROOT": str(self.root),
             "GIT_HTTP_EXPORT_ALL": "1",
-            "REQUEST_METHOD": method,
+            "REQUEST_METHOD": request.method,
             "PATH_INFO": parts.path,
             "QUERY_STRING": parts.query,
             "CONTENT_TYPE": headers.get("content-type", ""),
@@ -107,36 +103,3 @@ class GitServer:
             "REMOTE_ADDR": "127.0.0.1",
         }
         return subprocess.run([str(backend())], env=env, input=body, capture_output=True, check=False).stdout
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.respond(b"")
-
-            def do_POST(self) -> None:
-                self.respond(self.rfile.read(int(self.headers.get("content-length", "0"))))
-
-            def respond(self, body: bytes) -> None:
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                server.requests.append((self.command, self.path, body))
-                server.user_agents.add(headers.get("user-agent", ""))
-                if server.broken(body):
-                    self.send_error(502)
-                    return
-                head, _, content = server._run(self.command, self.path, headers, body).partition(b"\r\n\r\n")
-                lines = [line.partition(":") for line in head.decode().split("\r\n") if line]
-                given = {name.strip().lower(): value.strip() for name, _, value in lines}
-                self.send_response(int(given.pop("status", "200 OK").split()[0]))
-                for name, value in given.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-                server.sent += len(content)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
-                """Print nothing: the test asserts the requests."""
-
-        return Handler

@@ -11,7 +11,7 @@ from fetcher.catalogue.addresses import Location
 from fetcher.domain.model import CatalogueEntry, Purpose, RepoRef, Source, SourceState, StoredPackage
 from fetcher.http.transport import HttpTransport
 from fetcher.ports import NULL_OBSERVER, Observer, Transport
-from fetcher.quota import QuotaPolicy, ResourceLimits
+from fetcher.quota import Quota, QuotaPolicy, ResourceLimits
 from fetcher.refresh.report import Report
 from fetcher.store import SqlStore, open_engine, upgrade
 from fetcher.upstreams.base import Upstream
@@ -97,14 +97,18 @@ async def opened(
     transport: Transport | None = None,
     clock: StoppedClock | None = None,
     observer: Observer = NULL_OBSERVER,
+    ledger: Quota | None = None,
 ) -> AsyncIterator[OverGit]:
-    """Open the refresh of these upstreams, with a database in ``folder``: over HTTP unless a transport is given."""
+    """Open the refresh of these upstreams, with a database in ``folder``: over HTTP unless a transport is given.
+
+    ``ledger`` replaces the quota that grants every request.
+    """
     known = Upstreams(upstreams)
     engine = open_engine(f"sqlite:///{folder}/store.db")
     upgrade(engine)
     store = SqlStore(engine, read_repo=known.repository, read_project=known.project, serving=known.of)
     clock, quota = clock or StoppedClock(NOW), GenerousQuota()
     async with HttpTransport(known.sites(), user_agent="fetcher/test (test@example.org)") as over_http:
-        assembly = assemble(store, transport or over_http, quota, clock, known, Pace(), observer, clock.sleep)
+        assembly = assemble(store, transport or over_http, ledger or quota, clock, known, Pace(), observer, clock.sleep)
         yield OverGit(store, assembly, clock, quota)
     store.close()

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import struct
-import threading
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterable
 
-_POLL = 0.1
-_ENDS_WITHIN = 30.0
+from tests.harness.loopback import LoopbackServer, Received, Reply
 
 RESULT = {"Content-Type": "application/x-git-upload-pack-result"}
 ADVERTISEMENT = {"Content-Type": "application/x-git-upload-pack-advertisement"}
 COMMIT, TREE, OFS_DELTA, REF_DELTA = 1, 2, 6, 7
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One response. A body in pieces is sent without a length, until the client closes the connection."""
-
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=lambda: RESULT)
-    body: bytes | Iterable[bytes] = b""
 
 
 Script = Callable[[str, str, bytes], Reply]
@@ -84,55 +71,14 @@ def pack_of(*entries: bytes, count: int | None = None) -> bytes:
     return content + hashlib.sha1(content, usedforsecurity=False).digest()
 
 
-class ScriptedGit:
+class ScriptedGit(LoopbackServer):
     """A server that answers by ``script`` and records the requests."""
 
     def __init__(self, script: Script) -> None:
+        super().__init__()
         self.script = script
         self.requests: list[tuple[str, str]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> ScriptedGit:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(_ENDS_WITHIN)
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.reply(b"")
-
-            def do_POST(self) -> None:
-                self.reply(self.rfile.read(int(self.headers.get("content-length", "0"))))
-
-            def reply(self, body: bytes) -> None:
-                server.requests.append((self.command, self.path))
-                reply = server.script(self.command, self.path, body)
-                self.send_response(reply.status)
-                for name, value in reply.headers.items():
-                    self.send_header(name, value)
-                if isinstance(reply.body, bytes):
-                    self.send_header("Content-Length", str(len(reply.body)))
-                    self.end_headers()
-                    self.wfile.write(reply.body)
-                    return
-                self.end_headers()
-                try:
-                    for piece in reply.body:
-                        self.wfile.write(piece)
-                except OSError:
-                    self.close_connection = True
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
-                """Print nothing: the test asserts the outcomes."""
-
-        return Handler
+    def reply(self, request: Received) -> Reply:
+        self.requests.append((request.method, request.path))
+        return self.script(request.method, request.path, request.body)

@@ -6,14 +6,13 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from fetcher.ports import PLANNED, Checkpoint
 from fetcher.simulator.server import Simulator
+from tests.harness.loopback import LoopbackServer, Received, Reply
 from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, simulated, stack
 from tests.integration.conftest import Fetcher
@@ -277,25 +276,12 @@ def test_doctor_reports_an_announced_end(fetcher: Fetcher, sunset: str, status: 
 def _ending(sunset: str) -> Iterator[str]:
     """Serve a GitHub whose every response announces the end of its API version; yield its root."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            for name, value in {"Content-Type": "application/json", "Content-Length": "2", "Sunset": sunset}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(b"{}")
+    class Ending(LoopbackServer):
+        def reply(self, request: Received) -> Reply:
+            return Reply(headers={"Content-Type": "application/json", "Sunset": sunset}, body=b"{}")
 
-        def log_message(self, *arguments: object) -> None:
-            """Print nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with Ending() as server:
+        yield server.url
 
 
 def test_doctor_without_any_upstream(bare: Fetcher) -> None:

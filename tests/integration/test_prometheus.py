@@ -175,9 +175,10 @@ class Watched:
 
 @contextmanager
 def watched(folder: Path, redis_url: str, prometheus: Prometheus) -> Iterator[Watched]:
+    settings = {"redis_url": redis_url, "plan_interval": 0.3, "sync_source": folder / "stack" / "catalogue.json"}
     with (
         Simulator(synthetic(PACKAGES), Settings(limits=APP_LIMITS)) as simulator,
-        stack(folder / "stack", **simulated(simulator), redis_url=redis_url, plan_interval=0.3) as ours,
+        stack(folder / "stack", **simulated(simulator), **settings) as ours,
     ):
         slugs = ours.import_world(simulator.world)
         simulator.faults.add(Rule(kind=Kind.STATUS, status=500, route="project_json", times=1))

@@ -53,7 +53,7 @@ class Changes(Aggregate):
         incomplete.
         """
         feed = extent(connection)
-        rows = connection.execute(_ROWS.where(_C.position > after.position).order_by(_C.position).limit(limit + 1))
+        rows = connection.execute(rows_after(after.position, limit + 1))
         found = [_change(row, after.position) for row in rows]
         return ChangePage(feed, after, tuple(found[:limit]), len(found) > limit)
 
@@ -118,10 +118,14 @@ class Changes(Aggregate):
         return connection.execute(delete(changes).where(_C.position <= floor)).rowcount
 
 
+def rows_after(after: int, limit: int) -> Select[Any]:
+    """Return the statement that selects the first ``limit`` changes after a position."""
+    return _ROWS.where(_C.position > after).order_by(_C.position).limit(limit)
+
+
 def positions_after(connection: Connection, after: int, limit: int) -> Sequence[Change]:
     """Return the first ``limit`` changes after a position, within the caller's transaction."""
-    rows = connection.execute(_ROWS.where(_C.position > after).order_by(_C.position).limit(limit))
-    return [_change(row, after) for row in rows]
+    return [_change(row, after) for row in connection.execute(rows_after(after, limit))]
 
 
 def _change(row: Row[Any], after: int) -> Change:

@@ -6,17 +6,28 @@ from typing import Final
 
 from fetcher.domain.model import DETAIL_SOURCES, Source
 from fetcher.upstreams.base import PLANS_AHEAD, Lane
-from fetcher.upstreams.github.limits import GITHUB, Resource
+from fetcher.upstreams.github.limits import GITHUB, Resource, Route
 
-GRAPHQL_LANE: Final = Lane(GITHUB, (Source.REPOSITORY,), Resource.GRAPHQL, 100, 100, look_ahead=1 / 8, seconds=2.0)
+GRAPHQL_LANE: Final = Lane(
+    GITHUB,
+    (Source.REPOSITORY,),
+    Resource.GRAPHQL,
+    100,
+    100,
+    look_ahead=1 / 8,
+    seconds=2.0,
+    routes=(Route.STATISTICS,),
+)
 """A query for four repositories costs the same point as one for 100. A batch is therefore filled with packages due in
 the next eighth of the interval. A request serves a full batch: with 50, every other plan cut one in two (58 points
-where 55 are enough). Batches grow until a response takes two seconds (``batching.QUICK_SECONDS``)."""
+where 55 are enough). The size of a query adapts to its response time (``batching.BatchSize``)."""
 
 REST_LANE: Final = Lane(GITHUB, (Source.REPOSITORY,), Resource.CORE, 10, 0.5)
 """Without a token. A repository and its newest commit are two requests."""
 
-HISTORY_LANE: Final = Lane(GITHUB, (Source.COMMITS,), Resource.GRAPHQL, 70, 70, share=1 / 7, seconds=2.0)
+HISTORY_LANE: Final = Lane(
+    GITHUB, (Source.COMMITS,), Resource.GRAPHQL, 70, 70, share=1 / 7, seconds=2.0, routes=(Route.HISTORY,)
+)
 """Heads that have moved: their histories bring commits and, derived, contributors. 70 of them cost one point.
 
 A plan claims about 1,000. Lists follow in the queue, and GitHub's hour of REST begins with the first of them (measured

@@ -48,13 +48,13 @@ def api_at(root: str) -> Api:
 
 def statistics_by_id(api: Api, node_ids: Sequence[str]) -> Request:
     """Build the query for up to 100 repositories by node id, which costs one point."""
-    return _graphql(api, Route.STATISTICS, queries.BY_ID, {"ids": list(node_ids)})
+    return _graphql(api, Route.STATISTICS, queries.BY_ID, {"ids": list(node_ids)}, packages=len(node_ids))
 
 
 def statistics_by_name(api: Api, repos: Sequence[RepoRef]) -> Request:
     """Build the query for up to 100 repositories by name. It costs one point, and follows renames."""
     variables = {f"o{i}": repo.owner for i, repo in enumerate(repos)} | {f"n{i}": r.name for i, r in enumerate(repos)}
-    return _graphql(api, Route.STATISTICS, queries.by_name(len(repos)), variables)
+    return _graphql(api, Route.STATISTICS, queries.by_name(len(repos)), variables, packages=len(repos))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def heads(api: Api, node_ids: Sequence[str], since: datetime, *, parents: bool) 
     """Build the query for heads of up to 100 repositories, each with its newest commits since ``since``."""
     variables = {"ids": list(node_ids), "since": _timestamp(since)}
     points = _points(len(node_ids) * (2 + (PAGE_SIZE if parents else 0)))
-    return _graphql(api, Route.HISTORY, queries.heads(parents=parents), variables, points)
+    return _graphql(api, Route.HISTORY, queries.heads(parents=parents), variables, points, packages=len(node_ids))
 
 
 def history_pages(api: Api, pages: Sequence[PageRef], since: datetime, *, parents: bool) -> Request:
@@ -140,7 +140,9 @@ def _points(connections: int) -> int:
     return max(1, (connections + 50) // 100)
 
 
-def _graphql(api: Api, route: Route, query: str, variables: Mapping[str, object], points: int = 1) -> Request:
+def _graphql(
+    api: Api, route: Route, query: str, variables: Mapping[str, object], points: int = 1, packages: int = 0
+) -> Request:
     return Request(
         GITHUB,
         Resource.GRAPHQL,
@@ -149,5 +151,6 @@ def _graphql(api: Api, route: Route, query: str, variables: Mapping[str, object]
         method="POST",
         headers={"content-type": "application/json", "accept": "application/json"},
         points=points,
+        packages=packages,
         body=json.dumps({"query": query, "variables": variables}, separators=(",", ":")).encode(),
     )

@@ -82,7 +82,7 @@ def _pace(policy: QuotaPolicy, meta: ResponseMeta) -> str:
     if meta.quota is not None:
         return f"{meta.quota.remaining:,} of {meta.quota.limit:,} requests left"
     resource = policy.resources[0]
-    if resource.primary:
-        return f"{resource.primary:,} requests an hour with a token, {resource.anonymous_primary:,} without"
+    if resource.rolling:
+        return f"at most {resource.rolling:,} requests an hour"
     each_second = max(1, int(resource.points * policy.background + 1e-9)) / policy.window.total_seconds()
     return f"at most {each_second:.3g} background requests a second"

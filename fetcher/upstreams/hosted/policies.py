@@ -96,11 +96,11 @@ def _gitlab_com(host: ForgeHost) -> QuotaPolicy:
 def _bitbucket(host: ForgeHost) -> QuotaPolicy:
     """Return the limits of Bitbucket Cloud: hourly for the API, a minute's part of the hour's for git.
 
-    Its hour rolls, and no header reports the rest. A request arrives after its reservation, so a tenth is left.
+    Its hour rolls, and no header reports the rest, so the ledger counts the requests of every hour itself.
     """
     return QuotaPolicy(
         (
-            ResourceLimits(Resource.API, points=60, primary=900, anonymous_primary=54),  # of 1,000 and 60
+            ResourceLimits(Resource.API, points=60, rolling=1_000 if host.token else 60),
             ResourceLimits(Resource.GIT, points=240),  # of 1,000
         ),
         in_flight=4,

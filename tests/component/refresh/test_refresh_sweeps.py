@@ -11,6 +11,7 @@ from fetcher.domain.model import DueReason, Purpose, Source
 from fetcher.domain.sweeping import SHORTEST, Sweep
 from fetcher.domain.views import Event
 from fetcher.simulator.changes import Facts, Push, push, set_facts
+from fetcher.upstreams.github.lanes import GRAPHQL_LANE, HISTORY_LANE
 from fetcher.upstreams.github.limits import GITHUB
 from tests.component.refresh.conftest import Harness
 from tests.harness.clock import DAY
@@ -85,6 +86,29 @@ async def test_a_moved_head_is_followed_at_once(swept: Harness) -> None:
     assert swept.get("tables").observed.last_fetched == fetched
     await swept.work()
     assert swept.get("tables").observed.last_fetched == swept.clock.now()
+
+
+async def test_the_last_batch_of_statistics_is_followed_by_a_plan(swept: Harness) -> None:
+    """A plan starts when no statistics are leased any more and a head has moved, not before and not without one."""
+    for slug in ("other", "third"):
+        swept.make(slug)
+        swept.add(slug)
+    await swept.work()
+    swept.clock.advance(2 * SHORTEST)
+    swept.dispatcher = replace(swept.dispatcher, lanes=(replace(GRAPHQL_LANE, batch=2), HISTORY_LANE))
+    for pushed in (False, True):
+        if pushed:
+            push(swept.world, "octo/tables", Push(login="ann"))
+        first, last = await swept.dispatcher.claims()
+        await swept.refresh_service.refresh(first, Purpose.BACKGROUND)
+        assert not swept.dispatcher.is_to_be_followed(first)
+        await swept.refresh_service.refresh(last, Purpose.BACKGROUND)
+        assert swept.dispatcher.is_to_be_followed(last) is pushed
+        swept.clock.advance(2 * SHORTEST)
+    histories, *statistics = await swept.dispatcher.claims()
+    assert histories.sources == (Source.COMMITS,)
+    assert [claim.sources for claim in statistics] == [(Source.REPOSITORY,)] * 2
+    assert not swept.dispatcher.is_to_be_followed(histories)
 
 
 async def test_activity_is_recorded(swept: Harness) -> None:

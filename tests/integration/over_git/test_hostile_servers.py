@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from fetcher.domain.model import OutcomeKind, Source
+from tests.harness.loopback import Reply
 from tests.harness.over_git import over_git
 from tests.harness.scripted_git import (
     ADVERTISEMENT,
     COMMIT,
     OFS_DELTA,
     RESULT,
-    Reply,
     Script,
     ScriptedGit,
     capabilities,

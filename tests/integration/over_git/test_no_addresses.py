@@ -21,8 +21,9 @@ from tests.component.web.conftest import FakeRuntime
 from tests.harness.clock import NOW, StoppedClock
 from tests.harness.git_histories import Pen
 from tests.harness.git_server import GitServer, Repository
+from tests.harness.loopback import Reply
 from tests.harness.over_git import over_git
-from tests.harness.scripted_git import ADVERTISEMENT, RESULT, Reply, ScriptedGit, capabilities, packet
+from tests.harness.scripted_git import ADVERTISEMENT, RESULT, ScriptedGit, capabilities, packet
 
 MARK = "marked.invalid"
 PEOPLE = (

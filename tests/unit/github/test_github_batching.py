@@ -21,7 +21,16 @@ from fetcher.domain.outcome import (
     Transient,
     Unauthorized,
 )
-from fetcher.upstreams.batching import FIRST_SIZE, OUTAGE, SMALLEST, BatchAnswer, BatchSize, request_in_batches
+from fetcher.upstreams.batching import (
+    FIRST_SIZE,
+    MOST,
+    OUTAGE,
+    SLOW_SECONDS,
+    SMALLEST,
+    BatchAnswer,
+    BatchSize,
+    request_in_batches,
+)
 from fetcher.upstreams.github.queries import MAX_NODES
 from tests.harness.clock import NOW
 from tests.harness.examples import examples
@@ -187,6 +196,28 @@ async def test_sizes_stay_while_answers_take_their_time() -> None:
     github = GitHub(seconds=2.5)
     await request_in_batches(items(150), github.query, BatchSize())
     assert [len(query) for query in github.queries] == [50, 50, 50]
+
+
+@pytest.mark.parametrize(("first", "most"), [(FIRST_SIZE, MOST), (10, 70)])
+@pytest.mark.parametrize("seconds", [1.5, 2.0, 2.2, 2.4])
+async def test_a_constant_response_time_keeps_no_query_small(seconds: float, first: int, most: int) -> None:
+    """A response of two seconds and more, whatever its size, is within the aim: the size grows to the maximum."""
+    size = BatchSize(first, most)
+    await request_in_batches(items(800), GitHub(seconds=seconds).query, size)
+    assert size.size == most
+
+
+@given(st.floats(0.02, 0.2), st.floats(0, 2))
+async def test_sizes_settle_below_the_slow_response(each: float, constant: float) -> None:
+    """For any constant part and any part per repository, the size settles, and its responses are not slow."""
+    github, size = GitHub(), BatchSize()
+    settled = []
+    for _ in range(40):
+        github.seconds = constant + each * size.size
+        await request_in_batches(items(size.size), github.query, size)
+        settled.append(constant + each * size.size)
+    assert len(set(settled[-10:])) == 1
+    assert settled[-1] <= SLOW_SECONDS or size.size == SMALLEST
 
 
 async def test_sizes_shrink_when_answers_are_slow() -> None:

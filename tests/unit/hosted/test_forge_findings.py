@@ -34,7 +34,7 @@ def test_a_host_that_responds() -> None:
     assert finding("git.example.org").message == (
         "Forgejo, not detected yet: git alone is read; responds, no token, at most 1 background requests a second"
     )
-    assert "requests an hour with a token" in finding("bitbucket.org").message
+    assert "at most 60 requests an hour" in finding("bitbucket.org").message
     assert finding("a.org", token="t", kind="git", per_second=3).message == (
         "Forgejo, stated by FETCHER_FORGES; responds, token valid, at most 3 background requests a second"
     )

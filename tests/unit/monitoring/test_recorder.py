@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from fetcher.domain.model import Deferral, DueReason, MadeDue, Observed, OutcomeKind, Purpose, Source
-from fetcher.domain.outcome import NonValue, NotModified, Throttled, Unauthorized
+from fetcher.domain.outcome import NonValue, NotModified, Overloaded, Throttled, Transient, Unauthorized
 from fetcher.http.messages import Answer, Fault, NoAnswer, Request, Response
 from fetcher.monitoring import COUNTED, MetricsRecorder, RedisCounters
 from fetcher.monitoring.definitions import OTHER, TASKS, Gauge, Histogram, TaskState
@@ -72,6 +73,28 @@ def test_pauses_by_cause(outcome: NonValue, cause: str) -> None:
     tally = MetricsRecorder()
     tally.responded(request_for(), Response(403, {}, b""), outcome)
     assert samples(tally)["fetcher_pauses_total", "core", cause] == 1
+
+
+def test_points_and_packages_of_batches() -> None:
+    """Points count for each attempt and not for a 304; packages count where the batch has an outcome for them."""
+    tally = MetricsRecorder()
+    batch = replace(request_for(Route.STATISTICS), packages=100)
+    tally.responded(batch, Response(200, {}, b"", 2.0, attempts=2), None)
+    tally.responded(batch, Response(502, {}, b""), Overloaded("502"))
+    tally.responded(replace(request_for(Route.HISTORY), packages=70, points=71), Response(200, {}, b""), None)
+    tally.responded(request_for(), Response(304, {}, b""), NotModified())
+    tally.responded(request_for(), NoAnswer(Fault.UNREACHABLE, "x"), Transient("x"))
+    found = {
+        name[0::2]: value
+        for name, value in samples(tally).items()
+        if value and name[0].endswith(("points_total", "packages_total"))
+    }
+    assert found == {
+        ("fetcher_spent_points_total", "statistics"): 3,
+        ("fetcher_spent_points_total", "history"): 71,
+        ("fetcher_requested_packages_total", "statistics"): 100,
+        ("fetcher_requested_packages_total", "history"): 70,
+    }
 
 
 def test_an_announced_end_of_the_api_version() -> None:

@@ -9,15 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.domain.model import Purpose
+from fetcher.quota.account import account_name, identity_of, upstream_of
 from fetcher.quota.limits import (
-    account_name,
     affordable_at,
     backoff,
     effective_limits,
     from_ms,
-    identity_of,
     to_ms,
-    upstream_of,
 )
 from fetcher.upstreams.github.limits import GITHUB, POLICY, Resource
 from fetcher.upstreams.pypi.limits import PYPI

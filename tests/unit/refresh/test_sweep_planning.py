@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,16 @@ from hypothesis import strategies as st
 from fetcher.domain.model import Source
 from fetcher.domain.sweeping import CLASSES, LONGEST, LONGEST_UNIT, SHORTEST, SweepLimit, SweepPlan
 from fetcher.quota import QuotaPolicy, QuotaStatus, ResourceLimits
-from fetcher.refresh.sweep_planning import RATE_SHARE, STANDS_FOR, Account, Terms, plan_sweep
+from fetcher.refresh.sweep_planning import (
+    RATE_SHARE,
+    RESERVE,
+    STANDS_FOR,
+    Account,
+    Route,
+    Spent,
+    Terms,
+    plan_sweep,
+)
 from fetcher.upstreams.base import Lane
 from fetcher.upstreams.github.lanes import lanes_for
 from fetcher.upstreams.github.limits import GITHUB, POLICY
@@ -40,8 +51,9 @@ def plan(
     terms: Terms = TERMS,
     before: SweepPlan | None = None,
     now: timedelta = timedelta(0),
+    spent: Mapping[Route, Spent] = MappingProxyType({}),
 ) -> SweepPlan:
-    found = plan_sweep(account, packages, statuses, terms, before, NOW + now)
+    found = plan_sweep(account, packages, statuses, terms, before, NOW + now, spent)
     assert found is not None
     return found
 
@@ -150,3 +162,56 @@ def test_many_moves_leave_half_of_the_share() -> None:
     forge = Account("forge", lanes, QuotaPolicy((ResourceLimits("api", 10_000, 20_000),)), "forge")
     assert plan(forge, many).sweep.rate(many) >= 0.5 * 0.25 * 20_000 * 0.89
     assert plan(forge, few).sweep.rate(few) > plan(forge, many).sweep.rate(many)
+
+
+STATISTICS, HISTORY = (GITHUB, "statistics"), (GITHUB, "history")
+
+
+@pytest.mark.parametrize("filled", [30, 100])
+@pytest.mark.parametrize("histories", [0, 600])
+@pytest.mark.parametrize("repeated", [1.0, 1.3])
+def test_the_measured_points_stay_within_the_share(filled: int, histories: int, repeated: float) -> None:
+    """Queries that are not full, their repeats and histories are measured: after two hours the share holds.
+
+    Six hours are simulated, with intervals computed every five minutes. Sweeps send as many queries as these require.
+    """
+    packages = catalogue(5_500)
+    swept: list[float] = []
+    current, changes = None, 0
+    for step in range(72):
+        hour = sum(swept[-12:])
+        queries, others = hour * repeated / filled, histories * min(step, 12) / 12
+        spent = {STATISTICS: Spent(queries, hour, queries), HISTORY: Spent(others)}
+        current = plan(GITHUB_ACCOUNT, packages, before=current, now=step * 5 * MINUTE, spent=spent)
+        swept.append(current.sweep.rate(packages) / 12)
+        if step > 24:
+            assert queries + others <= 0.25 * 5_000
+            changes += current.since == NOW + step * 5 * MINUTE
+    assert changes <= 1
+    assert current is not None
+    assert current.used >= 0.25 * 5_000 * (1 - RESERVE) * 0.8 or current.sweep.longest == SHORTEST
+
+
+def test_slow_queries_leave_half_of_the_seconds() -> None:
+    """The measured response time counts: at five seconds a query, sweeps use half of the seconds of a minute."""
+    packages = catalogue(50_000)
+    usual = plan(GITHUB_ACCOUNT, packages)
+    slow = plan(GITHUB_ACCOUNT, packages, spent={STATISTICS: Spent(100, 10_000, 500)})
+    assert slow.limited_by is SweepLimit.RATE
+    assert slow.sweep.rate(packages) / 100 * 5 <= RATE_SHARE * 60 * 60
+    assert slow.sweep.rate(packages) < usual.sweep.rate(packages) / 2
+
+
+def test_a_few_requests_are_not_measured() -> None:
+    """A route is measured from its twentieth point: the plan of a new installation is the computed one."""
+    packages = catalogue(50_000)
+    assert plan(GITHUB_ACCOUNT, packages, spent={STATISTICS: Spent(19, 19, 190)}) == plan(GITHUB_ACCOUNT, packages)
+
+
+def test_an_outage_does_not_make_the_intervals_the_longest() -> None:
+    """If every query of an hour fails, intervals are as for queries a tenth full."""
+    packages = catalogue(50_000)
+    failed = plan(GITHUB_ACCOUNT, packages, spent={STATISTICS: Spent(500, 0, 50)})
+    tenth = plan(GITHUB_ACCOUNT, packages, spent={STATISTICS: Spent(500, 5_000, 50)})
+    assert failed == tenth
+    assert failed.sweep.longest < LONGEST
