@@ -25,7 +25,22 @@ from fetcher.ops.listening import bind
 from fetcher.ops.stopping import STOPPING, StopSignal
 from fetcher.ops.up import FolderLock, Process, Program, Supervisor, programs, spawn
 
-PRELOADED = ("celery.apps.beat", "celery.app.events", "kombu.transport.redis", "tasks.beat")
+PRELOADED = (
+    "celery.app.amqp",
+    "celery.app.events",
+    "celery.app.log",
+    "celery.app.routes",
+    "celery.apps.beat",
+    "celery.backends.base",
+    "celery.events.dispatcher",
+    "celery.events.receiver",
+    "kombu.transport.redis",
+    "kombu.utils.limits",
+    "tasks.beat",
+)
+"""Modules that beat and the forked workers use. One that is missing here is imported by each of them."""
+_ALLOCATOR = {"MALLOC_ARENA_MAX": "1"}
+"""Setting of the C library (mallopt(3)): threads share one heap. It saves three megabytes in all."""
 _PORT_WAIT = 10.0
 """Seconds to wait for the port if the run before was killed: its web process may still be ending."""
 
@@ -52,7 +67,7 @@ def become_supervisor(installation: Installation, environment: Mapping[str, str]
     sys.stdout.flush()
     sys.stderr.flush()
     command = [sys.executable, "-P", "-m", "fetcher.ops.supervise", json.dumps(asdict(installation))]
-    os.execve(sys.executable, command, environment)  # noqa: S606  (our own command)
+    os.execve(sys.executable, command, {**_ALLOCATOR, **environment})  # noqa: S606  (our own command)
 
 
 def run(installation: Installation) -> None:

@@ -10,11 +10,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final
-from xml.etree.ElementTree import Element, ParseError
+from typing import TYPE_CHECKING, Final
 
-from defusedxml import DefusedXmlException  # type: ignore[import-untyped]
-from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
 from packaging.utils import canonicalize_name, canonicalize_version
 
 from fetcher.domain.model import FollowedProject
@@ -23,6 +20,9 @@ from fetcher.domain.text import one_line
 from fetcher.http.messages import Answer, Response
 from fetcher.http.responses import quoted_excerpt, validators_of
 from fetcher.upstreams.pypi.answers import IndexOutcome, NotOffered, good_response
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 SETTLING: Final = timedelta(minutes=10)
 """Time after a publication in which a response without the release counts as a stale edge's, and is requested again."""
@@ -71,6 +71,11 @@ class Mark:
 
 def read_feed(answer: Answer, *, url: str, now: datetime) -> IndexOutcome[Feed]:
     """Return the outcome of requesting the feed. An index without one returns ``NotOffered``."""
+    from xml.etree.ElementTree import ParseError  # noqa: PLC0415  (a process without an index does without XML)
+
+    from defusedxml import DefusedXmlException  # type: ignore[import-untyped]  # noqa: PLC0415
+    from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]  # noqa: PLC0415
+
     response = good_response(answer, url=url, now=now)
     if isinstance(response, Gone):
         return NotOffered(f"{_FEED}: the index has none")
