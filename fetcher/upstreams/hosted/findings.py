@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from fetcher.domain.forges import KnownBy, StoredForge
-from fetcher.domain.formatting import ago
+from fetcher.domain.formatting import ago, span
 from fetcher.domain.outcome import (
     Blocked,
     Gone,
@@ -104,6 +104,6 @@ def _pace(policy: QuotaPolicy, meta: ResponseMeta) -> str:
         return f"{meta.quota.remaining:,} of {meta.quota.limit:,} requests left"
     resource = policy.resources[0]
     if resource.rolling:
-        return f"at most {resource.rolling:,} requests an hour"
+        return f"at most {resource.rolling:,} requests in any {span(policy.hour)}"
     each_second = max(1, int(resource.points * policy.background + 1e-9)) / policy.window.total_seconds()
     return f"at most {each_second:.3g} background requests a second"

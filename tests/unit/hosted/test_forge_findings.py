@@ -33,12 +33,12 @@ def finding(host: str, answer: Answer = GOOD, meta: ResponseMeta = NO_META, **se
 def test_a_host_that_responds() -> None:
     """Its kind, the origin of that knowledge, the token and the pace."""
     assert finding("codeberg.org") == Finding(
-        "codeberg", True, "Forgejo, well known; responds, no token, at most 0.5 background requests a second"
+        "codeberg", True, "Forgejo, well known; responds, no token, at most 1,000 requests in any 30 min"
     )
     assert finding("git.example.org").message == (
         "Forgejo, not detected yet: git alone is read; responds, no token, at most 1 background requests a second"
     )
-    assert "at most 60 requests an hour" in finding("bitbucket.org").message
+    assert "at most 60 requests in any 60 min" in finding("bitbucket.org").message
     assert finding("a.org", token="t", kind="git", per_second=3).message == (
         "Forgejo, stated by FETCHER_FORGES; responds, token valid, at most 3 background requests a second"
     )
