@@ -129,7 +129,7 @@ class FeedCheck:
         for item in items:
             by_project.setdefault(item.project, []).append(item)
         known = self.serials.known(by_project)
-        wanted = [one for one in known if any(is_wanted(item, one) for item in by_project[one.project])]
+        wanted = [one for one in known if any(is_wanted(item, one, now) for item in by_project[one.project])]
         if wanted:
             ids = [one.package_id for one in wanted]
             self.claims.make_packages_due(ids, [Source.INDEX], DueReason.FEED, now)
