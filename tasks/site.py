@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 @shared_task(bind=True, base=FetcherTask, name="fetcher.site")
 def site(self: FetcherTask) -> None:
-    """Read the site's catalogue and write what differs. Without FETCHER_SITE_URL: do nothing."""
+    """Read the site's catalogue and write what differs. Without FETCHER_SITE_URL, or paused: do nothing."""
 
     async def work(parts: Parts) -> None:
         passing = parts.site_passes()

@@ -99,7 +99,7 @@ COMMANDS = (
         "resume",
         "fetcher.cli.pausing",
         "resume",
-        "End every pause. Due packages are claimed by the next plan, within a minute.",
+        "End every pause. Due packages are claimed, and a site's rows compared, within a minute.",
     ),
     LazyCommand(
         "drain",

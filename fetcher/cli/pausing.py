@@ -51,8 +51,9 @@ def pause(
 ) -> None:
     """Stop claiming packages, on all machines, until `resume` or for a time. Requests in progress end normally.
 
-    Queued batches are given back to the store. With `all`, manual refreshes are refused with the reason. Beat, workers
-    and the page keep running, and `/readyz` stays ready.
+    Queued batches are given back to the store, and no pass over a site's own database begins. With `all`, manual
+    refreshes and `fetcher site sync` are refused with the reason. Beat, workers and the page keep running, and
+    `/readyz` stays ready.
 
     Examples: fetcher pause --why "upgrade tonight" · fetcher pause all --for 2h --why "GitHub asked us to stop"
     """
@@ -68,7 +69,7 @@ def pause(
 
 
 def resume() -> None:
-    """End every pause. Due packages are claimed by the next plan, within a minute.
+    """End every pause. Due packages are claimed, and a site's rows compared, within a minute.
 
     Example: fetcher resume
     """

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from fetcher.cli.refresh import Mode, carry_out
+from fetcher.cli.refresh import Mode, carry_out, check_not_paused
 from fetcher.cli.screen import Json, complain, err, out, print_json
 from fetcher.cli.spans import MAX_WAIT, MaxWait
 from fetcher.cli.users import system_user
 from fetcher.domain.audit import Action, AuditEntry
 from fetcher.domain.errors import FetcherError, SiteError, UnsupportedSite
 from fetcher.domain.formatting import counted
-from fetcher.domain.model import Source
+from fetcher.domain.model import Purpose, Source
 from fetcher.domain.sites import RowChange, SitePass
 from fetcher.domain.text import one_line
 from fetcher.settings import Settings, read_settings
@@ -67,6 +67,8 @@ def sync(
     """
     settings = read_settings()
     with _open(settings, read_only=dry_run) as (site, store):
+        if not dry_run:
+            check_not_paused(store, Purpose.MANUAL)
         reading = synchronizer(settings, site, store).read(datetime.now(UTC))
         if not json:
             err.print(f"read {counted(reading.packages, 'package')} of the form {site.form}: {reading.added} added")

@@ -18,9 +18,9 @@ class PauseScope(StrEnum):
     """The work that a pause stops."""
 
     BACKGROUND = "background"
-    """Planned work: no package is claimed, and queued batches are given back."""
+    """Planned work: no package is claimed, queued batches are given back, and no row of a site is written."""
     ALL = "all"
-    """Manual refreshes as well: no request is sent to any upstream."""
+    """Manual refreshes and passes as well: no request is sent to any upstream."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,8 +200,10 @@ class Parts:
             await one.verify(self.cadence.longest)
 
     def site_passes(self) -> Synchronizer | None:
-        """Return the passes over the site's database; ``None`` if the settings name none. It is opened once."""
-        if self._passes is None and self.settings.site_url is not None:
+        """Return the passes over the site's database, which is opened once. Without one, or paused: ``None``."""
+        if self.settings.site_url is None or self.pause(Purpose.BACKGROUND) is not None:
+            return None
+        if self._passes is None:
             self._site = open_site(self.settings)
             self._passes = synchronizer(self.settings, self._site, self.store)
         return self._passes

@@ -50,6 +50,7 @@ def open_site_engine(url: str, *, read_only: bool = False) -> Engine:
     )
     settings = {
         "timezone": "UTC",
+        "synchronous_commit": "off",  # writes that a crash of the server loses are written by the next pass
         "lock_timeout": f"{LOCK_SECONDS}s",
         "statement_timeout": f"{STATEMENT_SECONDS}s",
         "idle_in_transaction_session_timeout": f"{STATEMENT_SECONDS}s",

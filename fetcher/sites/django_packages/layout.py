@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from fetcher.domain.errors import SiteError, UnsupportedSite
 from fetcher.sites.base import SiteFinding
@@ -78,6 +78,12 @@ F4, F3, F2 = "F4", "F3", "F2"
 FORMS = {F4: "current (since 2026-02-17)", F3: "of 2026-01-29 to 2026-02-17", F2: "of 2021-09 to 2026-01"}
 
 
+@cache
+def _width(declared: str) -> int | None:
+    found = _WIDTH.match(declared)
+    return None if found is None else int(found[1])
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
     """A column as the database declares it, and the role's rights on it."""
@@ -90,8 +96,7 @@ class ColumnFacts:
     @property
     def width(self) -> int | None:
         """Most characters of a text, or of each element of a list; ``None`` without a limit."""
-        found = _WIDTH.match(self.type)
-        return None if found is None else int(found[1])
+        return _width(self.type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,9 @@ class Projection:
 
 def participants(logins: Sequence[str]) -> str:
     """Return the site's list of people. A comma separates logins, so it cannot be part of one."""
+    joined = ",".join(logins)
+    if joined.count(",") < len(logins):
+        return joined
     return ",".join(login.replace(",", " ") for login in logins)
 
 

@@ -53,7 +53,7 @@ def write(
     found = connection.execute(rows.locked(projection.layout, sorted(given)))
     locked = [rows.row_of(row, projection.layout, given[row.id].row) for row in found]
     current = (_current(given[row.id], row, projection, values[row.id], now) for row in locked)
-    batch = _apply(connection, projection, values, [one for one in current if one.changes], now)
+    batch = _apply(connection, projection.layout, [one for one in current if one.changes], now)
     entries = [entry for one in batch.written if (entry := _journal_entry(one)) is not None]
     if entries:
         journal(entries)
@@ -76,13 +76,7 @@ def _current(change: RowChange, row: SiteRow, projection: Projection, values: Si
     return projection.compare(values, row, now)
 
 
-def _apply(
-    connection: Connection,
-    projection: Projection,
-    values: Mapping[int, SiteValues],
-    changes: Sequence[RowChange],
-    now: datetime,
-) -> _Batch:
+def _apply(connection: Connection, layout: Layout, changes: Sequence[RowChange], now: datetime) -> _Batch:
     """Write all rows together; if the database refuses that, write each alone."""
     batch = _Batch()
     if not changes:
@@ -92,7 +86,7 @@ def _apply(
         group = groups.pop(0)
         try:
             with connection.begin_nested():
-                batch.written += _write_rows(connection, projection, values, group, now)
+                batch.written += _write_rows(connection, layout, group, now)
         except DBAPIError as error:
             if not is_refusal(error):
                 raise
@@ -103,21 +97,9 @@ def _apply(
     return batch
 
 
-def _write_rows(
-    connection: Connection,
-    projection: Projection,
-    values: Mapping[int, SiteValues],
-    changes: Sequence[RowChange],
-    now: datetime,
-) -> list[RowChange]:
+def _write_rows(connection: Connection, layout: Layout, changes: Sequence[RowChange], now: datetime) -> list[RowChange]:
     """Write versions, then packages; returns the changes that were made, with the id of the latest version."""
-    layout = projection.layout
-    versioned = [one for one in changes if any(change.version for change in one.changes)]
-    wanted = {
-        one.row.id: version
-        for one in versioned
-        if (version := projection.version(values[one.row.id], _merged(one))) is not None
-    }
+    wanted = {one.row.id: version for one in changes if (version := _wanted_version(one))}
     ids, updates = _save_versions(connection, layout, wanted, now)
     made: list[RowChange] = []
     for one in changes:
@@ -136,9 +118,12 @@ def _write_rows(
     return made
 
 
-def _merged(change: RowChange) -> dict[str, Any]:
-    """Return the package's columns as they will be."""
-    return {**change.row.columns, **{one.column: one.after for one in change.changes if not one.version}}
+def _wanted_version(change: RowChange) -> dict[str, Any]:
+    """Return the columns to write of the latest version's row, with its number; empty if nothing of it differs."""
+    wanted = {one.column: one.after for one in change.changes if one.version}
+    if wanted and "number" not in wanted and change.row.version is not None:
+        wanted["number"] = change.row.version["number"]
+    return wanted
 
 
 def _save_versions(
@@ -152,9 +137,8 @@ def _save_versions(
     if not wanted:
         return {}, {}
     found = _find_versions(connection, layout, wanted)
-    missing = [package_id for package_id in sorted(wanted) if package_id not in found]
-    if missing:
-        _insert_versions(connection, layout, {one: wanted[one] for one in missing}, now)
+    missing = {package_id: wanted[package_id] for package_id in sorted(wanted) if package_id not in found}
+    added = _insert_versions(connection, layout, missing, now)
     updates: dict[int, list[ColumnChange]] = {}
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for package_id, live in found.items():
@@ -171,22 +155,22 @@ def _save_versions(
             alike[tuple(sorted(new))].append({"id": live["id"], **new})
     for names, of_names in sorted(alike.items()):
         _update(connection, VERSION, {name: layout.version.columns[name].type for name in names}, of_names)
-    ids = {package_id: row["id"] for package_id, row in found.items()}
-    if missing:
-        inserted = _find_versions(connection, layout, {one: wanted[one] for one in missing})
-        ids |= {package_id: row["id"] for package_id, row in inserted.items()}
-    return ids, updates
+    return added | {package_id: row["id"] for package_id, row in found.items()}, updates
 
 
 def _find_versions(
     connection: Connection, layout: Layout, wanted: Mapping[int, dict[str, Any]]
 ) -> dict[int, Mapping[str, Any]]:
-    """Return the versions with these numbers, by package. Of duplicates, the oldest row counts."""
+    """Return the versions with these numbers, by package.
+
+    Of duplicates, the oldest row counts, or the newest if the site shows the newest row of each package.
+    """
     listed = ", ".join(f"v.{name}" for name in layout.version_read)
     statement = text(
         f"SELECT {listed} FROM {VERSION} v "  # noqa: S608  (constant names)
         "JOIN jsonb_to_recordset(CAST(:rows AS jsonb)) AS n(package_id bigint, number text) "
-        "ON v.package_id = n.package_id AND v.number = n.number ORDER BY v.id DESC"
+        "ON v.package_id = n.package_id AND v.number = n.number "
+        f"ORDER BY v.id {'DESC' if _LATEST in layout.read else 'ASC'}"
     )
     keys = [{"package_id": package_id, "number": one["number"]} for package_id, one in wanted.items()]
     return {row["package_id"]: dict(row) for row in connection.execute(statement, {"rows": _json(keys)}).mappings()}
@@ -194,7 +178,13 @@ def _find_versions(
 
 def _insert_versions(
     connection: Connection, layout: Layout, wanted: Mapping[int, dict[str, Any]], now: datetime
-) -> None:
+) -> dict[int, int]:
+    """Insert versions and return their ids by package.
+
+    The site's own updater does not take the lock. A version that it added since is found again instead.
+    """
+    if not wanted:
+        return {}
     names = [name for name in VERSION_INSERTED if name in layout.version.columns]
     unstated = {"downloads": -1 if layout.form == F2 else 0, "hidden": False, "created": now, "modified": now}
     defaults = {**unstated, "development_status": 0, "supports_python3": False}
@@ -204,9 +194,14 @@ def _insert_versions(
     unless = "ON CONFLICT DO NOTHING" if layout.one_version_a_number else ""
     statement = text(
         f"INSERT INTO {VERSION} ({listed}) "  # noqa: S608  (constant names, and types from the catalogue)
-        f"SELECT {listed} FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS n({typed}) ORDER BY package_id {unless}"
+        f"SELECT {listed} FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS n({typed}) ORDER BY package_id {unless} "
+        "RETURNING package_id, id"
     )
-    connection.execute(statement, {"rows": _json(added)})
+    ids: dict[int, int] = {row[0]: row[1] for row in connection.execute(statement, {"rows": _json(added)})}
+    others = {package_id: one for package_id, one in wanted.items() if package_id not in ids}
+    if others:
+        ids |= {package_id: row["id"] for package_id, row in _find_versions(connection, layout, others).items()}
+    return ids
 
 
 def _update(connection: Connection, table: str, types: Mapping[str, str], changed: Iterable[Mapping[str, Any]]) -> None:
@@ -280,8 +275,10 @@ def _journal_entry(change: RowChange) -> JournalEntry | None:
     """Return the overwritten values as JSON; ``None`` if only new rows of versions were added."""
     if not change.changes:
         return None
-    before = {one.column: _plain(one.before) for one in change.changes}
-    return JournalEntry(change.row.id, before, {one.column: _plain(one.after) for one in change.changes})
+    before, written = {}, {}
+    for one in change.changes:
+        before[one.column], written[one.column] = _plain(one.before), _plain(one.after)
+    return JournalEntry(change.row.id, before, written)
 
 
 def _reason(error: DBAPIError) -> str:

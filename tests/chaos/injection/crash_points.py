@@ -3,7 +3,8 @@
 ``celery -A tests.chaos.injection.crash_points`` runs it; the product contains no code for it. Celery has a hook before
 a message is sent, and SQLAlchemy has one before a transaction commits. ``CHAOS_CRASH_POINT`` names the point. The
 worker with all its processes dies there, as in a power failure. At the two CUT points, the database terminates the
-connection in every second transaction that records responses. The file ``CHAOS_MARKS`` counts these.
+connection in every second transaction that records responses. The file ``CHAOS_MARKS`` counts these. At the two SITE
+points, the worker dies around its first commit in a site's own database.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class CrashPoint(StrEnum):
     COMMIT = "between answer and commit"
     CUT_BEFORE = "before COMMIT arrives"
     CUT_AFTER = "before COMMIT is confirmed"
+    SITE_BEFORE = "between a site's journal and its commit"
+    SITE_AFTER = "between a site's commit and all that follows"
 
 
 _ANSWERS = "answered_at"
@@ -90,6 +93,34 @@ class _Cutting:
             marks.write("x")
 
 
+class _DyingAtSite:
+    """The driver's commit, at which the worker dies if rows of a site's packages were written."""
+
+    def __init__(self, point: CrashPoint) -> None:
+        self._point = point
+        self._written = False
+        self._commit = PGDialect_psycopg.do_commit
+
+    def install(self) -> None:
+        event.listen(Engine, "before_cursor_execute", self._note)
+        dying = self
+
+        def do_commit(dialect: PGDialect_psycopg, connection: Any) -> None:
+            dying.commit(dialect, connection)
+
+        PGDialect_psycopg.do_commit = do_commit  # type: ignore[method-assign]
+
+    def _note(self, _connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        self._written = self._written or statement.startswith("UPDATE package_package")
+
+    def commit(self, dialect: PGDialect_psycopg, connection: Any) -> None:
+        if self._written and self._point is CrashPoint.SITE_BEFORE:
+            _die()
+        self._commit(dialect, connection)
+        if self._written:
+            _die()
+
+
 def _before_commit(connection: Connection) -> None:
     if connection.info.pop(_ANSWERS, False):
         _die()
@@ -100,6 +131,8 @@ match os.environ.get("CHAOS_CRASH_POINT"):
         before_task_publish.connect(_before_publish)
     case CrashPoint.CUT_BEFORE | CrashPoint.CUT_AFTER as point:
         _Cutting(CrashPoint(point)).install()
+    case CrashPoint.SITE_BEFORE | CrashPoint.SITE_AFTER as point:
+        _DyingAtSite(CrashPoint(point)).install()
     case CrashPoint.COMMIT:
         event.listen(Engine, "before_cursor_execute", _mark)
         event.listen(Engine, "commit", _before_commit)

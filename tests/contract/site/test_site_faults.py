@@ -14,6 +14,7 @@ from fetcher.domain.model import Contribution, Contributors, Source
 from fetcher.domain.sites import GonePolicy, RowChange, SitePass
 from fetcher.sites.django_packages.connection import open_site_engine
 from fetcher.sites.synchronizer import Synchronizer
+from fetcher.store import SqlStore
 from tests.contract.site.conftest import RECHECK, Bench, project
 from tests.harness.clock import DAY, MINUTE
 from tests.harness.directory import Directory
@@ -179,6 +180,27 @@ def test_duplicate_versions_of_an_older_site_are_used_as_they_are(bench: Bench) 
     assert len(versions) == 2
     assert bench.directory.row(package_id)["latest_version_id"] == versions[0]["id"]
     assert bench.run(NOW + 2 * MINUTE).dirty == 0
+
+
+def test_duplicate_versions_of_the_form_without_a_latest_version(empty_postgres_url: str, store: SqlStore) -> None:
+    """Update the newest row if it counts as the latest version, so that the next pass finds nothing to write."""
+    directory = Directory(empty_postgres_url)
+    directory.create("F2")
+    bench = Bench(directory, store)
+    (package_id,) = prepared(bench, "flat")
+    for _ in range(2):
+        directory.execute(
+            "insert into package_version (created, modified, number, downloads, hidden, development_status,"
+            " supports_python3, package_id) values (now(), now(), '1.0.0', 0, false, 0, false, %s)",
+            package_id,
+        )
+
+    bench.run(NOW + MINUTE)
+
+    assert [version["license"] for version in directory.versions(package_id)] == [None, "MIT"]
+    assert bench.run(NOW + 2 * MINUTE).dirty == 0
+    for site in bench.opened:
+        site.close()
 
 
 def test_two_passes_at_once_add_one_version(bench: Bench) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+
+from sqlalchemy import Engine, event
 
 from fetcher.domain.model import Source
 from fetcher.domain.scheduling import DueReason
@@ -89,6 +94,57 @@ def test_unchanged_values_advance_the_last_fetch_alone(bench: Bench) -> None:
     assert (done.dirty, done.touched) == (0, 1)
     assert bench.directory.row(ids[0])["last_fetched"] == NOW + 5 * MINUTE
     assert bench.directory.row(ids[1])["last_fetched"] == NOW + DAY
+
+
+def test_unchanged_rows_cost_one_statement_or_none(bench: Bench) -> None:
+    """Unchanged responses move ``last_fetched`` by one UPDATE; without a response the pass sends none, and locks none.
+
+    PostgreSQL's row versions show that no other row was written.
+    """
+    ids = [bench.directory.add(slug, pypi_url=slug) for slug in ("a", "b", "c")]
+    bench.run()
+    for package_id in ids:
+        bench.answer(package_id)
+    bench.run(NOW + MINUTE)
+    for package_id in ids[:2]:
+        bench.answer(package_id, NOW + 5 * MINUTE)
+    synchronizer = bench.synchronizer()
+    before = row_versions(bench)
+
+    with writes_to_site() as sent:
+        done = synchronizer.run(NOW + 6 * MINUTE)
+
+    after = row_versions(bench)
+    assert (done.touched, len(sent)) == (2, 1), sent
+    assert [one for one in ids if after[one] != before[one]] == ids[:2]
+
+    with writes_to_site() as sent:
+        again = synchronizer.run(NOW + 7 * MINUTE)
+
+    assert (again.dirty, again.touched, sent) == (0, 0, [])
+    assert row_versions(bench) == after
+
+
+def row_versions(bench: Bench) -> dict[int, tuple[str, str]]:
+    """Return the transactions that wrote and locked each package's row."""
+    rows = bench.directory.execute("select id, xmin::text as written, xmax::text as locked from package_package")
+    return {row["id"]: (row["written"], row["locked"]) for row in rows}
+
+
+@contextmanager
+def writes_to_site() -> Iterator[list[str]]:
+    """Collect the statements sent to the site's tables that write or lock rows."""
+    found: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "package_package" in statement and re.search(r"\b(UPDATE|INSERT|DELETE)\b", statement):
+            found.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 def test_the_sites_values_are_the_baseline(bench: Bench) -> None:
