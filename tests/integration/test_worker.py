@@ -32,7 +32,9 @@ from tests.harness.processes import Child
 from tests.harness.stack import APP_LIMITS, Stack, repeated, requests_by_package, route_of, simulated, stack
 
 PACKAGES = 1_000
-PACE = {"plan_interval": 0.3}
+PACE = {"plan_interval": 1}
+"""Seconds between plans. A message expires with the next one, and there are four a plan. On a machine with ten times as
+many processes as cores, a worker discards fewer than thirteen expired messages a second, and would never plan."""
 LONG = 600.0
 ONCE = ("statistics", "project_json", "simple_project", "simple_root")
 """Routes on which a pass requests a package once."""
