@@ -1,4 +1,4 @@
-"""``python -m benchmarks.forges``: requests, bytes and CPU a package on each forge, and the time of a pass over a host.
+"""``python -m benchmarks.forges``: requests, bytes and CPU a package on each forge.
 
 The packages of each forge are refreshed a first time, seven days without a change, and after a push to each. Beside it
 stand ``git clone --bare --filter=blob:none`` with ``git fetch`` afterwards, and the way of the largest directory. All
@@ -26,7 +26,6 @@ from rich.table import Table
 from benchmarks import directory_way
 from benchmarks.clones import NO_BLOBS, Clones
 from benchmarks.git_host import git_host
-from benchmarks.host_pass import time_of_pass
 from benchmarks.processes import end_well, own_cpu
 from benchmarks.simulated import SimulatorProcess, simulator, write_catalogue
 from benchmarks.wire import Traffic, Wire, counting
@@ -41,8 +40,7 @@ from fetcher.upstreams.gitlab.kind import GITLAB
 from fetcher.upstreams.hosted.base import ForgeHost
 from fetcher.upstreams.hosted.git_only import GIT_ONLY
 from fetcher.upstreams.hosted.kinds import HostedKind
-from fetcher.upstreams.hosted.policies import policy_of
-from fetcher.upstreams.hosted.upstream import API, HostedForge
+from fetcher.upstreams.hosted.upstream import HostedForge
 from tests.harness.clock import DAY, StoppedClock
 from tests.harness.over_git import NO_LIMITS, OverGit, any_path, opened
 
@@ -52,8 +50,6 @@ QUIET_DAYS, STEPS = 7, 8
 ROUND = DAY * 1.5
 """Time after which every package is due again."""
 GIT_ROUTES = ("git", "git_refs")
-PASS, SECONDS = 500, 0.3
-"""Packages of the pass whose time is computed, and the seconds that a response takes."""
 UNKNOWN_HOST = "code.example"
 
 
@@ -236,37 +232,6 @@ async def with_real_trees(repository: Path, folder: Path) -> list[Cost]:
         return found
 
 
-async def passes(costs: dict[str, list[Cost]]) -> Table:
-    """Return the time of a pass of 500 packages on each host, by the requests that were measured."""
-    table = Table(title=f"A pass of {PASS} packages on one host, responses of {SECONDS} s", title_justify="left")
-    for column in ("host", "first", "nothing changed", "all moved"):
-        table.add_column(column, justify="left" if column == "host" else "right")
-    for forge in FORGES:
-        if forge.kind is None:
-            continue
-        host = UNKNOWN_HOST if forge.kind is GIT_ONLY else forge.host
-        policy = policy_of(ForgeHost(host, host, forge.kind.kind, f"https://{host}", f"https://{host}"))
-        own = [one for one in costs[forge.title] if one.way.startswith("Fetcher")]
-        times = [
-            await time_of_pass(policy, _requests(one, git_apart=policy.has("git")), SECONDS, "anonymous") for one in own
-        ]
-        table.add_row(host, *(_span(one) for one in times))
-    return table
-
-
-def _requests(cost: Cost, *, git_apart: bool) -> list[str]:
-    """Return the requests of a pass by their resource, those of git after the API's of the same packages."""
-    api, git = round(PASS * cost.api / cost.packages), round(PASS * cost.git / cost.packages)
-    placed = [((at + 0.5) / api, API) for at in range(api)]
-    placed += [((at + 0.6) / git, "git" if git_apart else API) for at in range(git)]
-    return [name for _, name in sorted(placed)]
-
-
-def _span(time: timedelta) -> str:
-    minutes = time.total_seconds() / 60
-    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
-
-
 def table_of(title: str, costs: Sequence[Cost]) -> Table:
     """Return a table with a row for each cost."""
     table = Table(title=title, title_justify="left")
@@ -291,7 +256,6 @@ async def run(packages: int, sampled: int, repository: Path, console: Console) -
     with tempfile.TemporaryDirectory() as path:
         found = await with_real_trees(repository, Path(path))
         console.print(table_of(f"A repository with real trees: {repository.name}", found))
-    console.print(await passes(costs))
 
 
 def main(

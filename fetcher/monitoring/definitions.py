@@ -67,6 +67,25 @@ STATUSES = tuple(
 CLASSES = ("2xx", "3xx", "4xx", "5xx", "none")
 
 
+class HookResult(StrEnum):
+    """The result of a forge's webhook."""
+
+    ACCEPTED = "accepted"
+    """Its hint waits, and a worker has a message."""
+    COLLAPSED = "collapsed"
+    """Its hint joined others that wait for the same worker."""
+    REPLAYED = "replayed"
+    """The delivery was known."""
+    LIMITED = "limited"
+    """Too many came within a minute, or wait."""
+    IGNORED = "ignored"
+    """The event has no effect, such as a ping."""
+    UNREADABLE = "unreadable"
+    """It is signed, but no event of the forge."""
+    REJECTED = "rejected"
+    """The signature is missing or wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """A label and its values, except ``other``. An ``open`` one has those of further configured upstreams as well."""
@@ -99,6 +118,8 @@ PURPOSE = _label("purpose", Purpose)
 CAUSE = _label("cause", PauseLabel)
 TASK = _label("task", TASKS)
 STATE = _label("state", TaskState)
+FORGE = _label("forge", ("forgejo", "github", "gitlab"))
+HOOK_RESULT = _label("result", HookResult)
 WEBHOOK_RESULT = _label("result", ("delivered", "retried", "unreachable", "disabled"))
 KIND = _label("kind", ChangeKind)
 
@@ -178,6 +199,7 @@ TASK_SECONDS = Histogram(
 )
 COMPLETED_TASKS = Counter("fetcher_tasks", "Tasks completed, by result.", (TASK, STATE))
 WEBHOOKS = Counter("fetcher_webhook_attempts", "Attempts to deliver a webhook, by result.", (WEBHOOK_RESULT,))
+HOOKS = Counter("fetcher_hooks", "Webhooks of forges, by result.", (FORGE, HOOK_RESULT))
 LEASES_EXPIRED = Counter("fetcher_leases_expired", "Leases that expired because their worker did not release them.")
 DEPRECATED_RESPONSES = Counter(
     "fetcher_deprecated_responses",
@@ -208,6 +230,7 @@ COUNTED: Final[tuple[Counted, ...]] = (
     TASK_SECONDS,
     COMPLETED_TASKS,
     WEBHOOKS,
+    HOOKS,
     LEASES_EXPIRED,
     DEPRECATED_RESPONSES,
     SUNSET,

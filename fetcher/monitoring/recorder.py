@@ -23,6 +23,7 @@ from fetcher.monitoring.definitions import (
     COMPLETED_TASKS,
     COUNTED,
     DEPRECATED_RESPONSES,
+    HOOKS,
     LEASES_EXPIRED,
     PAUSES,
     POINTS,
@@ -36,6 +37,7 @@ from fetcher.monitoring.definitions import (
     Counted,
     Gauge,
     Histogram,
+    HookResult,
     PauseLabel,
     TaskState,
 )
@@ -96,6 +98,10 @@ class MetricsRecorder:
     def webhook_sent(self, result: str) -> None:
         """Count an attempt to deliver a webhook."""
         self._add(WEBHOOKS, (result,), 1)
+
+    def hook_received(self, forge: str, result: HookResult) -> None:
+        """Count a webhook of a forge."""
+        self._add(HOOKS, (forge, result), 1)
 
     def leases_expired(self, rows: int) -> None:
         if rows:

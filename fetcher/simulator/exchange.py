@@ -28,6 +28,8 @@ class Call:
     now: datetime
     token: str | None = None
     identity: str = ""
+    member: bool = False
+    """The sender may see private repositories."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -79,17 +79,23 @@ class GitReader:
     """True if the host can leave out trees and files; ``None`` until a response shows it."""
     _parsing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
-    async def tip(self, path: str, purpose: Purpose, known_oid: str | None = None) -> Outcome[Tip]:
-        """Request the tip of the default branch; ``known_oid`` is an earlier one, which shows the object format."""
+    async def tip(
+        self, path: str, purpose: Purpose, known_oid: str | None = None, *, continuation: bool = False
+    ) -> Outcome[Tip]:
+        """Request the tip of the default branch; ``known_oid`` is an earlier one, which shows the object format.
+
+        ``continuation`` is that of ``history``.
+        """
         object_format = format_of(known_oid)
         moved: list[str] = []
         if self.insists is not True:
-            found = await self._references(path, purpose, object_format, moved)
+            found = await self._references(path, purpose, object_format, moved, continuation=continuation)
+            continuation = True
             if isinstance(found, Fetched):
                 self.insists = False
             if not self._is_unclear(found):
                 return await self._tip(path, found, purpose, object_format, moved)
-        advertised = await self._advertisement(path, purpose, moved)
+        advertised = await self._advertisement(path, purpose, moved, continuation=continuation)
         if not isinstance(advertised, Fetched):
             return advertised
         offered = advertised.value.object_format

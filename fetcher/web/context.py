@@ -25,6 +25,8 @@ from fetcher.domain.scheduling import Cadence
 from fetcher.domain.views import RecentLag, RequestCount, SubmittedRefresh
 from fetcher.hooks.inbox import Inbox, Placed
 from fetcher.hooks.signatures import Forge
+from fetcher.monitoring import MetricsRecorder, RedisCounters
+from fetcher.monitoring.definitions import HookResult
 from fetcher.ports import Clock
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
@@ -88,6 +90,10 @@ class Runtime(Protocol):
         """Have a worker take the hints."""
         ...
 
+    def count_hook(self, forge: Forge, result: HookResult) -> None:
+        """Count a webhook of a forge. It never raises: a lost count must not fail a request."""
+        ...
+
 
 PAUSE_HOURS = ("1", "4", "12", "24")
 """Lengths that the form of a pause offers; without one the pause lasts until it is resumed."""
@@ -139,6 +145,15 @@ class CeleryRuntime:
 
     def take_hints(self) -> None:
         take_hints()
+
+    def count_hook(self, forge: Forge, result: HookResult) -> None:
+        counted = MetricsRecorder()
+        counted.hook_received(forge, result)
+        self._counters.add(counted)
+
+    @cached_property
+    def _counters(self) -> RedisCounters:
+        return RedisCounters(lambda: redis_client(self._settings, timeout=HOOK_TIMEOUT))
 
     @cached_property
     def _inbox(self) -> Inbox:

@@ -18,6 +18,7 @@ from fetcher.domain.errors import FetcherError
 from fetcher.hooks.events import UnreadableEvent, delivery_of, event_of, read_event
 from fetcher.hooks.inbox import Placed
 from fetcher.hooks.signatures import Forge, is_authentic, sends_secret
+from fetcher.monitoring.definitions import HookResult
 from fetcher.web.context import WebContext, context_of
 from fetcher.web.errors import BadRequest, Forbidden, TooLarge
 from fetcher.web.operators import TooManyAttempts, address_of
@@ -28,6 +29,13 @@ LARGEST = 8 * 1024 * 1024
 """Largest body in bytes. A push of 2,048 commits, the most that GitHub lists, has some three megabytes."""
 
 ACCEPTED, IGNORED, MANY = 202, 204, 429
+
+COUNTED_AS = {
+    Placed.FIRST: HookResult.ACCEPTED,
+    Placed.JOINED: HookResult.COLLAPSED,
+    Placed.REPLAYED: HookResult.REPLAYED,
+    Placed.REFUSED: HookResult.LIMITED,
+}
 
 
 async def hook(request: Request) -> Response:
@@ -48,17 +56,24 @@ async def hook(request: Request) -> Response:
 
 def _receive(request: Request, web: WebContext, forge: Forge, secret: str, body: bytes) -> Response:
     headers, now = dict(request.headers), web.clock.now()
-    _authenticate(request, web, forge, secret, body)
+    try:
+        _authenticate(request, web, forge, secret, body)
+    except (Forbidden, TooManyAttempts):
+        web.runtime.count_hook(forge, HookResult.REJECTED)
+        raise
     try:
         hint = read_event(forge, headers, body)
     except UnreadableEvent as error:
+        web.runtime.count_hook(forge, HookResult.UNREADABLE)
         raise BadRequest(str(error), "Send the forge's own events, as application/json") from None
     if hint is None:
+        web.runtime.count_hook(forge, HookResult.IGNORED)
         return Response(status_code=IGNORED)
     try:
         placed = web.runtime.place_hint(forge, delivery_of(forge, headers, body), hint, now)
     except (RedisError, OSError) as error:
         raise redis_unavailable(error) from None
+    web.runtime.count_hook(forge, COUNTED_AS[placed])
     log.info("hook", forge=forge, kind=event_of(forge, headers), repository=hint.keys[0], result=placed.name.lower())
     if placed is Placed.REFUSED:
         return Response(status_code=MANY, headers={"Retry-After": "60"})

@@ -120,12 +120,12 @@ def _age(moment: datetime | None, now: datetime) -> float:
 
 
 def _feeds(feeds: Iterable[FeedStatus]) -> Iterator[Metric]:
-    read = _gauge("fetcher_feed_read_timestamp_seconds", "Time of the last good poll; 0 if there was none.", "upstream")
+    read = _gauge("fetcher_feed_read_timestamp_seconds", "Time of the last good poll; 0: none, or no feed.", "upstream")
     gap = _gauge("fetcher_feed_gap_timestamp_seconds", "Time of the last gap in the feed; 0 if none.", "upstream")
     open_gap = _gauge("fetcher_feed_gap_open", "1 while the last gap is not closed, 0 otherwise.", "upstream")
     for one in feeds:
         name = [one.upstream]
-        read.add_metric(name, one.read_at.timestamp() if one.read_at is not None else 0)
+        read.add_metric(name, one.read_at.timestamp() if one.read_at is not None and one.offered else 0)
         gap.add_metric(name, one.gap_at.timestamp() if one.gap_at is not None else 0)
         open_gap.add_metric(name, int(one.open))
     yield from (read, gap, open_gap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import pickle
 import re
@@ -27,6 +28,7 @@ from fetcher.simulator.catalogue import documents, from_documents
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
 from fetcher.simulator.upstreams.github.credentials import Credentials
+from fetcher.simulator.upstreams.gitlab.settings import GitLab
 from fetcher.simulator.upstreams.registry import Settings
 from fetcher.store import open_engine, upgrade
 from fetcher.upstreams.github.auth import credential_from
@@ -45,7 +47,8 @@ from tests.harness.stack import Stack, environment, simulated, stack
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
-SLUGS = ("alpha", "beta", "gamma", "delta")
+SLUGS = ("alpha", "beta", "gamma", "delta", "epsilon")
+"""Packages. The last one is on GitLab, so that the forge's token is sent."""
 ASKING = (("doctor",), ("refresh", "--all"))
 """Commands that together use every secret."""
 COMMANDS = (
@@ -65,9 +68,12 @@ def marked() -> Marked:
 
 @pytest.fixture
 def simulator(marked: Marked) -> Iterator[Simulator]:
-    """Start a simulator that accepts the marked token."""
-    world = from_documents([invented(slug, number) for number, slug in enumerate(SLUGS)])
-    with Simulator(world, Settings(credentials=Credentials.of({marked.token: "somebody"}))) as running:
+    """Start a simulator that accepts the marked tokens only."""
+    invented_ones = [invented(slug, number) for number, slug in enumerate(SLUGS)]
+    invented_ones[-1]["repo_url"] = f"https://gitlab.com/octo/{SLUGS[-1]}"
+    settings = Settings(credentials=Credentials.of({marked.token: "somebody"}), gitlab=GitLab(sign_in=True))
+    with Simulator(from_documents(invented_ones), settings) as running:
+        running.upstream("gitlab").gate.tokens = {marked.forge: "somebody"}
         yield running
 
 
@@ -93,6 +99,7 @@ def ours(
         "redis_url": redis.url,
         "pypi_url": simulator.pypi_url.replace("://", f"://reader:{marked.index}@"),
         "web_token": marked.operator,
+        "forges": json.dumps({"gitlab.com": {"root": simulator.address("gitlab"), "token": marked.forge}}),
     }
     settings = {**simulated(simulator), **secret, "log_level": "DEBUG", "plan_interval": 1, "window_scale": 0.01}
     with stack(tmp_path / "stack", **settings) as made:
@@ -118,6 +125,7 @@ def test_no_process_reveals_a_secret(ours: Stack, marked: Marked, simulator: Sim
             simulator.faults.add(rule)
         output += _output(ours, ASKING)
         simulator.upstream("github").credentials.revoked.add(marked.token)
+        simulator.upstream("gitlab").gate.tokens.clear()
         simulator.faults.clear()
         output += _output(ours, ASKING)
         stored = everything_in_database(ours.settings.database) + everything_in_redis(redis.url)
@@ -130,6 +138,8 @@ def test_no_process_reveals_a_secret(ours: Stack, marked: Marked, simulator: Sim
     ours.close()
 
     assert sent
+    assert simulator.log.count("graphql", 200, "gitlab")
+    assert simulator.log.count("graphql", 401, "gitlab")
     assert "somebody" not in stored
     for text in ("\n".join(output), "\n".join(sent), stored, arguments, everything_written_to(ours.folder)):
         assert marked.found_in(text) == []
@@ -217,7 +227,7 @@ def test_an_apps_key_and_tokens_stay_inside(ours: Stack, marked: Marked) -> None
     output += _output(ours, ASKING, **{**app, "github_app_private_key": marked.app_key.replace("M", "N", 20)})
     database = everything_in_database(ours.settings.database)
 
-    assert "refreshed 4 of 4 packages" in "\n".join(output)
+    assert "refreshed 5 of 5 packages" in "\n".join(output)
     assert marked.found_in("\n".join(output) + database) == []
 
 
@@ -235,6 +245,11 @@ def test_an_apps_key_and_tokens_stay_inside(ours: Stack, marked: Marked) -> None
         {"github_api_url": "{}"},
         {"github_app_id": "1", "github_app_private_key": "{}", "github_app_installation_id": "1"},
         {"github_app_id": "1", "github_app_private_key": "x", "github_app_installation_id": "{}"},
+        {"forges": '{{"a.org": {{"token": "{}\\n two lines"}}}}'},
+        {"forges": '{{"a.org": {{"root": "https://user:{}@host"}}}}'},
+        {"forges": '{{"a.org": "{}"}}'},
+        {"forges": '{{"user:{}@a.org": {{}}}}'},
+        {"forges": "{}"},
     ],
 )
 def test_a_wrong_setting_is_named_and_not_quoted(tmp_path: Path, variable: dict[str, str]) -> None:

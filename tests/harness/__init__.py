@@ -3,6 +3,7 @@
 - ``clock``: the moment at which tests begin, and a stopped clock.
 - ``fakes``, ``stores``, ``policies``: fakes of the ports; stores on both databases and builders of values; the quota
   policies of the built-in upstreams; ``seeds``: five real documents.
+- ``one_host``: a host of repositories at its own pace, over a stopped clock.
 - ``processes``, ``stack``: processes that are started, logged and ended; Fetcher's own commands as such processes.
 - ``postgres``, ``redis_server``, ``tls``: real servers, which can be stopped and killed; a proxy that adds TLS.
 - ``directory``: the tables of a directory's own site, on PostgreSQL, and the document of its API.

@@ -101,15 +101,19 @@ Interference = Callable[[Request], Answer | None]
 
 
 class SimulatorTransport:
-    """The simulator's application, called without a socket. ``interfere`` may return a response in its place."""
+    """The simulator's application, called without a socket. ``interfere`` may return a response in its place.
+
+    ``token`` is sent to ``upstream`` only, and never with git's requests.
+    """
 
     root = "http://simulator.invalid"
     github = f"{root}/github"
     index = f"{root}/index"
 
-    def __init__(self, service: Service, token: str | None) -> None:
+    def __init__(self, service: Service, token: str | None, upstream: str = GITHUB) -> None:
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app=service.app), base_url=self.root)
         self._token = token
+        self._upstream = upstream
         self.interfere: Interference = lambda request: None
         self.received: Counter[str] = Counter()
         """Bytes of bodies by route, as they are before compression."""
@@ -122,7 +126,7 @@ class SimulatorTransport:
         if interfered is not None:
             return interfered
         headers = dict(request.headers)
-        if request.upstream == GITHUB and self._token is not None and not request.anonymous:
+        if request.upstream == self._upstream and self._token is not None and not request.anonymous:
             headers["authorization"] = f"Bearer {self._token}"
         response = await self._client.request(request.method, request.url, headers=headers, content=request.body)
         self.received[request.route] += len(response.content)

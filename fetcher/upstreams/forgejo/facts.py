@@ -43,4 +43,6 @@ class ForgejoFacts(FactsReader):
         if target.repo is None:
             return Fetched({})
         request = requests.newest_commits(self.host, target.repo, target.head_oid, since)
-        return await gateway.send(request, purpose, lambda answer: read_accounts(answer, self.host.host))
+        return await gateway.send(
+            request, purpose, lambda answer: read_accounts(answer, self.host.host), continuation=True
+        )

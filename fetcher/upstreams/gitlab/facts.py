@@ -35,6 +35,8 @@ Ask = Callable[[Sequence[Target]], Awaitable[BatchAnswer[ForgeFacts] | Failure |
 class GitLabFacts(FactsReader):
     """The API of one GitLab. The sizes of its batches and the fields that it lacks are learnt from its responses."""
 
+    batched = True
+
     host: ForgeHost
     by_id: BatchSize = field(default_factory=lambda: BatchSize(FIRST_SIZE, MOST_IDS))
     by_path: BatchSize = field(default_factory=lambda: BatchSize(FIRST_SIZE, MOST_PATHS))

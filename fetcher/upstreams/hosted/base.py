@@ -62,6 +62,9 @@ class ForgeFacts:
 class FactsReader(Protocol):
     """The API of a forge: what git cannot tell. Every method sends its requests through ``gateway``."""
 
+    batched: bool = False
+    """True if one request returns the facts of many repositories."""
+
     async def facts(
         self, targets: Sequence[Target], gateway: Gateway, purpose: Purpose
     ) -> Mapping[int, Outcome[ForgeFacts]]:

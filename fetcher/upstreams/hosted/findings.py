@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Final, assert_never
 
 from fetcher.domain.forges import KnownBy, StoredForge
-from fetcher.domain.formatting import ago
-from fetcher.domain.outcome import Unauthorized
-from fetcher.http.messages import Answer, NoAnswer, ResponseMeta
-from fetcher.http.responses import classify_answer
+from fetcher.domain.formatting import ago, span
+from fetcher.domain.outcome import (
+    Blocked,
+    Gone,
+    Malformed,
+    Moved,
+    NonValue,
+    NotModified,
+    NotReady,
+    Overloaded,
+    Replaced,
+    Throttled,
+    Transient,
+    Unauthorized,
+)
+from fetcher.http.messages import Answer, Response, ResponseMeta
 from fetcher.quota import QuotaPolicy
 from fetcher.upstreams.base import Finding
 from fetcher.upstreams.hosted.base import ForgeHost
@@ -22,7 +34,7 @@ _KNOWN_BY: Final = {
     KnownBy.ASSUMED: "not detected yet: git alone is read",
 }
 
-_SERVER_ERROR: Final = 500
+_TOO_MANY: Final = 429
 
 
 def known_in_words(host: ForgeHost, title: str) -> str:
@@ -30,13 +42,15 @@ def known_in_words(host: ForgeHost, title: str) -> str:
     return f"{title}, {_KNOWN_BY[host.known_by]}"
 
 
-def host_finding(host: ForgeHost, title: str, policy: QuotaPolicy, answer: Answer, meta: ResponseMeta) -> Finding:
-    """Return the finding about ``host`` from its response to the probe.
+def host_finding(
+    host: ForgeHost, title: str, policy: QuotaPolicy, answer: Answer, read: Response | NonValue, meta: ResponseMeta
+) -> Finding:
+    """Return the finding about ``host`` from its response to the probe, and from its meaning at the host's kind.
 
     A host that only editors have named is not the operator's, so its failure is reported but in order.
     """
     known = known_in_words(host, title)
-    failure = _failure(host, answer)
+    failure = _failure(host, answer, read)
     if failure is None:
         return Finding(host.name, True, f"{known}; responds, {_token(host)}, {_pace(policy, meta)}")
     reason, remedy = failure
@@ -62,15 +76,22 @@ def contact_finding(contact: str | None, hosts: int) -> list[Finding]:
     return [Finding("contact", False, message, remedy)]
 
 
-def _failure(host: ForgeHost, answer: Answer) -> tuple[str, str] | None:
+def _failure(host: ForgeHost, answer: Answer, read: Response | NonValue) -> tuple[str, str] | None:
     """Return the reason and the remedy of a response by which the host cannot be used."""
-    found = classify_answer(answer, lambda response: f"it returned status {response.status}")
-    if isinstance(found, Unauthorized):
-        remedy = f"Set a valid token for {host.host} in FETCHER_FORGES"
-        return ("the token was rejected" if host.token else "it requires a token"), remedy
-    if isinstance(answer, NoAnswer) or answer.status >= _SERVER_ERROR:
-        return getattr(found, "reason", ""), f"Check the network, and the root of {host.host} in FETCHER_FORGES"
-    return None
+    match read:
+        case Response() | NotModified() | NotReady() | Moved():
+            return None
+        case Throttled() if isinstance(answer, Response) and answer.status == _TOO_MANY:
+            return None
+        case Unauthorized():
+            reason = "the token was rejected" if host.token else "it requires a token"
+            return reason, f"Set a valid token for {host.host} in FETCHER_FORGES"
+        case Gone() | Replaced() | Blocked() | Malformed() if isinstance(answer, Response):
+            return read.reason, f"Check the kind, the root and the token of {host.host} in FETCHER_FORGES"
+        case Gone() | Replaced() | Blocked() | Malformed() | Transient() | Overloaded() | Throttled():
+            return read.reason, f"Check the network, and the root of {host.host} in FETCHER_FORGES"
+        case _:
+            assert_never(read)
 
 
 def _token(host: ForgeHost) -> str:
@@ -83,6 +104,6 @@ def _pace(policy: QuotaPolicy, meta: ResponseMeta) -> str:
         return f"{meta.quota.remaining:,} of {meta.quota.limit:,} requests left"
     resource = policy.resources[0]
     if resource.rolling:
-        return f"at most {resource.rolling:,} requests an hour"
+        return f"at most {resource.rolling:,} requests in any {span(policy.hour)}"
     each_second = max(1, int(resource.points * policy.background + 1e-9)) / policy.window.total_seconds()
     return f"at most {each_second:.3g} background requests a second"

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fetcher.http.messages import NO_META, Request, Response, ResponseMeta
+from fetcher.domain.outcome import NonValue
+from fetcher.http.messages import NO_META, Answer, Request, Response, ResponseMeta
+from fetcher.http.responses import classify_answer
 from fetcher.upstreams.base import Tools
 from fetcher.upstreams.hosted.base import FactsReader, ForgeHost, ForgeKind
+
+
+def by_status(answer: Answer, host: str) -> Response | NonValue:
+    """Return ``answer`` unless the host has failed or requires a login. A git server needs no front page."""
+    if isinstance(answer, Response) and answer.status < 500 and answer.status != 401:
+        return answer
+    return classify_answer(answer, lambda response: f"{host} returned status {response.status}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,8 @@ class HostedKind:
     """Returns the live reader of facts. It imports the reader's modules, which take time."""
     probe: Callable[[ForgeHost], Request]
     """Builds a request that every credential may send, for ``fetcher doctor``."""
+    read_probe: Callable[[Answer, str], Response | NonValue] = by_status
+    """Returns the response to the probe, or its outcome if the host (the second argument) cannot be used."""
     authorization: Callable[[str], str] = "Bearer {}".format
     """Returns the header ``Authorization`` for a token. It is sent to the API only, never with git's requests."""
     read_meta: Callable[[Response], ResponseMeta] = lambda _: NO_META

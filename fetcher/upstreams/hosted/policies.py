@@ -32,6 +32,10 @@ CAREFUL_PER_SECOND: Final = 1.0
 MOST_IN_FLIGHT: Final = 8
 """Most concurrent requests to one host, however many a second an operator allows."""
 
+SLOW_BURST: Final = 8
+"""Requests that follow each other below one request a second: a repository takes up to five, and it is begun again if
+they do not fit into a window."""
+
 _QUARTER: Final = 4
 """Divisor of Codeberg's limit. It is run by volunteers, and other users may share our address."""
 
@@ -50,14 +54,14 @@ def git_resource(host: ForgeHost) -> Resource:
 def _at_pace(policy: QuotaPolicy, per_second: float) -> QuotaPolicy:
     """Return ``policy`` with an even pace for each resource. Limits of an hour stay.
 
-    Below one request a second, the window is longer than a second.
+    Below one request a second, the window is as long as ``SLOW_BURST`` requests take at that pace.
     """
-    points = max(1, math.floor(per_second))
+    points = math.floor(per_second) if per_second >= 1 else SLOW_BURST
     return replace(
         policy,
         resources=tuple(replace(one, points=points) for one in policy.resources),
         window=timedelta(seconds=points / per_second),
-        in_flight=min(MOST_IN_FLIGHT, points),
+        in_flight=min(MOST_IN_FLIGHT, max(1, math.floor(per_second))),
         headroom=1.0,
         background=1.0,
     )
@@ -68,15 +72,18 @@ def _careful(host: ForgeHost) -> QuotaPolicy:
 
 
 def _codeberg(host: ForgeHost) -> QuotaPolicy:
-    """Return a quarter of 4,000 requests in 30 minutes, git included, spread evenly: ten in 18 seconds."""
-    requests, span = 4_000 // _QUARTER, timedelta(minutes=30)
-    burst = 10
+    """Return a quarter of 4,000 requests in any 30 minutes, git included, at most one a second, two at a time.
+
+    The window is shorter than the time between two plans, so that each plan finds it empty. The background leaves a
+    fifth, so that a package refreshed by hand need not wait.
+    """
     return QuotaPolicy(
-        (ResourceLimits(Resource.API, points=burst),),
-        window=span * burst / requests,
+        (ResourceLimits(Resource.API, points=45, rolling=4_000 // _QUARTER),),
+        hour=timedelta(minutes=30),
+        window=timedelta(seconds=45),
         in_flight=2,
         headroom=1.0,
-        background=0.9,
+        background=0.8,
     )
 
 

@@ -1,7 +1,10 @@
 """The refresh of repositories whose commits are read over git, and whose forge's API states the rest.
 
-Facts come first, in batches where the forge has one. They state the head, or git does. Only if the head has moved are
-commits read. Everything of one repository is then recorded together.
+Facts come first, for the full claim where the forge has batches. They state the head, or git does. Only if the head has
+moved are commits read. Everything of one repository is then recorded together.
+
+Without batches, all requests for one repository follow each other, a few repositories at a time. If the facts of a full
+claim came first, they alone could use up a host's window, claim after claim, and no repository would be finished.
 """
 
 from __future__ import annotations
@@ -47,16 +50,25 @@ class HostedRefresh(UpstreamRefresh):
         ready = [target for target in targets if target.repo is not None]
         claimed = [target for target in ready if Source.REPOSITORY in target.claimed]
         requested_at = self.tools.clock.now()
-        facts = await self.facts.facts(claimed, self.tools.gateway, purpose) if claimed else {}
+        facts = await self._facts(claimed, purpose) if self.facts.batched else None
         lists = await asyncio.gather(*(self._one(target, facts, purpose, requested_at) for target in ready))
         return [record for records in lists for record in records]
 
+    async def _facts(self, targets: Sequence[Target], purpose: Purpose) -> Mapping[int, Outcome[ForgeFacts]]:
+        return await self.facts.facts(targets, self.tools.gateway, purpose) if targets else {}
+
     async def _one(
-        self, target: Target, facts: Mapping[int, Outcome[ForgeFacts]], purpose: Purpose, requested_at: datetime
+        self,
+        target: Target,
+        facts: Mapping[int, Outcome[ForgeFacts]] | None,
+        purpose: Purpose,
+        requested_at: datetime,
     ) -> list[Record]:
         async with self.concurrency:
             if Source.REPOSITORY not in target.claimed:
                 return await self._details_alone(target, purpose)
+            if facts is None:
+                requested_at, facts = self.tools.clock.now(), await self._facts([target], purpose)
             found = facts.get(target.package_id)
             return [] if found is None else await self._repository(target, found, purpose, requested_at)
 
@@ -97,7 +109,9 @@ class HostedRefresh(UpstreamRefresh):
         stated = head_of(facts)
         if stated is None and is_unmoved(target, facts, self.tools.clock.now()):
             stated = Tip(target.head_oid, target.default_branch, empty=False)
-        return Fetched(stated) if stated is not None else await self.reader.tip(path, purpose, target.head_oid)
+        if stated is not None:
+            return Fetched(stated)
+        return await self.reader.tip(path, purpose, target.head_oid, continuation=facts.is_known)
 
     def _without_head(
         self, target: Target, found: Fetched[ForgeFacts], failure: Failure, requested_at: datetime

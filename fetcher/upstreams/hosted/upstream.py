@@ -131,7 +131,8 @@ class HostedForge(Upstream):
         """Send the request of the kind that every credential may send."""
         answer = await transport.send(self.kind.probe(self.host))
         meta = self.read_meta(answer) if isinstance(answer, Response) else NO_META
-        return Checked((host_finding(self.host, self.kind.title, self.quota, answer, meta),), answer)
+        read = self.kind.read_probe(answer, self.host.host)
+        return Checked((host_finding(self.host, self.kind.title, self.quota, answer, read, meta),), answer)
 
     def connect(self, tools: Tools) -> UpstreamRefresh:
         """Return the refresh of the host's repositories."""

@@ -30,12 +30,13 @@ class Marked:
     redis: str = "MarkedRedisPassword42"
     index: str = "MarkedMirrorPassword42"
     operator: str = "MarkedOperatorsWord42"
+    forge: str = "glpat-MarkedForgeToken42"
     app_key: str = ""
 
     def words(self) -> Mapping[str, str]:
         """Return the texts to search for by their names. For the key it is one line from its middle."""
         named = {"token": self.token, "database": self.database, "redis": self.redis, "index": self.index}
-        named["operator"] = self.operator
+        named |= {"operator": self.operator, "forge": self.forge}
         key = {"app key": self.app_key.splitlines()[5]} if self.app_key else {}
         return {**named, **key, "installation token": ISSUED}
 

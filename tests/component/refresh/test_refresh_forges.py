@@ -32,6 +32,7 @@ from fetcher.simulator.upstreams.bitbucket.mount import BitbucketMount
 from fetcher.simulator.upstreams.forgejo.mount import ForgejoMount
 from fetcher.simulator.upstreams.github.limits import Limits
 from fetcher.simulator.upstreams.gitlab.mount import GitLabMount
+from fetcher.simulator.upstreams.gitlab.settings import TOKEN
 from fetcher.simulator.upstreams.registry import Settings
 from fetcher.simulator.world import World
 from fetcher.upstreams.bitbucket.kind import BITBUCKET
@@ -282,3 +283,32 @@ async def test_a_repository_of_sha256_objects(forge: Forge) -> None:
     assert len(true.history.tip.oid) == 64
     assert package.commit_days is not None
     assert package.commit_days.total == 5
+
+
+async def test_a_private_project_of_a_member(tmp_path: Path) -> None:
+    """A member's token shows its facts. Git's requests carry no token, so its commits follow when it is public."""
+    clock = StoppedClock()
+    world = World(clock)
+    made = set_facts(world, plain_repository(world, "gitlab.com").address, Facts(private=True))
+    push(world, made.address, Push(login="ann"))
+    mount = GitLabMount()
+    service = Service(world, Settings(limits=Limits(enforced=False)), (mount,))
+    root = service.address(mount.name, SimulatorTransport.root)
+    host = ForgeHost("gitlab.com", "gitlab.com", GITLAB.kind, root, root, trusted=True)
+    transport = SimulatorTransport(service, TOKEN, host.name)
+    async with opened(tmp_path, (HostedForge(host, GITLAB, NO_LIMITS, any_path),), transport, clock) as running:
+        running.add("ann/alpha", host=host.host)
+        await running.work()
+        private = running.get("alpha")
+        outcomes = [running.state("alpha", source).outcome for source in (REPOSITORY, COMMITS, CONTRIBUTORS)]
+        set_facts(world, made.address, Facts(private=False))
+        running.tomorrow(3)
+        await running.work()
+        public = running.get("alpha")
+    await transport.aclose()
+
+    assert private.stats is not None
+    assert (private.stats.stars, private.commit_days) == (made.stars, None)
+    assert outcomes == [OutcomeKind.FETCHED, OutcomeKind.GONE, OutcomeKind.GONE]
+    assert public.commit_days is not None
+    assert sum(rolling_weeks(public.commit_days, clock.today())) == 1

@@ -95,7 +95,7 @@ async def test_lists_wait_for_the_repositories(build: Build) -> None:
     for claim in claims:
         await harness.refresh_service.refresh(claim, Purpose.BACKGROUND)
     claims = await harness.dispatcher.claims()
-    assert [claim.sources for claim in claims] == [(REPOSITORY,), (COMMITS,)]
+    assert [claim.sources for claim in claims] == [(COMMITS,), (REPOSITORY,)]
 
 
 async def test_a_year_too_large_comes_from_participation(build: Build) -> None:

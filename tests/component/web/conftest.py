@@ -20,6 +20,7 @@ from fetcher.domain.hints import Hint
 from fetcher.domain.views import RecentLag, RequestCount, SubmittedRefresh
 from fetcher.hooks.inbox import Placed
 from fetcher.hooks.signatures import Forge
+from fetcher.monitoring.definitions import HookResult
 from fetcher.quota import QuotaStatus
 from fetcher.settings import Settings
 from fetcher.store import SqlStore, open_engine
@@ -74,6 +75,7 @@ class FakeRuntime:
     deliveries: list[tuple[str, str]] = field(default_factory=list)
     placed: Placed = Placed.FIRST
     informed: int = 0
+    hooks: list[tuple[Forge, HookResult]] = field(default_factory=list)
 
     def queues(self) -> Sequence[QueueState]:
         self._check()
@@ -108,6 +110,9 @@ class FakeRuntime:
 
     def take_hints(self) -> None:
         self.informed += 1
+
+    def count_hook(self, forge: Forge, result: HookResult) -> None:
+        self.hooks.append((forge, result))
 
     def _check(self) -> None:
         if self.error is not None:

@@ -15,6 +15,8 @@ from pydantic import SecretStr
 from fetcher.domain.errors import BrokerError
 from fetcher.domain.model import Source
 from fetcher.hooks.inbox import Placed
+from fetcher.hooks.signatures import Forge
+from fetcher.monitoring.definitions import FORGE, HookResult
 from fetcher.settings import Settings
 from fetcher.web import make_app
 from fetcher.web.hooks import LARGEST
@@ -72,6 +74,22 @@ def test_only_the_first_hint_informs_a_worker(harness: Harness) -> None:
         harness.runtime.placed = placed
         assert post(harness.client) == status
     assert harness.runtime.informed == 0
+
+
+def test_each_result_is_counted(harness: Harness) -> None:
+    """Accepted, joined, replayed, limited, ignored, unreadable and rejected webhooks are counted by forge."""
+    for placed in (Placed.FIRST, Placed.JOINED, Placed.REPLAYED, Placed.REFUSED):
+        harness.runtime.placed = placed
+        post(harness.client)
+    post(harness.client, event="ping")
+    post(harness.client, b"[]")
+    post(harness.client, secret="other")
+    post(harness.client, forge="forgejo")
+    assert [result.value for forge, result in harness.runtime.hooks if forge is Forge.GITHUB] == [
+        *("accepted", "collapsed", "replayed", "limited", "ignored", "unreadable", "rejected"),
+    ]
+    assert harness.runtime.hooks[-1] == (Forge.FORGEJO, HookResult.LIMITED)
+    assert FORGE.values == set(Forge)
 
 
 @pytest.mark.parametrize("event", ["ping", "issues"])

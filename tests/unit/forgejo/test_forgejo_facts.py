@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -16,9 +17,13 @@ from fetcher.simulator.upstreams.forgejo.mount import ForgejoMount
 from fetcher.simulator.upstreams.forgejo.settings import Forgejo
 from fetcher.simulator.upstreams.registry import Settings
 from fetcher.upstreams.forgejo.facts import ForgejoFacts
+from fetcher.upstreams.forgejo.kind import FORGEJO
 from fetcher.upstreams.hosted.base import ForgeKind
+from fetcher.upstreams.hosted.policies import policy_of
+from fetcher.upstreams.hosted.upstream import HostedForge
 from tests.harness.clock import HOUR, NOW
 from tests.harness.facts import FactsHarness, facts_harness
+from tests.harness.over_git import any_path
 
 HOST = "forge.example"
 
@@ -184,12 +189,17 @@ async def test_the_limit_of_the_proxy() -> None:
 
 
 async def test_an_instance_that_requires_a_login() -> None:
-    """Everything is refused; the reason names the setting that helps."""
+    """Everything is refused; the reason names the setting that helps, and ``fetcher doctor`` reports it."""
     settings = Settings(forgejo=Forgejo(sign_in=True))
     async with facts_harness(
         ForgejoMount(HOST), ForgeKind.FORGEJO, HOST, lambda host, _: ForgejoFacts(host), settings
     ) as forge:
         refused = await forge.facts(forge.target())
+        host = replace(forge.host, trusted=True)
+        checked = await HostedForge(host, FORGEJO, policy_of(host), any_path).check(forge.transport, NOW)
 
     assert isinstance(refused, Unauthorized)
     assert "FETCHER_FORGES" in refused.reason
+    (finding,) = checked.findings
+    assert not finding.ok
+    assert finding.message.endswith("; it requires a token")

@@ -184,12 +184,12 @@ def test_labels_come_from_closed_sets(route: Route, answer: Answer, outcome: str
     tally.responded(request_for(route), answer, None)
     tally.refreshed(Purpose.MANUAL, 1, [Observed(1, Source.INDEX, None, NOW, None, outcome=outcome)])
     tally.task_ended(task, 1.0, TaskState.SUCCEEDED)
-    declared = {label.name: label.values | {OTHER} for metric in COUNTED for label in metric.labels}
+    declared = {(metric.name, label.name): label.values | {OTHER} for metric in COUNTED for label in metric.labels}
     taken = tally.take()
-    counted = [sample for family in families(taken) for sample in family.samples]
+    counted = [(family.name, sample) for family in families(taken) for sample in family.samples]
     assert len(counted) >= 4
-    for sample in counted:
-        assert all(value in declared[name] for name, value in sample.labels.items() if name != "le"), sample
+    for metric, sample in counted:
+        assert all(value in declared[metric, name] for name, value in sample.labels.items() if name != "le"), sample
     assert _amounts(families(taken)) == 4  # and nothing was lost on the way
 
 

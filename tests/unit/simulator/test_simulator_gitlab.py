@@ -153,6 +153,26 @@ async def test_a_bad_token_has_two_forms(client: httpx.AsyncClient) -> None:
     assert (rest.status_code, rest.json()) == (401, {"message": "401 Unauthorized"})
 
 
+@pytest.mark.parametrize(
+    ("token", "visible"), [(TOKEN, True), ("outsider", False), (None, False)], ids=["member", "outsider", "anonymous"]
+)
+async def test_a_private_project_is_visible_to_members(
+    client: httpx.AsyncClient, world: World, service: Service, token: str | None, *, visible: bool
+) -> None:
+    """A member's token finds it by path, by number and over REST; for all others it does not exist."""
+    number = changes.set_facts(world, f"gitlab.com/{PATH}", changes.Facts(private=True)).database_id - NUMBERED_FROM
+    service.upstream("gitlab").gate.tokens["outsider"] = "somebody"
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    text = "query($p: [String!], $i: [ID!]) { a: projects(fullPaths: $p) { nodes { visibility } } "
+    text += "b: projects(ids: $i) { nodes { visibility } } }"
+    found = (await query(client, text, token, p=[PATH], i=[f"gid://gitlab/Project/{number}"]))["data"]
+    rest = await client.get(f"{BASE}/api/v4/projects/{number}", headers=headers)
+
+    assert [len(found[name]["nodes"]) for name in ("a", "b")] == [int(visible)] * 2
+    assert rest.status_code == (200 if visible else 404)
+    assert not visible or rest.json()["visibility"] == found["a"]["nodes"][0]["visibility"] == "private"
+
+
 async def test_the_front_page_shows_the_kind(client: httpx.AsyncClient) -> None:
     """It redirects to the login page, with GitLab's header."""
     front = await client.get(f"{BASE}/")

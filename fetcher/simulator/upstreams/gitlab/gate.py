@@ -33,6 +33,8 @@ class GitLabGate(OpenGate):
         self._sign_in = settings.sign_in
         self.tokens = {TOKEN: USER}
         """Valid tokens and their users."""
+        self.members = {USER}
+        """Users who may see private projects."""
 
     def admit(self, call: Call) -> Answer | None:
         call.identity = f"anonymous:{call.address}"
@@ -43,6 +45,7 @@ class GitLabGate(OpenGate):
             if call.token not in self.tokens:
                 return self._unauthorized(call)
             call.identity = self.tokens[call.token]
+            call.member = call.identity in self.members
         elif self._sign_in:
             return self._unauthorized(call)
         return self._limited(call)

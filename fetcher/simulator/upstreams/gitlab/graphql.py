@@ -38,10 +38,12 @@ def load_schema(*, older: bool = False) -> GraphQLSchema:
 
 @dataclass(slots=True)
 class _Asked:
-    """One query: its size and its limit, and the packages that it named with their places."""
+    """One query: its size and its limit, its sender, and the packages that it named with their places."""
 
     size: Size
     limit: int
+    member: bool
+    """The sender may see private projects."""
     packages: dict[str, tuple[str | int, ...]] = field(default_factory=dict)
 
 
@@ -76,7 +78,7 @@ class GitLabGraphQL:
             return _refused(f"Query has complexity of {score}, which exceeds max complexity of {most}")
         if size.depth > deepest:
             return _refused(f"Query has depth of {size.depth}, which exceeds max depth of {deepest}")
-        asked = _Asked(size, most)
+        asked = _Asked(size, most, call.member)
         result = query.execute(self._root(), asked)
         payload: dict[str, Any] = {"data": result.data}
         if result.errors:
@@ -94,7 +96,7 @@ class GitLabGraphQL:
         }
 
     def _project(self, info: Info, fullPath: str) -> View | None:  # noqa: N803 - the argument's name in the schema
-        found = self._at(fullPath)
+        found = self._at(fullPath, info.context)
         info.context.packages[fullPath] = ("project",)
         return None if found is None else views.project(found)
 
@@ -106,10 +108,12 @@ class GitLabGraphQL:
         first: int | None = None,
         **_others: Any,
     ) -> View:
-        """Return the projects that exist and are public, newest number first, whatever the order of the request."""
+        """Return the projects that the sender may see, newest number first, whatever the order of the request."""
         if fullPaths is not None and len(fullPaths) > MOST_PATHS:
             raise GraphQLError(f"You cannot provide more than {MOST_PATHS} full_paths")
-        found = [self._numbered(one) for one in ids] if ids is not None else [self._at(one) for one in fullPaths or ()]
+        asked: _Asked = info.context
+        by_path = [self._at(one, asked) for one in fullPaths or ()]
+        found = by_path if ids is None else [self._numbered(one, asked) for one in ids]
         listed = {one.database_id: one for one in found if one is not None}
         size = min(views.MOST_PER_PAGE, first if first is not None else views.MOST_PER_PAGE)
         shown = [listed[number] for number in sorted(listed, reverse=True)][:size]
@@ -120,21 +124,23 @@ class GitLabGraphQL:
         page = {**views.NO_PAGES, "hasNextPage": len(listed) > size}
         return {"nodes": [views.project(one) for one in shown], "count": len(listed), "pageInfo": page}
 
-    def _numbered(self, global_id: str) -> Repository | None:
+    def _numbered(self, global_id: str, asked: _Asked) -> Repository | None:
         text = global_id.removeprefix(views.GLOBAL_ID)
         if text == global_id or not (text.isascii() and text.isdigit()):
             raise GraphQLError(f'"{global_id}" is not a valid ID for Project')
-        return shown(self._world.repository_by_id(int(text) + views.NUMBERED_FROM, self._host))
+        found = self._world.repository_by_id(int(text) + views.NUMBERED_FROM, self._host)
+        return shown(found, member=asked.member)
 
-    def _at(self, path: str) -> Repository | None:
+    def _at(self, path: str, asked: _Asked) -> Repository | None:
         """Return the project that has the path now: a former path leads nowhere."""
-        found = shown(self._world.repository(f"{self._host}/{path}"))
+        found = shown(self._world.repository(f"{self._host}/{path}"), member=asked.member)
         return found if found is not None and found.full_name.lower() == path.lower() else None
 
 
-def shown(found: Repository | None) -> Repository | None:
-    """Return a repository that the public may see. One that was taken down is hidden like a private one."""
-    return None if found is None or found.private or found.block is not None else found
+def shown(found: Repository | None, *, member: bool) -> Repository | None:
+    """Return a repository that the sender may see: a private one only as a member, one that was taken down never."""
+    hidden = found is None or found.block is not None or (found.private and not member)
+    return None if hidden else found
 
 
 def _refused(text: str) -> Answer:

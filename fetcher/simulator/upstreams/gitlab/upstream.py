@@ -77,7 +77,8 @@ class GitLabInstance(Upstream):
         found = shown(
             self._world.repository_by_id(int(asked) + NUMBERED_FROM, self.host)
             if by_number
-            else self._world.repository(f"{self.host}/{asked}")
+            else self._world.repository(f"{self.host}/{asked}"),
+            member=call.member,
         )
         if found is None:
             answer = self.error(404, "Project Not Found")
@@ -112,7 +113,7 @@ class GitLabInstance(Upstream):
             "_links": {"self": f"{call.root}{API}/projects/{quote(str(number_of(repo)))}"},
             "empty_repo": repo.empty,
             "archived": repo.archived,
-            "visibility": "public",
+            "visibility": "private" if repo.private else "public",
             "open_issues_count": 0,
         }
         if call.query.get("license", "").lower() in ("true", "1"):

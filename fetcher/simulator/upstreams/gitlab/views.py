@@ -37,7 +37,7 @@ def project(repo: Repository) -> View:
         "openIssuesCount": 0,
         "openMergeRequestsCount": 0,
         "topics": [],
-        "visibility": "public",
+        "visibility": "private" if repo.private else "public",
         "createdAt": stamp(repo.created_at),
         "updatedAt": stamp(repo.pushed_at),
         "lastActivityAt": stamp(repo.pushed_at),
