@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import make_url
 
+from fetcher.domain.sites import SITE, SitePass
 from fetcher.ports import PLANNED
+from fetcher.settings import read_settings
 from fetcher.simulator.server import Simulator
+from fetcher.wiring import open_store
 from tests.harness.directory import Directory
 from tests.harness.seeds import SEEDS
-from tests.harness.stack import simulated, stack
+from tests.harness.stack import simulated, stack, variables
 from tests.integration.conftest import Fetcher
 
 SEEDED = [json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))]
@@ -97,6 +101,12 @@ def test_status_and_failures_show_the_site(site: Fetcher, directory: Directory) 
     assert json.loads(site("status", "--json").out)["site"]["packages"] == 6
     reason = "the repository's host is not served"
     assert f"site, left to the site's own updater: {reason}: local" in site("failures").out
+
+    with open_store(read_settings(variables(site.settings))) as store:
+        now = datetime.now(UTC)
+        store.sites.save_pass(SITE, SitePass(now, now, fault="it is read-only", failing_since=now - timedelta(hours=2)))
+    for command in ("status", "failures"):
+        assert "site: not synchronized for 2 h: it is read-only" in site(command).out
 
     directory.execute("alter table package_package rename to package_moved")
     broken = site("site", "sync", "--no-refresh")

@@ -163,6 +163,21 @@ def test_a_migration_under_a_running_worker_is_followed(bench: Bench) -> None:
     assert "lacks the columns repo_forks" in str(synchronizer.run(NOW + 2 * MINUTE).fault)
 
 
+def test_a_table_of_versions_that_disappears_is_done_without(bench: Bench) -> None:
+    """The table of versions is moved away between reading and writing: the packages' own columns are written."""
+    (package_id,) = prepared(bench, "flat")
+    synchronizer = bench.synchronizer()
+    compared = synchronizer.compare(synchronizer.read(NOW + MINUTE), NOW + MINUTE)
+    bench.directory.execute("alter table package_version rename to package_moved")
+
+    done = synchronizer.write(compared, SitePass(NOW, NOW), NOW + MINUTE)
+
+    assert (done.written, watchers(bench, package_id)) == (1, [84])
+    bench.directory.execute("alter table package_moved rename to package_version")
+    assert bench.run(NOW + 2 * MINUTE).written == 1
+    assert [version["number"] for version in bench.directory.versions(package_id)] == ["1.0.0"]
+
+
 def test_duplicate_versions_of_an_older_site_are_used_as_they_are(bench: Bench) -> None:
     """Without the unique key a number may have two rows: the oldest is the latest version, and none is added."""
     (package_id,) = prepared(bench, "flat")
