@@ -19,7 +19,7 @@ from fetcher.cli.importing import say_cleaned
 from fetcher.cli.named import complete, named, unknown
 from fetcher.cli.screen import Json, err, fail, out, print_json
 from fetcher.domain.audit import Action
-from fetcher.domain.forges import WORDS, ForgeKind, StoredForge, stated
+from fetcher.domain.forges import WITHDRAWN, WORDS, ForgeKind, StoredForge, is_stated, stated
 from fetcher.domain.formatting import counted
 from fetcher.domain.model import CatalogueEntry, RepoRef, StoredPackage, Unsupported
 from fetcher.settings import read_settings
@@ -29,7 +29,7 @@ from fetcher.wiring import open_store, upstreams_in
 _NAMED = 10
 
 FORGES = ", ".join(sorted(WORDS))
-"""The words that --forge takes."""
+"""The words for a kind that --forge takes."""
 
 UnsupportedOk = Annotated[
     bool, typer.Option("--unsupported-ok", help="Store an address that cannot be fetched as well.")
@@ -51,7 +51,8 @@ def add(
     repo_url: Annotated[str, typer.Argument(help="Repository address.", show_default=False)],
     pypi: Annotated[str | None, typer.Option("--pypi", metavar="NAME", help="PyPI project.")] = None,
     forge: Annotated[
-        str | None, typer.Option("--forge", metavar="KIND", help=f"Software of the host: {FORGES}.")
+        str | None,
+        typer.Option("--forge", metavar="KIND", help=f"Software of the host: {FORGES}. {WITHDRAWN}: as detected."),
     ] = None,
     unsupported_ok: UnsupportedOk = False,
     json: Json = False,
@@ -60,7 +61,7 @@ def add(
 
     An address that cannot be fetched is refused with status 1 and nothing is stored. With --unsupported-ok the
     package is stored, to be listed only. --forge holds for every package on the host, and takes precedence over
-    settings and detection.
+    settings and detection. --forge auto withdraws an earlier word, also one of an imported document.
 
     Examples: fetcher add https://github.com/lesscpy/lesscpy --pypi lesscpy
     · fetcher add https://codeberg.org/forgejo/forgejo --forge forgejo
@@ -70,7 +71,8 @@ def add(
     with open_store(settings) as store:
         stored = {one.host: one for one in store.forges.all()}
         kinds = _stated_kind(upstreams_of(settings, stored.values()), cleaned, forge)
-        stored |= {host: stated(StoredForge(host), kind, now) for host, kind in kinds.items()}
+        before = {host: stored.get(host, StoredForge(host)) for host in kinds}
+        stored |= {host: stated(before[host], kind, now) for host, kind in kinds.items()}
         upstreams = upstreams_of(settings, stored.values())
         name = _checked_repository(upstreams, cleaned, unsupported_ok=unsupported_ok)
         project = _checked_project(upstreams, pypi)
@@ -81,6 +83,7 @@ def add(
     say_cleaned(int(cleaned != repo_url.strip()))
     done = "added" if result.added else "updated" if result.updated else "unchanged"
     added = Added(result.slugs[0], done, tuple(reason for _, reason in result.unsupported))
+    _print_kinds({host: kind for host, kind in kinds.items() if not is_stated(before[host], kind)})
     err.print("already stored, nothing changed" if done == "unchanged" else done)
     for reason in added.unsupported:
         err.print(f"[yellow]not fetched[/] {escape(added.slug)}: {escape(reason)}")
@@ -176,13 +179,20 @@ def _confirm(slugs: list[str]) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
-def _stated_kind(upstreams: Upstreams, address: str, word: str | None) -> Mapping[str, ForgeKind]:
+def _print_kinds(changed: Mapping[str, ForgeKind | None]) -> None:
+    """Print the hosts whose kind was stated or withdrawn."""
+    for host, kind in changed.items():
+        err.print(f"{escape(host)}: " + ("no kind is stated any more" if kind is None else f"the kind is {kind}"))
+
+
+def _stated_kind(upstreams: Upstreams, address: str, word: str | None) -> Mapping[str, ForgeKind | None]:
     """Return the kind that ``word`` states for the host of ``address``, or end the command if it can state none."""
     if word is None:
         return {}
-    kind, location = WORDS.get(word.strip().lower()), location_of(address)
-    if kind is None:
-        fail(f"--forge {word!r}: expected one of {FORGES}")
+    lower, location = word.strip().lower(), location_of(address)
+    kind = WORDS.get(lower)
+    if kind is None and lower != WITHDRAWN:
+        fail(f"--forge {word!r}: expected one of {FORGES} or {WITHDRAWN}")
     if location is not None and not upstreams.lists(location.host):
         reason = upstreams.hosts.refusal(location.host)
         fail(f"--forge: {location.host} is {reason or 'configured by the settings of GitHub'}")

@@ -49,6 +49,9 @@ WORDS: Final = {
 }
 """Editors' words for a forge's kind, in lower case. ``github`` is missing: GitHub is configured by its settings."""
 
+WITHDRAWN: Final = "auto"
+"""The word of `fetcher add --forge` that withdraws the stated kind of a host."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredForge:
@@ -89,6 +92,14 @@ def not_detected(forge: StoredForge, reason: str, now: datetime) -> StoredForge:
     return replace(forge, due_at=now + pause, failures=forge.failures + 1, message=reason)
 
 
-def stated(forge: StoredForge, kind: ForgeKind, now: datetime) -> StoredForge:
-    """Return the host with an editor's word for its kind."""
-    return replace(forge, kind=kind, known_by=KnownBy.EDITOR, known_at=now)
+def stated(forge: StoredForge, kind: ForgeKind | None, now: datetime) -> StoredForge:
+    """Return the host with an editor's word for its kind. ``None`` withdraws a word: the host is to be detected."""
+    if kind is not None:
+        return forge if is_stated(forge, kind) else replace(forge, kind=kind, known_by=KnownBy.EDITOR, known_at=now)
+    return StoredForge(forge.host) if forge.known_by is KnownBy.EDITOR else forge
+
+
+def is_stated(forge: StoredForge, kind: ForgeKind | None) -> bool:
+    """Return whether an editor has stated this kind, or, for ``None``, none."""
+    word = forge.kind if forge.known_by is KnownBy.EDITOR else None
+    return word is kind

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
-from fetcher.domain.forges import ForgeKind, KnownBy, StoredForge, stated
+from fetcher.domain.forges import ForgeKind, KnownBy, StoredForge, is_stated, stated
 from fetcher.domain.model import CatalogueEntry
 from fetcher.store.dialects import IMPORTING, one_at_a_time, upsert
 from fetcher.store.engine import Aggregate, read_transaction, write_transaction
@@ -39,13 +39,14 @@ class Forges(Aggregate):
         """Return every host, ordered by name. Two equal results mean that the same upstreams serve the catalogue."""
         return tuple(_forge(row) for row in connection.execute(select(forges).order_by(_F.host)))
 
-    def state(self, kinds: Mapping[str, ForgeKind], now: datetime) -> list[str]:
+    def state(self, kinds: Mapping[str, ForgeKind | None], now: datetime) -> list[str]:
         """Store editors' words for the kinds of hosts; returns the hosts whose kind was not stated so before.
 
-        Words that are stored already cost one query and no lock.
+        ``None`` withdraws the word for a host, which is then detected. Words that are stored already cost one query and
+        no lock.
         """
         known = self._transactions.read(lambda connection: _by_host(connection, kinds.keys()))
-        if all(_is_stated(known.get(host), kind) for host, kind in kinds.items()):
+        if all(is_stated(known.get(host, StoredForge(host)), kind) for host, kind in kinds.items()):
             return []
         return self._transactions.write(lambda connection: _state(connection, kinds, now))
 
@@ -61,22 +62,22 @@ class Forges(Aggregate):
 
     @write_transaction
     def save(self, connection: Connection, forge: StoredForge) -> None:
-        """Store the result of a detection, unless an editor has stated the kind meanwhile."""
+        """Store the result of a detection, unless an editor has stated or withdrawn the kind meanwhile."""
         locked = select(forges).where(_F.host == forge.host).with_for_update()
         meanwhile = next(map(_forge, connection.execute(locked)), None)
         row = _row(forge)
-        if meanwhile is not None and meanwhile.known_by is KnownBy.EDITOR:
+        if meanwhile is not None and KnownBy.EDITOR in (meanwhile.known_by, forge.known_by):
             row |= {name: _row(meanwhile)[name] for name in ("kind", "known_by", "known_at")}
         upsert(connection, forges, [row])
 
 
-def _state(connection: Connection, kinds: Mapping[str, ForgeKind], now: datetime) -> list[str]:
+def _state(connection: Connection, kinds: Mapping[str, ForgeKind | None], now: datetime) -> list[str]:
     one_at_a_time(connection, IMPORTING)
     known = _by_host(connection, kinds.keys())
     new = [
         stated(known.get(host, StoredForge(host)), kind, now)
         for host, kind in sorted(kinds.items())
-        if not _is_stated(known.get(host), kind)
+        if not is_stated(known.get(host, StoredForge(host)), kind)
     ]
     upsert(connection, forges, [_row(one) for one in new])
     return [one.host for one in new]
@@ -91,10 +92,6 @@ def add_hosts(connection: Connection, hosts: Collection[str]) -> None:
 def _by_host(connection: Connection, hosts: Collection[str]) -> dict[str, StoredForge]:
     rows = connection.execute(select(forges).where(_F.host.in_(list(hosts))))
     return {row.host: _forge(row) for row in rows}
-
-
-def _is_stated(forge: StoredForge | None, kind: ForgeKind) -> bool:
-    return forge is not None and forge.known_by is KnownBy.EDITOR and forge.kind is kind
 
 
 def _forge(row: Row[Any]) -> StoredForge:

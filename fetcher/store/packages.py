@@ -73,9 +73,12 @@ class Packages(Aggregate):
         self._serving = serving
 
     def import_entries(
-        self, entries: Sequence[CatalogueEntry], now: datetime, kinds: Mapping[str, ForgeKind] | None = None
+        self, entries: Sequence[CatalogueEntry], now: datetime, kinds: Mapping[str, ForgeKind | None] | None = None
     ) -> Imported:
-        """Store editors' entries, at most a thousand a transaction. ``kinds`` are a user's words about hosts."""
+        """Store editors' entries, at most a thousand a transaction. ``kinds`` are a user's words about hosts.
+
+        A kind of ``None`` withdraws the word for a host.
+        """
         return self._importer.run(entries, now, kinds)
 
     def renew_addresses(self, hosts: Collection[str], now: datetime) -> int:

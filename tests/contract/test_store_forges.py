@@ -141,6 +141,21 @@ def test_a_word_stated_during_a_detection_stays(directory: Directory) -> None:
     assert (found.kind, found.known_by, found.message) == (FORGEJO, KnownBy.EDITOR, "a sign")
 
 
+def test_a_word_withdrawn_during_a_detection_does_not_return(directory: Directory) -> None:
+    """A detection that began with the word stores its sign, not the word; a second withdrawal changes nothing."""
+    directory.add("a", "https://a.org/o/r")
+    forges = directory.store.forges
+    forges.state({"a.org": FORGEJO}, NOW)
+    forges.save(detected(forges.all()[0], GITLAB, "a sign", NOW))
+    (stated,) = forges.all()
+    assert forges.state({"a.org": None}, NOW + HOUR) == ["a.org"]
+    assert forges.all() == (StoredForge("a.org"),)
+    assert forges.state({"a.org": None, "b.org": None}, NOW + HOUR) == []
+    forges.save(detected(stated, GITLAB, "a sign", NOW + HOUR))
+    (found,) = forges.all()
+    assert (found.kind, found.known_by) == (None, None)
+
+
 def test_a_word_that_is_being_stored_stays(directory: Directory, engine: Engine) -> None:
     """An editor's word that is not committed yet when the result of a detection is stored wins."""
     directory.add("a", "https://a.org/o/r")

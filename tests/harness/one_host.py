@@ -11,20 +11,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy import func, select
+
 from fetcher.domain.model import REPOSITORY_SOURCES, Purpose, Source
 from fetcher.quota import MemoryQuota
 from fetcher.simulator.changes import Push, push, repository_of
 from fetcher.simulator.mount import Mount
 from fetcher.simulator.server import Service
 from fetcher.simulator.world import World
+from fetcher.store.schema import source_states
 from fetcher.upstreams.hosted.base import ForgeHost
 from fetcher.upstreams.hosted.kinds import HostedKind
 from fetcher.upstreams.hosted.policies import policy_of
 from fetcher.upstreams.hosted.upstream import HostedForge
-from tests.harness.clock import MINUTE, NOW, StoppedClock
+from tests.harness.clock import MINUTE, StoppedClock
 from tests.harness.facts import plain_repository
 from tests.harness.fakes import SimulatorTransport
 from tests.harness.over_git import OverGit, any_path, opened
+
+_S = source_states.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +74,21 @@ class OneHost:
 
     def answered_since(self, moment: datetime) -> int:
         """Return the number of packages of which every source has answered, and the repository since ``moment``."""
-        found = [self.running.get(name).states for name in self.names]
-        complete = [
-            states for states in found if all(states[one].answered_at is not None for one in REPOSITORY_SOURCES)
-        ]
-        return sum((states[Source.REPOSITORY].answered_at or NOW) >= moment for states in complete)
+        since = [_S.answered_at.is_not(None), _S.source.in_(REPOSITORY_SOURCES)]
+        complete = (
+            select(_S.package_id).where(*since).group_by(_S.package_id).having(func.count() == len(REPOSITORY_SOURCES))
+        )
+        recent = (_S.source == Source.REPOSITORY.value, _S.answered_at >= moment, _S.package_id.in_(complete))
+        with self.running.store.engine.connect() as connection:
+            return connection.execute(select(func.count()).where(*recent)).scalar_one()
 
     def at_tip(self) -> int:
         """Return the number of packages whose commits belong to the repository's newest one."""
-        return sum(self._is_at_tip(name) for name in self.names)
-
-    def _is_at_tip(self, name: str) -> bool:
-        tip = repository_of(self.world, f"{self.name}/ann/{name}").history.tip
-        assert tip is not None
-        return self.running.state(name, Source.COMMITS).revision == tip.oid
+        tips = (repository_of(self.world, f"{self.name}/ann/{name}").history.tip for name in self.names)
+        revisions = select(_S.revision).where(_S.source == Source.COMMITS.value)
+        with self.running.store.engine.connect() as connection:
+            stored = set(connection.execute(revisions).scalars())
+        return sum(tip is not None and tip.oid in stored for tip in tips)
 
 
 @asynccontextmanager

@@ -131,6 +131,21 @@ def test_a_later_word_renews_the_addresses_of_its_host(bare: Fetcher, site: Page
     assert stored(settings_of(bare), "a").repo == RepoRef(HOST, "group/a")
 
 
+def test_a_word_is_withdrawn(bare: Fetcher, site: Pages) -> None:
+    """Without the word the settings count again, or the host is detected; its addresses are parsed again."""
+    bare.settings["forges"] = named(**{HOST: site.url})
+    bare("add", f"https://{HOST}/group/a.git", "--forge", "gitlab")
+    withdrawn = bare("add", f"https://{HOST}/group/a.git", "--forge", "auto")
+    again = bare("add", f"https://{HOST}/group/a.git", "--forge", "auto")
+
+    settings = settings_of(bare)
+    assert (withdrawn.status, again.status) == (0, 0)
+    assert f"{HOST}: no kind is stated any more" in withdrawn.err
+    assert HOST not in again.err
+    assert (forges(settings)[HOST].kind, forges(settings)[HOST].due_at) == (None, None)
+    assert stored(settings, "a").repo == RepoRef(HOST, "group/a.git")
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

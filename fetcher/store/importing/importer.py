@@ -78,7 +78,7 @@ class Importer:
     rules: ForgeRules
 
     def run(
-        self, entries: Sequence[CatalogueEntry], now: datetime, kinds: Mapping[str, ForgeKind] | None = None
+        self, entries: Sequence[CatalogueEntry], now: datetime, kinds: Mapping[str, ForgeKind | None] | None = None
     ) -> Imported:
         """Store ``entries``, and the kinds of hosts that they or the user state.
 
@@ -134,7 +134,7 @@ class Importer:
 
         return self.transactions.write(work)
 
-    def _state(self, kinds: Mapping[str, ForgeKind], now: datetime) -> Sequence[str]:
+    def _state(self, kinds: Mapping[str, ForgeKind | None], now: datetime) -> Sequence[str]:
         """Store the kinds of hosts, by which addresses are then parsed; returns the hosts whose kind has changed."""
         listed = {host: kind for host, kind in kinds.items() if self.rules.lists(host)}
         changed = self.forges.state(listed, now) if listed else []
