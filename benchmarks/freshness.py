@@ -3,12 +3,13 @@
 A catalogue in the state after its first pass is written into PostgreSQL. Celery workers and beat refresh it with the
 default settings. Meanwhile heads move, stars change and projects are released in the simulator, and 200 heads move
 within a minute. The database is read several times a second for the values of each event. An hour of the simulator may
-be compressed; the feed of the index is then polled too seldom, so the default is real time.
+be compressed. A value that is not stored ten minutes after the last event counts as infinitely late.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import tempfile
 import time
@@ -19,7 +20,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
-from statistics import quantiles
 from typing import Annotated, Any
 
 import typer
@@ -43,17 +43,24 @@ STATISTICS_TAKE, OTHERS_TAKE = 2.0, 0.2
 """Seconds of a real hour for a response, in addition to the simulator's own time."""
 BURST = 200
 """Heads that move within a minute."""
-SPREAD = {"push": 100, "star": 100, "release": 60}
+SPREAD = {"push": 100, "star": 60, "description": 60, "release": 60}
 """Events that are spread over the measured period, more than a day has of them in that time."""
 WARM = 2 * MINUTE
 """Time before the first event: workers start, and the intervals are computed."""
 LOOK = 0.3
 """Seconds between two readings of the database."""
-DAY_MINUTES = 1440
+PATIENCE = 10 * MINUTE
+"""Time after the last event for which missing values are awaited: two of the shortest intervals."""
+OTHERS_A_MINUTE = 10
+"""Releases of projects outside the catalogue, as in the feed of the full index."""
+RELEASED_A_DAY = 0.01
+"""Share of the projects released a day, for the requests and bytes of a day."""
+ROOT_BYTES = 60_000_000
+"""Size of the full index's root, which is requested once a day. The simulator's has the catalogue's projects only."""
 
-KINDS = ("push", "push, 52 weeks", "star", "release")
+KINDS = ("push", "push, 52 weeks", "star", "description", "release")
 STORED = text(
-    "SELECT p.slug, o.head_oid, o.stars, o.pypi_latest, s.revision FROM packages p"
+    "SELECT p.slug, o.head_oid, o.stars, o.description, o.pypi_latest, s.revision FROM packages p"
     " JOIN observations o ON o.package_id = p.id"
     " LEFT JOIN source_states s ON s.package_id = p.id AND s.source = 'commits' WHERE p.slug = ANY(:slugs)"
 )
@@ -92,6 +99,7 @@ class Watch:
                 "push": row.head_oid,
                 "push, 52 weeks": row.revision,
                 "star": row.stars,
+                "description": row.description,
                 "release": row.pypi_latest,
             }[one.kind]
             if value == one.value:
@@ -106,8 +114,8 @@ class Period:
     """All measurements of one period."""
 
     took: dict[str, list[float]]
-    lost: int
-    """Events that were not stored within the period and five minutes more."""
+    lost: dict[str, int]
+    """Values of each kind that were not stored in the end."""
     counted: Counted
     cpu: float
     seconds: float
@@ -118,7 +126,7 @@ class Period:
 def measure(url: str, packages: int, hour: float, length: timedelta, folder: Path) -> Period:
     """Change the simulator's world over ``length`` of its own time, and watch the store."""
     scale = hour / 3600
-    options = latencies(hour, STATISTICS_TAKE, OTHERS_TAKE)
+    options = [*latencies(hour, STATISTICS_TAKE, OTHERS_TAKE), "--other-releases", f"{OTHERS_A_MINUTE / scale:g}"]
     with running_redis() as redis_url, simulator(packages, *options, hour=hour) as upstreams:
         environment = settings_for(upstreams, folder, redis_url, url, refresh_interval="auto", log_level="WARNING")
         engine = open_engine(url)
@@ -127,18 +135,21 @@ def measure(url: str, packages: int, hour: float, length: timedelta, folder: Pat
             upstreams.forget()
             cpu, began = running.cpu(), time.monotonic()
             watch = Watch(engine)
-            _change(upstreams, watch, packages, length.total_seconds() * scale, running)
+            _change(upstreams, watch, packages, length.total_seconds() * scale, 60 * scale, running)
             counted, cpu, seconds = upstreams.summary(), running.cpu() - cpu, time.monotonic() - began
-            _wait(watch, 300 * scale)
+            _wait(watch, PATIENCE.total_seconds() * scale)
         words = asyncio.run(_intervals(environment))
         engine.dispose()
-        return Period(watch.took, len(watch.open), counted, cpu, seconds, hour, words)
+        lost = {kind: sum(one.kind == kind for one in watch.open) for kind in KINDS}
+        return Period(watch.took, lost, counted, cpu, seconds, hour, words)
 
 
-def _change(upstreams: SimulatorProcess, watch: Watch, packages: int, seconds: float, running: Workers) -> None:
+def _change(
+    upstreams: SimulatorProcess, watch: Watch, packages: int, seconds: float, minute: float, running: Workers
+) -> None:
     """Carry out the events at their times, reading the store in between."""
     began = time.monotonic()
-    for at, act in _events(upstreams, watch, packages, seconds):
+    for at, act in _events(upstreams, watch, packages, seconds, minute):
         while time.monotonic() - began < at:
             watch.look()
             time.sleep(LOOK)
@@ -151,7 +162,7 @@ def _change(upstreams: SimulatorProcess, watch: Watch, packages: int, seconds: f
 
 
 def _events(
-    upstreams: SimulatorProcess, watch: Watch, packages: int, seconds: float
+    upstreams: SimulatorProcess, watch: Watch, packages: int, seconds: float, minute: float
 ) -> Iterator[tuple[float, Callable[[], None]]]:
     """Yield the events in order of time, each of another package."""
     rng = Random(14)  # noqa: S311 - chooses invented packages
@@ -164,7 +175,7 @@ def _events(
             )
         ).all()
     chosen = iter(rng.sample(rows, min(len(rows), BURST + sum(SPREAD.values()))))
-    times = [("push", seconds / 3 + rng.random() * seconds / 60) for _ in range(min(BURST, packages // 20))]
+    times = [("push", seconds / 3 + rng.random() * minute) for _ in range(min(BURST, packages // 20))]
     times += [(kind, rng.random() * seconds) for kind, number in SPREAD.items() for _ in range(number)]
     for kind, at in sorted(times, key=lambda one: one[1]):
         row = next(chosen, None)
@@ -179,6 +190,10 @@ def _act(upstreams: SimulatorProcess, watch: Watch, kind: str, row: Row[Any]) ->
     if kind == "push":
         head = upstreams.act("push", target=name)["head"]
         watch.open += [Event("push", slug, head, now), Event("push, 52 weeks", slug, head, now)]
+    elif kind == "description":
+        words = f"a description of {now:.3f}"
+        upstreams.act("set", target=name, description=words)
+        watch.open.append(Event("description", slug, words, now))
     elif kind == "star":
         upstreams.act("set", target=name, stars=stars + 1)
         watch.open.append(Event("star", slug, stars + 1, now))
@@ -208,30 +223,42 @@ def table(found: Period, packages: int) -> Table:
     for column in ("figure", "number", "p50", "p95", "most"):
         shown.add_column(column, justify="left" if column == "figure" else "right")
     for kind, seconds in found.took.items():
-        if len(seconds) > 1:
-            minutes = [one * 60 / found.hour for one in seconds]
-            cuts = quantiles(minutes, n=20)
-            shown.add_row(
-                f"{kind}: minutes to stored",
-                f"{len(minutes)}",
-                *(f"{one:.1f}" for one in (cuts[9], cuts[18], max(minutes))),
-            )
+        minutes = sorted(one * 60 / found.hour for one in seconds) + [math.inf] * found.lost[kind]
+        if minutes:
+            figures = (minutes[math.ceil(share * len(minutes)) - 1] for share in (0.5, 0.95, 1))
+            shown.add_row(f"{kind}: minutes to stored", f"{len(minutes)}", *(f"{one:.1f}" for one in figures))
     return shown
 
 
-def lines(found: Period) -> list[str]:
+def index_a_day(found: Period, packages: int) -> tuple[float, float]:
+    """Return the requests and bytes to the index on a day: those measured by route, at the releases of a day.
+
+    Polls are those of the period. A release costs the measured requests and bytes of one. The root is requested once.
+    """
+    days = found.seconds / found.hour / 24
+    polls, feed = found.counted.asked("pypi", "feed") / days, found.counted.bytes.get("pypi feed", 0) / days
+    released = max(len(found.took["release"]) + found.lost["release"], 1)
+    others = {name: sum(of.values()) for name, of in found.counted.routes.items() if name.startswith("pypi ")}
+    of_releases = [name for name in others if name not in ("pypi feed", "pypi root")]
+    times = RELEASED_A_DAY * packages / released
+    requests = polls + times * sum(others[name] for name in of_releases) + 1
+    return requests, feed + times * sum(found.counted.bytes.get(name, 0) for name in of_releases) + ROOT_BYTES
+
+
+def lines(found: Period, packages: int) -> list[str]:
     """Return the costs as sentences."""
     hours = found.seconds / found.hour
     points = found.counted.points
-    index = found.counted.asked("pypi")
+    requests, size = index_a_day(found, packages)
     return [
         *found.words,
-        f"events not stored: {found.lost}",
+        f"values not stored: {sum(found.lost.values())}",
         f"GraphQL: {points.get('graphql', 0) / hours / 5000:.1%} of 5,000 points an hour",
         f"REST: {points.get('core', 0) / hours / 5000:.1%} of 5,000 requests an hour",
-        f"requests to the index: {index / hours * 24:,.0f} a day at this rate of releases",
+        f"index, a day with {RELEASED_A_DAY:.0%} released: {requests:,.0f} requests, {size / 1e6:.0f} MB with its root",
         f"requests by route: {', '.join(f'{name} {sum(of.values()):,}' for name, of in found.counted.routes.items())}",
         f"worker CPU: {found.cpu / hours / 3600:.1%} of one core",
+        f"load of the machine: {', '.join(f'{one:.1f}' for one in os.getloadavg())}",
         f"limits tripped {found.counted.tripped}, sent in a pause {found.counted.asked_while_waiting}",
     ]
 
@@ -251,7 +278,7 @@ def main(
     with _folder() as folder, postgres() as server:
         url = filled(server, Filling(packages, datetime.now(UTC), interval=5 * MINUTE * hour / 3600))
         found = measure(url, packages, hour, minutes * MINUTE, folder)
-    Console(width=160).print(table(found, packages), *lines(found), sep="\n")
+    Console(width=160).print(table(found, packages), *lines(found, packages), sep="\n")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ class Counted:
 
     routes: Mapping[str, Mapping[str, int]]
     points: Mapping[str, int]
+    bytes: Mapping[str, int]
     tripped: int
     asked_while_waiting: int
 
@@ -37,6 +38,7 @@ class Counted:
         return cls(
             routes=summary["routes"],
             points=summary["points"],
+            bytes=summary["bytes"],
             tripped=sum(summary["limits_tripped"].values()),
             asked_while_waiting=summary["asked_while_told_to_wait"],
         )

@@ -11,6 +11,7 @@ from fetcher.settings import read_settings
 from fetcher.store import current_revision, open_engine
 from fetcher.store import downgrade as downgrade_tables
 from fetcher.store import upgrade as upgrade_tables
+from fetcher.wiring import open_store
 
 app = typer.Typer(no_args_is_help=True, help="Manage the database schema.")
 
@@ -21,12 +22,17 @@ def _root() -> None:
 
 
 @app.command()
-def upgrade() -> None:
+def upgrade(
+    restored: Annotated[
+        bool, typer.Option("--restored", help="The database is a backup: refuse the cursors issued since it was made.")
+    ] = False,
+) -> None:
     """Upgrade the database schema to this version. Running it again changes nothing.
 
-    Example: fetcher db upgrade
+    Examples: fetcher db upgrade · fetcher db upgrade --restored
     """
-    engine = open_engine(read_settings().database)
+    settings = read_settings()
+    engine = open_engine(settings.database)
     try:
         before = current_revision(engine)
         upgrade_tables(engine)
@@ -34,6 +40,10 @@ def upgrade() -> None:
     finally:
         engine.dispose()
     err.print(f"database at revision {after}" + (" already" if before == after else f" (was {before or 'empty'})"))
+    if restored:
+        with open_store(settings) as store:
+            store.changes.begin_again()
+        err.print("every cursor of the change feed issued so far gets status 410")
 
 
 @app.command()

@@ -77,7 +77,8 @@ def _shown(name: str, value: object) -> str | None:
     if isinstance(value, SecretStr):
         secret = value.get_secret_value()
         return _without_password(secret) if name.endswith("_url") else _MASK
-    return _without_password(str(value)) if name.endswith("_url") else str(value)
+    text = str(value)
+    return _without_password(text) if name.endswith("_url") or "://" in text else text
 
 
 def _without_password(address: str) -> str:

@@ -90,6 +90,8 @@ class Cadence:
     not_ready: Pauses = field(default=Pauses(_MINUTE, 2, 6 * _HOUR))
     missing: Pauses = field(default=Pauses(6 * _HOUR, 2.5, 30 * _DAY))
     blocked: Pauses = field(default=Pauses(_DAY, 2, 30 * _DAY))
+    feed: timedelta = timedelta(seconds=90)
+    """Least time between two polls of a feed. Beat triggers one every two minutes; the rest absorbs its delays."""
     rejected: timedelta = timedelta(minutes=10)
     """Delay before the next attempt after a rejected credential."""
 
@@ -145,6 +147,7 @@ class Cadence:
             not_ready=self.not_ready.scaled(factor),
             missing=self.missing.scaled(factor),
             blocked=self.blocked.scaled(factor),
+            feed=self.feed * factor,
             rejected=self.rejected * factor,
         )
 

@@ -111,14 +111,19 @@ def _former_paths(payload: dict[str, Any], present: object) -> Iterator[str]:
 
 
 def _hint(url: object, paths: list[Any], repository_id: object, sources: tuple[Source, ...]) -> Hint:
-    """Return the hint. The host is that of the repository's own address."""
+    """Return the hint. The host is that of the repository's own address.
+
+    Only printable text is taken. A database refuses other characters, and with them the hints of the same batch.
+    """
     try:
         where = urlsplit(url if isinstance(url, str) else "")
         host = where.netloc.rpartition("@")[2].lower().removesuffix(":443")
     except ValueError:
         host = ""
-    known = tuple(dict.fromkeys(path.lower() for path in paths if isinstance(path, str) and _PATH.fullmatch(path)))
-    if not host or not known:
+    texts = [path for path in paths if isinstance(path, str) and path.isprintable()]
+    known = tuple(dict.fromkeys(path.lower() for path in texts if _PATH.fullmatch(path)))
+    if not host.isprintable() or not host or not known:
         raise UnreadableEvent("the event's repository has no address and path")
     stated = isinstance(repository_id, int | str) and not isinstance(repository_id, bool)
-    return Hint(host, known, str(repository_id)[:64] if stated else None, sources)
+    number = str(repository_id)[:64] if stated else ""
+    return Hint(host, known, number if number and number.isprintable() else None, sources)

@@ -9,6 +9,7 @@ editor has named is requested at public addresses only (``fetcher.http.public_on
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -113,7 +114,7 @@ class HttpTransport:
             fault, reason = Fault.TIMED_OUT, f"timed out ({type(error).__name__})"
         except httpx.ConnectError as error:
             fault, reason = Fault.UNREACHABLE, f"cannot connect: {error}"
-        except (httpx.TransportError, UndecodableBody) as error:
+        except (httpx.TransportError, ssl.SSLError, UndecodableBody) as error:  # httpx lets SSLError through in reads
             fault, reason = Fault.BROKEN, f"connection broken: {error or type(error).__name__}"
         except RejectedCredential as error:
             fault, reason = Fault.NO_CREDENTIAL, str(error)

@@ -42,6 +42,8 @@ class Journal:
     points: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    bytes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Bytes of the bodies sent, by upstream and route."""
     in_flight: Counter[str] = field(default_factory=Counter)
     most_in_flight: Counter[str] = field(default_factory=Counter)
 
@@ -64,7 +66,7 @@ class Journal:
 
     def clear(self) -> None:
         """Delete the entries and reset all counts; requests in flight still count as in flight."""
-        for counter in (self.requests, self.points, self.reasons, self.faults, self.most_in_flight):
+        for counter in (self.requests, self.points, self.reasons, self.faults, self.bytes, self.most_in_flight):
             counter.clear()
         self.entries.clear()
 
@@ -77,13 +79,14 @@ class Journal:
         )
 
     def summary(self) -> dict[str, Any]:
-        """Return counts by route and status, points by quota, limits exceeded, the most requests in flight at once."""
+        """Return counts by route and status, bytes by route, points by quota, exceeded limits, most in flight."""
         routes: dict[str, dict[str, int]] = {}
         for (upstream, route, status), number in sorted(self.requests.items()):
             routes.setdefault(f"{upstream} {route}", {})[str(status)] = number
         return {
             "requests": sum(self.requests.values()),
             "routes": routes,
+            "bytes": {f"{upstream} {route}": number for (upstream, route), number in sorted(self.bytes.items())},
             "points": dict(self.points),
             "limits_tripped": dict(self.reasons),
             "asked_while_told_to_wait": self.reasons[ASKED_WHILE_WAITING],

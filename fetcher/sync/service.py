@@ -70,7 +70,7 @@ class SyncResult:
 class Synchronization:
     """A synchronization in progress: it takes the parts of a reading, and is finished after the last one."""
 
-    source: str
+    source: str = field(repr=False)
     packages: Packages
     synced: SyncedStore
     clock: Clock

@@ -17,6 +17,7 @@ from fetcher.domain.outcome import BlockCause, Blocked, Deferred, Fetched, Malfo
 from fetcher.git.histories import History
 from fetcher.git.people import contributors, with_new
 from fetcher.git.requests import Commits
+from fetcher.http.deadline import has_passed
 from fetcher.ports import Clock
 from fetcher.upstreams.git_reader import GitReader
 from fetcher.upstreams.heads import is_list_refused
@@ -52,7 +53,9 @@ class GitDetails:
     clock: Clock
 
     async def read(self, target: Target, path: str, head: str, accounts: Accounts, purpose: Purpose) -> Details:
-        """Read commits a day and contributors at ``head``."""
+        """Read commits a day and contributors at ``head``. A batch that has had its time begins no history."""
+        if has_passed(self.clock.now()):
+            return _failed(self._too_late())
         if target.state(Source.COMMITS).failures >= HISTORY_FAILURES:
             refused = Blocked(
                 BlockCause.TOO_LARGE, "git: the full history failed repeatedly; commits of a year are read"
@@ -80,9 +83,15 @@ class GitDetails:
 
     async def weeks(self, target: Target, path: str, head: str, purpose: Purpose, *, merges: bool = True) -> Details:
         """Read commits a day at ``head`` alone. Contributors are ``Blocked``, for they were not requested."""
+        if has_passed(self.clock.now()):
+            return _failed(self._too_late())
         refused = Blocked(BlockCause.TOO_LARGE, "git: the full history was not requested")
         found = await self._of_recent(target, path, head, refused, purpose, merges=merges)
         return replace(found, recent_people=None)
+
+    def _too_late(self) -> Deferred:
+        """Return the outcome after the batch's deadline. Requests within a history ignore it, but do not begin one."""
+        return Deferred(self.clock.now(), "its batch has had its time")
 
     async def committed_at(self, path: str, head: str, purpose: Purpose) -> Outcome[datetime | None]:
         """Read the committer date of ``head``, which is one commit."""

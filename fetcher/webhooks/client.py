@@ -8,6 +8,7 @@ would let an endpoint read an internal service.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
@@ -60,7 +61,7 @@ class WebhookClient:
             return Attempt(None, f"refused: {reason}. FETCHER_WEBHOOK_HOSTS names hosts that may be private")
         except (TimeoutError, httpx.TimeoutException):
             return Attempt(None, f"no response within {ATTEMPT_SECONDS:.0f} s")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ssl.SSLError) as error:  # httpx lets SSLError through in reads
             return Attempt(None, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
     async def aclose(self) -> None:

@@ -213,6 +213,17 @@ def test_old_changes_are_deleted(catalogue: Catalogue) -> None:
     assert [one.slug for one in _read(catalogue, feed.end).changes] == ["next"]
 
 
+def test_cursors_issued_before_a_restore_are_refused(catalogue: Catalogue) -> None:
+    """Also those that the restored feed would hold, since its positions are given to other changes."""
+    catalogue.add("a", "b")
+    changes = catalogue.store.changes
+    changes.number(NOW)
+    feed = changes.extent()
+    changes.begin_again()
+    assert not any(changes.extent().holds(Cursor(feed.epoch, position)) for position in range(4))
+    assert [one.slug for one in changes.page(changes.extent().start, 10).changes] == ["a", "b"]
+
+
 def test_cursors_of_another_database(catalogue: Catalogue) -> None:
     """A cursor of another database, or from after a restored backup, is not held."""
     feed = catalogue.store.changes.extent()

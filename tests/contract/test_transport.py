@@ -13,6 +13,7 @@ import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ from fetcher.upstreams.github.auth import App
 from fetcher.upstreams.github.limits import Resource
 from fetcher.upstreams.pypi.limits import PYPI
 from tests.harness.fakes import ScriptedTransport
+from tests.harness.tls import garbling_server, new_certificate
 
 BEARER = "Bearer ghp_MARKED"
 
@@ -428,6 +430,17 @@ async def test_a_response_that_is_no_http_is_a_fault(opened: AsyncExitStack, non
 
     harness, server = await before(opened, reply)
     assert (await fault(harness)).fault is Fault.BROKEN
+
+
+async def test_a_broken_tls_record_is_a_fault(
+    opened: AsyncExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """httpx lets ``ssl.SSLError`` through while a response is read. It would end the batch."""
+    certificate = new_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
+    root = await opened.enter_async_context(garbling_server(certificate))
+    transport = await opened.enter_async_context(real(root))
+    assert (await fault(Harness(transport, root, []))).fault is Fault.BROKEN
 
 
 async def test_no_server_listens(opened: AsyncExitStack) -> None:

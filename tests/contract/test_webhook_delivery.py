@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import Any
 
+import httpcore
 import pytest
 from sqlalchemy import Engine
 
@@ -294,4 +296,38 @@ async def test_an_international_name_with_a_broken_encoding() -> None:
     attempt = await client.post("https://xn--a.org/hook", b"{}", {}, NOW)
     assert attempt.status is None
     assert attempt.message.startswith("refused: the host is not a valid international name")
+    await client.aclose()
+
+
+class Garbled(httpcore.AsyncNetworkStream):
+    """A connection whose response is no valid TLS record, which httpcore does not turn into an error of its own."""
+
+    async def start_tls(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        return self
+
+    async def write(self, *_: Any, **__: Any) -> None:
+        pass
+
+    async def read(self, *_: Any, **__: Any) -> bytes:
+        raise ssl.SSLError(1, "bad record mac")
+
+    async def aclose(self) -> None:
+        pass
+
+
+class GarblingNetwork(httpcore.AsyncNetworkBackend):
+    async def connect_tcp(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        return Garbled()
+
+
+async def test_a_broken_tls_record() -> None:
+    """It is a failed attempt, and no exception that ends the sender."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["93.184.215.14"]
+
+    client = WebhookClient("fetcher", network=PublicNetwork(resolve, GarblingNetwork()))
+    attempt = await client.post("https://directory.org/hook", b"{}", {}, NOW)
+    assert attempt.status is None
+    assert "bad record mac" in attempt.message
     await client.aclose()

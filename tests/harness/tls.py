@@ -1,12 +1,16 @@
-"""A TLS proxy for a plain server on loopback, with a generated certificate. The wheel's Valkey has no TLS."""
+"""A TLS proxy for a plain server on loopback, with a generated certificate, and a server that breaks TLS.
+
+The wheel's Valkey has no TLS.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -55,8 +59,7 @@ def new_certificate(folder: Path) -> Certificate:
 @contextmanager
 def tls_in_front_of(port: int, certificate: Certificate) -> Iterator[int]:
     """Yield the port of a proxy that terminates TLS and forwards the decrypted bytes to ``port``."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.certificate, certificate.key)
+    context = _server_context(certificate)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -92,3 +95,22 @@ async def _end(server: asyncio.Server) -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+
+
+@asynccontextmanager
+async def garbling_server(certificate: Certificate) -> AsyncIterator[str]:
+    """Yield the root of a server that completes the handshake, reads a request, and returns no valid TLS record."""
+
+    async def garble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        os.write(writer.get_extra_info("socket").fileno(), b"\x17\x03\x03\x00\x20" + b"x" * 32)
+
+    server = await asyncio.start_server(garble, LOOPBACK, 0, ssl=_server_context(certificate))
+    async with server:
+        yield f"https://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
+
+
+def _server_context(certificate: Certificate) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    return context

@@ -83,6 +83,21 @@ def test_a_rename_has_the_former_path(changes: Any, former: str) -> None:
     assert hint.paths == ("codertocat/hello-world", former)
 
 
+@pytest.mark.parametrize("character", ["\x00", "\x1b", "\ud800"])
+def test_text_that_no_database_stores_is_not_taken(character: str) -> None:
+    """One such hint would end the batch that a worker takes, and lose the others."""
+    named = [
+        {"full_name": f"octo/{character}a"},
+        {"html_url": f"https://git{character}hub.com/octo/a"},
+    ]
+    for changed in named:
+        with pytest.raises(UnreadableEvent):
+            read(Forge.GITHUB, "push", {"repository": REPOSITORY | changed})
+    hint = read(Forge.GITHUB, "push", {"repository": REPOSITORY | {"id": f"1{character}"}})
+    assert hint is not None
+    assert hint.repository_id is None
+
+
 def test_a_form_carries_the_same_event() -> None:
     """GitHub's other content type has the JSON in a field."""
     body = urlencode({"payload": json.dumps({"repository": REPOSITORY})}).encode()

@@ -30,6 +30,8 @@ def test_each_setting_has_a_value_and_an_origin() -> None:
         ("DATABASE_URL", "sqlite:////srv/fetcher.db", "sqlite:////srv/fetcher.db"),
         ("REDIS_URL", f"redis://:{MARK}@h/0", "redis://:***@h/0"),
         ("PYPI_URL", f"https://{MARK}@mirror.example/root", "https://***:***@mirror.example/root"),
+        ("SYNC_SOURCE", f"https://u:{MARK}@directory.example/api", "https://u:***@directory.example/api"),
+        ("SYNC_SOURCE", "/srv/packages.json", "/srv/packages.json"),
         ("DATABASE_URL", MARK, "***"),
         ("DATABASE_URL", f"x://[{MARK}", "***"),
         ("GITHUB_TOKEN", MARK, "***"),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
 from fetcher.sync.decisions import Synced, decide
+from fetcher.sync.service import Synchronization
+from tests.harness.clock import NOW, StoppedClock
 
 KNOWN = {n: Synced() for n in range(100)}
 ABSENT_ONCE = {**KNOWN, 7: Synced(1)}
@@ -45,3 +49,23 @@ def test_the_limit_is_a_choice() -> None:
     """A larger share believes a source that has become small; few absences are always believed."""
     assert decide({n: Synced(1) for n in range(100)}, set(range(40)), 0, 0.6).retire == tuple(range(40, 100))
     assert decide({n: Synced(1) for n in range(4)}, {3}, 0, 0.1).retire == (0, 1, 2)
+
+
+class Store:
+    """The packages of no source, and the name under which they were requested."""
+
+    source = ""
+
+    def of(self, source: str) -> dict[int, tuple[int, bool]]:
+        self.source = source
+        return {}
+
+    def apply(self, *_: Any) -> tuple[int, int]:
+        raise AssertionError("nothing is to be written")
+
+
+def test_a_source_is_stored_and_shown_without_its_password() -> None:
+    store, shown = Store(), "https://directory.example/api"
+    work = Synchronization("https://user:MARK@directory.example/api", cast(Any, None), store, StoppedClock(NOW), 0.1)
+    assert (work.finish().source, store.source) == (shown, shown)
+    assert "MARK" not in repr(work)

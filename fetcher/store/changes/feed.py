@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Connection, Row, Select, delete, func, or_, select, update
 
@@ -89,6 +90,15 @@ class Changes(Aggregate):
     def oldest_pending(self, connection: Connection) -> datetime | None:
         """Return the time of the oldest change without a position; ``None`` if every change has one."""
         return connection.execute(select(func.min(pending_changes.c.at))).scalar()
+
+    @write_transaction
+    def begin_again(self, connection: Connection) -> None:
+        """Refuse every cursor issued so far, because the database was restored from a backup.
+
+        A cursor issued after the backup would otherwise be valid again once as many changes are made, and its
+        consumer would miss them.
+        """
+        connection.execute(update(change_feed).values(epoch=uuid4().hex[:12]))
 
     @write_transaction
     def prune(self, connection: Connection, before: datetime) -> int:

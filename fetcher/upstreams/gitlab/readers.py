@@ -10,20 +10,15 @@ from typing import TypeAlias
 from pydantic import TypeAdapter, ValidationError
 
 from fetcher.domain.outcome import (
-    Blocked,
     Failure,
     Fetched,
     Gone,
     Malformed,
-    Moved,
-    NotModified,
-    NotReady,
     Outcome,
     Overloaded,
     Transient,
-    Unauthorized,
 )
-from fetcher.http.messages import Answer, Fault, NoAnswer, Response
+from fetcher.http.messages import Answer, Response
 from fetcher.http.responses import excerpt
 from fetcher.http.shapes import first_fault, parse
 from fetcher.upstreams.batching import BatchAnswer
@@ -31,6 +26,7 @@ from fetcher.upstreams.gitlab.classify import classify
 from fetcher.upstreams.gitlab.queries import LACKED
 from fetcher.upstreams.gitlab.requests import GLOBAL_ID
 from fetcher.upstreams.gitlab.shapes import GraphQLBody, GraphQLError, Project, ProjectCommits, RestProject
+from fetcher.upstreams.graphql import query_outcome, words
 from fetcher.upstreams.hosted.base import ForgeFacts
 
 ABSENT = Gone("no public project has this number or path")
@@ -151,22 +147,9 @@ def _facts(project: Project) -> ForgeFacts:
 
 def _read_body(answer: Answer, host: str) -> GraphQLBody | Lacking | Failure:
     """Return the response's body with its data, or the failure of the complete query."""
-    if isinstance(answer, NoAnswer) and answer.fault is Fault.TIMED_OUT:
-        return Overloaded(answer.reason)
-    response = classify(answer, host)
-    match response:
-        case Response():
-            pass
-        case Transient() if isinstance(answer, Response) and answer.status in (502, 504):
-            return Overloaded(response.reason)
-        case NotModified() | NotReady() | Moved():
-            return Malformed(f"{host}: GraphQL responded with a redirect or without a body")
-        case Gone():
-            return Malformed(f"{host} has no GraphQL: {response.reason}")
-        case Blocked():
-            return Unauthorized(response.reason)
-        case _:
-            return response
+    response = query_outcome(answer, classify(answer, host), host)
+    if not isinstance(response, Response):
+        return response
     body = parse(_BODY, response.body, "GraphQL response")
     if isinstance(body, Malformed) or (body.data is not None and body.data.projects is not None):
         return body
@@ -175,7 +158,7 @@ def _read_body(answer: Answer, host: str) -> GraphQLBody | Lacking | Failure:
         return Lacking(lacking)
     if not body.errors:
         return Malformed("GitLab's GraphQL sent neither data nor an error")
-    reason = _words(body.errors[0])
+    reason = words(body.errors[0].message)
     return Overloaded(reason) if _is_size(body.errors[0]) else Malformed(f"{host} refuses the query: {reason}")
 
 
@@ -188,7 +171,7 @@ def _reason(errors: Sequence[GraphQLError]) -> Failure:
     """Return the failure of a project that did not come back complete: without an error it is absent."""
     if not errors:
         return ABSENT
-    reason = _words(errors[0])
+    reason = words(errors[0].message)
     return Overloaded(reason) if _is_size(errors[0]) else Transient(f"GraphQL reports an error: {reason}")
 
 
@@ -208,10 +191,6 @@ def _unknown_field(error: GraphQLError) -> str:
 
 def _is_size(error: GraphQLError) -> bool:
     return any(sign in error.message.lower() for sign in _SIZE_SIGNS)
-
-
-def _words(error: GraphQLError) -> str:
-    return excerpt(error.message.encode(), 200)
 
 
 def _number(global_id: str) -> str:

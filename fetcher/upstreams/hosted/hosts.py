@@ -50,7 +50,7 @@ class Hosts:
         kind, known_by = _kind(host, setting, next((one for one in self.stored if one.host == host), None))
         api, git = _roots(host, setting)
         return ForgeHost(
-            name=known.NAMES.get(host, host),
+            name=known.name_of(host),
             host=host,
             kind=kind,
             root=api,
@@ -63,7 +63,7 @@ class Hosts:
 
     def name(self, host: str) -> str | None:
         """Return the name of the upstream of ``host``; ``None`` if its repositories are not fetched."""
-        return known.NAMES.get(host, host) if self.refusal(host) is None else None
+        return known.name_of(host) if self.refusal(host) is None else None
 
     def parse(self, location: Location) -> RepoRef | str:
         """Parse a path by the grammar of its host's kind; a text states the violation."""

@@ -15,6 +15,10 @@ SOURCEHUT: Final = "git.sr.ht"
 NAMES: Final = {GITLAB_COM: "gitlab", CODEBERG: "codeberg", BITBUCKET: "bitbucket", SOURCEHUT: "sourcehut"}
 """Names of upstreams that differ from their host."""
 
+_WITHOUT_DOT: Final = "host/{}"
+"""Name of a host without a dot or a port. Otherwise, an internal host called ``gitlab`` would be gitlab.com's upstream,
+with that one's packages and token."""
+
 KINDS: Final = {
     GITLAB_COM: ForgeKind.GITLAB,
     CODEBERG: ForgeKind.FORGEJO,
@@ -31,6 +35,14 @@ KINDS: Final = {
     "git.kernel.org": ForgeKind.GIT,
 }
 """Kinds of hosts that are not detected."""
+
+
+def name_of(host: str) -> str:
+    """Return the name of the upstream of ``host``, which no other upstream has."""
+    named = NAMES.get(host)
+    if named is not None:
+        return named
+    return host if "." in host or ":" in host else _WITHOUT_DOT.format(host)
 
 
 @dataclass(frozen=True, slots=True)

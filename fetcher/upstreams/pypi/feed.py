@@ -110,15 +110,16 @@ def has_gap(feed: Feed, last: Mark | None) -> bool:
     return not any(item.title == last.title or item.published_at <= last.published_at for item in feed.items)
 
 
-def is_wanted(item: FeedItem, known: FollowedProject) -> bool:
+def is_wanted(item: FeedItem, known: FollowedProject, now: datetime) -> bool:
     """Return whether a project is to be requested for ``item``: not requested since, or answered without the release.
 
     The second case is a stale edge of the index's cache, or a clock that is ahead. It ends after ``SETTLING``, because
-    the release may have been deleted.
+    the release may have been deleted. If the index's clock is ahead, a release that has arrived is not requested again
+    until its stated time.
     """
-    if known.observed_at is None or known.observed_at < item.published_at:
-        return True
     arrived = canonicalize_version(item.version) in map(canonicalize_version, known.versions)
+    if known.observed_at is None or known.observed_at < item.published_at:
+        return not (arrived and item.published_at > now)
     return not arrived and known.observed_at < item.published_at + SETTLING
 
 

@@ -27,9 +27,6 @@ log = structlog.get_logger(__name__)
 FEED, NEWEST, CONTINUOUS, GAP = "pypi_feed", "pypi_feed_newest", "pypi_feed_continuous", "pypi_feed_gap"
 """Checkpoints: the poll, the newest item seen, the time since which no release was missed, and the last gap."""
 
-POLL_AFTER: Final = timedelta(seconds=90)
-"""Least time between two polls. Beat triggers one every two minutes; the difference absorbs its delays."""
-
 FAILING: Final = timedelta(hours=1)
 """Longest time between two polls of a feed that fails. It grows with the time for which the feed has failed."""
 
@@ -81,7 +78,7 @@ class FeedCheck:
         return not isinstance(outcome, Deferred)
 
     def _conclude(self, checkpoint: Checkpoint, outcome: IndexOutcome[Feed], now: datetime, *, large: bool) -> None:
-        due_at = now + POLL_AFTER
+        due_at = now + self.cadence.feed
         match outcome:
             case Fetched(value=Feed() as feed, validators=validators):
                 made = self.made_due = self._take(feed, now, large=large)
@@ -102,7 +99,7 @@ class FeedCheck:
             case _:
                 reason = getattr(outcome, "reason", None)
                 log.warning("feed", outcome=kind(outcome), reason=reason)
-                due_at = now + _retry_after(checkpoint.observed_at, now)
+                due_at = now + _retry_after(checkpoint.observed_at, now, self.cadence.feed)
                 found = replace(checkpoint, due_at=due_at, outcome=kind(outcome), message=reason)
                 self._request_singly(now, large=large)
         self.checkpoints.save(found)
@@ -132,7 +129,7 @@ class FeedCheck:
         for item in items:
             by_project.setdefault(item.project, []).append(item)
         known = self.serials.known(by_project)
-        wanted = [one for one in known if any(is_wanted(item, one) for item in by_project[one.project])]
+        wanted = [one for one in known if any(is_wanted(item, one, now) for item in by_project[one.project])]
         if wanted:
             ids = [one.package_id for one in wanted]
             self.claims.make_packages_due(ids, [Source.INDEX], DueReason.FEED, now)
@@ -199,7 +196,7 @@ def _closing_time(last: Checkpoint, now: datetime) -> datetime:
     return last.due_at if last.due_at > now else max(now, last.due_at + CLOSING_EVERY)
 
 
-def _retry_after(read_at: datetime | None, now: datetime) -> timedelta:
+def _retry_after(read_at: datetime | None, now: datetime, least: timedelta) -> timedelta:
     """Return the time until a failing feed is polled again: as long as it has failed, within two limits."""
     failing_for = now - read_at if read_at is not None else FAILING
-    return min(max(failing_for, POLL_AFTER), FAILING)
+    return min(max(failing_for, least), FAILING)

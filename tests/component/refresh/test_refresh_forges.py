@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from fetcher.domain.commit_weeks import rolling_weeks
-from fetcher.domain.model import OutcomeKind, Source
+from fetcher.domain.model import OutcomeKind, Purpose, Source
+from fetcher.http.deadline import deadline
+from fetcher.http.messages import Request
 from fetcher.simulator.changes import (
     Facts,
     Push,
@@ -37,10 +40,11 @@ from fetcher.simulator.upstreams.registry import Settings
 from fetcher.simulator.world import World
 from fetcher.upstreams.bitbucket.kind import BITBUCKET
 from fetcher.upstreams.forgejo.kind import FORGEJO
+from fetcher.upstreams.git_reader import PACK
 from fetcher.upstreams.gitlab.kind import GITLAB
 from fetcher.upstreams.hosted.base import ForgeHost
 from fetcher.upstreams.hosted.kinds import HostedKind
-from fetcher.upstreams.hosted.upstream import HostedForge
+from fetcher.upstreams.hosted.upstream import MOST_CONCURRENT, HostedForge
 from tests.harness.clock import DAY, StoppedClock
 from tests.harness.facts import plain_repository
 from tests.harness.fakes import SimulatorTransport
@@ -283,6 +287,41 @@ async def test_a_repository_of_sha256_objects(forge: Forge) -> None:
     assert len(true.history.tip.oid) == 64
     assert package.commit_days is not None
     assert package.commit_days.total == 5
+
+
+async def test_a_batch_of_slow_histories_ends_in_time(tmp_path: Path) -> None:
+    """Histories that take four seconds each are begun for ten seconds. The rest is read by the following batches."""
+    kind, mount, host = KINDS["gitlab"]
+    clock = StoppedClock()
+    world = World(clock)
+    names = [f"p{number}" for number in range(12)]
+    for name in names:
+        push(world, plain_repository(world, host, name).address, Push(commits=2, login="ann", age=20 * DAY))
+    service = Service(world, Settings(limits=Limits(enforced=False)), (mount,))
+    transport = SimulatorTransport(service, None)
+    packs = 0
+
+    def slowly(request: Request) -> None:
+        nonlocal packs
+        if request.route == PACK:
+            packs += 1
+            clock.advance(timedelta(seconds=4))
+
+    transport.interfere = slowly
+    root = service.address(mount.name, SimulatorTransport.root)
+    upstream = HostedForge(ForgeHost(host, host, kind.kind, root, root, trusted=True), kind, NO_LIMITS, any_path)
+    async with opened(tmp_path, (upstream,), transport, clock) as running:
+        running.add(*(f"ann/{name}" for name in names), host=host)
+        begun, most = 0, 3 + MOST_CONCURRENT
+        while claims := await running.assembly.dispatcher.claims():
+            for claim in claims:
+                with deadline(clock.now() + timedelta(seconds=10)):
+                    await running.assembly.service.refresh(claim, Purpose.BACKGROUND)
+                assert packs - begun <= most
+                begun = packs
+        assert packs == len(names)
+        assert all(running.get(name).commit_days is not None for name in names)
+    await transport.aclose()
 
 
 async def test_a_private_project_of_a_member(tmp_path: Path) -> None:

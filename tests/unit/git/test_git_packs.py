@@ -68,6 +68,14 @@ def test_limits(limits: PackLimits, message: str) -> None:
         read_pack(pack_of(entry(COMMIT, SECOND), entry(COMMIT, FIRST)), SHA1, limits)
 
 
+def test_a_small_object_takes_time_as_well() -> None:
+    """A hundred objects with 15 kB in all exceed a limit of 20 kB, because deltas of ten bytes take time by number."""
+    pack = pack_of(*[entry(COMMIT, FIRST)] * 100)
+    with pytest.raises(PackTooLarge, match="20000 bytes when inflated"):
+        read_pack(pack, SHA1, PackLimits(inflated_bytes=20_000))
+    assert len(read_pack(pack, SHA1, PackLimits(inflated_bytes=60_000))) == 100
+
+
 def test_a_delta_that_grows() -> None:
     """The size that a delta states is compared with the limit before it is applied."""
     huge = bytes([0xFF, 0xFF, 0xFF, 0xFF, 0x7F])

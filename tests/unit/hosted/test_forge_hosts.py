@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,9 +19,11 @@ from fetcher.domain.forges import (
     not_detected,
     stated,
 )
-from fetcher.domain.model import CatalogueEntry
+from fetcher.domain.model import CatalogueEntry, Source
 from fetcher.forge_settings import ForgeSetting
+from fetcher.settings import read_settings
 from fetcher.upstreams.hosted.hosts import Hosts, stated_kinds
+from fetcher.upstreams.registry import upstreams_of
 from tests.harness.clock import NOW
 
 GITLAB, FORGEJO, GIT = ForgeKind.GITLAB, ForgeKind.FORGEJO, ForgeKind.GIT
@@ -163,3 +166,13 @@ def test_a_detection_changes_no_better_knowledge() -> None:
     assert detected(known, GIT, "no sign", later).kind is GITLAB
     assert detected(known, FORGEJO, "a sign", later).kind is FORGEJO
     assert not_detected(known, "down", later).kind is GITLAB
+
+
+def test_an_internal_host_with_the_name_of_another_upstream() -> None:
+    """Each upstream keeps its own origins and credential: a name for two would mix packages and tokens."""
+    internal = {name: {"root": f"http://{name}", "token": "MARK"} for name in ("gitlab", "github", "pypi", "codeberg")}
+    settings = read_settings({"FETCHER_FORGES": json.dumps(internal)})
+    found = upstreams_of(settings, [StoredForge("gitlab.com"), StoredForge("codeberg.org")])
+    assert len(found.sites()) == len(found.all) == 8
+    assert found.sites()["gitlab"].roots == ("https://gitlab.com",)
+    assert found.of(Source.REPOSITORY, "gitlab") == found.named("host/gitlab").name

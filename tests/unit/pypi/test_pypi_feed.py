@@ -178,4 +178,11 @@ def test_a_project_is_wanted_until_its_release_arrived(
     """It is requested once after each publication, and for ten minutes again if the release is missing."""
     published = FeedItem("p 2.0", "p", "2.0", NOW - 5 * MINUTE)
     observed_at = None if requested is None else NOW - requested * MINUTE
-    assert is_wanted(published, FollowedProject(1, "p", observed_at, frozenset(versions))) is wanted
+    assert is_wanted(published, FollowedProject(1, "p", observed_at, frozenset(versions)), NOW) is wanted
+
+
+def test_a_clock_ahead_repeats_no_request() -> None:
+    """An index whose times are hours ahead names each release at every poll. Once it has arrived, that is enough."""
+    published = FeedItem("p 2.0", "p", "2.0", NOW + 480 * MINUTE)
+    assert is_wanted(published, FollowedProject(1, "p", NOW - MINUTE, frozenset(["1.0"])), NOW)
+    assert not is_wanted(published, FollowedProject(1, "p", NOW - MINUTE, frozenset(["1.0", "2.0"])), NOW)

@@ -18,16 +18,11 @@ from fetcher.domain.outcome import (
     Fetched,
     Gone,
     Malformed,
-    Moved,
-    NotModified,
-    NotReady,
     Overloaded,
     Transient,
-    Unauthorized,
     with_request_id,
 )
-from fetcher.http.messages import Answer, Fault, NoAnswer, Response
-from fetcher.http.responses import excerpt
+from fetcher.http.messages import Answer, Response
 from fetcher.http.shapes import first_fault, parse
 from fetcher.upstreams.batching import BatchAnswer
 from fetcher.upstreams.github.readers.classify import (
@@ -38,6 +33,7 @@ from fetcher.upstreams.github.readers.classify import (
     throttled,
 )
 from fetcher.upstreams.github.readers.shapes import GraphQLBody, GraphQLError
+from fetcher.upstreams.graphql import query_outcome, words
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -88,29 +84,16 @@ def _batch_answer(outcomes: Sequence[Fetched[T] | Failure], answer: Answer) -> B
 
 def read_body(answer: Answer) -> GraphQLBody | Failure:
     """Return the response's body with its data, or the failure of the complete query."""
-    if isinstance(answer, NoAnswer) and answer.fault is Fault.TIMED_OUT:
-        return Overloaded(answer.reason)
-    response = classify(answer)
-    match response:
-        case Response():
-            pass
-        case Transient() if isinstance(answer, Response) and answer.status in (502, 504):
-            return Overloaded(response.reason)
-        case NotModified() | NotReady() | Moved():
-            return Malformed("GraphQL answered with a redirect or without a body")
-        case Gone():
-            return Malformed(f"no GraphQL at this address: {response.reason}")
-        case Blocked():
-            return Unauthorized(response.reason)
-        case _:
-            return response
+    response = query_outcome(answer, classify(answer), "GitHub")
+    if not isinstance(response, Response):
+        return response
     body = parse(_BODY, response.body, "GraphQL answer")
     if isinstance(body, Malformed):
         return body
     limited = next((e for e in body.errors if e.type in _RATE_TYPES or "rate limit" in e.message.lower()), None)
     if limited is not None:
         primary = limited.type in _RATE_TYPES and not is_secondary(limited.message)
-        return throttled(response, _words(limited), primary=primary)
+        return throttled(response, words(limited.message), primary=primary)
     if not body.data:
         failure = _query_failure(body.errors) or stated_failure(response)
         return failure or Malformed("GraphQL answer without data and without an error")
@@ -123,13 +106,8 @@ def _query_failure(errors: Sequence[GraphQLError]) -> Failure | None:
         return None
     error = errors[0]
     if _is_size(error):
-        return Overloaded(_words(error))
-    return Malformed(f"GraphQL refuses the query: {_words(error)}")
-
-
-def _words(error: GraphQLError) -> str:
-    """Return GitHub's message, cut to a line."""
-    return excerpt(error.message.encode(), 200)
+        return Overloaded(words(error.message))
+    return Malformed(f"GraphQL refuses the query: {words(error.message)}")
 
 
 def _is_size(error: GraphQLError) -> bool:
@@ -169,7 +147,7 @@ def read_item(shape: type[S], node: object, error: GraphQLError | None, name: st
 def _read_error(error: GraphQLError | None) -> Failure:
     if error is None:
         return Overloaded("it did not come back and no error says why")
-    message = _words(error)
+    message = words(error.message)
     if error.type == "NOT_FOUND":
         return Gone(message)
     if error.type in ("FORBIDDEN", "INSUFFICIENT_SCOPES", "SAML_FAILURE"):
