@@ -27,9 +27,6 @@ given back. The batch then ends within this time and one request more, within a 
 PLAN_EXPIRES = 60
 """Seconds after which the message of a further plan expires. Beat sends one each minute."""
 
-FOLLOW_AFTER = timedelta(seconds=2)
-"""Least time between a plan and one that follows moved heads."""
-
 SHOWN = 10
 """Package ids shown of a claim in ``argsrepr``."""
 
@@ -105,9 +102,7 @@ def refresh_batch(self: FetcherTask, claim: ClaimMessage) -> None:
             return False
         with deadline(parts.clock.now() + BATCH_TIME):
             await parts.service.refresh(claimed, Purpose.BACKGROUND)
-        planned_at = parts.store.checkpoints.get(PLANNED).observed_at
-        recent = planned_at is not None and parts.clock.now() - planned_at < FOLLOW_AFTER
-        return not recent and parts.dispatcher.is_to_be_followed(claimed)
+        return parts.dispatcher.is_to_be_followed(claimed)
 
     if self.run_async(work):
         plan.apply_async(queue=MAINTENANCE, expires=PLAN_EXPIRES)
