@@ -1,8 +1,9 @@
-"""``python -m benchmarks.writes``: PostgreSQL's writes for an unchanged package.
+"""``python -m benchmarks.writes``: PostgreSQL's writes for a package, unchanged and changed.
 
 Batches are claimed, loaded and recorded with the stored values; no upstream is requested. One run takes packages in the
 order of their slots, as the planner does. Another takes packages from all over the catalogue, as slots by a hash would.
-A checkpoint comes first, so that each touched page is logged in full once, as after every checkpoint of a busy server.
+Two more give each package a new number of stars: without the change feed, and with it, its numbering included. A
+checkpoint comes first, so that each touched page is logged in full once, as after every checkpoint of a busy server.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
+from unittest.mock import patch
 
 import typer
 from rich.console import Console
@@ -28,6 +30,7 @@ from fetcher.domain.outcome import Fetched
 from fetcher.domain.records import FetchedValues, confirmed, record_of
 from fetcher.domain.scheduling import Cadence
 from fetcher.store import SqlStore, open_engine
+from fetcher.store.changes.noting import Noted
 from fetcher.store.schema import observations
 from fetcher.store.values import STATS
 from fetcher.upstreams.github.limits import GITHUB
@@ -58,9 +61,18 @@ def store_on(engine: Engine) -> SqlStore:
     return SqlStore(engine, read_repo=lambda _: None, read_project=lambda _: None, serving=lambda *_: GITHUB)
 
 
-def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]], packages: int) -> Writes:
-    """Record ``packages`` packages as unchanged."""
+def measure(
+    engine: Engine,
+    name: str,
+    batches: Iterator[tuple[Claim, datetime]],
+    packages: int,
+    *,
+    more_stars: int = 0,
+    feed: bool = True,
+) -> Writes:
+    """Record ``packages`` packages with so many more stars. Without ``feed``, their changes are not noted."""
     store = store_on(engine)
+    noting = nullcontext() if feed else patch.object(Noted, "write", lambda *_: None)
     cadence = Cadence()
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CHECKPOINT"))
@@ -68,10 +80,12 @@ def measure(engine: Engine, name: str, batches: Iterator[tuple[Claim, datetime]]
     while done < packages:
         claim, now = next(batches)
         targets = store.claims.load(claim)
-        records = [record for one in unchanged(engine, targets, now, cadence) for record in one]
-        with counted(engine) as count:
+        records = [record for one in answers(engine, targets, now, cadence, more_stars) for record in one]
+        with counted(engine) as count, noting:
             used, began = own_cpu(), time.perf_counter()
             store.claims.record(records)
+            if feed:
+                store.changes.number(now)
             cpu, seconds = cpu + own_cpu() - used, seconds + time.perf_counter() - began
         statements += count[0]
         done += len(targets)
@@ -107,8 +121,10 @@ def anywhere(engine: Engine, now: datetime, packages: int) -> Iterator[tuple[Cla
         yield claim, now
 
 
-def unchanged(engine: Engine, targets: list[Target], now: datetime, cadence: Cadence) -> Iterator[list[Record]]:
-    """Yield each target's records of unchanged statistics, with a confirmation of both details."""
+def answers(
+    engine: Engine, targets: list[Target], now: datetime, cadence: Cadence, more_stars: int
+) -> Iterator[list[Record]]:
+    """Yield each target's records of its stored statistics with more stars, and a confirmation of both details."""
     columns = [observations.c[name] for name in ("package_id", *STATS)]
     wanted = select(*columns).where(observations.c.package_id.in_([one.package_id for one in targets]))
     with engine.connect() as connection:
@@ -116,9 +132,15 @@ def unchanged(engine: Engine, targets: list[Target], now: datetime, cadence: Cad
     for target in targets:
         row = stored[target.package_id]
         stats = RepoStats(**{name: getattr(row, name) for name in STATS})
+        stats = replace(stats, stars=(stats.stars or 0) + more_stars)
         brought = FetchedValues(stats, stats.head_oid or "empty", Validators(), full=True)
         own = record_of(target, Source.REPOSITORY, Fetched(stats), now, cadence, brought)
         yield [own, *(confirmed(target, source, now) for source in (Source.CONTRIBUTORS, Source.COMMITS))]
+
+
+def unchanged(engine: Engine, targets: list[Target], now: datetime, cadence: Cadence) -> Iterator[list[Record]]:
+    """Yield each target's records of unchanged statistics, with a confirmation of both details."""
+    return answers(engine, targets, now, cadence, more_stars=0)
 
 
 @contextmanager
@@ -137,10 +159,10 @@ def counted(engine: Engine) -> Iterator[list[int]]:
 
 
 def table(found: list[Writes], packages: int) -> Table:
-    """Build a table with a row an order."""
-    shown = Table(title=f"{packages:,} packages, some of them recorded as unchanged", title_justify="left")
+    """Build a table with a row for each way of recording."""
+    shown = Table(title=f"{packages:,} packages, some of them recorded", title_justify="left")
     for column in (
-        "batches of",
+        "batches",
         "recorded",
         "written, bytes\na package",
         "states updated\na package",
@@ -171,7 +193,7 @@ def main(
     recorded: Annotated[int, typer.Option(min=100, help="Packages to record in each order.")] = 10_000,
     database: Annotated[str | None, typer.Option(help="URL of a filled PostgreSQL; it is changed.")] = None,
 ) -> None:
-    """Measure log bytes, updates in place and statements for unchanged packages."""
+    """Measure log bytes, updates in place and statements for unchanged and changed packages."""
     found = []
     with postgres() as server:
         url = database or filled(server, Filling(packages, datetime.now(UTC), details=False))
@@ -180,6 +202,9 @@ def main(
         found.append(measure(engine, "all over", anywhere(engine, now, packages), recorded))
         now += timedelta(days=1)
         found.append(measure(engine, "by slots", in_slots(engine, now), recorded))
+        for name, feed in (("changed, no feed", False), ("changed, feed", True)):
+            now += timedelta(days=1)
+            found.append(measure(engine, name, in_slots(engine, now), recorded, more_stars=1, feed=feed))
         engine.dispose()
     Console(width=150).print(table(found, packages))
 

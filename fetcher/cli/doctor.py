@@ -19,6 +19,7 @@ from fetcher.cli.site import check_lines
 from fetcher.domain.errors import FetcherError
 from fetcher.domain.forges import StoredForge
 from fetcher.domain.formatting import counted, silence, span
+from fetcher.domain.sync_report import sync_fault_in_words, sync_in_words
 from fetcher.http.messages import Answer, Response
 from fetcher.http.transport import HttpTransport
 from fetcher.misspelt import spelling_warnings
@@ -26,6 +27,7 @@ from fetcher.ports import PLANNED, Checkpoint, Site
 from fetcher.settings import Settings, read_settings
 from fetcher.store import current_revision, is_current, open_engine
 from fetcher.store.db_errors import shown
+from fetcher.sync.schedule import schedule_of
 from fetcher.upstreams.base import Finding, Upstream
 from fetcher.upstreams.hosted.findings import contact_finding, detection_finding
 from fetcher.upstreams.registry import Upstreams, upstreams_of
@@ -47,7 +49,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     findings = [*_settings(), *dependencies, *asyncio.run(_upstreams(settings, upstreams))]
     findings += [*_hosts(settings, upstreams), *_running(settings, dependencies)]
     if dependencies[0].ok:
-        findings += [*_notes(settings, upstreams), *_webhooks(settings)]
+        findings += [*_notes(settings, upstreams), *_webhooks(settings), *_sync(settings)]
     findings += [Finding("site", *found) for found in check_lines(settings)]
     if json:
         print_json([asdict(finding) for finding in findings])
@@ -161,6 +163,19 @@ def _webhooks(settings: Settings) -> list[Finding]:
         return []
     remedy = "`fetcher webhooks list` states the reason; `fetcher webhooks enable ID` sends again"
     return [Finding("webhooks", not backlog.disabled, backlog.in_words(), remedy)]
+
+
+def _sync(settings: Settings) -> list[Finding]:
+    """Return a finding about the scheduled readings of the catalogue's source, if there is one."""
+    if _checkpoint(settings, PLANNED) is None:
+        return []
+    with open_store(settings) as store:
+        schedule, now = schedule_of(settings, store.checkpoints), datetime.now(UTC)
+        state = schedule.state() if schedule is not None else None
+    if state is None:
+        return []
+    fault = sync_fault_in_words(state, now)
+    return [Finding("sync", fault is None, fault or sync_in_words(state, now), "`fetcher sync` reads the source now")]
 
 
 def _checkpoint(settings: Settings, name: str) -> Checkpoint | None:

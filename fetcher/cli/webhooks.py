@@ -73,8 +73,9 @@ def add(
     if unfit := unfit_url(address, hosts_of(settings.webhook_hosts)):
         fail(f"webhooks cannot be sent to this address: {unfit}. FETCHER_WEBHOOK_HOSTS names hosts that may be private")
     with open_store(settings) as store:
-        secret = new_secret(os.urandom(32))
-        added = store.webhooks.add(address, chosen, secret, datetime.now(UTC))
+        secret, now = new_secret(os.urandom(32)), datetime.now(UTC)
+        store.changes.number(now)  # changes that are committed already are not sent
+        added = store.webhooks.add(address, chosen, secret, now)
         _log(store, Action.WEBHOOK_ADD, added)
     if json:
         print_json({"id": added.id, "url": added.url, "events": _names(added), "secret": secret})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 
 from fetcher.catalogue.documents import write_document
 from fetcher.domain.changes import TOMBSTONES, Change, ChangePage, Cursor, Feed, parse_cursor
@@ -87,10 +88,32 @@ async def stream_changes(
     with web.followers.place():
         pass  # a full process refuses with a status; the stream itself takes the place
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events(web, page), media_type="text/event-stream", headers=headers)
+    longest = web.followers.stream_seconds + web.followers.keep_alive
+    return EventStream(events(web, page), longest, headers)
 
 
-async def events(web: WebContext, page: ChangePage) -> AsyncIterator[str]:
+class EventStream(StreamingResponse):
+    """A stream that ends after ``seconds``, also while its client does not read.
+
+    Such a client would otherwise keep its place among the followers for as long as its connection lives.
+    """
+
+    def __init__(self, stream: AsyncGenerator[str], seconds: float, headers: Mapping[str, str]) -> None:
+        super().__init__(stream, media_type="text/event-stream", headers=headers)
+        self._stream = stream
+        self._seconds = seconds
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                await super().stream_response(send)
+        except TimeoutError:
+            return
+        finally:
+            await self._stream.aclose()
+
+
+async def events(web: WebContext, page: ChangePage) -> AsyncGenerator[str]:
     """Yield the changes of ``page`` and all later ones as server-sent events, with a comment while there is none."""
     clock, followers = asyncio.get_running_loop().time, web.followers
     with followers.place(), suppress(FetcherError):  # the client connects again, and then receives a status

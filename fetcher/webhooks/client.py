@@ -29,15 +29,18 @@ class WebhookClient:
     """One client for all endpoints, created in the event loop that uses it."""
 
     def __init__(
-        self, user_agent: str, private_hosts: Collection[str] = (), network: PublicNetwork | None = None
+        self,
+        user_agent: str,
+        private_hosts: Collection[str] = (),
+        network: PublicNetwork | None = None,
+        seconds: float = ATTEMPT_SECONDS,
     ) -> None:
         limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT, keepalive_expiry=30)
         self._private_hosts = private_hosts
         self._headers = {"user-agent": user_agent, "content-type": "application/json"}
-        self._public = httpx.AsyncClient(
-            transport=PublicTransport(network or PublicNetwork(), limits), timeout=ATTEMPT_SECONDS
-        )
-        self._private = httpx.AsyncClient(limits=limits, timeout=ATTEMPT_SECONDS, trust_env=False)
+        self._public = httpx.AsyncClient(transport=PublicTransport(network or PublicNetwork(), limits), timeout=seconds)
+        self._private = httpx.AsyncClient(limits=limits, timeout=seconds, trust_env=False)
+        self._seconds = seconds
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], now: datetime) -> Attempt:
         """Send a message once. The result states the status, or the reason why there is none."""
@@ -51,7 +54,7 @@ class WebhookClient:
         client = self._private if address.host in self._private_hosts else self._public
         try:
             async with (
-                asyncio.timeout(ATTEMPT_SECONDS),
+                asyncio.timeout(self._seconds),
                 client.stream("POST", address, content=body, headers={**self._headers, **headers}) as response,
             ):
                 retry_after = read_retry_after(response.headers.get("retry-after"), now)
@@ -60,7 +63,7 @@ class WebhookClient:
             reason = str(error).partition(". ")[0]
             return Attempt(None, f"refused: {reason}. FETCHER_WEBHOOK_HOSTS names hosts that may be private")
         except (TimeoutError, httpx.TimeoutException):
-            return Attempt(None, f"no response within {ATTEMPT_SECONDS:.0f} s")
+            return Attempt(None, f"no response within {self._seconds:g} s")
         except (httpx.HTTPError, ssl.SSLError) as error:  # httpx lets SSLError through in reads
             return Attempt(None, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from fetcher.quota import MemoryQuota, Pause, PauseCause, Quota
+from fetcher.domain.model import Purpose
+from fetcher.quota import MemoryQuota, Pause, PauseCause, Quota, QuotaPolicy, QuotaRequest, ResourceLimits
 from fetcher.quota.redis import RedisQuota
 from fetcher.upstreams.github.limits import Resource
 from fetcher.upstreams.pypi.limits import PYPI
@@ -30,14 +31,18 @@ from tests.unit.quota.builders import (
 )
 from tests.unit.quota.swarm import Swarm, Upstream
 
+ROLLING = QuotaPolicy((ResourceLimits("api", points=100, rolling=5),))
+"""An upstream whose hour rolls."""
+
 
 @pytest.fixture(params=["memory", "redis"])
 async def quota(request: pytest.FixtureRequest) -> AsyncIterator[Quota]:
+    policies = {**POLICIES, "rolling": ROLLING}
     if request.param == "memory":
-        yield MemoryQuota(POLICIES)
+        yield MemoryQuota(policies)
         return
     async with Redis.from_url(request.getfixturevalue("redis_url")) as redis:
-        yield RedisQuota(redis, POLICIES)
+        yield RedisQuota(redis, policies)
 
 
 # --- the primary quota --------------------------------------------------------------------------------------------
@@ -116,6 +121,21 @@ async def test_without_a_credential(quota: Quota) -> None:
     assert len(await reserve_all(quota, anonymous, 0)) == 5
     refused = await refusal(quota, manual(GRAPHQL, identity="anonymous@10.0.0.1"), 0)
     assert refused.reason == "the upstream requires a credential for it"
+
+
+async def test_a_rolling_hour_is_counted(quota: Quota) -> None:
+    """Count requests for an hour after their settlement; without a reset, as much becomes free as was spent then."""
+    request = QuotaRequest("octo", "rolling", "api", Purpose.MANUAL)
+    early = await reserve(quota, request, 0)
+    await quota.settle(early, usage(), at(1))
+    late = await reserve_all(quota, request, HOUR - 10)
+    for each in late:
+        await quota.settle(each, usage(), at(HOUR - 9))
+    refused = await refusal(quota, request, HOUR)
+
+    assert (len(late), refused.reason, refused.contention) == (4, "primary quota", False)
+    assert HOUR + 1 <= since_start(refused.until) <= HOUR + 60
+    assert len(await reserve_all(quota, request, since_start(refused.until))) == 1
 
 
 # --- the secondary limits -----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -226,6 +227,22 @@ async def test_a_hanging_receiver_holds_up_no_other(hooks: Hooks) -> None:
         await running
 
 
+async def test_a_replay_after_the_package_was_removed(hooks: Hooks) -> None:
+    """The stored message is sent again, with its id and body. The package's removal follows as a message of its own."""
+    endpoint = hooks.add()
+    ids = hooks.catalogue.add("a")
+    await hooks.send()
+    hooks.catalogue.store.packages.remove(ids, NOW)
+    await hooks.send()
+    webhooks = hooks.catalogue.store.webhooks
+    added = next(one for one in webhooks.log(10) if one.event == "package.added")
+    assert webhooks.replay(endpoint.id, NOW, [added.id]) == 1
+    await hooks.send()
+    assert hooks.client.types() == [("package.added", "a"), ("package.removed", "a"), ("package.added", "a")]
+    (_, first, sent), _, (_, again, repeated) = hooks.client.sent
+    assert (again, repeated["webhook-id"]) == (first, sent["webhook-id"])
+
+
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_two_senders_share_the_work(catalogue: Catalogue, engine: Engine) -> None:
     """Two senders at once deliver every event once."""
@@ -275,6 +292,29 @@ async def test_the_client_and_a_real_receiver() -> None:
     gone = await WebhookClient("fetcher", {"127.0.0.1"}).post(receiver.url, b"{}", headers, NOW)
     assert gone.status is None
     assert gone.message.startswith("ConnectError")
+
+
+async def test_a_receiver_that_never_finishes_its_response() -> None:
+    """An attempt has a limit in total, so a receiver that sends a byte now and then is a failed attempt."""
+    ended = asyncio.Event()
+
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            writer.write(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                writer.write(b"X")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        writer.close()
+        ended.set()
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = WebhookClient("fetcher", {"127.0.0.1"}, seconds=0.3)
+        attempt = await client.post(f"http://127.0.0.1:{port}/hook", b"{}", {}, NOW)
+        assert (attempt.status, attempt.message) == (None, "no response within 0.3 s")
+        await client.aclose()
+        await ended.wait()
 
 
 async def test_a_name_that_resolves_to_a_private_address() -> None:

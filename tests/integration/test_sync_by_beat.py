@@ -9,6 +9,9 @@ from fetcher.domain.sync_report import SyncState
 from fetcher.sync.schedule import schedule_of
 from tests.harness.stack import Stack, stack
 
+NOWHERE = {"github_api_url": "http://127.0.0.1:9", "pypi_url": "http://127.0.0.1:9", "github_token": "none"}
+"""Settings with which `fetcher doctor` requests nothing from the network."""
+
 
 def _write(path: Path, *slugs: str) -> None:
     documents = [{"slug": one, "title": one, "repo_url": f"https://github.com/owner/{one}"} for one in slugs]
@@ -50,4 +53,6 @@ def test_beat_keeps_the_catalogue_equal_to_its_source(tmp_path: Path, redis_url:
         assert shown["source"] == str(source)
         assert shown["failing_since"] is not None
         assert "not synchronized with" in ours.fetcher("status").stdout
+        checked = {one["name"]: one for one in json.loads(ours.fetcher("doctor", "--json", **NOWHERE).stdout)}
+        assert not checked["sync"]["ok"]
         assert not any(_retired(ours).values())

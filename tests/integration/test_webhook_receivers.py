@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from fetcher.settings import read_settings
 from fetcher.simulator.catalogue import synthetic
 from fetcher.simulator.server import Simulator
 from fetcher.simulator.upstreams.registry import Settings
+from fetcher.wiring import open_store
 from tests.harness.receiver import Receiver
-from tests.harness.stack import APP_LIMITS, Stack, simulated, stack
+from tests.harness.stack import APP_LIMITS, Stack, environment, simulated, stack
 from tests.integration.conftest import Fetcher
 
 PACKAGES = 5
@@ -85,6 +88,16 @@ def test_the_commands(fetcher: Fetcher, receiver: Receiver) -> None:
     assert fetcher("webhooks", "enable", endpoint).err.strip() == f"{endpoint} was not disabled"
     assert fetcher("webhooks", "remove", endpoint).status == 0
     assert json.loads(fetcher("webhooks", "list", "--json").out) == []
+
+
+def test_a_receiver_gets_no_earlier_change(fetcher: Fetcher) -> None:
+    """A change that was committed before `add` is not sent, also if no process has numbered it yet."""
+    fetcher.settings["webhook_hosts"] = "127.0.0.1"
+    assert fetcher("add", "https://github.com/owner/earlier").status == 0
+    assert fetcher("webhooks", "add", "http://127.0.0.1:9/hook").status == 0
+    with open_store(read_settings(environment(**fetcher.settings))) as store:
+        assert store.changes.extent().position == 1
+        assert not store.webhooks.has_work(datetime.now(UTC))
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

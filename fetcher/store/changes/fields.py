@@ -20,6 +20,7 @@ _SHOWN_AS = {
 """Fields of the document by the column that they print unchanged."""
 
 _DAYS = frozenset({"days_start", "day_counts"})
+_DOCUMENTATION = frozenset({"pypi_name", "pypi_documentation_url"})
 
 EDITED = (
     "slug",
@@ -50,7 +51,7 @@ def observed_fields(
             found.add("repo_description")
         elif name == "contributors" and (logins(before[name]) or ()) != (logins(after[name]) or ()):
             found.add("participants")
-        elif name == "pypi_documentation_url" and not before["documented_by_editors"]:
+        elif name in _DOCUMENTATION and _documentation(before) != _documentation(after):
             found.add("documentation_url")
         elif name in _DAYS and _weeks(before, today) != _weeks(after, today):
             found.add("commits_over_52")
@@ -62,6 +63,12 @@ def edited_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[st
     found = {name for name in EDITED if before[name] != after[name]}
     old, new = before["extra"] or {}, after["extra"] or {}
     return found | {name for name in {*old, *new} if name not in old or name not in new or old[name] != new[name]}
+
+
+def _documentation(row: Mapping[str, Any]) -> str | None:
+    """Return the project's documentation address as the document prints it: only without one of the editors."""
+    hidden = row["documented_by_editors"] or row["pypi_name"] is None
+    return None if hidden else row["pypi_documentation_url"] or None
 
 
 def _weeks(row: Mapping[str, Any], today: date) -> tuple[int, ...]:

@@ -188,7 +188,7 @@ def _stored(
     if lock:
         lock_packages(connection, ids)
     answered = exists().where(source_states.c.package_id == _P.id, source_states.c.answered_at.is_not(None))
-    columns = [_O[name] for name in (*IMPORTED, "full_name", "days_start")]
+    columns = [_O[name] for name in (*IMPORTED, "full_name", "days_start", "pypi_name", "pypi_documentation_url")]
     rows = (
         select(packages, *columns, freshness.c.last_fetched, answered.label("answered"))
         .join(observations, _O.package_id == _P.id)

@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, update
 
-from fetcher.domain.changes import EventType
+from fetcher.domain.changes import EventType, turn
 from fetcher.domain.model import REPOSITORY_SOURCES, RepoRef, Source
 from fetcher.store.changes.fields import edited_fields, observed_fields
 from fetcher.store.changes.noting import Noted
 from fetcher.store.dialects import upsert
 from fetcher.store.importing.entries import Serving, repo_of
 from fetcher.store.importing.matching import IMPORTED, ImportedPackage
+from fetcher.store.recording import locked_states
 from fetcher.store.retirement import forget, sources_of
 from fetcher.store.schema import freshness, observations, packages, source_states
 from fetcher.store.states import first_state, row_of
@@ -30,21 +31,23 @@ def place(connection: Connection, imported: Sequence[ImportedPackage], serving: 
     kept = [(one, one.stored) for one in imported if one.stored is not None]
     if new:
         _insert(connection, new, serving, now)
+    noted = Noted()
     if kept:
         _update(connection, kept)
         for one, stored in kept:
+            _note_recovery(connection, one, stored, noted, now)
             _follow_addresses(connection, one, stored, serving, now)
-    _note(connection, new, kept, now)
+    _note(noted, new, kept, now)
+    noted.write(connection)
 
 
 def _note(
-    connection: Connection,
+    noted: Noted,
     new: Sequence[ImportedPackage],
     kept: Sequence[tuple[ImportedPackage, Row[Any]]],
     now: datetime,
 ) -> None:
     """Note the added packages, and the changed fields of the others. One with another id counts as added."""
-    noted = Noted()
     for one in new:
         noted.add(one.id, [EventType.ADDED], now)
     for one, stored in kept:
@@ -53,8 +56,25 @@ def _note(
             name: value for name, value in one.observed.items() if name != _IMPORTED_WEEKS or not stored.days_start
         }
         fields |= observed_fields(stored._asdict(), shown, shown, now.date())
+        if _loses_documentation(one, stored):
+            fields.add("documentation_url")
         noted.add(one.id, [EventType.ADDED] if one.id != stored.id else fields, now)
-    noted.write(connection)
+
+
+def _loses_documentation(one: ImportedPackage, stored: Row[Any]) -> bool:
+    """Return whether the document prints the address of a project's documentation, and the project changes."""
+    printed = stored.pypi_name is not None and stored.pypi_documentation_url and not one.columns["documentation_url"]
+    return bool(printed) and Source.INDEX in _reset_by(one, stored)
+
+
+def _note_recovery(connection: Connection, one: ImportedPackage, stored: Row[Any], noted: Noted, now: datetime) -> None:
+    """Note that a package no longer fails if the sources that fail are reset."""
+    reset = _reset_by(one, stored)
+    if not reset or one.id != stored.id:
+        return
+    before = [state for _, state in sorted(locked_states(connection, [one.id]).items())]
+    if turn(before, [state for state in before if state.source not in reset]) is EventType.RECOVERED:
+        noted.add(one.id, [EventType.RECOVERED], now)
 
 
 def _insert(connection: Connection, new: Sequence[ImportedPackage], serving: Serving, now: datetime) -> None:
@@ -96,11 +116,21 @@ def _follow_addresses(
     connection: Connection, one: ImportedPackage, stored: Row[Any], serving: Serving, now: datetime
 ) -> None:
     """Reset the sources of a changed repository or project; displayed values stay until the next response."""
-    columns = one.columns
-    if columns["repo_key"] != stored.repo_key and not _is_where_it_went(one, stored):
+    reset = _reset_by(one, stored)
+    if Source.REPOSITORY in reset:
         _start_afresh(connection, one, REPOSITORY_SOURCES, FORGOTTEN_REPOSITORY, serving, now)
-    if columns["project"] != stored.project:
+    if Source.INDEX in reset:
         _start_afresh(connection, one, (Source.INDEX,), FORGOTTEN_PROJECT, serving, now)
+
+
+def _reset_by(one: ImportedPackage, stored: Row[Any]) -> frozenset[Source]:
+    """Return the sources whose address changes to another repository or project."""
+    reset: set[Source] = set()
+    if one.columns["repo_key"] != stored.repo_key and not _is_where_it_went(one, stored):
+        reset.update(REPOSITORY_SOURCES)
+    if one.columns["project"] != stored.project:
+        reset.add(Source.INDEX)
+    return frozenset(reset)
 
 
 def _is_where_it_went(one: ImportedPackage, stored: Row[Any]) -> bool:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from defusedxml import ElementTree
 
 from fetcher.domain.model import Source
+from fetcher.web import make_app
 from fetcher.web.changes import events
 from fetcher.web.following import Followers, TooManyFollowers
 from tests.component.web.conftest import Browser, Harness
@@ -100,6 +103,12 @@ def test_an_outdated_cursor(harness: Harness, client: Browser) -> None:
         ({"since": "yesterday"}, "since 'yesterday' is not valid"),
         ({"limit": "0"}, "limit '0' is not valid"),
         ({"limit": "1001"}, "limit '1001' is not valid"),
+        ({"limit": "-1"}, "limit '-1' is not valid"),
+        ({"limit": "1000000000"}, "limit '1000000000' is not valid"),
+        ({"since": "0-" + 19 * "9"}, "is not valid"),
+        ({"since": "abc-1\x00"}, "is not valid"),
+        ({"since": "abc--1"}, "is not valid"),
+        ({"since": "abc-\N{ARABIC-INDIC DIGIT ONE}"}, "is not valid"),
         ({"wait": "31"}, "wait '31' is not valid"),
         ({"sinse": "now"}, "The parameters are since, limit and wait"),
     ],
@@ -109,6 +118,18 @@ def test_refused_parameters(client: Browser, query: dict[str, str], message: str
     answer = client.get(AT, params=query)
     assert answer.status_code == 400
     assert message in " ".join(answer.json().values())
+
+
+@pytest.mark.parametrize("forged", ["abc-1", "0123456789abcdef-0", "{epoch}-999999999999999999"])
+def test_a_forged_cursor(harness: Harness, client: Browser, forged: str) -> None:
+    """A cursor of another database, or after the end of this one, is outdated in each of its places."""
+    harness.catalogue.add("a")
+    client.get(AT)
+    cursor = forged.replace("{epoch}", harness.store.changes.extent().epoch)
+    assert client.get(AT, params={"since": cursor}).status_code == 410
+    assert client.get(AT, params={"since": cursor, "wait": 30}).status_code == 410
+    assert client.get(f"{AT}/stream", params={"since": cursor}).status_code == 410
+    assert client.get(f"{AT}/stream", headers={"Last-Event-ID": cursor}).status_code == 410
 
 
 def test_an_unreadable_last_event(client: Browser) -> None:
@@ -131,6 +152,56 @@ async def test_a_waiting_client_is_woken_by_a_change() -> None:
     assert looks <= 10
     position = 1
     assert await asyncio.gather(*waiting) == [True] * 20
+
+
+async def test_a_thousand_long_polls(harness: Harness) -> None:
+    """As many clients wait as there are places, the others get status 503 at once, and all places are free again."""
+    harness.context.followers.most = 20
+    app, looked = make_app(harness.context), harness.context.followers
+    end = harness.store.changes.extent().end
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://directory.test") as client:
+        polls = [client.get(AT, params={"since": str(end), "wait": 1}) for _ in range(100)]
+        statuses = Counter([answer.status_code for answer in await asyncio.gather(*polls)])
+    assert statuses == {200: 20, 503: 80}
+    assert looked.count == 0
+    followers = Followers(lambda: 0, poll=0.01)
+    waits = await asyncio.gather(*(_follow(followers) for _ in range(1000)))
+    assert Counter(waits) == {"no change": 200, "refused": 800}
+
+
+async def _follow(followers: Followers) -> str:
+    try:
+        with followers.place():
+            return "change" if await followers.wait(0, 0.05) else "no change"
+    except TooManyFollowers:
+        return "refused"
+
+
+async def test_a_reader_that_does_not_read(harness: Harness) -> None:
+    """A stream ends after its time while its client takes nothing, and the client's place is free again."""
+    harness.catalogue.add("a")
+    followers = harness.context.followers
+    followers.poll = followers.keep_alive = followers.stream_seconds = 0.05
+    held: list[int] = []
+
+    async def send(message: Any) -> None:
+        if message.get("body"):
+            held.append(followers.count)
+            await asyncio.Event().wait()
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": f"{AT}/stream",
+        "query_string": b"",
+        "headers": [(b"host", b"directory.test")],
+        "client": ("127.0.0.1", 1),
+    }
+    await make_app(harness.context)({**scope, "asgi": {"version": "3.0", "spec_version": "2.4"}}, receive, send)
+    assert (held, followers.count) == ([1], 0)
 
 
 def test_too_many_followers() -> None:
