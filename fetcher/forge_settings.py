@@ -68,6 +68,8 @@ def read_forges(value: object) -> object:
         entries = json.loads(value)
     except json.JSONDecodeError as error:
         raise ValueError(f"{_EXPECTED}; not JSON at character {error.pos + 1}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, or thousands of brackets
+        raise ValueError(_EXPECTED) from None
     if not isinstance(entries, dict):
         raise ValueError(_EXPECTED)
     return {_host(host): _entry(host, entry) for host, entry in entries.items()}

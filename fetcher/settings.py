@@ -55,6 +55,7 @@ _WORDS = {
     "int_parsing": "expected a whole number",
     "int_parsing_size": "expected a smaller number",
     "float_parsing": "expected a number",
+    "string_unicode": "expected text in UTF-8",
 }
 """Messages for users in place of pydantic's messages for programmers."""
 
@@ -376,6 +377,9 @@ def _plainly(fault: ErrorDetails) -> str:
     kind = fault["type"]
     if kind == "time_delta_parsing" and fault["loc"][0] == "refresh_interval":
         return f"expected {AUTO}, {_A_SPAN.removeprefix('expected ')}"
+    if kind == "literal_error":
+        words: str = fault["ctx"]["expected"]
+        return "expected " + words.replace("'", "")
     if kind not in bounds:
         return _WORDS.get(kind, fault["msg"].removeprefix("Value error, "))
     bound = fault.get("ctx", {}).get(bounds[kind])

@@ -9,7 +9,7 @@
 - ``directory``: the tables of a directory's own site, on PostgreSQL, and the document of its API.
 - ``loopback``: the skeleton of small web servers; ``pages``: one with given responses, ``receiver``: one of webhooks.
 - ``web``, ``browser``: Fetcher's web process, and a real browser; ``parts``: a process's parts, in the process of the
-  test.
+  test; ``patient``: httpx with a limit that a busy machine keeps.
 - ``prometheus``, ``debian``: a real Prometheus, and Debian's packages that only tests need.
 - ``documents``: the commands in the documentation, as a script that a test runs.
 - ``sockets``: the fixture that blocks sockets; ``examples``: how many examples a property gets; ``selection``: the

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from fetcher.catalogue.documents import read_document
 from fetcher.domain.catalogue_stats import SourceStats
-from fetcher.domain.model import Source
+from fetcher.domain.model import CatalogueEntry, Source
 from fetcher.settings import Settings, read_settings
 from fetcher.simulator.catalogue import documents
 from fetcher.simulator.journal import Entry
@@ -27,6 +28,7 @@ from fetcher.simulator.world import World
 from fetcher.store import SqlStore
 from fetcher.wiring import open_store
 from tests.harness.processes import BIN, PATIENCE, Child, start_process, wait_until
+from tests.harness.seeds import SEEDS
 
 ALONE = ("--without-mingle", "--without-gossip")
 """Workers exchange no messages, so they need not wait a second for them at their start."""
@@ -145,14 +147,21 @@ class Stack:
         package = self.store.packages.get(slug)
         return package.observed.last_fetched if package is not None else None
 
+    def import_seeds(self) -> None:
+        """Import the five seeds, in this process: a command would take a second for its own imports."""
+        self._import([json.loads(path.read_text("utf-8")) for path in sorted(SEEDS.glob("*.json"))])
+
     def import_world(self, world: World) -> list[str]:
-        """Import a simulated world's packages by the command, and return their slugs."""
-        entries = list(documents(world))
-        path = self.folder / "catalogue.json"
-        path.write_text(json.dumps(entries), "utf-8")
-        done = self.fetcher("import", str(path))
-        assert done.returncode == 0, done.stderr
-        return [str(entry["slug"]) for entry in entries]
+        """Import a simulated world's packages in this process, and return their slugs."""
+        found = list(documents(world))
+        self._import(found)
+        return [str(document["slug"]) for document in found]
+
+    def _import(self, found: Iterable[object]) -> None:
+        read = [read_document(one) for one in found]
+        entries = [entry for entry in read if isinstance(entry, CatalogueEntry)]
+        assert entries == read
+        assert not self.store.packages.import_entries(entries, datetime.now(UTC)).rejected
 
     def fetcher(self, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""

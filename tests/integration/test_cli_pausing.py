@@ -70,7 +70,7 @@ def test_a_pause_needs_a_reason_and_a_length(bare: Fetcher, arguments: tuple[str
 def ours(tmp_path: Path, simulator: Simulator, redis_url: str) -> Iterator[Stack]:
     """Provide commands as processes of their own, over a real Redis."""
     with stack(tmp_path, **simulated(simulator), redis_url=redis_url, plan_interval=1) as made:
-        assert made.fetcher("import", str(SEEDS)).returncode == 0
+        made.import_seeds()
         yield made
 
 

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.harness.processes import BIN
-from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, stack
 
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with stack(tmp_path_factory.mktemp("streams")) as made:
-        assert made.fetcher("import", str(SEEDS)).returncode == 0
+        made.import_seeds()
         yield made
 
 

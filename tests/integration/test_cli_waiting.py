@@ -50,7 +50,7 @@ def test_options_that_do_not_fit(bare: Fetcher, arguments: tuple[str, ...]) -> N
 def ours(tmp_path: Path, simulator: Simulator, redis_url: str) -> Iterator[Stack]:
     """Provide commands as processes of their own, over a real Redis."""
     with stack(tmp_path, **simulated(simulator), redis_url=redis_url) as made:
-        assert made.fetcher("import", str(SEEDS)).returncode == 0
+        made.import_seeds()
         assert made.fetcher("add", "https://gitlab.local/foo/bar", "--unsupported-ok").returncode == 0
         yield made
 

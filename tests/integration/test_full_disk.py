@@ -87,6 +87,7 @@ def test_an_import_stops_with_one_line_and_is_taken_up_again(
         assert _intact(ours) == PACKAGES
 
 
+@pytest.mark.slow
 def test_a_refresh_stops_with_one_line_and_loses_nothing(tmp_path: Path) -> None:
     """A refresh that cannot be stored fails; the packages are due as before and answer once there is room."""
     with (

@@ -14,7 +14,6 @@ import yaml
 from fetcher.simulator.server import Simulator
 from tests.harness.documents import ROOT
 from tests.harness.processes import BIN
-from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, simulated, stack
 
 PROCESSES = ("worker", "manual", "beat", "web")
@@ -23,7 +22,7 @@ PROCESSES = ("worker", "manual", "beat", "web")
 @pytest.fixture
 def ours(tmp_path: Path, simulator: Simulator, redis_url: str) -> Iterator[Stack]:
     with stack(tmp_path, **simulated(simulator), redis_url=redis_url, plan_interval=1, workers=1) as made:
-        assert made.fetcher("import", str(SEEDS)).returncode == 0
+        made.import_seeds()
         yield made
 
 
@@ -40,6 +39,7 @@ def _is_healthy(ours: Stack, service: Any, port: str) -> bool:
     return subprocess.run(command, env=environment, cwd=ours.folder, capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_the_health_checks(ours: Stack) -> None:
     services = _services()
     assert not _is_healthy(ours, services["beat"], "9")

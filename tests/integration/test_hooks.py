@@ -12,7 +12,6 @@ import pytest
 
 from fetcher.simulator.server import Simulator
 from tests.harness.processes import PATIENCE, free_port
-from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, requests_by_package, simulated, stack
 
 SECRET, PACKAGES = "a-secret-of-the-hooks", 5
@@ -26,7 +25,7 @@ def ours(tmp_path: Path, simulator: Simulator) -> Iterator[tuple[Stack, httpx.Cl
     port = free_port()
     settings = {"plan_interval": 1, "lease": 30, "hook_secret": SECRET, "web_port": port}
     with stack(tmp_path, **simulated(simulator), **settings) as made:
-        assert made.fetcher("import", str(SEEDS)).returncode == 0
+        made.import_seeds()
         made.start("up", "fetcher", "up", gently=True)
         made.until(lambda: made.answered(PACKAGES), "every source of every package answers")
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:

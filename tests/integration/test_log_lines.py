@@ -19,7 +19,6 @@ from fetcher.simulator.server import Simulator
 from tests.harness.debian import programs
 from tests.harness.documents import ROOT, blocks_of
 from tests.harness.processes import PATIENCE, Child
-from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, simulated, stack
 
 READY = {
@@ -71,6 +70,8 @@ def _by_hand() -> dict[str, list[str]]:
 
 
 LAUNCHERS = {"Procfile": _procfile, "systemd": _units, "compose": _containers, "deploy.md": _by_hand}
+FIRST = "Procfile"
+"""The launcher that `make test` tries."""
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def ours(tmp_path: Path, simulator: Simulator, redis_url: str) -> Iterator[Stack
     """Import the five seeds. Each launcher's processes share this database and Redis."""
     settings = {**simulated(simulator), "redis_url": redis_url, "plan_interval": 1, "workers": 1, "lese": 1}
     with stack(tmp_path, **settings) as made:
-        assert made.fetcher("import", str(SEEDS)).returncode == 0
+        made.import_seeds()
         yield made
 
 
@@ -99,7 +100,9 @@ def _objects(text: str) -> list[dict[str, Any]]:
     return lines
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize(
+    "launcher", [FIRST, *(pytest.param(one, marks=pytest.mark.slow) for one in LAUNCHERS if one != FIRST)]
+)
 def test_each_line_is_a_json_object(ours: Stack, launcher: str) -> None:
     """From start to end, neither stream of any process has another line; each reports a misspelt variable once."""
     commands = LAUNCHERS[launcher]()

@@ -215,6 +215,7 @@ def _scraping(ours: Stack, prometheus: Prometheus, folder: Path, address: str) -
     return f"http://{listening}"
 
 
+@pytest.mark.slow
 def test_prometheus_has_every_event(prometheus: Prometheus, tmp_path: Path, redis_url: str) -> None:
     """Every request, refresh and batch of a pass is counted once, although processes start, end and are killed."""
     with watched(tmp_path, redis_url, prometheus) as ours:

@@ -20,7 +20,6 @@ from redis import Redis
 from fetcher.simulator.server import Simulator
 from tasks import queue_throughput
 from tests.harness.processes import BIN, PATIENCE
-from tests.harness.seeds import SEEDS
 from tests.harness.stack import Stack, simulated, stack
 
 MINUTE = 60.0
@@ -31,7 +30,7 @@ START = 1_800_000_000.0
 @pytest.fixture
 def ours(tmp_path: Path, simulator: Simulator, redis_url: str) -> Iterator[Stack]:
     with stack(tmp_path, **simulated(simulator), redis_url=redis_url, plan_interval=1) as made:
-        assert made.fetcher("import", str(SEEDS)).returncode == 0
+        made.import_seeds()
         yield made
 
 

@@ -15,6 +15,8 @@ from fetcher.simulator.catalogue import seeds
 from fetcher.simulator.faults import Kind, Rule
 from fetcher.simulator.server import Simulator
 from fetcher.simulator.upstreams.github.node_ids import node_id_of
+from tests.harness import patient
+from tests.harness.processes import ENDS_WITHIN, PATIENCE
 
 LESSCPY, VIES = "lesscpy/lesscpy", "codingjoe/django-vies"
 QUERY = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Repository { nameWithOwner } } }"
@@ -26,9 +28,11 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-def fetch_repository(simulator: Simulator, path: str = f"/repos/{LESSCPY}", *, timeout: float = 5) -> httpx.Response:
+def fetch_repository(
+    simulator: Simulator, path: str = f"/repos/{LESSCPY}", *, read: float = PATIENCE
+) -> httpx.Response:
     headers = {"authorization": f"Bearer {simulator.token}"}
-    return httpx.get(simulator.github_url + path, headers=headers, timeout=timeout)
+    return patient.get(simulator.github_url + path, headers=headers, timeout=httpx.Timeout(PATIENCE, read=read))
 
 
 def node_ids(simulator: Simulator) -> list[str]:
@@ -38,11 +42,11 @@ def node_ids(simulator: Simulator) -> list[str]:
 
 def batch(simulator: Simulator) -> httpx.Response:
     body = {"query": QUERY, "variables": {"ids": node_ids(simulator)}}
-    return httpx.post(simulator.graphql_url, json=body, headers={"authorization": f"Bearer {simulator.token}"})
+    return patient.post(simulator.graphql_url, json=body, headers={"authorization": f"Bearer {simulator.token}"})
 
 
 def arm(simulator: Simulator, **rule: Any) -> None:
-    answer = httpx.post(f"{simulator.url}/_simulator/faults", json=rule)
+    answer = patient.post(f"{simulator.url}/_simulator/faults", json=rule)
     assert answer.status_code == 201, answer.text
 
 
@@ -60,7 +64,7 @@ def test_broken_connections_are_broken_on_the_wire(
     """A hang exceeds the client's timeout, a reset and a cut body fail as such, and the next response is good."""
     arm(simulator, kind=kind, times=1)
     with pytest.raises(error):
-        fetch_repository(simulator, timeout=0.5)
+        fetch_repository(simulator, read=0.5 if kind is Kind.HANG else PATIENCE)
 
     assert fetch_repository(simulator).status_code == 200
 
@@ -92,7 +96,7 @@ def test_partial_answers_of_graphql(simulator: Simulator) -> None:
     """One package is null with an error and its path, one without an error, and a third fails the complete query."""
     arm(simulator, kind="partial_error", package=VIES, times=1)
     partial = batch(simulator).json()
-    httpx.delete(f"{simulator.url}/_simulator/faults")
+    patient.delete(f"{simulator.url}/_simulator/faults")
     arm(simulator, kind="omit", package=VIES, times=1)
     omitted = batch(simulator).json()
     arm(simulator, kind="resource_limits", times=1)
@@ -117,9 +121,9 @@ def test_a_rule_for_one_operation_and_for_large_batches(simulator: Simulator) ->
     arm(simulator, kind="status", status=502, operation="Heads", more_than=1)
     body = {"query": f"query Heads{QUERY.removeprefix('query')}", "variables": {"ids": node_ids(simulator)}}
     headers = {"authorization": f"Bearer {simulator.token}"}
-    affected = httpx.post(simulator.graphql_url, json=body, headers=headers)
+    affected = patient.post(simulator.graphql_url, json=body, headers=headers)
     body["variables"] = {"ids": node_ids(simulator)[:1]}
-    small = httpx.post(simulator.graphql_url, json=body, headers=headers)
+    small = patient.post(simulator.graphql_url, json=body, headers=headers)
 
     assert (affected.status_code, small.status_code, batch(simulator).status_code) == (502, 200, 200)
     assert [entry.operation for entry in simulator.log.entries] == ["Heads", "Heads", ""]
@@ -129,10 +133,10 @@ def test_requests_during_a_pause_are_counted(simulator: Simulator) -> None:
     """After the fault every request of the identity is refused until the pause ends, and is counted."""
     arm(simulator, kind="throttle", status=429, retry_after=60, times=1)
     first = fetch_repository(simulator)
-    httpx.post(f"{simulator.url}/_simulator/actions", json={"action": "advance", "seconds": 30})
+    patient.post(f"{simulator.url}/_simulator/actions", json={"action": "advance", "seconds": 30})
     second = fetch_repository(simulator)
     summary = simulator.log.summary()
-    httpx.post(f"{simulator.url}/_simulator/actions", json={"action": "advance", "seconds": 31})
+    patient.post(f"{simulator.url}/_simulator/actions", json={"action": "advance", "seconds": 31})
 
     assert (first.status_code, second.status_code) == (429, 429)
     assert int(second.headers["retry-after"]) <= 30
@@ -192,7 +196,7 @@ def test_a_wrong_control_request_is_refused(
     simulator: Simulator, path: str, body: dict[str, Any], status: int, expected: str
 ) -> None:
     """The error is one line that names the fault, and nothing changes."""
-    answer = httpx.post(f"{simulator.url}/_simulator/{path}", json=body)
+    answer = patient.post(f"{simulator.url}/_simulator/{path}", json=body)
 
     assert answer.status_code == status
     assert expected in answer.json()["error"]
@@ -203,8 +207,8 @@ def test_the_log_has_every_request(simulator: Simulator) -> None:
     fetch_repository(simulator)
     batch(simulator)
     log = f"{simulator.url}/_simulator/log"
-    entries = httpx.get(log, params={"package": LESSCPY}).json()
-    httpx.delete(log)
+    entries = patient.get(log, params={"package": LESSCPY}).json()
+    patient.delete(log)
 
     assert [(one["route"], one["status"], one["points"]) for one in entries] == [
         ("repository", 200, 1),
@@ -212,7 +216,7 @@ def test_the_log_has_every_request(simulator: Simulator) -> None:
     ]
     assert entries[1]["packages"] == [LESSCPY, VIES]
     assert entries[0]["identity"] == "simulated-user"
-    assert httpx.get(log).json() == []
+    assert patient.get(log).json() == []
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
@@ -222,12 +226,12 @@ def test_the_command_prints_its_exports_and_ends_well(sign: signal.Signals) -> N
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": "."}) as process:
         assert process.stdout is not None
         exported = dict(process.stdout.readline().strip().split("=", 1) for _ in range(3))
-        answer = httpx.get(f"{exported['FETCHER_PYPI_URL']}/simple/")
+        answer = patient.get(f"{exported['FETCHER_PYPI_URL']}/simple/")
         process.send_signal(sign)
 
         assert answer.status_code == 200
         assert exported["FETCHER_GITHUB_TOKEN"] == "simulated-token"
-        assert process.wait(10) == 0
+        assert process.wait(ENDS_WITHIN) == 0
 
 
 @pytest.mark.parametrize(

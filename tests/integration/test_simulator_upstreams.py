@@ -22,6 +22,7 @@ from fetcher.simulator.upstreams.github.statistics_jobs import EmptyAnswer, Part
 from fetcher.simulator.upstreams.pypi.settings import Index
 from fetcher.simulator.upstreams.pypi.upstream import SIMPLE_JSON
 from fetcher.simulator.upstreams.registry import Settings
+from tests.harness import patient
 from tests.harness.seeds import SEEDS
 
 DOCUMENTS: list[dict[str, Any]] = [json.loads(path.read_text("utf-8")) for path in SEEDS.iterdir()]
@@ -43,13 +44,13 @@ def github(simulator: Simulator) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def pypi(simulator: Simulator) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=simulator.pypi_url) as client:
+    with patient.Client(base_url=simulator.pypi_url) as client:
         yield client
 
 
 def github_client(simulator: Simulator) -> httpx.Client:
     headers = {"authorization": f"Bearer {simulator.token}"}
-    return httpx.Client(base_url=simulator.github_url, headers=headers)
+    return patient.Client(base_url=simulator.github_url, headers=headers)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document["slug"]))
@@ -81,7 +82,7 @@ def test_every_page_of_contributors_is_linked() -> None:
         key=lambda one: len(contributors(one.history.commits())[0]),
     )
     with Simulator(world) as simulator, github_client(simulator) as github:
-        truth = httpx.get(f"{simulator.url}/_simulator/truth/{repository.full_name}").json()
+        truth = patient.get(f"{simulator.url}/_simulator/truth/{repository.full_name}").json()
         url: str | None = f"/repos/{repository.full_name}/contributors?per_page=100"
         logins: list[str] = []
         pages = 0
@@ -101,7 +102,7 @@ def test_an_unchanged_answer_is_a_304_and_free(simulator: Simulator, github: htt
     first = github.get(f"/repos/{LESSCPY}")
     known = {"if-none-match": first.headers["etag"]}
     again = github.get(f"/repos/{LESSCPY}", headers=known)
-    no_account = httpx.get(f"{simulator.github_url}/repos/{LESSCPY}", headers=known)
+    no_account = patient.get(f"{simulator.github_url}/repos/{LESSCPY}", headers=known)
     changes.set_facts(simulator.world, LESSCPY, changes.Facts(stars=145))
     changed = github.get(f"/repos/{LESSCPY}", headers=known)
 
@@ -126,11 +127,11 @@ def test_node_ids_change_their_form_while_it_runs(simulator: Simulator, github: 
     """After the action, REST, actions and truth return the other form; the number stays."""
     control = f"{simulator.url}/_simulator"
     before = github.get(f"/repos/{LESSCPY}").json()
-    httpx.post(f"{control}/actions", json={"action": "node_ids", "target": "legacy"})
+    patient.post(f"{control}/actions", json={"action": "node_ids", "target": "legacy"})
     after = github.get(f"/repos/{LESSCPY}").json()
-    pushed = httpx.post(f"{control}/actions", json={"action": "push", "target": LESSCPY}).json()
-    truth = httpx.get(f"{control}/truth/{LESSCPY}").json()
-    refused = httpx.post(f"{control}/actions", json={"action": "node_ids", "target": "old"})
+    pushed = patient.post(f"{control}/actions", json={"action": "push", "target": LESSCPY}).json()
+    truth = patient.get(f"{control}/truth/{LESSCPY}").json()
+    refused = patient.post(f"{control}/actions", json={"action": "node_ids", "target": "old"})
 
     assert (before["node_id"][:2], after["node_id"][:4]) == ("R_", "MDEw")
     assert before["id"] == after["id"]
@@ -176,7 +177,7 @@ def test_cold_statistics_are_a_202_until_ready_and_again_after_a_push() -> None:
         activity = github.get(f"/repos/{LESSCPY}/stats/commit_activity")
         changes.push(simulator.world, LESSCPY)
         after = github.get(url)
-        httpx.post(f"{simulator.url}/_simulator/actions", json={"action": "warm"})
+        patient.post(f"{simulator.url}/_simulator/actions", json={"action": "warm"})
         warmed = github.get(url)
 
     assert [one.status_code for one in before] == [202, 202, 200]
@@ -197,7 +198,7 @@ def test_participation_holds_merges_or_not_or_is_wrong(counting: Participation) 
     ):
         weeks = github.get(f"/repos/{LESSCPY}/stats/participation").json()["all"]
         activity = github.get(f"/repos/{LESSCPY}/stats/commit_activity").json()
-        truth = httpx.get(f"{simulator.url}/_simulator/truth/{LESSCPY}").json()
+        truth = patient.get(f"{simulator.url}/_simulator/truth/{LESSCPY}").json()
     expected = {Participation.WITH_MERGES: 4, Participation.WITHOUT_MERGES: 3, Participation.WRONG: 5}
 
     assert weeks[-1] == expected[counting]
@@ -211,7 +212,7 @@ def test_an_old_branch_is_merged_by_an_action(simulator: Simulator, github: http
     """With committed_age_days the branch's commits are listed behind the former head, and compare has them all."""
     before = github.get(f"/repos/{LESSCPY}/commits").json()[0]["sha"]
     action = {"action": "push", "target": LESSCPY, "commits": 2, "login": "newcomer", "committed_age_days": 2000}
-    pushed = httpx.post(f"{simulator.url}/_simulator/actions", json=action).json()
+    pushed = patient.post(f"{simulator.url}/_simulator/actions", json=action).json()
     listed = [one["sha"] for one in github.get(f"/repos/{LESSCPY}/commits?per_page=100").json()]
     compared = github.get(f"/repos/{LESSCPY}/compare/{before}...main").json()
 
@@ -224,7 +225,7 @@ def test_a_missing_default_branch_has_no_commits(simulator: Simulator, github: h
     """The branch and a comparison with it are 404; a commit is still found by its oid."""
     oid = github.get(f"/repos/{LESSCPY}/commits").json()[0]["sha"]
     action = {"action": "set", "target": LESSCPY, "default_branch_missing": True}
-    httpx.post(f"{simulator.url}/_simulator/actions", json=action)
+    patient.post(f"{simulator.url}/_simulator/actions", json=action)
     paths = (
         "commits",
         f"commits?sha={oid}",
@@ -241,19 +242,19 @@ def test_the_end_of_a_version_is_announced_and_comes(simulator: Simulator, githu
     control = f"{simulator.url}/_simulator/actions"
     announced = {"deprecation": "@1773792000", "sunset": "Thu, 01 Oct 2026 00:00:00 GMT"}
     url = f"/repos/{LESSCPY}"
-    wrong = httpx.post(control, json={"action": "deprecate", "sunset": 5})
-    httpx.post(control, json={"action": "deprecate", **announced})
-    graphql = httpx.post(
+    wrong = patient.post(control, json={"action": "deprecate", "sunset": 5})
+    patient.post(control, json={"action": "deprecate", **announced})
+    graphql = patient.post(
         simulator.graphql_url,
         json={"query": "{ viewer { login } }"},
         headers={"authorization": "token simulated-token"},
     )
     for answer in (github.get(url), github.get("/rate_limit"), graphql):
         assert {name: answer.headers[name] for name in announced} == announced
-    httpx.post(control, json={"action": "deprecate", "deprecation": None, "sunset": None})
-    httpx.post(control, json={"action": "retire_version", "target": "2022-11-28"})
+    patient.post(control, json={"action": "deprecate", "deprecation": None, "sunset": None})
+    patient.post(control, json={"action": "retire_version", "target": "2022-11-28"})
     old, new = (github.get(url, headers={"x-github-api-version": one}) for one in ("2022-11-28", "2026-03-10"))
-    httpx.post(control, json={"action": "retire_version", "target": "2022-11-28", "retired": False})
+    patient.post(control, json={"action": "retire_version", "target": "2022-11-28", "retired": False})
     again = github.get(url, headers={"x-github-api-version": "2022-11-28"})
 
     assert wrong.status_code == 400
@@ -309,10 +310,10 @@ def test_limits_are_kept_over_http() -> None:
     """The quota is in every response, anonymous clients have 60 requests, and the next is refused until the reset."""
     with Simulator(seeds(), Settings(limits=Limits(anonymous_per_hour=2))) as simulator:
         url = f"{simulator.github_url}/repos/{LESSCPY}"
-        answers = [httpx.get(url) for _ in range(3)]
-        free = httpx.get(f"{simulator.github_url}/rate_limit")
-        graphql = httpx.post(simulator.graphql_url, json={"query": "{ viewer { login } }"})
-        summary = httpx.get(f"{simulator.url}/_simulator/summary").json()
+        answers = [patient.get(url) for _ in range(3)]
+        free = patient.get(f"{simulator.github_url}/rate_limit")
+        graphql = patient.post(simulator.graphql_url, json={"query": "{ viewer { login } }"})
+        summary = patient.get(f"{simulator.url}/_simulator/summary").json()
 
     assert [one.headers["x-ratelimit-remaining"] for one in answers] == ["1", "0", "0"]
     assert answers[2].status_code in (403, 429)
@@ -329,24 +330,25 @@ def test_tokens_of_one_identity_share_its_quota_and_a_revoked_one_is_a_401(simul
     identities["another"] = identities[simulator.token]
     url = f"{simulator.github_url}/user"
     used = [
-        httpx.get(url, headers={"authorization": f"token {token}"}).headers["x-ratelimit-used"] for token in identities
+        patient.get(url, headers={"authorization": f"token {token}"}).headers["x-ratelimit-used"]
+        for token in identities
     ]
     action = {"action": "revoke", "target": "another"}
-    httpx.post(f"{simulator.url}/_simulator/actions", json=action)
+    patient.post(f"{simulator.url}/_simulator/actions", json=action)
 
     assert used == ["1", "2"]
-    assert httpx.get(url, headers={"authorization": "token another"}).status_code == 401
+    assert patient.get(url, headers={"authorization": "token another"}).status_code == 401
 
 
 def test_an_installation_token_is_issued_and_works(simulator: Simulator) -> None:
     """A GitHub App receives a token that expires in an hour, and both API roots accept it."""
     url = f"{simulator.github_url}/app/installations/7/access_tokens"
-    issued = httpx.post(url, headers={"authorization": "Bearer a.b.c"})
-    refused = httpx.post(url)
+    issued = patient.post(url, headers={"authorization": "Bearer a.b.c"})
+    refused = patient.post(url)
     headers = {"authorization": f"Bearer {issued.json()['token']}"}
-    rest = httpx.get(f"{simulator.url}/api/v3/repos/{LESSCPY}", headers=headers)
+    rest = patient.get(f"{simulator.url}/api/v3/repos/{LESSCPY}", headers=headers)
     query = {"query": '{ repository(owner: "lesscpy", name: "lesscpy") { stargazerCount } }'}
-    graphql = httpx.post(f"{simulator.url}/api/graphql", json=query, headers=headers)
+    graphql = patient.post(f"{simulator.url}/api/graphql", json=query, headers=headers)
 
     assert (issued.status_code, refused.status_code) == (201, 401)
     assert rest.json()["url"] == f"{simulator.url}/api/v3/repos/{LESSCPY}"
@@ -415,8 +417,8 @@ def test_a_poor_mirror_lacks_the_configured_features() -> None:
     index = Index(etags=False, serials=False, json_api=False, simple_json=False)
     with Simulator(synthetic(5), Settings(index=index)) as simulator:
         name = SyntheticCatalogue.project_name(3)
-        answer = httpx.get(f"{simulator.pypi_url}/simple/{name}/", headers=AS_JSON)
-        gone = httpx.get(f"{simulator.pypi_url}/pypi/{name}/json")
+        answer = patient.get(f"{simulator.pypi_url}/simple/{name}/", headers=AS_JSON)
+        gone = patient.get(f"{simulator.pypi_url}/pypi/{name}/json")
 
     assert answer.headers["content-type"].startswith("text/html")
     assert not {"etag", "x-pypi-last-serial"} & answer.headers.keys()
@@ -431,8 +433,8 @@ def test_tomorrow_is_reached_by_moving_the_clock() -> None:
         control = f"{simulator.url}/_simulator"
         url = f"/repos/{LESSCPY}/stats/participation"
         today = github.get(url).json()["all"]
-        predicted = httpx.get(f"{control}/truth/{LESSCPY}", params={"day": "2026-03-19"}).json()["participation"]
-        httpx.post(f"{control}/actions", json={"action": "advance", "seconds": 86_400})
+        predicted = patient.get(f"{control}/truth/{LESSCPY}", params={"day": "2026-03-19"}).json()["participation"]
+        patient.post(f"{control}/actions", json={"action": "advance", "seconds": 86_400})
         tomorrow = github.get(url).json()["all"]
 
     assert tomorrow == predicted

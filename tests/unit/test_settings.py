@@ -86,6 +86,28 @@ def test_the_error_of_a_wrong_span_shows_the_format() -> None:
         read_settings({"FETCHER_LEASE": "a while"})
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("FETCHER_GITHUB_COMMITS", "soap", "expected api or git"),
+        ("FETCHER_SITE_GONE", "soap", "expected tell or date_deprecated"),
+        ("FETCHER_LOG_FORMAT", "soap", "expected auto, json or text"),
+        ("FETCHER_WEB_PORT", "soap", "expected a whole number"),
+        ("FETCHER_WEB_PORT", "9" * 5_000, "expected a smaller number"),
+        ("FETCHER_WEB_PORT", "65536", "must be at most 65535"),
+        ("FETCHER_QUOTA_SHARE", "soap", "expected a number"),
+        ("FETCHER_GITHUB_APP_INSTALLATION_ID", "\ud800", "expected text in UTF-8"),
+        ("FETCHER_FORGES", "9" * 5_000, 'expected a JSON object of hosts such as {"codeberg.org": '),
+        ("FETCHER_FORGES", "[" * 100_000, 'expected a JSON object of hosts such as {"codeberg.org": '),
+    ],
+)
+def test_the_error_states_what_is_expected(variable: str, value: str, expected: str) -> None:
+    """Each kind of mistake has the project's own words, not those of a library for programmers."""
+    with pytest.raises(ConfigError) as caught:
+        read_settings({variable: value})
+    assert str(caught.value).startswith(f"{variable}: {expected}")
+
+
 WRONG = [
     ("FETCHER_WORKERS", MARK),
     ("FETCHER_WORKERS", "0"),

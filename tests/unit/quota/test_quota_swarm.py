@@ -10,9 +10,11 @@ from tests.harness.policies import POLICIES
 from tests.unit.quota.swarm import Swarm, Upstream
 
 GITHUB = (Resource.CORE, Resource.GRAPHQL)
+SEEDS = [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
+"""An hour takes four seconds, so `make test` tries one seed."""
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", SEEDS)
 async def test_an_hour_uses_the_quota_and_trips_nothing(seed: int) -> None:
     """Spend 95 % of both primary quotas in an hour, trip no limit, and never delay a manual request."""
     swarm = Swarm(

@@ -68,6 +68,7 @@ def test_synthetic_spreads_are_those_of_a_directory() -> None:
     assert any(one.empty for one in repositories(world))
 
 
+@pytest.mark.slow
 def test_synthetic_commits_a_year_are_log_normal() -> None:
     """Of packages with a head of the last year: median 10, 90th percentile 150, some thousands, 5,000 at most."""
     histories = [one.history for one in repositories(synthetic(3_000, 0, Clock(NOW)))]
