@@ -56,7 +56,7 @@ def run(what: str, environment: Mapping[str, str], *arguments: str, kill_after: 
                 cpu = max(cpu, cpu_of(process.pid))
                 if kill_after is not None and time.monotonic() - began > kill_after:
                     process.kill()
-                time.sleep(0.2)
+                time.sleep(0.2)  # between two samples of its memory
         finally:
             end_process(process)
         out.seek(0)

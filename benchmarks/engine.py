@@ -123,7 +123,7 @@ async def refresh_all(parts: Parts, timeline: Timeline) -> None:
         if claims:
             rest = every.total_seconds() - (time.monotonic() - planned)
             if rest > 0 and (_next_due(parts) or until) <= parts.clock.now():
-                await asyncio.sleep(rest)
+                await asyncio.sleep(rest)  # plans are as far apart as beat's
             continue
         due = _next_due(parts)
         if due is None or due > until:

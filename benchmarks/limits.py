@@ -103,8 +103,8 @@ def _wait(running: Workers, upstreams: SimulatorProcess, seconds: float) -> None
     while not upstreams.summary().points.get("core"):
         if not running.run() or time.monotonic() > deadline:
             raise RuntimeError(f"the workers send no requests: {running.worker.output()[-2000:]}")
-        time.sleep(0.5)
-    time.sleep(seconds)
+        time.sleep(0.5)  # each look costs the simulator CPU
+    time.sleep(seconds)  # the measured time
     if not running.run():
         raise RuntimeError(f"the workers ended: {running.worker.output()[-2000:]}")
 

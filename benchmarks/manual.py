@@ -126,7 +126,7 @@ class Deployment:
                 return Wait(names, began, request.requested_at, stored, request.state is RequestState.DONE)
             if datetime.now(UTC) - began > _GIVES_UP:
                 return Wait(names, began, request.requested_at, datetime.now(UTC), False)
-            time.sleep(0.05)
+            time.sleep(0.05)  # the precision of the measured waits
 
     def waiting(self) -> int:
         """Return the number of sources without a response yet."""
@@ -164,7 +164,7 @@ def deployment(packages: int, latency: float, folder: Path) -> Iterator[tuple[De
         subprocess.run(queue, env=environment, check=True, stderr=subprocess.DEVNULL)
         before = found.waiting()
         while found.waiting() > before - _WARM:
-            time.sleep(0.5)
+            time.sleep(0.5)  # a look reads the database that is measured
         yield found, upstreams, slugs
 
 

@@ -136,10 +136,10 @@ def measure(url: str, plan: Plan, folder: Path) -> Day:
         upstreams.forget()
         server = redis.Redis.from_url(redis_url)
         with workers(os.environ | environment, plan.processes, folder) as running:
-            time.sleep(_WARM * hour)
+            time.sleep(_WARM * hour)  # until the workers run evenly
             samples = [_sample(engine, running, server, day)]
             for _ in range(plan.parts):
-                time.sleep(plan.hours * hour / plan.parts)
+                time.sleep(plan.hours * hour / plan.parts)  # the measured time
                 if not running.run():
                     raise RuntimeError(f"the workers ended: {running.worker.output()[-2000:]}")
                 samples.append(_sample(engine, running, server, day))
@@ -162,7 +162,7 @@ async def _ask_root(environment: dict[str, str]) -> Root:
         nonlocal most
         while watching:
             most = max(most, memory_of(os.getpid()))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # between two samples of the memory
 
     watcher = asyncio.create_task(watch())
     await parts.find_changes()

@@ -38,8 +38,8 @@ class _Screen(Console):
         self._width, self._height = new_size
 
 
-out = _Screen(highlight=False, soft_wrap=True)
-err = _Screen(stderr=True, highlight=False, soft_wrap=True)
+out = _Screen(highlight=False, soft_wrap=True, emoji=False)
+err = _Screen(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def fail(message: str) -> NoReturn:

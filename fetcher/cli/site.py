@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 UNSUPPORTED = 2
 """Exit status for tables of a form that is not supported. Nothing was read or written."""
 
-SHOWN = 60
-"""Longest text of a value in the list of differences, in characters. JSON has the full values."""
+SHOWN, SHOWN_END = 80, 30
+"""Longest text of a value in the list of differences, and of the end of a longer one. JSON has the full values."""
 
 app = typer.Typer(
     no_args_is_help=True, help="Keep a directory's own database up to date: check, dry run, passes, and the way back."
@@ -62,14 +62,18 @@ def sync(
     """Carry out one full pass in this process: read the site's catalogue, refresh what is due, write what differs.
 
     The catalogue is imported into Fetcher's own database, also by a dry run. Worker and beat do the same each minute.
+    Exits with status 1 if a due package could not be refreshed; with --no-refresh none is.
 
     Examples: fetcher site sync --dry-run · fetcher site sync --dry-run --no-refresh --json · fetcher site sync
     """
     settings = read_settings()
     with _open(settings, read_only=dry_run) as (site, store):
-        if not dry_run:
+        if not (dry_run and no_refresh):
             check_not_paused(store, Purpose.MANUAL)
         reading = synchronizer(settings, site, store).read(datetime.now(UTC))
+        for finding in site.check():
+            if not finding.ok:
+                err.print(f"[bold yellow]warning:[/] {escape(f'{finding.message}. {finding.remedy}')}")
         if not json:
             err.print(f"read {counted(reading.packages, 'package')} of the form {site.form}: {reading.added} added")
         status = 0 if no_refresh else _refresh_due(settings, store, max_wait)
@@ -104,12 +108,16 @@ def check(json: Json = False) -> None:
 def grants() -> None:
     """Print the SQL that creates a role with the least rights, for the columns that the site has.
 
-    Any role that may read the tables can run this command. The owner of the tables runs the SQL.
+    Any role that may connect can run this command. The owner of the tables runs the SQL.
 
     Example: fetcher site grants
     """
-    with _open(read_settings(), read_only=True) as (site, _):
-        typer.echo(site.grants())
+    site = open_site(read_settings(), read_only=True)
+    try:
+        with _refusing_unsupported():
+            typer.echo(site.grants())
+    finally:
+        site.close()
 
 
 @app.command()
@@ -133,14 +141,21 @@ def _open(settings: Settings, *, read_only: bool = False) -> Iterator[tuple[Site
     """Open the site and the store; exit with status 2 for tables that are not supported."""
     site = open_site(settings, read_only=read_only)
     try:
-        site.inspect()
-        with open_store(settings) as store:
-            yield site, store
+        with _refusing_unsupported():
+            site.inspect()
+            with open_store(settings) as store:
+                yield site, store
+    finally:
+        site.close()
+
+
+@contextmanager
+def _refusing_unsupported() -> Iterator[None]:
+    try:
+        yield
     except UnsupportedSite as error:
         complain(str(error))
         raise typer.Exit(UNSUPPORTED) from None
-    finally:
-        site.close()
 
 
 def _refresh_due(settings: Settings, store: SqlStore, max_wait: timedelta) -> int:
@@ -177,7 +192,8 @@ def _show_differences(compared: Comparison, *, json: bool) -> None:
     columns = sum(len(one.changes) for one in compared.dirty)
     out.print(
         f"{counted(len(compared.dirty), 'package')} would change, in {counted(columns, 'column')}; "
-        f"last_fetched alone in {len(compared.stale)}; {len(skipped)} skipped; nothing was written"
+        f"last_fetched alone in {len(compared.stale):,}; {compared.equal:,} equal; "
+        f"{compared.waiting:,} not fetched yet; {len(skipped):,} skipped; nothing was written"
     )
 
 
@@ -193,8 +209,15 @@ def _shown(before: Any, after: Any) -> tuple[str, str]:
     texts = [json_text.dumps(one, ensure_ascii=False, default=datetime.isoformat) for one in (before, after)]
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False)))
     start = max(same - SHOWN // 3, 0) if max(map(len, texts)) > SHOWN else 0
-    cut = [one_line(text[start:], SHOWN) for text in texts]
+    cut = [_shortened(text[start:]) for text in texts]
     return (f"…{cut[0]}", f"…{cut[1]}") if start else (cut[0], cut[1])
+
+
+def _shortened(text: str) -> str:
+    """Return a value as one line of at most ``SHOWN`` characters with its end, because newest weeks come last."""
+    if len(text) <= SHOWN:
+        return one_line(text)
+    return f"{one_line(text[: SHOWN - SHOWN_END - 1])}…{one_line(text[-SHOWN_END:])}"
 
 
 def _show_pass(done: SitePass, *, json: bool) -> None:

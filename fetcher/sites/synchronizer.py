@@ -63,6 +63,10 @@ class Comparison:
     dirty: list[RowChange] = field(default_factory=list)
     stale: list[RowChange] = field(default_factory=list)
     skipped: dict[int, str] = field(default_factory=dict)
+    equal: int = 0
+    """Rows in which nothing differs."""
+    waiting: int = 0
+    """Rows of packages of which no source has responded yet, so that nothing is known to write."""
     values: dict[int, SiteValues] = field(default_factory=dict)
     slugs: dict[int, str] = field(default_factory=dict)
     linked: dict[int, LinkedPackage] = field(default_factory=dict)
@@ -114,7 +118,7 @@ class Synchronizer:
         fingerprints = self._site.fingerprints()
         linked = dict(self._store.sites.linked())
         if linked and not fingerprints:
-            raise SiteError("The site's database lists no package, and listed some before", "Check FETCHER_SITE_URL")
+            raise SiteError("the site's database lists no package, and listed some before", "Check FETCHER_SITE_URL")
         stamps = self._store.sites.stamps()
         pending = [one for one in sorted(fingerprints) if not self._is_equal(one, fingerprints, stamps, now)]
         rows = self._site.rows(pending if len(pending) < len(fingerprints) else None) if pending else []
@@ -219,6 +223,10 @@ class Synchronizer:
             compared.stale.append(change)
         elif change.changes:
             compared.dirty.append(change)
+        elif values.answered:
+            compared.equal += 1
+        else:
+            compared.waiting += 1
         return bool(change.changes)
 
     def write(self, compared: Comparison, result: SitePass, now: datetime) -> SitePass:

@@ -90,7 +90,7 @@ def may_pass(error: exc.SQLAlchemyError, *, cut: bool) -> bool:
 
 def explain(error: Exception, url: URL) -> StoreError:
     """Return the ``StoreError`` to raise for ``error``; a ``RefusedValue`` if the database refused a value."""
-    where = f"The database {shown(url)}"
+    where = f"the database {shown(url)}"
     if isinstance(error, exc.TimeoutError):
         return StoreError(f"{where} has no connection free", "Start fewer threads, or try again")
     if isinstance(error, exc.DBAPIError):
@@ -108,8 +108,8 @@ def explain(error: Exception, url: URL) -> StoreError:
 
 
 def shown(url: URL) -> str:
-    """Return the address for printing, without its password and its query (which may contain one)."""
-    return url.set(query={}).render_as_string(hide_password=True)
+    """Return the address for printing: without driver, password and query, which may contain a password as well."""
+    return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
 
 
 def _state(error: exc.DBAPIError) -> str:

@@ -68,10 +68,10 @@ def _address(url: str) -> URL:
         if address.drivername in _POSTGRES:
             address = address.set(drivername="postgresql+psycopg")
         elif address.drivername != "sqlite":
-            raise ConfigError(f"A database of the kind {address.get_backend_name()!r} is not supported", _EXPECTED)
+            raise ConfigError(f"a database of the kind {address.get_backend_name()!r} is not supported", _EXPECTED)
         address.get_dialect()
     except (ArgumentError, NoSuchModuleError, ValueError):  # their messages quote the address with its password
-        raise ConfigError("The database's address cannot be read", _EXPECTED) from None
+        raise ConfigError("the database's address cannot be read", _EXPECTED) from None
     return address
 
 

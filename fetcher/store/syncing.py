@@ -9,7 +9,7 @@ from typing import TypeAlias
 from sqlalchemy import Connection, select
 
 from fetcher.store import retirement
-from fetcher.store.dialects import chunks, upsert
+from fetcher.store.dialects import chunks, lock_packages, upsert
 from fetcher.store.engine import Aggregate, Transactions, read_transaction, write_transaction
 from fetcher.store.importing.entries import Serving
 from fetcher.store.schema import packages, synced_packages
@@ -47,6 +47,7 @@ class SyncedPackages(Aggregate):
 
         A package that an editor retired is not marked as retired by the synchronization, and thus never revived by it.
         """
+        lock_packages(connection, [*retire, *revive])  # an editor may be retiring one of them
         present: dict[int, bool] = {}
         for ids in chunks(sorted(rows)):
             found = connection.execute(select(packages.c.id, packages.c.retired_at).where(packages.c.id.in_(ids)))

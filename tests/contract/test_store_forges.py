@@ -16,7 +16,7 @@ from fetcher.store import SqlStore
 from fetcher.store.engine import WRITING
 from fetcher.store.forges import ForgeRules
 from tests.harness.processes import wait_until
-from tests.harness.stores import NOW, answered, read_project, stats, store_on
+from tests.harness.stores import NOW, answered, read_project, stats, store_on, waits_for_a_lock
 
 HOUR = timedelta(hours=1)
 GITLAB, FORGEJO, GIT = ForgeKind.GITLAB, ForgeKind.FORGEJO, ForgeKind.GIT
@@ -166,19 +166,11 @@ def test_a_word_that_is_being_stored_stays(directory: Directory, engine: Engine)
         editor.execute(word)
         saved = pool.submit(forges.save, detected(forge, GITLAB, "a sign", NOW))
         if engine.dialect.name == "postgresql":
-            wait_until(lambda: _waits(engine), "the detection waits for the editor's transaction")
+            wait_until(lambda: waits_for_a_lock(engine), "the detection waits for the editor's transaction")
         editor.commit()
         saved.result()
     (found,) = forges.all()
     assert (found.kind, found.known_by, found.message) == (FORGEJO, KnownBy.EDITOR, "a sign")
-
-
-def _waits(engine: Engine) -> bool:
-    """Return whether a transaction of this database waits for a lock."""
-    with engine.connect() as connection:
-        own = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        waiting = text(own + " AND wait_event_type = 'Lock'")
-        return bool(connection.execute(waiting).scalar())
 
 
 def test_unsupported_addresses_become_served(directory: Directory) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
+from sqlalchemy import Engine
+
 from fetcher.domain.model import DueReason, MadeDue, Observed, OutcomeKind, Source
-from fetcher.store import SqlStore
+from fetcher.store import SqlStore, retirement
+from fetcher.store.engine import WRITING
 from fetcher.upstreams.github.limits import GITHUB
 from tests.harness.clock import DAY
-from tests.harness.stores import NOW, Catalogue, entry, failed, stats
+from tests.harness.processes import wait_until
+from tests.harness.stores import NOW, Catalogue, entry, failed, stats, waits_for_a_lock
 
 LATER = NOW + timedelta(days=400)
 LEASE = timedelta(minutes=5)
@@ -102,3 +107,16 @@ def test_an_address_that_changed_while_retired(catalogue: Catalogue) -> None:
     after = catalogue.get("one").states
     assert (after[Source.REPOSITORY].answered_at, after[Source.REPOSITORY].revision) == (None, None)
     assert after[Source.INDEX].answered_at == NOW
+
+
+def test_a_synchronization_waits_for_an_editor(store: SqlStore, engine: Engine) -> None:
+    """A package that an editor is retiring is not marked as retired by the synchronization, which would revive it."""
+    package_id = _added(store)
+    with ThreadPoolExecutor(1) as pool, engine.execution_options(**{WRITING: True}).connect() as editor:
+        retirement.retire(editor, [package_id], NOW)
+        applied = pool.submit(store.synced.apply, "source", {package_id: (2, True)}, (package_id,), (), NOW)
+        if engine.dialect.name == "postgresql":
+            wait_until(lambda: waits_for_a_lock(engine), "the synchronization waits for the editor's transaction")
+        editor.commit()
+        assert applied.result() == (0, 0)
+    assert store.synced.of("source") == {package_id: (2, False)}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from fetcher.domain.model import (
     CatalogueEntry,
@@ -201,3 +201,11 @@ def versions(*numbers: str, **fields: Any) -> ProjectVersions:
     latest = numbers[-1] if numbers else None
     settings = {"name": "a", "latest": latest, "serial": 7, "info": None, "status": None}
     return ProjectVersions(releases=tuple(release(number) for number in numbers), **{**settings, **fields})
+
+
+def waits_for_a_lock(engine: Engine) -> bool:
+    """Return whether a transaction of this PostgreSQL database waits for a lock."""
+    with engine.connect() as connection:
+        own = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        waiting = text(own + " AND wait_event_type = 'Lock'")
+        return bool(connection.execute(waiting).scalar())

@@ -39,7 +39,7 @@ def test_no_database(bare: Fetcher, command: str) -> None:
     complaint = bare(*command.split(), database_url=NO_DATABASE).complaint
 
     assert complaint == (
-        f"The database postgresql+psycopg://fetcher:***@{CLOSED}/fetcher cannot be reached. "
+        f"the database postgresql://fetcher:***@{CLOSED}/fetcher cannot be reached. "
         "Check that it runs and that FETCHER_DATABASE_URL is right"
     )
 

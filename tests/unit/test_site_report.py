@@ -25,9 +25,9 @@ def test_a_pass_in_words() -> None:
 
 def test_a_fault_in_words() -> None:
     """The line states since when passes fail, and the reason."""
-    failing = replace(DONE, fault="The site's database cannot be reached", failing_since=NOW)
+    failing = replace(DONE, fault="the site's database cannot be reached", failing_since=NOW)
     assert fault_in_words(failing, NOW + 2 * HOUR) == (
-        "not synchronized for 2 h: The site's database cannot be reached"
+        "not synchronized for 2 h: the site's database cannot be reached"
     )
 
 

@@ -32,6 +32,7 @@ _FAULTS = {
     "57014": ("took too long to respond", "Nothing was written; the next pass tries again"),
     "53300": ("has too many connections", "Raise the role's connection limit"),
 }
+_NO_DATABASE = ('fatal:  database "',)
 _REFUSALS = ("authentication failed", "no password supplied", 'role "')
 
 
@@ -72,9 +73,9 @@ def _address(url: str) -> URL:
     try:
         address = make_url(url)
     except (exc.ArgumentError, ValueError):  # the message quotes the address with its password
-        raise ConfigError("The address of the site's database cannot be read", _EXPECTED) from None
+        raise ConfigError("the address of the site's database cannot be read", _EXPECTED) from None
     if address.drivername not in _DRIVERS:
-        raise ConfigError(f"A site's database of the kind {address.get_backend_name()!r} is not supported", _EXPECTED)
+        raise ConfigError(f"a site's database of the kind {address.get_backend_name()!r} is not supported", _EXPECTED)
     return address.set(drivername="postgresql+psycopg")
 
 
@@ -90,11 +91,14 @@ def is_refusal(error: exc.SQLAlchemyError) -> bool:
 
 def explain(error: exc.SQLAlchemyError, url: URL) -> SiteError:
     """Return the error for users: without SQL, values and password."""
-    where = f"The site's database {url.set(query={}).render_as_string(hide_password=True)}"
+    shown = url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
+    where = f"the site's database {shown}"
     state, words = state_of(error), str(getattr(error, "orig", "")).lower()
     if state in _FAULTS:
         message, remedy = _FAULTS[state]
         return SiteError(f"{where} {message}", remedy)
+    if any(word in words for word in _NO_DATABASE):
+        return SiteError(f"{where} does not exist on its server", "Check the database's name in FETCHER_SITE_URL")
     if state.startswith("28") or any(word in words for word in _REFUSALS):
         return SiteError(f"{where} refuses this user or password", "Check FETCHER_SITE_URL")
     if isinstance(error, exc.OperationalError | exc.TimeoutError) or getattr(error, "connection_invalidated", False):

@@ -70,8 +70,11 @@ VERSION_INSERTED = ("created", "modified", "downloads", "hidden", *VERSION_READ[
 FORBIDDEN = ("title", "slug", "repo_url", "pypi_url", "category_id", "modified")
 """Columns that a role of Fetcher's should not be able to change."""
 
+GRANT = "Run the SQL that `fetcher site grants` prints, as the owner of the tables"
+"""Remedy for a right that is missing."""
+
 _WIDTH = re.compile(r"character varying\((\d+)\)")
-_OLDEST = "The site's tables are too old: they have no {}"
+_OLDEST = "the site's tables are too old: they have no {}"
 _UPDATE = "Update the site to a version of 2021-09 or later"
 
 F4, F3, F2 = "F4", "F3", "F2"
@@ -166,26 +169,29 @@ class Layout:
 
 
 def layout_of(tables: Mapping[str, TableFacts]) -> Layout:
-    """Return the form of these tables; raise ``SiteError`` for one that is not supported, with the columns missing."""
+    """Return the form of these tables; raise ``UnsupportedSite`` for an older one, with the columns missing."""
     package = tables.get(PACKAGE)
     if package is None:
         raise UnsupportedSite(
-            f"The site's database has no table {PACKAGE}", "Check the database's name in FETCHER_SITE_URL"
+            f"the site's database has no table {PACKAGE}",
+            "Check the database's name in FETCHER_SITE_URL, and that the role may use the schema of the site's tables",
         )
     missing = [name for name in CORE if name not in package.columns]
     if missing:
         raise UnsupportedSite(f"{PACKAGE} lacks the columns {', '.join(missing)}", _UPDATE)
     if "score" not in package.columns:
         raise UnsupportedSite(_OLDEST.format("column score"), _UPDATE)
-    unreadable = [name for name in CORE if not package.columns[name].select]
-    if unreadable:
-        raise SiteError(
-            f"The role may not read {', '.join(unreadable)} of {PACKAGE}",
-            "Run the SQL that `fetcher site grants` prints",
-        )
     version = tables.get(VERSION, TableFacts({}))
     others = frozenset(tables) - {PACKAGE, VERSION}
     return Layout(_form(package, others), package, version, others)
+
+
+def readable(layout: Layout) -> Layout:
+    """Return the layout if the role may read the core columns; otherwise raise ``SiteError`` with those it may not."""
+    denied = [name for name in CORE if not layout.package.columns[name].select]
+    if denied:
+        raise SiteError(f"the role may not read {', '.join(denied)} of {PACKAGE}", GRANT)
+    return layout
 
 
 def _form(package: TableFacts, others: frozenset[str]) -> str:
@@ -200,15 +206,14 @@ def findings(layout: Layout, *, deprecates: bool) -> list[SiteFinding]:
     absent = [name for name in WRITTEN if name not in layout.package.columns]
     if absent:
         found.append(SiteFinding(True, f"columns that this form lacks, and that are not written: {', '.join(absent)}"))
-    remedy = "Run the SQL that `fetcher site grants` prints, as the owner of the tables"
     wanted = [name for name in (*WRITTEN, *([DEPRECATION] if deprecates else [])) if name in layout.package.columns]
     denied = [name for name in wanted if name not in layout.written]
     if denied:
-        found.append(SiteFinding(False, f"the role may not write {', '.join(denied)} of {PACKAGE}", remedy))
+        found.append(SiteFinding(False, f"the role may not write {', '.join(denied)} of {PACKAGE}", GRANT))
     if not layout.has_versions:
-        found.append(SiteFinding(False, f"the role may not read and add rows of {VERSION}", remedy))
+        found.append(SiteFinding(False, f"the role may not read and add rows of {VERSION}", GRANT))
     elif missing := [n for n in VERSION_UPDATED if n in layout.version.columns and n not in layout.version_updated]:
-        found.append(SiteFinding(False, f"the role may not write {', '.join(missing)} of {VERSION}", remedy))
+        found.append(SiteFinding(False, f"the role may not write {', '.join(missing)} of {VERSION}", GRANT))
     excess = [n for n in FORBIDDEN if n in layout.package.columns and layout.package.columns[n].update]
     if excess:
         message = f"the role may change editors' columns of {PACKAGE}: {', '.join(excess)}"

@@ -14,7 +14,7 @@ from fetcher.sites.base import Journal, SiteFinding, Written
 from fetcher.sites.django_packages import grants, layout, rows, scoring, writer
 from fetcher.sites.django_packages.connection import SCHEMA_CHANGED, explain, open_site_engine, state_of
 from fetcher.sites.django_packages.inspection import inspect
-from fetcher.sites.django_packages.layout import Layout, layout_of
+from fetcher.sites.django_packages.layout import Layout, layout_of, readable
 from fetcher.sites.django_packages.projection import Projection
 
 T = TypeVar("T")
@@ -51,8 +51,8 @@ class DjangoPackages:
         return layout.findings(self._current(), deprecates=self._gone is GonePolicy.DEPRECATE)
 
     def grants(self) -> str:
-        """Return the SQL that creates a role with the least rights."""
-        return grants.grants(self._current(), deprecates=self._gone is GonePolicy.DEPRECATE)
+        """Return the SQL that creates a role with the least rights. It needs no right but to connect."""
+        return grants.grants(layout_of(self._transaction(inspect)), deprecates=self._gone is GonePolicy.DEPRECATE)
 
     def fingerprints(self) -> dict[int, int]:
         """Return a fingerprint of each row by its id."""
@@ -96,7 +96,7 @@ class DjangoPackages:
         return self._layout if self._layout is not None else self._read_layout()
 
     def _read_layout(self) -> Layout:
-        self._layout = layout_of(self._transaction(inspect))
+        self._layout = readable(layout_of(self._transaction(inspect)))
         return self._layout
 
     def _run(self, work: Callable[[Connection, Layout], T]) -> T:

@@ -99,7 +99,8 @@ def _apply(connection: Connection, layout: Layout, changes: Sequence[RowChange],
 
 def _write_rows(connection: Connection, layout: Layout, changes: Sequence[RowChange], now: datetime) -> list[RowChange]:
     """Write versions, then packages; returns the changes that were made, with the id of the latest version."""
-    wanted = {one.row.id: version for one in changes if (version := _wanted_version(one))}
+    versions = ((one.row.id, _wanted_version(one)) for one in changes if layout.has_versions)
+    wanted = {package_id: version for package_id, version in versions if version}
     ids, updates = _save_versions(connection, layout, wanted, now)
     made: list[RowChange] = []
     for one in changes:

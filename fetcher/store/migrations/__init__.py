@@ -35,7 +35,7 @@ def downgrade(engine: Engine, revision: str) -> None:
     known = [f"{number:04}" for number in range(1, int(HEAD) + 1)]
     current = current_revision(engine)
     if current not in known:
-        raise StoreError(f"The database {shown(engine.url)} is of another version of Fetcher or empty")
+        raise StoreError(f"the database {shown(engine.url)} is of another version of Fetcher or empty")
     if revision not in known[: known.index(current) + 1]:
         raise StoreError(
             f"{revision} is not an earlier revision", f"Expected one of {', '.join(known[: known.index(current) + 1])}"
@@ -59,7 +59,7 @@ def _migrate(engine: Engine, revision: str, *, up: bool) -> None:
         raise explain(error, engine.url) from error
     except CommandError as error:
         raise StoreError(
-            f"The database {shown(engine.url)} is of another version of Fetcher", "Install the newer version"
+            f"the database {shown(engine.url)} is of another version of Fetcher", "Install the newer version"
         ) from error
 
 

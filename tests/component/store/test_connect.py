@@ -73,7 +73,7 @@ def test_errors_of_postgresql(state: str | None, words: str) -> None:
     """Every PostgreSQL error is one line with a remedy, without SQL and without the password."""
     explained = str(explain(OperationalError(f"SELECT '{SECRET}'", {}, PostgresFault(state)), URL))
     assert words in explained
-    assert explained.startswith("The database postgresql+psycopg://me:***@db.example/fetcher ")
+    assert explained.startswith("the database postgresql://me:***@db.example/fetcher ")
     assert SECRET not in explained
     assert "\n" not in explained
 

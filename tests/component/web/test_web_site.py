@@ -30,7 +30,7 @@ def test_the_panel_has_the_counters_and_the_reasons(harness: Harness) -> None:
 
 def test_a_fault_is_shown_with_its_age(harness: Harness) -> None:
     """A site that cannot be reached is a problem on the overview, and 0 in the metrics."""
-    failing = replace(DONE, fault="The site's database cannot be reached", failing_since=NOW - HOUR)
+    failing = replace(DONE, fault="the site's database cannot be reached", failing_since=NOW - HOUR)
     harness.store.sites.save_pass(SITE, failing)
     assert "database cannot be reached" in harness.client.get("/").text
     assert "fetcher_site_up 0.0" in harness.client.get("/metrics").text

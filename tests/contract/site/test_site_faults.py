@@ -35,6 +35,16 @@ def watchers(bench: Bench, *ids: int) -> list[int]:
     return [bench.directory.row(package_id)["repo_watchers"] for package_id in ids]
 
 
+def add_twice(directory: Directory, package_id: int) -> None:
+    """Add the same version twice, as two overlapping runs of an older site's updater did."""
+    for _ in range(2):
+        directory.execute(
+            "insert into package_version (created, modified, number, downloads, hidden, development_status,"
+            " supports_python3, package_id) values (now(), now(), '1.0.0', 0, false, 0, false, %s)",
+            package_id,
+        )
+
+
 def test_a_row_that_an_editor_holds_is_written_by_the_next_pass(bench: Bench) -> None:
     """A locked row is skipped without waiting, its neighbours are written, and the next pass writes it."""
     held, free = prepared(bench, "held", "free")
@@ -163,16 +173,26 @@ def test_a_migration_under_a_running_worker_is_followed(bench: Bench) -> None:
     assert "lacks the columns repo_forks" in str(synchronizer.run(NOW + 2 * MINUTE).fault)
 
 
+def test_a_table_of_versions_that_disappears_is_done_without(bench: Bench) -> None:
+    """The table of versions is moved away between reading and writing: the packages' own columns are written."""
+    (package_id,) = prepared(bench, "flat")
+    synchronizer = bench.synchronizer()
+    compared = synchronizer.compare(synchronizer.read(NOW + MINUTE), NOW + MINUTE)
+    bench.directory.execute("alter table package_version rename to package_moved")
+
+    done = synchronizer.write(compared, SitePass(NOW, NOW), NOW + MINUTE)
+
+    assert (done.written, watchers(bench, package_id)) == (1, [84])
+    bench.directory.execute("alter table package_moved rename to package_version")
+    assert bench.run(NOW + 2 * MINUTE).written == 1
+    assert [version["number"] for version in bench.directory.versions(package_id)] == ["1.0.0"]
+
+
 def test_duplicate_versions_of_an_older_site_are_used_as_they_are(bench: Bench) -> None:
     """Without the unique key a number may have two rows: the oldest is the latest version, and none is added."""
     (package_id,) = prepared(bench, "flat")
     bench.directory.execute("alter table package_version drop constraint unique_version_package_number")
-    for _ in range(2):
-        bench.directory.execute(
-            "insert into package_version (created, modified, number, downloads, hidden, development_status,"
-            " supports_python3, package_id) values (now(), now(), '1.0.0', 0, false, 0, false, %s)",
-            package_id,
-        )
+    add_twice(bench.directory, package_id)
 
     bench.run(NOW + MINUTE)
 
@@ -188,12 +208,7 @@ def test_duplicate_versions_of_the_form_without_a_latest_version(empty_postgres_
     directory.create("F2")
     bench = Bench(directory, store)
     (package_id,) = prepared(bench, "flat")
-    for _ in range(2):
-        directory.execute(
-            "insert into package_version (created, modified, number, downloads, hidden, development_status,"
-            " supports_python3, package_id) values (now(), now(), '1.0.0', 0, false, 0, false, %s)",
-            package_id,
-        )
+    add_twice(directory, package_id)
 
     bench.run(NOW + MINUTE)
 

@@ -23,6 +23,7 @@ from fetcher.sites.django_packages.layout import (
     TableFacts,
     findings,
     layout_of,
+    readable,
 )
 from fetcher.sites.django_packages.projection import MOVED, NOTHING, RETIRED, UNSERVED, Projection, participants
 from tests.harness.clock import DAY, HOUR, NOW
@@ -217,7 +218,7 @@ def test_other_refusals() -> None:
         layout_of({"package_package": TableFacts({n: f for n, f in PACKAGE.items() if n != "score"})})
     unreadable = {**PACKAGE, "slug": ColumnFacts("text", select=False)}
     with pytest.raises(SiteError, match="may not read slug"):
-        layout_of({**FORM, "package_package": TableFacts(unreadable)})
+        readable(layout_of({**FORM, "package_package": TableFacts(unreadable)}))
 
 
 def test_findings_name_rights_that_are_missing_or_too_many() -> None:
