@@ -88,7 +88,8 @@ class Site(Protocol):
     ) -> Written:
         """Lock at most ``MOST_ROWS`` rows, compare those that changed again, and write the columns that differ.
 
-        ``values`` has the stored values of the rows by their id. All of it is one transaction.
+        ``values`` has the stored values of the rows by their id. All of it is one transaction. Two threads may call it
+        at once, with different rows.
         """
         ...
 

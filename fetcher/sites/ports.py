@@ -48,6 +48,8 @@ class Catalogue(Protocol):
 
     def revive(self, package_ids: Sequence[int], now: datetime) -> int: ...
 
+    def retired(self, package_ids: Sequence[int]) -> Collection[int]: ...
+
 
 class Store(Protocol):
     """The parts of the store that a pass uses."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -22,11 +23,14 @@ from fetcher.domain.sites import (
     SiteRow,
     SiteValues,
 )
-from fetcher.sites.base import MOST_ROWS, Site
+from fetcher.sites.base import MOST_ROWS, Site, Written
 from fetcher.sites.entries import edited_entry, first_entry, last_fetched, slices
 from fetcher.sites.ports import Stamp, Store
 
 NOT_READ = "it is not in Fetcher's store"
+
+WRITERS = 2
+"""Batches written at once: one is prepared while the site's database writes the other."""
 
 _LEFT_TO_SITE = "left to the site's own updater: "
 
@@ -163,9 +167,12 @@ class Synchronizer:
             linked.update((one.package_id, one) for one in added)
 
     def _follow_vanished(self, reading: Reading, now: datetime) -> int:
-        """Retire packages missing from two readings, and revive those that are listed again."""
+        """Retire packages missing from two readings, and revive those that are listed again.
+
+        A package that an operator had retired before stays retired.
+        """
         changed: list[LinkedPackage] = []
-        vanished: list[int] = []
+        vanished: list[LinkedPackage] = []
         back: list[int] = []
         for one in reading.linked.values():
             if one.package_id in reading.fingerprints:
@@ -175,10 +182,12 @@ class Synchronizer:
             elif one.missing_since is None:
                 changed.append(replace(one, missing_since=now))
             elif not one.retired and now - one.missing_since >= VANISHED_AFTER:
-                changed.append(replace(one, retired=True))
-                vanished.append(one.package_id)
+                vanished.append(one)
         if vanished:
-            self._store.packages.retire(vanished, now)
+            before = self._store.packages.retired([one.package_id for one in vanished])
+            vanished = [one for one in vanished if one.package_id not in before]
+            changed += [replace(one, retired=True) for one in vanished]
+            self._store.packages.retire([one.package_id for one in vanished], now)
         if back:
             self._store.packages.revive(back, now)
         if changed:
@@ -234,11 +243,15 @@ class Synchronizer:
         written = locked = 0
         refused: dict[int, str] = {}
         links = self._store.sites
-        for changes in _batches(compared.dirty):
-            done = self._site.write(changes, compared.values, now, links.journal)
-            written += len(done.written)
-            locked += len(done.locked)
-            refused |= done.refused or {}
+
+        def batch(changes: Sequence[RowChange]) -> Written:
+            return self._site.write(changes, compared.values, now, links.journal)
+
+        with ThreadPoolExecutor(WRITERS, thread_name_prefix="site") as pool:
+            for done in pool.map(batch, _batches(compared.dirty)):  # after an error the rest is not begun
+                written += len(done.written)
+                locked += len(done.locked)
+                refused |= done.refused or {}
         if compared.stale:
             links.journal([_first_fetched(one) for one in compared.stale])
         touched = self._site.touch(compared.stale) if compared.stale else 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Engine, event
 
@@ -224,11 +225,31 @@ def test_a_row_that_vanishes_is_retired_after_two_readings(bench: Bench) -> None
     assert (first.retired, second.retired, second.packages) == (0, 1, 1)
     assert list(bench.store.packages.retired([package_id])) == [package_id]
 
-    given = {name: value for name, value in row.items() if name not in {"id", "slug", "created", "modified"}}
-    added = bench.directory.add("goes", **given)
-    bench.directory.execute("update package_package set id = %s where id = %s", package_id, added)
+    listed_again(bench, row)
     bench.run(NOW + 3 * MINUTE)
     assert list(bench.store.packages.retired([package_id])) == []
+
+
+def test_a_package_that_an_operator_retired_stays_retired(bench: Bench) -> None:
+    """Its row vanishes and returns, but that was not the reason for its retirement."""
+    bench.directory.add("stays")
+    package_id = bench.directory.add("goes")
+    bench.run()
+    row = bench.directory.row(package_id)
+    bench.store.packages.retire([package_id], NOW)
+    bench.directory.execute("delete from package_package where id = %s", package_id)
+    assert [bench.run(NOW + minutes * MINUTE).retired for minutes in (1, 2, 3)] == [0, 0, 0]
+
+    listed_again(bench, row)
+    bench.run(NOW + 4 * MINUTE)
+    assert list(bench.store.packages.retired([package_id])) == [package_id]
+
+
+def listed_again(bench: Bench, row: Mapping[str, Any]) -> None:
+    """Add a deleted row again, with its id."""
+    given = {name: value for name, value in row.items() if name not in {"id", "slug", "created", "modified"}}
+    added = bench.directory.add(row["slug"], **given)
+    bench.directory.execute("update package_package set id = %s where id = %s", row["id"], added)
 
 
 def test_a_database_without_any_package_retires_none(bench: Bench) -> None:
