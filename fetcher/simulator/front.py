@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import parse_qsl
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from fetcher.simulator.clock import Clock
 from fetcher.simulator.exchange import Answer, Call, Handler
@@ -41,13 +41,8 @@ class Front:
             gate.throttled(call, struck.throttle)
         struck.delivery.delay += self.latency
         entry = self._write_down(call, struck)
-
-        async def counted(message: Message) -> None:
-            self.journal.bytes[self.name, route] += len(message.get("body", b""))
-            await send(message)
-
         try:
-            await deliver(answer, struck.delivery, receive, counted)
+            self.journal.bytes[self.name, route] += await deliver(answer, struck.delivery, receive, send)
         finally:
             took = self.clock.now() - call.now
             if refused is None:

@@ -29,20 +29,22 @@ async def read_body(receive: Receive) -> bytes:
     return b"".join(chunks)
 
 
-async def deliver(answer: Answer, delivery: Delivery, receive: Receive, send: Send) -> None:
-    """Send the response as the delivery specifies; return when it is sent or the client has disconnected."""
+async def deliver(answer: Answer, delivery: Delivery, receive: Receive, send: Send) -> int:
+    """Send the response as the delivery specifies; return the body's bytes that were sent.
+
+    ``send`` must be uvicorn's own, because only its connection can be broken.
+    """
     if delivery.hang is not None:
         if not await _until_gone(delivery.hang, receive):
             _close(send, reset=True)
-        return
+        return 0
     if delivery.delay and await _until_gone(delivery.delay, receive):
-        return
+        return 0
     if delivery.reset:
         _close(send, reset=True)
-        return
+        return 0
     if answer.stream is not None and not delivery.truncate:
-        await _stream(answer, answer.stream(), send)
-        return
+        return await _stream(answer, answer.stream(), send)
     body = answer.encoded()
     cut = len(body) // 2 if delivery.truncate else len(body)
     length = len(body) + (UNANNOUNCED if delivery.truncate and not body else 0)
@@ -50,6 +52,7 @@ async def deliver(answer: Answer, delivery: Delivery, receive: Receive, send: Se
     await send({"type": "http.response.body", "body": body[:cut], "more_body": delivery.truncate})
     if delivery.truncate:
         _close(send, reset=False)
+    return cut
 
 
 def _start(answer: Answer, length: int | None) -> Message:
@@ -61,12 +64,15 @@ def _start(answer: Answer, length: int | None) -> Message:
     return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
 
-async def _stream(answer: Answer, chunks: AsyncIterator[bytes], send: Send) -> None:
+async def _stream(answer: Answer, chunks: AsyncIterator[bytes], send: Send) -> int:
     await send(_start(answer, None))
+    sent = 0
     async for chunk in chunks:
+        sent += len(chunk)
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await asyncio.sleep(0)  # a long listing must not delay the other requests
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+    return sent
 
 
 async def _until_gone(duration: timedelta, receive: Receive) -> bool:
