@@ -3,7 +3,8 @@
 A catalogue in the state after its first pass is written into PostgreSQL. Celery workers and beat refresh it with the
 default settings. Meanwhile heads move, stars change and projects are released in the simulator, and 200 heads move
 within a minute. The database is read several times a second for the values of each event. An hour of the simulator may
-be compressed. A value that is not stored ten minutes after the last event counts as infinitely late.
+be compressed. A value that is not stored ten minutes after the last event counts as infinitely late. With
+``--by-class``, heads of packages of each class of activity move instead.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 import os
 import tempfile
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.console import Console
@@ -30,10 +32,12 @@ from sqlalchemy import Engine, Row, text
 from benchmarks.database import filled, postgres
 from benchmarks.engine import settings_for, settings_of
 from benchmarks.filling import Filling
+from benchmarks.freshness_model import NAMES
 from benchmarks.processes import end_well
 from benchmarks.simulated import Counted, SimulatorProcess, latencies, simulator
 from benchmarks.workers import Workers, workers
 from fetcher.domain.presentation import sweep_in_words
+from fetcher.domain.sweeping import IDLE
 from fetcher.store import open_engine
 from fetcher.wiring import open_parts
 from tests.harness.redis_server import running_redis
@@ -43,6 +47,9 @@ STATISTICS_TAKE, OTHERS_TAKE = 2.0, 0.2
 """Seconds of a real hour for a response, in addition to the simulator's own time."""
 BURST = 200
 """Heads that move within a minute."""
+WITHIN = (*(f"active within {name}" for name in NAMES[:-1]), "silent for longer")
+OF_CLASS = 60
+"""Pushes to packages of each class of activity."""
 SPREAD = {"push": 100, "star": 60, "description": 60, "release": 60}
 """Events that are spread over the measured period, more than a day has of them in that time."""
 WARM = 2 * MINUTE
@@ -58,12 +65,17 @@ RELEASED_A_DAY = 0.01
 ROOT_BYTES = 60_000_000
 """Size of the full index's root, which is requested once a day. The simulator's has the catalogue's projects only."""
 
-KINDS = ("push", "push, 52 weeks", "star", "description", "release")
 STORED = text(
     "SELECT p.slug, o.head_oid, o.stars, o.description, o.pypi_latest, s.revision FROM packages p"
     " JOIN observations o ON o.package_id = p.id"
     " LEFT JOIN source_states s ON s.package_id = p.id AND s.source = 'commits' WHERE p.slug = ANY(:slugs)"
 )
+CANDIDATES = text(
+    "SELECT p.slug, o.full_name, o.stars, o.pypi_name, a.active_at FROM packages p"
+    " JOIN observations o ON o.package_id = p.id JOIN activities a ON a.package_id = p.id"
+    " WHERE o.head_oid IS NOT NULL AND o.pypi_latest IS NOT NULL AND NOT o.archived ORDER BY p.id"
+)
+Events: TypeAlias = Iterator[tuple[float, Callable[[], None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,8 @@ class Event:
 
     kind: str
     slug: str
+    column: str
+    """Column of ``STORED``."""
     value: object
     at: float
 
@@ -82,7 +96,7 @@ class Watch:
 
     engine: Engine
     open: list[Event] = field(default_factory=list)
-    took: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    took: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def look(self) -> None:
         """Read the values of the open events once."""
@@ -94,15 +108,7 @@ class Watch:
         stored = {row.slug: row for row in rows}
         still = []
         for one in self.open:
-            row = stored[one.slug]
-            value = {
-                "push": row.head_oid,
-                "push, 52 weeks": row.revision,
-                "star": row.stars,
-                "description": row.description,
-                "release": row.pypi_latest,
-            }[one.kind]
-            if value == one.value:
+            if getattr(stored[one.slug], one.column) == one.value:
                 self.took[one.kind].append(now - one.at)
             else:
                 still.append(one)
@@ -114,7 +120,7 @@ class Period:
     """All measurements of one period."""
 
     took: dict[str, list[float]]
-    lost: dict[str, int]
+    lost: Counter[str]
     """Values of each kind that were not stored in the end."""
     counted: Counted
     cpu: float
@@ -123,7 +129,7 @@ class Period:
     words: Sequence[str]
 
 
-def measure(url: str, packages: int, hour: float, length: timedelta, folder: Path) -> Period:
+def measure(url: str, packages: int, hour: float, length: timedelta, folder: Path, *, by_class: bool) -> Period:
     """Change the simulator's world over ``length`` of its own time, and watch the store."""
     scale = hour / 3600
     options = [*latencies(hour, STATISTICS_TAKE, OTHERS_TAKE), "--other-releases", f"{OTHERS_A_MINUTE / scale:g}"]
@@ -135,21 +141,24 @@ def measure(url: str, packages: int, hour: float, length: timedelta, folder: Pat
             upstreams.forget()
             cpu, began = running.cpu(), time.monotonic()
             watch = Watch(engine)
-            _change(upstreams, watch, packages, length.total_seconds() * scale, 60 * scale, running)
+            seconds = length.total_seconds() * scale
+            if by_class:
+                events = _pushes(upstreams, watch, seconds, scale)
+            else:
+                events = _events(upstreams, watch, packages, seconds, 60 * scale)
+            _change(watch, events, seconds, running)
             counted, cpu, seconds = upstreams.summary(), running.cpu() - cpu, time.monotonic() - began
             _wait(watch, PATIENCE.total_seconds() * scale)
         words = asyncio.run(_intervals(environment))
         engine.dispose()
-        lost = {kind: sum(one.kind == kind for one in watch.open) for kind in KINDS}
+        lost = Counter(one.kind for one in watch.open)
         return Period(watch.took, lost, counted, cpu, seconds, hour, words)
 
 
-def _change(
-    upstreams: SimulatorProcess, watch: Watch, packages: int, seconds: float, minute: float, running: Workers
-) -> None:
+def _change(watch: Watch, events: Events, seconds: float, running: Workers) -> None:
     """Carry out the events at their times, reading the store in between."""
     began = time.monotonic()
-    for at, act in _events(upstreams, watch, packages, seconds, minute):
+    for at, act in events:
         while time.monotonic() - began < at:
             watch.look()
             time.sleep(LOOK)
@@ -161,19 +170,27 @@ def _change(
         time.sleep(LOOK)
 
 
-def _events(
-    upstreams: SimulatorProcess, watch: Watch, packages: int, seconds: float, minute: float
-) -> Iterator[tuple[float, Callable[[], None]]]:
-    """Yield the events in order of time, each of another package."""
-    rng = Random(14)  # noqa: S311 - chooses invented packages
+def _candidates(watch: Watch) -> Sequence[Row[Any]]:
     with watch.engine.connect() as connection:
-        rows = connection.execute(
-            text(
-                "SELECT p.slug, o.full_name, o.stars, o.pypi_name FROM packages p JOIN observations o"
-                " ON o.package_id = p.id WHERE o.head_oid IS NOT NULL AND o.pypi_latest IS NOT NULL"
-                " AND NOT o.archived ORDER BY p.id"
-            )
-        ).all()
+        return connection.execute(CANDIDATES).all()
+
+
+def _pushes(upstreams: SimulatorProcess, watch: Watch, seconds: float, scale: float) -> Events:
+    """Yield pushes to as many packages of each class of activity, in order of time."""
+    rng, now = Random(14), datetime.now(UTC)  # noqa: S311 - chooses invented packages
+    of_class: dict[int, list[Row[Any]]] = defaultdict(list)
+    for row in _candidates(watch):
+        of_class[sum(now - row.active_at > idle * scale for idle in IDLE)].append(row)
+    pushed = [
+        (row, place) for place, rows in sorted(of_class.items()) for row in rng.sample(rows, min(len(rows), OF_CLASS))
+    ]
+    for at, (row, place) in sorted(((rng.random() * seconds, one) for one in pushed), key=lambda each: each[0]):
+        yield at, partial(_act, upstreams, watch, "push", row, f", {WITHIN[place]}")
+
+
+def _events(upstreams: SimulatorProcess, watch: Watch, packages: int, seconds: float, minute: float) -> Events:
+    """Yield the events in order of time, each of another package."""
+    rng, rows = Random(14), _candidates(watch)  # noqa: S311 - chooses invented packages
     chosen = iter(rng.sample(rows, min(len(rows), BURST + sum(SPREAD.values()))))
     times = [("push", seconds / 3 + rng.random() * minute) for _ in range(min(BURST, packages // 20))]
     times += [(kind, rng.random() * seconds) for kind, number in SPREAD.items() for _ in range(number)]
@@ -184,22 +201,25 @@ def _events(
         yield at, partial(_act, upstreams, watch, kind, row)
 
 
-def _act(upstreams: SimulatorProcess, watch: Watch, kind: str, row: Row[Any]) -> None:
+def _act(upstreams: SimulatorProcess, watch: Watch, kind: str, row: Row[Any], of: str = "") -> None:
     now = time.monotonic()
     slug, name, stars, project = row.slug, row.full_name, row.stars, row.pypi_name
     if kind == "push":
         head = upstreams.act("push", target=name)["head"]
-        watch.open += [Event("push", slug, head, now), Event("push, 52 weeks", slug, head, now)]
+        watch.open += [
+            Event(f"push{of}", slug, "head_oid", head, now),
+            Event(f"push{of}, 52 weeks", slug, "revision", head, now),
+        ]
     elif kind == "description":
         words = f"a description of {now:.3f}"
         upstreams.act("set", target=name, description=words)
-        watch.open.append(Event("description", slug, words, now))
+        watch.open.append(Event("description", slug, "description", words, now))
     elif kind == "star":
         upstreams.act("set", target=name, stars=stars + 1)
-        watch.open.append(Event("star", slug, stars + 1, now))
+        watch.open.append(Event("star", slug, "stars", stars + 1, now))
     else:
         upstreams.act("release", target=project, version="9999.1")
-        watch.open.append(Event("release", slug, "9999.1", now))
+        watch.open.append(Event("release", slug, "pypi_latest", "9999.1", now))
 
 
 def _wait(watch: Watch, seconds: float) -> None:
@@ -222,7 +242,8 @@ def table(found: Period, packages: int) -> Table:
     shown = Table(title=f"{packages:,} packages, {found.seconds / found.hour:.2f} hours", title_justify="left")
     for column in ("figure", "number", "p50", "p95", "most"):
         shown.add_column(column, justify="left" if column == "figure" else "right")
-    for kind, seconds in found.took.items():
+    for kind in sorted({*found.took, *found.lost}):
+        seconds = found.took.get(kind, [])
         minutes = sorted(one * 60 / found.hour for one in seconds) + [math.inf] * found.lost[kind]
         if minutes:
             figures = (minutes[math.ceil(share * len(minutes)) - 1] for share in (0.5, 0.95, 1))
@@ -237,7 +258,7 @@ def index_a_day(found: Period, packages: int) -> tuple[float, float]:
     """
     days = found.seconds / found.hour / 24
     polls, feed = found.counted.asked("pypi", "feed") / days, found.counted.bytes.get("pypi feed", 0) / days
-    released = max(len(found.took["release"]) + found.lost["release"], 1)
+    released = max(len(found.took.get("release", ())) + found.lost["release"], 1)
     others = {name: sum(of.values()) for name, of in found.counted.routes.items() if name.startswith("pypi ")}
     of_releases = [name for name in others if name not in ("pypi feed", "pypi root")]
     times = RELEASED_A_DAY * packages / released
@@ -273,11 +294,13 @@ def main(
     packages: Annotated[int, typer.Option(min=100, help="Number of packages.")] = 5_500,
     hour: Annotated[float, typer.Option(min=60, help="Length of GitHub's hour in seconds.")] = 3600,
     minutes: Annotated[float, typer.Option(min=1, help="Measured minutes, of the simulator's own time.")] = 15,
+    *,
+    by_class: Annotated[bool, typer.Option(help="Push to packages of each class of activity.")] = False,
 ) -> None:
     """Measure the time from an event to the store, and its cost."""
     with _folder() as folder, postgres() as server:
         url = filled(server, Filling(packages, datetime.now(UTC), interval=5 * MINUTE * hour / 3600))
-        found = measure(url, packages, hour, minutes * MINUTE, folder)
+        found = measure(url, packages, hour, minutes * MINUTE, folder, by_class=by_class)
     Console(width=160).print(table(found, packages), *lines(found, packages), sep="\n")
 
 

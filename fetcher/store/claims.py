@@ -227,13 +227,15 @@ class Claims(Aggregate):
         reason: DueReason,
         now: datetime,
         spacing: timedelta = timedelta(0),
+        happened_at: datetime | None = None,
     ) -> int:
         """Make these packages' sources due now, also failing ones; return the number of rows changed.
 
         A source requested within ``spacing`` becomes due that time after ``now``. One that is due already keeps its
         place, but has ``reason`` from now on, unless it was named before or never requested. A leased one is due again
-        after its response, because that request may have been sent before the event.
+        after its response, if that request was sent before ``happened_at``, the time of the event (default: now).
         """
+        event = now if happened_at is None else min(happened_at, now)
         lock_packages(connection, package_ids)
         recent = and_(_S.observed_at.is_not(None), _S.observed_at > now - spacing)
         leased = _S.lease.is_not(None)
@@ -245,7 +247,10 @@ class Claims(Aggregate):
                 later = or_(_S.due_at.is_(None), _S.due_at > due_at)
                 wanted = own.where(condition, or_(later, leased, _S.due_reason.is_(None), not_(kept)))
                 made: CursorResult[Any] = connection.execute(
-                    wanted.values(due_at=case((or_(later, leased), due_at), else_=_S.due_at), due_reason=reason.value)
+                    wanted.values(
+                        due_at=case((leased, due_at - now + event), (later, due_at), else_=_S.due_at),
+                        due_reason=reason.value,
+                    )
                 )
                 changed += made.rowcount
         return changed

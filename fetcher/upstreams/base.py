@@ -125,7 +125,13 @@ class Schedule(Protocol):
     def make_due(self, upstream: str, source: Source, *, answered_before: datetime, now: datetime) -> int: ...
 
     def make_packages_due(
-        self, package_ids: Sequence[int], sources: Sequence[Source], reason: DueReason, now: datetime
+        self,
+        package_ids: Sequence[int],
+        sources: Sequence[Source],
+        reason: DueReason,
+        now: datetime,
+        *,
+        happened_at: datetime | None = None,
     ) -> int: ...
 
 

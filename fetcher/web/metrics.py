@@ -132,20 +132,19 @@ def _feeds(feeds: Iterable[FeedStatus]) -> Iterator[Metric]:
 
 
 def _site(web: WebContext) -> Iterator[Metric]:
-    """Yield the last pass over a site's own database; nothing if there was none."""
-    done = web.store.sites.last_pass(SITE)
-    if done is None:
-        return
-    last = "fetcher_site_last_pass_timestamp_seconds"
-    yield GaugeMetricFamily(last, "Time of the last pass over the site's database.", done.finished_at.timestamp())
-    up = "1 if the last pass over the site's database succeeded, 0 otherwise."
-    yield GaugeMetricFamily("fetcher_site_up", up, done.fault is None)
+    """Yield the last pass over a site's own database, without samples if there was none."""
+    last = _gauge("fetcher_site_last_pass_timestamp_seconds", "Time of the last pass over the site's database.")
+    up = _gauge("fetcher_site_up", "1 if the last pass over the site's database succeeded, 0 otherwise.")
     rows = _gauge("fetcher_site_rows", "Rows of the site's packages in the last pass, by result.", "result")
-    counts = {"read": done.packages, "different": done.dirty, "written": done.written, "last_fetched": done.touched}
-    counts |= {"locked": done.locked, "refused": done.refused, "skipped": done.skipped}
-    for result, number in counts.items():
-        rows.add_metric([result], number)
-    yield rows
+    done = web.store.sites.last_pass(SITE)
+    if done is not None:
+        last.add_metric([], done.finished_at.timestamp())
+        up.add_metric([], done.fault is None)
+        counts = {"read": done.packages, "different": done.dirty, "written": done.written, "last_fetched": done.touched}
+        counts |= {"locked": done.locked, "refused": done.refused, "skipped": done.skipped}
+        for result, number in counts.items():
+            rows.add_metric([result], number)
+    yield from (last, up, rows)
 
 
 def _sync(web: WebContext) -> Iterator[Metric]:

@@ -96,6 +96,19 @@ def test_a_package_named_during_its_request_is_requested_again(catalogue: Catalo
     assert (state.due_at, state.due_reason, state.lease) == (NOW + HOUR + MINUTE, DueReason.FEED, None)
 
 
+def test_a_request_sent_after_the_release_is_not_repeated(catalogue: Catalogue) -> None:
+    """The feed names a package during its request: only one sent before the release may have missed it."""
+    a, b = fetched(catalogue, "a", "b")
+    claim = catalogue.store.claims.claim_packages([a, b], INDEX, NOW + HOUR, HOUR)
+    assert claim is not None
+    polled = NOW + HOUR + 2 * MINUTE
+    catalogue.store.claims.make_packages_due([a, b], INDEX, DueReason.FEED, polled, happened_at=NOW + HOUR + MINUTE)
+    for package_id, sent in ((a, NOW + HOUR), (b, NOW + HOUR + MINUTE)):
+        catalogue.answer(package_id, Source.INDEX, observed_at=sent, lease=claim.lease, due_at=NOW + DAY)
+    states = [catalogue.state(slug, Source.INDEX) for slug in ("a", "b")]
+    assert [(one.due_at, one.lease) for one in states] == [(NOW + HOUR + MINUTE, None), (NOW + DAY, None)]
+
+
 def test_an_unchanged_list_confirms_all_but_named_ones(catalogue: Catalogue) -> None:
     """A project that the feed names stays due; one fetched before the list became gapless is not confirmed."""
     a, b, c = fetched(catalogue, "a", "b", "c")

@@ -132,7 +132,8 @@ class FeedCheck:
         wanted = [one for one in known if any(is_wanted(item, one, now) for item in by_project[one.project])]
         if wanted:
             ids = [one.package_id for one in wanted]
-            self.claims.make_packages_due(ids, [Source.INDEX], DueReason.FEED, now)
+            published = max(item.published_at for one in wanted for item in by_project[one.project])
+            self.claims.make_packages_due(ids, [Source.INDEX], DueReason.FEED, now, happened_at=published)
             log.info("feed", projects=[one.project for one in wanted])
         return len(wanted)
 
