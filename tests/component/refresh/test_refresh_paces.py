@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from fetcher.domain.model import REPOSITORY_SOURCES, Purpose, Source
 from fetcher.simulator.mount import Mount
 from fetcher.simulator.upstreams.bitbucket.mount import BitbucketMount
 from fetcher.simulator.upstreams.forgejo.mount import ForgejoMount
@@ -56,3 +57,18 @@ async def test_a_first_pass_ends_and_repeats_little(tmp_path: Path, host: Paced)
 
     assert served.service.state.journal.count(status=429) == 0
     assert served.sent <= WASTE * host.each * PACKAGES
+
+
+async def test_a_package_refreshed_by_hand_does_not_wait(tmp_path: Path) -> None:
+    """The background has used its part of Codeberg's window; a user's request is answered at once."""
+    async with one_host(tmp_path, "codeberg.org", FORGEJO, ForgejoMount(), PACKAGES) as served:
+        served.add(served.names)
+        for claim in await served.running.assembly.dispatcher.claims():
+            await served.running.assembly.service.refresh(claim, Purpose.BACKGROUND)
+        start, last = served.clock.now(), served.names[-1]
+        assert served.running.state(last, Source.REPOSITORY).answered_at is None
+
+        await served.running.by_hand(last)
+
+        assert served.clock.now() == start
+        assert all(served.running.state(last, source).answered_at is not None for source in REPOSITORY_SOURCES)
