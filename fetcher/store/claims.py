@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -26,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from fetcher.domain.model import NAMED, Claim, DueReason, Record, Source, Target
+from fetcher.domain.model import NAMED, Claim, DueReason, FollowedProject, Record, Source, Target
 from fetcher.store import recording, targets
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.engine import Aggregate, read_transaction, write_transaction
@@ -227,33 +228,75 @@ class Claims(Aggregate):
         reason: DueReason,
         now: datetime,
         spacing: timedelta = timedelta(0),
-        happened_at: datetime | None = None,
     ) -> int:
         """Make these packages' sources due now, also failing ones; return the number of rows changed.
 
         A source requested within ``spacing`` becomes due that time after ``now``. One that is due already keeps its
         place, but has ``reason`` from now on, unless it was named before or never requested. A leased one is due again
-        after its response, if that request was sent before ``happened_at``, the time of the event (default: now).
+        after its response, because that request may have been sent before ``now``.
         """
-        event = now if happened_at is None else min(happened_at, now)
         lock_packages(connection, package_ids)
-        recent = and_(_S.observed_at.is_not(None), _S.observed_at > now - spacing)
-        leased = _S.lease.is_not(None)
-        kept = _S.due_reason.in_([one.value for one in (DueReason.FIRST, *NAMED)])
-        changed = 0
-        for ids in chunks(package_ids):
-            own = update(source_states).where(_S.package_id.in_(ids), _S.source.in_(_names(sources)))
-            for condition, due_at in ((not_(recent), now), (recent, now + spacing)):
-                later = or_(_S.due_at.is_(None), _S.due_at > due_at)
-                wanted = own.where(condition, or_(later, leased, _S.due_reason.is_(None), not_(kept)))
-                made: CursorResult[Any] = connection.execute(
-                    wanted.values(
-                        due_at=case((leased, due_at - now + event), (later, due_at), else_=_S.due_at),
-                        due_reason=reason.value,
-                    )
+        return _make_due(connection, package_ids, _Demand(sources, reason, now, now, spacing))
+
+    @write_transaction
+    def make_released_due(
+        self, connection: Connection, wanted: Sequence[FollowedProject], released_at: datetime, now: datetime
+    ) -> int:
+        """Make projects with a release that is not stored due now, as ``make_packages_due``; return their number.
+
+        A leased one is due again after its response only if that request was sent before ``released_at``. One with a
+        response to a later request, recorded since ``wanted`` was read, is left as it is.
+        """
+        released = min(released_at, now)
+        lock_packages(connection, [one.package_id for one in wanted])
+        requested = _requested_at(connection, [one.package_id for one in wanted])
+        ids = [
+            one.package_id
+            for one in wanted
+            if (at := requested[one.package_id]) is None or at == one.observed_at or at < released
+        ]
+        return _make_due(connection, ids, _Demand([Source.INDEX], DueReason.FEED, now, released))
+
+
+@dataclass(frozen=True, slots=True)
+class _Demand:
+    """What becomes due now, and why. A request sent since ``happened_at`` fulfils it."""
+
+    sources: Sequence[Source]
+    reason: DueReason
+    now: datetime
+    happened_at: datetime
+    spacing: timedelta = timedelta(0)
+
+
+def _make_due(connection: Connection, package_ids: Sequence[int], demand: _Demand) -> int:
+    now = demand.now
+    recent = and_(_S.observed_at.is_not(None), _S.observed_at > now - demand.spacing)
+    leased = _S.lease.is_not(None)
+    kept = _S.due_reason.in_([one.value for one in (DueReason.FIRST, *NAMED)])
+    changed = 0
+    for ids in chunks(package_ids):
+        own = update(source_states).where(_S.package_id.in_(ids), _S.source.in_(_names(demand.sources)))
+        for condition, due_at in ((not_(recent), now), (recent, now + demand.spacing)):
+            later = or_(_S.due_at.is_(None), _S.due_at > due_at)
+            wanted = own.where(condition, or_(later, leased, _S.due_reason.is_(None), not_(kept)))
+            made: CursorResult[Any] = connection.execute(
+                wanted.values(
+                    due_at=case((leased, due_at - now + demand.happened_at), (later, due_at), else_=_S.due_at),
+                    due_reason=demand.reason.value,
                 )
-                changed += made.rowcount
-        return changed
+            )
+            changed += made.rowcount
+    return changed
+
+
+def _requested_at(connection: Connection, package_ids: Sequence[int]) -> dict[int, datetime | None]:
+    """Return the time of the last request for each package's project, ``None`` without one."""
+    found: dict[int, datetime | None] = dict.fromkeys(package_ids)
+    for ids in chunks(package_ids):
+        rows = select(_S.package_id, _S.observed_at).where(_S.package_id.in_(ids), _S.source == Source.INDEX.value)
+        found.update((row.package_id, row.observed_at) for row in connection.execute(rows))
+    return found
 
 
 def _names(sources: Sequence[Source]) -> list[str]:

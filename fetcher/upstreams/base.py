@@ -17,7 +17,6 @@ from fetcher.domain.bloom import BloomFilter
 from fetcher.domain.catalogue_stats import CatalogueStats
 from fetcher.domain.formatting import ago
 from fetcher.domain.model import (
-    DueReason,
     FollowedProject,
     Purpose,
     Record,
@@ -124,15 +123,7 @@ class Schedule(Protocol):
 
     def make_due(self, upstream: str, source: Source, *, answered_before: datetime, now: datetime) -> int: ...
 
-    def make_packages_due(
-        self,
-        package_ids: Sequence[int],
-        sources: Sequence[Source],
-        reason: DueReason,
-        now: datetime,
-        *,
-        happened_at: datetime | None = None,
-    ) -> int: ...
+    def make_released_due(self, wanted: Sequence[FollowedProject], released_at: datetime, now: datetime) -> int: ...
 
 
 class StoredPackages(Protocol):

@@ -22,6 +22,10 @@ def fetched(catalogue: Catalogue, *slugs: str) -> list[int]:
     return ids
 
 
+def followed(catalogue: Catalogue) -> list[FollowedProject]:
+    return catalogue.store.index_serials.known(["a", "b"])
+
+
 def test_known_projects_have_their_versions(catalogue: Catalogue) -> None:
     """Only followed projects are returned, by canonical name, with the time of their last request."""
     (a,) = fetched(catalogue, "a")
@@ -102,11 +106,22 @@ def test_a_request_sent_after_the_release_is_not_repeated(catalogue: Catalogue) 
     claim = catalogue.store.claims.claim_packages([a, b], INDEX, NOW + HOUR, HOUR)
     assert claim is not None
     polled = NOW + HOUR + 2 * MINUTE
-    catalogue.store.claims.make_packages_due([a, b], INDEX, DueReason.FEED, polled, happened_at=NOW + HOUR + MINUTE)
+    catalogue.store.claims.make_released_due(followed(catalogue), NOW + HOUR + MINUTE, polled)
     for package_id, sent in ((a, NOW + HOUR), (b, NOW + HOUR + MINUTE)):
         catalogue.answer(package_id, Source.INDEX, observed_at=sent, lease=claim.lease, due_at=NOW + DAY)
     states = [catalogue.state(slug, Source.INDEX) for slug in ("a", "b")]
     assert [(one.due_at, one.lease) for one in states] == [(NOW + HOUR + MINUTE, None), (NOW + DAY, None)]
+
+
+def test_a_response_recorded_while_the_feed_is_compared_counts(catalogue: Catalogue) -> None:
+    """The poll decided by the state before it: only a request sent before the release is repeated."""
+    a, b = fetched(catalogue, "a", "b")
+    known, released = followed(catalogue), NOW + HOUR
+    for package_id, sent in ((a, NOW + MINUTE), (b, released)):
+        catalogue.answer(package_id, Source.INDEX, observed_at=sent, due_at=NOW + DAY)
+    assert catalogue.store.claims.make_released_due(known, released, released + MINUTE) == 1
+    assert [catalogue.state(slug, Source.INDEX).due_at for slug in ("a", "b")] == [released + MINUTE, NOW + DAY]
+    assert catalogue.store.claims.make_released_due(followed(catalogue), released, released + MINUTE) == 1
 
 
 def test_an_unchanged_list_confirms_all_but_named_ones(catalogue: Catalogue) -> None:

@@ -92,7 +92,8 @@ def test_a_worker_killed_around_its_commit_is_made_up_for(ours: Stack, directory
 
     assert len(first) == MOST_ROWS
     assert written(directory) == first
-    assert len(ours.store.sites.journalled()) == 2 * MOST_ROWS
+    journalled = {entry.package_id for entry in ours.store.sites.journalled()}
+    assert journalled > first.keys(), "the second worker died before it journalled anything"
 
     worker(ours)
     ours.until(lambda: len(written(directory)) == PACKAGES, "every row has its values")

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from fetcher.domain.formatting import counted
-from fetcher.domain.model import DueReason, OutcomeKind, Purpose, Source
+from fetcher.domain.model import OutcomeKind, Purpose, Source
 from fetcher.domain.outcome import Deferred, Fetched, Malformed, NotModified, kind
 from fetcher.domain.scheduling import Cadence
 from fetcher.http.gateway import Gateway
@@ -131,9 +131,8 @@ class FeedCheck:
         known = self.serials.known(by_project)
         wanted = [one for one in known if any(is_wanted(item, one, now) for item in by_project[one.project])]
         if wanted:
-            ids = [one.package_id for one in wanted]
             published = max(item.published_at for one in wanted for item in by_project[one.project])
-            self.claims.make_packages_due(ids, [Source.INDEX], DueReason.FEED, now, happened_at=published)
+            self.claims.make_released_due(wanted, published, now)
             log.info("feed", projects=[one.project for one in wanted])
         return len(wanted)
 

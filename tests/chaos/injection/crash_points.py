@@ -13,6 +13,7 @@ import os
 import signal
 from enum import StrEnum
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import psycopg
@@ -36,6 +37,8 @@ class CrashPoint(StrEnum):
 
 _ANSWERS = "answered_at"
 """The column that is written only when responses are recorded."""
+_SITE = "wrote to a site"
+"""Marks a connection whose transaction wrote rows of a site's packages."""
 
 
 def _die() -> None:
@@ -94,12 +97,15 @@ class _Cutting:
 
 
 class _DyingAtSite:
-    """The driver's commit, at which the worker dies if rows of a site's packages were written."""
+    """The driver's commit, at which the worker dies if its transaction wrote rows of a site's packages.
+
+    Two threads write to a site. The lock admits only one commit, so that no other follows before the death.
+    """
 
     def __init__(self, point: CrashPoint) -> None:
         self._point = point
-        self._written = False
         self._commit = PGDialect_psycopg.do_commit
+        self._one_at_a_time = Lock()
 
     def install(self) -> None:
         event.listen(Engine, "before_cursor_execute", self._note)
@@ -110,15 +116,18 @@ class _DyingAtSite:
 
         PGDialect_psycopg.do_commit = do_commit  # type: ignore[method-assign]
 
-    def _note(self, _connection: Connection, _cursor: object, statement: str, *_: object) -> None:
-        self._written = self._written or statement.startswith("UPDATE package_package")
+    def _note(self, connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("UPDATE package_package"):
+            connection.info[_SITE] = True
 
     def commit(self, dialect: PGDialect_psycopg, connection: Any) -> None:
-        if self._written and self._point is CrashPoint.SITE_BEFORE:
-            _die()
-        self._commit(dialect, connection)
-        if self._written:
-            _die()
+        with self._one_at_a_time:
+            writes = connection.info.get(_SITE, False)
+            if writes and self._point is CrashPoint.SITE_BEFORE:
+                _die()
+            self._commit(dialect, connection)
+            if writes:
+                _die()
 
 
 def _before_commit(connection: Connection) -> None:
