@@ -4,8 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# The processes of a test run: one for each core, at most four. Each has its own servers, and takes file after file.
-SPLIT := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# The processes of a test run, which mostly wait for processes of their own. Each has its own servers, and takes file
+# after file.
+SPLIT := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test test-all unit soak check chaos bench docs clean
 .DEFAULT_GOAL := help
