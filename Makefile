@@ -28,7 +28,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 demo: $(VENV)/.run  ## Set up and refresh eight packages on four forges against the simulator
 	@$(BIN)/fetcher demo
 
-test: check  ## Set up, check the code, and run the tests but the slow ones (six and a half minutes on two idle cores)
+test: check  ## Set up, check the code, and run the tests but the slow ones (less than five minutes on two idle cores)
 	$(BIN)/python -m pytest -m "not slow" $(SPLIT)
 
 test-all: check  ## Check the code, and run every test with every example of its properties (CI; 17 minutes on two cores)

@@ -3,8 +3,11 @@
 A catalogue in the state after its first pass is written into PostgreSQL. Celery workers and beat refresh it with the
 default settings. Meanwhile heads move, stars change and projects are released in the simulator, and 200 heads move
 within a minute. The database is read several times a second for the values of each event. An hour of the simulator may
-be compressed. A value that is not stored ten minutes after the last event counts as infinitely late. With
-``--by-class``, heads of packages of each class of activity move instead.
+be compressed. A value that is not stored ten minutes after the last event counts as infinitely late.
+
+With ``--by-class``, heads of packages of each class of activity move instead, and due times are spread over a day at
+first. Only classes whose interval is at most half the period are measured. Each push is at least an interval before the
+end.
 """
 
 from __future__ import annotations
@@ -37,12 +40,13 @@ from benchmarks.processes import end_well
 from benchmarks.simulated import Counted, SimulatorProcess, latencies, simulator
 from benchmarks.workers import Workers, workers
 from fetcher.domain.presentation import sweep_in_words
-from fetcher.domain.sweeping import IDLE
+from fetcher.domain.sweeping import SHORTEST, Sweep, SweepPlan, class_of
 from fetcher.store import open_engine
+from fetcher.upstreams.github.limits import GITHUB
 from fetcher.wiring import open_parts
 from tests.harness.redis_server import running_redis
 
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 STATISTICS_TAKE, OTHERS_TAKE = 2.0, 0.2
 """Seconds of a real hour for a response, in addition to the simulator's own time."""
 BURST = 200
@@ -50,10 +54,12 @@ BURST = 200
 WITHIN = (*(f"active within {name}" for name in NAMES[:-1]), "silent for longer")
 OF_CLASS = 60
 """Pushes to packages of each class of activity."""
+CANDIDATES_READ = 50_000
+"""About the number of packages among which those with an event are chosen."""
 SPREAD = {"push": 100, "star": 60, "description": 60, "release": 60}
 """Events that are spread over the measured period, more than a day has of them in that time."""
 WARM = 2 * MINUTE
-"""Time before the first event: workers start, and the intervals are computed."""
+"""Time before the first event: workers start, the intervals are computed, and due times follow them."""
 LOOK = 0.3
 """Seconds between two readings of the database."""
 PATIENCE = 10 * MINUTE
@@ -73,8 +79,10 @@ STORED = text(
 CANDIDATES = text(
     "SELECT p.slug, o.full_name, o.stars, o.pypi_name, a.active_at FROM packages p"
     " JOIN observations o ON o.package_id = p.id JOIN activities a ON a.package_id = p.id"
-    " WHERE o.head_oid IS NOT NULL AND o.pypi_latest IS NOT NULL AND NOT o.archived ORDER BY p.id"
+    " WHERE o.head_oid IS NOT NULL AND o.pypi_latest IS NOT NULL AND NOT o.archived AND p.id % :step = 0 ORDER BY p.id"
 )
+AGED = text("UPDATE activities SET active_at = now() - (now() - active_at) * :scale")
+"""Compresses the time since the last activity as the hour is, so that each class keeps its packages."""
 Events: TypeAlias = Iterator[tuple[float, Callable[[], None]]]
 
 
@@ -116,6 +124,21 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """What is measured. ``length`` and ``warm`` are of the simulator's own time."""
+
+    packages: int
+    hour: float
+    length: timedelta
+    warm: timedelta
+    by_class: bool
+
+    @property
+    def scale(self) -> float:
+        return self.hour / 3600
+
+
+@dataclass(frozen=True, slots=True)
 class Period:
     """All measurements of one period."""
 
@@ -129,27 +152,28 @@ class Period:
     words: Sequence[str]
 
 
-def measure(url: str, packages: int, hour: float, length: timedelta, folder: Path, *, by_class: bool) -> Period:
-    """Change the simulator's world over ``length`` of its own time, and watch the store."""
-    scale = hour / 3600
+def measure(run: Run, url: str, folder: Path) -> Period:
+    """Change the simulator's world over the run's length, and watch the store."""
+    hour, scale, packages = run.hour, run.scale, run.packages
     options = [*latencies(hour, STATISTICS_TAKE, OTHERS_TAKE), "--other-releases", f"{OTHERS_A_MINUTE / scale:g}"]
     with running_redis() as redis_url, simulator(packages, *options, hour=hour) as upstreams:
         environment = settings_for(upstreams, folder, redis_url, url, refresh_interval="auto", log_level="WARNING")
         engine = open_engine(url)
         with workers(os.environ | environment, 2, folder) as running:
-            time.sleep(WARM.total_seconds() * scale)
+            time.sleep(run.warm.total_seconds() * scale)
             upstreams.forget()
             cpu, began = running.cpu(), time.monotonic()
             watch = Watch(engine)
-            seconds = length.total_seconds() * scale
-            if by_class:
-                events = _pushes(upstreams, watch, seconds, scale)
+            seconds = run.length.total_seconds() * scale
+            if run.by_class:
+                plan = next(one for one in asyncio.run(_plans(environment)) if one.upstream == GITHUB)
+                events = _pushes(upstreams, watch, run, plan.sweep)
             else:
-                events = _events(upstreams, watch, packages, seconds, 60 * scale)
+                events = _events(upstreams, watch, run)
             _change(watch, events, seconds, running)
             counted, cpu, seconds = upstreams.summary(), running.cpu() - cpu, time.monotonic() - began
             _wait(watch, PATIENCE.total_seconds() * scale)
-        words = asyncio.run(_intervals(environment))
+        words = [f"{plan.upstream} {sweep_in_words(plan)}" for plan in asyncio.run(_plans(environment))]
         engine.dispose()
         lost = Counter(one.kind for one in watch.open)
         return Period(watch.took, lost, counted, cpu, seconds, hour, words)
@@ -170,29 +194,34 @@ def _change(watch: Watch, events: Events, seconds: float, running: Workers) -> N
         time.sleep(LOOK)
 
 
-def _candidates(watch: Watch) -> Sequence[Row[Any]]:
+def _candidates(watch: Watch, run: Run) -> Sequence[Row[Any]]:
     with watch.engine.connect() as connection:
-        return connection.execute(CANDIDATES).all()
+        return connection.execute(CANDIDATES, {"step": max(run.packages // CANDIDATES_READ, 1)}).all()
 
 
-def _pushes(upstreams: SimulatorProcess, watch: Watch, seconds: float, scale: float) -> Events:
-    """Yield pushes to as many packages of each class of activity, in order of time."""
+def _pushes(upstreams: SimulatorProcess, watch: Watch, run: Run, sweep: Sweep) -> Events:
+    """Yield pushes to as many packages of each measured class of activity, in order of time."""
     rng, now = Random(14), datetime.now(UTC)  # noqa: S311 - chooses invented packages
     of_class: dict[int, list[Row[Any]]] = defaultdict(list)
-    for row in _candidates(watch):
-        of_class[sum(now - row.active_at > idle * scale for idle in IDLE)].append(row)
-    pushed = [
-        (row, place) for place, rows in sorted(of_class.items()) for row in rng.sample(rows, min(len(rows), OF_CLASS))
-    ]
-    for at, (row, place) in sorted(((rng.random() * seconds, one) for one in pushed), key=lambda each: each[0]):
+    for row in _candidates(watch, run):
+        of_class[class_of((now - row.active_at) / run.scale)].append(row)
+    length = run.length * run.scale
+    pushed: list[tuple[float, Row[Any], int]] = []
+    for place, rows in sorted(of_class.items()):
+        interval = sweep.of_class(place)
+        if interval <= length / 2:
+            last = (length - interval).total_seconds()
+            pushed += [(rng.random() * last, row, place) for row in rng.sample(rows, min(len(rows), OF_CLASS))]
+    for at, row, place in sorted(pushed, key=lambda one: one[0]):
         yield at, partial(_act, upstreams, watch, "push", row, f", {WITHIN[place]}")
 
 
-def _events(upstreams: SimulatorProcess, watch: Watch, packages: int, seconds: float, minute: float) -> Events:
+def _events(upstreams: SimulatorProcess, watch: Watch, run: Run) -> Events:
     """Yield the events in order of time, each of another package."""
-    rng, rows = Random(14), _candidates(watch)  # noqa: S311 - chooses invented packages
+    rng, rows = Random(14), _candidates(watch, run)  # noqa: S311 - chooses invented packages
+    seconds = run.length.total_seconds() * run.scale
     chosen = iter(rng.sample(rows, min(len(rows), BURST + sum(SPREAD.values()))))
-    times = [("push", seconds / 3 + rng.random() * minute) for _ in range(min(BURST, packages // 20))]
+    times = [("push", seconds / 3 + rng.random() * 60 * run.scale) for _ in range(min(BURST, run.packages // 20))]
     times += [(kind, rng.random() * seconds) for kind, number in SPREAD.items() for _ in range(number)]
     for kind, at in sorted(times, key=lambda one: one[1]):
         row = next(chosen, None)
@@ -230,11 +259,11 @@ def _wait(watch: Watch, seconds: float) -> None:
         time.sleep(LOOK)
 
 
-async def _intervals(environment: dict[str, str]) -> list[str]:
+async def _plans(environment: dict[str, str]) -> list[SweepPlan]:
     parts = await open_parts(settings_of(environment))
-    words = [f"{plan.upstream} {sweep_in_words(plan)}" for plan in parts.store.sweeps.plans()]
+    plans = list(parts.store.sweeps.plans())
     await parts.aclose()
-    return words
+    return plans
 
 
 def table(found: Period, packages: int) -> Table:
@@ -294,14 +323,26 @@ def main(
     packages: Annotated[int, typer.Option(min=100, help="Number of packages.")] = 5_500,
     hour: Annotated[float, typer.Option(min=60, help="Length of GitHub's hour in seconds.")] = 3600,
     minutes: Annotated[float, typer.Option(min=1, help="Measured minutes, of the simulator's own time.")] = 15,
+    warm: Annotated[float, typer.Option(min=1, help="Minutes before the first event, of that time.")] = WARM / MINUTE,
     *,
     by_class: Annotated[bool, typer.Option(help="Push to packages of each class of activity.")] = False,
 ) -> None:
     """Measure the time from an event to the store, and its cost."""
+    run = Run(packages, hour, minutes * MINUTE, warm * MINUTE, by_class)
     with _folder() as folder, postgres() as server:
-        url = filled(server, Filling(packages, datetime.now(UTC), interval=5 * MINUTE * hour / 3600))
-        found = measure(url, packages, hour, minutes * MINUTE, folder, by_class=by_class)
+        interval = (DAY if by_class else SHORTEST) * run.scale
+        url = filled(server, Filling(packages, datetime.now(UTC), interval=interval))
+        if by_class:
+            _age(url, run.scale)
+        found = measure(run, url, folder)
     Console(width=160).print(table(found, packages), *lines(found, packages), sep="\n")
+
+
+def _age(url: str, scale: float) -> None:
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(AGED, {"scale": scale})
+    engine.dispose()
 
 
 if __name__ == "__main__":

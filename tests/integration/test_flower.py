@@ -93,6 +93,7 @@ def flowering(folder: Path, redis_url: str) -> Iterator[Flower]:
             yield Flower(ours, child, client, (PASSWORD, REDIS_PASSWORD, simulator.token))
 
 
+@pytest.mark.slow
 def test_flower_shows_workers_and_tasks_and_no_secret(tmp_path: Path, guarded_redis: str) -> None:
     """Workers and tasks are shown by name, with readable arguments, and only with a password."""
     with flowering(tmp_path, guarded_redis) as ours:

@@ -67,6 +67,7 @@ def catalogue(tmp_path: Path) -> Callable[[Stack], Path]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of a file's size")
+@pytest.mark.slow
 def test_an_import_stops_with_one_line_and_is_taken_up_again(
     tmp_path: Path, catalogue: Callable[[Stack], Path]
 ) -> None:

@@ -38,6 +38,7 @@ def test_five_hundred_open_connections_leave_room(served: Web, begun: bytes) -> 
     assert "Traceback" not in served.stack.logs()
 
 
+@pytest.mark.slow
 def test_five_hundred_requests_at_once_are_all_answered(served: Web) -> None:
     """Requests that were sent before any answer was read each get one."""
     address = urlsplit(str(served.client.base_url))

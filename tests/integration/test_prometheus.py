@@ -90,6 +90,7 @@ def test_promtool_accepts_rules_and_configuration(prometheus: Prometheus) -> Non
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_every_alert_fires_and_stays_silent_when_it_should(prometheus: Prometheus) -> None:
     """The rules' own tests pass, and each alert has a test of either kind."""
     done = prometheus.promtool("test", "rules", RULE_TESTS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from fetcher.domain.sync_report import SyncState
 from fetcher.sync.schedule import schedule_of
 from tests.harness.stack import Stack, stack
@@ -32,6 +34,7 @@ def _state(ours: Stack) -> SyncState:
     return schedule.state()
 
 
+@pytest.mark.slow
 def test_beat_keeps_the_catalogue_equal_to_its_source(tmp_path: Path, redis_url: str) -> None:
     """Beat and a worker alone add, retire and revive packages. `fetcher status` has each reading and each failure."""
     source = tmp_path / "packages.json"

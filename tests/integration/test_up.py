@@ -215,6 +215,7 @@ def test_a_crashed_worker_is_started_again(ours: Stack) -> None:
     assert up.runs()
 
 
+@pytest.mark.slow
 def test_the_demo_ends_by_itself(tmp_path: Path) -> None:
     """Packages on four forges are refreshed against its own simulator, the table is printed, and no process is left."""
     with stack(tmp_path) as ours:

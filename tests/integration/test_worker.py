@@ -207,6 +207,7 @@ def test_a_killed_workers_packages_come_back(serve: Serve) -> None:
     assert all(len(names) <= held for names in directory.requested_often().values())
 
 
+@pytest.mark.slow
 def test_two_beats_request_nothing_twice(serve: Serve) -> None:
     """With two beats and two workers every plan is made twice, and every package is claimed once."""
     with serve(60) as directory:
