@@ -71,6 +71,8 @@ class Cluster:
     patience: float = PATIENCE
     day: int = 0
     broke_at: datetime = datetime.min.replace(tzinfo=UTC)
+    in_progress: set[str] = field(default_factory=set)
+    """Packages that were leased when the day began: the feed may name a release while upstreams change."""
     affected: int = 0
     """The maximum number of packages that were still to be refreshed when this fault was injected."""
 
@@ -140,8 +142,10 @@ class Cluster:
         self.oracle.note()
         self.broke_at = datetime.now(UTC)
         with self.engine.begin() as connection:
-            due = update(source_states).where(source_states.c.source.in_(_SCHEDULED))
-            connection.execute(due.values(due_at=self.broke_at))
+            due = update(source_states).where(source_states.c.source.in_(_SCHEDULED)).values(due_at=self.broke_at)
+            rows = connection.execute(due.returning(source_states.c.package_id, source_states.c.lease)).all()
+            leased = packages.c.id.in_([row.package_id for row in rows if row.lease])
+            self.in_progress = set(connection.execute(select(packages.c.slug).where(leased)).scalars())
 
     def restart_ended(self) -> None:
         for name in sorted(self.supervised):
