@@ -5,9 +5,9 @@ default settings. Meanwhile heads move, stars change and projects are released i
 within a minute. The database is read several times a second for the values of each event. An hour of the simulator may
 be compressed. A value that is not stored ten minutes after the last event counts as infinitely late.
 
-With ``--by-class``, heads of packages of each class of activity move instead, and due times are spread over a day at
-first. Only classes whose interval is at most half the period are measured. Each push is at least an interval before the
-end.
+With ``--by-class``, heads of packages of each class of activity move instead, and due times are where the intervals of
+the classes put them. Only classes whose interval is at most half the period are measured. Each push is at least an
+interval before the end.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ CANDIDATES_READ = 50_000
 SPREAD = {"push": 100, "star": 60, "description": 60, "release": 60}
 """Events that are spread over the measured period, more than a day has of them in that time."""
 WARM = 2 * MINUTE
-"""Time before the first event: workers start, the intervals are computed, and due times follow them."""
+"""Time before the first event: workers start, and the intervals are computed."""
 LOOK = 0.3
 """Seconds between two readings of the database."""
 PATIENCE = 10 * MINUTE
@@ -159,6 +159,8 @@ def measure(run: Run, url: str, folder: Path) -> Period:
     with running_redis() as redis_url, simulator(packages, *options, hour=hour) as upstreams:
         environment = settings_for(upstreams, folder, redis_url, url, refresh_interval="auto", log_level="WARNING")
         engine = open_engine(url)
+        if run.by_class:
+            asyncio.run(_place(environment))
         with workers(os.environ | environment, 2, folder) as running:
             time.sleep(run.warm.total_seconds() * scale)
             upstreams.forget()
@@ -264,6 +266,15 @@ async def _plans(environment: dict[str, str]) -> list[SweepPlan]:
     plans = list(parts.store.sweeps.plans())
     await parts.aclose()
     return plans
+
+
+async def _place(environment: dict[str, str]) -> None:
+    """Compute the intervals and bring every due time forward to them, as the plans of the first hours do."""
+    parts = await open_parts(settings_of(environment))
+    await parts.place_sweeps()
+    while any(plan.placed_after is not None for plan in parts.store.sweeps.plans()):
+        await parts.place_sweeps()
+    await parts.aclose()
 
 
 def table(found: Period, packages: int) -> Table:
