@@ -54,6 +54,8 @@ BURST = 200
 WITHIN = (*(f"active within {name}" for name in NAMES[:-1]), "silent for longer")
 OF_CLASS = 60
 """Pushes to packages of each class of activity."""
+DETAILED = 100_000
+"""Most packages that are filled with contributors and commits. Only a moved head needs them, and it brings its own."""
 CANDIDATES_READ = 50_000
 """About the number of packages among which those with an event are chosen."""
 SPREAD = {"push": 100, "star": 60, "description": 60, "release": 60}
@@ -342,7 +344,7 @@ def main(
     run = Run(packages, hour, minutes * MINUTE, warm * MINUTE, by_class)
     with _folder() as folder, postgres() as server:
         interval = (DAY if by_class else SHORTEST) * run.scale
-        url = filled(server, Filling(packages, datetime.now(UTC), interval=interval))
+        url = filled(server, Filling(packages, datetime.now(UTC), interval=interval, details=packages <= DETAILED))
         if by_class:
             _age(url, run.scale)
         found = measure(run, url, folder)
