@@ -20,7 +20,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -177,7 +177,7 @@ def measure(run: Run, url: str, folder: Path) -> Period:
             _change(watch, events, seconds, running)
             counted, cpu, seconds = upstreams.summary(), running.cpu() - cpu, time.monotonic() - began
             _wait(watch, PATIENCE.total_seconds() * scale)
-        words = [f"{plan.upstream} {sweep_in_words(plan)}" for plan in asyncio.run(_plans(environment))]
+        words = [f"{plan.upstream} {_in_words(plan)}" for plan in asyncio.run(_plans(environment))]
         engine.dispose()
         lost = Counter(one.kind for one in watch.open)
         return Period(watch.took, lost, counted, cpu, seconds, hour, words)
@@ -270,6 +270,11 @@ async def _plans(environment: dict[str, str]) -> list[SweepPlan]:
     return plans
 
 
+def _in_words(plan: SweepPlan) -> str:
+    """Return the intervals in the simulator's own time."""
+    return sweep_in_words(replace(plan, sweep=replace(plan.sweep, scale=1.0)))
+
+
 async def _place(environment: dict[str, str]) -> None:
     """Compute the intervals and bring every due time forward to them, as the plans of the first hours do."""
     parts = await open_parts(settings_of(environment))
@@ -312,13 +317,17 @@ def lines(found: Period, packages: int) -> list[str]:
     """Return the costs as sentences."""
     hours = found.seconds / found.hour
     points = found.counted.points
-    requests, size = index_a_day(found, packages)
+    index = []
+    if found.took.get("release"):
+        requests, size = index_a_day(found, packages)
+        shown = f"{requests:,.0f} requests, {size / 1e6:.0f} MB with its root"
+        index = [f"index, a day with {RELEASED_A_DAY:.0%} released: {shown}"]
     return [
         *found.words,
         f"values not stored: {sum(found.lost.values())}",
         f"GraphQL: {points.get('graphql', 0) / hours / 5000:.1%} of 5,000 points an hour",
         f"REST: {points.get('core', 0) / hours / 5000:.1%} of 5,000 requests an hour",
-        f"index, a day with {RELEASED_A_DAY:.0%} released: {requests:,.0f} requests, {size / 1e6:.0f} MB with its root",
+        *index,
         f"requests by route: {', '.join(f'{name} {sum(of.values()):,}' for name, of in found.counted.routes.items())}",
         f"worker CPU: {found.cpu / hours / 3600:.1%} of one core",
         f"load of the machine: {', '.join(f'{one:.1f}' for one in os.getloadavg())}",
