@@ -11,6 +11,7 @@ from typing import Protocol, assert_never
 
 from fetcher.domain.formatting import counted, span
 from fetcher.domain.model import (
+    DETAIL_SOURCES,
     Deferral,
     GivenBack,
     MadeDue,
@@ -79,8 +80,11 @@ class Tally:
     gave_up: str = ""
     """The reason of a wait longer than allowed, and its end; "" if the run did not end so."""
 
-    def take(self, package_ids: Sequence[int], records: Sequence[Record]) -> None:
-        """Sort the records of one slice into done, failed and open."""
+    def take(self, package_ids: Sequence[int], sources: Sequence[Source], records: Sequence[Record]) -> None:
+        """Sort the records of one slice into done, failed and open.
+
+        Contributors and commits follow a response for their repository, so they are open as long as it is.
+        """
         for package_id in package_ids:
             self.open.pop(package_id, None)
         for record in records:
@@ -94,6 +98,10 @@ class Tally:
                     pass
                 case _:
                     assert_never(record)
+        details = [source for source in sources if source in DETAIL_SOURCES]
+        for left in (self.open[package_id] for package_id in package_ids if package_id in self.open):
+            if Source.REPOSITORY in left:
+                left.update(details)
         self.done.update(package_id for package_id in package_ids if package_id not in self.open)
 
     def _observe(self, record: Observed) -> None:
@@ -236,7 +244,7 @@ class Run:
             for start in range(0, len(package_ids), SLICE):
                 part = package_ids[start : start + SLICE]
                 report = await self.service.refresh_packages(part, ordered, self.purpose, self.upstream)
-                self.tally.take(part, report.records)
+                self.tally.take(part, ordered, report.records)
                 self.display.progress(len(self.tally.done), len(self.tally.failed))
 
 

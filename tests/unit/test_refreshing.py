@@ -54,11 +54,14 @@ class Service:
     clock: StoppedClock
     script: Script
     rounds: int = 0
+    wanted: list[list[Source]] = field(default_factory=list)
+    """The sources of each round."""
 
     async def refresh_packages(
         self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose, upstream: str | None = None
     ) -> Report:
         self.rounds += 1
+        self.wanted.append(list(sources))
         return Report(tuple(self.script(self.rounds, self.clock.now())))
 
 
@@ -89,7 +92,13 @@ async def _run(
 ) -> tuple[Tally, list[str], int]:
     clock = clock or StoppedClock(NOW)
     service, lines = Service(clock, script), Lines()
-    run = Run(
+    run = _run_of(service, lines, max_wait, quota)
+    return await run.until_settled([1], [Source.REPOSITORY]), lines.lines, service.rounds
+
+
+def _run_of(service: Service, lines: Lines, max_wait: timedelta, quota: MemoryQuota | None = None) -> Run:
+    clock = service.clock
+    return Run(
         service,
         quota or MemoryQuota(POLICIES),
         clock,
@@ -99,7 +108,6 @@ async def _run(
         lines,
         sleep=TimeTable(clock).sleep,
     )
-    return await run.until_settled([1], [Source.REPOSITORY]), lines.lines, service.rounds
 
 
 def _deferred(until: datetime, package_id: int = 1) -> Deferral:
@@ -139,6 +147,16 @@ async def test_a_wait_longer_than_max_wait_is_not_begun() -> None:
 
     assert (clock.now(), rounds) == (NOW, 1)
     assert tally.gave_up.endswith("until 12:11:00 UTC (11 min)")
+
+
+async def test_the_details_of_a_deferred_repository_are_requested_with_it() -> None:
+    """They follow its response, so they stay open until it has one; sources of another upstream are not repeated."""
+    clock = StoppedClock(NOW)
+    service = Service(clock, lambda number, now: [_deferred(now + MINUTE) if number == 1 else _answered(now)])
+    tally = await _run_of(service, Lines(), 10 * MINUTE).until_settled([1], list(Source))
+
+    assert service.wanted == [list(Source), [Source.REPOSITORY, Source.CONTRIBUTORS, Source.COMMITS]]
+    assert (tally.open, tally.done) == ({}, {1})
 
 
 @pytest.mark.parametrize("until", [timedelta(seconds=1), timedelta(0), MINUTE])
