@@ -77,6 +77,16 @@ def test_a_bad_answer_of_github(stale: Fetcher, simulator: Simulator, rule: Rule
     assert _shown(stale, AFFECTED) == {"pypi_version": "0.15.1", "repo_watchers": STARS}
 
 
+def test_the_details_of_a_throttled_repository(stale: Fetcher, simulator: Simulator) -> None:
+    """They are requested in the same run, after the statistics that had to wait."""
+    simulator.faults.add(Rule(kind=Kind.THROTTLE, operation="ByName", times=1, retry_after=1))
+    simulator.faults.add(_at(Rule(kind=Kind.HTML), "contributors"))
+
+    done = stale("refresh", "--all")
+
+    assert "text/html" in _failure(done, "contributors")
+
+
 @pytest.mark.parametrize(("route", "source"), [("contributors", "contributors"), ("project_json", "index")])
 def test_the_token_follows_no_redirect(stale: Fetcher, simulator: Simulator, route: str, source: str) -> None:
     """A redirect to another host is refused, and that host receives no request."""
