@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from datetime import UTC, datetime
+from types import FrameType
 from typing import Any, TextIO
 
 import structlog
@@ -41,9 +43,30 @@ def _before_the_worker(**_: Any) -> None:
 
 
 @beat_init.connect
-def _beat_started(**_: Any) -> None:
+def _beat_started(sender: Any, **_: Any) -> None:
+    end_after_signals(sender)
     _report_misspelt()
     structlog.get_logger("tasks.lifecycle").info("beat started")
+
+
+def end_after_signals(beat: Any) -> None:
+    """End ``beat`` after SIGTERM or SIGINT also if its ``SystemExit`` is lost.
+
+    Celery raises it wherever the signal arrives. In the Redis client, an error of its clean-up may take its place. Beat
+    logs that as a task's error, and would run on. A second signal gets Celery's handler alone.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def arrived(number: int, frame: FrameType | None) -> None:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        beat._is_shutdown.set()  # noqa: SLF001  (`stop` also logs, which a signal's handler must not)
+        own = handlers[signal.Signals(number)]
+        if callable(own):
+            own(number, frame)
+
+    for number in handlers:
+        signal.signal(number, arrived)
 
 
 def _report_misspelt() -> None:
