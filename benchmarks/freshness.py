@@ -127,7 +127,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is measured. ``length`` and ``warm`` are of the simulator's own time."""
+    """Parameters. ``length`` and ``warm`` are of the simulator's own time."""
 
     packages: int
     hour: float

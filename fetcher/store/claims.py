@@ -260,7 +260,7 @@ class Claims(Aggregate):
 
 @dataclass(frozen=True, slots=True)
 class _Demand:
-    """What becomes due now, and why. A request sent since ``happened_at`` fulfils it."""
+    """Sources that become due now, and why. A request sent since ``happened_at`` fulfils it."""
 
     sources: Sequence[Source]
     reason: DueReason
