@@ -21,9 +21,8 @@ from fetcher.domain.formatting import ago, counted, failure_kind, span
 from fetcher.domain.model import FailureRow, Purpose, Source, SourceState
 from fetcher.domain.presentation import FailingPackage, failed_for, failing_packages, failures_by_kind
 from fetcher.domain.site_report import fault_in_words
-from fetcher.domain.sites import SITE
-from fetcher.settings import read_settings
-from fetcher.wiring import open_store
+from fetcher.settings import Settings, read_settings
+from fetcher.wiring import last_site_pass, open_store
 
 if TYPE_CHECKING:
     from fetcher.store import SqlStore
@@ -68,7 +67,7 @@ def failures(
     with open_store(settings) as store:
         rows = store.packages.failures()
         shared = [] if json else store.packages.shared_repositories()
-        site = [] if json else _site_lines(store, now)
+        site = [] if json else _site_lines(settings, store, now)
     grouped = grouped_by_kind(rows)
     if json:
         print_json(grouped if groups else [_failure(row) for row in rows])
@@ -138,9 +137,9 @@ def grouped_by_kind(rows: Iterable[FailureRow]) -> list[FailureGroup]:
     return sorted(groups, key=lambda group: (-group.packages, group.outcome, group.source))
 
 
-def _site_lines(store: SqlStore, now: datetime) -> list[str]:
+def _site_lines(settings: Settings, store: SqlStore, now: datetime) -> list[str]:
     """Return the fault of a site's own database, and the packages whose rows or values it does not get."""
-    last = store.sites.last_pass(SITE)
+    last = last_site_pass(settings, store)
     if last is None:
         return []
     fault = fault_in_words(last, now)

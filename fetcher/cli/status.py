@@ -24,7 +24,7 @@ from fetcher.domain.pauses import OperatorPause
 from fetcher.domain.presentation import intervals_in_words, sweep_facts
 from fetcher.domain.scheduling import Cadence
 from fetcher.domain.site_report import fault_in_words, pass_in_words
-from fetcher.domain.sites import SITE, SitePass
+from fetcher.domain.sites import SitePass
 from fetcher.domain.sweeping import SweepPlan
 from fetcher.domain.sync_report import SyncState, sync_fault_in_words, sync_in_words
 from fetcher.ports import PLANNED
@@ -36,7 +36,7 @@ from fetcher.store.db_errors import shown
 from fetcher.store.webhooks import Backlog
 from fetcher.sync.schedule import schedule_of
 from fetcher.upstreams.base import FeedStatus
-from fetcher.wiring import current_cadence, open_store, shared_quota_status, upstreams_in
+from fetcher.wiring import current_cadence, last_site_pass, open_store, shared_quota_status, upstreams_in
 
 if TYPE_CHECKING:
     from fetcher.store import SqlStore
@@ -137,7 +137,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
         webhooks=store.webhooks.backlog(),
         broker_fault=fault,
         database=shown(store.engine.url),
-        site=store.sites.last_pass(SITE),
+        site=last_site_pass(settings, store),
         sync=schedule.state() if schedule is not None else None,
     )
 

@@ -21,7 +21,6 @@ from fetcher import __version__
 from fetcher.domain.errors import FetcherError
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import PauseScope, pause_of
-from fetcher.domain.sites import SITE
 from fetcher.monitoring.families import families
 from fetcher.ports import PLANNED
 from fetcher.quota import QuotaStatus
@@ -29,7 +28,7 @@ from fetcher.sync.schedule import schedule_of
 from fetcher.upstreams.base import FeedStatus
 from fetcher.web.context import WebContext, context_of
 from fetcher.web.directory_metrics import directory, intervals
-from fetcher.wiring import upstreams_in
+from fetcher.wiring import last_site_pass, upstreams_in
 from tasks.inspection import QueueState
 
 MOST_QUOTAS: Final = 16
@@ -132,11 +131,11 @@ def _feeds(feeds: Iterable[FeedStatus]) -> Iterator[Metric]:
 
 
 def _site(web: WebContext) -> Iterator[Metric]:
-    """Yield the last pass over a site's own database, without samples if there was none."""
+    """Yield the last pass over a site's own database, without samples if there is none."""
     last = _gauge("fetcher_site_last_pass_timestamp_seconds", "Time of the last pass over the site's database.")
     up = _gauge("fetcher_site_up", "1 if the last pass over the site's database succeeded, 0 otherwise.")
     rows = _gauge("fetcher_site_rows", "Rows of the site's packages in the last pass, by result.", "result")
-    done = web.store.sites.last_pass(SITE)
+    done = last_site_pass(web.settings, web.store)
     if done is not None:
         last.add_metric([], done.finished_at.timestamp())
         up.add_metric([], done.fault is None)

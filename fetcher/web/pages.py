@@ -22,7 +22,7 @@ from fetcher.domain.presentation import (
     packages_by_kind,
 )
 from fetcher.domain.site_report import fault_in_words, pass_in_words
-from fetcher.domain.sites import SITE, SitePass
+from fetcher.domain.sites import SitePass
 from fetcher.domain.sync_report import sync_fault_in_words, sync_in_words
 from fetcher.domain.views import Column, EventCount, Listing, PackageState, RequestCount
 from fetcher.quota import QuotaStatus
@@ -36,7 +36,7 @@ from fetcher.web.package_charts import history_charts, weeks_chart
 from fetcher.web.queries import PageQuery, find, read_number, read_page_query, refuse_unknown
 from fetcher.web.rendering import number, render, words
 from fetcher.web.session import local_path
-from fetcher.wiring import upstreams_in
+from fetcher.wiring import last_site_pass, upstreams_in
 
 EVENTS, RELEASES, RUNNING, LATEST = 20, 12, 10, 8
 """Most lines of each list on a page."""
@@ -181,8 +181,8 @@ def overview(request: Request) -> Response:
 
 
 def _site(web: WebContext, now: datetime) -> SitePanel | None:
-    """Return the last pass over a site's own database; ``None`` if there was none."""
-    done = web.store.sites.last_pass(SITE)
+    """Return the last pass over a site's own database; ``None`` without one."""
+    done = last_site_pass(web.settings, web.store)
     return None if done is None else SitePanel(done, pass_in_words(done, now), fault_in_words(done, now))
 
 

@@ -7,7 +7,7 @@ from fetcher.wiring.assembly import Assembly, Pace, SystemClock, assemble
 from fetcher.wiring.cadence import DAY, cadence_of, current_cadence
 from fetcher.wiring.figures import recent_lags, recent_requests, shared_quota_status, stored_counters
 from fetcher.wiring.parts import ADDRESSES, Parts, open_parts, user_agent
-from fetcher.wiring.sites import open_site, synchronizer
+from fetcher.wiring.sites import last_site_pass, open_site, synchronizer
 from fetcher.wiring.stores import open_store, upstreams_in
 from fetcher.wiring.sync import synchronization
 from fetcher.wiring.webhooks import webhook_sender
@@ -22,6 +22,7 @@ __all__ = [
     "assemble",
     "cadence_of",
     "current_cadence",
+    "last_site_pass",
     "open_parts",
     "open_site",
     "open_store",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fetcher.domain.errors import ConfigError
-from fetcher.domain.sites import GonePolicy
+from fetcher.domain.sites import SITE, GonePolicy, SitePass
 
 if TYPE_CHECKING:
     from fetcher.settings import Settings
@@ -26,6 +26,14 @@ def open_site(settings: Settings, *, read_only: bool = False) -> Site:
     return DjangoPackages(
         settings.site_url.get_secret_value(), gone=GonePolicy(settings.site_gone), read_only=read_only
     )
+
+
+def last_site_pass(settings: Settings, store: SqlStore) -> SitePass | None:
+    """Return the last pass over the configured site; ``None`` without a site.
+
+    The pass over a site that was removed from the settings says nothing: no later one will correct its fault.
+    """
+    return None if settings.site_url is None else store.sites.last_pass(SITE)
 
 
 def synchronizer(settings: Settings, site: Site, store: SqlStore) -> Synchronizer:

@@ -108,6 +108,11 @@ def test_status_and_failures_show_the_site(site: Fetcher, directory: Directory) 
     for command in ("status", "failures"):
         assert "site: not synchronized for 2 h: it is read-only" in site(command).out
 
+    address = site.settings.pop("site_url")
+    for command in ("status", "failures"):
+        assert "site" not in site(command).out
+    site.settings["site_url"] = address
+
     directory.execute("alter table package_package rename to package_moved")
     broken = site("site", "sync", "--no-refresh")
     assert (broken.status, "no table package_package" in broken.err) == (2, True)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
+from pydantic import SecretStr
+
 from fetcher.domain.sites import SITE, SitePass
-from tests.component.web.conftest import Harness
+from fetcher.settings import Settings
+from fetcher.web import make_app
+from tests.component.web.conftest import Browser, Harness
 from tests.harness.clock import HOUR, NOW
 
 DONE = SitePass(
@@ -14,8 +19,14 @@ DONE = SitePass(
 )
 
 
-def test_without_a_site_nothing_is_shown(harness: Harness) -> None:
-    """An installation without a site has neither a panel nor metrics of it."""
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Return the settings of an installation with a site."""
+    return settings.model_copy(update={"site_url": SecretStr("postgresql://fetcher_site@db.test/site")})
+
+
+def test_before_the_first_pass_nothing_is_shown(harness: Harness) -> None:
+    """There is neither a panel nor a metric of the site."""
     assert 'id="site"' not in harness.client.get("/").text
     assert not re.search(r"^fetcher_site", harness.client.get("/metrics").text, re.MULTILINE)
 
@@ -34,6 +45,17 @@ def test_a_fault_is_shown_with_its_age(harness: Harness) -> None:
     harness.store.sites.save_pass(SITE, failing)
     assert "database cannot be reached" in harness.client.get("/").text
     assert "fetcher_site_up 0.0" in harness.client.get("/metrics").text
+
+
+def test_the_fault_of_a_removed_site_is_not_shown(harness: Harness) -> None:
+    """Nothing corrects the last pass once the site has left the settings: its alert must end."""
+    failing = replace(DONE, fault="the site's database cannot be reached", failing_since=NOW - HOUR)
+    harness.store.sites.save_pass(SITE, failing)
+    removed = replace(harness.context, settings=Settings(web_hosts="directory.test"))
+    client = Browser(make_app(removed))
+    assert 'id="site"' not in client.get("/").text
+    assert not re.search(r"^fetcher_site", client.get("/metrics").text, re.MULTILINE)
+    client.close()
 
 
 def test_the_metrics(harness: Harness) -> None:
