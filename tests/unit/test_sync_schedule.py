@@ -24,7 +24,7 @@ class Saved:
 
 
 def _schedule() -> Schedule:
-    return Schedule("https://user:secret@directory.example/api/", HOUR, Saved())
+    return Schedule("https://user:secret@directory.example/api/?api_key=secret", HOUR, Saved())
 
 
 def test_one_reading_an_interval() -> None:
@@ -47,7 +47,7 @@ def test_failures_are_counted_from_the_first() -> None:
     state = schedule.state()
     assert (state.failing_since, state.outcome) == (NOW + HOUR, SyncOutcome.BEGUN)
     assert sync_fault_in_words(state, NOW + 3 * HOUR) == (
-        "not synchronized with https://directory.example/api/ for 2 h: refused"
+        "not synchronized with https://directory.example/api/?api_key=*** for 2 h: refused"
     )
     schedule.end(NOW + 3 * HOUR, SyncOutcome.DONE, "3 read")
     assert schedule.state().failing_since is None

@@ -86,7 +86,7 @@ class Importer:
         """
         counts, cleaned = _Counts(), 0
         sound: list[Numbered] = []
-        changed = self._state({**self.rules.stated(entries), **(kinds or {})}, now)
+        marks = self._state({**self.rules.stated(entries), **(kinds or {})}, now)
         for index, given in enumerate(entries):
             entry = without_credentials_in(given)
             cleaned += entry is not given
@@ -98,8 +98,8 @@ class Importer:
                 sound.append((index, entry, self._addresses(entry)))
         for batch in chunks(sound, CHUNK):
             counts.plus(self._store(batch, now))
-        if changed:
-            self.renew(changed, now)
+        if marks:
+            self._renew_all(marks.keys(), marks, now)
         return Imported(
             counts.added,
             counts.updated,
@@ -115,9 +115,18 @@ class Importer:
 
         At most a thousand packages are parsed in one transaction, under the import lock.
         """
+        marks = self.forges.unparsed(hosts)
+        if marks:
+            self.rules.changed()
+        return self._renew_all(hosts, marks, now)
+
+    def _renew_all(self, hosts: Collection[str], marks: Mapping[str, str], now: datetime) -> int:
+        """Parse addresses again, then remove ``marks``. They were read before the kinds that this process uses."""
         changed, after = 0, 0
         while (renewed := self._renew(after, hosts, now)) is not None:
             changed, after = changed + renewed.changed, renewed.last_id
+        if marks:
+            self.forges.parsed(marks)
         return changed
 
     def _renew(self, after: int, hosts: Collection[str], now: datetime) -> _Renewed | None:
@@ -134,13 +143,20 @@ class Importer:
 
         return self.transactions.write(work)
 
-    def _state(self, kinds: Mapping[str, ForgeKind | None], now: datetime) -> Sequence[str]:
-        """Store the kinds of hosts, by which addresses are then parsed; returns the hosts whose kind has changed."""
+    def _state(self, kinds: Mapping[str, ForgeKind | None], now: datetime) -> Mapping[str, str]:
+        """Store the kinds of hosts, by which addresses are then parsed.
+
+        Returns the marks of the hosts whose stored addresses are not parsed by that kind yet. They may be of a former
+        import of the same words, which was interrupted.
+        """
         listed = {host: kind for host, kind in kinds.items() if self.rules.lists(host)}
-        changed = self.forges.state(listed, now) if listed else []
-        if changed:
+        if not listed:
+            return {}
+        changed = self.forges.state(listed, now)
+        marks = self.forges.unparsed(listed)
+        if changed or marks:
             self.rules.changed()
-        return changed
+        return marks
 
     def _addresses(self, entry: CatalogueEntry) -> Addresses:
         return Addresses(self.read_repo(entry.repo_url), self.read_project(entry.pypi_url))
