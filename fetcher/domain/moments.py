@@ -16,3 +16,8 @@ replace newer values; a longer one delays the values after a clock that was ahea
 def is_ahead(moment: datetime | None, now: datetime) -> bool:
     """Return whether a stored time is so far ahead of ``now`` that the clock that wrote it was wrong."""
     return moment is not None and moment > now + SKEW
+
+
+def is_waiting(due_at: datetime | None, now: datetime, longest: timedelta) -> bool:
+    """Return whether work is due later, at most ``longest`` after ``now``. A due time beyond that is unknown."""
+    return due_at is not None and due_at > now and not is_ahead(due_at, now + longest)
