@@ -1,0 +1,18 @@
+"""Stored times that a wrong clock wrote. Every decision that compares a stored time with the clock's checks them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+SKEW: Final = timedelta(hours=2)
+"""Longest time by which the clocks of two machines, or one clock before and after it was set, are believed to differ.
+
+A stored time that is further ahead of the clock is unknown. A shorter time would let a worker whose clock is behind
+replace newer values; a longer one delays the values after a clock that was ahead.
+"""
+
+
+def is_ahead(moment: datetime | None, now: datetime) -> bool:
+    """Return whether a stored time is so far ahead of ``now`` that the clock that wrote it was wrong."""
+    return moment is not None and moment > now + SKEW
