@@ -118,12 +118,16 @@ class Parts:
             self.store.packages.renew_addresses(changed, self.clock.now())
 
     def _renew_addresses(self) -> None:
-        """Once in a process, parse stored addresses again if they were parsed by other rules or settings."""
+        """Once in a process, parse stored addresses again if they were parsed by other rules or settings.
+
+        A repository whose host another upstream serves now is reset, so that no request names it to the former one.
+        """
         if self._rules_checked:
             return
-        rules, now = self.upstreams.hosts.rules, self.clock.now()
+        rules, now = self.upstreams.rules, self.clock.now()
         if self.store.checkpoints.get(ADDRESSES).message != rules:
-            self.store.packages.renew_addresses([one.host for one in self.upstreams.hosts.all()], now)
+            hosts = {one.host for one in self.upstreams.hosts.all()}
+            self.store.packages.renew_addresses(hosts.union(self.store.packages.moved_hosts()), now)
             self.store.checkpoints.save(Checkpoint(ADDRESSES, observed_at=now, message=rules))
         self._rules_checked = True
 
