@@ -123,6 +123,23 @@ def test_expire_leases_ends_only_those_that_are_over(catalogue: Catalogue) -> No
     assert catalogue.state("b", Source.REPOSITORY).lease is not None
 
 
+def test_times_stored_by_a_clock_that_was_ahead_are_brought_back(catalogue: Catalogue) -> None:
+    """Sources beyond every interval are due with their reason, and a lost worker's lease ends; others stay."""
+    a, b, _ = catalogue.add("a", "b", "c", project=True)
+    wrong, furthest = NOW + 400 * DAY, 45 * DAY
+    for package_id, source, at in ((a, Source.REPOSITORY, wrong), (b, Source.REPOSITORY, NOW + furthest)):
+        catalogue.answer(package_id, source, due_at=at, due_reason=DueReason.SLOT)
+    lost = catalogue.claim(Source.INDEX, now=wrong, limit=2)
+    catalogue.claim(Source.INDEX, now=NOW)
+    assert catalogue.store.claims.bring_back([GITHUB, PYPI], NOW, furthest, LEASE) == 1 + len(lost.package_ids)
+    state = catalogue.state("a", Source.REPOSITORY)
+    assert (state.due_at, state.due_reason) == (NOW, DueReason.SLOT)
+    assert catalogue.state("b", Source.REPOSITORY).due_at == NOW + furthest
+    assert catalogue.state("c", Source.INDEX).lease is not None
+    assert catalogue.store.claims.leased(PYPI, [Source.INDEX], NOW) == 1
+    assert catalogue.store.claims.bring_back([GITHUB, PYPI], NOW, furthest, LEASE) == 0
+
+
 def test_load_returns_the_input_of_decisions(catalogue: Catalogue) -> None:
     """A target has the repository's last seen name, its ids and head, the project and every source's state."""
     (a,) = catalogue.add("a", project=True)
