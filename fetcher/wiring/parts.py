@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fetcher import __version__
 from fetcher.domain.errors import FetcherError
+from fetcher.domain.forges import FIRST_PAUSE
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import OperatorPause, pause_of
 from fetcher.domain.scheduling import Cadence
@@ -86,6 +87,7 @@ class Parts:
         """
         self._renew_addresses()
         self._follow_hosts()
+        self._renew_left_addresses()
         if self.pause(Purpose.BACKGROUND) is None:
             await self._detect_hosts()
         for one in self.assembly.upstreams.values():
@@ -116,14 +118,25 @@ class Parts:
             self.store.packages.renew_addresses(changed, self.clock.now())
 
     def _renew_addresses(self) -> None:
-        """Once in a process, parse stored addresses again if they were parsed by other rules or settings."""
+        """Once in a process, parse stored addresses again if they were parsed by other rules or settings.
+
+        A repository whose host another upstream serves now is reset, so that no request names it to the former one.
+        """
         if self._rules_checked:
             return
-        rules, now = self.upstreams.hosts.rules, self.clock.now()
+        rules, now = self.upstreams.rules, self.clock.now()
         if self.store.checkpoints.get(ADDRESSES).message != rules:
-            self.store.packages.renew_addresses([one.host for one in self.upstreams.hosts.all()], now)
+            hosts = {one.host for one in self.upstreams.hosts.all()}
+            self.store.packages.renew_addresses(hosts.union(self.store.packages.moved_hosts()), now)
             self.store.checkpoints.save(Checkpoint(ADDRESSES, observed_at=now, message=rules))
         self._rules_checked = True
+
+    def _renew_left_addresses(self) -> None:
+        """Parse the addresses on hosts whose new kind was stored by a process that ended before it had parsed them."""
+        now = self.clock.now()
+        left = self.store.forges.claim_unparsed(now, now + FIRST_PAUSE)
+        if left:
+            self.store.packages.renew_addresses(left, now)
 
     def pause(self, purpose: Purpose) -> OperatorPause | None:
         """Return the operator's pause that stops requests of ``purpose``, or ``None``."""

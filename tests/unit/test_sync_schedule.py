@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fetcher.domain.sync_report import SyncOutcome, SyncState, sync_fault_in_words, sync_in_words
 from fetcher.ports import Checkpoint
 from fetcher.sync.schedule import Schedule
-from tests.harness.clock import HOUR, MINUTE, NOW
+from tests.harness.clock import DAY, HOUR, MINUTE, NOW
 
 
 @dataclass
@@ -34,6 +34,17 @@ def test_one_reading_an_interval() -> None:
     assert not schedule.begin(NOW)
     schedule.end(NOW, SyncOutcome.DONE, "3 read")
     assert not schedule.begin(NOW + HOUR - MINUTE)
+    assert schedule.begin(NOW + HOUR)
+
+
+def test_a_reading_by_a_clock_that_was_ahead() -> None:
+    """It does not put off the readings after the clock was set, and a fault is not counted from the future."""
+    schedule, wrong = _schedule(), NOW + 365 * DAY
+    assert schedule.begin(wrong)
+    assert schedule.begin(NOW)
+    assert schedule.state().failing_since == NOW
+    assert not schedule.begin(NOW + MINUTE)
+    schedule.end(NOW, SyncOutcome.DONE, "3 read")
     assert schedule.begin(NOW + HOUR)
 
 
