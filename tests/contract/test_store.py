@@ -239,6 +239,16 @@ def test_markers(store: SqlStore) -> None:
     assert store.checkpoints.get("root") == Checkpoint("root", NOW + DAY)
 
 
+def test_a_checkpoint_is_exchanged_only_as_it_was_read(store: SqlStore) -> None:
+    """One that another process saved meanwhile stays, also if there was none before."""
+    none, first, second = Checkpoint("root"), Checkpoint("root", NOW), Checkpoint("root", NOW + DAY)
+    assert store.checkpoints.exchange(none, first)
+    assert not store.checkpoints.exchange(none, second)
+    assert store.checkpoints.exchange(first, second)
+    assert not store.checkpoints.exchange(first, none)
+    assert store.checkpoints.get("root") == second
+
+
 def test_package_ids_and_unknown_slugs(catalogue: Catalogue) -> None:
     """Only known slugs have ids; an unknown one has no package and no history."""
     (a,) = catalogue.add("a")
