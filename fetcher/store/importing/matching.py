@@ -92,7 +92,7 @@ class Catalogue:
                     "Give this one another slug, or that one's id"
                 )
             return self.packages.get(entry.id)
-        if entry.complete:
+        if entry.complete or (holder is not None and not entry.slug_derived):
             return holder
         alike = [one for one in self._alike(addresses) if _compatible(one, addresses)]
         if alike:
@@ -101,7 +101,7 @@ class Catalogue:
 
     def add(self, entry: CatalogueEntry, columns: Columns, addresses: Addresses) -> ImportedPackage:
         """Add a new package; a derived slug that is taken is replaced by a free one."""
-        if not entry.complete:
+        if entry.slug_derived:
             columns["slug"] = self._free_slug(columns["slug"], addresses)
         one = ImportedPackage(entry.id or self._own_id(), None, columns)
         self._take_up(one)
