@@ -211,7 +211,9 @@ class Settings(BaseModel):
         default=None, description="Secret of webhooks from Forgejo, Codeberg or Gitea."
     )
     sync_source: str | None = Field(
-        default=None, description="File, folder or URL with which beat keeps the catalogue equal (`fetcher sync`)."
+        default=None,
+        repr=False,
+        description="File, folder or URL with which beat keeps the catalogue equal (`fetcher sync`).",
     )
     sync_interval: Span = Field(default=timedelta(hours=1), description="Interval between readings of that source.")
     webhook_hosts: str = Field(

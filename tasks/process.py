@@ -46,11 +46,16 @@ class Process:
     def run(self, work: Callable[[Parts], Awaitable[R]]) -> R:
         """Run ``work`` on the process's event loop in the current task's context.
 
-        ``asyncio.Runner`` would otherwise reuse the first task's context.
+        ``asyncio.Runner`` would otherwise reuse the first task's context. A time limit may end the run while a
+        coroutine is suspended. It is cancelled, because it would otherwise go on within the next task.
         """
         if self._runner is None:
             self._runner = asyncio.Runner()
-        return self._runner.run(self._with_parts(work), context=contextvars.copy_context())
+        try:
+            return self._runner.run(self._with_parts(work), context=contextvars.copy_context())
+        except BaseException:
+            self._runner.run(_cancel_all())
+            raise
 
     def starts(self, task_id: str) -> None:
         """Record the start of a task."""
@@ -78,6 +83,14 @@ class Process:
             self._parts = await open_parts(read_settings(), observer=self.recorder)
         await self._parts.begin()
         return await work(self._parts)
+
+
+async def _cancel_all() -> None:
+    """Cancel every coroutine that the loop still has, and wait for their ends."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 process = Process()

@@ -17,6 +17,9 @@ _AUTHORITY = re.compile(r"(?<=://)([^/?#]*)@")
 _SCHEMELESS = re.compile(r"(?://)?(?P<user>[^/@\s]+)@(?P<rest>.*)", re.DOTALL)
 _SCP = re.compile(r"[A-Za-z0-9.-]+:(?!//).+", re.DOTALL)
 _HOST_AND_PATH = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::\d+)?/.*", re.DOTALL)
+_SECRET_PARAMETER = re.compile(
+    r"([?&;][^=&;#]*(?:key|token|secret|pass|pwd|auth|sig|cred|session)[^=&;#]*=)[^&;#]+", re.I
+)
 _HOST = re.compile(r"[^:\[\]]*(?::\d{0,5})?|\[[0-9A-Fa-f.]*(?::[0-9A-Fa-f.]*){2,}\](?::\d{0,5})?")
 
 
@@ -30,6 +33,14 @@ def without_credentials(address: str) -> str:
     scheme, separator, rest = address.partition("://")
     cleaned = f"{scheme}://{_without_user(rest)}" if separator else _schemeless(address)
     return cleaned if cleaned == address else without_credentials(cleaned)
+
+
+def without_secrets(source: str) -> str:
+    """Return the address of a source as it is stored and printed: without user information, keys or tokens.
+
+    The other parameters stay, because they tell two sources of one host apart.
+    """
+    return _SECRET_PARAMETER.sub(r"\1***", without_credentials(source))
 
 
 def without_credentials_in(entry: CatalogueEntry) -> CatalogueEntry:
@@ -60,8 +71,11 @@ def _is_host(head: str) -> bool:
 
 
 def _schemeless(address: str) -> str:
+    before, _, rest = address.rpartition("@")
     found = _SCHEMELESS.fullmatch(address)
-    if found is None or found["user"] in SERVICE_USERS:
+    if found is None:  # a misspelt scheme, or a password with a slash
+        return rest if ":" in before and _HOST_AND_PATH.fullmatch(rest) else address
+    if found["user"] in SERVICE_USERS:
         return address
     if ":" in found["user"] or _HOST_AND_PATH.fullmatch(found["rest"]):
         return found["rest"]

@@ -76,7 +76,9 @@ def add(
         upstreams = upstreams_of(settings, stored.values())
         name = _checked_repository(upstreams, cleaned, unsupported_ok=unsupported_ok)
         project = _checked_project(upstreams, pypi)
-        entry = CatalogueEntry(slugified(name), name, repo_url=cleaned, pypi_url=project, complete=False)
+        entry = CatalogueEntry(
+            slugified(name), name, repo_url=cleaned, pypi_url=project, complete=False, slug_derived=True
+        )
         result = store.packages.import_entries([entry], now, kinds)
     if result.rejected:
         fail(f"{cleaned}: {result.rejected[0][1]}")

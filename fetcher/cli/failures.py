@@ -175,6 +175,7 @@ def _table_of_groups(groups: Sequence[FailureGroup], now: datetime) -> Table:
     for group in groups:
         table.add_row(
             group.outcome,
+            group.upstream or "",
             str(group.source),
             str(group.packages),
             str(group.failures),
@@ -188,7 +189,9 @@ def _table_of_groups(groups: Sequence[FailureGroup], now: datetime) -> Table:
 def _reasons(groups: Sequence[FailureGroup]) -> list[str]:
     """Return each group's most frequent reason."""
     return [
-        f"{group.outcome} {group.source}: for example, {escape(group.message)}" for group in groups if group.message
+        f"{' '.join(filter(None, (group.outcome, group.upstream, group.source)))}: for example, {escape(group.message)}"
+        for group in groups
+        if group.message
     ]
 
 

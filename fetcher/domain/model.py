@@ -453,6 +453,8 @@ class CatalogueEntry:
     observed: DocumentValues | None = None
     complete: bool = True
     """A document states every editor's field. For a CSV line or an address, missing fields stay as stored."""
+    slug_derived: bool = False
+    """The slug is taken from another field. It identifies no stored package, and a free one replaces it if taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar, assert_never
 
 from fetcher.domain.model import DETAIL_SOURCES, DueReason, OutcomeKind, Source, SourceState
+from fetcher.domain.moments import is_ahead
 from fetcher.domain.outcome import (
     BlockCause,
     Blocked,
@@ -188,10 +189,12 @@ def slot(package_id: int, now: datetime, interval: timedelta) -> datetime:
 def recheck_at(package_id: int, full_fetch_at: datetime | None, now: datetime, recheck: timedelta) -> datetime:
     """Return the time of the next full fetch of an unchanged source, ``now`` if it has passed.
 
-    It is counted from the last full fetch: counted from each confirmation it would never come. Without a full fetch it
-    is counted from ``now``. It is the package's slot in the re-check interval, at most one and a half intervals later.
+    It is counted from the last full fetch: counted from each confirmation it would never come. Without a full fetch, or
+    after one by a clock that was far ahead, it is counted from ``now``. It is the package's slot in the re-check
+    interval, at most one and a half intervals later.
     """
-    return max(slot(package_id, full_fetch_at or now, recheck), now)
+    known = None if is_ahead(full_fetch_at, now) else full_fetch_at
+    return max(slot(package_id, known or now, recheck), now)
 
 
 def schedule(package_id: int, state: SourceState, outcome: Outcome[T], now: datetime, cadence: Cadence) -> Next:

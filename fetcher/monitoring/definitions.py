@@ -107,7 +107,6 @@ def _label(name: str, values: Iterable[str]) -> Label:
 
 
 UPSTREAM = Label("upstream", frozenset(kind.name for kind in KINDS), open=True)
-RESOURCE = Label("resource", frozenset(one.name for kind in KINDS for one in kind.quota.resources), open=True)
 ROUTE = Label("route", frozenset(route for kind in KINDS for route in kind.routes), open=True)
 """Names in requests. The upstreams' own code states them, never a response, so they are few."""
 STATUS = _label("status", [*STATUSES, *Fault])
@@ -178,7 +177,7 @@ REQUEST_SECONDS = Histogram(
 PAUSES = Counter(
     "fetcher_pauses",
     "Responses that paused all requests of the shared quota, by cause.",
-    (RESOURCE, CAUSE),
+    (CAUSE, UPSTREAM),
 )
 REFRESHES = Counter(
     "fetcher_refreshes",

@@ -68,7 +68,7 @@ class MetricsRecorder:
             self._add(REQUESTED_PACKAGES, (request.upstream, request.route), request.packages)
         cause = _cause(outcome)
         if cause is not None:
-            self._add(PAUSES, (request.resource, cause), 1)
+            self._add(PAUSES, (cause, request.upstream), 1)
         self._note_retirement(request, answer)
 
     def refreshed(self, purpose: Purpose, packages: int, records: Sequence[Record]) -> None:

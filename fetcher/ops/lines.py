@@ -5,6 +5,7 @@ They have the form of ``fetcher.monitoring.logging``, without its libraries: the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -12,11 +13,15 @@ from datetime import UTC, datetime
 
 
 def report(text: str, level: str = "info") -> None:
-    """Write one line to stderr. FETCHER_LOG_FORMAT chooses the form, as for the other processes."""
+    """Write one line to stderr. FETCHER_LOG_FORMAT chooses the form, as for the other processes.
+
+    A line that cannot be written is lost: a full disk, or a reader that has ended, must not end what is supervised.
+    """
     log_format = os.environ.get("FETCHER_LOG_FORMAT", "").strip().lower()
     if log_format == "json" or (log_format != "text" and not sys.stderr.isatty()):
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         text = json.dumps({"event": text, "level": level, "logger": "fetcher", "timestamp": now}, ensure_ascii=False)
     elif level != "info":
         text = f"{level}: {text}"
-    print(text, file=sys.stderr, flush=True)  # noqa: T201  (a line of the supervisor)
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)  # noqa: T201  (a line of the supervisor)

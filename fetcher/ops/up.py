@@ -182,14 +182,27 @@ class Supervisor:
         now = time.monotonic()
         if running.again_at is not None:
             if now >= running.again_at:
-                running.process, running.started, running.again_at = self.spawn(running.program), now, None
-                self.report(f"{running.program.name}: restarted (process {running.process.pid})")
+                self._start_again(running, now)
         elif running.process.poll() is not None:
-            running.failures = 1 if now - running.started > LONGEST_PAUSE else running.failures + 1
-            pause = min(2.0 ** (running.failures - 1), LONGEST_PAUSE)
-            running.again_at = now + pause
-            code = running.process.returncode
-            self.report(f"{running.program.name}: exited with status {code}; restarting in {pause:.0f} s")
+            if now - running.started > LONGEST_PAUSE:
+                running.failures = 0
+            self._pause(running, now, f"exited with status {running.process.returncode}")
+
+    def _start_again(self, running: Running, now: float) -> None:
+        try:
+            running.process = self.spawn(running.program)
+        except OSError as error:  # no process or memory is left, or the log's disk is full
+            self._pause(running, now, f"cannot be started ({error.strerror})")
+            return
+        running.started, running.again_at = now, None
+        self.report(f"{running.program.name}: restarted (process {running.process.pid})")
+
+    def _pause(self, running: Running, now: float, reason: str) -> None:
+        """Start the program again after a pause that doubles with each failure."""
+        running.failures += 1
+        pause = min(2.0 ** (running.failures - 1), LONGEST_PAUSE)
+        running.again_at = now + pause
+        self.report(f"{running.program.name}: {reason}; restarting in {pause:.0f} s")
 
 
 def programs(workers: int, log_level: str) -> list[Program]:

@@ -13,7 +13,8 @@ def recover(account: Account, lost: Account, seen_at: int, limits: EffectiveLimi
     """Restore into a new ledger's ``account`` the pauses, exhausted quotas and rolling hours of ``lost``.
 
     Other usage of the last window is unknown, so one request at a time is sent for a window. The pauses are void if a
-    clock was set back since.
+    clock was set back since. Each resource is assumed to have its own full quota: ``limits`` are of one resource, which
+    may have none.
     """
     account.recovery_until = max(account.recovery_until, seen_at + limits.window)
     if now <= seen_at - limits.skew:
@@ -22,7 +23,8 @@ def recover(account: Account, lost: Account, seen_at: int, limits: EffectiveLimi
         _restore(account, lost.paused_until, lost.pause_cause, lost.pause_reason)
     for name, known in lost.meters.items():
         exhausted_until = known.reset_at + limits.grace if known.reset_reported and known.remaining < 1 else 0
-        meter = account.meters.setdefault(name, Meter(remaining=limits.primary, reset_at=now + limits.hour))
+        assumed = Meter(remaining=known.limit or known.remaining, reset_at=now + limits.hour)
+        meter = account.meters.setdefault(name, assumed)
         restore(meter, known)
         if known.paused_until > now:
             _restore(meter, known.paused_until, known.pause_cause, known.pause_reason)

@@ -46,7 +46,7 @@ class Claims(Protocol):
 
     def load(self, claim: Claim, *, details: bool = False) -> list[Target]: ...
 
-    def record(self, records: Sequence[Record]) -> None: ...
+    def record(self, records: Sequence[Record], now: datetime) -> None: ...
 
 
 @dataclass(slots=True)
@@ -79,7 +79,8 @@ class RefreshService:
     def give_back(self, claim: Claim) -> None:
         """Release the leases of ``claim`` without a request. The sources stay due as they were."""
         targets = self.claims.load(claim)
-        self.claims.record([given_back(target, source) for target in targets for source in sorted(target.claimed)])
+        given = [given_back(target, source) for target in targets for source in sorted(target.claimed)]
+        self.claims.record(given, self.clock.now())
 
     async def refresh_packages(
         self, package_ids: Sequence[int], sources: Sequence[Source], purpose: Purpose, upstream: str | None = None
@@ -130,7 +131,7 @@ class RefreshService:
     def _record(self, targets: Sequence[Target], records: Sequence[Record]) -> list[Record]:
         """Record the batch and return the stored records. A value that the database refuses fails one package."""
         try:
-            self.claims.record(records)
+            self.claims.record(records, self.clock.now())
             return list(records)
         except RefusedValue as error:
             log.warning("batch refused", packages=len(targets), reason=str(error))
@@ -138,10 +139,10 @@ class RefreshService:
         for target in targets:
             own = [record for record in records if record.package_id == target.package_id]
             try:
-                self.claims.record(own)
+                self.claims.record(own, self.clock.now())
             except RefusedValue as error:
                 own = [refused(target, record, error.message, self.cadence) for record in own]
-                self.claims.record(own)
+                self.claims.record(own, self.clock.now())
             recorded += own
         return recorded
 

@@ -126,10 +126,13 @@ class Claims(Aggregate):
         """Return one package as a claim of all its sources would load it, regardless of leases."""
         return targets.one(connection, package_id)
 
-    def record(self, records: Sequence[Record]) -> None:
-        """Write a batch in one transaction. A record older than the stored one changes no value."""
+    def record(self, records: Sequence[Record], now: datetime | None = None) -> None:
+        """Write a batch in one transaction. A record older than the stored one changes no value.
+
+        A stored time that is ahead of ``now`` was written by a wrong clock, and does not count as newer.
+        """
         if records:
-            self._transactions.write(lambda connection: recording.record(connection, records))
+            self._transactions.write(lambda connection: recording.record(connection, records, now))
 
     @write_transaction
     def expire(self, connection: Connection, now: datetime) -> int:

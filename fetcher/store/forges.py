@@ -6,17 +6,23 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import Connection, Row, and_, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 
-from fetcher.domain.forges import ForgeKind, KnownBy, StoredForge, is_stated, stated
+from fetcher.domain.forges import FIRST_PAUSE, ForgeKind, KnownBy, StoredForge, is_stated, stated
 from fetcher.domain.model import CatalogueEntry
+from fetcher.ports import Checkpoint
+from fetcher.store import checkpoints as marks
 from fetcher.store.dialects import IMPORTING, one_at_a_time, upsert
 from fetcher.store.engine import Aggregate, read_transaction, write_transaction
-from fetcher.store.schema import forges
+from fetcher.store.schema import checkpoints, forges
 from fetcher.store.types import plain
 
-_F = forges.c
+_F, _C = forges.c, checkpoints.c
+
+_UNPARSED = "addresses of "
+"""First part of the name of a checkpoint that marks a host: its addresses are not parsed by its new kind yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,42 @@ class Forges(Aggregate):
         if meanwhile is not None and KnownBy.EDITOR in (meanwhile.known_by, forge.known_by):
             row |= {name: _row(meanwhile)[name] for name in ("kind", "known_by", "known_at")}
         upsert(connection, forges, [row])
+        known = None if meanwhile is None else meanwhile.kind
+        if row["kind"] is not known and forge.known_at is not None:
+            _mark(connection, [forge.host], forge.known_at)
+
+    @read_transaction
+    def unparsed(self, connection: Connection, hosts: Collection[str]) -> dict[str, str]:
+        """Return the marks of those of ``hosts`` whose addresses are not parsed by their new kind yet, by host.
+
+        A mark is stored with the kind, so the death of a process between the two loses nothing.
+        """
+        rows = connection.execute(select(_C.name, _C.message).where(_C.name.in_([_UNPARSED + one for one in hosts])))
+        return {row.name.removeprefix(_UNPARSED): row.message for row in rows}
+
+    def claim_unparsed(self, now: datetime, until: datetime) -> list[str]:
+        """Return hosts whose addresses have not been parsed for an hour, reserved until ``until``. Usually none.
+
+        The process that stored the kind parses them at once; only its death or an error leaves them to others.
+        """
+        due = _C.name.startswith(_UNPARSED, autoescape=True), _C.due_at <= now
+        if not self._transactions.read(lambda connection: connection.execute(select(_C.name).where(*due)).all()):
+            return []
+        taken = update(checkpoints).where(*due).values(due_at=until).returning(_C.name)
+        names = self._transactions.write(lambda connection: list(connection.execute(taken).scalars()))
+        return sorted(name.removeprefix(_UNPARSED) for name in names)
+
+    @write_transaction
+    def parsed(self, connection: Connection, found: Mapping[str, str]) -> None:
+        """Remove the marks ``found``. The mark of a kind that was stored since then stays."""
+        for host, mark in found.items():
+            connection.execute(delete(checkpoints).where(_C.name == _UNPARSED + host, _C.message == mark))
+
+
+def _mark(connection: Connection, hosts: Iterable[str], now: datetime) -> None:
+    for host in hosts:
+        again = now + FIRST_PAUSE
+        marks.save(connection, Checkpoint(_UNPARSED + host, observed_at=now, due_at=again, message=uuid4().hex))
 
 
 def _state(connection: Connection, kinds: Mapping[str, ForgeKind | None], now: datetime) -> list[str]:
@@ -80,6 +122,7 @@ def _state(connection: Connection, kinds: Mapping[str, ForgeKind | None], now: d
         if not is_stated(known.get(host, StoredForge(host)), kind)
     ]
     upsert(connection, forges, [_row(one) for one in new])
+    _mark(connection, [one.host for one in new], now)
     return [one.host for one in new]
 
 

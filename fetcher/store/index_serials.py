@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select, text
 from fetcher.domain.bloom import BloomFilter
 from fetcher.domain.changes import EventType, fails
 from fetcher.domain.model import NAMED, DueReason, FollowedProject, OutcomeKind, Source, SourceState
+from fetcher.domain.moments import is_ahead
 from fetcher.domain.scheduling import recheck_at
 from fetcher.store.changes.noting import note
 from fetcher.store.dialects import CHUNK, chunks, how_many, lock_packages
@@ -124,7 +125,7 @@ def _hold(connection: Connection, listed: ListedSerials) -> tuple[int, int]:
     stored = {
         key: state
         for key, state in locked_states(connection, sorted(names), Source.INDEX).items()
-        if state.observed_at is None or state.observed_at <= listed.at
+        if not _is_newer(state, listed)
     }
     changed: dict[Key, SourceState] = {}
     confirmed: set[int] = set()
@@ -137,8 +138,14 @@ def _hold(connection: Connection, listed: ListedSerials) -> tuple[int, int]:
             confirmed.add(package_id)
             changed[key] = _confirmed(package_id, state, listed)
     _save(connection, changed, stored, listed.at)
-    renew_freshness(connection, confirmed)
+    renew_freshness(connection, confirmed, listed.at)
     return len(confirmed), len(changed) - len(confirmed)
+
+
+def _is_newer(state: SourceState, listed: ListedSerials) -> bool:
+    """Return whether the project was requested after the list. A time by a clock that was ahead counts as unknown."""
+    at = state.observed_at
+    return at is not None and at > listed.at and not is_ahead(at, listed.at)
 
 
 def _moved(state: SourceState, serial: str, at: datetime) -> SourceState:
@@ -200,12 +207,12 @@ def _confirm(connection: Connection, ids: Sequence[int], listed: ListedSerials) 
     confirmed = {
         key: _confirmed(key[0], state, listed)
         for key, state in stored.items()
-        if state.observed_at is not None and state.observed_at <= listed.at
+        if state.observed_at is not None and not _is_newer(state, listed)
         if state.answered_at is not None and not state.failures and state.expected is None
         if state.due_reason not in NAMED and state.lease is None
     }
     _save(connection, confirmed, stored, listed.at)
-    renew_freshness(connection, [package_id for package_id, _ in confirmed])
+    renew_freshness(connection, [package_id for package_id, _ in confirmed], listed.at)
     return len(confirmed)
 
 

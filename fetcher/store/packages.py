@@ -84,9 +84,26 @@ class Packages(Aggregate):
     def renew_addresses(self, hosts: Collection[str], now: datetime) -> int:
         """Parse unsupported addresses and those on ``hosts`` again, at most a thousand a transaction.
 
-        Returns the number of packages whose address has another meaning now. Their editors' fields stay.
+        Returns the number of packages whose address has another meaning or upstream now. Their editors' fields stay.
         """
         return self._importer.renew(hosts, now)
+
+    @read_transaction
+    def moved_hosts(self, connection: Connection) -> list[str]:
+        """Return the hosts with a repository whose stored upstream is not the one that serves the host now.
+
+        The query reads every package.
+        """
+        stored = (
+            select(_P.repo_host, _S.upstream)
+            .join(source_states, _S.package_id == _P.id)
+            .where(_S.source == Source.REPOSITORY.value)
+            .distinct()
+        )
+        rows = connection.execute(stored).all()
+        return sorted(
+            {row.repo_host for row in rows if row.upstream != self._serving(Source.REPOSITORY, row.repo_host)}
+        )
 
     @read_transaction
     def ids(self, connection: Connection, slugs: Sequence[str]) -> Mapping[str, int]:

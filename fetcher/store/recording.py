@@ -9,7 +9,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Select, Update, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import Connection, Select, Update, and_, bindparam, case, false, func, or_, select, update
 
 from fetcher.domain.changes import EventType, fails, is_release, turn
 from fetcher.domain.model import (
@@ -22,6 +22,7 @@ from fetcher.domain.model import (
     SourceState,
     Values,
 )
+from fetcher.domain.moments import SKEW
 from fetcher.store import events, history, releases
 from fetcher.store.activity import note_activity
 from fetcher.store.changes.fields import observed_fields
@@ -49,16 +50,21 @@ class PendingWrite:
         return self.observed_at.date()
 
 
-def record(connection: Connection, records: Sequence[Record]) -> None:
-    """Write the batch. Records older than the stored state, or of sources since removed, change no value."""
+def record(connection: Connection, records: Sequence[Record], now: datetime | None) -> None:
+    """Write the batch. Records older than the stored state, or of sources since removed, change no value.
+
+    A stored time that is ahead of ``now`` counts as unknown: see ``states.takes``.
+    """
     by_package: dict[int, list[Record]] = defaultdict(list)
     for one in records:
         by_package[one.package_id].append(one)
     for ids in chunks(sorted(by_package)):
-        _record_packages(connection, ids, [one for i in ids for one in by_package[i]])
+        _record_packages(connection, ids, [one for i in ids for one in by_package[i]], now)
 
 
-def _record_packages(connection: Connection, ids: Sequence[int], records: Sequence[Record]) -> None:
+def _record_packages(
+    connection: Connection, ids: Sequence[int], records: Sequence[Record], now: datetime | None
+) -> None:
     lock_packages(connection, ids)
     stored = locked_states(connection, ids)
     folded = dict(stored)
@@ -69,8 +75,8 @@ def _record_packages(connection: Connection, ids: Sequence[int], records: Sequen
         key = (one.package_id, one.source)
         if key not in folded:
             continue
-        state, folded[key] = folded[key], fold(folded[key], one)
-        if isinstance(one, Observed) and takes(state, one):
+        state, folded[key] = folded[key], fold(folded[key], one, now)
+        if isinstance(one, Observed) and takes(state, one, now):
             taken.append((state, one))
             if one.answered:
                 answered.add(one.package_id)
@@ -85,7 +91,7 @@ def _record_packages(connection: Connection, ids: Sequence[int], records: Sequen
     noted.write(connection)
     events.note(connection, taken, changes)
     note_activity(connection, [one for _, one in taken])
-    renew_freshness(connection, answered)
+    renew_freshness(connection, answered, now)
 
 
 def locked_states(connection: Connection, ids: Sequence[int], only: Source | None = None) -> dict[Key, SourceState]:
@@ -136,10 +142,11 @@ def _update_of(names: tuple[str, ...]) -> Update:
     return update(source_states).where(*keys).values({name: bindparam(name) for name in names})
 
 
-def renew_freshness(connection: Connection, package_ids: Iterable[int]) -> None:
+def renew_freshness(connection: Connection, package_ids: Iterable[int], now: datetime | None) -> None:
     """Advance ``last_fetched`` of the packages with a successful response of every source since its last change.
 
-    Contributors and commits of an unmoved head are confirmed by each response for their repository.
+    Contributors and commits of an unmoved head are confirmed by each response for their repository. A time that is far
+    ahead of ``now`` was written by a wrong clock, and is replaced.
     """
     states = source_states.c
     repository = source_states.alias("repository").c
@@ -150,6 +157,7 @@ def renew_freshness(connection: Connection, package_ids: Iterable[int]) -> None:
         states.answered_at < repository.answered_at,
     )
     answered_at = case((confirmed, repository.answered_at), else_=states.answered_at)
+    latest = None if now is None else now + SKEW
     of_repository = and_(repository.package_id == states.package_id, repository.source == Source.REPOSITORY.value)
     for ids in chunks(sorted(package_ids)):
         full = (
@@ -164,11 +172,12 @@ def renew_freshness(connection: Connection, package_ids: Iterable[int]) -> None:
             .having(func.count() == func.count(states.answered_at))
             .subquery()
         )
+        known, newest = freshness.c.last_fetched, full.c.newest
         connection.execute(
             update(freshness)
             .where(freshness.c.package_id == full.c.package_id)
-            .where(or_(freshness.c.last_fetched.is_(None), freshness.c.last_fetched < full.c.oldest))
-            .values(last_fetched=full.c.newest)
+            .where(or_(known.is_(None), known < full.c.oldest, false() if latest is None else known > latest))
+            .values(last_fetched=newest if latest is None else case((newest > latest, full.c.oldest), else_=newest))
         )
 
 

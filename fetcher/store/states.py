@@ -21,6 +21,7 @@ from fetcher.domain.model import (
     SourceState,
     Validators,
 )
+from fetcher.domain.moments import is_ahead
 from fetcher.store.schema import source_states
 from fetcher.store.types import plain
 
@@ -127,22 +128,30 @@ def started_afresh(state: SourceState) -> bool:
     return state.observed_at is not None and state.outcome is None
 
 
-def takes(state: SourceState, record: Observed) -> bool:
-    """Return whether ``record`` is at least as new as the stored state and concerns the same address."""
+def takes(state: SourceState, record: Observed, now: datetime | None) -> bool:
+    """Return whether ``record`` is at least as new as the stored state and concerns the same address.
+
+    The times decide, because batches are recorded in any order. A stored time that is far ahead of ``now`` decides
+    nothing. Then only the response of the last claim counts, because an earlier batch may still be recorded. Without
+    ``now``, every stored time is believed.
+    """
+    held = state.lease is not None and record.lease == state.lease
     if started_afresh(state):
-        return state.lease is not None and record.lease == state.lease
-    return state.observed_at is None or state.observed_at <= record.observed_at
+        return held
+    if state.observed_at is None or state.observed_at <= record.observed_at:
+        return True
+    return held and now is not None and is_ahead(state.observed_at, now)
 
 
-def fold(state: SourceState, record: Record) -> SourceState:
-    """Return ``state`` after ``record``. Idempotent.
+def fold(state: SourceState, record: Record, now: datetime | None) -> SourceState:
+    """Return ``state`` after ``record``, which is recorded at ``now``. Idempotent.
 
     Only the holder of the lease ends it and sets the due time; other records may only make a source due earlier. A
     source that was made due after its request was sent stays due, also for the holder of the lease.
     """
     match record:
         case Observed():
-            after = _observed(state, record) if takes(state, record) else state
+            after = _observed(state, record) if takes(state, record, now) else state
             due = replace(after, due_at=record.due_at, due_reason=record.due_reason)
             again = _made_due_since(state, record)
             if record.lease is None:

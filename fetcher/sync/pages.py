@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import AsyncIterator, Sequence
 
-from fetcher.catalogue.credentials import without_credentials
+from fetcher.catalogue.credentials import without_secrets
 from fetcher.catalogue.intake import LONGEST_JSON, TO_LINES, Item, next_page, read_page, too_long
 from fetcher.domain.errors import InputError
 from fetcher.http.messages import Fault, NoAnswer, Request
@@ -24,7 +24,7 @@ async def pages(url: str, user_agent: str) -> AsyncIterator[Sequence[Item]]:
     async with HttpTransport({DIRECTORY: Site((url,))}, user_agent=user_agent) as transport:
         while following is not None and following not in seen:
             seen.add(following)
-            shown = without_credentials(following)
+            shown = without_secrets(following)
             request = Request(
                 DIRECTORY,
                 DIRECTORY,
@@ -51,5 +51,5 @@ async def pages(url: str, user_agent: str) -> AsyncIterator[Sequence[Item]]:
 def _go_on(url: str, following: str) -> str:
     if following == url:
         return "Try again later"
-    following = without_credentials(following)
+    following = without_secrets(following)
     return f"The pages before it are stored; `fetcher import {shlex.quote(following)}` continues from there"

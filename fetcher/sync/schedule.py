@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from fetcher.catalogue.credentials import without_credentials
+from fetcher.catalogue.credentials import without_secrets
+from fetcher.domain.moments import is_waiting
 from fetcher.domain.sync_report import SyncOutcome, SyncState
 from fetcher.ports import Checkpoint, Checkpoints
 from fetcher.settings import Settings
@@ -30,24 +31,24 @@ class Schedule:
         """Return the last reading."""
         last, failing = self.checkpoints.get(_LAST), self.checkpoints.get(_FAILING)
         outcome = None if last.outcome is None else SyncOutcome(last.outcome)
-        shown = without_credentials(self.source)
+        shown = without_secrets(self.source)
         return SyncState(shown, last.observed_at, outcome, last.message, failing.observed_at)
 
     def begin(self, now: datetime) -> bool:
         """Return whether a reading is due, and record its beginning."""
         last = self.state()
-        if last.begun_at is not None and last.begun_at + self.interval > now:
+        if last.begun_at is not None and is_waiting(last.begun_at + self.interval, now, self.interval):
             return False
         message = last.message
         if last.outcome is SyncOutcome.BEGUN and last.begun_at is not None:
             message = _CUT_SHORT
-            self._fails_since(last.failing_since or last.begun_at)
+            self._fails_since(min(last.failing_since or last.begun_at, now))
         self._save(now, SyncOutcome.BEGUN, message)
         return True
 
     def end(self, begun_at: datetime, outcome: SyncOutcome, message: str) -> None:
         """Record the result of the reading that began at ``begun_at``."""
-        since = self.state().failing_since or begun_at
+        since = min(self.state().failing_since or begun_at, begun_at)
         self._fails_since(None if outcome is SyncOutcome.DONE else since)
         self._save(begun_at, outcome, message)
 

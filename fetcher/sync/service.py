@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from fetcher.catalogue.credentials import without_credentials
+from fetcher.catalogue.credentials import without_secrets
 from fetcher.catalogue.intake import Entry, Item, Rejected
 from fetcher.domain.model import CatalogueEntry
 from fetcher.ports import Clock, Imported
@@ -77,11 +77,11 @@ class Synchronization:
     max_loss: float
     result: SyncResult = field(init=False)
     _name: str = field(init=False)
-    """The source as it is stored and printed: without credentials, so that a new password changes nothing."""
+    """The source as it is stored and printed: without secrets, so that a new one changes nothing."""
     _seen: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._name = without_credentials(self.source)
+        self._name = without_secrets(self.source)
         self.result = SyncResult(self._name)
 
     def take(self, items: Sequence[Item]) -> None:

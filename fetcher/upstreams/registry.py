@@ -64,6 +64,12 @@ class Upstreams:
             return named
         return self.hosts.name(host)
 
+    @property
+    def rules(self) -> str:
+        """The rules by which addresses are parsed and served: those of ``hosts``, and the other forges' own hosts."""
+        forges = (one for one in self.all if Source.REPOSITORY in one.sources and not isinstance(one, HostedForge))
+        return ",".join([self.hosts.rules, *(f"{one.name}={host}" for one in forges for host in sorted(one.hosts))])
+
     def lists(self, host: str) -> bool:
         """Return whether ``host`` belongs to the catalogue's other hosts: no upstream of ``KINDS`` serves it."""
         own = (one for one in self.all if not isinstance(one, HostedForge))

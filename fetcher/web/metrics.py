@@ -188,14 +188,14 @@ def _queues(queues: Sequence[QueueState], now: datetime) -> Iterator[Metric]:
 
 
 def _quotas(statuses: Iterable[QuotaStatus], now: datetime) -> Iterator[Metric]:
-    labels = ("identity", "resource")
+    labels = ("upstream", "identity", "resource")
     limit = _gauge("fetcher_quota_limit", "Points that the upstream allows per window.", *labels)
     remaining = _gauge("fetcher_quota_remaining", "Points left until the reset.", *labels)
     reset = _gauge("fetcher_quota_reset_timestamp_seconds", "Time of the next quota reset.", *labels)
     reserved = _gauge("fetcher_quota_reserved_requests", "Requests reserved and not yet settled.", *labels)
     paused = _gauge("fetcher_paused_seconds", "Remaining seconds of the pause; 0 if not paused.", *labels)
     for one in list(statuses)[:MOST_QUOTAS]:
-        values = (one.identity, one.resource)
+        values = (one.upstream, one.identity, one.resource)
         if one.limit is not None:
             limit.add_metric(values, one.limit)
         if one.remaining is not None:

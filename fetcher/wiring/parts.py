@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from fetcher import __version__
 from fetcher.domain.errors import FetcherError
+from fetcher.domain.forges import FIRST_PAUSE
 from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import OperatorPause, pause_of
 from fetcher.domain.scheduling import Cadence
 from fetcher.ports import NULL_OBSERVER, Checkpoint, Clock, Observer
+from fetcher.settings import AUTO
 from fetcher.wiring.assembly import Assembly, Pace, SystemClock, assemble
 from fetcher.wiring.cadence import current_cadence
 from fetcher.wiring.sites import open_site, synchronizer
@@ -40,6 +42,12 @@ if TYPE_CHECKING:
 
 ADDRESSES = "addresses"
 """The checkpoint of the rules by which stored addresses were last parsed."""
+
+INTERVAL, REACHED = "interval", " reached "
+"""The checkpoint of the interval setting that due times follow, none for ``auto``, and the word before the id reached.
+
+Until all packages' due times follow it, the id of the last package that does stands at the end.
+"""
 
 
 @dataclass(slots=True)
@@ -86,6 +94,7 @@ class Parts:
         """
         self._renew_addresses()
         self._follow_hosts()
+        self._renew_left_addresses()
         if self.pause(Purpose.BACKGROUND) is None:
             await self._detect_hosts()
         for one in self.assembly.upstreams.values():
@@ -116,14 +125,25 @@ class Parts:
             self.store.packages.renew_addresses(changed, self.clock.now())
 
     def _renew_addresses(self) -> None:
-        """Once in a process, parse stored addresses again if they were parsed by other rules or settings."""
+        """Once in a process, parse stored addresses again if they were parsed by other rules or settings.
+
+        A repository whose host another upstream serves now is reset, so that no request names it to the former one.
+        """
         if self._rules_checked:
             return
-        rules, now = self.upstreams.hosts.rules, self.clock.now()
+        rules, now = self.upstreams.rules, self.clock.now()
         if self.store.checkpoints.get(ADDRESSES).message != rules:
-            self.store.packages.renew_addresses([one.host for one in self.upstreams.hosts.all()], now)
+            hosts = {one.host for one in self.upstreams.hosts.all()}
+            self.store.packages.renew_addresses(hosts.union(self.store.packages.moved_hosts()), now)
             self.store.checkpoints.save(Checkpoint(ADDRESSES, observed_at=now, message=rules))
         self._rules_checked = True
+
+    def _renew_left_addresses(self) -> None:
+        """Parse the addresses on hosts whose new kind was stored by a process that ended before it had parsed them."""
+        now = self.clock.now()
+        left = self.store.forges.claim_unparsed(now, now + FIRST_PAUSE)
+        if left:
+            self.store.packages.renew_addresses(left, now)
 
     def pause(self, purpose: Purpose) -> OperatorPause | None:
         """Return the operator's pause that stops requests of ``purpose``, or ``None``."""
@@ -144,11 +164,22 @@ class Parts:
 
         The first intervals of a catalogue are computed here, so that they hold from its first plan.
         """
-        if self.settings.fixed_interval is not None:
+        if self.settings.fixed_interval is None:
+            if not self.store.sweeps.plans():
+                await self.plan_sweeps()
+            self._sweeping().place()
+        self._follow_setting()
+
+    def _follow_setting(self) -> None:
+        """Bring the next packages' due times forward after a change of ``FETCHER_REFRESH_INTERVAL``."""
+        stated = str(self.settings.refresh_interval)
+        known, _, reached = (self.store.checkpoints.get(INTERVAL).message or AUTO).partition(REACHED)
+        if known == stated and not reached:
             return
-        if not self.store.sweeps.plans():
-            await self.plan_sweeps()
-        self._sweeping().place()
+        after, now = int(reached) if known == stated else 0, self.clock.now()
+        last = self.store.sweeps.follow(self.cadence.interval_of, after, now)
+        message = stated if last is None else f"{stated}{REACHED}{last}"
+        self.store.checkpoints.save(Checkpoint(INTERVAL, observed_at=now, message=message))
 
     def _sweeping(self) -> Sweeping:
         from fetcher.refresh.sweep_planning import Account, Terms  # noqa: PLC0415

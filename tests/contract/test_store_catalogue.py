@@ -61,7 +61,7 @@ def counted(result: Imported) -> tuple[int, int, int]:
 
 def loose(slug: str, **fields: object) -> CatalogueEntry:
     """Return an incomplete entry, as from a CSV line or an address, with a derived slug."""
-    return entry(slug, **{"complete": False, **fields})
+    return entry(slug, **{"complete": False, "slug_derived": True, **fields})
 
 
 def test_a_document_is_kept_as_it_is(catalogue: Catalogue) -> None:
@@ -205,6 +205,17 @@ def test_made_up_slugs_are_made_unique(catalogue: Catalogue) -> None:
     assert catalogue.get("me-name-2").repo == RepoRef(HOST, "Me/Name")
     assert counted(imported(catalogue, *(entry(f"d{n}", id=n) for n in range(1, 20)))) == (19, 0, 0)
     assert counted(imported(catalogue, entry("later"))) == (1, 0, 0)
+
+
+def test_a_stated_slug_is_the_package(catalogue: Catalogue) -> None:
+    """A line that states a stored slug changes that package, also its address, and keeps what it does not state."""
+    catalogue.add("a", documentation_url="https://d")
+    moved = loose("a", slug_derived=False, repo_url=f"https://{HOST}/else/where")
+    assert counted(imported(catalogue, moved)) == (0, 1, 0)
+    assert counted(imported(catalogue, moved)) == (0, 0, 1)
+    found = catalogue.get("a")
+    assert (found.repo, found.entry.documentation_url) == (RepoRef(HOST, "else/where"), "https://d")
+    assert counted(imported(catalogue, loose("b", slug_derived=False))) == (1, 0, 0)
 
 
 def test_another_repository_starts_afresh(catalogue: Catalogue) -> None:

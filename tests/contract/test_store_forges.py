@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from fetcher.domain.forges import ForgeKind, KnownBy, StoredForge, detected, not_detected
-from fetcher.domain.model import CatalogueEntry, RepoRef, Source, Unsupported
+from fetcher.domain.model import REPOSITORY_SOURCES, CatalogueEntry, RepoRef, Source, Unsupported
 from fetcher.store import SqlStore
 from fetcher.store.engine import WRITING
 from fetcher.store.forges import ForgeRules
@@ -29,6 +29,7 @@ class Directory:
         self.served = {"a.org", "github.com"}
         self.suffix = ""
         self.changes = 0
+        self.upstreams: dict[str, str] = {}
         rules = ForgeRules(self._stated, lambda host: host != "github.com", self._changed)
         self.store = SqlStore(
             engine, read_repo=self._repo, read_project=read_project, serving=self._serving, rules=rules
@@ -51,7 +52,7 @@ class Directory:
         return RepoRef(host, path.removesuffix(self.suffix)) if served else Unsupported(text, "not served")
 
     def _serving(self, source: Source, host: str | None) -> str | None:
-        return "pypi" if source is Source.INDEX else host
+        return "pypi" if source is Source.INDEX else self.upstreams.get(host or "", host)
 
     def _stated(self, entries: Any) -> dict[str, ForgeKind]:
         words = {"gitlab": GITLAB, "forgejo": FORGEJO}
@@ -206,6 +207,54 @@ def test_addresses_of_a_host_are_parsed_again(directory: Directory) -> None:
     assert directory.store.packages.get("c") == before
 
 
+def test_a_host_that_another_upstream_serves_now(directory: Directory) -> None:
+    """Its repositories are reset with the new upstream, although their addresses stay. Projects keep their states."""
+    packages = directory.store.packages
+    directory.served.add("b.org")
+    entries = [CatalogueEntry(host, host, repo_url=f"https://{host}/o/r", pypi_url="p") for host in ("a.org", "b.org")]
+    packages.import_entries(entries, NOW)
+    numbers = packages.ids(["a.org", "b.org"])
+    claim = directory.store.claims.claim_packages(list(numbers.values()), tuple(Source), NOW, HOUR)
+    assert claim is not None
+    directory.store.claims.record(
+        [answered(number, Source.REPOSITORY, stats(), lease=claim.lease) for number in numbers.values()]
+    )
+    before = {slug: packages.get(slug) for slug in numbers}
+    assert packages.moved_hosts() == []
+    assert packages.renew_addresses(["a.org", "b.org"], NOW + HOUR) == 0
+
+    directory.upstreams["a.org"] = "another"
+    assert packages.moved_hosts() == ["a.org"]
+    assert packages.renew_addresses(["a.org", "b.org"], NOW + HOUR) == 1
+    assert packages.moved_hosts() == []
+    assert packages.get("b.org") == before["b.org"]
+    old, new = before["a.org"], packages.get("a.org")
+    assert old is not None
+    assert new is not None
+    assert new.repo == old.repo
+    repository = new.states.pop(Source.REPOSITORY)
+    assert (repository.upstream, repository.answered_at, repository.due_at) == ("another", None, NOW + HOUR)
+    assert {state.upstream for source, state in new.states.items() if source in REPOSITORY_SOURCES} == {"another"}
+    assert new.states[Source.INDEX] == old.states[Source.INDEX]
+    assert new.observed == old.observed
+
+
+def test_a_retired_package_of_a_host_that_another_upstream_serves(directory: Directory) -> None:
+    """It gets no source, and is revived with the new upstream."""
+    packages = directory.store.packages
+    directory.add("a", "https://a.org/o/r")
+    directory.add("b", "https://a.org/o/s")
+    ids = packages.ids(["a"])
+    packages.retire(list(ids.values()), NOW)
+    directory.upstreams["a.org"] = "another"
+    assert packages.moved_hosts() == ["a.org"]
+    assert packages.renew_addresses(["a.org"], NOW) == 1
+    packages.revive(list(ids.values()), NOW)
+    package = packages.get("a")
+    assert package is not None
+    assert {state.upstream for state in package.states.values()} == {"another"}
+
+
 def test_a_retired_package_stays_retired(directory: Directory) -> None:
     """A renewed address gives a retired package no source."""
     directory.add("b", "https://b.org/o/r")
@@ -225,6 +274,68 @@ def test_more_packages_than_a_transaction_takes(directory: Directory) -> None:
     directory.store.packages.import_entries(entries, NOW)
     directory.served.add("b.org")
     assert directory.store.packages.renew_addresses([], NOW) == 2_100
+
+
+def import_interrupted(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Import a second package with a word for the host of the first, and interrupt the process before it parses it."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    directory.add("a", "https://a.org/o/r.git")
+    with monkeypatch.context() as patched:
+        patched.setattr("fetcher.store.importing.importer.to_renew", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            directory.add("b", "https://a.org/o/s.git", "forgejo")
+    assert directory.store.forges.all()[0].kind is FORGEJO
+    assert directory.repo("a") == RepoRef("a.org", "o/r.git")
+
+
+def test_an_interrupted_import_is_completed_by_the_next(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    """The same import again parses the older package's address, although the word is stored; a third only reads."""
+    import_interrupted(directory, monkeypatch)
+    directory.add("b", "https://a.org/o/s.git", "forgejo")
+    assert (directory.repo("a"), directory.repo("b")) == (RepoRef("a.org", "o/r"), RepoRef("a.org", "o/s"))
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    directory.add("b", "https://a.org/o/s.git", "forgejo")
+    assert not [one for one in statements if one.startswith(("INSERT", "UPDATE", "DELETE"))]
+
+
+def test_addresses_that_an_interrupted_process_left_are_claimed(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process parses them after an hour, and once; a third waits for another hour."""
+    import_interrupted(directory, monkeypatch)
+    forges = directory.store.forges
+    assert forges.claim_unparsed(NOW + HOUR / 2, NOW + 2 * HOUR) == []
+    assert forges.claim_unparsed(NOW + HOUR, NOW + 2 * HOUR) == ["a.org"]
+    assert forges.claim_unparsed(NOW + HOUR, NOW + 2 * HOUR) == []
+    assert directory.store.packages.renew_addresses(["a.org"], NOW + HOUR) == 1
+    assert directory.repo("a") == RepoRef("a.org", "o/r")
+    assert forges.claim_unparsed(NOW + 3 * HOUR, NOW + 4 * HOUR) == []
+
+
+def test_a_detected_kind_marks_the_addresses(directory: Directory) -> None:
+    """The mark is stored with the kind. A kind that stays, and an editor's word that wins, add none."""
+    directory.add("a", "https://a.org/o/r")
+    forges = directory.store.forges
+    (forge,) = forges.all()
+    forges.save(not_detected(forge, "down", NOW))
+    assert forges.unparsed(["a.org"]) == {}
+    forges.save(detected(forge, GITLAB, "a sign", NOW))
+    marks = forges.unparsed(["a.org", "b.org"])
+    assert list(marks) == ["a.org"]
+    forges.save(detected(forges.all()[0], GITLAB, "a sign", NOW + HOUR))
+    assert forges.unparsed(["a.org"]) == marks
+    forges.state({"a.org": FORGEJO}, NOW + HOUR)
+    forges.parsed(marks)
+    stated = forges.unparsed(["a.org"])
+    assert list(stated) == ["a.org"]
+    forges.save(detected(forge, GITLAB, "a sign", NOW + 2 * HOUR))
+    assert forges.unparsed(["a.org"]) == stated
 
 
 def test_without_rules_nothing_is_listed(engine: Engine) -> None:

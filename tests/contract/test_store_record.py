@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine, event
@@ -25,7 +25,7 @@ from fetcher.domain.model import (
     Validators,
 )
 from tests.harness.clock import DAY, HOUR
-from tests.harness.stores import NOW, Catalogue, answered, failed, release, stats, versions
+from tests.harness.stores import LEASE, NOW, Catalogue, answered, failed, release, stats, versions
 
 
 def test_a_response_is_stored_in_full(catalogue: Catalogue) -> None:
@@ -80,6 +80,28 @@ def test_an_older_snapshot_never_wins(catalogue: Catalogue, order: tuple[int, in
     assert found.stats == stats(stars=2)
     assert found.states[Source.REPOSITORY].revision == "new"
     assert found.states[Source.REPOSITORY].observed_at == NOW + HOUR
+
+
+@pytest.mark.parametrize("wrong", [NOW + 400 * DAY, NOW - 400 * DAY])
+def test_a_clock_that_was_wrong_freezes_no_value(catalogue: Catalogue, wrong: datetime) -> None:
+    """The claims after a clock was far ahead or behind are stored, and an older response still changes nothing."""
+    (a,) = catalogue.add("a", now=min(wrong, NOW))
+
+    def refresh(at: datetime, stars: int) -> None:
+        claim = catalogue.store.claims.claim_packages([a], list(Source), at, LEASE)
+        assert claim is not None
+        found = [answered(a, source, lease=claim.lease, observed_at=at, due_at=at + DAY) for source in DETAIL_SOURCES]
+        values = answered(a, Source.REPOSITORY, stats(stars=stars), lease=claim.lease, observed_at=at, due_at=at + DAY)
+        catalogue.store.claims.record([values, *found], at)
+
+    for at, stars in ((NOW, 1), (wrong, 2), (NOW + HOUR, 3), (NOW + DAY, 4)):
+        refresh(at, stars)
+        package = catalogue.get("a")
+        assert package.stats == stats(stars=stars)
+        assert package.observed.last_fetched == at
+        late = answered(a, Source.REPOSITORY, stats(stars=9), lease="lost", observed_at=min(at, NOW) - HOUR)
+        catalogue.store.claims.record([late], at)
+        assert catalogue.get("a") == package
 
 
 def test_both_in_one_batch(catalogue: Catalogue) -> None:

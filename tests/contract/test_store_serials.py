@@ -110,6 +110,24 @@ def test_an_older_root_changes_nothing(catalogue: Catalogue) -> None:
     assert catalogue.get("a") == before
 
 
+def test_a_project_requested_by_a_clock_that_was_ahead(catalogue: Catalogue) -> None:
+    """Its time counts as unknown: an equal serial confirms the project, and another one makes it due."""
+    a, b = catalogue.add("a", "b", project=True, repo_url=None)
+    wrong = NOW + 400 * DAY
+    catalogue.store.claims.record(
+        [
+            answered(i, Source.INDEX, versions("1.0"), observed_at=wrong, due_at=wrong, revision="7", full=True)
+            for i in (a, b)
+        ]
+    )
+    assert catalogue.store.index_serials.confirm([("a", 7), ("b", 8)], NOW, MONTH) == (1, 1)
+    confirmed = catalogue.state("a", Source.INDEX)
+    assert (confirmed.observed_at, confirmed.due_at) == (NOW, recheck_at(a, NOW, NOW, MONTH))
+    assert catalogue.get("a").observed.last_fetched == NOW
+    assert catalogue.state("b", Source.INDEX).due_at == NOW
+    assert catalogue.store.index_serials.confirm_all(NOW + DAY, MONTH) == 1
+
+
 def test_two_packages_of_one_project(catalogue: Catalogue) -> None:
     """Both are confirmed by the one serial."""
     ids = catalogue.add("a", "b", pypi_url="same")

@@ -64,8 +64,12 @@ def test_failures_are_grouped(failing: Fetcher) -> None:
     ]
     for text in (short, full):  # the ages differ: the second command ran later
         lines = [line.split() for line in text.splitlines() if re.match(r"(malformed|missing) ", line)]
-        counted = [line[:3] for line in lines if line[2].isdecimal()]
-        assert counted == [["malformed", "index", "2"], ["missing", "repository", "1"]]
+        counted = [line[:4] for line in lines if line[3].isdecimal()]
+        assert counted == [["malformed", "pypi", "index", "2"], ["missing", "github", "repository", "1"]]
+        (headings,) = [line for line in text.splitlines() if line.startswith("outcome ")]
+        places = [headings.index(f" {word} ") + 1 for word in ("upstream", "source")]
+        (missing,) = [line for line in text.splitlines() if re.match(r"missing +github +repository +1 ", line)]
+        assert [missing[place:].split()[0] for place in places] == ["github", "repository"]
         assert all(word in text for word in ("times", "since", "last", "next try", "in ", "ago", "text/html"))
     assert all(f"\n{slug} " in full and f"\n{slug} " not in short for slug in (GONE, *BROKEN))
 

@@ -63,6 +63,17 @@ def test_a_truncated_source_retires_nothing(fetcher: Fetcher, tmp_path: Path) ->
     assert "retired" not in _states(fetcher).values()
 
 
+def test_a_table_with_slugs_is_followed(fetcher: Fetcher, tmp_path: Path) -> None:
+    """A changed address in a CSV file changes the package of its slug, and adds none beside it."""
+    source = tmp_path / "packages.csv"
+    for repository in ("k", "k2"):
+        source.write_text(f"slug,repo_url\nok1,https://github.com/o/{repository}\n", "utf-8")
+        _sync(fetcher, source)
+    assert [(one["slug"], one["repo_url"]) for one in json.loads(fetcher("list", "--json").out)] == [
+        ("ok1", "https://github.com/o/k2")
+    ]
+
+
 def test_no_source(fetcher: Fetcher) -> None:
     """Without a source the message names the setting."""
     done = fetcher("sync")

@@ -253,7 +253,7 @@ def _the_state_is_reported(ours: Watched) -> None:
         'fetcher_queue_consumers{queue="manual"}': 1,
         'fetcher_queue_messages{queue="background"}': 0,
         "fetcher_workers": 2,
-        'fetcher_quota_limit{resource="core"}': 12_500,
+        'fetcher_quota_limit{upstream="github",resource="core"}': 12_500,
         'fetcher_tasks_total{task="fetcher.refresh_batch",state="failed"}': 0,
     }
     ours.stack.until(

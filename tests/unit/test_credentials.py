@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fetcher.catalogue.credentials import without_credentials, without_credentials_in
+from fetcher.catalogue.credentials import without_credentials, without_credentials_in, without_secrets
 from fetcher.domain.model import CatalogueEntry
 
 CLEAN = "https://github.com/a/b"
@@ -35,6 +35,9 @@ CLEAN = "https://github.com/a/b"
         ("user:SECRET@github.com/a/b", "github.com/a/b"),
         ("//user:SECRET@github.com/a/b", "github.com/a/b"),
         ("SECRET@github.com/a/b", "github.com/a/b"),
+        ("https:/user:SECRET@github.com/a/b", "github.com/a/b"),
+        ("https//user:SECRET@github.com/a/b", "github.com/a/b"),
+        ("user:SEC/RET@github.com/a/b", "github.com/a/b"),
         ("SECRET@github.com:a/b.git", "git@github.com:a/b.git"),
         ("https://web.example/https://user:SECRET@github.com/a/b", "https://web.example/https://github.com/a/b"),
         ("https://user:SECRET@[::1]:8080/a/b", "https://[::1]:8080/a/b"),
@@ -57,6 +60,7 @@ def test_user_information_is_removed(given_: str, cleaned: str) -> None:
         "https://registry.example/@scope/package?mail=me@example.com",
         "http://localhost:8000/@a/b",
         "requests@1.0",
+        "github.com:a/b@v1.0",
         "mail@example.com",
         "",
     ],
@@ -73,6 +77,30 @@ def test_no_password_survives(user: str, password: str, where: str) -> None:
     cleaned = without_credentials(f"https://{user}:{where}SECRET{password}@github.com/a/b")
     assert "SECRET" not in cleaned or "." in user
     assert without_credentials(cleaned) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("https://user:SECRET@directory.example/api/", "https://directory.example/api/"),
+        (
+            "https://directory.example/api/?username=a&api_key=SECRET#x",
+            "https://directory.example/api/?username=a&api_key=***#x",
+        ),
+        (
+            "https://directory.example/api/?Access-Token=SECRET&page=2",
+            "https://directory.example/api/?Access-Token=***&page=2",
+        ),
+        (
+            "https://directory.example/api/?limit=0&category=apps",
+            "https://directory.example/api/?limit=0&category=apps",
+        ),
+        ("/srv/monkeys=3/packages.json", "/srv/monkeys=3/packages.json"),
+    ],
+)
+def test_the_address_of_a_source_has_no_secrets(source: str, shown: str) -> None:
+    """Neither user information nor keys in the query are shown; a file and other parameters stay."""
+    assert without_secrets(source) == shown
 
 
 def test_all_addresses_of_an_entry() -> None:

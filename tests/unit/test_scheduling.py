@@ -124,6 +124,15 @@ def test_confirmations_do_not_postpone_a_recheck(
     assert recheck_at(package_id, None, now, interval) == recheck_at(package_id, now, now, interval)
 
 
+@given(ids, moments, intervals)
+def test_a_full_fetch_by_a_clock_that_was_ahead_postpones_no_recheck(
+    package_id: int, now: datetime, interval: timedelta
+) -> None:
+    """Its time counts as unknown."""
+    wrong = now + timedelta(days=400)
+    assert recheck_at(package_id, wrong, now, interval) == recheck_at(package_id, None, now, interval)
+
+
 @given(st.integers(-3, 10_000), st.integers(-3, 10_000))
 def test_pauses_grow_and_end(one: int, other: int) -> None:
     """More failures never give a shorter delay, and none exceeds the longest."""

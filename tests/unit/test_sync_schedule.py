@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fetcher.domain.sync_report import SyncOutcome, SyncState, sync_fault_in_words, sync_in_words
 from fetcher.ports import Checkpoint
 from fetcher.sync.schedule import Schedule
-from tests.harness.clock import HOUR, MINUTE, NOW
+from tests.harness.clock import DAY, HOUR, MINUTE, NOW
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Saved:
 
 
 def _schedule() -> Schedule:
-    return Schedule("https://user:secret@directory.example/api/", HOUR, Saved())
+    return Schedule("https://user:secret@directory.example/api/?api_key=secret", HOUR, Saved())
 
 
 def test_one_reading_an_interval() -> None:
@@ -34,6 +34,17 @@ def test_one_reading_an_interval() -> None:
     assert not schedule.begin(NOW)
     schedule.end(NOW, SyncOutcome.DONE, "3 read")
     assert not schedule.begin(NOW + HOUR - MINUTE)
+    assert schedule.begin(NOW + HOUR)
+
+
+def test_a_reading_by_a_clock_that_was_ahead() -> None:
+    """It does not put off the readings after the clock was set, and a fault is not counted from the future."""
+    schedule, wrong = _schedule(), NOW + 365 * DAY
+    assert schedule.begin(wrong)
+    assert schedule.begin(NOW)
+    assert schedule.state().failing_since == NOW
+    assert not schedule.begin(NOW + MINUTE)
+    schedule.end(NOW, SyncOutcome.DONE, "3 read")
     assert schedule.begin(NOW + HOUR)
 
 
@@ -47,7 +58,7 @@ def test_failures_are_counted_from_the_first() -> None:
     state = schedule.state()
     assert (state.failing_since, state.outcome) == (NOW + HOUR, SyncOutcome.BEGUN)
     assert sync_fault_in_words(state, NOW + 3 * HOUR) == (
-        "not synchronized with https://directory.example/api/ for 2 h: refused"
+        "not synchronized with https://directory.example/api/?api_key=*** for 2 h: refused"
     )
     schedule.end(NOW + 3 * HOUR, SyncOutcome.DONE, "3 read")
     assert schedule.state().failing_since is None

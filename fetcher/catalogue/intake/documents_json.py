@@ -51,14 +51,18 @@ def page_of(value: object, where: str) -> Page:
 def next_page(url: str, link: str | None) -> str | None:
     """Return the address of the page after ``url``; ``None`` without one, or if it is on another origin.
 
-    A page is data and must not decide the requested host. Callers must detect an endless chain of links.
+    A page is data and must not decide the requested host. The user information of ``url`` is kept. Callers must detect
+    an endless chain of links.
     """
     if not link or not link.isprintable():
         return None
     try:
-        target = urljoin(url, link.strip()).partition("#")[0]
+        user, address = _without_user(url)
+        target = urljoin(address, link.strip()).partition("#")[0]
         origin = _origin(target)
-        return target if origin is not None and origin == _origin(url) else None
+        if origin is None or origin != _origin(address):
+            return None
+        return target.replace("://", f"://{user}", 1)
     except ValueError:
         return None
 
@@ -111,6 +115,13 @@ def _next_link(page: Mapping[str, object], where: str) -> tuple[str | None, tupl
     if isinstance(link, str):
         return link, ()
     return None, (Rejected(where, "next", "an address or null", shown(link)),)
+
+
+def _without_user(url: str) -> tuple[str, str]:
+    """Return the user information of ``url``, with its ``@``, and the address without it."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    return f"{user}{at}", parts._replace(netloc=host).geturl()
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:

@@ -21,7 +21,7 @@ def partial_item(where: str, raw: Mapping[str, Any]) -> Entry | Rejected:
     item = as_item(where, {**raw, "slug": slug, "title": raw.get("title") or name or slug})
     if isinstance(item, Rejected):
         return item
-    return replace(item, entry=replace(item.entry, complete=False, observed=None))
+    return replace(item, entry=replace(item.entry, complete=False, slug_derived=not raw.get("slug"), observed=None))
 
 
 def slugified(name: str) -> str:

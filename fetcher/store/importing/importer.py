@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
 from fetcher.catalogue.credentials import without_credentials_in
 from fetcher.domain.errors import StoreError
 from fetcher.domain.forges import ForgeKind
-from fetcher.domain.model import CatalogueEntry
+from fetcher.domain.model import CatalogueEntry, Source
 from fetcher.ports import Imported
 from fetcher.store.checkpoints import note_edit
 from fetcher.store.dialects import CHUNK, IMPORTING, chunks, one_at_a_time
@@ -86,7 +86,7 @@ class Importer:
         """
         counts, cleaned = _Counts(), 0
         sound: list[Numbered] = []
-        changed = self._state({**self.rules.stated(entries), **(kinds or {})}, now)
+        marks = self._state({**self.rules.stated(entries), **(kinds or {})}, now)
         for index, given in enumerate(entries):
             entry = without_credentials_in(given)
             cleaned += entry is not given
@@ -98,8 +98,8 @@ class Importer:
                 sound.append((index, entry, self._addresses(entry)))
         for batch in chunks(sound, CHUNK):
             counts.plus(self._store(batch, now))
-        if changed:
-            self.renew(changed, now)
+        if marks:
+            self._renew_all(marks.keys(), marks, now)
         return Imported(
             counts.added,
             counts.updated,
@@ -113,11 +113,21 @@ class Importer:
     def renew(self, hosts: Collection[str], now: datetime) -> int:
         """Parse stored addresses again: unsupported ones, and those on ``hosts``. Returns the number that differ.
 
+        A repository that another upstream serves now is reset also if its address means the same.
         At most a thousand packages are parsed in one transaction, under the import lock.
         """
+        marks = self.forges.unparsed(hosts)
+        if marks:
+            self.rules.changed()
+        return self._renew_all(hosts, marks, now)
+
+    def _renew_all(self, hosts: Collection[str], marks: Mapping[str, str], now: datetime) -> int:
+        """Parse addresses again, then remove ``marks``. They were read before the kinds that this process uses."""
         changed, after = 0, 0
         while (renewed := self._renew(after, hosts, now)) is not None:
             changed, after = changed + renewed.changed, renewed.last_id
+        if marks:
+            self.forges.parsed(marks)
         return changed
 
     def _renew(self, after: int, hosts: Collection[str], now: datetime) -> _Renewed | None:
@@ -129,18 +139,26 @@ class Importer:
             if not rows:
                 return None
             batch = [(n, entry, self._addresses(entry)) for n, entry in enumerate(map(entry_of, rows))]
-            counts = _store_batch(connection, batch, self.serving, self.rules, now)
+            moved = {row.id for row in rows if _is_moved(row, self.serving)}
+            counts = _store_batch(connection, batch, self.serving, self.rules, now, moved)
             return _Renewed(rows[-1].id, counts.updated)
 
         return self.transactions.write(work)
 
-    def _state(self, kinds: Mapping[str, ForgeKind | None], now: datetime) -> Sequence[str]:
-        """Store the kinds of hosts, by which addresses are then parsed; returns the hosts whose kind has changed."""
+    def _state(self, kinds: Mapping[str, ForgeKind | None], now: datetime) -> Mapping[str, str]:
+        """Store the kinds of hosts, by which addresses are then parsed.
+
+        Returns the marks of the hosts whose stored addresses are not parsed by that kind yet. They may be of a former
+        import of the same words, which was interrupted.
+        """
         listed = {host: kind for host, kind in kinds.items() if self.rules.lists(host)}
-        changed = self.forges.state(listed, now) if listed else []
-        if changed:
+        if not listed:
+            return {}
+        changed = self.forges.state(listed, now)
+        marks = self.forges.unparsed(listed)
+        if changed or marks:
             self.rules.changed()
-        return changed
+        return marks
 
     def _addresses(self, entry: CatalogueEntry) -> Addresses:
         return Addresses(self.read_repo(entry.repo_url), self.read_project(entry.pypi_url))
@@ -164,6 +182,11 @@ class Importer:
         counts = self._store(batch[:half], now)
         counts.plus(self._store(batch[half:], now))
         return counts
+
+
+def _is_moved(row: Row[Any], serving: Serving) -> bool:
+    """Return whether another upstream serves the package's repository than the stored one."""
+    return row.upstream is not None and row.upstream != serving(Source.REPOSITORY, row.repo_host)
 
 
 def _refused(error: StoreError) -> bool:
@@ -194,9 +217,17 @@ def _as_stored(connection: Connection, batch: Sequence[Numbered]) -> _Counts | N
 
 
 def _store_batch(
-    connection: Connection, batch: Sequence[Numbered], serving: Serving, rules: ForgeRules, now: datetime
+    connection: Connection,
+    batch: Sequence[Numbered],
+    serving: Serving,
+    rules: ForgeRules,
+    now: datetime,
+    moved: Collection[int] = (),
 ) -> _Counts:
-    """Store a batch under the import lock: two imports adding the same slug would otherwise conflict."""
+    """Store a batch under the import lock: two imports adding the same slug would otherwise conflict.
+
+    ``moved``: ids of packages whose repository another upstream serves now.
+    """
     one_at_a_time(connection, IMPORTING)
     catalogue = Catalogue(connection, [(entry, addresses) for _, entry, addresses in batch], lock=True)
     counts = _Counts()
@@ -213,7 +244,8 @@ def _store_batch(
             counts.added += 1
             touched[package.id] = package
         elif (
-            _name(catalogue, package, entry, now)
+            _move(package, moved)
+            | _name(catalogue, package, entry, now)
             | _edit(catalogue, package, entry, addresses)
             | _observe(package, entry)
         ):
@@ -233,6 +265,12 @@ def _store_batch(
 
 def _has_another_id(package: ImportedPackage, entry: CatalogueEntry) -> bool:
     return entry.id is not None and package.id != entry.id
+
+
+def _move(package: ImportedPackage, moved: Collection[int]) -> bool:
+    """Note that another upstream serves the repository of a package in ``moved``; returns whether one does."""
+    package.is_moved = package.id in moved
+    return package.is_moved
 
 
 def _name(catalogue: Catalogue, package: ImportedPackage, entry: CatalogueEntry, now: datetime) -> bool:

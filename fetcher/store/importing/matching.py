@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, exists, func, or_, select, update
 
 from fetcher.catalogue.intake import slugified
-from fetcher.domain.model import CatalogueEntry, RepoRef
+from fetcher.domain.model import CatalogueEntry, RepoRef, Source
 from fetcher.store.changes.noting import note_removed
 from fetcher.store.dialects import CHUNK, chunks, lock_packages
 from fetcher.store.importing.entries import Addresses, Columns, Rejected
@@ -46,6 +46,8 @@ class ImportedPackage:
     columns: Columns
     observed: Columns = field(default_factory=dict)
     last_fetched: Any = None
+    is_moved: bool = False
+    """True if another upstream than the stored one serves its repository now."""
 
     @property
     def answered(self) -> bool:
@@ -90,7 +92,7 @@ class Catalogue:
                     "Give this one another slug, or that one's id"
                 )
             return self.packages.get(entry.id)
-        if entry.complete:
+        if entry.complete or (holder is not None and not entry.slug_derived):
             return holder
         alike = [one for one in self._alike(addresses) if _compatible(one, addresses)]
         if alike:
@@ -99,7 +101,7 @@ class Catalogue:
 
     def add(self, entry: CatalogueEntry, columns: Columns, addresses: Addresses) -> ImportedPackage:
         """Add a new package; a derived slug that is taken is replaced by a free one."""
-        if not entry.complete:
+        if entry.slug_derived:
             columns["slug"] = self._free_slug(columns["slug"], addresses)
         one = ImportedPackage(entry.id or self._own_id(), None, columns)
         self._take_up(one)
@@ -198,9 +200,14 @@ def _stored(
 
 
 def to_renew(connection: Connection, after: int, hosts: Collection[str]) -> Sequence[Row[Any]]:
-    """Return at most ``CHUNK`` packages with ids above ``after``, locked, whose address is to be parsed again."""
+    """Return at most ``CHUNK`` packages with ids above ``after``, locked, whose address is to be parsed again.
+
+    ``upstream`` is the stored one of the repository; ``None`` without a repository that is fetched.
+    """
     wanted = or_(_P.repo_unsupported.is_not(None), _P.repo_host.in_(list(hosts)))
     page = select(_P.id).where(_P.id > after, wanted).order_by(_P.id).limit(CHUNK)
     ids = list(connection.execute(page).scalars())
     lock_packages(connection, ids)
-    return connection.execute(select(packages).where(_P.id.in_(ids)).order_by(_P.id)).all()
+    of_repository = source_states.c.package_id == _P.id, source_states.c.source == Source.REPOSITORY.value
+    upstream = select(source_states.c.upstream).where(*of_repository).scalar_subquery().label("upstream")
+    return connection.execute(select(packages, upstream).where(_P.id.in_(ids)).order_by(_P.id)).all()

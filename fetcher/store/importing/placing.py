@@ -124,8 +124,8 @@ def _follow_addresses(
 
 
 def _reset_by(one: ImportedPackage, stored: Row[Any]) -> frozenset[Source]:
-    """Return the sources whose address changes to another repository or project."""
-    reset: set[Source] = set()
+    """Return the sources whose address changes to another repository or project, or whose upstream changes."""
+    reset: set[Source] = set(REPOSITORY_SOURCES if one.is_moved else ())
     if one.columns["repo_key"] != stored.repo_key and not _is_where_it_went(one, stored):
         reset.update(REPOSITORY_SOURCES)
     if one.columns["project"] != stored.project:

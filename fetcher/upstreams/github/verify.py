@@ -11,6 +11,7 @@ import structlog
 
 from fetcher.domain.commit_weeks import history_start, rolling_weeks
 from fetcher.domain.model import Purpose, Source, Target
+from fetcher.domain.moments import is_waiting
 from fetcher.domain.outcome import Fetched, NotReady
 from fetcher.http.gateway import Gateway
 from fetcher.ports import Checkpoint, Checkpoints, Clock
@@ -117,7 +118,7 @@ class MergesCheck:
         """Check a sample in a worker: after a first pass, and every 30 days."""
         now = self.clock.now()
         checkpoint = self.checkpoints.get(MERGES)
-        if checkpoint.due_at is not None and checkpoint.due_at > now:
+        if is_waiting(checkpoint.due_at, now, CHECK_EVERY):
             return None
         stats = self.statistics.read(now, interval)
         sources = [stats.source(source) for source in (Source.REPOSITORY, Source.COMMITS)]

@@ -11,8 +11,9 @@ import structlog
 
 from fetcher.domain.formatting import counted
 from fetcher.domain.model import OutcomeKind, Purpose, Source
+from fetcher.domain.moments import is_ahead, is_waiting
 from fetcher.domain.outcome import Deferred, Fetched, Malformed, NotModified, kind
-from fetcher.domain.scheduling import Cadence
+from fetcher.domain.scheduling import LONGEST_PAUSE, Cadence
 from fetcher.http.gateway import Gateway
 from fetcher.ports import Checkpoint, Checkpoints, Clock
 from fetcher.upstreams.base import FeedStatus, IndexSerials, Schedule
@@ -61,7 +62,7 @@ class FeedCheck:
         """Poll the feed if a poll is due and any project is followed; returns whether it was requested."""
         now, self.made_due = self.clock.now(), 0
         checkpoint = self.checkpoints.get(FEED)
-        if checkpoint.due_at is not None and checkpoint.due_at > now:
+        if is_waiting(checkpoint.due_at, now, max(self.cadence.index_interval, LONGEST_PAUSE)):
             return False
         followed = self.serials.followed(self.threshold + 1)
         if not followed:
@@ -116,7 +117,8 @@ class FeedCheck:
         gap = has_gap(feed, mark)
         if gap:
             self._close(mark, since, now, large=large)
-        if gap or self.checkpoints.get(CONTINUOUS).observed_at is None:
+        known = self.checkpoints.get(CONTINUOUS).observed_at
+        if gap or known is None or is_ahead(known, now):
             self.checkpoints.save(Checkpoint(CONTINUOUS, since))
         newest = feed.newest
         if newest is not None and (mark is None or newest.published_at >= mark.published_at):
@@ -158,7 +160,8 @@ class FeedCheck:
         In a large one the daily comparison with the root does it, which also finds yanked and removed files.
         """
         continuous = self.checkpoints.get(CONTINUOUS)
-        if large or continuous.observed_at is None or (continuous.due_at is not None and continuous.due_at > now):
+        waiting = is_waiting(continuous.due_at, now, self.cadence.index_interval)
+        if large or continuous.observed_at is None or waiting:
             return
         confirmed = self.serials.confirm_all(now, self.cadence.recheck, continuous.observed_at)
         log.info("feed", confirmed=confirmed)
@@ -191,7 +194,7 @@ def feed_status(checkpoint: Callable[[str], Checkpoint | None]) -> FeedStatus | 
 
 def _closing_time(last: Checkpoint, now: datetime) -> datetime:
     """Return the time of the requests that close a gap, by the checkpoint of the last one."""
-    if last.due_at is None:
+    if last.due_at is None or is_ahead(last.due_at, now + CLOSING_EVERY):
         return now
     return last.due_at if last.due_at > now else max(now, last.due_at + CLOSING_EVERY)
 

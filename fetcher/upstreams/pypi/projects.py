@@ -19,6 +19,7 @@ from fetcher.domain.model import (
     Target,
     Validators,
 )
+from fetcher.domain.moments import is_ahead
 from fetcher.domain.outcome import Deferred, Fetched, Gone, Malformed, NotModified, Outcome, Transient
 from fetcher.domain.records import FetchedValues, at_recheck, deferred, record_of
 from fetcher.domain.scheduling import Cadence
@@ -111,7 +112,7 @@ class ProjectsRefresh:
 
 def is_status_due(state: SourceState, now: datetime, cadence: Cadence) -> bool:
     """Return whether to read the status: slowly, because archiving moves no serial, and at once after a quarantine."""
-    if state.full_fetch_at is None or state.revision == QUARANTINED:
+    if state.full_fetch_at is None or is_ahead(state.full_fetch_at, now) or state.revision == QUARANTINED:
         return True
     return now - state.full_fetch_at >= cadence.recheck
 

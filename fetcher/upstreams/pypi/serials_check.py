@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from fetcher.domain.model import Purpose, Source
+from fetcher.domain.moments import is_waiting
 from fetcher.domain.outcome import Deferred, Fetched, NotModified, kind
-from fetcher.domain.scheduling import Cadence, Pauses
+from fetcher.domain.scheduling import LONGEST_PAUSE, Cadence, Pauses
 from fetcher.http.gateway import Gateway
 from fetcher.ports import Checkpoint, Checkpoints, Clock
 from fetcher.upstreams.base import IndexSerials, Schedule
@@ -42,7 +43,7 @@ class SerialsCheck:
         """Request the root if a cycle has passed; returns whether it was requested."""
         now = self.clock.now()
         checkpoint = self.checkpoints.get(ROOT)
-        if checkpoint.due_at is not None and checkpoint.due_at > now:
+        if is_waiting(checkpoint.due_at, now, max(self.cadence.index_interval, LONGEST_PAUSE)):
             return False
         wanted = self.serials.projects()
         if len(wanted) <= self.threshold:

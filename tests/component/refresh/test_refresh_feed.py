@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from fetcher.http.messages import Answer, Fault, NoAnswer, Request
 from fetcher.quota import RetryAt
 from fetcher.simulator import changes
 from fetcher.simulator.upstreams.pypi.settings import Index
-from fetcher.upstreams.pypi.feed_check import FEED, feed_status
+from fetcher.upstreams.pypi.feed_check import CONTINUOUS, FEED, GAP, feed_status
 from tests.component.refresh.conftest import Build, Harness
 from tests.harness.clock import DAY, NOW
 from tests.harness.fakes import answer
@@ -99,6 +100,26 @@ async def test_polls_are_two_minutes_apart_and_conditional(build: Build) -> None
         assert await poll(harness)
     assert harness.log.count("feed", 304) == 3
     assert harness.store.checkpoints.get(FEED).outcome == "not_modified"
+
+
+@pytest.mark.parametrize("threshold", [LARGE, SMALL])
+async def test_times_stored_by_a_clock_that_was_ahead(build: Build, threshold: int) -> None:
+    """The feed is polled as soon as the clock was set, and a gap is closed then."""
+    harness = await catalogue(build, threshold=threshold)
+    wrong = NOW + 400 * DAY
+    for name in (FEED, CONTINUOUS, GAP):
+        checkpoint = harness.store.checkpoints.get(name)
+        harness.store.checkpoints.save(replace(checkpoint, observed_at=wrong, due_at=wrong))
+    changes.release(harness.world, "beta", "2.0")
+    harness.clock.advance(HOUR)
+    assert await harness.feed.check()
+    now = harness.clock.now()
+    assert harness.store.checkpoints.get(GAP).due_at == now
+    assert harness.store.checkpoints.get(CONTINUOUS).observed_at < now
+    assert not await harness.feed.check()
+    await harness.serials.check()
+    await harness.work()
+    assert harness.get("beta").observed.pypi_version == "2.0"
 
 
 async def test_without_a_project_nothing_is_polled(build: Build) -> None:

@@ -526,8 +526,8 @@ async def test_a_refused_list_describes_no_new_head() -> None:
     days = records[Source.COMMITS]
     assert isinstance(days.values, CommitDays)
     states = {
-        Source.CONTRIBUTORS: fold(stored, records[Source.CONTRIBUTORS]),
-        Source.COMMITS: fold(SourceState(Source.COMMITS, lease="lease"), days),
+        Source.CONTRIBUTORS: fold(stored, records[Source.CONTRIBUTORS], NOW),
+        Source.COMMITS: fold(SourceState(Source.COMMITS, lease="lease"), days, NOW),
     }
     assert states[Source.COMMITS].revision == "f" * 40
     authors = (("new", "cho"), ("f" * 40, "ann"), ("2", "ann"), ("1", "ann"))

@@ -49,6 +49,17 @@ async def test_a_persons_refresh_of_an_unmoved_head(harness: Harness) -> None:
         assert harness.get("alpha").observed.last_fetched == harness.clock.now()
 
 
+async def test_a_refresh_after_the_clock_was_far_ahead(harness: Harness) -> None:
+    """A response that a clock recorded a year ahead does not hide the responses after the clock was set."""
+    await first_pass(harness, "alpha")
+    for later in (400 * DAY, -399 * DAY, 30 * DAY):
+        harness.clock.advance(later)
+        push(harness.world, "octo/alpha", Push(login="newcomer"))
+        await harness.by_hand("alpha")
+        is_true(harness, "alpha")
+        assert harness.get("alpha").observed.last_fetched == harness.clock.now()
+
+
 async def test_only_the_details_by_hand(harness: Harness) -> None:
     """Details requested alone use the known head; those of this head that are not due stay unchanged."""
     await first_pass(harness, "alpha")

@@ -70,6 +70,16 @@ async def test_a_cycle_sends_one_request(build: Build) -> None:
     assert harness.log.count("simple_root") == 1
 
 
+async def test_a_root_requested_by_a_clock_that_was_ahead(build: Build) -> None:
+    """It is requested again as soon as the clock was set."""
+    harness = await catalogue(build)
+    for later in (400 * DAY, -400 * DAY):
+        harness.clock.advance(later)
+        assert await harness.serials.check()
+    assert harness.state("alpha", INDEX).answered_at == NOW
+    assert not await harness.serials.check()
+
+
 async def test_small_catalogues_do_not_use_the_root(build: Build) -> None:
     """At the threshold a conditional request for each project costs less."""
     harness = await catalogue(build, threshold=len(NAMES))

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -160,7 +161,10 @@ async def test_a_thousand_long_polls(harness: Harness) -> None:
     app, looked = make_app(harness.context), harness.context.followers
     end = harness.store.changes.extent().end
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://directory.test") as client:
-        polls = [client.get(AT, params={"since": str(end), "wait": 1}) for _ in range(100)]
+        polls = [asyncio.create_task(client.get(AT, params={"since": str(end), "wait": 30})) for _ in range(100)]
+        refused = [(await poll).status_code for poll in islice(asyncio.as_completed(polls), 80)]
+        assert (Counter(refused), looked.count) == ({503: 80}, 20)
+        harness.catalogue.add("a")
         statuses = Counter([answer.status_code for answer in await asyncio.gather(*polls)])
     assert statuses == {200: 20, 503: 80}
     assert looked.count == 0

@@ -72,13 +72,13 @@ def test_all_dependencies_are_available(harness: Harness) -> None:
     assert found["fetcher_queue_running_tasks", "background"] == 1
     assert found["fetcher_workers",] == 2
     assert found["fetcher_unacknowledged_messages",] == 3
-    assert found["fetcher_quota_limit", "account:1", "graphql"] == 5000
-    assert found["fetcher_quota_remaining", "account:1", "graphql"] == 4321
-    assert found["fetcher_quota_reset_timestamp_seconds", "account:1", "graphql"] == now.timestamp() + 540
-    assert found["fetcher_quota_reserved_requests", "account:1", "graphql"] == 2
-    assert found["fetcher_paused_seconds", "account:1", "graphql"] == 0
-    assert found["fetcher_paused_seconds", "account:1", "core"] == 90
-    assert ("fetcher_quota_limit", "account:1", "core") not in found
+    assert found["fetcher_quota_limit", "account:1", "graphql", "github"] == 5000
+    assert found["fetcher_quota_remaining", "account:1", "graphql", "github"] == 4321
+    assert found["fetcher_quota_reset_timestamp_seconds", "account:1", "graphql", "github"] == now.timestamp() + 540
+    assert found["fetcher_quota_reserved_requests", "account:1", "graphql", "github"] == 2
+    assert found["fetcher_paused_seconds", "account:1", "graphql", "github"] == 0
+    assert found["fetcher_paused_seconds", "account:1", "core", "github"] == 90
+    assert ("fetcher_quota_limit", "account:1", "core", "github") not in found
 
 
 def test_catalogue(harness: Harness) -> None:
@@ -157,6 +157,16 @@ def test_nothing_was_ever_planned(harness: Harness) -> None:
     """The last plan has timestamp 0, so that the alert on its age fires."""
     harness.store.checkpoints.save(Checkpoint(PLANNED))
     assert scrape(harness.client)["fetcher_last_plan_timestamp_seconds",] == 0
+
+
+def test_accounts_of_two_hosts_are_two_series(harness: Harness) -> None:
+    """Two hosts may have the same identity and resource: without their upstream the samples would be one series."""
+    names = ("codeberg.org", "forge.example")
+    harness.runtime.quota = [
+        QuotaStatus("anonymous", name, "api", limit, limit, None, None, None, 0) for limit, name in enumerate(names, 1)
+    ]
+    found = scrape(harness.client)
+    assert [found["fetcher_quota_limit", "anonymous", "api", name] for name in names] == [1, 2]
 
 
 def test_identities_are_bounded(harness: Harness) -> None:

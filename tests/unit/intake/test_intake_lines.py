@@ -34,6 +34,7 @@ def test_a_csv_record_states_some_fields(tmp_path: Path) -> None:
                 created=datetime(2026, 1, 1, tzinfo=UTC),
                 extra={"Maintainer": "me"},
                 complete=False,
+                slug_derived=True,
             ),
         )
     ]
@@ -46,6 +47,7 @@ def test_delimiters_of_spreadsheets(tmp_path: Path, delimiter: str) -> None:
     (item,) = read(tmp_path, "x.csv", content)
     assert isinstance(item, Entry)
     assert (item.entry.slug, item.entry.pypi_url) == ("x", "y")
+    assert not item.entry.slug_derived
 
 
 def test_a_bad_record_costs_itself_alone(tmp_path: Path) -> None:

@@ -80,3 +80,14 @@ def test_a_wrong_page_is_one_rejected_record(raw: bytes) -> None:
 def test_the_next_page_stays_on_its_origin(link: str | None, followed: str | None) -> None:
     """Reject links to another host or to an unencrypted scheme: a page must not choose the requested host."""
     assert next_page(URL, link) == followed
+
+
+@pytest.mark.parametrize(
+    "link", ["https://directory.example/api/v4/packages/?page=2", "?page=2", "/api/v4/packages/?page=2"]
+)
+def test_the_next_page_has_the_same_user(link: str) -> None:
+    """A link names no user; the address that was given does, and its pages are requested as the same one."""
+    given = URL.replace("://", "://user:pass@word@")
+    assert next_page(given, link) == "https://user:pass@word@directory.example/api/v4/packages/?page=2"
+    assert next_page(given, "https://evil.example/") is None
+    assert next_page(given, "https://other@directory.example/") is None

@@ -72,7 +72,7 @@ def test_pauses_by_cause(outcome: NonValue, cause: str) -> None:
     """Count every outcome that starts a pause."""
     tally = MetricsRecorder()
     tally.responded(request_for(), Response(403, {}, b""), outcome)
-    assert samples(tally)["fetcher_pauses_total", "core", cause] == 1
+    assert samples(tally)["fetcher_pauses_total", cause, "github"] == 1
 
 
 def test_points_and_packages_of_batches() -> None:
@@ -236,7 +236,7 @@ def test_every_metric_is_declared_even_unused() -> None:
 def test_metrics_of_rules_start_at_zero() -> None:
     """Expose zero first, so that the first rejected credential counts as an increase."""
     found = samples(MetricsRecorder())
-    assert found["fetcher_pauses_total", "graphql", "rejected"] == found["fetcher_leases_expired_total",] == 0
+    assert found["fetcher_pauses_total", "rejected", "github"] == found["fetcher_leases_expired_total",] == 0
     assert found["fetcher_tasks_total", "fetcher.plan", "failed"] == 0
     assert not [name for name, *_ in found if name == "fetcher_requests_total"]
 

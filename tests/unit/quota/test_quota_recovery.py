@@ -36,6 +36,18 @@ def test_pauses_and_exhausted_quotas_are_restored() -> None:
     assert (graphql.paused_until, graphql.limit) == (0, 0)
 
 
+def test_the_first_request_may_be_of_a_resource_without_a_quota() -> None:
+    """Assume each resource's own quota: git has none, and would otherwise close the API for an hour."""
+    account = Account(clock=AT + 1)
+    git = effective_limits(POLICY, Resource.GIT, Purpose.MANUAL, "octo")
+    assert git.primary == 0
+    recover(account, _lost(), AT, git, AT + 1)
+    assert {name: (meter.remaining, meter.limit) for name, meter in account.meters.items()} == {
+        "core": (5_000, 0),
+        "graphql": (5_000, 0),
+    }
+
+
 def test_a_longer_pause_of_the_new_ledger_stays() -> None:
     """Keep the pause that ends last."""
     account = Account(clock=AT + 1, paused_until=AT + 2 * MINUTE, pause_cause="limit", pause_reason="new")

@@ -21,11 +21,14 @@ from fetcher.domain.model import (
     Source,
     SourceState,
 )
+from fetcher.domain.moments import SKEW
 from fetcher.store.states import fold, row_of, started_afresh, takes
 from tests.harness.clock import NOW
 
 LEASES = st.sampled_from([None, "mine", "another"])
 MOMENTS = st.integers(0, 5).map(lambda hours: NOW + timedelta(hours=hours))
+LATER = NOW + timedelta(hours=5)
+"""The time of recording: no moment is ahead of it."""
 
 
 KINDS = [
@@ -92,19 +95,19 @@ def without_schedule(state: SourceState) -> SourceState:
 @given(states(), records())
 def test_twice_is_once(state: SourceState, record: Record) -> None:
     """Applying a record a second time changes nothing."""
-    once = fold(state, record)
-    assert fold(once, record) == once
+    once = fold(state, record, LATER)
+    assert fold(once, record, LATER) == once
 
 
 @given(states(), st.lists(observations(), max_size=4, unique_by=lambda record: record.observed_at))
 def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Observed]) -> None:
     """In any order of arrival, the outcome, failures and message are those of the newest record."""
-    taken = [record for record in some if takes(state, record)]
+    taken = [record for record in some if takes(state, record, LATER)]
     newest = max(taken, key=lambda record: record.observed_at, default=None)
     for order in permutations(some):
         end = state
         for record in order:
-            end = fold(end, record)
+            end = fold(end, record, LATER)
         if newest is None:
             assert without_schedule(end) == without_schedule(state)
         else:
@@ -115,7 +118,7 @@ def test_order_does_not_matter_for_the_newest(state: SourceState, some: list[Obs
 @given(states(), records())
 def test_only_the_holder_ends_a_lease(state: SourceState, record: Record) -> None:
     """Only a record with the lease ends it; the due time of a leased source moves later only by its holder."""
-    end = fold(state, record)
+    end = fold(state, record, LATER)
     lease = None if isinstance(record, MadeDue) else record.lease
     if state.lease is not None and lease != state.lease:
         assert (end.lease, end.lease_until) == (state.lease, state.lease_until)
@@ -130,7 +133,7 @@ def test_only_the_holder_ends_a_lease(state: SourceState, record: Record) -> Non
 @given(states(), st.builds(MadeDue, st.just(1), st.just(Source.REPOSITORY), MOMENTS, st.just(DueReason.MOVED)))
 def test_a_source_made_due_is_due_no_later(state: SourceState, record: MadeDue) -> None:
     """The earlier of the two times applies, with its own reason, and nothing else changes."""
-    end = fold(state, record)
+    end = fold(state, record, LATER)
     is_earlier = state.due_at is None or record.due_at < state.due_at
     expected = (record.due_at, record.due_reason) if is_earlier else (state.due_at, state.due_reason)
     assert (end.due_at, end.due_reason) == expected
@@ -140,11 +143,11 @@ def test_a_source_made_due_is_due_no_later(state: SourceState, record: MadeDue) 
 @given(states(), records())
 def test_an_answer_is_never_taken_back(state: SourceState, record: Record) -> None:
     """The last response, its revision and the last full fetch advance or stay, whatever fails afterwards."""
-    end = fold(state, record)
+    end = fold(state, record, LATER)
     if state.answered_at is not None:
         assert end.answered_at is not None
         assert end.answered_at >= state.answered_at
-    if not (isinstance(record, Observed) and record.answered and takes(state, record)):
+    if not (isinstance(record, Observed) and record.answered and takes(state, record, LATER)):
         assert (end.answered_at, end.revision, end.full_fetch_at) == (
             state.answered_at,
             state.revision,
@@ -161,7 +164,7 @@ def test_a_pause_is_no_failure_of_the_source() -> None:
     record = Observed(
         1, Source.REPOSITORY, None, later, later, outcome=OutcomeKind.THROTTLED, failures=2, first_failed_at=NOW
     )
-    assert fold(state, record).last_failed_at == NOW
+    assert fold(state, record, LATER).last_failed_at == NOW
 
 
 def test_after_a_change_of_address_only_a_new_claim_counts() -> None:
@@ -170,9 +173,23 @@ def test_after_a_change_of_address_only_a_new_claim_counts() -> None:
     assert started_afresh(fresh)
     at = NOW - timedelta(hours=1)
     record = Observed(1, Source.REPOSITORY, "mine", at, NOW, outcome=OutcomeKind.FETCHED, answered=True)
-    assert not takes(fresh, record)
-    assert not takes(fresh, replace(record, lease=None))
-    assert takes(replace(fresh, lease="mine"), record)
+    assert not takes(fresh, record, LATER)
+    assert not takes(fresh, replace(record, lease=None), LATER)
+    assert takes(replace(fresh, lease="mine"), record, LATER)
+
+
+def test_a_time_of_a_clock_that_was_ahead_is_replaced_by_the_last_claim() -> None:
+    """Only the holder of the lease replaces it: a batch that lost its lease may have an older response."""
+    wrong = NOW + timedelta(days=400)
+    state = SourceState(Source.REPOSITORY, observed_at=wrong, outcome=OutcomeKind.FETCHED, lease="mine")
+    record = Observed(1, Source.REPOSITORY, "mine", NOW, LATER, outcome=OutcomeKind.FETCHED, answered=True)
+    after = fold(state, record, NOW)
+    assert (after.observed_at, after.lease) == (NOW, None)
+    assert fold(after, record, NOW) == after
+    for lease in (None, "another"):
+        assert not takes(state, replace(record, lease=lease), NOW)
+    assert not takes(state, record, wrong)
+    assert not takes(replace(state, observed_at=NOW + SKEW), record, NOW)
 
 
 def test_a_row_names_every_field() -> None:
@@ -205,7 +222,7 @@ def test_a_late_record_of_another_batch_keeps_due_sources(reason: DueReason) -> 
         answered=True,
         revision="former",
     )
-    after = fold(state, record)
+    after = fold(state, record, LATER)
     assert (after.revision, after.due_at, after.due_reason) == ("former", made_due_at, reason)
-    later = fold(after, replace(record, observed_at=NOW + timedelta(seconds=6), revision="new"))
+    later = fold(after, replace(record, observed_at=NOW + timedelta(seconds=6), revision="new"), LATER)
     assert (later.revision, later.due_reason) == ("new", DueReason.RECHECK)
