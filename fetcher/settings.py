@@ -197,7 +197,7 @@ class Settings(BaseModel):
     )
     web_token: SecretStr | None = Field(
         default=None,
-        description="Operator's token, to log in to the page and request refreshes by HTTP; unset: both disabled.",
+        description="Operator's token, for refreshes, and on the page for retries and pauses; unset: all disabled.",
     )
     hook_secret: SecretStr | None = Field(
         default=None,

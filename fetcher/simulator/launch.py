@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -37,7 +38,7 @@ class Options:
 
 
 def launch(options: Options, say: Callable[[str], None]) -> None:
-    """Print the variables to export, then serve until SIGINT or SIGTERM; or only write the catalogue if so set."""
+    """Print shell lines that export the settings, then serve until a signal; or only write the catalogue if so set."""
     world = _world(options)
     if options.write_catalogue is not None:
         say(f"{_written(world, options.write_catalogue)} packages written to {options.write_catalogue}")
@@ -50,7 +51,7 @@ def launch(options: Options, say: Callable[[str], None]) -> None:
         raise CannotLaunchError(f"cannot listen on {where}: {error.strerror}; try another --port, or 0") from error
     service = Service(world, settings)
     for name, value in service.environment(address_of(bound)).items():
-        say(f"{name}={value}")
+        say(f"export {name}={shlex.quote(value)}")
     serve(service, bound, access_log=options.access_log)
 
 

@@ -13,6 +13,7 @@ from fetcher.domain.model import Purpose
 from fetcher.domain.pauses import OperatorPause, pause_of
 from fetcher.domain.scheduling import Cadence
 from fetcher.ports import NULL_OBSERVER, Checkpoint, Clock, Observer
+from fetcher.settings import AUTO
 from fetcher.wiring.assembly import Assembly, Pace, SystemClock, assemble
 from fetcher.wiring.cadence import current_cadence
 from fetcher.wiring.sites import open_site, synchronizer
@@ -41,6 +42,12 @@ if TYPE_CHECKING:
 
 ADDRESSES = "addresses"
 """The checkpoint of the rules by which stored addresses were last parsed."""
+
+INTERVAL, REACHED = "interval", " reached "
+"""The checkpoint of the interval setting that due times follow, none for ``auto``, and the word before the id reached.
+
+Until all packages' due times follow it, the id of the last package that does stands at the end.
+"""
 
 
 @dataclass(slots=True)
@@ -157,11 +164,22 @@ class Parts:
 
         The first intervals of a catalogue are computed here, so that they hold from its first plan.
         """
-        if self.settings.fixed_interval is not None:
+        if self.settings.fixed_interval is None:
+            if not self.store.sweeps.plans():
+                await self.plan_sweeps()
+            self._sweeping().place()
+        self._follow_setting()
+
+    def _follow_setting(self) -> None:
+        """Bring the next packages' due times forward after a change of ``FETCHER_REFRESH_INTERVAL``."""
+        stated = str(self.settings.refresh_interval)
+        known, _, reached = (self.store.checkpoints.get(INTERVAL).message or AUTO).partition(REACHED)
+        if known == stated and not reached:
             return
-        if not self.store.sweeps.plans():
-            await self.plan_sweeps()
-        self._sweeping().place()
+        after, now = int(reached) if known == stated else 0, self.clock.now()
+        last = self.store.sweeps.follow(self.cadence.interval_of, after, now)
+        message = stated if last is None else f"{stated}{REACHED}{last}"
+        self.store.checkpoints.save(Checkpoint(INTERVAL, observed_at=now, message=message))
 
     def _sweeping(self) -> Sweeping:
         from fetcher.refresh.sweep_planning import Account, Terms  # noqa: PLC0415

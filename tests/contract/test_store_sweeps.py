@@ -99,7 +99,34 @@ def test_due_times_follow_shorter_intervals(catalogue: Catalogue) -> None:
     }
 
 
-def _due(catalogue: Catalogue, slug: str) -> datetime | None:
-    found = catalogue.store.packages.get(slug)
-    assert found is not None
-    return found.states[Source.REPOSITORY].due_at
+def test_due_times_follow_a_shorter_setting(catalogue: Catalogue) -> None:
+    """Repositories and projects come forward, each by its interval, in portions; commits and earlier ones stay."""
+    store = catalogue.store
+    ids = catalogue.add(*"abc", project=True)
+    month = timedelta(days=30)
+    records = [
+        replace(answer(one, None, slot(one, NOW, month)), source=source)
+        for one in ids
+        for source in (Source.REPOSITORY, Source.INDEX, Source.COMMITS)
+    ]
+    store.claims.record(records)
+    soon = NOW + timedelta(seconds=3)
+    store.claims.record([replace(answer(ids[2], None, soon), source=Source.INDEX, observed_at=NOW + MINUTE)])
+    intervals = {Source.REPOSITORY: 5 * MINUTE, Source.INDEX: DAY}
+
+    def interval(source: Source, upstream: str, idle: timedelta | None) -> timedelta:
+        assert (upstream == GITHUB) is (source is Source.REPOSITORY)
+        assert idle is None
+        return intervals[source]
+
+    assert store.sweeps.follow(interval, 0, NOW, 2) == ids[1]
+    assert _due(catalogue, "c") == slot(ids[2], NOW, month)
+    assert store.sweeps.follow(interval, ids[1], NOW, 2) is None
+    for slug, one in zip("abc", ids, strict=True):
+        assert _due(catalogue, slug) == slot(one, NOW, 5 * MINUTE)
+        assert _due(catalogue, slug, Source.COMMITS) == slot(one, NOW, month)
+    assert [_due(catalogue, slug, Source.INDEX) for slug in "abc"] == [*(slot(one, NOW, DAY) for one in ids[:2]), soon]
+
+
+def _due(catalogue: Catalogue, slug: str, source: Source = Source.REPOSITORY) -> datetime | None:
+    return catalogue.state(slug, source).due_at

@@ -1,5 +1,6 @@
 """Faults on the wire, the control API and the command."""
 
+import json
 import os
 import signal
 import socket
@@ -221,16 +222,23 @@ def test_the_log_has_every_request(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_prints_its_exports_and_ends_well(sign: signal.Signals) -> None:
-    """It prints three lines, serves until a signal, and exits with status 0."""
+    """It prints lines that a shell can run as they are, serves until a signal, and exits with status 0."""
     command = [sys.executable, "-m", "fetcher.simulator", "--port", "0", "--packages", "20", "--hour", "60"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": "."}) as process:
         assert process.stdout is not None
-        exported = dict(process.stdout.readline().strip().split("=", 1) for _ in range(3))
-        answer = patient.get(f"{exported['FETCHER_PYPI_URL']}/simple/")
-        process.send_signal(sign)
+        try:
+            lines = "".join(process.stdout.readline() for _ in range(4))
+            shell = subprocess.run(["bash", "-euc", f"{lines}env -0"], env={}, stdout=subprocess.PIPE, check=True)
+            exported = dict(
+                one.split("=", 1) for one in shell.stdout.decode().split("\0") if one.startswith("FETCHER_")
+            )
+            answer = patient.get(f"{exported['FETCHER_PYPI_URL']}/simple/")
+        finally:
+            process.send_signal(sign)
 
         assert answer.status_code == 200
         assert exported["FETCHER_GITHUB_TOKEN"] == "simulated-token"
+        assert json.loads(exported["FETCHER_FORGES"])["gitlab.com"]["kind"] == "gitlab"
         assert process.wait(ENDS_WITHIN) == 0
 
 
