@@ -164,7 +164,8 @@ class Settings(BaseModel):
         default=0.25, gt=0, le=1, description="Share of each quota that refreshes at the interval `auto` may use."
     )
     recheck_interval: Span = Field(
-        default=timedelta(days=30), description="Interval between full requests of lists that show no change."
+        default=timedelta(days=30),
+        description="Mean time between full requests of an unchanged list: each waits half to one and a half of it.",
     )
     plan_interval: Span = Field(default=timedelta(minutes=1), description="Interval at which beat dispatches due work.")
     lease: Span = Field(default=timedelta(minutes=15), description="Time limit of a worker's claim.")
