@@ -133,3 +133,7 @@ class Checkpoints(Protocol):
     def save(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint of that name."""
         ...
+
+    def exchange(self, before: Checkpoint, after: Checkpoint) -> bool:
+        """Replace ``before``, as it was read, by ``after``; return whether no other process had changed it."""
+        ...

@@ -31,7 +31,7 @@ stay below the ten minutes after which Redis redelivers a message (``tasks.app.V
 
 @shared_task(bind=True, base=FetcherTask, name="fetcher.expire")
 def expire(self: FetcherTask) -> None:
-    """Release leases of lost workers, and send requests and hints again that no worker has taken."""
+    """Release leases of lost workers, correct times of a wrong clock, and send again requests and hints not taken."""
 
     async def work(parts: Parts) -> list[str]:
         now = parts.clock.now()
@@ -39,6 +39,10 @@ def expire(self: FetcherTask) -> None:
         self.recorder.leases_expired(expired)
         if expired:
             log.warning("leases expired", sources=expired, reason="a worker was lost, or a batch outlasted its lease")
+        names = [one.name for one in parts.upstreams.all]
+        corrected = parts.store.claims.bring_back(names, now, parts.cadence.furthest, parts.settings.lease)
+        if corrected:
+            log.warning("times corrected", sources=corrected, reason="a clock was far ahead when they were stored")
         return parts.store.requests.lost(now)
 
     send_requests(self.run_async(work))

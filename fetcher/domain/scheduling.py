@@ -113,6 +113,11 @@ class Cadence:
         """The longest interval of any source, after which all sources of a package have responded."""
         return max(map(self.longest_of, Source))
 
+    @property
+    def furthest(self) -> timedelta:
+        """Time within which every source becomes due, whatever its last outcome. A slot is up to 1.5 intervals away."""
+        return 1.5 * max(self.longest, self.recheck, self.missing.longest, self.blocked.longest, LONGEST_PAUSE)
+
     def interval_of(self, source: Source, upstream: str | None = None, idle: timedelta | None = None) -> timedelta:
         """Return the interval of a source at ``upstream`` for a package without activity for ``idle``."""
         match source:

@@ -19,6 +19,10 @@ LIMITED = 0.5
 """Share of a quota's even pace from which the quota, and not the workers, limits a source."""
 
 
+FEW = 10
+"""Responses of a source below which its measured pace says nothing: the first one of 200 is an hour's forecast."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """Forecasts of all sources, and of the packages that were never fetched completely."""
@@ -68,7 +72,7 @@ def outlook(
     limited = {source: titles.get(name, name) for source, name in limiting.items() if name is not None}
     to_go = stats.states(now, interval)[PackageState.NOT_FETCHED]
     ends = {
-        source: _left(missing, forecasts[source], supplies[source], now)
+        source: _left(missing, _pace(stats, source, forecasts[source]), supplies[source], now)
         for source in Source
         if to_go and (missing := _never_answered(stats, source))
     }
@@ -87,13 +91,17 @@ def _never_answered(stats: CatalogueStats, source: Source) -> int:
     return max(one.packages - one.answered - one.failing, 0)
 
 
-def _left(missing: int, ahead: Forecast, supply: Supply | None, now: datetime) -> timedelta | None:
+def _pace(stats: CatalogueStats, source: Source, ahead: Forecast) -> float:
+    """Return the pace of a source; 0 while it is unknown."""
+    return ahead.pace if stats.source(source).answered >= FEW else 0.0
+
+
+def _left(missing: int, pace: float, supply: Supply | None, now: datetime) -> timedelta | None:
     """Return the time until ``missing`` packages are served.
 
     Background requests spend a tenth of the quota at once and the rest evenly. Therefore a first burst does not count,
-    and the quota's even pace is the limit. Before the first response it is the pace.
+    and the quota's even pace is the limit. It is also the pace while that is unknown.
     """
-    pace = ahead.pace
     if supply is not None:
         pace = min(pace or math.inf, _even_pace(supply))
     return time_to_serve(missing, pace, supply, now) if pace else None

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from fetcher.domain.model import Validators
 from fetcher.ports import Checkpoint
-from fetcher.store.dialects import upsert
+from fetcher.store.dialects import EXCHANGING, one_at_a_time, upsert
 from fetcher.store.engine import Aggregate, read_transaction, write_transaction
 from fetcher.store.schema import checkpoints
 
@@ -28,6 +28,16 @@ class Checkpoints(Aggregate):
     def save(self, connection: Connection, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint of that name."""
         save(connection, checkpoint)
+
+    @write_transaction
+    def exchange(self, connection: Connection, before: Checkpoint, after: Checkpoint) -> bool:
+        """Replace ``before``, as it was read, by ``after``; return whether no other process had changed it."""
+        one_at_a_time(connection, EXCHANGING)  # a row that is not there cannot be locked
+        connection.execute(select(checkpoints.c.name).where(checkpoints.c.name == before.name).with_for_update())
+        if load(connection, before.name) != before:
+            return False
+        save(connection, after)
+        return True
 
 
 def load(connection: Connection, name: str) -> Checkpoint:

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from fetcher.domain.model import NAMED, Claim, DueReason, FollowedProject, Record, Source, Target
+from fetcher.domain.moments import SKEW
 from fetcher.store import recording, targets
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.engine import Aggregate, read_transaction, write_transaction
@@ -39,6 +40,9 @@ _KEYS = select(_S.package_id, _S.source)
 
 AT_ONCE = 10_000
 """Most projects made due by one call while the index's root is unavailable."""
+
+AT_A_TIME = 100
+"""Most leases, and most due times of a source, that one call brings back. A call a minute corrects 144,000 a day."""
 
 
 class Claims(Aggregate):
@@ -221,6 +225,34 @@ class Claims(Aggregate):
             .values(due_at=now, due_reason=DueReason.OUT_OF_TURN.value)
         )
         return made.rowcount
+
+    @write_transaction
+    def bring_back(
+        self, connection: Connection, upstreams: Sequence[str], now: datetime, furthest: timedelta, lease_for: timedelta
+    ) -> int:
+        """Correct times that a clock far ahead has stored; return the number of rows changed.
+
+        A due time later than ``furthest`` becomes ``now``, and a lease longer than ``lease_for`` ends (index scans). A
+        call takes few rows, because a clock that is behind for minutes finds such times in every row.
+        """
+        late = now + lease_for + SKEW
+        leased = _KEYS.where(_LEASED, _S.lease_until > late).order_by(_S.lease_until).limit(AT_A_TIME)
+        changed = _unlease(connection, leased.with_for_update(skip_locked=True))
+        for upstream in upstreams:
+            for source in Source:
+                far = (
+                    select(_S.package_id)
+                    .where(_S.upstream == upstream, _S.source == source.value, _S.lease.is_(None))
+                    .where(_S.due_at.is_not(None), _S.due_at > now + furthest + SKEW)
+                    .order_by(_S.due_at)
+                    .limit(AT_A_TIME)
+                    .with_for_update(skip_locked=True)
+                )
+                made: CursorResult[Any] = connection.execute(
+                    update(source_states).where(_S.package_id.in_(far), _S.source == source.value).values(due_at=now)
+                )
+                changed += made.rowcount
+        return changed
 
     @write_transaction
     def make_packages_due(

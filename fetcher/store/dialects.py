@@ -19,6 +19,7 @@ CHUNK = 1000
 IMPORTING = 7_301_948_102
 MIGRATING = 7_301_948_103
 MEASURING = 7_301_948_104
+EXCHANGING = 7_301_948_105
 """Keys of PostgreSQL's advisory locks. On SQLite a writer already locks the full database."""
 
 

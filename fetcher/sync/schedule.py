@@ -35,28 +35,30 @@ class Schedule:
         return SyncState(shown, last.observed_at, outcome, last.message, failing.observed_at)
 
     def begin(self, now: datetime) -> bool:
-        """Return whether a reading is due, and record its beginning."""
-        last = self.state()
-        if last.begun_at is not None and is_waiting(last.begun_at + self.interval, now, self.interval):
+        """Return whether a reading is due, and record its beginning. Of several processes only one begins it."""
+        before = self.checkpoints.get(_LAST)
+        if before.observed_at is not None and is_waiting(before.observed_at + self.interval, now, self.interval):
             return False
-        message = last.message
-        if last.outcome is SyncOutcome.BEGUN and last.begun_at is not None:
-            message = _CUT_SHORT
-            self._fails_since(min(last.failing_since or last.begun_at, now))
-        self._save(now, SyncOutcome.BEGUN, message)
+        cut_short = before.outcome == SyncOutcome.BEGUN.value
+        message = _CUT_SHORT if cut_short else before.message
+        if not self.checkpoints.exchange(before, _record(now, SyncOutcome.BEGUN, message)):
+            return False
+        if cut_short and before.observed_at is not None:
+            self._fails_since(min(self.checkpoints.get(_FAILING).observed_at or before.observed_at, now))
         return True
 
     def end(self, begun_at: datetime, outcome: SyncOutcome, message: str) -> None:
         """Record the result of the reading that began at ``begun_at``."""
         since = min(self.state().failing_since or begun_at, begun_at)
         self._fails_since(None if outcome is SyncOutcome.DONE else since)
-        self._save(begun_at, outcome, message)
-
-    def _save(self, begun_at: datetime, outcome: SyncOutcome, message: str | None) -> None:
-        self.checkpoints.save(Checkpoint(_LAST, observed_at=begun_at, outcome=outcome.value, message=message))
+        self.checkpoints.save(_record(begun_at, outcome, message))
 
     def _fails_since(self, moment: datetime | None) -> None:
         self.checkpoints.save(Checkpoint(_FAILING, observed_at=moment))
+
+
+def _record(begun_at: datetime, outcome: SyncOutcome, message: str | None) -> Checkpoint:
+    return Checkpoint(_LAST, observed_at=begun_at, outcome=outcome.value, message=message)
 
 
 def schedule_of(settings: Settings, checkpoints: Checkpoints) -> Schedule | None:

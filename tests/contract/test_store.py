@@ -123,6 +123,23 @@ def test_expire_leases_ends_only_those_that_are_over(catalogue: Catalogue) -> No
     assert catalogue.state("b", Source.REPOSITORY).lease is not None
 
 
+def test_times_stored_by_a_clock_that_was_ahead_are_brought_back(catalogue: Catalogue) -> None:
+    """Sources beyond every interval are due with their reason, and a lost worker's lease ends; others stay."""
+    a, b, _ = catalogue.add("a", "b", "c", project=True)
+    wrong, furthest = NOW + 400 * DAY, 45 * DAY
+    for package_id, source, at in ((a, Source.REPOSITORY, wrong), (b, Source.REPOSITORY, NOW + furthest)):
+        catalogue.answer(package_id, source, due_at=at, due_reason=DueReason.SLOT)
+    lost = catalogue.claim(Source.INDEX, now=wrong, limit=2)
+    catalogue.claim(Source.INDEX, now=NOW)
+    assert catalogue.store.claims.bring_back([GITHUB, PYPI], NOW, furthest, LEASE) == 1 + len(lost.package_ids)
+    state = catalogue.state("a", Source.REPOSITORY)
+    assert (state.due_at, state.due_reason) == (NOW, DueReason.SLOT)
+    assert catalogue.state("b", Source.REPOSITORY).due_at == NOW + furthest
+    assert catalogue.state("c", Source.INDEX).lease is not None
+    assert catalogue.store.claims.leased(PYPI, [Source.INDEX], NOW) == 1
+    assert catalogue.store.claims.bring_back([GITHUB, PYPI], NOW, furthest, LEASE) == 0
+
+
 def test_load_returns_the_input_of_decisions(catalogue: Catalogue) -> None:
     """A target has the repository's last seen name, its ids and head, the project and every source's state."""
     (a,) = catalogue.add("a", project=True)
@@ -220,6 +237,16 @@ def test_markers(store: SqlStore) -> None:
     assert store.checkpoints.get("root") == checkpoint
     store.checkpoints.save(Checkpoint("root", NOW + DAY))
     assert store.checkpoints.get("root") == Checkpoint("root", NOW + DAY)
+
+
+def test_a_checkpoint_is_exchanged_only_as_it_was_read(store: SqlStore) -> None:
+    """One that another process saved meanwhile stays, also if there was none before."""
+    none, first, second = Checkpoint("root"), Checkpoint("root", NOW), Checkpoint("root", NOW + DAY)
+    assert store.checkpoints.exchange(none, first)
+    assert not store.checkpoints.exchange(none, second)
+    assert store.checkpoints.exchange(first, second)
+    assert not store.checkpoints.exchange(first, none)
+    assert store.checkpoints.get("root") == second
 
 
 def test_package_ids_and_unknown_slugs(catalogue: Catalogue) -> None:

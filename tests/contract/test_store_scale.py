@@ -73,6 +73,7 @@ PERIODIC: dict[str, Callable[[SqlStore], object]] = {
     "plan: projects": lambda store: store.claims.claim(PYPI, [Source.INDEX], 50, NOW, LEASE),
     "plan: what is leased": lambda store: store.claims.leased(GITHUB, REPOSITORY_SOURCES, NOW),
     "expire: leases": lambda store: store.claims.expire(NOW + WEEK),
+    "expire: times of a wrong clock": lambda store: store.claims.bring_back([GITHUB, PYPI], NOW - WEEK, DAY, LEASE),
     "expire: requests": lambda store: store.requests.lost(NOW),
     "prune: history": lambda store: store.history.prune(NOW),
     "prune: timeline": lambda store: store.events.prune(NOW, 50),

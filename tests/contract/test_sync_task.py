@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from threading import Barrier
 from typing import cast
 
 import pytest
+from sqlalchemy import Engine
 
 from fetcher.domain.changes import FeedKind
 from fetcher.domain.sync_report import SyncOutcome, SyncState
@@ -17,7 +21,7 @@ from fetcher.sync.schedule import schedule_of
 from fetcher.wiring import Parts
 from tasks.sync import read_when_due
 from tests.harness.clock import HOUR, MINUTE, StoppedClock
-from tests.harness.stores import NOW
+from tests.harness.stores import NOW, store_on
 
 
 @dataclass
@@ -80,6 +84,23 @@ async def test_a_vanished_package_is_retired_at_the_second_reading(syncing: Sync
         assert syncing.retired() == wanted
     (entry,) = syncing.store.audit.since(NOW)
     assert (entry.actor, entry.detail) == ("beat", (await syncing.tick()).message)
+
+
+def test_a_reading_begins_once(engine: Engine, syncing: Syncing) -> None:
+    """Of several processes that find the reading due at the same time, one begins it: the first one, and each next."""
+    threads = 4
+    stores = [store_on(engine) for _ in range(threads)]
+    for reading in range(5):
+        barrier = Barrier(threads)
+
+        def begin(store: SqlStore, at: datetime = NOW + reading * HOUR, barrier: Barrier = barrier) -> bool:
+            schedule = schedule_of(syncing.settings, store.checkpoints)
+            assert schedule is not None
+            barrier.wait()
+            return schedule.begin(at)
+
+        with ThreadPoolExecutor(threads) as pool:
+            assert sorted(pool.map(begin, stores)) == [False, False, False, True]
 
 
 async def test_a_failing_source_retires_nothing_and_is_told(syncing: Syncing, source: Path) -> None:

@@ -22,6 +22,12 @@ class Saved:
     def save(self, checkpoint: Checkpoint) -> None:
         self.by_name[checkpoint.name] = checkpoint
 
+    def exchange(self, before: Checkpoint, after: Checkpoint) -> bool:
+        if self.get(before.name) != before:
+            return False
+        self.save(after)
+        return True
+
 
 def _schedule() -> Schedule:
     return Schedule("https://user:secret@directory.example/api/?api_key=secret", HOUR, Saved())

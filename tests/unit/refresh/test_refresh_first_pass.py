@@ -76,6 +76,15 @@ def test_before_the_first_response() -> None:
     assert outlook(stats, NOW, DAY, [], LANES, TITLES).left is None
 
 
+def test_a_single_response_is_no_pace() -> None:
+    """One response a minute after the start does not forecast three hours: the even pace holds until there are more."""
+    stats = _stats(_source(Source.CONTRIBUTORS, 1, 199, 60), to_go=199)
+    found = outlook(stats, NOW, DAY, _quota(4800), LANES, TITLES)
+    assert found.left is not None
+    assert found.left <= 5 * MINUTE
+    assert outlook(stats, NOW, DAY, [], LANES, TITLES).left is None
+
+
 def test_no_first_pass() -> None:
     """Due packages that were fetched before are no first pass."""
     stats = _stats(_source(Source.REPOSITORY, 100, 0))
