@@ -9,11 +9,13 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
 from sqlalchemy import Table
 
+from fetcher.domain.spans import written
 from fetcher.settings import PREFIX, Settings
 from fetcher.store.schema import Base
 
@@ -22,8 +24,9 @@ FOLDER = Path(__file__).parent.parent / "docs"
 _SETTINGS = """# Settings
 
 Every setting is an environment variable, read once when a process starts. An empty one counts as unset. Spans are
-seconds, or `H:MM:SS`, or ISO 8601 (`P1D`). `fetcher settings` prints the effective values and their origins, and names
-misspelt variables, of which every command warns. This page is written by `make docs` from `fetcher/settings.py`.
+seconds, a number with a unit (`90s`, `10m`, `24h`, `30d`), `H:MM:SS`, or ISO 8601 (`P1D`). `fetcher settings` prints
+the effective values and their origins, and names misspelt variables, of which every command warns. This page is written
+by `make docs` from `fetcher/settings.py`.
 
 | variable | default | meaning |
 |---|---|---|
@@ -85,7 +88,7 @@ def _default(field: FieldInfo) -> str:
         return _COMPUTED.get(field.description or "", "computed")
     if field.default is None:
         return "unset"
-    return f"`{field.default}`"
+    return f"`{written(field.default) if isinstance(field.default, timedelta) else field.default}`"
 
 
 _COMPUTED = {

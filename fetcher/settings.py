@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from importlib import import_module
@@ -21,6 +22,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from fetcher.domain.errors import ConfigError
 from fetcher.domain.sites import GonePolicy
+from fetcher.domain.spans import read_span
 from fetcher.forge_settings import Forges
 from fetcher.http.messages import origin
 
@@ -32,12 +34,12 @@ _ENDPOINT = "PYPI_SIMPLE_ENDPOINT"
 
 
 def _seconds(value: object) -> object:
-    """Convert a bare number to seconds. Other forms are left to pydantic ("1:30:00", "P1D")."""
+    """Convert seconds, and the spans of the commands' options. ISO 8601 ("P1D") is left to pydantic."""
     if isinstance(value, str):
-        try:
+        with suppress(ValueError, OverflowError):
             return timedelta(seconds=float(value))
-        except (ValueError, OverflowError):
-            return value
+        with suppress(ValueError):
+            return read_span(value)
     return value
 
 
@@ -49,7 +51,7 @@ AUTO: Final = "auto"
 
 Span = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0), le=LONGEST)]
 
-_A_SPAN = "expected seconds such as 86400, or a span such as 1:30:00 or P1D"
+_A_SPAN = "expected seconds such as 86400, or a span such as 90s, 10m, 24h, 30d or 1:30:00"
 _WORDS = {
     "time_delta_parsing": _A_SPAN,
     "int_parsing": "expected a whole number",
@@ -164,7 +166,8 @@ class Settings(BaseModel):
         default=0.25, gt=0, le=1, description="Share of each quota that refreshes at the interval `auto` may use."
     )
     recheck_interval: Span = Field(
-        default=timedelta(days=30), description="Interval between full requests of lists that show no change."
+        default=timedelta(days=30),
+        description="Mean time between full requests of an unchanged list: each waits half to one and a half of it.",
     )
     plan_interval: Span = Field(default=timedelta(minutes=1), description="Interval at which beat dispatches due work.")
     lease: Span = Field(default=timedelta(minutes=15), description="Time limit of a worker's claim.")

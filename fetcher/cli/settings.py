@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 from rich.markup import escape
 
 from fetcher.cli.screen import err, out, plain_table, print_json
+from fetcher.domain.spans import written
 from fetcher.forge_settings import masked
 from fetcher.misspelt import spelling_warnings, unknown_to_fetcher
 from fetcher.settings import PREFIX, Settings, read_settings, variables_read
@@ -77,7 +79,7 @@ def _shown(name: str, value: object) -> str | None:
     if isinstance(value, SecretStr):
         secret = value.get_secret_value()
         return _without_password(secret) if name.endswith("_url") else _MASK
-    text = str(value)
+    text = written(value) if isinstance(value, timedelta) else str(value)
     return _without_password(text) if name.endswith("_url") or "://" in text else text
 
 

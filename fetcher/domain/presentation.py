@@ -194,7 +194,8 @@ def due_reason(state: SourceState, cadence: Cadence, active_at: datetime | None,
         case DueReason.SLOT:
             return _slot_reason(state, cadence, active_at, now)
         case DueReason.RECHECK:
-            return f"no change detected: periodic re-check, about every {span(cadence.recheck)}"
+            least, most = span(cadence.recheck / 2), span(cadence.recheck * 1.5)
+            return f"no change detected: periodic re-check, {least} to {most} after the last full fetch"
         case other:
             return _REASONS[other]
 

@@ -25,3 +25,10 @@ def read_span(text: str) -> timedelta:
     if seconds is None or seconds > LONGEST.total_seconds():
         raise ValueError(EXPECTED)
     return timedelta(seconds=seconds)
+
+
+def written(span: timedelta) -> str:
+    """Return ``span`` as ``read_span`` reads it, in its largest whole unit."""
+    seconds = span.total_seconds()
+    unit = next((name for name in "dhm" if seconds and not seconds % _UNITS[name]), "s")
+    return f"{seconds / _UNITS[unit]:.10g}{unit}"

@@ -72,12 +72,16 @@ def test_githubs_own_variable_is_second() -> None:
     [
         ("90", timedelta(seconds=90)),
         ("0.5", timedelta(seconds=0.5)),
+        ("90s", timedelta(seconds=90)),
+        ("10m", timedelta(minutes=10)),
+        ("24h", timedelta(days=1)),
+        ("30d", timedelta(days=30)),
         ("1:30:00", timedelta(hours=1.5)),
         ("P1D", timedelta(days=1)),
     ],
 )
 def test_spans(text: str, span: timedelta) -> None:
-    """A span is written in seconds, as on a clock, or in ISO 8601."""
+    """A span is written in seconds, with a unit, as on a clock, or in ISO 8601."""
     assert read_settings({"FETCHER_REFRESH_INTERVAL": text}).refresh_interval == span
 
 

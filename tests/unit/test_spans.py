@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetcher.domain.spans import LONGEST, read_span
+from fetcher.domain.spans import LONGEST, read_span, written
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,12 @@ from fetcher.domain.spans import LONGEST, read_span
 def test_each_form(text: str, seconds: int) -> None:
     """Seconds, a number with a unit, and H:MM:SS are read."""
     assert read_span(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["0s", "1.5s", "90s", "15m", "3h", "1d", "30d", "3650d"])
+def test_a_span_is_written_as_it_is_read(text: str) -> None:
+    """The largest whole unit is written."""
+    assert written(read_span(text)) == text
 
 
 @pytest.mark.parametrize("text", ["", "-1", "ten", "10 minutes", "1:75:00", "1:30", "99999999d", "1e9", "٣"])
