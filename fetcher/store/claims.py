@@ -210,13 +210,15 @@ class Claims(Aggregate):
     ) -> int:
         """Make due ``source`` of ``upstream`` where last fetched before ``answered_before``; return their number.
 
+        One that a clock far ahead fetched counts as fetched before.
+
         Failing and leased rows keep their due time. At most ``AT_ONCE`` rows are taken, earliest due first (index
         scan).
         """
         late = (
             select(_S.package_id)
             .where(_S.upstream == upstream, _S.source == source.value, _S.failures == 0, _S.lease.is_(None))
-            .where(_S.answered_at < answered_before, _S.due_at > now)
+            .where(or_(_S.answered_at < answered_before, _S.answered_at > now + SKEW), _S.due_at > now)
             .order_by(_S.due_at)
             .limit(AT_ONCE)
             .with_for_update(skip_locked=True)

@@ -201,17 +201,25 @@ def _answered_ids(connection: Connection, after: int, since: datetime | None) ->
 
 
 def _confirm(connection: Connection, ids: Sequence[int], listed: ListedSerials) -> int:
-    """Confirm these packages' projects unless failing, in progress, requested since, or known to have changed."""
+    """Confirm these packages' projects unless failing, in progress, requested since, or known to have changed.
+
+    One that was requested by a clock far ahead becomes due, because the time of its values is unknown.
+    """
     lock_packages(connection, ids)
     stored = locked_states(connection, ids, Source.INDEX)
     confirmed = {
         key: _confirmed(key[0], state, listed)
         for key, state in stored.items()
-        if state.observed_at is not None and not _is_newer(state, listed)
+        if state.observed_at is not None and state.observed_at <= listed.at
         if state.answered_at is not None and not state.failures and state.expected is None
         if state.due_reason not in NAMED and state.lease is None
     }
-    _save(connection, confirmed, stored, listed.at)
+    unknown = {
+        key: replace(state, due_at=listed.at)
+        for key, state in stored.items()
+        if is_ahead(state.observed_at, listed.at) and (state.due_at is None or state.due_at > listed.at)
+    }
+    _save(connection, {**confirmed, **unknown}, stored, listed.at)
     renew_freshness(connection, [package_id for package_id, _ in confirmed], listed.at)
     return len(confirmed)
 
