@@ -36,6 +36,7 @@ class Explained:
     costs: tuple[Cost, ...]
     forge: str | None = None
     """The kind of a host beside GitHub, and how it is known."""
+    retired_by_sync: bool = False
 
 
 def explain(
@@ -53,6 +54,7 @@ def explain(
             raise unknown(store.packages, [slug])
         target = store.claims.target(package.entry.id)
         request = store.requests.latest(package.entry.id)
+        by_sync = package.retired_at is not None and package.entry.id in store.synced.retired()
         cadence = current_cadence(settings, store)
         upstreams = upstreams_in(settings, store)
     if target is None:
@@ -66,6 +68,7 @@ def explain(
         request if request is not None and request.state.is_open else None,
         tuple(_costs(upstreams, target, now, cadence)) if package.retired_at is None else (),
         upstreams.forge(package.repo.host) if isinstance(package.repo, RepoRef) else None,
+        by_sync,
     )
     if json:
         print_json(_json(explained))
@@ -92,7 +95,8 @@ def lines(explained: Explained) -> list[str]:
         found.append(f"forge: {escape(explained.forge)}")
     found.append(f"project: {_project(package)}")
     if package.retired_at is not None:
-        found.append(f"retired {ago(package.retired_at, now)} by an editor: not fetched until `fetcher revive`")
+        by = "a synchronization, whose source no longer listed it" if explained.retired_by_sync else "an editor"
+        found.append(f"retired {ago(package.retired_at, now)} by {by}: not fetched until `fetcher revive`")
     fetched = package.observed.last_fetched
     found.append(f"last fetched: {ago(fetched, now)} (all sources)" if fetched else "never fully fetched")
     if explained.request is not None:

@@ -61,5 +61,5 @@ def named_to_fetch(packages: Packages, slugs: Sequence[str]) -> list[int]:
     retired = packages.slugs(list(packages.retired(package_ids)))
     if retired:
         names = " ".join(sorted(retired.values()))
-        raise RetiredPackage(f"retired by an editor: {names}", f"Run `fetcher revive {names}` to fetch them again")
+        raise RetiredPackage(f"retired: {names}", f"Run `fetcher revive {names}` to fetch them again")
     return package_ids

@@ -18,7 +18,7 @@ class PackageState(StrEnum):
     """State of one package. If several apply, the first in this order counts."""
 
     RETIRED = "retired"
-    """Retired by an editor and no longer fetched."""
+    """Retired by an editor or a synchronization, and no longer fetched."""
     GONE = "gone"
     """A source has been missing for days: see ``fetcher.domain.scheduling.is_gone``."""
     FAILING = "failing"

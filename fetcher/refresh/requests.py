@@ -63,7 +63,10 @@ class ManualRefreshes:
     zone: tzinfo
 
     async def carry_out(self, request_ids: Sequence[str]) -> None:
-        """Refresh the packages of requests that no worker has started, and store each result."""
+        """Refresh the packages of requests that no worker has started, and store each result.
+
+        A package that is removed meanwhile is left out: its request was removed with it.
+        """
         started = self.requests.start(request_ids, self.clock.now())
         if not started:
             return
@@ -80,6 +83,7 @@ class ManualRefreshes:
         endings = [
             ending(request, report.records, changes(before[request.package_id], after[request.package_id]))
             for request in started
+            if request.package_id in before and request.package_id in after
         ]
         self.requests.finish(endings, self.clock.now())
 

@@ -18,10 +18,10 @@ from fetcher.store.changes.noting import note
 from fetcher.store.checkpoints import note_edit
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.importing.entries import Serving
-from fetcher.store.schema import packages, retired_sources, source_states
+from fetcher.store.schema import packages, retired_sources, source_states, synced_packages
 from fetcher.store.states import FIRST_REQUESTED, first_state, row_of, state_of
 
-_P, _R = packages.c, retired_sources.c
+_P, _R, _Y = packages.c, retired_sources.c, synced_packages.c
 _LEASE = ("lease", "lease_until")
 
 
@@ -40,7 +40,10 @@ def retire(connection: Connection, package_ids: Sequence[int], now: datetime) ->
 
 
 def revive(connection: Connection, package_ids: Sequence[int], serving: Serving, now: datetime) -> int:
-    """Restore the packages' sources with their kept states, due now; returns the number that were retired."""
+    """Restore the packages' sources with their kept states, due now; returns the number that were retired.
+
+    Synchronizations that retired them forget them until their source lists them again.
+    """
     revived = 0
     for ids in chunks(sorted(package_ids)):
         lock_packages(connection, ids)
@@ -57,6 +60,7 @@ def revive(connection: Connection, package_ids: Sequence[int], serving: Serving,
         if states:
             connection.execute(insert(source_states), states)
         connection.execute(delete(retired_sources).where(_R.package_id.in_([row.id for row in rows])))
+        connection.execute(delete(synced_packages).where(_Y.package_id.in_(ids), _Y.retired))
         note(connection, sorted(row.id for row in rows), EventType.REVIVED, now)
         revived += len(rows)
     note_edit(connection, now)

@@ -471,7 +471,7 @@ class SyncedPackageRow(Base):
     source: Mapped[str] = mapped_column(primary_key=True)
     absences: Mapped[int] = mapped_column(server_default=text("0"))
     retired: Mapped[bool]
-    """True if the synchronization retired the package. It revives no other one."""
+    """True if the synchronization retired the package. Synchronizations revive no other one."""
 
 
 class SitePackageRow(Base):

@@ -33,6 +33,11 @@ class SyncedPackages(Aggregate):
         rows = connection.execute(select(_Y.package_id, _Y.absences, _Y.retired).where(_Y.source == source))
         return {row.package_id: (row.absences, row.retired) for row in rows}
 
+    @read_transaction
+    def retired(self, connection: Connection) -> set[int]:
+        """Return the ids of the packages that a synchronization with any source retired."""
+        return set(connection.execute(select(_Y.package_id).where(_Y.retired)).scalars())
+
     @write_transaction
     def apply(
         self,
@@ -48,6 +53,10 @@ class SyncedPackages(Aggregate):
         A package that an editor retired is not marked as retired by the synchronization, and thus never revived by it.
         """
         lock_packages(connection, [*retire, *revive])  # an editor may be retiring one of them
+        retired_by_sync: set[int] = set()
+        for ids in chunks(revive):
+            marked = select(_Y.package_id).where(_Y.package_id.in_(ids), _Y.retired)
+            retired_by_sync.update(connection.execute(marked).scalars())
         present: dict[int, bool] = {}
         for ids in chunks(sorted(rows)):
             found = connection.execute(select(packages.c.id, packages.c.retired_at).where(packages.c.id.in_(ids)))
@@ -67,5 +76,6 @@ class SyncedPackages(Aggregate):
         gone = (
             retirement.retire(connection, [one for one in retire if not present.get(one, True)], now) if retire else 0
         )
-        back = retirement.revive(connection, list(revive), self._serving, now) if revive else 0
+        returned = sorted(retired_by_sync)
+        back = retirement.revive(connection, returned, self._serving, now) if returned else 0
         return gone, back

@@ -36,14 +36,23 @@ class Decision:
     refused: str | None = None
 
 
-def decide(known: Mapping[int, Synced], seen: Collection[int], rejected: int, max_loss: float) -> Decision:
+def decide(
+    known: Mapping[int, Synced],
+    seen: Collection[int],
+    rejected: int,
+    max_loss: float,
+    elsewhere: Collection[int] = frozenset(),
+) -> Decision:
     """Compare a reading with the packages that the source listed before.
+
+    ``elsewhere`` are the packages that a synchronization with another source retired, such as the same source at its
+    former address. A listed one is revived.
 
     Absences count only if the reading has no rejected record, which may be of an absent package, and if it lacks no
     more than ``max_loss`` of the known packages. Packages that the source never listed are not concerned.
     """
     rows = {one: Synced() for one in sorted(seen) if known.get(one) != Synced()}
-    revive = tuple(one for one in rows if one in known and known[one].retired)
+    revive = tuple(one for one in sorted(seen) if one in elsewhere or (one in known and known[one].retired))
     listed = [one for one, row in known.items() if not row.retired]
     absent = sorted(one for one in listed if one not in seen)
     refused = _refusal(len(absent), len(listed), len(seen), rejected, max_loss)

@@ -33,6 +33,8 @@ class SyncedStore(Protocol):
 
     def of(self, source: str) -> dict[int, tuple[int, bool]]: ...
 
+    def retired(self) -> set[int]: ...
+
     def apply(
         self,
         source: str,
@@ -101,14 +103,14 @@ class Synchronization:
     def finish(self) -> SyncResult:
         """Count absences, retire and revive; returns the result."""
         known = {one: Synced(absences, retired) for one, (absences, retired) in self.synced.of(self._name).items()}
-        decision = decide(known, self._seen, self.result.rejected_count, self.max_loss)
+        decision = decide(known, self._seen, self.result.rejected_count, self.max_loss, self.synced.retired())
         self._apply(decision)
         self.result.absent, self.result.refused = decision.absent, decision.refused
         return self.result
 
     def _apply(self, decision: Decision) -> None:
         rows = {one: (row.absences, row.retired) for one, row in decision.rows.items()}
-        if rows:
+        if rows or decision.revive:
             done = self.synced.apply(self._name, rows, decision.retire, decision.revive, self.clock.now())
             self.result.retired, self.result.revived = done
 

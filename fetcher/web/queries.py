@@ -112,7 +112,7 @@ def to_refresh(package: StoredPackage) -> int:
     """Return the id of a package that can be refreshed. Raise ``RetiredPackage`` or ``Forbidden`` otherwise."""
     slug = package.entry.slug
     if package.retired_at is not None:
-        raise RetiredPackage(f"{slug} was retired by an editor", f"`fetcher revive {slug}` resumes fetching")
+        raise RetiredPackage(f"{slug} is retired", f"`fetcher revive {slug}` resumes fetching")
     if not package.states or package.entry.id is None:
         raise Forbidden(f"{slug} has no source to fetch", "Neither of its addresses is supported")
     return package.entry.id

@@ -8,11 +8,13 @@ from datetime import timedelta
 
 from sqlalchemy import Engine
 
+from fetcher.catalogue.intake import Entry
 from fetcher.domain.model import DueReason, MadeDue, Observed, OutcomeKind, Source
 from fetcher.store import SqlStore, retirement
 from fetcher.store.engine import WRITING
+from fetcher.sync.service import Synchronization, SyncResult
 from fetcher.upstreams.github.limits import GITHUB
-from tests.harness.clock import DAY
+from tests.harness.clock import DAY, StoppedClock
 from tests.harness.processes import wait_until
 from tests.harness.stores import NOW, Catalogue, entry, failed, stats, waits_for_a_lock
 
@@ -120,3 +122,36 @@ def test_a_synchronization_waits_for_an_editor(store: SqlStore, engine: Engine) 
         editor.commit()
         assert applied.result() == (0, 0)
     assert store.synced.of("source") == {package_id: (2, False)}
+
+
+def _synchronized(store: SqlStore, source: str, *slugs: str) -> SyncResult:
+    """Read a source that lists these packages."""
+    work = Synchronization(source, store.packages, store.synced, StoppedClock(NOW), 0.1)
+    work.take([Entry(slug, entry(slug)) for slug in slugs])
+    return work.finish()
+
+
+def test_a_source_at_another_address_revives(store: SqlStore) -> None:
+    """A package that the source lists at its new address returns, and readings of the former one do not end it."""
+    everything = ("a", "b", "c")
+    _synchronized(store, "old.json", *everything)
+    assert [_synchronized(store, "old.json", "a", "b").retired for _ in range(3)] == [0, 1, 0]
+    gone = set(store.packages.ids(["c"]).values())
+    assert store.synced.retired() == gone
+    assert _synchronized(store, "new.json", "a", "b").revived == 0
+    assert _synchronized(store, "new.json", *everything).revived == 1
+    assert [_synchronized(store, "old.json", "a", "b").retired for _ in range(3)] == [0, 0, 0]
+    assert store.packages.retired(sorted(gone)) == set()
+
+
+def test_an_editor_decides_after_a_synchronization(store: SqlStore) -> None:
+    """A package that an editor revived and retired again stays retired, whichever source lists it."""
+    for slugs in (("a", "b"), ("a",), ("a",)):
+        _synchronized(store, "old.json", *slugs)
+    ids = list(store.packages.ids(["b"]).values())
+    assert store.packages.revive(ids, NOW) == 1
+    assert _synchronized(store, "old.json", "a").retired == 0
+    store.packages.retire(ids, NOW)
+    for source in ("old.json", "new.json"):
+        assert _synchronized(store, source, "a", "b").revived == 0
+    assert store.packages.retired(ids) == set(ids)

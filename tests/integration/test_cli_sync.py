@@ -39,6 +39,9 @@ def test_a_vanished_package_is_retired_and_returns(fetcher: Fetcher, tmp_path: P
     assert (states["b"], states["c"]) == ("retired", "retired")
     assert "retired" not in (states["a"], states["by-hand"])
     assert "1 retired" in fetcher("audit").out
+    assert "by a synchronization, whose source no longer listed it" in fetcher("explain", "b").out
+    assert "by an editor" in fetcher("explain", "c").out
+    assert "editor" not in fetcher("refresh", "b").err
     _write(source, "a", "b", "c")
     assert _sync(fetcher, source)["revived"] == 1
     states = _states(fetcher)

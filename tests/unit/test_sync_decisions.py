@@ -31,6 +31,13 @@ def test_only_sync_revives_what_it_retired() -> None:
     assert (found.revive, found.rows) == ((1,), {1: Synced(), 3: Synced()})
 
 
+def test_a_source_that_moved_revives() -> None:
+    """A listed package is revived also if the synchronization with another source retired it, before and after."""
+    first = decide({}, {1, 2}, 0, 0.1, elsewhere={2, 9})
+    assert (first.revive, first.rows) == ((2,), {1: Synced(), 2: Synced()})
+    assert decide({1: Synced(), 2: Synced()}, {1, 2}, 0, 0.1, elsewhere={2}).revive == (2,)
+
+
 @pytest.mark.parametrize(("seen", "rejected", "reason"), [
     (set(), 0, "the source is empty"),
     (EVERY - {7}, 1, "1 of its records were rejected"),
@@ -59,6 +66,9 @@ class Store:
     def of(self, source: str) -> dict[int, tuple[int, bool]]:
         self.source = source
         return {}
+
+    def retired(self) -> set[int]:
+        return set()
 
     def apply(self, *_: Any) -> tuple[int, int]:
         raise AssertionError("nothing is to be written")

@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from fetcher.domain.model import Deferral, DueReason, GivenBack, MadeDue, Purpose, Record, Source
+from fetcher.domain.model import Deferral, DueReason, GivenBack, MadeDue, Purpose, Record, Source, StoredPackage
 from fetcher.domain.views import Change, RefreshRequest, RequestState, SourceFailure
 from fetcher.refresh.report import Report
 from fetcher.refresh.requests import NO_ANSWER, NOTHING_TO_ASK, ManualRefreshes, changes, ending
@@ -61,6 +61,31 @@ async def test_changes_are_reported(catalogue: Catalogue) -> None:
     assert (first.state, first.changes, first.failures) == (RequestState.DONE, (Change("repo_watchers", 1, 2),), ())
     assert (second.state, second.reason) == (RequestState.FAILED, NO_ANSWER)
     assert second.failures == (SourceFailure(Source.REPOSITORY, "gone", "why"),)
+
+
+@pytest.mark.parametrize("documents", [1, 2])
+async def test_a_package_that_is_removed_meanwhile(catalogue: Catalogue, documents: int) -> None:
+    """The other requests of the batch end with their results, and the removed package's request is gone."""
+    a, b, c = catalogue.add("a", "b", "c")
+    store = catalogue.store
+    ids = [one.request.id for one in store.requests.submit([a, b, c], NOW)]
+    service = FakeRefreshService(store.claims, [answered(i, Source.REPOSITORY, stats()) for i in (a, c)])
+
+    @dataclass
+    class Removing:
+        """Stored packages of which one is removed before they are read for the first or the second time."""
+
+        reads: int = 0
+
+        def documents(self, package_ids: Sequence[int]) -> list[StoredPackage]:
+            self.reads += 1
+            if self.reads == documents:
+                store.packages.remove([b], NOW)
+            return store.packages.documents(package_ids)
+
+    await ManualRefreshes(store.requests, Removing(), service, StoppedClock(NOW), UTC).carry_out(ids)
+    found = [store.requests.get(one) for one in ids]
+    assert [one and one.state for one in found] == [RequestState.DONE, None, RequestState.DONE]
 
 
 async def test_a_refresh_that_breaks_off(catalogue: Catalogue) -> None:
