@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from fetcher.domain.errors import BrokerError
 
 if TYPE_CHECKING:
     import redis
     import redis.asyncio
+    from pydantic import SecretStr
 
     from fetcher.settings import Settings
 
-_REDIS_REMEDY = "Start `fetcher up`, or set FETCHER_REDIS_URL to a server that runs (redis://host:6379/0)"
+_FORM = "redis://host:6379/0"
+_OWN_REMEDY = f"Start it, or correct or unset FETCHER_REDIS_URL ({_FORM})"
+_EMBEDDED_REMEDY = f"Start `fetcher up` with this FETCHER_DATA_DIR, or set FETCHER_REDIS_URL to a server ({_FORM})"
+_NUMBERED = re.compile(r"/?\d*")
 
 
 def embedded_socket(settings: Settings) -> Path:
@@ -61,12 +67,35 @@ def redis_client(settings: Settings, timeout: float = 5) -> redis.Redis:
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError:
-        raise BrokerError("FETCHER_REDIS_URL is not an address of Redis", _REDIS_REMEDY) from None
+        raise BrokerError("FETCHER_REDIS_URL is not an address of Redis", f"Correct or unset it ({_FORM})") from None
 
 
-def redis_unavailable(error: BaseException) -> BrokerError:
-    """Convert a Redis connection error to a ``BrokerError`` with a remedy."""
-    return BrokerError(f"Redis cannot be reached ({type(error).__name__})", _REDIS_REMEDY)
+def redis_unavailable(error: BaseException, settings: Settings) -> BrokerError:
+    """Convert a Redis connection error to a ``BrokerError`` with its place and a remedy."""
+    reason = _reason(error)
+    if settings.redis_url is None:
+        folder = settings.data_dir.absolute()
+        return BrokerError(f"Redis cannot be reached: the embedded one of {folder} ({reason})", _EMBEDDED_REMEDY)
+    return BrokerError(f"Redis cannot be reached at {_shown(settings.redis_url)} ({reason})", _OWN_REMEDY)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the operating system's reason of a lost connection, otherwise the kind of the error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
+
+
+def _shown(url: SecretStr) -> str:
+    """Return an address without user, password and options; nothing of one whose password may be in another part."""
+    parts = urlsplit(url.get_secret_value())
+    is_plain = parts.scheme == "unix" or _NUMBERED.fullmatch(parts.path)
+    if not is_plain or "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        return "the address in FETCHER_REDIS_URL"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def check_redis(settings: Settings) -> str:
@@ -77,7 +106,7 @@ def check_redis(settings: Settings) -> str:
     try:
         info: dict[str, object] = client.info()
     except (RedisError, OSError) as error:
-        raise redis_unavailable(error) from None
+        raise redis_unavailable(error, settings) from None
     finally:
         client.close()
     policy = info.get("maxmemory_policy", "noeviction")

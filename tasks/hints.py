@@ -61,7 +61,7 @@ def take_hints() -> None:
     try:
         hints.apply_async(queue=MANUAL, retry=False, expires=EXPIRES)
     except OperationalError as error:
-        raise redis_unavailable(error.__cause__ or error) from None
+        raise redis_unavailable(error, read_settings()) from None
 
 
 def take_left_hints() -> None:

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from fetcher.broker import redis_client, redis_unavailable
-from fetcher.settings import Settings
+from fetcher.settings import Settings, read_settings
 from tasks.app import QUEUES, WEBHOOKS, app
 from tasks.queue_throughput import SENT_AT, Rates, rates
 
@@ -78,7 +78,7 @@ def queue_states(settings: Settings) -> list[QueueState]:
         passing = rates(client, QUEUES, now.timestamp())
         loads = _loads()
     except (RedisError, OSError, OperationalError) as error:
-        raise redis_unavailable(error) from None
+        raise redis_unavailable(error, settings) from None
     finally:
         client.close()
     return [_state(name, waiting[name], unacknowledged, oldest[name], passing[name], loads) for name in QUEUES]
@@ -100,7 +100,7 @@ def worker_names() -> tuple[str, ...]:
     try:
         return tuple(sorted(_loads()))
     except (RedisError, OSError, OperationalError) as error:
-        raise redis_unavailable(error) from None
+        raise redis_unavailable(error, read_settings()) from None
 
 
 class _ConsumerSeen(Exception):
@@ -119,7 +119,7 @@ def is_consumed(queue: str) -> bool:
     except _ConsumerSeen:
         return True
     except (RedisError, OSError, OperationalError) as error:
-        raise redis_unavailable(error) from None
+        raise redis_unavailable(error, read_settings()) from None
     return False
 
 

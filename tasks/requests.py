@@ -74,4 +74,4 @@ def _send_in_parts(ids: Sequence[T], send: Callable[[list[T]], object]) -> None:
         for start in range(0, len(ids), PART):
             send(list(ids[start : start + PART]))
     except OperationalError as error:
-        raise redis_unavailable(error.__cause__ or error) from None
+        raise redis_unavailable(error, read_settings()) from None

@@ -25,7 +25,7 @@ from fetcher.http.transport import HttpTransport
 from fetcher.misspelt import spelling_warnings
 from fetcher.ports import PLANNED, Checkpoint, Site
 from fetcher.settings import Settings, read_settings
-from fetcher.store import current_revision, is_current, open_engine
+from fetcher.store import current_revision, open_engine, require_current
 from fetcher.store.db_errors import shown
 from fetcher.sync.schedule import schedule_of
 from fetcher.upstreams.base import Finding, Upstream
@@ -80,9 +80,7 @@ def _database(settings: Settings) -> Finding:
             where, revision = shown(engine.url), current_revision(engine)
             if revision is None and settings.embedded_database:
                 return Finding("database", True, f"{where}, created at first use")
-            if not is_current(engine):
-                message = f"{where} is at revision {revision or 'none'}"
-                return Finding("database", False, message, "Run `fetcher db upgrade`")
+            require_current(engine)
             return Finding("database", True, f"{where}, revision {revision}")
         finally:
             engine.dispose()

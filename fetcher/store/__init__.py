@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fetcher.store.engine import open_engine
-    from fetcher.store.migrations import current_revision, downgrade, is_current, upgrade
+    from fetcher.store.migrations import current_revision, downgrade, is_current, require_current, upgrade
     from fetcher.store.sql_store import SqlStore
 
-__all__ = ["SqlStore", "open_engine", "upgrade", "downgrade", "is_current", "current_revision"]
+__all__ = ["SqlStore", "open_engine", "upgrade", "downgrade", "is_current", "require_current", "current_revision"]
 
 _MODULES = {
     "SqlStore": "sql_store",
@@ -18,6 +18,7 @@ _MODULES = {
     "upgrade": "migrations",
     "downgrade": "migrations",
     "is_current": "migrations",
+    "require_current": "migrations",
     "current_revision": "migrations",
 }
 

@@ -49,10 +49,11 @@ def open_engine(url: str, *, pool_size: int = 5, timeout: int | None = None) -> 
         "hide_parameters": True,
     }
     if address.get_backend_name() == "sqlite":
-        if address.database and address.database != ":memory:":
-            _make_folder(address)
+        if _is_file(address):
             options |= queue
         engine = create_engine(address, connect_args={"timeout": timeout or BUSY_SECONDS}, **options)
+        if _is_file(address):
+            event.listen(engine, "do_connect", lambda *_: _make_folder(address))
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -73,6 +74,15 @@ def _address(url: str) -> URL:
     except (ArgumentError, NoSuchModuleError, ValueError):  # their messages quote the address with its password
         raise ConfigError("the database's address cannot be read", _EXPECTED) from None
     return address
+
+
+def is_missing(address: URL) -> bool:
+    """Return whether the address is of a file of SQLite's that does not exist, which a connection would create."""
+    return _is_file(address) and not Path(str(address.database)).exists()
+
+
+def _is_file(address: URL) -> bool:
+    return address.get_backend_name() == "sqlite" and address.database not in (None, "", ":memory:")
 
 
 def _make_folder(address: URL) -> None:

@@ -72,7 +72,7 @@ def _receive(request: Request, web: WebContext, forge: Forge, secret: str, body:
     try:
         placed = web.runtime.place_hint(forge, delivery_of(forge, headers, body), hint, now)
     except (RedisError, OSError) as error:
-        raise redis_unavailable(error) from None
+        raise redis_unavailable(error, web.settings) from None
     web.runtime.count_hook(forge, COUNTED_AS[placed])
     log.info("hook", forge=forge, kind=event_of(forge, headers), repository=hint.keys[0], result=placed.name.lower())
     if placed is Placed.REFUSED:

@@ -59,6 +59,6 @@ def _read_redis(settings: Settings, read: Callable[[redis.Redis], T]) -> T:
     try:
         return read(client)
     except (RedisError, OSError) as error:
-        raise redis_unavailable(error) from None
+        raise redis_unavailable(error, settings) from None
     finally:
         client.close()

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from fetcher.data_folder import make_private, make_private_file
-from fetcher.domain.errors import StoreError
 
 if TYPE_CHECKING:
     from fetcher.domain.forges import ForgeKind
@@ -34,7 +33,7 @@ def upstreams_in(settings: Settings, store: SqlStore) -> Upstreams:
 
 def open_with_upstreams(settings: Settings) -> tuple[SqlStore, CurrentUpstreams]:
     """Return the store, and the upstreams by which it parses addresses."""
-    from fetcher.store import SqlStore, is_current, open_engine, upgrade  # noqa: PLC0415
+    from fetcher.store import SqlStore, open_engine, require_current, upgrade  # noqa: PLC0415
     from fetcher.store.forges import ForgeRules  # noqa: PLC0415
     from fetcher.upstreams.current import CurrentUpstreams  # noqa: PLC0415
 
@@ -44,11 +43,7 @@ def open_with_upstreams(settings: Settings) -> tuple[SqlStore, CurrentUpstreams]
             make_private(settings.data_dir)
             make_private_file(database)
     engine = open_engine(settings.database)
-    if settings.embedded_database:
-        upgrade(engine)
-    elif not is_current(engine):
-        engine.dispose()
-        raise StoreError("the database schema is out of date, or newer than this version", "Run `fetcher db upgrade`")
+    (upgrade if settings.embedded_database else require_current)(engine)
 
     store = SqlStore(
         engine,

@@ -68,7 +68,7 @@ def test_an_unknown_revision_is_refused(engine: Engine, revision: str) -> None:
 def test_an_empty_database_is_refused(empty_url: str) -> None:
     """A database without tables has nothing to revert."""
     engine = open_engine(empty_url)
-    with pytest.raises(StoreError, match="or empty"):
+    with pytest.raises(StoreError, match="has no tables"):
         downgrade(engine, "0001")
     assert current_revision(engine) is None
     engine.dispose()

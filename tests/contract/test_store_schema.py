@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, Engine, event, inspect, text
 
 from fetcher.domain.errors import StoreError
 from fetcher.domain.model import REPOSITORY_SOURCES, Source
-from fetcher.store import current_revision, is_current, open_engine, upgrade
+from fetcher.store import current_revision, downgrade, is_current, open_engine, require_current, upgrade
 from fetcher.store.migrations import HEAD
 from fetcher.store.schema import Base
 from fetcher.upstreams.github.limits import GITHUB
@@ -54,13 +55,33 @@ def test_upgrade_from_empty_and_again(empty_url: str) -> None:
 
 
 def test_a_database_of_a_newer_version(engine: Engine) -> None:
-    """A database with an unknown revision is not touched, and reported as another version's."""
+    """A database with an unknown revision is not touched. Both revisions and the remedy are named."""
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     assert not is_current(engine)
-    with pytest.raises(StoreError, match="of another version"):
-        upgrade(engine)
+    for attempt in (upgrade, partial(downgrade, revision="0003")):
+        with pytest.raises(StoreError, match=f"is at revision 9999, and this version knows {HEAD} at most") as refused:
+            attempt(engine)
+        assert refused.value.remedy.startswith("Install the newer version")
     assert current_revision(engine) == "9999"
+
+
+def test_a_database_of_an_older_version(engine: Engine) -> None:
+    """Both revisions and the command that migrates it are named."""
+    older = f"{int(HEAD) - 1:04}"
+    downgrade(engine, older)
+    with pytest.raises(StoreError, match=f"is at revision {older}, and this version needs {HEAD}") as refused:
+        require_current(engine)
+    assert refused.value.remedy == "Run `fetcher db upgrade`"
+
+
+def test_a_misspelt_file_is_not_created(tmp_path: Path) -> None:
+    """A read of a missing file of SQLite's reports that it has no tables, and makes neither file nor folder."""
+    engine = open_engine(f"sqlite:///{tmp_path}/misspelt/fetcher.db")
+    with pytest.raises(StoreError, match="has no tables") as refused:
+        require_current(engine)
+    assert refused.value.remedy == "Check FETCHER_DATABASE_URL, or run `fetcher db upgrade`"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_upgrades_at_the_same_time(empty_url: str) -> None:
@@ -207,7 +228,7 @@ def test_a_folder_that_is_no_folder(tmp_path: Path) -> None:
     """A path below a file and a file that is not a database are reported in one line each."""
     (tmp_path / "file").write_text("no database, and long enough to be read as a header" * 50)
     with pytest.raises(StoreError, match="folder of the database"):
-        open_engine(f"sqlite:///{tmp_path}/file/x.db")
+        open_engine(f"sqlite:///{tmp_path}/file/x.db").connect()
     with pytest.raises(StoreError, match="is damaged"):
         store_on(open_engine(f"sqlite:///{tmp_path}/file")).claims.due_ids(None, None)
 

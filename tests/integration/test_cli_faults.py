@@ -64,7 +64,7 @@ def test_a_database_that_is_not_migrated(bare: Fetcher, empty_postgres_url: str)
     upgrades = [bare("db", "upgrade") for _ in range(2)]
     after = bare("status", "--json")
 
-    assert all(complaint.endswith("Run `fetcher db upgrade`") for complaint in before)
+    assert all(complaint.endswith("Check FETCHER_DATABASE_URL, or run `fetcher db upgrade`") for complaint in before)
     assert [done.status for done in upgrades] == [0, 0]
     assert "(was empty)" in upgrades[0].err
     assert "already" in upgrades[1].err

@@ -87,4 +87,4 @@ def test_both_versions_refresh_the_same_catalogue(tmp_path: Path, redis_url: str
         assert "Traceback" not in ours.logs()
         refused = ours.fetcher("status")
         assert refused.returncode == 1
-        assert "newer than this version" in refused.stderr
+        assert f"is at revision {NEXT}, and this version knows" in refused.stderr
