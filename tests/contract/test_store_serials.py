@@ -168,11 +168,11 @@ def test_confirm_all(catalogue: Catalogue) -> None:
 
 
 def test_projects_requested_by_a_clock_that_was_ahead_are_due(catalogue: Catalogue) -> None:
-    """Nothing confirms them, because the time of their values is unknown: they are due once the clock is right."""
+    """A feed confirms none of them, because the time of their values is unknown: they are due."""
     (a,) = requested(catalogue, "a")
     wrong = NOW + 40 * DAY
     catalogue.answer(a, Source.INDEX, observed_at=wrong, due_at=wrong + DAY, due_reason=DueReason.SLOT)
-    assert catalogue.store.index_serials.confirm_all(NOW, MONTH) == 0
+    assert catalogue.store.index_serials.confirm_all(NOW, MONTH, NOW - DAY) == 0
     assert catalogue.state("a", Source.INDEX).due_at == NOW
     catalogue.answer(a, Source.INDEX, observed_at=wrong, due_at=wrong + DAY)
     assert catalogue.store.claims.make_due(PYPI, Source.INDEX, answered_before=NOW - 2 * DAY, now=NOW) == 1
