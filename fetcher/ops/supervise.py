@@ -115,10 +115,11 @@ def _preload() -> None:
 def _check_port(installation: Installation, lock: FolderLock) -> None:
     """Raise ``ConfigError`` if the page's port is taken, before anything starts."""
     deadline = time.monotonic() + (_PORT_WAIT if lock.was_killed else 0)
-    remedy = "Set FETCHER_WEB_PORT to a free port, or to 0 for any"
+    port_remedy = "Set FETCHER_WEB_PORT to a free port, or to 0 for any"
+    host_remedy = "Set FETCHER_WEB_HOST to an address of this machine"
     while True:
         try:
-            bind(installation.web_host, installation.web_port, remedy).close()
+            bind(installation.web_host, installation.web_port, port_remedy, host_remedy).close()
             return
         except ConfigError:
             if time.monotonic() >= deadline:

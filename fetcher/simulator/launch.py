@@ -91,8 +91,17 @@ def settings_of(options: Options) -> Settings:
     )
 
 
+_FAULT = """expected such as '{"kind": "status", "status": 500, "times": 9}'"""
+
+
 def _rule(text: str) -> Rule:
     try:
-        return Rule.read(json.loads(text), [mount.name for mount in MOUNTS])
-    except (ValueError, TypeError, AttributeError) as error:
+        given = json.loads(text)
+    except ValueError as error:
+        raise CannotLaunchError(f"--fault {text} is not JSON; {_FAULT}") from error
+    if not isinstance(given, dict):
+        raise CannotLaunchError(f"--fault {text} is not an object; {_FAULT}")
+    try:
+        return Rule.read(given, [mount.name for mount in MOUNTS])
+    except (ValueError, TypeError) as error:
         raise CannotLaunchError(f"--fault {text}: {error}") from error

@@ -13,6 +13,8 @@ from fetcher.ports import Site
 
 DIRECTORY = "directory"
 """Upstream of requests for another directory's pages. They carry no credential."""
+_PASSING = (408, 425, 429)
+"""Statuses below 500 that a later request may not get."""
 
 
 async def pages(url: str, user_agent: str) -> AsyncIterator[Sequence[Item]]:
@@ -39,13 +41,20 @@ async def pages(url: str, user_agent: str) -> AsyncIterator[Sequence[Item]]:
             if isinstance(answer, NoAnswer):
                 raise InputError(f"{shown} does not respond ({answer.reason})", _go_on(url, following))
             if answer.status != 200:
-                raise InputError(f"{shown} returned {answer.status}", f"Check the address. {_go_on(url, following)}")
+                raise InputError(f"{shown} returned {answer.status}", _remedy(answer.status, url, following))
             page = read_page(answer.body, shown)
             yield page.items
             link = next_page(following, page.next)
             if page.next and link is None:
                 raise InputError(f"{shown} names a next page on another host", "Import that address by itself")
             following = link
+
+
+def _remedy(status: int, url: str, following: str) -> str:
+    """Return the remedy for a status; a refused first page is not served later either."""
+    if following == url and 400 <= status < 500 and status not in _PASSING:
+        return "Check the address"
+    return f"Check the address. {_go_on(url, following)}"
 
 
 def _go_on(url: str, following: str) -> str:

@@ -98,7 +98,11 @@ def test_bad_records_are_named_and_the_good_ones_stored(bare: Fetcher, tmp_path:
         ("latin.json", b'{"slug": "\xe9"}', "latin.json: encoding: expected UTF-8, got byte 0xe9"),
         ("picture.json", b"\x89PNG\x00\x00", "is a binary file (or UTF-16). Give v4 documents as JSON"),
         ("empty.txt", b"\n\n", "is empty. Give v4 documents as JSON"),
-        ("packages.csv", b"a,b\n1,2\n", "has no header. Begin with a line of columns such as repo_url,pypi_url"),
+        (
+            "packages.csv",
+            b"a,b\n1,2\n",
+            "has no known column in its first line. Begin with a line of columns such as",
+        ),
     ],
 )
 def test_files_that_are_none(bare: Fetcher, tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
@@ -162,7 +166,7 @@ def test_addresses_that_do_not_answer_as_a_directory(bare: Fetcher, pages: Pages
     web = pages.give("/web", b"<!doctype html><title>Welcome</title>")
     pages.answers["/moved"] = (302, {"Location": "http://127.0.0.1:9/elsewhere"}, b"")
     wanted = {
-        f"{pages.url}/nothing": "returned 404. Check the address",
+        f"{pages.url}/nothing": "returned 404. Check the address\n",
         web: "expected JSON",
         f"{pages.url}/moved": "returned 302. Check the address",
         "http://127.0.0.1:9/api": "does not respond (127.0.0.1: cannot connect",

@@ -250,6 +250,8 @@ def test_the_command_prints_its_exports_and_ends_well(sign: signal.Signals) -> N
         (["--catalogue", "/nowhere"], "/nowhere is not a folder"),
         (["--catalogue", "/proc/self/fd"], "no *.json document"),
         (["--fault", '{"kind": "nonsense"}'], "is one of status, throttle, html,"),
+        (["--fault", "{"], """is not JSON; expected such as '{"kind": "status", "status": 500"""),
+        (["--fault", "5"], """is not an object; expected such as '{"kind": "status","""),
         (["--token", ""], "--token: a token cannot be empty"),
         (["--token", "=someone"], "--token: a token cannot be empty"),
         (["--hour", "0"], "--hour 0"),

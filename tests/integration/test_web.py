@@ -119,4 +119,11 @@ def test_a_port_in_use(bare: Fetcher) -> None:
         port = taken.getsockname()[1]
         complaint = bare("web", "--port", str(port)).complaint
     assert complaint.startswith(f"cannot listen on 127.0.0.1, port {port}: Address already in use. Choose another")
-    assert "nowhere.invalid" in bare("web", "--host", "nowhere.invalid").complaint
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
+def test_a_host_of_another_machine(bare: Fetcher, host: str) -> None:
+    """The remedy is another host, because no other port would help."""
+    complaint = bare("web", "--host", host, "--port", "0").complaint
+    assert complaint.startswith(f"cannot listen on {host}, port 0: ")
+    assert complaint.endswith("Choose an address of this machine with --host or FETCHER_WEB_HOST")

@@ -1,4 +1,4 @@
-"""The findings of ``fetcher doctor`` about an announced end of GitHub's API version."""
+"""The findings of ``fetcher doctor`` about GitHub's address and an announced end of its API version."""
 
 from __future__ import annotations
 
@@ -52,3 +52,16 @@ def test_a_retired_version() -> None:
     finding = token_finding(refusal(410, "Gone"), anonymous=False)
     assert (finding.name, finding.ok, finding.remedy) == ("github", False, "Install a newer Fetcher")
     assert API_VERSION in finding.message
+
+
+def test_an_address_that_is_not_the_root() -> None:
+    """A 404 for the rate limits is no missing repository: the address in the setting is wrong."""
+    finding = token_finding(refusal(404, "Not Found"), anonymous=False)
+    assert (finding.name, finding.ok) == ("github", False)
+    assert finding.message == "FETCHER_GITHUB_API_URL is not the root of GitHub's REST API: it returned 404"
+    assert "https://HOST/api/v3" in finding.remedy
+
+
+def test_an_enterprise_server_without_limits() -> None:
+    """Its 404 for the rate limits does not blame the address."""
+    assert "not the root" not in token_finding(refusal(404, "Rate limiting is not enabled."), anonymous=False).message

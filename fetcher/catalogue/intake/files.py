@@ -169,7 +169,8 @@ def _format_of(name: str, suffix: str, head: _Head) -> _Format:
         return _Format.CSV
     if suffix == ".csv":
         columns = f"the columns are {', '.join(COLUMNS)}"
-        raise InputError(f"{name} has no header", f"Begin with a line of columns such as repo_url,pypi_url; {columns}")
+        remedy = f"Begin with a line of columns such as repo_url,pypi_url; {columns}"
+        raise InputError(f"{name} has no known column in its first line", remedy)
     if suffix in _LINES_SUFFIXES:
         return _Format.JSON_LINES
     if suffix == ".json":

@@ -23,11 +23,14 @@ from fetcher.upstreams.github.costs import costs
 from fetcher.upstreams.github.lanes import lanes_for
 from fetcher.upstreams.github.limits import GITHUB, POLICY, Route
 from fetcher.upstreams.github.merges import MERGES, counts_merges
-from fetcher.upstreams.github.readers.classify import classify, read_meta, read_quota
+from fetcher.upstreams.github.readers.classify import classify, message_of, read_meta, read_quota
 from fetcher.upstreams.github.refresh import GitHubRefresh
 from fetcher.upstreams.github.requests import API_VERSION, api_at, rate_limit
 
 _UPGRADE = "Install a newer Fetcher"
+_ROOTS = "Unset it for GitHub itself; for an Enterprise server, set it to https://HOST/api/v3"
+_LIMITS_OFF = "rate limiting is not enabled"
+"""Part of the message with which an Enterprise server without limits answers 404."""
 
 
 class GitHub(Upstream):
@@ -118,8 +121,11 @@ def token_finding(answer: Answer, *, anonymous: bool) -> Finding:
         return Finding("token", False, meaning.reason, remedy)
     if not isinstance(meaning, Response):
         reason = getattr(meaning, "reason", str(meaning))
-        retired = isinstance(answer, Response) and answer.status == 410
-        remedy = _UPGRADE if retired else "Check FETCHER_GITHUB_API_URL and the network"
+        remedy = "Check FETCHER_GITHUB_API_URL and the network"
+        if isinstance(answer, Response) and answer.status == 410:
+            remedy = _UPGRADE
+        elif isinstance(answer, Response) and answer.status == 404 and _LIMITS_OFF not in message_of(answer).lower():
+            reason, remedy = "FETCHER_GITHUB_API_URL is not the root of GitHub's REST API: it returned 404", _ROOTS
         return Finding("github", False, reason, remedy)
     quota = read_quota(meaning)
     left = (

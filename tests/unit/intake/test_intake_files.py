@@ -92,7 +92,7 @@ def test_addresses_are_known_by_their_content(tmp_path: Path, suffix: str) -> No
         ("x.json", b"\xef\xbb\xbf", "is empty"),
         ("x.json", '{"slug": "x"}'.encode("utf-16"), "is a binary file (or UTF-16)"),
         ("x.png", b"\x89PNG\r\n\x1a\n\x00\x00", "is a binary file"),
-        ("x.csv", b"name,url\nx,y\n", "has no header"),
+        ("x.csv", b"name,url\nx,y\n", "x.csv has no known column in its first line"),
         ("x.md", b"Packages\n========\n", "has an unknown format"),
     ],
 )
