@@ -245,7 +245,7 @@ def test_a_late_commit_is_not_passed_over(catalogue: Catalogue, engine: Engine) 
     """Two writers begin, and the first commits last: a reader who was there meanwhile receives its change."""
     a, b, c = catalogue.add("a", "b", "c")
     start = _end(catalogue)
-    with _held(engine, lambda connection: record(connection, [answered(a, Source.REPOSITORY, stats())])) as commit:
+    with _held(engine, lambda connection: record(connection, [answered(a, Source.REPOSITORY, stats())], NOW)) as commit:
         catalogue.answer(b, Source.REPOSITORY, stats())
         first = _read(catalogue, start)
         assert [one.slug for one in first.changes] == ["b"]
