@@ -40,7 +40,7 @@ def expire(self: FetcherTask) -> None:
         if expired:
             log.warning("leases expired", sources=expired, reason="a worker was lost, or a batch outlasted its lease")
         names = [one.name for one in parts.upstreams.all]
-        corrected = parts.store.claims.bring_back(names, now, parts.cadence.furthest, parts.settings.lease)
+        corrected = parts.store.claims.bring_back(names, now, parts.cadence, parts.settings.lease)
         if corrected:
             log.warning("times corrected", sources=corrected, reason="a clock was far ahead when they were stored")
         return parts.store.requests.lost(now)

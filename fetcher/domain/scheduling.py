@@ -113,9 +113,10 @@ class Cadence:
         """The longest interval of any source, after which all sources of a package have responded."""
         return max(map(self.longest_of, Source))
 
-    @property
-    def furthest(self) -> timedelta:
-        """Time within which every source becomes due, whatever its last outcome. A slot is up to 1.5 intervals away."""
+    def furthest(self, source: Source, reason: DueReason | None = None) -> timedelta:
+        """Return the longest time until ``source`` is due for ``reason``, or for any. A slot is 1.5 intervals away."""
+        if reason is DueReason.SLOT:
+            return 1.5 * self.longest_of(source)
         return 1.5 * max(self.longest, self.recheck, self.missing.longest, self.blocked.longest, LONGEST_PAUSE)
 
     def interval_of(self, source: Source, upstream: str | None = None, idle: timedelta | None = None) -> timedelta:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +30,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from fetcher.domain.model import NAMED, Claim, DueReason, FollowedProject, Record, Source, Target
 from fetcher.domain.moments import SKEW
+from fetcher.domain.scheduling import Cadence
 from fetcher.store import recording, targets
 from fetcher.store.dialects import chunks, lock_packages
 from fetcher.store.engine import Aggregate, read_transaction, write_transaction
@@ -208,13 +210,15 @@ class Claims(Aggregate):
     ) -> int:
         """Make due ``source`` of ``upstream`` where last fetched before ``answered_before``; return their number.
 
+        One that a clock far ahead fetched counts as fetched before.
+
         Failing and leased rows keep their due time. At most ``AT_ONCE`` rows are taken, earliest due first (index
         scan).
         """
         late = (
             select(_S.package_id)
             .where(_S.upstream == upstream, _S.source == source.value, _S.failures == 0, _S.lease.is_(None))
-            .where(_S.answered_at < answered_before, _S.due_at > now)
+            .where(or_(_S.answered_at < answered_before, _S.answered_at > now + SKEW), _S.due_at > now)
             .order_by(_S.due_at)
             .limit(AT_ONCE)
             .with_for_update(skip_locked=True)
@@ -228,30 +232,32 @@ class Claims(Aggregate):
 
     @write_transaction
     def bring_back(
-        self, connection: Connection, upstreams: Sequence[str], now: datetime, furthest: timedelta, lease_for: timedelta
+        self, connection: Connection, upstreams: Sequence[str], now: datetime, cadence: Cadence, lease_for: timedelta
     ) -> int:
         """Correct times that a clock far ahead has stored; return the number of rows changed.
 
-        A due time later than ``furthest`` becomes ``now``, and a lease longer than ``lease_for`` ends (index scans). A
+        A due time beyond every interval and pause becomes ``now``, and a lease longer than ``lease_for`` ends (index
+        scans). The slot of statistics has a limit of its own, because their responses make the other sources due. A
         call takes few rows, because a clock that is behind for minutes finds such times in every row.
         """
         late = now + lease_for + SKEW
         leased = _KEYS.where(_LEASED, _S.lease_until > late).order_by(_S.lease_until).limit(AT_A_TIME)
         changed = _unlease(connection, leased.with_for_update(skip_locked=True))
-        for upstream in upstreams:
-            for source in Source:
-                far = (
-                    select(_S.package_id)
-                    .where(_S.upstream == upstream, _S.source == source.value, _S.lease.is_(None))
-                    .where(_S.due_at.is_not(None), _S.due_at > now + furthest + SKEW)
-                    .order_by(_S.due_at)
-                    .limit(AT_A_TIME)
-                    .with_for_update(skip_locked=True)
-                )
-                made: CursorResult[Any] = connection.execute(
-                    update(source_states).where(_S.package_id.in_(far), _S.source == source.value).values(due_at=now)
-                )
-                changed += made.rowcount
+        limits = [(source, None) for source in Source] + [(Source.REPOSITORY, DueReason.SLOT)]
+        for upstream, (source, reason) in product(upstreams, limits):
+            far = (
+                select(_S.package_id)
+                .where(_S.upstream == upstream, _S.source == source.value, _S.lease.is_(None))
+                .where(_S.due_at.is_not(None), _S.due_at > now + cadence.furthest(source, reason) + SKEW)
+                .where(true() if reason is None else _S.due_reason == reason.value)
+                .order_by(_S.due_at)
+                .limit(AT_A_TIME)
+                .with_for_update(skip_locked=True)
+            )
+            made: CursorResult[Any] = connection.execute(
+                update(source_states).where(_S.package_id.in_(far), _S.source == source.value).values(due_at=now)
+            )
+            changed += made.rowcount
         return changed
 
     @write_transaction

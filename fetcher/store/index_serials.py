@@ -74,7 +74,7 @@ class IndexSerials(Aggregate):
         confirmed, after = 0, 0
         listed = ListedSerials({}, observed_at, recheck_after)
         while ids := self._transactions.read(partial(_answered_ids, after=after, since=answered_since)):
-            confirmed += self._transactions.write(partial(_confirm, ids=ids, listed=listed))
+            confirmed += self._transactions.write(partial(_confirm, ids=ids, listed=listed, since=answered_since))
             after = ids[-1]
         return confirmed
 
@@ -200,18 +200,26 @@ def _answered_ids(connection: Connection, after: int, since: datetime | None) ->
     return list(connection.execute(ids).scalars())
 
 
-def _confirm(connection: Connection, ids: Sequence[int], listed: ListedSerials) -> int:
-    """Confirm these packages' projects unless failing, in progress, requested since, or known to have changed."""
+def _confirm(connection: Connection, ids: Sequence[int], listed: ListedSerials, since: datetime | None = None) -> int:
+    """Confirm these packages' projects unless failing, in progress, requested since, or known to have changed.
+
+    With ``since``, one that was requested by a clock far ahead becomes due, because the time of its values is unknown.
+    """
     lock_packages(connection, ids)
     stored = locked_states(connection, ids, Source.INDEX)
+    unknown = {
+        key: replace(state, due_at=min(state.due_at or listed.at, listed.at))
+        for key, state in stored.items()
+        if since is not None and is_ahead(state.observed_at, listed.at)
+    }
     confirmed = {
         key: _confirmed(key[0], state, listed)
         for key, state in stored.items()
-        if state.observed_at is not None and not _is_newer(state, listed)
+        if state.observed_at is not None and not _is_newer(state, listed) and key not in unknown
         if state.answered_at is not None and not state.failures and state.expected is None
         if state.due_reason not in NAMED and state.lease is None
     }
-    _save(connection, confirmed, stored, listed.at)
+    _save(connection, {**confirmed, **unknown}, stored, listed.at)
     renew_freshness(connection, [package_id for package_id, _ in confirmed], listed.at)
     return len(confirmed)
 

@@ -20,11 +20,13 @@ from fetcher.domain.model import (
     Source,
     Validators,
 )
+from fetcher.domain.moments import SKEW
+from fetcher.domain.scheduling import Cadence
 from fetcher.ports import Checkpoint
 from fetcher.store import SqlStore, open_engine
 from fetcher.upstreams.github.limits import GITHUB
 from fetcher.upstreams.pypi.limits import PYPI
-from tests.harness.clock import DAY, HOUR
+from tests.harness.clock import DAY, HOUR, SECOND
 from tests.harness.stores import HOST, LEASE, NOW, Catalogue, answered, failed, stats, store_on, versions
 
 
@@ -123,21 +125,36 @@ def test_expire_leases_ends_only_those_that_are_over(catalogue: Catalogue) -> No
     assert catalogue.state("b", Source.REPOSITORY).lease is not None
 
 
-def test_times_stored_by_a_clock_that_was_ahead_are_brought_back(catalogue: Catalogue) -> None:
-    """Sources beyond every interval are due with their reason, and a lost worker's lease ends; others stay."""
-    a, b, _ = catalogue.add("a", "b", "c", project=True)
-    wrong, furthest = NOW + 400 * DAY, 45 * DAY
-    for package_id, source, at in ((a, Source.REPOSITORY, wrong), (b, Source.REPOSITORY, NOW + furthest)):
-        catalogue.answer(package_id, source, due_at=at, due_reason=DueReason.SLOT)
-    lost = catalogue.claim(Source.INDEX, now=wrong, limit=2)
-    catalogue.claim(Source.INDEX, now=NOW)
-    assert catalogue.store.claims.bring_back([GITHUB, PYPI], NOW, furthest, LEASE) == 1 + len(lost.package_ids)
-    state = catalogue.state("a", Source.REPOSITORY)
-    assert (state.due_at, state.due_reason) == (NOW, DueReason.SLOT)
-    assert catalogue.state("b", Source.REPOSITORY).due_at == NOW + furthest
-    assert catalogue.state("c", Source.INDEX).lease is not None
-    assert catalogue.store.claims.leased(PYPI, [Source.INDEX], NOW) == 1
-    assert catalogue.store.claims.bring_back([GITHUB, PYPI], NOW, furthest, LEASE) == 0
+@pytest.mark.parametrize(("source", "reason", "furthest"), [
+    (Source.REPOSITORY, DueReason.SLOT, 1.5 * DAY),
+    (Source.REPOSITORY, DueReason.COOLING, 45 * DAY),
+    (Source.COMMITS, DueReason.RECHECK, 45 * DAY),
+    (Source.INDEX, DueReason.RECHECK, 45 * DAY),
+])  # fmt: skip
+def test_due_times_of_a_clock_that_was_ahead_are_brought_back(
+    catalogue: Catalogue, source: Source, reason: DueReason, furthest: timedelta
+) -> None:
+    """A source beyond every interval and pause is due, with its reason; one within them keeps its time."""
+    ids = catalogue.add("far", "near", project=True)
+    limit = NOW + furthest + SKEW
+    for package_id, due_at in zip(ids, (limit + SECOND, limit), strict=True):
+        catalogue.answer(package_id, source, due_at=due_at, due_reason=reason)
+    assert catalogue.store.claims.bring_back([GITHUB, PYPI], NOW, Cadence(), LEASE) == 1
+    state = catalogue.state("far", source)
+    assert (state.due_at, state.due_reason) == (NOW, reason)
+    assert catalogue.state("near", source).due_at == limit
+    assert catalogue.store.claims.bring_back([GITHUB, PYPI], NOW, Cadence(), LEASE) == 0
+
+
+def test_a_lease_of_a_clock_that_was_ahead_ends(catalogue: Catalogue) -> None:
+    """The lease of a worker that was lost then ends; one of a worker with the right clock stays."""
+    catalogue.add("a", "b")
+    catalogue.claim(Source.REPOSITORY, now=NOW + 400 * DAY, limit=1)
+    catalogue.claim(Source.REPOSITORY, now=NOW, limit=1)
+    assert catalogue.store.claims.leased(GITHUB, [Source.REPOSITORY], NOW) == 2
+    assert catalogue.store.claims.bring_back([GITHUB, PYPI], NOW, Cadence(), LEASE) == 1
+    assert catalogue.state("a", Source.REPOSITORY).lease is None
+    assert catalogue.state("b", Source.REPOSITORY).lease is not None
 
 
 def test_load_returns_the_input_of_decisions(catalogue: Catalogue) -> None:

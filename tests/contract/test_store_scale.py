@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from fetcher.domain.model import DETAIL_SOURCES, REPOSITORY_SOURCES, Purpose, Record, ReportedQuota, Source
+from fetcher.domain.scheduling import Cadence
 from fetcher.domain.views import Column, Listing
 from fetcher.quota import QuotaRequest, Reservation, Usage
 from fetcher.quota.memory import MemoryQuota
@@ -73,7 +74,9 @@ PERIODIC: dict[str, Callable[[SqlStore], object]] = {
     "plan: projects": lambda store: store.claims.claim(PYPI, [Source.INDEX], 50, NOW, LEASE),
     "plan: what is leased": lambda store: store.claims.leased(GITHUB, REPOSITORY_SOURCES, NOW),
     "expire: leases": lambda store: store.claims.expire(NOW + WEEK),
-    "expire: times of a wrong clock": lambda store: store.claims.bring_back([GITHUB, PYPI], NOW - WEEK, DAY, LEASE),
+    "expire: times of a wrong clock": lambda store: store.claims.bring_back(
+        [GITHUB, PYPI], NOW - 7 * WEEK, Cadence(), LEASE
+    ),
     "expire: requests": lambda store: store.requests.lost(NOW),
     "prune: history": lambda store: store.history.prune(NOW),
     "prune: timeline": lambda store: store.events.prune(NOW, 50),

@@ -167,6 +167,17 @@ def test_confirm_all(catalogue: Catalogue) -> None:
     assert catalogue.get("a").observed.last_fetched == NOW + DAY
 
 
+def test_projects_requested_by_a_clock_that_was_ahead_are_due(catalogue: Catalogue) -> None:
+    """A feed confirms none of them, because the time of their values is unknown: they are due."""
+    (a,) = requested(catalogue, "a")
+    wrong = NOW + 40 * DAY
+    catalogue.answer(a, Source.INDEX, observed_at=wrong, due_at=wrong + DAY, due_reason=DueReason.SLOT)
+    assert catalogue.store.index_serials.confirm_all(NOW, MONTH, NOW - DAY) == 0
+    assert catalogue.state("a", Source.INDEX).due_at == NOW
+    catalogue.answer(a, Source.INDEX, observed_at=wrong, due_at=wrong + DAY)
+    assert catalogue.store.claims.make_due(PYPI, Source.INDEX, answered_before=NOW - 2 * DAY, now=NOW) == 1
+
+
 def test_make_due(catalogue: Catalogue) -> None:
     """Only sources fetched too long ago, not yet due, not failing and not leased become due."""
     a, b, c = requested(catalogue, "a", "b", "c")

@@ -163,7 +163,7 @@ def test_pauses_shrink_with_the_upstreams_hour() -> None:
 def test_every_outcome_has_a_next_time(what: outcome.Outcome[Any], state: SourceState) -> None:
     """Each outcome leads to a due time in the future, within the time that counts as the furthest."""
     plan = planned(what, state)
-    assert NOW < plan.due_at <= NOW + CADENCE.furthest
+    assert NOW < plan.due_at <= NOW + CADENCE.furthest(state.source, plan.due_reason)
     assert plan.answered == (plan.failures == 0 and plan.first_failed_at is None and kind(what) in ANSWERS)
 
 

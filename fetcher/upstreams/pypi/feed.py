@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.utils import canonicalize_name, canonicalize_version
 
 from fetcher.domain.model import FollowedProject
+from fetcher.domain.moments import is_ahead
 from fetcher.domain.outcome import Fetched, Gone, Malformed
 from fetcher.domain.text import one_line
 from fetcher.http.messages import Answer, Response
@@ -115,12 +116,13 @@ def is_wanted(item: FeedItem, known: FollowedProject, now: datetime) -> bool:
 
     The second case is a stale edge of the index's cache, or a clock that is ahead. It ends after ``SETTLING``, because
     the release may have been deleted. If the index's clock is ahead, a release that has arrived is not requested again
-    until its stated time.
+    until its stated time. A request by a clock that was far ahead counts as none.
     """
     arrived = canonicalize_version(item.version) in map(canonicalize_version, known.versions)
-    if known.observed_at is None or known.observed_at < item.published_at:
+    requested_at = None if is_ahead(known.observed_at, now) else known.observed_at
+    if requested_at is None or requested_at < item.published_at:
         return not (arrived and item.published_at > now)
-    return not arrived and known.observed_at < item.published_at + SETTLING
+    return not arrived and requested_at < item.published_at + SETTLING
 
 
 def _item(element: Element, now: datetime) -> FeedItem | None:

@@ -186,3 +186,9 @@ def test_a_clock_ahead_repeats_no_request() -> None:
     published = FeedItem("p 2.0", "p", "2.0", NOW + 480 * MINUTE)
     assert is_wanted(published, FollowedProject(1, "p", NOW - MINUTE, frozenset(["1.0"])), NOW)
     assert not is_wanted(published, FollowedProject(1, "p", NOW - MINUTE, frozenset(["1.0", "2.0"])), NOW)
+
+
+def test_a_project_requested_by_a_clock_that_was_ahead_is_wanted() -> None:
+    """The time of its request is unknown, so the release may be newer."""
+    published = FeedItem("p 2.0", "p", "2.0", NOW - timedelta(days=30))
+    assert is_wanted(published, FollowedProject(1, "p", NOW + timedelta(days=40), frozenset(["1.0"])), NOW)
