@@ -93,6 +93,13 @@ def lazy_group(commands: Sequence[LazyCommand]) -> type[TyperGroup]:
                 return TyperCommand(cmd_name, help=_summaries[cmd_name])
             return self.commands[cmd_name]
 
+        def invoke(self, ctx: Any) -> Any:
+            try:
+                return super().invoke(ctx)
+            except typer.BadParameter as error:
+                error.message = error.message.removeprefix("Value error, ")  # Pydantic's, before Typer's own text
+                raise
+
         def format_help(self, ctx: Any, formatter: Any) -> None:
             self._list(lambda: super(LazyGroup, self).format_help(ctx, formatter))
 

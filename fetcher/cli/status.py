@@ -130,7 +130,7 @@ def look(settings: Settings, store: SqlStore) -> Status:
         shared=shared,
         quota=quota or (),
         planned_at=planned_at,
-        silence=silence(planned_at, now, settings.plan_interval),
+        silence=silence(planned_at, now, settings.plan_interval, embedded=settings.redis_url is None),
         workers=names or (),
         pauses=pauses,
         feeds=upstreams.feeds(store.checkpoints.get),

@@ -46,12 +46,21 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{int(share * 1000) / 10:.1f}\N{NARROW NO-BREAK SPACE}%"
 
 
-def silence(planned_at: datetime | None, now: datetime, plan_interval: timedelta) -> str | None:
-    """Return the problem with beat, judged by the last dispatch, or ``None`` if that was recent."""
+def silence(
+    planned_at: datetime | None, now: datetime, plan_interval: timedelta, *, embedded: bool = False
+) -> str | None:
+    """Return the problem with beat, judged by the last dispatch, or ``None`` if that was recent.
+
+    ``embedded``: Redis is, so that `fetcher up` starts beat and the workers.
+    """
+    if planned_at is None and embedded:
+        return "not started: `fetcher up` starts everything"
     if planned_at is None:
         return "never seen: start `celery -A tasks beat`, and a worker on the queue `maintenance`"
     silent = now - planned_at
     if silent > max(BEATS_MISSED * plan_interval, SILENT_AFTER):
+        if embedded:
+            return f"nothing was planned for {span(silent)}: is `fetcher up` running?"
         return f"nothing was planned for {span(silent)}: is beat running, and a worker on the queue `maintenance`?"
     return None
 

@@ -28,6 +28,10 @@ LISTING_PARAMETERS = "The parameters are search, state, sort, limit and offset"
 """Remedies for an unknown parameter, by path, and of a listing."""
 
 
+CURSOR_REMEDY = "Send the cursor `next` of an earlier page unchanged, or `now`"
+"""Remedy for a cursor of the change feed that is not one."""
+
+
 class BadRequest(FetcherError):
     """A form cannot be read, or selects nothing."""
 
@@ -94,7 +98,8 @@ def on_invalid_parameters(request: Request, error: Exception) -> Response:
     if first["type"] == "extra_forbidden":
         detail, remedy = f"unknown parameter {quoted(str(name))}", PARAMETERS.get(request.url.path, LISTING_PARAMETERS)
     else:
-        detail, remedy = f"{name} {quoted(str(first['input']))} is not valid", first["msg"]
+        remedy = CURSOR_REMEDY if name == "since" else first["msg"]
+        detail = f"{name} {quoted(str(first['input']))} is not valid"
     return _error(request, HTTPStatus.BAD_REQUEST, detail, remedy, {})
 
 

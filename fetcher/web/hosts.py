@@ -7,8 +7,10 @@ import re
 from collections.abc import Collection
 
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fetcher.web.errors import quoted
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 """Names of this machine for itself."""
@@ -39,8 +41,16 @@ class AllowedHosts:
         if host is not None and (self._any or host in self._names or _is_address(host, own)):
             await self._app(scope, receive, send)
             return
-        text = "This host is not allowed. Add its name to FETCHER_WEB_HOSTS of the web process.\n"
-        await PlainTextResponse(text, 400)(scope, receive, send)
+        refusal = _refusal(scope["path"], Headers(scope=scope).get("host", ""))
+        await refusal(scope, receive, send)
+
+
+def _refusal(path: str, header: str) -> Response:
+    """Return the response to a request by another name: JSON below ``/api/`` and ``/hooks/``, otherwise text."""
+    detail, remedy = f"the host {quoted(header)} is not allowed", "Add its name to FETCHER_WEB_HOSTS of the web process"
+    if path.startswith(("/api/", "/hooks/")):
+        return JSONResponse({"detail": detail, "remedy": remedy}, 400)
+    return PlainTextResponse(f"{detail}. {remedy}.\n", 400)
 
 
 def host_of(header: str) -> str | None:

@@ -88,7 +88,7 @@ def test_a_limit_is_announced(seeded: Fetcher) -> None:
     ("arguments", "words"),
     [
         (["--sort", "stars"], "is not one of id, slug"),
-        (["--state", "broken"], "'retired', 'gone', 'failing'"),
+        (["--state", "broken"], "Invalid value for '--state': 'broken' is not one of 'retired', 'gone', 'failing'"),
         (["--limit", "0"], "greater than or equal to 1"),
     ],
 )

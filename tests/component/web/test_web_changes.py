@@ -102,6 +102,7 @@ def test_an_outdated_cursor(harness: Harness, client: Browser) -> None:
     ("query", "message"),
     [
         ({"since": "yesterday"}, "since 'yesterday' is not valid"),
+        ({"since": "zzz"}, "Send the cursor `next` of an earlier page unchanged, or `now`"),
         ({"limit": "0"}, "limit '0' is not valid"),
         ({"limit": "1001"}, "limit '1001' is not valid"),
         ({"limit": "-1"}, "limit '-1' is not valid"),
