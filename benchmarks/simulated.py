@@ -7,7 +7,6 @@ receives the same factor by ``FETCHER_WINDOW_SCALE``.
 from __future__ import annotations
 
 import json
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -167,8 +166,7 @@ def write_catalogue(packages: int, path: Path, options: Sequence[str] = ()) -> N
 
 def _line(process: subprocess.Popen[str]) -> tuple[str, str]:
     assert process.stdout is not None
-    words = shlex.split(process.stdout.readline()) or [""]
-    name, _, value = words[-1].partition("=")
+    name, _, value = process.stdout.readline().strip().partition("=")
     if not value:
         raise RuntimeError("the simulator did not start")
     return name, value

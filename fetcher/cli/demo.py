@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -100,7 +99,7 @@ def _simulator(documents: Path) -> Iterator[Mapping[str, str]]:
     try:
         addresses: dict[str, str] = {}
         while len(addresses) < VARIABLES and process.stdout is not None and (line := process.stdout.readline()):
-            name, _, value = shlex.split(line)[-1].partition("=")
+            name, _, value = line.strip().partition("=")
             addresses[name] = value
         if len(addresses) < VARIABLES:
             fail("the simulator did not start: see its message above")

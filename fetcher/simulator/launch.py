@@ -3,7 +3,8 @@
 import inspect
 import json
 import shlex
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -38,7 +39,7 @@ class Options:
 
 
 def launch(options: Options, say: Callable[[str], None]) -> None:
-    """Print shell lines that export the settings, then serve until a signal; or only write the catalogue if so set."""
+    """Print the settings to export, then serve until a signal; or only write the catalogue if so set."""
     world = _world(options)
     if options.write_catalogue is not None:
         say(f"{_written(world, options.write_catalogue)} packages written to {options.write_catalogue}")
@@ -50,9 +51,15 @@ def launch(options: Options, say: Callable[[str], None]) -> None:
         where = f"{options.host}:{options.port}"
         raise CannotLaunchError(f"cannot listen on {where}: {error.strerror}; try another --port, or 0") from error
     service = Service(world, settings)
-    for name, value in service.environment(address_of(bound)).items():
-        say(f"export {name}={shlex.quote(value)}")
+    for line in setting_lines(service.environment(address_of(bound)), for_shell=sys.stdout.isatty()):
+        say(line)
     serve(service, bound, access_log=options.access_log)
+
+
+def setting_lines(environment: Mapping[str, str], *, for_shell: bool) -> Iterator[str]:
+    """Yield a line for each setting: to be pasted into a shell, or ``NAME=value`` as a program reads it."""
+    for name, value in environment.items():
+        yield f"export {name}={shlex.quote(value)}" if for_shell else f"{name}={value}"
 
 
 def _world(options: Options) -> World:
