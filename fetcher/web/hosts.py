@@ -10,8 +10,6 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fetcher.web.errors import quoted
-
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 """Names of this machine for itself."""
 
@@ -41,13 +39,15 @@ class AllowedHosts:
         if host is not None and (self._any or host in self._names or _is_address(host, own)):
             await self._app(scope, receive, send)
             return
-        refusal = _refusal(scope["path"], Headers(scope=scope).get("host", ""))
-        await refusal(scope, receive, send)
+        await _refusal(scope["path"])(scope, receive, send)
 
 
-def _refusal(path: str, header: str) -> Response:
-    """Return the response to a request by another name: JSON below ``/api/`` and ``/hooks/``, otherwise text."""
-    detail, remedy = f"the host {quoted(header)} is not allowed", "Add its name to FETCHER_WEB_HOSTS of the web process"
+def _refusal(path: str) -> Response:
+    """Return the response to a request by another name: JSON below ``/api/`` and ``/hooks/``, otherwise text.
+
+    The name is not repeated, because an attacker may have chosen it.
+    """
+    detail, remedy = "this host is not allowed", "Add its name to FETCHER_WEB_HOSTS of the web process"
     if path.startswith(("/api/", "/hooks/")):
         return JSONResponse({"detail": detail, "remedy": remedy}, 400)
     return PlainTextResponse(f"{detail}. {remedy}.\n", 400)

@@ -179,17 +179,9 @@ def test_another_host_is_refused(harness: Harness) -> None:
     answer = harness.client.post("/hooks/github", content=body, headers=signed(body) | {"host": "elsewhere.test"})
     assert answer.status_code == 400
     assert answer.json() == {
-        "detail": "the host 'elsewhere.test' is not allowed",
+        "detail": "this host is not allowed",
         "remedy": "Add its name to FETCHER_WEB_HOSTS of the web process",
     }
-
-
-def test_a_long_host_is_shortened(harness: Harness) -> None:
-    """The refused name is repeated, shortened and with control characters escaped."""
-    answer = harness.client.get("/api/v4/packages/", headers={"host": "a\t" + 300 * "b"})
-    assert (answer.status_code, answer.json()["detail"]) == (400, f"the host 'a\\t{38 * 'b'}…' is not allowed")
-    page = harness.client.get("/", headers={"host": "elsewhere.test"})
-    assert page.text.startswith("the host 'elsewhere.test' is not allowed. Add its name to FETCHER_WEB_HOSTS")
 
 
 def test_without_redis_the_forge_gets_an_error(harness: Harness) -> None:
