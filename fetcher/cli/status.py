@@ -281,7 +281,8 @@ def _quota(status: QuotaStatus, now: datetime) -> str:
     paused = ""
     if status.paused_until:
         paused = f", [red]paused[/], resumes {ago(status.paused_until, now)}: {escape(status.pause_reason or '')}"
-    return f"quota {status.upstream} {status.resource} ({escape(status.identity)}): {left}{reset}{paused}"
+    name = " ".join(dict.fromkeys((status.upstream, status.resource)))
+    return f"quota {name} ({escape(status.identity)}): {left}{reset}{paused}"
 
 
 def _workers(status: Status) -> str:
