@@ -12,6 +12,15 @@ from celery.utils.nodenames import default_nodename, host_format
 from tasks.app import app
 
 
+def prepare() -> None:
+    """Make the classes of the tasks, the queues and the result backend, before processes that share them are forked."""
+    app.loader.import_default_modules()
+    app.finalize()
+    for task in app.tasks.values():
+        _ = task.backend
+    _ = app.amqp.queues, app.amqp.router, app.control, app.log
+
+
 def main() -> None:
     """Run the worker of ``sys.argv``: name, queues, number of processes and log level."""
     name, queues, concurrency, level = sys.argv[1:]

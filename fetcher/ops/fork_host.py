@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 
-from fetcher.ops.forking import fork
+from fetcher.ops.forking import call, fork
 from fetcher.ops.lines import report
 from fetcher.ops.stopping import StopSignal
 from fetcher.ops.up import Supervisor, hosted
@@ -19,6 +19,7 @@ from fetcher.ops.up import Supervisor, hosted
 PRELOADED = (
     "billiard.popen_fork",
     "billiard.sharedctypes",
+    "billiard.synchronize",
     "celery.app.control",
     "celery.apps.worker",
     "celery.concurrency.prefork",
@@ -32,6 +33,7 @@ PRELOADED = (
     "kombu.pidbox",
     "tasks",
     "tasks.refresh",
+    "tasks.feeds",
     "tasks.maintenance",
     "tasks.site",
     "tasks.strategy",
@@ -39,8 +41,6 @@ PRELOADED = (
     "tasks.webhooks",
     "tasks.inspect_command",
     "tasks.worker",
-    "fetcher.cli.app",
-    "fetcher.cli.screen",
     "fetcher.http.gateway",
     "fetcher.http.transport",
     "fetcher.monitoring.logging",
@@ -52,7 +52,7 @@ PRELOADED = (
     "fetcher.refresh.sweeping",
     "fetcher.store.sql_store",
     "fetcher.upstreams.registry",
-    "anyio",
+    "anyio._backends._asyncio",
     "certifi",
     "h11",
     "h2.connection",
@@ -60,14 +60,14 @@ PRELOADED = (
     "redis.asyncio",
     "sqlalchemy.dialects.sqlite",
     "uvicorn",
-    "fetcher.cli.web",
-    "fetcher.web.app",
-    "fetcher.web.session",
+    "fetcher.web.serving",
     "uvicorn.lifespan.on",
     "uvicorn.loops.asyncio",
     "uvicorn.protocols.http.h11_impl",
 )
 """Modules that forked processes use. One that is missing here is imported by each process that needs it."""
+PREPARED = ("tasks.worker:prepare", "fetcher.web.serving:prepare")
+"""Functions that make what each forked process would make at its start."""
 
 
 def main() -> None:
@@ -75,7 +75,9 @@ def main() -> None:
     stopping = StopSignal()
     for module in PRELOADED:
         import_module(module)
-    receivers = _warm_up()
+    receivers = _warm_up_store()
+    for function in PREPARED:
+        call(function)
     gc.collect()
     gc.freeze()  # the collector writes into every object that it tracks, which would copy the shared pages
     supervisor = Supervisor(fork, report)
@@ -88,7 +90,7 @@ def main() -> None:
         supervisor.stop()
 
 
-def _warm_up() -> bool:
+def _warm_up_store() -> bool:
     """Open the store once, and close it: SQLAlchemy then keeps its compiled statements in shared memory.
 
     Returns whether there are receivers of webhooks.

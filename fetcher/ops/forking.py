@@ -94,10 +94,9 @@ def name_process(name: str) -> None:
 
 
 def _run(target: str, argv: Sequence[str]) -> int:
-    module, _, name = target.partition(":")
     sys.argv = list(argv)
     try:
-        getattr(import_module(module), name)()
+        call(target)
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)  # noqa: T201  (as the interpreter does)
@@ -106,3 +105,9 @@ def _run(target: str, argv: Sequence[str]) -> int:
         sys.excepthook(*sys.exc_info())
         return 1
     return 0
+
+
+def call(target: str) -> None:
+    """Call the function ``target`` (``module:name``), which takes no argument."""
+    module, _, name = target.partition(":")
+    getattr(import_module(module), name)()

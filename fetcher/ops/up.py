@@ -227,7 +227,7 @@ def hosted(workers: str, log_level: str, *, receivers: bool) -> list[Program]:
     if receivers:
         sender = ["worker", "webhooks", "webhooks", "1", log_level]
         found.append(Program("webhooks", sender, 1, target="tasks.worker:main"))
-    return [*found, Program("web", ["fetcher", "web"], 2, target="fetcher.cli:main")]
+    return [*found, Program("web", ["web"], 2, target="fetcher.web.serving:main")]
 
 
 def die_with_parent() -> None:
