@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import count
@@ -33,6 +34,10 @@ _COPY_OF_FILES = sql.SQL("STRATEGY FILE_COPY")
 """The way to copy a template that takes a quarter of the default's time while nothing has to reach the disk."""
 _HAS_STRATEGIES = 150_000
 """The first version of the server with a choice. Earlier ones always copy files."""
+MEMORY = Path("/dev/shm")  # noqa: S108  (`mkdtemp` makes the folder)
+"""A file system in memory, which Linux has."""
+_ROOM = 2 * 1024**3
+"""Bytes that must be free there; a server takes 100 MB. Containers have 64 MB by default."""
 SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -135,11 +140,30 @@ class PostgresProcess:
         self._process = None
 
 
+@contextmanager
+def _server_folder() -> Iterator[Path]:
+    """Provide a folder for a server, whose data is in memory if there is room: a database is made in 12 ms then.
+
+    On a disk it takes 60 to 280 ms. The programs stay on it, because the memory may be mounted without execution.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="fetcher-pg-", dir="/tmp"))
+    data = folder / "data"
+    try:
+        if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= _ROOM:
+            data.symlink_to(tempfile.mkdtemp(prefix=folder.name, dir=MEMORY))
+            user = _unprivileged()
+            if user is not None:
+                shutil.chown(data, user)
+        yield folder
+    finally:
+        shutil.rmtree(data.resolve(), ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """Run the session's server, with a migrated template beside the empty one."""
-    folder = Path(tempfile.mkdtemp(prefix="fetcher-pg-", dir="/tmp"))
-    try:
+    with _server_folder() as folder:
         process = PostgresProcess(folder, SETTINGS)
         try:
             process.start()
@@ -152,8 +176,6 @@ def postgres_server() -> Iterator[PostgresServer]:
             yield server
         finally:
             process.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
