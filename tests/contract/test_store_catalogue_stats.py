@@ -24,6 +24,7 @@ from fetcher.domain.views import PackageState
 from fetcher.store import SqlStore
 from fetcher.store.schema import catalogue_stats, packages
 from tests.harness.clock import DAY, HOUR
+from tests.harness.examples import seeds
 from tests.harness.stores import LEASE, NOW, Catalogue, answered, failed, store_on
 
 SIZE = 10
@@ -141,7 +142,7 @@ def _recount(found: Sequence[StoredPackage], now: datetime) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_a_small_catalogue_is_counted_exactly(catalogue: Catalogue, engine: Engine, seed: int) -> None:
     """All statistics equal a recount, now and at a later time; nothing is stored."""
     _fill(catalogue, Random(seed), [f"p{n}" for n in range(60)])  # noqa: S311  (no secret: the same each time)
@@ -191,7 +192,7 @@ def _round(catalogue: Catalogue, engine: Engine, now: datetime = NOW) -> None:
     raise AssertionError("the round does not end")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_partitions_say_together_what_is_there(divided: Catalogue, engine: Engine, seed: int) -> None:
     """The first read measures every partition; packages added and removed are counted by the next pass."""
     random, now = Random(seed), NOW  # noqa: S311  (no secret: the same each time)

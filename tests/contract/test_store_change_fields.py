@@ -14,6 +14,7 @@ from fetcher.catalogue.documents import write_document
 from fetcher.domain.changes import Change, Cursor, EventType
 from fetcher.domain.model import CommitDays, Contribution, Contributors, DocumentValues, ProjectInfo, Source
 from tests.harness.clock import HOUR
+from tests.harness.examples import seeds
 from tests.harness.stores import HOST, NOW, Catalogue, answered, entry, failed, stats, versions
 
 SLUGS = ("a", "b", "c")
@@ -115,7 +116,7 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
     return {name for name in {*before, *after} if before.get(name, ...) != after.get(name, ...)} - NO_CHANGE
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_each_difference_of_a_document_is_named(catalogue: Catalogue, seed: int) -> None:
     """After each of many random edits and responses, the feed names exactly the fields in which documents differ.
 

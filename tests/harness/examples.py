@@ -1,7 +1,9 @@
-"""Hypothesis profiles: how many examples a property gets. No profile has a limit that measures the machine."""
+"""How many examples a property gets, and how many seeds a simulation. No profile has a limit that measures the machine."""
 
 from __future__ import annotations
 
+import pytest
+from _pytest.mark.structures import ParameterSet
 from hypothesis import HealthCheck, settings
 
 QUICK, THOROUGH = "quick", "thorough"
@@ -18,6 +20,11 @@ def register_profiles() -> None:
             name, max_examples=number, deadline=None, suppress_health_check=[_MEASURES_THE_MACHINE]
         )
     settings.load_profile(QUICK)
+
+
+def seeds(number: int) -> list[int | ParameterSet]:
+    """Return seeds of a simulation: ``make test`` tries the first, ``make test-all`` tries them all."""
+    return [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, number))]
 
 
 def examples(factor: float) -> settings:

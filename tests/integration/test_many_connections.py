@@ -23,6 +23,7 @@ def served(tmp_path: Path, simulator: Simulator, redis_url: str) -> Iterator[Web
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "], ids=["silent", "unfinished"])
 def test_five_hundred_open_connections_leave_room(served: Web, begun: bytes) -> None:
     """Connections without a complete request do not keep others waiting, and no page fails afterwards."""

@@ -106,7 +106,7 @@ def test_without_redis_the_rest_is_shown(ours: Stack) -> None:
     assert queues.stderr.startswith("error: Redis cannot be reached")
 
 
-@pytest.mark.parametrize("command", ["status", "queues"])
+@pytest.mark.parametrize("command", ["status", pytest.param("queues", marks=pytest.mark.slow)])
 def test_watching_needs_a_terminal_and_ends_with_ctrl_c(ours: Stack, command: str) -> None:
     """On a terminal the screen is redrawn until Ctrl-C, with status 0. Otherwise one line refuses it."""
     piped, both = ours.fetcher(command, "--watch"), ours.fetcher(command, "--watch", "--json")

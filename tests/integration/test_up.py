@@ -67,6 +67,7 @@ def test_one_up_a_folder(ours: Stack) -> None:
     assert first.runs()
 
 
+@pytest.mark.slow
 def test_up_after_a_kill(ours: Stack) -> None:
     """SIGKILL of the supervisor ends every process, Redis included; the next start continues with the same folder."""
     killed = _up(ours)
@@ -81,6 +82,7 @@ def test_up_after_a_kill(ours: Stack) -> None:
     assert again.wait() == 0, again.output()
 
 
+@pytest.mark.slow
 def test_a_silent_redis_ends_nothing(ours: Stack) -> None:
     """A suspended Redis is left alone while the supervisor restarts another process; then the pass is completed."""
     up = _up(ours)
@@ -97,6 +99,7 @@ def test_a_silent_redis_ends_nothing(ours: Stack) -> None:
     assert "redis: exited" not in up.output()
 
 
+@pytest.mark.slow
 def test_a_killed_redis_is_started_again(ours: Stack) -> None:
     """Redis is replaced as the other processes are, and the pass is completed."""
     up = _up(ours)
@@ -204,6 +207,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, name: str, reason: str) ->
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_crashed_worker_is_started_again(ours: Stack) -> None:
     """A killed worker is reported and replaced, and the pass is completed."""
     up = _up(ours)

@@ -197,6 +197,7 @@ def test_a_person_overtakes_the_background(serve: Serve) -> None:
     assert answered == 1
 
 
+@pytest.mark.slow
 def test_a_killed_workers_packages_come_back(serve: Serve) -> None:
     """After SIGKILL in the middle of a pass the leases expire, another worker continues, and nothing is missing."""
     with serve(120, lease=4) as directory:

@@ -15,6 +15,7 @@ from fetcher.simulator.upstreams.github.statistics_jobs import Statistics
 from tests.component.refresh.conftest import Build, Harness
 from tests.component.refresh.truth import is_true, people, weeks
 from tests.harness.clock import DAY
+from tests.harness.examples import seeds
 
 HOUR = timedelta(hours=1)
 DAYS = 90
@@ -55,7 +56,7 @@ async def a_day(harness: Harness, names: Sequence[str], rng: Random) -> None:
     await harness.work()
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
+@pytest.mark.parametrize("seed", seeds(4))
 async def test_every_day_equals_the_upstream(build: Build, seed: int) -> None:
     """Each day all documents are correct: no contributor is missing for over a day or listed wrongly for long."""
     rng = Random(seed)  # noqa: S311  (chooses what happens, no secrets)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from fetcher.domain.model import OutcomeKind, Source
 from tests.harness.loopback import Reply
@@ -105,6 +106,7 @@ NO_GIT: dict[str, Case] = {
     "dumb HTTP": (dumb, OutcomeKind.BLOCKED, "serves files only"),
     "an old protocol": (old_protocol, OutcomeKind.BLOCKED, "only the old versions"),
 }
+MANY_BOMBS = "many bombs"
 CASES: dict[str, Case] = {
     "a web page": (always(A_PAGE), OutcomeKind.MALFORMED, "a web page"),
     "a login": (always(Reply(401, HTML, b"")), OutcomeKind.GONE, "requests a login"),
@@ -131,7 +133,7 @@ CASES: dict[str, Case] = {
         "an object of",
     ),
     "a bomb": (serving(pack_of(entry(3, ZEROS))), OutcomeKind.BLOCKED, "an object of"),
-    "many bombs": (
+    MANY_BOMBS: (
         serving(pack_of(*[entry(3, ZEROS[:30_000_000])] * 40)),
         OutcomeKind.BLOCKED,
         "when inflated",
@@ -148,7 +150,12 @@ CASES: dict[str, Case] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+def _marked(case: str) -> ParameterSet:
+    """Return a case; the one that inflates a gigabyte is slow."""
+    return pytest.param(case, marks=pytest.mark.slow if case == MANY_BOMBS else ())
+
+
+@pytest.mark.parametrize("case", [_marked(case) for case in CASES])
 async def test_a_clear_outcome(case: str, tmp_path: Path) -> None:
     """Every response gets one outcome with a reason, and the earlier values stay."""
     script, outcome, reason = CASES[case]
@@ -171,7 +178,7 @@ async def test_a_clear_outcome(case: str, tmp_path: Path) -> None:
             assert after.commit_days.counts
 
 
-@pytest.mark.parametrize("case", CASES | NO_GIT)
+@pytest.mark.parametrize("case", [_marked(case) for case in CASES | NO_GIT])
 async def test_a_first_contact(case: str, tmp_path: Path) -> None:
     """A host that has never served a repository gets the same outcome, and nothing is stored of it."""
     script, outcome, reason = (CASES | NO_GIT)[case]

@@ -6,15 +6,14 @@ import pytest
 
 from fetcher.quota import MemoryQuota
 from fetcher.upstreams.github.limits import Resource
+from tests.harness.examples import seeds
 from tests.harness.policies import POLICIES
 from tests.unit.quota.swarm import Swarm, Upstream
 
 GITHUB = (Resource.CORE, Resource.GRAPHQL)
-SEEDS = [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
-"""An hour takes four seconds, so `make test` tries one seed."""
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(3))
 async def test_an_hour_uses_the_quota_and_trips_nothing(seed: int) -> None:
     """Spend 95 % of both primary quotas in an hour, trip no limit, and never delay a manual request."""
     swarm = Swarm(
@@ -34,7 +33,7 @@ async def test_an_hour_uses_the_quota_and_trips_nothing(seed: int) -> None:
     assert late == []
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 async def test_slow_answers_are_bounded_by_response_seconds(seed: int) -> None:
     """Use about nine tenths of 60 response seconds a minute, never more, when GraphQL takes 2 s a response."""
     swarm = Swarm(
@@ -53,7 +52,7 @@ async def test_slow_answers_are_bounded_by_response_seconds(seed: int) -> None:
     assert served / 1800 > 0.88
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 async def test_a_crowd_with_wild_latencies_trips_nothing(seed: int) -> None:
     """Trip no limit with 160 slots, unexpected latencies of 10 ms to 10 s, and clocks 2 s apart."""
     swarm = Swarm(
