@@ -116,14 +116,16 @@ def check_redis(settings: Settings) -> str:
 
 
 def broker_address(settings: Settings) -> str:
-    """Return the address of Redis in Celery's form, which has its own scheme for a socket.
+    """Return the address of Redis in Celery's form, which has its own words for a socket and its database.
 
     Over TLS, kombu verifies certificates only if configured to; redis-py always does.
     """
     address = redis_address(settings)
     if address.startswith("rediss://") and "ssl_cert_reqs=" not in address:
         return f"{address}{'&' if '?' in address else '?'}ssl_cert_reqs=required"
-    return address.replace("unix://", "redis+socket://", 1) if address.startswith("unix://") else address
+    if address.startswith("unix://"):
+        return address.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
+    return address
 
 
 def connect(settings: Settings) -> redis.asyncio.Redis:

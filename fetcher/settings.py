@@ -15,6 +15,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
@@ -64,6 +65,9 @@ _WORDS = {
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _LOG_FORMATS = ("auto", "json", "text")
 _GONE = tuple(policy.value for policy in GonePolicy)
+_TLS = ("ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile")
+_REDIS_OPTIONS = {"redis": set[str](), "rediss": set(_TLS), "unix": {"db"}}
+"""Options in an address of Redis, by its scheme: those that redis-py and Celery read alike."""
 
 
 PUBLIC_API = "https://api.github.com"
@@ -281,6 +285,13 @@ class Settings(BaseModel):
             remote = where is not None and where.scheme in ("redis", "rediss")
             if not remote and not value.get_secret_value().startswith("unix://"):
                 raise ValueError("not a redis://, rediss:// or unix:// address (special characters as %40, %2F …)")
+            parts = urlsplit(value.get_secret_value())
+            if not _REDIS_OPTIONS[parts.scheme].issuperset(dict(parse_qsl(parts.query, keep_blank_values=True))):
+                raise ValueError(
+                    'has an option after "?" that redis-py or Celery does not take. Write the database as in '
+                    "redis://host:6379/3 or unix:///path?db=3; the other options are those of TLS "
+                    f"({', '.join(_TLS)})"
+                )
         return value
 
     @field_validator("github_token", "web_token", "contact", mode="before")

@@ -29,9 +29,9 @@ def queues(json: Json = False, watch: Watch = False) -> None:
     Examples: fetcher queues · fetcher queues --watch
     """
     check_watch(watch=watch, json=json)
+    settings = read_settings()  # before the import, which reports a wrong setting as a worker does
     from tasks.inspection import queue_states  # noqa: PLC0415  (Celery takes half a second to import)
 
-    settings = read_settings()
     if watch:
         watch_until_interrupted(lambda: _screen(queue_states(settings), with_shout=True))
         return

@@ -120,6 +120,15 @@ def test_no_broker(ours: Stack, bare: Fetcher, command: str) -> None:
     assert SECRET not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["queues", "status"])
+def test_a_wrong_setting_of_a_command_that_uses_celery(bare: Fetcher, command: str) -> None:
+    """The error has the form of a command, also in a pipe; a worker would print a JSON object."""
+    done = bare(command, redis_url=f"redis://127.0.0.1/0?{SECRET}")
+
+    assert done.err.startswith('error: FETCHER_REDIS_URL: has an option after "?"')
+    assert SECRET not in done.complaint
+
+
 def test_a_data_folder_that_cannot_be_made(bare: Fetcher, tmp_path: Path) -> None:
     """If a file has the folder's path, `up` and every other command report it and the setting to change."""
     (tmp_path / "file").write_text("")

@@ -141,6 +141,11 @@ WRONG = [
     ("FETCHER_REDIS_URL", MARK),
     ("FETCHER_REDIS_URL", f"http://{MARK}"),
     ("FETCHER_REDIS_URL", f"redis://:{MARK}/{MARK}@host:port"),
+    ("FETCHER_REDIS_URL", f"redis://host/0?{MARK}"),
+    ("FETCHER_REDIS_URL", f"redis://host/0?db={MARK}"),
+    ("FETCHER_REDIS_URL", f"redis://host/0?ssl_cert_reqs={MARK}"),
+    ("FETCHER_REDIS_URL", f"rediss://host/0?socket_timeout={MARK}"),
+    ("FETCHER_REDIS_URL", f"unix:///{MARK}?virtual_host=1"),
     ("FETCHER_GITHUB_TOKEN", f"{MARK}…"),
     ("FETCHER_GITHUB_TOKEN", f"{MARK}\n{MARK}"),
     ("GITHUB_TOKEN", f"{MARK}…"),
@@ -221,7 +226,9 @@ def test_a_key_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -
     assert MARK not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["redis://:p%40w@h:6379/0", "rediss://h", "unix:///run/redis.sock"])
+@pytest.mark.parametrize(
+    "url", ["redis://:p%40w@h:6379/0", "rediss://h", "rediss://h/1?ssl_cert_reqs=none", "unix:///redis.sock?db=3"]
+)
 def test_addresses_of_redis(url: str) -> None:
     """Plain addresses are accepted, addresses with TLS and a password, and sockets."""
     found = read_settings({"FETCHER_REDIS_URL": url}).redis_url
