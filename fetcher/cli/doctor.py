@@ -113,7 +113,7 @@ def _running(settings: Settings, dependencies: Sequence[Finding]) -> list[Findin
 
 
 def _beat(planned_at: datetime, settings: Settings) -> Finding:
-    message = silence(planned_at, datetime.now(UTC), settings.plan_interval)
+    message = silence(planned_at, datetime.now(UTC), settings.plan_interval, embedded=settings.redis_url is None)
     return Finding(
         "beat",
         message is None,

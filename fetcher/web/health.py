@@ -36,8 +36,8 @@ def readyz(request: Request) -> Response:
 
 def beat(web: WebContext) -> str:
     """Return the status of beat, derived from the last plan that a worker carried out."""
-    planned_at = web.store.checkpoints.get(PLANNED).observed_at
-    return silence(planned_at, web.clock.now(), web.settings.plan_interval) or OK
+    planned_at, embedded = web.store.checkpoints.get(PLANNED).observed_at, web.settings.redis_url is None
+    return silence(planned_at, web.clock.now(), web.settings.plan_interval, embedded=embedded) or OK
 
 
 def _database(web: WebContext) -> str:

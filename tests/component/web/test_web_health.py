@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from fetcher.domain.errors import BrokerError
 from fetcher.ports import PLANNED, Checkpoint
+from fetcher.web.health import beat
 from tasks.inspection import QueueState
 from tests.component.web.conftest import Browser, Harness
 
@@ -34,8 +37,11 @@ def test_beat_is_silent(harness: Harness) -> None:
 
 
 def test_beat_was_never_seen(harness: Harness) -> None:
+    """The status names the command that starts beat: with a Redis of one's own, its own."""
     harness.store.checkpoints.save(Checkpoint(PLANNED))
-    _only(harness, "beat", "never seen")
+    _only(harness, "beat", "not started: `fetcher up` starts everything")
+    settings = harness.context.settings.model_copy(update={"redis_url": SecretStr("redis://cache.example/0")})
+    assert beat(replace(harness.context, settings=settings)).startswith("never seen: start `celery -A tasks beat`")
 
 
 def test_no_workers(harness: Harness) -> None:

@@ -135,7 +135,7 @@ def test_overview(full: Harness) -> None:
     assert 'aria-label="400 of 5\u202f000 left"' in text
     assert 'class="low"' in text
     assert 'href="/packages?state=retired"' in text
-    assert "never seen: start" in text
+    assert "not started: <code>fetcher up</code> starts everything" in text
 
 
 def test_overview_without_redis(full: Harness) -> None:
