@@ -276,7 +276,7 @@ def _done(stats: SourceStats, ahead: Forecast, status: Status) -> str:
 
 
 def _quota(status: QuotaStatus, now: datetime) -> str:
-    left = f"{status.remaining:,} of {status.limit:,} left" if status.limit is not None else "not reported yet"
+    left = f"{status.remaining:,} of {status.limit:,} left" if status.limit is not None else "no limit reported"
     reset = f", resets {ago(status.reset_at, now)}" if status.reset_at else ""
     paused = ""
     if status.paused_until:
