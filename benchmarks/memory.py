@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fetcher.ports import PLANNED
-from tests.harness.processes import family_of
+from tests.harness import processes
 from tests.harness.stack import stack
 
 NOWHERE = "http://127.0.0.1:9"
@@ -30,8 +30,10 @@ _MB = 1024.0
 
 def main(
     workers: Annotated[int | None, typer.Option(help="Background worker processes; default: Fetcher's own.")] = None,
+    commands: Annotated[Path, typer.Option(help="Folder of the commands, in another environment.")] = processes.BIN,
 ) -> None:
     """Start ``fetcher up``, wait for the first plan, open three pages, and print the table."""
+    processes.BIN = commands
     settings: dict[str, object] = {"github_api_url": NOWHERE, "pypi_url": NOWHERE, "plan_interval": 1}
     if workers is not None:
         settings["workers"] = workers
@@ -52,7 +54,7 @@ def main(
 def _rows(pid: int, output: str) -> Iterator[list[str]]:
     names = {int(number): name for name, number in re.findall(r"(\w+): started \(process (\d+)\)", output)}
     sums = [0.0, 0.0, 0.0]
-    for one in family_of(pid):
+    for one in processes.family_of(pid):
         rollup = {name: int(size) / _MB for name, size in _ROLLUP.findall(_read(one, "smaps_rollup"))}
         sizes = [rollup["Pss"], rollup["Private_Clean"] + rollup["Private_Dirty"], rollup["Rss"]]
         sums = [total + size for total, size in zip(sums, sizes, strict=True)]
