@@ -1,4 +1,4 @@
-"""How many examples a property gets, and how many seeds a simulation. No profile measures the machine."""
+"""Numbers of examples of a property, and of seeds of a simulation. No profile measures the machine."""
 
 from __future__ import annotations
 
