@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Compiled modules are kept also where the environment forbids it: the tests start two thousand processes.
+export PYTHONDONTWRITEBYTECODE =
+
 # The processes of a test run, which mostly wait for processes of their own. Each has its own servers, and takes file
 # after file.
 SPLIT := --numprocesses 3 --dist loadfile --no-loadscope-reorder
