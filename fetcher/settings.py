@@ -288,8 +288,8 @@ class Settings(BaseModel):
             parts = urlsplit(value.get_secret_value())
             if not _REDIS_OPTIONS[parts.scheme].issuperset(dict(parse_qsl(parts.query, keep_blank_values=True))):
                 raise ValueError(
-                    'has an option after "?" that redis-py or Celery does not take. Write the database as in '
-                    "redis://host:6379/3 or unix:///path?db=3; the other options are those of TLS "
+                    'has an option after "?" that redis-py or Celery does not take. Write password and database as in '
+                    "redis://:password@host:6379/3 or unix://:password@/path?db=3; the other options are those of TLS "
                     f"({', '.join(_TLS)})"
                 )
         return value

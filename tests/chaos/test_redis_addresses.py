@@ -84,6 +84,7 @@ def test_an_unknown_certificate_is_refused(redis: RedisProcess, certificate: Cer
         ("rediss://host/0?ssl_cert_reqs=none", "rediss://host/0?ssl_cert_reqs=none"),
         ("unix:///run/redis.sock", "redis+socket:///run/redis.sock"),
         ("unix:///run/redis.sock?db=3", "redis+socket:///run/redis.sock?virtual_host=3"),
+        ("unix://:p@/r.sock?db=3", "redis+socket://:p@/r.sock?virtual_host=3"),
     ],
 )
 def test_the_brokers_address(given: str, broker: str) -> None:

@@ -25,8 +25,8 @@ def _lost() -> ConnectionError:
     [
         ("redis://127.0.0.1:18999/0", "redis://127.0.0.1:18999/0"),
         (f"redis://user:{SECRET}@cache.example/2", "redis://cache.example/2"),
-        (f"rediss://:{SECRET}@cache.example:6380?password={SECRET}", "rediss://cache.example:6380"),
-        (f"unix:///run/redis.sock?password={SECRET}", "unix:///run/redis.sock"),
+        (f"rediss://:{SECRET}@cache.example:6380?ssl_certfile={SECRET}", "rediss://cache.example:6380"),
+        (f"unix://:{SECRET}@/run/redis.sock?db={SECRET}", "unix:///run/redis.sock"),
         (f"redis://user:1/{SECRET}@cache.example/0", "the address in FETCHER_REDIS_URL"),
         (f"redis://cache.example/{SECRET}", "the address in FETCHER_REDIS_URL"),
     ],

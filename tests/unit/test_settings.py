@@ -143,6 +143,8 @@ WRONG = [
     ("FETCHER_REDIS_URL", f"redis://:{MARK}/{MARK}@host:port"),
     ("FETCHER_REDIS_URL", f"redis://host/0?{MARK}"),
     ("FETCHER_REDIS_URL", f"redis://host/0?db={MARK}"),
+    ("FETCHER_REDIS_URL", f"rediss://host/0?password={MARK}"),
+    ("FETCHER_REDIS_URL", f"unix:///redis.sock?password={MARK}"),
     ("FETCHER_REDIS_URL", f"redis://host/0?ssl_cert_reqs={MARK}"),
     ("FETCHER_REDIS_URL", f"rediss://host/0?socket_timeout={MARK}"),
     ("FETCHER_REDIS_URL", f"unix:///{MARK}?virtual_host=1"),
@@ -227,7 +229,7 @@ def test_a_key_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://:p%40w@h:6379/0", "rediss://h", "rediss://h/1?ssl_cert_reqs=none", "unix:///redis.sock?db=3"]
+    "url", ["redis://:p%40w@h:6379/0", "rediss://h", "rediss://h/1?ssl_cert_reqs=none", "unix://:p@/redis.sock?db=3"]
 )
 def test_addresses_of_redis(url: str) -> None:
     """Plain addresses are accepted, addresses with TLS and a password, and sockets."""
