@@ -31,10 +31,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 demo: $(VENV)/.run  ## Set up and refresh eight packages on four forges against the simulator
 	@$(BIN)/fetcher demo
 
-test: check  ## Set up, check the code, and run the tests but the slow ones (five to seven minutes on two idle cores)
+test: check  ## Set up, check the code, and run the tests but the slow ones (five minutes on two idle cores)
 	$(BIN)/python -m pytest -m "not slow" $(SPLIT)
 
-test-all: check  ## Check the code, and run every test with every example of its properties (CI; 17 to 20 minutes on two cores)
+test-all: check  ## Check the code, and run every test with every example of its properties (CI; 13 to 20 minutes on two cores)
 	$(BIN)/python -m pytest --hypothesis-profile=thorough $(SPLIT)
 
 unit: $(VENV)/.dev  ## Run the tests that need no server and no database (half a minute)
